@@ -38,11 +38,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
     After an exception in the block, `path` is as before and the temporary one is removed; what a
     killed process leaves is removed by the next one. So two processes that may write a path at once
-    need a lock. Errors of the file system, such as a full disk, raise InputError that names `path`,
-    or the file that could not be read.
+    need a lock. Errors raise InputError as in `writing`.
     """
     partial = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
+    with writing(path, partial):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove(partial)
         try:
@@ -52,6 +51,17 @@ def replacing(path: Path) -> Iterator[Path]:
             partial.replace(path)
         finally:
             _remove(partial)
+
+
+@contextlib.contextmanager
+def writing(path: Path, partial: Path | None = None) -> Iterator[None]:
+    """Raise InputError for errors of the file system in the block, such as a full disk.
+
+    It names `path`, or the file that could not be read. What is written is `path` or, before it
+    gets this name, the file or folder `partial`.
+    """
+    try:
+        yield
     except OSError as error:
         if error.errno is None:  # as of Pillow and requests, whose errors are OSErrors too
             raise

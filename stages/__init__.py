@@ -2,8 +2,6 @@
 
 import sys
 
-from pawprint.pipeline.entry import note_code, shorten_ctrl_c
+from pawprint.pipeline.entry import shorten_ctrl_c
 
-# Before a script's imports, which take seconds.
-sys.excepthook = shorten_ctrl_c
-note_code()
+sys.excepthook = shorten_ctrl_c  # before a script's imports, which take seconds

@@ -9,7 +9,6 @@ Run: `python -m stages.clean`
 
 import contextlib
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -39,7 +38,7 @@ from pawprint.errors import InputError, name_some
 from pawprint.files import md5, write_json
 from pawprint.images.archive import members, open_archive
 from pawprint.params.data import Clean
-from pawprint.pipeline.entry import run_stage, running_code, watch
+from pawprint.pipeline.entry import run_stage, running_code
 from pawprint.pipeline.recorded import Recorded
 from pawprint.tables import read_table, write_table
 
@@ -62,8 +61,7 @@ def main() -> None:
         rows = read_metadata_csv(archive, names)
         classes, places = find_places(names, rows, params.labels, archive.filename)
         print(f"clean: {describe_counts(count_labels(places, rows))}", flush=True)
-        read = partial(read_corrections, project.LABELS_CSV, set(names), classes)
-        corrections = watch(str(project.LABELS_CSV), read)
+        corrections = read_corrections(project.LABELS_CSV, set(names), classes)
         code = repr(running_code("clean"))
         usable, rejected, not_applied = clean(
             archive, classes, places, params.rule, corrections, rows, code=code, decoded=decoded

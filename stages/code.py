@@ -8,7 +8,6 @@ Run: `python -m stages.code`
 import compileall
 import os
 import sys
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from py_compile import PycInvalidationMode
@@ -18,7 +17,7 @@ from pawprint.dataset.sources import require_utf8
 from pawprint.files import replacing, write_text
 from pawprint.package import STAGES, folders_of_code, script_of
 from pawprint.params.whole import load_params
-from pawprint.pipeline.entry import run_stage, stamps, watch
+from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.fingerprint import Code, describe_changes
 from pawprint.pipeline.recorded import Recorded
 from pawprint.templates.files import require_stages
@@ -30,8 +29,6 @@ CHECKED_HASH = PycInvalidationMode.CHECKED_HASH
 
 def main() -> None:
     folders = folders_of_code()
-    for path in (*folders.values(), project.PARAMS, project.REQUIREMENTS):
-        watch(str(path), partial(stamps, path))
     source = Path(load_params().fetch.source)
     recorded = Recorded()
     if not source.exists():

@@ -10,6 +10,8 @@ import hashlib
 import json
 import math
 import shutil
+from functools import partial
+from pathlib import Path
 
 from pawprint import project
 from pawprint.columns import SPLIT
@@ -23,11 +25,11 @@ from pawprint.features.shards import (
     write_shards,
 )
 from pawprint.features.store import count_shards
-from pawprint.files import md5, replacing, write_json
+from pawprint.files import md5, replacing, write_json, writing
 from pawprint.images.archive import open_archive
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
-from pawprint.pipeline.entry import run_stage
+from pawprint.pipeline.entry import at_end, run_stage
 from pawprint.pipeline.recorded import Recorded
 from pawprint.runtime import output_shapes, read_network
 from pawprint.tables import read_table
@@ -50,15 +52,21 @@ def main() -> None:
     if recorded.json("features", project.FEATURES_ORIGIN) == origin:
         earlier.append(recorded_shards(recorded, "features", project.FEATURES))
     source = open_archive(project.RAW_ARCHIVES, Clean.load().bits)
-    with source as archive, replacing(project.FEATURES) as folder:
+    with source as archive, writing(project.FEATURES, project.INTERRUPTED_FEATURES.absolute()):
         require_space(project.FEATURES, rows * sum(map(math.prod, kinds.values())))
         computer = ShardComputer(archive, row_function(network, how), kinds, augment, size)
         unfinished = path / str(count_shards(len(images)))
         computed = write_shards(computer, tasks(images, unfinished, earlier), unfinished)
-        shutil.move(unfinished, folder)
     write_json(project.FEATURES_ORIGIN, origin)
-    shutil.rmtree(project.INTERRUPTED_FEATURES, ignore_errors=True)
+    at_end(partial(publish, unfinished))  # if it fails, the next run finds the shards
     print(f"features: {computed:,} images computed, {len(images) - computed:,} reused")
+
+
+def publish(shards: Path) -> None:
+    """Make a folder of shards the output, and remove what interrupted runs have left."""
+    with replacing(project.FEATURES) as folder:
+        shutil.move(shards, folder)
+    shutil.rmtree(project.INTERRUPTED_FEATURES, ignore_errors=True)
 
 
 if __name__ == "__main__":

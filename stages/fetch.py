@@ -6,19 +6,17 @@ files.json with the files of a folder that DVC tracks and their MD5. Later stage
 Run: `python -m stages.fetch`
 """
 
-from functools import partial
 from pathlib import Path
 
 from pawprint import project
 from pawprint.dataset.sources import fetch
 from pawprint.params.data import Fetch
-from pawprint.pipeline.entry import run_stage, stamps, watch
+from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import tracked_files
 
 
 def main() -> None:
     source = Path(Fetch.load().source)
-    watch(str(source), partial(stamps, source))
     tracked = tracked_files(source) if source.is_dir() else None
     print(f"fetch: {fetch(source, project.RAW_ARCHIVES, tracked)} from {source}")
 

@@ -8,22 +8,20 @@ everywhere, data/split/near_duplicates.csv and metrics/split.json.
 Run: `python -m stages.split`
 """
 
-from functools import partial
-
 from pawprint import project
 from pawprint.columns import IMAGES, METADATA, NEAR_DUPLICATES, SPLIT, SPLITS
 from pawprint.dataset import splitting
 from pawprint.dataset.user_tables import describe_kept_splits, read_kept_splits
 from pawprint.files import write_json
 from pawprint.params.data import Split
-from pawprint.pipeline.entry import run_stage, watch
+from pawprint.pipeline.entry import run_stage
 from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
     params = Split.load()
     images = read_table(project.IMAGES_CSV, IMAGES)
-    kept_splits = watch(str(project.SPLITS_CSV), partial(read_kept_splits, project.SPLITS_CSV))
+    kept_splits = read_kept_splits(project.SPLITS_CSV)
     dates = None
     if params.date:
         dates = splitting.read_dates(

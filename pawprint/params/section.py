@@ -12,7 +12,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from pawprint.errors import InputError, printable, without_secrets
 from pawprint.files import read_yaml
-from pawprint.pipeline.entry import watch
 from pawprint.project import PARAMS
 
 
@@ -152,13 +151,9 @@ class Section(BaseModel):
         Raises InputError with one line for each wrong key. The stage `code` checks all sections.
         """
         name = name or cls.__name__.lower()
-
-        def read() -> Self:
-            content = read_yaml(path)
-            section = content.get(name) if isinstance(content, dict) else None
-            return check_content(cls, section, path, [name])
-
-        return watch(f"{path}: {name}", read)
+        content = read_yaml(path)
+        section = content.get(name) if isinstance(content, dict) else None
+        return check_content(cls, section, path, [name])
 
 
 def check_content(kind: type[Kind], content: object, path: Path, inside: list[str]) -> Kind:

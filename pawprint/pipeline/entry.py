@@ -4,6 +4,7 @@ A stage also refuses code other than that which DVC records, and inputs that cha
 """
 
 import contextlib
+import functools
 import os
 import stat
 import sys
@@ -11,13 +12,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 from pawprint.errors import InputError
-from pawprint.package import DISTRIBUTION, folders_of_code, script_of
-from pawprint.project import CODE
+from pawprint.package import DISTRIBUTION, script_of
+from pawprint.project import CODE, LABELS_CSV, PARAMS, PIPELINE, REQUIREMENTS, SPLITS_CSV
 
-_at_start: dict[Path, tuple[int, int]] = {}  # stamps of files of code
+# Dependencies that no stage writes, besides `fetch.source`.
+EDITED = {*map(str, (LABELS_CSV, SPLITS_CSV, PARAMS, REQUIREMENTS)), "pawprint", "stages"}
+TEXT = (".csv", ".txt", ".yaml", ".yml")
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:
@@ -72,18 +75,11 @@ def _say_what_dvc_removed() -> None:
         )
 
 
-def note_code() -> None:
-    """Remember when code last changed, before a stage imports it."""
-    if "DVC_STAGE" in os.environ:
-        for folder in folders_of_code().values():
-            _at_start.update(stamps(folder))
-
-
 def run_stage(main: Callable[[], None]) -> NoReturn:
-    """As `run`. One line names the packages that are not those which requirements.txt pins.
+    """Run `main` as `run` does. A line names packages that are not those of requirements.txt.
 
-    It is a user's mistake if DVC starts the stage with other code than the stage `code` recorded,
-    or if what the stage reads changes before it ends.
+    Where DVC starts the stage, it is a user's mistake if the code is other than that which the
+    stage `code` recorded, or if what DVC records of the stage changes before it ends.
     """
     stage = Path(sys.argv[0]).stem
     lines, differing = running_code(stage)
@@ -93,14 +89,33 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
             " Results may differ. Run `pip install -r requirements.txt`.",
             file=sys.stderr,
         )
+    run(partial(_run_and_check, main, stage, lines))
 
-    def main_and_checks() -> None:
-        if "DVC_STAGE" in os.environ:
-            _require_recorded(stage, lines)
-        main()
-        require_unchanged()
 
-    run(main_and_checks)
+def _run_and_check(main: Callable[[], None], stage: str, lines: list[str]) -> None:
+    is_recorded = "DVC_STAGE" in os.environ
+    if is_recorded:
+        _require_recorded(stage, lines)
+        before = _inputs()
+    main()
+    if is_recorded:
+        _require_recorded(stage, lines)
+        after = _inputs()
+        if changed := [name for name in before if after.get(name) != before[name]]:
+            raise InputError(
+                f"{changed[0]}: expected no change while the stage runs. Received: a change, which "
+                "DVC would record as if the stage had read it. Run `dvc repro` again."
+            )
+    for action in _at_end:
+        action()
+
+
+_at_end: list[Callable[[], None]] = []
+
+
+def at_end(action: Callable[[], None]) -> None:
+    """Call this when `main` of the stage has ended and nothing that DVC records has changed."""
+    _at_end.append(action)
 
 
 def running_code(stage: str) -> tuple[list[str], list[str]]:
@@ -114,11 +129,10 @@ def running_code(stage: str) -> tuple[list[str], list[str]]:
 
 
 def _require_recorded(stage: str, lines: list[str]) -> None:
-    """Raise InputError if code is not that of these lines of a fingerprint.
+    """Raise InputError if the code now is not that of these lines, which `code` recorded.
 
-    A file that has changed since the process began counts as different: Python may have imported it
-    in between. What is not imported yet, such as templates and modules that few runs need, is
-    watched until the stage ends. All other edits are allowed then, as no process reads them.
+    They are computed one by one: to find the modules that a stage imports takes six times as long,
+    and equal lines say that it imports the same.
     """
     from pawprint.pipeline.fingerprint import Code
 
@@ -128,43 +142,69 @@ def _require_recorded(stage: str, lines: list[str]) -> None:
             f"dvc.yaml: stages.{stage}.cmd: expected one that runs {script}. Received: the script "
             "of the package."
         )
-    imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     for line in lines:
         file = line.partition("  ")[2]
         if not file:  # a pin
             continue
-        path = code.path_of(file.partition(":")[0])  # perhaps with the name of a constant
-        is_same = path.is_file() and code.line_of(file) == line
-        if not is_same or not stamps(path).items() <= _at_start.items():
+        is_file = code.path_of(file.partition(":")[0]).is_file()  # perhaps with a constant's name
+        if not is_file or code.line_of(file) != line:
             # So that DVC runs `code` again, also where it has recorded the edit as known to `code`.
-            (CODE / f"{stage}.txt").unlink()
+            (CODE / f"{stage}.txt").unlink(missing_ok=True)
             raise InputError(
                 f"{file}: expected the code that the stage `code` recorded. Received: an edit of "
                 f"it. Run `dvc repro {stage}`."
             )
-        if str(path.absolute()) not in imported:
-            watch(file, partial(stamps, path))
 
 
-Content = TypeVar("Content")
-_readings: dict[str, tuple[Callable[[], object], object]] = {}
+def _inputs() -> dict[str, object]:
+    """Return by name what DVC records of the running stage when it ends, as it is now.
+
+    These are the params that dvc.yaml lists for it, and the files and folders that people edit:
+    other dependencies only DVC writes.
+    """
+    from pawprint.files import read_yaml
+
+    listed, params = _listed(os.environ["DVC_STAGE"]), read_yaml(PARAMS)
+    inputs = {}
+    for entry in listed.get("params", ()):
+        for file, keys in entry.items() if isinstance(entry, dict) else [(str(PARAMS), [entry])]:
+            if file != str(PARAMS):  # of a project that lists more, in any format
+                inputs[file] = _content(Path(file))
+            elif not keys:
+                inputs[file] = params
+            else:
+                inputs |= {f"{file}: {key}": _value_of(params, key) for key in keys}
+    source = str(_value_of(params, "fetch.source"))
+    for dep in listed.get("deps", ()):
+        name = dep.replace("${fetch.source}", source)
+        if name in EDITED or name == source:
+            inputs[name] = _content(Path(name))
+    return inputs
 
 
-def watch(name: str, read: Callable[[], Content]) -> Content:
-    """What `read` returns. A stage ends with an error if `read` returns something else then."""
-    content = read()
-    _readings[name] = read, content
-    return content
+@functools.cache
+def _listed(stage: str) -> dict:
+    """Return what dvc.yaml lists for a stage, which DVC may name with the path of that file.
+
+    DVC has read it when it starts the stage, and does not read it again.
+    """
+    from pawprint.files import read_yaml
+
+    return read_yaml(PIPELINE)["stages"].get(stage.rpartition(":")[2], {})
 
 
-def require_unchanged() -> None:
-    """Raise InputError if something that is watched has changed."""
-    for name, (read, before) in _readings.items():
-        if read() != before:
-            raise InputError(
-                f"{name}: expected no change while the stage runs. Received: a change, which DVC "
-                "would record as if the stage had read it. Run `dvc repro` again."
-            )
+def _value_of(params: object, key: str) -> object:
+    """Return the value of a param such as `clean.bits`, or None if there is none."""
+    for name in key.split("."):
+        params = params.get(name) if isinstance(params, dict) else None
+    return params
+
+
+def _content(path: Path) -> object:
+    """Return the bytes of a file of text; of another, and of a folder of many photos, `stamps`."""
+    if path.suffix in TEXT and path.is_file():
+        return path.read_bytes()
+    return stamps(path)
 
 
 def stamps(path: Path) -> dict[Path, tuple[int, int]]:

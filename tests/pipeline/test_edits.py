@@ -27,6 +27,7 @@ run_stage(main)
 
 
 STYLE = "pawprint/reports/charts.mplstyle"
+MODULE = "pawprint/dataset/cleaning.py"
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +50,14 @@ def restored(project):
 @pytest.mark.parametrize(
     ("stage", "path", "old", "new", "place"),
     [
-        ("clean", "params.yaml", "rule: decodes", "rule: jfif", "params.yaml: clean"),
-        ("clean", "params.yaml", "views: 4", "views: 5", None),  # of another stage
-        ("clean", "labels.csv", "path,label\n", "path,label\ncats/1.jpg,dog\n", "labels.csv"),
-        ("fetch", "../photos/cats/1.jpg", "JFIF", "JFIX", "../photos"),
         ("clean", "pawprint/engine/dask.py", "import", "import os, ", None),  # decides no byte
+        ("clean", MODULE, "\nNOT_LISTED =", "\n# A comment\nNOT_LISTED =", None),
+        ("clean", MODULE, "\nNOT_LISTED =", "\nUNUSED = 0\nNOT_LISTED =", MODULE),
         ("preview", STYLE, "axes", "#axes", STYLE),
         ("code", "requirements.txt", "numpy==", "numpy==0.", "requirements.txt"),
     ],
 )
-def test_input_that_changes_before_the_end_of_a_stage_fails_it(
+def test_code_that_changes_before_the_end_of_a_stage_fails_it(
     project, restored, stage, path, old, new, place
 ):
     result = run("python", "-c", STAGE, stage, path, old, new, cwd=project, DVC_STAGE=stage)

@@ -1,0 +1,148 @@
+"""What people edit while a stage runs fails it only if DVC records it, and no work is lost.
+
+The source is a reader of this project's code: `clean.rule` was edited while `features` ran, the
+stage failed at its end, and its features were computed again.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import openvino
+import pandas as pd
+import pytest
+from conftest import PROJECT, photos_of, replace, succeed
+from openvino import opset13 as ops
+
+from pawprint import project
+from pawprint.columns import SPLIT
+from pawprint.files import pack
+from pawprint.package import STAGES
+from pawprint.params.data import Augment, Clean
+from pawprint.params.model import Model
+from pawprint.params.results import Calibrate
+from pawprint.pipeline.entry import run_stage
+from pawprint.runtime import write_network
+from pawprint.tables import write_table
+from stages import features
+
+SIZE = 32
+SECTIONS = {
+    "clean": [Clean.load],
+    "features": [Augment.load, Model.load, Clean.load],
+    "predict": [Calibrate.load],
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """A folder with the files of a project that people edit, whose stages are the package's."""
+    for name in ("dvc.yaml", "params.yaml", "labels.csv", "splits.csv"):
+        shutil.copy(PROJECT / name, tmp_path)
+    replace(tmp_path / "params.yaml", "source: ", "source: photos #")
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def failure(monkeypatch, capsys, stage: str, main: Callable[[], None]) -> str:
+    """Run a stage as DVC starts it. Return what it writes on stderr, or "" if it succeeds."""
+    monkeypatch.setattr("sys.argv", [str(STAGES / f"{stage}.py")])
+    monkeypatch.setattr("pawprint.pipeline.entry._at_end", [], raising=False)
+    monkeypatch.setenv("DVC_STAGE", stage)
+    with pytest.raises(SystemExit) as ended:
+        run_stage(main)
+    written = capsys.readouterr().err
+    assert bool(ended.value.code) == bool(written)
+    return written
+
+
+def edit_of(path: Path, old: str, new: str, stage: str) -> Callable[[], None]:
+    """Return a `main` that reads what the stage reads, before somebody edits a file."""
+
+    def main() -> None:
+        for load in SECTIONS.get(stage, ()):
+            load()
+        replace(path, old, new)
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "old", "new"),
+    [
+        ("features", "params.yaml", "rule: decodes", "rule: jfif"),
+        ("features", "params.yaml", "clean:\n", "clean: # a comment\n"),
+        ("predict", "params.yaml", "max_error: null", "max_error: 0.01"),
+        ("clean", "params.yaml", "views: 4", "views: 5"),
+        ("report", "params.yaml", "clean:\n", "clean: # a comment\n"),
+        ("features", "labels.csv", "path,label", "path,label\ncats/1.jpg,dog"),
+        ("clean", "splits.csv", "pixels_sha256,split", "pixels_sha256,split\n0,test"),
+    ],
+)
+def test_edit_of_what_a_stage_does_not_list_lets_it_end(
+    folder, monkeypatch, capsys, stage, name, old, new
+):
+    main = edit_of(folder / name, old, new, stage)
+    assert failure(monkeypatch, capsys, stage, main) == ""
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "old", "new", "place"),
+    [
+        ("features", "params.yaml", "bits: null", "bits: 8", "params.yaml: clean.bits"),
+        ("features", "params.yaml", "views: 4", "views: 5", "params.yaml: augment"),
+        ("report", "params.yaml", "views: 4", "views: 5", "params.yaml"),
+        ("clean", "labels.csv", "path,label", "path,label\ncats/1.jpg,dog", "labels.csv"),
+        ("review", "labels.csv", "path,label", "path,label\ncats/1.jpg,dog", "labels.csv"),
+        ("report", "labels.csv", "path,label", "path,label\ncats/1.jpg,dog", "labels.csv"),
+        ("split", "splits.csv", "split", "split\n0,test", "splits.csv"),
+    ],
+)
+def test_edit_of_what_dvc_records_of_a_stage_fails_it(
+    folder, monkeypatch, capsys, stage, name, old, new, place
+):
+    main = edit_of(folder / name, old, new, stage)
+    assert failure(monkeypatch, capsys, stage, main).startswith(f"{place}: ")
+
+
+def test_photo_that_comes_while_photos_are_fetched_fails_fetch(folder, monkeypatch, capsys):
+    def main() -> None:
+        (folder / "photos" / "1.jpg").write_bytes(b"")
+
+    assert failure(monkeypatch, capsys, "fetch", main).startswith("photos: ")
+
+
+def extractor(path: Path) -> None:
+    """Write a network whose one output is the mean colour of the image."""
+    pixels = ops.parameter([-1, SIZE, SIZE, 3], openvino.Type.u8)
+    mean = ops.reduce_mean(ops.convert(pixels, "f32"), ops.constant([1, 2]))
+    path.parent.mkdir(parents=True)
+    write_network(openvino.Model([mean], [pixels]), path, ["top"])
+
+
+def test_features_of_a_stage_that_failed_at_its_end_are_not_computed_again(
+    folder, monkeypatch, capsys
+):
+    photos = photos_of(f"cats/{number}.jpg" for number in range(4))
+    project.RAW_IMAGES.parent.mkdir(parents=True)
+    pack(project.RAW_IMAGES, photos.items())
+    rows = pd.DataFrame({"path": list(photos), "label": "cat", "split": "train"})
+    rows["pixels_sha256"] = [f"{number:064}" for number in range(4)]
+    rows = rows.reindex(columns=list(SPLIT), fill_value="")
+    write_table(project.TRAIN_VALIDATION_CSV, rows, SPLIT)
+    extractor(project.EXTRACTOR)
+    project.FEATURE_ROW_CODE.parent.mkdir(parents=True)
+    project.FEATURE_ROW_CODE.write_text("")
+
+    def main() -> None:
+        features.main()
+        replace(folder / "params.yaml", "views: 4", "views: 5")
+
+    assert "params.yaml: augment: " in failure(monkeypatch, capsys, "features", main)
+    shutil.rmtree(project.FEATURES, ignore_errors=True)  # as DVC does before a stage runs
+    monkeypatch.delenv("DVC_STAGE")
+    replace(folder / "params.yaml", "views: 5", "views: 4")
+    printed = succeed("python", "-m", "stages.features", cwd=folder, PYTHONPATH=str(PROJECT))
+    assert "0 images computed, 4 reused" in printed
+    assert project.FEATURES.is_dir() and not project.INTERRUPTED_FEATURES.exists()
