@@ -77,8 +77,8 @@ def main() -> None:
     if not_applied:
         lines.append(
             f"{project.LABELS_CSV}: not applied, because no image has their pixels_sha256: "
-            f"{name_some(not_applied)}. Remove the line, or empty its pixels_sha256 if the label "
-            "is right for the photo that has this name now"
+            f"{name_some(not_applied)}. If a label is right for the photo that has this name now, "
+            "empty its pixels_sha256"
         )
     for line in lines:
         print(f"clean: {line}")

@@ -15,7 +15,7 @@ from pawprint import columns, project
 from pawprint.classes import SIGNIFICANT
 from pawprint.dataset.cleaning import describe_files, describe_imbalance
 from pawprint.dataset.splitting import divided_groups
-from pawprint.dataset.user_tables import LABEL_COLUMNS, read_lines
+from pawprint.dataset.user_tables import LABEL_COLUMNS
 from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_json, read_yaml, write_text
 from pawprint.images.archive import open_archive
@@ -29,7 +29,7 @@ from pawprint.scores.limits import NEXT_STEP, NO_LIMIT, Run, find_limits
 from pawprint.scores.review import list_errors
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
-from pawprint.tables import read_predictions, read_table
+from pawprint.tables import read_csv_rows, read_predictions, read_table
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
         "files": describe_files(pd.concat([images, unknown]), rejected),
         "near_duplicates": near_duplicates,
         "divided": divided_groups(near_duplicates),
-        "corrections": len(read_lines(project.LABELS_CSV, LABEL_COLUMNS)),
+        "corrections": len(read_csv_rows(project.LABELS_CSV, LABEL_COLUMNS)),
         "to_review": len(read_table(project.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)),
         "score": partial(results.score_of, scores),
         "warning": describe_shift(scores),

@@ -11,14 +11,16 @@ import pandas as pd
 
 from pawprint import project
 from pawprint.columns import JUDGED, LABELS_TO_REVIEW
-from pawprint.dataset.user_tables import LABEL_COLUMNS, read_lines
+from pawprint.dataset.user_tables import LABEL_COLUMNS
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores.review import judge, list_suspects
 from pawprint.tables import (
     predicted_labels,
     probabilities_in,
+    read_csv_rows,
     read_predictions,
     read_table,
+    spellings,
     write_table,
 )
 
@@ -31,8 +33,13 @@ def main() -> None:
         labels = predicted_labels(predictions)
         judged.append(judge(images, probabilities_in(predictions), labels).assign(split=split))
     judged = pd.concat(judged)
-    rows = [row for _, row in read_lines(project.LABELS_CSV, LABEL_COLUMNS)]
-    suspects = list_suspects(judged, {row.get("pixels_sha256") or row["path"] for row in rows})
+    rows = [row for _, row in read_csv_rows(project.LABELS_CSV, LABEL_COLUMNS)]
+    reviewed = set()
+    for row in rows:
+        reviewed.update(
+            [sha256] if (sha256 := row.get("pixels_sha256")) else spellings(row["path"])
+        )
+    suspects = list_suspects(judged, reviewed)
     write_table(project.LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW)
     print(f"review: {len(suspects)} of {len(judged):,} labels to review")
 

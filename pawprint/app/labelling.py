@@ -3,7 +3,6 @@
 A copy is put where `dvc repro` finds its label, in the place of its class.
 """
 
-import codecs
 import csv
 import filecmp
 import functools
@@ -25,10 +24,9 @@ from pawprint.dataset.layouts import FILE_NAME
 from pawprint.errors import InputError, printable
 from pawprint.files import replacing, write_text
 from pawprint.params.data import Clean
-from pawprint.tables import csv_rows
+from pawprint.tables import MARKS, Cells, csv_rows, parse_csv
 
 LOCK = FileLock(".dvc/tmp/labels.lock")  # of all sessions and processes in the project
-Cells = dict[str, str]  # by column, in lower case
 Changes = dict[str, Cells | None]  # cells of the row of each image, see `image_of`; None: no row
 # Of each class the folder of its images, and the label that they get in the metadata.csv there, or
 # None if the folder gives the class.
@@ -57,7 +55,9 @@ def write_rows(
     no longer those `written`. Raises InputError, or OSError if the file cannot be read.
     """
     with LOCK:
-        rows, content = read_rows(table, key), _content(table, key)
+        content = _content(table, key)
+        header, columns, lines, separator = parse_csv(content, str(table), (key, "label"))
+        rows = [dict(zip(columns, cells)) for _, cells in lines]
         for image, cells in (written or {}).items():
             now = next((row for row in rows if image_of(row, key) == image), {})
             if not now.items() >= cells.items():
@@ -65,13 +65,12 @@ def write_rows(
                     f"{table}: {now.get(key, image)}: expected the answer that is taken back. "
                     "Received: another one or none, written since. It stays."
                 )
-        header = next(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
-        columns = [name.strip().lower() for name in header]
         names = dict.fromkeys(name for cells in changes.values() for name in cells or ())
         more = [name for name in names if name not in columns]
         text, before = io.StringIO(), {}
-        end = "\r\n" if b"\r\n" in content else "\n"
-        writer = csv.DictWriter(text, columns + more, "", lineterminator=end)
+        end = "\r\n" if b"\r\n" in content.replace(b"\0", b"") else "\n"
+        form = {"delimiter": separator, "lineterminator": end}
+        writer = csv.DictWriter(text, columns + more, "", **form)
         writer.writerow(dict(zip(columns + more, header + more)))
         for row in rows:
             if (image := image_of(row, key)) in changes:
@@ -84,7 +83,7 @@ def write_rows(
         split = {"split": "train"} if rows and all(row.get("split") for row in rows) else {}
         added = [cells for image, cells in changes.items() if cells and image not in before]
         writer.writerows(split | cells for cells in added)
-        mark = "\ufeff" * content.startswith(codecs.BOM_UTF8)
+        mark = "\ufeff" if content.startswith((*MARKS,)) else ""  # and UTF-8, whatever it was
         write_text(table.resolve(), mark + text.getvalue())
     return functools.partial(write_rows, table, key, dict.fromkeys(changes) | before, changes)
 

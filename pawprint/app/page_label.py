@@ -20,7 +20,7 @@ from pawprint.errors import InputError
 from pawprint.files import read_json
 from pawprint.images.decoder import read_again
 from pawprint.params.data import Fetch
-from pawprint.tables import read_table
+from pawprint.tables import read_table, spellings
 from pawprint.tools.last_run import read_labelled
 from pawprint.tools.suggestion import images_in, suggest
 
@@ -228,7 +228,9 @@ def show_review() -> Walk | None:
     )
     corrected = {image_of(row, "path") for row in read_rows(project.LABELS_CSV, "path")}
     then = "To train with the corrections, press Run on the page Run."
-    rest = rows[~(rows["pixels_sha256"].isin(corrected) | rows["path"].isin(corrected))]
+    corrected |= {spelling for name in corrected for spelling in spellings(name)}
+    paths = rows["path"].str.normalize("NFC")
+    rest = rows[~(rows["pixels_sha256"].isin(corrected) | paths.isin(corrected))]
     if not st.button("Start", type="primary"):
         return None
     items = [

@@ -26,7 +26,7 @@ from pawprint.dataset.folders import (
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, read_member
 from pawprint.images.decoder import is_image_name, is_of_system
-from pawprint.tables import csv_rows
+from pawprint.tables import csv_rows, name_likely
 
 Folders = Callable[[str], list[str]]  # of a file, innermost first
 FILE_NAME = "metadata.csv"
@@ -78,6 +78,11 @@ def parse_metadata_csv(
             path = posixpath.join(posixpath.dirname(name), cells["file_name"])
             member = members.get(normalize("NFC", posixpath.normpath(path)))
             if problem := _row_problem(cells, member, rows_by_member):
+                if cells["file_name"] and member is None:
+                    folder = posixpath.dirname(name) or "."
+                    files = [posixpath.relpath(file, folder) for file in names]
+                    likely = name_likely(cells["file_name"], files)
+                    problem += f" {likely or 'If the image is gone, remove the line.'}"
                 raise InputError(f"{where}: line {line}: {printable(problem)}")
             folders = [folder.lower() for folder in reversed(member.split("/")[:-1])]
             splits = [cells.get("split", "").lower(), *folders]
@@ -97,7 +102,7 @@ def _row_problem(cells: dict[str, str], member: str | None, rows: dict[str, Row]
     if member is None:
         return (
             "expected the path of a file, relative to the CSV and with /. Received: "
-            f"{name!r}, which does not exist. Correct the path, or remove the line."
+            f"{name!r}, which does not exist."
         )
     if member in rows:
         return (

@@ -13,7 +13,7 @@ from pawprint.columns import SPLITS
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import write_text
 from pawprint.project import LABELS_CSV, SPLITS_CSV
-from pawprint.tables import csv_rows
+from pawprint.tables import name_likely, parse_csv, read_csv_rows, spellings
 
 LABEL_COLUMNS = ("path", "label")  # and perhaps `pixels_sha256`
 SPLIT_COLUMNS = ("pixels_sha256", "split")
@@ -47,45 +47,42 @@ def read_corrections(
 ) -> list[Correction]:
     """The rows of labels.csv.
 
-    Raises InputError with the line number for a label that is not one of `labels`, a path without
-    `pixels_sha256` that is not one of `members`, an image that occurs twice, and another
+    A path in other Unicode than the member, or with spaces at its ends, is that of the member.
+    Raises InputError with the line number for a label that is not one of `labels`, another path
+    without `pixels_sha256` that is not one of `members`, an image that occurs twice, and another
     `pixels_sha256` than 64 hexadecimal digits, and for a file that is not such a table.
     """
     choices = [*labels, NEITHER]
+    member_of = {normalize("NFC", name): name for name in members} | {n: n for n in members}
     corrections: dict[str, Correction] = {}
-    for line, row in read_lines(path, LABEL_COLUMNS):
-        name, label = row["path"], normalize("NFC", row["label"])
+    for line, row in read_csv_rows(path, LABEL_COLUMNS):
+        found = (member_of[name] for name in spellings(row["path"]) if name in member_of)
+        name = next(found, row["path"])
+        label = normalize("NFC", row["label"])
         pixels = row.get("pixels_sha256", "")
         correction = Correction(name, label, pixels)
         problem = None
         if pixels and not SHA256.fullmatch(pixels):
             problem = (
-                f"expected pixels_sha256 of 64 hexadecimal digits, or none. Received: {pixels!r}"
+                "expected pixels_sha256 of 64 hexadecimal digits, or none. Received: "
+                f"{pixels!r}. Correct it."
             )
         elif not pixels and name not in members:
+            likely = name_likely(name, [*members])
             problem = (
                 f"expected the path of a file in the archive, such as {min(members, default='')}. "
-                f"Received: {name!r}. If the image is gone, remove the line"
+                f"Received: {name!r}. {likely or 'If the image is gone, remove the line.'}"
             )
         elif label not in choices:
             problem = (
-                f"expected the label {', '.join(choices[:-1])} or {NEITHER}. Received: {label!r}"
+                f"expected the label {', '.join(choices[:-1])} or {NEITHER}. Received: {label!r}."
             )
         elif correction.image in corrections:
-            problem = f"expected each image once. Received: {correction.image!r} again"
+            problem = f"expected each image once. Received: {correction.image!r} again."
         if problem:
-            raise InputError(f"{path}: line {line}: {printable(problem)}.")
+            raise InputError(f"{path}: line {line}: {printable(problem)}")
         corrections[correction.image] = correction
     return [*corrections.values()]
-
-
-def read_lines(path: Path, columns: Collection[str]) -> list[tuple[int, dict[str, str]]]:
-    """The line number, and the cells by column as they are, of each row. Raises InputError."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: expected a file that can be read. Received: {error}") from None
-    return csv_rows(content, str(path), columns)
 
 
 MAX_DEVIATION = 0.02  # of a fraction, without a line
@@ -98,7 +95,7 @@ def read_kept_splits(path: Path) -> dict[str, str]:
     other than SPLITS, and for an image in two splits, and for a file that is not such a table.
     """
     splits: dict[str, str] = {}
-    for line, row in read_lines(path, SPLIT_COLUMNS):
+    for line, row in read_csv_rows(path, SPLIT_COLUMNS):
         pixels, split = row["pixels_sha256"], row["split"]
         problem = None
         if not SHA256.fullmatch(pixels):
@@ -111,7 +108,7 @@ def read_kept_splits(path: Path) -> dict[str, str]:
                 f"{splits[pixels]} above"
             )
         if problem:
-            raise InputError(f"{path}: line {line}: {printable(problem)}. Correct or remove it.")
+            raise InputError(f"{path}: line {line}: {printable(problem)}. Correct the line.")
     return splits
 
 
@@ -122,10 +119,9 @@ def keep_splits(path: Path, images: pd.DataFrame, to_train: bool = False) -> pd.
     other images, and further columns, stay as they are. Raises InputError for a file that is not
     such a table.
     """
-    table = pd.DataFrame(
-        [row for _, row in read_lines(path, SPLIT_COLUMNS)] if path.exists() else []
-    )
-    table = table.reindex(columns=table.columns.union(SPLIT_COLUMNS, sort=False))
+    content = path.read_bytes() if path.exists() else EMPTY_TABLES[SPLITS_CSV].encode()
+    written = parse_csv(content, str(path), SPLIT_COLUMNS)
+    table = pd.DataFrame([cells for _, cells in written.rows], columns=written.names, dtype=str)
     split_of = images.set_index("pixels_sha256")["split"]
     table["split"] = table["pixels_sha256"].map(split_of).fillna(table["split"])
     is_new = ~images["pixels_sha256"].isin(table["pixels_sha256"])
@@ -134,7 +130,7 @@ def keep_splits(path: Path, images: pd.DataFrame, to_train: bool = False) -> pd.
         is_with_old = new["group"].isin(images["group"][~is_new])
         new = new.assign(split=new["split"].where(is_with_old, "train"))
     rows = pd.concat([table, new[list(SPLIT_COLUMNS)]]).fillna("")
-    write_text(path, rows.to_csv(index=False, lineterminator="\n"))
+    write_text(path, rows.rename(columns=str.strip).to_csv(index=False, lineterminator="\n"))
     return new
 
 

@@ -33,12 +33,13 @@ def list_suspects(judged: pd.DataFrame, reviewed: Collection[str] = ()) -> pd.Da
     """The table LABELS_TO_REVIEW, the least probable labels first.
 
     `judged` is a table JUDGED with the column `split`. Images that a person has given a label,
-    `reviewed` by path or `pixels_sha256`, are left out.
+    `reviewed` by path in composed Unicode or `pixels_sha256`, are left out.
     """
     is_suspect = (judged["probability"] < MAX_OF_LABEL) & (
         judged["likely_probability"] > MIN_OF_OTHER
     )
-    is_suspect &= ~judged[["path", "pixels_sha256"]].isin(reviewed).any(axis=1)
+    is_suspect &= ~judged["pixels_sha256"].isin(reviewed)
+    is_suspect &= ~judged["path"].str.normalize("NFC").isin(reviewed)
     return judged[is_suspect].sort_values("probability", kind="stable")
 
 

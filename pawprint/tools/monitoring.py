@@ -12,11 +12,10 @@ import pandas as pd
 from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.errors import InputError, printable
-from pawprint.files import read_text
 from pawprint.model.metadata import Metadata
 from pawprint.randomization import two_sets_test
 from pawprint.scores.intervals import area_interval, fraction_interval, holm, linear_interval
-from pawprint.tables import csv_rows, probabilities_in
+from pawprint.tables import probabilities_in, read_csv_rows
 from pawprint.tools.scoring import COPY
 
 LIKE = "like the test photos"
@@ -60,7 +59,7 @@ def read_photos(path: Path, metadata: Metadata) -> pd.DataFrame:
     name_of = {name.lower(): name for name in names}
     expected = ("label", *name_of, HASH, "model")
     cells = []
-    for line, row in csv_rows(read_text(path).encode(), where, expected):
+    for line, row in read_csv_rows(path, expected):
         error = "" if row["label"] else row.get("error") or "no label"
         cells.append({"path": f"line {line}"} | row | {"error": error, "line": line})
     rows = pd.DataFrame(cells, columns=["path", "error", *expected, "line"])

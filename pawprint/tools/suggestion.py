@@ -17,7 +17,7 @@ from pawprint.images.archive import open_archive
 from pawprint.model.predictor import Prediction, Predictor, find_images, predict, predict_members
 from pawprint.model.served_model import FEATURES
 from pawprint.model.unknown import unit_length
-from pawprint.tables import csv_rows, training_images
+from pawprint.tables import read_csv_rows, training_images
 from pawprint.tools.last_run import LabelledImages
 
 MAX_TRAINING = 2000  # images, whose features new ones are compared with
@@ -83,8 +83,8 @@ def images_in(source: Path) -> list[Path]:
     Raises InputError if there are none, or it is another table.
     """
     where = printable(str(source))
-    if source.is_file():
-        rows = csv_rows(source.read_bytes(), where, ("path", "label"))
+    if not source.is_dir():
+        rows = read_csv_rows(source, ("path", "label"))
         images = [Path(row["path"]) for _, row in rows if row["label"]]
     else:
         images = [path for path in find_images([source]) if path != source]
@@ -104,7 +104,7 @@ def suggest(
     a table half may be, as an alarm of `monitor` is most often about them. A line on stderr says
     how many images are left out. Raises InputError as `images_in`, and without features.
     """
-    unknown = number // 2 if source.is_file() else 0
+    unknown = 0 if source.is_dir() else number // 2
     size = predictor.metadata.image_size
     if FEATURES not in predictor.run(np.zeros((1, size, size, 3), np.uint8)):
         raise InputError(

@@ -1,0 +1,155 @@
+"""Tables of people are read as spreadsheets and Macs write them, or a line says what to do.
+
+Sources: uhh-lt/dats 641 and llmsresearch/paperbanana 234 (decomposed Unicode),
+OpenDataRepository/data-publisher 84 and votingworks/arlo 525 (empty rows and columns),
+PowerShell/PowerShell 8636 (UTF-16 with its mark).
+"""
+
+from pathlib import Path
+from unicodedata import normalize
+
+import pandas as pd
+import pytest
+from conftest import line_of, refused
+
+from pawprint.app.labelling import read_rows, write_rows
+from pawprint.dataset.layouts import parse_metadata_csv
+from pawprint.dataset.user_tables import Correction, keep_splits, read_corrections
+from pawprint.errors import InputError
+from pawprint.tables import csv_rows
+
+EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]
+PLAIN = "path,label\ncat/1.jpg,dög\ncat/2.jpg,cat\n"
+READ = {
+    "empty rows and columns": "path,label,,\r\n,,,\r\ncat/1.jpg,dög,,\r\ncat/2.jpg,cat,,\r\n,,,",
+    "blank lines": "\n\npath,label\n\ncat/1.jpg,dög\n   \ncat/2.jpg,cat\n\n\n",
+    "more commas in rows": "path,label\ncat/1.jpg,dög,,\ncat/2.jpg,cat,\n",
+    "fewer commas in rows": "path,label,,\ncat/1.jpg,dög\ncat/2.jpg,cat,\n",
+    "column of numbers without a name": ",path,label\n0,cat/1.jpg,dög\n1,cat/2.jpg,cat\n",
+    "ends of lines of old Macs": PLAIN.replace("\n", "\r"),
+    "ends of lines of Windows": PLAIN.replace("\n", "\r\n"),
+    "quotes": '"path","label"\n"cat/1.jpg","dög"\n"cat/2.jpg","cat"\n',
+    "spaces": " Path , LABEL \ncat/1.jpg, dög\ncat/2.jpg,cat \n",
+    "semicolons": PLAIN.replace(",", ";"),
+    "semicolons and quotes": '"path";"label"\n"cat/1.jpg";"dög"\n"cat/2.jpg";"cat"\n',
+    "tabs": PLAIN.replace(",", "\t"),
+    "line with the separator": "sep=;\r\n" + PLAIN.replace(",", ";"),
+    "no end of the last line": PLAIN.rstrip(),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_table_of_a_spreadsheet_is_read(name):
+    rows = [row for _, row in csv_rows(READ[name].encode(), "t.csv", ("path", "label"))]
+    assert rows == EXPECTED
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("text", [PLAIN, PLAIN.replace(",", "\t").replace("\n", "\r\n")])
+def test_byte_order_mark_decides_the_encoding(encoding, text):
+    content = text.encode(encoding)
+    assert [row for _, row in csv_rows(content, "t.csv", ("path", "label"))] == EXPECTED
+
+
+def test_big_endian_utf_16_is_read():
+    content = b"\xfe\xff" + PLAIN.encode("utf-16-be")
+    assert [row for _, row in csv_rows(content, "t.csv", ("path", "label"))] == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        (PLAIN.encode("cp1252"), ("t.csv: line 2: ", "UTF-8", "Excel", "iconv -f cp1252")),
+        (PLAIN.encode("utf-16-le"), ("t.csv: ", "UTF-8", "Excel")),
+        (b"PK\x03\x04\x14\x00\xff\xfe", ("t.csv: ", "UTF-8", "Excel")),
+        (b"path,label\ncat/1,2.jpg,dog\n", ("line 2: expected 2 cells. Received: 3", "quotes")),
+        (b"path,label\n\n\ncat/1.jpg\n", ("line 4: expected 2 cells. Received: 1",)),
+        (b"path,label,label\ncat/1.jpg,a,b\n", ("line 1: expected the columns path,label",)),
+        (b"", ("line 1: expected the columns path,label",)),
+    ],
+)
+def test_what_cannot_be_read_without_a_guess_is_one_line_that_says_what_to_do(content, parts):
+    with refused(*parts):
+        csv_rows(content, "t.csv", ("path", "label"))
+
+
+def corrections(folder: Path, path: str, members: set[str]) -> list[Correction]:
+    (folder / "labels.csv").write_text(f"path,label\n{path},dog\n", encoding="utf-8")
+    return read_corrections(folder / "labels.csv", members, ["cat", "dog"])
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_label_of_a_photo_in_other_unicode_is_applied(tmp_path, forms):
+    written, member = (normalize(form, "käse/ü3.jpg") for form in forms)
+    assert corrections(tmp_path, written, {member}) == [Correction(member, "dog")]
+    assert corrections(tmp_path, f" {written} ", {member}) == [Correction(member, "dog")]
+
+
+def test_photos_whose_names_differ_in_unicode_alone_are_two(tmp_path):
+    both = {normalize(form, "ü.jpg") for form in ("NFC", "NFD")}
+    for name in both:
+        assert corrections(tmp_path, name, both) == [Correction(name, "dog")]
+
+
+MEANT = [
+    "Cat/Ü 1.JPG",
+    "cat\\ü 1.jpg",
+    "./cat/ü 1.jpeg",
+    "/home/me/photos/cat/ü 1.jpg",
+    "C:\\photos\\cat\\ü 1.jpg",
+    "ü 1.jpg",
+    "ü 1",
+    "photos/cat/ü 1.jpg",
+    "cats/ü 1.jpg",
+    "cat/ ü\u00a01.jpg",
+    "file:///photos/cat/%C3%BC%201.jpg",
+]
+
+
+@pytest.mark.parametrize("path", MEANT)
+def test_no_message_advises_to_remove_the_line_of_a_photo_that_is_there(tmp_path, path):
+    members = {"cat/ü 1.jpg", "dog/2.jpg", "metadata.csv"}
+    with pytest.raises(InputError, match=line_of("line 2: ", "Did you mean 'cat/ü 1.jpg'?")) as one:
+        corrections(tmp_path, path, members)
+    table = f'file_name,label\n"{path}",dog\n'.encode()
+    with pytest.raises(InputError, match=line_of("line 2: ", "Did you mean 'cat/ü 1.jpg'?")) as two:
+        parse_metadata_csv("photos", sorted(members), lambda name: table)
+    assert "remove" not in f"{one.value}{two.value}"
+
+
+def test_line_of_a_photo_that_is_gone_may_be_removed(tmp_path):
+    with refused("'cat/9.jpg'", "If the image is gone, remove the line."):
+        corrections(tmp_path, "cat/9.jpg", {"cat/1.jpg"})
+
+
+def test_metadata_csv_with_empty_columns_is_read():
+    table = b"file_name,label,,\n1.jpg,a,,\n,,,\n2.jpg,b,,\n"
+    rows = parse_metadata_csv("g", ["metadata.csv", "1.jpg", "2.jpg"], lambda name: table)
+    assert [(name, row.label, row.further) for name, row in rows.items()] == [
+        ("1.jpg", "a", {}),
+        ("2.jpg", "b", {}),
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_app_writes_a_label_into_a_table_of_a_spreadsheet_and_keeps_its_cells(tmp_path, encoding):
+    table = tmp_path / "metadata.csv"
+    text = "sep=;\r\n;File_Name;label;;\r\n0;1.jpg;cät;;seen by Ann\r\n;;;;\r\n1;2.jpg;dog\r\n"
+    table.write_bytes(text.encode(encoding))
+    cells = {"file_name": "2.jpg", "label": "cät"}
+    take_back = write_rows(table, "file_name", {"2.jpg": cells})
+    assert [row["label"] for row in read_rows(table, "file_name")] == ["cät", "cät"]
+    written = table.read_text(encoding="utf-8-sig")
+    assert "0;1.jpg;cät;;seen by Ann" in written.splitlines()
+    take_back()
+    assert [row["label"] for row in read_rows(table, "file_name")] == ["cät", "dog"]
+
+
+def test_kept_splits_stay_with_the_notes_beside_them(tmp_path):
+
+    table, pixels = tmp_path / "splits.csv", "a" * 64
+    table.write_bytes(f"pixels_sha256;split;;\r\n{pixels};test;;mine\r\n;;;\r\n".encode("utf-16"))
+    new = pd.DataFrame({"pixels_sha256": ["b" * 64], "split": ["train"], "group": ["1.jpg"]})
+    keep_splits(table, new)
+    rows = table.read_text(encoding="utf-8").splitlines()
+    assert rows == ["pixels_sha256,split,,", f"{pixels},test,,mine", f"{'b' * 64},train,,"]
