@@ -18,7 +18,8 @@ sys.modules.setdefault("openvino_telemetry", None)
 
 def load(folder: str | os.PathLike):
     """The model in a folder, `models/served` or an export: a Predictor, whose `predict` takes a
-    path, the bytes of a file or an image of Pillow. Raises InputError if it is damaged.
+    path, the bytes of a file, an open file or an image of Pillow. Raises InputError if the model is
+    damaged, and RuntimeError in a process forked from one that has loaded a model.
     """
     # By its name, so that an import of the package stays cheap, and no stage depends on this.
     return importlib.import_module("pawprint.model.predictor").load_predictor(folder)

@@ -5,11 +5,15 @@ and runs one image per core. docs/decisions/07 has the measurements. A file of a
 same bytes for the same network.
 """
 
+import ctypes
 import errno
+import os
 import tempfile
 import threading
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import joblib
 import numpy as np
@@ -29,9 +33,14 @@ class CompiledNetwork:
         self._network = network
         self._compiled = compiled
         self._local = threading.local()
+        _networks.add(self)
 
     def __call__(self, pixels: np.ndarray) -> list[np.ndarray]:
-        """Each output, float32 without the axis of the batch, for uint8 `(size, size, 3)`."""
+        """Return each output for uint8 `(size, size, 3)`, float32 without the axis of the batch.
+
+        Raises RuntimeError in a process forked from the one that compiled the network.
+        """
+        require_unforked()
         if not hasattr(self._local, "request"):
             self._local.request = self._compiled.create_infer_request()
         results = self._local.request.infer([pixels[None]])
@@ -44,8 +53,47 @@ class CompiledNetwork:
             return _read_and_compile, (path.read_bytes(), path.with_suffix(".bin").read_bytes())
 
 
+FORKED = (
+    "OpenVINO: expected a process that starts it. Received: one forked from a process with a loaded"
+    " model. Load the model after the fork, and none before it, or start processes with "
+    "`multiprocessing.get_context('spawn')`."
+)
+_process: int | None = None  # the one in which OpenVINO has started its threads
+_networks: weakref.WeakSet[CompiledNetwork] = weakref.WeakSet()
+
+
+def _keep_networks() -> None:
+    """Never free the networks that exist now: in a forked process that would wait for threads."""
+    for network in _networks:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(network))
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_keep_networks)
+
+
+def _is_forked() -> bool:
+    return _process not in (None, os.getpid())
+
+
+def require_unforked() -> None:
+    """Raise RuntimeError in a process forked from one that runs OpenVINO.
+
+    Such a process has none of OpenVINO's threads. To wait for them never ends, and to start others
+    ends the process.
+    """
+    if _is_forked():
+        raise RuntimeError(FORKED)
+
+
 def compile_for_cpu(network: openvino.Model) -> CompiledNetwork:
-    """Compile a network that takes uint8 pixels `(batch, size, size, 3)`."""
+    """Compile a network that takes uint8 pixels `(batch, size, size, 3)`.
+
+    Raises RuntimeError as `require_unforked`.
+    """
+    global _process
+    require_unforked()
+    _process = os.getpid()
     shape = [length.get_length() for length in list(network.input().partial_shape)[1:]]
     single = network.clone()
     single.reshape([1, *shape])
@@ -68,8 +116,15 @@ def compile_for_cpu(network: openvino.Model) -> CompiledNetwork:
     return run
 
 
-def _read_and_compile(network: bytes, weights: bytes) -> CompiledNetwork:
+def _read_and_compile(network: bytes, weights: bytes) -> Callable[[np.ndarray], list[np.ndarray]]:
+    if _is_forked():  # a pool waits for ever for a worker that fails here
+        return _refuse
     return compile_for_cpu(openvino.Core().read_model(network, weights))
+
+
+def _refuse(pixels: np.ndarray) -> NoReturn:
+    """Raise RuntimeError in place of a network that a forked process was given."""
+    raise RuntimeError(FORKED)
 
 
 def take_uint8(network: openvino.Model) -> openvino.Model:

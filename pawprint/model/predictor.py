@@ -1,11 +1,14 @@
 """Predictions of a served or exported model, of images and of image files."""
 
+import io
 import os
+import re
 import sys
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import BinaryIO, NamedTuple, Self
 
 import numpy as np
 import openvino
@@ -17,7 +20,7 @@ from pawprint.classes import mean_over_squares
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.files import md5_of_folder
-from pawprint.images.archive import Archive, UnusableImageError
+from pawprint.images.archive import MAX_BYTES, Archive, UnusableImageError
 from pawprint.images.decoder import (
     DecodedImage,
     count_suffixes,
@@ -34,9 +37,10 @@ from pawprint.model.served_model import FEATURES, FILES, output_names, read_mode
 from pawprint.params.results import AUGMENTATIONS, TestTimeAugmentation
 from pawprint.params.section import Resize
 from pawprint.pipeline.recorded import Recorded
-from pawprint.runtime import compile_for_cpu
+from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
 
 TOLERANCE = 1e-3  # of the sum of probabilities
+URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
 RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from squares to outputs by name
 
 
@@ -57,6 +61,32 @@ def means_over_squares(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Means of a network's outputs, float64; `probability` has those of `mean_over_squares`."""
     means = {name: values.mean(axis=0, dtype=np.float64) for name, values in outputs.items()}
     return means | {"probability": mean_over_squares(outputs["probability"])}
+
+
+def bytes_of(image: bytes | BinaryIO | str | os.PathLike) -> bytes:
+    """Return the bytes of an image file: of a path, of an open file from its start, or themselves.
+
+    Raises OSError if they cannot be read, InputError for a URL, and TypeError for anything else.
+    """
+    if isinstance(image, bytes | bytearray | memoryview):
+        return bytes(image)
+    if isinstance(image, str | os.PathLike):
+        path = os.fsdecode(image)
+        if URL.match(path):
+            raise InputError(f"predict: expected a file, or the bytes of one. Received: {path}")
+        return read_file(Path(path))
+    if hasattr(image, "read") and not isinstance(image, io.TextIOBase):
+        if hasattr(image, "seekable") and image.seekable():
+            image.seek(0)
+        data = image.read(MAX_BYTES + 1)
+        if isinstance(data, bytes):
+            return data
+    raise TypeError(
+        "predict: expected a path, the bytes of an image file, a file opened in binary mode, or an "
+        f"image of Pillow. Received: {type(image).__name__}. Of a NumPy array, uint8 (height, "
+        "width, 3), give `PIL.Image.fromarray(array)` if it is RGB, and "
+        "`PIL.Image.fromarray(array[..., ::-1])` if it is BGR, as OpenCV reads images."
+    )
 
 
 class Prediction(NamedTuple):
@@ -91,18 +121,18 @@ class Predictor:
         """The image in the bytes of a file, as `predict` takes it. Raises UnusableImageError."""
         return decode_file(data, self.metadata.bits, self.metadata.decoded_side)
 
-    def predict(self, image: Image.Image | bytes | str | Path) -> Prediction:
-        """The prediction for an image: a path, the bytes of a file, or an image of Pillow.
+    def predict(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction:
+        """The prediction for an image: a path, the bytes of a file, an open file, or an image of
+        Pillow.
 
         It is from means over the squares of test-time augmentation, of the probabilities that of
-        the logits. Raises UnusableImageError or OSError if the image cannot be decoded, InputError
-        if an output is not finite, or `probability` has no probabilities.
+        the logits. Raises UnusableImageError or OSError if the image cannot be decoded, TypeError
+        for anything else, such as an array, InputError for a URL, and if an output is not finite or
+        `probability` has no probabilities.
         """
         metadata = self.metadata
-        if isinstance(image, str | Path):
-            image = read_file(Path(image))
-        if isinstance(image, bytes):
-            image = self.decode(image).image
+        if not isinstance(image, Image.Image):
+            image = self.decode(bytes_of(image)).image
         elif image.format or image.mode != "RGB":  # as Image.open gives it, not as `decode` does
             image = to_upright_rgb(image)
         how = metadata.resize, metadata.test_time_augmentation
@@ -143,10 +173,12 @@ class Predictor:
 def load_predictor(folder: str | Path) -> Predictor:
     """The model in `models/served`, or in the folder of an export.
 
-    Raises InputError if the folder is missing, damaged, or holds no model of its labels.
+    Raises InputError if the folder is missing, damaged, or holds no model of its labels, and
+    RuntimeError in a process forked from one that has loaded a model.
     """
     folder = Path(folder)
     metadata = read_metadata(folder)
+    require_unforked()  # before OpenVINO reads a file
     path = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if path is None:
         raise InputError(
@@ -168,15 +200,16 @@ def runner(network: openvino.Model, names: Sequence[str]) -> RunNetwork:
     It gives the outputs, float32 `(squares, …)`, by `names`, of which the last may be left over.
     Equal squares are computed once: those of a square image at its start, middle and end are one.
     """
-    compute = compile_for_cpu(network)
+    return partial(_run, compile_for_cpu(network), names)  # which can be pickled
 
-    def run(squares: np.ndarray) -> dict[str, np.ndarray]:
-        pixels = [square.tobytes() for square in squares]
-        results = {key: compute(square) for key, square in dict(zip(pixels, squares)).items()}
-        outputs = zip(*(results[key] for key in pixels))
-        return {name: np.stack(values) for name, values in zip(names, outputs)}
 
-    return run
+def _run(
+    compute: CompiledNetwork, names: Sequence[str], squares: np.ndarray
+) -> dict[str, np.ndarray]:
+    pixels = [square.tobytes() for square in squares]
+    results = {key: compute(square) for key, square in dict(zip(pixels, squares)).items()}
+    outputs = zip(*(results[key] for key in pixels))
+    return {name: np.stack(values) for name, values in zip(names, outputs)}
 
 
 def predict_members(

@@ -1,0 +1,127 @@
+"""Programs of other people that use a model."""
+
+import io
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import PROJECT, photo, refused, run, succeed
+from PIL import Image
+
+import pawprint
+
+MODEL = PROJECT / "examples/cats_and_dogs"
+PHOTO = photo(1)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return pawprint.load(MODEL)
+
+
+FORK = """
+import os
+import pawprint
+model = pawprint.load({model!r})
+model.predict({photo!r})
+process = os.fork()
+if not process:
+    {use}
+    raise SystemExit(3)
+_, status = os.waitpid(process, 0)
+raise SystemExit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+@pytest.mark.parametrize("use", ["model.predict({photo!r})", "pawprint.load({model!r})"])
+def test_model_in_a_forked_process_is_refused(tmp_path, use):
+    """openvinotoolkit/openvino 416, benoitc/gunicorn 2478. It waited for ever."""
+    (tmp_path / "photo.jpg").write_bytes(PHOTO)
+    names = {"model": str(MODEL), "photo": "photo.jpg"}
+    program = FORK.format(use=use.format(**names), **names)
+    result = run(sys.executable, "-c", program, cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    assert result.returncode == 1
+    assert "Load the model after the fork" in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+def test_forked_process_that_leaves_the_model_alone_ends(tmp_path):
+    """As a worker of gunicorn does, which calls `sys.exit`."""
+    program = FORK.format(use="pass", model=str(MODEL), photo="photo.jpg")
+    (tmp_path / "photo.jpg").write_bytes(PHOTO)
+    result = run(sys.executable, "-c", program, cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    assert (result.returncode, result.stderr) == (3, "")
+
+
+POOL = """
+import multiprocessing
+import sys
+import pawprint
+
+if __name__ == "__main__":
+    model = pawprint.load({model!r})
+    with multiprocessing.get_context(sys.argv[1]).Pool(1) as pool:
+        print([prediction.label for prediction in pool.map(model.predict, ["photo.jpg"] * 2)])
+"""
+
+
+def test_pool_gets_the_model_or_an_error(tmp_path, model):
+    """openvinotoolkit/openvino 416, 1065."""
+    (tmp_path / "photo.jpg").write_bytes(PHOTO)
+    (tmp_path / "program.py").write_text(POOL.format(model=str(MODEL)))
+    start = (sys.executable, "program.py")
+    label = model.predict(PHOTO).label
+    spawned = succeed(*start, "spawn", cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    assert spawned == f"{[label, label]}\n"
+    if sys.platform != "win32":
+        forked = run(*start, "fork", cwd=tmp_path, PYTHONPATH=str(PROJECT))
+        assert "Load the model after the fork" in forked.stderr.splitlines()[-1]
+
+
+def test_pickled_model_predicts_the_same_without_its_folder(tmp_path, model):
+    """microsoft/onnxruntime 643, openvinotoolkit/openvino 1065."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for path in MODEL.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    content = pickle.dumps(pawprint.load(folder))
+    for path in folder.iterdir():
+        path.unlink()
+    expected, given = model.predict(PHOTO), pickle.loads(content).predict(PHOTO)
+    assert given.label == expected.label
+    assert given.unknown_score == expected.unknown_score
+    np.testing.assert_array_equal(given.probabilities, expected.probabilities)
+    np.testing.assert_array_equal(given.features, expected.features)
+
+
+def test_each_form_of_a_file_is_predicted_as_its_path(tmp_path, model):
+    """danielgatis/darknetpy 18, notAI-tech/NudeNet 82."""
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(PHOTO)
+    expected = model.predict(path).probabilities
+    with path.open("rb") as file, path.open("rb", buffering=0) as unbuffered:
+        file.read(10)  # as a program that has looked at the file
+        forms = [str(path), PHOTO, bytearray(PHOTO), memoryview(PHOTO), io.BytesIO(PHOTO)]
+        for form in [*forms, file, unbuffered, Image.open(path)]:
+            np.testing.assert_array_equal(model.predict(form).probabilities, expected)
+
+
+def test_array_and_other_objects_are_refused_with_what_to_do(tmp_path, model):
+    """danielgatis/darknetpy 18, notAI-tech/NudeNet 82."""
+    array = np.asarray(Image.open(io.BytesIO(PHOTO)))
+    (tmp_path / "photo.jpg").write_bytes(PHOTO)
+    with (tmp_path / "photo.jpg").open() as text:
+        for other in (array, array[..., 0], array / 255, [array], text, None, 1):
+            with pytest.raises(TypeError, match=r"fromarray\(array\[\.\.\., ::-1\]\)") as raised:
+                model.predict(other)
+            assert len(str(raised.value).splitlines()) == 1
+            assert type(other).__name__ in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_url_is_refused(model, kind):
+    with refused("expected a file", "https:/"):
+        model.predict(kind("https://user:secret@example.org/cat.jpg"))
