@@ -18,11 +18,17 @@ from pydantic import (
 from pawprint.classes import UNKNOWN, UNSURE, predicted_classes, problem_of_named
 from pawprint.errors import InputError, is_printable, printable
 from pawprint.files import write_json
+from pawprint.package import DISTRIBUTION
 from pawprint.params.results import TestTimeAugmentation
 from pawprint.params.section import Bits, Resize, Section
 
 METADATA_FILE = "model.json"
 PACKAGES = ("keras", "openvino", "pillow", "tensorflow")
+# Of model.json. Whoever adds a key, or a value of one, raises FORMAT and names the RELEASE that
+# reads it, so that an earlier version can say which one to install. Format 1 has neither key.
+FORMAT = 1
+RELEASE = "0.4"
+UPGRADE = f"Run `pip install --upgrade {DISTRIBUTION}`"
 
 
 def _different_names(labels: list[str]) -> list[str]:
@@ -117,11 +123,15 @@ class Metadata(Section):
 
 
 def write_metadata(folder: Path, metadata: Metadata) -> None:
-    write_json(folder / METADATA_FILE, metadata.model_dump())
+    about = {"format": FORMAT, "release": RELEASE} if FORMAT > 1 else {}
+    write_json(folder / METADATA_FILE, about | metadata.model_dump())
 
 
 def read_metadata(folder: Path) -> Metadata:
-    """Raises InputError if the file is missing or is not what `write_metadata` writes."""
+    """Read what `write_metadata` wrote, also that of earlier versions.
+
+    Raises InputError if the file is missing, something else, or of a newer version.
+    """
     path = folder / METADATA_FILE
     if not path.is_file():  # nothing, or a device or a pipe, which may never end
         raise InputError(
@@ -129,10 +139,13 @@ def read_metadata(folder: Path) -> Metadata:
             "fetch it, or give the folder of an exported model."
         )
     try:
-        return Metadata.model_validate_json(_with_thresholds(path.read_bytes()))
+        return Metadata.model_validate_json(_in_this_format(path, path.read_bytes()))
     except ValidationError as error:
         problem = error.errors()[0]
-        reason = " ".join([*map(str, problem["loc"]), f"({problem['msg']})"])
+        why = problem["msg"]
+        if problem["type"] == "extra_forbidden":
+            why = f"unknown here: made by a newer version of Pawprint, or added. {UPGRADE}"
+        reason = " ".join([*map(str, problem["loc"]), f"({why})"])
     except OSError as error:
         reason = str(error)
     raise InputError(
@@ -140,11 +153,24 @@ def read_metadata(folder: Path) -> Metadata:
     )
 
 
-def _with_thresholds(content: bytes) -> bytes:
-    """Before version 0.4, `threshold` was a number, of the second of two labels, or null."""
-    with suppress(ValueError, TypeError, LookupError, RecursionError):  # refused below
+def _in_this_format(path: Path, content: bytes) -> bytes:
+    """Return the JSON of a model.json without `format`, and with the keys of today's format.
+
+    Before version 0.4, `threshold` was a number, of the second of two labels, or null. Raises
+    InputError for a newer format.
+    """
+    # What is no such record is refused afterwards.
+    with suppress(AttributeError, LookupError, RecursionError, TypeError, ValueError):
         record = json.loads(content)
-        threshold = record.pop("threshold")
-        record["thresholds"] = {} if threshold is None else {record["labels"][-1]: threshold}
+        number, release = record.pop("format", 1), record.pop("release", "a later one")
+        if number not in range(1, FORMAT + 1):
+            raise InputError(
+                f"{path}: expected a model of format {FORMAT} or earlier. Received: format "
+                f"{printable(str(number))}, made by a newer version of Pawprint; the first that "
+                f"reads it is {printable(str(release))}. {UPGRADE}."
+            )
+        if "threshold" in record:
+            threshold = record.pop("threshold")
+            record["thresholds"] = {} if threshold is None else {record["labels"][-1]: threshold}
         return json.dumps(record).encode()
     return content

@@ -1,6 +1,7 @@
 """Programs of other people that use a model."""
 
 import io
+import json
 import pickle
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from conftest import PROJECT, photo, refused, run, succeed
 from PIL import Image
 
 import pawprint
+from pawprint.model import metadata
+from pawprint.model.metadata import METADATA_FILE, read_metadata, write_metadata
 
 MODEL = PROJECT / "examples/cats_and_dogs"
 PHOTO = photo(1)
@@ -125,3 +128,27 @@ def test_array_and_other_objects_are_refused_with_what_to_do(tmp_path, model):
 def test_url_is_refused(model, kind):
     with refused("expected a file", "https:/"):
         model.predict(kind("https://user:secret@example.org/cat.jpg"))
+
+
+def test_model_with_an_unknown_key_is_of_a_newer_version(tmp_path):
+    """metatensor/metatrain 1227, 857."""
+    record = json.loads((MODEL / METADATA_FILE).read_text(encoding="utf-8"))
+    (tmp_path / METADATA_FILE).write_text(json.dumps(record | {"mirrored": True}))
+    with refused(METADATA_FILE, "mirrored", "made by a newer version", "Run `pip install"):
+        read_metadata(tmp_path)
+
+
+def test_model_of_a_newer_format_names_the_release_that_reads_it(tmp_path, monkeypatch):
+    """metatensor/metatrain 1227, 857. The format comes before what its values mean."""
+    write_metadata(tmp_path, read_metadata(MODEL))
+    committed = (MODEL / METADATA_FILE).read_bytes()
+    assert (tmp_path / METADATA_FILE).read_bytes() == committed  # the first format has no key
+    with monkeypatch.context() as newer:
+        newer.setattr(metadata, "FORMAT", metadata.FORMAT + 1)
+        newer.setattr(metadata, "RELEASE", "7.6")
+        write_metadata(tmp_path, read_metadata(MODEL))
+        assert read_metadata(tmp_path) == read_metadata(MODEL)
+    record = json.loads((tmp_path / METADATA_FILE).read_text(encoding="utf-8"))
+    (tmp_path / METADATA_FILE).write_text(json.dumps(record | {"resize": "letterbox"}))
+    with refused(METADATA_FILE, "newer version of Pawprint", "7.6", "Run `pip install"):
+        read_metadata(tmp_path)
