@@ -1,6 +1,11 @@
 """The command `serve`."""
 
 import argparse
+import copy
+import errno
+import logging
+import socket
+import sys
 from pathlib import Path
 
 from pawprint.errors import InputError
@@ -18,14 +23,14 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
     seconds = "that an upload may take; default: %(default)s"
     parser.add_argument("--seconds", type=float, default=30, metavar="N", help=seconds)
-    log = "table to which each answer is appended, for `pawprint monitor`"
+    log = "table to which each answer is appended, for `pawprint monitor`; - is stdout"
     parser.add_argument("--log", type=Path, metavar="FILE.csv", help=log)
 
 
 def run_serve(arguments: argparse.Namespace) -> None:
     """Answer photos over HTTP with the served model, or with an exported one.
 
-    `POST /predict` takes an image as the body or as the first part of a form, and answers with the
+    `POST /predict` takes an image as the body or as the first file of a form, and answers with the
     label, the probability of each class and the unknown score. `GET /health` names the model.
 
     Examples:
@@ -40,12 +45,36 @@ def run_serve(arguments: argparse.Namespace) -> None:
         raise InputError(
             f"serve: expected {error.name}. Run `pip install '{DISTRIBUTION}[serve]'`."
         ) from None
+    require_free(arguments.host, arguments.port)
     model = arguments.model or default_model()
+    logging.raiseExceptions = False  # a full disk under stderr is no traceback for each line
+    lines = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
+    lines["handlers"]["access"]["stream"] = "ext://sys.stderr"  # stdout may be the log
     uvicorn.run(
         create_app(model, arguments.seconds, arguments.log),
         host=arguments.host,
         port=arguments.port,
         limit_concurrency=MAX_CONNECTIONS,
+        log_config=lines,
+        use_colors=bool(sys.stderr and sys.stderr.isatty()),
         # Otherwise a client could go on to send an upload that was refused.
         headers=[("Connection", "close")],
     )
+
+
+def require_free(host: str, port: int) -> None:
+    """Raise InputError if a service cannot listen there, before a model is loaded."""
+    try:
+        places = socket.getaddrinfo(host or None, port, 0, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
+        for family, *_, address in places:
+            try:
+                socket.create_server((address[0], port), family=family).close()
+            except OSError as error:  # as for ::1 of localhost on a computer without IPv6
+                if error.errno != errno.EADDRNOTAVAIL or len(places) == 1:
+                    raise
+    except (OSError, OverflowError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).partition(" (")[0].strip(".")
+        raise InputError(
+            f"serve: expected an address and a free port. Received: {host}, port {port}: {reason}. "
+            "Name others with --host and --port."
+        ) from None

@@ -1,33 +1,35 @@
 """An HTTP service for a served or exported model.
 
-`POST /predict` takes the bytes of an image as the body or as the first part of a form, and answers
+`POST /predict` takes the bytes of an image as the body or as the first file of a form, and answers
 with the label, the probability of each class and the unknown score. `GET /health` answers once the
 model is loaded. A log is a table of all answers, which several services may share.
 """
 
 import asyncio
-import contextlib
-import csv
-import io
-import os
-import tempfile
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+import logging
+from email.message import Message
+from email.parser import BytesHeaderParser
 from pathlib import Path
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from pawprint.errors import InputError
+from pawprint.errors import InputError, printable
 from pawprint.git import current_commit
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import sha256_of_all_pixels
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.package import installed_version
 from pawprint.runtime import CORES
+from pawprint.tools.answer_log import AnswerLog
 
 MAX_BYTES = 10 * 2**20  # of an upload
+HEALTH = ["GET", "HEAD", "OPTIONS"]
+MAX_PARTS = 100  # of a form
+MAX_HEADER = 2**12  # bytes of the header of a part that are read
+FORM = "multipart/form-data"
+NOT_LOGGED = "log_error"  # a key of an answer: why its row is not in the log
 
 
 def create_app(folder: Path, seconds: float, log: Path | None = None) -> FastAPI:
@@ -37,7 +39,7 @@ def create_app(folder: Path, seconds: float, log: Path | None = None) -> FastAPI
     """
     predictor = load_predictor(folder)
     labels, model = predictor.metadata.labels, predictor.metadata.model
-    append = appender(log, labels, model) if log else lambda *_: None
+    answers = AnswerLog(log, labels, model) if log else None
     about = {
         "status": "ok",
         "labels": labels,
@@ -48,26 +50,28 @@ def create_app(folder: Path, seconds: float, log: Path | None = None) -> FastAPI
     decoding = asyncio.Semaphore(CORES)  # a large image needs up to 2 GB of memory
     app = FastAPI(title="Pawprint", docs_url=None, redoc_url=None)  # these load scripts from a CDN
 
-    @app.get("/health")
+    # What load balancers ask for differs: HEAD or OPTIONS, also of "/".
+    @app.api_route("/", methods=HEALTH, include_in_schema=False)
+    @app.api_route("/health", methods=HEALTH, include_in_schema=False)
     async def health() -> dict:
         return about
 
     @app.post("/predict")
-    async def predict(request: Request) -> dict:
-        data = image_in(
-            await read_upload(request, seconds), request.headers.get("Content-Type", "")
-        )
+    async def predict(request: Request, response: Response) -> dict:
+        kind = request.headers.get("Content-Type", "")
+        data = image_in(await read_upload(request, seconds), kind)
         async with decoding:
             try:
-                return await run_in_threadpool(classify, predictor, data, append)
+                answer = await run_in_threadpool(classify, predictor, data, answers)
             except UnusableImageError as error:
-                raise HTTPException(422, str(error)) from None
+                raise HTTPException(422, explain(error, kind)) from None
             except InputError as error:  # of the model
                 raise HTTPException(500, str(error)) from None
             except MemoryError:
                 raise HTTPException(503, "expected more free memory") from None
-            except OSError as error:  # of the log
-                raise HTTPException(503, f"expected to write the log: {error.strerror}") from None
+        if NOT_LOGGED in answer:
+            response.status_code = 202
+        return answer
 
     return app
 
@@ -88,17 +92,40 @@ async def read_upload(request: Request, seconds: float) -> bytes:
 
 
 def image_in(data: bytes, content_type: str) -> bytes:
-    """The upload, or the content of the first part of a form, such as `curl -F photo=@cat.jpg`."""
-    kind, _, boundary = content_type.partition("boundary=")
-    if not kind.lower().startswith("multipart/form-data"):
+    """The upload, or of a form its first file, such as `curl -F photo=@cat.jpg`.
+
+    A parser of forms would be one more requirement, and that of Python takes seconds for a hostile
+    form. Raises HTTPException for a form without a file.
+    """
+    header = Message()
+    header["Content-Type"] = content_type
+    boundary = header.get_boundary()
+    if header.get_content_type() != FORM or not boundary:
         return data
-    _, _, rest = data.partition(b"\r\n\r\n")
-    end = b"\r\n--" + boundary.split(";")[0].strip('" ').encode("latin-1")
-    return rest.partition(end)[0]
+    delimiter = b"\r\n--" + boundary.encode("latin-1", "replace")
+    for part in (b"\r\n" + data).split(delimiter, MAX_PARTS)[1:]:
+        lines, _, content = part.partition(b"\r\n\r\n")
+        if BytesHeaderParser().parsebytes(lines[:MAX_HEADER].strip()).get_filename():
+            return content
+    raise HTTPException(422, "expected a file in the form, as of `curl -F photo=@photo.jpg`")
 
 
-def classify(predictor: Predictor, data: bytes, append: Callable) -> dict:
-    """Raises UnusableImageError if `data` is no complete image, OSError of `append`."""
+def explain(error: UnusableImageError, content_type: str) -> str:
+    """Say what is wrong with an upload, in one line, also where it was sent as something else."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if not kind or kind.startswith("image/") or kind in (FORM, "application/octet-stream"):
+        return str(error)
+    return (
+        f"{error}. Received: {printable(kind[:80])}. Send the bytes of the file, as of `curl "
+        "--data-binary @photo.jpg`, or a form, as of `curl -F photo=@photo.jpg`"
+    )
+
+
+def classify(predictor: Predictor, data: bytes, answers: AnswerLog | None) -> dict:
+    """Return the answer for an upload, which says so if its row could not be logged.
+
+    Raises UnusableImageError if `data` is no complete image.
+    """
     predicted = predictor.predict((decoded := predictor.decode(data)).image)
     score, probabilities = predicted.unknown_score, predicted.probabilities.tolist()
     answer = {
@@ -108,53 +135,11 @@ def classify(predictor: Predictor, data: bytes, append: Callable) -> dict:
         },
         "unknown_score": score if score is None else round(score, 4),
     }
-    append(lambda: sha256_of_all_pixels(decoded, data, predictor.metadata.bits), answer)
+    if answers:
+        sha256 = sha256_of_all_pixels(decoded, data, predictor.metadata.bits)
+        try:
+            answers.append(sha256, answer)
+        except (OSError, InputError) as error:
+            answer[NOT_LOGGED] = getattr(error, "strerror", None) or str(error)
+            logging.getLogger("uvicorn.error").error("%s: %s", NOT_LOGGED, answer[NOT_LOGGED])
     return answer
-
-
-def appender(path: Path, labels: list[str], model: str | None) -> Callable[[str, dict], None]:
-    """What appends the hash of an image and its answer to a table, which `pawprint monitor` reads.
-
-    A row has the identity of the model, so that a table may outlive it.
-
-    A new table gets its header before it gets its name, and a row is one write at the end of the
-    file: on a local disk of Linux or macOS, several processes lose and tear no row. Raises
-    InputError if the file cannot be opened, or is another table.
-    """
-    names = [f"probability_{label}" for label in labels]
-    header = line_of(["time", "pixels_sha256", "label", *names, "unknown_score", "model"])
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.absolute().parent) as new:
-            new.write(header)
-            new.flush()
-            Path(new.name).chmod(0o644)
-            if not path.exists():
-                with contextlib.suppress(FileExistsError):  # of another process
-                    os.link(new.name, path)
-        with path.open("rb") as file:
-            first_line = file.readline()
-        binary = getattr(os, "O_BINARY", 0)  # Windows alone has it
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | binary)
-    except OSError as error:
-        raise InputError(
-            f"{path}: expected a table to append to. Received: {error.strerror}."
-        ) from None
-    if first_line != header:
-        raise InputError(
-            f"{path}: expected the table of a model with these labels and the column model. "
-            "Received: another file. Name a new file."
-        )
-
-    def append(sha256: Callable[[], str], answer: dict) -> None:
-        """Raises OSError if the row cannot be written."""
-        time = datetime.now(UTC).isoformat(timespec="milliseconds")
-        numbers = *answer["probabilities"].values(), answer["unknown_score"]
-        os.write(descriptor, line_of([time, sha256(), answer["label"], *numbers, model]))
-
-    return append
-
-
-def line_of(cells: Iterable[object]) -> bytes:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue().encode()

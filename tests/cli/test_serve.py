@@ -5,20 +5,18 @@ import http.client
 import json
 import socket
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 import pytest
-from conftest import PROJECT, encode, environment_of, environment_with, printed, run, succeed
+from conftest import PROJECT, encode, environment_of, printed, run, succeed
 from faults import black_png
 from networks import write_colour_model
 from PIL import Image
-from servers import HOST, free_port
+from servers import HOST, request, started
 
 from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.model.metadata import read_metadata
@@ -31,48 +29,12 @@ pytest.importorskip("fastapi", reason="install the extra `serve`")
 MODEL = PROJECT / "examples" / "cats_and_dogs"
 PHOTOS = [draw_picture("cat", 1), draw_picture("dog", 1)]
 PHOTO = PHOTOS[0]
-SERVICE = (sys.executable, "-m", "pawprint", "serve")
-
-
-@contextmanager
-def started(
-    log: Path, *options: str, model: Path = MODEL, command: tuple[str, ...] = SERVICE
-) -> Iterator[tuple[subprocess.Popen, int]]:
-    """The process and its port."""
-    port = free_port()
-    command = [*command, str(model), "--port", str(port), *options]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=PROJECT, env=environment_with(), stdout=output, stderr=output
-        )
-    try:
-        while True:
-            with suppress(OSError):
-                socket.create_connection((HOST, port)).close()
-                break
-            assert process.poll() is None, log.read_text()
-        yield process, port
-        assert process.poll() is None
-        assert "Traceback" not in log.read_text()
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[tuple[subprocess.Popen, int]]:
     with started(tmp_path_factory.mktemp("server") / "log") as server:
         yield server
-
-
-def request(
-    port: int, path: str, body=None, method: str = "POST", **headers: str
-) -> tuple[int, dict]:
-    """The status and the decoded answer."""
-    with closing(http.client.HTTPConnection(HOST, port, timeout=60)) as connection:
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
 
 
 @pytest.fixture

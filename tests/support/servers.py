@@ -1,13 +1,17 @@
-"""A port of this computer for a real server, and the app's server."""
+"""Real servers on a port of this computer: the service, and the app's server."""
 
 import contextlib
+import http.client
+import json
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from conftest import environment_with
+from conftest import PROJECT, environment_with
+
+from pawprint.package import EXAMPLE_MODEL
 
 HOST = "127.0.0.1"
 
@@ -16,6 +20,44 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind((HOST, 0))
         return free.getsockname()[1]
+
+
+SERVICE = (sys.executable, "-m", "pawprint", "serve")
+
+
+@contextlib.contextmanager
+def started(
+    log: Path, *options: str, model: Path = EXAMPLE_MODEL, command: tuple[str, ...] = SERVICE
+) -> Iterator[tuple[subprocess.Popen, int]]:
+    """The process and its port."""
+    port = free_port()
+    command = [*command, str(model), "--port", str(port), *options]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=PROJECT, env=environment_with(), stdout=output, stderr=output
+        )
+    try:
+        while True:
+            with contextlib.suppress(OSError):
+                socket.create_connection((HOST, port)).close()
+                break
+            assert process.poll() is None, log.read_text()
+        yield process, port
+        assert process.poll() is None
+        assert "Traceback" not in log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def request(
+    port: int, path: str, body=None, method: str = "POST", **headers: str
+) -> tuple[int, dict]:
+    """The status and the decoded answer."""
+    with contextlib.closing(http.client.HTTPConnection(HOST, port, timeout=60)) as connection:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
 
 
 @contextlib.contextmanager
