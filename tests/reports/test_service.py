@@ -1,0 +1,115 @@
+"""Requests to `pawprint serve` as browsers, load balancers and `curl` send them."""
+
+import base64
+import http.client
+import json
+import socket
+from contextlib import closing
+from functools import partial
+
+import pytest
+from conftest import complaint, photo, refused
+from servers import HOST, request, started
+
+from pawprint.cli.serve import require_free
+
+pytest.importorskip("fastapi", reason="install the extra `serve`")
+PHOTO = photo(1)
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory):
+    with started(tmp_path_factory.mktemp("server") / "log") as (_, port):
+        yield port
+
+
+@pytest.fixture(scope="module")
+def ask(port):
+    return partial(request, port, "/predict")
+
+
+def part(disposition: str, content: bytes) -> bytes:
+    return f"Content-Disposition: form-data; {disposition}\r\n\r\n".encode() + content
+
+
+def form(*parts: bytes, boundary: str = "x-y_z") -> tuple[bytes, dict[str, str]]:
+    """The body of a form, and its header."""
+    delimiter = f"--{boundary}".encode()
+    body = b"".join(delimiter + b"\r\n" + each + b"\r\n" for each in parts) + delimiter + b"--\r\n"
+    return body, {"Content-Type": f'multipart/form-data; charset=utf-8; boundary="{boundary}"'}
+
+
+TEXT = part('name="name"', b"x")
+NO_FILE = part('name="other"; filename=""', b"")
+FILE = part('name="photo"; filename="photo.jpg"\r\nContent-Type: image/jpeg', PHOTO)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [TEXT, FILE],
+        [TEXT, NO_FILE, FILE, TEXT],
+        [FILE, part('name="photo"; filename="second.jpg"', photo(2))],
+        [part("name=photo; filename=photo.jpg", PHOTO)],
+        [part("name=\"photo\"; filename*=UTF-8''%e7%8c%ab.jpg", PHOTO)],
+        [part('name="filename"', b"filename"), FILE],
+    ],
+)
+def test_first_file_of_a_form_is_answered(ask, parts):
+    """seaweedfs/seaweedfs 56, cedric05/dothttp 42: as `curl -F name=x -F photo=@photo.jpg`."""
+    body, header = form(*parts)
+    assert ask(body, **header) == ask(PHOTO)
+    assert ask(PHOTO)[0] == 200
+
+
+@pytest.mark.parametrize("parts", [[], [TEXT], [NO_FILE], [TEXT] * 1000])
+def test_form_without_a_file_is_one_line(ask, parts):
+    body, header = form(*parts)
+    status, answer = ask(body, **header)
+    assert status == 422
+    assert answer["detail"].startswith("expected a file in the form")
+    assert len(answer["detail"].splitlines()) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/health", "/"])
+def test_load_balancers_are_told_that_the_service_is_up(port, path, method):
+    """Kludex/fastapi-health 18, mozilla-it/ctms-api 165: `curl -I`, wget, HAProxy, ELB."""
+    with closing(http.client.HTTPConnection(HOST, port)) as connection:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        content = answer.read()
+    assert answer.status == 200
+    assert (content == b"") == (method == "HEAD")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", json.dumps({"image": base64.b64encode(PHOTO).decode()}).encode()),
+        ("text/plain; charset=utf-8", base64.b64encode(PHOTO)),
+        # As `curl --data @photo.jpg` sends it.
+        ("application/x-www-form-urlencoded", PHOTO.translate(None, b"\r\n\0")),
+    ],
+)
+def test_body_that_is_no_image_is_named_by_its_type(ask, kind, body):
+    status, answer = ask(body, **{"Content-Type": kind})
+    assert status == 422
+    assert f"Received: {kind.partition(';')[0]}. Send the bytes of the file" in answer["detail"]
+    assert len(answer["detail"].splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["image/jpeg", "application/x-www-form-urlencoded", "text/plain"])
+def test_image_is_answered_whatever_its_type_says(ask, kind):
+    assert ask(PHOTO, **{"Content-Type": kind}) == ask(PHOTO)
+
+
+def test_address_that_cannot_be_listened_on_is_one_line(tmp_path):
+    with socket.create_server((HOST, 0)) as other:
+        port = other.getsockname()[1]
+        line = complaint(tmp_path, "serve", "--port", str(port))
+        assert line.startswith("serve: expected an address and a free port")
+    for host, number in ((HOST, 70_000), (HOST, -1), ("absent.invalid", port)):
+        with refused("serve: expected an address and a free port", f"{host}, port {number}: "):
+            require_free(host, number)
+    require_free(HOST, port)
