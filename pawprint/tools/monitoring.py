@@ -3,6 +3,7 @@
 The accuracy is not estimated: from confidences it would be too high for photos of another kind.
 """
 
+import csv
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from pawprint.errors import InputError, printable
 from pawprint.model.metadata import Metadata
 from pawprint.randomization import two_sets_test
 from pawprint.scores.intervals import area_interval, fraction_interval, holm, linear_interval
-from pawprint.tables import probabilities_in, read_csv_rows
+from pawprint.tables import csv_rows, probabilities_in
 from pawprint.tools.scoring import COPY
 
 LIKE = "like the test photos"
@@ -27,6 +28,7 @@ ALPHA = 0.05  # probability of a false alarm, at most: of all tests together
 MIN_DIFFERENCE = {"unknown": 0.03, "unknown_score": 0.1, "classes": 0.1, "confidence": -0.02}
 HASH = "pixels_sha256"
 OTHER_MODEL = "of another model"
+TORN = "of rows that are not whole"
 DIGITS = 4  # of the numbers that `predict` writes
 FEW = 50  # photos, of which only a large difference is significant
 COLUMNS = ["score", "label", "value", "low", "high", "test", "test_low", "test_high"]
@@ -50,16 +52,24 @@ class MonitorResult(NamedTuple):
 def read_photos(path: Path, metadata: Metadata) -> pd.DataFrame:
     """The rows of a table that `predict` or the service wrote, as `tabulate_rows` returns them.
 
-    Raises InputError if it is another table, or one of other labels.
+    A row that is not whole, as after a power failure, has no label and the error TORN. Raises
+    InputError if it is another table, or one of other labels.
     """
     where = printable(str(path))
+    try:
+        content, torn = without_torn_rows(path.read_bytes())
+    except OSError as error:
+        raise InputError(
+            f"{where}: expected a table that can be read. Received: {error.strerror}."
+        ) from None
     names = [PROBABILITY + label for label in metadata.labels]
     if metadata.unknown_threshold is not None:
         names.append(UNKNOWN_SCORE)
     name_of = {name.lower(): name for name in names}
     expected = ("label", *name_of, HASH, "model")
-    cells = []
-    for line, row in read_csv_rows(path, expected):
+    empty = dict.fromkeys((*expected, "line"), "")
+    cells = [empty | {"path": f"line {line}", "error": TORN} for line in torn]
+    for line, row in csv_rows(content, where, expected):
         error = "" if row["label"] else row.get("error") or "no label"
         cells.append({"path": f"line {line}"} | row | {"error": error, "line": line})
     rows = pd.DataFrame(cells, columns=["path", "error", *expected, "line"])
@@ -81,6 +91,33 @@ def read_photos(path: Path, metadata: Metadata) -> pd.DataFrame:
     return rows.drop(columns="line").assign(**numbers)
 
 
+def without_torn_rows(content: bytes) -> tuple[bytes, list[int]]:
+    """Empty the lines of a CSV that have other numbers of cells than the first, or repeat it.
+
+    Returns the content and the numbers of the lines with other cells. Each row is on a line of its
+    own, so that what one of them lacks, such as a quote, is not looked for in the next. A table in
+    another encoding, or with another separator, is returned as it is.
+    """
+    lines = content.split(b"\n")
+    expected, torn = _cells_in(lines[0]), []
+    if expected < 2:
+        return content, torn
+    for number, line in enumerate(lines[1:], start=2):
+        if line.strip() and _cells_in(line) != expected:
+            torn.append(number)
+        if number in torn[-1:] or line == lines[0]:
+            lines[number - 1] = b""
+    return b"\n".join(lines), torn
+
+
+def _cells_in(line: bytes) -> int:
+    """Return the number of cells in a line of a CSV in UTF-8, 0 if it is none."""
+    try:
+        return len(next(csv.reader([line.decode().rstrip("\r")], strict=True), []))
+    except (UnicodeDecodeError, csv.Error):
+        return 0
+
+
 def tabulate_rows(rows: list[dict]) -> pd.DataFrame:
     """The rows of `predict`, with a column of PROBABILITY per label."""
     return pd.DataFrame(
@@ -98,12 +135,13 @@ def select(
     that are left out, by reason, and the rows with an error. Raises InputError if all rows are of
     other models.
     """
-    own = rows[rows["model"] == (metadata.model or "")]
-    left_out = {OTHER_MODEL: len(rows) - len(own)}
+    whole = rows[rows["error"] != TORN]
+    own = whole[whole["model"] == (metadata.model or "")]
+    left_out = {TORN: len(rows) - len(whole), OTHER_MODEL: len(whole) - len(own)}
     if left_out[OTHER_MODEL] and own.empty:
         raise InputError(
             f"{printable(str(source))}: expected predictions of the model {metadata.model}. "
-            f"Received: {len(rows):,} {OTHER_MODEL}. Run `pawprint predict` on these photos again."
+            f"Received: {len(whole):,} {OTHER_MODEL}. Run `pawprint predict` on these photos again."
         )
     has_label = own["label"] != ""
     names = [*(PROBABILITY + label for label in metadata.labels), UNKNOWN_SCORE, HASH]
