@@ -1,43 +1,104 @@
 """Git, by its command."""
 
 import contextlib
+import os
 import subprocess
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from pawprint.errors import InputError, printable
 
+# Git's messages in English, so that `NO_REPOSITORY` can be told from other failures.
+ENGLISH = {"LC_ALL": "C", "LANGUAGE": ""}
+NO_REPOSITORY = "not a git repository (or any"
+OWNER = "safe.directory"  # in the message about a repository that belongs to somebody else
 
-def git(*arguments: str, folder: Path = Path(), text: str | None = None) -> str:
-    """What Git prints in a folder, with `text` as its input.
 
-    Raises InputError with the last line of its message if it fails, or is not installed.
+def git(
+    *arguments: str, folder: Path = Path(), text: str | None = None, passes: Container[int] = (0,)
+) -> str:
+    """Return what Git prints in a folder, with `text` as its input.
+
+    `passes` are the exit statuses of success. Raises InputError with Git's reason if it fails, or
+    is not installed.
     """
     options = {"capture_output": True, "encoding": "utf-8", "errors": "surrogateescape"}
+    environment = os.environ | ENGLISH
     try:
-        result = subprocess.run(["git", *arguments], cwd=folder, input=text, **options)
+        result = subprocess.run(
+            ["git", *arguments], cwd=folder, input=text, env=environment, **options
+        )
     except FileNotFoundError:
         raise InputError(
             "git: expected to find it. Received: no such command. Install Git."
         ) from None
     except OSError as error:
         raise InputError(f"git: expected to run it. Received: {error.strerror}") from None
-    if result.returncode:
-        last = (result.stderr.strip() or result.stdout.strip() or "no message").splitlines()[-1]
-        raise InputError(f"git {arguments[0]}: expected success. Received: {printable(last)}")
+    if result.returncode not in passes:
+        reason = _reason(result.stderr.strip() or result.stdout.strip() or "no message")
+        raise InputError(f"git {arguments[0]}: expected success. Received: {reason}")
     return result.stdout
 
 
+def _reason(message: str) -> str:
+    """Return the first error of Git's message and what follows it, or else its last line."""
+    lines = message.splitlines()
+    errors = [number for number, line in enumerate(lines) if line.startswith(("fatal:", "error:"))]
+    return printable(" ".join(" ".join(lines[errors[0] if errors else -1 :]).split()))
+
+
 def try_git(*arguments: str, folder: Path = Path()) -> str | None:
-    """As `git`, or None if that fails."""
-    with contextlib.suppress(InputError):
+    """Return what `git` does, or None if that fails.
+
+    Raises InputError if the repository belongs to somebody else: it is there, but Git reads nothing
+    of it.
+    """
+    try:
         return git(*arguments, folder=folder)
-    return None
+    except InputError as error:
+        if OWNER in str(error):
+            raise
+        return None
+
+
+def work_tree(folder: Path) -> Path | None:
+    """Return the top of the Git repository that a folder is in, or None outside of one.
+
+    Raises InputError for a repository that Git does not read.
+    """
+    try:
+        return Path(git("rev-parse", "--show-toplevel", folder=folder).removesuffix("\n"))
+    except InputError as error:
+        if NO_REPOSITORY in str(error):
+            return None
+        raise
+
+
+def ignored(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the rule, as FILE:LINE: PATTERN, by each of the names in a folder that Git leaves out.
+
+    A file need not exist. One that Git tracks counts, too.
+    """
+    options = ("--no-index", "--verbose", "-z", "--stdin")  # DVC does not ask the index either
+    found = git(
+        "check-ignore", *options, folder=folder, text="\0".join(names), passes=(0, 1)
+    ).split("\0")
+    rules = zip(*[iter(found)] * 4)  # file, line, pattern, name
+    top = work_tree(folder)
+    return {
+        name: f"{Path(top, file)}:{line}: {pattern}"
+        for file, line, pattern, name in rules
+        if not pattern.startswith("!")
+    }
 
 
 def current_commit(digits: int = 40, folder: Path = Path()) -> str | None:
-    """The commit, with at least so many digits, and "-dirty" if tracked files differ from it.
+    """Return the commit, with so many digits or more, and "-dirty" if tracked files differ from it.
 
-    None outside Git. Tags are left out of the name, so that it is the hash of the commit.
+    None outside of Git, and where Git does not read the repository: a service runs there, too. Tags
+    are left out of the name, so that it is the hash of the commit.
     """
     name = "--always", f"--abbrev={digits}", "--exclude=*", "--dirty"
-    return (try_git("describe", *name, folder=folder) or "").strip() or None
+    with contextlib.suppress(InputError):
+        return git("describe", *name, folder=folder).strip()
+    return None

@@ -9,6 +9,7 @@ SPLITS_CSV = Path("splits.csv")
 UNLABELLED = Path("unlabelled")  # photos that the app got without a label
 REQUIREMENTS = Path("requirements.txt")
 LOCK = Path("dvc.lock")
+STATE = Path(".pawprint.json")  # the files that `init` wrote, by name, and the default params
 CODE = Path("data/code")  # what the stage `code` writes
 FEATURE_ROW_CODE = Path("data/code/feature_row.txt")
 

@@ -20,7 +20,8 @@ from pawprint.recipes.overlay import apply_recipe, overlay, read_recipe, recipe_
 
 
 def add_init(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="a new or an empty folder")
+    place = "a new or an empty folder, or a clone without a project"
+    parser.add_argument("folder", type=Path, metavar="DIR", help=place)
     images = "folder, zip, tar, or YAML file with the URL of one"
     parser.add_argument("--images", type=Path, metavar="SOURCE", help=images)
     recipe = "params of a published notebook: `pawprint recipes` lists them"
@@ -48,9 +49,9 @@ def run_init(arguments: argparse.Namespace) -> None:
     folder, images = arguments.folder, arguments.images
     if not images and not arguments.recipe:
         arguments.error("expected --images, or --recipe with images of its own")
-    source, lines = create(folder, images, arguments.recipe, arguments.outside, arguments.labels)
-    for line in lines:
-        print(line)
+    source, notes = create(folder, images, arguments.recipe, arguments.outside, arguments.labels)
+    for note in notes:
+        print(note)
     for empty in empty_folders(images) if images and images.is_dir() else ():
         print(f"{printable(str(empty))} has no files, so it is no class")
     if images and (folder / f"{source}.dvc").exists():
@@ -66,7 +67,7 @@ def run_upgrade(arguments: argparse.Namespace) -> None:
     file stays, and the new one is put beside it, as FILE.new. params.yaml keeps your values and
     comments, and gets new params with their defaults. Nothing is committed.
     """
-    from pawprint.tools.projects import upgrade
+    from pawprint.tools.upgrade import upgrade
 
     for line in upgrade() or ["nothing to change"]:
         print(f"upgrade: {line}")

@@ -274,9 +274,13 @@ def _require_usable(
     """Raise InputError for a class without a usable image."""
     for label in classes:
         if not (usable["label"] == label).any():
+            pointers = rejected["detail"][rejected["reason"] == "no_content"]
+            advice = f"{', '.join(pointers.unique())}."
+            if pointers.empty:
+                advice = f"See clean.labels. {ACCEPTED}"
             raise InputError(
                 f"{archive}: expected a usable image of class {label}. Received: "
-                f"{describe_files(usable, rejected)}. See clean.labels. {ACCEPTED}"
+                f"{describe_files(usable, rejected)}. {advice}"
             )
 
 

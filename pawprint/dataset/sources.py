@@ -19,8 +19,9 @@ from pydantic import Field
 from pawprint.download import download
 from pawprint.errors import InputError, printable
 from pawprint.files import OF_SYSTEMS, pack, read_yaml, replacing
-from pawprint.images.archive import MAX_BYTES, ZIP, write_list
+from pawprint.images.archive import MAX_BYTES, ZIP, open_archive, what_is, write_list
 from pawprint.params.section import Section, Sha256, check_content
+from pawprint.pointers import pointer_at
 
 Files = list[tuple[str, Path]]  # the name in the archive, and the file
 
@@ -53,6 +54,7 @@ def folder_files(folder: Path) -> Files:
         is_link = path.is_symlink()
         if is_link or not path.is_file():
             kind = "a link. Put a copy in its place" if is_link else "neither. Remove it"
+            kind = pointer_at(path) or kind
             raise InputError(
                 f"fetch.source: expected files and folders. Received: {printable(str(path))}, "
                 f"which is {kind}."
@@ -212,7 +214,8 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
         elif is_tar(source):
             pack(images, tar_files(source))
         elif zipfile.is_zipfile(source):
-            shutil.copyfile(source, images)
+            with open_archive(source):  # raises InputError for an incomplete one
+                shutil.copyfile(source, images)
         else:
             raise _no_source(source)
         return f"{images.stat().st_size:,} bytes"
@@ -220,7 +223,9 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
 
 def _no_source(source: Path) -> InputError:
     problem = "is neither file nor folder" if source.exists() else "does not exist"
-    if source.is_file():
+    if found := what_is(source) if source.is_file() else pointer_at(source):
+        problem = f"is {found}"
+    elif source.is_file():
         with source.open("rb") as file:
             problem = f"begins with {file.read(40)!r}"
     return InputError(

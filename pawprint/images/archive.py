@@ -7,6 +7,7 @@ used.
 import contextlib
 import hashlib
 import os
+import re
 import stat
 import struct
 import zipfile
@@ -18,6 +19,7 @@ from PIL import Image
 
 from pawprint.errors import CONTROL_CHARACTERS, InputError, printable
 from pawprint.files import read_json, write_json
+from pawprint.pointers import pointer_at
 
 
 class UnusableImageError(Exception):
@@ -37,6 +39,17 @@ MAX_PIXELS = Image.MAX_IMAGE_PIXELS
 MAX_BYTES = 3 * MAX_PIXELS  # size of the largest image, uncompressed
 # What zipfile raises for a damaged directory or member.
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError)
+# The first bytes of what people give in place of a zip or a tar, in lower case.
+OTHERS = {
+    b"rar!\x1a\x07": "a RAR archive. Unpack it, and name the folder",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive. Unpack it, and name the folder",
+    b"\x28\xb5\x2f\xfd": "a file that Zstandard compressed. Unpack it, and name the folder",
+    b"pk\x07\x08": "a part of a split zip. Join its parts: `zip -s 0 LAST.zip --out whole.zip`",
+    b"pk\x03\x04": "an incomplete zip, without its end. Download or copy it again",
+    b"<!doctype html": "a web page. Download the archive itself: its site may want a login",
+    b"<html": "a web page. Download the archive itself: its site may want a login",
+}
+PART = re.compile(r"\.(z?[0-9]{2,3}|part[0-9]*)", re.IGNORECASE)  # suffix of one of several files
 ZIP, LIST = "images.zip", "files.json"  # what `fetch` writes: one of them
 
 
@@ -94,7 +107,9 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     except OSError as error:
         raise InputError(f"{path}: expected a readable file. Received: {error}") from None
     except BROKEN as error:
-        raise InputError(f"{path}: expected a complete zip archive. Received: {error}") from None
+        raise InputError(
+            f"{path}: expected a complete zip archive. Received: {what_is(path) or error}."
+        ) from None
     size = path.stat().st_size
     total = sum(info.compress_size for info in archive.infolist())
     are_inside = all(0 <= info.header_offset < size for info in archive.infolist())
@@ -102,9 +117,27 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         archive.close()
         raise InputError(
             f"{path}: expected a complete zip archive. Received: {size:,} bytes, whose directory "
-            f"lists {total:,} bytes of members{'' if are_inside else ', some outside the file'}."
+            f"lists {total:,} bytes of members{'' if are_inside else ', some outside the file'}. "
+            "Download or copy it again; of a split zip, join the parts: `zip -s 0 LAST.zip --out "
+            "whole.zip`."
         )
     return archive
+
+
+def what_is(path: Path) -> str | None:
+    """Return what a file is that is neither a whole zip nor a tar, and what to do; None if unknown.
+
+    Raises OSError if it cannot be read.
+    """
+    if found := pointer_at(path):
+        return found
+    with path.open("rb") as file:
+        start = file.read(100).lstrip().lower()
+    if not start:
+        return "an empty file. Download or copy it again"
+    if start.startswith(b"pk") and PART.fullmatch(path.suffix):
+        return "a part of an archive. Join its parts, or unpack them, and name the folder"
+    return next((text for magic, text in OTHERS.items() if start.startswith(magic)), None)
 
 
 def members(archive: Archive) -> list[str]:

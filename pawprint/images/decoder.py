@@ -34,6 +34,7 @@ from pawprint.images.formats import (
     to_8_bits,
     to_srgb,
 )
+from pawprint.pointers import pointer, pointer_at
 
 # Tried in this order; TGA has no signature. Pillow reads more formats, but some run other programs
 # (EPS: Ghostscript), hold an image of another size than they say (ICO), or have no limit (FITS).
@@ -142,6 +143,8 @@ def decode_file(data: bytes, bits: int | None, side: int | None = None) -> Decod
     """
     if not data:
         raise UnusableImageError("empty_file", "0 bytes")
+    if found := pointer(data):
+        raise UnusableImageError("no_content", found)
     if len(data) > MAX_BYTES:
         raise UnusableImageError("too_large", f"more than {MAX_BYTES:,} bytes")
     try:
@@ -207,6 +210,8 @@ def read_file(path: Path) -> bytes:
     """
     if path.is_dir():
         raise OSError("no image files in this folder")
+    if found := None if path.exists() else pointer_at(path):
+        raise OSError(found)
     if path.exists() and not path.is_file():  # a device or a pipe, which may never end
         raise OSError("not a file")
     with path.open("rb") as file:

@@ -37,8 +37,10 @@ from pawprint.model.served_model import FEATURES, FILES, output_names, read_mode
 from pawprint.params.results import AUGMENTATIONS, TestTimeAugmentation
 from pawprint.params.section import Resize
 from pawprint.pipeline.recorded import Recorded
+from pawprint.pointers import pointer_at
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
 
+OF_MODEL = ("model.*", "*.npz", "*.pb", "variables/*")  # files of a served or exported model
 TOLERANCE = 1e-3  # of the sum of probabilities
 URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
 RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from squares to outputs by name
@@ -177,6 +179,9 @@ def load_predictor(folder: str | Path) -> Predictor:
     RuntimeError in a process forked from one that has loaded a model.
     """
     folder = Path(folder)
+    for file in (file for pattern in OF_MODEL for file in sorted(folder.glob(pattern))):
+        if found := pointer_at(file):
+            raise InputError(f"{file}: expected a file of a model. Received: {found}.")
     metadata = read_metadata(folder)
     require_unforked()  # before OpenVINO reads a file
     path = next((folder / name for name in FILES if (folder / name).is_file()), None)

@@ -22,6 +22,7 @@ from pawprint.network.model import (
 )
 from pawprint.network.onnx_backbone import read_onnx
 from pawprint.params.model import ONNX, Model, Weights
+from pawprint.pointers import pointer_at
 
 IMAGENET = "imagenet"  # Keras' name of the weights that it publishes
 
@@ -110,6 +111,8 @@ def load_backbone(
 
 def require_file(path: Path, sha256: str | None, source: str, expected: str) -> None:
     """Raise InputError if there is no such file, or its hash is another. `source` is its name."""
+    if found := pointer_at(path):
+        raise InputError(f"weights.source: {source}: expected {expected}. Received: {found}.")
     if not path.is_file():
         raise InputError(
             f"weights.source: expected {expected}. Received: {without_secrets(source)!r}, which is "

@@ -10,7 +10,7 @@ from pathlib import Path
 from pawprint.errors import InputError, without_secrets
 from pawprint.files import OF_SYSTEMS, parse_yaml, read_yaml
 from pawprint.package import DISTRIBUTION, ROOT
-from pawprint.project import PARAMS
+from pawprint.project import LABELS_CSV, LOCK, PARAMS, SPLITS_CSV, STATE
 
 README = Path(__file__).with_name("README.md")
 IGNORED = """\
@@ -29,6 +29,7 @@ __pycache__/
 """
 CONFIG = ".dvc/config"
 IGNORE = (".dvcignore", ".gitignore")
+OUTS = ("outs", "metrics", "plots")  # keys of a stage
 
 
 def template(name: str) -> str:
@@ -36,24 +37,51 @@ def template(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
+def lies_outside(source: str) -> bool:
+    """Return whether images lie outside of the project."""
+    return Path(source).is_absolute() or ".." in Path(source).parts
+
+
+def is_tracked(source: str) -> bool:
+    """Return whether DVC tracks the images, as those of another source stay where they are."""
+    return not lies_outside(source) and not source.endswith((".yaml", ".yml"))
+
+
 def files(source: str) -> dict[str, str]:
     """The text of each file by its path, without `params.yaml`, the tables of the user, and CONFIG.
 
     `source` is that of the images, relative to the project.
     """
-    is_outside = Path(source).is_absolute() or ".." in Path(source).parts
-    is_tracked = not is_outside and not source.endswith((".yaml", ".yml"))  # by DVC
     plots = (path.relative_to(ROOT).as_posix() for path in (ROOT / ".dvc/plots").glob("*.json"))
-    ignored = IGNORED + f"/{source}\n" * is_tracked
+    ignored = IGNORED + (f"/{source}\n" if is_tracked(source) else "")
     return {
         ".dvcignore": "".join(f"{name}\n" for name in ("/.venv", *OF_SYSTEMS)),
         ".gitattributes": template(".gitattributes"),
         ".gitignore": ignored,
         "README.md": README.read_text(encoding="utf-8"),
-        "dvc.yaml": pipeline(is_outside),
+        "dvc.yaml": pipeline(lies_outside(source)),
         "requirements.txt": f"{requirement()}\n\n# Packages of your own:\n",
         **{name: template(name) for name in sorted(plots)},
     }
+
+
+def names_in_git(source: str) -> list[str]:
+    """Return the paths of all files of a project that have to be in Git, also of those that a run
+    writes.
+
+    `source` is that of the images, relative to the project.
+    """
+    stages = parse_yaml(pipeline(False), "template")["stages"].values()
+    outs = [out for stage in stages for key in OUTS for out in stage.get(key, ())]
+    outs = [out for out in outs if isinstance(out, dict)]
+    results = [path for out in outs for path, of in out.items() if not of.get("cache", True)]
+    names = [*files(source), *results, CONFIG, ".dvc/.gitignore"]
+    names += map(str, (LABELS_CSV, LOCK, PARAMS, SPLITS_CSV, STATE))
+    if is_tracked(source):
+        names.append(f"{source}.dvc")
+    elif not lies_outside(source):
+        names.append(source)
+    return names
 
 
 def pipeline(is_outside: bool) -> str:

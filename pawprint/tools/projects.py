@@ -2,21 +2,18 @@
 
 import contextlib
 import functools
-import hashlib
-import json
+import logging
 import os
 import re
 import shutil
 import stat
-import subprocess
-import sys
-import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from dvc.repo import Repo
 from PIL import Image
 
 from pawprint.dataset.folders import AUTO, describe_counts, describe_names
@@ -29,31 +26,32 @@ from pawprint.dataset.layouts import (
 )
 from pawprint.dataset.sources import folder_files, is_tar, require_utf8, tar_files
 from pawprint.dataset.user_tables import EMPTY_TABLES
-from pawprint.errors import InputError, printable
-from pawprint.files import parse_yaml, read_text, write_json, write_text
-from pawprint.git import git, try_git
-from pawprint.images.archive import members, open_archive
+from pawprint.errors import InputError, name_some, printable, reason
+from pawprint.files import NO_ROOM, parse_yaml, read_text, write_json, write_text
+from pawprint.git import git, work_tree
+from pawprint.images.archive import BROKEN, members, open_archive, what_is
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, is_image_name, left_out
 from pawprint.package import DISTRIBUTION, PACKAGE
-from pawprint.params.section import check_content, shown
+from pawprint.params.section import check_content
 from pawprint.params.whole import Params
-from pawprint.project import PARAMS
-from pawprint.recipes.overlay import add_missing, apply_recipe, set_values
+from pawprint.pointers import MAX_BYTES, pointer, pointer_at
+from pawprint.project import PARAMS, STATE
+from pawprint.recipes.overlay import apply_recipe, set_values
 from pawprint.templates.files import (
     CONFIG,
-    IGNORE,
-    REPLACED,
     files,
     flat,
+    names_in_git,
     template,
 )
+from pawprint.tools.folders import IGNORE, require_free, restored_after_failure, take_back, with_own
 
 # Width and size are the best on thirteen sets of images (docs/backbones.md); fine-tuning from a
 # solved head helps on too few of ten (docs/decisions/28).
 MODEL = {"model.alpha": 1.0, "model.image_size": 224, "model.fine_tune_at": None}
-OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # numbers before version 0.4
+# Of a repository that photos are in: with them, DVC would track nothing of it here, or refuse.
+OF_REPOSITORIES = (".dvc", ".dvcignore", ".git")
 MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
-STATE = Path(".pawprint.json")  # the files that were written, by name, and the default params
 
 
 def create(
@@ -63,11 +61,11 @@ def create(
     is_outside: bool,
     labels: str = AUTO,
 ) -> tuple[str, list[str]]:
-    """Make a project with Git and DVC in a new or empty folder.
+    """Make a project with Git and DVC in a new or empty folder, or a clone without a project.
 
     Returns its `fetch.source`, and lines: which classes the images have, if that can be known
-    before `fetch`, and which `model.resize` was chosen and why. `labels` is AUTO or the reading of
-    folders for `clean.labels`.
+    before `fetch`, what `.gitignore` takes back, and which `model.resize` was chosen and why.
+    `labels` is AUTO or the reading of folders for `clean.labels`.
 
     The images are copied into the project, for DVC, if they are not to stay outside; a YAML file
     with their URL for Git. Without `images`, they are those of the recipe. Raises InputError, with
@@ -83,10 +81,10 @@ def create(
         raise InputError(f"{recipe}: expected --images, as this recipe has none of its own.")
     images = images or PACKAGE.parent / values["fetch.source"]
     _require_apart(folder, images, is_outside)
-    lines = describe_classes(images, flat(params)["clean.labels"])
     is_url = images.suffix in (".yaml", ".yml")
-    if not (images.is_dir() or is_url or zipfile.is_zipfile(images) or is_tar(images)):
-        raise InputError(f"{images}: expected a folder, zip, tar or YAML file. Received: another.")
+    if not (images.is_dir() or is_url):
+        _require_archive(images)
+    notes = describe_classes(images, flat(params)["clean.labels"])
     copied = {images: images.name} if is_url else {}
     source = f"photos{''.join(images.suffixes[-2:]) if images.is_file() else ''}"
     if is_url:
@@ -102,36 +100,90 @@ def create(
     if out is not None:
         params = _with_resize(params, out)
     texts = files(source)
-    with _new_folder(folder):
-        _start_git_and_dvc(folder)
-        for name, text in (
-            texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
-        ).items():
+    in_git = [*names_in_git(source), *copied.values()]
+    require_free(folder, [*in_git, *([] if is_outside else [source])])
+    with restored_after_failure(folder):
+        texts = with_own(folder, texts)
+        if work_tree(folder) is None:
+            git("init", "--quiet", folder=folder)
+        write_text(folder / IGNORE, texts[IGNORE])  # first, as DVC refuses what it names
+        if rules := take_back(folder, in_git):
+            texts[IGNORE] = read_text(folder / IGNORE)
+            notes.append(f".gitignore takes back what other rules leave out: {name_some(rules)}")
+        _start_dvc(folder)
+        written = texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
+        for name, text in written.items():
             write_text(folder / name, text)
         for path, name in copied.items():
             shutil.copy(path, folder / name)
-        _write_state(folder, texts)
+        write_state(folder, {name: text for name, text in files(source).items() if name in texts})
         if not is_url and not is_outside:
             _copy(images, folder / source)
-            _track(folder, source)
+            with reasons_of_dvc(folder), Repo(str(folder)) as repo:
+                repo.add(str(folder / source))
     if out is not None:
         how, part = flat(params)["model.resize"], f"{out:.0%} of the median image"
-        lines.append(f"model.resize is {how}: the middle square of `crop` would leave out {part}")
-    return source, lines
+        notes.append(f"model.resize is {how}: the middle square of `crop` would leave out {part}")
+    return source, notes
 
 
-def _start_git_and_dvc(folder: Path) -> None:
-    if try_git("rev-parse", "--is-inside-work-tree", folder=folder) is None:
-        git("init", "--quiet", folder=folder)
-    root = [] if (folder / ".git").exists() else ["--subdir"]
-    _run_dvc(folder, "init", "--quiet", *root)
+def _start_dvc(folder: Path) -> None:
+    """Raise InputError where DVC could not work."""
+    is_top = (folder / ".git").exists()
+    with reasons_of_dvc(folder), Repo.init(str(folder), subdir=not is_top) as repo:
+        cache = repo.cache.local.path
+    if set("{}") & set(cache):
+        raise InputError(
+            f"{printable(cache)}: expected a path without {{ and }} for DVC's cache, as DVC fails "
+            "at them. Choose a folder of another name."
+        )
 
 
-def _track(folder: Path, source: str) -> None:
-    is_shown = sys.stderr.isatty()  # a progress bar
-    quiet = [] if is_shown else ["--quiet"]
-    stderr = None if is_shown else subprocess.PIPE
-    _run_dvc(folder, "add", *quiet, source, stderr=stderr)
+@contextlib.contextmanager
+def reasons_of_dvc(folder: Path) -> Iterator[None]:
+    """Raise InputError with the reason of DVC for what it raises in the block.
+
+    Errors of the file system stay what they are.
+    """
+    logging.getLogger("dvc").setLevel(logging.ERROR)  # of what it did well, nothing
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # DVC lets those of other libraries pass
+        says = " ".join(reason(each) for each in (error, error.__cause__) if each)
+        raise InputError(
+            f"{folder}: expected DVC to set up the project. Received: {says}"
+        ) from None
+
+
+def _require_archive(path: Path) -> None:
+    """Raise InputError for a file that is neither a whole zip with images nor a tar."""
+    if is_tar(path):
+        return
+    if not zipfile.is_zipfile(path):
+        raise InputError(
+            f"{path}: expected a folder, a zip, a tar or a YAML file with the URL of one. "
+            f"Received: {what_is(path) or 'another file'}."
+        )
+    with open_archive(path) as archive:
+        names = members(archive)
+        if any(map(is_image_name, names)) or any(map(is_metadata, names)):
+            _require_content(_pointers_in(path, archive.zip_file))
+            return
+    raise InputError(
+        f"{path}: expected a zip of images. Received: {name_some(names) or 'no files'}. Unpack an "
+        "archive that it holds, and name that."
+    )
+
+
+def _pointers_in(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
+    """Yield the path of each image in a zip that is a pointer, and what it is."""
+    for info in archive.infolist():
+        if is_image_name(info.filename) and info.file_size <= MAX_BYTES:
+            with contextlib.suppress(*BROKEN, RuntimeError):  # encrypted; `clean` says so
+                if what := pointer(archive.read(info)):
+                    yield f"{path}/{info.filename}", what
 
 
 def _copy(images: Path, target: Path) -> None:
@@ -142,9 +194,9 @@ def _copy(images: Path, target: Path) -> None:
     if images.is_file():
         shutil.copyfile(images, target)
         return
-    ignored = shutil.ignore_patterns(".dvc", ".git")  # in a repository DVC would track nothing
+    ignored = shutil.ignore_patterns(*OF_REPOSITORIES)
     try:
-        shutil.copytree(images, target, copy_function=shutil.copyfile, ignore=ignored)
+        shutil.copytree(images, target, copy_function=_copy_file, ignore=ignored)
     except shutil.Error as error:
         (path, _, why), *others = error.args[0]
         more = f" and {len(others):,} more" if others else ""
@@ -153,6 +205,19 @@ def _copy(images: Path, target: Path) -> None:
         ) from None
     for parent, *_ in os.walk(target):
         Path(parent).chmod(Path(parent).stat().st_mode | stat.S_IWUSR)
+
+
+def _copy_file(source: str, target: str) -> None:
+    """Raise InputError at once where there is no room: `copytree` tries every other file first."""
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise InputError(
+                f"{printable(target)}: expected to write it. Received: {error.strerror}. Free "
+                "space, or choose another folder."
+            ) from None
+        raise
 
 
 def _with_resize(params: str, out: float) -> str:
@@ -187,6 +252,8 @@ def left_out_of(source: Path) -> float | None:
 
 
 def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
+    if found := pointer_at(images):
+        raise InputError(f"{images}: expected images or an archive. Received: {found}.")
     if not images.exists():
         raise InputError(
             f"{images}: expected a folder, zip, tar or YAML file with the URL of images. "
@@ -195,11 +262,27 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
     if images.is_dir():
         if is_outside:
             folder_files(images)  # raises InputError for a link
-        require_utf8(path for path in _walk(images) if path.is_file())
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: expected a new or an empty folder. Nothing is overwritten.")
+        found = list(_walk(images))
+        _require_content(
+            (path, what)
+            for path in found
+            if is_image_name(path.name) and (what := pointer_at(path))
+        )
+        require_utf8(path for path in found if path.is_file())
     if folder.resolve().is_relative_to(images.resolve()):
         raise InputError(f"{folder}: expected a folder outside of {images}.")
+    if images.resolve().is_relative_to(folder.resolve()):
+        raise InputError(
+            f"{images}: expected images outside of {folder}, which gets a copy of them. Move them."
+        )
+
+
+def _require_content(pointers: Iterable[tuple[object, str]]) -> None:
+    """Raise InputError for images, each with what it is, that are pointers to their content."""
+    if first := next(pointers := iter(pointers), None):
+        name, what = first
+        more = f" and {number:,} more" if (number := sum(1 for _ in pointers)) else ""
+        raise InputError(f"{printable(str(name))}{more}: expected images. Received: {what}.")
 
 
 def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[str]:
@@ -252,35 +335,6 @@ def _path_from(folder: Path, images: Path) -> str:
         return images.as_posix()
 
 
-@contextlib.contextmanager
-def _new_folder(folder: Path) -> Iterator[None]:
-    """Make a folder, and leave it as it was, missing or empty, if the block fails."""
-    existed = folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except BaseException as error:
-        with contextlib.suppress(OSError):  # the error that is raised says why
-            for path in folder.iterdir():
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
-            if not existed:
-                folder.rmdir()
-        if isinstance(error, OSError):
-            raise InputError(
-                f"{folder}: expected to write a project. Received: {error.strerror or error}"
-            ) from None
-        raise
-
-
-def _run_dvc(folder: Path, *arguments: str, stderr: int | None = subprocess.PIPE) -> None:
-    command = [sys.executable, "-m", "dvc", *arguments]
-    options = {"stdout": subprocess.DEVNULL, "stderr": stderr, "text": True, "errors": "replace"}
-    result = subprocess.run(command, cwd=folder, **options)
-    if result.returncode:
-        message = printable(" ".join((result.stderr or f"status {result.returncode}").split()))
-        raise InputError(f"{folder}: expected `dvc` to set up the project. Received: {message}")
-
-
 def set_params(changes: dict[str, object]) -> None:
     """Write other values into params.yaml, by names such as `model.alpha`.
 
@@ -301,101 +355,12 @@ def describe_changes(before: dict[str, object], after: dict[str, object]) -> lis
     ]
 
 
-def upgrade(folder: Path = Path()) -> list[str]:
-    """Renew a project for the installed package. Returns a line for each change and each conflict.
-
-    The changes of the package are merged into those of the user, by Git. Where both changed the
-    same lines, the file stays, and that of the package is put beside it as `FILE.new`. All values
-    and comments of `params.yaml` stay. Raises InputError before anything is written.
-    """
-    git("--version")  # without it, every merge would be a conflict
-    state = _read_state(folder)
-    params, defaults = read_text(folder / PARAMS), _defaults()
-    source = flat(params).get("fetch.source")
-    if not isinstance(source, str):
-        raise InputError(f"{PARAMS}: fetch.source: expected a path. Received: {shown(source)}.")
-    texts = files(source)
-    changes, notes = {}, list(_notes(flat(params), flat(defaults), state["params"]))
-    if flat(defaults).keys() - flat(params).keys():
-        changes[PARAMS.name] = add_missing(params, defaults)
-    for name, text in texts.items():
-        path, base = folder / name, state["files"].get(name)
-        if not path.exists():
-            if base is None:
-                changes[name] = text
-                notes.append(f"{name}: new")
-            continue
-        current = read_text(path)
-        if base == _hash(current):  # as versions before 0.4 kept what was written
-            base = current
-        if text in (base, current):
-            continue
-        merged = merge(current, base or "", text, is_union=name in IGNORE)
-        if merged is None:
-            changes[f"{name}.new"] = text
-            notes.append(f"{name}: yours is kept, as both changed it; {name}.new is the new one")
-        elif merged != current:
-            changes[name] = merged
-            notes.append(f"{name}: renewed" + "; your changes are kept" * (merged != text))
-    for name, text in EMPTY_TABLES.items():
-        if not (folder / name).exists():
-            changes[name] = text
-    for name, text in changes.items():
-        write_text(folder / name, text)
-    _write_state(folder, texts)
-    return notes
-
-
-def _read_state(folder: Path) -> dict:
-    path = folder / STATE
-    if not path.exists():
-        raise InputError(f"{path}: expected a project that `pawprint init` made.")
-    with contextlib.suppress(ValueError):
-        state = json.loads(read_text(path))
-        if isinstance(state, dict) and {"files", "params"} <= state.keys():
-            return state
-    raise InputError(f"{path}: expected what `pawprint init` wrote. Restore it from Git.")
-
-
-def _notes(params: dict, defaults: dict, earlier: dict) -> Iterator[str]:
-    """Lines about params: new ones, those that no longer exist, and defaults that changed."""
-    for name in defaults:
-        if name not in params:
-            yield f"{PARAMS}: {name}: new"
-        elif name in earlier and defaults[name] != earlier[name] == params[name]:
-            kept, default = json.dumps(params[name]), json.dumps(defaults[name])
-            yield f"{PARAMS}: {name}: {kept} is kept; the default is now {default}"
-    for name in OF_A_CLASS:
-        if isinstance(params.get(name), float):
-            example = f"{{CLASS: {params[name]}}}"
-            yield f"{PARAMS}: {name}: write {example}; a number was of the last class by name."
-    for name in (name for name in params if name not in defaults):
-        is_set = name in REPLACED and params[name] is not None
-        instead = f"Set {REPLACED[name]} instead, and remove" if is_set else "Remove"
-        yield f"{PARAMS}: {name}: no longer exists. {instead} it."
-
-
-def merge(current: str, base: str, new: str, is_union: bool) -> str | None:
-    """What `git merge-file` makes of two changes of a base, or None where they are in conflict.
-
-    With `is_union`, lines of both are kept there.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder, name) for name in ("current", "base", "new")]
-        for path, text in zip(paths, (current, base, new)):
-            write_text(path, text)
-        return try_git("merge-file", "-p", *["--union"] * is_union, *map(str, paths))
-
-
-def _write_state(folder: Path, texts: dict[str, str]) -> None:
-    record = {"version": version(DISTRIBUTION), "files": texts, "params": flat(_defaults())}
+def write_state(folder: Path, texts: dict[str, str]) -> None:
+    """Write which texts of files, by name, and which defaults a project has from the package."""
+    record = {"version": version(DISTRIBUTION), "files": texts, "params": flat(defaults())}
     write_json(folder / STATE, record)
 
 
-def _defaults() -> str:
-    """The params of a new project without a recipe."""
+def defaults() -> str:
+    """Return the params of a new project without a recipe."""
     return set_values(template(PARAMS.name), MODEL)
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -6,9 +6,10 @@ import pytest
 from conftest import PROJECT, refused
 
 from pawprint.files import write_json
+from pawprint.project import STATE
 from pawprint.recipes.overlay import add_missing
 from pawprint.templates.files import flat
-from pawprint.tools.projects import STATE, upgrade
+from pawprint.tools.upgrade import upgrade
 
 TEMPLATE = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 
