@@ -26,6 +26,7 @@ COMMANDS = {
     "export": ("export", "write the model as LiteRT, ONNX or SavedModel"),
     "limits": ("results", "say what limits the model of the last run, and what to do"),
     "compare": ("results", "say whether a run is better than another; a gate for pull requests"),
+    "discard": ("projects", "go back to the run and the params of the last commit"),
     "data": ("data", "`data diff`: list the images that changed between two commits"),
     "check": ("results", "fail if the results are not those of this code, or files are damaged"),
     "keep-splits": ("data", "write the last result's splits into splits.csv, so that they stay"),

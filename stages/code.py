@@ -34,7 +34,7 @@ def main() -> None:
     if not source.exists():
         todo = "correct fetch.source"
         if Path(f"{source}.dvc").is_file():
-            todo = f"`dvc checkout` or `dvc pull {source}.dvc` restores it"
+            todo = f"`dvc checkout {source}.dvc` or `dvc pull {source}.dvc` restores it"
         elif recorded.hash_of("fetch", source, "deps"):
             todo = "with --allow-missing, DVC takes the images of the last run"
         print(f"code: {source} does not exist: {todo}")

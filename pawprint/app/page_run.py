@@ -81,7 +81,7 @@ def show_differences() -> None:
     has_earlier = last_commit.has_run()
     kept, lost, stages = once("differences", files, commit, last_commit.describe_since_commit)
     is_whole = project.SCORES_CSV.exists() and not stages
-    if is_whole and has_earlier and last_commit.git_status([project.LOCK]):
+    if is_whole and has_earlier and last_commit.changed_files([project.LOCK]):
         with explain_errors(), st.container(border=True):
             level = Evaluate.load().confidence
             compare = partial(compare_runs, "HEAD", [WORKSPACE], level, common=True)
@@ -126,7 +126,7 @@ def start(*command: str) -> None:
 def ask_keep(subject: str) -> None:
     with explain_errors():
         st.markdown("A commit in Git keeps it. `git push` and `dvc push` share it.")
-        show_files(list(last_commit.to_keep()))
+        show_files(last_commit.to_keep())
         message = st.text_area("Message", f"{subject}\n\n{test_score()}")
         author = {}
         if not last_commit.has_author():

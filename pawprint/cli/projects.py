@@ -1,4 +1,4 @@
-"""Commands that make and change a project: `init`, `upgrade`, `recipes`, `app`."""
+"""Commands that make and change a project: `init`, `upgrade`, `discard`, `recipes`, `app`."""
 
 import argparse
 import importlib.util
@@ -71,6 +71,41 @@ def run_upgrade(arguments: argparse.Namespace) -> None:
 
     for line in upgrade() or ["nothing to change"]:
         print(f"upgrade: {line}")
+
+
+def add_discard(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run_discard(arguments: argparse.Namespace) -> int:
+    """Go back to the run of the last commit, and to its params.
+
+    What the stages write, dvc.lock, params.yaml, dvc.yaml and requirements.txt become those of the
+    last commit. What is lost is shown first: your changes as a diff, and the names of the files.
+    Photos, the file with which DVC tracks them, labels.csv and splits.csv stay as they are. The
+    exit status is 1 if the answer is no.
+    """
+    from pawprint.tools import last_commit
+    from pawprint.tools.running import alone
+
+    with alone():  # raises InputError during a run
+        names = last_commit.to_discard()
+    if names and not arguments.yes:
+        if not sys.stdin.isatty():
+            raise InputError(
+                f"discard: expected an answer for {len(names)} files, from a terminal. Received: "
+                "none. Add --yes."
+            )
+        print(last_commit.diff_of_inputs(), end="")
+        print(f"These files become those of {last_commit.describe()}:")
+        print("\n".join(f"  {printable(name)}" for name in names))
+        print("So does what DVC keeps of the run. Photos, labels.csv and splits.csv stay.")
+        if input("Discard the run and these changes? [y/N] ").strip().lower() not in ("y", "yes"):
+            print("discard: nothing is changed")
+            return 1
+    last_commit.discard()
+    print(f"discard: the run and the params are those of {last_commit.describe()}")
+    return 0
 
 
 def add_recipes(parser: argparse.ArgumentParser) -> None:

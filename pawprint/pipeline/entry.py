@@ -69,8 +69,8 @@ def shorten_ctrl_c(kind: type, error: BaseException, traceback: TracebackType | 
 def _say_what_dvc_removed() -> None:
     if os.environ.get("DVC_STAGE", CODE.name) != CODE.name:
         print(
-            "DVC has removed the outputs of this stage. `dvc repro` makes them again; `git restore "
-            "metrics plots docs` and `dvc checkout` restore those of the last commit.",
+            "DVC has removed the outputs of this stage. `dvc repro` makes them again; `pawprint "
+            "discard` goes back to the run and the params of the last commit.",
             file=sys.stderr,
         )
 

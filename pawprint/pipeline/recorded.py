@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pawprint.errors import InputError
-from pawprint.files import read_yaml
+from pawprint.files import parse_yaml, read_yaml
 from pawprint.project import CODE, LOCK
 
 
@@ -22,12 +22,12 @@ def is_md5(value: object) -> bool:
 
 
 class Recorded:
-    """The last recorded result of each stage. Without dvc.lock there are none.
+    """The recorded result of each stage, of `dvc.lock` or of another such text; {} without.
 
     Files in the cache are never written, and never fetched from a remote.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lock: str | None = None) -> None:
         # Imported only here, because training reads features without DVC.
         from dvc.config import Config
         from dvc.exceptions import DvcException
@@ -36,7 +36,8 @@ class Recorded:
         dvc = Path(os.environ.get("DVC_ROOT", "."), ".dvc")
         try:
             self.cache = Path(Config(dvc)["cache"].get("dir", dvc / "cache"), "files", "md5")
-            self.stages = dict(read_yaml(LOCK)["stages"])
+            content = read_yaml(LOCK) if lock is None else parse_yaml(lock, str(LOCK))
+            self.stages = dict(content["stages"])
         except (DvcException, InputError, LookupError, OSError, TypeError, ValueError):
             pass
 

@@ -1,24 +1,26 @@
 """What differs from the last commit, in words; Keep and Discard, in Git and DVC."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from dvc.exceptions import DvcException
+from dvc.exceptions import CheckoutError, DvcException
 from dvc.repo import Repo
 
 from pawprint import project
-from pawprint.errors import InputError, reason
+from pawprint.errors import InputError, name_some, printable, without_secrets
 from pawprint.files import read_text
 from pawprint.git import git, try_git
 from pawprint.params.data import Fetch
+from pawprint.pipeline.recorded import Recorded
 from pawprint.templates.files import flat
-from pawprint.tools.projects import describe_changes
+from pawprint.tools.projects import STATE, describe_changes
 from pawprint.tools.running import alone
 
-RESULTS = (project.LOCK, Path("metrics"), project.PLOTS, project.MODEL_CARD)
+# What a run reads, but for photos and the tables of the user.
 INPUTS = (project.PARAMS, project.PIPELINE, project.REQUIREMENTS)
-TABLES = (project.LABELS_CSV, project.SPLITS_CSV)  # of the user
+TABLES = (project.LABELS_CSV, project.SPLITS_CSV)
 
 
 def has_commit() -> bool:
@@ -30,29 +32,57 @@ def has_run() -> bool:
     return has_commit() and bool(git("ls-tree", "HEAD", "--", project.LOCK.name))
 
 
+def describe() -> str:
+    """Such as `HEAD (1a2b3c4 Classify hotdogs)`."""
+    return printable(git("log", "-1", "--format=HEAD (%h %s)").strip())
+
+
 def has_author() -> bool:
     return try_git("var", "GIT_COMMITTER_IDENT") is not None
 
 
-def git_status(paths: Iterable[Path]) -> dict[str, str]:
-    """By name from the top of the repository, two letters of Git for each file that differs."""
-    listed = git("status", "--porcelain", "--no-renames", "-z", "--", *map(str, paths))
-    return {entry[3:]: entry[:2] for entry in listed.split("\0") if entry}
+def results() -> list[Path]:
+    """dvc.lock, and what the stages of the last commit and of the last run write."""
+    committed = git("show", f"HEAD:./{project.LOCK}") if has_run() else ""
+    outs = map(Path, outputs(Recorded()) | outputs(Recorded(committed)))
+    return [project.LOCK, *sorted(out for out in outs if not out.anchor and ".." not in out.parts)]
 
 
-def to_keep() -> dict[str, str]:
+def outputs(recorded: Recorded) -> set[str]:
+    return {out for stage in recorded.stages for out in recorded.hashes(stage)}
+
+
+def changed_files(paths: Iterable[Path]) -> list[str]:
+    """The files that differ from the last commit, by their name from the top of the repository."""
+    files = (f":(literal){path}" for path in paths)
+    options = ("--porcelain", "--no-renames", "--untracked-files=all", "-z")
+    listed = git("status", *options, "--", *files)
+    return [entry[3:] for entry in listed.split("\0") if entry]
+
+
+def to_keep() -> list[str]:
     """The files of a commit: of a first one all, as in README, or else what a run reads and writes.
 
-    As `git_status` returns them.
+    As `changed_files` names them.
     """
     source = Path(f"{Fetch.load().source}.dvc")
-    paths = (*RESULTS, *INPUTS, *TABLES, *[source] * source.exists())
-    return git_status(paths if has_commit() else [Path()])
+    paths = (*results(), *INPUTS, *TABLES, *[source] * source.exists())
+    return changed_files(paths if has_commit() else [Path()])
 
 
 def to_discard() -> list[str]:
-    """Files of the last commit to restore. Photos, labels and splits are not among them."""
-    return [name for name, state in git_status(RESULTS + INPUTS).items() if state[0] not in "A?"]
+    """The files to restore, or to remove where the last commit has none, as `changed_files`.
+
+    Photos, the file with which DVC tracks them, labels and splits are not among them. Raises
+    InputError without a commit.
+    """
+    git("rev-parse", "--git-dir")  # raises InputError with Git's own reason
+    if not has_commit():
+        raise InputError(
+            "discard: expected a commit to go back to. Received: none. Run `git add .` and `git "
+            "commit`, which keep everything."
+        )
+    return changed_files([*results(), *INPUTS, STATE])  # STATE is of the same upgrade as INPUTS
 
 
 def keep(message: str, author: dict[str, str]) -> None:
@@ -69,17 +99,47 @@ def keep(message: str, author: dict[str, str]) -> None:
 
 
 def discard() -> None:
-    """Restore the last commit's run. Raises InputError during a run, or if Git or DVC fails."""
+    """Restore the last commit's run: `to_discard`, and then what DVC keeps of its stages.
+
+    Raises InputError during a run, if Git or DVC fails, or if DVC's cache lacks a result.
+    """
     with alone():
-        files = [f":(top,literal){name}" for name in to_discard()]
-        git("restore", "--source=HEAD", "--staged", "--worktree", "--", *files)
+        names = to_discard()
+        tree = {*git("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD").split("\0")}
+        old = [f":(top,literal){name}" for name in names if name in tree]
+        new = [f":(top,literal){name}" for name in names if name not in tree]
+        if old:
+            git("restore", "--source=HEAD", "--staged", "--worktree", "--", *old)
+        if new:
+            git("rm", "--quiet", "--cached", "--ignore-unmatch", "--", *new)
+            git("clean", "--quiet", "--force", "--", *new)
+        # Both name all outputs of stages that the commit has not run: the warnings and the error.
+        logging.getLogger("dvc_data").setLevel(logging.ERROR)
         try:
             with Repo() as repo:
-                repo.checkout([project.PIPELINE.name])
+                repo.checkout([project.PIPELINE.name], force=True)
+        except CheckoutError as error:
+            if lacking := sorted(outputs(Recorded()).intersection(error.target_infos)):
+                raise InputError(
+                    f"discard: {name_some(lacking)}: expected the results of the last commit in "
+                    f"DVC's cache. Received: none. Run `dvc pull {project.PIPELINE}`, or `dvc "
+                    "repro` to make them again."
+                ) from None
         except DvcException as error:
             raise InputError(
-                f"dvc checkout: expected success. Received: {reason(error)}. Press Run."
+                f"dvc checkout: expected success. Received: {_text_of(error)}. Run `dvc repro`."
             ) from None
+
+
+def diff_of_inputs() -> str:
+    """What Git has as the changes of INPUTS since the last commit, without secrets."""
+    options = ("--no-color", "--no-ext-diff", "--unified=0", "--irreversible-delete")
+    text = git("diff", *options, "HEAD", "--", *map(str, INPUTS))
+    return "".join(f"{printable(without_secrets(line))}\n" for line in text.splitlines())
+
+
+def _text_of(error: DvcException) -> str:
+    return printable(" ".join(str(error).split()))
 
 
 def describe_since_commit() -> tuple[list[str], list[str], list[str]]:
@@ -96,7 +156,7 @@ def describe_since_commit() -> tuple[list[str], list[str], list[str]]:
             if is_tracked:
                 photos = repo.diff(targets=[source])
     except DvcException as error:
-        raise InputError(f"dvc status: expected success. Received: {reason(error)}") from None
+        raise InputError(f"dvc status: expected success. Received: {_text_of(error)}") from None
     stages = [name for name in status if name != "code" and not name.endswith(".dvc")]
     if not has_commit():
         return [], [], stages

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
+import psutil
+
 from pawprint.errors import InputError
 
 HAS_TERMINALS = os.name == "posix"
@@ -60,7 +62,8 @@ def alone() -> Iterator[IO]:
     LOCK.parent.mkdir(parents=True, exist_ok=True)
     with LOCK.open("a+") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if HAS_TERMINALS:  # elsewhere, no process holds it
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError("Expected no other run. Received: one that goes on.") from None
         if is_elsewhere():
@@ -71,11 +74,7 @@ def alone() -> Iterator[IO]:
 def is_elsewhere() -> bool:
     """Whether a `dvc` runs a stage. Between stages it holds a lock of DVC's own."""
     text = USERS.read_text(encoding="utf-8") if USERS.exists() else ""
-    for process in set(re.findall(r'"pid": (\d+)', text)):
-        with contextlib.suppress(OSError):
-            os.kill(int(process), 0)
-            return True
-    return False
+    return any(psutil.pid_exists(int(process)) for process in re.findall(r'"pid": (\d+)', text))
 
 
 def start(*command: str) -> None:
