@@ -14,6 +14,7 @@ from pawprint.errors import InputError
 
 RECIPES = Path(__file__).resolve().parent
 NULL = "tag:yaml.org,2002:null"
+GOES_ON = (";", ":", ",")  # ends of a comment
 
 
 def recipe_names() -> list[str]:
@@ -76,6 +77,54 @@ def add_missing(params: str, template: str) -> str:
                 keys.insert(0, key, value, text or None)
     yaml.dump(content, text := io.StringIO())
     return text.getvalue()
+
+
+def without_param(params: str, name: str, is_kept: bool) -> str:
+    """Return the text of `params.yaml` without a param, whose other lines stay as they are.
+
+    With `is_kept`, a comment has its name and value. A section without params goes, too, and a
+    comment that goes on below the param's line, which ends with one of GOES_ON then.
+    """
+    section, key = name.split(".")
+    root = _yaml().compose(params)
+    head, keys = next(pair for pair in root.value if pair[0].value == section)
+    start, end = next(pair for pair in keys.value if pair[0].value == key)
+    rows = params.splitlines(keepends=True)
+    if keys.flow_style:  # {key: value, …}, perhaps of several lines
+        at, first = head.start_mark.index, head.start_mark.line
+        text = params[start.start_mark.index : end.end_mark.index]
+        left = params[at : start.start_mark.index].rstrip(", ")  # up to the param before, or to {
+        right = params[end.end_mark.index :].lstrip(", ")
+        comma = "" if left.endswith("{") or right.startswith("}") else ", "
+        rows = f"{params[:at]}{left}{comma}{right}".splitlines(keepends=True)
+        comment = [f"# {section}.{' '.join(text.split())}\n"]
+        last = first + 1 if len(keys.value) == 1 else first
+    else:
+        first, last = start.start_mark.line, end.end_mark.line + (end.end_mark.column > 0)
+        while not rows[last - 1].strip():  # what a block of text ends with
+            last -= 1
+        while rows[last - 1].rstrip().endswith(GOES_ON) and _is_comment("".join(rows[last:][:1])):
+            last += 1
+        indent = " " * start.start_mark.column
+        comment = [f"{indent}# {section}.{rows[first].lstrip()}"]
+        comment += [
+            row if _is_comment(row) else f"{indent}# {row[len(indent) :]}"
+            for row in rows[first + 1 : last]
+        ]
+    rows[first:last] = comment if is_kept else []
+    if len(keys.value) == 1 and not is_kept:
+        if not keys.flow_style:
+            first = head.start_mark.line
+            del rows[first]
+        if not "".join(rows[first - 1 : first + 1]).strip():  # the lines around the section
+            del rows[first : first + 1]
+    elif len(keys.value) == 1 and not keys.flow_style:
+        del rows[head.start_mark.line]
+    return "".join(rows)
+
+
+def _is_comment(row: str) -> bool:
+    return row.lstrip().startswith("#")
 
 
 def _yaml() -> YAML:

@@ -28,7 +28,6 @@ IGNORED = """\
 __pycache__/
 """
 CONFIG = ".dvc/config"
-IGNORE = (".dvcignore", ".gitignore")
 OUTS = ("outs", "metrics", "plots")  # keys of a stage
 
 

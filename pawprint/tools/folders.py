@@ -14,8 +14,8 @@ from pawprint.project import MODEL_CARD, REQUIREMENTS
 
 IGNORE = ".gitignore"
 README = "README.md"
-# The text of a project's file comes after that of the user's file with this name, or before it.
-AFTER = (".dvcignore", IGNORE)
+# The text of a project comes after that of the user's file of this name, or before.
+IGNORES = (".dvcignore", IGNORE)
 BEFORE = (".gitattributes", str(REQUIREMENTS))
 COMMENT = "# Files of the project that other rules leave out\n"
 NEUTRAL = {*OF_SYSTEMS, ".idea", ".venv", ".vscode"}  # may be in a folder without Git
@@ -40,7 +40,7 @@ def require_free(folder: Path, names: Iterable[str]) -> None:
             f"{name_some(sorted(found))}. Choose another folder, or run `git init` there if what "
             "it holds is part of the project. Nothing is overwritten."
         )
-    kept = {*AFTER, *BEFORE, README}
+    kept = {*IGNORES, *BEFORE, README}
     names = [name for name in (*names, ".dvc", *OF_RUNS) if name not in kept]
     if taken := sorted({name for name in names if os.path.lexists(folder / name)}):
         raise InputError(
@@ -57,10 +57,10 @@ def with_own(folder: Path, texts: dict[str, str]) -> dict[str, str]:
     if any(path.name.lower().startswith("readme") for path in folder.iterdir()):
         texts = {name: text for name, text in texts.items() if name != README}
     written = dict(texts)
-    for name in (*AFTER, *BEFORE):
+    for name in (*IGNORES, *BEFORE):
         if (folder / name).exists():
             own = read_text(folder / name)
-            parts = [own, texts[name]] if name in AFTER else [texts[name], own]
+            parts = [own, texts[name]] if name in IGNORES else [texts[name], own]
             written[name] = "\n".join(f"{part.rstrip()}\n" for part in parts if part.strip())
     return written
 
@@ -77,7 +77,7 @@ def restored_after_failure(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         before = {path.name for path in folder.iterdir()}
-        files = [folder / name for name in (*AFTER, *BEFORE)]
+        files = [folder / name for name in (*IGNORES, *BEFORE)]
         if work_tree(folder):
             files.append(folder / git("rev-parse", "--git-path", "index", folder=folder).strip())
         own = {path: path.read_bytes() if path.exists() else None for path in files}

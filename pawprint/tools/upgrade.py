@@ -4,17 +4,18 @@ import contextlib
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError
-from pawprint.files import read_text, write_text
-from pawprint.git import git, try_git
-from pawprint.params.section import shown
-from pawprint.project import PARAMS, STATE
-from pawprint.recipes.overlay import add_missing
-from pawprint.templates.files import IGNORE, REPLACED, files, flat
+from pawprint.files import parse_yaml, read_json, read_text, write_text
+from pawprint.git import git, ignored, try_git, work_tree
+from pawprint.params.section import check_content, shown
+from pawprint.params.whole import Params
+from pawprint.project import LABELS_JSON, PARAMS, STATE
+from pawprint.recipes.overlay import add_missing, overlay, set_values, without_param
+from pawprint.templates.files import REPLACED, files, flat, names_in_git
+from pawprint.tools.folders import IGNORE, IGNORES, README, take_back
 from pawprint.tools.projects import defaults as new_defaults
 from pawprint.tools.projects import write_state
 
@@ -25,19 +26,24 @@ def upgrade(folder: Path = Path()) -> list[str]:
     """Renew a project for the installed package. Returns a line for each change and each conflict.
 
     The changes of the package are merged into those of the user, by Git. Where both changed the
-    same lines, the file stays, and that of the package is put beside it as `FILE.new`. All values
-    and comments of `params.yaml` stay. Raises InputError before anything is written.
+    same lines, the file stays, and that of the package is put beside it as `FILE.new`. Values and
+    comments of `params.yaml` stay, but for params that no longer exist. Raises InputError before
+    anything is written.
     """
     git("--version")  # without it, every merge would be a conflict
     state = _read_state(folder)
-    params, defaults = read_text(folder / PARAMS), new_defaults()
-    source = flat(params).get("fetch.source")
+    before = read_text(folder / PARAMS)
+    source = flat(before).get("fetch.source")
     if not isinstance(source, str):
         raise InputError(f"{PARAMS}: fetch.source: expected a path. Received: {shown(source)}.")
+    params, notes = _renew(before, state["params"], _labels(folder, flat(before)))
+    if labels := labels_of_last_run(folder, flat(params)):
+        params = set_values(params, {"clean.labels": labels})
+        notes.append(f"{PARAMS}: clean.labels: {labels}, as in the last run")
     texts = files(source)
-    changes, notes = {}, list(_notes(flat(params), flat(defaults), state["params"]))
-    if flat(defaults).keys() - flat(params).keys():
-        changes[PARAMS.name] = add_missing(params, defaults)
+    if README not in state["files"]:  # the user's own, from before `init`
+        del texts[README]
+    changes = {} if params == before else {PARAMS.name: params}
     for name, text in texts.items():
         path, base = folder / name, state["files"].get(name)
         if not path.exists():
@@ -50,20 +56,51 @@ def upgrade(folder: Path = Path()) -> list[str]:
             base = current
         if text in (base, current):
             continue
-        merged = merge(current, base or "", text, is_union=name in IGNORE)
+        merged = merge(current, base or "", text, is_union=name in IGNORES)
         if merged is None:
             changes[f"{name}.new"] = text
             notes.append(f"{name}: yours is kept, as both changed it; {name}.new is the new one")
         elif merged != current:
             changes[name] = merged
-            notes.append(f"{name}: renewed" + "; your changes are kept" * (merged != text))
+            notes.append(f"{name}: renewed" + ("; your changes are kept" if merged != text else ""))
     for name, text in EMPTY_TABLES.items():
         if not (folder / name).exists():
             changes[name] = text
     for name, text in changes.items():
         write_text(folder / name, text)
     write_state(folder, texts)
-    return notes
+    return [*notes, *_take_back(folder, source), *_problems(params)]
+
+
+def labels_of_last_run(folder: Path, values: dict[str, object]) -> str | None:
+    """Return the `clean.labels` with which a run gives the classes of the last one.
+
+    None where those of `values`, the params by name, do so already.
+    """
+    return None
+
+
+def _take_back(folder: Path, source: str) -> list[str]:
+    """Keep the project's files in Git, as `init` does. A rule of the project's own stays."""
+    if work_tree(folder) is None:
+        return []
+    own = f"{(folder / IGNORE).resolve()}:"
+    found = ignored(folder, names_in_git(source))
+    names = [name for name, rule in found.items() if not rule.startswith(own)]
+    try:
+        rules = take_back(folder, names)
+    except InputError as error:
+        return [str(error)]
+    return [f"{IGNORE}: takes back what this rule leaves out: {rule}" for rule in rules]
+
+
+def _problems(params: str) -> list[str]:
+    """Return a line for each value that is wrong by now."""
+    try:
+        check_content(Params, parse_yaml(params, str(PARAMS)), PARAMS, [])
+    except InputError as error:
+        return str(error).splitlines()
+    return []
 
 
 def _read_state(folder: Path) -> dict:
@@ -77,22 +114,50 @@ def _read_state(folder: Path) -> dict:
     raise InputError(f"{path}: expected what `pawprint init` wrote. Restore it from Git.")
 
 
-def _notes(params: dict, defaults: dict, earlier: dict) -> Iterator[str]:
-    """Lines about params: new ones, those that no longer exist, and defaults that changed."""
-    for name in defaults:
-        if name not in params:
-            yield f"{PARAMS}: {name}: new"
-        elif name in earlier and defaults[name] != earlier[name] == params[name]:
-            kept, default = json.dumps(params[name]), json.dumps(defaults[name])
-            yield f"{PARAMS}: {name}: {kept} is kept; the default is now {default}"
+def _renew(params: str, earlier: dict[str, object], labels: list[str]) -> tuple[str, list[str]]:
+    """Return the text of `params.yaml` with the params of the package, and a line for each change.
+
+    `earlier` are the defaults that the project was made with, `labels` its classes, if they are
+    known. A param that no longer exists goes if it has its default, and becomes a comment if not.
+    """
+    values, notes = flat(params), []
+    defaults = flat(new_defaults())
+    for name, value in values.items():
+        if name in defaults:
+            if name in earlier and defaults[name] != earlier[name] == value:
+                kept, default = json.dumps(value), json.dumps(defaults[name])
+                notes.append(f"{PARAMS}: {name}: {kept} is kept; the default is now {default}")
+            continue
+        is_default = value is None or (name in earlier and earlier[name] == value)
+        others = {key: value for key, value in flat(params).items() if key != name}
+        params = without_param(params, name, is_kept=not is_default)
+        if flat(params) != others:  # as where another param refers to its value
+            raise InputError(f"{PARAMS}: {name}: expected no such param. Remove it.")
+        note = f"{PARAMS}: {name}: no longer exists, and is removed"
+        if not is_default:
+            instead = f"Set {REPLACED[name]} instead" if name in REPLACED else "Nothing replaces it"
+            note = f"{PARAMS}: {name}: no longer exists; {shown(value)} is now a comment. {instead}"
+        notes.append(note)
     for name in OF_A_CLASS:
-        if isinstance(params.get(name), float):
-            example = f"{{CLASS: {params[name]}}}"
-            yield f"{PARAMS}: {name}: write {example}; a number was of the last class by name."
-    for name in (name for name in params if name not in defaults):
-        is_set = name in REPLACED and params[name] is not None
-        instead = f"Set {REPLACED[name]} instead, and remove" if is_set else "Remove"
-        yield f"{PARAMS}: {name}: no longer exists. {instead} it."
+        if isinstance(value := values.get(name), float):
+            by_class = json.dumps({labels[-1] if labels else "CLASS": value}, ensure_ascii=False)
+            section, key = name.split(".")
+            if labels:
+                params = overlay(params, f"{section}: {{{key}: {by_class}}}")
+            written = "is now" if labels else "write"
+            notes.append(f"{PARAMS}: {name}: {written} {by_class}, of the last class by name")
+    if new := [f"{PARAMS}: {name}: new" for name in defaults if name not in values]:
+        params = add_missing(params, new_defaults())
+    return params, notes + new
+
+
+def _labels(folder: Path, values: dict[str, object]) -> list[str]:
+    """Return the classes by name of the params, or else of the last run; [] if there is none."""
+    labels = values.get("clean.labels")
+    if not isinstance(labels, dict):
+        with contextlib.suppress(InputError):
+            labels = read_json(folder / LABELS_JSON)
+    return sorted(labels) if isinstance(labels, dict | list) else []
 
 
 def merge(current: str, base: str, new: str, is_union: bool) -> str | None:
