@@ -1,8 +1,11 @@
 """Where the package lies, in a repository of its own or installed; versions of it and a project."""
 
 import contextlib
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from pawprint.project import STATE
 
 DISTRIBUTION = "pawprint-dvc"  # `pawprint` on PyPI is somebody else's
 PACKAGE = Path(__file__).parent
@@ -16,11 +19,27 @@ EXAMPLE_MODEL = ROOT / "examples/cats_and_dogs"  # the served model of the commi
 def folders_of_code(project: Path = Path()) -> dict[str, Path]:
     """By the name that fingerprints give it, each folder of code that a project's stages run.
 
-    A project with the folder `pawprint/` runs that, as Python does: it is the repository itself.
-    All others run the installed package, and own scripts in `stages/`.
+    The repository itself, or a copy of it, runs its own. All others run the installed package, and
+    own scripts in `stages/`.
     """
     own = {name: project / name for name in ("pawprint", "stages") if (project / name).is_dir()}
-    return own if "pawprint" in own else {"pawprint/stages": STAGES, "pawprint": PACKAGE} | own
+    if is_repository(project):
+        return own
+    own.pop("pawprint", None)  # another folder of this name
+    return {"pawprint/stages": STAGES, "pawprint": PACKAGE} | own
+
+
+def is_repository(project: Path) -> bool:
+    """Return whether a folder is this repository or a copy of it, which runs its own code.
+
+    A project that `pawprint init` made may have a folder `pawprint/` of the user's.
+    """
+    return (project / "pawprint").is_dir() and not (project / STATE).exists()
+
+
+def python_in(project: Path = Path()) -> list[str]:
+    """Return the command of this Python for modules, of which none is found in a project."""
+    return [sys.executable] if is_repository(project) else [sys.executable, "-P"]
 
 
 def script_of(stage: str, project: Path = Path()) -> str:

@@ -4,7 +4,6 @@ import argparse
 import importlib.util
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import yaml
@@ -12,7 +11,7 @@ import yaml
 from pawprint.cli import align, require_committed
 from pawprint.errors import InputError, printable
 from pawprint.files import parse_yaml, read_yaml, write_text
-from pawprint.package import DISTRIBUTION, PACKAGE
+from pawprint.package import DISTRIBUTION, PACKAGE, python_in
 from pawprint.project import PARAMS
 from pawprint.recipes.overlay import apply_recipe, overlay, read_recipe, recipe_names
 
@@ -161,7 +160,7 @@ def run_app(arguments: argparse.Namespace) -> int:
     """Open the web app: images, labels and results of this project in the browser."""
     if not importlib.util.find_spec("streamlit"):
         raise InputError(f"app: expected streamlit. Run `pip install '{DISTRIBUTION}[app]'`.")
-    command = [sys.executable, "-m", "streamlit", "run", str(PACKAGE / "app/main.py")]
+    command = [*python_in(), "-m", "streamlit", "run", str(PACKAGE / "app/main.py")]
     command.append(f"--server.port={arguments.port}")
     if os.name == "posix":
         os.execv(command[0], command)  # so that a signal reaches the server

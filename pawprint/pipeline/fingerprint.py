@@ -255,7 +255,11 @@ class Code:
         for name in self.names_in(module):
             parts = name.split(".")
             files |= {self._file_of(".".join(parts[:end])) for end in range(1, len(parts) + 1)}
-        return files - {None}
+        files -= {None}
+        if "pawprint/stages" in self.folders and module.startswith("pawprint/"):
+            # The installed package imports nothing of the project, such as a `copy.py` there.
+            files = {file for file in files if file.startswith("pawprint/")}
+        return files
 
     def _find_file(self, name: str) -> str | None:
         """The file of a module of the project by its full name."""

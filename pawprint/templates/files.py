@@ -86,10 +86,11 @@ def names_in_git(source: str) -> list[str]:
 def pipeline(is_outside: bool) -> str:
     """`dvc.yaml`, whose stages are those of the installed package.
 
-    `code` runs always: no dependency says that the package has changed. Where the source lies
-    outside of the project, a failed `dvc repro` keeps the images that were fetched from it.
+    With `-P`, Python imports nothing from the project, such as a `copy.py` of the user's. `code`
+    runs always: no dependency says that the package has changed. Where the source lies outside of
+    the project, a failed `dvc repro` keeps the images that were fetched from it.
     """
-    text = template("dvc.yaml").replace("python -m stages.", "python -m pawprint.stages.")
+    text = template("dvc.yaml").replace("python -m stages.", "python -P -m pawprint.stages.")
     text = text.replace(
         "    deps: [params.yaml, pawprint, requirements.txt, stages]\n",
         "    deps: [params.yaml, requirements.txt]\n    always_changed: true\n",

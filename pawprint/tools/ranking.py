@@ -1,7 +1,6 @@
 """The candidates of `try` for this project, ranked: their scores and costs, and which to use."""
 
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from pawprint.columns import IMAGES, SPLIT
 from pawprint.errors import InputError
 from pawprint.files import read_json, read_text, read_yaml
 from pawprint.images.archive import open_archive
+from pawprint.package import python_in
 from pawprint.params.results import AUGMENTATIONS, augmentations
 from pawprint.params.whole import Params, load_params
 from pawprint.runtime import CORES
@@ -123,7 +123,7 @@ def _require_images() -> None:
     paths = project.SPLIT_CSV, project.IMAGES_CSV, project.RAW_ARCHIVES
     if all(path.exists() for path in paths):
         return
-    command = [sys.executable, "-m", "dvc", "repro", "split"]
+    command = [*python_in(), "-m", "dvc", "repro", "split"]
     if subprocess.run(command).returncode or not all(path.exists() for path in paths):
         raise InputError(
             f"{paths[0]}: expected the images of `dvc repro split`. Received: its error above. "

@@ -17,6 +17,7 @@ from typing import IO, NamedTuple
 import psutil
 
 from pawprint.errors import InputError
+from pawprint.package import python_in
 
 HAS_TERMINALS = os.name == "posix"
 if HAS_TERMINALS:
@@ -81,7 +82,7 @@ def start(*command: str) -> None:
     """Start a Python module with arguments, as "dvc", "repro". Raises InputError if one goes on."""
     with alone() as lock:
         LOG.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "pawprint.tools.running", *command]
+        command = [*python_in(), "-m", "pawprint.tools.running", *command]
         process = subprocess.Popen(command, pass_fds=[lock.fileno()], start_new_session=True)
         lock.truncate(0)
         lock.write(str(process.pid))
@@ -145,7 +146,7 @@ def main() -> None:
         # Ignored in what a script starts in the background, so that Stop would do nothing.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.environ |= {"PATH": path, "TQDM_MININTERVAL": "1"}
-        os.execv(sys.executable, [sys.executable, "-m", *sys.argv[1:]])
+        os.execv(sys.executable, [*python_in(), "-m", *sys.argv[1:]])
     signal.signal(signal.SIGINT, lambda *_: os.write(terminal, b"\x03"))
     termios.tcsetwinsize(terminal, SIZE)
     rest = b""

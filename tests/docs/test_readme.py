@@ -147,7 +147,7 @@ def test_own_stage_takes_the_place_of_the_packages_and_is_fingerprinted(installe
     result = installed.run("dvc", "repro", cwd=project)
     assert "dvc.yaml: stages.plot.cmd: expected one that runs stages/plot.py" in result.stderr
     for name, old, new in (
-        ("dvc.yaml", "python -m pawprint.stages.plot", "python -m stages.plot"),
+        ("dvc.yaml", "python -P -m pawprint.stages.plot", "python -m stages.plot"),
         ("stages/plot.py", "pictures in", "own pictures in"),
     ):
         text = (project / name).read_text(encoding="utf-8")

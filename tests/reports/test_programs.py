@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT, photo, refused, run, succeed
+from conftest import PROJECT, photo, photos_of, printed, refused, run, succeed, write_files
 from PIL import Image
 
 import pawprint
@@ -152,3 +152,18 @@ def test_model_of_a_newer_format_names_the_release_that_reads_it(tmp_path, monke
     (tmp_path / METADATA_FILE).write_text(json.dumps(record | {"resize": "letterbox"}))
     with refused(METADATA_FILE, "newer version of Pawprint", "7.6", "Run `pip install"):
         read_metadata(tmp_path)
+
+
+# Modules of Python and of packages that stages import, some of them as Python starts.
+SAME_NAMES = "copy", "random", "select", "types", "contextlib", "json", "numpy", "yaml"
+
+
+def test_stages_import_nothing_from_the_project(tmp_path):
+    """google/deepvariant 32, python/cpython 113769: modules and folders of the user's."""
+    names = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(4)]
+    write_files(tmp_path / "photos", photos_of(names))
+    printed(tmp_path, "init", "project", "--images", "photos")
+    project = tmp_path / "project"
+    write_files(project, {f"{name}.py": f"raise SystemExit('{name}')" for name in SAME_NAMES})
+    write_files(project, {"pawprint/__init__.py": "raise SystemExit('pawprint')"})
+    succeed("dvc", "repro", "fetch", cwd=project, PYTHONPATH=str(PROJECT))
