@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import yaml
