@@ -6,14 +6,19 @@ import json
 import tempfile
 from pathlib import Path
 
-from pawprint.dataset.user_tables import EMPTY_TABLES
+from pawprint.columns import IMAGES
+from pawprint.dataset.folders import AUTO, READINGS
+from pawprint.dataset.layouts import find_places, is_metadata
+from pawprint.dataset.user_tables import EMPTY_TABLES, LABEL_COLUMNS
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml, read_json, read_text, write_text
 from pawprint.git import git, ignored, try_git, work_tree
+from pawprint.images.archive import members, open_archive
 from pawprint.params.section import check_content, shown
 from pawprint.params.whole import Params
-from pawprint.project import LABELS_JSON, PARAMS, STATE
+from pawprint.project import IMAGES_CSV, LABELS_CSV, LABELS_JSON, PARAMS, RAW_ARCHIVES, STATE
 from pawprint.recipes.overlay import add_missing, overlay, set_values, without_param
+from pawprint.tables import read_csv_rows, read_table
 from pawprint.templates.files import REPLACED, files, flat, names_in_git
 from pawprint.tools.folders import IGNORE, IGNORES, README, take_back
 from pawprint.tools.projects import defaults as new_defaults
@@ -39,7 +44,8 @@ def upgrade(folder: Path = Path()) -> list[str]:
     params, notes = _renew(before, state["params"], _labels(folder, flat(before)))
     if labels := labels_of_last_run(folder, flat(params)):
         params = set_values(params, {"clean.labels": labels})
-        notes.append(f"{PARAMS}: clean.labels: {labels}, as in the last run")
+        written = json.dumps(labels, ensure_ascii=False)
+        notes.append(f"{PARAMS}: clean.labels: {written}, which gives the labels of the last run")
     texts = files(source)
     if README not in state["files"]:  # the user's own, from before `init`
         del texts[README]
@@ -72,11 +78,33 @@ def upgrade(folder: Path = Path()) -> list[str]:
     return [*notes, *_take_back(folder, source), *_problems(params)]
 
 
-def labels_of_last_run(folder: Path, values: dict[str, object]) -> str | None:
-    """Return the `clean.labels` with which a run gives the classes of the last one.
+def labels_of_last_run(
+    folder: Path, values: dict[str, object]
+) -> dict[str, list[str]] | str | None:
+    """Return the `clean.labels` by which folders give the labels and splits of the last run.
 
-    None where those of `values`, the params by name, do so already.
+    None where those of `values`, the params by name, do so already, and where nothing is known of a
+    last run. What labels.csv says of an image does not count.
     """
+    archives, table = folder / RAW_ARCHIVES, folder / IMAGES_CSV
+    if values.get("clean.labels") != AUTO or not (archives.exists() and table.exists()):
+        return None
+    with open_archive(archives) as archive:
+        names = members(archive)
+    if any(map(is_metadata, names)):  # which gives the labels
+        return None
+    images = read_table(table, IMAGES)
+    rows = read_csv_rows(folder / LABELS_CSV, LABEL_COLUMNS)
+    corrected = {row.get("pixels_sha256") or row["path"] for _, row in rows}
+    is_corrected = images["path"].isin(corrected) | images["pixels_sha256"].isin(corrected)
+    images = images[~is_corrected]
+    before = dict(zip(images["path"], zip(images["label"], images["archive_split"])))
+    mapping = {label: [label] for label in sorted(set(images["label"]))}
+    for labels in (AUTO, *READINGS, mapping):
+        with contextlib.suppress(InputError):
+            _, places = find_places(names, None, labels, str(folder))
+            if all(places.get(path) == place for path, place in before.items()):
+                return None if labels == AUTO else labels
     return None
 
 

@@ -5,17 +5,23 @@ Each test names the public report that its input is from.
 
 from collections import Counter
 from pathlib import Path
+from shutil import make_archive
 
 import pandas as pd
 import pytest
 from conftest import clean_archive, pawprint, photo, photos_of, refused, run, write_files
 
+from pawprint import project
 from pawprint.classes import UNKNOWN
+from pawprint.columns import IMAGES
 from pawprint.dataset.folders import describe_counts, read_folders
 from pawprint.dataset.sources import fetch
 from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.model.predictor import find_images
+from pawprint.tables import write_table
+from pawprint.tools.projects import describe_classes
+from pawprint.tools.upgrade import labels_of_last_run
 
 
 def labels_of(names: list[str], labels: str = "auto") -> dict[str, str]:
@@ -192,17 +198,11 @@ def test_many_classes_are_said_by_their_number_the_largest_and_the_smallest(tmp_
 
 
 def describe(folder: Path, names: list[str]) -> list[str]:
-    from pawprint.tools.projects import describe_classes
-
     return describe_classes(write_files(folder / "photos", dict.fromkeys(names, b"")), "auto")
 
 
 @pytest.mark.parametrize("form", ["zip", "tar"])
 def test_classes_of_an_archive_are_said_too(tmp_path, form):
-    from shutil import make_archive
-
-    from pawprint.tools.projects import describe_classes
-
     files = photos_of(images_in("cat", "dog")) | {"unknown/1.jpg": photo(9)}
     made = make_archive(str(tmp_path / "photos"), form, write_files(tmp_path / "photos", files))
     assert describe_classes(Path(made), "auto") == [f"2 classes: cat (2), dog (2); 1 {UNKNOWN}"]
@@ -212,3 +212,29 @@ def test_class_of_which_no_file_is_read_is_named_where_one_class_is_left():
     """qarmin/czkawka 2007."""
     with pytest.raises(InputError, match=r"two or more classes.*2 \.dng"):
         read_folders([*images_in("cat"), "bird/1.dng", "bird/2.dng"], "auto", "photos")
+
+
+AB = {"a": ["a"], "b": ["b"]}
+
+
+@pytest.mark.parametrize(
+    ("folders", "before", "written"),
+    [
+        (["cat", "dog"], "auto", None),
+        (["cat/a", "cat/b", "dog/a"], "inner", "inner"),
+        (["cat/a", "cat/b", "dog/a"], "outer", "outer"),
+        (["cat", "unsorted"], {"cat": ["cat"], "unsorted": ["unsorted"]}, ...),
+        ([f"seg_{split}/{label}" for split in ("train", "test") for label in "ab"], AB, ...),
+    ],
+)
+def test_upgrade_writes_the_reading_of_folders_that_the_last_run_used(
+    tmp_path, folders, before, written
+):
+    """Earlier versions took each folder of images for a class, and knew fewer splits."""
+    write_files(tmp_path / "photos", photos_of(images_in(*folders)))
+    fetch(tmp_path / "photos", tmp_path / project.RAW_ARCHIVES)
+    kept, *_ = clean_archive(tmp_path / project.RAW_ARCHIVES, labels=before)
+    write_files(tmp_path, {"labels.csv": "path,label\n"})
+    write_table(tmp_path / project.IMAGES_CSV, kept, IMAGES)
+    expected = before if written is ... else written
+    assert labels_of_last_run(tmp_path, {"clean.labels": "auto"}) == expected
