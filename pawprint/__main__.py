@@ -1,8 +1,10 @@
 """The command line: `pawprint COMMAND`."""
 
 import argparse
+import getpass
 import importlib
 import inspect
+import os
 import sys
 from pathlib import Path
 
@@ -60,6 +62,7 @@ def main() -> int | None:
             command.set_defaults(run=run_command, error=command.error)
     arguments = parser.parse_args()
     require_project(arguments)
+    name_user()
     return arguments.run(arguments)
 
 
@@ -78,6 +81,14 @@ def require_project(arguments: argparse.Namespace) -> None:
             f"{arguments.command}: expected the folder of a project, with params.yaml. Received: "
             f"{folder}. Change to one, or make one with `pawprint init`."
         )
+
+
+def name_user() -> None:
+    """Give a user without a name, as in a container, its number for one: DVC fails without."""
+    try:
+        getpass.getuser()
+    except (ImportError, KeyError, OSError):  # by system and version of Python
+        os.environ["USER"] = str(getattr(os, "getuid", int)())
 
 
 def _is_project(folder: Path) -> bool:

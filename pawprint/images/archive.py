@@ -49,7 +49,7 @@ OTHERS = {
     b"<!doctype html": "a web page. Download the archive itself: its site may want a login",
     b"<html": "a web page. Download the archive itself: its site may want a login",
 }
-PART = re.compile(r"\.(z?[0-9]{2,3}|part[0-9]*)", re.IGNORECASE)  # suffix of one of several files
+PART = re.compile(r"\.z?[0-9]{2,3}", re.IGNORECASE)  # suffix of one of several files
 ZIP, LIST = "images.zip", "files.json"  # what `fetch` writes: one of them
 
 
@@ -116,8 +116,9 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     if total > size or not are_inside:
         archive.close()
         raise InputError(
-            f"{path}: expected a complete zip archive. Received: {size:,} bytes, whose directory "
-            f"lists {total:,} bytes of members{'' if are_inside else ', some outside the file'}. "
+            f"{path}: expected a complete zip archive. Received: an incomplete one of {size:,} "
+            f"bytes, whose directory lists {total:,} bytes of members"
+            f"{'' if are_inside else ', some outside the file'}. "
             "Download or copy it again; of a split zip, join the parts: `zip -s 0 LAST.zip --out "
             "whole.zip`."
         )

@@ -50,7 +50,8 @@ from pawprint.tools.folders import IGNORE, require_free, restored_after_failure,
 # solved head helps on too few of ten (docs/decisions/28).
 MODEL = {"model.alpha": 1.0, "model.image_size": 224, "model.fine_tune_at": None}
 # Of a repository that photos are in: with them, DVC would track nothing of it here, or refuse.
-OF_REPOSITORIES = (".dvc", ".dvcignore", ".git")
+DVC_IGNORE = ".dvcignore"
+OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
 MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
 
 
@@ -109,7 +110,7 @@ def create(
         write_text(folder / IGNORE, texts[IGNORE])  # first, as DVC refuses what it names
         if rules := take_back(folder, in_git):
             texts[IGNORE] = read_text(folder / IGNORE)
-            notes.append(f".gitignore takes back what other rules leave out: {name_some(rules)}")
+            notes += [f".gitignore takes back what this rule leaves out: {rule}" for rule in rules]
         _start_dvc(folder)
         written = texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
         for name, text in written.items():
@@ -119,6 +120,9 @@ def create(
         write_state(folder, {name: text for name, text in files(source).items() if name in texts})
         if not is_url and not is_outside:
             _copy(images, folder / source)
+            rules = images / DVC_IGNORE
+            if rules.is_file() and re.search(r"^\s*[^\s#]", read_text(rules), re.MULTILINE):
+                notes.append(f"{rules} is left out: files that it names are copied, too")
             with reasons_of_dvc(folder), Repo(str(folder)) as repo:
                 repo.add(str(folder / source))
     if out is not None:
@@ -145,16 +149,19 @@ def reasons_of_dvc(folder: Path) -> Iterator[None]:
 
     Errors of the file system stay what they are.
     """
-    logging.getLogger("dvc").setLevel(logging.ERROR)  # of what it did well, nothing
+    logging.disable()  # a line for each file; its progress bars stay
     try:
         yield
     except OSError:
         raise
     except Exception as error:  # DVC lets those of other libraries pass
-        says = " ".join(reason(each) for each in (error, error.__cause__) if each)
+        causes = filter(None, (error, error.__cause__))
+        says = " ".join(dict.fromkeys(map(reason, causes)))
         raise InputError(
             f"{folder}: expected DVC to set up the project. Received: {says}"
         ) from None
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _require_archive(path: Path) -> None:
@@ -268,6 +275,11 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
             for path in found
             if is_image_name(path.name) and (what := pointer_at(path))
         )
+        if is_outside and (refused := [path for path in found if path.name == DVC_IGNORE]):
+            raise InputError(
+                f"{refused[0]}: expected no such file in images with --outside, as DVC refuses "
+                "their folder. Name a folder without it, or let the images be copied."
+            )
         require_utf8(path for path in found if path.is_file())
     if folder.resolve().is_relative_to(images.resolve()):
         raise InputError(f"{folder}: expected a folder outside of {images}.")

@@ -34,6 +34,14 @@ def test_no_weights_are_random_ones_that_are_always_the_same():
     assert backbone.get_layer("Conv1").kernel.numpy().std() > 0
 
 
+def test_weights_that_are_a_pointer_of_git_lfs_are_named(tmp_path):
+    """huggingface/transformers 8497: the advice was to set its hash."""
+    path = tmp_path / "base.h5"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    with refused("weights.source", "git lfs pull"):
+        load_backbone(*NETWORK, str(path), None)
+
+
 @pytest.mark.parametrize("sha256", [None, "f" * 64])
 def test_file_needs_its_hash_which_the_message_gives(sha256):
     with refused("weights.sha256: expected ", SAMPLE_SHA256):

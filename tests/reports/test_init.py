@@ -1,0 +1,238 @@
+"""`pawprint init` where Git, DVC or the folder are not as in an empty folder of one's own."""
+
+import getpass
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import commit, git_init, photos_of, refused, succeed, write_files
+
+from pawprint import __main__ as command_line
+from pawprint.cli import require_committed
+from pawprint.files import write_json
+from pawprint.git import current_commit
+from pawprint.project import STATE
+from pawprint.templates.files import flat, names_in_git
+from pawprint.tools.projects import create, defaults
+from pawprint.tools.upgrade import upgrade
+
+pwd, resource = pytest.importorskip("pwd"), pytest.importorskip("resource")  # not on Windows
+RULES = "*.csv\n*.json\n*.png\n*.lock\n*.dvc\n*.yaml\nplots/\n**/docs/**\n.*\n/p/data/\n"
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("given") / "images"
+    return write_files(folder, photos_of(["cat/0.jpg", "cat/1.jpg", "dog/2.jpg", "dog/3.jpg"]))
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    """The bytes of each file below a folder, without what Git keeps of its own."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    names = {path.relative_to(folder).as_posix(): path for path in files}
+    return {
+        name: path.read_bytes()
+        for name, path in names.items()
+        if ".git/" not in name or name.endswith("index")
+    }
+
+
+def committed(project: Path) -> set[str]:
+    """The files that `git add .` brings into Git, of those that a project needs there."""
+    for name in names_in_git("photos"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).touch()
+    succeed("git", "add", ".", cwd=project)
+    return set(succeed("git", "ls-files", cwd=project).splitlines())
+
+
+@pytest.mark.parametrize("place", [".gitignore", ".git/info/exclude", "global"])
+def test_files_that_a_rule_of_git_leaves_out_are_taken_back(tmp_path, images, monkeypatch, place):
+    """treeverse/dvc-bench 255, treeverse/dvc 10907: the parent's rules are about other projects."""
+    git_init(tmp_path)
+    rules = tmp_path / place
+    if place == "global":
+        monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+        (tmp_path / "config").write_text(f"[core]\n\texcludesFile = {rules}\n")
+    rules.write_text(RULES)
+    _, notes = create(tmp_path / "p", images, None, False)
+    assert any(f"{rules}:1: *.csv" in note for note in notes)
+    names = committed(tmp_path / "p")
+    assert set(names_in_git("photos")) <= names
+    assert not any(name.startswith(("photos/", "data/", ".dvc/cache")) for name in names)
+
+
+def test_rule_that_cannot_be_taken_back_is_named_and_nothing_is_left(tmp_path, images):
+    """treeverse/dvc 10907: a parent that leaves out the whole project."""
+    git_init(tmp_path)
+    (tmp_path / ".gitignore").write_text("# sandboxes\np/\n")
+    before = listing(tmp_path)
+    with refused(str(tmp_path / "p"), f"{tmp_path / '.gitignore'}:2: p/", "Change the rule"):
+        create(tmp_path / "p", images, None, False)
+    assert listing(tmp_path) == before and not (tmp_path / "p").exists()
+
+
+def test_upgrade_takes_back_what_rules_of_others_leave_out_but_not_the_users_own(tmp_path, images):
+    """treeverse/dvc-bench 255, for who has a project already."""
+    git_init(tmp_path)
+    project = tmp_path / "p"
+    create(project, images, None, False)
+    (tmp_path / ".gitignore").write_text("*.csv\n")
+    with (project / ".gitignore").open("a") as file:
+        file.write("*.lock\n")
+    lines = upgrade(project)
+    assert any(f"{tmp_path / '.gitignore'}:1: *.csv" in line for line in lines)
+    assert set(names_in_git("photos")) - committed(project) == {"dvc.lock"}
+    assert upgrade(project) == []
+
+
+def test_repository_of_another_owner_is_one(tmp_path, images, monkeypatch):
+    """libgit2/pygit2 1156: Git's reason and its line are shown; a service goes on without."""
+    git_init(tmp_path)
+    write_files(tmp_path, {"params.yaml": "a: 1\n"})
+    commit(tmp_path, "Mine")
+    before = listing(tmp_path)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with refused("dubious ownership", "git config --global --add safe.directory", str(tmp_path)):
+        create(tmp_path / "new", images, None, False)
+    assert listing(tmp_path) == before
+    monkeypatch.chdir(tmp_path)
+    with refused("dubious ownership", "safe.directory"):
+        require_committed()
+    assert current_commit() is None
+
+
+OWN = {
+    "README.md": "# Ours\n",
+    "LICENSE": "MIT\n",
+    ".github/workflows/ci.yml": "on: push\n",
+    ".gitignore": "*.pyc\n*.csv",  # without an end of line
+    ".gitattributes": "*.psd -text\n",
+    "requirements.txt": "numpy\n",
+}
+
+
+@pytest.mark.parametrize("files", [{}, OWN], ids=["empty", "begun"])
+def test_fresh_clone_becomes_a_project(tmp_path, images, files):
+    """vitejs/vite 7971: other files and the history stay."""
+    git_init(tmp_path)
+    write_files(tmp_path, files)
+    if files:
+        commit(tmp_path, "Begun")
+    shutil.copytree(images, tmp_path.parent / f"{tmp_path.name}-images")
+    create(tmp_path, tmp_path.parent / f"{tmp_path.name}-images", None, False)
+    for name in ("README.md", "LICENSE", ".github/workflows/ci.yml"):
+        if name in files:
+            assert (tmp_path / name).read_text() == files[name]
+    for name in (".gitignore", ".gitattributes", "requirements.txt"):
+        lines = (tmp_path / name).read_text().splitlines()
+        assert set(files.get(name, "").splitlines()) < set(lines)
+    commit(tmp_path, "A project")
+    names = set(succeed("git", "ls-files", cwd=tmp_path).splitlines())
+    assert {"labels.csv", "photos.dvc", *files} <= names
+    assert succeed("git", "log", "--format=%s", cwd=tmp_path).split("\n")[-2:] == (
+        ["Begun", ""] if files else ["A project", ""]
+    )
+    assert upgrade(tmp_path) == []
+
+
+def test_failed_init_in_a_clone_leaves_it_as_it_was(tmp_path, images):
+    """vitejs/vite 7971; DVC fails at braces, after Git and DVC are set up."""
+    clone = tmp_path / "{a}"
+    clone.mkdir()
+    git_init(clone)
+    write_files(clone, OWN)
+    commit(clone, "Begun")
+    before = listing(clone)
+    with refused("{a}/.dvc/cache", "without { and }"):
+        create(clone, images, None, False)
+    assert listing(clone) == before
+    assert succeed("git", "status", "--short", cwd=clone) == ""
+
+
+@pytest.mark.parametrize(
+    ("has_git", "name", "words"),
+    [
+        (False, "notes.txt", "a new or an empty folder, or a Git repository"),
+        (True, "params.yaml", "room for the files of a project"),
+        (True, "photos/cat/1.jpg", "room for the files of a project"),
+        (True, "data/a.csv", "room for the files of a project"),
+    ],
+)
+def test_what_is_in_the_way_is_named(tmp_path, images, has_git, name, words):
+    """vitejs/vite 7971: nothing is overwritten."""
+    folder = tmp_path / "mine"
+    write_files(folder, {name: "mine", ".venv/a": ""})
+    if has_git:
+        git_init(folder)
+    before = listing(folder)
+    with refused(str(folder), words, name.split("/")[0]):
+        create(folder, images, None, False)
+    assert listing(folder) == before
+
+
+def test_images_in_the_clone_itself_are_to_be_moved(tmp_path, images):
+    git_init(tmp_path)
+    shutil.copytree(images, tmp_path / "given")
+    with refused(str(tmp_path / "given"), "outside of", "Move them"):
+        create(tmp_path, tmp_path / "given", None, False)
+
+
+def test_photos_in_a_dvc_repository_become_those_of_a_project(tmp_path, images):
+    """treeverse/dvc-data 155: DVC refuses a folder with a .dvcignore."""
+    registry = shutil.copytree(images, tmp_path / "registry")
+    write_files(registry, {".dvcignore": "# none\n", ".dvc/config": "", "cat.dvc": "outs: []\n"})
+    create(tmp_path / "p", registry, None, False)
+    assert "nfiles: 5" in (tmp_path / "p/photos.dvc").read_text()  # with cat.dvc
+    (registry / ".dvcignore").write_text("dog/2.jpg\n")
+    _, notes = create(tmp_path / "q", registry, None, False)
+    assert str(registry / ".dvcignore") in notes[0]
+    with refused(str(registry / ".dvcignore"), "--outside"):
+        create(tmp_path / "r", registry, None, True)
+
+
+def test_full_disk_is_called_one(tmp_path, images):
+    """varnish/vagent2 193, mifi/lossless-cut 571; here a limit on the size of files."""
+    given = shutil.copytree(images, tmp_path / "given")
+    write_files(given, {"dog/large.jpg": bytes(2**20)})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**19, limits[1]))
+    try:
+        with refused("large.jpg", "File too large"):
+            create(tmp_path / "p", given, None, False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not (tmp_path / "p").exists()
+
+
+def test_cache_that_cannot_be_written_is_named(tmp_path, images, monkeypatch):
+    """varnish/vagent2 193: what DVC says is not dropped."""
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "dvc"))
+    blocked = write_files(tmp_path, {"blocked": ""}) / "blocked"
+    write_files(tmp_path / "dvc", {"config": f"[cache]\n    dir = {blocked}\n"})
+    with refused(str(tmp_path / "p"), "Not a directory", str(blocked)):
+        create(tmp_path / "p", images, None, False)
+    write_files(tmp_path / "dvc", {"config": "[cache\n"})
+    with refused(str(tmp_path / "p"), "config file error"):
+        create(tmp_path / "p", images, None, False)
+    assert not (tmp_path / "p").exists()
+
+
+def test_user_without_a_name_gets_one_for_dvc(monkeypatch):
+    """mifi/lossless-cut 571, in a container: `docker run --user 12345`."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # as for a number that no line has
+    command_line.name_user()
+    assert getpass.getuser() == str(os.getuid())
+
+
+def test_number_of_recall_gets_the_class_that_it_was_for(tmp_path):
+    """A project of version 0.3 runs after `upgrade`, with nothing edited by hand."""
+    params = defaults().replace("  recall: null ", "  recall: 0.9 ")
+    write_files(tmp_path, {"params.yaml": params, "data/split/labels.json": '["cat", "dog"]'})
+    write_json(tmp_path / STATE, {"files": {}, "params": {}})
+    lines = upgrade(tmp_path)
+    assert any("calibrate.recall" in line and '"dog"' in line for line in lines)
+    assert flat((tmp_path / "params.yaml").read_text())["calibrate.recall"] == {"dog": 0.9}
