@@ -23,6 +23,7 @@ DECODED: Columns = {
     "brightness": "float64",  # mean of its grey values, in [0, 255]
     "used_bits": "int64",
     "file_bits": "int64",
+    "has_more": "bool",  # whether the file has further pages or frames, which are not used
 }
 REJECTED: Columns = {"path": "str", "reason": "str", "detail": "str"}
 # A cell of a further column of metadata.csv, such as camera or site, that is not empty.

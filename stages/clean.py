@@ -24,6 +24,7 @@ from pawprint.dataset.cleaning import (
     describe_bits,
     describe_files,
     describe_imbalance,
+    describe_pages,
     describe_unlabelled,
 )
 from pawprint.dataset.folders import describe_counts, describe_names
@@ -104,6 +105,8 @@ def describe(
         yield f"{is_unknown.sum():,} of them are {UNKNOWN}: for evaluate, not for training"
     if bits := describe_bits(usable, params.bits):
         yield bits
+    if pages := describe_pages(usable):
+        yield pages
     if imbalance := describe_imbalance(usable[~is_unknown]):
         yield imbalance
 

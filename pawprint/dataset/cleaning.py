@@ -30,7 +30,7 @@ from pawprint.images.decoder import (
     ACCEPTED,
     DecodedImage,
     count_suffixes,
-    decode_file,
+    decoding,
     is_image_name,
     pixels_sha256,
 )
@@ -43,7 +43,7 @@ from pawprint.images.formats import scale_for
 JFIF, JFIF_WITHIN = b"JFIF", 512
 HASH_SIDE = 16  # squared, its bits
 HASHED = 512  # pixels of each side that the hash of a large image is of, at least
-BITS = DecodedImage._fields[1:3]
+PROPERTIES = DecodedImage._fields[1:4]
 UNLABELLED = "unlabelled"
 NOT_LISTED = "no row in metadata.csv"
 NOT_NAMED = "in no folder of a class"
@@ -172,20 +172,20 @@ def _key(origin: bytes, data: bytes) -> str:
 def _examine(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
     """The columns of a file's row that its content gives. Raises UnusableImageError."""
     data = read_member(archive, name)
-    image, *bits, _ = decode_file(data, archive.bits)
-    if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
-        raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
-    grey = _grey_square(image)  # whose hash is that of the image
-    return {
-        "path": name,
-        "key": _key(origin, archive.md5_of(name) or data),
-        "width": image.width,
-        "height": image.height,
-        "pixels_sha256": pixels_sha256(image),
-        "perceptual_hash": perceptual_hash(grey),
-        "brightness": round(ImageStat.Stat(grey).mean[0], 1),
-        **dict(zip(BITS, bits)),
-    }
+    with decoding(data, archive.bits) as (image, *properties, _):
+        if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
+            raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
+        grey = _grey_square(image)  # whose hash is that of the image
+        return {
+            "path": name,
+            "key": _key(origin, archive.md5_of(name) or data),
+            "width": image.width,
+            "height": image.height,
+            "pixels_sha256": pixels_sha256(image),
+            "perceptual_hash": perceptual_hash(grey),
+            "brightness": round(ImageStat.Stat(grey).mean[0], 1),
+            **dict(zip(PROPERTIES, properties)),
+        }
 
 
 def perceptual_hash(image: Image.Image) -> str:
@@ -303,7 +303,7 @@ def describe_imbalance(images: pd.DataFrame) -> str:
 def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
     """What `clean.bits` should be for the grey images of more than 8 bits, or "" if it is right.
 
-    `images` has the columns BITS; it was cleaned with `bits`.
+    `images` has the columns PROPERTIES; it was cleaned with `bits`.
     """
     deep = images[images["file_bits"] > 8]
     used, held = deep["used_bits"].max(), deep["file_bits"].max()
@@ -318,6 +318,17 @@ def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
             f"{(deep['used_bits'] > bits).sum():,} grey images, of which some use {used} bits"
         )
     return ""
+
+
+def describe_pages(images: pd.DataFrame) -> str:
+    """How many files have further pages or frames, or "" if none has.
+
+    `images` has the column `has_more`.
+    """
+    files = images["has_more"].sum()
+    if not files:
+        return ""
+    return f"{files:,} files have several pages or frames; the first of each is used"
 
 
 def describe_files(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:

@@ -15,8 +15,6 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from PIL import Image
-
 from pawprint.errors import CONTROL_CHARACTERS, InputError, printable
 from pawprint.files import read_json, write_json
 from pawprint.pointers import pointer_at
@@ -34,8 +32,8 @@ class UnusableImageError(Exception):
         self.detail = detail
 
 
-# Pillow's own threshold for a decompression bomb: a quarter of a gigabyte of RGB pixels.
-MAX_PIXELS = Image.MAX_IMAGE_PIXELS
+# As Pillow's own, which a program can change: a quarter of a gigabyte of RGB pixels.
+MAX_PIXELS = 2**30 // 4 // 3
 MAX_BYTES = 3 * MAX_PIXELS  # size of the largest image, uncompressed
 # What zipfile raises for a damaged directory or member.
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError)

@@ -1,10 +1,12 @@
 """Decode image files, and tell what they hold. All stages, commands and the app use this decoder.
 
 The cost of an untrusted file is limited by the constants below, and therefore to less than 2 GB of
-memory and some ten seconds for each thread. Only the first frame of an animation, or the primary
-image of a HEIC file, is decoded.
+memory and some ten seconds for each thread, and to one JPEG of more than MAX_PIXELS at a time. Only
+the first page of a TIFF and frame of an animation, or the primary image of a HEIC file, is decoded.
+What a program sets in Pillow changes nothing here.
 """
 
+import contextlib
 import hashlib
 import io
 import logging
@@ -12,28 +14,34 @@ import os
 import posixpath
 import re
 import struct
+import threading
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 import pi_heif
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
 from pawprint.images.formats import (
-    MAX_SCANS,
-    count_scans,
-    decode_jpeg,
+    PNG,
     is_deep,
+    open_strictly,
     scale_for,
+    split_png,
+    strictly,
     to_8_bits,
     to_srgb,
+    without_transparency,
 )
+from pawprint.images.jpeg import MAX_SCANS, count_scans, decode_jpeg, from_first_marker
 from pawprint.pointers import pointer, pointer_at
 
 # Tried in this order; TGA has no signature. Pillow reads more formats, but some run other programs
@@ -93,13 +101,21 @@ def _is_hidden(name: str) -> bool:
 
 
 JPEG = ("JPEG", "MPO")
+ORIENTATION = ExifTags.Base.Orientation
 # As Pillow, libheif and libjpeg say it.
 ENDS_EARLY = re.compile("truncated|end of file|premature end", re.IGNORECASE)
 STRIP = 2**20  # bytes
 MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
 SUBFILE, DNG_VERSION = 254, 50706  # tags of a TIFF
+SMALLER_OR_MASK = 1 | 4  # bits of SUBFILE
 MAX_BOXES = 10_000  # of a HEIC or AVIF, which has one for each tile
 MAX_SCANNED = 12 * MAX_PIXELS  # pixels times scans
+MAX_JPEG = 250_000_000  # pixels; phones have 200 million
+# Of memory, at most: an image of Pillow and the same after a turn; of several scans also their
+# coefficients.
+BYTES_PER_PIXEL, WITH_SCANS = 8, 12
+ONE_LARGE_JPEG = threading.Lock()
+MEMORY, CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")  # of Linux; of version 2
 # Pixels where a decoder takes a second and a half for a million, as Pillow's decoders in Python do,
 # or 50 bytes for each, as OpenJPEG does.
 MAX_SLOW = 16_000_000
@@ -118,12 +134,14 @@ class DecodedImage(NamedTuple):
     """An image, upright and in RGB; of a grey one of more than 8 bits, those of its values.
 
     `used_bits` hold its largest value, `file_bits` the largest that its file can hold. Both are 8
-    for other images. Width and height of the file were divided by `scale`.
+    for other images. `has_more` is whether the file has further pages or frames. Width and height
+    of the file were divided by `scale`.
     """
 
     image: Image.Image
     used_bits: int = 8
     file_bits: int = 8
+    has_more: bool = False
     scale: int = 1
 
 
@@ -141,35 +159,64 @@ def decode_file(data: bytes, bits: int | None, side: int | None = None) -> Decod
     many pixels. Raises UnusableImageError with the reason if the image cannot be decoded
     completely.
     """
+    with decoding(data, bits, side) as decoded:
+        return decoded
+
+
+@contextlib.contextmanager
+def decoding(data: bytes, bits: int | None, side: int | None = None) -> Iterator[DecodedImage]:
+    """The image of `decode_file`. In the block, no other thread decodes a JPEG of MAX_PIXELS."""
+    with contextlib.ExitStack() as held:
+        with strictly():
+            decoded = _decode(data, bits, side, held)
+        yield decoded
+
+
+def _decode(
+    data: bytes, bits: int | None, side: int | None, held: contextlib.ExitStack
+) -> DecodedImage:
+    """As `decode_file`. `held` gets the lock of a large image."""
     if not data:
         raise UnusableImageError("empty_file", "0 bytes")
     if found := pointer(data):
         raise UnusableImageError("no_content", found)
     if len(data) > MAX_BYTES:
         raise UnusableImageError("too_large", f"more than {MAX_BYTES:,} bytes")
+    needed = 0
     try:
+        data, profile = split_png(data) if data.startswith(PNG) else (from_first_marker(data), None)
         if data[4:8] == b"ftyp":
             _require_text_of_items(data)
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        _require_affordable(image, data)
+        image = open_strictly(data, FORMATS)
+        if profile:
+            image.info["icc_profile"] = profile
+        scale = scale_for(image.size, side) if image.format in JPEG else 1
+        if needed := _require_affordable(image, data, scale):
+            held.enter_context(ONE_LARGE_JPEG)
+            _require_memory(needed)
         if image.format == "TIFF" and _is_preview(image, data):
             detail = "a camera's raw file, of which only the preview could be read"
             raise UnusableImageError("unsupported", detail)
+        has_more = _has_more(image, data)
         if is_deep(image):
             image, depths = to_8_bits(image, data, bits)
-            return DecodedImage(image, *depths)
-        scale = scale_for(image.size, side) if image.format in JPEG else 1
+            return DecodedImage(image, *depths, has_more)
         if image.format in JPEG:
             image = decode_jpeg(image, data, scale)
         ImageOps.exif_transpose(image, in_place=True)
-        return DecodedImage(_to_rgb(image), scale=scale)
+        return DecodedImage(_to_rgb(image), has_more=has_more, scale=scale)
     except UnidentifiedImageError:
         if pi_heif.is_supported(io.BytesIO(data)):  # by its first bytes
             raise UnusableImageError("damaged", "HEIC without a complete list of images") from None
         raise UnusableImageError("not_an_image", "no image format recognised") from None
     except Image.DecompressionBombError as error:
         raise UnusableImageError("too_large", str(error)) from None
-    except (UnusableImageError, MemoryError):  # memory is no fault of the image
+    except UnusableImageError:
+        raise
+    except MemoryError:  # which is no fault of a smaller image
+        if needed:
+            detail = f"decoding needs about {needed / 1e9:.1f} GB of free memory"
+            raise UnusableImageError("too_large", detail) from None
         raise
     except Exception as error:  # Pillow's plugins raise nearly any type for damaged data
         detail = str(error).strip() or type(error).__name__
@@ -178,10 +225,14 @@ def decode_file(data: bytes, bits: int | None, side: int | None = None) -> Decod
         raise UnusableImageError("damaged", detail) from None
 
 
-def _require_affordable(image: Image.Image, data: bytes) -> None:
-    """Raise UnusableImageError for an image that takes too much time or memory to decode."""
-    pixels = image.width * image.height
-    if pixels > MAX_PIXELS or max(image.size) > MAX_SIDE:
+def _require_affordable(image: Image.Image, data: bytes, scale: int) -> int:
+    """The bytes of memory that a large JPEG takes at this scale; 0 for other images.
+
+    Raises UnusableImageError for an image that takes too much time or memory to decode.
+    """
+    pixels, scans = image.width * image.height, 1
+    most = MAX_JPEG if image.format in JPEG else MAX_PIXELS
+    if pixels > most or max(image.size) > MAX_SIDE:
         raise UnusableImageError("too_large", f"{image.width}x{image.height} pixels")
     if image.format in JPEG:
         scans = count_scans(data)
@@ -190,6 +241,23 @@ def _require_affordable(image: Image.Image, data: bytes) -> None:
     codecs = {tile.codec_name for tile in image.tile}
     if pixels > MAX_SLOW and codecs & {*Image.DECODERS, "jpeg2k"}:
         raise UnusableImageError("too_large", f"{pixels:,} pixels of a slow format")
+    if pixels <= MAX_PIXELS:
+        return 0
+    return pixels * (WITH_SCANS if scans > 1 else BYTES_PER_PIXEL // scale**2)
+
+
+def _require_memory(needed: int) -> None:
+    """Raise MemoryError if the computer, or this process's container, has fewer bytes free.
+
+    Linux gives more than there is, and ends the process later; other systems raise it themselves.
+    """
+    with contextlib.suppress(OSError):
+        if needed > 1024 * int(re.search(r"MemAvailable: *(\d+)", MEMORY.read_text())[1]):
+            raise MemoryError
+    with contextlib.suppress(OSError, ValueError):  # the limit "max" is none
+        used = re.search(r"^anon (\d+)", (CONTAINER / "memory.stat").read_text(), re.MULTILINE)[1]
+        if needed > int((CONTAINER / "memory.max").read_text()) - int(used):
+            raise MemoryError
 
 
 def open_image(archive: Archive, name: str, side: int | None = None) -> Image.Image:
@@ -257,14 +325,35 @@ def _is_preview(image: TiffImageFile, data: bytes) -> bool:
     return image.tag_v2.get(SUBFILE, 0) & 1 or DNG_VERSION in image.tag_v2 or data[8:10] == b"CR"
 
 
+def _has_more(image: ImageFile, data: bytes) -> bool:
+    """Whether a TIFF has further pages, or another file further frames or images.
+
+    The further images of a JPEG are made from its first one, as smaller ones of a TIFF are. Those
+    of a PSD are layers.
+    """
+    if image.format in (*JPEG, "PSD"):
+        return False
+    if image.format != "GIF" and not getattr(image, "is_animated", False):
+        return False
+    if image.format not in ("GIF", "TIFF"):
+        return True
+    pages = open_strictly(data, [image.format])
+    with contextlib.suppress(Exception):  # of a damaged page, which is not used
+        if image.format == "GIF":
+            return pages.is_animated
+        for page in count(1):
+            pages.seek(page)
+            if not pages.tag_v2.get(SUBFILE, 0) & SMALLER_OR_MASK:
+                return True
+    return False
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
         raise UnusableImageError("unsupported", "32 bits per channel, of unknown range")
     profile = image.info.get("icc_profile")
     if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        white.alpha_composite(image.convert("RGBA"))
-        image = white
+        image = without_transparency(image.convert("RGBA"), image.format)
     if image.mode not in ("L", "RGB", "CMYK"):
         image = image.convert("RGB")
     image = to_srgb(image, profile)
@@ -272,13 +361,16 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def to_upright_rgb(image: Image.Image) -> Image.Image:
-    """An image of Pillow, as `decode` gives that of a file.
+    """An image of Pillow, as `decode` gives that of a file. One of `decode` is returned as it is.
 
-    Raises UnusableImageError for grey of more than 8 bits, which needs the file.
+    A copy or conversion keeps its EXIF, and so its orientation, and its profile. Raises
+    UnusableImageError for grey of more than 8 bits, which needs the file.
     """
     if is_deep(image):
         raise UnusableImageError("unsupported", "more than 8 bits: give the path or the bytes")
-    return _to_rgb(ImageOps.exif_transpose(image))
+    if image.getexif().get(ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    return _to_rgb(image)
 
 
 def pixels_sha256(image: Image.Image) -> str:
@@ -289,13 +381,17 @@ def pixels_sha256(image: Image.Image) -> str:
     digest = hashlib.sha256(f"{image.width}x{image.height}:".encode())
     rows = STRIP // (3 * image.width) + 1
     for top in range(0, image.height, rows):  # a copy of a large image takes longer
-        digest.update(image.crop((0, top, image.width, min(top + rows, image.height))).tobytes())
+        strip = 0, top, image.width, min(top + rows, image.height)
+        digest.update(image.reduce(1, strip).tobytes())
     return digest.hexdigest()
 
 
 def sha256_of_all_pixels(decoded: DecodedImage, data: bytes, bits: int | None) -> str:
     """`pixels_sha256` of an image that was decoded from `data`, perhaps not in full."""
-    return pixels_sha256(decoded.image if decoded.scale == 1 else decode(data, bits))
+    if decoded.scale == 1:
+        return pixels_sha256(decoded.image)
+    with decoding(data, bits) as whole:
+        return pixels_sha256(whole.image)
 
 
 MAX_LEFT_OUT = 0.25  # of an image, without a line: that of 4:3

@@ -1,67 +1,57 @@
-"""What Pillow lacks: JPEG strictly and with few pixels; 8 bits of grey of more; sRGB of profiles.
+"""What Pillow lacks: one set of rules; PNG with long texts; 8 bits of more; sRGB of profiles.
 
-libjpeg fills what is missing with grey, and warns. It decodes at 1/2, 1/4 and 1/8 directly. X-rays
-and microscopes write grey of more than 8 bits. Colours of files without a profile (ICC) are sRGB.
+What a program sets in Pillow holds for the whole process. Scanners write large texts and profiles.
+X-rays and microscopes write grey of more than 8 bits. Some programs write alpha 0 for all pixels.
+Colours of files without a profile (ICC) are sRGB.
 """
 
+import contextlib
 import functools
 import io
-import re
-from collections.abc import Iterator
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from itertools import product
 
 import numpy as np
-import simplejpeg
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
-# Of a segment of a JPEG; others occur inside a scan, or have no content.
-MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
-START_OF_SCAN, END_OF_IMAGE = b"\xda", b"\xd9"
-# A progressive JPEG has about ten scans, and decoding each takes time for all pixels.
-MAX_SCANS = 100
-COLOURSPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # by Pillow's modes
-# APPn and comments; some cameras write a few bytes behind one.
-METADATA, MAX_PADDING = {bytes([code]) for code in (*range(0xE0, 0xF0), 0xFE)}, 16
-# What is unusual in metadata, or in the header of a complete image; TurboJPEG names some
-# subsamplings only.
-OF_METADATA = re.compile("JFIF revision|Adobe color|ICC marker|before marker 0x(c[0-2]|db|e|fe)")
-HARMLESS = re.compile("Invalid SOS|subsampling level")
+DECODES_HERE = ContextVar("DECODES_HERE", default=False)
 
 
-def _segments(data: bytes) -> Iterator[tuple[re.Match, int]]:
-    """The marker and the end of each segment of a JPEG, without the data of its scans."""
-    marker = MARKER.search(data, 2)
-    while marker:
-        length = int.from_bytes(data[marker.end() : marker.end() + 2])
-        end = marker.end() + max(length, 2)
-        yield marker, end
-        marker = MARKER.search(data, end)
+class _OfProgram(int):
+    """What a program has set in Pillow, which is not so for this decoder."""
+
+    def __bool__(self) -> bool:
+        return not DECODES_HERE.get()
 
 
-def count_scans(data: bytes) -> int:
-    """Of the first image of a JPEG, without thumbnails before and images after it.
+@contextlib.contextmanager
+def strictly() -> Iterator[None]:
+    """Decode no truncated image in this thread, also if a program decodes its own ones so.
 
-    Of more than MAX_SCANS, no more are counted.
+    Pillow has a variable of a module for it, which other threads may read at the same time.
     """
-    scans = 0
-    for marker, _ in _segments(data):
-        if marker[1] == END_OF_IMAGE or scans > MAX_SCANS:
-            break
-        scans += marker[1] == START_OF_SCAN
-    return scans
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        ImageFile.LOAD_TRUNCATED_IMAGES = _OfProgram(True)
+    before = DECODES_HERE.set(True)
+    try:
+        yield
+    finally:
+        DECODES_HERE.reset(before)
 
 
-def without_metadata(data: bytes) -> bytes:
-    """A JPEG without the metadata in its header, and at most MAX_PADDING bytes behind each."""
-    bare, start, end, is_metadata = bytearray(), 0, 0, False  # of the segment before
-    for marker, next_end in _segments(data):
-        if not is_metadata or marker.start() - end > MAX_PADDING:
-            bare += data[start : marker.start()]
-        start, end, is_metadata = marker.start(), next_end, marker[1] in METADATA
-        if marker[1] == START_OF_SCAN:
-            break
-    bare += memoryview(data)[start:]
-    return bytes(bare)
+def open_strictly(data: bytes, formats: Iterable[str]) -> ImageFile.ImageFile:
+    """As `Image.open`, without its limit of pixels, which a program may have changed.
+
+    Raises UnidentifiedImageError.
+    """
+    for factory, accept in map(Image.OPEN.get, formats):
+        if accept is None or accept(data[:16]) is True:
+            with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):
+                return factory(io.BytesIO(data), "")
+    raise UnidentifiedImageError
 
 
 def side_for(size: int) -> int:
@@ -78,32 +68,72 @@ def scale_for(size: tuple[int, int], side: int | None) -> int:
     return next((scale for scale in (8, 4, 2) if scale <= most), 1)
 
 
-def decode_jpeg(image: Image.Image, data: bytes, scale: int) -> Image.Image:
-    """A JPEG that was opened, in its mode, divided by `scale`, with EXIF and profile.
+PNG = b"\x89PNG\r\n\x1a\n"
+PROFILE, TEXTS = b"iCCP", (b"tEXt", b"zTXt", b"iTXt")  # chunks of a PNG
+# The keywords of texts from which Pillow reads the EXIF orientation.
+OF_ORIENTATION = b"Raw profile type exif\0", b"XML:com.adobe.xmp\0", b"exif\0"
+MAX_TEXT = 2**20  # bytes
+MAX_PROFILE = 4 * 2**20  # of a profile; those of presses have half a megabyte
 
-    Raises ValueError if data are missing, and other exceptions of Pillow.
+
+def split_png(data: bytes) -> tuple[bytes, bytes | None]:
+    """A PNG without its profile and its texts; the profile, or None if it is damaged or too large.
+
+    Pillow refuses an image for the size of these, by limits that a program can change. Texts of the
+    EXIF orientation stay, up to MAX_TEXT bytes.
     """
-    width, height = (-(-side // scale) for side in image.size)
-    buffer = np.empty((height, width, len(image.getbands())), np.uint8)
-    how = {"colorspace": COLOURSPACES[image.mode], "buffer": buffer}
-    how |= {"min_height": height, "min_width": width}
+    kept, start, end, profile = [], 0, len(PNG), None
+    while end + 8 <= len(data):
+        chunk = end
+        length, kind = struct.unpack_from(">I4s", data, chunk)
+        end += 12 + length
+        if kind != PROFILE and kind not in TEXTS:
+            continue
+        content = data[chunk + 8 : end - 4]
+        if kind == PROFILE:
+            profile = _content(kind, content, MAX_PROFILE)
+        elif content.startswith(OF_ORIENTATION) and _content(kind, content, MAX_TEXT) is not None:
+            continue
+        kept.append(data[start:chunk])
+        start = end
+    return b"".join([*kept, data[start:]]) if kept else data, profile
+
+
+def _content(kind: bytes, chunk: bytes, most: int) -> bytes | None:
+    """What follows the keyword of a chunk; None if it is damaged or has more than `most` bytes.
+
+    PNG, third edition, 11.3.2.3 and 11.3.3.
+    """
+    _, _, content = chunk.partition(b"\0")
+    is_compressed = kind != b"tEXt"
+    if kind == b"iTXt":
+        is_compressed = content[:1] != b"\0"
+        content = content[2:].split(b"\0", 2)[-1]  # after a language and the keyword in it
+    elif is_compressed:
+        content = content[1:]  # after the method
+    if not is_compressed:
+        return content if len(content) <= most else None
+    inflate = zlib.decompressobj()
     try:
-        pixels = simplejpeg.decode_jpeg(data, **how)
-    except ValueError as error:
-        if OF_METADATA.search(str(error)):
-            simplejpeg.decode_jpeg(without_metadata(data), **how)  # ValueError if it is damaged
-        elif not HARMLESS.search(str(error)):
-            raise
-        image.draft(None, (image.width // scale, image.height // scale))
-        return image
-    if pixels.shape != buffer.shape:
-        raise ValueError(f"an image of {pixels.shape[1]}x{pixels.shape[0]} pixels behind another")
-    if image.mode == "CMYK":  # inverted, as Adobe does
-        pixels = 255 - pixels
-    decoded = Image.fromarray(pixels[..., 0] if image.mode == "L" else pixels, image.mode)
-    decoded.info["icc_profile"] = image.info.get("icc_profile")
-    decoded.getexif().update(image.getexif())  # which has ignored a damaged one
-    return decoded
+        content = inflate.decompress(content, most)  # the argument limits memory
+    except zlib.error:
+        return None
+    return None if inflate.unconsumed_tail else content
+
+
+def without_transparency(image: Image.Image, form: str | None) -> Image.Image:
+    """An RGBA image on white, or without its alpha if that hides a picture.
+
+    Some programs write alpha 0 for all pixels, and mean nothing by it; in a BMP, nobody means
+    anything. Encoders of WebP change the colours of what nobody sees.
+    """
+    *colours, (_, most_opaque) = image.getextrema()
+    is_picture = form == "BMP" or any(low < high for low, high in colours)
+    if most_opaque == 0 and is_picture and form != "WEBP":
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    white.alpha_composite(image)
+    return white
 
 
 WHITE_IS_ZERO = 262, 0  # tag and value: PhotometricInterpretation of a TIFF, TIFF 6.0
@@ -153,7 +183,6 @@ def _own_values(image: Image.Image, data: bytes, depth: int) -> tuple[np.ndarray
 
 SRGB = ImageCms.createProfile("sRGB")
 MODES = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}  # of Pillow, by ICC.1:2022, 7.2.6
-MAX_PROFILE = 4 * 2**20  # of a profile; those of presses have half a megabyte
 # Of 255. The sRGB of some cameras, with gamma 2.2, differs by 6, such a grey by 9. Adobe RGB,
 # Display P3 and grey for print differ by more than 20.
 MAX_DIFFERENCE = 10

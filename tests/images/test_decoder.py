@@ -16,6 +16,7 @@ from pawprint.images.pixels import GREY, resize
 @pytest.mark.parametrize("data", [JPEG, HEIC], ids=["jpeg", "heic"])
 def test_decompression_bomb_is_refused_before_it_is_decoded(monkeypatch, data):
     monkeypatch.setattr(decoder, "MAX_PIXELS", 100)
+    monkeypatch.setattr(decoder, "MAX_JPEG", 100)
     with pytest.raises(UnusableImageError, match="96x64"):
         decode(data)
 

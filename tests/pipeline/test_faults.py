@@ -20,7 +20,7 @@ from faults import (
     REASONS,
     write_archive,
 )
-from PIL import ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageStat
 
 from pawprint.columns import IMAGES as IMAGE_COLUMNS
 from pawprint.columns import REJECTED
@@ -159,10 +159,15 @@ def test_image_of_any_mode_and_depth_shows_the_photo(name, expected, bound):
 
 
 def test_transparent_pixels_are_white():
+    """Without alpha in between, as a picture is seen, or of one colour only."""
     photo = PHOTO.convert("RGBA")
     photo.putalpha(0)
+    photo.putpixel((0, 0), (0, 0, 0, 255))
+    one_colour = Image.new("RGBA", PHOTO.size, (200, 0, 0, 0))
     for form in ("PNG", "WEBP"):
-        assert decode(encode(photo, form)).getcolors() == [(96 * 64, (255, 255, 255))]
+        image = decode(encode(photo, form, lossless=True))
+        assert sorted(image.getcolors()) == [(1, (0, 0, 0)), (96 * 64 - 1, (255, 255, 255))]
+        assert decode(encode(one_colour, form)).getcolors() == [(96 * 64, (255, 255, 255))]
 
 
 @pytest.mark.parametrize("name", ["exif orientation.jpg", "turned.heic"])
