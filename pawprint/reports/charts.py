@@ -5,14 +5,20 @@ takes longer than drawing all charts. Charts of many classes grow in height or l
 numbers, so that what they write can be read.
 """
 
+import sys
+import unicodedata
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from pawprint.columns import PREDICTED, PROBABILITY
+from pawprint.errors import name_some
 from pawprint.scores.review import confusion, most_confused
 from pawprint.tables import predicted_labels
 
@@ -27,6 +33,61 @@ BLUE, ORANGE, RED, GREY = "#0072B2", "#E69F00", "#D55E00", "#666666"
 
 matplotlib.rcdefaults()  # whatever the user's matplotlibrc says
 plt.style.use(Path(__file__).with_name("charts.mplstyle"))
+
+# By the first word of a character's name in Unicode, what Debian and Ubuntu call its fonts.
+CJK = ("BOPOMOFO", "CJK", "FULLWIDTH", "HANGUL", "HIRAGANA", "IDEOGRAPHIC", "KATAKANA")
+PACKAGES = {True: "fonts-noto-cjk", False: "fonts-noto-core"}  # whether in CJK
+_looked_for: set[str] = set()  # characters
+
+
+def use_fonts(texts: Iterable[str]) -> None:
+    """Draw what the default font lacks, such as Chinese, in fonts of this computer.
+
+    All else stays in the default font. A line on stderr names characters that no font has.
+    """
+    warnings.filterwarnings("ignore", "Glyph .* missing from")  # one line names them all
+    default = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
+    missing = {each for each in "".join(texts) if not each.isascii() and is_drawn(each)}
+    missing = {each for each in missing - _looked_for if not default.get_char_index(ord(each))}
+    _looked_for.update(missing)
+    families = []
+    for path in sorted(font_manager.findSystemFonts(), key=_is_likely) if missing else ():
+        try:
+            font = font_manager.get_font(path)
+            found = {each for each in missing if font.scalable and font.get_char_index(ord(each))}
+        except (OSError, RuntimeError):  # damaged, or of a format that FreeType does not know
+            continue
+        if found:
+            font_manager.fontManager.addfont(path)  # which may be newer than Matplotlib's list
+            families.append(font.family_name)
+            missing -= found
+        if not missing:
+            break
+    if families:
+        known = plt.rcParams["font.family"]
+        known = ["DejaVu Sans"] if known == ["sans-serif"] else known
+        plt.rcParams["font.family"] = [*known, *families]
+    if missing:
+        is_cjk = {unicodedata.name(each, "").split(" ")[0].startswith(CJK) for each in missing}
+        packages = " and ".join(PACKAGES[each] for each in sorted(is_cjk))
+        print(
+            f"plots: expected a font with {name_some(sorted(missing))}. Received: none, so figures "
+            f"have boxes in their place. Install one (Debian and Ubuntu: {packages}) and run `dvc "
+            "repro -sf preview plot`.",
+            file=sys.stderr,
+        )
+
+
+def is_drawn(character: str) -> bool:
+    """Return whether a character has a shape: joiners and selectors of variants have none."""
+    is_selector = "\ufe00" <= character <= "\ufe0f"
+    return not is_selector and unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+
+
+def _is_likely(path: str) -> tuple[bool, bool, str]:
+    """The order in which fonts are looked at: few of a computer's have many characters."""
+    name = Path(path).name.lower()
+    return "cjk" not in name and "noto" not in name, "regular" not in name, path
 
 
 def shorten(text: str, length: int) -> str:
@@ -89,6 +150,7 @@ def draw_confusion(test: pd.DataFrame) -> Figure:
     """
     actual, predicted = test["actual"], test["predicted"]
     labels = classes = predicted_labels(test)
+    use_fonts(classes)
     if len(classes) > MAX_DRAWN:
         recall = (actual == predicted).groupby(actual).mean().sort_values(kind="stable")
         labels = sorted(recall.index[:MAX_DRAWN])
@@ -167,6 +229,7 @@ def draw_decided(
 
     A point is what the served model does.
     """
+    use_fonts(named)
     figure, axes = plt.subplots(1, 1 + len(named), figsize=(4.5 * (1 + len(named)), 4))
     first, *others = np.atleast_1d(axes)
     first.plot(decided["decided"], decided["error"], color=BLUE)
@@ -196,6 +259,7 @@ def draw_reliability(reliability: pd.DataFrame) -> Figure:
     model hold few images. `reliability` is a table RELIABILITY.
     """
     label = reliability["label"].iloc[0]
+    use_fonts([label])
     fraction = "correct predictions" if label == PREDICTED else label
     figure, axes = plt.subplots(1, 2, figsize=(8, 4.2))
     for axis, split in zip(axes, ("validation", "test")):

@@ -18,7 +18,7 @@ from pawprint.images.formats import side_for
 from pawprint.images.pixels import apply, resize
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
-from pawprint.reports.charts import BLUE, GREY, RED, shorten
+from pawprint.reports.charts import BLUE, GREY, RED, shorten, use_fonts
 from pawprint.scores.review import rank_predictions, with_confidence
 from pawprint.tables import spread
 
@@ -37,6 +37,7 @@ def photo_grid(sections: dict[str, Iterable[Cell]]) -> Figure:
     Photos are read by several threads, and reduced to PHOTO_SIZE at once, which saves memory.
     """
     cells = {title: list(map_in_threads(_fit, section)) for title, section in sections.items()}
+    use_fonts(name for section in cells.values() for _, name, _ in section)
     rows = sum(-(-len(section) // COLUMNS) for section in cells.values())
     size = CELL_WIDTH * COLUMNS, CELL_HEIGHT * rows + TITLE_HEIGHT * len(cells)
     dpi = plt.rcParams["figure.dpi"]
