@@ -172,6 +172,23 @@ def read_arrays(path: Path, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
         ) from None
 
 
+def walk(folder: Path, leave_out: Callable[[Path, str], None]) -> Iterator[Path]:
+    """Yield what is below a folder, but folders, also where links to folders lead.
+
+    `leave_out` gets each folder that is not searched, and why: it cannot be read, or is a link to a
+    folder that it is in.
+    """
+    errors: list[OSError] = []
+    for parent, folders, names in os.walk(folder, onerror=errors.append, followlinks=True):
+        yield from (Path(parent, name) for name in names)
+        for path in [Path(parent, name) for name in folders]:
+            if path.is_symlink() and path.resolve() in map(Path.resolve, path.absolute().parents):
+                folders.remove(path.name)
+                leave_out(path, "a link to a folder that it is in")
+    for error in errors:
+        leave_out(Path(error.filename), error.strerror)
+
+
 def md5(path: Path) -> str:
     """The hash of a file, as DVC has it in dvc.lock. Raises InputError if it cannot be read."""
     try:

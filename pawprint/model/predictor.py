@@ -19,7 +19,7 @@ from pawprint import package, project
 from pawprint.classes import mean_over_squares
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable, reason, silent_stderr
-from pawprint.files import md5_of_folder
+from pawprint.files import md5_of_folder, walk
 from pawprint.images.archive import MAX_BYTES, Archive, UnusableImageError
 from pawprint.images.decoder import (
     DecodedImage,
@@ -260,14 +260,24 @@ def take_images(folder: Path, names: Sequence[str], table: Container[str] = ()) 
     return images
 
 
+def names_below(folder: Path) -> list[str]:
+    """Return the paths of the files below a folder, also through links, sorted by their parts.
+
+    A line on stderr names folders that are not searched.
+    """
+    left_out: list[tuple[Path, str]] = []
+    files = sorted(walk(folder, lambda path, why: left_out.append((path, why))))
+    for path, why in left_out:
+        print(f"{printable(str(path))}: not searched: {why}", file=sys.stderr)
+    return [path.relative_to(folder).as_posix() for path in files]
+
+
 def find_images(paths: list[Path]) -> list[Path]:
     """The files given, and for each folder the images below it, sorted."""
     images = []
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-            files = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*"))}
-            names = [name for name, file in files.items() if not file.is_dir()]
-            images += [files[name] for name in take_images(path, names)] or [path]
+            images += [path / name for name in take_images(path, names_below(path))] or [path]
         else:
             images.append(path)
     return images

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from dvc.repo import Repo
@@ -27,7 +28,7 @@ from pawprint.dataset.layouts import (
 from pawprint.dataset.sources import folder_files, is_tar, require_utf8, tar_files
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, name_some, printable, reason
-from pawprint.files import NO_ROOM, parse_yaml, read_text, write_json, write_text
+from pawprint.files import NO_ROOM, parse_yaml, read_text, walk, write_json, write_text
 from pawprint.git import git, work_tree
 from pawprint.images.archive import BROKEN, members, open_archive, what_is
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, is_image_name, left_out
@@ -321,22 +322,14 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Everything but folders below a folder, and below the folders that links there lead to."""
+    """Yield what `walk` yields. Raises InputError for a folder that it leaves out."""
+    return walk(folder, _refuse)
 
-    def refuse(error: OSError) -> None:
-        raise InputError(
-            f"{error.filename}: expected a folder that can be read. Received: {error.strerror}. "
-            "Check permissions."
-        )
 
-    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
-        for path in (Path(parent, name) for name in folders):
-            if path.is_symlink() and path.resolve() in map(Path.resolve, path.absolute().parents):
-                raise InputError(
-                    f"{path}: expected files and folders. Received: a link to a folder that it is "
-                    "in. Remove it."
-                )
-        yield from (Path(parent, name) for name in names)
+def _refuse(path: Path, why: str) -> NoReturn:
+    raise InputError(
+        f"{path}: expected a folder to read. Received: {why}. Remove it, or check permissions."
+    )
 
 
 def _path_from(folder: Path, images: Path) -> str:

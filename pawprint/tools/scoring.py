@@ -14,7 +14,7 @@ from pawprint.dataset.cleaning import perceptual_hash, without_duplicates
 from pawprint.dataset.folders import OUTER
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import Metadata
-from pawprint.model.predictor import Prediction, Predictor, predict, take_images
+from pawprint.model.predictor import Prediction, Predictor, names_below, predict, take_images
 from pawprint.randomization import two_sets_test
 from pawprint.scores.held_out import predictions_in
 from pawprint.scores.intervals import holm
@@ -125,9 +125,7 @@ def _labels_in(
     are those of their folders, or the reading of folders. The group is that of metadata.csv, or the
     image alone.
     """
-    names = sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
-    )
+    names = sorted(name for name in names_below(folder) if (folder / name).is_file())
     rows = layouts.parse_metadata_csv(str(folder), names, lambda name: (folder / name).read_bytes())
     named = folder_names if isinstance(folder_names, dict) else {}
     folder_of = {name.lower(): label for label in labels for name in (label, *named.get(label, ()))}

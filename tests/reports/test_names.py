@@ -1,0 +1,127 @@
+"""Names of classes, files and folders as people have them."""
+
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+import pytest
+from conftest import photos_of, write_files
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from matplotlib import font_manager
+from matplotlib.text import Text
+
+from pawprint.columns import PREDICTIONS
+from pawprint.model.predictor import find_images, names_below
+from pawprint.reports import charts
+
+
+def write_font(path: Path, family: str, characters: str) -> str:
+    """Write a font whose characters have a glyph without lines."""
+    names = [".notdef", *(f"uni{ord(each):X}" for each in characters)]
+    builder = FontBuilder(1000, isTTF=True)
+    builder.setupGlyphOrder(names)
+    builder.setupCharacterMap({ord(each): name for each, name in zip(characters, names[1:])})
+    builder.setupGlyf(dict.fromkeys(names, TTGlyphPen(None).glyph()))
+    builder.setupHorizontalMetrics(dict.fromkeys(names, (1000, 0)))
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable({"familyName": family, "styleName": "Regular"})
+    builder.setupOS2(sTypoAscender=800, sTypoDescender=-200)
+    builder.setupPost()
+    builder.save(path)
+    return str(path)
+
+
+@pytest.fixture
+def fonts(tmp_path, monkeypatch) -> list[str]:
+    """Paths of the fonts of the computer, none at first."""
+    paths = []
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: list(paths))
+    monkeypatch.setattr(charts, "_looked_for", set())
+    with matplotlib.rc_context():
+        yield paths
+
+
+def draw(labels: list[str], path: Path) -> list[str]:
+    """Draw and write a confusion matrix; the families of its text."""
+    rows = [(f"{label}.jpg", label, labels[0], "0", 0.6, 0.4) for label in labels]
+    names = [*PREDICTIONS, *(f"probability_{label}" for label in labels)]
+    figure = charts.draw_confusion(pd.DataFrame(rows, columns=names))
+    texts = [text for text in figure.findobj(Text) if text.get_text() in labels]
+    charts.save(figure, path)
+    assert {text.get_text() for text in texts} == set(labels)
+    return texts[0].get_fontfamily()
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_are_drawn_in_installed_fonts(fonts, tmp_path, capsys):
+    """ultralytics/ultralytics 5803, matplotlib/matplotlib 14269. One font may lack some."""
+    fonts.append(write_font(tmp_path / "a.ttf", "Test Chinese", "猫狗"))
+    fonts.append(write_font(tmp_path / "b.ttf", "Test Korean", "개猫"))
+    (tmp_path / "damaged.ttf").write_bytes(b"no font")
+    fonts.append(str(tmp_path / "damaged.ttf"))
+    families = draw(["猫", "개 é"], tmp_path / "own.png")
+    assert families[0] == "DejaVu Sans"
+    assert set(families[1:]) == {"Test Chinese", "Test Korean"}
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("labels", "package"),
+    [(["猫", "개"], "fonts-noto-cjk"), (["ไทย", "cat"], "fonts-noto-core")],
+)
+def test_names_without_a_font_are_one_line_that_says_what_to_install(
+    fonts, tmp_path, capsys, labels, package
+):
+    """ultralytics/ultralytics 5803, matplotlib/matplotlib 14269."""
+    for name in ("first.png", "second.png"):
+        draw(labels, tmp_path / name)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert labels[0][0] in line
+    assert package in line
+
+
+def test_names_of_the_default_font_look_for_no_other(fonts, tmp_path, capsys, monkeypatch):
+    def refuse() -> list[str]:
+        raise AssertionError("other fonts are looked at")
+
+    monkeypatch.setattr(font_manager, "findSystemFonts", refuse)
+    assert draw(["cat", "hündchen кот\ufe0f"], tmp_path / "plain.png") == ["sans-serif"]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.fixture
+def lab(tmp_path) -> Path:
+    """A folder with a link to a folder, which holds a link to a folder, and one to a file."""
+    elsewhere = write_files(tmp_path / "elsewhere", photos_of(["1.jpg", "2.jpg"]))
+    deep = write_files(tmp_path / "deep", photos_of(["3.jpg"]))
+    folder = write_files(tmp_path / "lab", photos_of(["dog/4.jpg"]))
+    try:
+        (folder / "cat").symlink_to(elsewhere, target_is_directory=True)
+        (elsewhere / "more").symlink_to(deep, target_is_directory=True)
+        (folder / "dog/5.jpg").symlink_to(deep / "3.jpg")
+    except OSError:
+        pytest.skip("this account of Windows may not make links")
+    return folder
+
+
+FOUND = ["cat/1.jpg", "cat/2.jpg", "cat/more/3.jpg", "dog/4.jpg", "dog/5.jpg"]
+
+
+def test_links_to_folders_are_followed(lab, capsys):
+    """cvg/Hierarchical-Localization 283, python/cpython 77609."""
+    assert names_below(lab) == FOUND  # as `score` reads them
+    assert find_images([lab]) == [lab / name for name in FOUND]  # and predict, monitor, suggest
+    assert capsys.readouterr().err == ""
+
+
+def test_link_to_a_folder_that_it_is_in_is_named(lab, tmp_path, capsys):
+    """python/cpython 77609: each loop is left out once."""
+    (lab / "dog/all").symlink_to(lab, target_is_directory=True)
+    (tmp_path / "deep/back").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert find_images([lab]) == [lab / name for name in FOUND]
+    lines = sorted(capsys.readouterr().err.splitlines())
+    assert [line.partition(":")[0] for line in lines] == [
+        str(lab / name) for name in ("cat/more/back", "dog/all")
+    ]
