@@ -82,15 +82,6 @@ def mean_over_squares(output: np.ndarray) -> np.ndarray:
     return means / means.sum()
 
 
-def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Probabilities `(images, classes)` for logits `(images, units)` divided by a temperature."""
-    from scipy.special import expit, softmax  # takes long, and `predict` needs none
-
-    scaled = logits / temperature
-    is_one = scaled.shape[-1] == 1
-    return class_probabilities(expit(scaled)) if is_one else softmax(scaled, axis=-1)
-
-
 def predicted_classes(probabilities: np.ndarray, thresholds: Mapping[int, float]) -> np.ndarray:
     """The index of each predicted class, int `(…)`, from `(…, classes)`.
 

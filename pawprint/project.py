@@ -52,8 +52,8 @@ LIMITS = Path("plots/limits.txt")  # what limits the model
 EXTRACT_HISTORY_CSV = Path("plots/history_extract.csv")
 LEARNING_CURVE_CSV = Path("plots/learning_curve.csv")
 FINETUNE_HISTORY_CSV = Path("plots/history_finetune.csv")
-TEST_PREDICTIONS_CSV = Path("data/predictions.csv")
-VALIDATION_PREDICTIONS_CSV = Path("data/predictions_validation.csv")
+TEST_PREDICTIONS_CSV = Path("data/probabilities.csv")
+VALIDATION_PREDICTIONS_CSV = Path("data/probabilities_validation.csv")
 PREDICTIONS_CSV = {"test": TEST_PREDICTIONS_CSV, "validation": VALIDATION_PREDICTIONS_CSV}
 # What Git keeps of them.
 PREDICTED_CSV = {

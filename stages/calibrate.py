@@ -8,7 +8,6 @@ train_validation.csv in data/split/, and models/network/. Params: `calibrate`, `
 import numpy as np
 
 from pawprint import project
-from pawprint.classes import to_probabilities
 from pawprint.columns import SPLIT
 from pawprint.errors import InputError
 from pawprint.files import read_json
@@ -20,7 +19,7 @@ from pawprint.model.calibration import (
     describe_recall,
 )
 from pawprint.model.metadata import Metadata
-from pawprint.model.outputs import Outputs
+from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown import choose_unknown_threshold, read_detector
 from pawprint.params.data import Augment, Clean

@@ -2,7 +2,7 @@
 
 Reads test.npz, unknown.npz and validation.npz in data/outputs/, data/clean/metadata.csv, images.csv
 and near_duplicates.csv in data/split/, and models/served/. Params: `evaluate`. Writes
-data/predictions.csv of test images, data/predictions_validation.csv, metrics/evaluate.json,
+data/probabilities.csv of test images, data/probabilities_validation.csv, metrics/evaluate.json,
 plots/scores.csv, plots/reliability.csv, plots/roc.csv, plots/decided.csv, and what Git keeps of the
 predictions, plots/predictions.csv and plots/predictions_validation.csv.
 Run: `python -m stages.evaluate`

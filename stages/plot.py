@@ -1,6 +1,6 @@
 """Draw the pictures of a run from the tables that other stages wrote.
 
-Reads data/predictions.csv, data/predictions_validation.csv, tables in plots/,
+Reads data/probabilities.csv, data/probabilities_validation.csv, tables in plots/,
 models/served/ and data/raw/archives/. Params: `plot`, `clean.bits`. Writes plots/*.png,
 except those of the stage `preview`. Run: `python -m stages.plot`
 """

@@ -2,7 +2,7 @@
 
 Corrections go into labels.csv, which `clean` applies. Training images are judged by
 cross-validation, the others by the model. Images in labels.csv are not listed again. Reads
-data/cross_validation.csv, data/predictions.csv, data/predictions_validation.csv and labels.csv.
+data/cross_validation.csv, data/probabilities.csv, data/probabilities_validation.csv and labels.csv.
 Writes plots/labels_to_review.csv.
 Run: `python -m stages.review`
 """

@@ -4,7 +4,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import chdtrc
 
-from pawprint.classes import SIGNIFICANT, Difference, log_losses, to_probabilities
+from pawprint.classes import SIGNIFICANT, Difference, log_losses
+from pawprint.model.outputs import to_probabilities
 from pawprint.params.results import Calibrate, TestTimeAugmentation
 from pawprint.randomization import paired_test
 

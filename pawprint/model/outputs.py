@@ -8,8 +8,18 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from pawprint.classes import class_probabilities
 from pawprint.files import read_arrays, write_arrays
 from pawprint.params.results import AUGMENTATIONS, TestTimeAugmentation
+
+
+def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Probabilities `(images, classes)` for logits `(images, units)` divided by a temperature."""
+    from scipy.special import expit, softmax  # takes long, and the stage `predict` needs none
+
+    scaled = logits / temperature
+    is_one = scaled.shape[-1] == 1
+    return class_probabilities(expit(scaled)) if is_one else softmax(scaled, axis=-1)
 
 
 class Outputs(NamedTuple):

@@ -1,6 +1,7 @@
 """The served model: its files and the network in them."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,7 @@ def write_served_model(
 
 def _identity(path: Path, metadata: Metadata) -> str:
     """A hash of the network, which holds temperature and detector, and of how it is used."""
-    rules = metadata.model_dump_json(exclude={"model", "versions", "data_md5", "commit"})
+    rules = metadata.model_dump(exclude={"model", "versions", "data_md5", "commit"})
+    text = json.dumps(rules, separators=(",", ":"), ensure_ascii=False)  # whatever pydantic writes
     digests = digest(path), digest(path.with_suffix(".bin"))
-    return hashlib.sha256(" ".join([*digests, rules]).encode()).hexdigest()[:IDENTITY_DIGITS]
+    return hashlib.sha256(" ".join([*digests, text]).encode()).hexdigest()[:IDENTITY_DIGITS]

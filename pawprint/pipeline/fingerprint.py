@@ -286,6 +286,11 @@ class Code:
                 continue
             names = names.union(*(BROUGHT.get(name, ()) for name in names))
             pinned = [line for name in names for line in self.pins.get(name, [])]
+            if not pinned and top not in self.distributions:
+                raise InputError(
+                    f"{module}: expected the package that it imports as {top}. Received: none. Run "
+                    f"`pip install -r {REQUIREMENTS}`, after adding it there if it is your own."
+                )
             if not pinned:
                 raise InputError(
                     f"{REQUIREMENTS}: expected a version of {' or '.join(sorted(names))}, which "

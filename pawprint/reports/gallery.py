@@ -8,6 +8,7 @@ from pawprint.images.decoder import open_image
 from pawprint.images.formats import side_for
 from pawprint.reports.pages import data_uri
 from pawprint.scores.review import confusion, most_confused
+from pawprint.tables import with_image
 
 SIDE = 160  # pixels of a photo, at most
 OF_A_PAIR, MAX_PHOTOS = 8, 160  # shown, of the most confident errors; 160 are about 1 MB
@@ -32,6 +33,7 @@ def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> di
     size = pairs["path"].transform("size")
     rows = errors[pairs.cumcount() < OF_A_PAIR].assign(size=size)
     rows = rows.sort_values(["size", "actual", "predicted"], ascending=[False, True, True])
+    rows = with_image(rows)
     photos = []
     for row in rows.head(MAX_PHOTOS).itertuples():
         image = open_image(archive, row.path, side_for(SIDE))

@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from pawprint.classes import to_probabilities
 from pawprint.columns import UNKNOWN_SCORE
 from pawprint.model.metadata import Metadata
-from pawprint.model.outputs import Outputs
+from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.scores import metrics
 from pawprint.scores.decided import tabulate_decided
 from pawprint.tables import probabilities_in, tabulate

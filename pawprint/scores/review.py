@@ -72,7 +72,7 @@ def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 
 def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Of each image by a model that did not learn from it: `path`, `actual`, `predicted`,
-    `confidence`, `split` and `wrong`.
+    `confidence`, `wrong`, `split` and `pixels_sha256`.
 
     Training images are those of a table JUDGED; `predictions` are tables PREDICTIONS by split.
     """
@@ -85,6 +85,7 @@ def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame])
             "confidence": judged[["probability", "likely_probability"]].max(axis=1),
             "wrong": is_wrong,
             "split": "train",
+            "pixels_sha256": judged["pixels_sha256"],
         }
     )
     held_out = [with_confidence(table).assign(split=name) for name, table in predictions.items()]

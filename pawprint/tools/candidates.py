@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import math
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -161,6 +162,8 @@ def measure(
     After the first, one that is expected to take longer than what is left of `minutes` is not. With
     0 minutes, none is that is not stored. A line on stderr says when one begins.
     """
+    if minutes:
+        _prune()
     end, fit_seconds = time.monotonic() + 60 * minutes, 0.0
     for number, candidate in enumerate(options):
         if minutes:
@@ -179,20 +182,28 @@ def measure(
 
 
 @functools.cache
-def _made_by() -> str:
-    """The fingerprint of all code that decides a result: this module imports it."""
-    return Code().fingerprint("pawprint/tools/candidates.py")
+def _tried() -> Path:
+    """The folder in TRIED for all code that decides a result: this module imports it."""
+    return TRIED / _hash(Code().fingerprint("pawprint/tools/candidates.py"))
+
+
+def _prune() -> None:
+    """Remove what other code has measured: an earlier version, or this one before an edit."""
+    for path in TRIED.iterdir() if TRIED.exists() else ():
+        if path != _tried():
+            shutil.rmtree(path)
 
 
 def _places(params: Params, sample: Sample) -> tuple[Path, Path, Path]:
     """Where the network of these params, the rows of its features and the result are kept."""
     model = params.model
     built = model.model_dump(exclude={"resize", "features"}), params.weights.model_dump()
-    network = _hash(built, _made_by())
+    network = _hash(built)
     rows = _hash(network, model.resize, params.clean.bits)
     drawn = sample.images.to_csv(), sample.labels, sample.class_weight
-    result = TRIED / "results" / f"{_hash(rows, model.features, drawn)}.npz"
-    return TRIED / "networks" / network / "network.xml", TRIED / "features" / rows, result
+    tried = _tried()
+    result = tried / "results" / f"{_hash(rows, model.features, drawn)}.npz"
+    return tried / "networks" / network / "network.xml", tried / "features" / rows, result
 
 
 def _measure(params: Params, sample: Sample, left: float, fit_seconds: float) -> Measurement:
@@ -261,7 +272,7 @@ def time_in_turn(
     models = [option.params.model for option, _ in pairs]
     how = [(_places(option.params, sample)[0], bool(result.has_blocks)) for option, result in pairs]
     made_of = sample.images.to_csv(), str(how), [model.resize for model in models]
-    path = TRIED / "times" / f"{_hash(*made_of)}.npz"
+    path = _tried() / "times" / f"{_hash(*made_of)}.npz"
     if not path.exists():
         if not is_measured:
             raise InputError("expected the times of an image, which were not measured")

@@ -3,7 +3,7 @@ import pytest
 from scipy.special import expit
 from scipy.stats import norm
 
-from pawprint.classes import predicted_classes, to_probabilities
+from pawprint.classes import predicted_classes
 from pawprint.model.calibration import (
     calibrate,
     choose_augmentation,
@@ -12,6 +12,7 @@ from pawprint.model.calibration import (
     fit_temperature,
     significant_temperature,
 )
+from pawprint.model.outputs import to_probabilities
 from pawprint.params.results import Calibrate
 
 RNG = np.random.default_rng(0)

@@ -20,12 +20,13 @@ from dvc_yaml import OUTPUTS, STAGES, params_of
 from kills import SAMPLE, SMALL, Undisturbed, fingerprint, recover
 
 from pawprint import project
-from pawprint.classes import UNKNOWN, log_losses, to_probabilities
+from pawprint.classes import UNKNOWN, log_losses
 from pawprint.columns import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import resize
+from pawprint.model.outputs import to_probabilities
 from pawprint.model.predictor import load_predictor
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import ARCHIVE, prepare

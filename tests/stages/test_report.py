@@ -17,7 +17,7 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.cli.results import run_limits
-from pawprint.columns import IMAGES, REJECTED, SCORES
+from pawprint.columns import IMAGE_DIGITS, IMAGES, REJECTED, SCORES
 from pawprint.recipes.overlay import overlay
 from pawprint.reports.results import describe_score, score_of
 from pawprint.tables import read_predictions, read_table, write_table
@@ -101,6 +101,8 @@ def test_cell_of_the_confusion_matrix_and_class_open_the_photos_of_their_errors(
         name = re.escape(html.escape(row.path))
         (classes,) = re.findall(rf'<figure class="([^"]*)"><img src="[^"]*" alt="{name}">', page)
         assert {cell, of_class} <= set(classes.split())
+        image = row.pixels_sha256[:IMAGE_DIGITS]  # as in plots/predictions.csv
+        assert f"{html.escape(row.path)}<br>{image}</figcaption>" in page
     for target in targets:  # a rule hides the other photos
         assert f'<span id="{target}"></span>' in page
         assert f"#{target}:target ~ .photos figure:not(.{target})" in page

@@ -26,7 +26,7 @@ TRAINING = {
 
 def median_probability(workspace: Path) -> float:
     """From which half of the test images are taken for the second class, whatever the model."""
-    with (workspace / "data" / "predictions.csv").open(encoding="utf-8") as file:
+    with (workspace / "data" / "probabilities.csv").open(encoding="utf-8") as file:
         return statistics.median_high(float(row["probability_dog"]) for row in csv.DictReader(file))
 
 
