@@ -100,13 +100,13 @@ def write_served_model(
         partial.mkdir()
         write_network(served, partial / NETWORK_FILE, list(outputs))
         path = partial / NETWORK_FILE
-        write_metadata(partial, metadata.model_copy(update={"model": _identity(path, metadata)}))
+        write_metadata(partial, metadata.model_copy(update={"model": identity_of(path, metadata)}))
         if detector:
             write_arrays(partial / DETECTOR_FILE, **detector._asdict())
 
 
-def _identity(path: Path, metadata: Metadata) -> str:
-    """A hash of the network, which holds temperature and detector, and of how it is used."""
+def identity_of(path: Path, metadata: Metadata) -> str:
+    """Return a hash of the network, with temperature and detector, and of how it is used."""
     rules = metadata.model_dump(exclude={"model", "versions", "data_md5", "commit"})
     text = json.dumps(rules, separators=(",", ":"), ensure_ascii=False)  # whatever pydantic writes
     digests = digest(path), digest(path.with_suffix(".bin"))

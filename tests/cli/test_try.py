@@ -101,6 +101,14 @@ def test_nothing_is_computed_twice(tried, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in TRIED.rglob("*")} == files
 
 
+def test_what_other_code_has_measured_is_removed(tried, monkeypatch):
+    first = tried(*RESIZE)
+    (kept,) = TRIED.iterdir()
+    (TRIED / "networks/of an earlier version").mkdir(parents=True)
+    assert tried(*RESIZE) == first
+    assert list(TRIED.iterdir()) == [kept]
+
+
 def test_weights_that_cannot_be_had_are_a_line_and_the_others_are_measured(made, tmp_path):
     sources = f"weights.source={SAMPLE_WEIGHTS},imagenet"
     choices = "-S", sources, "-S", "model.image_size=96"

@@ -5,6 +5,8 @@ from conftest import refused
 from networks import metadata, write_colour_model
 
 from pawprint.model.metadata import METADATA_FILE, read_metadata, write_metadata
+from pawprint.model.served_model import NETWORK_FILE, identity_of
+from pawprint.package import EXAMPLE_MODEL
 
 
 @pytest.fixture
@@ -67,6 +69,12 @@ def test_identity_is_of_what_a_served_model_computes(tmp_path):
     ]
     identities = [identity(**case) for case in ({}, *other, {"labels": ["ant", "bee"]})]
     assert len(set(identities)) == len(identities)
+
+
+def test_identity_of_the_committed_model_is_what_it_was():
+    """It is a hash of JSON that Python writes, not pydantic."""
+    example = read_metadata(EXAMPLE_MODEL)
+    assert identity_of(EXAMPLE_MODEL / NETWORK_FILE, example) == example.model
 
 
 def test_missing_file_says_how_to_get_it(tmp_path):

@@ -209,3 +209,16 @@ def test_module_with_other_code_counts_as_a_whole(tmp_path, code):
     use = USES["a name"]
     before = fingerprint_of(tmp_path, use, PATHS + code)
     assert fingerprint_of(tmp_path, use, PATHS.replace("'other'", "1") + code) != before
+
+
+def test_package_that_is_not_installed_says_so(project):
+    """It may be pinned, by a name that only an installed package tells."""
+    (project / "stages/two.py").write_text("import absent_package\n")
+    with refused("stages/two.py", "imports as absent_package. Received: none. Run `pip install"):
+        Code(project).fingerprint("stages/two.py")
+
+
+def test_fetch_does_not_follow_the_pin_of_scipy():
+    pins = [line for line in CODE.fingerprint("stages/fetch.py").splitlines() if "==" in line]
+    assert pins
+    assert not any(pin.startswith("scipy==") for pin in pins)
