@@ -27,7 +27,7 @@ from pawprint.images.decoder import MAX_BYTES
 KEPT = "kept"
 CODE = "".join(path.read_text(encoding="utf-8") for path in PROJECT.glob("pawprint/*/*.py"))
 REASONS = {*re.findall(r'UnusableImageError\(\s*"(\w+)"', CODE)}
-REASONS |= {"label_none", "duplicate", "contradictory"}  # of images that can be decoded
+REASONS |= {"unlabelled", "label_none", "duplicate", "contradictory"}  # of images that can be decoded
 # Names that zipfile does not write, by what stands for them until it has written the others, and
 # how it reads them: in code page 437, and up to a zero byte.
 RAW_NAMES = {"caf@@.jpg": (b"caf\xe9\xe8.jpg", "cafΘΦ.jpg"), "zero@.jpg": (b"zero\0.jpg", "zero")}
@@ -163,6 +163,7 @@ IMAGES = {
     "5000x5000 of plain text.ppm": Fault(b"P3 5000 5000 255\n0", "too_large"),
     "heic as.jpg": Fault(HEIC, KEPT),
     "turned.heic": Fault(TURNED_HEIC, KEPT),
+    "pointer as.jpg": Fault(b"version https://git-lfs.github.com/spec/v1\n", "no_content"),
     "page as.jpg": Fault(b"<!doctype html><title>404 Not Found</title>", "not_an_image"),
     # Pillow would run Ghostscript on it.
     "postscript as.jpg": Fault(encode(PHOTO, "EPS"), "not_an_image"),
