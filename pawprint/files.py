@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,9 +28,34 @@ import yaml
 from pawprint.errors import InputError, printable, reason
 
 Parsed = TypeVar("Parsed")
+OBJECT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")  # in a cache of DVC
 # Errors of writing only.
 NO_ROOM = (errno.EFBIG, errno.ENOSPC, errno.EROFS)
 OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that looking at a folder writes
+
+
+def is_link_of_dvc(path: Path) -> bool:
+    """Whether this is a symbolic link to an object in a cache of DVC, which may be missing there.
+
+    With `cache.type` symlink, DVC puts such links in the place of the files that it tracks. It
+    names objects by their MD5, in each version and wherever the cache is.
+    """
+    if not path.is_symlink():
+        return False
+    target = Path(os.path.realpath(path))
+    return bool(OBJECT.fullmatch("/".join(target.parts[-2:])))
+
+
+def detach(path: Path) -> None:
+    """Put a copy in the place of a file that is an object of DVC's cache, before it is appended to.
+
+    That is one by a symbolic link, or by a hard link, which DVC makes read-only.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        status = path.stat()
+        if is_link_of_dvc(path) or (status.st_nlink > 1 and not status.st_mode & stat.S_IWUSR):
+            with replacing(path) as partial:
+                shutil.copyfile(path, partial)
 
 
 @contextlib.contextmanager
@@ -39,7 +65,13 @@ def replacing(path: Path) -> Iterator[Path]:
     After an exception in the block, `path` is as before and the temporary one is removed; what a
     killed process leaves is removed by the next one. So two processes that may write a path at once
     need a lock. Errors raise InputError as in `writing`.
+
+    What a link leads to is replaced, as people link tables to another drive; but a link of DVC's is
+    replaced itself, as its cache must never be written. The other name of a hard link keeps the
+    content.
     """
+    if path.is_symlink() and not is_link_of_dvc(path):
+        path = Path(os.path.realpath(path))
     partial = path.with_name(f".{path.stem}.part{path.suffix}")
     with writing(path, partial):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -84,7 +84,7 @@ def write_rows(
         added = [cells for image, cells in changes.items() if cells and image not in before]
         writer.writerows(split | cells for cells in added)
         mark = "\ufeff" if content.startswith((*MARKS,)) else ""  # and UTF-8, whatever it was
-        write_text(table.resolve(), mark + text.getvalue())
+        write_text(table, mark + text.getvalue())
     return functools.partial(write_rows, table, key, dict.fromkeys(changes) | before, changes)
 
 

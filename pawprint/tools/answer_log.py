@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pawprint.errors import InputError, printable
+from pawprint.files import detach
 
 try:
     import fcntl
@@ -81,6 +82,7 @@ class AnswerLog:
             return io.FileIO(os.dup(1), "w")
         self._is_stream = self._path.exists() and not self._path.is_file()
         if not self._is_stream:
+            detach(self._path)
             return io.FileIO(self._path, "a+")
         try:  # not waiting for the reader of a pipe
             descriptor = os.open(self._path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
