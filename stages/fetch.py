@@ -3,22 +3,70 @@
 Reads `fetch.source`: a folder with one subfolder per class, a zip or a tar of such a folder, or a
 YAML file with the URL of one. Params: `fetch`. Writes data/raw/archives/: images.zip, or
 files.json with the files of a folder that DVC tracks and their MD5. Later stages read them there.
+Says how many files are fewer and more than in the last commit, by Git and DVC's cache.
 Run: `python -m stages.fetch`
 """
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from pawprint import project
-from pawprint.dataset.sources import fetch
+from pawprint.dataset.sources import describe_changes, fetch
+from pawprint.errors import InputError, without_secrets
+from pawprint.git import try_git
+from pawprint.images.archive import LIST, ZIP, contents, open_archive
 from pawprint.params.data import Fetch
 from pawprint.pipeline.entry import run_stage
-from pawprint.pipeline.recorded import tracked_files
+from pawprint.pipeline.recorded import Recorded, find_import, md5_in, tracked_files
 
 
 def main() -> None:
     source = Path(Fetch.load().source)
+    if found := find_import(source):
+        imported, url = found
+        print(
+            f"fetch: {imported} is a `dvc import` of {without_secrets(url)}. DVC never pushes what "
+            "is changed here, so that a clone gets no photos at all. Change them there; or make "
+            f"them this project's own: `dvc remove {imported}.dvc`, then `dvc add {imported}`"
+        )
     tracked = tracked_files(source) if source.is_dir() else None
     print(f"fetch: {fetch(source, project.RAW_ARCHIVES, tracked)} from {source}")
+    for line in describe_since_commit(source, tracked):
+        print(f"fetch: {line}")
+
+
+def describe_since_commit(source: Path, tracked: dict[str, str] | None) -> Iterator[str]:
+    """Lines on the files that are fewer and more than in the last commit or, without, last run.
+
+    Those that DVC tracks are compared with the list of the commit's own .dvc file, all others with
+    what `fetch` wrote. There are none where DVC's cache lacks that.
+    """
+    lock = try_git("show", f"HEAD:./{project.LOCK}")
+    recorded, when = Recorded(lock), "the last commit"
+    before = recorded.files_of(md5_in(try_git("show", f"HEAD:./{source.as_posix()}.dvc") or ""))
+    if not before or tracked is None:
+        before, tracked = recorded_contents(recorded), contents_at(project.RAW_ARCHIVES)
+        when = "the last run" if lock is None else when
+    return describe_changes(before, tracked, when) if before and tracked else iter(())
+
+
+def recorded_contents(recorded: Recorded) -> dict[str, str]:
+    """What `contents_at` has of the recorded result of `fetch`; {} if DVC's cache lacks it."""
+    files = recorded.files("fetch", project.RAW_ARCHIVES)
+    match recorded.json_of(files.get(LIST)):
+        case [str(), dict(md5s)]:
+            return md5s
+    with contextlib.suppress(ValueError):
+        return contents_at(recorded.file(files.get(ZIP)))
+    return {}
+
+
+def contents_at(path: Path) -> dict[str, str]:
+    """As `contents`, of an archive; {} if it cannot be read, of which `clean` says more."""
+    with contextlib.suppress(InputError), open_archive(path) as archive:
+        return contents(archive)
+    return {}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, BinaryIO
@@ -17,8 +18,8 @@ from typing import Annotated, BinaryIO
 from pydantic import Field
 
 from pawprint.download import download
-from pawprint.errors import InputError, printable
-from pawprint.files import OF_SYSTEMS, pack, read_yaml, replacing
+from pawprint.errors import InputError, name_some, printable
+from pawprint.files import OF_SYSTEMS, is_link_of_dvc, pack, read_yaml, replacing
 from pawprint.images.archive import MAX_BYTES, ZIP, open_archive, what_is, write_list
 from pawprint.params.section import Section, Sha256, check_content
 from pawprint.pointers import pointer_at
@@ -32,7 +33,8 @@ def folder_files(folder: Path) -> Files:
     `empty_folders` are printed.
 
     Raises InputError for an empty folder, and for an entry that is neither file nor folder. A link
-    is such an entry, because what it leads to may lie outside the folder and be private.
+    is such an entry, because what it leads to may lie outside the folder and be private; but a link
+    of DVC's into its cache is the file.
     """
 
     def refuse(error: OSError) -> None:
@@ -51,9 +53,11 @@ def folder_files(folder: Path) -> Files:
         raise InputError(f"fetch.source: expected images in {folder}. Received: an empty folder.")
     files = sorted((path.relative_to(folder).as_posix(), path) for path in paths)
     for _, path in files:
-        is_link = path.is_symlink()
-        if is_link or not path.is_file():
+        is_link, is_of_dvc = path.is_symlink(), is_link_of_dvc(path)
+        if not path.is_file() or (is_link and not is_of_dvc):
             kind = "a link. Put a copy in its place" if is_link else "neither. Remove it"
+            if is_of_dvc:
+                kind = "a link to a file that DVC's cache lacks. Run `dvc pull`"
             kind = pointer_at(path) or kind
             raise InputError(
                 f"fetch.source: expected files and folders. Received: {printable(str(path))}, "
@@ -219,6 +223,31 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
         else:
             raise _no_source(source)
         return f"{images.stat().st_size:,} bytes"
+
+
+def describe_changes(
+    before: Mapping[str, object], after: Mapping[str, object], when: str
+) -> Iterator[str]:
+    """Such as "9 files fewer than in the last commit: 5 in cat, 4 in dog", for `when`.
+
+    Both have what stands for the content of each file, by its name. A file that keeps its name or,
+    in its folder, its content is the same.
+    """
+    gone = Counter(_folder_and_content(before, before.keys() - after.keys()))
+    new = Counter(_folder_and_content(after, after.keys() - before.keys()))
+    for files, kind in ((gone - new, "fewer"), (new - gone, "more")):
+        folders = Counter(folder for folder, _ in files.elements())
+        if number := folders.total():
+            names = name_some(f"{count:,} in {folder}" for folder, count in folders.most_common())
+            yield f"{number:,} file{'s' if number > 1 else ''} {kind} than in {when}: {names}"
+
+
+def _folder_and_content(
+    contents: Mapping[str, object], names: Iterable[str]
+) -> Iterator[tuple[str, str]]:
+    for name in sorted(names):
+        folder = PurePosixPath(name).parent.as_posix()
+        yield ("(no folder)" if folder == "." else folder), str(contents[name])
 
 
 def _no_source(source: Path) -> InputError:

@@ -152,6 +152,14 @@ def members(archive: Archive) -> list[str]:
     )
 
 
+def contents(archive: Archive) -> dict[str, str]:
+    """By name of each file, what is the same for the same content: a CRC and size, or an MD5."""
+    if archive.zip_file is None:
+        return archive.md5s
+    infos = archive.zip_file.infolist()
+    return {info.filename: f"{info.CRC:08x} {info.file_size}" for info in infos if info.file_size}
+
+
 def require_safe(archive: Archive, name: str) -> zipfile.ZipInfo | None:
     """The entry of a member of a zip; None for a file of a list.
 

@@ -73,14 +73,39 @@ class Recorded:
 
     def json(self, stage: str, out: Path) -> dict | list:
         """The content of a JSON file; of a folder DVC's list of its files. [] if there is none."""
+        return self.json_of(self.hash_of(stage, out))
+
+    def json_of(self, md5: str | None) -> dict | list:
+        """As `json`, of a file in the cache."""
         try:
-            return json.loads(self.text(self.hash_of(stage, out)) or "[]")
+            return json.loads(self.text(md5) or "[]")
         except (RecursionError, ValueError):
             return []
 
     def files(self, stage: str, out: Path) -> dict[str, object]:
         """By path in a folder, what DVC's list of its files has as their MD5."""
-        return _hashes_by("relpath", lambda: self.json(stage, out))
+        return self.files_of(self.hash_of(stage, out))
+
+    def files_of(self, md5: str | None) -> dict[str, object]:
+        """As `files`, of a folder with this MD5."""
+        return _hashes_by("relpath", lambda: self.json_of(md5))
+
+
+def md5_in(dvc_file: str) -> str | None:
+    """The MD5 of what DVC tracks by a file such as photos.dvc, by its text. None if it has none."""
+    with contextlib.suppress(InputError, LookupError, TypeError):
+        md5 = parse_yaml(dvc_file, ".dvc")["outs"][0]["md5"]
+        return md5 if is_md5(md5) else None
+    return None
+
+
+def find_import(path: Path) -> tuple[Path, str] | None:
+    """The `dvc import` that a file or folder is or lies in, and the repository that it is of."""
+    for parent in (path, *path.parents):
+        if (dvc_file := Path(f"{parent}.dvc")).is_file():
+            with contextlib.suppress(InputError, LookupError, TypeError):
+                return parent, str(read_yaml(dvc_file)["deps"][0]["repo"]["url"])
+    return None
 
 
 def _hashes_by(path: str, list_files: Callable[[], list[dict]]) -> dict[str, object]:
@@ -101,7 +126,7 @@ def tracked_files(folder: Path) -> dict[str, str] | None:
     from dvc.repo import Repo
     from dvc_data.hashfile.build import build
 
-    with contextlib.suppress(DvcException), Repo() as repo:
+    with contextlib.suppress(DvcException, FileNotFoundError), Repo() as repo:
         out = repo.find_outs_by_path(str(folder), strict=False)[0]
         root, ignore = Path(out.fs_path), out.dvcignore
         *_, tree = build(out.cache, str(root), out.fs, "md5", ignore=ignore, dry_run=True)

@@ -3,12 +3,16 @@
 Sources: public reports, a repository and the number of an issue in each docstring.
 """
 
+import json
+import os
 import shutil
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import (
+    clone,
     commit,
     complaint,
     git_init,
@@ -24,8 +28,13 @@ from conftest import (
 )
 
 from pawprint import project as paths
+from pawprint.app.labelling import write_rows
 from pawprint.cli.projects import run_discard
+from pawprint.dataset.user_tables import keep_splits
+from pawprint.files import is_link_of_dvc, md5, pack, write_text
 from pawprint.tools import last_commit
+from pawprint.tools.service import appender
+from stages import fetch
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(20)]
 SPLIT = "dvc", "repro", "-q", "split"
@@ -164,3 +173,166 @@ def test_first_run_is_discarded_in_a_project_below_the_top_of_a_repository(commi
     assert changed(tmp_path) == "?? other.txt\n"
     assert not (folder / paths.LOCK).exists()
     assert len(list((folder / "photos").rglob("*.jpg"))) == len(NAMES)
+
+
+def fetched(capsys) -> list[str]:
+    """The lines of the stage `fetch`, in the working directory."""
+    fetch.main()
+    return capsys.readouterr().out.splitlines()
+
+
+def test_photos_that_vanish_are_counted_by_folder(project):
+    """treeverse/dvc 5292, 3596, 9006: nine of forty photos deleted, or not pulled."""
+    for name in NAMES[:5] + NAMES[20:24]:
+        (project / "photos" / name).unlink()
+    (project / "photos/cat/9.jpg").rename(project / "photos/cat/renamed.jpg")
+    write_files(project, {"photos/bird/1.jpg": photo(200), "photos/cat/8.jpg": photo(201)})
+    lines = succeed("dvc", "repro", "fetch", cwd=project).splitlines()
+    told = [line.partition(": ")[2] for line in lines if "than in the last commit" in line]
+    assert [line.split()[0] for line in told] == ["9", "1"]
+    assert "fewer" in told[0] and "5 in cat, 4 in dog" in told[0]
+    assert "more" in told[1] and "1 in bird" in told[1]
+
+
+def test_photos_of_an_archive_are_compared_with_the_last_run_where_there_is_no_commit(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    pack(tmp_path / "photos.zip", photos_of(NAMES).items())
+    write_files(tmp_path, {"params.yaml": "fetch: {source: photos.zip}\n", ".dvc/config": ""})
+    assert len(fetched(capsys)) == 1  # there is nothing to compare with
+    cache = tmp_path / ".dvc/cache/files/md5"
+    archive = md5(paths.RAW_IMAGES)
+    write_files(cache, {f"{archive[:2]}/{archive[2:]}": paths.RAW_IMAGES.read_bytes()})
+    listing = json.dumps([{"md5": archive, "relpath": paths.RAW_IMAGES.name}])
+    write_files(cache, {f"aa/{30 * 'a'}.dir": listing})
+    out = {"path": str(paths.RAW_ARCHIVES), "md5": f"{32 * 'a'}.dir"}
+    write_files(tmp_path, {"dvc.lock": json.dumps({"stages": {"fetch": {"outs": [out]}}})})
+    assert len(fetched(capsys)) == 1  # the same
+    pack(tmp_path / "photos.zip", photos_of(NAMES[2:]).items())
+    _, line = fetched(capsys)
+    assert "2 files fewer than in the last run: 2 in cat" in line
+
+
+@pytest.mark.parametrize("source", ["photos", "photos/all", "photos.zip"])
+def test_import_is_named_before_anything_is_computed(source, tmp_path, monkeypatch, capsys):
+    """treeverse/dvc 10157, 9738: what is changed in an import is never pushed."""
+    monkeypatch.chdir(tmp_path)
+    repo = {"url": "https://name:password@example.org/registry.git", "rev_lock": 40 * "1"}
+    stage = {"frozen": True, "deps": [{"path": "photos", "repo": repo}], "outs": []}
+    name = "photos.zip" if source == "photos.zip" else "photos"
+    write_files(tmp_path, {f"{name}.dvc": json.dumps(stage)})
+    write_files(tmp_path, {"params.yaml": f"fetch: {{source: {source}}}\n"})
+    with refused(source):  # it is not there
+        fetch.main()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "example.org/registry.git" in line and f"dvc remove {name}.dvc" in line
+    assert "password" not in line
+
+
+@pytest.mark.slow
+def test_photos_of_an_import_reach_a_clone_in_both_ways_of_the_page(tmp_path, monkeypatch):
+    """Those of docs/sharing.md: changed in the registry, or the project's own from then on."""
+    for key, value in (("NAME", "Tester"), ("EMAIL", "tester@example.org")):
+        for role in ("AUTHOR", "COMMITTER"):
+            monkeypatch.setenv(f"GIT_{role}_{key}", value)
+    registry = write_files(tmp_path / "registry", photos_of(f"photos/{name}" for name in NAMES))
+    git_init(registry)
+    for command in ("init -q", f"remote add -q -d storage {tmp_path / 'of_registry'}"):
+        succeed("dvc", *command.split(), cwd=registry)
+    share(registry)
+    for number, own in enumerate((False, True)):
+        project = tmp_path / f"project{number}"
+        printed(tmp_path, "init", project.name, "--images", "registry/photos")
+        succeed("dvc", "remove", "photos.dvc", cwd=project)
+        shutil.rmtree(project / "photos")
+        succeed("dvc", "import", "-q", str(registry), "photos", cwd=project)
+        succeed("dvc", "remote", "add", "-q", "-d", "st", str(tmp_path / "remote"), cwd=project)
+        succeed("dvc", "repro", "-q", "fetch", cwd=project)
+        commit(project, "Import")
+        changed_in = project if own else registry
+        write_files(changed_in / "photos", {"cat/new.jpg": photo(300 + number)})
+        if own:
+            assert "dvc remove photos.dvc" in succeed("dvc", "repro", "fetch", cwd=project)
+            succeed("dvc", "remove", "photos.dvc", cwd=project)
+            succeed("dvc", "add", "-q", "photos", cwd=project)
+        else:
+            share(registry)
+            succeed("dvc", "update", "-q", "photos.dvc", cwd=project)
+        succeed("dvc", "repro", "-q", "fetch", cwd=project)
+        commit(project, "More photos")
+        succeed("dvc", "push", "-q", cwd=project)
+        copy = clone(project, f"clone{number}")
+        succeed("dvc", "pull", "-q", "photos.dvc", cwd=copy)
+        assert len(list(copy.glob("photos/*/*.jpg"))) == len(NAMES) + 1
+
+
+def share(registry: Path) -> None:
+    """What docs/sharing.md says for a change in a registry; its clones read it where it is."""
+    succeed("dvc", "add", "-q", "photos", cwd=registry)
+    commit(registry, "Photos")
+    succeed("dvc", "push", "-q", cwd=registry)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_links_of_dvc_are_fetched_and_others_are_refused(project, tmp_path, capsys):
+    """treeverse/dvc.org 1724, treeverse/dvc 2368, 10500: `cache.type` symlink, a shared cache."""
+    shutil.move(".dvc/cache", tmp_path / "shared")
+    for key, value in (("cache.dir", str(tmp_path / "shared")), ("cache.type", "symlink")):
+        succeed("dvc", "config", key, value, cwd=project)
+    succeed("dvc", "checkout", "-q", "--relink", "photos.dvc", cwd=project)
+    (link, *links) = sorted((project / "photos").rglob("*.jpg"))
+    assert all(map(is_link_of_dvc, (link, *links)))
+    assert fetched(capsys) == ["fetch: 40 listed files from photos"]
+    cached = link.resolve()
+    cached.rename(tmp_path / "away")
+    with refused(link.name, "DVC's cache lacks"):
+        fetch.main()
+    (tmp_path / "away").rename(cached)
+    link.unlink()
+    link.symlink_to(tmp_path / "private.jpg")
+    with refused(link.name, "a link. Put a copy"):
+        fetch.main()
+
+
+CACHES = [".dvc/cache/files/md5", "elsewhere/files/md5", "of_version_2/cache"]
+ROW = {"file_name": "1.jpg", "label": "dog"}
+SPLITS = pd.DataFrame({"pixels_sha256": [64 * "1"], "split": ["train"]})
+ANSWER = {"label": "cat", "probabilities": {"cat": 0.9, "dog": 0.1}, "unknown_score": None}
+# A table, and what writes it.
+WRITERS = {
+    "label": ("file_name,label\n", lambda path: write_rows(path, "file_name", {"1.jpg": ROW})),
+    "params": ("params", lambda path: write_text(path, "text")),
+    "splits": ("pixels_sha256,split\n", lambda path: keep_splits(path, SPLITS)),
+    "log": (
+        "time,pixels_sha256,label,probability_cat,probability_dog,unknown_score,model\n",
+        lambda path: appender(path, ["cat", "dog"], None)(str, ANSWER),
+    ),
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+@pytest.mark.parametrize("kind", [*CACHES, "hard link", "other"])
+@pytest.mark.parametrize("writer", WRITERS)
+def test_cache_of_dvc_is_never_written_and_other_links_are_followed(
+    writer, kind, tmp_path, monkeypatch
+):
+    """The same reports: a label in a linked metadata.csv was written into DVC's cache."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    text, write = WRITERS[writer]
+    if kind == "other":
+        target = write_files(tmp_path, {"drive/table.csv": text}) / "drive/table.csv"
+    else:
+        folder = CACHES[0] if kind == "hard link" else kind
+        name = f"{folder}/ab/{30 * 'c'}"
+        target = write_files(tmp_path, {name: text}) / name
+        target.chmod(0o444)  # root writes it nevertheless
+    path = tmp_path / "table.csv"
+    path.hardlink_to(target) if kind == "hard link" else path.symlink_to(target)
+    write(path)
+    assert path.read_text() != text
+    if kind == "other":
+        assert path.is_symlink() and target.read_text() == path.read_text()
+    else:
+        assert not path.is_symlink() and target.read_text() == text

@@ -19,6 +19,7 @@ PARAMS = "params.yaml"
 RECORDED = {".dvc/cache/files", ".dvc/config", "dvc.lock"}
 COMPUTED_BEFORE = {
     "code": RECORDED,
+    "fetch": RECORDED,  # of the last commit, which it names the differences from
     "clean": RECORDED,
     "features": {*RECORDED, ".dvc/tmp/pawprint"},
 }
