@@ -7,11 +7,26 @@ from pathlib import Path
 
 import pandas as pd
 
-from pawprint.cli import add_format, add_model, add_sheet, align, count, require_existing
+from pawprint.cli import (
+    Taken,
+    add_format,
+    add_model,
+    add_sheet,
+    align,
+    count,
+    output,
+    require_existing,
+)
 from pawprint.cli.predict import FORMATS
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import read_metadata
-from pawprint.model.predictor import Predictor, default_model, find_images, load_predictor, predict
+from pawprint.model.predictor import (
+    Predictor,
+    default_model,
+    find_images,
+    load_predictor,
+    predict_each,
+)
 from pawprint.reports.pages import MAX_ERRORS, write_errors, write_suggestions
 from pawprint.reports.results import describe_score, slice_rows
 from pawprint.scores.paired import Comparison, describe_comparison
@@ -52,33 +67,34 @@ def run_score(arguments: argparse.Namespace) -> int:
                 f"{predictor.folder}: expected the classes of {folders[0]}, {', '.join(labels)}. "
                 f"Received: {', '.join(predictor.metadata.labels)}. Score it alone."
             )
-    scored = [_score(predictor, arguments.folder) for predictor in predictors]
     level = last_run.read_confidence()
-    others = list(zip(folders[1:], compare_models(scored, level)))
-    if arguments.format == "json":
-        table = scored[0].predictions
-        record = {"images": len(table), "scores": scored[0].scores}
-        record["confusion"] = confusion(table, labels).to_dict("index")
-        record["compared"] = [
-            {"model": str(folder), **record_of(comparison)} for folder, comparison in others
-        ]
-        print_json(record, scored[0].left_out, scored[0].failed)
-    else:
-        for folder, of_model in zip(folders, scored):
-            print(f"{folder}\n" * bool(others), end="")
-            print_scores(of_model)
-        for folder, comparison in others:
-            print(f"\n{describe_comparison(str(folders[0]), str(folder), comparison)}")
+    with output(arguments, needs_all=True) as taken:
+        scored = [_score(predictor, arguments.folder, taken) for predictor in predictors]
+        others = list(zip(folders[1:], compare_models(scored, level)))
+        if arguments.format == "json":
+            table = scored[0].predictions
+            record = {"images": len(table), "scores": scored[0].scores}
+            record["confusion"] = confusion(table, labels).to_dict("index")
+            record["compared"] = [
+                {"model": str(folder), **record_of(comparison)} for folder, comparison in others
+            ]
+            print_json(record, scored[0].left_out, scored[0].failed)
+        else:
+            for folder, of_model in zip(folders, scored):
+                print(f"{folder}\n" * bool(others), end="")
+                print_scores(of_model)
+            for folder, comparison in others:
+                print(f"\n{describe_comparison(str(folders[0]), str(folder), comparison)}")
     if arguments.sheet:
         first = predictors[0].metadata.bits, arguments.folder, scored[0].predictions
         write_errors(arguments.sheet, *first)
     return int(any(of_model.failed for of_model in scored))
 
 
-def _score(predictor: Predictor, folder: Path) -> ScoreResult:
+def _score(predictor: Predictor, folder: Path, taken: Taken) -> ScoreResult:
     """Score a model, and print what is left out of its scores."""
     run = last_run.read_last_run(predictor.metadata)
-    scored = score(predictor, folder, run)
+    scored = score(predictor, folder, run, taken.take)
     print_left_out("score", scored.left_out, scored.failed)
     groups, photos = scored.predictions["group"].nunique(), len(scored.predictions)
     if groups < photos:
@@ -169,22 +185,26 @@ def run_monitor(arguments: argparse.Namespace) -> int:
     require_existing(source)
     metadata = read_metadata(folder)
     test = last_run.require_test_split(metadata, folder)
-    if source.is_dir():
-        predicted = predict(load_predictor(folder), find_images([source]))
-        rows = monitoring.tabulate_rows(predicted)
-    else:
-        rows = monitoring.read_photos(source, metadata)
-    photos, left_out, failed = monitoring.select(rows, metadata, source)
-    print_left_out("monitor", left_out, failed)
-    if photos.empty:
-        raise InputError(f"{printable(str(source))}: expected photos with a label. Received: none.")
-    monitored = monitoring.monitor(metadata, photos, test, last_run.read_confidence())
-    if arguments.format == "json":
-        images = {"images": len(photos), "test_images": len(test)}
-        record = {"verdict": monitored.verdict, **images, "scores": monitored.scores}
-        print_json(record, left_out, failed)
-    else:
-        print_monitoring(monitored, len(photos), len(test))
+    with output(arguments, needs_all=True) as taken:
+        if source.is_dir():
+            images = find_images([source])
+            predicted = taken.take(predict_each(load_predictor(folder), images), len(images))
+            rows = monitoring.tabulate_rows(predicted)
+        else:
+            rows = monitoring.read_photos(source, metadata)
+        photos, left_out, failed = monitoring.select(rows, metadata, source)
+        print_left_out("monitor", left_out, failed)
+        if photos.empty:
+            raise InputError(
+                f"{printable(str(source))}: expected photos with a label. Received: none."
+            )
+        monitored = monitoring.monitor(metadata, photos, test, last_run.read_confidence())
+        if arguments.format == "json":
+            images = {"images": len(photos), "test_images": len(test)}
+            record = {"verdict": monitored.verdict, **images, "scores": monitored.scores}
+            print_json(record, left_out, failed)
+        else:
+            print_monitoring(monitored, len(photos), len(test))
     if arguments.fail and monitored.verdict != monitoring.LIKE:
         return FAILED
     return int(bool(failed))
@@ -243,15 +263,16 @@ def run_suggest(arguments: argparse.Namespace) -> int:
     calls unknown are, too; of those of a table, they may be half of the list. Files that give no
     label come last, with the reason, and the exit status is 1. `pawprint keep-splits`, before you
     add images, and `pawprint keep-splits --train`, after `dvc repro split`, make the images that
-    you label training images only.
+    you label training images only. Ctrl-C ranks the images that were looked at until then.
     """
     source = arguments.folder or arguments.table
     require_existing(source)
     predictor = load_predictor(arguments.model or default_model())
     labelled = last_run.read_labelled()
-    suggestions = suggest(predictor, source, labelled, arguments.number)
-    rows = [row for _, row in suggestions]
-    FORMATS[arguments.format](rows, predictor.metadata.labels, None)
+    with output(arguments) as taken:
+        suggestions = suggest(predictor, source, labelled, arguments.number, taken.take)
+        rows = [row for _, row in suggestions]
+        FORMATS[arguments.format](rows, predictor.metadata.labels, None)
     if arguments.sheet:
         write_suggestions(arguments.sheet, predictor.metadata.bits, suggestions)
     return int(any(row["error"] for row in rows))

@@ -6,12 +6,14 @@ import itertools
 import json
 import os
 import sys
+import textwrap
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pawprint.classes import UNSURE
-from pawprint.cli import add_format, add_model, align, count
+from pawprint.cli import add_format, add_model, align, count, output
 from pawprint.errors import InputError, printable
-from pawprint.model.predictor import default_model, find_images, load_predictor, predict
+from pawprint.model.predictor import default_model, find_images, load_predictor, predict_each
 from pawprint.model.saliency import write_saliency
 
 
@@ -33,20 +35,37 @@ def run_predict(arguments: argparse.Namespace) -> int:
     Prints the label of each photo and its probability, or the most probable labels. A photo unlike
     those of training is unknown, and one that a person should see is unsure. A folder stands for
     the image files below it. A file that gives no label is listed with the reason, and the exit
-    status is 1.
+    status is 1. All formats but the table print each row when it is done.
+
+    Examples:
+      pawprint predict photos
+      pawprint predict photos --format csv --output labels_by_model.csv
     """
     if arguments.top and arguments.format == "csv":
-        arguments.error("argument --top: expected --format table or json with it")
+        arguments.error("argument --top: expected --format table, json or jsonl with it")
     images = find_images(arguments.paths)
     pictures = saliency_paths(images, arguments.saliency) if arguments.saliency else []
     predictor = load_predictor(arguments.model or default_model())
     if arguments.no_unknown:
         predictor = predictor.with_classes_only()
-    rows = predict(predictor, images, has_hashes=arguments.format != "table")
-    FORMATS[arguments.format](rows, predictor.metadata.labels, arguments.top)
+    failed: list[str] = []
+    with output(arguments) as taken:
+        each = predict_each(predictor, images, has_hashes=arguments.format != "table")
+        rows = taken.take(each, len(images))
+        if pictures:
+            rows = list(rows)
+        FORMATS[arguments.format](noting(rows, failed), predictor.metadata.labels, arguments.top)
     if pictures:
         write_saliency(predictor, images, rows, pictures)
-    return int(any(row["error"] for row in rows))
+    return int(bool(failed))
+
+
+def noting(rows: Iterable[dict], failed: list[str]) -> Iterator[dict]:
+    """Yield the rows, and add the paths of those with an error to `failed`."""
+    for row in rows:
+        if row["error"]:
+            failed.append(row["path"])
+        yield row
 
 
 def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
@@ -64,7 +83,7 @@ def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def print_table(rows: list[dict], labels: list[str], top: int | None) -> None:
+def print_table(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
     number, lines = min(top or 1, len(labels)), []
     for row in rows:
         pairs = [(label, f"{value:6.1%}") for label, value in row["probabilities"].items()]
@@ -77,7 +96,7 @@ def print_table(rows: list[dict], labels: list[str], top: int | None) -> None:
     print(align(lines))
 
 
-def print_csv(rows: list[dict], labels: list[str], top: None) -> None:
+def print_csv(rows: Iterable[dict], labels: list[str], top: None) -> None:
     names = [f"probability_{label}" for label in labels]
     columns = ["path", "label", *names, "unknown_score", "error", "pixels_sha256", "model"]
     writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
@@ -87,13 +106,25 @@ def print_csv(rows: list[dict], labels: list[str], top: None) -> None:
         writer.writerow(row | dict(zip(names, probabilities)))
 
 
-def print_json(rows: list[dict], labels: list[str], top: int | None) -> None:
-    records = []
+def print_json(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
+    before = "["
+    for record in records_of(rows, top):
+        print(f"{before}\n{textwrap.indent(json.dumps(record, indent=2), '  ')}", end="")
+        before = ","
+    print("[]" if before == "[" else "\n]")
+
+
+def print_jsonl(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
+    for record in records_of(rows, top):
+        print(json.dumps(record))
+
+
+def records_of(rows: Iterable[dict], top: int | None) -> Iterator[dict]:
+    """Yield the rows with the `top` most probable labels, and null for cells without a value."""
     for row in rows:
         probabilities = dict(list(row["probabilities"].items())[:top])
         record = row | {"probabilities": probabilities}
-        records.append({key: None if value in ("", {}) else value for key, value in record.items()})
-    print(json.dumps(records, indent=2))
+        yield {key: None if value in ("", {}) else value for key, value in record.items()}
 
 
-FORMATS = {"table": print_table, "csv": print_csv, "json": print_json}
+FORMATS = {"table": print_table, "csv": print_csv, "json": print_json, "jsonl": print_jsonl}

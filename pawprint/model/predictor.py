@@ -4,7 +4,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -289,8 +289,25 @@ def predict(
     more: Callable[[Image.Image, Prediction], dict] | None = None,
     has_hashes: bool = True,
 ) -> list[dict]:
-    """The path, label, probabilities, unknown score and error of each image, the hash of its pixels
-    and the identity of the model.
+    """Return all rows of `predict_each`."""
+    return list(predict_each(predictor, images, more, has_hashes))
+
+
+Take = Callable[[Iterable[dict], int], Iterable[dict]]  # the rows of so many images, or fewer
+
+
+def take_all(rows: Iterable[dict], total: int) -> Iterable[dict]:
+    return rows
+
+
+def predict_each(
+    predictor: Predictor,
+    images: list[Path],
+    more: Callable[[Image.Image, Prediction], dict] | None = None,
+    has_hashes: bool = True,
+) -> Iterator[dict]:
+    """Yield the path, label, probabilities, unknown score and error of each image, the hash of its
+    pixels and the identity of the model: in order, each as soon as it is done.
 
     Without `has_hashes`, for which a large image is decoded in full, the hash is "".
 
@@ -328,5 +345,8 @@ def predict(
             **(more(decoded.image, prediction) if more else {}),
         }
 
-    rows = map_items(predict_image, [(printable(str(path)), path.absolute()) for path in images])
-    return list(tqdm(rows, total=len(images), desc="predict", unit="image", disable=None))
+    # The names are UTF-8, also where the locale is another one.
+    names = (os.fsencode(path).decode("utf-8", "surrogateescape") for path in images)
+    items = ((printable(name), path.absolute()) for name, path in zip(names, images))
+    rows = map_items(predict_image, items)
+    yield from tqdm(rows, total=len(images), desc="predict", unit="image", disable=None)

@@ -4,6 +4,7 @@ A stage also refuses code other than that which DVC records, and inputs that cha
 """
 
 import contextlib
+import errno
 import functools
 import os
 import stat
@@ -26,34 +27,65 @@ TEXT = (".csv", ".txt", ".yaml", ".yml")
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Call `main` and exit with the status that it returns.
 
-    An InputError is printed on stderr, without a traceback, and the status is 1. Ctrl-C is one
-    line. Characters that the terminal's encoding lacks are printed as escapes.
+    An InputError is printed on stderr, without a traceback, and the status is 1. So is an error of
+    writing what is printed, such as on a full disk. Ctrl-C is one line. Characters that the
+    terminal's encoding lacks are printed as escapes. A closed stream takes all and shows nothing.
     """
     sys.excepthook = shorten_ctrl_c
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")
+    problem = None
     try:
-        status = main()
-        sys.stdout.flush()
+        try:
+            status = main()
+        finally:
+            sys.stdout.flush()
     except InputError as error:
-        print(error, file=sys.stderr)
-        status = 1
+        problem = str(error)
     except ModuleNotFoundError as error:  # as after an installation for serving
-        print(
+        problem = (
             f"{sys.argv[0]}: expected all packages of Pawprint. Received: no {error.name}. Run "
-            f"`pip install {DISTRIBUTION}`, which adds what is missing.",
-            file=sys.stderr,
+            f"`pip install {DISTRIBUTION}`, which adds what is missing."
         )
-        status = 1
     except MemoryError:
-        print(f"{sys.argv[0]}: expected more free memory. Received: too little.", file=sys.stderr)
-        status = 1
+        problem = f"{sys.argv[0]}: expected more free memory. Received: too little."
     except BrokenPipeError:  # as in `pawprint predict … | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        problem = ""
+    except OSError as error:
+        if error.filename or error.errno not in NOT_WRITTEN:
+            raise
+        problem = f"standard output: expected to write it. Received: {error.strerror}."
+    if problem is not None:
         status = 1
+        if problem:
+            print(problem, file=sys.stderr)
+        _discard_unwritten()
     if status:
         _say_what_dvc_removed()
     sys.exit(status)
+
+
+# Errors of writing into an open file.
+NOT_WRITTEN = {errno.EBADF, errno.EFBIG, errno.EIO, errno.ENOSPC, getattr(errno, "EDQUOT", 0)}
+
+
+def _open_closed_streams() -> None:
+    """Lead closed streams nowhere, as after `>&-`: the next file would take their place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+
+
+def _discard_unwritten() -> None:
+    """Lead what stdout could not write nowhere, so that Python does not try again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def shorten_ctrl_c(kind: type, error: BaseException, traceback: TracebackType | None) -> None:
@@ -62,7 +94,7 @@ def shorten_ctrl_c(kind: type, error: BaseException, traceback: TracebackType | 
         return sys.__excepthook__(kind, error, traceback)
     path = Path(sys.argv[0])
     name = path.parent.name if path.name == "__main__.py" else path.stem
-    print(f"\n{name}: stopped", file=sys.stderr)
+    print(f"\n{name}: stopped{error}", file=sys.stderr)  # such as " after 3 of 9 images"
     _say_what_dvc_removed()
 
 

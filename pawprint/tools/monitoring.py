@@ -4,6 +4,7 @@ The accuracy is not estimated: from confidences it would be too high for photos 
 """
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,7 +119,7 @@ def _cells_in(line: bytes) -> int:
         return 0
 
 
-def tabulate_rows(rows: list[dict]) -> pd.DataFrame:
+def tabulate_rows(rows: Iterable[dict]) -> pd.DataFrame:
     """The rows of `predict`, with a column of PROBABILITY per label."""
     return pd.DataFrame(
         row | {PROBABILITY + label: value for label, value in row["probabilities"].items()}

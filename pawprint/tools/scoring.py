@@ -14,7 +14,15 @@ from pawprint.dataset.cleaning import perceptual_hash, without_duplicates
 from pawprint.dataset.folders import OUTER
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import Metadata
-from pawprint.model.predictor import Prediction, Predictor, names_below, predict, take_images
+from pawprint.model.predictor import (
+    Prediction,
+    Predictor,
+    Take,
+    names_below,
+    predict_each,
+    take_all,
+    take_images,
+)
 from pawprint.randomization import two_sets_test
 from pawprint.scores.held_out import predictions_in
 from pawprint.scores.intervals import holm
@@ -49,7 +57,9 @@ class ScoreResult(NamedTuple):
     has_test: bool
 
 
-def score(predictor: Predictor, folder: Path, last_run: LastRun) -> ScoreResult:
+def score(
+    predictor: Predictor, folder: Path, last_run: LastRun, take: Take = take_all
+) -> ScoreResult:
     """Score the photos of a folder, in folders of classes or with metadata.csv, as `evaluate` does.
 
     Photos in a folder called unknown show none of the classes. Of photos with the same pixels one
@@ -61,7 +71,8 @@ def score(predictor: Predictor, folder: Path, last_run: LastRun) -> ScoreResult:
     labels, threshold = metadata.labels, metadata.unknown_threshold
     photos, further = _labels_in(folder, labels, last_run.folders)
     labelled = photos.dropna(subset="label")
-    rows = predict(predictor, [folder / path for path in labelled["path"]], _prediction_and_hash)
+    images = [folder / path for path in labelled["path"]]
+    rows = list(take(predict_each(predictor, images, _prediction_and_hash), len(images)))
     failed = [row for row in rows if row["error"]]
     columns = ["prediction", "pixels_sha256", "hash"]
     usable = labelled.join(pd.DataFrame(rows, labelled.index, columns)).dropna(subset=columns)

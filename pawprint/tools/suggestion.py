@@ -14,7 +14,15 @@ from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.near_duplicates import near_duplicates
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import open_archive
-from pawprint.model.predictor import Prediction, Predictor, find_images, predict, predict_members
+from pawprint.model.predictor import (
+    Prediction,
+    Predictor,
+    Take,
+    find_images,
+    predict_each,
+    predict_members,
+    take_all,
+)
 from pawprint.model.served_model import FEATURES
 from pawprint.model.unknown import unit_length
 from pawprint.tables import read_csv_rows, training_images
@@ -96,13 +104,18 @@ def images_in(source: Path) -> list[Path]:
 
 
 def suggest(
-    predictor: Predictor, source: Path, labelled: LabelledImages, number: int
+    predictor: Predictor,
+    source: Path,
+    labelled: LabelledImages,
+    number: int,
+    take: Take = take_all,
 ) -> list[tuple[Path, dict]]:
     """The images of `images_in` to label first with their rows of `predict`, then those that fail.
 
     Of at most `number` images of a folder none is unknown: most of these show no class. Of those of
     a table half may be, as an alarm of `monitor` is most often about them. A line on stderr says
-    how many images are left out. Raises InputError as `images_in`, and without features.
+    how many images are left out. Of rows that `take` ends early, those until then are ranked.
+    Raises InputError as `images_in`, and without features.
     """
     unknown = 0 if source.is_dir() else number // 2
     size = predictor.metadata.image_size
@@ -113,7 +126,8 @@ def suggest(
         )
     images = images_in(source)
     known, features = _read_labelled(predictor, labelled)
-    pairs = list(zip(images, predict(predictor, images, _hash_and_features, has_hashes=False)))
+    rows = predict_each(predictor, images, _hash_and_features, has_hashes=False)
+    pairs = list(zip(images, take(rows, len(images))))
     measured = pd.DataFrame(
         {name: [row.pop(name, None) for _, row in pairs] for name in MEASURED}, dtype=object
     )

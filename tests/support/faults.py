@@ -27,12 +27,8 @@ from pawprint.images.decoder import MAX_BYTES
 KEPT = "kept"
 CODE = "".join(path.read_text(encoding="utf-8") for path in PROJECT.glob("pawprint/*/*.py"))
 REASONS = {*re.findall(r'UnusableImageError\(\s*"(\w+)"', CODE)}
-REASONS |= {
-    "unlabelled",
-    "label_none",
-    "duplicate",
-    "contradictory",
-}  # of images that can be decoded
+# Of images that can be decoded.
+REASONS |= {"unlabelled", "label_none", "duplicate", "contradictory"}
 # Names that zipfile does not write, by what stands for them until it has written the others, and
 # how it reads them: in code page 437, and up to a zero byte.
 RAW_NAMES = {"caf@@.jpg": (b"caf\xe9\xe8.jpg", "cafΘΦ.jpg"), "zero@.jpg": (b"zero\0.jpg", "zero")}

@@ -1,0 +1,193 @@
+"""Rows are written as they are done, whole and in UTF-8, and stay if the command is stopped.
+
+Sources: Appsilon/mbaza 79 and kitzeslab/opensoundscape 272 (nothing written until the last row),
+mekberg/boar 129, code42/code42cli 338 and pallets/click 3778 (names in the terminal's encoding),
+torognes/vsearch 243 (a full disk).
+"""
+
+import csv
+import io
+import json
+import os
+import signal
+import sys
+import threading
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, pawprint, photo, refused, run, write_files
+from networks import write_colour_model
+
+from pawprint.cli import output
+from pawprint.cli.predict import FORMATS
+from pawprint.errors import InputError
+from pawprint.model.predictor import load_predictor, predict_each
+from pawprint.tables import csv_rows
+from pawprint.tools.last_run import read_labelled
+from pawprint.tools.suggestion import images_in, suggest
+
+LABELS = ["cat", "dog"]
+NAMES = [f"猫/ü {number}.jpg" for number in range(9)]
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and shells of POSIX")
+
+
+def row(name: str) -> dict:
+    values = {"label": "cat", "probabilities": {"cat": 0.75, "dog": 0.25}, "unknown_score": None}
+    return {"path": name} | values | {"error": "", "pixels_sha256": "a1", "model": "b2"}
+
+
+def paths_in(text: str, form: str) -> list[str]:
+    if form == "csv":
+        return [cells["path"] for cells in csv.DictReader(io.StringIO(text))]
+    records = json.loads(text) if form == "json" else map(json.loads, text.splitlines())
+    return [record["path"] for record in records]
+
+
+def arguments(form: str, file: Path | None) -> Namespace:
+    return Namespace(command="predict", format=form, output=file)
+
+
+def stopping(number: int, after: int = 3) -> Iterator[dict]:
+    """Yield so many rows, and then wait for the next one while somebody stops the process."""
+    yield from map(row, NAMES[:after])
+    signal.raise_signal(number)
+    yield row("too late")
+
+
+@posix
+@pytest.mark.parametrize("form", ["csv", "json", "jsonl", "table"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_rows_until_a_signal_stay_and_a_line_says_how_many(tmp_path, capsys, form, number):
+    file = tmp_path / "rows"
+    with (
+        pytest.raises((KeyboardInterrupt, SystemExit)) as stopped,
+        output(arguments(form, file)) as taken,
+    ):
+        FORMATS[form](taken.take(stopping(number), len(NAMES)), LABELS, None)
+    text = file.read_text(encoding="utf-8")
+    if form != "table":
+        assert paths_in(text, form) == NAMES[:3]
+    assert len(text) and "too late" not in text
+    said = f"{stopped.value}{capsys.readouterr().err}"
+    assert "after 3 of 9 images" in said
+    if number == signal.SIGTERM:
+        assert stopped.value.code == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
+def test_row_is_in_the_file_before_the_next_one_is_computed(tmp_path, form):
+    file, seen = tmp_path / "rows", []
+
+    def rows() -> Iterator[dict]:
+        for name in NAMES:
+            yield row(name)
+            seen.append(file.read_text(encoding="utf-8").count("a1"))
+
+    with output(arguments(form, file)) as taken:
+        FORMATS[form](taken.take(rows(), len(NAMES)), LABELS, None)
+    assert seen == list(range(1, 10))
+    assert paths_in(file.read_text(encoding="utf-8"), form) == NAMES
+
+
+def test_images_are_looked_at_only_as_far_as_their_rows_are_taken(tmp_path):
+    write_colour_model(tmp_path / "model")
+    names = [tmp_path / f"{number}.jpg" for number in range(500)]
+    rows = predict_each(load_predictor(tmp_path / "model"), names)
+    assert [next(rows)["error"] for _ in range(2)] == ["no such file or directory"] * 2
+    write_files(tmp_path, {"499.jpg": photo(1)})
+    assert [row["label"] != "" for row in rows] == [False] * 497 + [True]
+
+
+def test_file_is_never_replaced_and_none_is_left_without_a_row(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("mine")
+    with refused("rows.csv: expected a new file for --output"), output(arguments("csv", file)):
+        pass
+    assert file.read_text() == "mine"
+    with refused("no model"), output(arguments("csv", tmp_path / "new.csv")):
+        raise InputError("no model")
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "jsonl"])
+def test_rows_have_no_place_on_a_closed_standard_output(monkeypatch, form):
+    monkeypatch.setattr("sys.__stdout__", None)
+    with refused("standard output: ", "closed", "--output"), output(arguments(form, None)):
+        pass
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with a model and photos."""
+    folder = tmp_path_factory.mktemp("output")
+    write_colour_model(folder / "models" / "served")
+    write_files(folder / "photos", {name: photo(number) for number, name in enumerate(NAMES)})
+    return folder
+
+
+def test_table_for_programs_is_utf_8_whatever_the_terminal_is(folder):
+    terminal = {"PYTHONIOENCODING": "cp1252", "LC_ALL": "C", "PYTHONUTF8": "0"}
+    terminal["PYTHONCOERCECLOCALE"] = "0"
+    result = pawprint(folder, "predict", "photos", "--format", "csv", **terminal)
+    assert result.stderr == ""
+    assert paths_in(result.stdout, "csv") == [f"photos/{name}" for name in NAMES]
+    assert images_in_table(folder, result.stdout.encode("utf-16"))
+
+
+def images_in_table(folder: Path, content: bytes) -> bool:
+    """Whether `suggest` finds the images of a table that comes through a pipe."""
+    if not hasattr(os, "mkfifo"):
+        return True
+    os.mkfifo(folder / "pipe")
+    threading.Thread(target=(folder / "pipe").write_bytes, args=[content], daemon=True).start()
+    return images_in(folder / "pipe") == [Path("photos", name) for name in NAMES]
+
+
+@posix
+def test_full_disk_leaves_whole_rows_and_one_line(folder):
+    limited = f"ulimit -f 1; {sys.executable} -m pawprint predict photos --format csv >full.csv"
+    result = run("bash", "-c", limited, cwd=folder, PYTHONPATH=str(PROJECT))
+    (line,) = result.stderr.splitlines()
+    content = (folder / "full.csv").read_bytes()
+    rows = csv_rows(content, "full.csv", ("path", "label", "model"))
+    assert result.returncode == 1 and f"after {len(rows)} of 9 images" in line
+    assert 0 < len(rows) < 9 and content.endswith(b"\n")
+
+
+def test_suggest_ranks_what_was_looked_at_before_it_was_stopped(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    predictor = load_predictor(folder / "models" / "served")
+    stopped = suggest(
+        predictor, Path("photos"), read_labelled(), 9, lambda rows, total: list(rows)[: total // 2]
+    )
+    assert sorted(str(path) for path, _ in stopped) == [f"photos/{name}" for name in NAMES[:4]]
+
+
+PRINTS = "from pawprint.pipeline.entry import run; run(lambda: print('a' * 9999))"
+
+
+@posix
+@pytest.mark.parametrize(
+    ("streams", "status", "lines"),
+    [
+        (">/dev/full", 1, 1),
+        (">&-", 0, 0),
+        (">&- 2>&-", 0, 0),
+        ("<&- >&-", 0, 0),
+        ("| head -c 1", 0, 0),
+    ],
+)
+def test_stream_that_is_full_or_closed_is_at_most_one_line(streams, status, lines):
+    result = run("bash", "-c", f'python -c "{PRINTS}" {streams}', cwd=PROJECT)
+    assert (result.returncode, len(result.stderr.splitlines())) == (status, lines)
+    assert "Traceback" not in result.stderr
+
+
+@posix
+def test_error_is_not_printed_among_the_rows_where_stderr_is_closed():
+    fails = "from pawprint.pipeline.entry import run; from pawprint.errors import InputError\n"
+    fails += "def main():\n    raise InputError('wrong')\nrun(main)"
+    result = run("bash", "-c", f'python -c "{fails}" 2>&-', cwd=PROJECT)
+    assert (result.returncode, result.stdout) == (1, "")
