@@ -3,6 +3,8 @@
 import io
 import json
 import pickle
+import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import PROJECT, photo, photos_of, printed, refused, run, succeed, write_files
 from PIL import Image
+from servers import HOST, free_port, listening, request
 
 import pawprint
 from pawprint.model import metadata
@@ -82,6 +85,36 @@ def test_pool_gets_the_model_or_an_error(tmp_path, model):
     if sys.platform != "win32":
         forked = run(*start, "fork", cwd=tmp_path, PYTHONPATH=str(PROJECT))
         assert "Load the model after the fork" in forked.stderr.splitlines()[-1]
+
+
+@pytest.fixture
+def use_page(tmp_path) -> Path:
+    """A folder with the programs of docs/use.md, by the name in their first line, and a model."""
+    page = (PROJECT / "docs/use.md").read_text(encoding="utf-8")
+    programs = re.findall(r"```python\n(# (\w+\.py)\n.*?)```", page, re.DOTALL)
+    write_files(tmp_path, {name: text for text, name in programs} | {"photo.jpg": PHOTO})
+    shutil.copytree(MODEL, tmp_path / "models/served")
+    return tmp_path
+
+
+def test_program_of_the_page_for_multiprocessing_runs(use_page, model):
+    """openvinotoolkit/openvino 416."""
+    command = (sys.executable, "label.py", "photo.jpg", "photo.jpg")
+    labels = succeed(*command, cwd=use_page, PYTHONPATH=str(PROJECT))
+    assert labels == f"{[model.predict(PHOTO).label] * 2}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+@pytest.mark.parametrize("options", [(), ("--preload",)])
+def test_program_of_the_page_for_gunicorn_runs(use_page, model, options):
+    """benoitc/gunicorn 2478."""
+    pytest.importorskip("gunicorn")
+    command = (sys.executable, "-m", "gunicorn", "--workers", "2", *options, "classify:application")
+    port = free_port()
+    command = (*command, "--bind", f"{HOST}:{port}")
+    with listening(use_page, use_page / "log", port, command):
+        answers = [request(port, "/", PHOTO) for _ in range(4)]
+    assert answers == [(200, {"label": model.predict(PHOTO).label})] * 4
 
 
 def test_pickled_model_predicts_the_same_without_its_folder(tmp_path, model):

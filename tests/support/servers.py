@@ -29,12 +29,25 @@ SERVICE = (sys.executable, "-m", "pawprint", "serve")
 def started(
     log: Path, *options: str, model: Path = EXAMPLE_MODEL, command: tuple[str, ...] = SERVICE
 ) -> Iterator[tuple[subprocess.Popen, int]]:
-    """The process and its port."""
+    """The process of the service and its port."""
     port = free_port()
-    command = [*command, str(model), "--port", str(port), *options]
+    command = (*command, str(model), "--port", str(port), *options)
+    with listening(PROJECT, log, port, command) as process:
+        yield process, port
+
+
+@contextlib.contextmanager
+def listening(
+    folder: Path, log: Path, port: int, command: tuple[str, ...]
+) -> Iterator[subprocess.Popen]:
+    """The process of a server, from when it listens. It must run until the end of the block."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=PROJECT, env=environment_with(), stdout=output, stderr=output
+            command,
+            cwd=folder,
+            env=environment_with(PYTHONPATH=str(PROJECT)),
+            stdout=output,
+            stderr=output,
         )
     try:
         while True:
@@ -42,12 +55,16 @@ def started(
                 socket.create_connection((HOST, port)).close()
                 break
             assert process.poll() is None, log.read_text()
-        yield process, port
+        yield process
         assert process.poll() is None
         assert "Traceback" not in log.read_text()
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def request(
