@@ -93,30 +93,33 @@ def read_photos(path: Path, metadata: Metadata) -> pd.DataFrame:
 
 
 def without_torn_rows(content: bytes) -> tuple[bytes, list[int]]:
-    """Empty the lines of a CSV that have other numbers of cells than the first, or repeat it.
+    """Empty the lines of a CSV that have fewer or more cells than the first, or repeat it.
 
     Returns the content and the numbers of the lines with other cells. Each row is on a line of its
     own, so that what one of them lacks, such as a quote, is not looked for in the next. A table in
     another encoding, or with another separator, is returned as it is.
     """
     lines = content.split(b"\n")
-    expected, torn = _cells_in(lines[0]), []
+    expected = len(_cells_in(lines[0]))
+    torn = []
     if expected < 2:
         return content, torn
     for number, line in enumerate(lines[1:], start=2):
-        if line.strip() and _cells_in(line) != expected:
+        cells = _cells_in(line)
+        is_whole = len(cells) >= expected and not any(cells[expected:])
+        if line.strip() and not is_whole:
             torn.append(number)
-        if number in torn[-1:] or line == lines[0]:
+        if not is_whole or line == lines[0]:
             lines[number - 1] = b""
     return b"\n".join(lines), torn
 
 
-def _cells_in(line: bytes) -> int:
-    """Return the number of cells in a line of a CSV in UTF-8, 0 if it is none."""
+def _cells_in(line: bytes) -> list[str]:
+    """Return the cells in a line of a CSV in UTF-8, none if it is another line."""
     try:
-        return len(next(csv.reader([line.decode().rstrip("\r")], strict=True), []))
+        return next(csv.reader([line.decode().rstrip("\r")], strict=True), [])
     except (UnicodeDecodeError, csv.Error):
-        return 0
+        return []
 
 
 def tabulate_rows(rows: Iterable[dict]) -> pd.DataFrame:
