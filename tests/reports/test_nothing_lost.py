@@ -33,7 +33,7 @@ from pawprint.cli.projects import run_discard
 from pawprint.dataset.user_tables import keep_splits
 from pawprint.files import is_link_of_dvc, md5, pack, write_text
 from pawprint.tools import last_commit
-from pawprint.tools.service import appender
+from pawprint.tools.answer_log import AnswerLog
 from stages import fetch
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(20)]
@@ -306,7 +306,7 @@ WRITERS = {
     "splits": ("pixels_sha256,split\n", lambda path: keep_splits(path, SPLITS)),
     "log": (
         "time,pixels_sha256,label,probability_cat,probability_dog,unknown_score,model\n",
-        lambda path: appender(path, ["cat", "dog"], None)(str, ANSWER),
+        lambda path: AnswerLog(path, ["cat", "dog"], None).append("", ANSWER),
     ),
 }
 
