@@ -37,7 +37,8 @@ def run_init(arguments: argparse.Namespace) -> None:
 
     The photos are one folder per class, a folder with metadata.csv, a zip or tar of one, or a YAML
     file with the URL of one. DVC copies them into the project, so that `dvc pull` brings them to
-    others: change them there from then on. Nothing is overwritten.
+    others: change them there from then on. The folder is new or empty, or a clone that holds no
+    project: its history and its files stay, and nothing is overwritten.
 
     Examples:
       pawprint init hotdog --images ~/photos
@@ -57,7 +58,7 @@ def run_init(arguments: argparse.Namespace) -> None:
     if images and (folder / f"{source}.dvc").exists():
         change = "add and remove photos" if images.is_dir() else "put another one"
         print(f"{folder / source} is a copy of {images}: {change} there")
-    print(f"Next, as in README.md there:\ncd {folder}\npawprint try --use\ndvc repro")
+    print(f"Next:\ncd {folder}\npawprint try --use\ndvc repro")
 
 
 def run_upgrade(arguments: argparse.Namespace) -> None:
@@ -65,7 +66,8 @@ def run_upgrade(arguments: argparse.Namespace) -> None:
 
     The changes of the package are merged into your files. Where you changed the same lines, your
     file stays, and the new one is put beside it, as FILE.new. params.yaml keeps your values and
-    comments, and gets new params with their defaults. Nothing is committed.
+    comments, and gets new params with their defaults. Params that no longer exist go, and those
+    that you had changed become comments. Nothing is committed.
     """
     from pawprint.tools.upgrade import upgrade
 

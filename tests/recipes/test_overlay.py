@@ -1,6 +1,7 @@
+import pytest
 from conftest import refused
 
-from pawprint.recipes.overlay import overlay
+from pawprint.recipes.overlay import overlay, without_param
 
 
 def test_null_and_comment_stay_in_their_places():
@@ -14,3 +15,40 @@ def test_key_that_params_lacks_is_named():
     for recipe, key in (("splitt: {seed: 2}", "splitt.seed"), ("split: {seeds: 2}", "split.seeds")):
         with refused(f"{key}: the recipe names a key not in params"):
             overlay("split:\n  seed: 1  # why\n", recipe)
+
+
+MINE = """\
+# ours
+a: {b: 1, c: [2, 3], d: 4}  # what
+
+e:
+  f: >
+    long
+    text
+
+  # own
+  g: {h: 1,
+    i: 2}  # why
+j: {k: 1}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "gone", "comment"),
+    [
+        ("a.b", "a: {b: 1, c", "a: {c", "# a.b: 1\na: {c"),
+        ("a.c", "a: {b: 1, c: [2, 3], d", "a: {b: 1, d", "# a.c: [2, 3]\na: {b: 1, d"),
+        (
+            "a.d",
+            "a: {b: 1, c: [2, 3], d: 4}",
+            "a: {b: 1, c: [2, 3]}",
+            "# a.d: 4\na: {b: 1, c: [2, 3]}",
+        ),
+        ("e.f", "  f: >\n    long\n    text\n", "", "  # e.f: >\n  #   long\n  #   text\n"),
+        ("e.g", "  g: {h: 1,\n    i: 2}  # why\n", "", "  # e.g: {h: 1,\n  #   i: 2}  # why\n"),
+        ("j.k", "j: {k: 1}\n", "", "# j.k: 1\n"),
+    ],
+)
+def test_param_goes_or_becomes_a_comment_in_any_layout(name, before, gone, comment):
+    assert without_param(MINE, name, is_kept=False) == MINE.replace(before, gone)
+    assert without_param(MINE, name, is_kept=True) == MINE.replace(before, comment)

@@ -57,10 +57,35 @@ def test_defaults_of_an_upgrade_are_those_of_new_projects(tmp_path):
     assert flat((tmp_path / "params.yaml").read_text())["model.fine_tune_at"] is None
 
 
-def test_upgrade_names_what_to_set_instead_of_a_param_that_no_longer_exists(tmp_path):
+# Params that no version has had, as a user may have them, and what is left of each section.
+GONE = {"model.fine_tune_last": 24, "plot.shadows": {"blur": 2}, "old.size": 18, "old.colour": None}
+MINE = TEMPLATE.replace(
+    "model:\n", "model:\n  # ours\n  fine_tune_last: 24  # as the wiki says;\n  # of 154\n"
+).replace("\nplot:\n", "\nold:\n  size: 18\n  colour: null\n\nplot:\n  shadows: {blur: 2}\n")
+AT_DEFAULT = TEMPLATE.replace("model:\n", "model:\n  # ours\n")
+CHANGED = TEMPLATE.replace(
+    "model:\n",
+    "model:\n  # ours\n  # model.fine_tune_last: 24  # as the wiki says;\n  # of 154\n",
+).replace("\nplot:\n", "\n  # old.size: 18\n\nplot:\n  # plot.shadows: {blur: 2}\n")
+
+
+@pytest.mark.parametrize(("earlier", "left"), [(GONE, AT_DEFAULT), ({}, CHANGED)])
+def test_params_that_no_longer_exist_go_and_those_of_the_user_become_comments(
+    tmp_path, earlier, left
+):
+    write_json(tmp_path / STATE, {"files": {}, "params": earlier})
+    (tmp_path / "params.yaml").write_text(MINE, encoding="utf-8")
+    lines = upgrade(tmp_path)
+    assert (tmp_path / "params.yaml").read_text(encoding="utf-8") == left
+    said = [line for line in lines if "no longer exists" in line]
+    assert {line.split(": ")[1] for line in said} == set(GONE)
+    is_advice = any("Set model.fine_tune_at (-24 " in line for line in said)
+    assert is_advice == (not earlier)
+    assert not any("no longer exists" in line for line in upgrade(tmp_path))
+
+
+def test_value_that_is_wrong_by_now_is_named(tmp_path):
     write_json(tmp_path / STATE, {"files": {}, "params": {}})
-    for value, advice in (("24", "Set model.fine_tune_at (-24 "), ("null", "Remove it.")):
-        params = TEMPLATE.replace("model:\n", f"model:\n  fine_tune_last: {value}\n")
-        (tmp_path / "params.yaml").write_text(params, encoding="utf-8")
-        (line,) = [line for line in upgrade(tmp_path) if "fine_tune_last" in line]
-        assert line.startswith(f"params.yaml: model.fine_tune_last: no longer exists. {advice}")
+    params = TEMPLATE.replace("  seed: 1  # of the split", "  seed: one")
+    (tmp_path / "params.yaml").write_text(params, encoding="utf-8")
+    assert any(line.startswith("params.yaml: split.seed: expected") for line in upgrade(tmp_path))

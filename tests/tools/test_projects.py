@@ -177,6 +177,7 @@ def newer(tmp_path_factory) -> Installed:
         ("params.yaml", "  confidence: 0.95 ", "  confidence: 0.9 "),
         ("params.yaml", "plot:\n", "plot:\n  columns: 4  # of photos\n"),
         ("params.yaml", "  samples: 18  # training images shown\n", ""),
+        ("pawprint/params/results.py", "    samples: Count\n", ""),
         (".dvc/plots/roc.json", "{", "{\n"),
     )
 
@@ -190,7 +191,7 @@ def test_upgrade_renews_what_the_user_has_not_changed(newer, project):
     assert wheel.as_uri() in (project / "requirements.txt").read_text()
     params = read_yaml(project / "params.yaml")
     assert (params["plot"]["columns"], params["evaluate"]["confidence"]) == (4, 0.95)
-    assert "samples" not in params["preview"]  # which had its default
+    assert params["preview"] == {"near_duplicates": 24}
 
 
 MINE = {
