@@ -71,7 +71,7 @@ def create(
 
     The images are copied into the project, for DVC, if they are not to stay outside; a YAML file
     with their URL for Git. Without `images`, they are those of the recipe. Raises InputError, with
-    nothing left behind, if there are no images or the folder holds something.
+    the folder as it was, if there are no images or the folder holds what is in the way.
     """
     params = template(PARAMS.name)
     if recipe:
@@ -120,16 +120,21 @@ def create(
             shutil.copy(path, folder / name)
         write_state(folder, {name: text for name, text in files(source).items() if name in texts})
         if not is_url and not is_outside:
-            _copy(images, folder / source)
-            rules = images / DVC_IGNORE
-            if rules.is_file() and re.search(r"^\s*[^\s#]", read_text(rules), re.MULTILINE):
-                notes.append(f"{rules} is left out: files that it names are copied, too")
-            with reasons_of_dvc(folder), Repo(str(folder)) as repo:
-                repo.add(str(folder / source))
+            notes += _bring(images, folder, source)
     if out is not None:
         how, part = flat(params)["model.resize"], f"{out:.0%} of the median image"
         notes.append(f"model.resize is {how}: the middle square of `crop` would leave out {part}")
     return source, notes
+
+
+def _bring(images: Path, folder: Path, source: str) -> list[str]:
+    """Copy images into a project, for DVC. Returns a line about a .dvcignore that is left out."""
+    _copy(images, folder / source)
+    with reasons_of_dvc(folder), Repo(str(folder)) as repo:
+        repo.add(str(folder / source))
+    path = images / DVC_IGNORE
+    has_rules = path.is_file() and re.search(r"^\s*[^\s#]", read_text(path), re.MULTILINE)
+    return [f"{path} is left out: files that it names are copied, too"] if has_rules else []
 
 
 def _start_dvc(folder: Path) -> None:
