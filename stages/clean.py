@@ -37,7 +37,7 @@ from pawprint.dataset.layouts import (
 from pawprint.dataset.user_tables import read_corrections
 from pawprint.errors import InputError, name_some
 from pawprint.files import md5, write_json
-from pawprint.images.archive import members, open_archive
+from pawprint.images.archive import describe_encoding, members, open_archive
 from pawprint.params.data import Clean
 from pawprint.pipeline.entry import run_stage, running_code
 from pawprint.pipeline.recorded import Recorded
@@ -59,6 +59,8 @@ def main() -> None:
     decoded = recorded_rows(Recorded(), project.DECODED_CSV)
     with open_archive(project.RAW_ARCHIVES, params.bits) as archive:
         names = members(archive)
+        if encoding := describe_encoding(archive):
+            print(f"clean: {encoding}")
         rows = read_metadata_csv(archive, names)
         classes, places = find_places(names, rows, params.labels, archive.filename)
         print(f"clean: {describe_counts(count_labels(places, rows))}", flush=True)

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from pawprint.errors import CONTROL_CHARACTERS, InputError, printable
+from pawprint.errors import CONTROL_CHARACTERS, InputError, name_some, printable
 from pawprint.files import read_json, write_json
 from pawprint.pointers import pointer_at
 
@@ -48,6 +48,7 @@ OTHERS = {
     b"<html": "a web page. Download the archive itself: its site may want a login",
 }
 PART = re.compile(r"\.z?[0-9]{2,3}", re.IGNORECASE)  # suffix of one of several files
+IS_UTF8, UNICODE_PATH = 0x800, 0x7075  # a flag, and a kind of extra field, of a zip's member
 ZIP, LIST = "images.zip", "files.json"  # what `fetch` writes: one of them
 
 
@@ -120,6 +121,13 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
             "Download or copy it again; of a split zip, join the parts: `zip -s 0 LAST.zip --out "
             "whole.zip`."
         )
+    _, encoding = _names_of_unknown_encoding(archive)
+    for info in archive.infolist():
+        name = _name_of(info) or info.orig_filename.encode("cp437").decode(encoding)
+        if "/" not in name and (name.isascii() or encoding == "utf-8"):
+            name = name.replace("\\", "/")  # as some programs of Windows mean it
+        info.filename = name.partition("\0")[0]
+    archive.NameToInfo = {info.filename: info for info in archive.infolist()}
     return archive
 
 
@@ -137,6 +145,49 @@ def what_is(path: Path) -> str | None:
     if start.startswith(b"pk") and PART.fullmatch(path.suffix):
         return "a part of an archive. Join its parts, or unpack them, and name the folder"
     return next((text for magic, text in OTHERS.items() if start.startswith(magic)), None)
+
+
+def _name_of(info: zipfile.ZipInfo) -> str | None:
+    """The name of a member, or None if nothing tells its encoding. APPNOTE.TXT, 4.4.4 and 4.6.9."""
+    if info.flag_bits & IS_UTF8 or info.orig_filename.isascii():
+        return info.orig_filename
+    extra = info.extra
+    proof = struct.pack("<BI", 1, zlib.crc32(info.orig_filename.encode("cp437")))
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        field, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == UNICODE_PATH and field.startswith(proof):
+            return field[len(proof) :].decode(errors="replace")
+    return None
+
+
+def _names_of_unknown_encoding(archive: zipfile.ZipFile) -> tuple[list[zipfile.ZipInfo], str]:
+    """The members whose names have one, and as what they are read.
+
+    That is UTF-8 if all can be, as names by macOS are, or else cp437, as the format has it.
+    """
+    unknown = [info for info in archive.infolist() if _name_of(info) is None]
+    with contextlib.suppress(UnicodeDecodeError):
+        for info in unknown:
+            info.orig_filename.encode("cp437").decode()
+        return unknown, "utf-8"
+    return unknown, "cp437"
+
+
+def describe_encoding(archive: Archive) -> str:
+    """What to do about names in a zip that do not tell their encoding, or "" if all do."""
+    if archive.zip_file is None:
+        return ""
+    unknown, encoding = _names_of_unknown_encoding(archive.zip_file)
+    if not unknown:
+        return ""
+    are = "may be in another encoding" if encoding == "utf-8" else "are not UTF-8"
+    return (
+        f"{len(unknown):,} names in the zip {are}, and are read as {encoding}: "
+        f"{name_some([unknown[0].filename])}. If that is unreadable, unpack the zip with the code "
+        "page of its language, such as `unzip -O gbk`, `-O shift_jis` or `-O cp850`, and use the "
+        "folder"
+    )
 
 
 def members(archive: Archive) -> list[str]:
@@ -165,13 +216,13 @@ def require_safe(archive: Archive, name: str) -> zipfile.ZipInfo | None:
 
     Raises UnusableImageError for an unsafe name, and KeyError if there is no such member.
     """
-    info, raw = None, name
+    info = None
     if archive.zip_file:
         info = archive.zip_file.getinfo(name)
-        raw = info.orig_filename  # zipfile cuts and converts names
+        require_safe_name(info.orig_filename.replace("\\", "/"))  # it may have been cut
     elif name not in archive.md5s:
         raise KeyError(name)
-    require_safe_name(raw)
+    require_safe_name(name)
     return info
 
 

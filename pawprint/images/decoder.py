@@ -204,7 +204,9 @@ def _decode(
         if image.format in JPEG:
             image = decode_jpeg(image, data, scale)
         ImageOps.exif_transpose(image, in_place=True)
-        return DecodedImage(_to_rgb(image), has_more=has_more, scale=scale)
+        image = _to_rgb(image)
+        image.info.pop("icc_profile", None)  # which has been applied
+        return DecodedImage(image, has_more=has_more, scale=scale)
     except UnidentifiedImageError:
         if pi_heif.is_supported(io.BytesIO(data)):  # by its first bytes
             raise UnusableImageError("damaged", "HEIC without a complete list of images") from None
@@ -363,14 +365,16 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def to_upright_rgb(image: Image.Image) -> Image.Image:
     """An image of Pillow, as `decode` gives that of a file. One of `decode` is returned as it is.
 
-    A copy or conversion keeps its EXIF, and so its orientation, and its profile. Raises
+    A copy or conversion keeps its profile and its EXIF, so also the orientation. Raises
     UnusableImageError for grey of more than 8 bits, which needs the file.
     """
     if is_deep(image):
         raise UnusableImageError("unsupported", "more than 8 bits: give the path or the bytes")
-    if image.getexif().get(ORIENTATION, 1) != 1:
-        image = ImageOps.exif_transpose(image)
-    return _to_rgb(image)
+    with strictly():  # Pillow may not have read its pixels yet
+        orientation = 1
+        with contextlib.suppress(Exception):  # damaged EXIF
+            orientation = image.getexif().get(ORIENTATION, 1)
+        return _to_rgb(image if orientation == 1 else ImageOps.exif_transpose(image))
 
 
 def pixels_sha256(image: Image.Image) -> str:

@@ -8,6 +8,7 @@ Colours of files without a profile (ICC) are sRGB.
 import contextlib
 import functools
 import io
+import math
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -17,24 +18,38 @@ from itertools import product
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
+from pawprint.images.archive import MAX_PIXELS
+
 DECODES_HERE = ContextVar("DECODES_HERE", default=False)
 
 
 class _OfProgram(int):
-    """What a program has set in Pillow, which is not so for this decoder."""
+    """What a program has set in Pillow, and what is not so for this decoder.
+
+    Pillow asks if it is true, or if a number is larger than it or twice it.
+    """
 
     def __bool__(self) -> bool:
-        return not DECODES_HERE.get()
+        return int(self) != 0 and not DECODES_HERE.get()
+
+    def __lt__(self, other: float) -> bool:
+        return int(self) < other and not DECODES_HERE.get()
+
+    def __rmul__(self, factor: int) -> float:
+        return math.inf if DECODES_HERE.get() else factor * int(self)
 
 
 @contextlib.contextmanager
 def strictly() -> Iterator[None]:
-    """Decode no truncated image in this thread, also if a program decodes its own ones so.
+    """Decode by the rules of this package in this thread, and in others as a program has set.
 
-    Pillow has a variable of a module for it, which other threads may read at the same time.
+    Pillow has variables of its modules for both, which other threads read at the same time. So
+    they get values that differ by thread.
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         ImageFile.LOAD_TRUNCATED_IMAGES = _OfProgram(True)
+    if Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < MAX_PIXELS:
+        Image.MAX_IMAGE_PIXELS = _OfProgram(Image.MAX_IMAGE_PIXELS)
     before = DECODES_HERE.set(True)
     try:
         yield

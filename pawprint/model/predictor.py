@@ -133,10 +133,10 @@ class Predictor:
         `probability` has no probabilities.
         """
         metadata = self.metadata
-        if not isinstance(image, Image.Image):
-            image = self.decode(bytes_of(image)).image
-        elif image.format or image.mode != "RGB":  # as Image.open gives it, not as `decode` does
+        if isinstance(image, Image.Image):
             image = to_upright_rgb(image)
+        else:
+            image = self.decode(bytes_of(image)).image
         how = metadata.resize, metadata.test_time_augmentation
         outputs = self.run(squares_of(image, metadata.image_size, *how))
         self._check(outputs)

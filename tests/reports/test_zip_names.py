@@ -1,0 +1,118 @@
+"""Names in zips as Windows, macOS and older programs write them."""
+
+import contextlib
+import shutil
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, clean_archive, photo
+
+from pawprint import project
+from pawprint.images.archive import describe_encoding, members, open_archive
+from stages import clean
+
+
+def zip_of(path: Path, names: dict[bytes, bytes]) -> Path:
+    """A zip of photos with these bytes as names, which nothing says to be UTF-8.
+
+    Each has an extra field of the zip's format, or b"".
+    """
+    placeholders = {}
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, (name, extra) in enumerate(names.items()):
+            placeholders[f"{number:03}".ljust(len(name), "@").encode()] = name
+            info = zipfile.ZipInfo(f"{number:03}".ljust(len(name), "@"))
+            info.extra = extra
+            archive.writestr(info, b"" if name.endswith((b"/", b"\\")) else photo(number))
+    data = path.read_bytes()
+    for placeholder, name in placeholders.items():
+        data = data.replace(placeholder, name)
+    path.write_bytes(data)
+    return path
+
+
+def named(path: Path, *names: str, encoding: str = "utf-8") -> Path:
+    return zip_of(path, {name.encode(encoding): b"" for name in names})
+
+
+def read(path: Path) -> tuple[list[str], str]:
+    with open_archive(path) as archive:
+        return members(archive), describe_encoding(archive)
+
+
+def test_backslashes_of_windows_are_slashes(tmp_path):
+    """icsharpcode/SharpZipLib 617, python/cpython 91036, PowerShell's Compress-Archive."""
+    names = [f"photos\\{label}\\{n}.jpg" for label in ("cat", "dog") for n in range(3)]
+    path = named(tmp_path / "images.zip", "photos\\", "photos\\cat\\", *names)
+    kept, rejected = clean_archive(path)
+    assert list(kept["path"]) == sorted(name.replace("\\", "/") for name in names)
+    assert list(kept["label"]) == ["cat"] * 3 + ["dog"] * 3
+    assert rejected.empty
+
+
+def test_backslashes_make_no_name_safe(tmp_path):
+    unsafe = ["..\\..\\cat\\1.jpg", "C:\\cat\\2.jpg", "\\cat\\3.jpg", "\\\\server\\cat\\4.jpg"]
+    unsafe += ["cat/back\\slash.jpg", "cat\\\\5.jpg", "cat\\con\x1btrol.jpg"]
+    path = named(tmp_path / "images.zip", "cat\\7.jpg", "dog\\8.jpg", *unsafe)
+    kept, rejected = clean_archive(path)
+    assert list(kept["path"]) == ["cat/7.jpg", "dog/8.jpg"]
+    assert list(rejected["reason"]) == ["unsafe_name"] * len(unsafe)
+
+
+def test_a_name_with_slashes_and_the_same_with_backslashes_are_one(tmp_path):
+    path = named(tmp_path / "images.zip", "cat\\1.jpg", "cat/1.jpg", "cat/2.jpg", "dog/1.jpg")
+    kept, rejected = clean_archive(path)
+    assert list(kept["path"]) == ["cat/2.jpg", "dog/1.jpg"]
+    assert list(rejected["reason"]) == ["duplicate_name"] * 2
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [
+        ("gbk", ["猫/1.jpg", "狗/2.jpg"]),
+        ("shift_jis", ["表/1.jpg", "犬/2.jpg"]),  # the last byte of 表 is a backslash
+        ("cp850", ["chats/é.jpg", "chiens/2.jpg"]),
+    ],
+)
+def test_a_line_says_that_names_are_in_another_code_page(tmp_path, encoding, names):
+    found, line = read(named(tmp_path / "images.zip", *names, encoding=encoding))
+    assert found == sorted(name.encode(encoding).decode("cp437") for name in names)
+    assert f"{sum(not name.isascii() for name in names)} names in the zip are not UTF-8" in line
+    assert "`unzip -O gbk`" in line
+    assert "\n" not in line
+
+
+def test_names_of_macos_are_utf8_without_saying_so(tmp_path):
+    found, line = read(named(tmp_path / "images.zip", "猫/1.jpg", "cafe\u0301/2.jpg"))
+    assert found == ["cafe\u0301/2.jpg", "猫/1.jpg"]
+    assert "2 names in the zip may be in another encoding, and are read as utf-8" in line
+
+
+def test_name_that_is_there_in_unicode_too_is_read(tmp_path):
+    name = "ü.jpg".encode("cp850")
+    content = struct.pack("<BI", 1, zlib.crc32(name)) + "ü.jpg".encode()
+    path = zip_of(
+        tmp_path / "images.zip", {name: struct.pack("<HH", 0x7075, len(content)) + content}
+    )
+    assert read(path) == (["ü.jpg"], "")
+
+
+def test_zip_that_says_utf8_needs_no_line(tmp_path):
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        archive.writestr("猫\\ü.jpg", photo(1))
+    assert read(tmp_path / "images.zip") == (["猫/ü.jpg"], "")
+
+
+def test_clean_prints_the_line(tmp_path, capsys):
+    for name in ("params.yaml", project.LABELS_CSV):
+        shutil.copy(PROJECT / name, tmp_path)
+    (tmp_path / project.RAW_ARCHIVES).mkdir(parents=True)
+    path = tmp_path / project.RAW_ARCHIVES / "images.zip"
+    named(path, "cats/猫.jpg", "dogs/狗.jpg", "cats/plain.jpg", encoding="gbk")
+    with contextlib.chdir(tmp_path):
+        clean.main()
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "UTF-8" in line]
+    assert line.startswith("clean: 2 names in the zip are not UTF-8, and are read as cp437: ")
