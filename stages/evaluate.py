@@ -1,4 +1,4 @@
-"""Evaluate the served model on the outputs of the network for held-out images.
+"""Score the served model, from the outputs of the network for held-out images.
 
 Reads test.npz, unknown.npz and validation.npz in data/outputs/, data/clean/metadata.csv, images.csv
 and near_duplicates.csv in data/split/, and models/served/. Params: `evaluate`. Writes

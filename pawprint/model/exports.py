@@ -27,8 +27,8 @@ TOLERANCE = 1e-3  # of the outputs of the served model
 
 
 class Format(NamedTuple):
-    """The model's file in its folder, Keras' name of the format, and `open(path)`: a Run of float32
-    pixels.
+    """The model's file in its folder, Keras' name of the format, and `open(path)`: a RunNetwork of
+    float32 pixels.
 
     An empty `file` stands for the folder itself. `modules` come with the extra `export`.
     """
