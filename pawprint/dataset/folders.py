@@ -14,7 +14,7 @@ from unicodedata import normalize
 
 from pawprint.classes import UNKNOWN, problem_of_labels
 from pawprint.errors import InputError, name_some, printable
-from pawprint.images.decoder import ACCEPTED, count_suffixes, is_image_name
+from pawprint.images.decoder import count_suffixes, is_image_name
 
 SHOWN = 12  # folders in a tree, classes in a line
 Parts = tuple[str, ...]  # of a path
@@ -137,10 +137,9 @@ class _Tree:
         return root
 
     def classes_in(self, path: Parts) -> list[Parts]:
-        """Return the folders in one; of an only folder of the same name those in that one."""
-        while inner := self.repeats(path):
-            path = inner
-        return self.children[path]
+        """Return the folders in one or below its only folder; without any, that of its images."""
+        end = self._end_of(path)
+        return [end] if end in self.holders else self.children[end]
 
     def repeats(self, path: Parts) -> Parts | None:
         """Return the only folder in one without images, if it has the same name."""
@@ -149,11 +148,22 @@ class _Tree:
             return self.children[path][0]
         return None
 
-    def is_bare(self, path: Parts) -> bool:
-        """Return whether a folder holds images and no folder with images, also repeated."""
-        while inner := self.repeats(path):
-            path = inner
-        return path in self.holders and not self.children[path]
+    def is_bare(self, path: Parts, classes: frozenset[str] = frozenset()) -> bool:
+        """Return whether a folder holds images and no classes.
+
+        They may lie in its only folder, if that has the same name or, of two `classes` or more,
+        none.
+        """
+        end = self._end_of(path)
+        name = end[-1].lower()
+        is_class = name != path[-1].lower() and (len(classes) < 2 or name in classes)
+        return end in self.holders and not self.children[end] and not is_class
+
+    def _end_of(self, path: Parts) -> Parts:
+        """Return the folder that an only way down leads to: it holds images or several folders."""
+        while path not in self.holders and len(self.children[path]) == 1:
+            (path,) = self.children[path]
+        return path
 
 
 def _find_splits(tree: _Tree) -> dict[Parts, str]:
@@ -187,35 +197,55 @@ def _require_no_doubt(tree: _Tree, splits: dict[Parts, str], archive: str) -> No
     """
     children = tree.children[tree.root]
     bare = [path for path in children if path in splits and tree.is_bare(path)]
-    is_divided = any(path in splits and path not in bare for path in children)
     siblings = [path for path in children if path not in splits]
-    if bare and siblings and not is_divided:
+    if bare and siblings and all(map(tree.is_bare, splits)):
         raise InputError(
             f"{archive}: expected no images directly in a folder that is named like a split and "
             f"lies beside folders of classes. Received: {printable(repr('/'.join(bare[0])))} "
             f"beside {printable(repr(siblings[0][-1]))}. Name the classes and their folders in "
-            "clean.labels."
+            "clean.labels; for a new project, rename the folder if it is a class."
         )
 
 
 def _find_splits_by_word(tree: _Tree, siblings: list[Parts]) -> dict[Parts, str]:
     """Return the splits among folders such as seg_train and seg_test, or none.
 
-    They hold no images themselves, one is training, no two are the same split, and in all of them
-    are the same folders.
+    One is training, and no two are the same split; they hold no images themselves, and in all of
+    them are the same folders. Or the others hold images and no classes, and only the word of the
+    split tells them from training, as cars_test/ from cars_train/.
     """
-    splits = {path: split_in_words(path[-1]) for path in siblings if path not in tree.holders}
-    splits = {path: split for path, split in splits.items() if split}
+    named = {path: split for path in siblings if (split := split_in_words(path[-1]))}
+    splits = {path: split for path, split in named.items() if path not in tree.holders}
     kinds = list(splits.values())
     classes = {_names(tree.classes_in(path)) for path in splits}
     are_splits = len(kinds) > 1 and len(set(kinds)) == len(kinds) and "train" in kinds
-    return splits if are_splits and len(classes) == 1 else {}
+    if are_splits and len(classes) == 1:
+        return splits
+    train, *more = [path for path, split in named.items() if split == "train"] or [()]
+    if not train or more or (train in tree.holders and not tree.is_bare(train)):
+        return {}
+    others = {
+        path: split
+        for path, split in named.items()
+        if path != train
+        and _other_words(path[-1]) == _other_words(train[-1])
+        and tree.is_bare(path, _names(tree.classes_in(train)))
+    }
+    return {train: "train", **others} if others else {}
+
+
+def _words(name: str) -> list[str]:
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
+    return [word.lower().removesuffix("set") for word in words]
+
+
+def _other_words(name: str) -> list[str]:
+    return [word for word in _words(name) if word and word not in SPLIT_OF_FOLDER]
 
 
 def split_in_words(name: str) -> str:
     """Return the one split that a name has as a word, as in seg_train, TestSet, val2017; or ""."""
-    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
-    words = [word.lower().removesuffix("set") for word in (*words, name)]
+    words = (*_words(name), name.lower().removesuffix("set"))
     found = {SPLIT_OF_FOLDER[word] for word in words if word in SPLIT_OF_FOLDER}
     return found.pop() if len(found) == 1 else ""
 
@@ -227,21 +257,19 @@ def _names(paths: Iterable[Parts]) -> frozenset[str]:
 def _find_without_classes(tree: _Tree, splits: dict[Parts, str]) -> set[Parts]:
     """Return folders of images without a class, in or beside splits with classes.
 
-    As test/test/ and predict/ beside train/CLASS/, and val/images/ beside two classes or more.
+    As test/test/, predict/ and val/images/ beside train/CLASS/, but not CLASS/ there.
     """
     found = set()
     for parent, children in list(tree.children.items()):
-        divided = {path for path in children if path in splits and not tree.is_bare(path)}
+        divided = [path for path in children if path in splits and not tree.is_bare(path)]
         train = [path for path in divided if splits[path] == "train"]
-        classes = _names(name for path in train for name in tree.classes_in(path))
-        if not divided or parent in splits:
-            continue
-        found |= {path for path in children if path not in splits and tree.is_bare(path)}
-        for path in set(children).difference(train):
-            inner = tree.classes_in(path)
-            is_one = len(inner) == 1 and len(classes) > 1 and tree.is_bare(inner[0])
-            if is_one and not _names(inner) & classes:
-                found.add(inner[0])
+        classes = _names(name for path in train or divided for name in tree.classes_in(path))
+        if divided and parent not in splits:
+            found |= {
+                path
+                for path in set(children).difference(train)
+                if path[-1].lower() not in classes and tree.is_bare(path, classes)
+            }
     return found
 
 
@@ -320,20 +348,15 @@ def describe_counts(counts: Counter[str]) -> str:
 
 def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
     if problem := problem_of_labels(classes):
-        note = _other_files(names) if len(classes) < 2 else ""
+        others = [name for name in names if not is_image_name(name)]
+        kinds = f"Files that are no images: {count_suffixes(others)}. " if others else ""
+        note = kinds if len(classes) < 2 else ""
         raise InputError(
-            f"{archive}: {printable(problem)}. Each folder of images is a class. Move the images "
-            f"into one folder per class, or name the classes and their folders in clean.labels. "
+            f"{archive}: {printable(problem)}. Each folder of images is a class, unless it is named "
+            "like a split. Move the images into one folder per class, give their labels in a "
+            "metadata.csv, or name the classes and their folders in clean.labels (docs/images.md). "
             f"{note}Expected, for example:\n{EXPECTED}\nReceived:\n{tree_of(map(folder_of, names))}"
         )
-
-
-def _other_files(names: list[str]) -> str:
-    """A sentence on folders that hold files but no images, or ""."""
-    files = [name for files in _unread_folders(names).values() for name in files]
-    if not files:
-        return ""
-    return f"Folders without an image hold files: {count_suffixes(files)}. {ACCEPTED} "
 
 
 def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:
