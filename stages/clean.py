@@ -27,9 +27,10 @@ from pawprint.dataset.cleaning import (
     describe_pages,
     describe_unlabelled,
 )
-from pawprint.dataset.folders import describe_counts, describe_names
+from pawprint.dataset.folders import describe_counts
 from pawprint.dataset.layouts import (
     count_labels,
+    describe_names,
     find_places,
     further_columns,
     read_metadata_csv,

@@ -7,13 +7,13 @@ folder (Hugging Face, fastai).
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
 
 from pawprint.classes import UNKNOWN, problem_of_labels
-from pawprint.errors import InputError, name_some, printable
+from pawprint.errors import InputError, printable
 from pawprint.images.decoder import count_suffixes, is_image_name
 
 SHOWN = 12  # folders in a tree, classes in a line
@@ -352,51 +352,10 @@ def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
         kinds = f"Files that are no images: {count_suffixes(others)}. " if others else ""
         note = kinds if len(classes) < 2 else ""
         raise InputError(
-            f"{archive}: {printable(problem)}. Each folder of images is a class, unless it is named "
-            "like a split. Move the images into one folder per class, give their labels in a "
-            "metadata.csv, or name the classes and their folders in clean.labels (docs/images.md). "
+            f"{archive}: {printable(problem)}. Each folder of images is a class, unless its "
+            "name is that of a split. Move the images into one folder per class, give their labels "
+            "in a metadata.csv, or name the classes and their folders in clean.labels. "
             f"{note}Expected, for example:\n{EXPECTED}\nReceived:\n{tree_of(map(folder_of, names))}"
-        )
-
-
-def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the files of each folder that holds files, and no image in it or below.
-
-    Hidden folders and those of systems are left out.
-    """
-    files = defaultdict(list)
-    with_images = {"."}
-    for name in names:
-        folders = [str(folder) for folder in PurePosixPath(name).parents]
-        if is_image_name(name):
-            with_images.update(folders)
-        if is_image_name(f"{folders[0]}/image.jpg"):
-            files[folders[0]].append(name)
-    return {folder: files[folder] for folder in sorted(files.keys() - with_images)}
-
-
-def describe_names(names: list[str]) -> Iterator[str]:
-    """Yield lines on folders whose files are not read, and on paths that are one on some systems.
-
-    macOS and Windows take upper and lower case for the same, macOS also composed and decomposed
-    letters. At most SHOWN folders and five pairs of paths are named.
-    """
-    folders = _unread_folders(names)
-    shown = [f"{printable(folder)}/ ({count_suffixes(files)})" for folder, files in folders.items()]
-    more = f" and {len(shown) - SHOWN:,} more" if shown[SHOWN:] else ""
-    if shown:
-        yield (
-            f"no class, because no image is read there: {', '.join(shown[:SHOWN])}{more}; "
-            "docs/images.md has the formats"
-        )
-    paths = defaultdict(list)
-    for name in names:
-        paths[normalize("NFC", name).casefold()].append(name)
-    pairs = [" and ".join(map(printable, same)) for same in paths.values() if len(set(same)) > 1]
-    if pairs:
-        yield (
-            f"paths that a Mac or Windows takes for one, of which it keeps one file: "
-            f"{name_some(pairs)}"
         )
 
 

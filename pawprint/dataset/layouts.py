@@ -5,9 +5,10 @@ https://huggingface.co/docs/datasets/image_dataset
 """
 
 import posixpath
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from pathlib import PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
 
@@ -16,6 +17,7 @@ import pandas as pd
 from pawprint.classes import UNKNOWN, problem_of_labels
 from pawprint.columns import METADATA
 from pawprint.dataset.folders import (
+    SHOWN,
     SPLIT_OF_FOLDER,
     Place,
     folder_of,
@@ -23,9 +25,9 @@ from pawprint.dataset.folders import (
     read_folders,
     tree_of,
 )
-from pawprint.errors import InputError, printable
+from pawprint.errors import InputError, name_some, printable
 from pawprint.images.archive import Archive, UnusableImageError, read_member
-from pawprint.images.decoder import is_image_name, is_of_system
+from pawprint.images.decoder import count_suffixes, is_image_name, is_of_system
 from pawprint.tables import csv_rows, name_likely
 
 Folders = Callable[[str], list[str]]  # of a file, innermost first
@@ -157,6 +159,47 @@ def count_labels(places: Mapping[str, Place], rows: dict[str, Row] | None) -> Co
     return Counter(
         place.label for name, place in places.items() if name in listed or is_image_name(name)
     )
+
+
+def describe_names(names: list[str]) -> Iterator[str]:
+    """Yield lines on folders whose files are not read, and on paths that are one on some systems.
+
+    macOS and Windows take upper and lower case for the same, macOS also composed and decomposed
+    letters. At most SHOWN folders and five pairs of paths are named.
+    """
+    folders = _unread_folders(names)
+    shown = [f"{printable(folder)}/ ({count_suffixes(files)})" for folder, files in folders.items()]
+    more = f" and {len(shown) - SHOWN:,} more" if shown[SHOWN:] else ""
+    if shown:
+        yield (
+            f"no class, because no image is read there: {', '.join(shown[:SHOWN])}{more}; "
+            "docs/images.md has the formats"
+        )
+    paths = defaultdict(list)
+    for name in names:
+        paths[normalize("NFC", name).casefold()].append(name)
+    pairs = [" and ".join(map(printable, same)) for same in paths.values() if len(set(same)) > 1]
+    if pairs:
+        yield (
+            f"paths that a Mac or Windows takes for one, of which it keeps one file: "
+            f"{name_some(pairs)}"
+        )
+
+
+def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the files of each folder that holds files, and no image in it or below.
+
+    Hidden folders and those of systems are left out.
+    """
+    files = defaultdict(list)
+    with_images = {"."}
+    for name in names:
+        folders = [str(folder) for folder in PurePosixPath(name).parents]
+        if is_image_name(name):
+            with_images.update(folders)
+        if is_image_name(f"{folders[0]}/image.jpg"):
+            files[folders[0]].append(name)
+    return {folder: files[folder] for folder in sorted(files.keys() - with_images)}
 
 
 def _labels_of_rows(rows: dict[str, Row], archive: str) -> set[str]:

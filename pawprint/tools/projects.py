@@ -17,9 +17,10 @@ import numpy as np
 from dvc.repo import Repo
 from PIL import Image
 
-from pawprint.dataset.folders import AUTO, describe_counts, describe_names
+from pawprint.dataset.folders import AUTO, describe_counts
 from pawprint.dataset.layouts import (
     count_labels,
+    describe_names,
     find_places,
     is_metadata,
     parse_metadata_csv,
