@@ -138,7 +138,7 @@ class _Tree:
 
     def classes_in(self, path: Parts) -> list[Parts]:
         """Return the folders in one or below its only folder; without any, that of its images."""
-        end = self._end_of(path)
+        end = self.end_of(path)
         return [end] if end in self.holders else self.children[end]
 
     def repeats(self, path: Parts) -> Parts | None:
@@ -154,12 +154,12 @@ class _Tree:
         They may lie in its only folder, if that has the same name or, of two `classes` or more,
         none.
         """
-        end = self._end_of(path)
+        end = self.end_of(path)
         name = end[-1].lower()
         is_class = name != path[-1].lower() and (len(classes) < 2 or name in classes)
         return end in self.holders and not self.children[end] and not is_class
 
-    def _end_of(self, path: Parts) -> Parts:
+    def end_of(self, path: Parts) -> Parts:
         """Return the folder that an only way down leads to: it holds images or several folders."""
         while path not in self.holders and len(self.children[path]) == 1:
             (path,) = self.children[path]
@@ -221,17 +221,28 @@ def _find_splits_by_word(tree: _Tree, siblings: list[Parts]) -> dict[Parts, str]
     are_splits = len(kinds) > 1 and len(set(kinds)) == len(kinds) and "train" in kinds
     if are_splits and len(classes) == 1:
         return splits
-    train, *more = [path for path, split in named.items() if split == "train"] or [()]
-    if not train or more or (train in tree.holders and not tree.is_bare(train)):
-        return {}
-    others = {
-        path: split
-        for path, split in named.items()
-        if path != train
-        and _other_words(path[-1]) == _other_words(train[-1])
-        and tree.is_bare(path, _names(tree.classes_in(train)))
-    }
-    return {train: "train", **others} if others else {}
+    trains = [path for path, split in named.items() if split == "train"]
+    splits = {}
+    for train in trains:
+        others = {
+            path: split
+            for path, split in named.items()
+            if path not in trains and _is_rest_of(tree, path, train)
+        }
+        splits |= {train: "train", **others} if others else {}
+    return splits
+
+
+def _is_rest_of(tree: _Tree, path: Parts, train: Parts) -> bool:
+    """Return whether a folder of images without classes differs from training in one word only.
+
+    Its images lie in it, or as the classes of training in one more folder.
+    """
+    inner, of_train = (tree.end_of(each)[len(each) :] for each in (path, train))
+    classes = _names(tree.classes_in(train))
+    is_bare = tree.is_bare(path) or (inner == of_train and tree.is_bare(path, classes))
+    is_mixed = train in tree.holders and not tree.is_bare(train)
+    return is_bare and not is_mixed and _other_words(path[-1]) == _other_words(train[-1])
 
 
 def _words(name: str) -> list[str]:
