@@ -1,0 +1,85 @@
+"""Folders of further public reports, and of public data sets as they are downloaded."""
+
+from unicodedata import normalize
+
+import pytest
+from test_folders import images_in, labels_of, splits_of
+
+from pawprint.dataset.layouts import find_places
+from pawprint.errors import InputError
+
+SETS = [
+    ["train", "test1"],  # Kaggle's dogs-vs-cats
+    ["cars_train", "cars_test"],  # Stanford Cars
+    ["train_images", "test_images"],
+    ["ISIC_Training_Input/ISIC_Training_Input", "ISIC_Test_Input"],  # ISIC 2019
+    ["cats_train", "cats_val", "dogs_train", "dogs_val"],
+]
+
+
+@pytest.mark.parametrize("folders", SETS)
+def test_sets_of_images_without_classes_are_not_taken_for_classes(folders):
+    """pytorch/vision 660, and the data sets named above."""
+    with pytest.raises(InputError, match=r"classes\. Received: 0.*in a metadata\.csv"):
+        labels_of(images_in(*folders))
+
+
+@pytest.mark.parametrize(
+    "folders", [["training_shoe", "test_tube"], ["valid_ticket", "invalid_ticket"]]
+)
+def test_folders_that_more_than_the_word_of_a_split_tells_apart_are_classes(folders):
+    assert set(labels_of(images_in(*folders)).values()) == set(folders)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("Final_Training/Images", "Final_Test/Images"),  # GTSRB
+        ("asl_train/asl_train", "asl_test/asl_test"),  # Kaggle's asl-alphabet
+        ("Plants/Plants/train", "test/test"),  # Kaggle's new-plant-diseases-dataset
+    ],
+)
+def test_test_images_without_classes_are_unlabelled(train, test):
+    """fastai/fastai 1552: the test images became a class."""
+    names = images_in(f"{train}/1", f"{train}/2", test)
+    found = labels_of(names)
+    assert {found[name] for name in images_in(test)} == {""}
+    assert set(found.values()) == {"", "1", "2"}
+    assert set(splits_of(names).values()) == {"train", "test"}
+
+
+def test_classes_beside_a_split_with_the_same_classes_stay_classes():
+    """fastai/fastai 1552."""
+    names = images_in("cat", "dog", "test/cat", "test/dog", "examples")
+    found = labels_of(names)
+    assert [found[name] for name in images_in("cat", "test/dog", "examples")] == [
+        *("cat", "cat", "dog", "dog", "", "")
+    ]
+
+
+def test_files_that_may_hold_the_labels_are_named_where_classes_are_missing():
+    """huggingface/datasets 4895: a metadata.jsonl in each folder of a split."""
+    names = [f"{split}/{file}" for split in ("train", "test") for file in ("1.jpg", "meta.jsonl")]
+    with pytest.raises(InputError, match=r"in a metadata\.csv.*no images: 2 \.jsonl"):
+        labels_of(names)
+
+
+def test_classes_of_a_mapping_that_the_folders_lack_are_named():
+    """open-mmlab/mmpretrain 819."""
+    mapping = {"cat": ["cat"], "dog": ["dog"], "bird": ["bird", "owl"]}
+    with pytest.raises(InputError, match=r"named bird or owl \(clean\.labels\.bird\)"):
+        find_places(images_in("cat", "dog"), None, mapping, "photos")
+
+
+def test_folders_that_differ_in_case_are_no_two_classes():
+    """caltechlibrary/dataset 81."""
+    with pytest.raises(InputError, match="more than upper"):
+        labels_of(images_in("Cat", "cat", "dog"))
+
+
+def test_mapping_finds_folders_of_a_mac_by_composed_names():
+    """uewepuep/FPVTracksideCore 75."""
+    names = [normalize("NFD", name) for name in images_in("Müller", "개", "Groß")]
+    mapping = {"a": ["müller"], "b": ["개", "Groß"]}
+    _, places = find_places(names, None, mapping, "photos")
+    assert [places[name].label for name in names] == ["a"] * 2 + ["b"] * 4
