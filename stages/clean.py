@@ -77,7 +77,7 @@ def main() -> None:
     write_table(project.REJECTED_CSV, rejected, REJECTED)
     write_table(project.DECODED_CSV, usable, DECODED)
     write_json(project.CLEAN_METRICS, {"rejected": len(rejected)})
-    lines = [*describe(usable, rejected, decoded, params), *describe_names(names)]
+    lines = [*describe(usable, rejected, decoded, params), *describe_names(places)]
     if not_applied:
         lines.append(
             f"{project.LABELS_CSV}: not applied, because no image has their pixels_sha256: "

@@ -23,6 +23,7 @@ from pawprint.dataset.folders import (
     folder_of,
     is_unlabelled,
     read_folders,
+    split_in_words,
     tree_of,
 )
 from pawprint.errors import InputError, name_some, printable
@@ -161,13 +162,15 @@ def count_labels(places: Mapping[str, Place], rows: dict[str, Row] | None) -> Co
     )
 
 
-def describe_names(names: list[str]) -> Iterator[str]:
-    """Yield lines on folders whose files are not read, and on paths that are one on some systems.
+def describe_names(places: Mapping[str, Place]) -> Iterator[str]:
+    """Yield lines on what the names of files can hide; `places` are those of `find_places`.
 
-    macOS and Windows take upper and lower case for the same, macOS also composed and decomposed
-    letters. At most SHOWN folders and five pairs of paths are named.
+    That is folders whose files are not read, folders of some images that are named like splits but
+    give none, and paths that are one on some systems: macOS and Windows take upper and lower case
+    for the same, macOS also composed and decomposed letters. At most SHOWN folders whose files are
+    not read, and five of the others, are named.
     """
-    folders = _unread_folders(names)
+    folders = _unread_folders(places)
     shown = [f"{printable(folder)}/ ({count_suffixes(files)})" for folder, files in folders.items()]
     more = f" and {len(shown) - SHOWN:,} more" if shown[SHOWN:] else ""
     if shown:
@@ -175,8 +178,20 @@ def describe_names(names: list[str]) -> Iterator[str]:
             f"no class, because no image is read there: {', '.join(shown[:SHOWN])}{more}; "
             "docs/images.md has the formats"
         )
+    labelled = {name: place for name, place in places.items() if place.label not in ("", UNKNOWN)}
+    number = Counter(
+        f"{folder}/"
+        for name, place in labelled.items()
+        for folder in folder_of(name)
+        if not place.split and folder != place.label and split_in_words(folder)
+    )
+    if unused := sorted(folder for folder in number if number[folder] < len(labelled)):
+        yield (
+            f"named like splits, but not used as such: {name_some(unused)}; docs/images.md says "
+            "which are"
+        )
     paths = defaultdict(list)
-    for name in names:
+    for name in places:
         paths[normalize("NFC", name).casefold()].append(name)
     pairs = [" and ".join(map(printable, same)) for same in paths.values() if len(set(same)) > 1]
     if pairs:

@@ -324,7 +324,7 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
     else:
         return []
     _, places = find_places(names, rows, labels, str(images))
-    return [describe_counts(count_labels(places, rows)), *describe_names(names)]
+    return [describe_counts(count_labels(places, rows)), *describe_names(places)]
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -5,7 +5,7 @@ from unicodedata import normalize
 import pytest
 from test_folders import images_in, labels_of, splits_of
 
-from pawprint.dataset.layouts import find_places
+from pawprint.dataset.layouts import describe_names, find_places
 from pawprint.errors import InputError
 
 SETS = [
@@ -19,7 +19,6 @@ SETS = [
 
 @pytest.mark.parametrize("folders", SETS)
 def test_sets_of_images_without_classes_are_not_taken_for_classes(folders):
-    """pytorch/vision 660, and the data sets named above."""
     with pytest.raises(InputError, match=r"classes\. Received: 0.*in a metadata\.csv"):
         labels_of(images_in(*folders))
 
@@ -83,3 +82,21 @@ def test_mapping_finds_folders_of_a_mac_by_composed_names():
     mapping = {"a": ["müller"], "b": ["개", "Groß"]}
     _, places = find_places(names, None, mapping, "photos")
     assert [places[name].label for name in names] == ["a"] * 2 + ["b"] * 4
+
+
+@pytest.mark.parametrize(
+    ("labels", "folders", "named"),
+    [
+        ("inner", ["rps/a", "rps/b", "rps-test-set/a", "rps-test-set/b"], "rps-test-set/"),
+        ("inner", ["seg_train/a", "seg_train/b", "seg_test/a"], "seg_test/, seg_train/"),
+        ({"a": ["a"], "b": ["b"]}, ["seg_train/a", "seg_train/b", "seg_test/a"], "seg_test/"),
+        ("auto", ["training_data/test_a", "training_data/test_b"], None),
+        ("auto", ["train/a", "train/b", "test/a", "test/b"], None),
+    ],
+)
+def test_folders_named_like_splits_that_give_none_are_told(labels, folders, named):
+    """Keras' rock-paper-scissors: its test set is divided with the rest."""
+    _, places = find_places(images_in(*folders), None, labels, "photos")
+    lines = list(describe_names(places))
+    assert bool(lines) == bool(named)
+    assert not named or named in lines[0]
