@@ -60,11 +60,11 @@ def main() -> None:
     decoded = recorded_rows(Recorded(), project.DECODED_CSV)
     with open_archive(project.RAW_ARCHIVES, params.bits) as archive:
         names = members(archive)
-        if encoding := describe_encoding(archive):
-            print(f"clean: {encoding}")
         rows = read_metadata_csv(archive, names)
         classes, places = find_places(names, rows, params.labels, archive.filename)
         print(f"clean: {describe_counts(count_labels(places, rows))}", flush=True)
+        if encoding := describe_encoding(archive):
+            print(f"clean: {encoding}")
         corrections = read_corrections(project.LABELS_CSV, set(names), classes)
         code = repr(running_code("clean"))
         usable, rejected, not_applied = clean(
