@@ -57,15 +57,15 @@ def main() -> None:
         computer = ShardComputer(archive, row_function(network, how), kinds, augment, size)
         unfinished = path / str(count_shards(len(images)))
         computed = write_shards(computer, tasks(images, unfinished, earlier), unfinished)
-    write_json(project.FEATURES_ORIGIN, origin)
-    at_end(partial(publish, unfinished))  # if it fails, the next run finds the shards
+    at_end(partial(publish, unfinished, origin))  # if it fails, the next run finds the shards
     print(f"features: {computed:,} images computed, {len(images) - computed:,} reused")
 
 
-def publish(shards: Path) -> None:
-    """Make a folder of shards the output, and remove what interrupted runs have left."""
+def publish(shards: Path, origin: dict) -> None:
+    """Write the outputs from a folder of shards, and remove what interrupted runs have left."""
     with replacing(project.FEATURES) as folder:
         shutil.move(shards, folder)
+    write_json(project.FEATURES_ORIGIN, origin)
     shutil.rmtree(project.INTERRUPTED_FEATURES, ignore_errors=True)
 
 

@@ -12,8 +12,9 @@ from pawprint.pipeline.fingerprint import OURS_DECIDE_NO_BYTE
 from pawprint.project import RAW_ARCHIVES
 
 RECORDER = Path(__file__).parent / "recorder"
-# Every stage checks the whole file; DVC follows the keys that are listed.
+# Every stage checks the whole file; DVC follows the keys that dvc.yaml lists.
 PARAMS = "params.yaml"
+LISTS = {PARAMS, "dvc.yaml"}
 # Where `features` looks for rows that were computed before. It believes none that is damaged or of
 # another image or network, so what it finds there changes no byte of its outputs.
 RECORDED = {".dvc/cache/files", ".dvc/config", "dvc.lock"}
@@ -73,7 +74,7 @@ def surprises(project: Path, stage: str, record: Path) -> set[str]:
         deps |= listed(project)
     code = set() if stage == "code" else modules_of(project, stage)
     # DVC removes outputs first, and no hook sees what a library in C++ wrote since.
-    files = {path for path in read - {PARAMS} - code if not is_within(path, deps | OUTPUTS[stage])}
+    files = {path for path in read - LISTS - code if not is_within(path, deps | OUTPUTS[stage])}
     return files | {path for path in written if not is_within(path, outputs)}
 
 
