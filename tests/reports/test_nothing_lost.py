@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,6 @@ import pytest
 from conftest import (
     clone,
     commit,
-    complaint,
     git_init,
     photo,
     photos_of,
@@ -75,16 +75,14 @@ def test_photos_and_labels_since_the_commit_stay_when_a_run_is_discarded(project
     relabel(project)
     replace(project / paths.PARAMS, "  views: 4", "  views: 2")
     lock = (project / paths.LOCK).read_bytes()
-    succeed(*SPLIT, cwd=project)
+    succeed("dvc", "repro", "-q", "fetch", cwd=project)
     assert (project / paths.LOCK).read_bytes() != lock
-    assert "--yes" in complaint(project, "discard")
     printed(project, "discard", "--yes")
     assert (project / paths.LOCK).read_bytes() == lock
     assert changed(project) == " M labels.csv\n M photos.dvc\n"
     run("dvc", "checkout", cwd=project)  # that fails: the commit has no models
     assert new.exists()
     assert "cat/1.jpg,dog" in (project / paths.LABELS_CSV).read_text()
-    assert "new.jpg" not in (project / paths.SPLIT_CSV).read_text()
 
 
 def test_params_are_shown_as_a_diff_and_a_no_changes_nothing(project, monkeypatch, capsys):
@@ -93,9 +91,11 @@ def test_params_are_shown_as_a_diff_and_a_no_changes_nothing(project, monkeypatc
 
     replace(project / paths.PARAMS, "  views: 4", "  views: 2")
     before = (project / paths.PARAMS).read_bytes()
+    arguments = Namespace(yes=False)
+    with refused("--yes"):  # as in a script
+        run_discard(arguments)
     monkeypatch.setattr(sys, "stdin", Terminal)
     monkeypatch.setattr("builtins.input", lambda _: "n")
-    arguments = type("Arguments", (), {"yes": False})
     assert run_discard(arguments) == 1
     assert (project / paths.PARAMS).read_bytes() == before
     shown = capsys.readouterr().out
@@ -162,14 +162,17 @@ def test_discard_before_the_first_commit_says_so_and_changes_nothing(tmp_path, m
     assert (tmp_path / "params.yaml").exists()
 
 
-def test_first_run_is_discarded_in_a_project_below_the_top_of_a_repository(committed, tmp_path):
+def test_first_run_is_discarded_in_a_project_below_the_top_of_a_repository(
+    committed, tmp_path, monkeypatch
+):
     ignored = shutil.ignore_patterns(".git")
     folder = shutil.copytree(committed, tmp_path / "inner", symlinks=True, ignore=ignored)
     git_init(tmp_path)
     succeed("git", "add", ".", ":!inner/dvc.lock", ":!inner/metrics", cwd=tmp_path)
     succeed("git", "commit", "-qm", "Without a run", cwd=tmp_path)
     write_files(tmp_path, {"other.txt": "x"})
-    printed(folder, "discard", "--yes")
+    monkeypatch.chdir(folder)
+    last_commit.discard()
     assert changed(tmp_path) == "?? other.txt\n"
     assert not (folder / paths.LOCK).exists()
     assert len(list((folder / "photos").rglob("*.jpg"))) == len(NAMES)
@@ -230,56 +233,51 @@ def test_import_is_named_before_anything_is_computed(source, tmp_path, monkeypat
     assert "password" not in line
 
 
+def dvc_repository(folder: Path) -> Path:
+    """A repository of Git and DVC with a remote of its own."""
+    config = f"[core]\n remote = storage\n['remote \"storage\"']\n url = {folder}_remote\n"
+    write_files(folder, {".dvc/config": config, ".dvc/.gitignore": "/cache\n/tmp\n"})
+    git_init(folder)
+    return folder
+
+
+def share(folder: Path, *command: str) -> Path:
+    """A clone of the repository with its photos, after this command of DVC and a push."""
+    succeed("dvc", *command, cwd=folder)
+    commit(folder, " ".join(command))
+    succeed("dvc", "push", "-q", cwd=folder)
+    return clone(folder, f"{folder.name}_{command[0]}")
+
+
 @pytest.mark.slow
-def test_photos_of_an_import_reach_a_clone_in_both_ways_of_the_page(tmp_path, monkeypatch):
+def test_photos_of_an_import_reach_a_clone_in_both_ways_of_the_page(tmp_path):
     """Those of docs/sharing.md: changed in the registry, or the project's own from then on."""
-    for key, value in (("NAME", "Tester"), ("EMAIL", "tester@example.org")):
-        for role in ("AUTHOR", "COMMITTER"):
-            monkeypatch.setenv(f"GIT_{role}_{key}", value)
-    registry = write_files(tmp_path / "registry", photos_of(f"photos/{name}" for name in NAMES))
-    git_init(registry)
-    for command in ("init -q", f"remote add -q -d storage {tmp_path / 'of_registry'}"):
-        succeed("dvc", *command.split(), cwd=registry)
-    share(registry)
-    for number, own in enumerate((False, True)):
-        project = tmp_path / f"project{number}"
-        printed(tmp_path, "init", project.name, "--images", "registry/photos")
-        succeed("dvc", "remove", "photos.dvc", cwd=project)
-        shutil.rmtree(project / "photos")
-        succeed("dvc", "import", "-q", str(registry), "photos", cwd=project)
-        succeed("dvc", "remote", "add", "-q", "-d", "st", str(tmp_path / "remote"), cwd=project)
-        succeed("dvc", "repro", "-q", "fetch", cwd=project)
-        commit(project, "Import")
-        changed_in = project if own else registry
-        write_files(changed_in / "photos", {"cat/new.jpg": photo(300 + number)})
-        if own:
-            assert "dvc remove photos.dvc" in succeed("dvc", "repro", "fetch", cwd=project)
-            succeed("dvc", "remove", "photos.dvc", cwd=project)
-            succeed("dvc", "add", "-q", "photos", cwd=project)
-        else:
-            share(registry)
-            succeed("dvc", "update", "-q", "photos.dvc", cwd=project)
-        succeed("dvc", "repro", "-q", "fetch", cwd=project)
-        commit(project, "More photos")
-        succeed("dvc", "push", "-q", cwd=project)
-        copy = clone(project, f"clone{number}")
-        succeed("dvc", "pull", "-q", "photos.dvc", cwd=copy)
-        assert len(list(copy.glob("photos/*/*.jpg"))) == len(NAMES) + 1
-
-
-def share(registry: Path) -> None:
-    """What docs/sharing.md says for a change in a registry; its clones read it where it is."""
+    registry = dvc_repository(tmp_path / "registry")
+    write_files(registry, photos_of(f"photos/{name}" for name in NAMES))
+    share(registry, "add", "photos")
+    project = dvc_repository(tmp_path / "project")
+    succeed("dvc", "import", "-q", str(registry), "photos", cwd=project)
+    commit(project, "Import")
+    write_files(registry, {"photos/cat/of registry.jpg": photo(300)})
     succeed("dvc", "add", "-q", "photos", cwd=registry)
-    commit(registry, "Photos")
+    commit(registry, "More photos")
     succeed("dvc", "push", "-q", cwd=registry)
+    copy = share(project, "update", "photos.dvc")
+    succeed("dvc", "pull", "-q", cwd=copy)
+    assert len(list(copy.glob("photos/*/*.jpg"))) == len(NAMES) + 1
+    write_files(project, {"photos/cat/own.jpg": photo(301)})
+    succeed("dvc", "remove", "photos.dvc", cwd=project)
+    copy = share(project, "add", "photos")
+    succeed("dvc", "pull", "-q", cwd=copy)
+    assert len(list(copy.glob("photos/*/*.jpg"))) == len(NAMES) + 2
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links")
 def test_links_of_dvc_are_fetched_and_others_are_refused(project, tmp_path, capsys):
     """treeverse/dvc.org 1724, treeverse/dvc 2368, 10500: `cache.type` symlink, a shared cache."""
     shutil.move(".dvc/cache", tmp_path / "shared")
-    for key, value in (("cache.dir", str(tmp_path / "shared")), ("cache.type", "symlink")):
-        succeed("dvc", "config", key, value, cwd=project)
+    config = f"[cache]\n dir = {tmp_path / 'shared'}\n type = symlink\n"
+    write_files(project, {".dvc/config.local": config})
     succeed("dvc", "checkout", "-q", "--relink", "photos.dvc", cwd=project)
     (link, *links) = sorted((project / "photos").rglob("*.jpg"))
     assert all(map(is_link_of_dvc, (link, *links)))
