@@ -23,7 +23,7 @@ from pawprint.params.results import TestTimeAugmentation
 from pawprint.params.section import Bits, Resize, Section
 
 METADATA_FILE = "model.json"
-PACKAGES = ("keras", "openvino", "pillow", "tensorflow")
+PACKAGES = ("openvino", "pillow")  # that run the model, and that its stage follows
 # Of model.json. Whoever adds a key, or a value of one, raises FORMAT and names the RELEASE that
 # reads it, so that an earlier version can say which one to install. Format 1 has neither key.
 FORMAT = 1
