@@ -167,7 +167,7 @@ def decode_file(data: bytes, bits: int | None, side: int | None = None) -> Decod
 def decoding(data: bytes, bits: int | None, side: int | None = None) -> Iterator[DecodedImage]:
     """The image of `decode_file`. In the block, no other thread decodes a JPEG of MAX_PIXELS."""
     with contextlib.ExitStack() as held:
-        with strictly():
+        with strictly(MAX_PIXELS):
             decoded = _decode(data, bits, side, held)
         yield decoded
 
@@ -370,7 +370,7 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
     """
     if is_deep(image):
         raise UnusableImageError("unsupported", "more than 8 bits: give the path or the bytes")
-    with strictly():  # Pillow may not have read its pixels yet
+    with strictly(MAX_PIXELS):  # Pillow may not have read its pixels yet
         orientation = 1
         with contextlib.suppress(Exception):  # damaged EXIF
             orientation = image.getexif().get(ORIENTATION, 1)

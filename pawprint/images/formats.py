@@ -18,8 +18,6 @@ from itertools import product
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
-from pawprint.images.archive import MAX_PIXELS
-
 DECODES_HERE = ContextVar("DECODES_HERE", default=False)
 
 
@@ -40,15 +38,15 @@ class _OfProgram(int):
 
 
 @contextlib.contextmanager
-def strictly() -> Iterator[None]:
-    """Decode by the rules of this package in this thread, and in others as a program has set.
+def strictly(max_pixels: int) -> Iterator[None]:
+    """Decode no half of an image, and as many pixels, in this thread, whatever a program has set.
 
     Pillow has variables of its modules for both, which other threads read at the same time. So
     they get values that differ by thread.
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         ImageFile.LOAD_TRUNCATED_IMAGES = _OfProgram(True)
-    if Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < MAX_PIXELS:
+    if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = _OfProgram(Image.MAX_IMAGE_PIXELS)
     before = DECODES_HERE.set(True)
     try:

@@ -2,7 +2,7 @@
 
 libjpeg fills what is missing with grey, and warns; it names its first warning only. It decodes at
 1/2, 1/4 and 1/8 directly. Many cameras write bytes that belong to no part of a JPEG. They are no
-damage if the picture is whole: each restart interval, in its order, has the data of all its blocks.
+damage if the picture is whole: each restart interval, in its order, has the data of all its units.
 """
 
 import math
@@ -30,14 +30,15 @@ COLOURSPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # by Pillow's modes
 # What may stand beside a whole picture. TurboJPEG names some subsamplings only.
 BESIDE_PICTURE = re.compile("extraneous bytes|JFIF revision|Adobe color|ICC marker|Invalid SOS")
 UNNAMED = re.compile("subsampling level")
-EXTRANEOUS = re.compile("(\\d+) extraneous bytes before marker 0xd9")
+EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 # Behind the data of an interval or a segment; webcams write up to 14 bytes. More, and of one value
 # only, are padding.
 MAX_EXTRA, MAX_PADDING = 16, 512
 AHEAD = bytes(64)  # more than libjpeg reads ahead, so that it counts all bytes before them
 SMALLEST = {"min_height": 1, "min_width": 1}  # decoded at 1/8
 MAX_WIDTH = 65_000  # a little less than libjpeg's
-MAX_TRIED = 500_000_000  # pixels times restart intervals, each of which is decoded with all before
+# Restart intervals, each decoded alone; or pixels times intervals, each decoded with all before.
+MAX_ALONE, MAX_TRIED = 200_000, 500_000_000
 
 
 def _segments(data: bytes) -> Iterator[tuple[re.Match, int]]:
@@ -100,7 +101,10 @@ def decode_jpeg(image: Image.Image, data: bytes, scale: int) -> Image.Image:
 
 
 def _require_whole(data: bytes, colourspace: str) -> None:
-    """Raise ValueError if a JPEG lacks data without its metadata and what belongs to no part."""
+    """Raise ValueError if a JPEG lacks data.
+
+    It is decoded without its metadata and the bytes that belong to no part of it.
+    """
     bare, code, end, frame, scan = bytearray(data[:2]), START_OF_IMAGE, 2, 0, 0
     complete = set()  # pairs of a component and a coefficient
     for marker, next_end in _segments(data):
@@ -146,7 +150,10 @@ def _add_scan(bare: bytearray, frame: int, scan: int, data: bytes, colourspace: 
     if len(pieces) > 1 and bare[frame + 1] in SEQUENTIAL and bare[scan + 4] == bare[frame + 9]:
         head, needed = _small_image(bare, frame)
         pieces = pieces[: 2 * needed - 1]  # a scanner writes more than its image has
-    elif len(pieces) * math.prod(_size(bare, frame)) > MAX_TRIED:
+        are_too_many = needed > MAX_ALONE
+    else:
+        are_too_many = len(pieces) * math.prod(_size(bare, frame)) > MAX_TRIED
+    if are_too_many:
         raise ValueError("extra bytes in too many restart intervals")
     for interval, number in zip(pieces[:-1:2], pieces[1::2]):
         bare += _trimmed(head, interval, AHEAD, colourspace) + b"\xff" + number

@@ -13,9 +13,9 @@ from networks import write_colour_model
 from PIL import Image, ImageFile, ImageOps
 
 import pawprint
-from pawprint.images import decoder
 from pawprint.images.archive import MAX_PIXELS, UnusableImageError
 from pawprint.images.decoder import decode
+from pawprint.images.formats import strictly
 
 BEFORE_IMPORT = """
 import sys
@@ -24,6 +24,7 @@ Image.MAX_IMAGE_PIXELS = {value}
 ImageFile.LOAD_TRUNCATED_IMAGES = True
 from pawprint.images.archive import MAX_BYTES, UnusableImageError
 from pawprint.images.decoder import decode
+from pawprint.images.formats import strictly
 assert MAX_BYTES == 268_435_455, MAX_BYTES
 for path in sys.argv[1:]:
     try:
@@ -84,7 +85,7 @@ def test_damaged_and_heic_images_stay_damaged_for_such_a_program(lenient):
 def test_a_program_goes_on_to_take_halves_itself(lenient):
     """Also in another thread, while this decoder reads an image strictly."""
     half = part(encode(PHOTO, "PNG"), 60)
-    with decoder.strictly():
+    with strictly(MAX_PIXELS):
         thread = threading.Thread(target=lambda: taken.append(Image.open(io.BytesIO(half)).copy()))
         taken: list[Image.Image] = []
         thread.start()
