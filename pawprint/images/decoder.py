@@ -253,10 +253,10 @@ def _require_memory(needed: int) -> None:
 
     Linux gives more than there is, and ends the process later; other systems raise it themselves.
     """
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, TypeError):
         if needed > 1024 * int(re.search(r"MemAvailable: *(\d+)", MEMORY.read_text())[1]):
             raise MemoryError
-    with contextlib.suppress(OSError, ValueError):  # the limit "max" is none
+    with contextlib.suppress(OSError, TypeError, ValueError):  # the limit "max" is none
         used = re.search(r"^anon (\d+)", (CONTAINER / "memory.stat").read_text(), re.MULTILINE)[1]
         if needed > int((CONTAINER / "memory.max").read_text()) - int(used):
             raise MemoryError

@@ -189,10 +189,7 @@ def _small_image(bare: bytes, frame: int) -> tuple[bytes, int]:
 
 
 def _trimmed(head: bytes, data: bytes, ahead: bytes, colourspace: str) -> bytes:
-    """The data of an interval without what follows its last unit.
-
-    Raises ValueError if data are missing.
-    """
+    """The data of an interval without what follows its last unit. Raises ValueError for damage."""
     kept = data
     while extra := _count_extra(head + kept + ahead, ahead, colourspace):
         kept = kept[:-extra]
@@ -203,7 +200,7 @@ def _trimmed(head: bytes, data: bytes, ahead: bytes, colourspace: str) -> bytes:
 def _count_extra(data: bytes, ahead: bytes, colourspace: str) -> int:
     """The bytes after the last unit of a JPEG without its end, up to `ahead`, its last bytes.
 
-    Raises ValueError if its data are damaged, or `ahead` was taken for data.
+    None, if some of those were taken for data. Raises ValueError if the data are damaged.
     """
     try:
         simplejpeg.decode_jpeg(data + b"\xff" + END_OF_IMAGE, colourspace, **SMALLEST)
@@ -211,7 +208,5 @@ def _count_extra(data: bytes, ahead: bytes, colourspace: str) -> int:
         first = EXTRANEOUS.search(str(error))
         if not first:
             raise
-        if int(first[1]) < len(ahead):
-            raise ValueError("premature end of a restart interval") from None
-        return int(first[1]) - len(ahead)
+        return max(int(first[1]) - len(ahead), 0)
     return 0

@@ -201,6 +201,7 @@ def test_what_is_meant_to_be_transparent_is_white():
     half.paste(255, (0, 0, PHOTO.width // 2, PHOTO.height))
     expected = Image.composite(PHOTO, white, half)
     assert decode(encode(with_alpha(BLACK, 0), "PNG")).tobytes() == white.tobytes()
+    assert decode(encode(with_alpha(PHOTO, 0), "WEBP")).tobytes() == white.tobytes()
     assert decode(encode(with_alpha(PHOTO, half), "PNG")).tobytes() == expected.tobytes()
     assert decode(bmp_with_alpha(PHOTO, 255)).tobytes() == PHOTO.tobytes()
 

@@ -48,7 +48,8 @@ def test_limits_hold_for_a_program_that_had_others_before(tmp_path, value):
     assert printed.split() == ["too_large", "truncated"]
 
 
-@pytest.mark.parametrize("value", [None, 10**12, 1000])
+@pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("value", [None, 10**12, 1000, 5000])
 def test_limits_hold_for_a_program_that_sets_others_later(monkeypatch, value):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", value)
     for form in ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF"):
