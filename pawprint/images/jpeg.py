@@ -181,7 +181,9 @@ def _small_image(bare: bytes, frame: int) -> tuple[bytes, int]:
     down = 8 * max(factor & 15 for factor in factors) if components > 1 else 8
     height, width = _size(bare, frame)
     intervals = [end for marker, end in _segments(bare) if marker[1] == RESTART_INTERVAL]
-    units = int.from_bytes(bare[intervals[-1] - 2 : intervals[-1]])
+    units = int.from_bytes(bare[intervals[-1] - 2 : intervals[-1]]) if intervals else 0
+    if not units:
+        raise ValueError("restart markers in a scan without restart intervals")
     needed = -(-(-(-width // across) * -(-height // down)) // units)
     columns = min(units + 1, MAX_WIDTH // across)
     size = struct.pack(">HH", down * (units // columns + 1), across * columns)
