@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import digest
+from pawprint.git import work_tree
 from pawprint.package import script_of
 from pawprint.pipeline.fingerprint import Code
 from pawprint.pipeline.recorded import Recorded, is_md5
@@ -30,13 +31,15 @@ Parsed = TypeVar("Parsed")
 def read_revision(rev: str, path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
     """What `parse` makes of a file of a revision, in Git or in DVC's cache or remote.
 
-    Raises InputError if there is none, or if `parse` raises ValueError: "expected …".
+    Raises InputError if there is none, if Git does not read the repository, and if `parse` raises
+    ValueError: "expected …".
     """
     try:
         if not rev:  # DVC would read the workspace
             raise FileNotFoundError("an empty name")
         if rev == WORKSPACE:
             return parse(path.read_bytes())
+        work_tree(Path())  # raises with Git's reason, where DVC has a traceback
         return parse(dvc.api.read(_from_root(path), rev=rev, mode="rb"))
     except ValueError as error:
         raise InputError(f"{rev}: {path}: {error}. Choose a revision that has this.") from None

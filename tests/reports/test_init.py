@@ -12,6 +12,7 @@ from pawprint import __main__ as command_line
 from pawprint.cli import require_committed
 from pawprint.files import write_json
 from pawprint.git import current_commit
+from pawprint.pipeline.revisions import read_revision
 from pawprint.project import STATE
 from pawprint.templates.files import flat, names_in_git
 from pawprint.tools.projects import create, defaults
@@ -88,7 +89,10 @@ def test_upgrade_takes_back_what_rules_of_others_leave_out_but_not_the_users_own
 
 
 def test_repository_of_another_owner_is_one(tmp_path, images, monkeypatch):
-    """libgit2/pygit2 1156: Git's reason and its line are shown; a service goes on without."""
+    """libgit2/pygit2 1156, casperdcl/git-fame 81: Git's reason and its line are shown.
+
+    A service goes on without.
+    """
     git_init(tmp_path)
     write_files(tmp_path, {"params.yaml": "a: 1\n"})
     commit(tmp_path, "Mine")
@@ -100,6 +104,8 @@ def test_repository_of_another_owner_is_one(tmp_path, images, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with refused("dubious ownership", "safe.directory"):
         require_committed()
+    with refused("dubious ownership", "safe.directory"):
+        read_revision("HEAD", Path("params.yaml"), bytes)
     assert current_commit() is None
 
 
