@@ -31,7 +31,7 @@ from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, name_some, printable, reason
 from pawprint.files import NO_ROOM, parse_yaml, read_text, walk, write_json, write_text
 from pawprint.git import git, work_tree
-from pawprint.images.archive import BROKEN, members, open_archive, what_is
+from pawprint.images.archive import BROKEN, describe_encoding, members, open_archive, what_is
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, is_image_name, left_out
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.params.section import check_content
@@ -309,6 +309,7 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
 
     `labels` is `clean.labels`. Raises InputError as `find_places`.
     """
+    encoding = ""
     if images.is_dir():
         paths = {path.relative_to(images).as_posix(): path for path in _walk(images)}
         names = sorted(paths)
@@ -316,6 +317,7 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
     elif zipfile.is_zipfile(images):
         with open_archive(images) as archive:
             names = members(archive)
+            encoding = describe_encoding(archive)
             rows = read_metadata_csv(archive, names)
     elif is_tar(images):
         tables = {name: data if is_metadata(name) else b"" for name, data in tar_files(images)}
@@ -324,7 +326,8 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
     else:
         return []
     _, places = find_places(names, rows, labels, str(images))
-    return [describe_counts(count_labels(places, rows)), *describe_names(places)]
+    notes = [describe_counts(count_labels(places, rows)), encoding, *describe_names(places)]
+    return [note for note in notes if note]
 
 
 def _walk(folder: Path) -> Iterator[Path]:
