@@ -115,6 +115,8 @@ MAX_JPEG = 250_000_000  # pixels; phones have 200 million
 # coefficients.
 BYTES_PER_PIXEL, WITH_SCANS = 8, 12
 ONE_LARGE_JPEG = threading.Lock()
+# Two threads that load one image of Pillow decode into the same pixels, and get others.
+ONE_LOADED = threading.Lock()
 MEMORY, CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")  # of Linux; of version 2
 # Pixels where a decoder takes a second and a half for a million, as Pillow's decoders in Python do,
 # or 50 bytes for each, as OpenJPEG does.
@@ -370,10 +372,12 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
     """
     if is_deep(image):
         raise UnusableImageError("unsupported", "more than 8 bits: give the path or the bytes")
-    with strictly(MAX_PIXELS):  # Pillow may not have read its pixels yet
+    with strictly(MAX_PIXELS):
         orientation = 1
-        with contextlib.suppress(Exception):  # damaged EXIF
-            orientation = image.getexif().get(ORIENTATION, 1)
+        with ONE_LOADED:  # Pillow may not have read its pixels and EXIF yet
+            image.load()
+            with contextlib.suppress(Exception):  # damaged EXIF
+                orientation = image.getexif().get(ORIENTATION, 1)
         return _to_rgb(image if orientation == 1 else ImageOps.exif_transpose(image))
 
 

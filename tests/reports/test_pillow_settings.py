@@ -2,6 +2,7 @@
 
 import io
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -163,3 +164,14 @@ def test_a_copy_keeps_its_profile(served):
     copy = Image.open(io.BytesIO(data)).convert("RGB")
     assert np.array_equal(squares(served, copy), squares(served, data))
     assert not np.array_equal(squares(served, copy), squares(served, PHOTO))
+
+
+def test_threads_that_share_an_opened_image_get_its_pixels():
+    """wandb/weave 3429, python-pillow/Pillow 4848. Some got a part of them, in silence."""
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (600, 800, 3), np.uint8))
+    content, expected = encode(picture, "PNG"), picture.tobytes()
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(5):
+            shared = Image.open(io.BytesIO(content))
+            images = threads.map(decoder.to_upright_rgb, [shared] * 4)
+            assert all(image.tobytes() == expected for image in images)
