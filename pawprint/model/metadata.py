@@ -156,8 +156,9 @@ def read_metadata(folder: Path) -> Metadata:
 def _in_this_format(path: Path, content: bytes) -> bytes:
     """Return the JSON of a model.json without `format`, and with the keys of today's format.
 
-    Before version 0.4, `threshold` was a number, of the second of two labels, or null. Raises
-    InputError for a newer format.
+    Before version 0.4, `threshold` was a number, of the second of two labels, or null. Before 0.2,
+    `test_time_augmentation` was `views`, and "none" was "one". Raises InputError for a newer
+    format.
     """
     # What is no such record is refused afterwards.
     with suppress(AttributeError, LookupError, RecursionError, TypeError, ValueError):
@@ -172,5 +173,8 @@ def _in_this_format(path: Path, content: bytes) -> bytes:
         if "threshold" in record:
             threshold = record.pop("threshold")
             record["thresholds"] = {} if threshold is None else {record["labels"][-1]: threshold}
+        if "views" in record:
+            views = record.pop("views")
+            record["test_time_augmentation"] = "none" if views == "one" else views
         return json.dumps(record).encode()
     return content

@@ -187,6 +187,19 @@ def test_model_of_a_newer_format_names_the_release_that_reads_it(tmp_path, monke
         read_metadata(tmp_path)
 
 
+@pytest.mark.parametrize(("views", "expected"), [("one", "none"), ("flip", "flip")])
+def test_model_of_the_first_release_is_read(tmp_path, views, expected):
+    """keras-team/keras 4578. A key of an earlier version was called one of a newer version."""
+    record = json.loads((MODEL / METADATA_FILE).read_text(encoding="utf-8"))
+    later = "bits", "decoded_side", "min_confidence", "model", "test_time_augmentation"
+    first = {key: value for key, value in record.items() if key not in (*later, "thresholds")}
+    first |= {"views": views, "threshold": 0.25}
+    (tmp_path / METADATA_FILE).write_text(json.dumps(first))
+    read = read_metadata(tmp_path)
+    assert read.test_time_augmentation == expected
+    assert read.thresholds == {"dog": 0.25}
+
+
 # Modules of Python and of packages that stages import, some of them as Python starts.
 SAME_NAMES = "copy", "random", "select", "types", "contextlib", "json", "numpy", "yaml"
 
