@@ -34,9 +34,8 @@ BLUE, ORANGE, RED, GREY = "#0072B2", "#E69F00", "#D55E00", "#666666"
 matplotlib.rcdefaults()  # whatever the user's matplotlibrc says
 plt.style.use(Path(__file__).with_name("charts.mplstyle"))
 
-# By the first word of a character's name in Unicode, what Debian and Ubuntu call its fonts.
+# How the names of characters in Unicode begin.
 CJK = ("BOPOMOFO", "CJK", "FULLWIDTH", "HANGUL", "HIRAGANA", "IDEOGRAPHIC", "KATAKANA")
-PACKAGES = {True: "fonts-noto-cjk", False: "fonts-noto-core"}  # whether in CJK
 _looked_for: set[str] = set()  # characters
 
 
@@ -68,14 +67,22 @@ def use_fonts(texts: Iterable[str]) -> None:
         known = ["DejaVu Sans"] if known == ["sans-serif"] else known
         plt.rcParams["font.family"] = [*known, *families]
     if missing:
-        is_cjk = {unicodedata.name(each, "").split(" ")[0].startswith(CJK) for each in missing}
-        packages = " and ".join(PACKAGES[each] for each in sorted(is_cjk))
+        packages = " and ".join(sorted({_package_of(each) for each in missing}))
         print(
             f"plots: expected a font with {name_some(sorted(missing))}. Received: none, so figures "
             f"have boxes in their place. Install one (Debian and Ubuntu: {packages}) and run `dvc "
             "repro -sf preview plot`.",
             file=sys.stderr,
         )
+
+
+def _package_of(character: str) -> str:
+    """Return what Debian and Ubuntu call a font with a character that Matplotlib can draw."""
+    if unicodedata.name(character, "").startswith(CJK):
+        return "fonts-noto-cjk"
+    # Emoji, as fonts of pictures in colour are not drawn.
+    is_symbol = unicodedata.category(character).startswith("S")
+    return "fonts-symbola" if is_symbol else "fonts-noto-core"
 
 
 def is_drawn(character: str) -> bool:

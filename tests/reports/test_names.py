@@ -69,12 +69,16 @@ def test_names_are_drawn_in_installed_fonts(fonts, tmp_path, capsys):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("labels", "package"),
-    [(["猫", "개"], "fonts-noto-cjk"), (["ไทย", "cat"], "fonts-noto-core")],
+    [
+        (["猫", "개"], "fonts-noto-cjk"),
+        (["പൂച്ച", "cat"], "fonts-noto-core"),
+        (["🐶", "cat"], "fonts-symbola"),
+    ],
 )
 def test_names_without_a_font_are_one_line_that_says_what_to_install(
     fonts, tmp_path, capsys, labels, package
 ):
-    """ultralytics/ultralytics 5803, matplotlib/matplotlib 14269."""
+    """ultralytics/ultralytics 5803, matplotlib/matplotlib 14269, 16367."""
     for name in ("first.png", "second.png"):
         draw(labels, tmp_path / name)
     (line,) = capsys.readouterr().err.splitlines()
