@@ -7,7 +7,6 @@ model is loaded. A log is a table of all answers, which several services may sha
 
 import asyncio
 import logging
-from email.message import Message
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
@@ -48,18 +47,22 @@ def create_app(folder: Path, seconds: float, log: Path | None = None) -> FastAPI
         "model": model,
     }
     decoding = asyncio.Semaphore(CORES)  # a large image needs up to 2 GB of memory
-    app = FastAPI(title="Pawprint", docs_url=None, redoc_url=None)  # these load scripts from a CDN
+    pages = {"docs_url": None, "redoc_url": None}  # these load scripts from a CDN
+    # A redirect from /predict/ would name a scheme and a host that exist behind a proxy only.
+    app = FastAPI(title="Pawprint", redirect_slashes=False, **pages)
 
     # What load balancers ask for differs: HEAD or OPTIONS, also of "/".
     @app.api_route("/", methods=HEALTH, include_in_schema=False)
     @app.api_route("/health", methods=HEALTH, include_in_schema=False)
+    @app.api_route("/health/", methods=HEALTH, include_in_schema=False)
     async def health() -> dict:
         return about
 
     @app.post("/predict")
+    @app.post("/predict/", include_in_schema=False)
     async def predict(request: Request, response: Response) -> dict:
         kind = request.headers.get("Content-Type", "")
-        data = image_in(await read_upload(request, seconds), kind)
+        data = image_in(await read_upload(request, seconds))
         async with decoding:
             try:
                 answer = await run_in_threadpool(classify, predictor, data, answers)
@@ -91,19 +94,18 @@ async def read_upload(request: Request, seconds: float) -> bytes:
     return bytes(data)
 
 
-def image_in(data: bytes, content_type: str) -> bytes:
+def image_in(data: bytes) -> bytes:
     """The upload, or of a form its first file, such as `curl -F photo=@cat.jpg`.
 
-    A parser of forms would be one more requirement, and that of Python takes seconds for a hostile
-    form. Raises HTTPException for a form without a file.
+    A form is told by its first line, which no image has: programs that set the header of a form
+    themselves leave out the boundary. A parser of forms would be one more requirement, and that of
+    Python takes seconds for a hostile form. Raises HTTPException for a form without a file.
     """
-    header = Message()
-    header["Content-Type"] = content_type
-    boundary = header.get_boundary()
-    if header.get_content_type() != FORM or not boundary:
+    form = data.lstrip(b"\r\n")
+    if not form.startswith(b"--"):
         return data
-    delimiter = b"\r\n--" + boundary.encode("latin-1", "replace")
-    for part in (b"\r\n" + data).split(delimiter, MAX_PARTS)[1:]:
+    delimiter = b"\r\n" + form.partition(b"\r\n")[0].rstrip()
+    for part in (b"\r\n" + form).split(delimiter, MAX_PARTS)[1:]:
         lines, _, content = part.partition(b"\r\n\r\n")
         if BytesHeaderParser().parsebytes(lines[:MAX_HEADER].strip()).get_filename():
             return content

@@ -62,6 +62,16 @@ def test_first_file_of_a_form_is_answered(ask, parts):
     assert ask(PHOTO)[0] == 200
 
 
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data", "multipart/form-data; boundary=other", "image/jpeg"]
+)
+def test_form_whose_header_does_not_tell_the_boundary_is_answered(ask, kind):
+    """Stability-AI/stablediffusion 358: a script of a page has set the header itself."""
+    body, _ = form(TEXT, FILE)
+    assert ask(body, **{"Content-Type": kind}) == ask(PHOTO)
+    assert ask(b"\r\n" + body, **{"Content-Type": kind}) == ask(PHOTO)
+
+
 @pytest.mark.parametrize("parts", [[], [TEXT], [NO_FILE], [TEXT] * 1000])
 def test_form_without_a_file_is_one_line(ask, parts):
     body, header = form(*parts)
@@ -69,6 +79,16 @@ def test_form_without_a_file_is_one_line(ask, parts):
     assert status == 422
     assert answer["detail"].startswith("expected a file in the form")
     assert len(answer["detail"].splitlines()) == 1
+
+
+def test_path_with_a_slash_at_its_end_is_answered_without_a_redirect(port):
+    """radicalbit/radicalbit-ai-gateway 123, fastapi/fastapi 13019.
+
+    A redirect named http, and the path without the proxy's prefix.
+    """
+    assert request(port, "/predict/", PHOTO) == request(port, "/predict", PHOTO)
+    assert request(port, "/predict/", PHOTO)[0] == 200
+    assert request(port, "/health/", method="GET") == request(port, "/health", method="GET")
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
