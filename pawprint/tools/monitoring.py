@@ -77,7 +77,9 @@ def read_photos(path: Path, metadata: Metadata) -> pd.DataFrame:
     rows = rows.map(lambda cell: printable(cell) if isinstance(cell, str) else cell)
     rows = rows.rename(columns=name_of)
     labelled = rows[rows["label"] != ""]
-    numbers = labelled[names].apply(pd.to_numeric, errors="coerce")
+    # Spreadsheets in many languages write a comma for the point.
+    decimal = labelled[names].replace(",", ".", regex=True)
+    numbers = decimal.apply(pd.to_numeric, errors="coerce")
     probabilities = numbers[names[: len(metadata.labels)]]
     is_right = labelled["label"].isin([*metadata.labels, UNSURE, UNKNOWN])
     is_right &= numbers.notna().all(axis=1)
