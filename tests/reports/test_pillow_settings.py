@@ -15,7 +15,7 @@ from PIL import Image, ImageFile, ImageOps
 
 import pawprint
 from pawprint.images.archive import MAX_PIXELS, UnusableImageError
-from pawprint.images.decoder import decode
+from pawprint.images.decoder import decode, to_upright_rgb
 from pawprint.images.formats import strictly
 
 BEFORE_IMPORT = """
@@ -173,5 +173,5 @@ def test_threads_that_share_an_opened_image_get_its_pixels():
     with ThreadPoolExecutor(4) as threads:
         for _ in range(5):
             shared = Image.open(io.BytesIO(content))
-            images = threads.map(decoder.to_upright_rgb, [shared] * 4)
+            images = threads.map(to_upright_rgb, [shared] * 4)
             assert all(image.tobytes() == expected for image in images)
