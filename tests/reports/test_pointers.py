@@ -7,9 +7,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import JPEG, PROJECT, photos_of, refused, write_files
+from conftest import JPEG, PROJECT, clean_archive, photos_of, refused, write_files
 
-from pawprint.dataset.cleaning import clean
 from pawprint.dataset.sources import fetch
 from pawprint.files import pack
 from pawprint.images.archive import UnusableImageError, open_archive
@@ -25,7 +24,6 @@ LFS = (
 )
 ANNEX = b"/annex/objects/SHA256E-s12345--4d7a2146.jpg\n"
 POINTERS = {LFS: "git lfs pull", ANNEX: "git annex get"}
-CATS_AND_DOGS = {"cat": ["cat"], "dog": ["dog"]}
 
 
 @pytest.mark.parametrize(("content", "command"), POINTERS.items())
@@ -39,16 +37,15 @@ def test_class_of_pointers_is_named_by_init_and_by_clean(tmp_path, content, comm
         with refused("cat/0.jpg and 1 more", command):
             create(tmp_path / "new", images, None, False)
     assert not (tmp_path / "new").exists()
-    with open_archive(tmp_path / "given.zip") as archive, refused("class cat", command):
-        clean(archive, CATS_AND_DOGS, "decodes", [])
+    with refused("class cat", command):
+        clean_archive(tmp_path / "given.zip")
 
 
 def test_pointer_among_photos_has_a_reason_of_its_own(tmp_path):
     """huggingface/transformers 8497."""
     files = photos_of(["cat/0.jpg", "cat/1.jpg", "dog/2.jpg"]) | {"cat/3.jpg": LFS}
     pack(tmp_path / "given.zip", files.items())
-    with open_archive(tmp_path / "given.zip") as archive:
-        _, rejected, _ = clean(archive, CATS_AND_DOGS, "decodes", [])
+    _, rejected, _ = clean_archive(tmp_path / "given.zip")
     (row,) = rejected.itertuples()
     assert (row.path, row.reason) == ("cat/3.jpg", "no_content")
     assert "git lfs pull" in row.detail
