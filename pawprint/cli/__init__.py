@@ -46,14 +46,15 @@ class Rows(io.TextIOBase):
 
     def write(self, text: str) -> int:
         data = text.encode("utf-8", "backslashreplace")
-        before = os.lseek(self.descriptor, 0, os.SEEK_CUR) if self.is_file else 0
+        written = 0
         try:
-            while data:
-                data = data[os.write(self.descriptor, data) :]
+            while written < len(data):
+                written += os.write(self.descriptor, data[written:])
         except OSError as error:
             self.error = error
-            if self.is_file:
-                os.ftruncate(self.descriptor, before)
+            if self.is_file and written:  # before a first byte, `>>` has no place in the file
+                end = os.lseek(self.descriptor, 0, os.SEEK_CUR)
+                os.ftruncate(self.descriptor, end - written)
             raise
         return len(text)
 

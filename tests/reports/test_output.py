@@ -156,6 +156,16 @@ def test_full_disk_leaves_whole_rows_and_one_line(folder):
     assert 0 < len(rows) < 9 and content.endswith(b"\n")
 
 
+@posix
+def test_full_disk_takes_nothing_from_a_table_that_rows_are_appended_to(folder):
+    before = b"x" * 1020 + b"\n"  # there is room for a part of the header
+    (folder / "old.csv").write_bytes(before)
+    limited = f"ulimit -f 1; {sys.executable} -m pawprint predict photos --format csv >>old.csv"
+    result = run("bash", "-c", limited, cwd=folder, PYTHONPATH=str(PROJECT))
+    assert result.returncode == 1
+    assert (folder / "old.csv").read_bytes() == before
+
+
 def test_suggest_ranks_what_was_looked_at_before_it_was_stopped(folder, monkeypatch):
     monkeypatch.chdir(folder)
     predictor = load_predictor(folder / "models" / "served")
