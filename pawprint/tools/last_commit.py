@@ -74,13 +74,14 @@ def to_discard() -> list[str]:
     """The files to restore, or to remove where the last commit has none, as `changed_files`.
 
     Photos, the file with which DVC tracks them, labels and splits are not among them. Raises
-    InputError without a commit.
+    InputError without a commit of the project: what it lacks would be removed.
     """
     git("rev-parse", "--git-dir")  # raises InputError with Git's own reason
-    if not has_commit():
+    committed = git("ls-tree", "HEAD", "--", *map(str, INPUTS)) if has_commit() else ""
+    if len(committed.splitlines()) < len(INPUTS):
         raise InputError(
-            "discard: expected a commit to go back to. Received: none. Run `git add .` and `git "
-            "commit`, which keep everything."
+            f"discard: expected a commit to go back to, with {name_some(map(str, INPUTS))}. "
+            "Received: none. Run `git add .` and `git commit`, which keep everything."
         )
     return changed_files([*results(), *INPUTS, STATE])  # STATE is of the same upgrade as INPUTS
 
