@@ -32,8 +32,11 @@ def main() -> None:
         )
     tracked = tracked_files(source) if source.is_dir() else None
     print(f"fetch: {fetch(source, project.RAW_ARCHIVES, tracked)} from {source}")
-    for line in describe_since_commit(source, tracked):
-        print(f"fetch: {line}")
+    try:
+        for line in describe_since_commit(source, tracked):
+            print(f"fetch: {line}")
+    except InputError as error:  # of Git, whose repository belongs to somebody else
+        print(f"fetch: not compared with the last commit: {error}")
 
 
 def describe_since_commit(source: Path, tracked: dict[str, str] | None) -> Iterator[str]:

@@ -162,6 +162,17 @@ def test_discard_before_the_first_commit_says_so_and_changes_nothing(tmp_path, m
     assert (tmp_path / "params.yaml").exists()
 
 
+def test_discard_leaves_a_project_that_no_commit_has(project):
+    """As after `pawprint init` in a clone, whose commits are older than the project."""
+    succeed("git", "checkout", "-q", "--orphan", "older", cwd=project)
+    succeed("git", "rm", "-rq", "--cached", ".", cwd=project)
+    succeed("git", "add", "README.md", cwd=project)
+    succeed("git", "commit", "-qm", "README alone", cwd=project)
+    with refused("expected a commit", "params.yaml"):
+        last_commit.discard()
+    assert all((project / name).exists() for name in (*last_commit.INPUTS, paths.STATE))
+
+
 def test_first_run_is_discarded_in_a_project_below_the_top_of_a_repository(
     committed, tmp_path, monkeypatch
 ):
@@ -195,6 +206,13 @@ def test_photos_that_vanish_are_counted_by_folder(project):
     assert [line.split()[0] for line in told] == ["9", "1"]
     assert "fewer" in told[0] and "5 in cat, 4 in dog" in told[0]
     assert "more" in told[1] and "1 in bird" in told[1]
+
+
+def test_photos_are_fetched_in_a_repository_of_another_owner(project, monkeypatch, capsys):
+    """libgit2/pygit2 1156: as in a container, where DVC needs nothing of Git."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    first, second = fetched(capsys)
+    assert "40 listed files" in first and "safe.directory" in second
 
 
 def test_photos_of_an_archive_are_compared_with_the_last_run_where_there_is_no_commit(
