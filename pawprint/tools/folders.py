@@ -72,11 +72,10 @@ def restored_after_failure(folder: Path) -> Iterator[None]:
     An error of the file system is an InputError then.
     """
     existed = folder.exists()
-    before: set[str] = set()
+    before = {path.name for path in folder.iterdir()} if existed else set()
     own: dict[Path, bytes | None] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        before = {path.name for path in folder.iterdir()}
         files = [folder / name for name in (*IGNORES, *BEFORE)]
         if work_tree(folder):
             files.append(folder / git("rev-parse", "--git-path", "index", folder=folder).strip())

@@ -15,6 +15,7 @@ from pawprint.git import current_commit
 from pawprint.pipeline.revisions import read_revision
 from pawprint.project import STATE
 from pawprint.templates.files import flat, names_in_git
+from pawprint.tools.folders import restored_after_failure
 from pawprint.tools.projects import create, defaults
 from pawprint.tools.upgrade import upgrade
 
@@ -176,6 +177,18 @@ def test_what_is_in_the_way_is_named(tmp_path, images, has_git, name, words):
     with refused(str(folder), words, name.split("/")[0]):
         create(folder, images, None, False)
     assert listing(folder) == before
+
+
+def test_ctrl_c_as_init_begins_takes_nothing_of_a_clone(tmp_path, monkeypatch):
+    def interrupt(folder: Path) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    write_files(tmp_path, OWN)
+    monkeypatch.setattr(Path, "iterdir", interrupt)
+    with pytest.raises(KeyboardInterrupt), restored_after_failure(tmp_path):
+        pass
+    assert all((tmp_path / name).exists() for name in OWN)
 
 
 def test_images_in_the_clone_itself_are_to_be_moved(tmp_path, images):
