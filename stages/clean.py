@@ -17,6 +17,7 @@ from pawprint import project
 from pawprint.classes import UNKNOWN
 from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset.cleaning import (
+    NO_CLASS,
     NONE_DECODED,
     NOT_LISTED,
     NOT_NAMED,
@@ -98,6 +99,8 @@ def describe(
         yield f"{reused:,} images were not decoded again, as their files are known"
     if folders := describe_unlabelled(rejected, NOT_LISTED):
         yield f"without a row in metadata.csv: {folders}; add rows with their labels"
+    if folders := describe_unlabelled(rejected, NO_CLASS):
+        yield f"labels in metadata.csv that are no class: {folders}; see clean.labels"
     if folders := describe_unlabelled(rejected, NOT_NAMED):
         todo = "move the images into the folders of their classes"
         if isinstance(params.labels, dict):

@@ -47,6 +47,7 @@ PROPERTIES = DecodedImage._fields[1:4]
 UNLABELLED = "unlabelled"
 NOT_LISTED = "no row in metadata.csv"
 NOT_NAMED = "in no folder of a class"
+NO_CLASS = "its label in metadata.csv is no class"
 ASSIGNED = ["path", "label", "archive_split", "group"]
 NONE_DECODED = pd.DataFrame(columns=list(DECODED)).astype(DECODED)
 MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
@@ -136,7 +137,7 @@ def _assign(
     if not label and name not in corrected_paths:
         detail = NOT_NAMED
         if rows is not None:
-            detail = "its label is no class" if name in rows else NOT_LISTED
+            detail = NO_CLASS if name in rows else NOT_LISTED
         raise UnusableImageError(UNLABELLED, detail)
     group = rows[name].group if rows and name in rows else ""
     return {"path": name, "label": label, "archive_split": archive_split, "group": group}

@@ -66,18 +66,19 @@ def test_split_keeps_the_images_of_splits_csv_and_says_what_follows(folder, caps
             split.main()
 
 
-def test_clean_says_that_images_without_a_row_in_metadata_csv_are_rejected(folder, capsys):
+def test_clean_names_folders_of_images_that_metadata_csv_gives_no_class(folder, capsys):
     names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(4)]
     images = [encode(Image.effect_noise((40, 40), 9 + 9 * number), "PNG") for number in range(8)]
-    rows = "".join(f"{name},{name[:3]}\n" for name in names[:6])
+    rows = "".join(f"{name},{name[:3]}\n" for name in names[:5]) + f"{names[5]},bird\n"
     table = ("metadata.csv", f"file_name,label\n{rows}".encode())
     (folder / project.RAW_ARCHIVES).mkdir(parents=True)
     pack(folder / project.RAW_IMAGES, [table, *zip(names, images)])
     (folder / project.LABELS_CSV).write_text(EMPTY_TABLES[project.LABELS_CSV], encoding="utf-8")
     with contextlib.chdir(folder):
         clean.main()
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "metadata.csv" in line]
-    assert "dog/ (2)" in line and "makes each folder a class" not in line
+    lines = [line for line in capsys.readouterr().out.splitlines() if "metadata.csv" in line]
+    without_row, no_class = lines
+    assert "dog/ (2)" in without_row and "dog/ (1)" in no_class and "clean.labels" in no_class
 
 
 def test_split_names_classes_with_few_test_images(folder, capsys):
