@@ -85,7 +85,7 @@ def without_param(params: str, name: str, is_kept: bool) -> str:
     With `is_kept`, a comment has its name and value. A section without params goes, too, and a
     comment that goes on below the param's line, which ends with one of GOES_ON then.
     """
-    section, key = name.split(".")
+    section, key = name.split(".", 1)
     root = _yaml().compose(params)
     head, keys = next(pair for pair in root.value if pair[0].value == section)
     start, end = next(pair for pair in keys.value if pair[0].value == key)

@@ -30,6 +30,7 @@ e:
   g: {h: 1,
     i: 2}  # why
 j: {k: 1}
+l: {m.n: 1}
 """
 
 
@@ -47,6 +48,7 @@ j: {k: 1}
         ("e.f", "  f: >\n    long\n    text\n", "", "  # e.f: >\n  #   long\n  #   text\n"),
         ("e.g", "  g: {h: 1,\n    i: 2}  # why\n", "", "  # e.g: {h: 1,\n  #   i: 2}  # why\n"),
         ("j.k", "j: {k: 1}\n", "", "# j.k: 1\n"),
+        ("l.m.n", "l: {m.n: 1}\n", "", "# l.m.n: 1\n"),
     ],
 )
 def test_param_goes_or_becomes_a_comment_in_any_layout(name, before, gone, comment):
