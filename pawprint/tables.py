@@ -144,9 +144,9 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
     codecs.BOM_UTF8: "utf-8-sig",
 }
-SEPARATORS = ",;\t"
+SEPARATORS = ",;\t|"
 # A first line of Excel that names the separator.
-SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?(?=[\r\n]|$)', re.IGNORECASE)
+SEPARATOR_LINE = re.compile(rf'"?sep=([{SEPARATORS}])"?(?=[\r\n]|$)', re.IGNORECASE)
 PATHS = ("path", "file_name")  # columns of names of files, which may begin or end with a space
 SAVE = (
     'Save it as "CSV UTF-8" in Excel or another spreadsheet, or convert it, such as with '
@@ -192,8 +192,8 @@ def csv_rows(content: bytes, where: str, columns: Collection[str]) -> list[tuple
 def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTable:
     """Read a table that has these columns and perhaps others, as spreadsheets and Macs write it.
 
-    A byte order mark says which Unicode it is, or else it is UTF-8. Commas, semicolons or tabs
-    separate: whichever gives the columns. Empty rows are left out, and empty cells behind the last
+    A byte order mark says which Unicode it is, or else it is UTF-8. The one of SEPARATORS
+    separates that gives the columns. Empty rows are left out, and empty cells behind the last
     column. A row may lack its last cells, but none of `columns`. Spaces around a cell are removed,
     except for those of a path. Raises InputError that begins with `where` for any other file.
     """

@@ -35,6 +35,7 @@ READ = {
     "semicolons": PLAIN.replace(",", ";"),
     "semicolons and quotes": '"path";"label"\n"cat/1.jpg";"dög"\n"cat/2.jpg";"cat"\n',
     "tabs": PLAIN.replace(",", "\t"),
+    "bars": PLAIN.replace(",", "|"),
     "line with the separator": "sep=;\r\n" + PLAIN.replace(",", ";"),
     "no end of the last line": PLAIN.rstrip(),
 }
