@@ -222,7 +222,7 @@ def _listed(stage: str) -> dict:
     """
     from pawprint.files import read_yaml
 
-    return read_yaml(PIPELINE)["stages"].get(stage.rpartition(":")[2], {})
+    return _value_of(read_yaml(PIPELINE), f"stages.{stage.rpartition(':')[2]}") or {}
 
 
 def _value_of(params: object, key: str) -> object:

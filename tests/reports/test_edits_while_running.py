@@ -21,6 +21,7 @@ from pawprint.package import STAGES
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.params.results import Calibrate
+from pawprint.pipeline import entry
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import write_network
 from pawprint.tables import write_table
@@ -50,6 +51,7 @@ def failure(monkeypatch, capsys, stage: str, main: Callable[[], None]) -> str:
     monkeypatch.setattr("sys.argv", [str(STAGES / f"{stage}.py")])
     monkeypatch.setattr("pawprint.pipeline.entry._at_end", [], raising=False)
     monkeypatch.setenv("DVC_STAGE", stage)
+    entry._listed.cache_clear()  # a process for each stage has its own
     with pytest.raises(SystemExit) as ended:
         run_stage(main)
     written = capsys.readouterr().err
@@ -104,6 +106,13 @@ def test_edit_of_what_dvc_records_of_a_stage_fails_it(
 ):
     main = edit_of(folder / name, old, new, stage)
     assert failure(monkeypatch, capsys, stage, main).startswith(f"{place}: ")
+
+
+def test_pipeline_that_is_emptied_before_a_stage_starts_is_no_traceback(
+    folder, monkeypatch, capsys
+):
+    (folder / "dvc.yaml").write_text("")
+    assert failure(monkeypatch, capsys, "split", lambda: None) == ""
 
 
 def test_photo_that_comes_while_photos_are_fetched_fails_fetch(folder, monkeypatch, capsys):
