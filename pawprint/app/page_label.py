@@ -195,7 +195,7 @@ def show_unlabelled() -> Walk | None:
     paths = rejected.loc[rejected["reason"] == UNLABELLED, "path"]
     paths = [path for path in paths if path not in corrected]
     if not paths:
-        st.success("None: every image of the last run has a label.")
+        st.success("None: every image of the last run has a label, or a row in `labels.csv`.")
         return None
     st.markdown(
         f"{len(paths)} images of this project have no label. The labels that you choose go to "

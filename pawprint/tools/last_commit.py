@@ -15,7 +15,7 @@ from pawprint.git import git, try_git
 from pawprint.params.data import Fetch
 from pawprint.pipeline.recorded import Recorded
 from pawprint.templates.files import flat
-from pawprint.tools.projects import STATE, describe_changes
+from pawprint.tools.projects import describe_changes
 from pawprint.tools.running import alone
 
 # What a run reads, but for photos and the tables of the user.
@@ -83,7 +83,8 @@ def to_discard() -> list[str]:
             f"discard: expected a commit to go back to, with {name_some(map(str, INPUTS))}. "
             "Received: none. Run `git add .` and `git commit`, which keep everything."
         )
-    return changed_files([*results(), *INPUTS, STATE])  # STATE is of the same upgrade as INPUTS
+    # STATE is of the same upgrade as INPUTS.
+    return changed_files([*results(), *INPUTS, project.STATE])
 
 
 def keep(message: str, author: dict[str, str]) -> None:
