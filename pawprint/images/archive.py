@@ -179,11 +179,10 @@ def describe_encoding(archive: Archive) -> str:
     if archive.zip_file is None:
         return ""
     unknown, encoding = _names_of_unknown_encoding(archive.zip_file)
-    if not unknown:
+    if not unknown or encoding == "utf-8":  # as macOS writes names, without saying so
         return ""
-    are = "may be in another encoding" if encoding == "utf-8" else "are not UTF-8"
     return (
-        f"{len(unknown):,} names in the zip {are}, and are read as {encoding}: "
+        f"{len(unknown):,} names in the zip are not UTF-8, and are read as {encoding}: "
         f"{name_some([unknown[0].filename])}. If that is unreadable, unpack the zip with the code "
         "page of its language, such as `unzip -O gbk`, `-O shift_jis` or `-O cp850`, and use the "
         "folder"

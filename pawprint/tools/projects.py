@@ -77,7 +77,7 @@ def create(
     params = template(PARAMS.name)
     if recipe:
         params = apply_recipe(params, recipe)
-    if images:
+    if images or labels != AUTO:
         params = set_values(params, {"clean.labels": labels})
     values = flat(params)
     if not images and not values["fetch.source"].startswith("pawprint/"):
