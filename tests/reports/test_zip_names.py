@@ -47,7 +47,7 @@ def test_backslashes_of_windows_are_slashes(tmp_path):
     """icsharpcode/SharpZipLib 617, python/cpython 91036, PowerShell's Compress-Archive."""
     names = [f"photos\\{label}\\{n}.jpg" for label in ("cat", "dog") for n in range(3)]
     path = named(tmp_path / "images.zip", "photos\\", "photos\\cat\\", *names)
-    kept, rejected = clean_archive(path)
+    kept, rejected, _ = clean_archive(path)
     assert list(kept["path"]) == sorted(name.replace("\\", "/") for name in names)
     assert list(kept["label"]) == ["cat"] * 3 + ["dog"] * 3
     assert rejected.empty
@@ -57,14 +57,14 @@ def test_backslashes_make_no_name_safe(tmp_path):
     unsafe = ["..\\..\\cat\\1.jpg", "C:\\cat\\2.jpg", "\\cat\\3.jpg", "\\\\server\\cat\\4.jpg"]
     unsafe += ["cat/back\\slash.jpg", "cat\\\\5.jpg", "cat\\con\x1btrol.jpg"]
     path = named(tmp_path / "images.zip", "cat\\7.jpg", "dog\\8.jpg", *unsafe)
-    kept, rejected = clean_archive(path)
+    kept, rejected, _ = clean_archive(path)
     assert list(kept["path"]) == ["cat/7.jpg", "dog/8.jpg"]
     assert list(rejected["reason"]) == ["unsafe_name"] * len(unsafe)
 
 
 def test_a_name_with_slashes_and_the_same_with_backslashes_are_one(tmp_path):
     path = named(tmp_path / "images.zip", "cat\\1.jpg", "cat/1.jpg", "cat/2.jpg", "dog/1.jpg")
-    kept, rejected = clean_archive(path)
+    kept, rejected, _ = clean_archive(path)
     assert list(kept["path"]) == ["cat/2.jpg", "dog/1.jpg"]
     assert list(rejected["reason"]) == ["duplicate_name"] * 2
 
