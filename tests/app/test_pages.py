@@ -165,7 +165,7 @@ def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
     write_photos(project)
     page = to_review(project, SUSPECTS)
     press(page, "Start")
-    (project / paths.LABELS_CSV).write_text("path;label\n", encoding="utf-8")
+    (project / paths.LABELS_CSV).write_text("path label\n", encoding="utf-8")
     press(page, "dog")
     (warning,) = page.warning
     assert "labels.csv: line 1" in warning.value.replace("\\", "")

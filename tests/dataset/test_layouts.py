@@ -202,7 +202,7 @@ def test_metadata_below_the_folders_of_splits_is_read_in_an_archive(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file_name|label\n1.jpg|a\n", "separated by commas"),
+        ("file_name:label\n1.jpg:a\n", "separated by commas"),
         ("file_name,label\n1.jpg,\n", "line 2: expected a file_name and a label"),
         ("file_name,label\n../1.jpg,a\n", "line 2: expected the path of a file, "),
         ("file_name,label\n1.jpg,a\n./1.jpg,b\n", "'./1.jpg' again, as b after a"),

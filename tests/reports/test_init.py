@@ -206,7 +206,7 @@ def test_photos_in_a_dvc_repository_become_those_of_a_project(tmp_path, images):
     assert "nfiles: 5" in (tmp_path / "p/photos.dvc").read_text()  # with cat.dvc
     (registry / ".dvcignore").write_text("dog/2.jpg\n")
     _, notes = create(tmp_path / "q", registry, None, False)
-    assert str(registry / ".dvcignore") in notes[0]
+    assert any(str(registry / ".dvcignore") in note for note in notes)
     with refused(str(registry / ".dvcignore"), "--outside"):
         create(tmp_path / "r", registry, None, True)
 
