@@ -38,7 +38,10 @@ def damage(path: Path) -> bytes:
     return content
 
 
-@pytest.mark.parametrize("contents", [(b"made", b"b\n"), (b'[{"m',)])
+@pytest.mark.parametrize(
+    "contents",
+    [(b"made", b"b\n"), pytest.param((b'[{"m',), marks=pytest.mark.extended)],
+)
 def test_damaged_files_of_the_cache_are_removed_and_made_again(project, contents):
     assert pawprint(project, "check", "--files").returncode == 0
     before = cached(project)

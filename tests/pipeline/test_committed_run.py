@@ -90,6 +90,7 @@ def test_change_reruns_exactly_the_stages_that_it_affects(workspace, restored, p
     assert sorted(ran) == sorted(expected_stages(param))
 
 
+@pytest.mark.extended
 def test_queued_sweep_runs_in_dvcs_own_folders(workspace):
     """And `1e-6` arrives as a number."""
     sweep = ("evaluate", "-S", "evaluate.confidence=1e-6,0.8")

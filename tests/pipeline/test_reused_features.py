@@ -60,6 +60,7 @@ def test_corrected_label_computes_nothing_and_changes_no_byte(workspace):
     assert features(workspace) == before
 
 
+@pytest.mark.extended
 def test_code_that_decides_features_computes_all_again(workspace):
     before = features(workspace)
     with (workspace / "pawprint/images/pixels.py").open("a", encoding="utf-8") as file:

@@ -80,7 +80,10 @@ def test_forced_run_reuses_undamaged_rows_only(project):
     assert outputs(project) == before
 
 
-@pytest.mark.parametrize("changed", ["rule", "bits", "code"])
+@pytest.mark.parametrize(
+    "changed",
+    ["code", *(pytest.param(name, marks=pytest.mark.extended) for name in ("rule", "bits"))],
+)
 def test_all_are_decoded_again_by_another_decoder(project, changed):
     if changed == "code":
         with (project / "pawprint/images/formats.py").open("a", encoding="utf-8") as file:

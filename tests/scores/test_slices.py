@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pytest
 
 from pawprint.columns import METADATA
 from pawprint.reports.results import slice_rows
@@ -31,6 +32,7 @@ def test_slice_that_is_worse_than_the_others_is_told():
     assert describe_slices(measured(correct, cameras, np.repeat(range(8), 21)[:163])) == []
 
 
+@pytest.mark.extended
 def test_slices_that_do_not_differ_are_seldom_called_worse():
     """Twelve values; at most as often as the level says, all together."""
     rng = np.random.default_rng(0)

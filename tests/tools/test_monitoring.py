@@ -44,7 +44,10 @@ def verdicts(draws: int, images: int, **kind: float) -> Counter:
     )
 
 
-@pytest.mark.parametrize(("images", "unknown"), [(100, 0.005), (200, 0.012)])
+@pytest.mark.parametrize(
+    ("images", "unknown"),
+    [(100, 0.005), pytest.param(200, 0.012, marks=pytest.mark.extended)],
+)
 def test_photos_of_the_same_kind_seldom_raise_an_alarm(images, unknown):
     """Also those that are called unknown at 1.2 %, where 0.5 % of the test photos are."""
     assert verdicts(DRAWS, images, unknown=unknown)[LIKE] >= 0.95 * DRAWS
