@@ -10,6 +10,8 @@ from pawprint.errors import InputError, printable
 
 # Git's messages in English, so that `NO_REPOSITORY` can be told from other failures.
 ENGLISH = {"LC_ALL": "C", "LANGUAGE": ""}
+# What only reads takes no lock, which a killed process would leave: of git(1).
+ENVIRONMENT = ENGLISH | {"GIT_OPTIONAL_LOCKS": "0"}
 NO_REPOSITORY = "not a git repository (or any"
 OWNER = "safe.directory"  # in the message about a repository that belongs to somebody else
 
@@ -23,7 +25,7 @@ def git(
     is not installed.
     """
     options = {"capture_output": True, "encoding": "utf-8", "errors": "surrogateescape"}
-    environment = os.environ | ENGLISH
+    environment = os.environ | ENVIRONMENT
     try:
         result = subprocess.run(
             ["git", *arguments], cwd=folder, input=text, env=environment, **options

@@ -26,6 +26,7 @@ from pawprint.dataset.cleaning import (
     describe_files,
     describe_imbalance,
     describe_pages,
+    describe_pointers,
     describe_unlabelled,
 )
 from pawprint.dataset.folders import describe_counts
@@ -97,6 +98,8 @@ def describe(
     yield describe_files(usable, rejected) + why
     if reused := usable["key"].isin(decoded["key"]).sum():
         yield f"{reused:,} images were not decoded again, as their files are known"
+    if pointers := describe_pointers(rejected):
+        yield pointers
     if folders := describe_unlabelled(rejected, NOT_LISTED):
         yield f"without a row in metadata.csv: {folders}; add rows with their labels"
     if folders := describe_unlabelled(rejected, NO_CLASS):

@@ -26,8 +26,8 @@ def main() -> None:
     if found := find_import(source):
         imported, url = found
         print(
-            f"fetch: {imported} is a `dvc import` of {without_secrets(url)}. DVC never pushes what "
-            "is changed here, so that a clone gets no photos at all. Change them there; or make "
+            f"fetch: {imported} is a `dvc import`. DVC never pushes what you change in it, and then "
+            f"a clone gets no photos at all. Change photos in {without_secrets(url)}; or make "
             f"them this project's own: `dvc remove {imported}.dvc`, then `dvc add {imported}`"
         )
     tracked = tracked_files(source) if source.is_dir() else None

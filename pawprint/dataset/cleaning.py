@@ -275,10 +275,7 @@ def _require_usable(
     """Raise InputError for a class without a usable image."""
     for label in classes:
         if not (usable["label"] == label).any():
-            pointers = rejected["detail"][rejected["reason"] == "no_content"]
-            advice = f"{', '.join(pointers.unique())}."
-            if pointers.empty:
-                advice = f"See clean.labels. {ACCEPTED}"
+            advice = describe_pointers(rejected) or f"See clean.labels. {ACCEPTED}"
             raise InputError(
                 f"{archive}: expected a usable image of class {label}. Received: "
                 f"{describe_files(usable, rejected)}. {advice}"
@@ -345,6 +342,17 @@ def describe_files(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
     text = f"kept {len(usable):,} of {len(usable) + len(rejected) - is_other.sum():,} images"
     text += f" ({counts})" if counts else ""
     return f"{text}; {is_other.sum():,} other files ({suffixes})" if is_other.any() else text
+
+
+def describe_pointers(rejected: pd.DataFrame) -> str:
+    """Such as "20 images are not here: a pointer of Git LFS: run …", or "" without a pointer.
+
+    The table is REJECTED.
+    """
+    details = rejected["detail"][rejected["reason"] == "no_content"]
+    if details.empty:
+        return ""
+    return f"{len(details):,} images are not here: {', '.join(details.unique())}"
 
 
 def describe_unlabelled(rejected: pd.DataFrame, detail: str) -> str:

@@ -331,7 +331,7 @@ def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Coun
     return (
         f"{archive}: expected the same class by the first and the last folder above each image. "
         f"Received: another for {printable('/'.join(example))!r}: {' and '.join(readings)}. Set "
-        "one of them in params.yaml; for a new project, `pawprint init --labels` sets it."
+        "one of them in params.yaml, or give `pawprint init` --labels."
     )
 
 
