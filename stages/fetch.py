@@ -26,7 +26,7 @@ def main() -> None:
     if found := find_import(source):
         imported, url = found
         print(
-            f"fetch: {imported} is a `dvc import`. DVC never pushes what you change in it, and then "
+            f"fetch: {imported} is a `dvc import`. DVC never pushes what you change in it; then "
             f"a clone gets no photos at all. Change photos in {without_secrets(url)}; or make "
             f"them this project's own: `dvc remove {imported}.dvc`, then `dvc add {imported}`"
         )
