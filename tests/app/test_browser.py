@@ -123,7 +123,7 @@ def test_every_page_shows_itself_without_error_and_is_accessible(page):
 def test_photos_are_those_that_the_filters_ask_for(page, workspace):
     open_page(page, "This run")
     choose(page, "True label", "cat")
-    for split, file in (("test", "predictions"), ("validation", "predictions_validation")):
+    for split, file in (("test", "probabilities"), ("validation", "probabilities_validation")):
         page.get_by_role("radiogroup", name="Split").get_by_text(split).click()
         cats = list(table(workspace, f"data/{file}.csv")["actual"]).count("cat")
         expect(page.get_by_text(f"{cats} images")).to_be_visible()
