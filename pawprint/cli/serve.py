@@ -4,6 +4,7 @@ import argparse
 import copy
 import errno
 import logging
+import os
 import socket
 import sys
 from pathlib import Path
@@ -68,7 +69,11 @@ def require_free(host: str, port: int) -> None:
         places = socket.getaddrinfo(host or None, port, 0, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
         for family, *_, address in places:
             try:
-                socket.create_server((address[0], port), family=family).close()
+                # Bound, and not listening: a client would take the service for started.
+                with socket.socket(family) as place:
+                    if os.name == "posix":  # as uvicorn does; a port that was just left is free
+                        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    place.bind((address[0], port))
             except OSError as error:  # as for ::1 of localhost on a computer without IPv6
                 if error.errno != errno.EADDRNOTAVAIL or len(places) == 1:
                     raise
