@@ -162,6 +162,7 @@ def test_change_in_an_empty_clone_pulls_only_what_it_needs(
 RESULTS = ("dvc.lock", "metrics", "plots", "docs/model_card.md")
 
 
+@pytest.mark.extended
 def test_two_branches_are_merged(workspace, tmp_path):
     """The procedure of docs/sharing.md: results of one side, then `dvc repro`."""
     project = shutil.copytree(workspace, tmp_path / "project")

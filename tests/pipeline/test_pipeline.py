@@ -99,18 +99,9 @@ def test_stage_needs_nothing_but_what_it_lists(small, tmp_path, stage):
 
 
 # One stage for each kind of file: zip, PNG, memory-mapped arrays, model.
-@pytest.mark.slow
+@pytest.mark.extended
 @posix
-@pytest.mark.parametrize(
-    "stage",
-    [
-        "features",
-        *(
-            pytest.param(name, marks=pytest.mark.extended)
-            for name in ("fetch", "preview", "predict")
-        ),
-    ],
-)
+@pytest.mark.parametrize("stage", ["fetch", "preview", "features", "predict"])
 def test_stage_that_cannot_write_it_all_says_so_and_leaves_nothing_half(copied, stage):
     before = fingerprint(copied)
     command = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
