@@ -202,7 +202,7 @@ IMAGES = {
     "90 scans, the first again and again.jpg": Fault(scans(80), "damaged"),
     "photo with a film after it.jpg": Fault(JPEG + b"\xff\xda" * 1000, KEPT),
     "90 large scans.jpg": Fault(scans(80, Image.new("L", (4000, 4000))), "too_large"),
-    "__MACOSX/1.jpg": Fault(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "other_file"),
+    "AppleDouble/1.jpg": Fault(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "not_an_image"),
     "with 'single' and \"double\" quotes, and a comma.jpg": Fault(JPEG, KEPT),
     "Кот 猫 🐈 e\u0301.jpg": Fault(JPEG, KEPT),
     f"{251 * 'x'}.jpg": Fault(JPEG, KEPT),
