@@ -97,7 +97,8 @@ def test_folder_that_a_mapping_names_is_a_class_whatever_its_name(tmp_path):
 OF_SYSTEMS = (
     "cat/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg", "#recycle/2.jpg", "$RECYCLE.BIN/3.jpg",
     "System Volume Information/4.jpg", "lost+found/5.jpg", ".Trash-1000/files/6.jpg",
-    "dog/@Recycle/7.jpg", "cat/.ipynb_checkpoints/8-checkpoint.jpg", "LOST.DIR/9.jpg", "__MACOSX/10.jpg",
+    "dog/@Recycle/7.jpg", "cat/.ipynb_checkpoints/8-checkpoint.jpg",
+    "LOST.DIR/9.jpg", "__MACOSX/10.jpg",
 )  # fmt: skip
 
 
