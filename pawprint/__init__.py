@@ -16,10 +16,14 @@ if not importlib.util.find_spec("pydantic"):
 sys.modules.setdefault("openvino_telemetry", None)
 
 
-def load(folder: str | os.PathLike):
+def load(folder: str | os.PathLike, *, mirrored: bool = True):
     """The model in a folder, `models/served` or an export: a Predictor, whose `predict` takes a
-    path, the bytes of a file, an open file or an image of Pillow. Raises InputError if the model is
+    path, the bytes of a file, an open file or an image of Pillow. With `mirrored` False a served
+    model takes the image alone, in half of the time; `pawprint export --single` tells which labels
+    change. Raises InputError if the model is
     damaged, and RuntimeError in a process forked from one that has loaded a model.
     """
     # By its name, so that an import of the package stays cheap, and no stage depends on this.
-    return importlib.import_module("pawprint.model.predictor").load_predictor(folder)
+    return importlib.import_module("pawprint.model.predictor").load_predictor(
+        folder, mirrored=mirrored
+    )

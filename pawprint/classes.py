@@ -12,6 +12,7 @@ from pawprint.errors import is_printable, printable
 # Not allowed as labels of classes.
 NEITHER = "none"  # in labels.csv, an image to reject
 UNKNOWN = "unknown"  # predicted for an image unlike those of training; the folder of such images
+UNLABELLED = "unlabelled"  # an image that may get a label, other than one that shows no class
 UNSURE = "unsure"  # predicted for an image of the classes that a person should see
 RESERVED = (NEITHER, UNKNOWN, UNSURE)
 MAX_LARGEST = 2  # times its even portion, above which the classes are imbalanced
@@ -68,18 +69,6 @@ def class_probabilities(output: np.ndarray) -> np.ndarray:
     if output.shape[-1] == 1:
         return np.concatenate([1 - output, output], axis=-1)
     return output / output.sum(axis=-1, keepdims=True)
-
-
-def mean_over_squares(output: np.ndarray) -> np.ndarray:
-    """Probabilities of an image, float64 `(classes,)`, from those of its squares.
-
-    `output` is `(squares, units)`, as for `class_probabilities`. They are the probabilities for the
-    mean of the logits: the geometric mean over the squares, divided by its sum.
-    """
-    probabilities = class_probabilities(output.astype(np.float64))
-    logarithms = np.log(np.maximum(probabilities, SMALLEST)).mean(axis=0)
-    means = np.exp(logarithms - logarithms.max())
-    return means / means.sum()
 
 
 def predicted_classes(probabilities: np.ndarray, thresholds: Mapping[int, float]) -> np.ndarray:

@@ -36,6 +36,7 @@ SPLIT: Columns = {
     "group": "str",  # the first path of the group
     "pixels_sha256": "str",
 }
+PATHS: Columns = {"path": "str", "split": "str", "pixels_sha256": "str"}  # of SPLIT
 NEAR_DUPLICATES: Columns = {
     "group": "str",
     "path": "str",

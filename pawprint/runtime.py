@@ -24,7 +24,7 @@ CORES = joblib.cpu_count()  # that this process may use
 
 
 class CompiledNetwork:
-    """A network as a function of one image that several threads may call.
+    """A network as a function of one row of each input that several threads may call.
 
     Pickled, it is the network, which another process compiles for its own processor.
     """
@@ -35,15 +35,15 @@ class CompiledNetwork:
         self._local = threading.local()
         _networks.add(self)
 
-    def __call__(self, pixels: np.ndarray) -> list[np.ndarray]:
-        """Return each output for uint8 `(size, size, 3)`, float32 without the axis of the batch.
+    def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
+        """Return each output, float32; inputs and outputs are without the axis of the batch.
 
         Raises RuntimeError in a process forked from the one that compiled the network.
         """
         require_unforked()
         if not hasattr(self._local, "request"):
             self._local.request = self._compiled.create_infer_request()
-        results = self._local.request.infer([pixels[None]])
+        results = self._local.request.infer([array[None] for array in inputs])
         return [results[output][0] for output in self._compiled.outputs]
 
     def __reduce__(self) -> tuple:
@@ -87,16 +87,15 @@ def require_unforked() -> None:
 
 
 def compile_for_cpu(network: openvino.Model) -> CompiledNetwork:
-    """Compile a network that takes uint8 pixels `(batch, size, size, 3)`.
+    """Compile a network for one row of each of its inputs, `(batch, …)`, such as uint8 pixels.
 
     Raises RuntimeError as `require_unforked`.
     """
     global _process
     require_unforked()
     _process = os.getpid()
-    shape = [length.get_length() for length in list(network.input().partial_shape)[1:]]
     single = network.clone()
-    single.reshape([1, *shape])
+    single.reshape({port: [1, *_row_shape(port)] for port in single.inputs})
     compiled = openvino.compile_model(
         single,
         "CPU",
@@ -112,7 +111,7 @@ def compile_for_cpu(network: openvino.Model) -> CompiledNetwork:
     run = CompiledNetwork(network, compiled)
     # OpenVINO's binding to NumPy starts on first use. Two threads that use it first at the same
     # moment wait for each other for ever, so this thread is the first.
-    run(np.zeros(shape, np.uint8))
+    run(*(np.zeros(_row_shape(port), port.element_type.to_dtype()) for port in single.inputs))
     return run
 
 
@@ -134,12 +133,17 @@ def take_uint8(network: openvino.Model) -> openvino.Model:
     return steps.build()
 
 
-def write_network(network: openvino.Model, path: Path, outputs: Sequence[str]) -> None:
-    """Write `path`, an .xml file, and the weights beside it as .bin; `outputs` names the outputs.
+def write_network(
+    network: openvino.Model,
+    path: Path,
+    outputs: Sequence[str],
+    inputs: Sequence[str] = ("pixels",),
+) -> None:
+    """Write `path`, an .xml file, and the weights beside it as .bin, with the names of both sides.
 
     A converter numbers nodes and tensors differently in every process, so nodes are named by their
-    order, and no tensor has a name but the outputs and the input, `pixels`. Model servers address
-    both by name. The network is named by its file, because OpenVINO counts those of a process.
+    order, and no tensor has a name but the inputs and outputs. Model servers address both by name.
+    The network is named by its file, because OpenVINO counts those of a process.
     Raises OSError for a full disk.
     """
     network.set_friendly_name(path.stem)
@@ -150,9 +154,8 @@ def write_network(network: openvino.Model, path: Path, outputs: Sequence[str]) -
             del info[key]  # the names before
         for output in node.outputs():
             output.get_tensor().set_names(set())
-    network.input().get_tensor().set_names({"pixels"})
-    for output, name in zip(network.outputs, outputs, strict=True):
-        output.get_tensor().set_names({name})
+    for port, name in zip((*network.inputs, *network.outputs), (*inputs, *outputs), strict=True):
+        port.get_tensor().set_names({name})
     try:
         openvino.serialize(network, path)
     except RuntimeError:  # which does not say why
@@ -168,11 +171,15 @@ def read_network(path: Path) -> openvino.Model:
     return openvino.Core().read_model(path.read_bytes(), weights)
 
 
+def input_shapes(network: openvino.Model) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each input by its name, without the axis of the batch."""
+    return {port.get_any_name(): _row_shape(port) for port in network.inputs}
+
+
 def output_shapes(network: openvino.Model) -> dict[str, tuple[int, ...]]:
-    """The shape of each output by its name, without the axis of the batch."""
-    return {
-        output.get_any_name(): tuple(
-            length.get_length() for length in list(output.partial_shape)[1:]
-        )
-        for output in network.outputs
-    }
+    """Return the shape of each output by its name, without the axis of the batch."""
+    return {port.get_any_name(): _row_shape(port) for port in network.outputs}
+
+
+def _row_shape(port: openvino.Output) -> tuple[int, ...]:
+    return tuple(length.get_length() for length in list(port.partial_shape)[1:])

@@ -15,7 +15,12 @@ from pawprint.params.model import Model, Weights
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import output_shapes, write_network
 
-MEANING = {"cut": "for fine-tuning", "blocks": "of blocks", "top": "of the last maps"}
+MEANING = {
+    "cut": "for fine-tuning",
+    "blocks": "of blocks",
+    "top": "of the last maps",
+    "means": "for the detector of unknown inputs",
+}
 
 
 def main() -> None:

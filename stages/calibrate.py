@@ -1,8 +1,9 @@
-"""Choose test-time augmentation; fit temperature and thresholds; write the served model.
+"""Fit temperature and thresholds; write the served model.
 
 Reads detector.npz, train.npz and validation.npz in data/outputs/, labels.json and
-train_validation.csv in data/split/, and models/network/. Params: `calibrate`, `augment.RandomFlip`,
-`clean.bits`, `model.resize`. Writes models/served/. Run: `python -m stages.calibrate`
+train_validation.csv in data/split/, models/extractor/ and models/network/. Params: `calibrate`,
+`augment.RandomFlip`, `clean.bits`, `model.resize`. Writes models/served/.
+Run: `python -m stages.calibrate`
 """
 
 import numpy as np
@@ -12,19 +13,15 @@ from pawprint.columns import SPLIT
 from pawprint.errors import InputError
 from pawprint.files import read_json
 from pawprint.images.formats import side_for
-from pawprint.model.calibration import (
-    calibrate,
-    choose_augmentation,
-    describe_counts,
-    describe_recall,
-)
+from pawprint.model.calibration import calibrate, describe_counts, describe_recall
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown import choose_unknown_threshold, read_detector
+from pawprint.network.joining import join
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
-from pawprint.params.results import Calibrate, augmentations, problem_of_threshold
+from pawprint.params.results import Calibrate, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import read_network
 from pawprint.scores.decided import LEVEL, choose_min_confidence
@@ -42,21 +39,15 @@ def main() -> None:
     validation = Outputs.read(project.OUTPUTS / "validation.npz")
     split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
     groups = independent(split)[split["split"] == "validation"].to_numpy()
-    candidates = augmentations(params, Augment.load())
-    augmentation = candidates[0]
-    if len(candidates) > 1:
-        logits_by_name = {name: validation.means(name)[0] for name in candidates}
-        augmentation, why = choose_augmentation(validation.actual, groups, logits_by_name)
-        print(f"calibrate: {why}")
-    logits, unknown_scores = validation.means(augmentation)
-    temperature, thresholds = calibrate(params, labels, validation.actual, logits)
+    actual, logits, unknown_scores = validation
+    temperature, thresholds = calibrate(params, labels, actual, logits)
     detector, unknown_threshold = None, None
     if params.unknown_quantile is not None:
         detector = read_detector(project.OUTPUTS)
-        _, train_scores = Outputs.read(project.OUTPUTS / "train.npz").means(augmentation)
+        train_scores = Outputs.read(project.OUTPUTS / "train.npz").unknown_scores
         scores = np.concatenate([train_scores[~np.isnan(train_scores)], unknown_scores])
         unknown_threshold = choose_unknown_threshold(scores, params.unknown_quantile)
-    network = read_network(project.NETWORK)
+    network = join(read_network(project.EXTRACTOR), read_network(project.NETWORK))
     size = network.input().partial_shape[1].get_length()
     metadata = Metadata(
         labels=labels,
@@ -66,18 +57,19 @@ def main() -> None:
         decoded_side=side_for(size),
         temperature=temperature,
         thresholds=thresholds,
-        test_time_augmentation=augmentation,
         unknown_threshold=unknown_threshold,
     )
-    probabilities, actual = to_probabilities(logits, temperature), validation.actual
+    probabilities = to_probabilities(logits, temperature)
     predicted, before = metadata.classes(probabilities), probabilities.argmax(axis=-1)
     is_wrong = predicted != actual
     if params.max_error is not None:
         confidence = probabilities[np.arange(len(actual)), predicted]
         lowest = choose_min_confidence(confidence, is_wrong, groups, params.max_error)
         metadata = metadata.model_copy(update={"min_confidence": lowest})
-    write_served_model(network, metadata, detector, project.SERVED_MODEL)
-    print(f"calibrate: temperature {temperature:g}, test-time augmentation {augmentation}")
+    is_mirrored = Augment.load().is_mirrored
+    write_served_model(network, metadata, detector, project.SERVED_MODEL, is_mirrored=is_mirrored)
+    what = "an image and its mirror image" if is_mirrored else "an image"
+    print(f"calibrate: temperature {temperature:g}; the served model sees {what}")
     if params.max_error is not None:
         is_decided = metadata.are_decided(probabilities)
         print(

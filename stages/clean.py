@@ -3,7 +3,8 @@
 Applies the corrections of labels.csv; exact duplicates are removed. Files with the bytes of a
 usable image of the last recorded result are not decoded again. Reads data/raw/archives/ and
 labels.csv. Params: `clean`. Writes data/clean/images.csv, data/clean/metadata.csv,
-data/clean/unknown.csv, data/clean/rejected.csv, data/clean/decoded.csv and metrics/clean.json.
+data/clean/unknown.csv, data/clean/unlabelled.csv, data/clean/rejected.csv, data/clean/decoded.csv
+and metrics/clean.json.
 Run: `python -m stages.clean`
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from pawprint import project
-from pawprint.classes import UNKNOWN
+from pawprint.classes import UNKNOWN, UNLABELLED
 from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset.cleaning import (
     NO_CLASS,
@@ -72,10 +73,12 @@ def main() -> None:
         usable, rejected, not_applied = clean(
             archive, classes, places, params.rule, corrections, rows, code=code, decoded=decoded
         )
-    is_unknown = usable["label"] == UNKNOWN
-    write_table(project.IMAGES_CSV, usable[~is_unknown], IMAGES)
+    is_unknown, is_unlabelled = usable["label"] == UNKNOWN, usable["label"] == ""
+    images = usable[~is_unknown & ~is_unlabelled]
+    write_table(project.IMAGES_CSV, images, IMAGES)
     write_table(project.UNKNOWN_CSV, usable[is_unknown], IMAGES)
-    write_table(project.METADATA_CSV, further_columns(rows, usable["path"][~is_unknown]), METADATA)
+    write_table(project.UNLABELLED_CSV, usable[is_unlabelled], IMAGES)
+    write_table(project.METADATA_CSV, further_columns(rows, images["path"]), METADATA)
     write_table(project.REJECTED_CSV, rejected, REJECTED)
     write_table(project.DECODED_CSV, usable, DECODED)
     write_json(project.CLEAN_METRICS, {"rejected": len(rejected)})
@@ -109,14 +112,16 @@ def describe(
         if isinstance(params.labels, dict):
             todo = "add the folders to clean.labels, or set it to auto"
         yield f"unlabelled: {folders}; {todo}"
-    is_unknown = usable["label"] == UNKNOWN
+    is_unknown, is_unlabelled = usable["label"] == UNKNOWN, usable["label"] == ""
     if is_unknown.any():
         yield f"{is_unknown.sum():,} of them are {UNKNOWN}: for evaluate, not for training"
+    if is_unlabelled.any():
+        yield f"{is_unlabelled.sum():,} of them are {UNLABELLED}: label them with `pawprint app`"
     if bits := describe_bits(usable, params.bits):
         yield bits
     if pages := describe_pages(usable):
         yield pages
-    if imbalance := describe_imbalance(usable[~is_unknown]):
+    if imbalance := describe_imbalance(usable[~is_unknown & ~is_unlabelled]):
         yield imbalance
 
 

@@ -57,9 +57,9 @@ def main() -> None:
         print(f"evaluate: {warning}")
     for line in describe_slices(slices):
         print(f"evaluate: {line}")
-    threshold, how = metadata.unknown_threshold, metadata.test_time_augmentation
+    threshold = metadata.unknown_threshold
     if threshold is not None and len(outputs[UNKNOWN].actual):
-        unknown, known = (outputs[name].means(how)[1] for name in (UNKNOWN, "test"))
+        unknown, known = (outputs[name].unknown_scores for name in (UNKNOWN, "test"))
         groups = np.append(np.arange(len(unknown)).astype(str), test.images["group"])
         of_test.append(metrics.measure_unknown(unknown, known, threshold, confidence, groups))
         refused = of_test[-1]["value"].iloc[0]

@@ -1,9 +1,10 @@
-"""Compute the features of every training and validation image once, with the frozen layers.
+"""Compute the features of every image once, with the frozen layers.
 
-Features that an interrupted run computed, or that are in the last recorded result, are not
-computed again. Reads data/raw/archives/, data/split/train_validation.csv and models/extractor/.
-Params: `model.resize`, `augment`, `clean.bits`. Writes data/features/ and data/features.json, which
-names what decides the bytes of a row. Run: `python -m stages.features`
+Rows that an interrupted run computed, or that are in the last recorded result, are not computed
+again. Reads data/raw/archives/, data/split/paths.csv, unknown.csv and unlabelled.csv in
+data/clean/, and models/extractor/. Params: `model.resize`, `augment`, `clean.bits`. Writes
+data/features/, what training reads, data/held_out/, of all images that training does not see, and
+data/features.json, which names what decides the bytes of a row. Run: `python -m stages.features`
 """
 
 import hashlib
@@ -12,27 +13,52 @@ import math
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
 
 from pawprint import project
-from pawprint.columns import SPLIT
+from pawprint.classes import UNKNOWN, UNLABELLED
+from pawprint.columns import IMAGES, PATHS
 from pawprint.features.rows import row_function
 from pawprint.features.shards import (
+    HELD_OUT,
+    TRAINING,
     ShardComputer,
+    ViewsOf,
+    held_out_views,
     interrupted_shards,
     recorded_shards,
     require_space,
     tasks,
+    training_views,
     write_shards,
 )
 from pawprint.features.store import count_shards
 from pawprint.files import md5, replacing, write_json, writing
 from pawprint.images.archive import open_archive
+from pawprint.model.unknown import DETECTOR_IMAGES
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.pipeline.entry import at_end, run_stage
 from pawprint.pipeline.recorded import Recorded
 from pawprint.runtime import output_shapes, read_network
-from pawprint.tables import read_table
+from pawprint.tables import read_table, training_images
+
+
+class Part(NamedTuple):
+    """One of the outputs: its images, by path, split and pixels_sha256, their views and numbers."""
+
+    out: Path
+    images: pd.DataFrame
+    views_of: ViewsOf
+    dtype: np.dtype
+
+    def numbers(self) -> int:
+        """Return how many views there are."""
+        images = self.images["split"].value_counts().items()
+        return sum(number * len(self.views_of("0", split)) for split, number in images)
 
 
 def main() -> None:
@@ -44,27 +70,69 @@ def main() -> None:
         "network": [md5(project.EXTRACTOR), md5(project.EXTRACTOR.with_suffix(".bin"))],
         "code": md5(project.FEATURE_ROW_CODE),
     }
-    images = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
-    rows = len(images) + (augment.views - 1) * int((images["split"] == "train").sum())
+    # Those of the first serve the second: validation images are in both.
+    parts = [
+        Part(
+            project.HELD_OUT,
+            held_out_images(augment),
+            held_out_views(size, is_mirrored=augment.is_mirrored),
+            HELD_OUT,
+        ),
+        Part(
+            project.FEATURES,
+            read_images("train", "validation"),
+            training_views(augment, size),
+            TRAINING,
+        ),
+    ]
     path = project.INTERRUPTED_FEATURES.absolute()
     path /= hashlib.sha256(json.dumps(origin).encode()).hexdigest()
-    earlier, recorded = interrupted_shards(path), Recorded()
-    if recorded.json("features", project.FEATURES_ORIGIN) == origin:
-        earlier.append(recorded_shards(recorded, "features", project.FEATURES))
+    earlier, recorded = [], Recorded()
+    for part in parts:
+        earlier += interrupted_shards(path / part.out.name)
+        if recorded.json("features", project.FEATURES_ORIGIN) == origin:
+            earlier.append(recorded_shards(recorded, "features", part.out))
+    computed: set[str] = set()
     source = open_archive(project.RAW_ARCHIVES, Clean.load().bits)
     with source as archive, writing(project.FEATURES, project.INTERRUPTED_FEATURES.absolute()):
-        require_space(project.FEATURES, rows * sum(map(math.prod, kinds.values())))
-        computer = ShardComputer(archive, row_function(network, how), kinds, augment, size)
-        unfinished = path / str(count_shards(len(images)))
-        computed = write_shards(computer, tasks(images, unfinished, earlier), unfinished)
-    at_end(partial(publish, unfinished, origin))  # if it fails, the next run finds the shards
-    print(f"features: {computed:,} images computed, {len(images) - computed:,} reused")
+        numbers = sum(map(math.prod, kinds.values()))
+        views = sum(part.dtype.itemsize * part.numbers() for part in parts)
+        require_space(project.FEATURES, numbers * views)
+        compute = row_function(network, how)
+        for part in parts:
+            folder = path / part.out.name / str(count_shards(len(part.images)))
+            computer = ShardComputer(archive, compute, kinds, part.views_of, part.dtype)
+            computed |= write_shards(computer, tasks(part.images, folder, earlier), folder)
+            earlier += interrupted_shards(folder.parent)
+    at_end(partial(publish, path, parts, origin))  # if it fails, the next run finds the shards
+    images = len(pd.concat(part.images["pixels_sha256"] for part in parts).unique())
+    print(f"features: {len(computed):,} images computed, {images - len(computed):,} reused")
 
 
-def publish(shards: Path, origin: dict) -> None:
-    """Write the outputs from a folder of shards, and remove what interrupted runs have left."""
-    with replacing(project.FEATURES) as folder:
-        shutil.move(shards, folder)
+def read_images(*splits: str) -> pd.DataFrame:
+    images = read_table(project.PATHS_CSV, PATHS)
+    return images[images["split"].isin(splits)]
+
+
+def held_out_images(augment: Augment) -> pd.DataFrame:
+    """Return the images that training does not see.
+
+    The detector of unknown inputs needs some training images as they are. Where their first view
+    is not the image, they are among them.
+    """
+    images = [read_images("validation", "test")]
+    for name, path in (UNKNOWN, project.UNKNOWN_CSV), (UNLABELLED, project.UNLABELLED_CSV):
+        images.append(read_table(path, IMAGES).assign(split=name))
+    if not augment.keep_original:
+        images.append(training_images(read_images("train"), DETECTOR_IMAGES))
+    return pd.concat(images)[list(PATHS)]
+
+
+def publish(path: Path, parts: list[Part], origin: dict) -> None:
+    """Write the outputs from the shards in `path`, and remove what interrupted runs have left."""
+    for part in parts:
+        with replacing(part.out) as folder:
+            shutil.move(path / part.out.name / str(count_shards(len(part.images))), folder)
     write_json(project.FEATURES_ORIGIN, origin)
     shutil.rmtree(project.INTERRUPTED_FEATURES, ignore_errors=True)
 

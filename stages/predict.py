@@ -1,77 +1,88 @@
-"""Run the final network on every held-out image, once.
+"""Run the network on the stored features of every held-out image.
 
-Fits the detector of unknown inputs on training images first. Reads data/raw/archives/,
-data/split/images.csv, data/split/labels.json, data/clean/unknown.csv and models/network/. Params:
-`calibrate.test_time_augmentation`, `augment.RandomFlip`, `clean.bits`, `model.resize`. Writes
-data/outputs/: the outputs for training, validation, test and unknown images, and the detector.
-Run: `python -m stages.predict`
+Fits the detector of unknown inputs on training images first. Reads data/features/,
+data/held_out/, images.csv and labels.json in data/split/, data/clean/unknown.csv and
+models/network/. Params: `augment.keep_original`. Writes data/outputs/: the outputs for training,
+validation, test and unknown images, and the detector. Run: `python -m stages.predict`
 """
+
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import openvino
 import pandas as pd
-from PIL import Image
 
 from pawprint import project
 from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, SPLIT
+from pawprint.engine.mapping import map_in_threads
+from pawprint.features.store import open_features
 from pawprint.files import read_json, write_arrays
-from pawprint.images.archive import open_archive
-from pawprint.images.formats import side_for
 from pawprint.model.outputs import Outputs
-from pawprint.model.predictor import predict_members, runner, squares_of
-from pawprint.model.unknown import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown, with_detector
-from pawprint.params.data import Augment, Clean
-from pawprint.params.model import Model
-from pawprint.params.results import AUGMENTATIONS, Calibrate, TestTimeAugmentation, augmentations
+from pawprint.model.unknown import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
+from pawprint.params.data import Augment
 from pawprint.pipeline.entry import run_stage
-from pawprint.runtime import read_network
+from pawprint.runtime import (
+    CompiledNetwork,
+    compile_for_cpu,
+    input_shapes,
+    output_shapes,
+    read_network,
+)
 from pawprint.tables import read_table, training_images
 
 
 def main() -> None:
-    # The last one to try has the squares of those before it.
-    augmentation = augmentations(Calibrate.load(), Augment.load())[-1]
-    resize, labels = Model.load().resize, pd.Index(read_json(project.LABELS_JSON))
+    labels = pd.Index(read_json(project.LABELS_JSON))
     split = read_table(project.SPLIT_CSV, SPLIT)
-    images = {name: split[split["split"] == name] for name in ("validation", "test")}
-    unknown = read_table(project.UNKNOWN_CSV, IMAGES)
-    if len(unknown):
-        images[UNKNOWN] = unknown
     network = read_network(project.NETWORK)
-    size = network.input().partial_shape[1].get_length()
-    side = side_for(size)
-
-    def outputs(
-        network: openvino.Model, how: TestTimeAugmentation, rows: pd.DataFrame, title: str
-    ) -> list[np.ndarray]:
-        """The index of the label of each image, and the two outputs, `(images, squares, …)`."""
-        run = runner(network, ("logits", "other"))
-
-        def of_image(image: Image.Image) -> list[np.ndarray]:
-            return [*run(squares_of(image, size, resize, how)).values()]
-
-        actual = labels.get_indexer(rows["label"])
-        return [actual, *predict_members(of_image, archive, side, rows["path"], title)]
-
-    with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
-        train = training_images(split, DETECTOR_IMAGES)
-        # Of one square the mirror image adds little.
-        how = augmentation if AUGMENTATIONS[augmentation].places else "none"
-        actual, logits, features = outputs(network, how, train, "detector")
-        detector, scores = fit_unknown(features)
-        Outputs(actual, logits, scores).write(project.OUTPUTS / "train.npz")
-        write_arrays(project.OUTPUTS / DETECTOR_FILE, **detector._asdict())
-        scorer = with_detector(network, detector)
-        for name, rows in images.items():
-            actual, logits, scores = outputs(scorer, augmentation, rows, f"predict {name}")
-            of_rows = Outputs(actual, logits, scores[..., 0])
-            of_rows.write(project.OUTPUTS / f"{name}.npz")
-    if UNKNOWN not in images:  # which `evaluate` reads all the same
-        of_none = Outputs(*(array[:0] for array in of_rows))
-        of_none.write(project.OUTPUTS / f"{UNKNOWN}.npz")
-    numbers = ", ".join(f"{len(rows):,} {name}" for name, rows in images.items())
+    run = partial(run_on_stored, network, compile_for_cpu(network))
+    train = training_images(split, DETECTOR_IMAGES)
+    # As they are: their first view, where that is the image itself.
+    folder = project.FEATURES if Augment.load().keep_original else project.HELD_OUT
+    logits, features = run(folder, train["pixels_sha256"], views=1)
+    detector, scores = fit_unknown(features[:, 0])
+    write_arrays(project.OUTPUTS / DETECTOR_FILE, **detector._asdict())
+    actual = labels.get_indexer(train["label"])
+    Outputs(actual, logits.mean(axis=1), scores).write(project.OUTPUTS / "train.npz")
+    images = {name: split[split["split"] == name] for name in ("validation", "test")}
+    images[UNKNOWN] = read_table(project.UNKNOWN_CSV, IMAGES)
+    for name, rows in images.items():
+        logits, features = run(project.HELD_OUT, rows["pixels_sha256"])
+        actual, scores = labels.get_indexer(rows["label"]), detector.score(features)
+        outputs = Outputs(actual, logits.mean(axis=1), scores.mean(axis=1))
+        outputs.write(project.OUTPUTS / f"{name}.npz")
+    numbers = ", ".join(f"{len(rows):,} {name}" for name, rows in images.items() if len(rows))
     print(f"predict: {numbers} images")
+
+
+def run_on_stored(
+    network: openvino.Model,
+    compute: CompiledNetwork,
+    folder: Path,
+    pixels_sha256: pd.Series,
+    views: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the logits `(images, views, units)` and features `(images, views, channels)`.
+
+    They are float64, of all views of these images that a folder holds, or of the first `views`.
+    `compute` is the network, compiled. Raises InputError as `open_features`.
+    """
+    if pixels_sha256.empty:
+        logits, features = (np.empty((0, 1, *shape)) for shape in output_shapes(network).values())
+        return logits, features
+    stored = [open_features(folder, [kind], pixels_sha256) for kind in input_shapes(network)]
+    images, stored_views = stored[0].shape[:2]
+    views = views or stored_views
+
+    def run_row(place: tuple[int, int]) -> list[np.ndarray]:
+        image, view = (np.array([number]) for number in place)
+        return compute(*(rows[image, view][0].astype(np.float32) for rows in stored))
+
+    results = map_in_threads(run_row, np.ndindex(images, views))
+    logits, features = (np.array(values, np.float64) for values in zip(*results))
+    return logits.reshape(images, views, -1), features.reshape(images, views, -1)
 
 
 if __name__ == "__main__":

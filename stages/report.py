@@ -20,8 +20,7 @@ from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_json, read_yaml, write_text
 from pawprint.images.archive import open_archive
 from pawprint.model.metadata import read_metadata
-from pawprint.params.data import Clean
-from pawprint.params.results import AUGMENTATIONS
+from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.reports import gallery, pages, results
 from pawprint.reports.charts import CHARTS
@@ -63,7 +62,7 @@ def main() -> None:
         "of_classes": results.class_rows(scores),
         "charts": list(CHARTS),
         "picture": lambda name: pages.data_uri(Image.open(project.PLOTS / f"{name}.png")),
-        "squares": AUGMENTATIONS[metadata["test_time_augmentation"]],
+        "is_mirrored": Augment.load().is_mirrored,
     }
     labels = metadata["labels"]
     judged = read_table(project.CROSS_VALIDATION_CSV, columns.JUDGED)

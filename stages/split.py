@@ -3,13 +3,13 @@
 A group of near-duplicates, or of `split.group`, is in one split, unless the archive's own splits
 divide it. Images in splits.csv stay in their split. Reads data/clean/images.csv,
 data/clean/metadata.csv and splits.csv. Params: `split`. Writes data/split/images.csv,
-data/split/train_validation.csv, data/split/labels.json, which has the order of the classes
-everywhere, data/split/near_duplicates.csv and metrics/split.json.
+data/split/train_validation.csv, data/split/paths.csv, data/split/labels.json, which has the order
+of the classes everywhere, data/split/near_duplicates.csv and metrics/split.json.
 Run: `python -m stages.split`
 """
 
 from pawprint import project
-from pawprint.columns import IMAGES, METADATA, NEAR_DUPLICATES, SPLIT, SPLITS
+from pawprint.columns import IMAGES, METADATA, NEAR_DUPLICATES, PATHS, SPLIT, SPLITS
 from pawprint.dataset import splitting
 from pawprint.dataset.user_tables import describe_kept_splits, read_kept_splits
 from pawprint.files import write_json
@@ -32,6 +32,7 @@ def main() -> None:
     write_table(project.SPLIT_CSV, rows, SPLIT)
     # A table of its own, so that a changed test image trains nothing again.
     write_table(project.TRAIN_VALIDATION_CSV, rows[rows["split"] != "test"], SPLIT)
+    write_table(project.PATHS_CSV, rows, PATHS)  # for features, which no label changes
     write_json(project.LABELS_JSON, sorted(rows["label"].unique()))
     write_table(project.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)
     write_json(project.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})

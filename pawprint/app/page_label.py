@@ -14,8 +14,7 @@ from pawprint.app import labelling, photos
 from pawprint.app.labelling import image_of, read_rows, write_rows
 from pawprint.app.messages import explain_errors, plain
 from pawprint.app.photos import predictor
-from pawprint.classes import NEITHER
-from pawprint.dataset.cleaning import UNLABELLED
+from pawprint.classes import NEITHER, UNLABELLED
 from pawprint.errors import InputError
 from pawprint.files import read_json
 from pawprint.images.decoder import read_again
@@ -192,7 +191,10 @@ def show_unlabelled() -> Walk | None:
     """A button; the walk through the project's own images without a label when it begins."""
     rejected = read_table(project.REJECTED_CSV, columns.REJECTED)
     corrected = {row["path"] for row in read_rows(project.LABELS_CSV, "path")}
-    paths = rejected.loc[rejected["reason"] == UNLABELLED, "path"]
+    paths = [
+        *read_table(project.UNLABELLED_CSV, columns.IMAGES)["path"],
+        *rejected.loc[rejected["reason"] == UNLABELLED, "path"],
+    ]
     paths = [path for path in paths if path not in corrected]
     if not paths:
         st.success("None: every image of the last run has a label, or a row in `labels.csv`.")

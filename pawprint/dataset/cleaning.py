@@ -12,9 +12,9 @@ import pandas as pd
 from PIL import Image, ImageStat
 from tqdm import tqdm
 
-from pawprint.classes import NEITHER, are_imbalanced
+from pawprint.classes import NEITHER, UNLABELLED, are_imbalanced
 from pawprint.columns import DECODED, IMAGES, REJECTED
-from pawprint.dataset.folders import SHOWN, Place
+from pawprint.dataset.folders import SHOWN, Place, folder_of, is_unlabelled
 from pawprint.dataset.layouts import Row, is_metadata
 from pawprint.dataset.user_tables import Correction
 from pawprint.engine.mapping import map_in_threads, map_items
@@ -44,7 +44,6 @@ JFIF, JFIF_WITHIN = b"JFIF", 512
 HASH_SIDE = 16  # squared, its bits
 HASHED = 512  # pixels of each side that the hash of a large image is of, at least
 PROPERTIES = DecodedImage._fields[1:4]
-UNLABELLED = "unlabelled"
 NOT_LISTED = "no row in metadata.csv"
 NOT_NAMED = "in no folder of a class"
 NO_CLASS = "its label in metadata.csv is no class"
@@ -66,9 +65,9 @@ def clean(
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Return the usable images, the rejected files, and the paths of corrections not applied.
 
-    The tables have the columns of IMAGES and REJECTED; usable images also those of DECODED. A file
-    that has a row in `decoded`, a table DECODED, is not decoded. `code` identifies the code that
-    decodes.
+    The tables have the columns of IMAGES and REJECTED; usable images also those of DECODED. Those
+    in a folder that is named for images without a label have the label "". A file that has a row in
+    `decoded`, a table DECODED, is not decoded. `code` identifies the code that decodes.
 
     `places` has the label and the split of each file, as `find_places` returns them; `classes` are
     the labels that need a usable image. `rule` is "decodes" or "jfif", as in `clean.rule`. `rows`,
@@ -81,9 +80,9 @@ def clean(
 
     Each file but metadata.csv is in exactly one of the tables, which are sorted by path. Files that
     are not named like images are rejected, unless `rows` or a correction lists them. Of images
-    with the same pixels one is kept, or none if their labels differ: if possible one of the
-    archive's test split, and the one with the shortest path. Files with the same name are all
-    rejected. A kept path is the name of the member, a rejected one is that name made printable.
+    with the same pixels one is kept, or none if their labels differ: if possible one with a label,
+    of the archive's test split, and the one with the shortest path. Files with the same name are
+    all rejected. A kept path is the name of the member, a rejected one is that name made printable.
     Raises InputError if a class has no usable image.
     """
     names = [name for name in members(archive) if rows is None or not is_metadata(name)]
@@ -134,13 +133,18 @@ def _assign(
     if times[name] > 1:
         raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
     label, archive_split = places[name]
-    if not label and name not in corrected_paths:
+    if not label and name not in corrected_paths and not _is_set_aside(name, rows):
         detail = NOT_NAMED
         if rows is not None:
             detail = NO_CLASS if name in rows else NOT_LISTED
         raise UnusableImageError(UNLABELLED, detail)
     group = rows[name].group if rows and name in rows else ""
     return {"path": name, "label": label, "archive_split": archive_split, "group": group}
+
+
+def _is_set_aside(name: str, rows: dict[str, Row] | None) -> bool:
+    """Whether a file lies in a folder named for images without a label, and no row lists it."""
+    return name not in (rows or ()) and any(map(is_unlabelled, folder_of(name)))
 
 
 def _find_known_rows(
@@ -231,7 +235,8 @@ def _apply_corrections(
         NEITHER: ("label_none", f"its label in labels.csv is {NEITHER}"),
         "": (UNLABELLED, "its correction is for other pixels"),
     }
-    has_label = ~images["label"].isin(reasons)
+    is_set_aside = images["path"].map(lambda name: any(map(is_unlabelled, folder_of(name))))
+    has_label = ~images["label"].isin(reasons) | ((images["label"] == "") & is_set_aside)
     without_label = pd.DataFrame(
         [(printable(row.path), *reasons[row.label]) for row in images[~has_label].itertuples()],
         columns=list(REJECTED),
@@ -249,16 +254,19 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
     """
     paths = images["path"]
     # Copies have longer names: IMG_3.jpg, IMG_3 (1).jpg.
-    keys = paths.str.len(), images["archive_split"] != "test"
+    keys = paths.str.len(), images["archive_split"] != "test", images["label"] == ""
     images = images.iloc[np.lexsort(keys)]  # by the last key first
+    images = images.assign(known=images["label"].where(images["label"] != ""))
     copies = images.groupby("pixels_sha256", sort=False)
-    is_contradictory = copies["label"].transform("nunique") > 1
+    is_contradictory = copies["known"].transform("nunique") > 1
     is_repeated = images.duplicated("pixels_sha256")
     is_rejected = is_repeated | is_contradictory
     columns = ["path", "label"]
     # The image that a row is a duplicate of: the first one, and for that one the second.
     twin = copies[columns].transform("first").where(is_repeated, copies[columns].shift(-1), axis=0)
-    detail = images["label"] + " with the pixels of " + twin["path"] + ", " + twin["label"]
+    labels = images["label"].replace("", UNLABELLED)
+    twin_labels = twin["label"].replace("", UNLABELLED)
+    detail = labels + " with the pixels of " + twin["path"] + ", " + twin_labels
     rejected = pd.DataFrame(
         {
             "path": images["path"][is_rejected].map(printable),
@@ -266,7 +274,7 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
             "detail": detail[is_rejected].map(printable),
         }
     )
-    return images[~is_rejected].sort_values("path"), rejected
+    return images[~is_rejected].drop(columns="known").sort_values("path"), rejected
 
 
 def _require_usable(

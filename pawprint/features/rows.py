@@ -14,28 +14,26 @@ from pawprint.images.formats import side_for
 from pawprint.images.pixels import View, apply, resize
 from pawprint.runtime import compile_for_cpu
 
-Row = list[np.ndarray]  # float16, one array for each kind
+Row = list[np.ndarray]  # one array for each kind
 
 
 def row_function(
     network: openvino.Model, how: str
 ) -> Callable[[Callable[[int], Image.Image], Iterable[View]], list[Row]]:
-    """A function that several threads may call: the rows of some views of an RGB image.
+    """A function that several threads may call: the rows, float32, of some views of an RGB image.
 
-    It takes a function that reads the image with a `side` (images/decoder.py), and raises
-    OverflowError for features that float16 cannot hold.
+    It takes a function that reads the image with a `side` (images/decoder.py).
     """
     size = network.input().partial_shape[1].get_length()
     run = compile_for_cpu(network)
 
     def compute(read: Callable[[int], Image.Image], views: Iterable[View]) -> list[Row]:
         pixels = resize(read(side_for(size)), size, how)
-        with np.errstate(over="ignore"):
-            rows = [
-                [output.astype(np.float16) for output in run(apply(pixels, view))] for view in views
-            ]
-        if not all(np.isfinite(features).all() for row in rows for features in row):
-            raise OverflowError
-        return rows
+        return [run(apply(pixels, view)) for view in views]
 
     return compute
+
+
+def fits(row: Row, dtype: np.dtype) -> bool:
+    """Whether numbers of this type can hold a row."""
+    return all(np.abs(features).max() <= np.finfo(dtype).max for features in row)

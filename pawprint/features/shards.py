@@ -1,8 +1,9 @@
 """Compute a shard of stored features: rows that were computed before, and those that are missing.
 
 A shard is what is computed by one call, reused, kept by a killed run and sent to a remote. A row is
-taken over if it belongs to the same image and the same draws of a view, and the checksums of its
-shard are right. Whether the same network computed it, the caller decides.
+taken over if it belongs to the same image and the same draws of a view, its numbers have at least
+the digits that are stored, and the checksums of its shard are right. Whether the same network
+computed it, the caller decides.
 """
 
 import shutil
@@ -19,16 +20,41 @@ from tqdm import tqdm
 
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
-from pawprint.features.rows import Row
+from pawprint.features.rows import Row, fits
 from pawprint.features.store import INDEX, Shard, count_shards, shard_of, shard_path, write_shard
 from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.pixels import IDENTITY, View
+from pawprint.images.pixels import IDENTITY, View, mirrored
 from pawprint.params.data import Augment
 from pawprint.pipeline.recorded import Recorded, is_md5
 
 Key = tuple[bytes, bytes, bytes]  # of a row: pixels_sha256, suffix, drawn
+ViewsOf = Callable[[str, str], list[View]]  # the views that are stored, by pixels_sha256 and split
+TRAINING, HELD_OUT = np.dtype("<f2"), np.dtype("<f4")  # of the rows
+
+
+def training_views(augment: Augment, size: int) -> ViewsOf:
+    """What training reads: `augment.views` of a training image, a validation image as it is."""
+
+    def views_of(sha256: str, split: str) -> list[View]:
+        if split != "train":
+            return [IDENTITY]
+        return [draw_view(augment, sha256, number, size) for number in range(augment.views)]
+
+    return views_of
+
+
+def held_out_views(size: int, *, is_mirrored: bool) -> ViewsOf:
+    """What the final network sees: of each image itself and perhaps its mirror image.
+
+    Of a training image, which the detector of unknown inputs learns from, the image is enough.
+    """
+
+    def views_of(sha256: str, split: str) -> list[View]:
+        return [IDENTITY, mirrored(size)] if is_mirrored and split != "train" else [IDENTITY]
+
+    return views_of
 
 
 class Task(NamedTuple):
@@ -46,14 +72,14 @@ class ShardComputer:
     archive: Archive
     rows_of: Callable  # features/rows.py
     kinds: dict[str, tuple[int, ...]]  # the shape of a row of each kind
-    augment: Augment
-    size: int
+    views_of: ViewsOf
+    dtype: np.dtype = TRAINING
 
-    def __call__(self, task: Task) -> tuple[int, int]:
-        """Write a shard. Returns the number of images, and of those that had to be computed."""
+    def __call__(self, task: Task) -> tuple[int, list[str]]:
+        """Write a shard. Returns the number of images, and those that had to be computed."""
         index = self.index_of(task.images)
         row_keys = keys_of(index)
-        row_of = take_over(set(row_keys), [task.path, *task.sources], self.kinds)
+        row_of = take_over(set(row_keys), [task.path, *task.sources], self.kinds, self.dtype)
         missing: dict[bytes, list[Key]] = {}
         for key in dict.fromkeys(row_keys):
             if key not in row_of:
@@ -65,37 +91,31 @@ class ShardComputer:
         columns = {"index": index}
         for number, (kind, shape) in enumerate(self.kinds.items()):
             rows = [row_of[key][number] for key in row_keys]
-            columns[kind] = np.array(rows, "<f2").reshape(len(rows), *shape)
+            columns[kind] = np.array(rows, self.dtype).reshape(len(rows), *shape)
         write_shard(Path(task.path), columns)
-        return len(task.images), len(missing)
+        return len(task.images), [sha256.decode() for sha256 in missing]
 
     def compute(self, path: str, views: Iterable[View] = (IDENTITY,)) -> list[Row]:
-        """The rows of an image. Raises InputError for features that float16 cannot hold."""
-        try:
-            return self.rows_of(partial(open_image, self.archive, path), views)
-        except OverflowError:
+        """The rows of an image. Raises InputError for features that `dtype` cannot hold."""
+        rows = self.rows_of(partial(open_image, self.archive, path), views)
+        if not all(fits(row, self.dtype) for row in rows):
             key, what, todo = "weights.source", "weights with which", "Check model.onnx"
             if "cut" in self.kinds:
                 key, what, todo = "model.fine_tune_at", "a layer before which", "Name another layer"
             raise InputError(
                 f"{key}: expected {what} the backbone gives numbers up to "
-                f"{np.finfo(np.float16).max:,.0f}, which features are stored with. Received: "
+                f"{np.finfo(self.dtype).max:,.0f}, which features are stored with. Received: "
                 f"larger ones for {path}. {todo}, or check weights.source."
-            ) from None
+            )
+        return [[features.astype(self.dtype) for features in row] for row in rows]
 
     def index_of(self, images: Iterable[tuple[str, str, str]]) -> np.ndarray:
-        """The rows of images, sorted.
-
-        A training image has `augment.views` views; a validation image has one, the image itself.
-        """
+        """The rows of images, sorted."""
         rows = []
         for sha256, split, path in sorted(images):
             suffix = PurePosixPath(path).suffix.lower().encode()
-            views = [IDENTITY]
-            if split == "train":
-                numbers = range(self.augment.views)
-                views = [draw_view(self.augment, sha256, number, self.size) for number in numbers]
-            rows += [(sha256.encode(), suffix, view, drawn) for view, drawn in enumerate(views)]
+            views = enumerate(self.views_of(sha256, split))
+            rows += [(sha256.encode(), suffix, view, drawn) for view, drawn in views]
         return np.array(rows, INDEX)
 
 
@@ -105,8 +125,10 @@ def keys_of(index: np.ndarray) -> list[Key]:
     return list(zip(*names, map(np.void.tobytes, index["drawn"])))
 
 
-def take_over(row_keys: set[Key], sources: Iterable[str], kinds: dict) -> dict[Key, Row]:
-    """Those of the rows that undamaged shards hold."""
+def take_over(
+    row_keys: set[Key], sources: Iterable[str], kinds: dict, dtype: np.dtype
+) -> dict[Key, Row]:
+    """Those of the rows that undamaged shards hold, as numbers of this type."""
     row_of: dict[Key, Row] = {}
     for source in sources:
         try:
@@ -115,9 +137,12 @@ def take_over(row_keys: set[Key], sources: Iterable[str], kinds: dict) -> dict[K
             keys = keys_of(index)
             if row_keys - row_of.keys() and not row_keys.isdisjoint(keys):
                 columns = [shard.read(kind) for kind in kinds]
-                if [column.shape[1:] for column in columns] == list(kinds.values()):
-                    rows = zip(keys, zip(*columns, strict=True), strict=True)
-                    row_of = {key: list(row) for key, row in rows if key in row_keys} | row_of
+                has_digits = all(column.dtype.itemsize >= dtype.itemsize for column in columns)
+                shapes = [column.shape[1:] for column in columns]
+                if has_digits and shapes == list(kinds.values()):
+                    for key, *row in zip(keys, *columns, strict=True):
+                        if key in row_keys - row_of.keys() and fits(row, dtype):
+                            row_of[key] = [features.astype(dtype) for features in row]
         except InputError:
             continue
     return row_of
@@ -145,10 +170,12 @@ def tasks(images: pd.DataFrame, folder: Path, earlier: list[list[str]]) -> list[
     ]
 
 
-def write_shards(computer: ShardComputer, todo: list[Task], folder: Path) -> int:
-    """Write shards into a folder, and nothing else. Returns how many images had to be computed.
+def write_shards(
+    computer: ShardComputer, todo: list[Task], folder: Path, title: str = "features"
+) -> set[str]:
+    """Write shards into a folder, and nothing else. Returns the images that had to be computed.
 
-    Raises InputError if a worker of a cluster wrote one elsewhere.
+    They are given by `pixels_sha256`. Raises InputError if a worker of a cluster wrote elsewhere.
     """
     folder.mkdir(parents=True, exist_ok=True)
     token = folder / "token"  # a worker that sees it writes into the same folder
@@ -159,11 +186,11 @@ def write_shards(computer: ShardComputer, todo: list[Task], folder: Path) -> int
 
     sample = [image[-1] for task in todo[:8] for image in task.images[:8]][:8]
     images = sum(len(task.images) for task in todo)
-    computed = 0
-    with tqdm(desc="features", total=images, unit="image", disable=None) as bar:
+    computed: set[str] = set()
+    with tqdm(desc=title, total=images, unit="image", disable=None) as bar:
         for size, new in map_items(computer, todo, chunk=1, proof=(prove, sample)):
             bar.update(size)
-            computed += new
+            computed.update(new)
     expected = {Path(task.path).name for task in todo}
     for path in folder.iterdir():
         if path.name not in expected:  # of a killed process
@@ -189,12 +216,12 @@ def recorded_shards(recorded: Recorded, stage: str, out: Path) -> list[str]:
     return [str(recorded.file(files[name]).absolute()) for name in names if name in files]
 
 
-def require_space(target: Path, numbers: int) -> None:
-    """Print the size of so many float16 numbers. Raises InputError if the disk lacks the space.
+def require_space(target: Path, size: int) -> None:
+    """Print how many bytes are to be written. Raises InputError if the disk lacks the space.
 
     DVC may keep a copy in its cache.
     """
-    needed = 2 * numbers / 1e6
+    needed = size / 1e6
     free = shutil.disk_usage(target.parent).free / 1e6
     print(f"features: {needed:,.0f} MB to write, and as much in DVC's cache", flush=True)
     if free < 2 * needed:

@@ -3,8 +3,9 @@
 A row holds the features of one view of one image. The leading bits of the image's `pixels_sha256`
 choose the shard, so an added image changes one shard. `shard-N.npy` holds arrays of NumPy's format
 one after another: the names and checksums of its columns, then the columns: `index`, which names
-the rows, sorted by image and view, and a float16 array `(rows, …)` of each kind: "cut", "blocks"
-and "top", as network/blocks.py has them.
+the rows, sorted by image and view, and an array `(rows, …)` of each kind: "cut", "blocks", "top"
+and, where `top` are not the means of the last maps, "means", as network/backbone.py has them.
+They are float16 in data/features/, which training reads, and float32 in data/held_out/.
 docs/decisions/19 has the reasons.
 """
 
@@ -116,7 +117,7 @@ def _checksum(column: np.ndarray) -> bytes:
 
 
 class Features:
-    """Stored features as one array, float16 `(images, views, …)`.
+    """Stored features as one array, float16 or float32, `(images, views, …)`.
 
     It has a shape and takes two indices, of images and of views: `features[image, view]`. Rows are
     read from the files that hold them, so no file stays open and the memory is that of the result.
@@ -127,6 +128,7 @@ class Features:
         self.paths = [shard.path for shard in shards]
         self.starts = [[shard.places[kind][0] for shard in shards] for kind in kinds]
         self.shapes = [shards[0].places[kind][1][1:] for kind in kinds]
+        self.dtype = shards[0].places[kinds[0]][2]
         self.rows = rows
         width = sum(math.prod(shape) for shape in self.shapes)
         inner = self.shapes[0] if len(kinds) == 1 else (width,)
@@ -136,7 +138,7 @@ class Features:
         image, view = index
         shard = self.rows.shard[image].tolist()
         row = (self.rows.first[image] + view).tolist()
-        parts = [np.empty((len(row), math.prod(shape)), np.float16) for shape in self.shapes]
+        parts = [np.empty((len(row), math.prod(shape)), self.dtype) for shape in self.shapes]
         of_rows = zip(*(part.view(np.uint8) for part in parts))
         for number, position, targets in zip(shard, row, of_rows):
             with self.paths[number].open("rb", buffering=0) as file:
@@ -162,7 +164,12 @@ class StoredExamples(NamedTuple):
     labels: list[str]
 
     def has(self, kind: str) -> bool:
-        return kind in Shard(shard_path(self.folder, 0)).places
+        return kind in self.shapes()
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of a row of each kind that is stored."""
+        places = Shard(shard_path(self.folder, 0)).places
+        return {kind: shape[1:] for kind, (_, shape, *_) in places.items() if kind != "index"}
 
     def open(self, split: str, *kinds: str) -> Features:
         """The features of a split, of these kinds side by side."""

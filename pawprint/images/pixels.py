@@ -51,6 +51,11 @@ class View(NamedTuple):
 IDENTITY = View()
 
 
+def mirrored(size: int) -> View:
+    """The mirror image of a square with sides of `size` pixels, left for right."""
+    return View(np.array([[-1.0, 0.0, size - 1.0], [0.0, 1.0, 0.0]]))
+
+
 def apply(pixels: np.ndarray, view: View) -> np.ndarray:
     """The view of an image, uint8 `(size, size, 3)` in and out."""
     pixels = warp(pixels, view.transformation)

@@ -4,10 +4,9 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import chdtrc
 
-from pawprint.classes import SIGNIFICANT, Difference, log_losses
+from pawprint.classes import SIGNIFICANT, log_losses
 from pawprint.model.outputs import to_probabilities
-from pawprint.params.results import Calibrate, TestTimeAugmentation
-from pawprint.randomization import paired_test
+from pawprint.params.results import Calibrate
 
 # Standard deviation of the normal prior of log(temperature): two thirds of the prior's mass lies
 # between 0.6 and 1.65.
@@ -71,24 +70,6 @@ def likelihood_ratio_test(actual: np.ndarray, logits: np.ndarray, temperature: f
         log_losses(actual, to_probabilities(logits, value)).sum() for value in (1.0, temperature)
     )
     return float(chdtrc(1, max(2 * (before - after), 0)))
-
-
-def choose_augmentation(
-    actual: np.ndarray, groups: np.ndarray, logits: dict[TestTimeAugmentation, np.ndarray]
-) -> tuple[TestTimeAugmentation, str]:
-    """The test-time augmentation by the log loss of validation, and why.
-
-    The logits of two are as for `fit_temperature`. The second is taken unless it is significantly
-    worse than the first. Images of one of `groups`, `(images,)`, are not independent.
-    """
-    first, second = logits
-    of_first, losses = (log_losses(actual, to_probabilities(values)) for values in logits.values())
-    is_higher = paired_test(losses - of_first, groups, one_sided=True) < SIGNIFICANT
-    choice, verb = (first, "is") if is_higher else (second, "is not")
-    return choice, (
-        f"{second} is taken unless its validation loss is significantly higher than that of "
-        f"{first}, and it {verb} ({Difference.of(losses, of_first)})"
-    )
 
 
 def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: float) -> float:

@@ -9,17 +9,18 @@ import numpy as np
 import pandas as pd
 
 from pawprint import project
+from pawprint.classes import class_probabilities
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.files import replacing
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
+from pawprint.images.pixels import resize
 from pawprint.model.metadata import Metadata, write_metadata
-from pawprint.model.predictor import RunNetwork, means_over_squares, squares_of
+from pawprint.model.predictor import RunNetwork
 from pawprint.model.unknown import Detector
 from pawprint.network.hardware import keras, tf
-from pawprint.network.model import activation_for, with_features
-from pawprint.params.results import AUGMENTATIONS, TestTimeAugmentation
+from pawprint.network.model import activation_for, save_model, with_features
 from pawprint.runtime import CORES
 
 NamedOutputs = dict[str, np.ndarray]  # by name
@@ -27,10 +28,10 @@ TOLERANCE = 1e-3  # of the outputs of the served model
 
 
 class Format(NamedTuple):
-    """The model's file in its folder, Keras' name of the format, and `open(path)`: a RunNetwork of
-    float32 pixels.
+    """The model's file in its folder, Keras' name of the format, and `open(path)`.
 
-    An empty `file` stands for the folder itself. `modules` come with the extra `export`.
+    That returns a function from float32 pixels `(1, size, size, 3)` to outputs by name. An empty
+    `file` stands for the folder itself. `modules` come with the extra `export`.
     """
 
     file: str
@@ -71,12 +72,20 @@ def open_onnx(path: Path) -> RunNetwork:
     return lambda pixels: dict(zip(names, session.run(None, {batch.name: pixels})))
 
 
+def open_keras(path: Path) -> RunNetwork:
+    model = keras.models.load_model(path, compile=False)
+    return lambda pixels: {
+        name: tensor.numpy() for name, tensor in model(pixels, training=False).items()
+    }
+
+
 def open_saved_model(path: Path) -> RunNetwork:
     loaded = tf.saved_model.load(str(path))
     return lambda pixels: {name: tensor.numpy() for name, tensor in loaded.serve(pixels).items()}
 
 
 FORMATS = {
+    "keras": Format("model.keras", "keras", open_keras),
     "litert": Format("model.tflite", "litert", open_litert, modules=("ai_edge_litert",)),
     "onnx": Format("model.onnx", "onnx", open_onnx, modules=("tf2onnx", "onnxruntime")),
     "saved_model": Format("", "tf_saved_model", open_saved_model),
@@ -125,28 +134,25 @@ def mean_over_flip(model: keras.Model) -> keras.Model:
     return keras.Model(pixels, outputs, name=model.name)
 
 
-def read_pixels(
-    members: pd.Series, metadata: Metadata, augmentation: TestTimeAugmentation
-) -> Iterator[np.ndarray]:
-    """uint8 `(squares, size, size, 3)` of each member of the archive, as the model takes it."""
-    size, how = metadata.image_size, metadata.resize
+def read_pixels(members: pd.Series, metadata: Metadata) -> Iterator[np.ndarray]:
+    """uint8 `(size, size, 3)` of each member of the archive, as the model takes it."""
     with open_archive(project.RAW_ARCHIVES, metadata.bits) as archive:
 
         def read(name: str) -> np.ndarray:
             image = open_image(archive, name, metadata.decoded_side)
-            return squares_of(image, size, how, augmentation)
+            return resize(image, metadata.image_size, metadata.resize)
 
         yield from map_in_threads(read, members)
 
 
-def mean_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
-    """The outputs for each image, `(squares, size, size, 3)`, means over its squares.
+def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
+    """The outputs for images `(size, size, 3)`, float64 by name.
 
-    float64 by name: `probability`, `(images, classes)`, and perhaps `unknown_score`, `(images, 1)`.
-    The squares of an image are one batch. Probabilities are those of the mean logits.
+    They are `probability`, `(images, classes)`, and perhaps `unknown_score`, `(images, 1)`.
     """
-    rows = [means_over_squares(run(squares)) for squares in images]
-    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    rows = [run(pixels) for pixels in images]
+    outputs = {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
+    return outputs | {"probability": class_probabilities(outputs["probability"])}
 
 
 def largest_difference(outputs: NamedOutputs, expected: NamedOutputs) -> float:
@@ -160,30 +166,27 @@ def export(
     metadata: Metadata,
     folder: Path,
     *,
-    read: Callable[[TestTimeAugmentation], Iterable[np.ndarray]],
+    images: Iterable[np.ndarray],
     expected: NamedOutputs,
 ) -> NamedOutputs:
-    """Write a model and its metadata to `folder`, and return its outputs, as of `mean_outputs`.
+    """Write a model and its metadata to `folder`, and return its outputs, as of `all_outputs`.
 
-    `model` takes one square; `metadata` and `expected` are those of the served
-    model; `read` gives the images after an augmentation, as `mean_outputs` takes them. Raises
+    `metadata` are those of the served model, which has the outputs `expected` for `images`. Raises
     InputError, and leaves `folder` as it was, if the model cannot be converted, the converted model
     gives other outputs, or `folder` holds other files.
     """
     form = FORMATS[name]
-    squares = AUGMENTATIONS[metadata.test_time_augmentation]
-    if squares.mirrored and not squares.places:  # a crop needs the photo
-        model = mean_over_flip(model)
-        metadata = metadata.model_copy(update={"test_time_augmentation": "none"})
     with replacing(folder) as partial:
         partial.mkdir()
         path = partial / form.file
         try:
-            model(model.inputs)  # Keras exports only a model that was called
-            with silent_stderr():  # converters report their progress there
-                model.export(str(path), format=form.keras_name, verbose=False)
-                run = form.open(path)
-            outputs = mean_outputs(run, map(np.float32, read(metadata.test_time_augmentation)))
+            run = _write_and_open(model, path, form)
+            outputs = all_outputs(
+                lambda pixels: {
+                    output: values[0] for output, values in run(np.float32(pixels[None])).items()
+                },
+                images,
+            )
         except (InputError, OSError):  # of an image or a disk, not of the model
             raise
         except Exception as error:  # a converter raises anything for what its format cannot hold
@@ -200,6 +203,16 @@ def export(
         write_metadata(partial, metadata)
         _require_own(folder, partial)
     return outputs
+
+
+def _write_and_open(model: keras.Model, path: Path, form: Format) -> RunNetwork:
+    if form.keras_name == "keras":
+        save_model(model, path)  # with the same bytes each time
+        return form.open(path)
+    model(model.inputs)  # Keras exports only a model that was called
+    with silent_stderr():  # converters report their progress there
+        model.export(str(path), format=form.keras_name, verbose=False)
+        return form.open(path)
 
 
 def _require_own(folder: Path, new: Path) -> None:

@@ -19,7 +19,6 @@ from pawprint.classes import UNKNOWN, UNSURE, predicted_classes, problem_of_name
 from pawprint.errors import InputError, is_printable, printable
 from pawprint.files import write_json
 from pawprint.package import DISTRIBUTION
-from pawprint.params.results import TestTimeAugmentation
 from pawprint.params.section import Bits, Resize, Section
 
 METADATA_FILE = "model.json"
@@ -51,9 +50,8 @@ class Metadata(Section):
     the labels that are not in it, of two the second from 0.5 on. `temperature` is already applied.
     An image whose output `unknown_score`, `(1, 1)`, is above `unknown_threshold` is unknown. One
     that is not is unsure if the probability of its label is below `min_confidence`. Where these are
-    null, no image is. If `test_time_augmentation` is not "none", the image is given as
-    several squares (`squares_of` of model/predictor.py), whose outputs are averaged, `probability`
-    as `mean_over_squares` does.
+    null, no image is. `takes_one_image` is of a model of an earlier version that is to be
+    `mirrored` (model/served_model.py) when it is read.
 
     `model` is the identity of a served model, a hash of what it computes, which its exports carry;
     null in those of earlier versions. An export says where it comes from: `data_md5` is the MD5 of
@@ -73,7 +71,6 @@ class Metadata(Section):
     pixel_range: tuple[Literal[0], Literal[255]] = (0, 255)
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
-    test_time_augmentation: TestTimeAugmentation = "none"
     unknown_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     min_confidence: Annotated[float, Field(ge=0, lt=1)] | None = None
     versions: dict[str, str] = Field(
@@ -82,6 +79,7 @@ class Metadata(Section):
     model: Annotated[str, Field(pattern="^[0-9a-f]{16}$")] | None = None
     data_md5: str | None = None
     commit: str | None = None
+    takes_one_image: Annotated[bool, Field(exclude=True)] = False
 
     @field_validator("thresholds")
     @classmethod
@@ -156,9 +154,10 @@ def read_metadata(folder: Path) -> Metadata:
 def _in_this_format(path: Path, content: bytes) -> bytes:
     """Return the JSON of a model.json without `format`, and with the keys of today's format.
 
-    Before version 0.4, `threshold` was a number, of the second of two labels, or null. Before 0.2,
-    `test_time_augmentation` was `views`, and "none" was "one". Raises InputError for a newer
-    format.
+    Before version 0.4, `threshold` was a number, of the second of two labels, or null, and
+    `test_time_augmentation` said what the caller gives the model: "none", "flip", an image and its
+    mirror image, or "crops". Before 0.2 it was `views`, and "none" was "one". Raises InputError for
+    a newer format, and for crops.
     """
     # What is no such record is refused afterwards.
     with suppress(AttributeError, LookupError, RecursionError, TypeError, ValueError):
@@ -173,8 +172,13 @@ def _in_this_format(path: Path, content: bytes) -> bytes:
         if "threshold" in record:
             threshold = record.pop("threshold")
             record["thresholds"] = {} if threshold is None else {record["labels"][-1]: threshold}
-        if "views" in record:
-            views = record.pop("views")
-            record["test_time_augmentation"] = "none" if views == "one" else views
+        how = record.pop("test_time_augmentation", record.pop("views", "none"))
+        if how not in ("none", "one", "flip"):
+            raise InputError(
+                f"{path}: expected a model that takes an image, or it and its mirror image. "
+                f"Received: one that takes {printable(str(how))}. Run `dvc repro` to make it again."
+            )
+        if how == "flip":
+            record["takes_one_image"] = True
         return json.dumps(record).encode()
     return content

@@ -1,4 +1,4 @@
-"""What the final network gives for images of a split, by square.
+"""What the final network gives for images of a split, from their stored features.
 
 `predict` writes it; `calibrate` and `evaluate` are functions of it.
 """
@@ -10,7 +10,6 @@ import numpy as np
 
 from pawprint.classes import class_probabilities
 from pawprint.files import read_arrays, write_arrays
-from pawprint.params.results import AUGMENTATIONS, TestTimeAugmentation
 
 
 def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -25,9 +24,9 @@ def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray
 class Outputs(NamedTuple):
     """Of images in the order of their table.
 
-    `actual`, int64 `(images,)`, has the index of each label, -1 for an unknown image. `logits`
-    are float32 `(images, squares, units)`, `unknown_scores` float32 `(images, squares)`. The first
-    square is the image as `model.resize` makes it, the others are those of test-time augmentation.
+    `actual`, int64 `(images,)`, has the index of each label, -1 for an unknown image. `logits` are
+    float64 `(images, units)`, `unknown_scores` float64 `(images,)`: means over the image and its
+    mirror image, where the served network takes both.
     """
 
     actual: np.ndarray
@@ -41,9 +40,3 @@ class Outputs(NamedTuple):
 
     def write(self, path: Path) -> None:
         write_arrays(path, **self._asdict())
-
-    def means(self, augmentation: TestTimeAugmentation) -> tuple[np.ndarray, np.ndarray]:
-        """Logits `(images, units)` and unknown scores `(images,)`, float64, over the squares."""
-        number = AUGMENTATIONS[augmentation].number
-        logits, scores = self.logits[:, :number], self.unknown_scores[:, :number]
-        return logits.mean(axis=1, dtype=np.float64), scores.mean(axis=1, dtype=np.float64)

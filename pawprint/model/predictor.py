@@ -12,30 +12,34 @@ from typing import BinaryIO, NamedTuple, Self
 
 import numpy as np
 import openvino
-from PIL import Image, ImageOps
+from PIL import Image
 from tqdm import tqdm
 
 from pawprint import package, project
-from pawprint.classes import mean_over_squares
+from pawprint.classes import class_probabilities
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.files import md5_of_folder, walk
-from pawprint.images.archive import MAX_BYTES, Archive, UnusableImageError
+from pawprint.images.archive import MAX_BYTES, UnusableImageError
 from pawprint.images.decoder import (
     DecodedImage,
     count_suffixes,
     decode_file,
     is_image_name,
-    open_image,
     read_file,
     sha256_of_all_pixels,
     to_upright_rgb,
 )
-from pawprint.images.pixels import BILINEAR, resize
+from pawprint.images.pixels import resize
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
-from pawprint.model.served_model import FEATURES, FILES, output_names, read_model
-from pawprint.params.results import AUGMENTATIONS, TestTimeAugmentation
-from pawprint.params.section import Resize
+from pawprint.model.served_model import (
+    FEATURES,
+    FILES,
+    is_mirrored,
+    output_names,
+    read_model,
+    single,
+)
 from pawprint.pipeline.recorded import Recorded
 from pawprint.pointers import pointer_at
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
@@ -43,26 +47,7 @@ from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
 OF_MODEL = ("model.*", "*.npz", "*.pb", "variables/*")  # files of a served or exported model
 TOLERANCE = 1e-3  # of the sum of probabilities
 URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
-RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from squares to outputs by name
-
-
-def squares_of(
-    image: Image.Image, size: int, how: Resize, augmentation: TestTimeAugmentation
-) -> np.ndarray:
-    """uint8 `(squares, size, size, 3)`: an image after test-time augmentation.
-
-    `how` is that of `resize`, for one square.
-    """
-    of = AUGMENTATIONS[augmentation]
-    fitted = [ImageOps.fit(image, (size, size), BILINEAR, 0, (at, at)) for at in of.places]
-    squares = np.stack(fitted or [resize(image, size, how)])
-    return np.concatenate([squares, squares[:, :, ::-1]]) if of.mirrored else squares
-
-
-def means_over_squares(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Means of a network's outputs, float64; `probability` has those of `mean_over_squares`."""
-    means = {name: values.mean(axis=0, dtype=np.float64) for name, values in outputs.items()}
-    return means | {"probability": mean_over_squares(outputs["probability"])}
+RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to outputs by name
 
 
 def bytes_of(image: bytes | BinaryIO | str | os.PathLike) -> bytes:
@@ -96,7 +81,7 @@ class Prediction(NamedTuple):
 
     `label` is one of the labels, UNSURE or UNKNOWN. `probabilities` are float64 `(classes,)`, of
     each of the labels; they sum to 1. `unknown_score` is None without an unknown threshold.
-    `features`, float64 `(channels,)`, are the backbone's, of maps their means; None for an export.
+    `features`, float32 `(channels,)`, are the backbone's, of maps their means; None for an export.
     """
 
     label: str
@@ -109,10 +94,10 @@ class Prediction(NamedTuple):
 class Predictor:
     """Labels images. Several threads may share one.
 
-    `run` takes uint8 pixels `(squares, image_size, image_size, 3)` and returns the outputs of the
-    network by name, each float32. `probability`, `(squares, units)`, is of `metadata.labels[1]`, or
-    of each of more than two labels. If `metadata.unknown_threshold` is a number, `unknown_score` is
-    `(squares, 1)`. A served model also has `features`, `(squares, channels)`.
+    `run` takes uint8 pixels `(image_size, image_size, 3)` and returns the outputs of the network by
+    name, each float32. `probability`, `(units,)`, is of `metadata.labels[1]`, or of each of more
+    than two labels. If `metadata.unknown_threshold` is a number, `unknown_score` is `(1,)`. A
+    served model also has `features`, `(channels,)`.
     """
 
     folder: Path
@@ -127,9 +112,8 @@ class Predictor:
         """The prediction for an image: a path, the bytes of a file, an open file, or an image of
         Pillow.
 
-        It is from means over the squares of test-time augmentation, of the probabilities that of
-        the logits. Raises UnusableImageError or OSError if the image cannot be decoded, TypeError
-        for anything else, such as an array, InputError for a URL, and if an output is not finite or
+        Raises UnusableImageError or OSError if the image cannot be decoded, TypeError for anything
+        else, such as an array, InputError for a URL, and if an output is not finite or
         `probability` has no probabilities.
         """
         metadata = self.metadata
@@ -137,14 +121,13 @@ class Predictor:
             image = to_upright_rgb(image)
         else:
             image = self.decode(bytes_of(image)).image
-        how = metadata.resize, metadata.test_time_augmentation
-        outputs = self.run(squares_of(image, metadata.image_size, *how))
+        outputs = self.run(resize(image, metadata.image_size, metadata.resize))
         self._check(outputs)
-        means = means_over_squares(outputs)
-        probabilities, threshold = means["probability"], metadata.unknown_threshold
-        score = None if threshold is None else float(means["unknown_score"][0])
+        probabilities = class_probabilities(outputs["probability"].astype(np.float64))
+        threshold = metadata.unknown_threshold
+        score = None if threshold is None else float(outputs["unknown_score"][0])
         label = str(metadata.answers(probabilities, score))
-        return Prediction(label, probabilities, score, means.get(FEATURES))
+        return Prediction(label, probabilities, score, outputs.get(FEATURES))
 
     def _check(self, outputs: dict[str, np.ndarray]) -> None:
         for name, output in outputs.items():
@@ -152,14 +135,13 @@ class Predictor:
                 raise InputError(
                     f"{self.folder}: expected finite numbers. Received: NaN or infinity in {name}"
                 )
-        first = outputs["probability"]
-        sums = first.sum(axis=1, dtype=np.float64)
-        worst = sums[abs(sums - 1).argmax()]
-        is_one_sum = first.shape[1] == 1 or abs(worst - 1) <= TOLERANCE
-        if not (is_one_sum and ((first >= 0) & (first <= 1)).all()):
+        values = outputs["probability"]
+        total = values.sum(dtype=np.float64)
+        is_one_sum = len(values) == 1 or abs(total - 1) <= TOLERANCE
+        if not (is_one_sum and ((values >= 0) & (values <= 1)).all()):
             raise InputError(
                 f"{self.folder}: expected probabilities in [0, 1], which sum to 1 for more than "
-                f"two labels. Received: {first.min():g} to {first.max():g}, sum {worst:g}"
+                f"two labels. Received: {values.min():g} to {values.max():g}, sum {total:g}"
             )
 
     def class_of(self, probabilities: np.ndarray) -> str:
@@ -172,11 +154,13 @@ class Predictor:
         return replace(self, metadata=self.metadata.model_copy(update=every))
 
 
-def load_predictor(folder: str | Path) -> Predictor:
+def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
     """The model in `models/served`, or in the folder of an export.
 
-    Raises InputError if the folder is missing, damaged, or holds no model of its labels, and
-    RuntimeError in a process forked from one that has loaded a model.
+    With `mirrored` False a served model takes the image alone where it would take the mean over
+    the image and its mirror image: in half of the time, with other probabilities. Raises InputError
+    if the folder is missing, damaged, or holds no model of its labels, and RuntimeError in a
+    process forked from one that has loaded a model.
     """
     folder = Path(folder)
     for file in (file for pattern in OF_MODEL for file in sorted(folder.glob(pattern))):
@@ -191,7 +175,11 @@ def load_predictor(folder: str | Path) -> Predictor:
         )
     try:
         with silent_stderr():
-            run = runner(read_model(path, metadata), output_names(metadata))
+            names = output_names(metadata)
+            network = read_model(path, metadata)
+            if not mirrored and is_mirrored(network):
+                network = single(network, names)
+            run = runner(network, names)
     except Exception as error:  # a library raises anything for a damaged file
         raise InputError(
             f"{path}: expected a served or exported model. Received: {reason(error)}"
@@ -200,37 +188,17 @@ def load_predictor(folder: str | Path) -> Predictor:
 
 
 def runner(network: openvino.Model, names: Sequence[str]) -> RunNetwork:
-    """The network as a function of uint8 pixels `(squares, size, size, 3)`.
+    """The network as a function of uint8 pixels `(size, size, 3)`.
 
-    It gives the outputs, float32 `(squares, …)`, by `names`, of which the last may be left over.
-    Equal squares are computed once: those of a square image at its start, middle and end are one.
+    It gives the outputs, float32, by `names`, of which the last may be left over.
     """
     return partial(_run, compile_for_cpu(network), names)  # which can be pickled
 
 
 def _run(
-    compute: CompiledNetwork, names: Sequence[str], squares: np.ndarray
+    compute: CompiledNetwork, names: Sequence[str], pixels: np.ndarray
 ) -> dict[str, np.ndarray]:
-    pixels = [square.tobytes() for square in squares]
-    results = {key: compute(square) for key, square in dict(zip(pixels, squares)).items()}
-    outputs = zip(*(results[key] for key in pixels))
-    return {name: np.stack(values) for name, values in zip(names, outputs)}
-
-
-def predict_members(
-    function: Callable[[Image.Image], Sequence],
-    archive: Archive,
-    side: int | None,
-    paths: Sequence[str],
-    title: str,
-) -> list[np.ndarray]:
-    """`(len(paths), …)`: each of the values that `function` returns for an image of the archive.
-
-    It is decoded with `side`. `title` is that of the progress bar. There is at least one path.
-    """
-    results = map_items(lambda path: function(open_image(archive, path, side)), paths)
-    rows = tqdm(results, total=len(paths), desc=title, unit="image", disable=None)
-    return [np.array(values) for values in zip(*rows)]
+    return dict(zip(names, compute(pixels)))
 
 
 def default_model() -> Path:

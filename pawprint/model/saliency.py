@@ -61,7 +61,7 @@ def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarra
         if window:
             top, left = window
             covered[edges[top] : edges[top + 2], edges[left] : edges[left + 2]] = colour
-        (probabilities,) = class_probabilities(predictor.run(covered[None])["probability"])
+        probabilities = class_probabilities(predictor.run(covered)["probability"])
         probability = np.clip(np.float64(probabilities[label]), SMALLEST, 1 - SMALLEST)
         return float(np.log(probability / (1 - probability)))
 

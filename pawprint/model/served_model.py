@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,8 @@ def read_model(path: Path, metadata: Metadata) -> openvino.Model:
             )
     results = [output.get_node() for output in (*answers, *features)]
     network = openvino.Model(results, network.get_parameters())
+    if metadata.takes_one_image:
+        network = mirrored(network, output_names(metadata))
     return network if network.input().element_type == openvino.Type.u8 else take_uint8(network)
 
 
@@ -74,7 +77,12 @@ def _read(path: Path) -> openvino.Model:
 
 
 def write_served_model(
-    network: openvino.Model, metadata: Metadata, detector: Detector | None, folder: Path
+    network: openvino.Model,
+    metadata: Metadata,
+    detector: Detector | None,
+    folder: Path,
+    *,
+    is_mirrored: bool,
 ) -> None:
     """Write model.xml, model.bin, model.json, and the arrays of a detector in detector.npz.
 
@@ -82,7 +90,7 @@ def write_served_model(
     `network` takes uint8 pixels and gives logits, `(batch, 1)` for two classes and
     `(batch, classes)` for more, and features, `(batch, channels)`. The served network gives
     `probability`, the sigmoid or softmax of the logits after division by the temperature, with a
-    detector `unknown_score`, `(batch, 1)`, and `features`.
+    detector `unknown_score`, `(batch, 1)`, and `features`. With `is_mirrored` it is `mirrored`.
     """
     logits, features = (result.input_value(0) for result in network.get_results())
     for result in network.get_results():
@@ -96,6 +104,8 @@ def write_served_model(
         outputs["unknown_score"] = unknown_score(features, detector).output(0)
     outputs[FEATURES] = features
     served = openvino.Model(list(outputs.values()), network.get_parameters())
+    if is_mirrored:
+        served = mirrored(served, list(outputs))
     with replacing(folder) as partial:
         partial.mkdir()
         write_network(served, partial / NETWORK_FILE, list(outputs))
@@ -103,6 +113,63 @@ def write_served_model(
         write_metadata(partial, metadata.model_copy(update={"model": identity_of(path, metadata)}))
         if detector:
             write_arrays(partial / DETECTOR_FILE, **detector._asdict())
+
+
+def mirrored(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
+    """Return a served network that gives means over an image and its mirror image.
+
+    `names` are those of its outputs, in their order. The means are those of the logits and of the
+    unknown scores; `features` stay those of the image.
+    """
+    pixels, other = network.get_parameters()[0], network.clone()
+    backwards = operations.constant(np.arange(_size(network))[::-1].copy(), np.int64)
+    mirror_image = operations.gather(pixels, backwards, operations.constant(2, np.int64))
+    for taker in other.input().get_target_inputs():
+        taker.replace_source_output(mirror_image.output(0))
+    outputs = []
+    for name, *pair in zip(names, network.get_results(), other.get_results()):
+        of_image, of_mirror_image = (result.input_value(0) for result in pair)
+        if name == "probability":
+            last = of_image.get_node()
+            logits = (output.get_node().input_value(0) for output in (of_image, of_mirror_image))
+            last.input(0).replace_source_output(_mean(*logits))
+        elif name == "unknown_score":
+            of_image = _mean(of_image, of_mirror_image)
+        outputs.append(of_image)
+    return openvino.Model(outputs, [pixels])
+
+
+def _mean(first: openvino.Output, second: openvino.Output) -> openvino.Output:
+    half = operations.constant(0.5, np.float32)
+    return operations.multiply(operations.add(first, second), half).output(0)
+
+
+def is_mirrored(network: openvino.Model) -> bool:
+    """Whether `mirrored` made this network."""
+    takers = network.input().get_target_inputs()
+    return any(taker.get_node().get_type_name() == "Gather" for taker in takers)
+
+
+def single(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
+    """Return what `mirrored` made a network of, which gives the outputs of the image alone."""
+    outputs = []
+    for name, result in zip(names, network.get_results()):
+        output = result.input_value(0)
+        if name == "probability":
+            last = output.get_node().input(0)
+            last.replace_source_output(_first(last.get_source_output()))
+        elif name == "unknown_score":
+            output = _first(output)
+        outputs.append(output)
+    return openvino.Model(outputs, network.get_parameters())
+
+
+def _first(mean: openvino.Output) -> openvino.Output:
+    return mean.get_node().input_value(0).get_node().input_value(0)
+
+
+def _size(network: openvino.Model) -> int:
+    return network.input().partial_shape[1].get_length()
 
 
 def identity_of(path: Path, metadata: Metadata) -> str:

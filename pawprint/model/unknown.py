@@ -41,13 +41,6 @@ class Detector(NamedTuple):
         return compiled(rows)[0].reshape(shape).astype(np.float64)
 
 
-def with_detector(network: openvino.Model, detector: Detector) -> openvino.Model:
-    """The network with `unknown_score` in place of its features: logits, and `(batch, 1)`."""
-    logits, features = (result.input_value(0) for result in network.get_results())
-    score = unknown_score(features, detector).output(0)
-    return openvino.Model([logits, score], network.get_parameters())
-
-
 def unknown_score(features: openvino.Output, detector: Detector) -> openvino.Node:
     """`(images, 1)` of features `(images, channels)`: the norm of what is not explained.
 
@@ -102,16 +95,15 @@ def fit_detector(features: np.ndarray) -> Detector:
 def fit_unknown(features: np.ndarray) -> tuple[Detector, np.ndarray]:
     """The detector, and the unknown scores of training images by detectors not fitted on them.
 
-    `features` are those of training images, `(images, squares, channels)`, the scores float32
-    `(images, squares)`: of each of FOLDS by a detector of the others, NaN of fewer than three
-    images.
+    `features` are those of training images, `(images, channels)`, the scores float64 `(images,)`:
+    of each of FOLDS by a detector of the others, NaN of fewer than three images.
     """
     fold = np.arange(len(features)) % FOLDS
-    scores = np.full(features.shape[:2], np.nan, np.float32)
+    scores = np.full(len(features), np.nan)
     for number in np.unique(fold) if len(features) > 2 else ():
-        detector = fit_detector(np.concatenate(features[fold != number]))
+        detector = fit_detector(features[fold != number])
         scores[fold == number] = detector.score(features[fold == number])
-    return fit_detector(np.concatenate(features)), scores
+    return fit_detector(features), scores
 
 
 def choose_unknown_threshold(scores: np.ndarray, quantile: float) -> float:

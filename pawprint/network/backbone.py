@@ -13,15 +13,20 @@ from pawprint.errors import InputError, reason, without_secrets
 from pawprint.files import digest
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.hardware import keras, make_deterministic
+from pawprint.network.head_weights import HeadWeights
 from pawprint.network.model import (
     BACKBONE,
     block_statistics,
+    build_model,
     convert,
+    head_with,
+    load_model,
     pooling_layer,
     preprocessing,
 )
 from pawprint.network.onnx_backbone import read_onnx
 from pawprint.params.model import ONNX, Model, Weights
+from pawprint.params.training import Head
 from pawprint.pointers import pointer_at
 
 IMAGENET = "imagenet"  # Keras' name of the weights that it publishes
@@ -136,6 +141,23 @@ def _verify(expected: str | None, actual: str, what: str) -> None:
         )
 
 
+def load_whole(
+    path: Path, params: Model, weights: HeadWeights, head: Head, classes: int
+) -> tuple[keras.Model, int | None]:
+    """Return the backbone in a file with a head, and the first layer that fine-tuning trains.
+
+    Raises InputError if the file is missing or damaged, and as `first_trained`.
+    """
+    backbone = load_model(path, layers=())
+    first = first_trained(params, backbone)
+    if weights.has_blocks:
+        backbone = with_blocks(backbone)
+    whole = build_model(
+        params.backbone, backbone, head_with(weights, head, classes), params.pooling
+    )
+    return whole, first
+
+
 class Extractor(NamedTuple):
     """`outputs` are the names of those of the network; an ONNX file has no backbone of Keras."""
 
@@ -176,8 +198,9 @@ def build_extractor(
     """Pixels `(batch, size, size, 3)` in [0, 255] to the inputs of both phases of training.
 
     Returns it with the names of its outputs: of a cut `cut`, the feature maps there, for
-    fine-tuning; of a backbone `with_blocks`, `blocks`, the statistics of their maps; and `top`, the
-    pooled last maps, both `(batch, features)`, for the head. `name` is that of the application.
+    fine-tuning; of a backbone `with_blocks`, `blocks`, the statistics of their maps; `top`, the
+    pooled last maps, both `(batch, features)`, for the head; and if they are flattened, `means` of
+    their channels, for the detector of unknown inputs. `name` is that of the application.
     """
     pixels = keras.Input(backbone.input_shape[1:])
     outputs = backbone.outputs
@@ -191,4 +214,6 @@ def build_extractor(
     if blocks:
         features["blocks"] = block_statistics(blocks)
     features["top"] = pooling_layer(pooling)(last)
+    if pooling != "average":
+        features["means"] = pooling_layer("average")(last)
     return keras.Model(pixels, list(features.values())), list(features)

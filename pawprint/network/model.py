@@ -237,21 +237,11 @@ def convert(model: keras.Model) -> openvino.Model:
     Takes uint8 `(batch, size, size, 3)` and gives the model's outputs in their order, float32.
     They differ from those of Keras by less than 1e-4 of their range.
     """
-    return take_uint8(_to_openvino(model))
+    return take_uint8(to_openvino(model))
 
 
-def with_head(backbone: openvino.Model, head: keras.Model) -> openvino.Model:
-    """A network that gives features, with a head for these: it gives logits and features."""
-    features = keras.Input(head.input_shape[1:])
-    logits = _to_openvino(keras.Model(features, logits_of(head, features)))
-    features_of_backbone = backbone.output(0).get_node().input_value(0)
-    for taker in logits.input().get_target_inputs():
-        taker.replace_source_output(features_of_backbone)
-    outputs = [logits.output(0).get_node().input_value(0), features_of_backbone]
-    return openvino.Model(outputs, backbone.get_parameters())
-
-
-def _to_openvino(model: keras.Model) -> openvino.Model:
+def to_openvino(model: keras.Model) -> openvino.Model:
+    """Return a Keras model of one float32 input, in inference mode."""
     # Keras' own export also tracks the variables for a SavedModel, which takes twice as long. Of a
     # variable OpenVINO looks through all others for each of its attributes; values have no others.
     spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)

@@ -349,8 +349,8 @@ def fine_tune(
         layer.trainable = index >= first and not is_normalization and phase.params.epochs > 0
         if isinstance(layer, keras.layers.Dropout):  # `fit` overrides training=False below
             layer.rate = 0.0
-    *blocks, last = backbone.outputs
-    tail, frozen = split_at(backbone, cut_index(keras.Model(backbone.input, last), first))
+    blocks = backbone.outputs[:-1]
+    tail, frozen = _after_cut(backbone, first)
     inputs = at_cut = keras.Input(tail.input_shape[1:])
     features = pool(tail(at_cut, training=False), pooling)
     if blocks:
@@ -363,6 +363,25 @@ def fine_tune(
         compile_model(model, phase.params, gives_logits(head))
         history, keeper = fit(model, data, phase)
     return optimizer_of(model), history, keeper
+
+
+def _after_cut(backbone: keras.Model, first: int) -> tuple[keras.Model, int]:
+    """As `split_at`, for the layers from `first` on."""
+    return split_at(backbone, cut_index(keras.Model(backbone.input, backbone.outputs[-1]), first))
+
+
+def trained_layers(whole: keras.Model, first: int) -> keras.Model:
+    """Return what `fine_tune` has trained before the head.
+
+    It takes the maps at the cut, and gives what the head gets of them, `(batch, features)`, and
+    the means of the last maps, `(batch, channels)`.
+    """
+    _, backbone, pooling, _ = parts(whole)
+    tail, _ = _after_cut(backbone, first)
+    at_cut = keras.Input(tail.input_shape[1:])
+    maps = tail(at_cut, training=False)
+    means = keras.layers.GlobalAveragePooling2D()(keras.tree.flatten(maps)[-1])
+    return keras.Model(at_cut, [pool(maps, pooling), means])
 
 
 def measure_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> dict[str, float]:

@@ -173,3 +173,8 @@ class Augment(Section):
     RandomGrayscale: RandomGrayscale | None
     RandomErasing: RandomErasing | None
     seed: Seed
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether training mirrors images left to right, and so the served network does."""
+        return self.RandomFlip is not None and self.RandomFlip.mode != "vertical"

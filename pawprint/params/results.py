@@ -1,37 +1,12 @@
 """The sections `preview`, `calibrate`, `evaluate` and `plot`: predictions and pictures."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Self
 
 from pydantic import model_validator
 
 from pawprint.classes import problem_of_named
-from pawprint.params.data import Augment
 from pawprint.params.section import Count, Fraction, Section, Text, either
-
-
-class Squares(NamedTuple):
-    """What a network sees of an image: squares at `places` along its longer side, from 0 to 1.
-
-    Without places it is one square, as `model.resize` makes it. If `mirrored`, the mirror image of
-    each follows. `text` is what the report says of them.
-    """
-
-    places: tuple[float, ...] = ()
-    mirrored: bool = True
-    text: str = ""
-
-    @property
-    def number(self) -> int:
-        return max(len(self.places), 1) * (1 + self.mirrored)
-
-
-AUGMENTATIONS = {
-    "none": Squares(mirrored=False),
-    "flip": Squares(text="an image and its mirror image"),
-    "crops": Squares((0, 0.5, 1), text="three squares of an image and their mirror images"),
-}
-TestTimeAugmentation = Literal[*AUGMENTATIONS]
 
 
 def _are_fractions(value: object) -> bool:
@@ -57,20 +32,11 @@ class Calibrate(Section):
     threshold: ByClass
     recall: ByClass
     max_error: Fraction | None
-    test_time_augmentation: Literal["auto", *AUGMENTATIONS]
     unknown_quantile: Fraction | None
 
     @model_validator(mode="after")
     def _recall_chooses_threshold(self) -> Self:
         return self.with_one_of("threshold", "recall")
-
-
-def augmentations(params: Calibrate, augment: Augment) -> tuple[TestTimeAugmentation, ...]:
-    """Those to try: with `auto` none and, where training mirrors images left to right, flip."""
-    if params.test_time_augmentation != "auto":
-        return (params.test_time_augmentation,)
-    flip = augment.RandomFlip
-    return ("none", "flip") if flip and flip.mode != "vertical" else ("none",)
 
 
 def problem_of_threshold(params: Calibrate, labels: Sequence[str]) -> str | None:

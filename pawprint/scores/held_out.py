@@ -34,8 +34,8 @@ def evaluate(
 
     The images of a group count as one in the intervals.
     """
-    actual, labels = outputs.actual, metadata.labels
-    logits, unknown_scores = outputs.means(metadata.test_time_augmentation)
+    labels = metadata.labels
+    actual, logits, unknown_scores = outputs
     probabilities = to_probabilities(logits, metadata.temperature)
     predicted = metadata.classes(probabilities)
     unknown_scores = None if metadata.unknown_threshold is None else unknown_scores

@@ -171,7 +171,8 @@ def requirement() -> str:
 
 # Params of earlier versions, and what to set instead.
 REPLACED = {
-    "calibrate.views": "calibrate.test_time_augmentation",
+    "calibrate.test_time_augmentation": "augment.RandomFlip, which decides it",
+    "calibrate.views": "augment.RandomFlip, which decides it",
     "model.fine_tune_last": "model.fine_tune_at (-24 for 24, the number of layers for 0)",
     "plot.likely_wrong_labels": "plot.labels_to_review",
 }

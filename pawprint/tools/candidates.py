@@ -23,7 +23,13 @@ import pandas as pd
 
 from pawprint.errors import InputError
 from pawprint.features.rows import row_function
-from pawprint.features.shards import ShardComputer, interrupted_shards, tasks, write_shards
+from pawprint.features.shards import (
+    ShardComputer,
+    interrupted_shards,
+    tasks,
+    training_views,
+    write_shards,
+)
 from pawprint.features.store import StoredExamples, count_shards
 from pawprint.files import read_arrays, replacing, write_arrays
 from pawprint.images.archive import Archive
@@ -236,7 +242,8 @@ def _measure(params: Params, sample: Sample, left: float, fit_seconds: float) ->
         )
     folder = rows.absolute() / str(count_shards(len(images)))
     one_view = params.augment.model_copy(update={"views": 1, "keep_original": True})
-    computer = ShardComputer(sample.archive, run, kinds, one_view, model.image_size)
+    views_of = training_views(one_view, model.image_size)
+    computer = ShardComputer(sample.archive, run, kinds, views_of)
     write_shards(computer, tasks(images, folder, interrupted_shards(rows.absolute())), folder)
     store = StoredExamples(folder, images, sample.labels)
     examples = open_examples(store, model.features, sample.class_weight)

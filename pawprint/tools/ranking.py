@@ -16,7 +16,6 @@ from pawprint.errors import InputError
 from pawprint.files import read_json, read_text, read_yaml
 from pawprint.images.archive import open_archive
 from pawprint.package import python_in
-from pawprint.params.results import AUGMENTATIONS, augmentations
 from pawprint.params.whole import Params, load_params
 from pawprint.runtime import CORES
 from pawprint.scores.paired import Comparison, Pair, compare, describe_verdict
@@ -36,7 +35,7 @@ from pawprint.tools.candidates import (
 from pawprint.tools.projects import describe_changes, set_params
 
 MARGIN, ALIKE = 0.01, 1.1  # how much higher a log loss, how many times a CPU time counts as equal
-DECODED = 3  # times that `dvc repro` decodes an image: clean; features or predict; predict
+DECODED = 2  # times that `dvc repro` decodes an image: `clean` and `features`
 
 
 class RankedRow(NamedTuple):
@@ -132,11 +131,10 @@ def _require_images() -> None:
 
 
 def _passes(split: pd.DataFrame, params: Params) -> int:
-    """How many squares the stages `features` and `predict` pass through the network."""
+    """How many squares the stage `features` passes through the network."""
     images = split["split"].value_counts()
-    squares = AUGMENTATIONS[augmentations(params.calibrate, params.augment)[-1]].number
     held_out = images.get("validation", 0) + images.get("test", 0)
-    return images["train"] * params.augment.views + images.get("validation", 0) + held_out * squares
+    return images["train"] * params.augment.views + held_out * (1 + params.augment.is_mirrored)
 
 
 def _rank(

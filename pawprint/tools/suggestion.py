@@ -8,19 +8,21 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from scipy.sparse import csr_array
+from tqdm import tqdm
 
 from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.near_duplicates import near_duplicates
+from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import open_archive
+from pawprint.images.decoder import open_image
 from pawprint.model.predictor import (
     Prediction,
     Predictor,
     Take,
     find_images,
     predict_each,
-    predict_members,
     take_all,
 )
 from pawprint.model.served_model import FEATURES
@@ -119,7 +121,7 @@ def suggest(
     """
     unknown = 0 if source.is_dir() else number // 2
     size = predictor.metadata.image_size
-    if FEATURES not in predictor.run(np.zeros((1, size, size, 3), np.uint8)):
+    if FEATURES not in predictor.run(np.zeros((size, size, 3), np.uint8)):
         raise InputError(
             f"{predictor.folder}: expected a served model with the output features. Received: an "
             "export, or a model of an earlier version. Run `dvc repro` for models/served."
@@ -169,8 +171,12 @@ def _read_labelled(predictor: Predictor, labelled: LabelledImages) -> tuple[pd.S
         return pd.Series(dtype=str), np.empty((0, 0), np.float32)
     images = training_images(labelled.split, MAX_TRAINING)
     with open_archive(labelled.archives, predictor.metadata.bits) as archive:
-        side, paths = predictor.metadata.decoded_side, images["path"]
-        *_, features = predict_members(predictor.predict, archive, side, paths, "training images")
+        side = predictor.metadata.decoded_side
+        results = map_items(
+            lambda path: predictor.predict(open_image(archive, path, side)).features, images["path"]
+        )
+        rows = tqdm(results, "training images", len(images), unit="image", disable=None)
+        features = np.array(list(rows))
     return labelled.images["perceptual_hash"], unit_length(features).astype(np.float32)
 
 
