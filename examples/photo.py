@@ -9,16 +9,10 @@ from PIL import Image, ImageCms, ImageOps
 
 SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}  # of profiles, by mode
 BILINEAR = Image.Resampling.BILINEAR
-# Places along the longer side, or none for one square, and whether mirror images follow.
-SQUARES = {
-    "none": ((), False),
-    "flip": ((), True),
-    "crops": ((0, 0.5, 1), True),
-}
 
 
 def pixels(photo, model):
-    """uint8 (squares, size, size, 3), as model.json says."""
+    """uint8 (1, size, size, 3), as model.json says."""
     file, size = Image.open(photo), model["image_size"]
     if side := model.get("decoded_side"):
         file.draft(None, (side, side))
@@ -32,12 +26,7 @@ def pixels(photo, model):
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
     image = in_srgb(image, profile)
-    places, mirrored = SQUARES[model["test_time_augmentation"]]
-    squares = [ImageOps.fit(image, (size, size), BILINEAR, 0, (at, at)) for at in places]
-    squares = squares or [resized(image, size, model["resize"])]
-    if mirrored:
-        squares += [ImageOps.mirror(square) for square in squares]
-    return np.stack(squares)
+    return np.asarray(resized(image, size, model["resize"]))[None]
 
 
 def in_srgb(image, profile):
@@ -87,10 +76,9 @@ def resized(image, size, how):
 
 def answer(outputs, model):
     """The label, which may be "unsure" or "unknown", and the probability of each label."""
-    labels, values = model["labels"], np.asarray(outputs["probability"], float)
+    labels, (values,) = model["labels"], np.asarray(outputs["probability"], float)
     if len(labels) == 2:
         values = np.hstack([1 - values, values])
-    values = np.exp(np.log(np.maximum(values, 2**-25)).mean(axis=0))  # the mean of the logits
     values /= values.sum()
     named = model["thresholds"] or ({labels[1]: 0.5} if len(labels) == 2 else {})
     above = [label for label in named if values[labels.index(label)] >= named[label]]
@@ -99,6 +87,6 @@ def answer(outputs, model):
     if values[labels.index(predicted)] < (model.get("min_confidence") or 0):
         predicted = "unsure"
     limit = model["unknown_threshold"]
-    if limit is not None and np.mean(outputs["unknown_score"]) > limit:
+    if limit is not None and outputs["unknown_score"][0, 0] > limit:
         predicted = "unknown"
     return predicted, {label: round(float(value), 4) for label, value in zip(labels, values)}

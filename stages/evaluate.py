@@ -1,11 +1,13 @@
-"""Score the served model, from the outputs of the network for held-out images.
+"""Score the served model on the outputs for held-out images; list labels to review.
 
+Labels with a low probability are for a person to review: of training images by cross-validation, of
+the others by the model. Images in labels.csv are not listed again.
 Reads test.npz, unknown.npz and validation.npz in data/outputs/, data/clean/metadata.csv, images.csv
-and near_duplicates.csv in data/split/, and models/served/. Params: `evaluate`. Writes
-data/probabilities.csv of test images, data/probabilities_validation.csv, metrics/evaluate.json,
-plots/scores.csv, plots/reliability.csv, plots/roc.csv, plots/decided.csv, and what Git keeps of the
-predictions, plots/predictions.csv and plots/predictions_validation.csv.
-Run: `python -m stages.evaluate`
+and near_duplicates.csv in data/split/, data/cross_validation.csv, labels.csv and models/served/.
+Params: `evaluate`. Writes data/probabilities.csv of test images, data/probabilities_validation.csv,
+metrics/evaluate.json, plots/scores.csv, plots/reliability.csv, plots/roc.csv, plots/decided.csv,
+plots/labels_to_review.csv, and what Git keeps of the predictions, plots/predictions.csv and
+plots/predictions_validation.csv. Run: `python -m stages.evaluate`
 """
 
 import numpy as np
@@ -13,6 +15,7 @@ import pandas as pd
 
 from pawprint import columns, project
 from pawprint.classes import UNKNOWN
+from pawprint.dataset.user_tables import LABEL_COLUMNS
 from pawprint.files import write_json
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs
@@ -20,9 +23,20 @@ from pawprint.params.results import Evaluate
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores import metrics
 from pawprint.scores.held_out import evaluate
+from pawprint.scores.review import judge, list_suspects
 from pawprint.scores.shift import compare_splits, describe_shift, independent, measure_apart
 from pawprint.scores.slices import describe_slices, measure_slices
-from pawprint.tables import losses_in, read_table, with_image, write_predictions, write_table
+from pawprint.tables import (
+    losses_in,
+    predicted_labels,
+    probabilities_in,
+    read_csv_rows,
+    read_table,
+    spellings,
+    with_image,
+    write_predictions,
+    write_table,
+)
 
 SPLITS = ("validation", "test")
 
@@ -77,6 +91,23 @@ def main() -> None:
     write_table(project.DECIDED_CSV, test.decided, columns.DECIDED)
     write_table(project.SCORES_CSV, scores, columns.SCORES)
     write_json(project.EVALUATE_METRICS, metrics.summarize(scores))
+    suspects = find_suspects({name: result.predictions for name, result in results.items()})
+    write_table(project.LABELS_TO_REVIEW_CSV, suspects, columns.LABELS_TO_REVIEW)
+    print(f"evaluate: {len(suspects):,} labels to review")
+
+
+def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the table LABELS_TO_REVIEW; `predictions` has tables PREDICTIONS by split."""
+    judged = [read_table(project.CROSS_VALIDATION_CSV, columns.JUDGED).assign(split="train")]
+    for name, table in predictions.items():
+        images = table.rename(columns={"actual": "label"})
+        of_split = judge(images, probabilities_in(table), predicted_labels(table))
+        judged.append(of_split.assign(split=name))
+    reviewed = set()
+    for _, row in read_csv_rows(project.LABELS_CSV, LABEL_COLUMNS):
+        hashes = [sha256] if (sha256 := row.get("pixels_sha256")) else spellings(row["path"])
+        reviewed.update(hashes)
+    return list_suspects(pd.concat(judged), reviewed)
 
 
 if __name__ == "__main__":

@@ -152,10 +152,8 @@ def load_whole(
     first = first_trained(params, backbone)
     if weights.has_blocks:
         backbone = with_blocks(backbone)
-    whole = build_model(
-        params.backbone, backbone, head_with(weights, head, classes), params.pooling
-    )
-    return whole, first
+    whole = head_with(weights, head, classes)
+    return build_model(params.backbone, backbone, whole, params.pooling), first
 
 
 class Extractor(NamedTuple):
@@ -215,5 +213,5 @@ def build_extractor(
         features["blocks"] = block_statistics(blocks)
     features["top"] = pooling_layer(pooling)(last)
     if pooling != "average":
-        features["means"] = pooling_layer("average")(last)
+        features["means"] = keras.layers.GlobalAveragePooling2D(name="means")(last)
     return keras.Model(pixels, list(features.values())), list(features)

@@ -20,7 +20,7 @@ from PIL import Image
 
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import decode
-from pawprint.model.exports import export, for_export, mean_outputs
+from pawprint.model.exports import all_outputs, export, for_export, mean_over_flip
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.predictor import Prediction, load_predictor
 from pawprint.model.served_model import write_served_model
@@ -34,17 +34,11 @@ SIZE, CHANNELS = 32, 8
 DETECTOR = Detector(np.zeros(CHANNELS, np.float32), np.eye(CHANNELS, dtype=np.float32)[:2])
 FORMATS = ("onnx", "litert", "saved_model")
 LARGE = {"decoded_side": 2 * SIZE}  # without it, models of earlier versions
-CROPS = LARGE | {
-    "resize": "crop",
-    "test_time_augmentation": "crops",
-    "unknown_threshold": 1.0,
-    "bits": 12,
-}
-PAD = LARGE | {"resize": "pad", "test_time_augmentation": "flip", "labels": COLOURS}
+CROP = LARGE | {"resize": "crop", "unknown_threshold": 1.0, "bits": 12}
 CASES = {
-    "crop": metadata(image_size=SIZE, **CROPS),
+    "crop": metadata(image_size=SIZE, **CROP),
     "stretch": metadata(image_size=SIZE, resize="stretch"),
-    "pad": metadata(image_size=SIZE, **PAD),
+    "pad": metadata(image_size=SIZE, resize="pad", labels=COLOURS, **LARGE),
 }
 
 
@@ -117,25 +111,27 @@ def middle(values: list[float]) -> float:
 def models(tmp_path_factory, photos) -> Path:
     """`CASE/served` and `CASE/FORMAT` for each case and format."""
     root = tmp_path_factory.mktemp("models")
-    images = np.random.default_rng(0).integers(0, 256, (2, 1, SIZE, SIZE, 3), np.uint8)
-    images = np.concatenate([images, images[:, :, :, ::-1]], axis=1)  # the squares of "flip"
+    images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
     for case, described in CASES.items():
         model = network(len(described.labels))
         detector = DETECTOR if described.unknown_threshold else None
         served = root / case / "served"
-        write_served_model(convert(with_features(model)), described, detector, served)
+        is_mirrored = case == "pad"
+        both = convert(with_features(model))
+        write_served_model(both, described, detector, served, is_mirrored=is_mirrored)
         described = with_thresholds(described, served, photos)
         write_metadata(served, described)
         exported = for_export(model, described.temperature, detector)
-        expected = mean_outputs(load_predictor(served).run, images)
+        if is_mirrored:
+            exported = mean_over_flip(exported)
+        expected = all_outputs(load_predictor(served).run, images)
         for name in FORMATS:
             if case == "stretch":  # the network of "crop"
                 shutil.copytree(root / "crop" / name, root / case / name)
                 write_metadata(root / case / name, described)
             else:
                 folder = root / case / name
-                read = {"none": images[:, :1], described.test_time_augmentation: images}.get
-                export(name, exported, described, folder, read=read, expected=expected)
+                export(name, exported, described, folder, images=images, expected=expected)
     return root
 
 

@@ -9,7 +9,16 @@ from conftest import refused
 
 from pawprint.features import shards as module
 from pawprint.features.rows import Row
-from pawprint.features.shards import ShardComputer, Task, require_space, tasks, write_shards
+from pawprint.features.shards import (
+    HELD_OUT,
+    ShardComputer,
+    Task,
+    held_out_views,
+    require_space,
+    tasks,
+    training_views,
+    write_shards,
+)
 from pawprint.features.store import INDEX, Shard, open_features, shard_path
 from pawprint.images.augmentation import LAYERS
 from pawprint.images.pixels import IDENTITY, View
@@ -42,25 +51,25 @@ def small(monkeypatch, tmp_path) -> None:
 class Computed(ShardComputer):
     """Computes a row from the image and the view, and remembers which it was asked for."""
 
-    def __init__(self, augment: Augment = ROTATE) -> None:
+    def __init__(self, augment: Augment = ROTATE, largest: float = 0, **options) -> None:
         self.asked = asked = []
 
         def rows_of(read: Callable[[int], str], views: list[View]) -> list[Row]:
             path = read(192)
             asked.extend((path, str(view)) for view in views)
             number = int(path.split(".")[0])
-            values = [number + view.transformation[0, 2] for view in views]
+            values = [number + view.transformation[0, 2] / 3 + largest for view in views]
             return [
-                [np.full(shape, value, np.float16) for shape in KINDS.values()] for value in values
+                [np.full(shape, value, np.float32) for shape in KINDS.values()] for value in values
             ]
 
-        super().__init__(None, rows_of, KINDS, augment, 96)
+        super().__init__(None, rows_of, KINDS, training_views(augment, 96), **options)
 
 
 def written(folder: Path, images: pd.DataFrame, earlier=(), augment: Augment = ROTATE) -> Computed:
     computer = Computed(augment)
     folder = folder.absolute()
-    computer.images = write_shards(computer, tasks(images, folder, list(earlier)), folder)
+    computer.images = len(write_shards(computer, tasks(images, folder, list(earlier)), folder))
     return computer
 
 
@@ -143,16 +152,49 @@ def test_no_damaged_shard_is_taken_over(tmp_path):
 
 
 def test_features_that_float16_cannot_hold_are_one_line(tmp_path):
-    def too_large(*_) -> list[Row]:
-        raise OverflowError
-
-    computer = ShardComputer(None, too_large, KINDS, ROTATE, 96)
+    task = Task(str(tmp_path / "shard-0.npy"), [tuple(IMAGES.iloc[0])], [])
     with refused("model.fine_tune_at: ", "0.jpg"):
-        computer(Task(str(tmp_path / "shard-0.npy"), [tuple(IMAGES.iloc[0])], []))
+        Computed(largest=70_000)(task)
+    Computed(largest=70_000, dtype=HELD_OUT)(task)
+    with refused("model.fine_tune_at: ", "0.jpg"):  # nor are they taken over
+        Computed(largest=70_000)(Task(str(tmp_path / "new.npy"), task.images, [task.path]))
+
+
+def write_held_out(folder: Path, images: pd.DataFrame, earlier=(), **options) -> Computed:
+    computer = Computed(dtype=HELD_OUT)
+    views_of = held_out_views(96, **{"is_mirrored": True} | options)
+    object.__setattr__(computer, "views_of", views_of)
+    write_shards(computer, tasks(images, folder, list(earlier)), folder)
+    return computer
+
+
+def test_held_out_images_have_their_mirror_image_and_training_images_not(tmp_path):
+    write_held_out(tmp_path / "both", IMAGES)
+    index = Shard(shard_path(tmp_path / "both", 0)).read("index")
+    views = {sha.decode(): (index["pixels_sha256"] == sha).sum() for sha in index["pixels_sha256"]}
+    for sha256, split in zip(IMAGES["pixels_sha256"][:4], IMAGES["split"]):
+        assert views[sha256] == (1 if split == "train" else 2)
+    write_held_out(tmp_path / "one", IMAGES, is_mirrored=False)
+    assert len(Shard(shard_path(tmp_path / "one", 0)).read("index")) == 4
+
+
+def test_rows_of_more_digits_serve_training_and_not_the_other_way(tmp_path):
+    """So a validation image passes the network once for both folders."""
+    validation = IMAGES[1::2]
+    write_held_out(tmp_path / "held_out", validation)
+    held_out = paths_in(tmp_path / "held_out")
+    taken = written(tmp_path / "training", validation, [held_out])
+    assert taken.asked == []
+    written(tmp_path / "computed", validation)
+    assert content(tmp_path / "training") == content(tmp_path / "computed")
+    training = paths_in(tmp_path / "training")
+    again = write_held_out(tmp_path / "again", validation, [training])
+    assert len(again.asked) == 8
+    assert content(tmp_path / "again") == content(tmp_path / "held_out")
 
 
 def test_features_too_large_for_the_disk_are_refused_before_any_work(tmp_path, capsys):
     with refused("features: expected 4,000,000,000 MB of free space"):
-        require_space(tmp_path / "features", 10**15)
-    require_space(tmp_path / "features", 2_500_000)
+        require_space(tmp_path / "features", 2 * 10**15)
+    require_space(tmp_path / "features", 5_000_000)
     assert capsys.readouterr().out.endswith("features: 5 MB to write, and as much in DVC's cache\n")

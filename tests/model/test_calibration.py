@@ -6,7 +6,6 @@ from scipy.stats import norm
 from pawprint.classes import predicted_classes
 from pawprint.model.calibration import (
     calibrate,
-    choose_augmentation,
     choose_threshold,
     describe_recall,
     fit_temperature,
@@ -54,28 +53,6 @@ def test_temperature_of_calibrated_logits_is_applied_in_a_twentieth_of_draws(
     assert low <= np.mean(applied) <= high
 
 
-ONE = OF_THREE[:, None]
-NOISY = ONE + RNG.normal(0, 3, (4000, 2, 3))
-TURNED = np.roll(ONE, 1, axis=2)  # as a mirrored digit
-
-
-@pytest.mark.parametrize(
-    ("expected", "squares"),
-    [
-        ("flip", NOISY),
-        ("flip", np.concatenate([ONE, ONE], axis=1)),
-        ("none", np.concatenate([ONE, TURNED], axis=1)),
-    ],
-)
-def test_flip_is_chosen_unless_its_loss_is_higher_and_the_line_has_the_rule(expected, squares):
-    none, flip = squares[:, 0], squares.mean(axis=1)
-    chosen, why = choose_augmentation(
-        ACTUAL_OF_THREE, np.arange(len(none)), {"none": none, "flip": flip}
-    )
-    assert chosen == expected
-    assert f"it {'is' if expected == 'none' else 'is not'} (" in why
-
-
 def images(*groups: tuple[int, float, int]) -> tuple[np.ndarray, np.ndarray]:
     """Labels and probabilities, from groups of a label, a probability and a number of images."""
     actual, probability, number = zip(*groups)
@@ -112,7 +89,7 @@ LABELS = ["ant", "bee", "cow"]
 
 def wishes(**recall: float) -> Calibrate:
     rest = dict.fromkeys(("threshold", "max_error", "unknown_quantile"))
-    return Calibrate(temperature=False, recall=recall, test_time_augmentation="none", **rest)
+    return Calibrate(temperature=False, recall=recall, **rest)
 
 
 @pytest.mark.parametrize("named", LABELS)

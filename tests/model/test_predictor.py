@@ -72,7 +72,7 @@ def predicted(folder: Path, *numbers: float) -> np.ndarray:
     """What is predicted from these outputs of a network of three labels, or of two."""
     output = np.array(numbers, np.float32)
     described = metadata(labels=COLOURS) if len(numbers) == 3 else metadata()
-    predictor = Predictor(folder, described, lambda _: {"probability": output[None]})
+    predictor = Predictor(folder, described, lambda _: {"probability": output})
     return predictor.predict(plain(0, 0)).probabilities
 
 

@@ -121,7 +121,8 @@ def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
     network = convert(with_features(model))
     compiled = compile_for_cpu(network)
     detector = fit_detector(np.stack([compiled(image)[1] for image in images]))
-    write_served_model(network, metadata(image_size=SIZE, unknown_threshold=1.0), detector, served)
+    described = metadata(image_size=SIZE, unknown_threshold=1.0)
+    write_served_model(network, described, detector, served, is_mirrored=False)
     predictor = load_predictor(served)
     predicted = [predictor.predict(Image.fromarray(image)) for image in images]
     assert [answer.probabilities[1] for answer in predicted] == pytest.approx(expected, abs=1e-4)

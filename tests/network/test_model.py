@@ -95,7 +95,7 @@ OTHER_FILES = {
 
 @pytest.mark.parametrize("file", OTHER_FILES)
 def test_file_that_holds_no_model_of_this_project_is_one_line(tmp_path, file):
-    path, (write, message) = tmp_path / "finetune.keras", OTHER_FILES[file]
+    path, (write, message) = tmp_path / "model.keras", OTHER_FILES[file]
     write(path)
     with refused(f"{path}: ", message):
         load_model(path)

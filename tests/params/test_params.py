@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from pawprint.errors import InputError
 from pawprint.params.data import RandomFlip
-from pawprint.params.results import augmentations
 from pawprint.params.training import OPTIONAL, REQUIRED, TrainHead
 from pawprint.params.whole import load_params
 from pawprint.recipes.overlay import overlay
@@ -207,19 +206,13 @@ def test_source_that_is_no_path_is_named_without_a_password(refusals, key, value
 
 
 @pytest.mark.parametrize(
-    ("setting", "flip", "expected"),
-    [
-        ("auto", "horizontal_and_vertical", ("none", "flip")),
-        ("auto", "vertical", ("none",)),
-        ("crops", None, ("crops",)),
-    ],
+    ("mode", "expected"),
+    [("horizontal", True), ("horizontal_and_vertical", True), ("vertical", False), (None, False)],
 )
-def test_augmentations_that_mirror_are_tried_only_where_training_mirrors(setting, flip, expected):
-    params = load_params(PROJECT / "params.yaml")
-    calibrate = params.calibrate.model_copy(update={"test_time_augmentation": setting})
-    mode = flip and RandomFlip(mode=flip)
-    augment = params.augment.model_copy(update={"RandomFlip": mode})
-    assert augmentations(calibrate, augment) == expected
+def test_images_are_mirrored_only_where_training_mirrors_them_left_to_right(mode, expected):
+    augment = load_params(PROJECT / "params.yaml").augment
+    flip = mode and RandomFlip(mode=mode)
+    assert augment.model_copy(update={"RandomFlip": flip}).is_mirrored == expected
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_served_model_works_without_keras_and_export_says_why_it_does_not(projec
     printed(file, "predict", str(photo), "--saliency", str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["1_photo.png"]
     line = complaint(file, "export", "--format", "onnx")
-    assert line.startswith(f"{project.FINETUNE_MODEL}: ")
+    assert line.startswith("model.backbone: ")
 
 
 def test_stages_after_the_backbone_run_for_other_features_alone(projects):

@@ -85,7 +85,6 @@ def changed_values(workspace: Path) -> dict:
         "calibrate.threshold": {"dog": median_probability(workspace)},
         "calibrate.recall": {"dog": 0.1},
         "calibrate.max_error": 0.9,
-        "calibrate.test_time_augmentation": "crops",
         "calibrate.unknown_quantile": 0.5,
         "evaluate.confidence": 0.9,
         "plot.predictions": 2,
@@ -103,7 +102,7 @@ TOGETHER_WITH = {
     "train_finetune.reduce_lr_on_plateau": {"learning_rate_decay": None},
 }
 
-LATE = ["calibrate", "evaluate", "review", "plot", "report"]
+LATE = ["calibrate", "evaluate", "plot", "report"]
 FINETUNE = ["train_finetune", "predict", *LATE]
 EXTRACT = ["train_extract", *FINETUNE]
 FEATURES = ["features", *EXTRACT]
@@ -127,19 +126,16 @@ EXCEPTIONS = {
     "weights.sha256": ["backbone", "report"],
     "clean.rule": ["clean", "report"],  # every image has a JFIF header
     # every image has 8 bits
-    "clean.bits": [
-        *("clean", "preview", "features", "predict", "calibrate", "evaluate", "plot", "report")
-    ],
+    "clean.bits": [*("clean", "preview", "features", "calibrate", "evaluate", "plot", "report")],
     "clean.labels": ["clean", "report"],  # one more folder name, which the archive does not have
     "split.near_duplicate_distance": ["split", "report"],  # no image looks like another
     "model.image_size": ["preview", "backbone", *FEATURES],
     "model.resize": ["preview", *FEATURES],
-    "calibrate.test_time_augmentation": ["predict", *LATE],
     "hardware.devices": ["train_extract", "train_finetune", "report"],  # there is no GPU
     # other last digits, which the tables of evaluate do not have
-    "hardware.threads": [stage for stage in EXTRACT if stage not in ("review", "plot")],
+    "hardware.threads": [stage for stage in EXTRACT if stage != "plot"],
     # the classes are of one size, but not in each fold
-    "train_extract.class_weight": ["train_extract", "review", "plot", "report"],
+    "train_extract.class_weight": ["train_extract", "evaluate", "plot", "report"],
     "train_extract.keep_best": ["train_extract", "report"],  # the last epoch is the best
     "train_finetune.class_weight": ["train_finetune", "report"],
     "calibrate.temperature": ["calibrate", "report"],  # it is not significant

@@ -12,13 +12,14 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.classes import UNKNOWN
-from pawprint.columns import IMAGES, METADATA, NEAR_DUPLICATES, SPLIT
+from pawprint.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SPLIT
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
+from pawprint.images.decoder import open_image
+from pawprint.images.pixels import resize
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs
-from pawprint.model.predictor import predict_members, runner, squares_of
-from pawprint.model.unknown import with_detector
+from pawprint.model.predictor import runner
 from pawprint.network.model import convert
 from pawprint.tables import write_table
 from stages import evaluate
@@ -59,6 +60,9 @@ def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
     none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
     write_table(folder / project.NEAR_DUPLICATES_CSV, none, NEAR_DUPLICATES)
     write_table(folder / project.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
+    judged = pd.DataFrame(columns=list(JUDGED))
+    write_table(folder / project.CROSS_VALIDATION_CSV, judged, JUDGED)
+    (folder / project.LABELS_CSV).write_text("path,label,pixels_sha256\n")
     write_table(folder / project.IMAGES_CSV, kept, IMAGES)
     write_table(folder / project.SPLIT_CSV, split, SPLIT)
     with contextlib.chdir(folder):
@@ -71,19 +75,17 @@ def write_outputs(split: pd.DataFrame) -> None:
     """What the stage `predict` would write of the network of the served model."""
     metadata = read_metadata(project.SERVED_MODEL)
     network = convert(colour_model(metadata.image_size, len(metadata.labels)))
-    run = runner(with_detector(network, GREENNESS), ("logits", "unknown_score"))
-    how = metadata.image_size, metadata.resize, metadata.test_time_augmentation
+    how = metadata.image_size, metadata.resize
+    run = runner(network, ("logits", "features"))
     project.OUTPUTS.mkdir()
     with open_archive(project.RAW_ARCHIVES) as archive:
         for name, rows in split.groupby("split"):
             actual = pd.Index(metadata.labels).get_indexer(rows["label"])
-            logits, scores = predict_members(
-                lambda image: run(squares_of(image, *how)).values(),
-                archive,
-                metadata.decoded_side,
-                rows["path"],
-                name,
-            )
-            outputs = Outputs(actual, logits, scores[..., 0])
+            results = [
+                run(resize(open_image(archive, path, metadata.decoded_side), *how)).values()
+                for path in rows["path"]
+            ]
+            logits, features = (np.array(values, np.float64) for values in zip(*results))
+            outputs = Outputs(actual, logits, GREENNESS.score(features))
             outputs.write(project.OUTPUTS / f"{name}.npz")
     Outputs(*(array[:0] for array in outputs)).write(project.OUTPUTS / f"{UNKNOWN}.npz")

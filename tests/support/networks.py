@@ -109,7 +109,9 @@ GREENNESS = Detector(
 )
 
 
-def write_colour_model(folder: Path, size: int = 32, bias: float = 0, **changes) -> Path:
+def write_colour_model(
+    folder: Path, size: int = 32, bias: float = 0, *, is_mirrored: bool = False, **changes
+) -> Path:
     """`colour_model` as a served model in `folder`; `changes` are to its metadata.
 
     With an `unknown_threshold` it has the detector GREENNESS.
@@ -117,7 +119,7 @@ def write_colour_model(folder: Path, size: int = 32, bias: float = 0, **changes)
     described = metadata(image_size=size, **changes)
     detector = None if described.unknown_threshold is None else GREENNESS
     network = convert(colour_model(size, len(described.labels), bias))
-    write_served_model(network, described, detector, folder)
+    write_served_model(network, described, detector, folder, is_mirrored=is_mirrored)
     return folder
 
 
