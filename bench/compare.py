@@ -4,8 +4,10 @@ Both train on the same images with the same weights and width at 288 px. The scr
 epochs; the pipeline has the same, and the committed epochs. Prints the seconds of each step, the
 medians of the rounds, each with another seed, and mean accuracies; then the seconds of `dvc repro`
 after a change. `--commits OLD NEW` compares cold runs of two commits in place of that, in clones;
-with `--photos N`, on N photos of the example enlarged to those of a phone, without fine-tuning.
-The runs alternate. Run after `dvc repro`, on a machine with nothing else to do: about 50 minutes on
+with `--photos N`, on N photos of the example enlarged to those of a phone, without fine-tuning;
+with `--second-day FOLDER`, on photos in folders of classes with the params of `pawprint init`: the
+CPU seconds of the first run and of those after one corrected label, twenty more photos, a new class
+of twenty and another param. The runs alternate. Run after `dvc repro`, on a machine with nothing else to do: about 50 minutes on
 two cores, or 25 with `--rounds 1`.
 """
 
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -56,23 +59,38 @@ train_finetune: {epochs: 0}
 Run = dict[str, float]  # seconds of each step, `total`, and accuracies by the step that reaches it
 
 
-def run_steps(folder: Path, *command: str) -> tuple[Run, str]:
-    """Seconds of each step that a command announces as DVC does, and the last line it prints."""
+def run_steps(
+    folder: Path, *command: str, clock: Callable[[int], float] = lambda pid: time.perf_counter()
+) -> tuple[Run, str]:
+    """Seconds of each step that a command announces as DVC does, and the last line it prints.
+
+    `clock` gives the seconds of the process with an identifier, at the start of a step.
+    """
     seconds, step, line = {}, "start", ""
-    start = mark = time.perf_counter()
     command, environment = [sys.executable, *command], dvc_environment()
     with subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
+        start = mark = clock(process.pid)
         for line in process.stdout:
             if line.startswith("Running stage"):
-                now = time.perf_counter()
+                now = clock(process.pid)
                 seconds[step] = now - mark
                 step, mark = line.split("'")[1], now
     if process.returncode:
         sys.exit(process.returncode)
-    end = time.perf_counter()
+    end = clock(process.pid)
     return seconds | {step: end - mark, "total": end - start}, line
+
+
+def cpu_seconds(pid: int) -> float:
+    """Of a process and those that it has waited for; of all that have ended, after its end."""
+    try:
+        numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        own = sum(map(int, numbers[11:15])) / os.sysconf("SC_CLK_TCK")
+    except FileNotFoundError:
+        own = 0.0
+    return own + sum(os.times()[2:4])
 
 
 def run_script(seed: int) -> Run:
@@ -176,12 +194,86 @@ def compare_commits(commits: list[str], rounds: int, photos: int | None) -> pd.D
     return pd.DataFrame(runs)
 
 
+def second_day(commits: list[str], photos: Path, rounds: int) -> pd.DataFrame:
+    """CPU seconds of each stage by commit, `name`, and change."""
+    runs = []
+    for commit in commits * rounds:
+        with tempfile.TemporaryDirectory() as folder:
+            workspace = Path(folder, "project")
+            subprocess.run(["git", "clone", "-q", PROJECT, workspace], check=True)
+            subprocess.run(["git", "checkout", "-q", commit], cwd=workspace, check=True)
+            shutil.copytree(photos, first := Path(folder, "photos"))
+            later = set_apart(first, Path(folder, "later"))
+            init = (sys.executable, "-m", "pawprint", "init", str(Path(folder, "made")))
+            init += ("--images", str(first))
+            subprocess.run(init, cwd=workspace, check=True, capture_output=True)
+            shutil.copy(Path(folder, "made", "params.yaml"), workspace)
+            shutil.move(first, workspace / "photos")
+            for change in (None, correct_label, add_photos, add_class, change_param):
+                if change:
+                    change(workspace, later)
+                run_dvc(workspace, "add", "--quiet", "photos")
+                shutil.rmtree(workspace / ".dvc/tmp/pawprint", ignore_errors=True)
+                seconds, _ = run_steps(workspace, "-m", "dvc", "repro", clock=cpu_seconds)
+                what = change.__name__ if change else "first"
+                runs.append({"name": commit, "change": what} | seconds)
+                commit_all(workspace)
+    return pd.DataFrame(runs)
+
+
+def set_apart(photos: Path, later: Path) -> Path:
+    """Move twenty photos of a class and half of the last class elsewhere, and return where."""
+    *_, of_photos, new = sorted(photos.iterdir())
+    for folder, number in ((of_photos, 20), (new, None)):
+        (later / folder.name).mkdir(parents=True)
+        for path in sorted(folder.iterdir())[:number]:
+            path.rename(later / folder.name / path.name)
+    new.rmdir()
+    return later
+
+
+def correct_label(workspace: Path, later: Path) -> None:
+    table = workspace / "labels.csv"
+    photo, other = (
+        sorted(path.iterdir())[0] for path in sorted((workspace / "photos").iterdir())[:2]
+    )
+    row = f"{photo.relative_to(workspace / 'photos')},{other.parent.name},\n"
+    table.write_text(table.read_text(encoding="utf-8") + row, encoding="utf-8")
+
+
+def add_photos(workspace: Path, later: Path) -> None:
+    first, _ = sorted(later.iterdir())
+    shutil.copytree(first, workspace / "photos" / first.name, dirs_exist_ok=True)
+
+
+def add_class(workspace: Path, later: Path) -> None:
+    _, new = sorted(later.iterdir())
+    shutil.copytree(new, workspace / "photos" / new.name)
+
+
+def change_param(workspace: Path, later: Path) -> None:
+    params = workspace / "params.yaml"
+    text = params.read_text(encoding="utf-8")
+    params.write_text(overlay(text, "calibrate: {unknown_quantile: 0.9}"), encoding="utf-8")
+
+
+def commit_all(workspace: Path) -> None:
+    for command in (("add", "--all"), ("commit", "-qm", "run")):
+        subprocess.run(["git", *command], cwd=workspace, check=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, 3 unless told")
     parser.add_argument("--commits", nargs=2, metavar="COMMIT", help="compare these two instead")
     parser.add_argument("--photos", type=int, metavar="N", help="of a phone, for --commits")
+    parser.add_argument("--second-day", type=Path, metavar="FOLDER", help="for --commits")
     options = parser.parse_args()
+    if options.second_day:
+        runs = second_day(options.commits, options.second_day.resolve(), options.rounds)
+        table = runs.groupby(["change", "name"], sort=False).median().T
+        print(table.round(1).to_string())
+        return
     runs = (
         compare_commits(options.commits, options.rounds, options.photos)
         if options.commits
