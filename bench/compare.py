@@ -7,8 +7,8 @@ after a change. `--commits OLD NEW` compares cold runs of two commits in place o
 with `--photos N`, on N photos of the example enlarged to those of a phone, without fine-tuning;
 with `--second-day FOLDER`, on photos in folders of classes with the params of `pawprint init`: the
 CPU seconds of the first run and of those after one corrected label, twenty more photos, a new class
-of twenty and another param. The runs alternate. Run after `dvc repro`, on a machine with nothing else to do: about 50 minutes on
-two cores, or 25 with `--rounds 1`.
+of twenty and another param. The runs alternate. Run after `dvc repro`, on a machine with nothing
+else to do: about 50 minutes on two cores, or 25 with `--rounds 1`.
 """
 
 import argparse

@@ -16,9 +16,8 @@ from pawprint.images.formats import side_for
 from pawprint.model.calibration import calibrate, describe_counts, describe_recall
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs, to_probabilities
-from pawprint.model.served_model import write_served_model
+from pawprint.model.served_model import join, write_served_model
 from pawprint.model.unknown import choose_unknown_threshold, read_detector
-from pawprint.network.joining import join
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.params.results import Calibrate, problem_of_threshold

@@ -18,7 +18,7 @@ from pawprint.columns import HISTORY, SPLIT
 from pawprint.features.store import StoredExamples
 from pawprint.files import read_json, replacing, write_json
 from pawprint.network.head_weights import HeadWeights
-from pawprint.network.joining import OUTPUTS, on_features, on_maps
+from pawprint.network.tail import OUTPUTS, on_features, on_maps
 from pawprint.params.model import Model
 from pawprint.params.training import Hardware, Head, Train
 from pawprint.pipeline.entry import run_stage

@@ -115,6 +115,20 @@ def write_served_model(
             write_arrays(partial / DETECTOR_FILE, **detector._asdict())
 
 
+def join(extractor: openvino.Model, tail: openvino.Model) -> openvino.Model:
+    """Return a network of pixels, uint8 `(batch, size, size, 3)`, that gives logits and features.
+
+    `extractor` gives the kinds of features, by name, that `tail` takes.
+    """
+    for parameter in tail.get_parameters():
+        name = parameter.output(0).get_any_name()
+        stored = extractor.output(name).get_node().input_value(0)
+        for taker in parameter.output(0).get_target_inputs():
+            taker.replace_source_output(stored)
+    outputs = [result.input_value(0) for result in tail.get_results()]
+    return openvino.Model(outputs, extractor.get_parameters())
+
+
 def mirrored(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
     """Return a served network that gives means over an image and its mirror image.
 

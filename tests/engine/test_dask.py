@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import PROJECT, TINY, git_project, photo, repro, run
 from kills import fingerprint
-from networks import model_with, sample_backbone
+from networks import sample_backbone, write_colour_model
 from servers import HOST, free_port
 
 import pawprint
@@ -31,7 +31,8 @@ from pawprint.images.pixels import IDENTITY
 from pawprint.model.predictor import load_predictor, predict
 from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index
-from pawprint.network.model import convert, with_features
+from pawprint.network.model import convert
+from pawprint.pipeline import entry
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.drawings import write_archive
 from pawprint.runtime import read_network, write_network
@@ -43,8 +44,6 @@ STAGES = {
     "clean": "pawprint.dataset.cleaning",
     "split": None,
     "features": "pawprint.images.augmentation",
-    "predict": "pawprint.model.predictor",
-    "calibrate": None,
 }
 NAMES = [f"{number:02}.jpg" for number in range(60)]
 
@@ -132,17 +131,17 @@ def project(tmp_path_factory) -> Path:
     backbone = sample_backbone()
     cut = cut_index(backbone, 100)
     extractor, kinds = build_extractor("MobileNetV2", backbone, "average", cut)
-    for path, model, outputs in (
-        (paths.EXTRACTOR, extractor, kinds),
-        (paths.NETWORK, with_features(model_with()), ["logits", "features"]),
-    ):
-        (folder / path).parent.mkdir(parents=True)
-        write_network(convert(model), folder / path, outputs)
+    (folder / paths.EXTRACTOR).parent.mkdir(parents=True)
+    write_network(convert(extractor), folder / paths.EXTRACTOR, kinds)
+    write_colour_model(folder / paths.SERVED_MODEL)
     return folder
 
 
 def run_stage(stage: str) -> None:
     importlib.import_module(f"stages.{stage}").main()
+    for action in entry._at_end:
+        action()
+    entry._at_end.clear()
 
 
 def outputs() -> dict[str, str]:

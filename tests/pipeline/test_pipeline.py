@@ -25,13 +25,10 @@ from pawprint.columns import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
-from pawprint.images.pixels import resize
-from pawprint.model.outputs import to_probabilities
 from pawprint.model.predictor import load_predictor
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import ARCHIVE, prepare
 from pawprint.recipes.sample.drawings import draw_dataset, write_archive
-from pawprint.runtime import compile_for_cpu, read_network
 from pawprint.tables import probabilities_in, read_predictions, read_table
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
@@ -225,14 +222,14 @@ def test_sample_learns_and_its_saved_model_gives_what_training_measured(sample):
     history = read_table(sample / project.FINETUNE_HISTORY_CSV, HISTORY)
     trained = history[history["kept"]].iloc[-1]
     rows = read_table(sample / project.SPLIT_CSV, SPLIT).query("split == 'validation'")
-    compute = compile_for_cpu(read_network(sample / project.NETWORK))
+    model = load_predictor(sample / project.SERVED_MODEL, mirrored=False)
     with open_archive(sample / project.RAW_ARCHIVES) as archive:
-        images = [open_image(archive, path) for path in rows["path"]]
-    logits = np.array([compute(resize(image, 96, "crop"))[0] for image in images])
+        predicted = [model.predict(open_image(archive, path)) for path in rows["path"]]
+    probabilities = np.array([each.probabilities for each in predicted])
     actual = (rows["label"] == "dog").to_numpy().astype(int)
-    wrong = abs(((logits[:, 0] >= 0) == actual).mean() - trained["validation_accuracy"])
+    wrong = abs((probabilities.argmax(axis=1) == actual).mean() - trained["validation_accuracy"])
     assert wrong * len(rows) < 1.01
-    loss = log_losses(actual, to_probabilities(logits)).mean()
+    loss = log_losses(actual, probabilities).mean()  # of a temperature of 1
     assert loss == pytest.approx(trained["validation_loss"], abs=2e-3)
 
 

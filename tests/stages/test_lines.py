@@ -26,10 +26,9 @@ from pawprint.tables import (
     read_predictions,
     read_table,
     tabulate,
-    write_predictions,
     write_table,
 )
-from stages import clean, evaluate, review, split, train_extract
+from stages import clean, evaluate, split, train_extract
 
 
 @pytest.fixture
@@ -156,11 +155,11 @@ def test_metrics_of_many_classes_have_the_lowest_recalls(folder):
     write_table(folder / project.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
     for seed, name in enumerate(evaluate.SPLITS):
         actual, probabilities = predictions_of(labels, seed)
-        scores = np.zeros((len(actual), 1), np.float32)
-        outputs = Outputs(actual, np.log(probabilities)[:, None].astype(np.float32), scores)
+        outputs = Outputs(actual, np.log(probabilities), np.zeros(len(actual)))
         outputs.write(folder / project.OUTPUTS / f"{name}.npz")
     none = Outputs(*(array[:0] for array in outputs))
     none.write(folder / project.OUTPUTS / f"{UNKNOWN}.npz")
+    (folder / project.LABELS_CSV).write_text(EMPTY_TABLES[project.LABELS_CSV], encoding="utf-8")
     with contextlib.chdir(folder):
         evaluate.main()
         test = read_json(project.EVALUATE_METRICS)["test"]
@@ -171,16 +170,13 @@ def test_metrics_of_many_classes_have_the_lowest_recalls(folder):
     assert sorted(test["recall"].values()) == sorted(recalls)[: len(test["recall"])]
 
 
-def test_review_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
-    """A weak model has a low probability of correct labels."""
-    hard = pd.DataFrame([("a.jpg", "cat", "dog", 0.01, 0.99, "0")], columns=list(JUDGED))
+def test_evaluate_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
+    """A weak model has a low probability of correct labels. One in labels.csv is not listed."""
+    hard = [(f"{name}.jpg", "cat", "dog", 0.01, 0.99, name) for name in ("0", "1")]
+    hard = pd.DataFrame(hard, columns=list(JUDGED))
     write_table(folder / project.CROSS_VALIDATION_CSV, hard, JUDGED)
-    image = images_of(["cat/1.jpg"])
-    easy = tabulate(image, np.array([[0.9, 0.1]]), np.array([0]), ["cat", "dog"])
-    for path in project.PREDICTIONS_CSV.values():
-        write_predictions(folder / path, easy)
-    (folder / project.LABELS_CSV).write_text(EMPTY_TABLES[project.LABELS_CSV], encoding="utf-8")
+    (folder / project.LABELS_CSV).write_text("path,label,pixels_sha256\n1.jpg,cat,1\n")
+    easy = tabulate(images_of(["cat/1.jpg"]), np.array([[0.9, 0.1]]), np.array([0]), ["cat", "dog"])
     with contextlib.chdir(folder):
-        review.main()
-    text = capsys.readouterr().out
-    assert "1 of 3" in text and "wrong" not in text
+        suspects = evaluate.find_suspects({"test": easy})
+    assert suspects["path"].tolist() == ["0.jpg"]

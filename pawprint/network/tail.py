@@ -1,8 +1,8 @@
-"""What is computed of stored features: the head, after layers that were trained, in OpenVINO.
+"""The tail: what follows the frozen layers, a head or trained layers with it, in OpenVINO.
 
-Such a network takes kinds of stored features (`cut`, `blocks`, `top` or `means`, as
-features/store.py has them) and gives logits and features. Joined with the extractor, it takes
-pixels. TensorFlow is not needed for either.
+It takes kinds of stored features (`cut`, `blocks`, `top` or `means`, as features/store.py has
+them) and gives logits and features. model/served_model.py joins it with the extractor. It needs no
+TensorFlow.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ EPSILON = 1e-3  # of Keras' BatchNormalization
 operations = openvino.opset15
 
 
-def build_head(features: openvino.Output, weights: HeadWeights, params: Head) -> openvino.Output:
+def head_logits(features: openvino.Output, weights: HeadWeights, params: Head) -> openvino.Output:
     """Return the logits `(batch, units)` of features `(batch, features)`, float32."""
     arrays = iter(weights.arrays)
     if weights.standardisation:
@@ -53,7 +53,7 @@ def on_features(
     features = _side_by_side([parameters[kind].output(0) for kind in kinds])
     # A node between input and output, each of which has a name of its own.
     copied = operations.convert(parameters[means], np.float32).output(0)
-    outputs = [build_head(features, weights, params), copied]
+    outputs = [head_logits(features, weights, params), copied]
     return openvino.Model(outputs, [*parameters.values()]), [*parameters]
 
 
@@ -78,22 +78,8 @@ def on_maps(
         end = operations.constant([width], np.int64)
         frozen = operations.slice(parameters["blocks"], zero, end, one, one)
         head_input = _side_by_side([frozen.output(0), head_input])
-    outputs = [build_head(head_input, weights, params), means]
+    outputs = [head_logits(head_input, weights, params), means]
     return openvino.Model(outputs, [*parameters.values()]), [*parameters]
-
-
-def join(extractor: openvino.Model, network: openvino.Model) -> openvino.Model:
-    """Return a network of pixels, uint8 `(batch, size, size, 3)`, that gives logits and features.
-
-    `extractor` gives the kinds of features, by name, that `network` takes.
-    """
-    for parameter in network.get_parameters():
-        name = parameter.output(0).get_any_name()
-        stored = extractor.output(name).get_node().input_value(0)
-        for taker in parameter.output(0).get_target_inputs():
-            taker.replace_source_output(stored)
-    outputs = [result.input_value(0) for result in network.get_results()]
-    return openvino.Model(outputs, extractor.get_parameters())
 
 
 def _parameter(shape: Sequence[int]) -> openvino.op.Parameter:

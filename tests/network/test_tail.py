@@ -6,12 +6,11 @@ from networks import DENSE, LOGITS, PLAIN, SIZE, metadata, pixels, sample_backbo
 from PIL import Image
 
 from pawprint.model.predictor import load_predictor
-from pawprint.model.served_model import write_served_model
+from pawprint.model.served_model import join, write_served_model
 from pawprint.model.unknown import fit_detector
 from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index, with_blocks
 from pawprint.network.head_weights import HeadWeights, Standardisation
-from pawprint.network.joining import OUTPUTS, join, on_features, on_maps
 from pawprint.network.model import (
     build_head,
     build_model,
@@ -20,6 +19,7 @@ from pawprint.network.model import (
     to_openvino,
     with_features,
 )
+from pawprint.network.tail import OUTPUTS, on_features, on_maps
 from pawprint.network.training import trained_layers
 from pawprint.runtime import compile_for_cpu, output_shapes, read_network, write_network
 
