@@ -115,6 +115,11 @@ def compile_for_cpu(network: openvino.Model) -> CompiledNetwork:
     return run
 
 
+def processor() -> str:
+    """Return the name of the processor that runs networks. Another one may round otherwise."""
+    return openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
+
+
 def _read_and_compile(network: bytes, weights: bytes) -> Callable[[np.ndarray], list[np.ndarray]]:
     if _is_forked():  # a pool waits for ever for a worker that fails here
         return _refuse

@@ -43,7 +43,7 @@ from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.pipeline.entry import at_end, run_stage
 from pawprint.pipeline.recorded import Recorded
-from pawprint.runtime import output_shapes, read_network
+from pawprint.runtime import output_shapes, processor, read_network
 from pawprint.tables import read_table, training_images
 
 
@@ -87,10 +87,13 @@ def main() -> None:
     ]
     path = project.INTERRUPTED_FEATURES.absolute()
     path /= hashlib.sha256(json.dumps(origin).encode()).hexdigest()
-    earlier, recorded = [], Recorded()
+    recorded = Recorded()
+    last = recorded.json("features", project.FEATURES_ORIGIN)
+    processors = last.pop("processors", []) if isinstance(last, dict) else []
+    earlier = []
     for part in parts:
         earlier += interrupted_shards(path / part.out.name)
-        if recorded.json("features", project.FEATURES_ORIGIN) == origin:
+        if last == origin:
             earlier.append(recorded_shards(recorded, "features", part.out))
     computed: set[str] = set()
     source = open_archive(project.RAW_ARCHIVES, Clean.load().bits)
@@ -104,9 +107,15 @@ def main() -> None:
             computer = ShardComputer(archive, compute, kinds, part.views_of, part.dtype)
             computed |= write_shards(computer, tasks(part.images, folder, earlier), folder)
             earlier += interrupted_shards(folder.parent)
-    at_end(partial(publish, path, parts, origin))  # if it fails, the next run finds the shards
-    images = len(pd.concat(part.images["pixels_sha256"] for part in parts).unique())
-    print(f"features: {len(computed):,} images computed, {images - len(computed):,} reused")
+    reused = len(pd.concat(part.images["pixels_sha256"] for part in parts).unique()) - len(computed)
+    used = sorted({*(processors if reused else ()), *([processor()] if computed else ())})
+    # If this fails, the next run finds the shards.
+    at_end(partial(publish, path, parts, origin | {"processors": used}))
+    print(f"features: {len(computed):,} images computed, {reused:,} reused")
+    if len(used) > 1:
+        print(
+            f"features: computed by different processors, which round otherwise: {', '.join(used)}"
+        )
 
 
 def read_images(*splits: str) -> pd.DataFrame:

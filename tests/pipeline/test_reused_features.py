@@ -4,10 +4,11 @@ import os
 import shutil
 import signal
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, TINY, environment_with, replace, succeed
+from conftest import PROJECT, TINY, environment_with, photo, replace, succeed
 from kills import fingerprint
 
 from pawprint import project
@@ -17,7 +18,7 @@ from pawprint.recipes.sample.demo import prepare
 from pawprint.recipes.sample.drawings import write_archive
 
 pytestmark = pytest.mark.slow
-IMAGES, VIEWS = 50, 30  # ten of 60 images are in the test split
+IMAGES, VIEWS = 60, 30
 FEATURES = ("python", "-m", "stages.features")
 
 
@@ -48,16 +49,28 @@ def computed(workspace: Path, *command: str) -> tuple[int, int]:
 
 
 def features(workspace: Path) -> dict[str, str]:
-    made = fingerprint(workspace).items()
-    return {path: sha256 for path, sha256 in made if path.startswith("data/features")}
+    made, of_features = fingerprint(workspace).items(), ("data/features", "data/held_out")
+    return {path: sha256 for path, sha256 in made if path.startswith(of_features)}
 
 
-def test_corrected_label_computes_nothing_and_changes_no_byte(workspace):
+def test_corrected_label_runs_no_features(workspace):
     before = features(workspace)
     with (workspace / project.LABELS_CSV).open("a", encoding="utf-8") as labels:
         labels.write("drawn/train/cats/cat.0001.jpg,dog\n")
-    assert computed(workspace) == (0, IMAGES)
+    printed = succeed("dvc", "repro", "features", cwd=workspace)
+    assert "Running stage 'split'" in printed and "Running stage 'features'" not in printed
     assert features(workspace) == before
+
+
+def test_image_that_training_does_not_see_changes_nothing_that_training_reads(workspace):
+    before, archive = features(workspace), workspace.parent / "images.zip"
+    with zipfile.ZipFile(archive, "a") as images:
+        images.writestr("drawn/unknown/1.jpg", photo(1))
+        images.writestr("drawn/_unlabelled/2.jpg", photo(2))
+    assert computed(workspace) == (2, IMAGES)
+    after = features(workspace)
+    changed = {path for path in before | after if before.get(path) != after.get(path)}
+    assert changed and all(path.startswith("data/held_out/") for path in changed)
 
 
 @pytest.mark.extended
@@ -93,7 +106,7 @@ def test_killed_run_goes_on_where_it_was(workspace):
             os.killpg(process.pid, signal.SIGKILL)
     new, reused = computed(workspace, *FEATURES)
     assert new + reused == IMAGES
-    indices = [Shard(p).read("index") for p in (workspace / project.FEATURES).glob("shard-*.npy")]
+    indices = [Shard(path).read("index") for path in (workspace / "data").rglob("shard-*.npy")]
     assert reused >= sum(sorted(len(set(index["pixels_sha256"])) for index in indices)[:4])
     assert not kept.exists()
     before = features(workspace)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import OFFLINE, PROJECT, encode, write_files
+from conftest import OFFLINE, PROJECT, encode, succeed, write_files
 from networks import sample_backbone
 from PIL import Image
 
@@ -45,6 +45,7 @@ CASES = {
     "views_per_epoch: one, keep_best: false, seed: 1}",
     "onnx": "{}",
 }
+OTHER_PROCESSOR = {"OV_CPU_MAX_ISA": "AVX2", "PYTHONPATH": str(PROJECT)}
 LABELS = ["circle", "disc", "line", "noise", "plain", "square"]
 
 
@@ -81,7 +82,10 @@ def photos(tmp_path_factory) -> Path:
 
 
 def run_stages(folder: Path, *changes: str) -> None:
-    """The stages from `fetch` to `evaluate` in this process."""
+    """The stages from `fetch` to `evaluate` in this process, but `features` in another.
+
+    It runs with the instructions that most processors have.
+    """
     params = (PROJECT / project.PARAMS).read_text(encoding="utf-8")
     for each in (COMMON, *changes):
         params = overlay(params, each)
@@ -91,6 +95,9 @@ def run_stages(folder: Path, *changes: str) -> None:
     write_json(folder / project.FEATURE_ROW_CODE, "the code of a row")
     with contextlib.chdir(folder):
         for stage in STAGES:
+            if stage == "features":
+                succeed("python", "-m", "stages.features", cwd=folder, **OTHER_PROCESSOR)
+                continue
             importlib.import_module(f"stages.{stage}").main()
             for action in entry._at_end:
                 action()
