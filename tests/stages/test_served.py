@@ -23,6 +23,7 @@ from pawprint.pipeline import entry
 from pawprint.recipes.overlay import overlay
 from pawprint.tables import probabilities_in, read_predictions
 
+pytestmark = pytest.mark.slow
 STAGES = ["fetch", "clean", "split", "backbone", "features", "train_extract"]
 STAGES += ["train_finetune", "predict", "calibrate", "evaluate"]
 COMMON = """
@@ -119,7 +120,13 @@ def weights(folder: Path, case: str) -> str:
     )
 
 
-@pytest.mark.parametrize("case", CASES)
+EXTENDED = ("fine-tuned, flatten, logits", "frozen, flatten, not mirrored", "dense head")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=pytest.mark.extended if case in EXTENDED else ()) for case in CASES],
+)
 def test_served_model_says_of_each_photo_what_evaluate_counted(photos, tmp_path, case):
     (tmp_path / "photos").symlink_to(photos)
     run_stages(tmp_path, weights(tmp_path, case), CASES[case])
