@@ -1,4 +1,21 @@
-"""Assign images to training, validation or test by a hash of their content."""
+"""Divide images into a training, a validation and a test set.
+
+Why is an image a test image? The first of these rules that applies decides:
+
+1. splits.csv has a row of the image, or of another image of its group: the first such row.
+2. The archive gives its split by a folder or in metadata.csv or, with `split.date`, its date does.
+3. Its group has a low rank. Ranks are the order of a hash of a group's content and of `split.seed`.
+   In this order, the test set takes each group that brings the numbers of its images of each class
+   nearer to `split.test_fraction`. Then the validation set takes groups in the same way, and all
+   that is left is for training.
+
+Images with the same text by `split.group`, or in the column `group` of metadata.csv, are a group;
+every other image is a group of its own. Groups with near-duplicates are joined. The third rule
+never divides a group.
+
+A rank depends on the group and the seed alone. So an image that is added, removed or relabelled
+moves few others: those at the ranks where a set has enough images of a class.
+"""
 
 import hashlib
 from collections import Counter
@@ -16,6 +33,7 @@ MAX_GROUP_FRACTION, MAX_GROUP = 0.01, 20
 # Images of a class: with all predictions correct, the 95% interval of its recall begins at 0.70.
 FEW = 9
 BLOCK = 2**16  # pairs joined at a time
+BY_FILE, BY_ARCHIVE, BY_RANK = "splits.csv", "archive", "rank"  # the three rules
 
 
 def split(
@@ -24,47 +42,49 @@ def split(
     """Return the split of each image, the near-duplicates, and how many pairs of them are divided.
 
     `images` is a table IMAGES; the tables returned are SPLIT, sorted by path, and NEAR_DUPLICATES,
-    sorted by group and path.
+    sorted by group and path. `kept_splits` has the split by `pixels_sha256` of each row of
+    splits.csv, in their order, and `dates` has seconds by path.
 
-    Images of one group are in one split. `group`, a regular expression with one capturing group
-    that is searched for in the path, names the group of an image; without it the column `group`
-    does, unless it is "". Near-duplicates are joined to groups of at most 1 % of the images, or 20.
-
-    Each class has as nearly `test_fraction` and `validation_fraction` of its images in test and
-    validation as its groups allow, and at least one in each split, unless it has too few: then it
-    is in training and, from two groups on, in validation. Groups are taken in the order
-    of a hash of their content and the seed. So few images change their split if others are added
-    or removed, and none if images are renamed, unless their names give the groups.
-
-    With `dates`, in seconds by path, the images of the last dates are test, and those of the dates
-    before are validation, as if the archive had these splits. A group has the last of its dates.
-
-    With `use_archive_split`, the archive's own splits stay as they are. If it has validation and no
-    test, its validation images are divided in the ratio of the two fractions. A class without
-    validation or test images in the archive gets them from its training images, as do all classes
-    if the archive has no such split. An archive with train alone is divided as one without splits.
-
-    `kept_splits`, of splits.csv, gives splits by `pixels_sha256`, before all of these. The other
-    images of a group are where the first of its images there is, also those that have another split
-    there, except for splits of the archive that stay. Near-duplicates of groups that have different
-    splits there do not join them. What is left goes where the fractions need it.
+    Each class has images in each split, unless it has too few groups: then it is in training and,
+    from two groups on, in validation. A class that the archive has not in validation, or in test,
+    gets such images from training. Validation images of an archive without any test images are
+    divided in the ratio of the two fractions.
 
     Raises InputError if the archive has a split for only some images, or none for training, if
-    no path has the named group, and if a class has no training image, or fewer than two classes
-    have images in a split.
+    no path has the group of `split.group`, and if a class has no training image, or fewer than two
+    classes have images in a split.
     """
+    columns = [*images, "split"]
+    # In an order that does not depend on the names of files.
     images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)
-    images["group"] = _group_names(images, params.group)
+    if params.group is not None:
+        images["group"] = _find_groups(images["path"], params.group)
     if dates is not None:
-        images["archive_split"] = _splits_by_date(
-            images.assign(date=images["path"].map(dates)), params
-        )
-    archive = _archive_splits(images, params.use_archive_split or dates is not None)
+        images["archive_split"] = _splits_by_date(images, dates, params)
+
+    # What rows and archive say.
+    images["row"] = images["pixels_sha256"].map({key: n for n, key in enumerate(kept_splits)})
+    images["row_split"] = [kept_splits.get(key, "") for key in images["pixels_sha256"]]
+    images["given"] = _given_splits(images, params.use_archive_split or dates is not None)
+    images["is_drawn"] = _is_drawn(images)
+
+    # Groups, by their ranks.
     pairs = near_duplicates(images["perceptual_hash"], params.near_duplicate_distance)
-    places = _after_draws(_before_draws(images, archive, pairs, params, kept_splits), params)
-    _require_all(places)
-    group = images["path"].groupby(places["unit"]).transform("min")
-    images = images.assign(split=places["split"], group=group)
+    images["joined"] = _join_groups(images, pairs)
+    images["rank"] = _rank_groups(images, params.seed)
+
+    # Splits: by rows, by the archive, by ranks.
+    images["kept"] = _kept_splits(images)
+    images["split"] = images["given"].mask(images["kept"] != "", images["kept"])
+    if not (images["given"] == "test").any():
+        ratio = params.test_fraction / (params.test_fraction + params.validation_fraction)
+        images = _draw(images, "validation", "test", ratio)
+    images = _draw(images, "train", "test", params.test_fraction)
+    images = _draw(images, "train", "validation", params.validation_fraction)
+    _require_all(images)
+
+    images["group"] = images["path"].groupby(images["rank"]).transform("min")
+    images = images[columns]
     closest = nearest(pairs)
     duplicates = images.loc[closest["image"]].assign(
         nearest=images["path"].loc[closest["nearest"]].array, distance=closest["distance"].array
@@ -74,127 +94,23 @@ def split(
     return images.sort_values("path"), duplicates.sort_values(["group", "path"]), divided
 
 
-def _before_draws(
-    images: pd.DataFrame,
-    archive: pd.Series,
-    pairs: pd.DataFrame,
-    params: Split,
-    kept_splits: dict[str, str],
-) -> pd.DataFrame:
-    """What the draws need of each image, a row each, with these columns.
-
-    `label`; `unit`, of `_units`; `archive`, of `_archive_splits`; `kept`, the split that splits.csv
-    gives it, or ""; `split`, that or the archive's. A draw may change it where `kept` is "".
-    """
-    is_drawn = _is_drawn(images["label"], archive)
-    index = dict(zip(images["pixels_sha256"], images.index))
-    kept = {index[pixels]: name for pixels, name in kept_splits.items() if pixels in index}
-    splits = pd.Series(kept, dtype=str)  # by the index of the image, in the order of splits.csv
-    of_units = splits[is_drawn[splits.index]]
-    unit = _units(images, pairs, of_units, params.seed)
-    in_file = splits.reindex(images.index, fill_value="")
-    in_file = in_file.mask(is_drawn, _first_in(unit, of_units)[unit])
-    return images[["label"]].assign(
-        unit=unit,
-        archive=archive,
-        kept=in_file,
-        split=in_file.where(in_file != "", archive),
-    )
-
-
-def _after_draws(places: pd.DataFrame, params: Split) -> pd.DataFrame:
-    """The table of `_before_draws` with the splits after the draws: test before validation."""
-    labels, archive = places["label"], places["archive"]
-    fractions = {"test": params.test_fraction, "validation": params.validation_fraction}
-    if not (archive == "test").any():
-        pool = (archive == "validation") & places["split"].isin(["validation", "test"])
-        ratio = params.test_fraction / sum(fractions.values())
-        places = _draw(places, pool, "validation", "test", ratio)
-    for target, fraction in fractions.items():
-        of_archive = labels[(places["split"] == target) & (archive != "train")]
-        places = _draw(places, ~labels.isin(of_archive), "train", target, fraction)
-    return places
-
-
-def _draw(
-    places: pd.DataFrame, pool: pd.Series, source: str, target: str, fraction: float
-) -> pd.DataFrame:
-    """Move units from a split to another, which gets a fraction of each class of a pool.
-
-    `pool` is a mask of images. A class keeps units for other splits that have none of it.
-    """
-    if not pool.any():
-        return places
-    labels, splits = places["label"], places["split"]
-    demand = labels[pool].value_counts() * fraction
-    total = int(splits.isin([source, target]).sum())
-    if demand.sum() >= total:
+def _find_groups(paths: pd.Series, pattern: str) -> pd.Series:
+    """Return what the group of the pattern matches in each path, or "" where it is not found."""
+    groups = paths.str.extract(pattern, expand=False).fillna("")
+    if (groups == "").all():
         raise InputError(
-            f"split.{target}_fraction: expected a fraction that leaves images for {source}. "
-            f"Received: {demand.sum():,.0f} of {total:,} for {target}. Decrease it."
+            f"split.group: expected an expression that is found in paths such as {paths.min()}. "
+            f"Received: {pattern}, found in none of {len(paths):,}."
         )
-    demand -= labels[splits == target].value_counts().reindex(demand.index, fill_value=0)
-    is_fixed = (places["kept"] != "") | (places["archive"] != source)
-    absent = {name: set(labels) - set(labels[is_fixed & (splits == name)]) for name in SPLITS}
-    others = {"validation", source} - {target}
-    reserved = {label: sum(label in absent[name] for name in others) for label in demand.index}
-    can_move = (splits == source) & (places["kept"] == "")
-    units = _nearest(_sizes(places[can_move]), demand.to_dict(), reserved, absent[target])
-    return places.assign(split=splits.mask(can_move & places["unit"].isin(units), target))
+    return groups
 
 
-def _sizes(places: pd.DataFrame) -> dict[int, dict[str, int]]:
-    """The numbers of images of each unit by class; units in their order."""
-    sizes: dict[int, dict[str, int]] = {}
-    for (unit, label), number in places.groupby(["unit", "label"]).size().items():
-        sizes.setdefault(unit, {})[label] = number
-    return sizes
-
-
-def _nearest(
-    units: dict[int, dict[str, int]],
-    demand: dict[str, float],
-    reserved: dict[str, int],
-    absent: set[str],
-) -> list[int]:
-    """Units that bring each class as near to the number wanted as units in this order can.
-
-    Each unit has numbers of images by class. It is taken if the classes come nearer to what is
-    still wanted. A class of `absent` of which none is taken gives its smallest unit. `reserved`
-    units of each class, by default one, are not taken. Of a class that is not in `demand` none is
-    wanted.
-    """
-    remaining = Counter(label for sizes in units.values() for label in sizes)
-    demand = Counter(demand)
-
-    def is_free(sizes: dict[str, int]) -> bool:
-        return all(remaining[label] > reserved.get(label, 1) for label in sizes)
-
-    chosen = []
-    for unit, sizes in units.items():
-        change = sum(abs(demand[label] - n) - abs(demand[label]) for label, n in sizes.items())
-        if change < 0 and is_free(sizes):
-            chosen.append(unit)
-            demand.subtract(sizes)
-            remaining.subtract(sizes.keys())
-    for label in sorted(remaining.keys() & absent):
-        if any(label in units[unit] for unit in chosen):
-            continue
-        free = [unit for unit, sizes in units.items() if label in sizes and is_free(sizes)]
-        if free:
-            smallest = min(free, key=lambda unit: sum(units[unit].values()))
-            chosen.append(smallest)
-            remaining.subtract(units[smallest].keys())
-    return chosen
-
-
-def _splits_by_date(images: pd.DataFrame, params: Split) -> pd.Series:
-    """The split of each image by the column `date`: all images of a date are in the same."""
-    is_alone = images["group"] == ""
-    dates = images.groupby("group")["date"].transform("max").mask(is_alone, images["date"])
-    fractions = dates.value_counts().sort_index(ascending=False).cumsum() / len(
-        dates
-    )  # on or after it
+def _splits_by_date(images: pd.DataFrame, dates: pd.Series, params: Split) -> pd.Series:
+    """Return splits with whole dates, the last ones for test; a group has the last of its dates."""
+    own = images["path"].map(dates)
+    last = own.groupby(images["group"]).transform("max").mask(images["group"] == "", own)
+    # Of the images, by date: those on or after it.
+    fractions = last.value_counts().sort_index(ascending=False).cumsum() / len(images)
     if len(fractions) < len(SPLITS):
         raise InputError(
             f"split.date: expected {len(SPLITS)} or more dates. Received: {len(fractions)} in the "
@@ -204,12 +120,12 @@ def _splits_by_date(images: pd.DataFrame, params: Split) -> pd.Series:
     test = (fractions[:-2] - params.test_fraction).abs().idxmin()
     earlier = fractions[(fractions.index < test) & (fractions.index > fractions.index[-1])]
     validation = (earlier - params.test_fraction - params.validation_fraction).abs().idxmin()
-    split = pd.Series("train", images.index)
-    return split.mask(dates >= validation, "validation").mask(dates >= test, "test")
+    splits = pd.Series("train", images.index)
+    return splits.mask(last >= validation, "validation").mask(last >= test, "test")
 
 
-def _archive_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
-    """The archive's split of each image; "train" of all if it has no other, or if none is used."""
+def _given_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
+    """Return the archive's splits; "train" of all if it has no other, or if they are not used."""
     splits = set(images["archive_split"]) if is_used else set()
     if "" in splits and len(splits) > 1:
         raise InputError(
@@ -223,99 +139,198 @@ def _archive_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
             "split: expected a folder train in the archive beside its other splits. Received: "
             f"only {' and '.join(sorted(splits))}. Add it, or set split.use_archive_split to false."
         )
-    is_divided = not splits.isdisjoint({"validation", "test"})
-    return images["archive_split"] if is_divided else pd.Series("train", images.index)
+    if splits & {"validation", "test"}:
+        return images["archive_split"]
+    return pd.Series("train", images.index)
 
 
-def _is_drawn(labels: pd.Series, archive: pd.Series) -> pd.Series:
-    """Whether a draw decides on an image: else it stays in its split of the archive.
+def _is_drawn(images: pd.DataFrame) -> pd.Series:
+    """Return whether ranks decide on an image; if not, it stays where the archive has it.
 
-    It does on validation images of an archive without test, and on training images of a class that
-    the archive has not in validation, or not in its test split.
+    They decide on training images of a class that the archive has not in validation, or not in its
+    test split; and on validation images, if it has no test split.
     """
-    has_test = (archive == "test").any()
-    is_complete = labels.isin(labels[archive == "validation"])
-    if has_test:
-        return (archive == "train") & ~(is_complete & labels.isin(labels[archive == "test"]))
-    return (archive == "validation") | ((archive == "train") & ~is_complete)
+    label, given = images["label"], images["given"]
+    has_validation = label.isin(label[given == "validation"])
+    if not (given == "test").any():
+        return (given == "validation") | ((given == "train") & ~has_validation)
+    has_test = label.isin(label[given == "test"])
+    return (given == "train") & ~(has_validation & has_test)
 
 
-def _units(images: pd.DataFrame, pairs: pd.DataFrame, splits: pd.Series, seed: int) -> np.ndarray:
-    """int64 `(images,)`: the unit, which moves as a whole, of each image.
+def _join_groups(images: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
+    """Return int64 `(images,)`: numbers from 0 of groups, with those of near-duplicates joined.
 
-    That is its group, or itself, with near-duplicates. The numbers, from 0, are the order in which
-    units are drawn.
+    The nearest `pairs` are joined first. Groups that would be too large together, or that rows of
+    splits.csv have in different splits, are not joined.
     """
-    names = images["group"]
-    unit = names.where(names != "", images["pixels_sha256"]).factorize()[0]
-    unit = _join(unit, pairs, _first_in(unit, splits))
-    content = names.where(names != "", images["perceptual_hash"]).groupby(unit).first()
-    order = np.argsort([_uniform(seed, text) for text in content], kind="stable")
-    return np.argsort(order)[unit]
-
-
-def _group_names(images: pd.DataFrame, pattern: str | None) -> pd.Series:
-    """What the group of the pattern matches in each path, or the column `group`; "" for none."""
-    if pattern is None:
-        return images["group"]
-    paths = images["path"]
-    names = paths.str.extract(pattern, expand=False).fillna("")
-    if (names == "").all():
-        raise InputError(
-            f"split.group: expected an expression that is found in paths such as {paths.min()}. "
-            f"Received: {pattern}, found in none of {len(paths):,}."
-        )
-    return names
-
-
-def _first_in(unit: np.ndarray, splits: pd.Series) -> np.ndarray:
-    """Text `(units,)`: for each unit the first split in `splits`, which is by image, or ""."""
-    first = splits.groupby(unit[splits.index]).first()
-    return first.reindex(range(unit.max(initial=-1) + 1), fill_value="").to_numpy()
-
-
-def _join(unit: np.ndarray, pairs: pd.DataFrame, split_of_unit: np.ndarray) -> np.ndarray:
-    """Join the units of near-duplicates, nearest pairs first, but none above the largest size.
-
-    `unit` is int64 `(images,)` of numbers from 0; so is the result. `split_of_unit` has
-    "" for a unit without a split; units of two splits are not joined.
-    """
-    parent, size = np.arange(len(unit)).tolist(), np.bincount(unit).tolist()
-    largest = max(MAX_GROUP, MAX_GROUP_FRACTION * len(unit))
-    splits = split_of_unit.tolist()
-    ends = unit[pairs.sort_values(["distance", "first", "second"])[["first", "second"]]]
+    is_alone = images["group"] == ""
+    own = images["group"].mask(is_alone, images["pixels_sha256"]).factorize()[0]
+    sizes = np.bincount(own).tolist()
+    splits = _first_rows(images, own).reindex(range(len(sizes)), fill_value="").tolist()
+    largest = max(MAX_GROUP, MAX_GROUP_FRACTION * len(images))
+    joined = list(range(len(sizes)))
+    ends = own[pairs.sort_values(["distance", "first", "second"])[["first", "second"]]]
     for start in range(0, len(ends), BLOCK):  # all at once as lists would take gigabytes
         for first, second in ends[start : start + BLOCK].tolist():
-            root, other_root = _root(parent, first), _root(parent, second)
-            if root == other_root or size[root] + size[other_root] > largest:
+            one = _find(joined, first)
+            other = _find(joined, second)
+            if one == other or sizes[one] + sizes[other] > largest:
                 continue
-            if len({splits[root], splits[other_root]} - {""}) < 2:
-                parent[other_root] = root
-                size[root] += size[other_root]
-                splits[root] = splits[root] or splits[other_root]
-    return pd.factorize(np.array([_root(parent, key) for key in unit.tolist()], int))[0]
+            if splits[one] == splits[other] or "" in (splits[one], splits[other]):
+                joined[other] = one
+                sizes[one] += sizes[other]
+                splits[one] = splits[one] or splits[other]
+    return pd.factorize(np.array([_find(joined, group) for group in own.tolist()], int))[0]
 
 
-def _root(parent: list[int], key: int) -> int:
-    """The unit that stands for all that are joined with this one; shortens the way to it."""
-    while parent[key] != key:
-        parent[key] = key = parent[parent[key]]
-    return key
+def _find(joined: list[int], group: int) -> int:
+    """Return the group that stands for all that are joined with this one; shorten the way to it."""
+    while joined[group] != group:
+        joined[group] = joined[joined[group]]
+        group = joined[group]
+    return group
 
 
-def _require_all(places: pd.DataFrame) -> None:
+def _first_rows(images: pd.DataFrame, group: np.ndarray) -> pd.Series:
+    """Return by group the split of the first row of splits.csv for images of it that are drawn."""
+    rows = images.assign(group=group)[images["is_drawn"] & (images["row_split"] != "")]
+    return rows.sort_values("row").groupby("group")["row_split"].first()
+
+
+def _rank_groups(images: pd.DataFrame, seed: int) -> pd.Series:
+    """Return the rank of each image's group, from 1 on: by a hash of its text or its first image.
+
+    The hash is the same on every platform and Python version.
+    """
+    content = images["group"].mask(images["group"] == "", images["perceptual_hash"])
+    content = content.groupby(images["joined"]).first()
+    digests = [hashlib.sha256(f"{seed}:{text}".encode()).digest() for text in content]
+    hashes = pd.Series([int.from_bytes(digest[:8]) / 2**64 for digest in digests], content.index)
+    return images["joined"].map(hashes.rank(method="first").astype(int))
+
+
+def _kept_splits(images: pd.DataFrame) -> pd.Series:
+    """Return the split of each image by splits.csv, or "" where the archive or ranks decide.
+
+    An image that is drawn is where the first row of its group says, another one where its own does.
+    """
+    first = _first_rows(images, images["rank"].array).reindex(images["rank"], fill_value="")
+    return images["row_split"].mask(images["is_drawn"], first.array)
+
+
+def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd.DataFrame:
+    """Return the images with groups moved from one split to another, in the order of their ranks.
+
+    `target` gets this fraction of the archive's validation images or, from training, of all images
+    of the classes that the archive has not in `target`. It gets it of each class, as nearly as
+    groups allow, and leaves groups for other splits that have none of the class.
+    """
+    label = images["label"]
+    if source == "validation":
+        is_counted = (images["given"] == "validation") & (images["split"] != "train")
+    else:
+        is_of_archive = (images["split"] == target) & (images["given"] != "train")
+        is_counted = ~label.isin(label[is_of_archive])
+    if not is_counted.any():
+        return images
+    wanted = label[is_counted].value_counts() * fraction
+    number = int(images["split"].isin([source, target]).sum())
+    if wanted.sum() >= number:
+        raise InputError(
+            f"split.{target}_fraction: expected a fraction that leaves images for {source}. "
+            f"Received: {wanted.sum():,.0f} of {number:,} for {target}. Decrease it."
+        )
+    present = label[images["split"] == target].value_counts()
+    wanted -= present.reindex(wanted.index, fill_value=0)
+    lacking = {name: _classes_lacking(images, source, name) for name in SPLITS}
+    others = {"validation", source} - {target}
+    reserved = {name: sum(name in lacking[other] for other in others) for name in wanted.index}
+    can_move = (images["split"] == source) & (images["kept"] == "")
+    ranks = _choose(_sizes(images[can_move]), wanted.to_dict(), reserved, lacking[target])
+    is_chosen = can_move & images["rank"].isin(ranks)
+    return images.assign(split=images["split"].mask(is_chosen, target))
+
+
+def _classes_lacking(images: pd.DataFrame, source: str, name: str) -> set[str]:
+    """Return the classes of which a split has no image but those that come from `source`."""
+    is_fixed = (images["kept"] != "") | (images["given"] != source)
+    return set(images["label"]) - set(images["label"][is_fixed & (images["split"] == name)])
+
+
+def _sizes(images: pd.DataFrame) -> dict[int, dict[str, int]]:
+    """Return the numbers of images by class of each group, by its rank, the lowest first."""
+    sizes: dict[int, dict[str, int]] = {}
+    for (rank, label), number in images.groupby(["rank", "label"]).size().items():
+        sizes.setdefault(rank, {})[label] = number
+    return sizes
+
+
+def _choose(
+    sizes: dict[int, dict[str, int]],
+    wanted: dict[str, float],
+    reserved: dict[str, int],
+    lacking: set[str],
+) -> list[int]:
+    """Return the ranks of the groups with which the numbers by class are nearest to those wanted.
+
+    In the order of `sizes`, of `_sizes`, a group is taken if the numbers come nearer. Of a class
+    that is not in `wanted` none is wanted. So many groups of a class as are `reserved`, by default
+    one, are not taken. A class of `lacking` of which none is taken then gets its smallest group.
+    """
+    missing = Counter(wanted)
+    remaining = Counter(label for numbers in sizes.values() for label in numbers)  # groups
+    chosen = []
+    for rank, numbers in sizes.items():
+        change = sum(abs(missing[label] - n) - abs(missing[label]) for label, n in numbers.items())
+        if change < 0 and _is_free(numbers, remaining, reserved):
+            chosen.append(rank)
+            missing.subtract(numbers)
+            remaining.subtract(numbers.keys())
+    for label in sorted(remaining.keys() & lacking):
+        if any(label in sizes[rank] for rank in chosen):
+            continue
+        of_class = [rank for rank, numbers in sizes.items() if label in numbers]
+        free = [rank for rank in of_class if _is_free(sizes[rank], remaining, reserved)]
+        if free:
+            smallest = min(free, key=lambda rank: sum(sizes[rank].values()))
+            chosen.append(smallest)
+            remaining.subtract(sizes[smallest].keys())
+    return chosen
+
+
+def _is_free(numbers: dict[str, int], remaining: Counter[str], reserved: dict[str, int]) -> bool:
+    """Return whether the group can be taken, as more groups of its classes remain than reserved."""
+    return all(remaining[label] > reserved.get(label, 1) for label in numbers)
+
+
+def _require_all(images: pd.DataFrame) -> None:
     """Raise InputError for a class without training images, or a split of fewer than two."""
     for name in SPLITS:
-        present = set(places["label"][places["split"] == name])
-        missing = sorted(set(places["label"]) - present)
+        present = set(images["label"][images["split"] == name])
+        missing = sorted(set(images["label"]) - present)
         if missing and (name == "train" or len(present) < 2):
-            rows = places[places["label"] == missing[0]]
+            rows = images[images["label"] == missing[0]]
             raise InputError(
                 f"split: expected images of class {missing[0]} for {name}. Received: none of "
-                f"{len(rows):,}, in groups: {rows['unit'].nunique():,}. Training needs images of "
+                f"{len(rows):,}, in groups: {rows['rank'].nunique():,}. Training needs images of "
                 "every class, validation and test of two or more. Add images, or see split.group, "
                 "split.near_duplicate_distance, split.use_archive_split and splits.csv."
             )
+
+
+def find_rules(images: pd.DataFrame, kept_splits: dict[str, str], uses_archive: bool) -> pd.Series:
+    """Return which rule decided on each image that `split` returned: BY_FILE, BY_ARCHIVE, BY_RANK.
+
+    `uses_archive` says whether splits of the archive, or by date, count.
+    """
+    images = images.assign(given=_given_splits(images, uses_archive))
+    is_drawn = _is_drawn(images)
+    has_row = images["pixels_sha256"].isin(kept_splits)
+    is_of_group = (has_row & is_drawn).groupby(images["group"]).transform("any")
+    is_given = ~is_drawn & (images["split"] == images["given"])
+    rules = pd.Series(BY_RANK, images.index).mask(is_given, BY_ARCHIVE)
+    return rules.mask(has_row.mask(is_drawn, is_of_group), BY_FILE)
 
 
 def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.Series:
@@ -355,11 +370,11 @@ def describe_completed(images: pd.DataFrame) -> list[str]:
 
     `images` has the columns `label`, `archive_split`, "" if that is not used, and `split`.
     """
-    lines, classes = [], images["label"].nunique()
+    lines = []
+    classes = images["label"].nunique()
     for name in ("validation", "test"):
-        in_archive, in_split = (
-            set(images["label"][images[column] == name]) for column in ("archive_split", "split")
-        )
+        in_archive = set(images["label"][images["archive_split"] == name])
+        in_split = set(images["label"][images["split"] == name])
         few = classes - len(in_split)
         if in_archive and len(in_archive) < classes:
             lines.append(
@@ -373,20 +388,11 @@ def describe_completed(images: pd.DataFrame) -> list[str]:
 
 
 def describe_few(images: pd.DataFrame) -> str:
-    """Such as "few test images, 1 of bee, 4 of cow: …", or "" if all classes have more than FEW.
-
-    `images` has the columns `label` and `split`.
-    """
+    """Such as "few test images, 1 of bee, 4 of cow: …", or "" if all classes have more than FEW."""
     is_test = images["split"] == "test"
     of_class = is_test.groupby(images["label"]).sum()
     few = [f"{number} of {label}" for label, number in of_class.items() if number <= FEW]
     return f"few test images, {name_some(few)}: their recall says little" if few else ""
-
-
-def _uniform(seed: int, content: str) -> float:
-    """A number in [0, 1) that is the same on every platform and Python version."""
-    digest = hashlib.sha256(f"{seed}:{content}".encode()).digest()
-    return int.from_bytes(digest[:8]) / 2**64
 
 
 def divided_groups(images: pd.DataFrame) -> int:
