@@ -8,9 +8,7 @@ and metrics/clean.json.
 Run: `python -m stages.clean`
 """
 
-import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 
@@ -39,28 +37,19 @@ from pawprint.dataset.layouts import (
     read_metadata_csv,
 )
 from pawprint.dataset.user_tables import read_corrections
-from pawprint.errors import InputError, name_some
-from pawprint.files import md5, write_json
+from pawprint.errors import name_some
+from pawprint.files import write_json
 from pawprint.images.archive import describe_encoding, members, open_archive
 from pawprint.params.data import Clean
 from pawprint.pipeline.entry import run_stage, running_code
 from pawprint.pipeline.recorded import Recorded
-from pawprint.tables import read_table, write_table
-
-
-def recorded_rows(recorded: Recorded, out: Path) -> pd.DataFrame:
-    """The table DECODED of the last recorded result, without rows if it is missing or damaged."""
-    expected = recorded.hash_of("clean", out)
-    with contextlib.suppress(InputError, ValueError):
-        path = recorded.file(expected)
-        if md5(path) == expected:
-            return read_table(path, DECODED)
-    return NONE_DECODED
+from pawprint.tables import write_table
 
 
 def main() -> None:
     params = Clean.load()
-    decoded = recorded_rows(Recorded(), project.DECODED_CSV)
+    decoded = Recorded().table("clean", project.DECODED_CSV, DECODED)
+    decoded = NONE_DECODED if decoded is None else decoded
     with open_archive(project.RAW_ARCHIVES, params.bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)

@@ -2,7 +2,8 @@
 
 Reads labels.csv, tables in data/, data/clean/, data/split/ and plots/, the pictures in plots/,
 metrics/train_extract.json, data/raw/archives/, models/served/ and all params. Writes
-docs/model_card.md, plots/limits.txt, and plots/report.html, which shows photos.
+docs/model_card.md, plots/limits.txt, and plots/report.html, which shows photos. Says what differs
+from the photos, labels and splits of the last commit, by Git and DVC's cache.
 Run: `python -m stages.report`
 """
 
@@ -13,6 +14,13 @@ from PIL import Image
 
 from pawprint import columns, project
 from pawprint.classes import SIGNIFICANT
+from pawprint.dataset.changes import (
+    NOT_KNOWN,
+    Images,
+    describe_changes,
+    find_changes,
+    images_of,
+)
 from pawprint.dataset.cleaning import describe_files, describe_imbalance
 from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.user_tables import LABEL_COLUMNS
@@ -22,6 +30,7 @@ from pawprint.images.archive import open_archive
 from pawprint.model.metadata import read_metadata
 from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
+from pawprint.pipeline.recorded import last_commit
 from pawprint.reports import gallery, pages, results
 from pawprint.reports.charts import CHARTS
 from pawprint.scores.limits import NEXT_STEP, NO_LIMIT, Run, find_limits
@@ -106,6 +115,23 @@ def main() -> None:
     write_text(project.LIMITS, "".join(lines))
     print(f"report: {project.MODEL_CARD}, {project.REPORT}, {project.LIMITS}")
     print("".join(lines), end="")
+    if changes := describe_since_commit(images_of(images, unknown, rejected)):
+        print(f"report: since the last commit: {changes}")
+
+
+def describe_since_commit(now: Images) -> str:
+    """Return what differs from the images of the last commit, or "" if it has none."""
+    commit = last_commit()
+    if commit.hash_of("split", project.SPLIT_CSV) is None:
+        return ""
+    tables = [
+        commit.table("split", project.SPLIT_CSV, columns.SPLIT),
+        commit.table("clean", project.UNKNOWN_CSV, columns.IMAGES),
+        commit.table("clean", project.REJECTED_CSV, columns.REJECTED),
+    ]
+    if any(table is None for table in tables):
+        return NOT_KNOWN
+    return describe_changes(find_changes(images_of(*tables), now))
 
 
 if __name__ == "__main__":

@@ -4,17 +4,22 @@ A group of near-duplicates, or of `split.group`, is in one split, unless the arc
 divide it. Images in splits.csv stay in their split. Reads data/clean/images.csv,
 data/clean/metadata.csv and splits.csv. Params: `split`. Writes data/split/images.csv,
 data/split/train_validation.csv, data/split/paths.csv, data/split/labels.json, which has the order
-of the classes everywhere, data/split/near_duplicates.csv and metrics/split.json.
+of the classes everywhere, data/split/near_duplicates.csv and metrics/split.json. Says which images
+are in another split than in the last commit, by Git and DVC's cache.
 Run: `python -m stages.split`
 """
+
+import pandas as pd
 
 from pawprint import project
 from pawprint.columns import IMAGES, METADATA, NEAR_DUPLICATES, PATHS, SPLIT, SPLITS
 from pawprint.dataset import splitting
+from pawprint.dataset.changes import NOT_KNOWN, Images, describe_moves, find_changes
 from pawprint.dataset.user_tables import describe_kept_splits, read_kept_splits
-from pawprint.files import write_json
+from pawprint.files import md5, write_json
 from pawprint.params.data import Split
 from pawprint.pipeline.entry import run_stage
+from pawprint.pipeline.recorded import last_commit
 from pawprint.tables import read_table, write_table
 
 
@@ -57,6 +62,33 @@ def main() -> None:
     fractions = {name: getattr(params, f"{name}_fraction") for name in SPLITS[1:]}
     for line in describe_kept_splits(rows, kept_splits, {} if is_given else fractions):
         print(f"split: {project.SPLITS_CSV}: {line}")
+    rules = splitting.find_rules(rows, kept_splits, params.use_archive_split or dates is not None)
+    if moves := describe_moves_since_commit(rows, rules, params):
+        print(f"split: {moves}")
+
+
+def describe_moves_since_commit(rows: pd.DataFrame, rules: pd.Series, params: Split) -> str:
+    """Return a line on the images in another split than in the last commit, or "" for none.
+
+    `rules` are those that decided on the rows.
+    """
+    commit = last_commit()
+    if commit.hash_of("split", project.SPLIT_CSV) in (None, md5(project.SPLIT_CSV)):
+        return ""
+    before = commit.table("split", project.SPLIT_CSV, SPLIT)
+    if before is None:
+        return f"which photos moved since the last commit is {NOT_KNOWN}"
+    changes = find_changes(Images(before), Images(rows))
+    recorded = commit.params("split").get("split")
+    causes = [
+        f"split.{name}"
+        for name, value in params.model_dump().items()
+        if isinstance(recorded, dict) and recorded.get(name, value) != value
+    ]
+    if commit.hash_of("split", project.SPLITS_CSV, "deps") != md5(project.SPLITS_CSV):
+        causes.append(str(project.SPLITS_CSV))
+    moved = changes[changes["kind"] == "moved"]
+    return describe_moves(moved, rules.set_axis(rows["path"]), causes)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,21 @@
 """Commands on the images of runs: `data`, `keep-splits`."""
 
 import argparse
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
 
 from pawprint.cli import align
-from pawprint.columns import SPLIT, SPLITS
+from pawprint.columns import IMAGES, REJECTED, SPLIT, SPLITS, Columns
+from pawprint.dataset.changes import CHANGES, Images, count_changes, find_changes, images_of
 from pawprint.dataset.user_tables import keep_splits, read_kept_splits
 from pawprint.errors import InputError, printable
 from pawprint.files import md5
 from pawprint.pipeline.recorded import Recorded
-from pawprint.pipeline.revisions import WORKSPACE
-from pawprint.project import LOCK, SPLIT_CSV, SPLITS_CSV
-from pawprint.tables import read_table
-from pawprint.tools.changes import CHANGES, count_changes, find_changes, tables_of
+from pawprint.pipeline.revisions import WORKSPACE, read_revision
+from pawprint.project import LOCK, REJECTED_CSV, SPLIT_CSV, SPLITS_CSV, UNKNOWN_CSV
+from pawprint.tables import parse_table, read_table
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +34,7 @@ def run_data(arguments: argparse.Namespace) -> None:
     is no change. For the workspace, run `dvc repro split` first.
     """
     old, new = arguments.old, arguments.new
-    changes = find_changes(tables_of(old), tables_of(new))
+    changes = find_changes(images_in(old), images_in(new))
     if changes.empty:
         first = ". After a change of images or labels, run `dvc repro split` first"
         print(f"{old} and {new} have the same images{first if new == WORKSPACE else ''}")
@@ -38,6 +42,16 @@ def run_data(arguments: argparse.Namespace) -> None:
     print(count_changes(changes).to_string(), end="\n\n")
     rows = changes[CHANGES].assign(path=changes["path"].map(printable))
     print(align([CHANGES, *rows.to_numpy()]))
+
+
+def images_in(rev: str) -> Images:
+    """Return the images of a revision. Raises InputError if it has none."""
+    tables = ((SPLIT_CSV, SPLIT), (UNKNOWN_CSV, IMAGES), (REJECTED_CSV, REJECTED))
+    return images_of(*(read_table_in(rev, path, columns) for path, columns in tables))
+
+
+def read_table_in(rev: str, path: Path, columns: Columns) -> pd.DataFrame:
+    return read_revision(rev, path, partial(parse_table, columns=columns))
 
 
 def add_keep_splits(parser: argparse.ArgumentParser) -> None:

@@ -1,16 +1,23 @@
 """What DVC keeps: `dvc.lock`, the files in its cache that this names, and what a folder holds."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pawprint.columns import Columns
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml, read_yaml
-from pawprint.project import CODE, LOCK
+from pawprint.git import try_git
+from pawprint.project import CODE, LOCK, PARAMS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def is_md5(value: object) -> bool:
@@ -28,18 +35,23 @@ class Recorded:
     """
 
     def __init__(self, lock: str | None = None) -> None:
-        # Imported only here, because training reads features without DVC.
+        self.stages: dict[str, dict] = {}
+        with contextlib.suppress(InputError, LookupError, TypeError, ValueError):
+            content = read_yaml(LOCK) if lock is None else parse_yaml(lock, str(LOCK))
+            self.stages = dict(content["stages"])
+
+    @functools.cached_property
+    def cache(self) -> Path:
+        """The folder of the files; that of DVC's defaults, if DVC cannot read its settings."""
+        # Imported only here, because training reads features without DVC, and it takes 0.15 s.
         from dvc.config import Config
         from dvc.exceptions import DvcException
 
-        self.stages: dict[str, dict] = {}
         dvc = Path(os.environ.get("DVC_ROOT", "."), ".dvc")
-        try:
-            self.cache = Path(Config(dvc)["cache"].get("dir", dvc / "cache"), "files", "md5")
-            content = read_yaml(LOCK) if lock is None else parse_yaml(lock, str(LOCK))
-            self.stages = dict(content["stages"])
-        except (DvcException, InputError, LookupError, OSError, TypeError, ValueError):
-            pass
+        folder = dvc / "cache"
+        with contextlib.suppress(DvcException, OSError, ValueError):
+            folder = Config(dvc)["cache"].get("dir", folder)
+        return Path(folder, "files", "md5")
 
     def hashes(self, stage: str, kind: str = "outs") -> dict[str, object]:
         """By path, what dvc.lock has as the MD5 of outputs, or of files of another kind: `deps`."""
@@ -49,6 +61,13 @@ class Recorded:
         """The MD5 of an output, or of another kind of file. None if there is none."""
         md5 = self.hashes(stage, kind).get(path.as_posix())
         return md5 if is_md5(md5) else None
+
+    def params(self, stage: str) -> dict[str, object]:
+        """The params of a stage, by the keys that dvc.yaml lists. {} if there are none."""
+        try:
+            return dict(self.stages[stage]["params"][str(PARAMS)])
+        except (LookupError, TypeError, ValueError):
+            return {}
 
     def has_code(self, stage: str, fingerprint: str) -> bool:
         """Whether a stage last ran with the code of this fingerprint."""
@@ -71,6 +90,17 @@ class Recorded:
         except (OSError, ValueError):
             return None
 
+    def table(self, stage: str, out: Path, columns: Columns) -> "pd.DataFrame | None":
+        """The content of a table. None if it is not there, is damaged, or has other columns."""
+        from pawprint.tables import parse_table  # only here, because `code` needs no pandas
+
+        expected = self.hash_of(stage, out)
+        with contextlib.suppress(OSError, ValueError):
+            content = self.file(expected).read_bytes()
+            if hashlib.md5(content, usedforsecurity=False).hexdigest() == expected:
+                return parse_table(content, columns)
+        return None
+
     def json(self, stage: str, out: Path) -> dict | list:
         """The content of a JSON file; of a folder DVC's list of its files. [] if there is none."""
         return self.json_of(self.hash_of(stage, out))
@@ -89,6 +119,14 @@ class Recorded:
     def files_of(self, md5: str | None) -> dict[str, object]:
         """As `files`, of a folder with this MD5."""
         return _hashes_by("relpath", lambda: self.json_of(md5))
+
+
+def last_commit() -> Recorded:
+    """Return the results that dvc.lock of the last commit records; none without such a commit."""
+    lock = None
+    with contextlib.suppress(InputError):  # a repository that belongs to somebody else
+        lock = try_git("show", f"HEAD:./{LOCK}")
+    return Recorded(lock or "")
 
 
 def md5_in(dvc_file: str) -> str | None:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from conftest import clone, commit, complaint, git_init, git_project, photo, printed, succeed
 
+from pawprint.cli.data import images_in
+from pawprint.dataset.changes import CHANGES as COLUMNS
+from pawprint.dataset.changes import find_changes
 from pawprint.project import SPLIT_CSV
-from pawprint.tools import changes
 
 SPLITS, LABELS = ("train", "validation", "test"), ("cat", "dog")
 PATHS = [f"{split}/{label}/{n}.jpg" for split in SPLITS for label in LABELS for n in range(4)]
@@ -59,8 +61,8 @@ def record(project: Path, tag: str) -> None:
 def diff(project: Path, old: str, new: str) -> str:
     """What `data diff` has in a table, as CSV."""
     with contextlib.chdir(project):
-        table = changes.find_changes(changes.tables_of(old), changes.tables_of(new))
-    return table[changes.CHANGES].to_csv(index=False)
+        table = find_changes(images_in(old), images_in(new))
+    return table[COLUMNS].to_csv(index=False)
 
 
 def test_every_kind_of_change_between_two_commits_is_a_row(project):

@@ -1,6 +1,7 @@
 import hashlib
 import re
 from collections import Counter
+from random import Random
 
 import pandas as pd
 import pytest
@@ -9,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pawprint.columns import METADATA
-from pawprint.dataset.splitting import describe_completed, describe_dates, read_dates, split
+from pawprint.dataset.splitting import (
+    describe_completed,
+    describe_dates,
+    find_rules,
+    read_dates,
+    split,
+)
 from pawprint.errors import InputError
 from pawprint.params.data import Split
 
@@ -56,9 +63,9 @@ def with_images(table: pd.DataFrame, *more: dict) -> pd.DataFrame:
     return pd.concat([table, pd.DataFrame(more)])
 
 
-def run(table: pd.DataFrame, **params) -> pd.DataFrame:
+def run(table: pd.DataFrame, kept_splits: dict[str, str] | None = None, **params) -> pd.DataFrame:
     params = PARAMS.model_copy(update={"near_duplicate_distance": 0} | params)
-    return split(table, params, {})[0]
+    return split(table, params, kept_splits or {})[0]
 
 
 def splits_of(rows: pd.DataFrame) -> dict[str, str]:
@@ -116,6 +123,65 @@ def test_seed_decides_and_few_images_change_split_if_others_are_added_or_removed
         fewer = run(images({"/cat": 1530}).iloc[30:], seed=seed)
         assert 0 < moved(fewer, rows) < 20
         assert moved(run(WHOLE, seed=seed), run(with_images(WHOLE, image("/cat/x")), seed=seed)) < 4
+
+
+WASTE = images({f"/{label}": 40 for label in ("glass", "metal", "paper", "trash")})
+
+
+def edited(table: pd.DataFrame, kind: str, number: int, random: Random) -> pd.DataFrame:
+    """The table with so many images removed, added or relabelled, in `edited` images of it."""
+    labels = sorted(set(table["label"]))
+    rows = random.sample(range(len(table)), number)
+    if kind == "remove":
+        return table.drop(index=rows)
+    if kind == "add":
+        return with_images(
+            table, *(image(f"/{random.choice(labels)}/{random.random()}") for _ in rows)
+        )
+    changed = table["label"].copy()
+    for row in rows:
+        changed[row] = random.choice([label for label in labels if label != changed[row]])
+    return table.assign(label=changed)
+
+
+@pytest.mark.parametrize("edits", [40, pytest.param(500, marks=pytest.mark.slow)])
+def test_edit_of_an_image_moves_few_others_and_none_that_splits_csv_has(edits):
+    """Each image is a group here. An edit of twenty images moves fewer others than twenty."""
+    random = Random(0)
+    others = {1: [], 20: []}
+    for number in range(edits):
+        if number % 30 == 0:
+            seed = number
+            before = run(WASTE, seed=seed)
+        images_in_edit = 20 if number % 5 == 0 else 1
+        after = edited(WASTE, random.choice(["add", "remove", "relabel"]), images_in_edit, random)
+        both = before.merge(run(after, seed=seed), on=["pixels_sha256", "label"])
+        others[images_in_edit].append(int((both["split_x"] != both["split_y"]).sum()))
+        if number % 10 == 0:
+            kept = dict(zip(before["pixels_sha256"], before["split"]))
+            now = run(after, kept)
+            assert (now["split"] == now["pixels_sha256"].map(kept).fillna(now["split"])).all()
+    assert sum(moves <= 4 for moves in others[1]) >= 0.95 * len(others[1])
+    assert sum(others[1]) > 0
+    assert sum(moves < 20 for moves in others[20]) >= 0.95 * len(others[20])
+
+
+def test_rule_that_decides_is_the_file_then_the_archive_then_ranks():
+    folders = {f"{name}/{label}": 20 for name in ("train", "validation", "test") for label in "ab"}
+    table = images(folders | {"train/c": 20, "validation/c": 20}).assign(group="")
+    of_c = table.index[table["path"].str.startswith("train/c")]
+    table.loc[of_c[:3], "group"] = "three"
+    kept = {table["pixels_sha256"][of_c[1]]: "test", table["pixels_sha256"][0]: "test"}
+    rows = split(table, PARAMS, kept)[0].set_index("pixels_sha256", drop=False)
+    rules = find_rules(rows, kept, True)
+    by_file = table["pixels_sha256"][[0, *of_c[:3]]]
+    assert set(rules.index[rules == "splits.csv"]) == set(by_file)
+    assert set(rows["split"][by_file]) == {"test"}
+    by_rank = table["pixels_sha256"][of_c[3:]]
+    assert set(rules.index[rules == "rank"]) == set(by_rank)
+    given = rows[rules == "archive"]
+    assert len(given) == 139 and (given["split"] == given["archive_split"]).all()
+    assert set(find_rules(run(WHOLE), {}, True)) == {"rank"}
 
 
 def test_near_duplicates_are_in_one_split_and_listed():

@@ -22,6 +22,8 @@ COMPUTED_BEFORE = {
     "code": RECORDED,
     "fetch": RECORDED,  # of the last commit, which it names the differences from
     "clean": RECORDED,
+    "split": RECORDED,  # of the last commit, as for `fetch`
+    "report": RECORDED,  # too
     "features": {*RECORDED, ".dvc/tmp/pawprint"},
 }
 # `.images.part.csv`, under which images.csv is written; see pawprint/files.py.

@@ -1,0 +1,142 @@
+"""What differs between the images of two runs: rows, counts, and sentences about them."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from typing import NamedTuple
+
+import pandas as pd
+
+from pawprint.columns import REJECTED
+from pawprint.dataset.splitting import BY_ARCHIVE, BY_FILE, BY_RANK
+from pawprint.errors import name_some, printable
+
+KINDS = ["added", "removed", "relabelled", "moved", "rejected"]
+CHANGES = ["path", "kind", "before", "after", "reason"]
+COMPARED = ["path", "label", "split", "pixels_sha256"]
+NOT_KNOWN = (
+    "not known here, as DVC's cache lacks its tables of images; `pawprint data diff HEAD` fetches "
+    "them from the remote"
+)
+
+
+class Images(NamedTuple):
+    """The images of a run: the columns COMPARED, and the table REJECTED."""
+
+    usable: pd.DataFrame
+    rejected: pd.DataFrame = pd.DataFrame(columns=list(REJECTED))
+
+
+def images_of(split: pd.DataFrame, unknown: pd.DataFrame, rejected: pd.DataFrame) -> Images:
+    """Return the images of a run by its tables SPLIT, IMAGES of unknown images, and REJECTED.
+
+    Unknown images are among the usable ones, with the split "".
+    """
+    usable = pd.concat([split, unknown.assign(split="")], ignore_index=True)
+    return Images(usable[COMPARED], rejected)
+
+
+def find_changes(before: Images, after: Images) -> pd.DataFrame:
+    """A row per change with the columns CHANGES and `label`, its class; by kind and path.
+
+    The columns `before` and `after` are splits if the kind is `moved`, or else labels, or "".
+    `reason` is that of a rejected file, with its detail.
+
+    Images with the same pixels are one image, which the tables have once. So a renamed file is no
+    change, and a file with other pixels is one image removed and one added. An image both
+    relabelled and moved has two rows. A file is `rejected` if it was not before; `before` is the
+    label of the image that is lost by this, or "".
+    """
+    both = before.usable.merge(
+        after.usable, "outer", "pixels_sha256", suffixes=("_old", ""), indicator="side"
+    )
+    gone, added, kept = (both[both["side"] == side] for side in ("left_only", "right_only", "both"))
+    gone = gone.assign(path=gone["path_old"], label=gone["label_old"])
+    rejected = after.rejected[~after.rejected["path"].isin(before.rejected["path"])]
+    names = gone["path"].map(printable)  # as in REJECTED
+    lost = rejected["path"].map(defaultdict(str, zip(names, gone["label"])))
+    why = rejected["reason"] + ": " + rejected["detail"]
+    removed = gone[~names.isin(rejected["path"])]
+    relabelled = kept[kept["label_old"] != kept["label"]]
+    moved = kept[kept["split_old"] != kept["split"]]
+    moved = moved[(moved[["split_old", "split"]] != "").all(axis=1)]
+    tables = (
+        added.assign(before="", after=added["label"]),
+        removed.assign(before=removed["label"], after=""),
+        relabelled.assign(before=relabelled["label_old"], after=relabelled["label"]),
+        moved.assign(before=moved["split_old"], after=moved["split"]),
+        rejected.assign(label=lost, before=lost, after="", reason=why),
+    )
+    rows = [table.assign(kind=kind).sort_values("path") for kind, table in zip(KINDS, tables)]
+    return pd.concat(rows, ignore_index=True)[[*CHANGES, "label"]].fillna("")
+
+
+def count_changes(changes: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `find_changes`: a row per label, sorted, and `all`; a column per kind.
+
+    A relabelled image counts for its new label, a rejected file that was no image for "-".
+    """
+    labels = changes["label"].replace("", "-")
+    counts = pd.crosstab(labels, changes["kind"]).reindex(columns=KINDS, fill_value=0)
+    counts = pd.concat([counts, counts.sum().rename("all").to_frame().T])
+    return counts.rename_axis(index=None, columns=None)
+
+
+def describe_changes(changes: pd.DataFrame) -> str:
+    """Return such as "1 label corrected (glass to metal), 20 photos added (glass 10, metal 10)".
+
+    `changes` are rows of `find_changes`.
+    """
+    of = {kind: changes[changes["kind"] == kind] for kind in KINDS}
+    parts = (
+        _count("label", "corrected", _arrows(of["relabelled"])),
+        _count("photo", "added", of["added"]["label"]),
+        _count("photo", "removed", of["removed"]["label"]),
+        _count("file", "rejected", of["rejected"]["label"].replace("", "not counted before")),
+        _count("photo", "moved", _arrows(of["moved"])),
+    )
+    return ", ".join(part for part in parts if part) or "the same photos, labels and splits"
+
+
+def describe_moves(moved: pd.DataFrame, rules: pd.Series, causes: Collection[str]) -> str:
+    """Return how many photos moved since the last commit, why, and where, or "" if none did.
+
+    `moved` are rows of `find_changes` of this kind, and `rules` those of `find_rules`, by path.
+    `causes` are names of params, and splits.csv, on which ranks or their use depend, if they have
+    changed: then `keep-splits` is not named, as it is no chance.
+    """
+    if moved.empty:
+        return ""
+    by_rank = "because photos or labels of their classes changed"
+    if causes:
+        by_rank = f"by the change of {name_some(causes)}"
+    why = {BY_FILE: "by splits.csv", BY_ARCHIVE: "by folders, metadata.csv or dates"}
+    numbers = moved["path"].map(rules).map(why | {BY_RANK: by_rank}).value_counts()
+    reasons = [f"{number:,} {reason}" for reason, number in numbers.items()]
+    if len(numbers) == 1:
+        reasons = list(numbers.index)
+    where = _name_counts(moved["label"] + " " + _arrows(moved))
+    line = f"{_number(moved, 'photo')} moved since the last commit, {', '.join(reasons)}: {where}"
+    if by_rank in numbers and not causes:
+        line += ". `pawprint keep-splits` keeps all photos in their split from now on"
+    return line
+
+
+def _arrows(changes: pd.DataFrame) -> pd.Series:
+    return changes["before"] + " to " + changes["after"]
+
+
+def _count(noun: str, verb: str, names: pd.Series) -> str:
+    """Return such as "20 photos added (glass 10, plastic 10)", or "" for no names."""
+    return f"{_number(names, noun)} {verb} ({_name_counts(names)})" if len(names) else ""
+
+
+def _number(rows: Collection, noun: str) -> str:
+    return f"{len(rows):,} {noun}{'s' if len(rows) != 1 else ''}"
+
+
+def _name_counts(names: pd.Series) -> str:
+    """Return such as "glass 12, paper 3", the largest number first, or the name if it is one."""
+    counts = names.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    if len(counts) == 1:
+        return name_some(counts.index)
+    return name_some(f"{name} {number:,}" for name, number in counts.items())

@@ -1,0 +1,188 @@
+"""What `split` and `report` say of the last commit, which decides no byte of what they write."""
+
+import contextlib
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import PROJECT, change, commit, git_init, sha256
+
+from pawprint import project
+from pawprint.classes import UNKNOWN
+from pawprint.columns import IMAGES, REJECTED, SPLIT
+from pawprint.dataset.changes import images_of
+from pawprint.files import md5, read_yaml
+from pawprint.tables import read_table, write_table
+from stages import report, split
+
+RECORDED = {
+    "clean": [project.UNKNOWN_CSV, project.REJECTED_CSV],
+    "split": [project.SPLIT_CSV],
+}
+NONE_REJECTED = pd.DataFrame(columns=list(REJECTED))
+
+
+def images(label: str, numbers: range, archive_split: str = "") -> pd.DataFrame:
+    hashes = [hashlib.sha256(f"{label}{number}".encode()).hexdigest() for number in numbers]
+    table = pd.DataFrame({"path": [f"{archive_split}/{label}/{n}.jpg" for n in numbers]})
+    table = table.assign(label=label, archive_split=archive_split, group="")
+    return table.assign(
+        width=300, height=100, brightness=9.0, pixels_sha256=hashes, perceptual_hash=hashes
+    )
+
+
+WASTE = pd.concat([images(label, range(40)) for label in ("glass", "metal", "paper")])
+
+
+class Committed:
+    """A project whose last commit has a run of `split`, as DVC records it."""
+
+    def __init__(self, folder: Path, table: pd.DataFrame = WASTE) -> None:
+        self.folder = folder
+        folder.mkdir()
+        shutil.copy(PROJECT / "params.yaml", folder)
+        (folder / project.SPLITS_CSV).write_text("pixels_sha256,split\n")
+        (folder / ".gitignore").write_text("/data\n/.dvc\n")
+        git_init(folder)
+        self.split(table)
+        self.commit()
+
+    def split(self, table: pd.DataFrame, unknown: pd.DataFrame = WASTE[:0]) -> None:
+        self.images = table.reset_index(drop=True)
+        write_table(self.folder / project.IMAGES_CSV, table, IMAGES)
+        write_table(self.folder / project.UNKNOWN_CSV, unknown, IMAGES)
+        write_table(self.folder / project.REJECTED_CSV, NONE_REJECTED, REJECTED)
+        with contextlib.chdir(self.folder):
+            split.main()
+
+    def commit(self) -> None:
+        stages = {}
+        with contextlib.chdir(self.folder):
+            for stage, paths in RECORDED.items():
+                outs = [{"path": path.as_posix(), "md5": md5(path)} for path in paths]
+                for path, out in zip(paths, outs):
+                    cached = self.folder / ".dvc/cache/files/md5" / out["md5"][:2]
+                    cached.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(path, cached / out["md5"][2:])
+                stages[stage] = {"outs": outs}
+            of_split = {"params.yaml": {"split": read_yaml(project.PARAMS)["split"]}}
+            splits = {"path": str(project.SPLITS_CSV), "md5": md5(project.SPLITS_CSV)}
+            stages["split"] |= {"params": of_split, "deps": [splits]}
+            project.LOCK.write_text(json.dumps({"stages": stages}))
+        commit(self.folder, "Run")
+
+    def splits(self) -> pd.Series:
+        rows = read_table(self.folder / project.SPLIT_CSV, SPLIT)
+        return rows.set_index("pixels_sha256")["split"]
+
+
+@pytest.fixture
+def committed(tmp_path, capsys) -> Committed:
+    made = Committed(tmp_path / "project")
+    capsys.readouterr()
+    return made
+
+
+def said(capsys) -> list[str]:
+    """The lines about the last commit."""
+    return [line for line in capsys.readouterr().out.splitlines() if "last commit" in line]
+
+
+def relabelled(table: pd.DataFrame, pixels: str, label: str) -> pd.DataFrame:
+    return table.assign(label=table["label"].mask(table["pixels_sha256"] == pixels, label))
+
+
+def test_photos_that_a_corrected_label_moves_are_counted_by_class_and_direction(committed, capsys):
+    before = committed.splits()
+    of_glass = committed.images["pixels_sha256"][committed.images["label"] == "glass"]
+    corrected = next(pixels for pixels in of_glass if before[pixels] == "test")
+    committed.split(relabelled(committed.images, corrected, "metal"))
+    after = committed.splits()
+    moved = before[before != after]
+    (line,) = said(capsys)
+    assert line.startswith(f"split: {len(moved)} photos moved since the last commit, because ")
+    label_of = committed.images.set_index("pixels_sha256")["label"]
+    for pixels in moved.index:
+        assert f"{label_of[pixels]} {before[pixels]} to {after[pixels]} 1" in line
+    assert "`pawprint keep-splits`" in line
+    committed.split(committed.images)
+    committed.commit()
+    said(capsys)
+    committed.split(committed.images)
+    assert said(capsys) == []
+
+
+def test_photos_that_the_user_moved_are_no_chance(committed, capsys):
+    before = committed.splits()
+    pixels = before.index[before == "train"][0]
+    table = committed.folder / project.SPLITS_CSV
+    table.write_text(f"pixels_sha256,split\n{pixels},test\n")
+    committed.split(committed.images)
+    (line,) = said(capsys)
+    assert "1 by splits.csv" in line and "by the change of splits.csv" in line
+    assert "keep-splits" not in line
+    table.write_text("pixels_sha256,split\n")
+    change(committed.folder, "split: {seed: 2, test_fraction: 0.3}")
+    committed.split(committed.images)
+    (line,) = said(capsys)
+    assert "by the change of split.seed, split.test_fraction: " in line
+    assert "keep-splits" not in line
+
+
+def test_photo_that_is_put_into_another_folder_of_the_archive_is_no_chance(tmp_path, capsys):
+    names = ("train", "validation", "test")
+    table = [images(label, range(9 * n, 9 * n + 9), names[n]) for label in "ab" for n in range(3)]
+    made = Committed(tmp_path / "project", pd.concat(table))
+    said(capsys)
+    archive_split = made.images["archive_split"].mask(made.images.index == 0, "test")
+    made.split(made.images.assign(archive_split=archive_split))
+    assert said(capsys) == [
+        "split: 1 photo moved since the last commit, by folders, metadata.csv or dates: "
+        "a train to test"
+    ]
+
+
+def test_output_is_the_same_whatever_git_and_the_cache_have(committed, tmp_path, capsys):
+    fewer = committed.images[1:]
+    committed.split(fewer)
+    said(capsys)
+    with_commit = sha256(committed.folder / project.SPLIT_CSV)
+    shutil.rmtree(committed.folder / ".dvc")
+    committed.split(fewer)
+    (line,) = said(capsys)
+    assert "is not known here" in line and "`pawprint data diff HEAD`" in line
+    shutil.rmtree(committed.folder / ".git")
+    committed.split(fewer)
+    assert said(capsys) == []
+    assert sha256(committed.folder / project.SPLIT_CSV) == with_commit
+
+
+def since(committed: Committed, unknown: pd.DataFrame = WASTE[:0], rejected=NONE_REJECTED) -> str:
+    with contextlib.chdir(committed.folder):
+        rows = read_table(project.SPLIT_CSV, SPLIT)
+        return report.describe_since_commit(images_of(rows, unknown, rejected))
+
+
+def test_end_of_a_run_says_what_changed_in_labels_photos_and_splits(committed):
+    assert since(committed) == "the same photos, labels and splits"
+    more = [images(label, range(40, 50)) for label in ("metal", "glass")]
+    unknown = images(UNKNOWN, range(2))
+    table = pd.concat([committed.images, *more], ignore_index=True)
+    committed.split(relabelled(table, table["pixels_sha256"][0], "metal")[:-1], unknown)
+    damaged = pd.DataFrame([("glass/49.jpg", "truncated", "")], columns=list(REJECTED))
+    line = since(committed, unknown, damaged)
+    assert line.startswith(
+        "1 label corrected (glass to metal), 21 photos added (metal 10, glass 9, unknown 2), "
+        "1 file rejected (not counted before), "
+    )
+    assert line.count(" moved (") == 1
+    committed.split(WASTE[:-30])
+    assert since(committed) == "30 photos removed (paper)"
+    shutil.rmtree(committed.folder / ".dvc")
+    assert since(committed).startswith("not known here")
+    (committed.folder / project.LOCK).unlink()
+    commit(committed.folder, "No run")
+    assert since(committed) == ""
