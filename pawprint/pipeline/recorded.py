@@ -43,14 +43,13 @@ class Recorded:
     @functools.cached_property
     def cache(self) -> Path:
         """The folder of the files; that of DVC's defaults, if DVC cannot read its settings."""
-        # Imported only here, because training reads features without DVC, and it takes 0.15 s.
+        # Imported only here, because training reads features without DVC.
         from dvc.config import Config
         from dvc.exceptions import DvcException
 
-        dvc = Path(os.environ.get("DVC_ROOT", "."), ".dvc")
-        folder = dvc / "cache"
+        folder = _dvc_folder() / "cache"
         with contextlib.suppress(DvcException, OSError, ValueError):
-            folder = Config(dvc)["cache"].get("dir", folder)
+            folder = Config(_dvc_folder())["cache"].get("dir", folder)
         return Path(folder, "files", "md5")
 
     def hashes(self, stage: str, kind: str = "outs") -> dict[str, object]:
@@ -95,8 +94,12 @@ class Recorded:
         from pawprint.tables import parse_table  # only here, because `code` needs no pandas
 
         expected = self.hash_of(stage, out)
+        if expected is None:
+            return None
+        # Where DVC keeps it by default, without reading its settings, which takes 0.1 s.
+        path = _dvc_folder() / "cache/files/md5" / expected[:2] / expected[2:]
         with contextlib.suppress(OSError, ValueError):
-            content = self.file(expected).read_bytes()
+            content = (path if path.is_file() else self.file(expected)).read_bytes()
             if hashlib.md5(content, usedforsecurity=False).hexdigest() == expected:
                 return parse_table(content, columns)
         return None
@@ -119,6 +122,10 @@ class Recorded:
     def files_of(self, md5: str | None) -> dict[str, object]:
         """As `files`, of a folder with this MD5."""
         return _hashes_by("relpath", lambda: self.json_of(md5))
+
+
+def _dvc_folder() -> Path:
+    return Path(os.environ.get("DVC_ROOT", "."), ".dvc")
 
 
 def last_commit() -> Recorded:
