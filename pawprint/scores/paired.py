@@ -5,7 +5,6 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
 from pawprint.classes import headline
 from pawprint.randomization import paired_test
@@ -18,7 +17,8 @@ from pawprint.scores.intervals import (
 )
 
 LOG_LOSS = "log loss"
-POWER = 0.8  # probability that a difference is significant with the images of `ScoreTest.enough`
+EQUAL = 0.01  # of accuracy or mean recall: models that differ by no more are equal
+NOT_SHOWN = "no difference shown"
 
 
 class Pair(NamedTuple):
@@ -50,9 +50,8 @@ class Pair(NamedTuple):
 class ScoreTest(NamedTuple):
     """A score of new minus that of old, with the interval at `confidence`.
 
-    The interval is extended to 0 where the test does not reject. With `enough` images, a difference
-    of this size would be significant with the probability POWER; None if it is, or if there is
-    none.
+    `of_right` is that of `right`, the accuracy or, of imbalanced classes, the mean recall. Both are
+    extended to 0 where the test does not reject.
     """
 
     score: str
@@ -61,13 +60,14 @@ class ScoreTest(NamedTuple):
     high: float
     confidence: float
     p_value: float
-    enough: int | None
+    right: str
+    of_right: tuple[float, float]
 
     @property
     def verdict(self) -> str:
-        """ "better" or "worse" if the interval excludes 0, or else "not significant"."""
+        """Return "better" or "worse" if the interval excludes 0, or else "equal" or NOT_SHOWN."""
         if self.low <= 0 <= self.high:
-            return "not significant"
+            return "equal" if max(map(abs, self.of_right)) <= EQUAL else NOT_SHOWN
         return "better" if (self.low > 0) != (self.score == LOG_LOSS) else "worse"
 
 
@@ -108,10 +108,9 @@ def compare(
 
 
 def _row(name: str, pair: Pair, confidence: float, score: str) -> dict:
-    shown = headline(np.unique(pair.actual, return_counts=True)[1])
-    by = pair.actual if shown == "mean_recall" else np.zeros(len(pair.actual))
-    rights = (pd.Series(right).groupby(by).mean() for right in (pair.old_right, pair.new_right))
-    scores = {shown.replace("_", " "): tuple(rights), score: pair.values}
+    right, by = _headline(pair)
+    recalls = (pd.Series(of).groupby(by).mean() for of in (pair.old_right, pair.new_right))
+    scores = {right: tuple(recalls), score: pair.values}
     row = {"images": name, "number": len(pair.actual)}
     for title, values in scores.items():
         row |= {f"{title} {side}": float(of.mean()) for side, of in zip(("old", "new"), values)}
@@ -120,23 +119,32 @@ def _row(name: str, pair: Pair, confidence: float, score: str) -> dict:
     return row | {key: getattr(test, key) for key in ("difference", "low", "high")}
 
 
+def _headline(pair: Pair) -> tuple[str, np.ndarray]:
+    """Return the name of the score of right predictions, and the strata that count the same in it,
+    `(images,)`: classes for the mean recall, one for the accuracy.
+    """
+    name = headline(np.unique(pair.actual, return_counts=True)[1]).replace("_", " ")
+    strata = pair.actual if name == "mean recall" else np.zeros(len(pair.actual))
+    return name, strata
+
+
 def difference_of(pair: Pair, confidence: float, p_value: float, score: str) -> ScoreTest:
-    """The difference of the score of a pair, with its interval."""
-    differences, groups = pair.differences, mean_by_group(pair.differences, pair.groups)
-    level, difference, enough = 1 - confidence, float(differences.mean()), None
+    """Return the difference of the score of a pair, with its interval."""
+    is_significant, difference = p_value < 1 - confidence, float(pair.differences.mean())
+    right, strata = _headline(pair)
+    gains = pair.new_right.astype(float) - pair.old_right
+    of_right = paired_interval(gains, strata, pair.groups, confidence)
     if score == LOG_LOSS:
+        groups = mean_by_group(pair.differences, pair.groups)
         low, high = mean_interval(groups, confidence)
         if low != low:  # equal values, or too few
             low, high = (difference, difference) if len(groups) > 2 else (-np.inf, np.inf)
     else:
-        strata = np.zeros(len(differences))
-        low, high = paired_interval(differences, strata, pair.groups, confidence)
-    low, high = extend_to_zero((low, high), p_value < level)
-    if p_value >= level and difference:
-        reach = ndtri(1 - level / 2) + ndtri(POWER)
-        ratio = reach * groups.std() / len(groups) ** 0.5 / difference
-        enough = max(len(differences), round(len(differences) * ratio**2))
-    return ScoreTest(score, difference, low, high, confidence, p_value, enough)
+        one_stratum = np.zeros(len(pair.differences))
+        low, high = paired_interval(pair.differences, one_stratum, pair.groups, confidence)
+    low, high = extend_to_zero((low, high), is_significant)
+    of_right = extend_to_zero(of_right, is_significant)
+    return ScoreTest(score, difference, low, high, confidence, p_value, right, of_right)
 
 
 def describe_comparison(old: str, new: str, compared: Comparison) -> str:
@@ -146,21 +154,17 @@ def describe_comparison(old: str, new: str, compared: Comparison) -> str:
 
 
 def describe_verdict(old: str, new: str, compared: Comparison) -> str:
-    """Whether `new` is better than `old`, by how much, and of how many images."""
-    test = compared.test
-    write = (lambda value: f"{value:.4f}") if test.score == LOG_LOSS else (lambda v: f"{v:.2%}")
-    if test.verdict == "not significant":
-        sentence = f"No difference is shown between {old} and {new}"
-    else:
-        sentence = f"{new} is {test.verdict} than {old}"
-    gap, low, high = (write(value) if value <= 0 else f"+{write(value)}" for value in test[1:4])
-    sentence += (
-        f": {test.score} {write(compared.new)}, was {write(compared.old)} (difference {gap}, "
-        f"{100 * test.confidence:.4g}% interval {low} to {high}) of {compared.images:,} images"
-    )
-    if test.enough:
-        sentence += f"; about {float(f'{test.enough:.2g}'):,.0f} would show one of this size"
-    return f"{sentence}."
+    """Return a sentence: whether `new` is better than `old`, by how much, of how many images."""
+    test, images = compared.test, f"of {compared.images:,} images"
+    low, high = (f"{100 * end:+.1f}" for end in test.of_right)
+    points = f"between {low} and {high} points of {test.right}"
+    if test.verdict == NOT_SHOWN:
+        return f"{NOT_SHOWN.capitalize()} between {old} and {new}: {points}, {images}."
+    if test.verdict == "equal":
+        return f"{old} and {new} are equal: {points}, {images}."
+    form = ".4f" if test.score == LOG_LOSS else ".2%"
+    scores = f"{test.score} {compared.new:{form}}, was {compared.old:{form}}"
+    return f"{new} is {test.verdict} than {old}: {scores}, {points}, {images}."
 
 
 def tabulate_sets(compared: Comparison) -> pd.DataFrame:

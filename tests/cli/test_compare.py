@@ -1,5 +1,6 @@
 """`compare` on recorded predictions."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def test_one_sentence_says_better_worse_or_no_difference(project):
     for arguments, verdict in (
         (("new", "old"), "old is worse than new: log loss "),
         (("old", "new"), "new is better than old: log loss "),
-        (("new",), "No difference is shown between new and workspace: "),  # it is as new
+        (("new",), "No difference shown between new and workspace: between "),  # too few images
     ):
         lines = printed(project, "compare", *arguments).splitlines()
         assert [verdict in line for line in lines].count(True) == 1
@@ -112,11 +113,10 @@ def test_runs_without_log_losses_are_compared_by_accuracy(project):
     )
 
 
-def test_several_runs_are_compared_with_the_first_at_corrected_levels(project):
+def test_several_runs_are_compared_with_the_first(project):
     text = printed(project, "compare", "old", "new", "workspace")
     assert text.count("new is better than old") == 1
     assert text.count("workspace is better than old") == 1
-    assert text.count("97.5% interval") == 1  # of the first of two
 
 
 @pytest.mark.parametrize("kept_epoch", [0, 2])
@@ -165,7 +165,9 @@ def test_gate_fails_only_for_a_worse_run(project):
     assert pawprint(project, "compare", "new").returncode == 0
     write(project, set(range(6)))  # one more error may be by chance
     record(project)
-    assert "No difference is shown" in printed(project, "compare", "--gate", "new")
+    text = printed(project, "compare", "--gate", "new")
+    assert re.search(r"No difference shown .* between -\d\.\d and \+\d\.\d points", text)
+    assert not re.search("would show|log loss .* interval", text)
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ model: {{alpha: 0.35, image_size: 96}}
 COUNTED = ("3 classes:", "drawings:", "clean:", "split:", "params.yaml ")
 NUMBER = re.compile(r"(?<![\w/.])[+-]?\d[\d,]*(\.\d+)?(?![\w.])")
 VERDICT = re.compile(
-    r"^(No difference is shown between HEAD and workspace|workspace is (better|worse) than HEAD): "
-    r"(log loss .* images)(; about 0 would show one of this size)?\.$"
+    r"^(No difference shown between HEAD and workspace: |HEAD and workspace are equal: |"
+    r"workspace is (better|worse) than HEAD: log loss 0, was 0, )(between .* images)\.$"
 )
 
 

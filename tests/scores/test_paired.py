@@ -4,7 +4,7 @@ from scipy.stats import binom
 
 from pawprint.randomization import paired_test
 from pawprint.scores.intervals import holm
-from pawprint.scores.paired import LOG_LOSS, Pair, ScoreTest, compare, difference_of
+from pawprint.scores.paired import LOG_LOSS, NOT_SHOWN, Pair, ScoreTest, compare, difference_of
 
 IMAGES = 200
 HALVES = slice(None, 100), slice(100, None)
@@ -22,7 +22,7 @@ def of_losses(old: np.ndarray, new: np.ndarray, groups: np.ndarray | None = None
 
 
 def is_significant(test: ScoreTest) -> bool:
-    return test.verdict != "not significant"
+    return test.verdict in ("better", "worse")
 
 
 def holds(test: ScoreTest, difference: float) -> bool:
@@ -36,7 +36,7 @@ def test_mcnemar_counts_only_images_that_one_run_got_right():
     assert accuracy.difference == pytest.approx(2 / 94)
     assert accuracy.p_value == pytest.approx(2 * binom.cdf(1, 4, 0.5), abs=0.05)
     assert accuracy.low < 0 < accuracy.high
-    assert accuracy.verdict == "not significant"
+    assert accuracy.verdict == NOT_SHOWN
 
 
 def test_interval_holds_the_true_difference_as_often_as_it_says():
@@ -100,15 +100,38 @@ def test_one_verdict_is_of_all_images_and_each_set_has_a_row():
     assert [*compared.sets["log loss old"]] == pytest.approx([losses.mean()] * 2)
 
 
-def test_as_many_images_as_said_show_a_difference_of_this_size():
-    """Of draws from the same models, about POWER."""
-    rng = np.random.default_rng(0)
-    old, new = np.arange(IMAGES) >= 12, (np.arange(IMAGES) % 28) > 0
-    accuracy = of_rights(old, new)
-    assert accuracy.verdict == "not significant"
-    drawn = rng.integers(IMAGES, size=(300, accuracy.enough))
-    significant = [is_significant(of_rights(old[images], new[images])) for images in drawn]
-    assert 0.7 <= np.mean(significant) <= 0.9
+@pytest.mark.parametrize("images", [40, 200, 1000])
+def test_models_that_differ_by_three_points_are_seldom_called_equal(images):
+    rng = np.random.default_rng(images)
+    verdicts = []
+    for _ in range(200):
+        old = rng.uniform(size=images) < 0.85
+        gained = ~old & (rng.uniform(size=images) < 0.4)  # 6 of 100 images
+        lost = old & (rng.uniform(size=images) < 0.03 / 0.85)
+        verdicts.append(of_rights(old, old & ~lost | gained).verdict)
+    assert verdicts.count("equal") <= 0.05 * len(verdicts)
+
+
+def test_models_are_equal_only_where_the_whole_interval_lies_within_a_point():
+    def verdict(images: int, differ: int) -> str:
+        """Of two models that are each right alone for `differ` images."""
+        number = np.arange(images)
+        return of_rights(number >= differ, (number < differ) | (number >= 2 * differ)).verdict
+
+    assert verdict(5000, 20) == "equal"
+    assert verdict(5000, 500) == NOT_SHOWN
+    assert verdict(100, 0) == NOT_SHOWN
+
+
+def test_a_rare_class_counts_in_what_is_equal():
+    """Of imbalanced classes, by the mean recall: here one of 100 images of a class is lost."""
+    actual = np.repeat([0, 1, 2], [9700, 200, 100])
+    old = np.ones(len(actual), bool)
+    new = np.arange(len(actual)) < 9997
+    losses = np.full(len(actual), 0.1)
+    pair = Pair(actual, old, new, np.arange(len(actual)), (losses, losses))
+    test = difference_of(pair, 0.95, 1.0, LOG_LOSS)
+    assert (test.right, test.verdict) == ("mean recall", NOT_SHOWN)
 
 
 def test_interval_excludes_0_exactly_where_the_test_rejects():
