@@ -33,7 +33,7 @@ from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import last_commit
 from pawprint.reports import gallery, pages, results
 from pawprint.reports.charts import CHARTS
-from pawprint.scores.limits import NEXT_STEP, NO_LIMIT, Run, find_limits
+from pawprint.scores.limits import NEXT_STEP, Run, find_limits
 from pawprint.scores.review import list_errors
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
@@ -48,6 +48,7 @@ def main() -> None:
     rejected = read_table(project.REJECTED_CSV, columns.REJECTED)
     unknown = read_table(project.UNKNOWN_CSV, columns.IMAGES)
     near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
+    to_review = read_table(project.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)
     context = {
         "params": params,
         "metadata": metadata,
@@ -61,7 +62,7 @@ def main() -> None:
         "near_duplicates": near_duplicates,
         "divided": divided_groups(near_duplicates),
         "corrections": len(read_csv_rows(project.LABELS_CSV, LABEL_COLUMNS)),
-        "to_review": len(read_table(project.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)),
+        "to_review": len(to_review),
         "score": partial(results.score_of, scores),
         "warning": describe_shift(scores),
         "headline": results.headline_of(scores),
@@ -81,7 +82,7 @@ def main() -> None:
     extract = context["extract"]
     learned = extract["accuracy"][extract["kept"]]
     files = read_table(project.IMAGES_CSV, columns.IMAGES)
-    files = files[["path", "width", "height", "brightness"]]
+    files = files[["path", "width", "height", "brightness", "perceptual_hash"]]
     run = Run(
         images.merge(files, on="path"),
         judged,
@@ -92,14 +93,16 @@ def main() -> None:
         read_table(project.LEARNING_CURVE_CSV, columns.LEARNING_CURVE),
         near_duplicates,
         read_json(project.EXTRACT_METRICS).get("accuracy_by_series"),
+        to_review,
     )
-    limits = [
+    limits = find_limits(run)
+    measured = [
         (limit.sentence, limit.confused and gallery.pair_id(*limit.confused, labels))
-        for limit in find_limits(run)
+        for limit in limits.measured
     ]
     of_page = {
         "limits": limits,
-        "no_limit": NO_LIMIT,
+        "measured": measured,
         "next_step": NEXT_STEP,
         "gallery": shown,
         "matrix": gallery.link_matrix(predictions["test"], labels, shown["ids"]),
@@ -110,11 +113,8 @@ def main() -> None:
     write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
     images_md5 = md5(project.SPLIT_CSV)[: pages.DIGITS]
     write_text(project.REPORT, pages.fill(pages.REPORT, **context | of_page, images=images_md5))
-    lines = [f"- {sentence}\n" for sentence, _ in limits] or [f"{NO_LIMIT}\n"]
-    lines.append(f"{NEXT_STEP}\n")
-    write_text(project.LIMITS, "".join(lines))
+    write_text(project.LIMITS, limits.text)
     print(f"report: {project.MODEL_CARD}, {project.REPORT}, {project.LIMITS}")
-    print("".join(lines), end="")
     if changes := describe_since_commit(images_of(images, unknown, rejected)):
         print(f"report: since the last commit: {changes}")
 

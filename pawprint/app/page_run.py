@@ -64,7 +64,8 @@ def describe_model() -> str:
     """The test score of the model, and its first limit, in Markdown."""
     if not (project.SCORES_CSV.exists() and project.LIMITS.exists()):  # as while they are made
         return "There are no results yet: **Run** makes them."
-    limit = project.LIMITS.read_text(encoding="utf-8").partition("\n")[0].removeprefix("- ")
+    lines = project.LIMITS.read_text(encoding="utf-8").splitlines()
+    limit = next((line.removeprefix("- ") for line in lines if line.startswith("- ")), "")
     return f"The model has a **{plain(test_score())}**. {plain(limit)}"
 
 

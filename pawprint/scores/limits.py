@@ -1,44 +1,43 @@
-"""What limits this model: sentences, each with its number and what to do.
+"""What would raise the score of this model: sentences, each with its size and what to do.
 
-LIMITS has a function for each, the most serious first. It returns None where the data do not
-support its sentence.
+MEASURED and FURTHER have a function for each limit with a size, in errors of 100 images. They are in
+the order of their sizes. UNMEASURED has those without one, in the order in which they are looked
+for. A function returns None where there is no such limit.
 """
 
-import warnings
 from collections.abc import Callable
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize_scalar
-from scipy.special import bdtrc, chdtrc
+from scipy.optimize import minimize
+from scipy.special import ndtri
 
-from pawprint.randomization import paired_test, two_sets_test
-from pawprint.scores.intervals import fraction_interval, linear_interval
-from pawprint.scores.learning_curve import describe_curve
-from pawprint.scores.review import every_prediction, list_errors
-from pawprint.scores.shift import describe_divided_series, describe_series, describe_shift
-from pawprint.scores.slices import describe_slices
-from pawprint.tables import predicted_labels, probabilities_in, training_images
+from pawprint.scores.intervals import linear_interval
+from pawprint.scores.metrics import SLICE
+from pawprint.scores.review import every_prediction, judge, list_suspects
+from pawprint.scores.shift import describe_divided_series, describe_series
+from pawprint.scores.shortcut import find_shortcut
+from pawprint.scores.slices import DIFFERENCE
+from pawprint.tables import predicted_labels, probabilities_in
 
-ALPHA = 0.02  # probability of a sentence by chance
-MAX_LIMITS, MAX_NAMED = 5, 3  # sentences, and classes in one
-DOUBTFUL = 0.05  # p-value of test against validation; above ALPHA the sentence says so
-MIN_GAP = 0.1  # of accuracies, to be called a limit
+CONFIDENCE = 0.95  # of the intervals of sizes
+DEVIATIONS = 2 * ndtri((1 + CONFIDENCE) / 2)  # standard deviations in the width of an interval
+MIN_RATIO = 2  # of a likelihood, or of squares: twice the number of parameters
+MAX_MEASURED, MAX_UNMEASURED = 4, 3  # sentences
 MAX_ENLARGED = 2 / 3  # of `image_size`, from which an enlarged image is blurred
-MIN_FRACTION = 0.2  # of the errors, of two classes
-MAX_MEASURED = 500  # training images whose files are looked at
-MIN_WRONG = 0.01  # of the labels
+MIN_LEARNED = 0.9  # of the images that a head learned from, else the features are weak
+TIE = 1e-6  # of errors in one direction, where no two classes are confused in both
 MIN_PROBABILITY = 1e-6  # probability of a label that is counted; tables have six digits
-NO_LIMIT = "No limit of this model stands out."
-NEXT_STEP = "pawprint try measures whether another backbone, image size or resize is better."
+MAX_WRONG, SHARPNESS = 0.5, (0.2, 5)  # bounds in the fit of wrong labels
+NEXT_STEP = "Their size is not known; pawprint try measures backbone, image size and resize:"
 
 
 class Run(NamedTuple):
     """`images` has a row of each image: those of the tables SPLIT and IMAGES. `judged` is a table
     JUDGED, `predictions` are tables PREDICTIONS by split, `scores` is a table SCORES,
-    `learning_curve` a table LEARNING_CURVE, and `near_duplicates` a table NEAR_DUPLICATES.
+    `learning_curve` a table LEARNING_CURVE, `near_duplicates` a table NEAR_DUPLICATES, and
+    `to_review` a table LABELS_TO_REVIEW.
 
     `train_accuracy` is that of the head on the images that it learned from, or None.
     `accuracy_by_series` is that of scores/shift.py, of training images, or None.
@@ -53,252 +52,305 @@ class Run(NamedTuple):
     learning_curve: pd.DataFrame
     near_duplicates: pd.DataFrame
     accuracy_by_series: float | None
+    to_review: pd.DataFrame
 
     @property
-    def are_right_in_folds(self) -> np.ndarray:
-        """Whether the cross-validated head predicts each training image correctly."""
-        return (self.judged["probability"] >= self.judged["likely_probability"]).to_numpy()
+    def classes(self) -> int:
+        """Return the number of classes."""
+        return self.images["label"].nunique()
 
     @property
-    def in_folds(self) -> tuple[int, int]:
-        """The number of those, and of all."""
-        return int(self.are_right_in_folds.sum()), len(self.judged)
+    def held_out(self) -> pd.DataFrame:
+        """Return what `every_prediction` does, with `group`."""
+        every = every_prediction(self.judged, self.predictions)
+        groups = every["path"].map(self.images.set_index("path")["group"])
+        return every.assign(group=groups.fillna(every["path"]))
+
+
+class Size(NamedTuple):
+    """Errors of 100 images, and the ends of their interval."""
+
+    errors: float
+    low: float
+    high: float
+
+    @property
+    def expected(self) -> float:
+        """Return the errors less what chance may have added, 0 or more.
+
+        As Akaike's criterion has it, an estimate counts whose square is more than MIN_RATIO times
+        that of its standard error. One that is much larger stays as it is.
+        """
+        error = (self.high - self.low) / DEVIATIONS
+        if self.errors <= 0:
+            return 0.0
+        return self.errors * max(0.0, 1 - MIN_RATIO * (error / self.errors) ** 2)
+
+    @property
+    def verb(self) -> str:
+        """Return "may save" if the interval holds 0."""
+        return "may save" if self.low <= 0 else "would save"
+
+    @property
+    def number(self) -> int:
+        """Return `expected` as it is printed, by which limits are in order."""
+        return round(self.expected)
+
+    def __str__(self) -> str:
+        if self.number == 0:
+            return "less than one error"
+        return f"{self.number} error{'s' if self.number > 1 else ''}"
 
 
 class Limit(NamedTuple):
-    """`confused` are the true and the predicted class of the photos behind it, if there are."""
+    """`size` is None if it is not known. `confused` are the true and the predicted class of the
+    photos behind it, if there are.
+    """
 
     sentence: str
+    size: Size | None = None
     confused: tuple[str, str] | None = None
 
 
-def find_limits(run: Run) -> list[Limit]:
-    """At most MAX_LIMITS, the most serious first."""
-    return [limit for find in LIMITS if (limit := find(run))][:MAX_LIMITS]
+class Limits(NamedTuple):
+    """A heading for those with a size, in their order; those without are below NEXT_STEP."""
+
+    heading: str
+    measured: list[Limit]
+    unmeasured: list[Limit]
+
+    @property
+    def text(self) -> str:
+        """Return a line for each heading and each limit."""
+        measured, unmeasured = ([f"- {limit.sentence}" for limit in limits] for limits in self[1:])
+        lines = [self.heading, *measured, NEXT_STEP, *unmeasured]
+        return "".join(f"{line}\n" for line in lines)
 
 
-def no_better_than_one_class(run: Run) -> Limit | None:
-    test, labels = run.predictions["test"], run.images["label"][run.images["split"] == "train"]
-    largest = labels.value_counts().index[0]
-    # Without the thresholds: a recall is bought with accuracy.
-    probable = np.array(predicted_labels(test))[probabilities_in(test).argmax(axis=1)]
-    is_right, is_largest = probable == test["actual"], test["actual"] == largest
-    if _is_more_often(is_right.to_numpy(), is_largest.to_numpy()):
+def find_limits(run: Run) -> Limits:
+    """Return what would raise the score of the model."""
+    wrong = 100 * run.held_out.groupby("actual")["wrong"].mean().mean()
+    unmeasured = [limit for find in UNMEASURED if (limit := find(run))][: MAX_UNMEASURED - 1]
+    heading = (
+        f"The model is wrong for {wrong:.0f} of 100 images that it did not learn from, each class "
+        "counted the same. What takes errors away, the most first:"
+    )
+    return Limits(heading, rank_limits(run), [*unmeasured, other_backbone(run)])
+
+
+def rank_limits(run: Run) -> list[Limit]:
+    """Return what would take away errors of the model, the most errors first.
+
+    Limits of the same number of errors are in the order of MEASURED. Those in FURTHER are left out
+    below one error of 100, and others are not: a list whose members come and go with a label would
+    be no order.
+    """
+    found = [limit for find in MEASURED if (limit := find(run))]
+    found += [limit for find in FURTHER if (limit := find(run)) and limit.size.number]
+    return sorted(found, key=lambda limit: -limit.size.number)[:MAX_MEASURED]
+
+
+def more_images(run: Run) -> Limit | None:
+    """Return what the last doubling of the training images gave."""
+    curve = run.learning_curve
+    if len(curve) < 2:
         return None
-    todo = "Check that a person can tell the classes in the photos, and add images."
-    if _is_more_often(run.are_right_in_folds, (run.judged["label"] == largest).to_numpy()):
-        right, images = run.in_folds
-        todo = (
-            f"In folds the head is right for {right} of {images} training images: look at "
-            "plots/errors.png, and add images."
-        )
+    size = Size(*(100 * curve[["gain", "low", "high"]].iloc[-1].astype(float)))
+    before, last = curve["images"].iloc[-2:]
     return Limit(
-        f"The most probable class is right for {is_right.sum()} of {len(test)} test images, and "
-        f"always answering {largest} would be for {is_largest.sum()}: not significantly more. "
-        f"{todo}"
+        f"More images {size.verb} {size} of 100, as the last doubling did, from {before:,} to "
+        f"{last:,} training images; pawprint suggest chooses those to label first.",
+        size,
     )
-
-
-def test_of_another_kind(run: Run) -> Limit | None:
-    sentence = describe_shift(run.scores) or _describe_doubt(run)
-    return Limit(sentence) if sentence else None
-
-
-def _describe_doubt(run: Run) -> str:
-    """A sentence if accuracies differ by MIN_GAP, and perhaps not by chance, or ""."""
-    both = pd.concat([run.predictions["test"], run.predictions["validation"]])
-    is_test = np.arange(len(both)) < len(run.predictions["test"])
-    is_right = (both["predicted"] == both["actual"]).to_numpy(float)
-    groups = both["path"].map(run.images.set_index("path")["group"]).to_numpy()
-    test, validation = is_right[is_test].mean(), is_right[~is_test].mean()
-    p_value = two_sets_test(is_right, is_test, groups)
-    if abs(test - validation) < MIN_GAP or p_value >= DOUBTFUL:
-        return ""
-    interval = linear_interval(is_right, is_test, groups, 1 - DOUBTFUL, weights=(-1, 1))
-    low, high = (100 * end for end in interval)
-    return (
-        f"The test accuracy is {test:.1%}, and that of validation {validation:.1%} (p = "
-        f"{p_value:.3f}; the difference is {low:+.0f} to {high:+.0f} points). By chance alone, or "
-        "as the test images are of another kind: look at plots/errors.png, and trust neither "
-        "accuracy to a few points before there are more held-out images."
-    )
-
-
-def divided_series(run: Run) -> Limit | None:
-    if run.accuracy_by_series is not None:
-        learned = run.images[run.images["split"] != "test"]
-        right, images = run.in_folds
-        return Limit(describe_series(learned, right / images, run.accuracy_by_series))
-    sentence = describe_divided_series(run.images, run.near_duplicates)
-    return Limit(sentence) if sentence else None
-
-
-def _properties(images: pd.DataFrame) -> pd.DataFrame:
-    """Numbers from which a class should not be known, a column each."""
-    suffixes = [PurePosixPath(path).suffix.lower() for path in images["path"]]
-    columns = {
-        "aspect ratio": images["width"] / images["height"],
-        "file format": np.unique(suffixes, return_inverse=True)[1],
-    }
-    return images[["width", "height", "brightness"]].assign(**columns)
-
-
-def shortcut(run: Run) -> Limit | None:
-    """A small tree on properties of the files alone predicts the class, by folds."""
-    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-    from sklearn.tree import DecisionTreeClassifier
-
-    table = training_images(run.images, MAX_MEASURED)
-    label, values = table["label"].to_numpy(), _properties(table)
-    tree = DecisionTreeClassifier(max_depth=4, min_samples_leaf=5, random_state=0)
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
-    largest = table["label"].value_counts().index[0]
-    with warnings.catch_warnings(action="ignore"):  # of classes with fewer images than folds
-        try:
-            predicted = cross_val_predict(tree, values, label, groups=table["group"], cv=folds)
-        except ValueError:  # too few images or groups
-            return None
-    is_right, is_largest = predicted == label, label == largest
-    right, images = run.in_folds
-    gain, of_model = is_right.mean() - is_largest.mean(), right / images - is_largest.mean()
-    if gain < max(MIN_GAP, of_model / 2) or not _is_more_often(is_right, is_largest):
-        return None
-    weights = tree.fit(values, label).feature_importances_
-    seen = [values.columns[index] for index in np.argsort(-weights) if weights[index] >= 0.2]
-    return Limit(
-        f"A small tree that sees only {' and '.join(seen)}, and no picture, predicts the class of "
-        f"{is_right.mean():.1%} of the training images ({is_largest.mean():.1%} are of {largest}; "
-        f"the head: {right / images:.1%}). The model may learn how the photos were made. Make "
-        "those of all classes in the same way."
-    )
-
-
-def _is_more_often(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether the first is significantly more often true, of the same images."""
-    differences = first.astype(float) - second
-    is_significant = paired_test(differences, np.arange(len(differences))) < ALPHA
-    return bool(differences.sum() > 0 and is_significant)
 
 
 def wrong_labels(run: Run) -> Limit | None:
-    """The probabilities fit the labels better if a part of the labels is taken as drawn at random.
+    """Return how many labels are doubted by models that did not learn from their images.
 
-    By a likelihood-ratio test, of a parameter at the end of its range. Those of training images in
-    folds, as the model can be too sure of held-out images.
+    Probabilities fit labels better if a part of these is taken as drawn at random. A model that is
+    too sure, or not sure enough, is no reason to doubt a label: so the sharpness of the
+    probabilities is fitted with that part, in folds and of held-out images. The standard error is
+    that of the likelihood ratio. Labels that a person has confirmed are not doubted.
     """
-    of_label = np.maximum(run.judged["probability"].to_numpy(), MIN_PROBABILITY)
-    classes = run.images["label"].nunique()
-
-    def loss(drawn: float) -> float:
-        return -np.log((1 - drawn) * of_label + drawn / classes).sum()
-
-    drawn = minimize_scalar(loss, bounds=(0, 0.5), method="bounded").x
-    wrong = drawn * (1 - 1 / classes)
-    if wrong < MIN_WRONG or chdtrc(1, max(2 * (loss(0) - loss(drawn)), 0)) / 2 >= ALPHA:
-        return None
+    table = pd.concat(run.predictions.values()).rename(columns={"actual": "label"})
+    parts = [run.judged, judge(table, probabilities_in(table), predicted_labels(table))]
+    confirmed = set(list_suspects(pd.concat(parts))["path"]) - set(run.to_review["path"])
+    doubted = [part[~part["path"].isin(confirmed)] for part in parts]
+    columns = ["probability", "likely_probability"]
+    of = [part[columns].to_numpy().T for part in doubted], run.classes
+    found, without = (
+        minimize(_loss, (1, 1, start), of, "L-BFGS-B", bounds=[SHARPNESS, SHARPNESS, drawn])
+        for start, drawn in ((0.05, (0, MAX_WRONG)), (0, (0, 0)))
+    )
+    wrong = 100 * found.x[-1] * (1 - 1 / run.classes)
+    wrong *= sum(map(len, doubted)) / sum(map(len, parts))
+    ratio = 2 * (without.fun - found.fun)
+    reach = DEVIATIONS / 2 * wrong / max(ratio, MIN_PROBABILITY) ** 0.5
+    size = Size(wrong, wrong - reach, wrong + reach)
     return Limit(
-        f"The probabilities fit the labels best if {wrong:.1%} of the labels are wrong, and more "
-        "may be. Look at the images in plots/labels_to_review.csv, and correct their labels in "
-        "labels.csv."
+        f"Corrected labels {size.verb} {size} of 100, as so many are doubted: look at the images "
+        "in plots/labels_to_review.csv, and correct labels.csv.",
+        size,
     )
 
 
-def more_images_help(run: Run) -> Limit | None:
-    curve = run.learning_curve
-    if len(curve) < 2 or curve["low"].iloc[-1] <= 0:
-        return None
-    sentence = describe_curve(curve).capitalize()
-    return Limit(f"{sentence}. Add images. pawprint suggest chooses those to label first.")
+def _loss(at: np.ndarray, parts: list[np.ndarray], classes: int) -> float:
+    """Return the log loss of labels of which a part is drawn at random.
 
-
-def too_weak_features(run: Run) -> Limit | None:
-    right, images = run.in_folds
-    # A head that was trained in epochs can be worse than those that are solved in folds.
-    if run.train_accuracy is None or right / images - run.train_accuracy >= MIN_GAP:
-        return None
-    learned = round(run.train_accuracy * images)
-    highest = fraction_interval(learned, images, 1 - ALPHA)[1]
-    in_folds = fraction_interval(right, images, 1 - ALPHA)[0]
-    if highest >= 1 - MIN_GAP or run.train_accuracy - in_folds >= MIN_GAP:
-        return None
-    return Limit(
-        f"The head is right for only {run.train_accuracy:.1%} of the images that it learned from, "
-        f"and in folds for {right / images:.1%}: the features do not tell the classes apart, and "
-        "more images help little. pawprint try measures other backbones and image sizes."
-    )
+    `parts` are `(2, images)`: the probabilities of the label, and of the most probable other one.
+    `at` has the power to which those of each part are raised, and the part that is drawn.
+    """
+    *powers, drawn = at
+    total = 0.0
+    for (of_label, of_likely), power in zip(parts, powers):
+        of_other = (1 - of_label - of_likely) / max(classes - 2, 1)  # each of the other classes
+        columns = np.maximum([of_label, of_likely, of_other], MIN_PROBABILITY) ** power
+        fitted = columns[0] / (columns[0] + columns[1] + (classes - 2) * columns[2])
+        total -= np.log((1 - drawn) * fitted + drawn / classes).sum()
+    return total
 
 
 def confused_classes(run: Run) -> Limit | None:
-    errors = list_errors(run.judged, run.predictions)
-    classes = run.images["label"].nunique()
-    if errors.empty or classes < 3:
+    """Return the two of three classes or more that are confused most in both directions.
+
+    Twice the errors of the direction that has fewer: others are those of one class.
+    """
+    every = run.held_out
+    if run.classes < 3:
         return None
-    both = np.sort(errors[["actual", "predicted"]].to_numpy(str), axis=1)
-    either = pd.Series(list(map(tuple, both.tolist())), errors.index)
-    (pair, number), *_ = either.value_counts().items()
-    pairs = classes * (classes - 1) // 2
-    p_value = pairs * bdtrc(number - 1, len(errors), 1 / pairs)
-    if number < MIN_FRACTION * len(errors) or p_value >= ALPHA:
+    errors = pd.crosstab(every["actual"], every["predicted"], normalize="index")
+    errors = errors.reindex(columns=errors.index, fill_value=0)
+    in_both = np.triu(np.minimum(errors, errors.T) + (errors + errors.T) * TIE, 1)
+    if not in_both.any():
         return None
-    of_pair = errors[[couple == pair for couple in either]]
-    directed = of_pair.groupby(["actual", "predicted"]).size().idxmax()
+    pair = errors.index[list(np.unravel_index(in_both.argmax(), in_both.shape))]
+    first, second = sorted(pair, key=lambda label: errors.loc[label, pair].drop(label).item())
+    is_fewer = (every["actual"] == first) & (every["predicted"] == second)
+    is_more = (every["actual"] == second) & (every["predicted"] == first)
+    others = run.classes * (run.classes - 1) // 2 - 1
+    size = _excess(every[~is_more], 2 * is_fewer[~is_more], others)
     return Limit(
-        f"{number} of the {len(errors)} errors, of training images in folds and of held-out "
-        f"images, confuse {pair[0]} and {pair[1]}. Look at their photos: add images that show the "
-        "difference, or make them one class.",
-        directed,
+        f"Telling {second} from {first} as well as other classes {size.verb} {size} of 100: add "
+        "images that show the difference, or make them one class.",
+        size,
+        (second, first),
     )
 
 
-def weak_classes(run: Run) -> Limit | None:
-    counts = run.images["label"][run.images["split"] == "train"].value_counts()
-    every = every_prediction(run.judged, run.predictions)
-    is_right, each, low = (~every["wrong"]).to_numpy(), np.arange(len(every)), {}
-    labels = every["actual"].unique()
-    for label in labels:
-        is_other = (every["actual"] != label).to_numpy()
-        p_value = two_sets_test(is_right, is_other, each, one_sided=True)
-        recall = is_right[~is_other].mean()
-        if p_value < ALPHA / len(labels) and is_right[is_other].mean() - recall >= MIN_GAP:
-            low[label] = recall
-    if not low:
-        return None
-    weakest = ", ".join(
-        f"{label} ({low[label]:.1%}, {counts.get(label, 0)} training images)"
-        for label in sorted(low, key=low.get)[:MAX_NAMED]
-    )
+def weak_class(run: Run) -> Limit | None:
+    """Return the class with the lowest recall, above the errors of the others."""
+    every = run.held_out
+    recalls = 1 - every.groupby("actual")["wrong"].mean()
+    weak = recalls.idxmin()
+    size = _excess(every, every["actual"] == weak, run.classes - 1)
+    images = (every["actual"] == weak).sum()
     return Limit(
-        f"Lower recalls than those of the other classes, in folds and held out: {weakest}. Add "
-        "images of these first."
+        f"A recall of {weak} as high as that of others {size.verb} {size} of 100: "
+        f"{recalls[weak]:.0%} of its {images:,} images are right, and "
+        f"{recalls.drop(weak).mean():.0%} of the others; add images of it.",
+        size,
     )
 
 
-def worse_slices(run: Run) -> Limit | None:
-    sentences = describe_slices(run.scores)
-    more = "Add training images like these, or look at how they were made."
-    return Limit(f"{sentences[0]} {more}") if sentences else None
+def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
+    """Return the errors of one part of the images above the mean of others, each class the same.
+
+    `every` is as `Run.held_out`. `times`, `(images,)`, is how often an error counts for that part,
+    0 for one of the `others`.
+    """
+    ends = -1 / others, float(times.max())
+    values = np.where(every["wrong"], np.where(times > 0, times, ends[0]), 0)
+    strata, groups = every["actual"].to_numpy(), every["group"].to_numpy()
+    low, high = linear_interval(values, strata, groups, CONFIDENCE, ends=ends)
+    errors = pd.Series(values).groupby(strata).mean().mean()
+    return Size(100 * errors, 100 * low, 100 * high)
+
+
+def test_of_another_kind(run: Run) -> Limit | None:
+    """Return how many more errors the test images have than those of validation."""
+    test, validation = (run.predictions[split] for split in ("test", "validation"))
+    both = pd.concat([test, validation])
+    is_wrong = (both["predicted"] != both["actual"]).to_numpy(float)
+    is_test = np.arange(len(both)) < len(test)
+    groups = both["path"].map(run.images.set_index("path")["group"]).to_numpy()
+    errors = is_wrong[is_test].mean() - is_wrong[~is_test].mean()
+    low, high = linear_interval(is_wrong, is_test, groups, CONFIDENCE, weights=(-1, 1))
+    size = Size(100 * errors, 100 * low, 100 * high)
+    return Limit(
+        f"Training images like those of the test {size.verb} {size} of 100: "
+        f"{is_wrong[is_test].mean():.0%} of the test images are wrong, and "
+        f"{is_wrong[~is_test].mean():.0%} of validation; look at plots/errors.png.",
+        size,
+    )
+
+
+def worse_slice(run: Run) -> Limit | None:
+    """Return the slice whose lower accuracy costs most of the test images."""
+    scores = run.scores[run.scores["split"] == "test"]
+    slices = scores[scores["score"] == DIFFERENCE].set_index("label")
+    if slices.empty:
+        return None
+    parts = slices["images"] / len(run.predictions["test"])
+    ends = -slices[["value", "high", "low"]].astype(float).mul(100 * parts, axis=0)
+    sizes = {label: Size(*row) for label, row in zip(ends.index, ends.to_numpy())}
+    worst = max(sizes, key=lambda label: sizes[label].expected)
+    size = sizes[worst]
+    accuracy = scores[scores["score"] == SLICE].set_index("label")["value"][worst]
+    return Limit(
+        f"An accuracy of {worst} as high as that of others {size.verb} {size} of 100: "
+        f"{accuracy:.0%} of its test images are right; add training images like these.",
+        size,
+    )
+
+
+def shortcut(run: Run) -> Limit | None:
+    """Return the class that properties of the files alone tell."""
+    found = find_shortcut(run.images)
+    if found is None:
+        return None
+    return Limit(
+        f"{found.recall:.0%} of the training images of {found.label} are known by "
+        f"{' and '.join(found.properties)} alone, and the model may learn how photos were made: "
+        "make those of all classes in the same way."
+    )
 
 
 def small_images(run: Run) -> Limit | None:
+    """Return that most images are enlarged."""
     side = run.images[["width", "height"]].min(axis=1).median()
     if side >= run.image_size * MAX_ENLARGED:
         return None
     return Limit(
         f"The median of the shorter sides of the images is {side:.0f} pixels, much less than "
-        f"model.image_size, {run.image_size}. Take larger originals if there are some."
+        f"model.image_size, {run.image_size}: take larger originals if there are some."
     )
 
 
-LIMITS: tuple[Callable[[Run], Limit | None], ...] = (
-    no_better_than_one_class,
-    test_of_another_kind,
-    divided_series,
-    shortcut,
-    wrong_labels,
-    more_images_help,
-    too_weak_features,
+def divided_series(run: Run) -> Limit | None:
+    """Return that photos of one series are in several splits."""
+    if run.accuracy_by_series is not None:
+        learned = run.images[run.images["split"] != "test"]
+        is_right = run.judged["probability"] >= run.judged["likely_probability"]
+        return Limit(describe_series(learned, is_right.mean(), run.accuracy_by_series))
+    sentence = describe_divided_series(run.images, run.near_duplicates)
+    return Limit(sentence) if sentence else None
+
+
+def other_backbone(run: Run) -> Limit:
+    """Return that another one may be better, and more so if the head does not learn its images."""
+    if run.train_accuracy is None or run.train_accuracy >= MIN_LEARNED:
+        return Limit("Another backbone, image size or resize may be better.")
+    return Limit(
+        f"The head is right for only {run.train_accuracy:.0%} of the images that it learned from: "
+        "another backbone or image size is likely to be better."
+    )
+
+
+MEASURED: tuple[Callable[[Run], Limit | None], ...] = (
+    more_images,
     confused_classes,
-    weak_classes,
-    worse_slices,
-    small_images,
+    weak_class,
+    wrong_labels,
 )
+FURTHER: tuple[Callable[[Run], Limit | None], ...] = (test_of_another_kind, worse_slice)
+UNMEASURED: tuple[Callable[[Run], Limit | None], ...] = (shortcut, small_images, divided_series)

@@ -64,7 +64,7 @@ def split_of(numbers: dict[str, int]) -> pd.DataFrame:
 def images_of(numbers: dict[str, int]) -> pd.DataFrame:
     """The table IMAGES of the images of `split_of`."""
     sized = split_of(numbers).assign(width=600, height=400, brightness=100.0)
-    return sized.assign(archive_split="", perceptual_hash="0")
+    return sized.assign(archive_split="", perceptual_hash="0" * 64)
 
 
 def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:

@@ -1,0 +1,79 @@
+"""Whether properties of the files alone, without what the images show, tell a class."""
+
+import warnings
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pawprint.tables import training_images
+
+MAX_IMAGES = 500  # training images that are looked at
+MIN_OF_CLASS = 10  # of them of a class
+MIN_KNOWN = 0.5  # recall of the class, minus the fraction of the others that are taken for it
+MIN_IMPORTANCE = 0.2  # of a property that is named
+
+
+class Shortcut(NamedTuple):
+    """A class, its recall by these properties alone, and the properties, the first the best."""
+
+    label: str
+    recall: float
+    properties: list[str]
+
+
+def find_shortcut(images: pd.DataFrame) -> Shortcut | None:
+    """Return the class that a small tree knows best in folds, if it knows one.
+
+    `images` has a row of each image: those of the tables SPLIT and IMAGES. The model may know such
+    a class by how its photos were made, also if that says nothing of other classes.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+    from sklearn.tree import DecisionTreeClassifier
+
+    table = training_images(images, MAX_IMAGES)
+    label, values = table["label"].to_numpy(), _properties(table)
+    tree = DecisionTreeClassifier(max_depth=4, min_samples_leaf=5, random_state=0)
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+    with warnings.catch_warnings(action="ignore"):  # of classes with fewer images than folds
+        try:
+            predicted = cross_val_predict(tree, values, label, groups=table["group"], cv=folds)
+        except ValueError:  # too few images or groups
+            return None
+    best, most = None, MIN_KNOWN
+    for name, number in table["label"].value_counts().items():
+        of_class, of_others = (
+            (predicted[side] == name).mean() for side in (label == name, label != name)
+        )
+        if number >= MIN_OF_CLASS and of_class - of_others >= most:
+            best, most, recall = name, of_class - of_others, of_class
+    if best is None:
+        return None
+    weights = tree.fit(values, label == best).feature_importances_
+    order = np.argsort(-weights, kind="stable")
+    seen = [values.columns[index] for index in order if weights[index] >= MIN_IMPORTANCE]
+    return Shortcut(best, float(recall), seen)
+
+
+def _properties(images: pd.DataFrame) -> pd.DataFrame:
+    """Return numbers from which a class should not be known, a column each."""
+    suffixes = [PurePosixPath(path).suffix.lower() for path in images["path"]]
+    columns = {
+        "aspect ratio": images["width"] / images["height"],
+        "file format": np.unique(suffixes, return_inverse=True)[1],
+        "border": _brightness_of_borders(images["perceptual_hash"]),
+    }
+    return images[["width", "height", "brightness"]].assign(**columns)
+
+
+def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
+    """Return int64 `(images,)`: 0 for a dark border, 14 for a bright one, and about 5 for none.
+
+    A border that is darker than what it surrounds lowers all even frequencies of rows and of
+    columns, a brighter one raises them. The hash has 16 x 16 bits, which say whether a frequency is
+    above the median.
+    """
+    content = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(hashes), -1)
+    bits = np.unpackbits(content, axis=1).reshape(len(hashes), 16, 16)
+    return bits[:, 2::2, 0].sum(axis=1, dtype=int) + bits[:, 0, 2::2].sum(axis=1, dtype=int)
