@@ -27,13 +27,13 @@ from pawprint.dataset.cleaning import (
     describe_pages,
     describe_pointers,
     describe_unlabelled,
+    further_columns,
 )
 from pawprint.dataset.folders import describe_counts
 from pawprint.dataset.layouts import (
     count_labels,
     describe_names,
     find_places,
-    further_columns,
     read_metadata_csv,
 )
 from pawprint.dataset.user_tables import read_corrections

@@ -1,8 +1,9 @@
-"""Check params.yaml as a whole, and write what each stage's code does, as one file per stage.
+"""Check what people write, and write what each stage's code does, as one file per stage.
 
-Every other stage depends on its file, so that an edit runs the stages that it reaches, and a
-comment runs none. Reads the package, stages/ and requirements.txt. Params: all. Writes data/code/.
-Run: `python -m stages.code`
+An error in params.yaml, labels.csv or splits.csv is found here, before DVC removes an output of
+another stage. Every other stage depends on its file, so that an edit runs the stages that it
+reaches, and a comment runs none. Reads the package, stages/, requirements.txt, labels.csv,
+splits.csv and names of photos. Params: all. Writes data/code/. Run: `python -m stages.code`
 """
 
 import compileall
@@ -13,14 +14,17 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 
 from pawprint import project
-from pawprint.dataset.sources import require_utf8
-from pawprint.files import replacing, write_text
+from pawprint.dataset.sources import list_files, require_utf8
+from pawprint.dataset.user_tables import read_corrections, read_kept_splits
+from pawprint.errors import InputError
+from pawprint.files import md5, replacing, write_text
 from pawprint.package import STAGES, folders_of_code, script_of
-from pawprint.params.whole import load_params
+from pawprint.params.results import problem_of_threshold
+from pawprint.params.whole import Params, load_params
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.fingerprint import Code, describe_changes
 from pawprint.pipeline.recorded import Recorded
-from pawprint.templates.files import require_stages
+from pawprint.templates.files import leaves_out, require_stages
 
 # Rows of features are reused as long as what this module does stays the same.
 FEATURE_ROW = "pawprint/features/rows.py"
@@ -29,8 +33,8 @@ CHECKED_HASH = PycInvalidationMode.CHECKED_HASH
 
 def main() -> None:
     folders = folders_of_code()
-    source = Path(load_params().fetch.source)
-    recorded = Recorded()
+    params, recorded = load_params(), Recorded()
+    source = Path(params.fetch.source)
     if not source.exists():
         todo = "correct fetch.source"
         if Path(f"{source}.dvc").is_file():
@@ -40,6 +44,7 @@ def main() -> None:
         print(f"code: {source} does not exist: {todo}")
     entries = os.walk(source)
     require_utf8(Path(parent, name) for parent, *names in entries for name in chain(*names))
+    check_tables(params, fetched(source, recorded))
     if "pawprint/stages" in folders:  # of an installed package
         require_stages(project.PIPELINE)
     code = Code()
@@ -64,6 +69,39 @@ def main() -> None:
             compileall.compile_dir(folder, force=True, quiet=2, invalidation_mode=CHECKED_HASH)
     for line in describe_changes(before, after) or ["the code of no stage changed"]:
         print(f"code: {line}")
+
+
+def fetched(source: Path, recorded: Recorded) -> Path:
+    """Return what `fetch` wrote of a YAML file with a URL, if it is there, or else the source."""
+    is_url = source.is_file() and source.suffix in (".yaml", ".yml")
+    if is_url and recorded.hash_of("fetch", source, "deps") == md5(source):
+        return project.RAW_IMAGES
+    return source
+
+
+def check_tables(params: Params, source: Path) -> None:
+    """Raise InputError for an error in splits.csv or labels.csv, as `split` and `clean` do.
+
+    Where the names of the files of the source are known, that is also one in the folders of the
+    classes, in `clean.labels`, and in the classes of thresholds.
+    """
+    read_kept_splits(project.SPLITS_CSV)
+    corrections = read_corrections(project.LABELS_CSV)
+    files = list_files(source)
+    if files is None:
+        return
+    names, read = files
+    if source.is_dir() and leaves_out(str(source), names):  # the others may be other classes
+        read_corrections(project.LABELS_CSV, names)
+        return
+    from pawprint.dataset.layouts import find_places, parse_metadata_csv  # takes long
+
+    rows = parse_metadata_csv(str(source), names, read)
+    classes, _ = find_places(names, rows, params.clean.labels, str(source))
+    if corrections:
+        read_corrections(project.LABELS_CSV, names, classes)
+    if problem := problem_of_threshold(params.calibrate, classes):
+        raise InputError(f"{project.PARAMS}: {problem}")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ from pawprint.scores.limits import NEXT_STEP, Run, find_limits
 from pawprint.scores.review import list_errors
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
-from pawprint.tables import read_csv_rows, read_predictions, read_table
+from pawprint.tables import read_predictions, read_table
+from pawprint.written_tables import read_csv_rows
 
 
 def main() -> None:

@@ -15,7 +15,8 @@ from pawprint import project
 from pawprint.columns import IMAGES, METADATA, NEAR_DUPLICATES, PATHS, SPLIT, SPLITS
 from pawprint.dataset import splitting
 from pawprint.dataset.changes import NOT_KNOWN, Images, describe_moves, find_changes
-from pawprint.dataset.user_tables import describe_kept_splits, read_kept_splits
+from pawprint.dataset.kept_splits import describe_kept_splits
+from pawprint.dataset.user_tables import read_kept_splits
 from pawprint.files import md5, write_json
 from pawprint.params.data import Split
 from pawprint.pipeline.entry import run_stage

@@ -9,7 +9,8 @@ import pandas as pd
 from pawprint.cli import align
 from pawprint.columns import IMAGES, REJECTED, SPLIT, SPLITS, Columns
 from pawprint.dataset.changes import CHANGES, Images, count_changes, find_changes, images_of
-from pawprint.dataset.user_tables import keep_splits, read_kept_splits
+from pawprint.dataset.kept_splits import keep_splits
+from pawprint.dataset.user_tables import read_kept_splits
 from pawprint.errors import InputError, printable
 from pawprint.files import md5
 from pawprint.pipeline.recorded import Recorded

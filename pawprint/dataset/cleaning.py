@@ -6,14 +6,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import PurePosixPath
 
-import imagehash
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageStat
 from tqdm import tqdm
 
 from pawprint.classes import NEITHER, UNLABELLED, are_imbalanced
-from pawprint.columns import DECODED, IMAGES, REJECTED
+from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset.folders import SHOWN, Place, folder_of, is_unlabelled
 from pawprint.dataset.layouts import Row, is_metadata
 from pawprint.dataset.user_tables import Correction
@@ -26,15 +25,9 @@ from pawprint.images.archive import (
     read_member,
     require_safe,
 )
-from pawprint.images.decoder import (
-    ACCEPTED,
-    DecodedImage,
-    count_suffixes,
-    decoding,
-    is_image_name,
-    pixels_sha256,
-)
+from pawprint.images.decoder import DecodedImage, decoding, pixels_sha256
 from pawprint.images.formats import scale_for
+from pawprint.images.names import ACCEPTED, count_suffixes, is_image_name
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
@@ -195,6 +188,8 @@ def _examine(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
 
 def perceptual_hash(image: Image.Image) -> str:
     """256 bits of the lowest frequencies, in hexadecimal: docs/decisions/10."""
+    import imagehash  # takes long, and most runs of `clean` hash few images
+
     return str(imagehash.phash(_grey_square(image), hash_size=HASH_SIDE))
 
 
@@ -372,3 +367,13 @@ def describe_unlabelled(rejected: pd.DataFrame, detail: str) -> str:
     folders = [f"{PurePosixPath(path).parent}/" for path in rejected.loc[is_meant, "path"]]
     number = Counter(folders).most_common(SHOWN)
     return ", ".join(f"{printable(folder)} ({images:,})" for folder, images in number)
+
+
+def further_columns(rows: dict[str, Row] | None, paths: Iterable[str]) -> pd.DataFrame:
+    """The table METADATA of these images."""
+    cells = [
+        (path, *cell)
+        for path in paths
+        for cell in (rows[path].further.items() if rows and path in rows else ())
+    ]
+    return pd.DataFrame(cells, columns=list(METADATA))

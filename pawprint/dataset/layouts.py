@@ -12,10 +12,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
 
-import pandas as pd
-
 from pawprint.classes import UNKNOWN, problem_of_labels
-from pawprint.columns import METADATA
 from pawprint.dataset.folders import (
     SHOWN,
     SPLIT_OF_FOLDER,
@@ -28,8 +25,8 @@ from pawprint.dataset.folders import (
 )
 from pawprint.errors import InputError, name_some, printable
 from pawprint.images.archive import Archive, UnusableImageError, read_member
-from pawprint.images.decoder import count_suffixes, is_image_name, is_of_system
-from pawprint.tables import csv_rows, name_likely
+from pawprint.images.names import count_suffixes, is_image_name, is_of_system
+from pawprint.written_tables import csv_rows, name_likely
 
 Folders = Callable[[str], list[str]]  # of a file, innermost first
 FILE_NAME = "metadata.csv"
@@ -116,16 +113,6 @@ def _row_problem(cells: dict[str, str], member: str | None, rows: dict[str, Row]
         splits = ", ".join(SPLIT_OF_FOLDER)
         return f"expected a split: {splits}. Received: {split!r}. Correct it."
     return None
-
-
-def further_columns(rows: dict[str, Row] | None, paths: Iterable[str]) -> pd.DataFrame:
-    """The table METADATA of these images."""
-    cells = [
-        (path, *cell)
-        for path in paths
-        for cell in (rows[path].further.items() if rows and path in rows else ())
-    ]
-    return pd.DataFrame(cells, columns=list(METADATA))
 
 
 def find_places(

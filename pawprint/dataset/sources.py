@@ -11,16 +11,24 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Annotated, BinaryIO
 
 from pydantic import Field
 
-from pawprint.download import download
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import OF_SYSTEMS, is_link_of_dvc, pack, read_yaml, replacing
-from pawprint.images.archive import MAX_BYTES, ZIP, open_archive, what_is, write_list
+from pawprint.images.archive import (
+    MAX_BYTES,
+    ZIP,
+    members,
+    open_archive,
+    read_member,
+    what_is,
+    write_list,
+)
 from pawprint.params.section import Section, Sha256, check_content
 from pawprint.pointers import pointer_at
 
@@ -74,6 +82,27 @@ def empty_folders(folder: Path) -> list[Path]:
         if not folders and not set(files) - {*OF_SYSTEMS}:
             empty.append(Path(parent))
     return empty
+
+
+def list_files(source: Path) -> tuple[list[str], Callable[[str], bytes]] | None:
+    """Return the names that the files of a folder or a zip have for later stages, sorted, and how
+    to read one.
+
+    No file is read, so that this takes little time. Files that .dvcignore names are among them.
+    None for another source. Raises InputError as `open_archive`.
+    """
+    if source.is_dir():
+        paths = {}
+        for parent, _, names in os.walk(source):
+            inner = Path(parent).relative_to(source).as_posix()
+            for name in names if inner == "." else (f"{inner}/{name}" for name in names):
+                paths[member_name(name)] = source / name
+        names = sorted(name for name, path in paths.items() if path.name not in OF_SYSTEMS)
+        return names, lambda name: paths[name].read_bytes()
+    if source.is_file() and zipfile.is_zipfile(source):
+        archive = open_archive(source)
+        return members(archive), partial(read_member, archive)
+    return None
 
 
 def require_utf8(paths: Iterable[Path]) -> None:
@@ -200,6 +229,8 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
     are. Raises InputError if the source is missing or none of these.
     """
     if source.is_file() and source.suffix in (".yaml", ".yml"):
+        from pawprint.download import download  # takes long, and most sources are no URLs
+
         remote = check_content(Source, read_yaml(source), source, [])
         source = download(remote.url, remote.sha256, str(source))
     if not source.is_dir() and not source.is_file():  # a pipe would never end

@@ -11,15 +11,13 @@ import hashlib
 import io
 import logging
 import os
-import posixpath
 import re
 import struct
 import threading
 import warnings
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import count
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +26,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from pawprint.errors import InputError, printable
+from pawprint.errors import InputError
 from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
 from pawprint.images.formats import (
     PNG,
@@ -52,54 +50,7 @@ FORMATS += ("PPM", "JPEG2000", "PCX", "SGI", "SUN", "PSD", "DDS", "QOI", "TGA")
 pi_heif.register_heif_opener(
     decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
 )
-SUFFIXES = {suffix for suffix, form in Image.registered_extensions().items() if form in FORMATS}
-ACCEPTED = f"Names of images end in {', '.join(sorted(SUFFIXES))}."
-SHOWN = 12  # suffixes in a line
-# Folders that systems make for copies, thumbnails and deleted files, in lower case. Hidden folders,
-# such as .Trash-1000, .Spotlight-V100 and .ipynb_checkpoints, need no entry.
-FOLDERS_OF_SYSTEMS = {
-    *("@eadir", "@tmp", "#recycle", "#snapshot"),  # Synology
-    *("@recycle", "@recently-snapshot", "@transcode"),  # QNAP
-    *("$recycle.bin", "recycler", "system volume information", "found.000"),  # Windows
-    *("__macosx", "network trash folder", "temporary items"),  # macOS
-    *("lost+found", "lost.dir"),  # Linux, Android
-}
-PLACEHOLDER = ".icloud"  # a hidden file in place of one that is in Apple's cloud only
-
-
-def is_image_name(name: str) -> bool:
-    """Whether a path in a folder or archive has the suffix of an image, and nothing sets it apart.
-
-    That is a hidden file or folder, or one of FOLDERS_OF_SYSTEMS. Files that a table or a user
-    names one by one are images, whatever their names.
-    """
-    is_apart = _is_hidden(name) or is_of_system(name)
-    return not is_apart and posixpath.splitext(name)[1].lower() in SUFFIXES
-
-
-def is_of_system(name: str) -> bool:
-    """Return whether a file lies in one of FOLDERS_OF_SYSTEMS."""
-    return not FOLDERS_OF_SYSTEMS.isdisjoint(name.lower().split("/")[:-1])
-
-
-def count_suffixes(names: Iterable[str]) -> str:
-    """Such as "40 .eps, 2 hidden, 1 without a suffix", the most frequent first, at most SHOWN."""
-    counts = Counter(map(_kind_of, names))
-    return ", ".join(f"{times:,} {printable(kind)}" for kind, times in counts.most_common(SHOWN))
-
-
-def _kind_of(name: str) -> str:
-    if is_of_system(name):
-        return "in folders of systems"
-    if _is_hidden(name) and not name.endswith(PLACEHOLDER):
-        return "hidden"
-    return PurePosixPath(name).suffix.lower() or "without a suffix"
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") and part != "." for part in name.split("/"))
-
-
+Image.init()  # or else Pillow opens the first five of all formats only
 JPEG = ("JPEG", "MPO")
 ORIENTATION = ExifTags.Base.Orientation
 # As Pillow, libheif and libjpeg say it.

@@ -23,13 +23,12 @@ from pawprint.files import md5_of_folder, walk
 from pawprint.images.archive import MAX_BYTES, UnusableImageError
 from pawprint.images.decoder import (
     DecodedImage,
-    count_suffixes,
     decode_file,
-    is_image_name,
     read_file,
     sha256_of_all_pixels,
     to_upright_rgb,
 )
+from pawprint.images.names import count_suffixes, is_image_name
 from pawprint.images.pixels import resize
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.model.served_model import (

@@ -4,11 +4,12 @@
 """
 
 import json
+from collections.abc import Iterable
 from importlib.metadata import distributions
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pawprint.errors import InputError, without_secrets
-from pawprint.files import OF_SYSTEMS, parse_yaml, read_yaml
+from pawprint.files import OF_SYSTEMS, parse_yaml, read_text, read_yaml
 from pawprint.package import DISTRIBUTION, ROOT
 from pawprint.project import LABELS_CSV, LOCK, PARAMS, SPLITS_CSV, STATE
 
@@ -27,6 +28,8 @@ IGNORED = """\
 /plots/samples.png
 __pycache__/
 """
+DVC_IGNORE = Path(".dvcignore")
+IGNORED_BY_DVC = ("/.venv", *OF_SYSTEMS)
 CONFIG = ".dvc/config"
 OUTS = ("outs", "metrics", "plots")  # keys of a stage
 
@@ -46,6 +49,18 @@ def is_tracked(source: str) -> bool:
     return not lies_outside(source) and not source.endswith((".yaml", ".yml"))
 
 
+def leaves_out(source: str, names: Iterable[str]) -> bool:
+    """Return whether DVC may leave out files of a folder, by a .dvcignore that a person wrote.
+
+    `names` are those of the files, relative to the folder `source`.
+    """
+    if any(PurePosixPath(name).name == DVC_IGNORE.name for name in names):
+        return True
+    lines = read_text(DVC_IGNORE).splitlines() if DVC_IGNORE.is_file() else []
+    patterns = {line for line in lines if line.strip() and not line.startswith("#")}
+    return not lies_outside(source) and not patterns <= {*IGNORED_BY_DVC}
+
+
 def files(source: str) -> dict[str, str]:
     """The text of each file by its path, without `params.yaml`, the tables of the user, and CONFIG.
 
@@ -54,7 +69,7 @@ def files(source: str) -> dict[str, str]:
     plots = (path.relative_to(ROOT).as_posix() for path in (ROOT / ".dvc/plots").glob("*.json"))
     ignored = IGNORED + (f"/{source}\n" if is_tracked(source) else "")
     return {
-        ".dvcignore": "".join(f"{name}\n" for name in ("/.venv", *OF_SYSTEMS)),
+        str(DVC_IGNORE): "".join(f"{name}\n" for name in IGNORED_BY_DVC),
         ".gitattributes": template(".gitattributes"),
         ".gitignore": ignored,
         "README.md": README.read_text(encoding="utf-8"),
@@ -92,8 +107,9 @@ def pipeline(is_outside: bool) -> str:
     """
     text = template("dvc.yaml").replace("python -m stages.", "python -P -m pawprint.stages.")
     text = text.replace(
-        "    deps: [params.yaml, pawprint, requirements.txt, stages]\n",
-        "    deps: [params.yaml, requirements.txt]\n    always_changed: true\n",
+        "    deps: [labels.csv, params.yaml, pawprint, requirements.txt, splits.csv, stages]\n",
+        "    deps: [labels.csv, params.yaml, requirements.txt, splits.csv]\n"
+        "    always_changed: true\n",
     )
     if is_outside:
         text = text.replace("[data/raw/archives]", "[data/raw/archives: {persist: true}]")

@@ -17,8 +17,9 @@ from pawprint.errors import InputError, printable
 from pawprint.model.metadata import Metadata
 from pawprint.randomization import two_sets_test
 from pawprint.scores.intervals import area_interval, fraction_interval, holm, linear_interval
-from pawprint.tables import csv_rows, probabilities_in
+from pawprint.tables import probabilities_in
 from pawprint.tools.scoring import COPY
+from pawprint.written_tables import csv_rows
 
 LIKE = "like the test photos"
 PROPORTIONS, OTHER = "other proportions of the classes", "other images"

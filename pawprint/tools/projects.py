@@ -32,7 +32,8 @@ from pawprint.errors import InputError, name_some, printable, reason
 from pawprint.files import NO_ROOM, parse_yaml, read_text, walk, write_json, write_text
 from pawprint.git import git, work_tree
 from pawprint.images.archive import BROKEN, describe_encoding, members, open_archive, what_is
-from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, is_image_name, left_out
+from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, left_out
+from pawprint.images.names import is_image_name
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.params.section import check_content
 from pawprint.params.whole import Params

@@ -10,7 +10,11 @@ from PIL import Image
 
 from pawprint.columns import UNKNOWN_SCORE
 from pawprint.dataset import layouts
-from pawprint.dataset.cleaning import perceptual_hash, without_duplicates
+from pawprint.dataset.cleaning import (
+    further_columns,
+    perceptual_hash,
+    without_duplicates,
+)
 from pawprint.dataset.folders import OUTER
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import Metadata
@@ -153,7 +157,7 @@ def _labels_in(
             f"{printable(str(folder))}: expected images in folders called {', '.join(labels)}, or "
             f"a metadata.csv with these labels. Received: {len(photos):,} images in none of them."
         )
-    return photos, layouts.further_columns(rows, images)
+    return photos, further_columns(rows, images)
 
 
 def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:

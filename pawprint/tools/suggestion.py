@@ -27,8 +27,9 @@ from pawprint.model.predictor import (
 )
 from pawprint.model.served_model import FEATURES
 from pawprint.model.unknown import unit_length
-from pawprint.tables import read_csv_rows, training_images
+from pawprint.tables import training_images
 from pawprint.tools.last_run import LabelledImages
+from pawprint.written_tables import read_csv_rows
 
 MAX_TRAINING = 2000  # images, whose features new ones are compared with
 SMALLEST = 0.01  # uncertainty, so that images of which the model is certain differ by distance

@@ -18,11 +18,12 @@ from pawprint.params.section import check_content, shown
 from pawprint.params.whole import Params
 from pawprint.project import IMAGES_CSV, LABELS_CSV, LABELS_JSON, PARAMS, RAW_ARCHIVES, STATE
 from pawprint.recipes.overlay import add_missing, overlay, set_values, without_param
-from pawprint.tables import read_csv_rows, read_table
+from pawprint.tables import read_table
 from pawprint.templates.files import REPLACED, files, flat, names_in_git
 from pawprint.tools.folders import IGNORE, IGNORES, README, take_back
 from pawprint.tools.projects import defaults as new_defaults
 from pawprint.tools.projects import write_state
+from pawprint.written_tables import read_csv_rows
 
 OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # numbers before version 0.4
 

@@ -1,0 +1,112 @@
+"""The stage `code` finds errors in what people write, before DVC removes an output."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, git_project, photos_of, refused, repro, run, write_files
+
+from pawprint.errors import InputError
+from pawprint.files import pack
+from pawprint.images.decoder import FORMATS
+from pawprint.images.names import SUFFIXES
+from pawprint.params.whole import load_params
+from pawprint.recipes.overlay import overlay
+from pawprint.templates.files import DVC_IGNORE
+from stages.code import check_tables
+
+NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(3)]
+TABLES = {"labels.csv": "path,label\n", "splits.csv": "pixels_sha256,split\n"}
+LABELS = "clean: {labels: auto}"
+
+
+def check(folder: Path, source: str, changes: str = LABELS) -> None:
+    text = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), changes)
+    write_files(folder, {"params.yaml": text})
+    with contextlib.chdir(folder):
+        check_tables(load_params(), Path(source))
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A folder with photos, as a folder and as a zip, and empty tables."""
+    photos = dict.fromkeys(NAMES, b"not read")
+    pack(tmp_path / "photos.zip", photos.items())
+    return write_files(tmp_path, {f"photos/{name}": data for name, data in photos.items()} | TABLES)
+
+
+@pytest.mark.parametrize(
+    ("table", "rows", "parts"),
+    [
+        ("labels.csv", "cat/9.jpg,dog\n", ("line 2", "cat/9.jpg")),
+        ("labels.csv", "cat/1.jpg,dgo\n", ("line 2", "cat, dog or none", "dgo")),
+        ("labels.csv", "cat/1.jpg,dog\n\ncat/1.jpg,none\n", ("line 4", "once", "cat/1.jpg")),
+        ("labels.csv", '"cat/1.jpg,dog\n', ("CSV",)),
+        ("labels.csv", "cat/1.jpg\n", ("line 2", "2 cells")),
+        ("splits.csv", f"{64 * 'a'},tets\n", ("line 2", "tets")),
+        ("splits.csv", "cat/1.jpg,test\n", ("line 2", "cat/1.jpg")),
+        ("splits.csv", f"{64 * 'a'},test\n{64 * 'a'},train\n", ("line 3", "one split")),
+    ],
+)
+@pytest.mark.parametrize("source", ["photos", "photos.zip"])
+def test_error_in_a_table_is_found_without_reading_photos(folder, source, table, rows, parts):
+    check(folder, source)
+    write_files(folder, {table: TABLES[table] + rows})
+    with refused(table, *parts):
+        check(folder, source)
+
+
+def test_columns_of_the_tables_are_checked_where_the_photos_are_not_known(folder):
+    for table in TABLES:
+        write_files(folder, {table: "name,text\n"})
+        with refused(table, "line 1", "name,text"):
+            check(folder, "elsewhere.tar")
+        write_files(folder, {table: TABLES[table]})
+
+
+def test_folders_and_thresholds_of_other_classes_are_found(folder):
+    with pytest.raises(InputError, match=r"photos: .*clean\.labels\.bird"):
+        check(folder, "photos", "clean: {labels: {cat: [cat], bird: [bird]}}")
+    with refused("params.yaml: calibrate.threshold", "dgo", "dog"):
+        check(folder, "photos", f"{LABELS}\ncalibrate: {{threshold: {{dgo: 0.4}}}}")
+
+
+def test_labels_that_later_stages_take_are_taken(folder):
+    name = "photos/cat/cafe\u0301.jpg"  # as Macs write it
+    rows = f"cat/caf\u00e9.jpg,dog\nold.jpg,dog,{64 * 'a'}\ndog/0.jpg,none\n"
+    write_files(folder, {name: "", "labels.csv": f"path,label,pixels_sha256\n{rows}"})
+    check(folder, "photos")
+    table = "file_name,label\n" + "".join(f"{each},{each[0]}\n" for each in NAMES)
+    write_files(folder, {"photos/metadata.csv": table, "labels.csv": "path,label\ncat/0.jpg,d\n"})
+    check(folder, "photos")
+
+
+def test_photos_that_dvc_leaves_out_are_not_compared(folder):
+    write_files(folder, {"photos/cat/raw/1.jpg": "", "labels.csv": "path,label\ncat/0.jpg,dog\n"})
+    with refused("the same class"):
+        check(folder, "photos")
+    for path in (DVC_IGNORE, Path("photos/cat", DVC_IGNORE)):
+        write_files(folder, {path: "raw\n"})
+        check(folder, "photos")
+        (folder / path).unlink()
+
+
+def test_wrong_table_leaves_all_outputs_in_place(tmp_path):
+    write_files(tmp_path / "photos", photos_of(NAMES))
+    project = git_project(tmp_path / "project", f"fetch: {{source: ../photos}}\n{LABELS}")
+    assert repro(project, "clean") == ["fetch", "clean"]
+    outputs = {path: path.stat().st_ino for path in (project / "data").rglob("*")}
+    write_files(project, {"labels.csv": "path,label\ncat/0.jpg,dgo\n"})
+    result = run("dvc", "repro", "clean", cwd=project)
+    assert result.returncode and "labels.csv: line 2: " in result.stderr
+    assert "has removed" not in result.stderr
+    assert {path: path.stat().st_ino for path in (project / "data").rglob("*")} == outputs
+    write_files(project, {"labels.csv": "path,label\ncat/0.jpg,dog\n"})
+    assert repro(project, "clean") == ["clean"]
+
+
+def test_names_of_images_are_those_of_the_formats_that_are_read():
+    from PIL import Image
+
+    formats = Image.registered_extensions()
+    assert {suffix for suffix, name in formats.items() if name in FORMATS} == SUFFIXES
