@@ -32,14 +32,15 @@ def main() -> None:
             write_network(network, folder / project.ONNX_BACKBONE.name, outputs)
         else:
             save_model(backbone, folder / project.BACKBONE.name)
-            if weights.sha256 is None:
-                digest = weights_sha256(backbone)
-                print(f"backbone: weights.sha256 is null, that of these is {digest}")
     with replacing(project.EXTRACTOR.parent) as folder:
         folder.mkdir()
         write_network(network, folder / project.EXTRACTOR.name, outputs)
-    for kind, shape in output_shapes(network).items():
-        print(f"backbone: each image has {'x'.join(map(str, shape))} features {MEANING[kind]}")
+    shapes = output_shapes(network).items()
+    features = [f"{'x'.join(map(str, shape))} {MEANING[kind]}" for kind, shape in shapes]
+    line = f"backbone: features of each image: {', '.join(features)}"
+    if backbone is not None and weights.sha256 is None:
+        line += f"; the SHA-256 of the weights is {weights_sha256(backbone)}"
+    print(line)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ from pawprint.dataset.cleaning import (
     clean,
     describe_bits,
     describe_files,
-    describe_imbalance,
     describe_pages,
     describe_pointers,
     describe_unlabelled,
@@ -86,8 +85,8 @@ def describe(
     usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame, params: Clean
 ) -> Iterator[str]:
     """Yield lines on the images; `decoded` has the rows of the last recorded result."""
-    why = f"; see {project.REJECTED_CSV}" if len(rejected) else ""
-    yield describe_files(usable, rejected) + why
+    if len(rejected):
+        yield f"{describe_files(usable, rejected)}; see {project.REJECTED_CSV}"
     if reused := usable["key"].isin(decoded["key"]).sum():
         yield f"{reused:,} images were not decoded again, as their files are known"
     if pointers := describe_pointers(rejected):
@@ -101,17 +100,12 @@ def describe(
         if isinstance(params.labels, dict):
             todo = "add the folders to clean.labels, or set it to auto"
         yield f"unlabelled: {folders}; {todo}"
-    is_unknown, is_unlabelled = usable["label"] == UNKNOWN, usable["label"] == ""
-    if is_unknown.any():
-        yield f"{is_unknown.sum():,} of them are {UNKNOWN}: for evaluate, not for training"
-    if is_unlabelled.any():
-        yield f"{is_unlabelled.sum():,} of them are {UNLABELLED}: label them with `pawprint app`"
+    if is_unlabelled := (usable["label"] == "").sum():
+        yield f"{is_unlabelled:,} are {UNLABELLED}: label them with `pawprint app`"
     if bits := describe_bits(usable, params.bits):
         yield bits
     if pages := describe_pages(usable):
         yield pages
-    if imbalance := describe_imbalance(usable[~is_unknown & ~is_unlabelled]):
-        yield imbalance
 
 
 if __name__ == "__main__":

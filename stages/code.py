@@ -28,6 +28,7 @@ from pawprint.templates.files import leaves_out, require_stages
 
 # Rows of features are reused as long as what this module does stays the same.
 FEATURE_ROW = "pawprint/features/rows.py"
+MAX_CHANGES = 5  # named in the line
 CHECKED_HASH = PycInvalidationMode.CHECKED_HASH
 
 
@@ -67,8 +68,11 @@ def main() -> None:
         # that it runs an earlier module in place of one with both.
         for folder in folders.values():
             compileall.compile_dir(folder, force=True, quiet=2, invalidation_mode=CHECKED_HASH)
-    for line in describe_changes(before, after) or ["the code of no stage changed"]:
-        print(f"code: {line}")
+    changes = describe_changes(before, after) or ["the code of no stage changed"]
+    if not any(before.values()):
+        changes = ["no code of an earlier run is known here"]
+    more = f"; {len(changes) - MAX_CHANGES} more changes" if changes[MAX_CHANGES:] else ""
+    print(f"code: {'; '.join(changes[:MAX_CHANGES])}{more}")
 
 
 def fetched(source: Path, recorded: Recorded) -> Path:

@@ -7,6 +7,7 @@ from the photos, labels and splits of the last commit, by Git and DVC's cache.
 Run: `python -m stages.report`
 """
 
+from collections.abc import Mapping
 from functools import partial
 
 import pandas as pd
@@ -32,10 +33,9 @@ from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import last_commit
 from pawprint.reports import gallery, pages, results
-from pawprint.reports.charts import CHARTS
 from pawprint.scores.limits import NEXT_STEP, Run, find_limits
 from pawprint.scores.review import list_errors
-from pawprint.scores.shift import describe_shift
+from pawprint.scores.shift import describe_shift, independent
 from pawprint.scores.slices import describe_slices
 from pawprint.tables import read_predictions, read_table
 from pawprint.written_tables import read_csv_rows
@@ -46,16 +46,61 @@ def main() -> None:
     metadata = read_metadata(project.SERVED_MODEL).model_dump()
     scores = read_table(project.SCORES_CSV, columns.SCORES)
     images = read_table(project.SPLIT_CSV, columns.SPLIT)
+    judged = read_table(project.CROSS_VALIDATION_CSV, columns.JUDGED)
+    predictions = {name: read_predictions(path) for name, path in project.PREDICTIONS_CSV.items()}
+    context = card_context(params, metadata, scores, images)
+    limits = find_limits(limits_run(context, images, judged, predictions))
+    labels = metadata["labels"]
+    with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
+        shown = gallery.show_errors(archive, list_errors(judged, predictions), labels)
+    group_of = independent(images).set_axis(images["path"])
+    confidence, is_chosen = params["evaluate"]["confidence"], is_chosen_on_validation(context)
+    result = results.describe_result(scores, predictions, group_of, confidence, is_chosen)
+    of_page = {
+        "result": result,
+        "limits": limits,
+        "measured": [
+            (limit.sentence, limit.confused and gallery.pair_id(*limit.confused, labels))
+            for limit in limits.measured
+        ],
+        "next_step": NEXT_STEP,
+        "gallery": shown,
+        "matrix": gallery.link_matrix(predictions["test"], labels, shown["ids"]),
+        "confused": gallery.link_pairs(predictions["test"], labels, shown["ids"]),
+        "decided": results.describe_decided(read_table(project.DECIDED_CSV, columns.DECIDED)),
+        "of_classes": gallery.link_classes(context["of_classes"], labels, shown["ids"]),
+        "has_curve": len(read_table(project.LEARNING_CURVE_CSV, columns.LEARNING_CURVE)) > 1,
+        "data_md5": md5(project.SPLIT_CSV),
+    }
+    write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
+    write_text(project.REPORT, pages.fill(pages.REPORT, **context | of_page))
+    write_text(project.LIMITS, limits.text)
+    print(result)
+    unknown = read_table(project.UNKNOWN_CSV, columns.IMAGES)
+    rejected = read_table(project.REJECTED_CSV, columns.REJECTED)
+    if changes := describe_since_commit(images_of(images, unknown, rejected)):
+        print(f"Since the last commit: {changes}")
+    print(f"Open {project.REPORT}: errors, labels to review, and what limits the model.")
+
+
+def card_context(
+    params: dict, metadata: dict, scores: pd.DataFrame, images: pd.DataFrame
+) -> dict[str, object]:
+    """Return what the templates of the model card and the page need, by name.
+
+    `scores` is the table SCORES, `images` the table SPLIT.
+    """
     rejected = read_table(project.REJECTED_CSV, columns.REJECTED)
     unknown = read_table(project.UNKNOWN_CSV, columns.IMAGES)
     near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     to_review = read_table(project.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)
-    context = {
+    return {
         "params": params,
         "metadata": metadata,
         "significant": SIGNIFICANT,
         "extract": read_table(project.EXTRACT_HISTORY_CSV, columns.HISTORY),
         "finetune": read_table(project.FINETUNE_HISTORY_CSV, columns.HISTORY),
+        "training": read_json(project.EXTRACT_METRICS),
         "counts": results.count_images(images),
         "imbalance": describe_imbalance(images),
         "rejected": rejected,
@@ -64,6 +109,7 @@ def main() -> None:
         "divided": divided_groups(near_duplicates),
         "corrections": len(read_csv_rows(project.LABELS_CSV, LABEL_COLUMNS)),
         "to_review": len(to_review),
+        "suspects": to_review,
         "score": partial(results.score_of, scores),
         "warning": describe_shift(scores),
         "headline": results.headline_of(scores),
@@ -71,53 +117,48 @@ def main() -> None:
         "slices": results.slice_rows(scores),
         "worse_slices": describe_slices(scores),
         "of_classes": results.class_rows(scores),
-        "charts": list(CHARTS),
         "picture": lambda name: pages.data_uri(Image.open(project.PLOTS / f"{name}.png")),
         "is_mirrored": Augment.load().is_mirrored,
+        "scores": scores,
     }
-    labels = metadata["labels"]
-    judged = read_table(project.CROSS_VALIDATION_CSV, columns.JUDGED)
-    predictions = {name: read_predictions(path) for name, path in project.PREDICTIONS_CSV.items()}
-    with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
-        shown = gallery.show_errors(archive, list_errors(judged, predictions), labels)
-    extract = context["extract"]
-    learned = extract["accuracy"][extract["kept"]]
+
+
+def limits_run(
+    context: Mapping,
+    images: pd.DataFrame,
+    judged: pd.DataFrame,
+    predictions: dict[str, pd.DataFrame],
+) -> Run:
+    """Return what `find_limits` looks at: `context` is that of the card, `images` the table SPLIT,
+    `judged` the table JUDGED, and `predictions` the tables PREDICTIONS by split.
+    """
     files = read_table(project.IMAGES_CSV, columns.IMAGES)
     files = files[["path", "width", "height", "brightness", "perceptual_hash"]]
-    run = Run(
+    extract = context["extract"]
+    learned = extract["accuracy"][extract["kept"]]
+    return Run(
         images.merge(files, on="path"),
         judged,
         predictions,
-        scores,
+        context["scores"],
         learned.iloc[-1] if len(learned) else None,
-        metadata["image_size"],
+        context["metadata"]["image_size"],
         read_table(project.LEARNING_CURVE_CSV, columns.LEARNING_CURVE),
-        near_duplicates,
-        read_json(project.EXTRACT_METRICS).get("accuracy_by_series"),
-        to_review,
+        context["near_duplicates"],
+        context["training"].get("accuracy_by_series"),
+        context["suspects"],
     )
-    limits = find_limits(run)
-    measured = [
-        (limit.sentence, limit.confused and gallery.pair_id(*limit.confused, labels))
-        for limit in limits.measured
-    ]
-    of_page = {
-        "limits": limits,
-        "measured": measured,
-        "next_step": NEXT_STEP,
-        "gallery": shown,
-        "matrix": gallery.link_matrix(predictions["test"], labels, shown["ids"]),
-        "confused": gallery.link_pairs(predictions["test"], labels, shown["ids"]),
-        "decided": results.describe_decided(read_table(project.DECIDED_CSV, columns.DECIDED)),
-        "of_classes": gallery.link_classes(context["of_classes"], labels, shown["ids"]),
-    }
-    write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
-    images_md5 = md5(project.SPLIT_CSV)[: pages.DIGITS]
-    write_text(project.REPORT, pages.fill(pages.REPORT, **context | of_page, images=images_md5))
-    write_text(project.LIMITS, limits.text)
-    print(f"report: {project.MODEL_CARD}, {project.REPORT}, {project.LIMITS}")
-    if changes := describe_since_commit(images_of(images, unknown, rejected)):
-        print(f"report: since the last commit: {changes}")
+
+
+def is_chosen_on_validation(context: Mapping) -> bool:
+    """Return whether validation images chose an epoch, or decide which label a photo gets.
+
+    `context` is that of the card.
+    """
+    is_solved = context["extract"]["learning_rate"].isna().all()
+    metadata = context["metadata"]
+    is_plain = not metadata["thresholds"] and metadata["min_confidence"] is None
+    return not (is_solved and is_plain and context["finetune"].empty)
 
 
 def describe_since_commit(now: Images) -> str:

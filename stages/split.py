@@ -51,7 +51,7 @@ def main() -> None:
         print(f"split: {line}")
     if few := splitting.describe_few(rows):
         print(f"split: {few}")
-    if len(near_duplicates):
+    if divided_pairs:
         print(
             f"split: {len(near_duplicates):,} near-duplicates, {divided_pairs:,} pairs of them in "
             f"different splits; see {project.NEAR_DUPLICATES_CSV}"

@@ -8,8 +8,6 @@ metrics/train_extract.json, plots/history_extract.csv and plots/learning_curve.c
 Run: `python -m stages.train_extract`
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 
@@ -27,12 +25,11 @@ from pawprint.network.cross_validation import (
     metrics_of,
     open_examples,
 )
-from pawprint.network.head_weights import NewHead
 from pawprint.network.new_head import Settings, learn_head
 from pawprint.params.model import Model
 from pawprint.params.training import Hardware, Head, TrainHead, problem_of_head
 from pawprint.pipeline.entry import run_stage
-from pawprint.scores.learning_curve import describe_curve, tabulate_curve
+from pawprint.scores.learning_curve import tabulate_curve
 from pawprint.scores.review import judge
 from pawprint.scores.shift import accuracy_by_series, describe_series, find_series
 from pawprint.tables import read_table, write_table
@@ -60,6 +57,9 @@ def main() -> None:
         "views": judged.views,
         "blocks": int(judged.has_blocks),
     }
+    for name, gain in (("blocks", judged.gain), ("views", judged.views_gain)):
+        if gain is not None:
+            metrics |= {f"{name}_loss_change": gain.mean, f"{name}_loss_error": gain.error}
     if len(kept):
         metrics["train_accuracy"] = kept["accuracy"].iloc[-1]
     by_series = compare_series(split, examples, judged)
@@ -73,12 +73,16 @@ def main() -> None:
     write_table(project.CROSS_VALIDATION_CSV, rows, JUDGED)
     write_table(project.EXTRACT_HISTORY_CSV, head.history, HISTORY)
     write_table(project.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
-    of_images = describe_folds(of_folds, images["label"], is_judged)
-    for line in (*of_images, *describe_head(head, examples, judged)):
-        print(f"train_extract: {line}")
-    why = "too few images or groups" if fits else "too many classes"
-    of_curve = describe_curve(curve) if len(curve) > 1 else f"no learning curve, as there are {why}"
-    print(f"train_extract: {of_curve}")
+    right = round(metrics["cross_validated_accuracy"] * len(probabilities))
+    print(
+        f"train_extract: {head.how}, right for {right:,} of {len(probabilities):,} training images "
+        f"in cross-validation, and for {metrics['validation_accuracy']:.1%} of validation"
+    )
+    for name, number in images["label"][~is_judged].value_counts(sort=False).items():
+        print(
+            f"train_extract: {number} images of {name} are not judged in cross-validation, because "
+            "no other training image or group has this label"
+        )
     if by_series is not None:
         accuracy = metrics["cross_validated_accuracy"]
         print(f"train_extract: {describe_series(split, accuracy, by_series)}")
@@ -94,29 +98,6 @@ def compare_series(
     groups = series[split["split"] == "train"].to_numpy()
     apart = cross_validate_as(judged, examples._replace(groups=groups))
     return accuracy_by_series(judged.probabilities, apart.probabilities, examples.actual)
-
-
-def describe_folds(scores: dict, label: pd.Series, is_judged: np.ndarray) -> Iterator[str]:
-    """The cross-validated scores, and of which classes images have none."""
-    number, accuracy, loss = is_judged.sum(), scores["accuracy"], scores["loss"]
-    yield f"cross-validated accuracy {accuracy:.4f}, loss {loss:.4f} of {number:,} training images"
-    for name, number in label[~is_judged].value_counts(sort=False).items():
-        what, why = f"{number} images of {name}", "no other training image or group has this label"
-        yield f"not cross-validated: {what}, because {why}"
-
-
-def describe_head(head: NewHead, examples: Examples, judged: CrossValidation) -> Iterator[str]:
-    """Whether features of blocks are taken, and the scores of the head on validation."""
-    if judged.gain:
-        kind = "blocks" if judged.has_blocks else "the last maps alone"
-        changes = f"blocks change the {examples.loss_name} by {judged.gain}"
-        yield f"features of {kind} are taken; {changes}"
-    initial, final = head.initial, head.validation
-    weighted = ", each class with the same weight" if examples.class_weight else ""
-    yield (
-        f"validation accuracy {initial['accuracy']:.4f}, loss {initial['loss']:.4f} before; "
-        f"{final['accuracy']:.4f}, {final['loss']:.4f} {head.how}{weighted}"
-    )
 
 
 if __name__ == "__main__":

@@ -57,11 +57,6 @@ class Examples(NamedTuple):
         """The number of features, the largest."""
         return max(math.prod(features.shape[2:]) for features in self.features.values())
 
-    @property
-    def loss_name(self) -> str:
-        """Of the loss by which cross-validation chooses."""
-        return f"cross-validated{', weighted' * bool(self.class_weight)} log loss"
-
 
 def open_examples(store: StoredExamples, features: str, class_weight: str | None) -> Examples:
     """The training images; with `features` auto those of blocks, if stored, are open to choice."""

@@ -72,7 +72,7 @@ class HeadWeights(NamedTuple):
 
 class NewHead(NamedTuple):
     """Weights, their metrics on validation and those before, the table HISTORY, and how they were
-    found, such as "by logistic regression, C = 10".
+    found, such as "by logistic regression".
     """
 
     weights: HeadWeights

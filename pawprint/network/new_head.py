@@ -124,10 +124,9 @@ def solve(
     validation_metrics = {f"validation_{name}": value for name, value in final.items()}
     history = pd.DataFrame([{"epoch": 0, "kept": True} | training_metrics | validation_metrics])
     arrays = [model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)]
-    how = f"by logistic regression, C = {cross_validation.C:g}"
-    how += _describe_views(features.shape[1], views, cross_validation, examples.loss_name)
+    how = "by logistic regression"
     if len(part) < len(actual):
-        how += f", of a random part of {len(part):,} of {len(actual):,} images"
+        how += f" of a random part of {len(part):,} of {len(actual):,} images"
     return NewHead(
         HeadWeights(arrays, standardisation, cross_validation.has_blocks),
         metrics_of(untrained, held_out_classes),
@@ -135,14 +134,3 @@ def solve(
         history.reindex(columns=list(HISTORY)),
         how,
     )
-
-
-def _describe_views(views: int, number: int, cross_validation: CrossValidation, loss: str) -> str:
-    """Such as ", all 4 views of each image (…)", or "" where an image has one."""
-    if views == 1:
-        return ""
-    why = "all are too many to try"
-    if cross_validation.views_gain and number == cross_validation.views:
-        why = f"all change the {loss} by {cross_validation.views_gain}"
-    which = "all" if number == views else "one of"
-    return f", {which} {views} views of each image ({why})"

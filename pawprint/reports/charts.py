@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 from pawprint.columns import PREDICTED, PROBABILITY
 from pawprint.errors import name_some
+from pawprint.scores.decided import STEPS
 from pawprint.scores.review import confusion, most_confused
 from pawprint.tables import predicted_labels
 
@@ -251,7 +252,8 @@ def draw_decided(
         )
         found = np.cumsum(is_class[(-test[PROBABILITY + label]).argsort(kind="stable")])
         hits, images = (is_class & is_predicted).sum(), max(is_class.sum(), 1)
-        axis.plot(found / images, found / np.arange(1, len(found) + 1), color=BLUE)
+        ends = np.unique(np.linspace(1, len(found), min(STEPS, len(found))).astype(int))
+        axis.plot(found[ends - 1] / images, found[ends - 1] / ends, color=BLUE)
         axis.plot(hits / images, hits / max(is_predicted.sum(), 1), "o", color=RED)
         axis.set(title=f"Test: {shorten(label, 2 * MAX_LABEL)}", xlabel="Recall")
         axis.set(ylabel="Precision", xlim=(0, 1.01), ylim=(0, 1.02))

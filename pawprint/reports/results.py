@@ -1,10 +1,13 @@
 """Scores in words and tables; `scores` is a table SCORES."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from pawprint.classes import UNKNOWN, headline
 from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import FEW
+from pawprint.scores.intervals import fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE, SLICE, measure_fraction
 from pawprint.scores.slices import DIFFERENCE
 
@@ -41,6 +44,41 @@ def fraction(score: pd.Series) -> str:
     value, images = score["value"], score["images"]
     correct = round(value * images)
     return f"{value:.2%} ({correct}/{images})" if images > FEW else f"{correct} of {images}"
+
+
+def describe_result(
+    scores: pd.DataFrame,
+    predictions: Mapping[str, pd.DataFrame],
+    group_of: pd.Series,
+    confidence: float,
+    is_chosen: bool,
+) -> str:
+    """Return how many held-out photos are right, and whether test and validation differ.
+
+    The first sentence is of the test photos. Validation photos are among them if nothing was chosen
+    on these (`is_chosen`) and the two do not differ by more than chance: more photos give a smaller
+    interval. Where classes are imbalanced, it also has the mean of their recalls. `predictions` has
+    the tables PREDICTIONS by split, `group_of` the group of independent images by path.
+    """
+    difference = scores[scores["score"] == "accuracy_difference"]
+    differs = ((difference["low"] > 0) | (difference["high"] < 0)).any()
+    splits = ("test",) if is_chosen or differs else ("test", "validation")
+    rows = pd.concat([predictions[split] for split in splits])
+    is_right = rows["actual"] == rows["predicted"]
+    groups = rows["path"].map(group_of).fillna(rows["path"]).to_numpy()
+    low, high = fraction_interval(*independent_counts(is_right.to_numpy(), groups), confidence)
+    text = (
+        f"Right for {is_right.sum():,} of {len(rows):,} {' and '.join(splits)} photos: "
+        f"{is_right.mean():.1%} ({100 * confidence:g}% interval {low:.1%} to {high:.1%})"
+    )
+    if headline_of(scores) != "accuracy":
+        recalls = is_right.groupby(rows["actual"]).mean()
+        text += f"; {recalls.mean():.1%} on average over the classes"
+    if differs:
+        validation = predictions["validation"]
+        fraction = (validation["actual"] == validation["predicted"]).mean()
+        text += f". It is right for {fraction:.1%} of validation photos: more than chance explains"
+    return f"{text}."
 
 
 def describe_decided(decided: pd.DataFrame) -> str:

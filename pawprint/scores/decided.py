@@ -8,17 +8,15 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy.special import bdtr
 
 from pawprint.columns import DECIDED
 from pawprint.errors import InputError
 from pawprint.scores.intervals import independent_counts
 
 LEVEL = 0.1  # probability that more than the error allowed are wrong, at most
-STEPS = 20  # of the images, equally many, that are decided one after the other
+STEPS = 20  # equal parts of the images, of a curve and those that are decided one by one
 DIGITS = 4  # of a confidence, as `predict` writes it
 ERRORS = np.arange(1, 1000) / 1000  # of which the smallest that is possible is named
-POINTS = 100  # of a curve
 
 
 def enough_images(max_error: float) -> int:
@@ -39,6 +37,8 @@ def choose_min_confidence(
 
     Raises InputError with the smallest error that these images allow, if none are decided.
     """
+    from scipy.special import bdtr  # takes long, and only `calibrate` needs it
+
     confidence = confidence.round(DIGITS)
     order, number = np.argsort(-confidence, kind="stable"), len(confidence)
     ends = _ends(confidence[order], STEPS)
@@ -68,9 +68,9 @@ def choose_min_confidence(
 
 
 def tabulate_decided(confidence: np.ndarray, is_wrong: np.ndarray) -> pd.DataFrame:
-    """The table DECIDED: the error of at most POINTS parts of the images, the most confident."""
+    """The table DECIDED: the error of at most STEPS parts of the images, the most confident."""
     order = np.argsort(-confidence, kind="stable")
-    ends = _ends(confidence[order], POINTS)
+    ends = _ends(confidence[order], STEPS)
     return pd.DataFrame(
         {
             "decided": ends / len(order),

@@ -1,10 +1,10 @@
 """Confidence intervals of scores: of fractions, of their linear functions, and of other means."""
 
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri  # the import of scipy.stats takes half a second
 
 from pawprint.randomization import independent_images
 
@@ -18,7 +18,7 @@ def fraction_interval(correct: int, total: int, confidence: float) -> tuple[floa
     (https://doi.org/10.1080/01621459.1927.10502953). Unlike the normal approximation it stays
     in [0, 1] and keeps its confidence near 0 and 1.
     """
-    fraction, square = correct / total, ndtri((1 + confidence) / 2) ** 2 / total
+    fraction, square = correct / total, NormalDist().inv_cdf((1 + confidence) / 2) ** 2 / total
     middle = fraction + square / 2
     reach = (square * (fraction * (1 - fraction) + square / 4)) ** 0.5
     low, high = (middle - reach) / (1 + square), (middle + reach) / (1 + square)
@@ -68,7 +68,7 @@ def linear_interval(
     """
     names = np.unique(strata)
     weights = np.full(len(names), 1 / len(names)) if weights is None else np.asarray(weights)
-    z, middle, variance = ndtri((1 + confidence) / 2), 0.0, 0.0
+    z, middle, variance = NormalDist().inv_cdf((1 + confidence) / 2), 0.0, 0.0
     added = z**2 / len(names) / (ends[1] - ends[0])
     for name, weight in zip(names, weights):
         is_in = strata == name

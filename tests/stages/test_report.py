@@ -17,7 +17,8 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.cli.results import run_limits
-from pawprint.columns import IMAGE_DIGITS, IMAGES, REJECTED, SCORES
+from pawprint.columns import HISTORY, IMAGE_DIGITS, IMAGES, REJECTED, SCORES
+from pawprint.files import md5, read_json, write_json
 from pawprint.recipes.overlay import overlay
 from pawprint.reports.results import describe_score, score_of
 from pawprint.tables import read_predictions, read_table, write_table
@@ -176,6 +177,68 @@ def test_limits_at_the_top_are_those_of_the_command(other, capsys):
     assert any("32 pixels, much less than model.image_size, 96" in line for line in lines)
     for line in lines:
         assert html.escape(line.removeprefix("- "), quote=False) in page.split("<h2>")[0]
+
+
+def result_of(workspace: Path, capsys, changes: str = "{}") -> list[str]:
+    """The three lines that the stage prints."""
+    capsys.readouterr()
+    reports(workspace, changes)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    return lines
+
+
+def write_solved(workspace: Path) -> None:
+    """Make the head one by regression, without fine-tuning: validation images choose no epoch."""
+    history = read_table(workspace / project.EXTRACT_HISTORY_CSV, HISTORY)
+    solved = history.head(1).assign(learning_rate=None)
+    write_table(workspace / project.EXTRACT_HISTORY_CSV, solved, HISTORY)
+    write_table(workspace / project.FINETUNE_HISTORY_CSV, history[:0], HISTORY)
+
+
+def test_last_lines_are_the_result_of_photos_on_which_nothing_was_chosen(other, capsys):
+    tables = {
+        split: read_predictions(other / path) for split, path in project.PREDICTIONS_CSV.items()
+    }
+    right = {split: (t["actual"] == t["predicted"]).sum() for split, t in tables.items()}
+    of_test = f"Right for {right['test']} of 30 test photos: {right['test'] / 30:.1%} (95%"
+    both = sum(right.values())
+    of_both = f"Right for {both} of 60 test and validation photos: {both / 60:.1%} (95%"
+    result, _, last = result_of(other, capsys)  # fine-tuned
+    assert result.startswith(of_test) and str(project.REPORT) in last
+    write_solved(other)
+    result, *_ = result_of(other, capsys)
+    assert result.startswith(of_both)
+    assert result in (other / project.REPORT).read_text(encoding="utf-8")
+    path = other / project.SERVED_MODEL / "model.json"
+    model = read_json(path)
+    for chosen in ({"thresholds": {"bee": 0.4}}, {"min_confidence": 0.9}):
+        write_json(path, model | chosen)
+        lines = result_of(other, capsys, "{calibrate: {max_error: 0.1}}")
+        assert lines[0].startswith(of_test)
+    write_json(path, model)
+    scores = read_table(other / project.SCORES_CSV, SCORES)
+    row = ("test", "", "accuracy_difference", -0.4, -0.5, -0.3, 30)
+    shifted = pd.concat([scores, pd.DataFrame([row], columns=list(SCORES))])
+    write_table(other / project.SCORES_CSV, shifted, SCORES)
+    result, *_ = result_of(other, capsys)
+    assert result.startswith(of_test) and "more than chance" in result
+    assert f"{right['validation'] / 30:.1%}" in result
+
+
+def test_page_has_what_cross_validation_chose(other):
+    numbers = {"C": 10, "views": 1, "blocks": 1}
+    gains = {"blocks_loss_change": -0.0139, "blocks_loss_error": 0.0091}
+    write_json(other / project.EXTRACT_METRICS, numbers | gains)
+    _, page = reports(other)
+    assert "-0.0139 ± 0.0091" in page and "C = 10 " in page
+
+
+def test_hashes_are_at_the_bottom(both, workspace):
+    _, page = both
+    top, bottom = page.split('<h2 id="run">')
+    digest = md5(workspace / project.SPLIT_CSV)
+    assert digest in bottom and digest[:8] not in top
 
 
 def test_card_says_nothing_that_the_params_deny(other):
