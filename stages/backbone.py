@@ -39,7 +39,7 @@ def main() -> None:
     features = [f"{'x'.join(map(str, shape))} {MEANING[kind]}" for kind, shape in shapes]
     line = f"backbone: features of each image: {', '.join(features)}"
     if backbone is not None and weights.sha256 is None:
-        line += f"; the SHA-256 of the weights is {weights_sha256(backbone)}"
+        line += f"; weights.sha256 is null, that of these is {weights_sha256(backbone)}"
     print(line)
 
 

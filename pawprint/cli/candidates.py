@@ -2,14 +2,16 @@
 
 import argparse
 import textwrap
+from collections.abc import Sequence
 
-from pawprint.cli import align
+from pawprint.errors import InputError
 from pawprint.files import parse_yaml
-from pawprint.tools.candidates import describe_params
-from pawprint.tools.ranking import describe_ranking, rank, tabulate_ranking, use_candidate
+from pawprint.tools.candidates import TODAY, Candidate, describe_params
+from pawprint.tools.ranking import describe_ranking, rank, use_candidate
 
 SECTIONS = ("model", "weights")
 WIDTH = 120  # of a line of a candidate that is not measured
+WIDTHS = {"difference": 28, "verdict": 19, "CPU ms": 6, "run s": 6, "MB": 6}  # of columns, or more
 BEST = ""  # of --use without a name
 
 
@@ -26,10 +28,12 @@ def run_try(arguments: argparse.Namespace) -> None:
     """Rank other params of the backbone and its images by what they give on your training images.
 
     A sample of at most 2,000 training images is taken; validation and test images are not looked
-    at. Each candidate gets a cross-validated head. `difference` is its log loss minus that of the
-    params of today, with its 95% interval; it is better or worse if it is significant over all
+    at. Each candidate gets a cross-validated head; its row is printed when it is measured, those of
+    the params of today first. `difference` is its log loss minus that of the
+    params of today, with its interval; it is better or worse if it is significant over all
     candidates. CPU ms are those of one image, MB those of the weights; `run s` are the seconds that
-    a first `dvc repro` takes for decoding, features, predictions and head. Networks, features and
+    a first `dvc repro` takes for decoding, features, predictions and head. Times within 10% are
+    printed as equal. Networks, features and
     results stay in .dvc/tmp/pawprint-try, which you may delete.
 
     Examples:
@@ -37,13 +41,9 @@ def run_try(arguments: argparse.Namespace) -> None:
       pawprint try -S model.image_size=160,224 -S model.resize=crop,pad
       pawprint try --use fast
     """
-    ranking = rank(_choices(arguments), arguments.minutes, arguments.use)
+    ranking = rank(_choices(arguments), arguments.minutes, arguments.use, _print_row)
     best = ranking.rows[ranking.best].candidate
     print(describe_ranking(ranking))
-    table = tabulate_ranking(ranking)
-    print(align([table.columns, *table.to_numpy()]))
-    for name, error in ranking.failed.items():
-        print(textwrap.shorten(f"{name}: {error}", WIDTH, placeholder=" …"))
     if arguments.use is None:
         if best.changes:
             command = "".join(["pawprint try", *(f" -S {choice}" for choice in arguments.S)])
@@ -52,6 +52,23 @@ def run_try(arguments: argparse.Namespace) -> None:
     for line in use_candidate(best) if best.changes else ["as it is"]:
         print(f"params.yaml: {line}")
     print("Now run `dvc repro`.")
+
+
+def _print_row(
+    options: Sequence[Candidate], candidate: Candidate, result: dict[str, str] | InputError
+) -> None:
+    """Print the row of a candidate as soon as it is measured, or why it is not."""
+    name = candidate.name
+    if isinstance(result, InputError):
+        print(textwrap.shorten(f"{name}: {result}", WIDTH, placeholder=" …"), flush=True)
+        return
+    longest = max(len(option.name) for option in options)
+    widths = {title: max(len(title), len(cell)) for title, cell in result.items()} | WIDTHS
+    widths["candidate"] = max(longest, len("candidate"))
+    rows = [dict(zip(result, result)), result] if name == TODAY else [result]
+    for row in rows:
+        cells = (f"{cell:<{widths[title]}}" for title, cell in row.items())
+        print("  ".join(cells).rstrip(), flush=True)
 
 
 def _choices(arguments: argparse.Namespace) -> dict[str, list]:

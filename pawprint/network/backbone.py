@@ -75,10 +75,12 @@ def _weights_problem(name: str, alpha: float | None, weights: str | Path, error:
             text = reason(error).rpartition(" -- ")[2]  # after the URL
         elif type(error) is ValueError:
             text = "those of other layers"
+        is_there = isinstance(error, ValueError) or type(error) is OSError
+        missing = "" if is_there else "no weights on this computer: "
         return (
-            f"{_file_of(error)}: expected weights of {name}. Received: {text}. Without a network, "
-            "put this file into models/ of KERAS_HOME, or set weights.source to a local file. "
-            "Delete a damaged file there."
+            f"{missing}{_file_of(error)}: expected weights of {name}. Received: {text}. Without a "
+            "network, put this file into models/ of KERAS_HOME, or set weights.source to a local "
+            "file. Delete a damaged file there."
         )
     width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
     return (

@@ -2,7 +2,7 @@
 
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +43,8 @@ class RankedRow(NamedTuple):
 
     Where classes are imbalanced, each class counts the same in the log loss. `cpu_ms` is the CPU
     time of an image without decoding, `run_seconds` what a `dvc repro` of all images takes for
-    decoding, features, predictions and the choice of a head, without the start of the stages.
+    decoding, features, predictions and the choice of a head, without the start of the stages. A
+    time that is ALIKE to that of an earlier row is that one.
     """
 
     candidate: Candidate
@@ -68,13 +69,22 @@ class Ranking(NamedTuple):
     is_imbalanced: bool
 
 
-def rank(choices: Mapping[str, list], minutes: float | None, name: str | None = None) -> Ranking:
+Show = Callable[[Sequence[Candidate], Candidate, dict[str, str] | InputError], None]
+
+
+def rank(
+    choices: Mapping[str, list],
+    minutes: float | None,
+    name: str | None = None,
+    show: Show | None = None,
+) -> Ranking:
     """Measure the candidates on training images of this project, or only the one of this name.
 
     That one is used then. What is not stored is measured, see `measure`; without `minutes` nothing
     is, not even the times of an image. With some, `dvc repro split` is run where its images are
-    missing. Raises InputError for wrong choices, another name, and if today's params or those of
-    this name fail.
+    missing. `show` gets all candidates, and each one with its `cells_of`, or why it has none, as
+    soon as it is measured, first that of today. Raises InputError for wrong choices, another name,
+    and if today's params or those of this name fail.
     """
     if minutes:
         _require_images()
@@ -93,22 +103,73 @@ def rank(choices: Mapping[str, list], minutes: float | None, name: str | None = 
         options = [options[0], options[1 + names.index(name)]]
     images, labels = draw(train), read_json(project.LABELS_JSON)
     weight = params.train_extract.weight_for(train["label"])
+    is_imbalanced = are_imbalanced(Counter(images["label"]).values())
+    rows, results, failed = [], [], {}
     with open_archive(project.RAW_ARCHIVES, params.clean.bits) as archive:
         sample = Sample(archive, images, labels, weight)
-        tried = list(measure(options, sample, minutes or 0))
-        failed = {option.name: error for option, error in tried if isinstance(error, InputError)}
-        if name in failed:
-            raise failed[name]
-        pairs = [(option, result) for option, result in tried if isinstance(result, Measurement)]
-        decoding, *cpu_ms = time_in_turn(pairs, sample, is_measured=minutes is not None)
-    passes, decoding = _passes(split, params), DECODED * len(split) * decoding
-    seconds = [
-        (decoding + passes * ms) / CORES / 1000 + result.fit_seconds
-        for ms, (_, result) in zip(cpu_ms, pairs)
-    ]
-    rows, best = _rank(pairs, cpu_ms, seconds, sample)
-    is_imbalanced = are_imbalanced(Counter(images["label"]).values())
-    return Ranking(rows, 1 if name else best, failed, is_imbalanced)
+        for option, result in measure(options, sample, minutes or 0):
+            if isinstance(result, InputError):
+                if option.name == name:
+                    raise result
+                failed[option.name] = shown = result
+            else:
+                # In turn with today's, so that both have the computer as it is.
+                pairs = [*results[:1], (option, result)]
+                decoding, *cpu_ms = time_in_turn(pairs, sample, is_measured=minutes is not None)
+                ms = cpu_ms[-1] * (rows[0].cpu_ms / cpu_ms[0] if rows else 1)
+                of_run = _passes(split, params) * ms + DECODED * len(split) * decoding
+                seconds = of_run / CORES / 1000 + result.fit_seconds
+                results.append((option, result))
+                level = SIGNIFICANT / max(len(options) - 1, 1)
+                rows.append(_row(results, rows, sample, ms, seconds, level))
+                shown = cells_of(rows[-1], is_imbalanced)
+            if show:
+                show(options, option, shown)
+    best = 1 if name else _best(rows, [result for _, result in results], sample)
+    return Ranking(rows, best, failed, is_imbalanced)
+
+
+def _row(
+    results: Sequence[tuple[Candidate, Measurement]],
+    earlier: Sequence[RankedRow],
+    sample: Sample,
+    cpu_ms: float,
+    seconds: float,
+    level: float,
+) -> RankedRow:
+    """Return the row of the last of these results; the first is today's.
+
+    `level` is that of its comparison with today's, `earlier` are the rows of the others.
+    """
+    (_, today), (option, result) = results[0], results[-1]
+    pair = _pair(today, result, sample)
+    return RankedRow(
+        option,
+        pair.new_right.mean(),
+        pd.Series(pair.new_right).groupby(pair.actual).mean().mean(),
+        pair.values[1].mean(),
+        compare([{"images": pair}], 1 - level)[0] if earlier else None,
+        _as_earlier(cpu_ms, [row.cpu_ms for row in earlier]),
+        _as_earlier(seconds, [row.run_seconds for row in earlier]),
+        result.megabytes,
+    )
+
+
+def _as_earlier(value: float, earlier: Iterable[float]) -> float:
+    """Return the first of the earlier values that is ALIKE, or else the value."""
+    return next((other for other in earlier if other / ALIKE <= value <= other * ALIKE), value)
+
+
+def _pair(old: Measurement, new: Measurement, sample: Sample) -> Pair:
+    """Return two results on the images that both judge, by log losses."""
+    judged = ~np.isnan(old.probabilities[:, 0] + new.probabilities[:, 0])
+    actual = pd.Index(sample.labels).get_indexer(sample.images["label"])[judged]
+    weights = compute_sample_weight(sample.class_weight, actual)
+    probabilities = [result.probabilities[judged] for result in (old, new)]
+    old_right, new_right = (each.argmax(axis=1) == actual for each in probabilities)
+    old_loss, new_loss = (weights * log_losses(actual, each) for each in probabilities)
+    groups = sample.images["group"][judged]
+    return Pair(actual, old_right, new_right, groups, (old_loss, new_loss))
 
 
 def use_candidate(candidate: Candidate) -> list[str]:
@@ -137,74 +198,57 @@ def _passes(split: pd.DataFrame, params: Params) -> int:
     return images["train"] * params.augment.views + held_out * (1 + params.augment.is_mirrored)
 
 
-def _rank(
-    pairs: Sequence[tuple[Candidate, Measurement]],
-    cpu_ms: Iterable[float],
-    seconds: Iterable[float],
-    sample: Sample,
-) -> tuple[list[RankedRow], int]:
-    """Each with its scores, and the index of the one to use.
+def _best(rows: Sequence[RankedRow], results: Sequence[Measurement], sample: Sample) -> int:
+    """Return the index of the row to use.
 
     Considered are today's params and those that are cheaper or significantly better. Those that are
     MARGIN or less above the lowest log loss, and not significantly worse, are equally good: of the
     cheapest of them, whose CPU times are ALIKE, the one with the lowest log loss is used.
     """
-    results, images = [result for _, result in pairs], sample.images
-    judged = ~np.isnan([result.probabilities[:, 0] for result in results]).any(axis=0)
-    actual = pd.Index(sample.labels).get_indexer(images["label"])[judged]
-    groups, weights = images["group"][judged], compute_sample_weight(sample.class_weight, actual)
-    probabilities = [result.probabilities[judged] for result in results]
-    losses = [weights * log_losses(actual, each) for each in probabilities]
-    rights = [each.argmax(axis=1) == actual for each in probabilities]
-
-    def compare_with(first: int, others: Iterable[int]) -> list[Comparison]:
-        def pair(n: int) -> Pair:
-            return Pair(actual, rights[first], rights[n], groups, (losses[first], losses[n]))
-
-        return compare([{"images": pair(n)} for n in others], 1 - SIGNIFICANT)
-
-    comparisons = [None, *compare_with(0, range(1, len(pairs)))]
-    recalls = [pd.Series(right).groupby(actual).mean().mean() for right in rights]
-    accuracies, means = ([values.mean() for values in each] for each in (rights, losses))
-    scores = zip(accuracies, recalls, means, comparisons, cpu_ms, seconds)
-    rows = [
-        RankedRow(option, *row, result.megabytes) for (option, result), row in zip(pairs, scores)
+    considered = [
+        number
+        for number, row in enumerate(rows)
+        if not row.comparison
+        or row.comparison.test.verdict == "better"
+        or row.cpu_ms < rows[0].cpu_ms
     ]
-    are_better = [row and row.test.verdict == "better" for row in comparisons]
-    is_cheap = [row.cpu_ms < rows[0].cpu_ms for row in rows]
-    considered = [n for n in range(len(rows)) if n == 0 or are_better[n] or is_cheap[n]]
-    first = min(considered, key=means.__getitem__)
-    near = [n for n in considered if n != first and means[n] <= means[first] + MARGIN]
-    with_first = zip(near, compare_with(first, near))
-    good = [first, *(n for n, compared in with_first if compared.test.verdict != "worse")]
+    first = min(considered, key=lambda number: rows[number].loss)
+    near = [n for n in considered if n != first and rows[n].loss <= rows[first].loss + MARGIN]
+    pairs = [{"images": _pair(results[first], results[number], sample)} for number in near]
+    compared = zip(near, compare(pairs, 1 - SIGNIFICANT))
+    good = [first, *(number for number, each in compared if each.test.verdict != "worse")]
     most = ALIKE * min(rows[number].cpu_ms for number in good)
-    return rows, min((n for n in good if rows[n].cpu_ms <= most), key=means.__getitem__)
+    cheap = [number for number in good if rows[number].cpu_ms <= most]
+    return min(cheap, key=lambda number: rows[number].loss)
 
 
 def describe_ranking(ranking: Ranking) -> str:
-    """What to use, and why."""
+    """Return what to use, and why."""
     today, best = ranking.rows[0], ranking.rows[ranking.best]
     if not best.comparison:
         return "Keep the params of today: no candidate is better, or as good and cheaper."
-    name, cost = best.candidate.name, "cheaper" if best.cpu_ms < today.cpu_ms else "dearer"
+    name = best.candidate.name
     verdict = describe_verdict(TODAY, name, best.comparison)
     times = f"an image takes {best.cpu_ms:.1f} ms of CPU time, {today.cpu_ms:.1f} today"
-    return f"{verdict} {name} is {cost}: {times}."
+    if best.cpu_ms == today.cpu_ms:
+        return f"{verdict} {name} costs the same: {times}."
+    return f"{verdict} {name} is {'cheaper' if best.cpu_ms < today.cpu_ms else 'dearer'}: {times}."
+
+
+def cells_of(row: RankedRow, is_imbalanced: bool) -> dict[str, str]:
+    """Return the row as text by column."""
+    cells = {"candidate": row.candidate.name, "accuracy": f"{row.accuracy:.2%}"}
+    if is_imbalanced:
+        cells["mean recall"] = f"{row.mean_recall:.2%}"
+    cells |= {"log loss": f"{row.loss:.4f}", "difference": "", "verdict": ""}
+    if row.comparison:
+        test = row.comparison.test
+        cells["difference"] = f"{test.difference:+.4f} ({test.low:+.4f} to {test.high:+.4f})"
+        cells["verdict"] = test.verdict
+    cells |= {"CPU ms": f"{row.cpu_ms:.1f}", "run s": f"{row.run_seconds:,.0f}"}
+    return cells | {"MB": f"{row.megabytes:.1f}", "params": describe_params(row.candidate)}
 
 
 def tabulate_ranking(ranking: Ranking) -> pd.DataFrame:
-    """A row of text for each candidate; the column `changes` has its params."""
-    table = []
-    for row in ranking.rows:
-        cells = {"candidate": row.candidate.name, "accuracy": f"{row.accuracy:.2%}"}
-        if ranking.is_imbalanced:
-            cells["mean recall"] = f"{row.mean_recall:.2%}"
-        cells |= {"log loss": f"{row.loss:.4f}", "difference": "", "verdict": ""}
-        if row.comparison:
-            test = row.comparison.test
-            cells["difference"] = f"{test.difference:+.4f} ({test.low:+.4f} to {test.high:+.4f})"
-            cells["verdict"] = test.verdict
-        cells |= {"CPU ms": f"{row.cpu_ms:.1f}", "run s": f"{row.run_seconds:,.0f}"}
-        cells |= {"MB": f"{row.megabytes:.1f}", "params": describe_params(row.candidate)}
-        table.append(cells)
-    return pd.DataFrame(table)
+    """Return `cells_of` each candidate."""
+    return pd.DataFrame([cells_of(row, ranking.is_imbalanced) for row in ranking.rows])

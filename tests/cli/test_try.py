@@ -19,9 +19,11 @@ from pawprint.images.decoder import pixels_sha256
 from pawprint.recipes.overlay import overlay
 from pawprint.tables import write_table
 from pawprint.tools import candidates, ranking
-from pawprint.tools.candidates import TRIED, Measurement, draw
+from pawprint.tools.candidates import TODAY, TRIED, Candidate, Measurement, draw
+from pawprint.tools.ranking import RankedRow
 
 RESIZE = ("-S", "model.resize=stretch,pad")
+NAMED = Candidate(TODAY, {}, None)
 SIZES = pd.DataFrame({"width": [200] * 48, "height": 80})
 
 
@@ -76,10 +78,11 @@ def tried(made, monkeypatch, capsys):
 
 def test_params_that_show_the_class_are_best_and_are_set(tried, made):
     lines = tried(*RESIZE)
-    cells = {row.split()[0]: row for row in lines[1:]}
+    cells = {row.split()[0]: row for row in lines[1:4]}
+    assert lines[0].startswith("candidate ") and lines[1].startswith("today ")
     assert float(re.search(r"(\S+)%", cells["today"])[1]) < 90
     assert "100.00%" in cells["resize=stretch"] and " better " in cells["resize=stretch"]
-    best = lines[0].split()[0]
+    best = lines[4].split()[0]
     params = made / "params.yaml"
     before = params.read_text()
     for name in ((), (best,)):
@@ -117,9 +120,10 @@ def test_weights_that_cannot_be_had_are_a_line_and_the_others_are_measured(made,
     result = run("python", "-m", "pawprint", "try", *choices, cwd=made, **environment)
     assert result.returncode == 0
     assert "try: 2 of 3: " in result.stderr and "Traceback" not in result.stderr
-    _, _, today, row, line, *_ = result.stdout.splitlines()
+    _, today, row, line, *_ = result.stdout.splitlines()
     assert today.startswith("today") and row.startswith(f"source={SAMPLE_WEIGHTS}")
-    assert line.startswith("source=imagenet: mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_")
+    name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_"
+    assert line.startswith(f"source=imagenet: no weights on this computer: {name}")
     assert len(line) <= 120
 
 
@@ -130,14 +134,29 @@ def test_weights_of_another_network_name_their_file(made, tmp_path):
     choices = "-S", "model.image_size=96", "-S", "model.alpha=0.5"
     environment = {"PYTHONPATH": str(PROJECT), "KERAS_HOME": str(tmp_path)}
     result = run("python", "-m", "pawprint", "try", *choices, cwd=made, **environment)
-    line = result.stdout.splitlines()[-1]
-    assert name in line and "Error" not in line and len(line) <= 120
+    line = result.stdout.splitlines()[-2]
+    assert line.startswith(f"image_size=96,alpha=0.5: {name}") and "Error" not in line and len(line) <= 120
 
 
 def test_candidates_beyond_the_minutes_are_left_out(tried):
     lines = tried("-S", "model.image_size=128", "--minutes", "0")
-    assert lines[2].startswith("today")
-    assert lines[3].startswith("image_size=128: ") and "--minutes" in lines[3]
+    assert lines[1].startswith("today")
+    assert lines[2].startswith("image_size=128: ") and "--minutes" in lines[2]
+
+
+def test_row_is_printed_when_it_is_measured_that_of_today_first(tried, monkeypatch, capsys):
+    """What is printed when the next candidate begins has the rows of those before."""
+    printed, measured = [], candidates._measure
+
+    def measure(*arguments) -> Measurement:
+        printed.append(capsys.readouterr().out)
+        return measured(*arguments)
+
+    monkeypatch.setattr(candidates, "_measure", measure)
+    tried(*RESIZE)
+    _, today, stretch = printed
+    assert today.splitlines()[1].startswith("today ") and len(today.splitlines()) == 2
+    assert stretch.startswith("resize=stretch ")
 
 
 def test_default_candidates_are_valid_params_that_differ(made):
@@ -163,25 +182,38 @@ def test_wrong_choice_is_one_line(tried):
         tried("-S", "model.image_size=112", "--minutes", "0", "--use", "image_size=112")
 
 
-def ranked(losses: list[float], cpu_ms: list[float]) -> int:
-    """The index of what `_rank` uses of results with these log losses, each of 400 images."""
+def ranked(losses: list[float], cpu_ms: list[float]) -> list[RankedRow]:
+    """The row that is used, and all, of results with these log losses, each of 400 images."""
     images = pd.DataFrame({"label": np.resize(["a", "b"], 400), "group": np.arange(400)})
     columns = np.arange(400), np.arange(400) % 2
-    results = []
-    for number, loss in enumerate(losses):
+    sample = candidates.Sample(None, images, ["a", "b"], None)
+    rows, results = [], []
+    for number, (loss, ms) in enumerate(zip(losses, cpu_ms)):
         of_label = np.exp(-loss - 0.05 * (-1) ** (np.arange(400) >> number))
         probabilities = np.tile(1 - of_label[:, None], 2)
         probabilities[columns] = of_label
         results.append((number, Measurement(probabilities, 1.0, 1.0, False)))
-    sample = candidates.Sample(None, images, ["a", "b"], None)
-    return ranking._rank(results, cpu_ms, cpu_ms, sample)[1]
+        rows.append(ranking._row(results, rows, sample, ms, ms, 0.05))
+    best = ranking._best(rows, [result for _, result in results], sample)
+    return [rows[best], *rows]
 
 
 def test_cheapest_of_the_best_is_used():
-    assert ranked([0.50, 0.30, 0.302], [9, 20, 5]) == 2  # as good as the best, and cheaper
-    assert ranked([0.50, 0.30, 0.35], [9, 20, 5]) == 1  # worse than the best
-    assert ranked([0.30, 0.301, 0.302], [9, 20, 8.9]) == 0  # times within a tenth
-    assert ranked([0.30, 0.299], [9, 20]) == 0  # not significantly better
+    for losses, cpu_ms, best in (
+        ([0.50, 0.30, 0.302], [9, 20, 5], 2),  # as good as the best, and cheaper
+        ([0.50, 0.30, 0.35], [9, 20, 5], 1),  # worse than the best
+        ([0.30, 0.301, 0.302], [9, 20, 8.9], 0),  # times within a tenth
+        ([0.30, 0.299], [9, 20], 0),  # not significantly better
+    ):
+        used, *rows = ranked(losses, cpu_ms)
+        assert used is rows[best]
+
+
+def test_times_within_a_tenth_are_equal():
+    _, *rows = ranked([0.5, 0.4, 0.3, 0.2], [9, 9.8, 20, 19])
+    assert [row.cpu_ms for row in rows] == [9, 9, 20, 20]
+    cells = [ranking.cells_of(row._replace(candidate=NAMED), False) for row in rows]
+    assert cells[0]["run s"] == cells[1]["run s"] and cells[2]["CPU ms"] == cells[3]["CPU ms"]
 
 
 def test_sample_has_the_fractions_of_the_classes_and_hardly_changes():
