@@ -5,8 +5,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import joblib
-
 from pawprint.errors import InputError
 
 AHEAD = 64  # results computed before the caller takes them
@@ -18,6 +16,8 @@ def map_in_threads(function: Callable, items: Iterable) -> Iterator:
     Threads are enough, because decoding, warping and running a network release the interpreter
     lock. At most AHEAD results are in memory.
     """
+    import joblib  # takes long, and stages that only read tables map nothing
+
     pending: deque = deque()
     threads = ThreadPoolExecutor(joblib.cpu_count())
     try:

@@ -135,7 +135,11 @@ def test_weights_of_another_network_name_their_file(made, tmp_path):
     environment = {"PYTHONPATH": str(PROJECT), "KERAS_HOME": str(tmp_path)}
     result = run("python", "-m", "pawprint", "try", *choices, cwd=made, **environment)
     line = result.stdout.splitlines()[-2]
-    assert line.startswith(f"image_size=96,alpha=0.5: {name}") and "Error" not in line and len(line) <= 120
+    assert (
+        line.startswith(f"image_size=96,alpha=0.5: {name}")
+        and "Error" not in line
+        and len(line) <= 120
+    )
 
 
 def test_candidates_beyond_the_minutes_are_left_out(tried):
