@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pawprint.errors import InputError
+from pawprint.errors import InputError, name_some
 from pawprint.files import read_text
 from pawprint.package import ROOT, folders_of_code
 from pawprint.project import REQUIREMENTS
@@ -345,7 +345,7 @@ def describe_changes(before: dict[str, str | None], after: dict[str, str]) -> li
         if text != before[stage]:
             lines = set((before[stage] or "").splitlines()) ^ set(text.splitlines())
             names = {line.split("  ")[-1] for line in lines}
-            why = ", ".join(sorted(names)) if before[stage] else "no earlier code is in the cache"
+            why = name_some(sorted(names)) if before[stage] else "no earlier code is in the cache"
             stages.setdefault(why, []).append(stage)
     return [f"{', '.join(names)} changed ({why})" for why, names in stages.items()]
 

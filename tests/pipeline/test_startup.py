@@ -3,10 +3,12 @@
 import sys
 import venv
 
+import pytest
 from conftest import PROJECT, run, succeed
 from dvc_yaml import STAGES
 
 WITH_TENSORFLOW = {"backbone", "train_finetune"}  # and `train_extract`, where it trains in epochs
+DRAWING = {"preview", "plot"}
 
 
 def test_other_stages_import_no_tensorflow():
@@ -14,6 +16,19 @@ def test_other_stages_import_no_tensorflow():
     code = f"import sys, {stages}; print(*sys.modules)"
     imported = succeed("python", "-c", code, cwd=PROJECT).split()
     assert not {"tensorflow", "keras"} & set(imported)
+
+
+@pytest.mark.parametrize(
+    ("stages", "packages"),
+    [
+        ({"code"}, {"pandas", "PIL", "requests", "dvc"}),
+        ({*STAGES} - WITH_TENSORFLOW - DRAWING - {"train_extract"}, {"matplotlib", "sklearn"}),
+    ],
+)
+def test_packages_that_take_long_are_imported_where_they_are_used(stages, packages):
+    """Such as scikit-learn, which `evaluate` imports for a curve, and `report` for a tree."""
+    code = f"import sys, {', '.join(f'stages.{stage}' for stage in stages)}; print(*sys.modules)"
+    assert not packages & {*succeed("python", "-c", code, cwd=PROJECT).split()}
 
 
 def test_openvino_reports_no_import_to_its_makers():
