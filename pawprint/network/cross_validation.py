@@ -6,23 +6,20 @@ the last bits of a sum.
 """
 
 import math
-import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
 from pawprint.classes import Difference, log_losses
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.head_weights import Standardisation, kinds_of
+from pawprint.network.logistic_regression import Regression, fit, sample_weights
 
-# scikit-learn's C, the inverse of the penalty, for the sum of the losses of all images.
+# The inverse of the penalty, for the sum of the losses of all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 USUAL_C = (100.0,)  # where C is not chosen
 FOLDS = 5
@@ -35,8 +32,6 @@ MAX_CROSS_VALIDATED, MIN_OF_CLASS = 10_000, 10
 MAX_SIZE = 1_000_000_000
 # Up to which all views are tried in cross-validation, whose five fits take half a minute.
 MAX_SIZE_OF_VIEWS = MAX_SIZE // 5
-# Of the gradient, for features of length 1. scikit-learn's default stops too early for them.
-TOLERANCE, MAX_ITERATIONS = 1e-5, 1000
 BLOCK = 4096  # images predicted at a time
 
 
@@ -127,7 +122,7 @@ def cross_validate(examples: Examples) -> CrossValidation:
             "one of them, and two groups in all. Received: fewer. Add images, or see split.group."
         )
     judged_classes = examples.actual[judged[is_judged]]
-    weights = compute_sample_weight(examples.class_weight, judged_classes)
+    weights = sample_weights(examples.class_weight, judged_classes)
 
     def losses(candidate: CrossValidation) -> np.ndarray:
         return weights * log_losses(judged_classes, candidate.probabilities[is_judged])
@@ -199,7 +194,7 @@ def _judge(
     """Judge the images `judged`, sorted indices, with each C, in increasing order.
 
     The fits learn from features and views as in `how`. The views of an image together weigh as
-    much as the image. A fit starts from that with the C before, which saves half of the time.
+    much as the image.
     """
     features, actual = examples.features[how.has_blocks], examples.actual
     views = [view_of(features, view, folds.learned) for view in range(how.views)]
@@ -216,36 +211,32 @@ def _judge(
         with threadpool_limits(1):
             rows = np.concatenate([view[training] for view in views]).astype(np.float32)
             standardisation = standardise(rows)
-            model = regression(examples.class_weight, warm_start=True)
-            for number, c in enumerate(values_of_c):
-                model.set_params(C=c / how.views)
-                with warnings.catch_warnings(action="ignore", category=UserWarning):
-                    model.fit(rows, np.tile(training_classes, how.views))  # of many classes
-                probabilities[number, places] = 0
-                columns = np.ix_([number], places, model.classes_)
-                images = judged[places]
-                probabilities[columns] = predict_rows(model, standardisation, features, images)
+            targets = np.tile(training_classes, how.views)
+            weights = sample_weights(examples.class_weight, targets) / how.views
+            models = list(fit(rows, targets, weights, values_of_c))
+            predicted = predict_rows(models, standardisation, features, judged[places])
+        probabilities[:, places] = 0
+        probabilities[np.ix_(range(len(models)), places, models[0].classes)] = predicted
     return [how._replace(probabilities=array, C=c) for array, c in zip(probabilities, values_of_c)]
 
 
-def regression(class_weight: str | None, **options) -> LogisticRegression:
-    return LogisticRegression(
-        class_weight=class_weight, tol=TOLERANCE, max_iter=MAX_ITERATIONS, **options
-    )
-
-
 def predict_rows(
-    model: LogisticRegression,
+    models: Sequence[Regression],
     standardisation: Standardisation,
     features: Features | np.ndarray,
     images: np.ndarray,
 ) -> np.ndarray:
-    """float32 `(images, classes of the model)`: probabilities by the first view of the images."""
-    probabilities = np.empty((len(images), len(model.classes_)), np.float32)
+    """float32 `(models, images, classes)`: probabilities by the first view of the images.
+
+    The models are of the same classes.
+    """
+    shape = len(models), len(images), len(models[0].classes)
+    probabilities = np.empty(shape, np.float32)
     for part in np.array_split(np.arange(len(images)), -(-len(images) // BLOCK)):
         rows = view_of(features, 0, images[part]).astype(np.float32)
         standardisation.apply(rows)
-        probabilities[part] = model.predict_proba(rows)
+        for number, model in enumerate(models):
+            probabilities[number, part] = model.predict(rows)
     return probabilities
 
 
@@ -253,8 +244,7 @@ def metrics_of(
     probabilities: np.ndarray, actual: np.ndarray, weights: np.ndarray | None = None
 ) -> dict[str, float]:
     """Log loss, weighted, and accuracy of probabilities `(images, classes)`."""
-    classes = np.arange(probabilities.shape[1])
-    loss = log_loss(actual, probabilities, labels=classes, sample_weight=weights)
+    loss = np.average(log_losses(actual, probabilities), weights=weights)
     correct = probabilities.argmax(axis=-1) == actual
     return {"loss": float(loss), "accuracy": float(correct.mean())}
 
@@ -270,13 +260,27 @@ def _folds(examples: Examples) -> Folds:
     fold_by_group = np.zeros(group.max(initial=0) + 1, int)
     folds = min(FOLDS, len(np.unique(group[sample])), np.bincount(actual[sample]).max(initial=0))
     if folds > 1:
-        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of a class with fewer images
-            parts = list(splitter.split(sample, actual[sample], group[sample]))
-        for number, (_, held_out) in enumerate(parts):
-            fold_by_group[group[sample[held_out]]] = number
+        groups, fold = _stratify(actual[sample], group[sample], folds)
+        fold_by_group[groups] = fold
     return Folds(fold_by_group[group], sample)
+
+
+def _stratify(actual: np.ndarray, group: np.ndarray, folds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the groups, and a fold for each, so that each fold has as many images of each class.
+
+    The largest groups come first. Each goes to the fold with the fewest images of its classes, and
+    of these to that with the fewest images. The order of groups of one size is random.
+    """
+    order = np.argsort(group, kind="stable")
+    groups, starts = np.unique(group[order], return_index=True)
+    members = np.split(order, starts[1:])
+    shuffled = np.random.default_rng(0).permutation(len(groups))
+    fold, images = np.zeros(len(groups), int), np.zeros((folds, actual.max() + 1), int)
+    for number in sorted(shuffled, key=lambda number: -len(members[number])):
+        counts = np.bincount(actual[members[number]], minlength=images.shape[1])
+        fold[number] = np.lexsort((images.sum(axis=1), images @ counts))[0]
+        images[fold[number]] += counts
+    return groups, fold
 
 
 def view_of(features: Features | np.ndarray, view: int, images: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
 from pawprint.columns import HISTORY
@@ -22,11 +21,11 @@ from pawprint.network.cross_validation import (
     metrics_of,
     most_rows,
     predict_rows,
-    regression,
     standardise,
     view_of,
 )
 from pawprint.network.head_weights import HeadWeights, NewHead, kinds_of
+from pawprint.network.logistic_regression import fit, sample_weights
 from pawprint.params.training import IN_BATCHES, LBFGS, Hardware, Head, TrainHead
 
 
@@ -112,23 +111,25 @@ def solve(
             place = slice(start * views + view, (start + len(images)) * views, views)
             rows[place] = view_of(features, view, images)
     targets = np.repeat(actual[part], views)
-    weights = compute_sample_weight(examples.class_weight, targets)
+    weights = sample_weights(examples.class_weight, targets)
     held_out, held_out_classes = validation
     untrained = np.full((len(held_out_classes), len(labels)), 1 / len(labels))
     with threadpool_limits(1):
         standardisation = standardise(rows)
-        model = regression(examples.class_weight, C=cross_validation.C / views).fit(rows, targets)
-        training_metrics = metrics_of(model.predict_proba(rows), targets, weights)
-        predicted = predict_rows(model, standardisation, held_out, np.arange(len(held_out_classes)))
+        (model,) = fit(rows, targets, weights / views, (cross_validation.C,))
+        training_metrics = metrics_of(model.predict(rows), targets, weights)
+        images = np.arange(len(held_out_classes))
+        (predicted,) = predict_rows([model], standardisation, held_out, images)
     final = metrics_of(predicted, held_out_classes)
     validation_metrics = {f"validation_{name}": value for name, value in final.items()}
     history = pd.DataFrame([{"epoch": 0, "kept": True} | training_metrics | validation_metrics])
-    arrays = [model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)]
     how = "by logistic regression"
     if len(part) < len(actual):
         how += f" of a random part of {len(part):,} of {len(actual):,} images"
     return NewHead(
-        HeadWeights(arrays, standardisation, cross_validation.has_blocks),
+        HeadWeights(
+            [model.weights, model.intercepts], standardisation, cross_validation.has_blocks
+        ),
         metrics_of(untrained, held_out_classes),
         final,
         history.reindex(columns=list(HISTORY)),

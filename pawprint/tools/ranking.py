@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.class_weight import compute_sample_weight
 
 from pawprint import project
 from pawprint.classes import SIGNIFICANT, are_imbalanced, log_losses
@@ -15,6 +14,7 @@ from pawprint.columns import IMAGES, SPLIT
 from pawprint.errors import InputError
 from pawprint.files import read_json, read_text, read_yaml
 from pawprint.images.archive import open_archive
+from pawprint.network.logistic_regression import sample_weights
 from pawprint.package import python_in
 from pawprint.params.whole import Params, load_params
 from pawprint.runtime import CORES
@@ -164,7 +164,7 @@ def _pair(old: Measurement, new: Measurement, sample: Sample) -> Pair:
     """Return two results on the images that both judge, by log losses."""
     judged = ~np.isnan(old.probabilities[:, 0] + new.probabilities[:, 0])
     actual = pd.Index(sample.labels).get_indexer(sample.images["label"])[judged]
-    weights = compute_sample_weight(sample.class_weight, actual)
+    weights = sample_weights(sample.class_weight, actual)
     probabilities = [result.probabilities[judged] for result in (old, new)]
     old_right, new_right = (each.argmax(axis=1) == actual for each in probabilities)
     old_loss, new_loss = (weights * log_losses(actual, each) for each in probabilities)

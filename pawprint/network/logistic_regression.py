@@ -1,0 +1,228 @@
+"""Logistic regression with a penalty on the squares of the weights, fitted to convergence.
+
+Newton's method, with steps by conjugate gradients (Nocedal and Wright, Numerical Optimization,
+2006, section 7.1). It is our own because the import of scikit-learn takes longer than all fits to
+a few hundred images, and its solvers pass all columns of the rows at every step.
+
+The weights of the minimum are a sum of rows. So a fit to fewer rows than columns looks for the
+coefficient of each row, for which the products of the rows are enough. The model is the same.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Self
+
+import numpy as np
+
+# By how much the last step may change a probability of an image of length 1. What is left after
+# it is a hundredth of that or so.
+TOLERANCE = 1e-3
+RESIDUAL = 0.1  # of the gradient, at which a step is good enough; less takes longer in all
+MAX_STEPS, MAX_HALVINGS, MAX_DIRECTIONS = 100, 30, 1000
+BLOCK = 1024  # rows that are float64 at a time
+
+
+class Regression(NamedTuple):
+    """What is fitted: float32 weights `(columns, units)` and intercepts `(units,)`.
+
+    `classes` are the sorted indices of the classes with rows. Two classes have one unit, the logit
+    of the second.
+    """
+
+    classes: np.ndarray
+    weights: np.ndarray
+    intercepts: np.ndarray
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        """Return float64 probabilities `(rows, classes)` of float32 rows `(rows, columns)`."""
+        logits = (rows @ self.weights + self.intercepts).astype(np.float64)
+        return np.exp(_log_probabilities(logits))
+
+
+def fit(
+    rows: np.ndarray, targets: np.ndarray, weights: np.ndarray, values_of_c: Sequence[float]
+) -> Iterator[Regression]:
+    """Yield the fit for each C, the inverse of the penalty, from that for the C before.
+
+    `rows` are float32 `(rows, columns)` of length 1 or so, `targets` the class index of each,
+    of two classes or more, and `weights` those in the loss, which is summed over the rows.
+    """
+    classes, numbers = np.unique(targets, return_inverse=True)
+    loss = _Loss(numbers[:, None] == np.arange(len(classes)), weights[:, None])
+    space = _RowSpace(rows) if len(rows) < rows.shape[1] else _ColumnSpace(rows)
+    units = len(classes) if len(classes) > 2 else 1
+    model = space.model(np.zeros((space.matrix.shape[1], units)), np.zeros(units))
+    for c in values_of_c:
+        model = _minimise(space, loss, c, model)
+        of_columns = space.weights(model.coefficients)
+        yield Regression(
+            classes, of_columns.astype(np.float32), model.intercepts.astype(np.float32)
+        )
+
+
+def sample_weights(class_weight: str | None, targets: np.ndarray) -> np.ndarray:
+    """Return the weight of each image in the loss, float64 `(images,)`, with a mean of 1.
+
+    With "balanced" all classes that have images weigh the same, with None all images.
+    """
+    if class_weight is None:
+        return np.ones(len(targets))
+    _, numbers, images = np.unique(targets, return_inverse=True, return_counts=True)
+    return (len(targets) / (len(images) * images))[numbers]
+
+
+class _Model(NamedTuple):
+    """Coefficients and intercepts `(…, units)`, and the matrix times the coefficients.
+
+    A step from one model to another is one, too. All are float64, or float32 within a step.
+    """
+
+    coefficients: np.ndarray
+    products: np.ndarray
+    intercepts: np.ndarray
+
+    @property
+    def logits(self) -> np.ndarray:
+        return self.products + self.intercepts
+
+    def plus(self, factor: float, step: Self) -> Self:
+        return _Model(*(array + factor * other for array, other in zip(self, step)))
+
+
+class _ColumnSpace:
+    """A coefficient for each column, its weight. The matrix has the rows."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.matrix = rows
+
+    def model(self, coefficients: np.ndarray, intercepts: np.ndarray) -> _Model:
+        return _Model(coefficients, _times(self.matrix, coefficients), intercepts)
+
+    def weights(self, coefficients: np.ndarray) -> np.ndarray:
+        """Return the weight of each column."""
+        return coefficients
+
+    def gradient(self, derivatives: np.ndarray) -> np.ndarray:
+        """Return the coefficients of the gradient, from the derivatives of the loss by logits."""
+        return _transposed_times(self.matrix, derivatives)
+
+    def dot(self, coefficients: np.ndarray, model: _Model) -> float:
+        """Return the sum of the products of the weights of both."""
+        return float(np.vdot(coefficients, model.coefficients))
+
+
+class _RowSpace(_ColumnSpace):
+    """A coefficient for each row, of which weights are a sum. The matrix has products of rows."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows, self.matrix = rows, rows @ rows.T
+
+    def weights(self, coefficients: np.ndarray) -> np.ndarray:
+        return _transposed_times(self.rows, coefficients)
+
+    def gradient(self, derivatives: np.ndarray) -> np.ndarray:
+        return derivatives
+
+    def dot(self, coefficients: np.ndarray, model: _Model) -> float:
+        return float(np.vdot(coefficients, model.products))
+
+
+class _Loss(NamedTuple):
+    """The weighted sum of log losses. bool `(rows, classes)`, float64 `(rows, 1)`."""
+
+    is_class: np.ndarray
+    weights: np.ndarray
+
+    def __call__(self, logits: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the loss, and the probabilities of the classes that have a unit."""
+        logarithms = _log_probabilities(logits)
+        loss = -float((self.weights * logarithms)[self.is_class].sum())
+        return loss, np.exp(logarithms[:, -logits.shape[1] :])
+
+
+def _minimise(space: _ColumnSpace, loss: _Loss, c: float, model: _Model) -> _Model:
+    """Return the model with the lowest sum of loss and penalty, found from another model."""
+    of_loss, probabilities = loss(model.logits)
+    objective = of_loss + space.dot(model.coefficients, model) / (2 * c)
+    is_unit = loss.is_class[:, -len(model.intercepts) :]
+    for _ in range(MAX_STEPS):
+        derivatives = loss.weights * (probabilities - is_unit)
+        gradient = space.gradient(derivatives) + model.coefficients / c, derivatives.sum(axis=0)
+        step = _step(space, loss.weights * probabilities, probabilities, c, gradient)
+        decrease = -space.dot(gradient[0], step) - float(gradient[1] @ step.intercepts)
+        for factor in 0.5 ** np.arange(MAX_HALVINGS):
+            new = model.plus(factor, step)
+            of_loss, probabilities = loss(new.logits)
+            new_objective = of_loss + space.dot(new.coefficients, new) / (2 * c)
+            if new_objective <= objective * (1 + 1e-12) - 1e-4 * factor * decrease:
+                break
+        model, objective = new, new_objective
+        # The penalty bounds the length of the step: its square is at most `c * decrease`.
+        if factor == 1 and math.sqrt(max(c * decrease, 0)) / 4 <= TOLERANCE:
+            break
+    return model
+
+
+def _step(
+    space: _ColumnSpace,
+    weighted: np.ndarray,
+    probabilities: np.ndarray,
+    c: float,
+    gradient: tuple[np.ndarray, np.ndarray],
+) -> _Model:
+    """Return Newton's step. It is found in float32, which takes half of the time of float64.
+
+    `weighted` are the probabilities times the weights of the rows.
+    """
+    weighted, probabilities = weighted.astype(np.float32), probabilities.astype(np.float32)
+    residual = direction = space.model(*(-part.astype(np.float32) for part in gradient))
+    step = direction.plus(-1, direction)
+    size = first = _square(space, residual)
+    for _ in range(MAX_DIRECTIONS):
+        if size <= RESIDUAL**2 * first:
+            break
+        logits = direction.logits
+        mean = (probabilities * logits).sum(axis=1, keepdims=True)
+        change = weighted * (logits - mean)  # of the derivatives by logits
+        curvature = float(np.vdot(logits, change))
+        curvature += space.dot(direction.coefficients, direction) / c
+        factor = size / curvature
+        step = step.plus(factor, direction)
+        of_gradient = space.gradient(change) + direction.coefficients / c
+        residual = space.model(
+            residual.coefficients - factor * of_gradient,
+            residual.intercepts - factor * change.sum(axis=0),
+        )
+        before, size = size, _square(space, residual)
+        direction = residual.plus(size / before, direction)
+    return space.model(step.coefficients.astype(float), step.intercepts.astype(float))
+
+
+def _square(space: _ColumnSpace, model: _Model) -> float:
+    """Return the sum of the squares of its weights and intercepts."""
+    intercepts = np.vdot(model.intercepts, model.intercepts)
+    return space.dot(model.coefficients, model) + float(intercepts)
+
+
+def _log_probabilities(logits: np.ndarray) -> np.ndarray:
+    """Return logarithms of probabilities `(rows, classes)` from logits `(rows, units)`."""
+    if logits.shape[1] == 1:
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
+    logits = logits - logits.max(axis=1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
+def _times(matrix: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the product, in the precision of `others`, which the matrix is not copied to whole."""
+    starts = range(0, len(matrix), BLOCK)
+    blocks = (matrix[start : start + BLOCK].astype(others.dtype, copy=False) for start in starts)
+    return np.concatenate([block @ others for block in blocks])
+
+
+def _transposed_times(matrix: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the product of the transposed matrix and others, as `_times` does."""
+    total = np.zeros((matrix.shape[1], others.shape[1]), others.dtype)
+    for start in range(0, len(matrix), BLOCK):
+        block = matrix[start : start + BLOCK].astype(others.dtype, copy=False)
+        total += block.T @ others[start : start + BLOCK]
+    return total

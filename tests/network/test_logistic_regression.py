@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from pawprint.network.cross_validation import VALUES_OF_C, standardise
+from pawprint.network.logistic_regression import fit, sample_weights
+
+ROWS, COLUMNS = 60, 20
+
+
+def rows_of(classes: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Standardised rows, float32 `(ROWS, columns)`, and classes, the first of half of the images.
+
+    Two rows are the same, with different labels. All columns after COLUMNS are 0.
+    """
+    rng = np.random.default_rng(0)
+    targets = np.where(np.arange(ROWS) < ROWS / 2, 0, 1 + np.arange(ROWS) % (classes - 1))
+    points = rng.normal(0, 1, (classes, COLUMNS))[targets]
+    rows = (points + rng.normal(0, 1, (ROWS, COLUMNS))).astype(np.float32)
+    rows[-1] = rows[0]
+    standardise(rows)
+    return np.pad(rows, ((0, 0), (0, columns - COLUMNS))), targets
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_fit_is_converged_for_every_c_and_the_same_with_more_columns_than_rows(
+    classes, class_weight
+):
+    rows, targets = rows_of(classes, COLUMNS)
+    wide_rows, _ = rows_of(classes, 2 * ROWS)
+    weights = sample_weights(class_weight, targets)
+    reference = LogisticRegression(
+        class_weight=class_weight, solver="newton-cholesky", tol=1e-10, max_iter=1000
+    )
+    fits = fit(rows, targets, weights, VALUES_OF_C)
+    of_wide_rows = fit(wide_rows, targets, weights, VALUES_OF_C)
+    for c, model, wide_model in zip(VALUES_OF_C, fits, of_wide_rows, strict=True):
+        expected = reference.set_params(C=c).fit(rows.astype(float), targets).predict_proba(rows)
+        assert model.predict(rows) == pytest.approx(expected, abs=1e-4)
+        assert wide_model.predict(wide_rows) == pytest.approx(expected, abs=1e-4)
+        assert wide_model.weights[:COLUMNS] == pytest.approx(model.weights, rel=0.01, abs=0.01)
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, 2 * ROWS])
+def test_fit_for_one_c_is_that_after_others(columns):
+    rows, targets = rows_of(3, columns)
+    *_, last = fit(rows, targets, np.ones(ROWS), VALUES_OF_C)
+    (alone,) = fit(rows, targets, np.ones(ROWS), VALUES_OF_C[-1:])
+    assert alone.predict(rows) == pytest.approx(last.predict(rows), abs=1e-4)
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, 2 * ROWS])
+def test_rows_of_zeros_give_the_weighted_fractions_of_the_classes(columns):
+    targets = np.where(np.arange(ROWS) < 50, 0, 4)
+    for class_weight, expected in ((None, 10 / ROWS), ("balanced", 0.5)):
+        weights = sample_weights(class_weight, targets)
+        (model,) = fit(np.zeros((ROWS, columns), np.float32), targets, weights, [100.0])
+        assert model.classes.tolist() == [0, 4]
+        assert model.predict(np.zeros((1, columns), np.float32))[0, 1] == pytest.approx(
+            expected, abs=1e-4
+        )
