@@ -1,7 +1,7 @@
 """What would raise the score of this model: sentences, each with its size and what to do.
 
-MEASURED and FURTHER have a function for each limit with a size, in errors of 100 images. They are in
-the order of their sizes. UNMEASURED has those without one, in the order in which they are looked
+MEASURED and FURTHER have a function for each limit with a size, in errors of 100 images. They are
+in the order of their sizes. UNMEASURED has those without one, in the order in which they are looked
 for. A function returns None where there is no such limit.
 """
 
