@@ -33,8 +33,8 @@ def main() -> None:
     tracked = tracked_files(source) if source.is_dir() else None
     print(f"fetch: {fetch(source, project.RAW_ARCHIVES, tracked)} from {source}")
     try:
-        if lines := list(describe_since_commit(source, tracked)):
-            print(f"fetch: {'; '.join(lines)}")
+        for line in describe_since_commit(source, tracked):
+            print(f"fetch: {line}")
     except InputError as error:  # of Git, whose repository belongs to somebody else
         print(f"fetch: not compared with the last commit: {error}")
 
