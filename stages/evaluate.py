@@ -30,13 +30,12 @@ from pawprint.tables import (
     losses_in,
     predicted_labels,
     probabilities_in,
-    read_csv_rows,
     read_table,
-    spellings,
     with_image,
     write_predictions,
     write_table,
 )
+from pawprint.written_tables import read_csv_rows, spellings
 
 SPLITS = ("validation", "test")
 
