@@ -52,7 +52,6 @@ def main() -> None:
         rows = split[split["split"] == name]
         results[name] = evaluate(rows, outputs[name], metadata, confidence)
         of = results[name].scores, confidence
-        print(f"evaluate: {metrics.describe_split(name, *of)}")
         for label in metadata.thresholds:
             of_class = f"{name} {label}:", metrics.OF_A_CLASS
             print(f"evaluate: {metrics.describe_fractions(*of_class, *of, label)}")
@@ -92,7 +91,11 @@ def main() -> None:
     write_json(project.EVALUATE_METRICS, metrics.summarize(scores))
     suspects = find_suspects({name: result.predictions for name, result in results.items()})
     write_table(project.LABELS_TO_REVIEW_CSV, suspects, columns.LABELS_TO_REVIEW)
-    print(f"evaluate: {len(suspects):,} labels to review")
+    right = (
+        f"{result.images['correct'].sum():,} of {len(result.images):,} {name}"
+        for name, result in results.items()
+    )
+    print(f"evaluate: right for {' and '.join(right)} images; {len(suspects):,} labels to review")
 
 
 def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:

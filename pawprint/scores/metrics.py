@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import UNKNOWN, headline, log_losses
+from pawprint.classes import UNKNOWN, log_losses
 from pawprint.columns import PREDICTED, RELIABILITY, ROC, SCORES
 from pawprint.scores.intervals import (
     area_interval,
@@ -54,7 +54,6 @@ def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) ->
     return float(np.abs(mean * images - positives).sum() / len(actual))
 
 
-FEW = 100  # images: with all predictions correct, the 95% interval still begins at 0.963
 MAX_RECALLS, LOWEST = 20, 5  # classes in metrics/evaluate.json
 
 
@@ -275,30 +274,12 @@ def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str
     return table.assign(threshold=table["threshold"].clip(upper=1))
 
 
-def describe_split(name: str, scores: pd.DataFrame, confidence: float) -> str:
-    """A summary such as "test accuracy 0.9550 (191/200), 95% interval 0.9169 to 0.9761".
-
-    The mean recall is first where it is the headline. `scores` are those of a split, with the
-    columns of `tabulate_scores`.
-    """
-    rows = scores[scores["label"] == ""].set_index("score")
-    accuracy, images = rows.loc["accuracy"], rows.loc["accuracy", "images"]
-    text = f"accuracy {accuracy['value']:.4f} ({round(accuracy['value'] * images)}/{images})"
-    score = headline(scores.loc[scores["score"] == "recall", "images"])
-    if score != "accuracy":
-        text = f"mean recall {rows.loc[score, 'value']:.4f}"
-    few = " (few images: a wide interval)" if images < FEW else ""
-    low, high = rows.loc[score, ["low", "high"]]
-    text = f"{name} {text}, {100 * confidence:g}% interval {low:.4f} to {high:.4f}{few}"
-    return text if score == "accuracy" else f"{text}; accuracy {accuracy['value']:.4f}"
-
-
 def describe_fractions(
     name: str, names: tuple[str, ...], scores: pd.DataFrame, confidence: float, label: str = ""
 ) -> str:
     """Such as "test recall 0.9500 (57/60), 0.8630 to 0.9829 (95% intervals)", of what there is.
 
-    `scores` are as for `describe_split`.
+    `scores` are a table SCORES of a split, without `split`.
     """
     rows, texts = scores[scores["label"] == label].set_index("score"), []
     for row in rows.reindex(names).dropna(subset="value").itertuples():

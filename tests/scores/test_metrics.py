@@ -10,7 +10,6 @@ from pawprint.scores.held_out import evaluate
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import (
     Predictions,
-    describe_split,
     expected_calibration_error,
     measure_unknown,
     reliability,
@@ -85,11 +84,6 @@ def test_mean_recall_is_the_headline_of_a_largest_class_of_twice_its_even_portio
     for largest, expected in ((40, "accuracy"), (41, "mean_recall")):
         assert headline(pd.Series([largest, 10, 10])) == expected
     assert headline(pd.Series([999, 1])) == "accuracy"
-    actual = np.repeat([0, 1, 2], [50, 5, 5])
-    probabilities = np.tile([0.8, 0.1, 0.1], (60, 1))
-    line = describe_split("test", measured(actual, probabilities, None, THREE), 0.95)
-    assert line.startswith("test mean recall 0.3333, 95% interval ")
-    assert "accuracy 0.8333" in line
 
 
 def test_roc_goes_from_none_to_all_with_finite_thresholds():
