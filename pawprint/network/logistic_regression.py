@@ -15,8 +15,8 @@ from typing import NamedTuple, Self
 import numpy as np
 
 # By how much the last step may change a probability of an image of length 1. What is left after
-# it is a hundredth of that.
-TOLERANCE = 3e-3
+# it is a tenth of that at most.
+TOLERANCE = 1e-3
 RESIDUAL = 0.2  # of the gradient, at which a step is good enough; less takes longer in all
 MAX_STEPS, MAX_HALVINGS, MAX_DIRECTIONS = 100, 30, 1000
 
