@@ -142,12 +142,14 @@ def rank_limits(run: Run) -> list[Limit]:
     """Return what would take away errors of the model, the most errors first.
 
     Limits of the same number of errors are in the order of MEASURED. Those in FURTHER are left out
-    below one error of 100, and others are not: a list whose members come and go with a label would
-    be no order.
+    below one error of 100, and are the last if their interval holds 0: splits that are drawn by a
+    hash differ by chance. Others are always there, so that one does not come and go with a label.
     """
-    found = [limit for find in MEASURED if (limit := find(run))]
-    found += [limit for find in FURTHER if (limit := find(run)) and limit.size.number]
-    return sorted(found, key=lambda limit: -limit.size.number)[:MAX_MEASURED]
+    measured = [limit for find in MEASURED if (limit := find(run))]
+    further = [limit for find in FURTHER if (limit := find(run)) and limit.size.number]
+    certain = [limit for limit in further if limit.size.low > 0]
+    ranked = sorted(measured + certain, key=lambda limit: -limit.size.number)
+    return [*ranked, *(limit for limit in further if limit not in certain)][:MAX_MEASURED]
 
 
 def more_images(run: Run) -> Limit | None:
