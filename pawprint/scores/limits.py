@@ -1,8 +1,8 @@
 """What would raise the score of this model: sentences, each with its size and what to do.
 
-MEASURED and FURTHER have a function for each limit with a size, in errors of 100 images. They are
-in the order of their sizes. UNMEASURED has those without one, in the order in which they are looked
-for. A function returns None where there is no such limit.
+MEASURED and FURTHER have a function for each limit with a size, in errors of 100 images, by which
+the sentences are in order. UNMEASURED has those without a size, in the order in which they are
+looked for. A function returns None where there is no such limit.
 """
 
 from collections.abc import Callable
@@ -190,7 +190,7 @@ def wrong_labels(run: Run) -> Limit | None:
     reach = DEVIATIONS / 2 * wrong / max(ratio, MIN_PROBABILITY) ** 0.5
     size = Size(wrong, wrong - reach, wrong + reach)
     return Limit(
-        f"Corrected labels {size.verb} {size} of 100, as so many are doubted: look at the images "
+        f"Corrected labels {size.verb} {size} of 100, by how many are doubted: look at the images "
         "in plots/labels_to_review.csv, and correct labels.csv.",
         size,
     )
