@@ -12,7 +12,7 @@ from conftest import change, printed
 from streamlit.testing.v1 import AppTest
 
 from pawprint import project as paths
-from pawprint.columns import LABELS_TO_REVIEW, REJECTED
+from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
 from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import write_table
 
@@ -92,6 +92,8 @@ def test_unlabelled_images_of_the_project_get_labels_by_path(project):
     write_photos(project)
     rows = [("cats/1.jpg", "unlabelled", "in no folder"), ("x.txt", "other_file", "hidden")]
     write_table(project / paths.REJECTED_CSV, pd.DataFrame(rows, columns=list(REJECTED)), REJECTED)
+    aside = pd.DataFrame(columns=list(IMAGES))
+    write_table(project / paths.UNLABELLED_CSV, aside, IMAGES)
 
     def script() -> None:
         import streamlit as st

@@ -70,14 +70,14 @@ def rows_of_four(photos):
     four = Predictor(
         photos,
         metadata(labels=LABELS),
-        lambda _: {"probability": np.array([[0.2, 0.1, 0.65, 0.05]])},
+        lambda _: {"probability": np.array([0.2, 0.1, 0.65, 0.05])},
     )
     return predict(four, [photos / "b.jpg", photos / "nothing.jpg"])
 
 
 def test_image_for_which_the_model_gives_no_probability_is_an_error_of_its_own(photos):
     (photos / "black.png").write_bytes(plain("black"))
-    run = lambda x: {"probability": np.array([[0.2 if x.any() else np.nan]])}  # noqa: E731
+    run = lambda x: {"probability": np.array([0.2 if x.any() else np.nan])}  # noqa: E731
     model = Predictor(photos, metadata(), run)
     wrong, right = predict(model, [photos / "black.png", photos / "b.jpg"])
     assert (wrong["label"], wrong["probabilities"]) == ("", {})

@@ -15,12 +15,11 @@ from conftest import PROJECT, photos_of, replace, succeed
 from openvino import opset13 as ops
 
 from pawprint import project
-from pawprint.columns import SPLIT
+from pawprint.columns import IMAGES, PATHS
 from pawprint.files import pack
 from pawprint.package import STAGES
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
-from pawprint.params.results import Calibrate
 from pawprint.pipeline import entry
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import write_network
@@ -31,7 +30,7 @@ SIZE = 32
 SECTIONS = {
     "clean": [Clean.load],
     "features": [Augment.load, Model.load, Clean.load],
-    "predict": [Calibrate.load],
+    "predict": [Augment.load],
 }
 
 
@@ -75,7 +74,7 @@ def edit_of(path: Path, old: str, new: str, stage: str) -> Callable[[], None]:
     [
         ("features", "params.yaml", "rule: decodes", "rule: jfif"),
         ("features", "params.yaml", "clean:\n", "clean: # a comment\n"),
-        ("predict", "params.yaml", "max_error: null", "max_error: 0.01"),
+        ("predict", "params.yaml", "views: 4", "views: 5"),
         ("clean", "params.yaml", "views: 4", "views: 5"),
         ("report", "params.yaml", "clean:\n", "clean: # a comment\n"),
         ("features", "labels.csv", "path,label", "path,label\ncats/1.jpg,dog"),
@@ -96,7 +95,7 @@ def test_edit_of_what_a_stage_does_not_list_lets_it_end(
         ("features", "params.yaml", "views: 4", "views: 5", "params.yaml: augment"),
         ("report", "params.yaml", "views: 4", "views: 5", "params.yaml"),
         ("clean", "labels.csv", "path,label", "path,label\ncats/1.jpg,dog", "labels.csv"),
-        ("review", "labels.csv", "path,label", "path,label\ncats/1.jpg,dog", "labels.csv"),
+        ("evaluate", "labels.csv", "path,label", "path,label\ncats/1.jpg,dog", "labels.csv"),
         ("report", "labels.csv", "path,label", "path,label\ncats/1.jpg,dog", "labels.csv"),
         ("split", "splits.csv", "split", "split\n0,test", "splits.csv"),
     ],
@@ -138,8 +137,9 @@ def test_features_of_a_stage_that_failed_at_its_end_are_not_computed_again(
     pack(project.RAW_IMAGES, photos.items())
     rows = pd.DataFrame({"path": list(photos), "label": "cat", "split": "train"})
     rows["pixels_sha256"] = [f"{number:064}" for number in range(4)]
-    rows = rows.reindex(columns=list(SPLIT), fill_value="")
-    write_table(project.TRAIN_VALIDATION_CSV, rows, SPLIT)
+    write_table(project.PATHS_CSV, rows, PATHS)
+    for path in (project.UNKNOWN_CSV, project.UNLABELLED_CSV):
+        write_table(path, pd.DataFrame(columns=list(IMAGES)), IMAGES)
     extractor(project.EXTRACTOR)
     project.FEATURE_ROW_CODE.parent.mkdir(parents=True)
     project.FEATURE_ROW_CODE.write_text("")

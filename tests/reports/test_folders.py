@@ -14,6 +14,7 @@ from conftest import clean_archive, pawprint, photo, photos_of, refused, run, wr
 from pawprint import project
 from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES
+from pawprint.dataset.cleaning import without_duplicates
 from pawprint.dataset.folders import describe_counts, read_folders
 from pawprint.dataset.sources import fetch
 from pawprint.errors import InputError
@@ -80,8 +81,21 @@ def test_folder_for_images_without_a_label_is_neither_a_class_nor_unknown(tmp_pa
     names = [*images_in("cat", "dog"), f"{name}/9.jpg"]
     pack(tmp_path / "given.zip", photos_of(names).items())
     kept, rejected, _ = clean_archive(tmp_path / "given.zip", labels="auto")
-    assert set(kept["label"]) == {"cat", "dog"}
-    assert rejected[["path", "reason"]].to_numpy().tolist() == [[f"{name}/9.jpg", "unlabelled"]]
+    assert set(kept["label"]) == {"cat", "dog", ""}
+    assert kept["path"][kept["label"] == ""].tolist() == [f"{name}/9.jpg"]
+    assert rejected.empty
+
+
+@pytest.mark.parametrize("labels", [["", "cat"], ["", "cat", "dog"], ["", ""]])
+def test_copy_without_a_label_is_a_duplicate_and_contradicts_none(labels):
+    columns = {"path": ["a.jpg", "bb.jpg", "ccc.jpg"][: len(labels)], "label": labels}
+    images = pd.DataFrame(columns).assign(archive_split="", pixels_sha256="0")
+    kept, rejected = without_duplicates(images)
+    if "dog" in labels:
+        assert kept.empty and set(rejected["reason"]) == {"contradictory"}
+    else:
+        assert kept["label"].tolist() == [max(labels)]
+        assert rejected["reason"].tolist() == ["duplicate"]
 
 
 def test_folder_that_a_mapping_names_is_a_class_whatever_its_name(tmp_path):
@@ -187,7 +201,9 @@ def test_project_of_photos_as_they_are_says_what_it_found_and_what_it_did_not(tm
         (unread,) = [line for line in lines if "bird/ (3 .cr2)" in line]
         assert "fox/ (1 .icloud)" in unread and "owl/ (1 .jpg?w=300)" in unread
         assert any("cat/IMG1.jpg and cat/img1.jpg" in line for line in lines)
-    assert any("_unlabeled/ (1)" in line for line in said)
+    assert any("1 are unlabelled" in line for line in said)
+    unlabelled = pd.read_csv(tmp_path / "project/data/clean/unlabelled.csv")
+    assert unlabelled["path"].tolist() == ["_unlabeled/1.jpg"]
     unknown = pd.read_csv(tmp_path / "project/data/clean/unknown.csv")
     assert len(unknown) == 0
 

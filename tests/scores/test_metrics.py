@@ -124,7 +124,7 @@ def test_frames_of_a_video_are_no_more_than_one_image_in_the_intervals_of_a_spli
     paths = [f"{number}.jpg" for number in range(len(actual))]
     video = np.repeat(paths[::frames], frames)
     rows = pd.DataFrame({"path": paths, "label": np.array(LABELS)[actual], "group": video})
-    outputs = Outputs(actual, logits[:, None, None], np.zeros((len(actual), 1)))
+    outputs = Outputs(actual, logits[:, None], np.zeros(len(actual)))
     metadata = Metadata(labels=LABELS, image_size=96, resize="crop", temperature=1.0)
     scores = evaluate(rows.assign(pixels_sha256="0"), outputs, metadata, 0.95).scores
     accuracy = scores.set_index("score").loc["accuracy"]

@@ -79,7 +79,9 @@ def test_what_is_the_users_to_change_is_accepted(stages):
     for key in ("deps", "params", "outs", "metrics"):
         stages["clean"][key].append("own")
     stages["clean"] |= {"cmd": ["echo", f"nice {CLEAN}"], "desc": "Ours", "frozen": False}
-    stages["review"]["plots"] = [{"plots/labels_to_review.csv": {"cache": False, "title": "X"}}]
+    plots = stages["evaluate"]["plots"]
+    of_review = next(plot for plot in plots if "plots/labels_to_review.csv" in plot)
+    of_review["plots/labels_to_review.csv"] = {"cache": False, "title": "X"}
     check(stages)
     Path("stages").mkdir()
     Path("stages/split.py").touch()
