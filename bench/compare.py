@@ -237,7 +237,7 @@ def correct_label(workspace: Path, later: Path) -> None:
     photo, other = (
         sorted(path.iterdir())[0] for path in sorted((workspace / "photos").iterdir())[:2]
     )
-    row = f"{photo.relative_to(workspace / 'photos')},{other.parent.name},\n"
+    row = f"{photo.relative_to(workspace / 'photos')},{other.parent.name}\n"
     table.write_text(table.read_text(encoding="utf-8") + row, encoding="utf-8")
 
 
