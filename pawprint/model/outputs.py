@@ -14,11 +14,11 @@ from pawprint.files import read_arrays, write_arrays
 
 def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Probabilities `(images, classes)` for logits `(images, units)` divided by a temperature."""
-    from scipy.special import expit, softmax  # takes long, and the stage `predict` needs none
-
     scaled = logits / temperature
-    is_one = scaled.shape[-1] == 1
-    return class_probabilities(expit(scaled)) if is_one else softmax(scaled, axis=-1)
+    if scaled.shape[-1] == 1:
+        return class_probabilities(np.exp(-np.logaddexp(0, -scaled)))
+    exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 class Outputs(NamedTuple):

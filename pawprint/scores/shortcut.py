@@ -14,6 +14,7 @@ MIN_OF_CLASS = 10  # of them of a class
 # Recall of the class, minus the fraction of the others that are taken for it. Planted borders and
 # sizes have 0.82 to 1; brightness, which is content of satellite images, has 0.55 to 0.69.
 MIN_KNOWN = 0.75
+MIN_OF_RANGE = 0.5  # fraction of a class in a range of a property, minus that of the others
 MIN_IMPORTANCE = 0.2  # of a property that is named
 
 
@@ -31,11 +32,14 @@ def find_shortcut(images: pd.DataFrame) -> Shortcut | None:
     `images` has a row of each image: those of the tables SPLIT and IMAGES. The model may know such
     a class by how its photos were made, also if that says nothing of other classes.
     """
+    table = training_images(images, MAX_IMAGES)
+    label, values = table["label"].to_numpy(), _properties(table)
+    if not _may_have_shortcut(label, values):
+        return None
+    # These take longer to import than the rest of the report takes.
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
     from sklearn.tree import DecisionTreeClassifier
 
-    table = training_images(images, MAX_IMAGES)
-    label, values = table["label"].to_numpy(), _properties(table)
     tree = DecisionTreeClassifier(max_depth=4, min_samples_leaf=5, random_state=0)
     folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
     with warnings.catch_warnings(action="ignore"):  # of classes with fewer images than folds
@@ -56,6 +60,20 @@ def find_shortcut(images: pd.DataFrame) -> Shortcut | None:
     order = np.argsort(-weights, kind="stable")
     seen = [values.columns[index] for index in order if weights[index] >= MIN_IMPORTANCE]
     return Shortcut(best, float(recall), seen)
+
+
+def _may_have_shortcut(label: np.ndarray, values: pd.DataFrame) -> bool:
+    """Whether a range of one property holds much more of a class than of the others."""
+    for name, number in zip(*np.unique(label, return_counts=True)):
+        is_class = label == name
+        if MIN_OF_CLASS <= number < len(label):
+            weight = np.where(is_class, 1 / number, -1 / (len(label) - number))
+            for _, column in values.items():
+                sums = pd.Series(weight).groupby(column.to_numpy()).sum().cumsum().to_numpy()
+                before = np.minimum.accumulate(np.append(0, sums[:-1]))
+                if (sums - before).max() >= MIN_OF_RANGE:
+                    return True
+    return False
 
 
 def _properties(images: pd.DataFrame) -> pd.DataFrame:
