@@ -7,8 +7,8 @@ after a change. `--commits OLD NEW` compares cold runs of two commits in place o
 with `--photos N`, on N photos of the example enlarged to those of a phone, without fine-tuning;
 with `--second-day FOLDER`, on photos in folders of classes with the params of `pawprint init`: the
 CPU seconds of the first run and of those after one corrected label, twenty more photos, a new class
-of twenty and another param. The runs alternate. Run after `dvc repro`, on a machine with nothing
-else to do: about 50 minutes on two cores, or 25 with `--rounds 1`.
+(the last, which should have twenty) and another param. The runs alternate. Run after `dvc repro`,
+on a machine with nothing else to do: about 50 minutes on two cores, or 25 with `--rounds 1`.
 """
 
 import argparse
@@ -222,7 +222,7 @@ def second_day(commits: list[str], photos: Path, rounds: int) -> pd.DataFrame:
 
 
 def set_apart(photos: Path, later: Path) -> Path:
-    """Move twenty photos of a class and half of the last class elsewhere, and return where."""
+    """Move twenty photos of a class, and the last class, elsewhere, and return where."""
     *_, of_photos, new = sorted(photos.iterdir())
     for folder, number in ((of_photos, 20), (new, None)):
         (later / folder.name).mkdir(parents=True)
@@ -269,6 +269,8 @@ def main() -> None:
     parser.add_argument("--photos", type=int, metavar="N", help="of a phone, for --commits")
     parser.add_argument("--second-day", type=Path, metavar="FOLDER", help="for --commits")
     options = parser.parse_args()
+    if options.second_day and not options.commits:
+        parser.error("--second-day: expected --commits, too")
     if options.second_day:
         runs = second_day(options.commits, options.second_day.resolve(), options.rounds)
         table = runs.groupby(["change", "name"], sort=False).median().T

@@ -13,6 +13,8 @@ BILINEAR = Image.Resampling.BILINEAR
 
 def pixels(photo, model):
     """uint8 (1, size, size, 3), as model.json says."""
+    if model.get("test_time_augmentation", "none") != "none":
+        sys.exit("model.json: expected a model of Pawprint 0.4 or later, which takes one image")
     file, size = Image.open(photo), model["image_size"]
     if side := model.get("decoded_side"):
         file.draft(None, (side, side))

@@ -7,6 +7,7 @@ same bytes for the same network.
 
 import ctypes
 import errno
+import functools
 import os
 import tempfile
 import threading
@@ -115,6 +116,7 @@ def compile_for_cpu(network: openvino.Model) -> CompiledNetwork:
     return run
 
 
+@functools.cache
 def processor() -> str:
     """Return the name of the processor that runs networks. Another one may round otherwise."""
     return openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")

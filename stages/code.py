@@ -61,8 +61,8 @@ def main() -> None:
             if recorded.has_code(stage, after[stage]):  # also where the cache lacks the text
                 before[stage] = after[stage]
             else:
-                md5 = recorded.hash_of(stage, project.CODE / f"{stage}.txt", "deps")
-                before[stage] = recorded.text(md5)
+                hash_before = recorded.hash_of(stage, project.CODE / f"{stage}.txt", "deps")
+                before[stage] = recorded.text(hash_before)
     if not sys.dont_write_bytecode:
         # By default Python knows a compiled module by size and time in seconds of its source, so
         # that it runs an earlier module in place of one with both.

@@ -43,7 +43,7 @@ from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.pipeline.entry import at_end, run_stage
 from pawprint.pipeline.recorded import Recorded
-from pawprint.runtime import output_shapes, processor, read_network
+from pawprint.runtime import output_shapes, read_network
 from pawprint.tables import read_table, training_images
 
 
@@ -89,13 +89,13 @@ def main() -> None:
     path /= hashlib.sha256(json.dumps(origin).encode()).hexdigest()
     recorded = Recorded()
     last = recorded.json("features", project.FEATURES_ORIGIN)
-    processors = last.pop("processors", []) if isinstance(last, dict) else []
+    processors = last.pop("processors", ["unknown"]) if isinstance(last, dict) else []
     earlier = []
     for part in parts:
         earlier += interrupted_shards(path / part.out.name)
         if last == origin:
             earlier.append(recorded_shards(recorded, "features", part.out))
-    computed: set[str] = set()
+    computed: dict[str, str] = {}
     source = open_archive(project.RAW_ARCHIVES, Clean.load().bits)
     with source as archive, writing(project.FEATURES, project.INTERRUPTED_FEATURES.absolute()):
         numbers = sum(map(math.prod, kinds.values()))
@@ -108,7 +108,7 @@ def main() -> None:
             computed |= write_shards(computer, tasks(part.images, folder, earlier), folder)
             earlier += interrupted_shards(folder.parent)
     reused = len(pd.concat(part.images["pixels_sha256"] for part in parts).unique()) - len(computed)
-    used = sorted({*(processors if reused else ()), *([processor()] if computed else ())})
+    used = sorted({*(processors if reused else ()), *computed.values()})
     # If this fails, the next run finds the shards.
     at_end(partial(publish, path, parts, origin | {"processors": used}))
     print(f"features: {len(computed):,} images computed, {reused:,} reused")

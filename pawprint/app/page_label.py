@@ -193,7 +193,7 @@ def show_unlabelled() -> Walk | None:
     rejected = read_table(project.REJECTED_CSV, columns.REJECTED)
     corrected = {row["path"] for row in read_rows(project.LABELS_CSV, "path")}
     paths = [
-        *read_table(project.UNLABELLED_CSV, columns.IMAGES)["path"],
+        *_images_set_aside(),
         *rejected.loc[rejected["reason"] == UNLABELLED, "path"],
     ]
     paths = [path for path in paths if path not in corrected]
@@ -212,6 +212,12 @@ def show_unlabelled() -> Walk | None:
     ]
     then = "To train with them, press Run on the page Run."
     return Walk(items, read_json(project.LABELS_JSON), then, [])
+
+
+def _images_set_aside() -> list[str]:
+    if not project.UNLABELLED_CSV.exists():  # in a run of an earlier version
+        return []
+    return read_table(project.UNLABELLED_CSV, columns.IMAGES)["path"].tolist()
 
 
 def give_label(path: str, label: str) -> Callable[[], object]:

@@ -71,7 +71,7 @@ def run_export(arguments: argparse.Namespace) -> None:
         both = load_predictor(project.SERVED_MODEL)
         served = exports.all_outputs(both.run, exports.read_pixels(paths, metadata))
     labels = labels_of(served, metadata)
-    table = [describe("served", project.SERVED_MODEL, expected, expected, "")]
+    table = [describe("served", project.SERVED_MODEL, served, expected, "")]
     for name in tqdm(arguments.format, desc="export", unit="format", disable=None):
         folder = project.EXPORT / name
         pixels = exports.read_pixels(paths, metadata)

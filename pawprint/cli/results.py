@@ -40,8 +40,8 @@ def run_compare(arguments: argparse.Namespace) -> int:
     first; without another one, the workspace, whose results must be those of its params and code.
     The test is of the log loss of test and validation images and, without fine-tuning, of training
     images in folds, which a commit's data is needed for. The table has each set of images.
-    Validation chose the test-time augmentation, the temperature and the epoch that is kept. An
-    image is known by its pixels, not by its path.
+    Validation chose the temperature and the epoch that is kept. An image is known by its pixels,
+    not by its path.
 
     Examples:
       pawprint compare HEAD

@@ -28,6 +28,7 @@ from pawprint.images.decoder import open_image
 from pawprint.images.pixels import IDENTITY, View, mirrored
 from pawprint.params.data import Augment
 from pawprint.pipeline.recorded import Recorded, is_md5
+from pawprint.runtime import processor
 
 Key = tuple[bytes, bytes, bytes]  # of a row: pixels_sha256, suffix, drawn
 ViewsOf = Callable[[str, str], list[View]]  # the views that are stored, by pixels_sha256 and split
@@ -75,8 +76,8 @@ class ShardComputer:
     views_of: ViewsOf
     dtype: np.dtype = TRAINING
 
-    def __call__(self, task: Task) -> tuple[int, list[str]]:
-        """Write a shard. Returns the number of images, and those that had to be computed."""
+    def __call__(self, task: Task) -> tuple[int, list[str], str]:
+        """Write a shard. Returns the number of images, those computed, and the processor."""
         index = self.index_of(task.images)
         row_keys = keys_of(index)
         row_of = take_over(set(row_keys), [task.path, *task.sources], self.kinds, self.dtype)
@@ -93,7 +94,7 @@ class ShardComputer:
             rows = [row_of[key][number] for key in row_keys]
             columns[kind] = np.array(rows, self.dtype).reshape(len(rows), *shape)
         write_shard(Path(task.path), columns)
-        return len(task.images), [sha256.decode() for sha256 in missing]
+        return len(task.images), [sha256.decode() for sha256 in missing], processor()
 
     def compute(self, path: str, views: Iterable[View] = (IDENTITY,)) -> list[Row]:
         """The rows of an image. Raises InputError for features that `dtype` cannot hold."""
@@ -172,10 +173,11 @@ def tasks(images: pd.DataFrame, folder: Path, earlier: list[list[str]]) -> list[
 
 def write_shards(
     computer: ShardComputer, todo: list[Task], folder: Path, title: str = "features"
-) -> set[str]:
-    """Write shards into a folder, and nothing else. Returns the images that had to be computed.
+) -> dict[str, str]:
+    """Write shards into a folder, and nothing else.
 
-    They are given by `pixels_sha256`. Raises InputError if a worker of a cluster wrote elsewhere.
+    Returns the processors that computed images, by `pixels_sha256` of those that had to be
+    computed. Raises InputError if a worker of a cluster wrote elsewhere.
     """
     folder.mkdir(parents=True, exist_ok=True)
     token = folder / "token"  # a worker that sees it writes into the same folder
@@ -186,11 +188,11 @@ def write_shards(
 
     sample = [image[-1] for task in todo[:8] for image in task.images[:8]][:8]
     images = sum(len(task.images) for task in todo)
-    computed: set[str] = set()
+    computed: dict[str, str] = {}
     with tqdm(desc=title, total=images, unit="image", disable=None) as bar:
-        for size, new in map_items(computer, todo, chunk=1, proof=(prove, sample)):
+        for size, new, by in map_items(computer, todo, chunk=1, proof=(prove, sample)):
             bar.update(size)
-            computed.update(new)
+            computed |= dict.fromkeys(new, by)
     expected = {Path(task.path).name for task in todo}
     for path in folder.iterdir():
         if path.name not in expected:  # of a killed process

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import (
     AfterValidator,
     Field,
+    PrivateAttr,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -50,8 +51,8 @@ class Metadata(Section):
     the labels that are not in it, of two the second from 0.5 on. `temperature` is already applied.
     An image whose output `unknown_score`, `(1, 1)`, is above `unknown_threshold` is unknown. One
     that is not is unsure if the probability of its label is below `min_confidence`. Where these are
-    null, no image is. `takes_one_image` is of a model of an earlier version that is to be
-    `mirrored` (model/served_model.py) when it is read.
+    null, no image is. `takes_one_image` says of a model of an earlier version that it is
+    to be `mirrored` (model/served_model.py) when it is read.
 
     `model` is the identity of a served model, a hash of what it computes, which its exports carry;
     null in those of earlier versions. An export says where it comes from: `data_md5` is the MD5 of
@@ -79,7 +80,7 @@ class Metadata(Section):
     model: Annotated[str, Field(pattern="^[0-9a-f]{16}$")] | None = None
     data_md5: str | None = None
     commit: str | None = None
-    takes_one_image: Annotated[bool, Field(exclude=True)] = False
+    _takes_one_image: bool = PrivateAttr(False)
 
     @field_validator("thresholds")
     @classmethod
@@ -115,6 +116,10 @@ class Metadata(Section):
         return np.where(np.asarray(unknown_scores) > self.unknown_threshold, UNKNOWN, answer)
 
     @property
+    def takes_one_image(self) -> bool:
+        return self._takes_one_image
+
+    @property
     def units(self) -> int:
         """The numbers that each output of the model holds for an image."""
         return 1 if len(self.labels) == 2 else len(self.labels)
@@ -137,7 +142,10 @@ def read_metadata(folder: Path) -> Metadata:
             "fetch it, or give the folder of an exported model."
         )
     try:
-        return Metadata.model_validate_json(_in_this_format(path, path.read_bytes()))
+        content, takes_one_image = _in_this_format(path, path.read_bytes())
+        metadata = Metadata.model_validate_json(content)
+        metadata._takes_one_image = takes_one_image
+        return metadata
     except ValidationError as error:
         problem = error.errors()[0]
         why = problem["msg"]
@@ -151,8 +159,10 @@ def read_metadata(folder: Path) -> Metadata:
     )
 
 
-def _in_this_format(path: Path, content: bytes) -> bytes:
+def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
     """Return the JSON of a model.json without `format`, and with the keys of today's format.
+
+    Also returns whether it is of a model that takes one image.
 
     Before version 0.4, `threshold` was a number, of the second of two labels, or null, and
     `test_time_augmentation` said what the caller gives the model: "none", "flip", an image and its
@@ -178,7 +188,5 @@ def _in_this_format(path: Path, content: bytes) -> bytes:
                 f"{path}: expected a model that takes an image, or it and its mirror image. "
                 f"Received: one that takes {printable(str(how))}. Run `dvc repro` to make it again."
             )
-        if how == "flip":
-            record["takes_one_image"] = True
-        return json.dumps(record).encode()
-    return content
+        return json.dumps(record).encode(), how == "flip"
+    return content, False

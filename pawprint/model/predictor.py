@@ -34,6 +34,8 @@ from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.model.served_model import (
     FEATURES,
     FILES,
+    NETWORK_FILE,
+    identity_of_single,
     is_mirrored,
     output_names,
     read_model,
@@ -172,12 +174,19 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
         raise InputError(
             f"{folder}: expected {' or '.join(FILES)} beside {METADATA_FILE}. Received: none."
         )
+    if not mirrored and path.name != NETWORK_FILE:
+        raise InputError(
+            f"{folder}: expected a served model, of which mirrored=False takes the image alone. "
+            "Received: an export. Write it with `pawprint export --single`."
+        )
     try:
         with silent_stderr():
             names = output_names(metadata)
             network = read_model(path, metadata)
             if not mirrored and is_mirrored(network):
                 network = single(network, names)
+                of_single = metadata.model and identity_of_single(metadata.model)
+                metadata = metadata.model_copy(update={"model": of_single})
             run = runner(network, names)
     except Exception as error:  # a library raises anything for a damaged file
         raise InputError(

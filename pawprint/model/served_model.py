@@ -124,9 +124,30 @@ def join(extractor: openvino.Model, tail: openvino.Model) -> openvino.Model:
         name = parameter.output(0).get_any_name()
         stored = extractor.output(name).get_node().input_value(0)
         for taker in parameter.output(0).get_target_inputs():
-            taker.replace_source_output(stored)
+            node = taker.get_node()
+            if node.get_type_name() == "Slice":  # of the frozen blocks: the others are trained
+                part = _first_columns(stored, node.output(0).partial_shape[1].get_length())
+                for taker_of_part in node.output(0).get_target_inputs():
+                    taker_of_part.replace_source_output(part)
+            else:
+                taker.replace_source_output(stored)
     outputs = [result.input_value(0) for result in tail.get_results()]
     return openvino.Model(outputs, extractor.get_parameters())
+
+
+def _first_columns(features: openvino.Output, width: int) -> openvino.Output:
+    """Return the first columns of features side by side, without what the others are made of.
+
+    Raises ValueError if the width is not that of whole parts.
+    """
+    parts, total = [], 0
+    for part in features.get_node().input_values():
+        if total < width:
+            parts.append(part)
+            total += part.partial_shape[1].get_length()
+    if total != width:
+        raise ValueError(f"features of {total} columns, not of {width}")
+    return operations.concat(parts, 1).output(0)
 
 
 def mirrored(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
@@ -180,6 +201,11 @@ def single(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
 
 def _first(mean: openvino.Output) -> openvino.Output:
     return mean.get_node().input_value(0).get_node().input_value(0)
+
+
+def identity_of_single(identity: str) -> str:
+    """Return the identity of what `single` makes of the model with this one."""
+    return hashlib.sha256(f"{identity} single".encode()).hexdigest()[:IDENTITY_DIGITS]
 
 
 def _size(network: openvino.Model) -> int:

@@ -42,14 +42,3 @@ def tabulate_curve(
             row |= {"gain": np.average(gains, weights=weights), "low": low, "high": high}
         rows.append(row)
     return pd.DataFrame(rows, columns=list(LEARNING_CURVE))
-
-
-def describe_curve(curve: pd.DataFrame) -> str:
-    """What the last doubling gave, and whether this is more than chance, of two rows or more."""
-    before, last = curve["images"].iloc[-2], curve.iloc[-1]
-    gain, low, high = (f"{100 * last[name]:+.1f}" for name in ("gain", "low", "high"))
-    verdict = "more images help" if last["low"] > 0 else "not significant"
-    return (
-        f"the last doubling, from {before:,} to {last['images']:,} training images, gave {gain} "
-        f"points of {last['score']} ({low} to {high}): {verdict}"
-    )

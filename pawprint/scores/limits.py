@@ -230,7 +230,8 @@ def confused_classes(run: Run) -> Limit | None:
     is_fewer = (every["actual"] == first) & (every["predicted"] == second)
     is_more = (every["actual"] == second) & (every["predicted"] == first)
     others = run.classes * (run.classes - 1) // 2 - 1
-    size = _excess(every[~is_more], 2 * is_fewer[~is_more], others)
+    rest = every.assign(wrong=every["wrong"] & ~is_more)
+    size = _excess(rest, 2 * is_fewer, others)
     return Limit(
         f"Telling {second} from {first} as well as other classes {size.verb} {size} of 100: add "
         "images that show the difference, or make them one class.",

@@ -60,6 +60,11 @@ def test_head_of_every_kind_gives_what_keras_gives(head, standardisation, classe
         assert (same == row).all()
 
 
+def size_of(network) -> int:
+    """The bytes of the weights from which the outputs are computed."""
+    return sum(node.data.nbytes for node in network.get_ordered_ops() if hasattr(node, "data"))
+
+
 @pytest.mark.parametrize("pooling", ["average", "flatten"])
 @pytest.mark.parametrize("has_blocks", [False, True])
 @pytest.mark.parametrize("first", [None, 100])
@@ -83,7 +88,10 @@ def test_joined_with_the_extractor_it_is_the_whole_model(tmp_path, first, has_bl
     write_network(network, tmp_path / "network.xml", OUTPUTS, kinds)
     network = read_network(tmp_path / "network.xml")
     of_pixels, of_stored = compile_for_cpu(extractor), compile_for_cpu(network)
-    joined = compile_for_cpu(join(extractor, network))
+    whole_network = join(extractor, network)
+    # Layers that were trained take the place of those of the extractor.
+    assert size_of(whole_network) <= 1.05 * size_of(convert(with_features(model)))
+    joined = compile_for_cpu(whole_network)
     expected = with_features(model).predict(IMAGES.astype(np.float32), verbose=0)
     for number, image in enumerate(IMAGES):
         stored = dict(zip(outputs, of_pixels(image)))

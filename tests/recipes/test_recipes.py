@@ -72,7 +72,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     workspace = tmp_path / name
     prepare(workspace, overlay(apply_recipe(PARAMS, name), SMALL))
     repro(workspace)
-    model = keras.models.load_model(workspace / "models" / "finetune.keras")
+    model = keras.models.load_model(workspace / "models" / "network" / "model.keras")
     after_base = model.layers[model.layers.index(model.get_layer("backbone")) + 1 :]
     layers = [inner for layer in after_base for inner in getattr(layer, "layers", [layer])]
     pooling = [] if head[0] == "Flatten" else ["GlobalAveragePooling2D"]

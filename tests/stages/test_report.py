@@ -231,7 +231,7 @@ def test_page_has_what_cross_validation_chose(other):
     gains = {"blocks_loss_change": -0.0139, "blocks_loss_error": 0.0091}
     write_json(other / project.EXTRACT_METRICS, numbers | gains)
     _, page = reports(other)
-    assert "-0.0139 ± 0.0091" in page and "C = 10 " in page
+    assert "-0.0139 ± 0.0091" in page and "C = 10," in page
 
 
 def test_hashes_are_at_the_bottom(both, workspace):
