@@ -25,6 +25,7 @@ from pawprint.columns import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
+from pawprint.model.outputs import to_probabilities
 from pawprint.model.predictor import load_predictor
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import ARCHIVE, prepare
@@ -225,11 +226,13 @@ def test_sample_learns_and_its_saved_model_gives_what_training_measured(sample):
     model = load_predictor(sample / project.SERVED_MODEL, mirrored=False)
     with open_archive(sample / project.RAW_ARCHIVES) as archive:
         predicted = [model.predict(open_image(archive, path)) for path in rows["path"]]
-    probabilities = np.array([each.probabilities for each in predicted])
+    calibrated = np.array([each.probabilities for each in predicted])
+    logits = model.metadata.temperature * np.log(calibrated[:, 1:] / calibrated[:, :1])
+    probabilities = to_probabilities(logits)
     actual = (rows["label"] == "dog").to_numpy().astype(int)
     wrong = abs((probabilities.argmax(axis=1) == actual).mean() - trained["validation_accuracy"])
     assert wrong * len(rows) < 1.01
-    loss = log_losses(actual, probabilities).mean()  # of a temperature of 1
+    loss = log_losses(actual, probabilities).mean()
     assert loss == pytest.approx(trained["validation_loss"], abs=2e-3)
 
 
