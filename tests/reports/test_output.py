@@ -56,7 +56,14 @@ def stopping(number: int, after: int = 3) -> Iterator[dict]:
     yield row("too late")
 
 
+@pytest.fixture
+def keyboard_interrupt() -> None:
+    """SIGINT raises KeyboardInterrupt, whatever a test before this one has left in the process."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @posix
+@pytest.mark.usefixtures("keyboard_interrupt")
 @pytest.mark.parametrize("form", ["csv", "json", "jsonl", "table"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_rows_until_a_signal_stay_and_a_line_says_how_many(tmp_path, capsys, form, number):
