@@ -71,16 +71,17 @@ def main() -> None:
         "code": md5(project.FEATURE_ROW_CODE),
     }
     # Those of the first serve the second: validation images are in both.
+    images = read_table(project.PATHS_CSV, PATHS)
     parts = [
         Part(
             project.HELD_OUT,
-            held_out_images(augment),
+            held_out_images(images, augment),
             held_out_views(size, is_mirrored=augment.is_mirrored),
             HELD_OUT,
         ),
         Part(
             project.FEATURES,
-            read_images("train", "validation"),
+            images[images["split"] != "test"],
             training_views(augment, size),
             TRAINING,
         ),
@@ -105,9 +106,11 @@ def main() -> None:
         for part in parts:
             folder = path / part.out.name / str(count_shards(len(part.images)))
             computer = ShardComputer(archive, compute, kinds, part.views_of, part.dtype)
-            computed |= write_shards(computer, tasks(part.images, folder, earlier), folder)
-            earlier += interrupted_shards(folder.parent)
-    reused = len(pd.concat(part.images["pixels_sha256"] for part in parts).unique()) - len(computed)
+            todo = tasks(part.images, folder, earlier)
+            computed |= write_shards(computer, todo, folder)
+            earlier.append([task.path for task in todo])
+    every = pd.concat(part.images["pixels_sha256"] for part in parts)
+    reused = every.nunique() - len(computed)
     used = sorted({*(processors if reused else ()), *computed.values()})
     # If this fails, the next run finds the shards.
     at_end(partial(publish, path, parts, origin | {"processors": used}))
@@ -118,23 +121,18 @@ def main() -> None:
         )
 
 
-def read_images(*splits: str) -> pd.DataFrame:
-    images = read_table(project.PATHS_CSV, PATHS)
-    return images[images["split"].isin(splits)]
-
-
-def held_out_images(augment: Augment) -> pd.DataFrame:
-    """Return the images that training does not see.
+def held_out_images(images: pd.DataFrame, augment: Augment) -> pd.DataFrame:
+    """Return the images that training does not see, of the table PATHS and without a split.
 
     The detector of unknown inputs needs some training images as they are. Where their first view
     is not the image, they are among them.
     """
-    images = [read_images("validation", "test")]
+    held_out = [images[images["split"] != "train"]]
     for name, path in (UNKNOWN, project.UNKNOWN_CSV), (UNLABELLED, project.UNLABELLED_CSV):
-        images.append(read_table(path, IMAGES).assign(split=name))
+        held_out.append(read_table(path, IMAGES).assign(split=name))
     if not augment.keep_original:
-        images.append(training_images(read_images("train"), DETECTOR_IMAGES))
-    return pd.concat(images)[list(PATHS)]
+        held_out.append(training_images(images, DETECTOR_IMAGES))
+    return pd.concat(held_out)[list(PATHS)]
 
 
 def publish(path: Path, parts: list[Part], origin: dict) -> None:

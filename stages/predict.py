@@ -50,7 +50,8 @@ def main() -> None:
     images[UNKNOWN] = read_table(project.UNKNOWN_CSV, IMAGES)
     for name, rows in images.items():
         logits, features = run(project.HELD_OUT, rows["pixels_sha256"])
-        actual, scores = labels.get_indexer(rows["label"]), detector.score(features)
+        scores = detector.score(features)
+        actual = labels.get_indexer(rows["label"])
         outputs = Outputs(actual, logits.mean(axis=1), scores.mean(axis=1))
         outputs.write(project.OUTPUTS / f"{name}.npz")
     numbers = ", ".join(f"{len(rows):,} {name}" for name, rows in images.items() if len(rows))

@@ -48,7 +48,12 @@ def main() -> None:
     images = read_table(project.SPLIT_CSV, columns.SPLIT)
     judged = read_table(project.CROSS_VALIDATION_CSV, columns.JUDGED)
     predictions = {name: read_predictions(path) for name, path in project.PREDICTIONS_CSV.items()}
-    context = card_context(params, metadata, scores, images)
+    unknown = read_table(project.UNKNOWN_CSV, columns.IMAGES)
+    rejected = read_table(project.REJECTED_CSV, columns.REJECTED)
+    context = card_context(params, metadata, scores, images) | {
+        "rejected": rejected,
+        "files": describe_files(pd.concat([images, unknown]), rejected),
+    }
     limits = find_limits(limits_run(context, images, judged, predictions))
     labels = metadata["labels"]
     with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
@@ -76,8 +81,6 @@ def main() -> None:
     write_text(project.REPORT, pages.fill(pages.REPORT, **context | of_page))
     write_text(project.LIMITS, limits.text)
     print(result)
-    unknown = read_table(project.UNKNOWN_CSV, columns.IMAGES)
-    rejected = read_table(project.REJECTED_CSV, columns.REJECTED)
     if changes := describe_since_commit(images_of(images, unknown, rejected)):
         print(f"Since the last commit: {changes}")
     print(f"Open {project.REPORT}: errors, labels to review, and what limits the model.")
@@ -88,10 +91,9 @@ def card_context(
 ) -> dict[str, object]:
     """Return what the templates of the model card and the page need, by name.
 
-    `scores` is the table SCORES, `images` the table SPLIT.
+    What `clean` says of the files is not among it. `scores` is the table SCORES, `images` the table
+    SPLIT.
     """
-    rejected = read_table(project.REJECTED_CSV, columns.REJECTED)
-    unknown = read_table(project.UNKNOWN_CSV, columns.IMAGES)
     near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     to_review = read_table(project.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)
     return {
@@ -103,8 +105,6 @@ def card_context(
         "training": read_json(project.EXTRACT_METRICS),
         "counts": results.count_images(images),
         "imbalance": describe_imbalance(images),
-        "rejected": rejected,
-        "files": describe_files(pd.concat([images, unknown]), rejected),
         "near_duplicates": near_duplicates,
         "divided": divided_groups(near_duplicates),
         "corrections": len(read_csv_rows(project.LABELS_CSV, LABEL_COLUMNS)),

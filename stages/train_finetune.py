@@ -27,14 +27,16 @@ from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
-    labels, weights = read_json(project.LABELS_JSON), HeadWeights.read(project.HEAD)
+    labels = read_json(project.LABELS_JSON)
+    weights = HeadWeights.read(project.HEAD)
     split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
     store = StoredExamples(project.FEATURES, split, labels)
     with replacing(project.NETWORK.parent) as folder:
         folder.mkdir()
         if Model.load().fine_tune_at is None:
             network, kinds = on_features(store.shapes(), weights, Head.load())
-            history, metrics = pd.DataFrame(columns=list(HISTORY)), {"kept_epoch": 0}
+            history = pd.DataFrame(columns=list(HISTORY))
+            metrics = {"kept_epoch": 0}
             result = "model.fine_tune_at is null: no epochs, the head is kept as it is"
         else:
             network, kinds, history, metrics, result = train(store, weights, folder)
@@ -58,7 +60,9 @@ def train(
     from pawprint.network.hardware import make_deterministic, training_on
     from pawprint.network.model import parts, save_model, to_openvino
 
-    params, head, classes = Train.load("train_finetune"), Head.load(), len(store.labels)
+    params = Train.load("train_finetune")
+    head = Head.load()
+    classes = len(store.labels)
     make_deterministic(params.seed)  # of the dropout in the head, too
     with training_on(Hardware.load()) as precision:
         model, first = load_whole(project.BACKBONE, Model.load(), weights, head, classes)

@@ -93,8 +93,8 @@ def _trained_model(metadata: Metadata) -> keras.Model:
             f"model.backbone: expected a network of Keras. Received: {ONNX}, which Keras cannot "
             f"hold. {project.SERVED_MODEL} runs with OpenVINO."
         )
-    weights, classes = HeadWeights.read(project.HEAD), len(metadata.labels)
-    model, _ = load_whole(project.BACKBONE, params, weights, Head.load(), classes)
+    weights = HeadWeights.read(project.HEAD)
+    model, _ = load_whole(project.BACKBONE, params, weights, Head.load(), len(metadata.labels))
     return model
 
 

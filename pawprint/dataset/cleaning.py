@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from pawprint.classes import NEITHER, UNLABELLED, are_imbalanced
 from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
-from pawprint.dataset.folders import SHOWN, Place, folder_of, is_unlabelled
+from pawprint.dataset.folders import SHOWN, Place, lies_unlabelled
 from pawprint.dataset.layouts import Row, is_metadata
 from pawprint.dataset.user_tables import Correction
 from pawprint.engine.mapping import map_in_threads, map_items
@@ -126,18 +126,14 @@ def _assign(
     if times[name] > 1:
         raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
     label, archive_split = places[name]
-    if not label and name not in corrected_paths and not _is_set_aside(name, rows):
+    is_set_aside = name not in (rows or ()) and lies_unlabelled(name)
+    if not label and name not in corrected_paths and not is_set_aside:
         detail = NOT_NAMED
         if rows is not None:
             detail = NO_CLASS if name in rows else NOT_LISTED
         raise UnusableImageError(UNLABELLED, detail)
     group = rows[name].group if rows and name in rows else ""
     return {"path": name, "label": label, "archive_split": archive_split, "group": group}
-
-
-def _is_set_aside(name: str, rows: dict[str, Row] | None) -> bool:
-    """Whether a file lies in a folder named for images without a label, and no row lists it."""
-    return name not in (rows or ()) and any(map(is_unlabelled, folder_of(name)))
 
 
 def _find_known_rows(
@@ -230,8 +226,8 @@ def _apply_corrections(
         NEITHER: ("label_none", f"its label in labels.csv is {NEITHER}"),
         "": (UNLABELLED, "its correction is for other pixels"),
     }
-    is_set_aside = images["path"].map(lambda name: any(map(is_unlabelled, folder_of(name))))
-    has_label = ~images["label"].isin(reasons) | ((images["label"] == "") & is_set_aside)
+    is_set_aside = (images["label"] == "") & images["path"].map(lies_unlabelled).astype(bool)
+    has_label = ~images["label"].isin(reasons) | is_set_aside
     without_label = pd.DataFrame(
         [(printable(row.path), *reasons[row.label]) for row in images[~has_label].itertuples()],
         columns=list(REJECTED),

@@ -62,6 +62,11 @@ def is_unlabelled(folder: str) -> bool:
     return re.sub(r"[\W_]", "", folder).lower() in UNLABELLED_FOLDERS
 
 
+def lies_unlabelled(name: str) -> bool:
+    """Return whether a file lies in a folder that `is_unlabelled`, or below one."""
+    return any(map(is_unlabelled, folder_of(name)))
+
+
 def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, Place]:
     """Return what their folders say of files, by `labels`: AUTO, OUTER or INNER.
 

@@ -139,11 +139,13 @@ def take_over(
             if row_keys - row_of.keys() and not row_keys.isdisjoint(keys):
                 columns = [shard.read(kind) for kind in kinds]
                 has_digits = all(column.dtype.itemsize >= dtype.itemsize for column in columns)
+                is_stored_so = all(column.dtype == dtype for column in columns)
                 shapes = [column.shape[1:] for column in columns]
                 if has_digits and shapes == list(kinds.values()):
                     for key, *row in zip(keys, *columns, strict=True):
-                        if key in row_keys - row_of.keys() and fits(row, dtype):
-                            row_of[key] = [features.astype(dtype) for features in row]
+                        is_wanted = key in row_keys and key not in row_of
+                        if is_wanted and (is_stored_so or fits(row, dtype)):
+                            row_of[key] = [array.astype(dtype, copy=False) for array in row]
         except InputError:
             continue
     return row_of
@@ -171,9 +173,7 @@ def tasks(images: pd.DataFrame, folder: Path, earlier: list[list[str]]) -> list[
     ]
 
 
-def write_shards(
-    computer: ShardComputer, todo: list[Task], folder: Path, title: str = "features"
-) -> dict[str, str]:
+def write_shards(computer: ShardComputer, todo: list[Task], folder: Path) -> dict[str, str]:
     """Write shards into a folder, and nothing else.
 
     Returns the processors that computed images, by `pixels_sha256` of those that had to be
@@ -189,7 +189,7 @@ def write_shards(
     sample = [image[-1] for task in todo[:8] for image in task.images[:8]][:8]
     images = sum(len(task.images) for task in todo)
     computed: dict[str, str] = {}
-    with tqdm(desc=title, total=images, unit="image", disable=None) as bar:
+    with tqdm(desc="features", total=images, unit="image", disable=None) as bar:
         for size, new, by in map_items(computer, todo, chunk=1, proof=(prove, sample)):
             bar.update(size)
             computed |= dict.fromkeys(new, by)

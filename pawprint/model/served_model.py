@@ -140,7 +140,8 @@ def _first_columns(features: openvino.Output, width: int) -> openvino.Output:
 
     Raises ValueError if the width is not that of whole parts.
     """
-    parts, total = [], 0
+    parts = []
+    total = 0
     for part in features.get_node().input_values():
         if total < width:
             parts.append(part)
@@ -156,7 +157,8 @@ def mirrored(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
     `names` are those of its outputs, in their order. The means are those of the logits and of the
     unknown scores; `features` stay those of the image.
     """
-    pixels, other = network.get_parameters()[0], network.clone()
+    pixels = network.get_parameters()[0]
+    other = network.clone()
     backwards = operations.constant(np.arange(_size(network))[::-1].copy(), np.int64)
     mirror_image = operations.gather(pixels, backwards, operations.constant(2, np.int64))
     for taker in other.input().get_target_inputs():
