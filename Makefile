@@ -6,8 +6,9 @@ BIN := .venv/Scripts
 endif
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A file is one worker's, as its tests share a run of the pipeline; the longest files begin first.
+# Without --max-worker-restart the run would wait for ever for the tests of a worker that died.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
-  --no-loadscope-reorder
+  --no-loadscope-reorder --max-worker-restart 0
 # Windows would take the encoding of its language for what tests read and print.
 export PYTHONUTF8 := 1
 LOCK := uv pip compile --quiet --universal --python-version 3.11 \

@@ -49,38 +49,42 @@ def arguments(form: str, file: Path | None) -> Namespace:
     return Namespace(command="predict", format=form, output=file)
 
 
-def stopping(number: int, after: int = 3) -> Iterator[dict]:
-    """Yield so many rows, and then wait for the next one while somebody stops the process."""
-    yield from map(row, NAMES[:after])
+STOPPED = """
+import signal, sys
+from test_output import FORMATS, LABELS, NAMES, Path, arguments, output, row
+
+def rows(number):
+    yield from map(row, NAMES[:3])
     signal.raise_signal(number)
     yield row("too late")
 
-
-@pytest.fixture
-def keyboard_interrupt() -> None:
-    """SIGINT raises KeyboardInterrupt, whatever a test before this one has left in the process."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for form in ("csv", "json", "jsonl", "table"):
+    try:
+        with output(arguments(form, Path(form))) as taken:
+            FORMATS[form](taken.take(rows(int(sys.argv[1])), len(NAMES)), LABELS, None)
+    except (KeyboardInterrupt, SystemExit) as error:
+        print(f"{form}: {error!r}", file=sys.stderr)
+"""
 
 
 @posix
-@pytest.mark.usefixtures("keyboard_interrupt")
-@pytest.mark.parametrize("form", ["csv", "json", "jsonl", "table"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_rows_until_a_signal_stay_and_a_line_says_how_many(tmp_path, capsys, form, number):
-    file = tmp_path / "rows"
-    with (
-        pytest.raises((KeyboardInterrupt, SystemExit)) as stopped,
-        output(arguments(form, file)) as taken,
-    ):
-        FORMATS[form](taken.take(stopping(number), len(NAMES)), LABELS, None)
-    text = file.read_text(encoding="utf-8")
-    if form != "table":
-        assert paths_in(text, form) == NAMES[:3]
-    assert len(text) and "too late" not in text
-    said = f"{stopped.value}{capsys.readouterr().err}"
-    assert "after 3 of 9 images" in said
+def test_rows_until_a_signal_stay_and_a_line_says_how_many(tmp_path, number):
+    tests = PROJECT / "tests"
+    path = os.pathsep.join(map(str, [PROJECT, tests, tests / "support", tests / "reports"]))
+    # In a process of its own: a signal that arrives late would end that of all tests.
+    command = [sys.executable, "-c", STOPPED, str(int(number))]
+    result = run(*command, cwd=tmp_path, PYTHONPATH=path)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert result.stderr.count("after 3 of 9 images") == 4
     if number == signal.SIGTERM:
-        assert stopped.value.code == 128 + signal.SIGTERM
+        assert result.stderr.count(repr(SystemExit(128 + number))) == 4
+    for form in ("csv", "json", "jsonl", "table"):
+        text = (tmp_path / form).read_text(encoding="utf-8")
+        assert text and "too late" not in text
+        if form != "table":
+            assert paths_in(text, form) == NAMES[:3]
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
