@@ -46,7 +46,9 @@ PLAIN = (
 OURS = ("pawprint", "stages")  # folders of code
 IMPORTS = (ast.Import, ast.ImportFrom)
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-parse = functools.cache(ast.parse)  # each stage looks at the same modules, which nothing changes
+# Each stage looks at the same modules, which nothing changes.
+parse = functools.cache(ast.parse)
+nodes_of = functools.cache(lambda source: list(ast.walk(parse(source))))
 
 
 def syntax_of(source: str) -> str:
@@ -79,7 +81,7 @@ def imports(source: str) -> set[tuple[str, str]]:
     ValueError.
     """
     names = set()
-    for node in ast.walk(parse(source)):
+    for node in nodes_of(source):
         if isinstance(node, ast.Import):
             names |= {(alias.asname or "", alias.name) for alias in node.names}
             names |= {(alias.name.split(".")[0],) * 2 for alias in node.names if not alias.asname}
@@ -97,7 +99,10 @@ def imports(source: str) -> set[tuple[str, str]]:
 @functools.cache
 def names_used(source: str) -> set[str]:
     """The full names of what a module uses by names that it imports: `pawprint.project.PARAMS`."""
-    nodes = list(ast.walk(parse(source)))
+    named: dict[str, set[str]] = {}
+    for name, full in imports(source):
+        named.setdefault(name, set()).add(full)
+    nodes = nodes_of(source)
     inner = {node.value for node in nodes if isinstance(node, ast.Attribute)}
     full_names = set()
     for node in (node for node in nodes if node not in inner):
@@ -105,7 +110,7 @@ def names_used(source: str) -> set[str]:
         while isinstance(node, ast.Attribute):
             node, attributes = node.value, f".{node.attr}{attributes}"
         if isinstance(node, ast.Name):
-            full_names |= {full + attributes for name, full in imports(source) if name == node.id}
+            full_names |= {full + attributes for full in named.get(node.id, ())}
     return full_names
 
 
