@@ -6,7 +6,6 @@ import json
 import tempfile
 from pathlib import Path
 
-from pawprint.columns import IMAGES
 from pawprint.dataset.folders import AUTO, READINGS
 from pawprint.dataset.layouts import find_places, is_metadata
 from pawprint.dataset.user_tables import EMPTY_TABLES, LABEL_COLUMNS
@@ -18,13 +17,13 @@ from pawprint.params.section import check_content, shown
 from pawprint.params.whole import Params
 from pawprint.project import IMAGES_CSV, LABELS_CSV, LABELS_JSON, PARAMS, RAW_ARCHIVES, STATE
 from pawprint.recipes.overlay import add_missing, overlay, set_values, without_param
-from pawprint.tables import read_table
 from pawprint.templates.files import REPLACED, files, flat, names_in_git
 from pawprint.tools.folders import IGNORE, IGNORES, README, take_back
 from pawprint.tools.projects import defaults as new_defaults
 from pawprint.tools.projects import write_state
 from pawprint.written_tables import read_csv_rows
 
+OF_IMAGE = ("path", "label", "archive_split", "pixels_sha256")  # in IMAGES of every version
 OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # numbers before version 0.4
 
 
@@ -94,13 +93,12 @@ def labels_of_last_run(
         names = members(archive)
     if any(map(is_metadata, names)):  # which gives the labels
         return None
-    images = read_table(table, IMAGES)
+    images = [row for _, row in read_csv_rows(table, OF_IMAGE)]
     rows = read_csv_rows(folder / LABELS_CSV, LABEL_COLUMNS)
     corrected = {row.get("pixels_sha256") or row["path"] for _, row in rows}
-    is_corrected = images["path"].isin(corrected) | images["pixels_sha256"].isin(corrected)
-    images = images[~is_corrected]
-    before = dict(zip(images["path"], zip(images["label"], images["archive_split"])))
-    mapping = {label: [label] for label in sorted(set(images["label"]))}
+    images = [row for row in images if not {row["path"], row["pixels_sha256"]} & corrected]
+    before = {row["path"]: (row["label"], row["archive_split"]) for row in images}
+    mapping = {label: [label] for label, _ in sorted(set(before.values()))}
     for labels in (AUTO, *READINGS, mapping):
         with contextlib.suppress(InputError):
             _, places = find_places(names, None, labels, str(folder))

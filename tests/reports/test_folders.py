@@ -252,6 +252,8 @@ def test_upgrade_writes_the_reading_of_folders_that_the_last_run_used(
     fetch(tmp_path / "photos", tmp_path / project.RAW_ARCHIVES)
     kept, *_ = clean_archive(tmp_path / project.RAW_ARCHIVES, labels=before)
     write_files(tmp_path, {"labels.csv": "path,label\n"})
-    write_table(tmp_path / project.IMAGES_CSV, kept, IMAGES)
+    # Version 0.3 had no brightness.
+    columns = {name: kind for name, kind in IMAGES.items() if name != "brightness"}
+    write_table(tmp_path / project.IMAGES_CSV, kept, columns)
     expected = before if written is ... else written
     assert labels_of_last_run(tmp_path, {"clean.labels": "auto"}) == expected
