@@ -79,7 +79,6 @@ PREDICTED_CLASSES: Columns = {
     "predicted": "str",
     "loss": "float64",
 }
-IMAGE_DIGITS = 16  # of pixels_sha256 in `image`: among a million none is likely to occur twice
 PROBABILITY = "probability_"
 UNKNOWN_SCORE = "unknown_score"  # in predictions of a model with a detector of unknown inputs
 # An image by a model that did not learn from it; `likely` is the most probable of the other labels.

@@ -178,8 +178,7 @@ def _require_recorded(stage: str, lines: list[str]) -> None:
         file = line.partition("  ")[2]
         if not file:  # a pin
             continue
-        is_file = code.path_of(file.partition(":")[0]).is_file()  # perhaps with a constant's name
-        if not is_file or code.line_of(file) != line:
+        if not code.path_of(file).is_file() or code.line_of(file) != line:
             # So that DVC runs `code` again, also where it has recorded the edit as known to `code`.
             (CODE / f"{stage}.txt").unlink(missing_ok=True)
             raise InputError(

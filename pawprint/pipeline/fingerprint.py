@@ -27,28 +27,22 @@ DECIDE_NO_BYTE = {
     *("cloudpickle", "dask", "distributed", "dvc", "dvc-data", "joblib", "packaging"),
     *("pydantic", "pydantic-core", "tqdm"),
 }
-# Modules of ours of which the same holds: the package loads models for other programs; the others
-# start a stage and end it, and map work over threads or a cluster, for which a test compares the
-# bytes.
+# Modules of ours of which the same holds. The package loads models for other programs. `columns`
+# and `project` hold names, which the tables and dvc.yaml have, too: a change of one alone is an
+# error. The others start a stage and end it, and map work over threads or a cluster, for which a
+# test compares the bytes.
 OURS_DECIDE_NO_BYTE = {
-    "pawprint/__init__.py",
+    *("pawprint/__init__.py", "pawprint/columns.py", "pawprint/project.py"),
     *("pawprint/engine/__init__.py", "pawprint/engine/dask.py", "pawprint/engine/mapping.py"),
     "pawprint/pipeline/entry.py",
 }
 # What decides bytes under a distribution that imports it: SciPy's cosine transform the perceptual
 # hashes, its L-BFGS a regression, and h5py the file of a Keras model.
 BROUGHT = {"imagehash": {"scipy"}, "keras": {"h5py"}, "scikit-learn": {"scipy"}}
-# What the value of a constant may consist of, besides calls of Path.
-PLAIN = (
-    *(ast.BinOp, ast.Constant, ast.Dict, ast.List, ast.Name, ast.Set, ast.Starred, ast.Subscript),
-    *(ast.Tuple, ast.UnaryOp, ast.expr_context, ast.operator, ast.unaryop),
-)
 OURS = ("pawprint", "stages")  # folders of code
-IMPORTS = (ast.Import, ast.ImportFrom)
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Each stage looks at the same modules, which nothing changes.
 parse = functools.cache(ast.parse)
-nodes_of = functools.cache(lambda source: list(ast.walk(parse(source))))
 
 
 def syntax_of(source: str) -> str:
@@ -74,77 +68,20 @@ def _text(value: object) -> str:
 
 
 @functools.cache  # each stage looks at the same modules
-def imports(source: str) -> set[tuple[str, str]]:
-    """What a module imports, also in functions: the names that it gives, and the full names.
+def imports(source: str) -> set[str]:
+    """Return the full names that a module imports, also in functions: `pawprint.files.replacing`.
 
-    Such as `("name", "pawprint.files.name")`. What binds no name has "". A relative import raises
-    ValueError.
+    A relative import raises ValueError.
     """
     names = set()
-    for node in nodes_of(source):
+    for node in ast.walk(parse(source)):
         if isinstance(node, ast.Import):
-            names |= {(alias.asname or "", alias.name) for alias in node.names}
-            names |= {(alias.name.split(".")[0],) * 2 for alias in node.names if not alias.asname}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             if node.level:
                 raise ValueError(f"a relative import in line {node.lineno}")
-            full = node.module
-            names |= {
-                ("", full),
-                *((alias.asname or alias.name, f"{full}.{alias.name}") for alias in node.names),
-            }
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
-
-
-@functools.cache
-def names_used(source: str) -> set[str]:
-    """The full names of what a module uses by names that it imports: `pawprint.project.PARAMS`."""
-    named: dict[str, set[str]] = {}
-    for name, full in imports(source):
-        named.setdefault(name, set()).add(full)
-    nodes = nodes_of(source)
-    inner = {node.value for node in nodes if isinstance(node, ast.Attribute)}
-    full_names = set()
-    for node in (node for node in nodes if node not in inner):
-        attributes = ""
-        while isinstance(node, ast.Attribute):
-            node, attributes = node.value, f".{node.attr}{attributes}"
-        if isinstance(node, ast.Name):
-            full_names |= {full + attributes for full in named.get(node.id, ())}
-    return full_names
-
-
-@functools.cache
-def constants(source: str) -> dict[str, ast.AST] | None:
-    """The values by name of a module that holds nothing but constants, or else None.
-
-    It imports nothing of the project and binds each name once, to literals, paths and such names.
-    What it imports is among them, as values may depend on it.
-    """
-    values: dict[str, ast.AST] = {}
-    if any(full.split(".")[0] in OURS for _, full in imports(source)):
-        return None
-    for node in parse(source).body:
-        match node:
-            case ast.Expr(ast.Constant(str())):
-                continue
-            case ast.Import(names) | ast.ImportFrom(names=names):
-                bound = {alias.asname or alias.name: node for alias in names}
-            case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(ast.Name(name), _, value):
-                if value is None or not all(map(_is_plain, ast.walk(value))):
-                    return None
-                bound = {name: value}
-            case _:
-                return None
-        if bound.keys() & {"*", *values}:
-            return None
-        values |= bound
-    return values
-
-
-def _is_plain(node: ast.AST) -> bool:
-    is_path = isinstance(node, ast.Call) and ast.unparse(node.func) == "Path"
-    return is_path or isinstance(node, PLAIN)
 
 
 class Code:
@@ -163,7 +100,6 @@ class Code:
         self._line = functools.cache(self.line_of)
         self._data_in = functools.cache(self._find_data)
         self._file_of = functools.cache(self._find_file)
-        self._names_used = functools.cache(self._find_names)
 
     @functools.cached_property
     def pins(self) -> dict[str, list[str]]:
@@ -184,14 +120,13 @@ class Code:
     def fingerprint(self, script: str) -> str:
         """A line `HASH  FILE` for each file that decides what a script does, then the pins.
 
-        A module that holds nothing but constants has a line `HASH  FILE:NAME` for each of them that
-        is used, in place of one for the file. The files are the script, all modules that it
-        imports, directly or through others, also in functions, the `__init__.py` on the way, and
-        data files beside a module, such as templates. A folder without `__init__.py` is no package:
-        all files in it, scripts too, are data of the package above. The pins are the lines of
-        requirements.txt of the distributions that these modules import, and of those in BROUGHT.
-        Raises InputError for a distribution that is not pinned, a relative import, and an import of
-        another file of the project, whose edits would run no stage.
+        The files are the script, all modules that it imports, directly or through others, also in
+        functions, the `__init__.py` on the way, and data files beside a module, such as templates.
+        A folder without `__init__.py` is no package: all files in it, scripts too, are data of the
+        package above. The pins are the lines of requirements.txt of the distributions that these
+        modules import, and of those in BROUGHT. Raises InputError for a distribution that is not
+        pinned, a relative import, and an import of another file of the project, whose edits would
+        run no stage.
         """
         modules = self.closure(script)
         for module in sorted(modules):
@@ -203,41 +138,9 @@ class Code:
                     )
         folders = {PurePosixPath(module).parent.as_posix() for module in modules}
         files = {file for folder in folders for file in self._data_in(folder)}
-        files |= {file for module in modules for file in self._entries_of(module, modules)}
+        files |= modules
         pins = {pin for module in modules for pin in self._pins_of(module)}
         return "".join(f"{line}\n" for line in [*map(self._line, sorted(files)), *sorted(pins)])
-
-    def _entries_of(self, module: str, modules: set[str]) -> set[str]:
-        """A module as `line_of` takes it: its name, or for each used constant `FILE:NAME`.
-
-        Whatever else an importer may mean by the name of a constant, it counts.
-        """
-        used, values = set(), constants(self._read(module)) or {}
-        for importer in modules - {module} if values else ():
-            names = self._names_used(importer)
-            if names is None:
-                return {module}
-            used |= names
-        names = {name for name, value in values.items() if not isinstance(value, IMPORTS)}
-        return {f"{module}:{name}" for name in used & names} or {module}
-
-    def _find_names(self, module: str) -> set[str] | None:
-        """The parts of the full names of what a module imports, and uses by names that it imports.
-
-        None if it may use any name of the project: with `import *`, or `getattr` of a module.
-        """
-        imported, used = self.names_in(module), names_used(self._read(module))
-        is_any = any(name.endswith(".*") and name.startswith(OURS) for name in imported)
-        if is_any or any(map(self._is_module, used)):
-            return None
-        return {part for name in imported | used for part in name.split(".")}
-
-    def _is_module(self, name: str) -> bool:
-        """Whether a full name is of a module, perhaps as another module has imported it."""
-        parent, _, last = name.rpartition(".")
-        file = parent and self._file_of(parent)
-        names = {full for bound, full in self.imports_of(file) if bound == last} if file else set()
-        return bool(self._file_of(name)) or any(map(self._is_module, names - {name}))
 
     def closure(self, script: str) -> set[str]:
         """The script and the modules of the project that it imports, directly or through others.
@@ -257,7 +160,7 @@ class Code:
     def _imported_files(self, module: str) -> set[str]:
         """The project's files that a module imports, without those that they import."""
         files = set()
-        for name in self.names_in(module):
+        for name in self.imports_of(module):
             parts = name.split(".")
             files |= {self._file_of(".".join(parts[:end])) for end in range(1, len(parts) + 1)}
         files -= {None}
@@ -272,11 +175,7 @@ class Code:
         files = (f"{path}/__init__.py", f"{path}.py")
         return next((file for file in files if self.path_of(file).is_file()), None)
 
-    def names_in(self, module: str) -> set[str]:
-        """Full names of all that a module imports: `pawprint.files.replacing`."""
-        return {full for _, full in self.imports_of(module)}
-
-    def _imports_of(self, module: str) -> set[tuple[str, str]]:
+    def _imports_of(self, module: str) -> set[str]:
         try:
             return imports(self._read(module))
         except (SyntaxError, ValueError) as error:
@@ -285,7 +184,7 @@ class Code:
             ) from None
 
     def _pins_of(self, module: str) -> Iterator[str]:
-        for top in {name.split(".")[0] for name in self.names_in(module)}:
+        for top in {name.split(".")[0] for name in self.imports_of(module)}:
             names = {canonicalize_name(name) for name in self.distributions.get(top, [top])}
             if top in (*OURS, *sys.stdlib_module_names) or names <= DECIDE_NO_BYTE:
                 continue
@@ -320,24 +219,12 @@ class Code:
         return files
 
     def line_of(self, file: str) -> str:
-        """The line `HASH  FILE` of a file, or of a constant in one."""
-        path, _, name = file.partition(":")
-        content = self.path_of(path).read_bytes()
-        if name:
-            content = _value_of(name, constants(content.decode()) or {}).encode()
-        elif file.endswith(".py"):
+        """The line `HASH  FILE` of a file."""
+        content = self.path_of(file).read_bytes()
+        if file.endswith(".py"):
             with contextlib.suppress(SyntaxError, ValueError):  # a template, or half an edit
                 content = syntax_of(content.decode()).encode()
         return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
-
-
-def _value_of(name: str, values: dict[str, ast.AST]) -> str:
-    """The text of a constant, and of those that its value names."""
-    if name not in values:
-        return ""
-    references = {node.id for node in ast.walk(values[name]) if isinstance(node, ast.Name)}
-    texts = [_value_of(reference, values) for reference in sorted(references - {name})]
-    return " ".join([name, _text(values[name]), *texts])
 
 
 def describe_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:

@@ -17,11 +17,11 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.cli.results import run_limits
-from pawprint.columns import HISTORY, IMAGE_DIGITS, IMAGES, REJECTED, SCORES
+from pawprint.columns import HISTORY, IMAGES, REJECTED, SCORES
 from pawprint.files import md5, read_json, write_json
 from pawprint.recipes.overlay import overlay
 from pawprint.reports.results import describe_score, score_of
-from pawprint.tables import read_predictions, read_table, write_table
+from pawprint.tables import IMAGE_DIGITS, read_predictions, read_table, write_table
 from stages import report
 
 LABELS = {"a|b": 30, "bee": 12, "<cow>": 5}

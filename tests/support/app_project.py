@@ -7,11 +7,11 @@ import pandas as pd
 from conftest import PROJECT, commit, git_init, photo, succeed
 
 from pawprint import project as paths
-from pawprint.columns import IMAGE_DIGITS, PREDICTED_CLASSES, PREDICTIONS, SPLIT
+from pawprint.columns import PREDICTED_CLASSES, PREDICTIONS, SPLIT
 from pawprint.files import pack, write_json
 from pawprint.model.metadata import Metadata
 from pawprint.recipes.overlay import overlay
-from pawprint.tables import write_predictions, write_table
+from pawprint.tables import IMAGE_DIGITS, write_predictions, write_table
 
 PHOTOS = [
     ("cats/1.jpg", "cat", "cat", 64 * "1", 0.9, 0.1),
