@@ -12,6 +12,7 @@ from pawprint.download import download
 from pawprint.errors import InputError, reason, without_secrets
 from pawprint.files import digest
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
+from pawprint.network.efficientnet_lite import IMAGENET
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.head_weights import HeadWeights
 from pawprint.network.model import (
@@ -19,6 +20,7 @@ from pawprint.network.model import (
     block_statistics,
     build_model,
     convert,
+    find_application,
     head_with,
     load_model,
     pooling_layer,
@@ -29,17 +31,15 @@ from pawprint.params.model import ONNX, Model, Weights
 from pawprint.params.training import Head
 from pawprint.pointers import pointer_at
 
-IMAGENET = "imagenet"  # Keras' name of the weights that it publishes
-
 
 def application(
     name: str, alpha: float | None, image_size: int, weights: str | Path | None = None
 ) -> keras.Model:
     """A network without its top: float32 `(batch, size, size, 3)` to feature maps.
 
-    `weights` is IMAGENET, which Keras downloads to its cache, a file that Keras' `load_weights`
-    takes, or None for random weights. Raises InputError for an image size that the application
-    cannot take, weights that Keras cannot fetch, and a file that does not fit.
+    `weights` is IMAGENET, which Keras downloads to its cache or a package brings; a file, as
+    `weights.source` names one; or None for random weights. Raises InputError for an image size that
+    the application cannot take, weights that are not there, and a file that does not fit.
     """
     if weights == IMAGENET and alpha and alpha > 1 and image_size != 224:
         # There are no files of more than full width for other sizes, for which Keras would ask.
@@ -49,12 +49,13 @@ def application(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sizes without weights of their own take 224's
-            network = getattr(keras.applications, name)(
+            network = find_application(name).build(
                 input_shape=(image_size, image_size, 3),
-                include_top=False,
                 weights=weights and str(weights),
                 **({} if alpha is None else {"alpha": alpha}),
             )
+    except InputError:
+        raise
     except Exception as error:  # of Keras, the connection and the file
         if weights is None:
             raise InputError(

@@ -1,15 +1,18 @@
 """The network of Keras: the head, with the backbone, its file, and its conversion to OpenVINO.
 
-The backbone is an application of Keras without its top (https://keras.io/api/applications/). It
-always runs in inference mode: its batch normalization keeps the statistics of the pre-training,
-also while weights are fine-tuned. Statistics of small batches of new images cost a percent of
-accuracy (docs/decisions/01).
+The backbone is an application of Keras without its top (https://keras.io/api/applications/), or
+EfficientNet-Lite. It always runs in inference mode: its batch normalization keeps the statistics of
+the pre-training, also while weights are fine-tuned. Statistics of small batches of new images cost
+a percent of accuracy (docs/decisions/01).
 """
 
+import functools
 import json
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import openvino
@@ -17,6 +20,7 @@ from openvino.frontend.tensorflow import utils
 
 from pawprint.errors import InputError, reason, silent_stderr
 from pawprint.files import pack, replacing
+from pawprint.network import efficientnet_lite
 from pawprint.network.hardware import keras, tf
 from pawprint.network.head_weights import HeadWeights, Standardisation
 from pawprint.params.training import Head
@@ -31,15 +35,35 @@ SMALLEST_VARIANCE = 1e-6  # of maps whose deviation is 1 or so
 utils.get_environment_setup = lambda _: {"tensorflow": tf.__version__}
 
 
+class Application(NamedTuple):
+    """A network without its top, and what it takes of pixels, as `keras.applications` has both.
+
+    `build` takes `input_shape` and `weights`, and of networks of several widths `alpha`.
+    """
+
+    build: Callable[..., keras.Model]
+    preprocess_input: Callable[[np.ndarray], np.ndarray]
+
+
+def find_application(name: str) -> Application:
+    """Return the application of this name, of Keras or of `efficientnet_lite`."""
+    if name in efficientnet_lite.VARIANTS:
+        build = functools.partial(efficientnet_lite.efficientnet_lite, name)
+        return Application(build, efficientnet_lite.preprocess_input)
+    build = getattr(keras.applications, name)
+    preprocess_input = sys.modules[build.__module__].preprocess_input
+    return Application(functools.partial(build, include_top=False), preprocess_input)
+
+
 def preprocessing(name: str) -> keras.layers.Layer:
     """From RGB pixels, `(batch, size, size, 3)` in [0, 255], to what the application takes.
 
-    Keras' `preprocess_input` of an application is a scale and an offset, for some after a change
+    `preprocess_input` of an application is a scale and an offset, for some after a change
     from RGB to BGR; it is the identity for networks that rescale by themselves. Here it is a layer,
     which is saved and exported with the model.
     """
-    preprocess = sys.modules[getattr(keras.applications, name).__module__].preprocess_input
-    black, white, red = preprocess(np.array([[0.0] * 3, [255.0] * 3, [255.0, 0.0, 0.0]]))
+    preprocess_input = find_application(name).preprocess_input
+    black, white, red = preprocess_input(np.array([[0.0] * 3, [255.0] * 3, [255.0, 0.0, 0.0]]))
     scale, offset = (white - black) / 255, black
     if (scale == 1).all() and (offset == 0).all():
         return keras.layers.Identity(name=PREPROCESSING)

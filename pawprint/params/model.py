@@ -7,12 +7,13 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pawprint.errors import without_secrets
 from pawprint.params.section import Positive, Resize, Section, Sha256, Source, Text, UpToOne, shown
 
-# Keras' names: https://keras.io/api/applications/
+# Keras' names (https://keras.io/api/applications/), and those of network/efficientnet_lite.py.
 Backbone = Literal[
     "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge",
     "DenseNet121", "DenseNet169", "DenseNet201", "EfficientNetB0", "EfficientNetB1",
     "EfficientNetB2", "EfficientNetB3", "EfficientNetB4", "EfficientNetB5", "EfficientNetB6",
-    "EfficientNetB7", "EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2",
+    "EfficientNetB7", "EfficientNetLite0", "EfficientNetLite1", "EfficientNetLite2",
+    "EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2",
     "EfficientNetV2B3", "EfficientNetV2L", "EfficientNetV2M", "EfficientNetV2S",
     "InceptionResNetV2", "InceptionV3", "MobileNet", "MobileNetV2", "MobileNetV3Large",
     "MobileNetV3Small", "NASNetLarge", "NASNetMobile", "ResNet101", "ResNet101V2",
