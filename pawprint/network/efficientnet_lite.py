@@ -35,6 +35,9 @@ STAGES = (
 )
 STEM, TOP = 32, 1280  # channels
 EPSILON = 1e-3  # of batch normalization
+OPTIONS = {"padding": "same", "use_bias": False}
+# Random weights for which maps keep their scale.
+SCALING = {"class_name": "VarianceScaling", "config": {"scale": 2, "mode": "fan_out"}}
 KERAS_FILES = (".h5", ".keras")  # that `load_weights` takes
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of PyTorch's files of arrays before 1.6
@@ -129,7 +132,7 @@ def _block(
     before, expanded = maps, expansion * maps.shape[-1]
     if expansion > 1:
         maps = _convolution(maps, expanded, f"{name}_expand")
-    options = {"padding": "same", "use_bias": False, "name": f"{name}_dwconv"}
+    options = OPTIONS | {"depthwise_initializer": SCALING, "name": f"{name}_dwconv"}
     maps = keras.layers.DepthwiseConv2D(kernel, stride, **options)(maps)
     maps = _normalized(maps, f"{name}_bn")
     maps = keras.layers.ReLU(6, name=f"{name}_activation")(maps)
@@ -147,7 +150,7 @@ def _convolution(
     stride: int = 1,
     is_activated: bool = True,
 ) -> keras.KerasTensor:
-    options = {"padding": "same", "use_bias": False, "name": f"{name}_conv"}
+    options = OPTIONS | {"kernel_initializer": SCALING, "name": f"{name}_conv"}
     maps = keras.layers.Conv2D(channels, kernel, stride, **options)(maps)
     maps = _normalized(maps, f"{name}_bn")
     return keras.layers.ReLU(6, name=f"{name}_activation")(maps) if is_activated else maps
