@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from pawprint.__main__ import main
 from pawprint.columns import IMAGES, SPLIT
 from pawprint.files import pack, read_yaml, write_json
 from pawprint.images.decoder import pixels_sha256
+from pawprint.params.model import PACKAGES
 from pawprint.recipes.overlay import overlay
 from pawprint.tables import write_table
 from pawprint.tools import candidates, ranking
@@ -165,7 +167,7 @@ def test_row_is_printed_when_it_is_measured_that_of_today_first(tried, monkeypat
 
 def test_default_candidates_are_valid_params_that_differ(made):
     content = read_yaml(made / "params.yaml")
-    wanted = {(0.35, 288), (1.0, 160), (1.0, 224)}
+    wanted = {(0.35, 160), (1.0, 160), (1.0, 224)}
     for alpha, size in (*wanted, (0.5, 64)):
         content["model"] |= {"alpha": alpha, "image_size": size}
         found = candidates.candidates(content, {}, SIZES)
@@ -173,8 +175,37 @@ def test_default_candidates_are_valid_params_that_differ(made):
         models = [candidate.params.model for candidate in found]
         assert all(models.index(model) == number for number, model in enumerate(models))
         assert wanted <= {(model.alpha, model.image_size) for model in models}
+        assert len(found) <= 9
     nearly = SIZES.assign(height=SIZES["width"] + 3)
     assert "pad" not in {candidate.name for candidate in candidates.candidates(content, {}, nearly)}
+
+
+def test_default_candidates_have_the_networks_that_are_installed(made, monkeypatch):
+    content, installed = read_yaml(made / "params.yaml"), []
+    for path in (sys.path, []):
+        monkeypatch.setattr(sys, "path", path)
+        found = candidates.candidates(content, {}, SIZES)
+        models = [candidate.params.model for candidate in found]
+        installed.append({model.backbone: model.image_size for model in models})
+    assert installed[0]["EfficientNetLite0"] == installed[1]["EfficientNetLite0"] == 224
+    assert installed[0]["EfficientNetLite2"] == 260 and "EfficientNetV2B0" not in installed[0]
+    assert installed[1]["EfficientNetV2B0"] == 224 and "EfficientNetLite2" not in installed[1]
+
+
+def test_package_that_is_missing_is_a_line(tried, monkeypatch):
+    monkeypatch.setitem(PACKAGES, "EfficientNetLite1", "efficientnet-of-nobody")
+    choices = "-S", "model.backbone=EfficientNetLite1", "-S", "model.alpha=null"
+    *_, line, _ = tried(*choices, "-S", "model.image_size=64")
+    assert line.startswith("backbone=EfficientNetLite1")
+    assert "no weights on this computer" in line and "efficientnet-of-nobody" in line
+
+
+def test_time_is_said_before_anything_is_measured(tried, monkeypatch, capsys):
+    monkeypatch.setattr(candidates, "_measure", None)
+    with pytest.raises(TypeError):
+        tried("-S", "model.image_size=160", "--minutes", "7")
+    (line, _) = capsys.readouterr().err.splitlines()
+    assert "2 candidates on 24 images" in line and "7 minutes" in line
 
 
 def test_wrong_choice_is_one_line(tried):
