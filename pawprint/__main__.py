@@ -1,6 +1,7 @@
 """The command line: `pawprint COMMAND`."""
 
 import argparse
+import gc
 import getpass
 import importlib
 import inspect
@@ -53,7 +54,10 @@ def main() -> int | None:
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if sys.argv[1:2] == [name]:  # the others are not imported: TensorFlow takes seconds
+            gc.disable()  # imported modules stay: to look through them is in vain
             module = importlib.import_module(f"pawprint.cli.{place}")
+            gc.freeze()
+            gc.enable()
             function = name.replace("-", "_")
             run_command = getattr(module, f"run_{function}")
             command.description = inspect.getdoc(run_command)

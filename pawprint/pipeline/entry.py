@@ -6,6 +6,7 @@ A stage also refuses code other than that which DVC records, and inputs that cha
 import contextlib
 import errno
 import functools
+import gc
 import os
 import stat
 import sys
@@ -63,6 +64,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         _discard_unwritten()
     if status:
         _say_what_dvc_removed()
+    gc.freeze()  # else Python looks several times through all modules before it ends
     sys.exit(status)
 
 
@@ -113,6 +115,8 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
     Where DVC starts the stage, it is a user's mistake if the code is other than that which the
     stage `code` recorded, or if what DVC records of the stage changes before it ends.
     """
+    gc.freeze()  # what is imported stays to the end
+    gc.enable()
     stage = Path(sys.argv[0]).stem
     lines, differing = running_code(stage)
     if differing:
@@ -127,11 +131,12 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
 def _run_and_check(main: Callable[[], None], stage: str, lines: list[str]) -> None:
     is_recorded = "DVC_STAGE" in os.environ
     if is_recorded:
-        _require_recorded(stage, lines)
+        contents = _require_recorded(stage, lines)
         before = _inputs()
     main()
     if is_recorded:
-        _require_recorded(stage, lines)
+        if not all(path.is_file() and path.read_bytes() == contents[path] for path in contents):
+            _require_recorded(stage, lines)  # perhaps only a comment was edited
         after = _inputs()
         if changed := [name for name in before if after.get(name) != before[name]]:
             raise InputError(
@@ -160,11 +165,12 @@ def running_code(stage: str) -> tuple[list[str], list[str]]:
     return lines, not_as_pinned(line for line in lines if "==" in line)
 
 
-def _require_recorded(stage: str, lines: list[str]) -> None:
-    """Raise InputError if the code now is not that of these lines, which `code` recorded.
+def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
+    """Return the content of the files in these lines, which the stage `code` recorded.
 
-    They are computed one by one: to find the modules that a stage imports takes six times as long,
-    and equal lines say that it imports the same.
+    Raises InputError if they do other than what the lines have. Lines are computed one by one: to
+    find the modules that a stage imports takes six times as long, and equal lines say that it
+    imports the same.
     """
     from pawprint.pipeline.fingerprint import Code
 
@@ -174,17 +180,22 @@ def _require_recorded(stage: str, lines: list[str]) -> None:
             f"dvc.yaml: stages.{stage}.cmd: expected one that runs {script}. Received: the script "
             "of the package."
         )
+    contents = {}
     for line in lines:
         file = line.partition("  ")[2]
         if not file:  # a pin
             continue
-        if not code.path_of(file).is_file() or code.line_of(file) != line:
+        path = code.path_of(file)
+        if path.is_file():
+            contents[path] = path.read_bytes()
+        if path not in contents or code.line_of(file) != line:
             # So that DVC runs `code` again, also where it has recorded the edit as known to `code`.
             (CODE / f"{stage}.txt").unlink(missing_ok=True)
             raise InputError(
                 f"{file}: expected the code that the stage `code` recorded. Received: an edit of "
                 f"it. Run `dvc repro {stage}`."
             )
+    return contents
 
 
 def _inputs() -> dict[str, object]:

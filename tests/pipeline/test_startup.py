@@ -54,3 +54,14 @@ def test_python_without_the_packages_is_one_line_that_says_what_to_activate(tmp_
     (line,) = result.stderr.splitlines()
     assert "expected the packages of requirements.txt. Received: no pydantic" in line
     assert "`. .venv/bin/activate`" in line
+
+
+def test_garbage_collector_is_off_only_while_a_stage_imports():
+    """Its imports make no garbage. A program that imports a stage keeps its collector."""
+    code = "import gc, sys; {} import stages; print(gc.isenabled()); "
+    code += (
+        "from pawprint.pipeline.entry import run_stage; run_stage(lambda: print(gc.isenabled()))"
+    )
+    as_script, imported = code.format("sys.argv = ['-m'];"), code.format("")
+    assert succeed("python", "-c", as_script, cwd=PROJECT) == "False\nTrue\n"
+    assert succeed("python", "-c", imported, cwd=PROJECT) == "True\nTrue\n"
