@@ -33,8 +33,8 @@ AHEAD = 1000  # tasks that run, wait, or have results that are not due yet
 PROOF = 8  # items that the driver computes, and every worker process as its proof
 # They decide the bytes of results, or carry functions and results.
 PACKAGES = (
-    *("cloudpickle", "distributed", "imagehash", "joblib", "numpy", "opencv-python-headless"),
-    *("openvino", "pi-heif", "pillow", "scipy"),
+    *("cloudpickle", "distributed", "joblib", "numpy", "opencv-python-headless", "openvino"),
+    *("pi-heif", "pillow", "scipy"),
 )
 LOST = (CancelledError, OSError, TimeoutError)  # the connection to the scheduler
 _ADMISSION = threading.Lock()

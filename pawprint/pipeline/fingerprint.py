@@ -36,9 +36,8 @@ OURS_DECIDE_NO_BYTE = {
     *("pawprint/engine/__init__.py", "pawprint/engine/dask.py", "pawprint/engine/mapping.py"),
     "pawprint/pipeline/entry.py",
 }
-# What decides bytes under a distribution that imports it: SciPy's cosine transform the perceptual
-# hashes, its L-BFGS a regression, and h5py the file of a Keras model.
-BROUGHT = {"imagehash": {"scipy"}, "keras": {"h5py"}, "scikit-learn": {"scipy"}}
+# What decides bytes under a distribution that imports it: h5py writes the file of a Keras model.
+BROUGHT = {"keras": {"h5py"}}
 OURS = ("pawprint", "stages")  # folders of code
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Each stage looks at the same modules, which nothing changes.

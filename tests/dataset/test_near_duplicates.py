@@ -1,18 +1,18 @@
-import imagehash
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
 from pawprint.dataset import near_duplicates as module
+from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.near_duplicates import near_duplicates
 
 ODD_COLUMNS = np.arange(16) % 2 == 1
 
 
 def as_text(bits: np.ndarray) -> pd.Series:
-    """Hashes as imagehash writes them, of bool `(images, 16, 16)`."""
-    return pd.Series([str(imagehash.ImageHash(image)) for image in bits], dtype=str)
+    """Hashes as `clean` writes them, of bool `(images, 16, 16)`."""
+    return pd.Series([np.packbits(image).tobytes().hex() for image in bits], dtype=str)
 
 
 def brute_force(bits: np.ndarray, max_distance: int) -> dict[tuple[int, int], int]:
@@ -60,10 +60,23 @@ def test_equal_hashes_are_paired_with_the_first_alone():
     assert pairs.to_numpy().tolist() == expected
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [
+        (200, 300, "9bd0d4a84e0ad553a9bfd6c7cf1cc8c83b281c6ee2218dc9f6a9aa973494066f"),
+        (3, 7, "d1f099f0dcb56607234a99e2dca099d4ddf799c5dda998cedd889884dda8d808"),
+        (1, 2, "8" + "0" * 63),
+    ],
+)
+def test_hash_is_that_of_imagehash_by_which_images_were_split_before(height, width, expected):
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    assert perceptual_hash(Image.fromarray(pixels)) == expected
+
+
 def test_mirror_image_is_a_near_duplicate():
     noise = np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)
     image = Image.fromarray(noise).resize((64, 64), Image.Resampling.BICUBIC)
-    hashes = [str(imagehash.phash(view, hash_size=16)) for view in (image, ImageOps.mirror(image))]
+    hashes = [perceptual_hash(view) for view in (image, ImageOps.mirror(image))]
     assert hashes[0] != hashes[1]
     assert len(near_duplicates(pd.Series(hashes), 2)) == 1
 
