@@ -2,6 +2,8 @@
 
 import difflib
 from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from pawprint.errors import InputError
 from pawprint.network.hardware import keras
@@ -88,33 +90,40 @@ def split_at(backbone: keras.Model, cut: int) -> tuple[keras.Model, int]:
     return keras.Model(at_cut, after, name="tail"), frozen
 
 
-def block_ends(backbone: keras.Model) -> list[int]:
-    """The operations that end the blocks: indices of `backbone.operations`, in their order.
+class Maps(NamedTuple):
+    """Feature maps that are all that later operations of a network need: a cut could be there.
 
-    A block ends where branches, such as a skip connection, begin or join; in a backbone without
-    branches, where the resolution changes; and the last one before channels become as many as the
-    last maps have. A cut could be at each end. Of each resolution the last ends are taken, as many
-    as give at most MOST_PER_CHANNEL for a channel of the last maps, but at least one. Maps of the
-    resolution of the pixels, and as many as the last maps, are left out.
+    `index` is that of the operation that gives them, in an order in which the next one has the next
+    index. `is_branch` says whether branches, such as a skip connection, begin or join there.
     """
-    operations, last = backbone.operations, backbone.output
-    inputs = [operation.input for operation in operations]
-    takers = Counter(map(id, keras.tree.flatten(inputs)))
-    cuts: dict[tuple[int, int], list[int]] = defaultdict(list)
-    branches: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for index, operation in enumerate(operations[:-1]):
-        maps = operation.output
-        size, channels = maps.shape[1:-1], maps.shape[-1]
-        is_first, is_last = (size == tensor.shape[1:3] for tensor in (backbone.input, last))
-        has_features = len(size) == 2 and not isinstance(operation, NO_FEATURES) and not is_first
-        if not has_features or (is_last and channels >= last.shape[-1]):
+
+    index: int
+    size: tuple[int, ...]
+    channels: int
+    is_branch: bool
+
+
+def choose_ends(maps: Sequence[Maps], pixels: tuple[int, ...], last: Maps) -> list[int]:
+    """Return the indices of the operations that end the blocks of a network.
+
+    `maps` are those before the `last` ones, in their order, and `pixels` is the size of an image. A
+    block ends where branches begin or join; in a backbone without branches, where the resolution
+    changes; and the last one before channels become as many as the last maps have. Of each
+    resolution the last ends are taken, as many as give at most MOST_PER_CHANNEL for a channel of
+    the last maps, but at least one. Maps of the resolution of the pixels, and as many as the last
+    maps, are left out.
+    """
+    channels = {each.index: each.channels for each in maps}
+    cuts: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    branches: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for index, size, number, is_branch in maps:
+        if size == pixels or (size == last.size and number >= last.channels):
             continue
-        if _is_cut(backbone, index):
-            cuts[size].append(index)
-            if takers[id(maps)] > 1 or len(keras.tree.flatten(operation.input)) > 1:
-                branches[size].append(index)
+        cuts[size].append(index)
+        if is_branch:
+            branches[size].append(index)
     if branches:
-        final = last.shape[1:3]
+        final = last.size
         branches[final] = sorted({*branches[final], *cuts[final][-1:]})
         ends = [[index for index in group if index + 1 not in group] for group in branches.values()]
     else:
@@ -123,11 +132,26 @@ def block_ends(backbone: keras.Model) -> list[int]:
     def last_ends(number: int) -> list[int]:
         return [index for indices in ends for index in indices[-number:]]
 
-    most = MOST_PER_CHANNEL * last.shape[-1] / STATISTICS
+    most = MOST_PER_CHANNEL * last.channels / STATISTICS
     for number in range(max(map(len, ends), default=1), 1, -1):
-        if sum(operations[index].output.shape[-1] for index in last_ends(number)) <= most:
+        if sum(channels[index] for index in last_ends(number)) <= most:
             return last_ends(number)
     return last_ends(1)
+
+
+def block_ends(backbone: keras.Model) -> list[int]:
+    """The operations that end the blocks: indices of `backbone.operations`, as `choose_ends`."""
+    operations = backbone.operations
+    takers = Counter(map(id, keras.tree.flatten([operation.input for operation in operations])))
+    maps = []
+    for index, operation in enumerate(operations):
+        output = operation.output
+        is_maps = len(output.shape) == 4 and not isinstance(operation, NO_FEATURES)
+        if is_maps and _is_cut(backbone, index):
+            is_branch = takers[id(output)] > 1 or len(keras.tree.flatten(operation.input)) > 1
+            maps.append(Maps(index, output.shape[1:3], output.shape[3], is_branch))
+    *before, last = maps
+    return choose_ends(before, backbone.input.shape[1:3], last)
 
 
 def with_blocks(backbone: keras.Model) -> keras.Model:
