@@ -1,6 +1,8 @@
 """The command `export`."""
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +17,13 @@ from pawprint.git import current_commit
 from pawprint.model import exports
 from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import load_predictor
-from pawprint.model.unknown import read_detector
-from pawprint.network.backbone import load_whole
+from pawprint.model.unknown import Detector, read_detector
+from pawprint.network.backbone import load_whole, onnx_file
 from pawprint.network.hardware import keras
 from pawprint.network.head_weights import HeadWeights
 from pawprint.network.model import load_model
 from pawprint.params.data import Augment
-from pawprint.params.model import ONNX, Model
+from pawprint.params.model import ONNX, Model, Weights
 from pawprint.params.training import Head
 from pawprint.pipeline.recorded import Recorded
 from pawprint.tables import read_table
@@ -50,8 +52,13 @@ def run_export(arguments: argparse.Namespace) -> None:
     its name. The table compares it with the served model: size, largest difference of an output,
     and test images whose label changes; with `--single` validation and test images.
     """
+    is_of_keras = Model.load().backbone != ONNX
     for name in arguments.format:
-        exports.require_modules(name)
+        if not is_of_keras and name != ONNX:
+            raise InputError(
+                f"--format: expected {ONNX}, because model.backbone is {ONNX}. Received: {name}"
+            )
+        exports.require_modules(name, is_of_keras=is_of_keras)
     predictor = load_predictor(project.SERVED_MODEL, mirrored=not arguments.single)
     images = Recorded().hash_of("predict", project.SPLIT_CSV, "deps") or md5(project.SPLIT_CSV)
     origin = {"data_md5": images, "commit": current_commit()}
@@ -59,9 +66,8 @@ def run_export(arguments: argparse.Namespace) -> None:
     detector = None
     if metadata.unknown_threshold is not None:
         detector = read_detector(project.SERVED_MODEL)
-    model = exports.for_export(_trained_model(metadata), metadata.temperature, detector)
-    if Augment.load().is_mirrored and not arguments.single:
-        model = exports.mean_over_flip(model)
+    is_mirrored = Augment.load().is_mirrored and not arguments.single
+    model = _model_to_export(metadata, detector, is_mirrored)
     splits = ("validation", "test") if arguments.single else ("test",)
     rows = read_table(project.SPLIT_CSV, SPLIT)
     paths = rows.loc[rows["split"].isin(splits), "path"]
@@ -83,16 +89,25 @@ def run_export(arguments: argparse.Namespace) -> None:
         print(describe_single(paths, labels, labels_of(expected, metadata)))
 
 
-def _trained_model(metadata: Metadata) -> keras.Model:
+def _model_to_export(
+    metadata: Metadata, detector: Detector | None, is_mirrored: bool
+) -> keras.Model | Callable[[Path], None]:
+    params = Model.load()
+    if params.backbone == ONNX:
+        # The package onnx comes with the extra `export`.
+        from pawprint.model.onnx_export import Parts, write_onnx
+
+        weights = HeadWeights.read(project.HEAD)
+        parts = Parts(weights, Head.load(), metadata.temperature, detector)
+        return partial(write_onnx, onnx_file(Weights.load()), params, parts, is_mirrored)
+    model = exports.for_export(_trained_model(metadata, params), metadata.temperature, detector)
+    return exports.mean_over_flip(model) if is_mirrored else model
+
+
+def _trained_model(metadata: Metadata, params: Model) -> keras.Model:
     """The model of Keras: of pixels to what its head gives."""
     if project.TRAINED_MODEL.exists():
         return load_model(project.TRAINED_MODEL)
-    params = Model.load()
-    if params.backbone == ONNX:
-        raise InputError(
-            f"model.backbone: expected a network of Keras. Received: {ONNX}, which Keras cannot "
-            f"hold. {project.SERVED_MODEL} runs with OpenVINO."
-        )
     weights = HeadWeights.read(project.HEAD)
     model, _ = load_whole(project.BACKBONE, params, weights, Head.load(), len(metadata.labels))
     return model

@@ -40,10 +40,14 @@ class Format(NamedTuple):
     modules: tuple[str, ...] = ()
 
 
-def require_modules(name: str) -> None:
-    """Raise InputError unless the modules that the format of this name needs are installed."""
+def require_modules(name: str, *, is_of_keras: bool = True) -> None:
+    """Raise InputError unless the modules that the format of this name needs are installed.
+
+    Only networks of Keras are converted to ONNX.
+    """
     for module in FORMATS[name].modules:
-        if importlib.util.find_spec(module) is None:
+        is_needed = is_of_keras or module != "tf2onnx"
+        if is_needed and importlib.util.find_spec(module) is None:
             raise InputError(
                 f"{name}: expected the package {module} to be installed. Received: none. "
                 "Run `pip install 'pawprint-dvc[export]'`."
@@ -87,7 +91,7 @@ def open_saved_model(path: Path) -> RunNetwork:
 FORMATS = {
     "keras": Format("model.keras", "keras", open_keras),
     "litert": Format("model.tflite", "litert", open_litert, modules=("ai_edge_litert",)),
-    "onnx": Format("model.onnx", "onnx", open_onnx, modules=("tf2onnx", "onnxruntime")),
+    "onnx": Format("model.onnx", "onnx", open_onnx, modules=("onnx", "onnxruntime", "tf2onnx")),
     "saved_model": Format("", "tf_saved_model", open_saved_model),
 }
 
@@ -162,7 +166,7 @@ def largest_difference(outputs: NamedOutputs, expected: NamedOutputs) -> float:
 
 def export(
     name: str,
-    model: keras.Model,
+    model: keras.Model | Callable[[Path], None],
     metadata: Metadata,
     folder: Path,
     *,
@@ -171,9 +175,10 @@ def export(
 ) -> NamedOutputs:
     """Write a model and its metadata to `folder`, and return its outputs, as of `all_outputs`.
 
-    `metadata` are those of the served model, which has the outputs `expected` for `images`. Raises
-    InputError, and leaves `folder` as it was, if the model cannot be converted, the converted model
-    gives other outputs, or `folder` holds other files.
+    `model` is one of Keras, or writes a file to a path. `metadata` are those of the served model,
+    which has the outputs `expected` for `images`. Raises InputError, and leaves `folder` as it was,
+    if the model cannot be converted, the converted model gives other outputs, or `folder` holds
+    other files.
     """
     form = FORMATS[name]
     with replacing(folder) as partial:
@@ -205,7 +210,12 @@ def export(
     return outputs
 
 
-def _write_and_open(model: keras.Model, path: Path, form: Format) -> RunNetwork:
+def _write_and_open(
+    model: keras.Model | Callable[[Path], None], path: Path, form: Format
+) -> RunNetwork:
+    if not isinstance(model, keras.Model):
+        model(path)
+        return form.open(path)
     if form.keras_name == "keras":
         save_model(model, path)  # with the same bytes each time
         return form.open(path)

@@ -176,21 +176,33 @@ def load_extractor(model: Model, weights: Weights, has_cut: bool = True) -> Extr
     name, source, sha256 = model.backbone, weights.source, weights.sha256
     make_deterministic(seed=0)
     if name == ONNX:
-        path = download(source, sha256, "weights.source") if "://" in source else Path(source)
-        expected = "the path or the URL of a file, because model.backbone is onnx"
-        require_file(path, sha256, source, expected)
-        return Extractor(read_onnx(path, model), ["top"], None)
-    backbone = load_backbone(name, model.alpha, model.image_size, source, sha256)
-    first = first_trained(model, backbone)
-    cut = cut_index(backbone, first) if has_cut and first is not None else None
-    whole = backbone if model.features == "last" else with_blocks(backbone)
-    extractor, outputs = build_extractor(name, whole, model.pooling, cut)
-    if model.features == "blocks" and "blocks" not in outputs:
+        network = read_onnx(onnx_file(weights), model)
+        extractor = Extractor(network, ["blocks", "top"][-len(network.outputs) :], None)
+    else:
+        backbone = load_backbone(name, model.alpha, model.image_size, source, sha256)
+        first = first_trained(model, backbone)
+        cut = cut_index(backbone, first) if has_cut and first is not None else None
+        whole = backbone if model.features == "last" else with_blocks(backbone)
+        built, outputs = build_extractor(name, whole, model.pooling, cut)
+        extractor = Extractor(convert(built), outputs, backbone)
+    if model.features == "blocks" and "blocks" not in extractor.outputs:
         raise InputError(
             f"model.features: expected auto or last, because {name} has no blocks that a head can "
             "see. Received: blocks"
         )
-    return Extractor(convert(extractor), outputs, backbone)
+    return extractor
+
+
+def onnx_file(weights: Weights) -> Path:
+    """Return the ONNX file of these weights, downloaded if they have a URL.
+
+    Raises InputError if it is missing or has another hash.
+    """
+    source, sha256 = weights.source, weights.sha256
+    path = download(source, sha256, "weights.source") if "://" in source else Path(source)
+    expected = "the path or the URL of a file, because model.backbone is onnx"
+    require_file(path, sha256, source, expected)
+    return path
 
 
 def build_extractor(

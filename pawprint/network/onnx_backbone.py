@@ -1,15 +1,20 @@
 """A backbone in an ONNX file: any network of one float input of images that gives features."""
 
 import contextlib
+import itertools
 import math
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import openvino
 from openvino.preprocess import PrePostProcessor
 
 from pawprint.errors import InputError, printable, reason, silent_stderr
+from pawprint.network.blocks import Maps, choose_ends
+from pawprint.network.model import SMALLEST_VARIANCE
 from pawprint.params.model import Model, Onnx
 from pawprint.runtime import compile_for_cpu
 
@@ -24,37 +29,81 @@ TOLERANCE = 1e-3  # relative; features are stored as float16, which has three di
 operations = openvino.opset15
 
 
+class OnnxNetwork(NamedTuple):
+    """The network in a file, for images of one size, and where its features are.
+
+    `layout` is that of its input, NCHW or NHWC. `output` gives vectors, tokens or the last maps.
+    """
+
+    network: openvino.Model
+    layout: str
+    output: openvino.Output
+
+
+class Block(NamedTuple):
+    """The maps that end a block: an output, with a name in the file, and its axis of channels."""
+
+    output: openvino.Output
+    channels: int
+
+    @property
+    def height_and_width(self) -> list[int]:
+        return [2, 3] if self.channels == 1 else [1, 2]
+
+
 def read_onnx(path: Path, model: Model) -> openvino.Model:
     """RGB pixels, uint8 `(batch, size, size, 3)`, to features, float32 `(batch, features)`.
 
-    A file for batches of one image gives a network for one image. Raises InputError for a file that
-    OpenVINO cannot read, also if its weights are in other files, which no hash holds, and for one
-    that does not give features of such images. It computes those of a few drawn ones.
+    There are two outputs, of the blocks and of the last maps, unless `model.features` is `last` or
+    no blocks are found. A file for batches of one image gives a network for one image. Raises
+    InputError as `open_onnx`, and for a file that does not give features of images. It computes
+    those of a few drawn ones.
     """
     params = model.onnx or Onnx()
+    with _refusing(path, model.image_size):
+        file = open_onnx(path, model)
+        only = None if params.output else file.network.output().get_any_name()
+        blocks = [] if model.features == "last" else find_blocks(file, model.image_size)
+        features = _features(file.output, file.layout, params.tokens)
+        outputs = [_statistics(blocks), features] if blocks else [features]
+        pixel_network = _with_pixels(outputs, file, params)
+        require_features(pixel_network, model.image_size, only)
+        return pixel_network
+
+
+def open_onnx(path: Path, model: Model) -> OnnxNetwork:
+    """Return the network in a file.
+
+    Raises InputError for a file that OpenVINO cannot read, also if its weights are in other files,
+    which no hash holds, and for one of other inputs or outputs.
+    """
     content = path.read_bytes()
     if IN_MEMORY in content:
         raise InputError(
             f"{path}: expected weights in the file. Received: their address in memory. Export the "
             "network with its weights"
         )
-    try:
+    with _refusing(path, model.image_size):
         # OpenVINO reads weights in other files from the current folder.
         with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty), silent_stderr():
             network = openvino.Core().read_model(content)
         layout = _reshape(network, model.image_size)
-        output = _output(network, params.output)
-        only = None if params.output else network.output().get_any_name()
-        features = _features(output, layout, params.tokens)
-        pixel_network = _with_pixels(features, network, layout, params)
-        require_features(pixel_network, model.image_size, only)
-        return pixel_network
+        return OnnxNetwork(network, layout, _output(network, (model.onnx or Onnx()).output))
+
+
+@contextlib.contextmanager
+def _refusing(path: Path, size: int) -> Iterator[None]:
+    """Raise InputError, of one line, for each error of the file."""
+    try:
+        yield
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"{path}: {printable(str(error))}") from None
     except Exception as error:  # OpenVINO raises anything for a damaged file
         raise InputError(
             f"{path}: expected an ONNX file, weights included, that OpenVINO runs for images of "
-            f"{model.image_size} pixels (model.image_size). Received: {reason(error)}"
+            f"{size} pixels (model.image_size). Received: {reason(error)}"
         ) from None
 
 
@@ -113,7 +162,7 @@ def _features(output: openvino.Output, layout: str, tokens: str | None) -> openv
             f"{output.get_element_type().get_type_name()}. Export the network without what makes "
             "classes or integers of its features, or set model.onnx.output to another output"
         )
-    lengths = _lengths(output)
+    lengths = lengths_of(output)
     if len(lengths) == 2:
         return _of_tokens(output, lengths[0], tokens)
     if tokens:
@@ -122,9 +171,7 @@ def _features(output: openvino.Output, layout: str, tokens: str | None) -> openv
             f"but {output.partial_shape}. Received: {tokens}"
         )
     if len(lengths) == 3:
-        # Maps are square. If there are as many as they have rows, they are like the input.
-        is_nchw = lengths[1] == lengths[2] and (lengths[0] != lengths[1] or layout == "NCHW")
-        return operations.reduce_mean(output, [2, 3] if is_nchw else [1, 2]).output(0)
+        return operations.reduce_mean(output, last_maps(output, layout).height_and_width).output(0)
     if len(lengths) != 1:
         raise ValueError(
             "expected an output (batch, features), (batch, tokens, features) or of feature maps. "
@@ -134,7 +181,19 @@ def _features(output: openvino.Output, layout: str, tokens: str | None) -> openv
 
 
 def _of_tokens(output: openvino.Output, count: int, tokens: str | None) -> openvino.Output:
-    """The class token, the mean of the patches' tokens, or both, of `(batch, tokens, features)`.
+    """The class token, the mean of the patches' tokens, or both, of `(batch, tokens, features)`."""
+    parts = []
+    for chosen in choose_tokens(count, tokens):
+        if len(chosen) == 1:
+            parts.append(operations.gather(output, chosen[0], 1))
+        else:
+            patches = operations.slice(output, [chosen[0]], [count], [1], [1])
+            parts.append(operations.reduce_mean(patches, [1]))
+    return operations.concat(parts, 1).output(0)
+
+
+def choose_tokens(count: int, tokens: str | None) -> list[range]:
+    """Return the tokens, of `count`, whose means are the features, as `model.onnx.tokens` says.
 
     The patches of a square are a square number. Tokens before them are the class token and
     perhaps registers (https://arxiv.org/abs/2309.16588).
@@ -145,15 +204,19 @@ def _of_tokens(output: openvino.Output, count: int, tokens: str | None) -> openv
             f"model.onnx.tokens: expected mean, because all {count} tokens are of patches. "
             f"Received: {tokens}"
         )
-    class_token = operations.gather(output, 0, 1)
-    patches = operations.slice(output, [first], [count], [1], [1])
-    mean = operations.reduce_mean(patches, [1])
-    choices = {"class": [class_token], "mean": [mean], "both": [class_token, mean]}
-    parts = choices[tokens or ("class" if first else "mean")]
-    return operations.concat(parts, 1).output(0)
+    class_token, patches = range(1), range(first, count)
+    choices = {"class": [class_token], "mean": [patches], "both": [class_token, patches]}
+    return choices[tokens or ("class" if first else "mean")]
 
 
-def _lengths(output: openvino.Output) -> list[int]:
+def last_maps(output: openvino.Output, layout: str) -> Block:
+    """Maps are square. If there are as many as they have rows, they are like the input."""
+    lengths = lengths_of(output)
+    is_nchw = lengths[1] == lengths[2] and (lengths[0] != lengths[1] or layout == "NCHW")
+    return Block(output, 1 if is_nchw else 3)
+
+
+def lengths_of(output: openvino.Output) -> list[int]:
     """The lengths of the axes after that of the batch."""
     shape = output.partial_shape
     if shape.rank.is_dynamic or any(length.is_dynamic for length in list(shape)[1:]):
@@ -161,15 +224,124 @@ def _lengths(output: openvino.Output) -> list[int]:
     return [length.get_length() for length in list(shape)[1:]]
 
 
-def _with_pixels(
-    features: openvino.Output, network: openvino.Model, layout: str, params: Onnx
-) -> openvino.Model:
-    """The network of pixels that gives these features."""
-    steps = PrePostProcessor(openvino.Model([features], network.get_parameters()))
-    steps.output().tensor().set_element_type(openvino.Type.f32)
+def find_blocks(file: OnnxNetwork, size: int) -> list[Block]:
+    """Return the ends of the blocks of a network of images of this size, as blocks.py has them.
+
+    There are none in a network without maps of more than one resolution, such as a vision
+    transformer.
+    """
+    nodes = _nodes_between(file)
+    blocks, maps = {}, []
+    number = 0
+    for index, is_joined, is_split in _cuts(nodes):
+        node = nodes[index]
+        is_named = bool(node.output.get_names())  # others are inside of an operation of the file
+        number += 2 if is_joined or node.has_weights else is_named
+        channels = _axis_of_channels(node.output, node.channels)
+        if is_named and channels and node.kind != "Pad":
+            blocks[number] = Block(node.output, channels)
+            lengths = lengths_of(node.output)
+            rows = (lengths[1], lengths[2 if channels == 1 else 0])
+            maps.append(Maps(number, rows, lengths[channels - 1], is_joined or is_split))
+    if not maps:
+        return []
+    *before, last = maps
+    return [blocks[number] for number in choose_ends(before, (size, size), last)]
+
+
+class _Node(NamedTuple):
+    """An operation, of OpenVINO's type `kind`, by its first output.
+
+    `takes` are the positions of those whose output it takes, but for constants and shapes, and
+    `channels` is the axis of channels, if it gives maps.
+    """
+
+    kind: str
+    output: openvino.Output
+    takes: list[int]
+    channels: int
+
+    @property
+    def has_weights(self) -> bool:
+        return "Convolution" in self.kind or self.kind == "MatMul"
+
+
+def _nodes_between(file: OnnxNetwork) -> list[_Node]:
+    """Return the nodes from pixels to features, each after those whose output it takes.
+
+    The axis of channels is followed from the input: convolutions and pooling set it, and
+    transpositions change it.
+    """
+    nodes: list[_Node] = []
+    positions: dict[str, int] = {}
+    for node in openvino.Model([file.output], file.network.get_parameters()).get_ordered_ops():
+        kind = node.get_type_name()
+        sources = [value.get_node().get_name() for value in node.input_values()]
+        takes = [positions[source] for source in sources if source in positions]
+        if kind == "Parameter":
+            channels = file.layout.index("C")
+        elif not takes or kind in ("ShapeOf", "Result"):
+            continue
+        elif "Convolution" in kind or kind in ("MaxPool", "AvgPool"):
+            channels = 1
+        else:
+            channels = nodes[takes[0]].channels
+            if kind == "Transpose" and hasattr(order := node.input_value(1).get_node(), "data"):
+                channels = [*order.data].index(channels)
+        positions[node.get_name()] = len(nodes)
+        nodes.append(_Node(kind, node.output(0), takes, channels))
+    return nodes
+
+
+def _cuts(nodes: list[_Node]) -> Iterator[tuple[int, bool, bool]]:
+    """Yield the positions of nodes whose output is all that later ones need.
+
+    Two bools say whether branches join before it and begin after it. Those without weights are an
+    activation or a normalisation of several operations, and no branches.
+    """
+    last_taker = list(range(len(nodes)))
+    for index, node in enumerate(nodes):
+        for position in node.takes:
+            last_taker[position] = index
+    reach = np.maximum.accumulate([0, *last_taker[:-1]])  # of the outputs before each node
+    cuts = np.flatnonzero(reach <= np.arange(len(nodes))).tolist()
+    between = [nodes[cut + 1 : end] for cut, end in itertools.pairwise(cuts)]
+    branches = [any(node.has_weights for node in group) for group in between]
+    return zip(cuts, [False, *branches], [*branches, False])
+
+
+def _axis_of_channels(output: openvino.Output, followed: int) -> int | None:
+    """1 or 3, or None if these are no square maps. `followed` decides where both can be."""
+    shape = output.partial_shape
+    if shape.rank != openvino.Dimension(4) or any(side.is_dynamic for side in list(shape)[1:]):
+        return None
+    first, second, third = lengths_of(output)
+    axes = [axis for axis, side in ((1, third), (3, first)) if side == second > 1]
+    return followed if followed in axes else axes[0] if axes else None
+
+
+def _statistics(blocks: list[Block]) -> openvino.Output:
+    """Return what `block_statistics` of network/model.py gives, float32 `(batch, features)`."""
+    columns = []
+    for output, channels in blocks:
+        maps = operations.convert(output, np.float32)
+        axes = Block(output, channels).height_and_width
+        mean = operations.reduce_mean(maps, axes)
+        squares = operations.reduce_mean(operations.multiply(maps, maps), axes)
+        variance = operations.subtract(squares, operations.multiply(mean, mean))
+        least = operations.constant(SMALLEST_VARIANCE, np.float32)
+        columns += [mean, operations.sqrt(operations.maximum(variance, least))]
+    return operations.concat(columns, 1).output(0)
+
+
+def _with_pixels(outputs: list[openvino.Output], file: OnnxNetwork, params: Onnx) -> openvino.Model:
+    """The network of pixels that gives these outputs, in their order."""
+    steps = PrePostProcessor(openvino.Model(outputs, file.network.get_parameters()))
+    for index in range(len(outputs)):
+        steps.output(index).tensor().set_element_type(openvino.Type.f32)
     source = steps.input()
     source.tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
-    source.model().set_layout(openvino.Layout(layout))
+    source.model().set_layout(openvino.Layout(file.layout))
     pixels = source.preprocess().convert_element_type(openvino.Type.f32)
     pixels.mean([255 * value for value in params.mean]).scale([255 * value for value in params.std])
     return steps.build()
@@ -189,13 +361,13 @@ def draw_images(size: int) -> np.ndarray:
 def require_features(network: openvino.Model, size: int, only: str | None) -> None:
     """Raise ValueError if nothing can be learned from the output of a network of pixels.
 
-    `network` takes uint8 `(batch, size, size, 3)` and gives float32 `(batch, features)`. `only` is
-    the name of the output if there is one, or None if the user has named it: then it may be a
-    classifier's, or of grey images.
+    `network` takes uint8 `(batch, size, size, 3)` and gives, last, float32 `(batch, features)`.
+    `only` is the name of the file's output if there is one, or None if the user has named it: then
+    it may be a classifier's, or of grey images.
     """
     run, images = compile_for_cpu(network), draw_images(size)
     features, again, swapped = (
-        np.stack([run(image)[0] for image in batch])
+        np.stack([run(image)[-1] for image in batch])
         for batch in (images, images, images[..., ::-1].copy())  # RGB, BGR
     )
     if not np.isfinite(features).all():

@@ -108,7 +108,6 @@ class Model(Section):
         wrong = {
             "image_size": (self.image_size < smallest, f">= {smallest}"),
             "pooling": (is_file and self.pooling != "average", "average"),
-            "features": (is_file and self.features == "blocks", "auto or last"),
             "onnx": (self.onnx is not None and not is_file, "null"),
         }
         for key, (is_wrong, expected) in wrong.items():

@@ -1,4 +1,4 @@
-"""Backbones from ONNX files, written in ONNX's own text format."""
+"""Backbones from ONNX files."""
 
 from pathlib import Path
 
@@ -6,48 +6,36 @@ import numpy as np
 import onnx
 import pytest
 from conftest import refused
-from networks import model_params
+from onnx.reference import ReferenceEvaluator
+from onnx_files import (
+    CLASS,
+    FIRST,
+    LAST,
+    ONE,
+    QUARTERED,
+    SIZE,
+    TOKENS,
+    VECTOR,
+    WITH_BLOCKS,
+    params_of,
+    write,
+)
 
 from pawprint.errors import InputError
+from pawprint.files import digest
+from pawprint.network.backbone import load_extractor
 from pawprint.network.onnx_backbone import read_onnx
-from pawprint.params.model import Model
+from pawprint.params.model import Weights
 from pawprint.runtime import compile_for_cpu, write_network
 
-SIZE = 32
 # A picture of which no two colours and no two quarters are alike.
 PIXELS = np.zeros((SIZE, SIZE, 3), np.uint8)
 PIXELS[:16, :, 0], PIXELS[:, :8, 1], PIXELS[24:, 20:, 2] = 250, 180, 90
 SCALED = (PIXELS / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
 QUARTERS = SCALED.reshape(2, 16, 2, 16, 3).mean(axis=(1, 3))
-FIRST = "float[N, 3, 32, 32] pixels"  # the colours before height and width
-LAST = "float[N, 32, 32, 3] pixels"
 MEANS = "means = GlobalAveragePool(pixels)\n features = Flatten(means)"
-VECTOR = "float[N, 3] features"
 POOLED = MEANS.replace("features", "vector")
-QUARTERED = "AveragePool <kernel_shape = [16, 16], strides = [16, 16]> (pixels)"
-TOKENS = f"""maps = {QUARTERED}
-  rows = Reshape(maps, shape)
-  patches = Transpose <perm = [0, 2, 1]> (rows)
-  zero = Constant <value = int64[1] {{0}}> ()
-  first = Gather <axis = 1> (patches, zero)
-  before = Mul(first, sign)
-  features = Concat <axis = 1> (before, patches)"""
-# The class token is the first patch, with other signs.
-CLASS = "float[1, 1, 3] sign = {1.0, -2.0, 3.0}, int64[3] shape = {1, 3, 4}"
 REGISTERS = "float[1, 2, 3] sign = {1.0, -2.0, 3.0, 9.0, 9.0, 9.0}, int64[3] shape = {1, 3, 4}"
-ONE = "float[1, 3, 32, 32] pixels"
-
-
-def write(path: Path, inputs: str, outputs: str, body: str, constants: str = "") -> Path:
-    constants = f"<{constants}>" if constants else ""
-    text = f'<ir_version: 8, opset_import: ["": 17]>\n graph ({inputs}) => ({outputs}) {constants} '
-    onnx.save(onnx.parser.parse_model(f"{text}{{\n {body}\n}}"), path)
-    return path
-
-
-def params_of(**params) -> Model:
-    frozen = {"backbone": "onnx", "alpha": None, "fine_tune_at": None}
-    return model_params(**frozen, image_size=SIZE, onnx=params or None)
 
 
 def features_of(path: Path, **params) -> np.ndarray:
@@ -80,6 +68,39 @@ def test_tokens_are_the_class_token_the_mean_of_the_patches_or_both(before, toke
     mean, first = QUARTERS.mean(axis=(0, 1)).tolist(), (QUARTERS[0, 0] * [1, -2, 3]).tolist()
     expected = {"class": first, "mean": mean, "both": [*first, *mean]}
     assert features_of(path, tokens=tokens) == pytest.approx(expected[tokens or "class"], abs=1e-5)
+
+
+ENDS = {
+    "colours first": ["residual", "dense", "narrow"],
+    "colours last": ["residual", "dense", "narrow"],
+    "maps of colours last": ["residual", "narrow"],
+}
+
+
+@pytest.mark.parametrize("kind", WITH_BLOCKS)
+def test_blocks_end_where_branches_do_and_before_the_last_maps(kind, tmp_path):
+    path = write(tmp_path / "a.onnx", *WITH_BLOCKS[kind])
+    blocks, top = compile_for_cpu(read_onnx(path, params_of()))(PIXELS)
+    (last,) = compile_for_cpu(read_onnx(path, params_of("last")))(PIXELS)
+    assert (top == last).all()
+    model, ends = onnx.load(path), ENDS[kind]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in ends)
+    image = SCALED if WITH_BLOCKS[kind][0] == LAST else SCALED.transpose(2, 0, 1)
+    _, *maps = ReferenceEvaluator(model).run(None, {"pixels": image[None].astype(np.float32)})
+    expected = []
+    for name, array in zip(ends, maps):
+        axes = (1, 2) if kind == "maps of colours last" and name == "residual" else (2, 3)
+        expected += [array[0].mean(axis=tuple(a - 1 for a in axes))]
+        expected += [array[0].std(axis=tuple(a - 1 for a in axes))]
+    assert blocks == pytest.approx(np.concatenate(expected), abs=2e-3)
+
+
+def test_network_of_one_resolution_has_no_blocks(tmp_path):
+    path = write(tmp_path / "a.onnx", ONE, "float[1, T, 3] features", TOKENS, CLASS)
+    weights = Weights(source=str(path), sha256=digest(path))
+    assert load_extractor(params_of(), weights).outputs == ["top"]
+    with refused("model.features: expected auto or last", "onnx has no blocks"):
+        load_extractor(params_of("blocks"), weights)
 
 
 CHOSEN_ONLY = {

@@ -124,7 +124,7 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"model.backbone": "EfficientNetV2B0", "model.alpha": None, **FILE}, None),
         (ONNX_FILE | {"weights.source": "imagenet"}, "weights.source"),
         (ONNX_FILE, None),
-        (ONNX_FILE | {"model.features": "blocks"}, "model"),
+        (ONNX_FILE | {"model.features": "blocks"}, None),
         ({"split.validation_fraction": 0.9, "split.test_fraction": 0.1}, "split"),
         ({"split.validation_fraction": 0.9, "split.test_fraction": 0.05}, None),
         ({"split.group": "("}, "split.group"),

@@ -1,0 +1,227 @@
+"""The export of a model whose backbone is an ONNX file: preprocessing, that file, and the head.
+
+The package onnx joins them. ONNX has had the operations that are added since opset 8, so they can
+be of the opset of the file.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+import openvino
+from onnx import compose, helper, numpy_helper, utils
+
+from pawprint.model.unknown import SMALLEST, Detector
+from pawprint.network.head_weights import HeadWeights
+from pawprint.network.model import SMALLEST_VARIANCE
+from pawprint.network.onnx_backbone import (
+    Block,
+    OnnxNetwork,
+    choose_tokens,
+    find_blocks,
+    last_maps,
+    lengths_of,
+    open_onnx,
+)
+from pawprint.network.tail import EPSILON
+from pawprint.params.model import Model, Onnx
+from pawprint.params.training import Head
+
+BACKBONE, MIRROR = "backbone/", "mirror/"  # before the names of the file, and of a second branch
+FLOAT = onnx.TensorProto.FLOAT
+OLDEST_IR = 4  # from which on weights are no inputs
+
+
+class Parts(NamedTuple):
+    """What follows the backbone in the served model."""
+
+    weights: HeadWeights
+    head: Head
+    temperature: float
+    detector: Detector | None
+
+
+class Operations:
+    """Nodes of ONNX, and the constants that they take."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def add(self, kind: str, *inputs: str | np.ndarray, name: str = "", **attributes) -> str:
+        """Add an operation and return the name of its output. Arrays become constants."""
+        name = name or f"{kind}_{len(self.nodes)}"
+        names = []
+        for each in inputs:
+            if not isinstance(each, str):
+                self.constants.append(
+                    numpy_helper.from_array(np.asarray(each), f"{name}_{len(names)}")
+                )
+                each = self.constants[-1].name
+            names.append(each)
+        self.nodes.append(helper.make_node(kind, names, [name], name, **attributes))
+        return name
+
+
+def write_onnx(source: Path, model: Model, parts: Parts, is_mirrored: bool, path: Path) -> None:
+    """Write to `path` a model of float32 RGB `pixels`, `(batch, size, size, 3)` in [0, 255].
+
+    It gives `probability`, calibrated, `(batch, units)`, and with a detector `unknown_score`,
+    `(batch, 1)`. With `is_mirrored` these are means over the image and its mirror image, of
+    `probability` that of the logits. `source` is the file of the backbone. Where it is for batches
+    of one image, the model is, too. Raises InputError as `open_onnx`.
+    """
+    network, params, size = open_onnx(source, model), model.onnx or Onnx(), model.image_size
+    blocks = find_blocks(network, size) if parts.weights.has_blocks else []
+    outputs = [*(block.output for block in blocks), network.output]
+    backbone, names = _backbone(onnx.load(source), outputs)
+    *block_names, last = names
+
+    graph = Operations()
+    _scale_pixels(graph, network.layout, params, backbone.graph.input[0])
+    graph.nodes.extend(backbone.graph.node)
+    top = _pooled(graph, last, network, params)
+    columns = [_statistics(graph, *each) for each in zip(block_names, blocks)]
+    features = graph.add("Concat", *columns, top, axis=1) if columns else top
+    logits = _logits(graph, features, parts)
+    ends = [logits, _unknown_score(graph, top, parts.detector)] if parts.detector else [logits]
+    batch = 1 if network.network.input().partial_shape[0].is_static else "batch"
+    pixels = helper.make_tensor_value_info("pixels", FLOAT, [batch, size, size, 3])
+    if is_mirrored:
+        ends = _means_with_mirror_image(graph, ends, pixels, size)
+    units = len(parts.weights.arrays[-1])
+    activation = ("Sigmoid", {}) if units == 1 else ("Softmax", {"axis": 1})
+    graph.add(activation[0], ends[0], name="probability", **activation[1])
+    answers = [helper.make_tensor_value_info("probability", FLOAT, [batch, units])]
+    if parts.detector:
+        graph.add("Identity", ends[1], name="unknown_score")
+        answers.append(helper.make_tensor_value_info("unknown_score", FLOAT, [batch, 1]))
+    joined = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "pawprint",
+            [pixels],
+            answers,
+            [*backbone.graph.initializer, *graph.constants],
+            sparse_initializer=backbone.graph.sparse_initializer,
+        ),
+        opset_imports=backbone.opset_import,
+        functions=backbone.functions,
+        ir_version=max(backbone.ir_version, OLDEST_IR),
+        producer_name="pawprint",
+    )
+    path.write_bytes(joined.SerializeToString())
+
+
+def _backbone(
+    file: onnx.ModelProto, outputs: list[openvino.Output]
+) -> tuple[onnx.ModelProto, list[str]]:
+    """Return the file with these outputs, and their names. Its names begin with BACKBONE."""
+    graph = file.graph
+    names_of_nodes = {name for node in graph.node for name in node.output}
+    names = [min(names_of_nodes & output.get_names()) for output in outputs]
+    constants = {tensor.name for tensor in graph.initializer}
+    (image,) = [each.name for each in graph.input if each.name not in constants]
+    if len(graph.output) > 1:  # without what only the others need
+        known = {each.name for each in graph.output}
+        unknown = [name for name in names if name not in known]
+        graph.output.extend(helper.make_tensor_value_info(each, FLOAT, None) for each in unknown)
+        file = utils.Extractor(file).extract_model([image], names)
+    for index in reversed(range(len(file.graph.input))):
+        if file.graph.input[index].name != image:
+            del file.graph.input[index]  # a weight
+    return compose.add_prefix(file, BACKBONE), [BACKBONE + name for name in names]
+
+
+def _scale_pixels(graph: Operations, layout: str, params: Onnx, image: onnx.ValueInfoProto) -> None:
+    """Make of `pixels` the input `image` of the backbone."""
+    mean, deviation = (np.float32(255 * np.array(each)) for each in (params.mean, params.std))
+    scaled = graph.add("Div", graph.add("Sub", "pixels", mean), deviation)
+    if layout == "NCHW":
+        scaled = graph.add("Transpose", scaled, perm=[0, 3, 1, 2])
+    graph.add("Cast", scaled, name=image.name, to=image.type.tensor_type.elem_type)
+
+
+def _pooled(graph: Operations, last: str, network: OnnxNetwork, params: Onnx) -> str:
+    """Return the features `(batch, features)` that read_onnx makes of the file's output."""
+    last = graph.add("Cast", last, to=FLOAT)
+    lengths = lengths_of(network.output)
+    if len(lengths) == 1:
+        return last
+    if len(lengths) == 3:
+        return _mean(graph, _channels_first(graph, last, last_maps(network.output, network.layout)))
+    means = []
+    for tokens in choose_tokens(lengths[0], params.tokens):
+        chosen = graph.add("Gather", last, np.array(tokens), axis=1)
+        means.append(_mean(graph, graph.add("Transpose", chosen, perm=[0, 2, 1])))
+    return graph.add("Concat", *means, axis=1)
+
+
+def _statistics(graph: Operations, name: str, block: Block) -> str:
+    """Return the mean and the deviation of each channel of the maps that end a block."""
+    maps = _channels_first(graph, graph.add("Cast", name, to=FLOAT), block)
+    mean = _mean(graph, maps)
+    squares = _mean(graph, graph.add("Mul", maps, maps))
+    variance = graph.add("Sub", squares, graph.add("Mul", mean, mean))
+    deviation = graph.add("Sqrt", graph.add("Max", variance, np.float32(SMALLEST_VARIANCE)))
+    return graph.add("Concat", mean, deviation, axis=1)
+
+
+def _channels_first(graph: Operations, maps: str, block: Block) -> str:
+    return maps if block.channels == 1 else graph.add("Transpose", maps, perm=[0, 3, 1, 2])
+
+
+def _mean(graph: Operations, maps: str) -> str:
+    """Return `(batch, channels)` of `(batch, channels, …)`."""
+    return graph.add("Flatten", graph.add("GlobalAveragePool", maps))
+
+
+def _logits(graph: Operations, features: str, parts: Parts) -> str:
+    """Return what `head_logits` of network/tail.py gives, divided by the temperature."""
+    arrays = iter(parts.weights.arrays)
+    if parts.weights.standardisation:
+        scale, offset = parts.weights.standardisation
+        features = graph.add("Add", graph.add("Mul", features, scale), offset)
+    if parts.head.dense:
+        features = graph.add("Relu", _dense(graph, features, next(arrays), next(arrays)))
+        if parts.head.dense.batch_normalization:
+            gamma, beta, mean, variance = (next(arrays) for _ in range(4))
+            scale = gamma / np.sqrt(variance + np.float32(EPSILON))
+            features = graph.add("Mul", features, scale)
+            features = graph.add("Add", features, beta - mean * scale)
+    logits = _dense(graph, features, next(arrays), next(arrays))
+    return graph.add("Div", logits, np.float32(parts.temperature))
+
+
+def _dense(graph: Operations, features: str, kernel: np.ndarray, bias: np.ndarray) -> str:
+    return graph.add("Add", graph.add("MatMul", features, kernel), bias)
+
+
+def _unknown_score(graph: Operations, features: str, detector: Detector) -> str:
+    """Return what `unknown_score` of model/unknown.py gives."""
+    norm = graph.add("Max", _norm(graph, features, detector), np.float32(SMALLEST))
+    centred = graph.add("Sub", graph.add("Div", features, norm), detector.mean)
+    projected = graph.add("MatMul", centred, np.ascontiguousarray(detector.components.T))
+    explained = graph.add("MatMul", projected, detector.components)
+    return _norm(graph, graph.add("Sub", centred, explained), detector)
+
+
+def _norm(graph: Operations, rows: str, detector: Detector) -> str:
+    ones = np.ones((len(detector.mean), 1), np.float32)
+    return graph.add("Sqrt", graph.add("MatMul", graph.add("Mul", rows, rows), ones))
+
+
+def _means_with_mirror_image(
+    graph: Operations, ends: list[str], pixels: onnx.ValueInfoProto, size: int
+) -> list[str]:
+    """Return the means of these outputs over the image and its mirror image.
+
+    The nodes are there twice, and the weights once.
+    """
+    branch = helper.make_graph(graph.nodes, "image", [pixels], [])
+    backwards = np.arange(size)[::-1].copy()
+    graph.add("Gather", "pixels", backwards, name=f"{MIRROR}pixels", axis=2)
+    graph.nodes.extend(compose.add_prefix_graph(branch, MIRROR).node)
+    half = np.float32(0.5)
+    return [graph.add("Mul", graph.add("Add", end, MIRROR + end), half) for end in ends]
