@@ -323,9 +323,8 @@ def _axis_of_channels(output: openvino.Output, followed: int) -> int | None:
 def _statistics(blocks: list[Block]) -> openvino.Output:
     """Return what `block_statistics` of network/model.py gives, float32 `(batch, features)`."""
     columns = []
-    for output, channels in blocks:
-        maps = operations.convert(output, np.float32)
-        axes = Block(output, channels).height_and_width
+    for block in blocks:
+        maps, axes = operations.convert(block.output, np.float32), block.height_and_width
         mean = operations.reduce_mean(maps, axes)
         squares = operations.reduce_mean(operations.multiply(maps, maps), axes)
         variance = operations.subtract(squares, operations.multiply(mean, mean))

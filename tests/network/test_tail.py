@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from networks import DENSE, LOGITS, PLAIN, SIZE, metadata, pixels, sample_backbone
+from networks import DENSE, LOGITS, PLAIN, SIZE, metadata, pixels, sample_backbone, weights_of
 from PIL import Image
 
 from pawprint.model.predictor import load_predictor
@@ -10,9 +10,8 @@ from pawprint.model.served_model import join, write_served_model
 from pawprint.model.unknown import fit_detector
 from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index, with_blocks
-from pawprint.network.head_weights import HeadWeights, Standardisation
+from pawprint.network.head_weights import Standardisation
 from pawprint.network.model import (
-    build_head,
     build_model,
     convert,
     head_with,
@@ -29,16 +28,6 @@ STANDARDISED = Standardisation(
     np.random.default_rng(2).normal(0, 0.1, 1280).astype(np.float32),
 )
 HEADS = {"plain": PLAIN, "logits": LOGITS, "dense": DENSE}
-
-
-def weights_of(head, features: int, classes: int, standardisation=None, *, has_blocks=False):
-    """Random weights, also of the statistics of batch normalization."""
-    built = build_head(head, classes, standardisation)
-    built.build((None, features))
-    rng = np.random.default_rng(3)
-    arrays = [rng.uniform(0.1, 1, array.shape).astype("f") for array in built.get_weights()]
-    arrays[0] /= np.float32(features)
-    return HeadWeights(arrays, standardisation, has_blocks)
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -22,11 +22,11 @@ augment: {views: 2}
 train_finetune: {epochs: 0}
 calibrate: {threshold: {dog: 0.5}}
 """
-NATIVE = f"{OFFLINE}model: {{image_size: 96, features: last, fine_tune_at: 154}}"
+NATIVE = f"{OFFLINE}model: {{image_size: 96, features: blocks, fine_tune_at: 154}}"
 # Keras scales pixels of MobileNetV2 to [-1, 1].
 ONNX = """
 weights: {source: ../pooled.onnx, sha256: %s}
-model: {backbone: onnx, alpha: null, image_size: 96, fine_tune_at: null,
+model: {backbone: onnx, alpha: null, image_size: 96, features: blocks, fine_tune_at: null,
   onnx: {mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}}
 """
 
@@ -61,14 +61,16 @@ def test_every_image_gets_the_decision_of_keras(projects):
         assert read_json(folder / project.FINETUNE_METRICS)["kept_epoch"] == 0
 
 
-def test_served_model_works_without_keras_and_export_says_why_it_does_not(projects, tmp_path):
+def test_served_model_works_without_keras_and_is_exported_as_onnx_alone(projects, tmp_path):
     _, file = projects
     photo = file.parent / "photo.png"
     keras.utils.save_img(photo, pixels(1)[0])
     printed(file, "predict", str(photo), "--saliency", str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["1_photo.png"]
-    line = complaint(file, "export", "--format", "onnx")
-    assert line.startswith("model.backbone: ")
+    line = complaint(file, "export", "--format", "onnx", "keras")
+    assert line.startswith("--format: expected onnx")
+    _, _, row = printed(file, "export", "--format", "onnx").splitlines()
+    assert row.split()[-1] == "0"  # labels that change
 
 
 def test_stages_after_the_backbone_run_for_other_features_alone(projects):

@@ -14,6 +14,7 @@ from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown import Detector
 from pawprint.network.backbone import application
 from pawprint.network.hardware import keras
+from pawprint.network.head_weights import HeadWeights
 from pawprint.network.model import activation_for, build_head, build_model, convert
 from pawprint.params.model import Model
 from pawprint.params.training import Dense, Head, Train
@@ -51,6 +52,16 @@ def model_with(head: Head = PLAIN, pooling: str = "average", classes: int = 2) -
     """The sample backbone with a random head."""
     keras.utils.set_random_seed(1)
     return build_model("MobileNetV2", sample_backbone(), build_head(head, classes), pooling)
+
+
+def weights_of(head, features: int, classes: int, standardisation=None, *, has_blocks=False):
+    """Random weights, also of the statistics of batch normalization."""
+    built = build_head(head, classes, standardisation)
+    built.build((None, features))
+    rng = np.random.default_rng(3)
+    arrays = [rng.uniform(0.1, 1, array.shape).astype("f") for array in built.get_weights()]
+    arrays[0] /= np.float32(features)
+    return HeadWeights(arrays, standardisation, has_blocks)
 
 
 def model_params(**changes) -> Model:
