@@ -15,15 +15,8 @@ from onnx import compose, helper, numpy_helper, utils
 from pawprint.model.unknown import SMALLEST, Detector
 from pawprint.network.head_weights import HeadWeights
 from pawprint.network.model import SMALLEST_VARIANCE
-from pawprint.network.onnx_backbone import (
-    Block,
-    OnnxNetwork,
-    choose_tokens,
-    find_blocks,
-    last_maps,
-    lengths_of,
-    open_onnx,
-)
+from pawprint.network.onnx_backbone import choose_tokens, last_maps, open_onnx
+from pawprint.network.onnx_blocks import Block, OnnxNetwork, find_blocks, lengths_of
 from pawprint.network.tail import EPSILON
 from pawprint.params.model import Model, Onnx
 from pawprint.params.training import Head

@@ -71,8 +71,8 @@ def test_tokens_are_the_class_token_the_mean_of_the_patches_or_both(before, toke
 
 
 ENDS = {
-    "colours first": ["residual", "dense", "narrow"],
-    "colours last": ["residual", "dense", "narrow"],
+    "colours first": ["residual", "split", "narrow"],
+    "colours last": ["residual", "split", "narrow"],
     "maps of colours last": ["residual", "narrow"],
 }
 
@@ -95,8 +95,19 @@ def test_blocks_end_where_branches_do_and_before_the_last_maps(kind, tmp_path):
     assert blocks == pytest.approx(np.concatenate(expected), abs=2e-3)
 
 
-def test_network_of_one_resolution_has_no_blocks(tmp_path):
-    path = write(tmp_path / "a.onnx", ONE, "float[1, T, 3] features", TOKENS, CLASS)
+PATCHES = """rows = Reshape(pixels, shape)
+  turned = Transpose <perm = [0, 2, 1]> (rows)
+  doubled = Add(turned, turned)
+  features = Transpose <perm = [0, 2, 1]> (doubled)"""
+TRANSFORMERS = {
+    "colours first": (ONE, "float[1, T, 3] features", TOKENS, CLASS),
+    "colours last": (LAST, "float[1, T, 3] features", PATCHES, "int64[3] shape = {-1, 1024, 3}"),
+}
+
+
+@pytest.mark.parametrize("kind", TRANSFORMERS)
+def test_network_of_one_resolution_has_no_blocks(kind, tmp_path):
+    path = write(tmp_path / "a.onnx", *TRANSFORMERS[kind])
     weights = Weights(source=str(path), sha256=digest(path))
     assert load_extractor(params_of(), weights).outputs == ["top"]
     with refused("model.features: expected auto or last", "onnx has no blocks"):

@@ -25,8 +25,8 @@ TOKENS = f"""maps = {QUARTERED}
 # The class token is the first patch, with other signs.
 CLASS = "float[1, 1, 3] sign = {1.0, -2.0, 3.0}, int64[3] shape = {1, 3, 4}"
 
-# A residual block, one of DenseNet after a SiLU of two operations, and the narrow maps before the
-# last ones, where blocks end.
+# A residual block, one of DenseNet after a SiLU of two operations, one of ShuffleNet, and the
+# narrow maps before the last ones.
 CONVOLUTIONS = """
   a = Conv <strides = [2, 2], pads = [1, 1, 1, 1]> (%s, w_4_3_3_3)
   b = Relu(a)
@@ -39,7 +39,11 @@ CONVOLUTIONS = """
   g = Mul(f, gate)
   h = Conv <pads = [1, 1, 1, 1]> (g, w_2_6_3_3)
   dense = Concat <axis = 1> (g, h)
-  narrow = Conv <strides = [2, 2], pads = [1, 1, 1, 1]> (dense, w_5_8_3_3)
+  both = Relu(dense)
+  left, right = Split <axis = 1> (both)
+  m = Conv(left, w_4_4_1_1)
+  split = Concat <axis = 1> (m, right)
+  narrow = Conv <strides = [2, 2], pads = [1, 1, 1, 1]> (split, w_5_8_3_3)
   i = Conv(narrow, w_12_5_1_1)
   last = Relu(i)
   means = GlobalAveragePool(last)
