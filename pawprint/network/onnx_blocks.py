@@ -53,8 +53,8 @@ def find_blocks(file: OnnxNetwork, size: int) -> list[Block]:
         if channels and node.kind != "Pad":
             blocks[number] = Block(node.output, channels)
             lengths = lengths_of(node.output)
-            rows = (lengths[1], lengths[2 if channels == 1 else 0])
-            maps.append(Maps(number, rows, lengths[channels - 1], is_joined or is_split))
+            square = lengths[1], lengths[1]
+            maps.append(Maps(number, square, lengths[channels - 1], is_joined or is_split))
     if not maps:
         return []
     *before, last = maps
