@@ -56,7 +56,8 @@ def run_export(arguments: argparse.Namespace) -> None:
     for name in arguments.format:
         if not is_of_keras and name != ONNX:
             raise InputError(
-                f"--format: expected {ONNX}, because model.backbone is {ONNX}. Received: {name}"
+                f"--format: expected {ONNX}, because model.backbone is {ONNX}, which has no "
+                f"layers of Keras. Received: {name}"
             )
         exports.require_modules(name, is_of_keras=is_of_keras)
     predictor = load_predictor(project.SERVED_MODEL, mirrored=not arguments.single)

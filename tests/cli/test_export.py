@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, refused, write_files
+from conftest import PROJECT, change, refused, write_files
 from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
 
 from pawprint import project
@@ -74,9 +74,9 @@ def model_for(pixels: np.ndarray, is_dog: np.ndarray) -> keras.Model:
     return model
 
 
-def require(name: str) -> None:
+def require(name: str, **options: bool) -> None:
     try:
-        require_modules(name)
+        require_modules(name, **options)
     except InputError as error:
         pytest.skip(str(error))
 
@@ -123,6 +123,21 @@ def test_missing_package_is_one_line_that_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as if it were not installed
     with refused("onnx: ", "tf2onnx", "[export]"):
         require_modules("onnx")
+
+
+def test_network_of_an_onnx_file_is_exported_as_onnx_alone_and_without_tf2onnx(
+    tmp_path, monkeypatch
+):
+    shutil.copy(PROJECT / project.PARAMS, tmp_path)
+    change(tmp_path, "weights: {source: a.onnx, sha256: null}")
+    change(tmp_path, "model: {backbone: onnx, alpha: null, fine_tune_at: null}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with refused("--format: expected onnx", "Received: litert"):
+        run_export(argparse.Namespace(format=["litert"], single=False))
+    require("onnx", is_of_keras=False)
+    with refused("models/served"):  # the next that it looks for
+        run_export(argparse.Namespace(format=["onnx"], single=False))
 
 
 def test_litert_refuses_operations_that_only_tensorflow_has(tmp_path):
