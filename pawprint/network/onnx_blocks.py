@@ -81,8 +81,8 @@ class _Node(NamedTuple):
 def _nodes_between(file: OnnxNetwork) -> list[_Node]:
     """Return the nodes from pixels to features, each after those whose output it takes.
 
-    The axis of channels is followed from the input: convolutions and pooling set it, and
-    transpositions change it.
+    The axis of channels is followed from the input: transpositions change it, and convolutions
+    set it.
     """
     nodes: list[_Node] = []
     positions: dict[str, int] = {}
@@ -95,7 +95,7 @@ def _nodes_between(file: OnnxNetwork) -> list[_Node]:
             channels = file.layout.index("C")
         elif not takes or kind in ("ShapeOf", "Result"):
             continue
-        elif "Convolution" in kind or kind in ("MaxPool", "AvgPool"):
+        elif "Convolution" in kind:
             channels = 1
         else:
             channels = nodes[takes[0]].channels

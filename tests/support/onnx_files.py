@@ -25,8 +25,8 @@ TOKENS = f"""maps = {QUARTERED}
 # The class token is the first patch, with other signs.
 CLASS = "float[1, 1, 3] sign = {1.0, -2.0, 3.0}, int64[3] shape = {1, 3, 4}"
 
-# A residual block, one of DenseNet after a SiLU of two operations, one of ShuffleNet, and the
-# narrow maps before the last ones.
+# A residual block, one of DenseNet, one of ShuffleNet, a SiLU of two operations, which is no block,
+# and the narrow maps before the last ones.
 CONVOLUTIONS = """
   a = Conv <strides = [2, 2], pads = [1, 1, 1, 1]> (%s, w_4_3_3_3)
   b = Relu(a)
@@ -35,17 +35,20 @@ CONVOLUTIONS = """
   d = Relu(residual)
   e = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (d)
   f = Conv <pads = [1, 1, 1, 1]> (e, w_6_4_3_3)
-  gate = Sigmoid(f)
-  g = Mul(f, gate)
-  h = Conv <pads = [1, 1, 1, 1]> (g, w_2_6_3_3)
-  dense = Concat <axis = 1> (g, h)
+  h = Conv <pads = [1, 1, 1, 1]> (f, w_2_6_3_3)
+  dense = Concat <axis = 1> (f, h)
   both = Relu(dense)
   left, right = Split <axis = 1> (both)
   m = Conv(left, w_4_4_1_1)
   split = Concat <axis = 1> (m, right)
-  narrow = Conv <strides = [2, 2], pads = [1, 1, 1, 1]> (split, w_5_8_3_3)
-  i = Conv(narrow, w_12_5_1_1)
-  last = Relu(i)
+  gate = Sigmoid(split)
+  silu = Mul(split, gate)
+  narrow = Conv <strides = [2, 2], pads = [1, 1, 1, 1]> (silu, w_5_8_3_3)
+  n = Conv <pads = [1, 1, 1, 1]> (narrow, w_5_5_3_3)
+  sum = Add(narrow, n)
+  i = Conv(sum, w_4_5_1_1)
+  j = Conv(i, w_40_4_1_1)
+  last = Relu(j)
   means = GlobalAveragePool(last)
   features = Flatten(means)"""
 TURNED = "turned = Transpose <perm = [0, 3, 1, 2]> (pixels)"
@@ -61,10 +64,10 @@ CHANNELS_LAST = f"""{TURNED}
   g = LayerNormalization (residual, w_16)
   h = Transpose <perm = [0, 3, 1, 2]> (g)
   narrow = Conv <strides = [2, 2], pads = [1, 1, 1, 1]> (h, w_8_16_3_3)
-  last = Conv(narrow, w_12_8_1_1)
+  last = Conv(narrow, w_40_8_1_1)
   means = GlobalAveragePool(last)
   features = Flatten(means)"""
-WIDE = "float[N, 12] features"
+WIDE = "float[N, 40] features"
 WITH_BLOCKS = {
     "colours first": (FIRST, WIDE, CONVOLUTIONS % "pixels"),
     "colours last": (LAST, WIDE, f"{TURNED}{CONVOLUTIONS % 'turned'}"),
