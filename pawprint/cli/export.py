@@ -10,13 +10,22 @@ import pandas as pd
 from tqdm import tqdm
 
 from pawprint import project
+from pawprint.classes import log_losses
 from pawprint.columns import SPLIT
-from pawprint.errors import InputError, name_some
+from pawprint.errors import InputError, name_some, silent_stderr
 from pawprint.files import md5
 from pawprint.git import current_commit
 from pawprint.model import exports
 from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import load_predictor
+from pawprint.model.quantization import (
+    CALIBRATION_IMAGES,
+    INT8,
+    describe_changes,
+    identity_of_int8,
+    milliseconds,
+    write_int8,
+)
 from pawprint.model.unknown import Detector, read_detector
 from pawprint.network.backbone import load_whole, onnx_file
 from pawprint.network.hardware import keras
@@ -24,9 +33,12 @@ from pawprint.network.head_weights import HeadWeights
 from pawprint.network.model import load_model
 from pawprint.params.data import Augment
 from pawprint.params.model import ONNX, Model, Weights
+from pawprint.params.results import Evaluate
 from pawprint.params.training import Head
 from pawprint.pipeline.recorded import Recorded
 from pawprint.tables import read_table
+
+LITERT, SERVED = "litert", "served"
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +51,11 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         help="of the image alone, where the served model takes the mean over it and its mirror "
         "image: half of the time",
     )
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="litert also with convolutions in 8 bits, and what that costs",
+    )
 
 
 def run_export(arguments: argparse.Namespace) -> None:
@@ -50,10 +67,15 @@ def run_export(arguments: argparse.Namespace) -> None:
     mirrors images left to right, these are means over the image and its mirror image, unless
     `--single` is given. Its own runtime runs the model on the test images before the folder takes
     its name. The table compares it with the served model: size, largest difference of an output,
-    and test images whose label changes; with `--single` validation and test images.
+    and test images whose label changes; with `--single` or `--int8` validation and test images.
+
+    `--int8` also writes litert_int8, calibrated on training images. Its outputs are not those of
+    the served model: the table then has the log loss and the time for an image, too.
     """
     is_of_keras = Model.load().backbone != ONNX
     for name in arguments.format:
+        if arguments.int8 and name != LITERT:
+            raise InputError(f"--int8: expected --format {LITERT} alone. Received: {name}")
         if not is_of_keras and name != ONNX:
             raise InputError(
                 f"--format: expected {ONNX}, because model.backbone is {ONNX}, which has no "
@@ -69,25 +91,62 @@ def run_export(arguments: argparse.Namespace) -> None:
         detector = read_detector(project.SERVED_MODEL)
     is_mirrored = Augment.load().is_mirrored and not arguments.single
     model = _model_to_export(metadata, detector, is_mirrored)
-    splits = ("validation", "test") if arguments.single else ("test",)
-    rows = read_table(project.SPLIT_CSV, SPLIT)
-    paths = rows.loc[rows["split"].isin(splits), "path"]
+    split = read_table(project.SPLIT_CSV, SPLIT)
+    has_validation = arguments.single or arguments.int8
+    rows = split[split["split"].isin(("validation", "test") if has_validation else ("test",))]
+    paths = rows["path"]
     expected = exports.all_outputs(predictor.run, exports.read_pixels(paths, metadata))
-    served = expected
+    outputs = {SERVED: expected}
     if arguments.single:
         both = load_predictor(project.SERVED_MODEL)
-        served = exports.all_outputs(both.run, exports.read_pixels(paths, metadata))
-    labels = labels_of(served, metadata)
-    table = [describe("served", project.SERVED_MODEL, served, expected, "")]
-    for name in tqdm(arguments.format, desc="export", unit="format", disable=None):
-        folder = project.EXPORT / name
+        outputs[SERVED] = exports.all_outputs(both.run, exports.read_pixels(paths, metadata))
+    names = [*arguments.format, INT8] if arguments.int8 else arguments.format
+    for name in tqdm(names, desc="export", unit="format", disable=None):
         pixels = exports.read_pixels(paths, metadata)
-        outputs = exports.export(name, model, metadata, folder, images=pixels, expected=expected)
-        changed = int((labels_of(outputs, metadata) != labels).sum())
-        table.append(describe(name, folder, outputs, expected, changed))
-    print(pd.DataFrame(table).to_string(index=False))
+        options = {"folder": project.EXPORT / name, "images": pixels, "expected": expected}
+        if name == INT8:
+            train = split.loc[split["split"] == "train", "path"]
+            outputs[name] = _export_int8(model, metadata, train, options)
+        else:
+            outputs[name] = exports.export(name, model, metadata, **options)
+    labels = {name: labels_of(of_model, metadata) for name, of_model in outputs.items()}
+    table = pd.DataFrame(
+        describe(name, outputs[name], expected, (labels[name] != labels[SERVED]).sum())
+        for name in outputs
+    )
+    if arguments.int8:
+        classes = rows["label"].map(metadata.labels.index).to_numpy()
+        table["log loss"] = [
+            f"{log_losses(classes, each['probability']).mean():.4f}" for each in outputs.values()
+        ]
+        table["ms"] = ["", *_times(names, paths, metadata)]
+    print(table.to_string(index=False))
     if arguments.single:
-        print(describe_single(paths, labels, labels_of(expected, metadata)))
+        print(describe_single(paths, labels[SERVED], labels_of(expected, metadata)))
+    if arguments.int8:
+        confidence = Evaluate.load().confidence
+        print(describe_changes(rows, labels[SERVED], labels[INT8], confidence))
+
+
+def _export_int8(
+    model: keras.Model, metadata: Metadata, train: pd.Series, options: dict
+) -> exports.NamedOutputs:
+    """Write the model with 8 bits; its outputs may be other ones than `expected`."""
+    chosen = np.unique(np.linspace(0, len(train) - 1, CALIBRATION_IMAGES).astype(int))
+    images = list(exports.read_pixels(train.iloc[chosen], metadata))
+    identity = metadata.model and identity_of_int8(metadata.model)
+    described = metadata.model_copy(update={"model": identity})
+    write = partial(write_int8, model, images)
+    return exports.export(LITERT, write, described, **options, tolerance=np.inf)
+
+
+def _times(names: list[str], paths: pd.Series, metadata: Metadata) -> list[str]:
+    """Return the milliseconds that models of LiteRT take for an image, in their order."""
+    form = exports.FORMATS[LITERT]
+    with silent_stderr():
+        runs = [form.open(project.EXPORT / name / form.file) for name in names]
+    pixels = list(exports.read_pixels(paths.iloc[:1], metadata))
+    return [f"{time:.1f}" for time in milliseconds(runs, pixels[0])]
 
 
 def _model_to_export(
@@ -115,13 +174,10 @@ def _trained_model(metadata: Metadata, params: Model) -> keras.Model:
 
 
 def describe(
-    name: str,
-    folder: Path,
-    outputs: exports.NamedOutputs,
-    expected: exports.NamedOutputs,
-    changed: int | str,
+    name: str, outputs: exports.NamedOutputs, expected: exports.NamedOutputs, changed: int
 ) -> dict:
     """Return the row of a model in the table."""
+    folder = project.EXPORT / name if name != SERVED else project.SERVED_MODEL
     files = [file for file in folder.rglob("*") if file.is_file()]
     return {
         "format": name,

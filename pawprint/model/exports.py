@@ -172,6 +172,7 @@ def export(
     *,
     images: Iterable[np.ndarray],
     expected: NamedOutputs,
+    tolerance: float = TOLERANCE,
 ) -> NamedOutputs:
     """Write a model and its metadata to `folder`, and return its outputs, as of `all_outputs`.
 
@@ -199,9 +200,9 @@ def export(
                 f"{folder}: expected a model that {name} can hold. Received: {reason(error)}"
             ) from None
         difference = largest_difference(outputs, expected)
-        if not difference <= TOLERANCE:
+        if not difference <= tolerance:
             raise InputError(
-                f"{folder}: expected the outputs of the served model within {TOLERANCE}. "
+                f"{folder}: expected the outputs of the served model within {tolerance}. "
                 f"Received: a difference of {difference:.4f}. Run `dvc repro`, or take another "
                 "format."
             )
@@ -215,7 +216,8 @@ def _write_and_open(
 ) -> RunNetwork:
     if not isinstance(model, keras.Model):
         model(path)
-        return form.open(path)
+        with silent_stderr():
+            return form.open(path)
     if form.keras_name == "keras":
         save_model(model, path)  # with the same bytes each time
         return form.open(path)
