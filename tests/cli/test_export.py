@@ -88,7 +88,7 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     require(name)
     monkeypatch.chdir(workspace)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
-    run_export(argparse.Namespace(format=[name], single=False))
+    run_export(argparse.Namespace(format=[name], single=False, int8=False))
     _, served, row = (line.split() for line in capsys.readouterr().out.splitlines())
     assert (served[0], row[0]) == ("served", name)
     _, megabytes, difference, changed, *others = row
@@ -117,6 +117,38 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     for row, of_served in zip(rows, expected):
         for key in ("probabilities", "unknown_score"):
             assert row[key] == pytest.approx(of_served[key], abs=ROUNDING)
+
+
+@pytest.mark.slow
+def test_int8_is_compared_with_the_served_model_on_validation_and_test_images(
+    workspace, monkeypatch, capsys
+):
+    require("litert")
+    monkeypatch.chdir(workspace)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
+    run_export(argparse.Namespace(format=["litert"], single=False, int8=True))
+    _, *table, changes, unknown = capsys.readouterr().out.splitlines()
+    served, of_float, of_int8 = (line.split() for line in table)
+    assert [row[0] for row in (served, of_float, of_int8)] == ["served", "litert", "litert_int8"]
+    assert float(of_int8[1]) < float(of_float[1])
+    assert ROUNDING < float(of_int8[2]) < 0.2
+    assert served[4] == of_float[4]  # log loss
+    assert float(of_int8[5]) > 0  # milliseconds
+    images = (pd.read_csv(project.SPLIT_CSV)["split"] != "train").sum()
+    assert f" {of_int8[3]} of {images} " in changes
+    assert "unknown" in unknown
+    identities = [read_metadata(project.EXPORT / row[0]).model for row in (of_float, of_int8)]
+    assert identities[0] == read_metadata(project.SERVED_MODEL).model != identities[1]
+    photos = sorted(Path("photos").iterdir())
+    rows = predict(load_predictor(project.EXPORT / "litert_int8"), photos)
+    expected = predict(load_predictor(project.SERVED_MODEL), photos)
+    assert np.mean([a["label"] == b["label"] for a, b in zip(rows, expected)]) > 0.8
+
+
+def test_int8_of_another_format_than_litert_is_refused():
+    for names in (["onnx"], ["litert", "keras"]):
+        with refused("--int8: ", "litert", f"Received: {names[-1]}"):
+            run_export(argparse.Namespace(format=names, single=False, int8=True))
 
 
 def test_missing_package_is_one_line_that_says_how_to_install_it(monkeypatch):

@@ -1,0 +1,114 @@
+import numpy as np
+import pandas as pd
+import pytest
+from networks import LOGITS
+
+from pawprint.model.exports import FORMATS, for_export, mean_over_flip
+from pawprint.model.quantization import describe_changes, write_int8
+from pawprint.model.unknown import fit_detector
+from pawprint.network.hardware import keras
+from pawprint.network.head_weights import Standardisation
+from pawprint.network.model import build_head, build_model, pool
+
+SIZE = 64
+
+
+def backbone_of_blocks() -> keras.Model:
+    """Maps with sides of 32, 16, 8, 4 and 2; those of 16 and 4 are blocks, and 2 is the last."""
+    pixels = maps = keras.Input((SIZE, SIZE, 3))
+    outputs = []
+    for filters in (8, 8, 12, 12, 16):
+        options = {"padding": "same", "activation": "relu6"}
+        maps = keras.layers.DepthwiseConv2D(3, strides=2, **options)(maps)
+        maps = keras.layers.Conv2D(filters, 1, **options)(maps)
+        outputs.append(maps)
+    return keras.Model(pixels, [outputs[1], outputs[3], outputs[4]], name="backbone")
+
+
+def model_to_export(pixels: np.ndarray) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    backbone = backbone_of_blocks()
+    pooled = pool(backbone.outputs, keras.layers.GlobalAveragePooling2D())
+    features = keras.Model(backbone.input, pooled).predict(pixels / 127.5 - 1, verbose=0)
+    scale = 1 / np.maximum(features.std(axis=0), 1e-3)
+    head = build_head(LOGITS, 3, Standardisation(scale, -features.mean(axis=0) * scale))
+    model = build_model("MobileNetV2", backbone, head, "average")
+    detector = fit_detector(features[:, -backbone.output_shape[-1][-1] :])
+    return mean_over_flip(for_export(model, 2.0, detector))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The pixels, the model of Keras, and the file of LiteRT."""
+    pytest.importorskip("ai_edge_litert")
+    path = tmp_path_factory.mktemp("int8") / "model.tflite"
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 256, (20, 8, 8, 3), np.uint8)
+    pixels = small.repeat(SIZE // 8, axis=1).repeat(SIZE // 8, axis=2)
+    model = model_to_export(pixels)
+    write_int8(model, list(pixels[:10]), path)
+    return pixels, model, path
+
+
+def test_convolutions_of_small_maps_have_8_bits_and_what_follows_them_is_float(written):
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    _, _, path = written
+    model = flatbuffer_utils.read_model(str(path))
+    graph = model.subgraphs[0]
+
+    def types(indices) -> set[str]:
+        return {flatbuffer_utils.type_to_name(graph.tensors[index].type) for index in indices}
+
+    weights = set()  # the side of a convolution's maps, and a type
+    for operator in graph.operators:
+        kind = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
+        if kind in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+            side = graph.tensors[operator.outputs[0]].shape[1]
+            weights |= {(int(side), name) for name in types(operator.inputs[:2])}
+        elif kind not in ("QUANTIZE", "DEQUANTIZE"):
+            assert types(operator.outputs) == {"FLOAT32"}, kind
+    assert weights == {(side, "FLOAT32" if side >= 8 else "INT8") for side in (32, 16, 8, 4, 2)}
+    description = model.description.decode()
+    assert "int8: 8 of 20 convolutions" in description
+    for part in ("statistics of blocks", "standardisation", "head", "unknown score"):
+        assert part in description
+
+
+def test_outputs_are_near_those_of_the_model(written):
+    pixels, model, path = written
+    expected = model.predict(pixels, verbose=0)
+    run = FORMATS["litert"].open(path)
+    rows = [run(np.float32(image[None])) for image in pixels]
+    for name, values in expected.items():
+        difference = np.abs(np.concatenate([row[name] for row in rows]) - values).mean()
+        assert difference < values.std(axis=0).mean() / 10
+
+
+def lines(changed: dict[int, tuple[str, str]], images: int) -> list[str]:
+    """What is said of so many cats, some of them with other labels before and in 8 bits."""
+    rows = pd.DataFrame({"path": [f"{number}.jpg" for number in range(images)]})
+    served, int8 = np.full(images, "cat", object), np.full(images, "cat", object)
+    for number, (before, after) in changed.items():
+        served[number], int8[number] = before, after
+    return describe_changes(rows.assign(group=rows["path"]), served, int8, 0.95).splitlines()
+
+
+def test_changed_labels_have_an_interval_and_unknown_images_are_counted():
+    changed = {
+        3: ("cat", "dog"),
+        5: ("cat", "unknown"),
+        7: ("unknown", "cat"),
+        9: ("dog", "unknown"),
+    }
+    labels, unknown = lines(changed, 200)
+    assert "4 of 200" in labels
+    assert "2.0% (95% interval 0.8% to 5.0%)" in labels
+    assert "3.jpg (cat, then dog)" in labels
+    assert unknown.endswith("become unknown: 2; no longer: 1")
+
+
+@pytest.mark.parametrize(("changed", "is_warned"), [(0, False), (3, False), (10, True)])
+def test_warning_where_surely_more_than_one_percent_of_labels_change(changed, is_warned):
+    said = lines(dict.fromkeys(range(changed), ("cat", "dog")), 200)
+    assert any("warning" in line for line in said) == is_warned
