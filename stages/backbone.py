@@ -3,13 +3,20 @@
 Keras downloads the weights `imagenet` to its cache, in the folder that the environment variable
 KERAS_HOME names. Of a backbone in an ONNX file all layers are frozen. Params: `weights`,
 `model.backbone`, `model.alpha`, `model.image_size`, `model.pooling`, `model.features`,
-`model.fine_tune_at`, `model.onnx`. Writes models/backbone/ and models/extractor/.
+`model.fine_tune_at`, `model.onnx`. Writes models/backbone/ and models/extractor/. Says so if
+TensorFlow lacks what it needs for an NVIDIA GPU of this computer.
 Run: `python -m stages.backbone`
 """
+
+import os
+import shutil
+import subprocess
+import sys
 
 from pawprint import project
 from pawprint.files import replacing
 from pawprint.network.backbone import load_extractor, weights_sha256
+from pawprint.network.hardware import tf
 from pawprint.network.model import save_model
 from pawprint.params.model import Model, Weights
 from pawprint.pipeline.entry import run_stage
@@ -24,6 +31,8 @@ MEANING = {
 
 
 def main() -> None:
+    if line := describe_missing_cuda():
+        print(f"backbone: {line}", file=sys.stderr)
     weights = Weights.load()
     network, outputs, backbone = load_extractor(Model.load(), weights)
     with replacing(project.BACKBONE.parent) as folder:
@@ -41,6 +50,29 @@ def main() -> None:
     if backbone is not None and weights.sha256 is None:
         line += f"; weights.sha256 is null, that of these is {weights_sha256(backbone)}"
     print(line)
+
+
+def describe_missing_cuda() -> str | None:
+    """Return which command brings CUDA, if NVIDIA's driver has GPUs of which TensorFlow finds none.
+
+    None where it finds one, on systems other than Linux, for which TensorFlow has no CUDA, and
+    where CUDA_VISIBLE_DEVICES hides all GPUs.
+    """
+    is_hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    driver = shutil.which("nvidia-smi")  # comes with it, also in containers and WSL
+    if sys.platform != "linux" or not driver or is_hidden or tf.config.list_physical_devices("GPU"):
+        return None
+    try:
+        listed = subprocess.run([driver, "-L"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if listed.returncode or not listed.stdout.startswith("GPU"):
+        return None  # such as in a container that may not use them
+    command = f"pip install 'tensorflow[and-cuda]=={tf.__version__}'"
+    if not tf.test.is_built_with_cuda():
+        command = f"pip uninstall -y tensorflow-cpu && {command}"
+    gpu = listed.stdout.partition(" (")[0]  # without its number of series
+    return f"TensorFlow finds no CUDA, so training will not use {gpu}. Run `{command}`."
 
 
 if __name__ == "__main__":

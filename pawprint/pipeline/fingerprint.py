@@ -38,6 +38,8 @@ OURS_DECIDE_NO_BYTE = {
 }
 # What decides bytes under a distribution that imports it: h5py writes the file of a Keras model.
 BROUGHT = {"keras": {"h5py"}}
+# Distributions with the same modules and results as one that is pinned: docs/install.md.
+SAME = {"tensorflow-cpu": "tensorflow"}
 OURS = ("pawprint", "stages")  # folders of code
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Each stage looks at the same modules, which nothing changes.
@@ -185,6 +187,7 @@ class Code:
     def _pins_of(self, module: str) -> Iterator[str]:
         for top in {name.split(".")[0] for name in self.imports_of(module)}:
             names = {canonicalize_name(name) for name in self.distributions.get(top, [top])}
+            names = {SAME.get(name, name) for name in names}
             if top in (*OURS, *sys.stdlib_module_names) or names <= DECIDE_NO_BYTE:
                 continue
             names = names.union(*(BROUGHT.get(name, ()) for name in names))
@@ -258,10 +261,15 @@ def not_as_pinned(lines: Iterable[str]) -> list[str]:
         pin = Requirement(line)
         if pin.marker and not pin.marker.evaluate():
             continue
-        try:
-            installed = version(pin.name)
-        except PackageNotFoundError:
-            installed = "none"
+        installed = _installed_version(pin.name)
         if not pin.specifier.contains(installed, prereleases=True):
             differing.append(f"{pin.name} {installed} in place of {str(pin.specifier)[2:]}")
     return differing
+
+
+def _installed_version(distribution: str) -> str:
+    """Return the version of a distribution, or of one in SAME that is in its place, or "none"."""
+    for name in (distribution, *(name for name, pinned in SAME.items() if pinned == distribution)):
+        with contextlib.suppress(PackageNotFoundError):
+            return version(name)
+    return "none"

@@ -135,6 +135,13 @@ def test_every_stage_pins_what_decides_its_bytes():
         assert "tqdm==" not in pins and ("pillow==" in pins) == (stage == "clean")
 
 
+def test_tensorflow_for_cpus_alone_counts_as_tensorflow():
+    """Its distribution has another name, and the same modules."""
+    code = Code(PROJECT)
+    code.distributions = {**CODE.distributions, "tensorflow": ["tensorflow-cpu"]}
+    assert code.fingerprint("stages/backbone.py") == CODE.fingerprint("stages/backbone.py")
+
+
 def test_stage_says_which_versions_are_not_those_of_its_pins(tmp_path):
     fingerprint = CODE.fingerprint("stages/split.py").replace("pandas==", "pandas==0.")
     (tmp_path / "data/code").mkdir(parents=True)
