@@ -10,7 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from pawprint import project
-from pawprint.classes import log_losses
+from pawprint.classes import UNKNOWN, log_losses
 from pawprint.columns import SPLIT
 from pawprint.errors import InputError, name_some, silent_stderr
 from pawprint.files import md5
@@ -21,7 +21,6 @@ from pawprint.model.predictor import load_predictor
 from pawprint.model.quantization import (
     CALIBRATION_IMAGES,
     INT8,
-    describe_changes,
     identity_of_int8,
     milliseconds,
     write_int8,
@@ -36,9 +35,11 @@ from pawprint.params.model import ONNX, Model, Weights
 from pawprint.params.results import Evaluate
 from pawprint.params.training import Head
 from pawprint.pipeline.recorded import Recorded
+from pawprint.scores.intervals import fraction_interval, independent_counts
 from pawprint.tables import read_table
 
 LITERT, SERVED = "litert", "served"
+MOST_CHANGED = 0.01  # of the labels in 8 bits; a warning where the interval is above it
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
@@ -122,10 +123,10 @@ def run_export(arguments: argparse.Namespace) -> None:
         table["ms"] = ["", *_times(names, paths, metadata)]
     print(table.to_string(index=False))
     if arguments.single:
-        print(describe_single(paths, labels[SERVED], labels_of(expected, metadata)))
+        print(describe_changes(paths, labels[SERVED], labels_of(expected, metadata)))
     if arguments.int8:
         confidence = Evaluate.load().confidence
-        print(describe_changes(rows, labels[SERVED], labels[INT8], confidence))
+        print(describe_int8(rows, labels[SERVED], labels[INT8], confidence))
 
 
 def _export_int8(
@@ -187,15 +188,39 @@ def describe(
     }
 
 
-def describe_single(paths: pd.Series, labels: np.ndarray, single: np.ndarray) -> str:
-    """Return which labels change where the image is taken alone."""
+def describe_changes(paths: pd.Series, before: np.ndarray, after: np.ndarray) -> str:
+    """Return which labels change, `(images,)`."""
     changes = [
-        f"{path} ({before}, then {after})"
-        for path, before, after in zip(paths, labels, single)
-        if before != after
+        f"{path} ({one}, then {other})"
+        for path, one, other in zip(paths, before, after)
+        if one != other
     ]
     which = f": {name_some(changes)}" if changes else ""
     return f"{len(changes):,} of {len(paths):,} held-out images get another label{which}"
+
+
+def describe_int8(
+    rows: pd.DataFrame, served: np.ndarray, int8: np.ndarray, confidence: float
+) -> str:
+    """Return lines: which labels change in 8 bits, what fraction, and perhaps a warning.
+
+    `rows` are those of SPLIT; `served` and `int8` are labels, UNSURE or UNKNOWN, `(images,)`.
+    """
+    is_changed = served != int8
+    counts = independent_counts(is_changed, rows["group"].to_numpy())
+    low, high = fraction_interval(*counts, confidence)
+    becomes = is_changed & (int8 == UNKNOWN)
+    was = is_changed & (served == UNKNOWN)
+    lines = [
+        describe_changes(rows["path"], served, int8),
+        f"changed labels {is_changed.mean():.1%} ({confidence:.0%} interval {low:.1%} to "
+        f"{high:.1%}); images that become unknown: {becomes.sum():,}, no longer: {was.sum():,}",
+    ]
+    if low > MOST_CHANGED:
+        lines.append(
+            f"warning: the interval is above {MOST_CHANGED:.0%}. Take {LITERT}, or a wider backbone"
+        )
+    return "\n".join(f"{INT8}: {line}" for line in lines)
 
 
 def labels_of(outputs: exports.NamedOutputs, metadata: Metadata) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Models of LiteRT whose convolutions have 8 bits: how one is written, and what that costs."""
+"""Models of LiteRT whose convolutions have 8 bits: how one is written, and its time."""
 
 import hashlib
 import time
@@ -8,14 +8,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from pawprint.classes import UNKNOWN
-from pawprint.errors import name_some, silent_stderr
+from pawprint.errors import silent_stderr
 from pawprint.model.predictor import RunNetwork
 from pawprint.model.served_model import IDENTITY_DIGITS
 from pawprint.network.hardware import keras, tf
-from pawprint.scores.intervals import fraction_interval, independent_counts
 
 if TYPE_CHECKING:  # hardware starts TensorFlow
     from tensorflow.lite.python.schema_py_generated import ModelT, OperatorT
@@ -26,7 +23,6 @@ CALIBRATION_IMAGES = 100  # of training; three times as many change little
 # labels, and few weights make them (docs/decisions/04).
 FLOAT_SIDE = 1 / 8
 ROUNDS = 50  # of which the shortest time counts
-MOST_CHANGED = 0.01  # of the labels: a warning where the interval is above it
 
 
 def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> None:
@@ -119,35 +115,3 @@ def milliseconds(runs: Sequence[RunNetwork], pixels: np.ndarray) -> list[float]:
             run(batch)
             times[number, column] = time.perf_counter() - start
     return (1000 * times.min(axis=0)).tolist()
-
-
-def describe_changes(
-    rows: pd.DataFrame, served: np.ndarray, int8: np.ndarray, confidence: float
-) -> str:
-    """Return lines: the labels that are not those of the served model, and perhaps a warning.
-
-    `rows` are those of SPLIT; `served` and `int8` are labels, UNSURE or UNKNOWN, `(images,)`.
-    """
-    is_changed = served != int8
-    counts = independent_counts(is_changed, rows["group"].to_numpy())
-    low, high = fraction_interval(*counts, confidence)
-    changes = [
-        f"{path} ({before}, then {after})"
-        for path, before, after in zip(
-            rows["path"][is_changed], served[is_changed], int8[is_changed]
-        )
-    ]
-    which = f": {name_some(changes)}" if changes else ""
-    becomes = is_changed & (int8 == UNKNOWN)
-    was = is_changed & (served == UNKNOWN)
-    lines = [
-        f"{INT8}: {is_changed.sum():,} of {len(rows):,} held-out images get another label, "
-        f"{is_changed.mean():.1%} ({confidence:.0%} interval {low:.1%} to {high:.1%}){which}",
-        f"{INT8}: images that become unknown: {becomes.sum():,}; no longer: {was.sum():,}",
-    ]
-    if low > MOST_CHANGED:
-        lines.append(
-            f"{INT8}: warning: surely more than {MOST_CHANGED:.0%} of the labels change. Take "
-            "litert, or a wider backbone"
-        )
-    return "\n".join(lines)

@@ -12,7 +12,7 @@ from conftest import PROJECT, change, refused, write_files
 from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
 
 from pawprint import project
-from pawprint.cli.export import run_export
+from pawprint.cli.export import describe_int8, run_export
 from pawprint.columns import SPLIT
 from pawprint.errors import InputError
 from pawprint.files import md5
@@ -127,7 +127,7 @@ def test_int8_is_compared_with_the_served_model_on_validation_and_test_images(
     monkeypatch.chdir(workspace)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
     run_export(argparse.Namespace(format=["litert"], single=False, int8=True))
-    _, *table, changes, unknown = capsys.readouterr().out.splitlines()
+    _, *table, changes, fraction = capsys.readouterr().out.splitlines()
     served, of_float, of_int8 = (line.split() for line in table)
     assert [row[0] for row in (served, of_float, of_int8)] == ["served", "litert", "litert_int8"]
     assert float(of_int8[1]) < float(of_float[1])
@@ -136,13 +136,42 @@ def test_int8_is_compared_with_the_served_model_on_validation_and_test_images(
     assert float(of_int8[5]) > 0  # milliseconds
     images = (pd.read_csv(project.SPLIT_CSV)["split"] != "train").sum()
     assert f" {of_int8[3]} of {images} " in changes
-    assert "unknown" in unknown
+    assert "interval" in fraction
     identities = [read_metadata(project.EXPORT / row[0]).model for row in (of_float, of_int8)]
     assert identities[0] == read_metadata(project.SERVED_MODEL).model != identities[1]
     photos = sorted(Path("photos").iterdir())
     rows = predict(load_predictor(project.EXPORT / "litert_int8"), photos)
     expected = predict(load_predictor(project.SERVED_MODEL), photos)
     assert np.mean([a["label"] == b["label"] for a, b in zip(rows, expected)]) > 0.8
+
+
+def lines(changed: dict[int, tuple[str, str]], images: int) -> list[str]:
+    """What is said of so many cats, some of them with other labels before and in 8 bits."""
+    rows = pd.DataFrame({"path": [f"{number}.jpg" for number in range(images)]})
+    served, int8 = np.full(images, "cat", object), np.full(images, "cat", object)
+    for number, (before, after) in changed.items():
+        served[number], int8[number] = before, after
+    return describe_int8(rows.assign(group=rows["path"]), served, int8, 0.95).splitlines()
+
+
+def test_changed_labels_have_an_interval_and_unknown_images_are_counted():
+    changed = {
+        3: ("cat", "dog"),
+        5: ("cat", "unknown"),
+        7: ("unknown", "cat"),
+        9: ("dog", "unknown"),
+    }
+    labels, fraction = lines(changed, 200)
+    assert "4 of 200" in labels
+    assert "3.jpg (cat, then dog)" in labels
+    assert "2.0% (95% interval 0.8% to 5.0%)" in fraction
+    assert fraction.endswith("become unknown: 2, no longer: 1")
+
+
+@pytest.mark.parametrize(("changed", "is_warned"), [(0, False), (3, False), (10, True)])
+def test_warning_where_surely_more_than_one_percent_of_labels_change(changed, is_warned):
+    said = lines(dict.fromkeys(range(changed), ("cat", "dog")), 200)
+    assert any("warning" in line for line in said) == is_warned
 
 
 def test_int8_of_another_format_than_litert_is_refused():

@@ -1,10 +1,9 @@
 import numpy as np
-import pandas as pd
 import pytest
 from networks import LOGITS
 
 from pawprint.model.exports import FORMATS, for_export, mean_over_flip
-from pawprint.model.quantization import describe_changes, write_int8
+from pawprint.model.quantization import write_int8
 from pawprint.model.unknown import fit_detector
 from pawprint.network.hardware import keras
 from pawprint.network.head_weights import Standardisation
@@ -83,32 +82,3 @@ def test_outputs_are_near_those_of_the_model(written):
     for name, values in expected.items():
         difference = np.abs(np.concatenate([row[name] for row in rows]) - values).mean()
         assert difference < values.std(axis=0).mean() / 10
-
-
-def lines(changed: dict[int, tuple[str, str]], images: int) -> list[str]:
-    """What is said of so many cats, some of them with other labels before and in 8 bits."""
-    rows = pd.DataFrame({"path": [f"{number}.jpg" for number in range(images)]})
-    served, int8 = np.full(images, "cat", object), np.full(images, "cat", object)
-    for number, (before, after) in changed.items():
-        served[number], int8[number] = before, after
-    return describe_changes(rows.assign(group=rows["path"]), served, int8, 0.95).splitlines()
-
-
-def test_changed_labels_have_an_interval_and_unknown_images_are_counted():
-    changed = {
-        3: ("cat", "dog"),
-        5: ("cat", "unknown"),
-        7: ("unknown", "cat"),
-        9: ("dog", "unknown"),
-    }
-    labels, unknown = lines(changed, 200)
-    assert "4 of 200" in labels
-    assert "2.0% (95% interval 0.8% to 5.0%)" in labels
-    assert "3.jpg (cat, then dog)" in labels
-    assert unknown.endswith("become unknown: 2; no longer: 1")
-
-
-@pytest.mark.parametrize(("changed", "is_warned"), [(0, False), (3, False), (10, True)])
-def test_warning_where_surely_more_than_one_percent_of_labels_change(changed, is_warned):
-    said = lines(dict.fromkeys(range(changed), ("cat", "dog")), 200)
-    assert any("warning" in line for line in said) == is_warned
