@@ -30,6 +30,10 @@ class InputError(Exception):
         super().__init__("\n".join(map(_public_line, message.split("\n"))))
 
 
+class NoWeightsError(InputError):
+    """The weights of a network are not on this computer, and cannot be fetched."""
+
+
 def _public_line(line: str) -> str:
     # First to a length for which patterns are fast.
     return _shorten(without_secrets(_shorten(line, 2 * LONGEST)), LONGEST)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml
-from pawprint.tools.candidates import TODAY, Candidate, describe_params
+from pawprint.tools.candidates import Candidate, describe_params
 from pawprint.tools.ranking import describe_ranking, rank, use_candidate
 
 SECTIONS = ("model", "weights")
@@ -55,9 +55,15 @@ def run_try(arguments: argparse.Namespace) -> None:
 
 
 def _print_row(
-    options: Sequence[Candidate], candidate: Candidate, result: dict[str, str] | InputError
+    options: Sequence[Candidate],
+    candidate: Candidate,
+    result: dict[str, str] | InputError,
+    is_first: bool,
 ) -> None:
-    """Print the row of a candidate as soon as it is measured, or why it is not."""
+    """Print the row of a candidate as soon as it is measured, or why it is not.
+
+    Titles stand above the first row.
+    """
     name = candidate.name
     if isinstance(result, InputError):
         print(textwrap.shorten(f"{name}: {result}", WIDTH, placeholder=" …"), flush=True)
@@ -65,7 +71,7 @@ def _print_row(
     longest = max(len(option.name) for option in options)
     widths = {title: max(len(title), len(cell)) for title, cell in result.items()} | WIDTHS
     widths["candidate"] = max(longest, len("candidate"))
-    rows = [dict(zip(result, result)), result] if name == TODAY else [result]
+    rows = [dict(zip(result, result)), result] if is_first else [result]
     for row in rows:
         cells = (f"{cell:<{widths[title]}}" for title, cell in row.items())
         print("  ".join(cells).rstrip(), flush=True)

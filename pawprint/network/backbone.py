@@ -9,7 +9,7 @@ from typing import NamedTuple
 import openvino
 
 from pawprint.download import download
-from pawprint.errors import InputError, reason, without_secrets
+from pawprint.errors import InputError, NoWeightsError, reason, without_secrets
 from pawprint.files import digest
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.efficientnet_lite import IMAGENET
@@ -63,12 +63,14 @@ def application(
                 f"{image_size} ({reason(error).rstrip('.')})"
             ) from None
         application(name, alpha, image_size)  # raises InputError for the size
-        raise InputError(_weights_problem(name, alpha, weights, error)) from None
+        raise _weights_problem(name, alpha, weights, error) from None
     # The layers keep the names that Keras gives them, which may begin with that of the network.
     return keras.Model(network.input, network.output, name=BACKBONE)
 
 
-def _weights_problem(name: str, alpha: float | None, weights: str | Path, error: Exception) -> str:
+def _weights_problem(
+    name: str, alpha: float | None, weights: str | Path, error: Exception
+) -> InputError:
     if weights == IMAGENET:
         # Errors of the connection may show the password of a proxy; those of Keras do not.
         text = type(error).__name__
@@ -78,13 +80,14 @@ def _weights_problem(name: str, alpha: float | None, weights: str | Path, error:
             text = "those of other layers"
         is_there = isinstance(error, ValueError) or type(error) is OSError
         missing = "" if is_there else "no weights on this computer: "
-        return (
+        kind = InputError if is_there else NoWeightsError
+        return kind(
             f"{missing}{_file_of(error)}: expected weights of {name}. Received: {text}. Without a "
             "network, put this file into models/ of KERAS_HOME, or set weights.source to a local "
             "file. Delete a damaged file there."
         )
     width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
-    return (
+    return InputError(
         f"{weights}: expected weights of {name} (model.backbone) without top{width}. "
         f"Received: {reason(error)} Check weights.source."
     )

