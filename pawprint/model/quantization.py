@@ -19,9 +19,9 @@ if TYPE_CHECKING:  # hardware starts TensorFlow
 
 INT8 = "litert_int8"
 CALIBRATION_IMAGES = 100  # of training; three times as many change little
-# Maps whose side is at least this fraction of the image's stay float32: rounding them changes most
-# labels, and few weights make them (docs/decisions/04).
-FLOAT_SIDE = 1 / 8
+# The first convolutions, with this fraction of the weights of all, stay float32: rounding what they
+# give changes most labels (docs/decisions/04).
+FLOAT_WEIGHTS = 0.03
 ROUNDS = 50  # of which the shortest time counts
 
 
@@ -29,9 +29,9 @@ def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> 
     """Write a model of pixels as LiteRT, with convolutions in 8 bits.
 
     TensorFlow quantizes weights by channel, and maps by tensor with the ranges that they have for
-    `images`, each uint8 `(size, size, 3)`. Input, large maps and outputs are float32, and so is all
-    that no convolution follows: statistics of blocks, pooling, standardisation, head and unknown
-    score. The description in the file says so.
+    `images`, each uint8 `(size, size, 3)`. Input, first convolutions and outputs are float32, as is
+    all that no convolution follows: statistics of blocks, pooling, standardisation, head and
+    unknown score. The description in the file says so.
     """
     from tensorflow.lite.tools import flatbuffer_utils
 
@@ -45,7 +45,7 @@ def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> 
         quantizer = tf.lite.experimental.QuantizationDebugger(converter=converter)
         calibrated = flatbuffer_utils.read_model_from_bytearray(quantizer.calibrated_model)
         quantizer.options = tf.lite.experimental.QuantizationDebugOptions(
-            denylisted_nodes=_float_tensors(calibrated, FLOAT_SIDE * model.input_shape[1])
+            denylisted_nodes=_float_tensors(calibrated)
         )
         content = quantizer.get_nondebug_quantized_model()
     quantized = flatbuffer_utils.read_model_from_bytearray(content)
@@ -53,24 +53,33 @@ def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> 
     flatbuffer_utils.write_model(quantized, str(path))
 
 
-def _float_tensors(model: "ModelT", side: float) -> list[str]:
+def _float_tensors(model: "ModelT") -> list[str]:
     """Return the names of what stays float32 of a model of LiteRT.
 
-    It is maps of at least this side, and all that no convolution follows.
+    It is what the first convolutions give, and all that no convolution follows.
     """
     graph = model.subgraphs[0]
+    sizes: dict[int, int] = {}  # of the weights of convolutions
+    before: dict[int, set[int]] = {}  # the weights that a tensor depends on
+    for operator in graph.operators:
+        weights = set().union(*(before.get(index, ()) for index in operator.inputs))
+        if _is_convolution(model, operator):
+            tensor = graph.tensors[operator.inputs[1]]
+            sizes[tensor.buffer] = int(np.prod(tensor.shape))
+            weights.add(tensor.buffer)
+        before |= dict.fromkeys(operator.outputs, weights)
+    few = FLOAT_WEIGHTS * sum(sizes.values())
     names = []
     followed: set[int] = set()  # tensors that a convolution follows
     for operator in reversed(graph.operators):
-        outputs = [graph.tensors[index] for index in operator.outputs]
         is_followed = not followed.isdisjoint(operator.outputs)
         if is_followed or _is_convolution(model, operator):
             followed.update(operator.inputs)
-            is_float = any(len(each.shape) == 4 and each.shape[1] >= side for each in outputs)
+            is_float = sum(sizes[buffer] for buffer in before[operator.outputs[0]]) <= few
         else:
             is_float = True
         if is_float:
-            names += [tensor.name.decode() for tensor in outputs]
+            names += [graph.tensors[index].name.decode() for index in operator.outputs]
     return names
 
 
@@ -92,7 +101,7 @@ def _describe(model: "ModelT") -> str:
     ]
     int8 = [tensor for tensor in weights if type_to_name(tensor.type) == "INT8"]
     return (
-        f"int8: {len(int8)} of {len(weights)} convolutions. float32: the others, of large maps; "
+        f"int8: {len(int8)} of {len(weights)} convolutions. float32: the first ones; "
         "input; statistics of blocks, pooling, standardisation, head, unknown score; outputs"
     )
 

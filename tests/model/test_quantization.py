@@ -16,7 +16,7 @@ def backbone_of_blocks() -> keras.Model:
     """Maps with sides of 32, 16, 8, 4 and 2; those of 16 and 4 are blocks, and 2 is the last."""
     pixels = maps = keras.Input((SIZE, SIZE, 3))
     outputs = []
-    for filters in (8, 8, 12, 12, 16):
+    for filters in (8, 8, 16, 64, 192):  # 387 of 14,419 weights are of the first three
         options = {"padding": "same", "activation": "relu6"}
         maps = keras.layers.DepthwiseConv2D(3, strides=2, **options)(maps)
         maps = keras.layers.Conv2D(filters, 1, **options)(maps)
@@ -49,7 +49,7 @@ def written(tmp_path_factory):
     return pixels, model, path
 
 
-def test_convolutions_of_small_maps_have_8_bits_and_what_follows_them_is_float(written):
+def test_all_but_the_first_convolutions_have_8_bits_and_what_follows_them_is_float(written):
     from tensorflow.lite.tools import flatbuffer_utils
 
     _, _, path = written
@@ -81,4 +81,4 @@ def test_outputs_are_near_those_of_the_model(written):
     rows = [run(np.float32(image[None])) for image in pixels]
     for name, values in expected.items():
         difference = np.abs(np.concatenate([row[name] for row in rows]) - values).mean()
-        assert difference < values.std(axis=0).mean() / 10
+        assert difference < values.std(axis=0).mean() / 4
