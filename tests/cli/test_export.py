@@ -195,10 +195,10 @@ def test_network_of_an_onnx_file_is_exported_as_onnx_alone_and_without_tf2onnx(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with refused("--format: expected onnx", "Received: litert"):
-        run_export(argparse.Namespace(format=["litert"], single=False))
+        run_export(argparse.Namespace(format=["litert"], single=False, int8=False))
     require("onnx", is_of_keras=False)
     with refused("models/served"):  # the next that it looks for
-        run_export(argparse.Namespace(format=["onnx"], single=False))
+        run_export(argparse.Namespace(format=["onnx"], single=False, int8=False))
 
 
 def test_litert_refuses_operations_that_only_tensorflow_has(tmp_path):
