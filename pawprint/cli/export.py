@@ -122,11 +122,11 @@ def run_export(arguments: argparse.Namespace) -> None:
         ]
         table["ms"] = ["", *_times(names, paths, metadata)]
     print(table.to_string(index=False))
+    in_float32 = labels_of(expected, metadata)
     if arguments.single:
-        print(describe_changes(paths, labels[SERVED], labels_of(expected, metadata)))
+        print(describe_changes(paths, labels[SERVED], in_float32))
     if arguments.int8:
-        confidence = Evaluate.load().confidence
-        print(describe_int8(rows, labels[SERVED], labels[INT8], confidence))
+        print(describe_int8(rows, in_float32, labels[INT8], Evaluate.load().confidence))
 
 
 def _export_int8(
@@ -200,19 +200,19 @@ def describe_changes(paths: pd.Series, before: np.ndarray, after: np.ndarray) ->
 
 
 def describe_int8(
-    rows: pd.DataFrame, served: np.ndarray, int8: np.ndarray, confidence: float
+    rows: pd.DataFrame, before: np.ndarray, after: np.ndarray, confidence: float
 ) -> str:
     """Return lines: which labels change in 8 bits, what fraction, and perhaps a warning.
 
-    `rows` are those of SPLIT; `served` and `int8` are labels, UNSURE or UNKNOWN, `(images,)`.
+    `rows` are those of SPLIT; `before` and `after` are labels, UNSURE or UNKNOWN, `(images,)`.
     """
-    is_changed = served != int8
+    is_changed = before != after
     counts = independent_counts(is_changed, rows["group"].to_numpy())
     low, high = fraction_interval(*counts, confidence)
-    becomes = is_changed & (int8 == UNKNOWN)
-    was = is_changed & (served == UNKNOWN)
+    becomes = is_changed & (after == UNKNOWN)
+    was = is_changed & (before == UNKNOWN)
     lines = [
-        describe_changes(rows["path"], served, int8),
+        describe_changes(rows["path"], before, after),
         f"changed labels {is_changed.mean():.1%} ({confidence:.0%} interval {low:.1%} to "
         f"{high:.1%}); images that become unknown: {becomes.sum():,}, no longer: {was.sum():,}",
     ]
@@ -220,7 +220,7 @@ def describe_int8(
         lines.append(
             f"warning: the interval is above {MOST_CHANGED:.0%}. Take {LITERT}, or a wider backbone"
         )
-    return "\n".join(f"{INT8}: {line}" for line in lines)
+    return "\n".join(f"int8: {line}" for line in lines)
 
 
 def labels_of(outputs: exports.NamedOutputs, metadata: Metadata) -> np.ndarray:
