@@ -54,7 +54,7 @@ def main() -> int | None:
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if sys.argv[1:2] == [name]:  # the others are not imported: TensorFlow takes seconds
-            gc.disable()  # imported modules stay: to look through them is in vain
+            gc.disable()  # imported modules stay, so the collector finds nothing
             module = importlib.import_module(f"pawprint.cli.{place}")
             gc.freeze()
             gc.enable()

@@ -15,6 +15,7 @@ UNKNOWN = "unknown"  # predicted for an image unlike those of training; the fold
 UNLABELLED = "unlabelled"  # an image that may get a label, other than one that shows no class
 UNSURE = "unsure"  # predicted for an image of the classes that a person should see
 RESERVED = (NEITHER, UNKNOWN, UNSURE)
+PREDICTED = "the predicted class"  # in tables, the most probable of more than two classes
 MAX_LARGEST = 2  # times its even portion, above which the classes are imbalanced
 
 

@@ -98,7 +98,6 @@ LABELS_TO_REVIEW: Columns = {
     "probability": "float64",
     "pixels_sha256": "str",
 }
-PREDICTED = "the predicted class"
 # `label` is the class of the probabilities: the second of two, or PREDICTED of more.
 RELIABILITY: Columns = {
     "split": "str",

@@ -4,7 +4,7 @@ Keras downloads the weights `imagenet` to its cache, in the folder that the envi
 KERAS_HOME names. Of a backbone in an ONNX file all layers are frozen. Params: `weights`,
 `model.backbone`, `model.alpha`, `model.image_size`, `model.pooling`, `model.features`,
 `model.fine_tune_at`, `model.onnx`. Writes models/backbone/ and models/extractor/. Says so if
-TensorFlow lacks what it needs for an NVIDIA GPU of this computer.
+TensorFlow lacks what it needs to fine-tune on an NVIDIA GPU of this computer.
 Run: `python -m stages.backbone`
 """
 
@@ -31,10 +31,10 @@ MEANING = {
 
 
 def main() -> None:
-    if line := describe_missing_cuda():
+    model, weights = Model.load(), Weights.load()
+    if model.fine_tune_at is not None and (line := describe_missing_cuda()):
         print(f"backbone: {line}", file=sys.stderr)
-    weights = Weights.load()
-    network, outputs, backbone = load_extractor(Model.load(), weights)
+    network, outputs, backbone = load_extractor(model, weights)
     with replacing(project.BACKBONE.parent) as folder:
         folder.mkdir()
         if backbone is None:
@@ -71,7 +71,7 @@ def describe_missing_cuda() -> str | None:
     command = f"pip install 'tensorflow[and-cuda]=={tf.__version__}'"
     if not tf.test.is_built_with_cuda():
         command = f"pip uninstall -y tensorflow-cpu && {command}"
-    gpu = listed.stdout.partition(" (")[0]  # without its number of series
+    gpu = listed.stdout.partition(" (")[0]  # without its UUID
     return f"TensorFlow finds no CUDA, so training will not use {gpu}. Run `{command}`."
 
 

@@ -185,13 +185,14 @@ def show_candidates() -> None:
         ranking = once("ranking", files, None, partial(rank, {}, minutes=None))
     except InputError:  # not measured yet, or with other params
         return
-    if ranking.rows[1:]:
+    usable = [(number, row) for number, row in enumerate(ranking.rows) if row.candidate.changes]
+    if usable:
         st.markdown(plain(describe_ranking(ranking)))
     st.dataframe(tabulate_ranking(ranking), hide_index=True)
     if ranking.failed:
         st.caption(f"Not measured, or failed: {plain(', '.join(ranking.failed))}.")
     with st.container(horizontal=True), explain_errors():
-        for number, (candidate, *_) in enumerate(ranking.rows[1:], 1):
+        for number, (candidate, *_) in usable:
             kind = "primary" if number == ranking.best else "secondary"
             if st.button(f"Use {plain(candidate.name)}", type=kind):
                 use_candidate(candidate)

@@ -28,13 +28,12 @@ def run_try(arguments: argparse.Namespace) -> None:
     """Rank other params of the backbone and its images by what they give on your training images.
 
     A sample of at most 2,000 training images is taken; validation and test images are not looked
-    at. Each candidate gets a cross-validated head; its row is printed when it is measured, those of
-    the params of today first. `difference` is its log loss minus that of the
-    params of today, with its interval; it is better or worse if it is significant over all
-    candidates. CPU ms are those of one image, MB those of the weights; `run s` are the seconds that
-    a first `dvc repro` takes for decoding, features, predictions and head. Times within 10% are
-    printed as equal. Networks, features and
-    results stay in .dvc/tmp/pawprint-try, which you may delete.
+    at. Each candidate gets a cross-validated head; its row is printed when it is measured, that of
+    the params of today first. `difference` is its log loss minus that of the first row, with its
+    interval; it is better or worse if it is significant over all candidates. CPU ms are those of
+    one image, MB those of the weights; `run s` are the seconds that a first `dvc repro` takes for
+    decoding, features, predictions and head. Times within 10% are printed as equal. Networks,
+    features and results stay in .dvc/tmp/pawprint-try, which you may delete.
 
     Examples:
       pawprint try --use

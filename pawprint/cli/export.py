@@ -74,7 +74,10 @@ def run_export(arguments: argparse.Namespace) -> None:
     the served model: the table then has the log loss and the time for an image, too.
     """
     is_of_keras = Model.load().backbone != ONNX
-    for name in arguments.format:
+    if arguments.int8 and not is_of_keras:
+        raise InputError(f"--int8: expected a network of Keras. Received: model.backbone is {ONNX}")
+    formats = list(dict.fromkeys(arguments.format))
+    for name in formats:
         if arguments.int8 and name != LITERT:
             raise InputError(f"--int8: expected --format {LITERT} alone. Received: {name}")
         if not is_of_keras and name != ONNX:
@@ -101,7 +104,7 @@ def run_export(arguments: argparse.Namespace) -> None:
     if arguments.single:
         both = load_predictor(project.SERVED_MODEL)
         outputs[SERVED] = exports.all_outputs(both.run, exports.read_pixels(paths, metadata))
-    names = [*arguments.format, INT8] if arguments.int8 else arguments.format
+    names = [*formats, INT8] if arguments.int8 else formats
     for name in tqdm(names, desc="export", unit="format", disable=None):
         pixels = exports.read_pixels(paths, metadata)
         options = {"folder": project.EXPORT / name, "images": pixels, "expected": expected}

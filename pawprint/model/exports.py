@@ -178,8 +178,8 @@ def export(
 
     `model` is one of Keras, or writes a file to a path. `metadata` are those of the served model,
     which has the outputs `expected` for `images`. Raises InputError, and leaves `folder` as it was,
-    if the model cannot be converted, the converted model gives other outputs, or `folder` holds
-    other files.
+    if the model cannot be converted, an output of the converted model differs by more than
+    `tolerance`, or `folder` holds other files.
     """
     form = FORMATS[name]
     with replacing(folder) as partial:

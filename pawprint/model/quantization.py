@@ -100,8 +100,9 @@ def _describe(model: "ModelT") -> str:
         if _is_convolution(model, operator)
     ]
     int8 = [tensor for tensor in weights if type_to_name(tensor.type) == "INT8"]
+    first = "the first ones; " if len(int8) < len(weights) else ""
     return (
-        f"int8: {len(int8)} of {len(weights)} convolutions. float32: the first ones; "
+        f"int8: {len(int8)} of {len(weights)} convolutions. float32: {first}"
         "input; statistics of blocks, pooling, standardisation, head, unknown score; outputs"
     )
 

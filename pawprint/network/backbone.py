@@ -103,7 +103,7 @@ def _file_of(error: Exception) -> str:
 def load_backbone(
     name: str, alpha: float | None, image_size: int, source: str, sha256: str | None
 ) -> keras.Model:
-    """An application of Keras with the weights of a source: `imagenet`, `none` or a file's path.
+    """An application with the weights of a source: `imagenet`, `none` or a file's path.
 
     `sha256` is that of the file, and otherwise None or that of the weights: of their float32
     values, little-endian, in the order of `get_weights`. These are the same in every layout of the
@@ -173,7 +173,7 @@ class Extractor(NamedTuple):
 def load_extractor(model: Model, weights: Weights, has_cut: bool = True) -> Extractor:
     """The extractor of these params, with `has_cut` also of the maps for fine-tuning.
 
-    Keras downloads the weights `imagenet` to its cache. Raises InputError for wrong weights and for
+    Keras downloads its weights `imagenet` to its cache. Raises InputError for wrong weights and for
     params that do not fit the backbone.
     """
     name, source, sha256 = model.backbone, weights.source, weights.sha256

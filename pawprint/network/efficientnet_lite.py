@@ -209,8 +209,15 @@ class _Tensor(NamedTuple):
 class _Unpickler(pickle._Unpickler):
     """`storages` are the types and lengths of those that the unpickled tensors have, by key.
 
-    It is the one in Python: that in C takes as much memory as a number in the file says.
+    It is the one in Python, without the operation that makes an array of bytes: this and that in C
+    take as much memory as a number in the file says.
     """
+
+    dispatch = {  # noqa: RUF012 - pickle's own attribute
+        opcode: load
+        for opcode, load in pickle._Unpickler.dispatch.items()
+        if opcode != pickle.BYTEARRAY8[0]
+    }
 
     def __init__(self, stream: io.BytesIO) -> None:
         super().__init__(stream)

@@ -17,7 +17,8 @@ import pandas as pd
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
-from pawprint.columns import PREDICTED, PROBABILITY
+from pawprint.classes import PREDICTED
+from pawprint.columns import PROBABILITY
 from pawprint.errors import name_some
 from pawprint.scores.decided import STEPS
 from pawprint.scores.review import confusion, most_confused

@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import UNKNOWN, log_losses
-from pawprint.columns import PREDICTED, RELIABILITY, ROC, SCORES
+from pawprint.classes import PREDICTED, UNKNOWN, log_losses
+from pawprint.columns import RELIABILITY, ROC, SCORES
 from pawprint.scores.intervals import (
     area_interval,
     fraction_interval,

@@ -32,7 +32,7 @@ from pawprint.features.shards import (
     write_shards,
 )
 from pawprint.features.store import StoredExamples, count_shards
-from pawprint.files import read_arrays, replacing, write_arrays
+from pawprint.files import read_arrays, read_text, replacing, write_arrays, write_text
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
 from pawprint.images.formats import side_for
@@ -52,13 +52,13 @@ START_SECONDS, MS_OF_DECODING, MS_AT_224 = 4, 3, 10
 TIMED, ROUNDS = 8, 5  # images, and how often each, for the CPU time of one
 SQUARE, MOST = 1.05, 0.95  # of the longer side to the shorter, and of the images
 TODAY = "today"
-NARROW, WIDE = ({"model.backbone": "MobileNetV2", "model.alpha": alpha} for alpha in (0.35, 1.0))
+FAST, WIDE = ({"model.backbone": "MobileNetV2", "model.alpha": alpha} for alpha in (0.35, 1.0))
 LITE, LITE2, DEEP = (
     {"model.backbone": backbone, "model.alpha": None}
     for backbone in ("EfficientNetLite0", "EfficientNetLite2", "EfficientNetV2B0")
 )
 PRESETS: dict[str, dict] = {
-    "fast": NARROW | {"model.image_size": 160},
+    "fast": FAST | {"model.image_size": 160},
     "wide": WIDE | {"model.image_size": 160},
     "default": WIDE | {"model.image_size": 224},  # of `pawprint init`
     "lite": LITE | {"model.image_size": 224},
@@ -129,7 +129,7 @@ def candidates(content: dict, choices: Mapping[str, list], images: pd.DataFrame)
 
 
 def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate:
-    """Another network has the weights that Keras publishes, unless others are wanted.
+    """Another network has the published weights, unless others are wanted.
 
     Another backbone has no layer of the name in `fine_tune_at`, so that is AUTO there.
     """
@@ -246,7 +246,10 @@ def _measure(params: Params, sample: Sample, left: float, fit_seconds: float) ->
     path, rows, result = _places(params, sample)
     if result.exists():
         return Measurement(*(array[()] for array in read_arrays(result).values()))
+    missing = path.with_name("no_weights.txt")
     if left <= 0:
+        if missing.exists():  # when they were last asked for
+            raise NoWeightsError(read_text(missing))
         raise InputError("no time is left to measure it. See --minutes")
     if not path.exists():
         # TensorFlow starts here, which takes seconds.
@@ -255,7 +258,11 @@ def _measure(params: Params, sample: Sample, left: float, fit_seconds: float) ->
 
         keras.config.disable_interactive_logging()  # of downloads, between the lines of a table
         every_kind = model.model_copy(update={"features": "auto"})
-        extractor, outputs, _ = load_extractor(every_kind, params.weights, has_cut=False)
+        try:
+            extractor, outputs, _ = load_extractor(every_kind, params.weights, has_cut=False)
+        except NoWeightsError as error:
+            write_text(missing, str(error))
+            raise
         with replacing(path.parent) as folder:
             folder.mkdir()
             write_network(extractor, folder / path.name, outputs)

@@ -39,7 +39,7 @@ DECODED = 2  # times that `dvc repro` decodes an image: `clean` and `features`
 
 
 class RankedRow(NamedTuple):
-    """A candidate and its scores. `comparison` is that with today's params, None for these.
+    """A candidate and its scores. `comparison` is that with the first row, None for this.
 
     Where classes are imbalanced, each class counts the same in the log loss. `cpu_ms` is the CPU
     time of an image without decoding, `run_seconds` what a `dvc repro` of all images takes for
@@ -115,7 +115,7 @@ def rank(
                     raise result
                 failed[option.name] = shown = result
             else:
-                # In turn with today's, so that both have the computer as it is.
+                # In turn with the first, so that both have the computer as it is.
                 pairs = [*results[:1], (option, result)]
                 decoding, *cpu_ms = time_in_turn(pairs, sample, is_measured=minutes is not None)
                 ms = cpu_ms[-1] * (rows[0].cpu_ms / cpu_ms[0] if rows else 1)
@@ -141,9 +141,9 @@ def _row(
     seconds: float,
     level: float,
 ) -> RankedRow:
-    """Return the row of the last of these results; the first is today's.
+    """Return the row of the last of these results.
 
-    `level` is that of its comparison with today's, `earlier` are the rows of the others.
+    `level` is that of its comparison with the first one, `earlier` are the rows of the others.
     """
     (_, today), (option, result) = results[0], results[-1]
     pair = _pair(today, result, sample)
@@ -205,7 +205,7 @@ def _passes(split: pd.DataFrame, params: Params) -> int:
 def _best(rows: Sequence[RankedRow], results: Sequence[Measurement], sample: Sample) -> int:
     """Return the index of the row to use.
 
-    Considered are today's params and those that are cheaper or significantly better. Those that are
+    Considered are the first row and those that are cheaper or significantly better. Those that are
     MARGIN or less above the lowest log loss, and not significantly worse, are equally good: of the
     cheapest of them, whose CPU times are ALIKE, the one with the lowest log loss is used.
     """
@@ -233,7 +233,8 @@ def describe_ranking(ranking: Ranking) -> str:
     if base == TODAY == name:
         return "Keep the params of today: no candidate is better, or as good and cheaper."
     if not best.comparison:
-        return f"Use {name}: today's network has no weights here, and no other is better."
+        others = ", and no other is better" if ranking.rows[1:] else ""
+        return f"Use {name}: today's network has no weights here{others}."
     where = TODAY if base == TODAY else f"with {base}"
     verdict = describe_verdict(base, name, best.comparison)
     times = f"an image takes {best.cpu_ms:.1f} ms of CPU time, {today.cpu_ms:.1f} {where}"
