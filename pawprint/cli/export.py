@@ -36,7 +36,7 @@ from pawprint.params.results import Evaluate
 from pawprint.params.training import Head
 from pawprint.pipeline.recorded import Recorded
 from pawprint.scores.intervals import fraction_interval, independent_counts
-from pawprint.tables import read_table
+from pawprint.tables import read_table, spread
 
 LITERT, SERVED = "litert", "served"
 MOST_CHANGED = 0.01  # of the labels in 8 bits; a warning where the interval is above it
@@ -136,8 +136,7 @@ def _export_int8(
     model: keras.Model, metadata: Metadata, train: pd.Series, options: dict
 ) -> exports.NamedOutputs:
     """Write the model with 8 bits; its outputs may be other ones than `expected`."""
-    chosen = np.unique(np.linspace(0, len(train) - 1, CALIBRATION_IMAGES).astype(int))
-    images = list(exports.read_pixels(train.iloc[chosen], metadata))
+    images = list(exports.read_pixels(spread(train, CALIBRATION_IMAGES), metadata))
     identity = metadata.model and identity_of_int8(metadata.model)
     described = metadata.model_copy(update={"model": identity})
     write = partial(write_int8, model, images)
@@ -149,8 +148,8 @@ def _times(names: list[str], paths: pd.Series, metadata: Metadata) -> list[str]:
     form = exports.FORMATS[LITERT]
     with silent_stderr():
         runs = [form.open(project.EXPORT / name / form.file) for name in names]
-    pixels = list(exports.read_pixels(paths.iloc[:1], metadata))
-    return [f"{time:.1f}" for time in milliseconds(runs, pixels[0])]
+    (pixels,) = exports.read_pixels(paths.iloc[:1], metadata)
+    return [f"{time:.1f}" for time in milliseconds(runs, pixels)]
 
 
 def _model_to_export(

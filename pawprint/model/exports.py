@@ -221,10 +221,15 @@ def _write_and_open(
     if form.keras_name == "keras":
         save_model(model, path)  # with the same bytes each time
         return form.open(path)
-    model(model.inputs)  # Keras exports only a model that was called
     with silent_stderr():  # converters report their progress there
-        model.export(str(path), format=form.keras_name, verbose=False)
+        convert_with_keras(model, path, form.keras_name)
         return form.open(path)
+
+
+def convert_with_keras(model: keras.Model, path: Path, keras_name: str) -> None:
+    """Write a model to `path` in the format of this name of Keras."""
+    model(model.inputs)  # Keras exports only a model that was called
+    model.export(str(path), format=keras_name, verbose=False)
 
 
 def _require_own(folder: Path, new: Path) -> None:

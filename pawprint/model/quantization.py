@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pawprint.errors import silent_stderr
+from pawprint.model.exports import FORMATS, convert_with_keras
 from pawprint.model.predictor import RunNetwork
 from pawprint.model.served_model import IDENTITY_DIGITS
 from pawprint.network.hardware import keras, tf
@@ -35,9 +36,8 @@ def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> 
     """
     from tensorflow.lite.tools import flatbuffer_utils
 
-    model(model.inputs)  # Keras exports only a model that was called
     with silent_stderr(), TemporaryDirectory() as folder:
-        model.export(folder, format="tf_saved_model", verbose=False)
+        convert_with_keras(model, Path(folder), FORMATS["saved_model"].keras_name)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([np.float32(image[None])] for image in images)

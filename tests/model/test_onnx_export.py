@@ -10,6 +10,7 @@ from networks import COLOURS, DENSE, LOGITS, PLAIN, metadata, pixels, weights_of
 from onnx_files import (
     CLASS,
     FIRST,
+    MEANS,
     ONE,
     QUARTERED,
     SIZE,
@@ -40,7 +41,6 @@ from pawprint.runtime import compile_for_cpu, output_shapes, read_network, write
 
 IMAGES = pixels(6, SIZE)
 TWO = ["cat", "dog"]
-MEANS = "means = GlobalAveragePool(pixels)\n features = Flatten(means)"
 
 
 class Case(NamedTuple):

@@ -11,6 +11,7 @@ from onnx_files import (
     CLASS,
     FIRST,
     LAST,
+    MEANS,
     ONE,
     QUARTERED,
     SIZE,
@@ -33,7 +34,6 @@ PIXELS = np.zeros((SIZE, SIZE, 3), np.uint8)
 PIXELS[:16, :, 0], PIXELS[:, :8, 1], PIXELS[24:, 20:, 2] = 250, 180, 90
 SCALED = (PIXELS / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
 QUARTERS = SCALED.reshape(2, 16, 2, 16, 3).mean(axis=(1, 3))
-MEANS = "means = GlobalAveragePool(pixels)\n features = Flatten(means)"
 POOLED = MEANS.replace("features", "vector")
 REGISTERS = "float[1, 2, 3] sign = {1.0, -2.0, 3.0, 9.0, 9.0, 9.0}, int64[3] shape = {1, 3, 4}"
 

@@ -10,6 +10,7 @@ from networks import model_params
 from pawprint.params.model import Model
 
 SIZE = 32
+MEANS = "means = GlobalAveragePool(pixels)\n features = Flatten(means)"
 FIRST = "float[N, 3, 32, 32] pixels"  # the colours before height and width
 LAST = "float[N, 32, 32, 3] pixels"
 VECTOR = "float[N, 3] features"
