@@ -10,9 +10,9 @@ import argparse
 from statistics import mean, median
 
 from bench.compare import run_pipeline, with_seed
-from pawprint.params.whole import load_params
+from pawprint.params.model import load_params
+from pawprint.recipes.demo import PROJECT
 from pawprint.recipes.overlay import apply_recipe, overlay, recipe_names
-from pawprint.recipes.sample.demo import PROJECT
 
 SEEDS = 3
 COLUMNS = {

@@ -7,15 +7,24 @@ from pathlib import Path
 import pandas as pd
 
 from pawprint.cli import align
-from pawprint.columns import IMAGES, REJECTED, SPLIT, SPLITS, Columns
 from pawprint.dataset.changes import CHANGES, Images, count_changes, find_changes, images_of
-from pawprint.dataset.kept_splits import keep_splits
-from pawprint.dataset.user_tables import read_kept_splits
+from pawprint.dataset.user_tables import keep_splits, read_kept_splits
 from pawprint.errors import InputError, printable
 from pawprint.files import md5
 from pawprint.pipeline.recorded import Recorded
 from pawprint.pipeline.revisions import WORKSPACE, read_revision
-from pawprint.project import LOCK, REJECTED_CSV, SPLIT_CSV, SPLITS_CSV, UNKNOWN_CSV
+from pawprint.project import (
+    IMAGES,
+    LOCK,
+    REJECTED,
+    REJECTED_CSV,
+    SPLIT,
+    SPLIT_CSV,
+    SPLITS,
+    SPLITS_CSV,
+    UNKNOWN_CSV,
+    Columns,
+)
 from pawprint.tables import parse_table, read_table
 
 

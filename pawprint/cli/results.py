@@ -4,7 +4,7 @@ import argparse
 
 from pawprint.errors import InputError
 from pawprint.files import parse_file
-from pawprint.params.results import Evaluate
+from pawprint.params.model import Evaluate
 from pawprint.pipeline.fingerprint import not_as_pinned
 from pawprint.pipeline.recorded import Recorded
 from pawprint.pipeline.revisions import WORKSPACE, find_damaged, require_reproduced

@@ -10,11 +10,11 @@ import pandas as pd
 
 from pawprint import project
 from pawprint.classes import log_losses
-from pawprint.columns import JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml
 from pawprint.model.calibration import describe_counts
 from pawprint.pipeline.revisions import read_revision
+from pawprint.project import JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.scores.paired import LOG_LOSS, Comparison, Pair, compare
 from pawprint.scores.shift import independent
 from pawprint.tables import parse_table, with_image

@@ -30,14 +30,19 @@ from pawprint.dataset.sources import folder_files, is_tar, require_utf8, tar_fil
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, name_some, printable, reason
 from pawprint.files import NO_ROOM, parse_yaml, read_text, walk, write_json, write_text
-from pawprint.git import git, work_tree
-from pawprint.images.archive import BROKEN, describe_encoding, members, open_archive, what_is
+from pawprint.git import MAX_BYTES, git, pointer, pointer_at, work_tree
+from pawprint.images.archive import (
+    BROKEN,
+    describe_encoding,
+    is_image_name,
+    members,
+    open_archive,
+    what_is,
+)
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, left_out
-from pawprint.images.names import is_image_name
 from pawprint.package import DISTRIBUTION, PACKAGE
+from pawprint.params.model import Params
 from pawprint.params.section import check_content
-from pawprint.params.whole import Params
-from pawprint.pointers import MAX_BYTES, pointer, pointer_at
 from pawprint.project import PARAMS, STATE
 from pawprint.recipes.overlay import apply_recipe, set_values
 from pawprint.templates.files import (

@@ -8,20 +8,19 @@ from pathlib import Path
 
 from pawprint.dataset.folders import AUTO, READINGS
 from pawprint.dataset.layouts import find_places, is_metadata
-from pawprint.dataset.user_tables import EMPTY_TABLES, LABEL_COLUMNS
+from pawprint.dataset.user_tables import EMPTY_TABLES, LABEL_COLUMNS, read_csv_rows
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml, read_json, read_text, write_text
 from pawprint.git import git, ignored, try_git, work_tree
 from pawprint.images.archive import members, open_archive
+from pawprint.params.model import Params
 from pawprint.params.section import check_content, shown
-from pawprint.params.whole import Params
 from pawprint.project import IMAGES_CSV, LABELS_CSV, LABELS_JSON, PARAMS, RAW_ARCHIVES, STATE
-from pawprint.recipes.overlay import add_missing, overlay, set_values, without_param
+from pawprint.recipes.overlay import add_missing, is_optional, overlay, set_values, without_param
 from pawprint.templates.files import REPLACED, files, flat, names_in_git
 from pawprint.tools.folders import IGNORE, IGNORES, README, take_back
 from pawprint.tools.projects import defaults as new_defaults
 from pawprint.tools.projects import write_state
-from pawprint.written_tables import read_csv_rows
 
 OF_IMAGE = ("path", "label", "archive_split", "pixels_sha256")  # in IMAGES of every version
 OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # numbers before version 0.4
@@ -150,6 +149,8 @@ def _renew(params: str, earlier: dict[str, object], labels: list[str]) -> tuple[
     values, notes = flat(params), []
     defaults = flat(new_defaults())
     for name, value in values.items():
+        if is_optional(name) and value is not None:
+            continue
         if name in defaults:
             if name in earlier and defaults[name] != earlier[name] == value:
                 kept, default = json.dumps(value), json.dumps(defaults[name])
@@ -161,6 +162,8 @@ def _renew(params: str, earlier: dict[str, object], labels: list[str]) -> tuple[
         if flat(params) != others:  # as where another param refers to its value
             raise InputError(f"{PARAMS}: {name}: expected no such param. Remove it.")
         note = f"{PARAMS}: {name}: no longer exists, and is removed"
+        if is_optional(name):
+            note = f"{PARAMS}: {name}: null is removed, as a layer that is not listed is not used"
         if not is_default:
             instead = f"Set {REPLACED[name]} instead" if name in REPLACED else "Nothing replaces it"
             note = f"{PARAMS}: {name}: no longer exists; {shown(value)} is now a comment. {instead}"
@@ -173,7 +176,13 @@ def _renew(params: str, earlier: dict[str, object], labels: list[str]) -> tuple[
                 params = overlay(params, f"{section}: {{{key}: {by_class}}}")
             written = "is now" if labels else "write"
             notes.append(f"{PARAMS}: {name}: {written} {by_class}, of the last class by name")
-    if new := [f"{PARAMS}: {name}: new" for name in defaults if name not in values]:
+    sections = {name.split(".")[0] for name in values}
+    missing = [
+        name
+        for name in defaults
+        if name not in values and (name.split(".")[0] not in sections or not is_optional(name))
+    ]
+    if new := [f"{PARAMS}: {name}: new" for name in missing]:
         params = add_missing(params, new_defaults())
     return params, notes + new
 

@@ -30,7 +30,7 @@ from conftest import (
 from pawprint import project as paths
 from pawprint.app.labelling import write_rows
 from pawprint.cli.projects import run_discard
-from pawprint.dataset.kept_splits import keep_splits
+from pawprint.dataset.user_tables import keep_splits
 from pawprint.files import is_link_of_dvc, md5, pack, write_text
 from pawprint.tools import last_commit
 from pawprint.tools.answer_log import AnswerLog

@@ -17,10 +17,10 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.cli.results import run_limits
-from pawprint.columns import HISTORY, IMAGES, REJECTED, SCORES
 from pawprint.files import md5, read_json, write_json
+from pawprint.project import HISTORY, IMAGES, REJECTED, SCORES
 from pawprint.recipes.overlay import overlay
-from pawprint.reports.results import describe_score, score_of
+from pawprint.reports.pages import describe_score, score_of
 from pawprint.tables import IMAGE_DIGITS, read_predictions, read_table, write_table
 from stages import report
 

@@ -22,9 +22,9 @@ from pathlib import Path
 from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, environment_with, sha256
 
 from pawprint.files import pack
+from pawprint.recipes.demo import prepare
+from pawprint.recipes.drawings import draw_dataset
 from pawprint.recipes.overlay import apply_recipe, overlay
-from pawprint.recipes.sample.demo import prepare
-from pawprint.recipes.sample.drawings import draw_dataset
 
 # The weights are no file of a workspace, whose files test_pipeline.py follows. The other two have
 # values that changed_params.py and test_pipeline.py can change.
