@@ -77,14 +77,19 @@ def test_pages_explain_every_stage_param_key_and_command():
     stages = read_yaml(PROJECT / "dvc.yaml")["stages"]
     rows = re.findall(r"^\| `(\w+)` \|", read("docs/pipeline.md"), re.MULTILINE)
     assert rows == [stage for stage in stages if stage != "code"]  # which has a section
-    schema = {
-        f"{section}.{key}"
-        for section, field in Params.model_fields.items()
-        for key in field.annotation.model_fields
-    }
-    rows = read("docs/params.md").split("\n## ")[0]
-    cells = re.findall(r"^\| (`[^|]+) \|", rows, re.MULTILINE)
-    assert sorted(re.findall(r"`([\w.]+)`", " ".join(cells))) == sorted(schema)
+    fields = [
+        (f"{section}.{key}", field)
+        for section, model in Params.model_fields.items()
+        for key, field in model.annotation.model_fields.items()
+    ]
+    params, layers = read("docs/params.md").split("\n## ")[:2]
+    cells = re.findall(r"^\| (`[^|]+) \|", params, re.MULTILINE)
+    written = {name for name, field in fields if field.is_required()}
+    assert set(re.findall(r"`([\w.]+)`", " ".join(cells))) == written
+    rows = re.findall(r"^\| (`\w+`) \|", layers, re.MULTILINE)
+    assert [f"augment.{row.strip('`')}" for row in rows] == [
+        name for name, field in fields if not field.is_required()
+    ]
     section = read("docs/use.md").partition("## The served model")[2].partition("\n## ")[0]
     cells = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
     assert sorted(re.findall(r"`(\w+)`", " ".join(cells))) == sorted(Metadata.model_fields)
