@@ -35,7 +35,7 @@ from pawprint.reports.pages import (
     write_suggestions,
 )
 from pawprint.scores.paired import Comparison, describe_comparison
-from pawprint.scores.review import confusion, most_confused
+from pawprint.scores.predictions import confusion, most_confused
 from pawprint.scores.shift import DIFFERENCE, SLICE
 from pawprint.tools import last_run, monitoring
 from pawprint.tools.scoring import ScoreResult, compare_models, score

@@ -29,8 +29,7 @@ from pawprint.images.decoder import decode, open_image
 from pawprint.images.formats import resize
 from pawprint.project import IMAGES as IMAGE_COLUMNS
 from pawprint.project import REJECTED
-from pawprint.recipes.demo import prepare
-from pawprint.recipes.drawings import draw_dataset
+from pawprint.recipes.demo import draw_dataset, prepare
 from pawprint.recipes.overlay import apply_recipe, overlay
 from pawprint.tables import read_table
 

@@ -13,8 +13,7 @@ from kills import fingerprint
 
 from pawprint import project
 from pawprint.features.store import Shard
-from pawprint.recipes.demo import prepare
-from pawprint.recipes.drawings import write_archive
+from pawprint.recipes.demo import prepare, write_archive
 from pawprint.recipes.overlay import apply_recipe, overlay
 
 pytestmark = pytest.mark.slow

@@ -8,8 +8,7 @@ from pawprint.files import pack, parse_yaml
 from pawprint.network.hardware import keras
 from pawprint.params.model import load_params
 from pawprint.recipes import demo
-from pawprint.recipes.demo import prepare
-from pawprint.recipes.drawings import draw_dataset
+from pawprint.recipes.demo import draw_dataset, prepare
 from pawprint.recipes.overlay import apply_recipe, overlay, read_recipe, recipe_names
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")

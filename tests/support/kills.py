@@ -22,8 +22,7 @@ from pathlib import Path
 from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, environment_with, sha256
 
 from pawprint.files import pack
-from pawprint.recipes.demo import prepare
-from pawprint.recipes.drawings import draw_dataset
+from pawprint.recipes.demo import draw_dataset, prepare
 from pawprint.recipes.overlay import apply_recipe, overlay
 
 # The weights are no file of a workspace, whose files test_pipeline.py follows. The other two have
