@@ -32,6 +32,8 @@ from sklearn.preprocessing import StandardScaler
 from bench.compare import with_seed
 from pawprint import project
 from pawprint.columns import SCORES, SPLIT
+from pawprint.commands.init import MODEL, left_out_of
+from pawprint.commands.recipes import overlay
 from pawprint.features.rows import row_function
 from pawprint.features.store import StoredExamples
 from pawprint.files import pack, read_json
@@ -40,11 +42,9 @@ from pawprint.images.decoder import MAX_LEFT_OUT, open_image
 from pawprint.images.pixels import IDENTITY
 from pawprint.network.cross_validation import VALUES_OF_C
 from pawprint.params.model import Model
-from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import PROJECT, prepare, run_dvc
 from pawprint.runtime import read_network
 from pawprint.tables import read_table
-from pawprint.tools.projects import MODEL, left_out_of
 
 Images = Iterator[tuple[str, bytes]]  # names, in folders of classes, and files
 

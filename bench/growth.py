@@ -28,10 +28,10 @@ from PIL import Image, ImageOps
 
 from bench.compare import params_for
 from pawprint import project
+from pawprint.commands.recipes import overlay
 from pawprint.files import digest, read_yaml
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import decode
-from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import PROJECT, dvc_environment, prepare
 
 SIZE = 96

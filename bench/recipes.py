@@ -10,8 +10,8 @@ import argparse
 from statistics import mean, median
 
 from bench.compare import run_pipeline, with_seed
+from pawprint.commands.recipes import apply_recipe, overlay, recipe_names
 from pawprint.params.whole import load_params
-from pawprint.recipes.overlay import apply_recipe, overlay, recipe_names
 from pawprint.recipes.sample.demo import PROJECT
 
 SEEDS = 3

@@ -24,7 +24,7 @@ from pawprint.params.whole import Params, load_params
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.fingerprint import Code, describe_changes
 from pawprint.pipeline.recorded import Recorded
-from pawprint.templates.files import leaves_out, require_stages
+from pawprint.templates import leaves_out, require_stages
 
 # Rows of features are reused as long as what this module does stays the same.
 FEATURE_ROW = "pawprint/features/rows.py"

@@ -17,8 +17,9 @@ from pawprint.errors import InputError, without_secrets
 from pawprint.git import try_git
 from pawprint.images.archive import LIST, ZIP, contents, open_archive
 from pawprint.params.data import Fetch
+from pawprint.pipeline.dvc import tracked_files
 from pawprint.pipeline.entry import run_stage
-from pawprint.pipeline.recorded import Recorded, find_import, md5_in, tracked_files
+from pawprint.pipeline.recorded import Recorded, find_import, md5_in
 
 
 def main() -> None:

@@ -15,13 +15,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from pawprint.commands.recipes import overlay
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.layouts import find_places, read_metadata_csv
 from pawprint.dataset.user_tables import Correction
 from pawprint.errors import InputError
 from pawprint.images.archive import members, open_archive
 from pawprint.pipeline.fingerprint import Code
-from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import dvc_environment
 from pawprint.recipes.sample.drawings import write_archive
 

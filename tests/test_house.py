@@ -21,14 +21,15 @@ MAY_IMPORT = {
 }
 ROOMS = {name.removeprefix("pawprint/") for name in MAY_IMPORT} - {"pawprint"}
 MAY_IMPORT |= {
-    "pawprint/recipes": ROOMS,
-    "pawprint/templates": {"dataset"},
-    "pawprint/tools": ROOMS | {"recipes", "templates"},
-    "pawprint/app": ROOMS | {"tools"},
-    "pawprint/cli": ROOMS | {"recipes", "tools"},
+    "pawprint/templates": set(),
+    "pawprint/commands": ROOMS | {"templates"},
+    "pawprint/recipes": ROOMS | {"commands"},  # the demo, which no module imports
+    "pawprint/tools": ROOMS | {"commands"},
+    "pawprint/app": ROOMS | {"commands", "tools"},
+    "pawprint/cli": ROOMS | {"commands", "tools"},
     "stages": ROOMS | {"templates"},  # `code` checks a project's files
     "examples": ROOMS,
-    "bench": ROOMS | {"recipes", "tools"},
+    "bench": ROOMS | {"commands", "recipes"},
 }
 PACKAGE = "stages/__init__.py"
 STAGES = [module for module in MODULES if module.startswith("stages/") and module != PACKAGE]

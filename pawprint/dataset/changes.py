@@ -14,7 +14,7 @@ KINDS = ["added", "removed", "relabelled", "moved", "rejected"]
 CHANGES = ["path", "kind", "before", "after", "reason"]
 COMPARED = ["path", "label", "split", "pixels_sha256"]
 NOT_KNOWN = (
-    "not known here, as DVC's cache lacks its tables of images; `pawprint data diff HEAD` fetches "
+    "not known here, as DVC's cache lacks its tables of images; `dvc pull` before a run fetches "
     "them from the remote"
 )
 
@@ -36,7 +36,7 @@ def images_of(split: pd.DataFrame, unknown: pd.DataFrame, rejected: pd.DataFrame
 
 
 def find_changes(before: Images, after: Images) -> pd.DataFrame:
-    """A row per change with the columns CHANGES and `label`, its class; by kind and path.
+    """Return a row per change: the columns CHANGES and `label`, its class; by kind and path.
 
     The columns `before` and `after` are splits if the kind is `moved`, or else labels, or "".
     `reason` is that of a rejected file, with its detail.
@@ -68,17 +68,6 @@ def find_changes(before: Images, after: Images) -> pd.DataFrame:
     )
     rows = [table.assign(kind=kind).sort_values("path") for kind, table in zip(KINDS, tables)]
     return pd.concat(rows, ignore_index=True)[[*CHANGES, "label"]].fillna("")
-
-
-def count_changes(changes: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `find_changes`: a row per label, sorted, and `all`; a column per kind.
-
-    A relabelled image counts for its new label, a rejected file that was no image for "-".
-    """
-    labels = changes["label"].replace("", "-")
-    counts = pd.crosstab(labels, changes["kind"]).reindex(columns=KINDS, fill_value=0)
-    counts = pd.concat([counts, counts.sum().rename("all").to_frame().T])
-    return counts.rename_axis(index=None, columns=None)
 
 
 def describe_changes(changes: pd.DataFrame) -> str:

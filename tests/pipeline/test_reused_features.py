@@ -12,8 +12,8 @@ from conftest import PROJECT, TINY, environment_with, photo, replace, succeed
 from kills import fingerprint
 
 from pawprint import project
+from pawprint.commands.recipes import apply_recipe, overlay
 from pawprint.features.store import Shard
-from pawprint.recipes.overlay import apply_recipe, overlay
 from pawprint.recipes.sample.demo import prepare
 from pawprint.recipes.sample.drawings import write_archive
 

@@ -3,11 +3,11 @@
 import pytest
 from conftest import OFFLINE, PROJECT, complaint, git_project, printed, refused, repro, run, succeed
 
+from pawprint.commands.recipes import apply_recipe, overlay, read_recipe, recipe_names
 from pawprint.features.store import Shard
 from pawprint.files import pack, parse_yaml
 from pawprint.network.hardware import keras
 from pawprint.params.whole import load_params
-from pawprint.recipes.overlay import apply_recipe, overlay, read_recipe, recipe_names
 from pawprint.recipes.sample import demo
 from pawprint.recipes.sample.demo import prepare
 from pawprint.recipes.sample.drawings import draw_dataset

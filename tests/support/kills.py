@@ -21,8 +21,8 @@ from pathlib import Path
 
 from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, environment_with, sha256
 
+from pawprint.commands.recipes import apply_recipe, overlay
 from pawprint.files import pack
-from pawprint.recipes.overlay import apply_recipe, overlay
 from pawprint.recipes.sample.demo import prepare
 from pawprint.recipes.sample.drawings import draw_dataset
 

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 from pawprint import project
+from pawprint.commands.recipes import apply_recipe
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError
 from pawprint.package import folders_of_code
 from pawprint.pipeline.entry import run
-from pawprint.recipes.overlay import apply_recipe
 from pawprint.recipes.sample.drawings import write_archive
 
 PROJECT = Path(__file__).resolve().parents[3]

@@ -1,60 +1,53 @@
-"""Revisions: files of a commit, branch, tag or experiment; whether the workspace is one, undamaged.
+"""The command `check`."""
 
-The results of the workspace may be those of other code or params; `require_reproduced` tells.
-"""
-
+import argparse
 import os
 import stat
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
-import dvc.api
-from dvc.exceptions import DvcException
-from dvc.lock import LockError
-from dvc.repo import Repo
-from dvc_data.index import DataIndexDirError
 from tqdm import tqdm
 
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import digest
-from pawprint.git import work_tree
 from pawprint.package import script_of
-from pawprint.pipeline.fingerprint import Code
+from pawprint.pipeline.dvc import find_changed
+from pawprint.pipeline.fingerprint import Code, not_as_pinned
 from pawprint.pipeline.recorded import Recorded, is_md5
 from pawprint.project import LOCK
 
-WORKSPACE = "workspace"
-Parsed = TypeVar("Parsed")
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    files = "hash the files of the results instead, and remove damaged ones from DVC's cache"
+    parser.add_argument("--files", action="store_true", help=files)
 
 
-def read_revision(rev: str, path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
-    """What `parse` makes of a file of a revision, in Git or in DVC's cache or remote.
+def run(arguments: argparse.Namespace) -> None:
+    """Fail if the results are not those of this code, these params and the pinned packages.
 
-    Raises InputError if there is none, if Git does not read the repository, and if `parse` raises
-    ValueError: "expected …".
+    Compares params, code and files with dvc.lock, without data. The exit status is 1 if one
+    differs, or if an installed package is not the version that requirements.txt pins.
+
+    DVC does not hash a read-only file of its cache, so it restores a damaged one. With --files, all
+    files that dvc.lock names are hashed, in the cache and in the workspace. Damaged files are
+    removed from the cache, and nothing else: `dvc repro` makes them again, `dvc repro --pull`
+    fetches them. A file of the workspace that differs is named. One that is missing is not damaged.
+    The exit status is 1 if any file is damaged.
+
+    Examples:
+      pawprint check
+      pawprint check --files
     """
-    try:
-        if not rev:  # DVC would read the workspace
-            raise FileNotFoundError("an empty name")
-        if rev == WORKSPACE:
-            return parse(path.read_bytes())
-        work_tree(Path())  # raises with Git's reason, where DVC has a traceback
-        return parse(dvc.api.read(_from_root(path), rev=rev, mode="rb"))
-    except ValueError as error:
-        raise InputError(f"{rev}: {path}: {error}. Choose a revision that has this.") from None
-    except (OSError, DvcException, DataIndexDirError) as error:
+    if arguments.files:
+        check_files(Recorded())
+        return
+    lines = {line for text in require_reproduced().values() for line in text.splitlines()}
+    if versions := not_as_pinned(sorted(line for line in lines if "==" in line)):
         raise InputError(
-            f"{rev}: expected a commit, branch, tag or experiment with {path} in Git or in DVC's "
-            f"cache or remote. Received: {' '.join(str(error).split())}"
-        ) from None
-
-
-def _from_root(path: Path) -> str:
-    """The path from the root of the Git repository, where DVC looks for files of a revision."""
-    with Repo() as repo:
-        project, root = map(os.path.realpath, (repo.root_dir, repo.scm.root_dir))
-    return Path(os.path.relpath(project, root), path).as_posix()
+            f"requirements.txt: expected the installed versions. Received: {', '.join(versions)}. "
+            "Run `pip install -r requirements.txt`."
+        )
+    print("check: the results are those of this code, these params and these packages")
 
 
 def require_reproduced(*stages: str) -> dict[str, str]:
@@ -63,22 +56,12 @@ def require_reproduced(*stages: str) -> dict[str, str]:
     Those of the stages before them count, too; without names, all stages do. Returns the
     fingerprint of each that counts, without `code`.
     """
-    try:
-        with Repo() as repo:
-            status = repo.status(targets=list(stages) or None, with_deps=bool(stages))
-            groups = [repo.stage.collect(name, with_deps=True) for name in stages or (None,)]
-    except LockError as error:
-        text = printable(" ".join(str(error).split()))
-        raise InputError(f"workspace: expected no other running `dvc`. Received: {text}") from None
-    except DvcException as error:
-        raise InputError(f"workspace: expected a DVC project. Received: {error}") from None
+    changed = find_changed(stages)
     # The stage `code` differs after a changed comment; what counts are the fingerprints.
-    status.pop("code", None)
-    differences = {name for changes in status.values() for name in names_of_changes(changes)}
-    # Photos that DVC tracks, and a user's own stages, have no code of ours.
-    names = {getattr(stage, "name", None) for group in groups for stage in group} - {"code", None}
+    changed.pop("code", None)
     code = Code()
-    scripts = {name: script_of(name) for name in names}
+    # Photos that DVC tracks, and a user's own stages, have no code of ours.
+    scripts = {name: script_of(name) for name in changed}
     fingerprints = {
         name: code.fingerprint(script)
         for name, script in scripts.items()
@@ -86,33 +69,31 @@ def require_reproduced(*stages: str) -> dict[str, str]:
     }
     recorded = Recorded()
     of_code = {name for name, text in fingerprints.items() if not recorded.has_code(name, text)}
-    changes = sorted(differences | {f"code of {name}" for name in of_code})
-    if changes:
+    names = set().union(*changed.values(), (f"code of {name}" for name in of_code))
+    if names:
         raise InputError(
             "workspace: expected the results of its params and code. Received: changes since the "
-            f"last run: {name_some(changes)}. Run `dvc repro`."
+            f"last run: {name_some(sorted(names))}. Run `dvc repro`."
         )
     return fingerprints
 
 
-def names_of_changes(changes: list[dict | str]) -> Iterator[str]:
-    """The names of what differs, from the status of a stage. Missing data does not differ."""
-    for change in changes:
-        if isinstance(change, str):  # such as "changed command"
-            yield change
-            continue
-        for path, state in (pair for states in change.values() for pair in states.items()):
-            if isinstance(state, dict):
-                yield from (f"{path} {key}" for key in state)
-            elif state in ("modified", "new"):
-                yield path
+def check_files(recorded: Recorded) -> None:
+    """Raise InputError with a line for each damaged file, and print how many were hashed."""
+    copies, damaged, unlisted = find_damaged(recorded)
+    if damaged:
+        raise InputError("\n".join(damaged))
+    print(f"check: {copies:,} copies of files have the hash of dvc.lock")
+    if unlisted:
+        print(f"check: not in DVC's cache, so not checked: {', '.join(unlisted)}")
 
 
 def find_damaged(recorded: Recorded) -> tuple[int, list[str], list[str]]:
-    """The number of copies of files that dvc.lock names, in the cache and in the workspace, a line
-    for each damaged one, and the folders whose list of files is not in the cache.
+    """Return how many copies of the files of dvc.lock there are, and a line for each damaged one.
 
-    Damaged copies in the cache are removed. Raises InputError if dvc.lock has no results.
+    Also returns the folders whose list of files is not in the cache. Copies are in the cache and in
+    the workspace; damaged ones in the cache are removed. Raises InputError if dvc.lock has no
+    results.
     """
     outs = [
         (stage, Path(path), md5)
@@ -135,11 +116,11 @@ def find_damaged(recorded: Recorded) -> tuple[int, list[str], list[str]]:
 
 
 def damaged_files(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[int, list[str]]:
-    """The number of copies of files, given with their MD5, and a line for each damaged one.
+    """Return how many copies of files, given with their MD5, there are, and the damaged ones.
 
-    Those in the cache are removed. The MD5 of a folder is that of the list of its files, which is
-    in the cache only. A path outside of the project, or what is no MD5, is a line, and no file is
-    read for it.
+    Each of these is a line, and those in the cache are removed. The MD5 of a folder is the one of
+    the list of its files, which is in the cache only. A path outside of the project, or what is no
+    MD5, is a line, and no file is read for it.
     """
     copies, damaged = {}, []
     for path, md5 in files:

@@ -1,5 +1,6 @@
-"""Compare the predictions of two runs image by image."""
+"""The command `compare`: the predictions of two runs, image by image."""
 
+import argparse
 import functools
 import json
 import sys
@@ -11,16 +12,55 @@ import pandas as pd
 from pawprint import project
 from pawprint.classes import log_losses
 from pawprint.columns import JUDGED, PREDICTED_CLASSES, SPLIT
+from pawprint.commands.check import require_reproduced
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml
 from pawprint.model.calibration import describe_counts
-from pawprint.pipeline.revisions import read_revision
-from pawprint.scores.paired import LOG_LOSS, Comparison, Pair, compare
+from pawprint.params.results import Evaluate
+from pawprint.pipeline.dvc import WORKSPACE, read_revision
+from pawprint.scores.paired import LOG_LOSS, Comparison, Pair, compare, describe_comparison
 from pawprint.scores.shift import independent
 from pawprint.tables import parse_table, with_image
 
 TRAINING = "training, in folds"
 LOSS = "loss"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("old", metavar="REV", help="commit, branch, tag or experiment")
+    others = "runs to compare with the first; default: the workspace"
+    parser.add_argument("new", metavar="REV", nargs="*", default=[WORKSPACE], help=others)
+    common = "only the images that all runs have"
+    parser.add_argument("--common", action="store_true", help=common)
+    gate = "exit status 1 if a run is worse than the first, or they cannot be compared"
+    parser.add_argument("--gate", action="store_true", help=gate)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Say whether a run is better than another, by one test of all images that both have.
+
+    A run is a commit, branch, tag or experiment. Each run after the first is compared with the
+    first; without another one, the workspace, whose results must be those of its params and code.
+    The test is of the log loss of test and validation images and, without fine-tuning, of training
+    images in folds, which a commit's data is needed for. The table has each set of images.
+    Validation chose the temperature and the epoch that is kept. An image is known by its pixels,
+    not by its path.
+
+    Examples:
+      pawprint compare HEAD
+      pawprint compare --common --gate main
+    """
+    old, new = arguments.old, arguments.new
+    if WORKSPACE in (old, *new):
+        require_reproduced("evaluate")
+    compared, note = compare_runs(old, new, Evaluate.load().confidence, arguments.common)
+    for rev, comparison in zip(new, compared):
+        print(describe_comparison(old, rev, comparison))
+    if note:
+        print(note)
+    is_worse = any(comparison.test.verdict == "worse" for comparison in compared)
+    return int(arguments.gate and is_worse)
 
 
 def compare_runs(
@@ -66,7 +106,7 @@ def compare_runs(
 
 
 def _named_classes(params: bytes) -> list[str]:
-    """Those that `calibrate` has a threshold or a recall for."""
+    """Return the classes for which `calibrate` has a threshold or a recall."""
     section = (parse_yaml(params.decode(), str(project.PARAMS)) or {}).get("calibrate") or {}
     values = (section.get(key) for key in ("threshold", "recall"))
     return [name for by_class in values if isinstance(by_class, dict) for name in by_class]
@@ -78,7 +118,7 @@ def _counts(both: pd.DataFrame, name: str) -> str:
 
 
 def _has_solved_head(rev: str) -> bool:
-    """Whether the final network is the head of feature extraction, without fine-tuning."""
+    """Return whether the network is the head of feature extraction, without fine-tuning."""
     try:
         return read_revision(rev, project.FINETUNE_METRICS, json.loads)["kept_epoch"] == 0
     except (InputError, KeyError):  # of a run of an older version
@@ -96,7 +136,7 @@ def _pair(both: pd.DataFrame, groups: pd.Series, has_losses: bool) -> Pair:
 def pair_runs(
     old: str, new: Sequence[str], split: str, common: bool = False
 ) -> Iterator[pd.DataFrame]:
-    """For each of the new revisions, the images of a split of PREDICTED_CSV, in the same order.
+    """Yield the images of a split of PREDICTED_CSV for each of the new revisions, in one order.
 
     The columns are `image`, by which they are paired, `actual`, and `predicted` and `loss`, for the
     old one with `_old`. A revision is a commit, branch, tag or experiment, or WORKSPACE. With
@@ -128,7 +168,7 @@ def _merge_runs(
 
 
 def _with_common_images(tables: dict[str, pd.DataFrame], split: str) -> dict[str, pd.DataFrame]:
-    """The rows of each table PREDICTED_CLASSES, by revision, whose image and label are in all."""
+    """Return by revision the rows of a table PREDICTED_CLASSES whose image and label all have."""
     key = ["image", "actual"]
     common = functools.reduce(pd.merge, (table[key] for table in tables.values()))
     images = ", ".join(f"{len(table):,} of {rev}" for rev, table in tables.items())
@@ -149,7 +189,7 @@ def _parse(content: bytes) -> pd.DataFrame:
 
 
 def _parse_judged(content: bytes) -> pd.DataFrame:
-    """A table PREDICTED_CLASSES of training images."""
+    """Return the table PREDICTED_CLASSES of training images, of a table JUDGED."""
     table = with_image(parse_table(content, JUDGED))
     is_right = table["probability"] > table["likely_probability"]
     return pd.DataFrame(

@@ -1,11 +1,15 @@
-"""Renew a project after an upgrade of the package."""
+"""The command `upgrade`: a project is renewed for the installed package."""
 
+import argparse
 import contextlib
 import hashlib
 import json
 import tempfile
 from pathlib import Path
 
+from pawprint.commands.init import defaults as new_defaults
+from pawprint.commands.init import write_state
+from pawprint.commands.recipes import add_missing, flat, overlay, set_values, without_param
 from pawprint.dataset.folders import AUTO, READINGS
 from pawprint.dataset.layouts import find_places, is_metadata
 from pawprint.dataset.user_tables import EMPTY_TABLES, LABEL_COLUMNS
@@ -16,15 +20,37 @@ from pawprint.images.archive import members, open_archive
 from pawprint.params.section import check_content, shown
 from pawprint.params.whole import Params
 from pawprint.project import IMAGES_CSV, LABELS_CSV, LABELS_JSON, PARAMS, RAW_ARCHIVES, STATE
-from pawprint.recipes.overlay import add_missing, overlay, set_values, without_param
-from pawprint.templates.files import REPLACED, files, flat, names_in_git
-from pawprint.tools.folders import IGNORE, IGNORES, README, take_back
-from pawprint.tools.projects import defaults as new_defaults
-from pawprint.tools.projects import write_state
+from pawprint.templates import IGNORE, IGNORES, README, files, names_in_git, take_back
 from pawprint.written_tables import read_csv_rows
 
 OF_IMAGE = ("path", "label", "archive_split", "pixels_sha256")  # in IMAGES of every version
 OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # numbers before version 0.4
+# Params of earlier versions, and what to set instead.
+REPLACED = {
+    "calibrate.test_time_augmentation": "augment.RandomFlip, which decides it",
+    "calibrate.views": "augment.RandomFlip, which decides it",
+    "model.fine_tune_last": "model.fine_tune_at (-24 for 24, the number of layers for 0)",
+    "plot.likely_wrong_labels": "plot.labels_to_review",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add no argument: what is renewed is the project here."""
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Renew this project after an upgrade of the package; `git diff` shows what changed.
+
+    The changes of the package are merged into your files. Where you changed the same lines, your
+    file stays, and the new one is put beside it, as FILE.new. params.yaml keeps your values and
+    comments, and gets new params with their defaults. Params that no longer exist go, and those
+    that you had changed become comments. Nothing is committed.
+
+    Example:
+      pawprint upgrade
+    """
+    for line in upgrade() or ["nothing to change"]:
+        print(f"upgrade: {line}")
 
 
 def upgrade(folder: Path = Path()) -> list[str]:
@@ -188,7 +214,7 @@ def _labels(folder: Path, values: dict[str, object]) -> list[str]:
 
 
 def merge(current: str, base: str, new: str, is_union: bool) -> str | None:
-    """What `git merge-file` makes of two changes of a base, or None where they are in conflict.
+    """Return what `git merge-file` makes of two changes of a base, or None for a conflict.
 
     With `is_union`, lines of both are kept there.
     """

@@ -42,7 +42,8 @@ LITERT, SERVED = "litert", "served"
 MOST_CHANGED = 0.01  # of the labels in 8 bits; a warning where the interval is above it
 
 
-def add_export(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument(
         "--format", nargs="+", required=True, choices=tuple(exports.FORMATS), help="one or more"
     )
@@ -59,7 +60,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_export(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Write the trained model in other formats, each in a folder of models/export/ with model.json.
 
     Every exported model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], as its input
@@ -72,6 +73,10 @@ def run_export(arguments: argparse.Namespace) -> None:
 
     `--int8` also writes litert_int8, calibrated on training images. Its outputs are not those of
     the served model: the table then has the log loss and the time for an image, too.
+
+    Examples:
+      pawprint export --format litert onnx
+      pawprint export --format litert --int8
     """
     is_of_keras = Model.load().backbone != ONNX
     if arguments.int8 and not is_of_keras:
@@ -168,7 +173,7 @@ def _model_to_export(
 
 
 def _trained_model(metadata: Metadata, params: Model) -> keras.Model:
-    """The model of Keras: of pixels to what its head gives."""
+    """Return the model of Keras: of pixels to what its head gives."""
     if project.TRAINED_MODEL.exists():
         return load_model(project.TRAINED_MODEL)
     weights = HeadWeights.read(project.HEAD)
@@ -226,5 +231,6 @@ def describe_int8(
 
 
 def labels_of(outputs: exports.NamedOutputs, metadata: Metadata) -> np.ndarray:
+    """Return the label of each image, UNSURE or UNKNOWN, `(images,)`."""
     scores = None if metadata.unknown_threshold is None else outputs["unknown_score"][:, 0]
     return metadata.answers(outputs["probability"], scores)
