@@ -66,3 +66,10 @@ def test_what_computes_a_row_of_features_depends_on_no_params_errors_or_tables()
     assert "pawprint/params" not in {room(module) for module in modules}
     of_package = {module for module in modules if room(module) == "pawprint"}
     assert of_package == {"pawprint/runtime.py"}
+
+
+def test_one_module_imports_dvc():
+    """What another tool would have to do in the place of DVC is one page."""
+    tops = {module: {name.split(".")[0] for name in CODE.imports_of(module)} for module in MODULES}
+    asking = [module for module, names in tops.items() if names & {"dvc", "dvc_data"}]
+    assert asking == ["pawprint/pipeline/dvc.py"]
