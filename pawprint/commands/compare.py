@@ -51,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
       pawprint compare HEAD
       pawprint compare --common --gate main
     """
-    old, new = arguments.old, arguments.new
+    old = arguments.old
+    new = arguments.new
     if WORKSPACE in (old, *new):
         require_reproduced("evaluate")
     compared, note = compare_runs(old, new, Evaluate.load().confidence, arguments.common)
@@ -71,13 +72,13 @@ def compare_runs(
     These are judged by the cross-validated head, so they count where it is the head of all
     revisions, without fine-tuning: those that all have, with the same label. Training images, and
     groups, are data: if a revision has none, neither in DVC's cache nor in a remote, the text that
-    is also returned says so, and each image is a group. Runs of before version 0.4 have no log
-    losses in Git: their accuracies are compared. Classes that a run names in `calibrate` have their
-    counts. Raises InputError as `pair_runs`.
+    is also returned says so, and each image is a group. Classes that a run names in `calibrate`
+    have their counts. Raises InputError as `pair_runs`.
     """
     revs = old, *new
     sets = {split: list(pair_runs(old, new, split, common)) for split in ("test", "validation")}
-    groups, note = pd.Series(dtype=str), ""
+    groups = pd.Series(dtype=str)
+    note = ""
     try:
         groups = read_revision(old, project.SPLIT_CSV, _groups)
         if all(map(_has_solved_head, revs)):
@@ -88,13 +89,8 @@ def compare_runs(
     except InputError as error:
         note = f"Training images are not compared, and groups are not known: {error}"
     of_runs = [dict(zip(sets, of_run)) for of_run in zip(*sets.values())]
-    every = [both for of_run in of_runs for both in of_run.values()]
-    has_losses = all(both[["loss_old", LOSS]].notna().all(axis=None) for both in every)
-    runs = [
-        {name: _pair(both, groups, has_losses) for name, both in of_run.items()}
-        for of_run in of_runs
-    ]
-    compared = compare(runs, confidence, LOG_LOSS if has_losses else "accuracy")
+    runs = [{name: _pair(both, groups) for name, both in of_run.items()} for of_run in of_runs]
+    compared = compare(runs, confidence, LOG_LOSS)
     named = [name for rev in revs for name in read_revision(rev, project.PARAMS, _named_classes)]
     for comparison, of_run in zip(compared, of_runs):
         for name in dict.fromkeys(named):
@@ -119,18 +115,14 @@ def _counts(both: pd.DataFrame, name: str) -> str:
 
 def _has_solved_head(rev: str) -> bool:
     """Return whether the network is the head of feature extraction, without fine-tuning."""
-    try:
-        return read_revision(rev, project.FINETUNE_METRICS, json.loads)["kept_epoch"] == 0
-    except (InputError, KeyError):  # of a run of an older version
-        return False
+    return read_revision(rev, project.FINETUNE_METRICS, json.loads)["kept_epoch"] == 0
 
 
-def _pair(both: pd.DataFrame, groups: pd.Series, has_losses: bool) -> Pair:
+def _pair(both: pd.DataFrame, groups: pd.Series) -> Pair:
     group = both["image"].map(groups).astype("str").fillna(both["image"]).to_numpy()
     rights = [(both[name] == both["actual"]).to_numpy() for name in ("predicted_old", "predicted")]
     losses = [both[name].to_numpy() for name in ("loss_old", LOSS)]
-    values = losses if has_losses else [right.astype(float) for right in rights]
-    return Pair(both["actual"].to_numpy(), *rights, group, tuple(values))
+    return Pair(both["actual"].to_numpy(), *rights, group, tuple(losses))
 
 
 def pair_runs(
@@ -180,12 +172,10 @@ def _with_common_images(tables: dict[str, pd.DataFrame], split: str) -> dict[str
 
 
 def _parse(content: bytes) -> pd.DataFrame:
-    is_earlier = LOSS.encode() not in content.split(b"\n", 1)[0]
-    columns = {name: of for name, of in PREDICTED_CLASSES.items() if not is_earlier or name != LOSS}
-    predictions = parse_table(content, columns)
+    predictions = parse_table(content, PREDICTED_CLASSES)
     if predictions.empty:
         raise ValueError("expected a table with rows. Received: none")
-    return predictions.assign(loss=np.nan) if is_earlier else predictions
+    return predictions
 
 
 def _parse_judged(content: bytes) -> pd.DataFrame:
