@@ -75,12 +75,14 @@ class Taken:
 
     def __init__(self, needs_all: bool) -> None:
         self.needs_all = needs_all
-        self.done, self.total = 0, 0
+        self.done = 0
+        self.total = 0
         self.signal: int | None = None
 
     def take(self, rows: Iterable[dict], total: int) -> Iterator[dict]:
         """Yield the rows of so many images. Ctrl-C and SIGTERM end them early."""
-        self.done, self.total = 0, total
+        self.done = 0
+        self.total = total
         try:
             for row in rows:
                 yield row
@@ -108,18 +110,9 @@ def output(arguments: argparse.Namespace, needs_all: bool = False) -> Iterator[T
     an error of writing, the rows until then stay, and a line says of how many images they are.
     Raises InputError for a file that exists, and if nothing can be written.
     """
-    taken, path = Taken(needs_all), arguments.output
-    rows = None
-    if path:
-        rows = Rows(_open_new(path))
-    elif arguments.format != "table":
-        if sys.__stdout__ is None:
-            raise InputError(
-                "standard output: expected an open one. Received: a closed one. Name a file with "
-                "--output."
-            )
-        sys.stdout.flush()
-        rows = Rows(sys.stdout.fileno())
+    taken = Taken(needs_all)
+    path = arguments.output
+    rows = _open_rows(path, arguments.format)
     handler = signal.signal(signal.SIGTERM, taken.terminate)
     try:
         with contextlib.redirect_stdout(rows) if rows else contextlib.nullcontext():
@@ -143,10 +136,30 @@ def output(arguments: argparse.Namespace, needs_all: bool = False) -> Iterator[T
     finally:
         signal.signal(signal.SIGTERM, handler)
         if path:
-            is_empty = rows.is_file and not os.fstat(rows.descriptor).st_size
-            os.close(rows.descriptor)
-            if is_empty:
-                path.unlink()
+            _close(rows, path)
+
+
+def _open_rows(path: Path | None, form: str) -> Rows | None:
+    """Open the file of --output or standard output; None for a table for the terminal."""
+    if path:
+        return Rows(_open_new(path))
+    if form == "table":
+        return None
+    if sys.__stdout__ is None:
+        raise InputError(
+            "standard output: expected an open one. Received: a closed one. Name a file with "
+            "--output."
+        )
+    sys.stdout.flush()
+    return Rows(sys.stdout.fileno())
+
+
+def _close(rows: Rows, path: Path) -> None:
+    """Close the file of --output, and remove an empty one."""
+    is_empty = rows.is_file and not os.fstat(rows.descriptor).st_size
+    os.close(rows.descriptor)
+    if is_empty:
+        path.unlink()
 
 
 def _open_new(path: Path) -> int:

@@ -18,7 +18,7 @@ from pawprint.project import LOCK
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    files = "hash the files of the results instead, and remove damaged ones from DVC's cache"
+    files = "hashes of all files instead; damaged ones are removed from DVC's cache"
     parser.add_argument("--files", action="store_true", help=files)
 
 
@@ -122,7 +122,8 @@ def damaged_files(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple
     the list of its files, which is in the cache only. A path outside of the project, or what is no
     MD5, is a line, and no file is read for it.
     """
-    copies, damaged = {}, []
+    copies: dict[Path, tuple[Path, str]] = {}
+    damaged = []
     for path, md5 in files:
         if is_md5(md5) and not path.anchor and ".." not in path.parts:
             copies[path] = copies[recorded.file(md5)] = path, md5
@@ -134,28 +135,32 @@ def damaged_files(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple
             )
     copies = {copy: original for copy, original in copies.items() if copy.is_file()}
     with tqdm(copies.items(), desc="check", unit="file", disable=None) as progress:
-        for copy, (path, md5) in progress:
-            try:
-                if (actual := digest(copy, "md5")) == md5.removesuffix(".dir"):
-                    continue
-                expected = f"{copy}: expected the file {path} with the MD5 {md5}. "
-                expected += f"Received: {actual}"
-                if copy == path:
-                    damaged.append(
-                        f"{expected}. If you did not change it, remove it. Run `dvc repro`."
-                    )
-                elif not copy.resolve().is_relative_to(recorded.cache.resolve()):
-                    damaged.append(f"{expected}. A link leads out of DVC's cache. Remove the link.")
-                else:
-                    if os.name == "nt":  # which removes no file that is read-only
-                        copy.chmod(stat.S_IWRITE)
-                    copy.unlink()
-                    damaged.append(f"{expected}. It is removed from DVC's cache. Run `dvc repro`.")
-            except FileNotFoundError:  # removed by a stage that started meanwhile
-                continue
-            except OSError as error:
-                damaged.append(
-                    f"{copy}: expected to read it, and to remove it from DVC's cache if it is "
-                    f"damaged. Received: {error.strerror}. Check permissions."
-                )
-    return len(copies), damaged
+        found = [damage_of(copy, *original, recorded.cache) for copy, original in progress]
+    return len(copies), [*damaged, *filter(None, found)]
+
+
+def damage_of(copy: Path, path: Path, md5: str, cache: Path) -> str | None:
+    """Return how a copy of the file `path` differs from its MD5, or None if it does not.
+
+    A damaged copy in the cache is removed. One that a stage removes meanwhile is not damaged.
+    """
+    try:
+        actual = digest(copy, "md5")
+        if actual == md5.removesuffix(".dir"):
+            return None
+        differs = f"{copy}: expected the file {path} with the MD5 {md5}. Received: {actual}"
+        if copy == path:
+            return f"{differs}. If you did not change it, remove it. Run `dvc repro`."
+        if not copy.resolve().is_relative_to(cache.resolve()):
+            return f"{differs}. A link leads out of DVC's cache. Remove the link."
+        if os.name == "nt":  # which removes no file that is read-only
+            copy.chmod(stat.S_IWRITE)
+        copy.unlink()
+        return f"{differs}. It is removed from DVC's cache. Run `dvc repro`."
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return (
+            f"{copy}: expected to read it, and to remove it from DVC's cache if it is damaged. "
+            f"Received: {error.strerror}. Check permissions."
+        )

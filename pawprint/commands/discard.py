@@ -102,9 +102,11 @@ def to_keep() -> list[str]:
 
     For a first commit these are all files, or else what a run reads and writes.
     """
+    if not has_commit():
+        return changed_files([Path()])
+    paths = [*results(), *INPUTS, *TABLES]
     source = Path(f"{Fetch.load().source}.dvc")
-    paths = (*results(), *INPUTS, *TABLES, *[source] * source.exists())
-    return changed_files(paths if has_commit() else [Path()])
+    return changed_files([*paths, source] if source.exists() else paths)
 
 
 def to_discard() -> list[str]:

@@ -67,9 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, metavar="SOURCE", help=images)
     recipe = "params of a published notebook: `pawprint recipes` lists them"
     parser.add_argument("--recipe", choices=recipe_names(), metavar="NAME", help=recipe)
-    outside = "leave the photos where they are, outside of the project"
+    outside = "photos that stay where they are, outside of the project"
     parser.add_argument("--outside", action="store_true", help=outside)
-    reading = "the class is the first or the last folder above an image; asked for if they differ"
+    reading = "first or last folder above an image as its class; asked for if they differ"
     parser.add_argument("--labels", choices=["outer", "inner"], default="auto", help=reading)
 
 
@@ -85,7 +85,8 @@ def run(arguments: argparse.Namespace) -> None:
       pawprint init hotdog --images ~/photos
       pawprint init cats --recipe default
     """
-    folder, images = arguments.folder, arguments.images
+    folder = arguments.folder
+    images = arguments.images
     if not images and not arguments.recipe:
         arguments.error("expected --images, or --recipe with images of its own")
     source, notes = create(folder, images, arguments.recipe, arguments.outside, arguments.labels)
@@ -121,53 +122,86 @@ def create(
         params = apply_recipe(params, recipe)
     if images or labels != AUTO:
         params = set_values(params, {"clean.labels": labels})
-    values = flat(params)
-    if not images and not values["fetch.source"].startswith("pawprint/"):
-        raise InputError(f"{recipe}: expected --images, as this recipe has none of its own.")
-    images = images or PACKAGE.parent / values["fetch.source"]
+    images = images or _images_of(recipe, params)
     _require_apart(folder, images, is_outside)
-    is_url = images.suffix in (".yaml", ".yml")
-    if not (images.is_dir() or is_url):
+    if not (images.is_dir() or _is_url(images)):
         _require_archive(images)
     notes = describe_classes(images, flat(params)["clean.labels"])
-    copied = {images: images.name} if is_url else {}
-    source = f"photos{''.join(images.suffixes[-2:]) if images.is_file() else ''}"
-    if is_url:
-        source = images.name
-    elif is_outside:
-        source = _path_from(folder, images)
-    weights = PACKAGE.parent / values["weights.source"]
+    source = _source_of(folder, images, is_outside)
+    params = set_values(params, {"fetch.source": source})
+    copied = {images: images.name} if _is_url(images) else {}
+    weights = PACKAGE.parent / flat(params)["weights.source"]
     if weights.is_file():  # of the package
         copied[weights] = weights.name
         params = set_values(params, {"weights.source": weights.name})
-    params = set_values(params, {"fetch.source": source} | ({} if recipe else MODEL))
-    out = None if recipe else left_out_of(images)
-    if out is not None:
-        params = _with_resize(params, out)
-    texts = files(source)
+    choice = []
+    if not recipe:
+        params, choice = _choose_model(params, images)
     in_git = [*names_in_git(source), *copied.values()]
-    require_free(folder, [*in_git, *([] if is_outside else [source])])
+    require_free(folder, in_git if is_outside else [*in_git, source])
     with restored_after_failure(folder):
-        texts = with_own(folder, texts)
-        if work_tree(folder) is None:
-            git("init", "--quiet", folder=folder)
-        write_text(folder / IGNORE, texts[IGNORE])  # first, as DVC refuses what it names
-        if rules := take_back(folder, in_git):
-            texts[IGNORE] = read_text(folder / IGNORE)
-            notes += [f".gitignore takes back what this rule leaves out: {rule}" for rule in rules]
-        make_project(folder)
-        written = texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
-        for name, text in written.items():
-            write_text(folder / name, text)
+        notes += _write_project(folder, source, params, in_git)
         for path, name in copied.items():
             shutil.copy(path, folder / name)
-        write_state(folder, {name: text for name, text in files(source).items() if name in texts})
-        if not is_url and not is_outside:
+        if images not in copied and not is_outside:
             notes += _bring(images, folder, source)
-    if out is not None:
-        how, part = flat(params)["model.resize"], f"{out:.0%} of the median image"
-        notes.append(f"model.resize is {how}: the middle square of `crop` would leave out {part}")
-    return source, notes
+    return source, [*notes, *choice]
+
+
+def _images_of(recipe: str, params: str) -> Path:
+    """Return the images of a recipe. Raises InputError if it has none of its own."""
+    source = flat(params)["fetch.source"]
+    if not source.startswith("pawprint/"):
+        raise InputError(f"{recipe}: expected --images, as this recipe has none of its own.")
+    return PACKAGE.parent / source
+
+
+def _is_url(images: Path) -> bool:
+    """Return whether this is a file with the URL of images."""
+    return images.suffix in (".yaml", ".yml")
+
+
+def _source_of(folder: Path, images: Path, is_outside: bool) -> str:
+    """Return the `fetch.source` of images."""
+    if _is_url(images):
+        return images.name
+    if is_outside:
+        return _path_from(folder, images)
+    return f"photos{''.join(images.suffixes[-2:])}" if images.is_file() else "photos"
+
+
+def _choose_model(params: str, images: Path) -> tuple[str, list[str]]:
+    """Return params with MODEL and a `model.resize` for these images, and lines that say why."""
+    params = set_values(params, MODEL)
+    out = left_out_of(images)
+    if out is None:
+        return params, []
+    part = f"{out:.0%} of the median image"
+    if out > MAX_LEFT_OUT:
+        line = f"  resize: stretch  # crop would leave out {part}; or pad"
+        params = re.sub(r"^  resize: .*$", line, params, count=1, flags=re.MULTILINE)
+    chosen = flat(params)["model.resize"]
+    return params, [f"model.resize is {chosen}: the middle square of `crop` would leave out {part}"]
+
+
+def _write_project(folder: Path, source: str, params: str, in_git: list[str]) -> list[str]:
+    """Write a project without its images, and return lines on rules that .gitignore takes back.
+
+    `in_git` are the names of the files that Git must not leave out.
+    """
+    texts = with_own(folder, files(source))
+    if work_tree(folder) is None:
+        git("init", "--quiet", folder=folder)
+    write_text(folder / IGNORE, texts[IGNORE])  # first, as DVC refuses what it names
+    rules = take_back(folder, in_git)
+    if rules:
+        texts[IGNORE] = read_text(folder / IGNORE)
+    make_project(folder)
+    written = texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
+    for name, text in written.items():
+        write_text(folder / name, text)
+    write_state(folder, {name: text for name, text in files(source).items() if name in texts})
+    return [f".gitignore takes back what this rule leaves out: {rule}" for rule in rules]
 
 
 def _bring(images: Path, folder: Path, source: str) -> list[str]:
@@ -240,14 +274,6 @@ def _copy_file(source: str, target: str) -> None:
                 "space, or choose another folder."
             ) from None
         raise
-
-
-def _with_resize(params: str, out: float) -> str:
-    """Return the params with another `model.resize`, if the middle square leaves out much."""
-    if out <= MAX_LEFT_OUT:
-        return params
-    line = f"  resize: stretch  # crop would leave out {out:.0%} of the median image; or pad"
-    return re.sub(r"^  resize: .*$", line, params, count=1, flags=re.MULTILINE)
 
 
 def left_out_of(source: Path) -> float | None:

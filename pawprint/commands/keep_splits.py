@@ -14,7 +14,7 @@ from pawprint.tables import read_table
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    train = "new images are for training, such as those that `pawprint suggest` named"
+    train = "training as the split of new images, such as those that `pawprint suggest` named"
     parser.add_argument("--train", action="store_true", help=train)
 
 

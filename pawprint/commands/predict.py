@@ -24,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     top = "labels per image, the most probable ones; default: 1 in a table, all in JSON"
     parser.add_argument("--top", type=count, metavar="K", help=top)
-    classes_only = "label every photo with one of the classes"
+    classes_only = "one of the classes for every photo, and never unknown"
     parser.add_argument("--no-unknown", action="store_true", help=classes_only)
-    saliency = "also write pictures of the regions that matter (saliency) to this folder"
+    saliency = "new folder for pictures of the regions that matter (saliency)"
     parser.add_argument("--saliency", type=Path, metavar="FOLDER", help=saliency)
 
 
@@ -87,7 +87,8 @@ def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
 
 def print_table(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
     """Print the `top` labels of each image, 1 by default, when all are done."""
-    number, lines = min(top or 1, len(labels)), []
+    number = min(top or 1, len(labels))
+    lines = []
     for row in rows:
         pairs = [(label, f"{value:6.1%}") for label, value in row["probabilities"].items()]
         if row["label"] == UNSURE:

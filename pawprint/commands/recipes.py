@@ -68,7 +68,8 @@ def use(arguments: argparse.Namespace) -> None:
     today = read_yaml(PARAMS)
     before = PARAMS.read_text(encoding="utf-8")
     after = apply_recipe(before, arguments.name)
-    recipe, own = parse_yaml(after, str(PARAMS)), {}
+    recipe = parse_yaml(after, str(PARAMS))
+    own = {}
     for section in ("fetch", "weights"):
         source = recipe[section]["source"]
         if source.startswith("pawprint/") and not Path(source).exists():  # only in the repository
@@ -157,7 +158,8 @@ def without_param(params: str, name: str, is_kept: bool) -> str:
     start, end = next(pair for pair in keys.value if pair[0].value == key)
     rows = params.splitlines(keepends=True)
     if keys.flow_style:  # {key: value, …}, perhaps of several lines
-        at, first = head.start_mark.index, head.start_mark.line
+        at = head.start_mark.index
+        first = head.start_mark.line
         text = params[start.start_mark.index : end.end_mark.index]
         left = params[at : start.start_mark.index].rstrip(", ")  # up to the param before, or to {
         right = params[end.end_mark.index :].lstrip(", ")
@@ -166,7 +168,8 @@ def without_param(params: str, name: str, is_kept: bool) -> str:
         comment = [f"# {section}.{' '.join(text.split())}\n"]
         last = first + 1 if len(keys.value) == 1 else first
     else:
-        first, last = start.start_mark.line, end.end_mark.line + (end.end_mark.column > 0)
+        first = start.start_mark.line
+        last = end.end_mark.line + (end.end_mark.column > 0)
         while not rows[last - 1].strip():  # what a block of text ends with
             last -= 1
         while rows[last - 1].rstrip().endswith(GOES_ON) and _is_comment("".join(rows[last:][:1])):

@@ -251,7 +251,8 @@ def locked(file: io.FileIO) -> Iterator[None]:
 
 def last_line(file: io.FileIO, size: int) -> bytes:
     """Return what follows the last newline of a file of `size` bytes."""
-    end, number = b"", 1  # bytes: mostly, the last one is a newline
+    end = b""
+    number = 1  # of bytes: mostly, the last one is a newline
     while len(end) < size and b"\n" not in end:
         start = max(0, size - number)
         file.seek(start)
@@ -273,7 +274,8 @@ def create_app(folder: Path, seconds: float, log: Path | None = None) -> FastAPI
     Answers are appended to the table `log`, if it is given.
     """
     predictor = load_predictor(folder)
-    labels, model = predictor.metadata.labels, predictor.metadata.model
+    labels = predictor.metadata.labels
+    model = predictor.metadata.model
     answers = AnswerLog(log, labels, model) if log else None
     about = {
         "status": "ok",
@@ -365,13 +367,13 @@ def classify(predictor: Predictor, data: bytes, answers: AnswerLog | None) -> di
 
     Raises UnusableImageError if `data` is no complete image.
     """
-    predicted = predictor.predict((decoded := predictor.decode(data)).image)
-    score, probabilities = predicted.unknown_score, predicted.probabilities.tolist()
+    decoded = predictor.decode(data)
+    predicted = predictor.predict(decoded.image)
+    score = predicted.unknown_score
+    probabilities = zip(predictor.metadata.labels, predicted.probabilities.tolist())
     answer = {
         "label": predicted.label,
-        "probabilities": {
-            label: round(value, 4) for label, value in zip(predictor.metadata.labels, probabilities)
-        },
+        "probabilities": {label: round(value, 4) for label, value in probabilities},
         "unknown_score": score if score is None else round(score, 4),
     }
     if answers:

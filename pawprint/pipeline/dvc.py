@@ -338,13 +338,17 @@ def read() -> PipelineRun:
     if state != "running" and is_elsewhere():
         return PipelineRun("elsewhere", [], [], None, 0.0)
     text = LOG.read_text(encoding="utf-8") if LOG.exists() else ""
-    steps, lines, bar, last = [], [], None, 0.0
+    steps: list[tuple[str, str, float]] = []
+    lines: list[str] = []
+    bar = None
+    last = 0.0
     for row in text.splitlines():
         seconds, _, line = row.partition("\t")
         last = float(seconds)
         if step := STEP.match(line):
             steps.append((step[1], step[2], last))
-            lines, bar = [], None
+            lines = []
+            bar = None
         elif line.startswith(END) and state != "running":
             is_stopped = any("^C" in line for line in lines)  # as the terminal shows it
             state = "done" if line == f"{END}0" else "stopped" if is_stopped else "failed"
