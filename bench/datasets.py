@@ -31,6 +31,8 @@ from sklearn.preprocessing import StandardScaler
 
 from bench.compare import with_seed
 from pawprint import project
+from pawprint.commands.init import MODEL, left_out_of
+from pawprint.commands.recipes import overlay
 from pawprint.features.rows import row_function
 from pawprint.features.store import StoredExamples
 from pawprint.files import pack, read_json
@@ -41,10 +43,8 @@ from pawprint.network.cross_validation import VALUES_OF_C
 from pawprint.params.model import Model
 from pawprint.project import SCORES, SPLIT
 from pawprint.recipes.demo import PROJECT, prepare, run_dvc
-from pawprint.recipes.overlay import overlay
 from pawprint.runtime import read_network
 from pawprint.tables import read_table
-from pawprint.tools.projects import MODEL, left_out_of
 
 Images = Iterator[tuple[str, bytes]]  # names, in folders of classes, and files
 

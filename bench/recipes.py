@@ -10,9 +10,9 @@ import argparse
 from statistics import mean, median
 
 from bench.compare import run_pipeline, with_seed
+from pawprint.commands.recipes import apply_recipe, overlay, recipe_names
 from pawprint.params.model import load_params
 from pawprint.recipes.demo import PROJECT
-from pawprint.recipes.overlay import apply_recipe, overlay, recipe_names
 
 SEEDS = 3
 COLUMNS = {

@@ -14,25 +14,35 @@ from pawprint.package import installed_version
 from pawprint.pipeline.entry import run
 from pawprint.project import LOCK, PARAMS
 
-# The module of each command in pawprint/cli/, and its summary.
+# The module of each command in pawprint/, and its summary.
 COMMANDS = {
-    "init": ("projects", "make a project for your photos"),
-    "upgrade": ("projects", "renew this project after an upgrade of the package"),
-    "app": ("projects", "open the web app"),
-    "recipes": ("projects", "list recipes, print one, or write one into params.yaml"),
-    "try": ("candidates", "rank backbones and image sizes on your training images"),
-    "predict": ("predict", "label photos with the served model"),
-    "serve": ("serve", "answer photos over HTTP with the served model"),
-    "score": ("photos", "score the served model on labelled photos, beside the test split"),
-    "monitor": ("photos", "test whether photos without labels are like those of the test split"),
-    "suggest": ("photos", "rank images without a label by how much a label would help"),
-    "export": ("export", "write the model as LiteRT, ONNX or SavedModel"),
-    "limits": ("results", "say what limits the model of the last run, and what to do"),
-    "compare": ("results", "say whether a run is better than another; a gate for pull requests"),
-    "discard": ("projects", "go back to the run and the params of the last commit"),
-    "data": ("data", "`data diff`: list the images that changed between two commits"),
-    "check": ("results", "fail if the results are not those of this code, or files are damaged"),
-    "keep-splits": ("data", "write the last result's splits into splits.csv, so that they stay"),
+    "init": ("commands.init", "make a project for your photos"),
+    "upgrade": ("commands.upgrade", "renew this project after an upgrade of the package"),
+    "app": ("commands.app", "open the web app"),
+    "recipes": ("commands.recipes", "list recipes, print one, or write one into params.yaml"),
+    "try": ("cli.try_", "rank backbones and image sizes on your training images"),
+    "predict": ("commands.predict", "label photos with the served model"),
+    "serve": ("commands.serve", "answer photos over HTTP with the served model"),
+    "score": ("cli.score", "score the served model on labelled photos, beside the test split"),
+    "monitor": (
+        "cli.monitor",
+        "test whether photos without labels are like those of the test split",
+    ),
+    "suggest": ("cli.suggest", "rank images without a label by how much a label would help"),
+    "export": ("commands.export", "write the model as LiteRT, ONNX or SavedModel"),
+    "compare": (
+        "commands.compare",
+        "say whether a run is better than another; a gate for pull requests",
+    ),
+    "discard": ("commands.discard", "go back to the run and the params of the last commit"),
+    "check": (
+        "commands.check",
+        "fail if the results are not those of this code, or files are damaged",
+    ),
+    "keep-splits": (
+        "commands.keep_splits",
+        "write the last result's splits into splits.csv, so that they stay",
+    ),
 }
 
 
@@ -41,6 +51,7 @@ IN_PROJECT = COMMANDS.keys() - {"init", "predict", "recipes", "score", "serve", 
 
 
 def main() -> int | None:
+    """Run the command that is asked for, and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="pawprint",
         description="Tools beside the DVC pipeline.",
@@ -55,15 +66,12 @@ def main() -> int | None:
         )
         if sys.argv[1:2] == [name]:  # the others are not imported: TensorFlow takes seconds
             gc.disable()  # imported modules stay, so the collector finds nothing
-            module = importlib.import_module(f"pawprint.cli.{place}")
+            module = importlib.import_module(f"pawprint.{place}")
             gc.freeze()
             gc.enable()
-            function = name.replace("-", "_")
-            run_command = getattr(module, f"run_{function}")
-            command.description = inspect.getdoc(run_command)
-            if add_arguments := getattr(module, f"add_{function}", None):
-                add_arguments(command)
-            command.set_defaults(run=run_command, error=command.error)
+            command.description = inspect.getdoc(module.run)
+            module.add_arguments(command)
+            command.set_defaults(run=module.run, error=command.error)
     arguments = parser.parse_args()
     require_project(arguments)
     name_user()
@@ -100,7 +108,7 @@ def _is_project(folder: Path) -> bool:
 
 
 def script() -> None:
-    """The command `pawprint` of an installed package."""
+    """Run the command `pawprint` of an installed package."""
     run(main)
 
 

@@ -43,13 +43,13 @@ def python_in(project: Path = Path()) -> list[str]:
 
 
 def script_of(stage: str, project: Path = Path()) -> str:
-    """The name of the script of a stage: the project's own, or else that of the package."""
+    """Return the name of the script of a stage: the project's own, or else the package's."""
     own = f"stages/{stage}.py"
     return own if (project / own).is_file() else f"pawprint/{own}"
 
 
 def installed_version() -> str | None:
-    """The version of the package, or None in a repository where it is not installed."""
+    """Return the version of the package, or None in a repository where it is not installed."""
     with contextlib.suppress(PackageNotFoundError):
         return version(DISTRIBUTION)
     return None

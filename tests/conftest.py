@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from pawprint.commands.recipes import overlay
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.layouts import find_places, read_metadata_csv
 from pawprint.dataset.user_tables import Correction
@@ -22,7 +23,6 @@ from pawprint.errors import InputError
 from pawprint.images.archive import members, open_archive
 from pawprint.pipeline.fingerprint import Code
 from pawprint.recipes.demo import dvc_environment, write_archive
-from pawprint.recipes.overlay import overlay
 
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_WEIGHTS = PROJECT / "pawprint" / "recipes" / "sample" / "base.h5"

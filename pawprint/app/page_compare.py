@@ -4,10 +4,10 @@ import streamlit as st
 
 from pawprint.app import photos
 from pawprint.app.messages import explain_errors, plain
+from pawprint.commands.compare import compare_runs, pair_runs
 from pawprint.params.model import Evaluate
-from pawprint.pipeline.revisions import WORKSPACE
+from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.scores.paired import describe_verdict, tabulate_sets
-from pawprint.tools.comparison import compare_runs, pair_runs
 
 TITLE, ICON = "Compare", ":material/compare_arrows:"
 

@@ -11,19 +11,20 @@ import streamlit as st
 from pawprint import project
 from pawprint.app.messages import explain_errors, plain
 from pawprint.app.photos import HASHED
+from pawprint.commands import discard as last_commit
+from pawprint.commands.compare import compare_runs
+from pawprint.commands.recipes import set_params
 from pawprint.errors import InputError
 from pawprint.git import current_commit
 from pawprint.params.data import Fetch
 from pawprint.params.model import Evaluate, Model
 from pawprint.params.section import Resize
-from pawprint.pipeline.revisions import WORKSPACE
+from pawprint.pipeline import dvc as running
+from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.reports.pages import CATALOGUE, describe_score, headline_of, score_of
 from pawprint.scores.paired import describe_verdict, tabulate_sets
 from pawprint.tables import read_table
-from pawprint.tools import last_commit, running
 from pawprint.tools.candidates import TRIED
-from pawprint.tools.comparison import compare_runs
-from pawprint.tools.projects import set_params
 from pawprint.tools.ranking import describe_ranking, rank, tabulate_ranking, use_candidate
 
 TITLE, ICON = "Run", ":material/play_circle:"

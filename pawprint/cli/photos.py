@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pawprint.cli import (
+from pawprint.commands import (
     Taken,
     add_format,
     add_model,
@@ -17,7 +17,7 @@ from pawprint.cli import (
     output,
     require_existing,
 )
-from pawprint.cli.predict import FORMATS
+from pawprint.commands.predict import FORMATS
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import (

@@ -11,10 +11,10 @@ from pawprint.errors import name_some, printable
 from pawprint.project import REJECTED
 
 KINDS = ["added", "removed", "relabelled", "moved", "rejected"]
-CHANGES = ["path", "kind", "before", "after", "reason"]
+CHANGES = ["path", "kind", "label", "before", "after"]
 COMPARED = ["path", "label", "split", "pixels_sha256"]
 NOT_KNOWN = (
-    "not known here, as DVC's cache lacks its tables of images; `pawprint data diff HEAD` fetches "
+    "not known here, as DVC's cache lacks its tables of images; `dvc pull` before a run fetches "
     "them from the remote"
 )
 
@@ -36,10 +36,10 @@ def images_of(split: pd.DataFrame, unknown: pd.DataFrame, rejected: pd.DataFrame
 
 
 def find_changes(before: Images, after: Images) -> pd.DataFrame:
-    """A row per change with the columns CHANGES and `label`, its class; by kind and path.
+    """Return a row per change, with the columns CHANGES, by kind.
 
-    The columns `before` and `after` are splits if the kind is `moved`, or else labels, or "".
-    `reason` is that of a rejected file, with its detail.
+    `label` is its class. `before` and `after` are splits if the kind is `moved`, or else labels, or
+    "".
 
     Images with the same pixels are one image, which the tables have once. So a renamed file is no
     change, and a file with other pixels is one image removed and one added. An image both
@@ -54,7 +54,6 @@ def find_changes(before: Images, after: Images) -> pd.DataFrame:
     rejected = after.rejected[~after.rejected["path"].isin(before.rejected["path"])]
     names = gone["path"].map(printable)  # as in REJECTED
     lost = rejected["path"].map(defaultdict(str, zip(names, gone["label"])))
-    why = rejected["reason"] + ": " + rejected["detail"]
     removed = gone[~names.isin(rejected["path"])]
     relabelled = kept[kept["label_old"] != kept["label"]]
     moved = kept[kept["split_old"] != kept["split"]]
@@ -64,21 +63,10 @@ def find_changes(before: Images, after: Images) -> pd.DataFrame:
         removed.assign(before=removed["label"], after=""),
         relabelled.assign(before=relabelled["label_old"], after=relabelled["label"]),
         moved.assign(before=moved["split_old"], after=moved["split"]),
-        rejected.assign(label=lost, before=lost, after="", reason=why),
+        rejected.assign(label=lost, before=lost, after=""),
     )
-    rows = [table.assign(kind=kind).sort_values("path") for kind, table in zip(KINDS, tables)]
-    return pd.concat(rows, ignore_index=True)[[*CHANGES, "label"]].fillna("")
-
-
-def count_changes(changes: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `find_changes`: a row per label, sorted, and `all`; a column per kind.
-
-    A relabelled image counts for its new label, a rejected file that was no image for "-".
-    """
-    labels = changes["label"].replace("", "-")
-    counts = pd.crosstab(labels, changes["kind"]).reindex(columns=KINDS, fill_value=0)
-    counts = pd.concat([counts, counts.sum().rename("all").to_frame().T])
-    return counts.rename_axis(index=None, columns=None)
+    rows = [table.assign(kind=kind) for kind, table in zip(KINDS, tables)]
+    return pd.concat(rows, ignore_index=True)[CHANGES]
 
 
 def describe_changes(changes: pd.DataFrame) -> str:

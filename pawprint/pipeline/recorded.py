@@ -41,15 +41,10 @@ class Recorded:
 
     @functools.cached_property
     def cache(self) -> Path:
-        """The folder of the files; that of DVC's defaults, if DVC cannot read its settings."""
-        # Imported only here, because training reads features without DVC.
-        from dvc.config import Config
-        from dvc.exceptions import DvcException
+        """Return the folder of the files in DVC's cache."""
+        from pawprint.pipeline.dvc import folder_of_cache  # asked for only where DVC is needed
 
-        folder = _dvc_folder() / "cache"
-        with contextlib.suppress(DvcException, OSError, ValueError):
-            folder = Config(_dvc_folder())["cache"].get("dir", folder)
-        return Path(folder, "files", "md5")
+        return folder_of_cache(_dvc_folder())
 
     def hashes(self, stage: str, kind: str = "outs") -> dict[str, object]:
         """By path, what dvc.lock has as the MD5 of outputs, or of files of another kind: `deps`."""
@@ -157,28 +152,3 @@ def _hashes_by(path: str, list_files: Callable[[], list[dict]]) -> dict[str, obj
         return {str(file[path]): file.get("md5") for file in list_files()}
     except (AttributeError, LookupError, TypeError):
         return {}
-
-
-def tracked_files(folder: Path) -> dict[str, str] | None:
-    """The MD5 of each file below a folder that DVC tracks, by its path there with slashes.
-
-    None if DVC does not keep what is in the folder now: it is no output of DVC, such as of
-    `dvc add`, or it has changed since DVC saw it. As DVC does, this hashes only files that DVC has
-    not hashed before.
-    """
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-    from dvc_data.hashfile.build import build
-
-    with contextlib.suppress(DvcException, FileNotFoundError), Repo() as repo:
-        out = repo.find_outs_by_path(str(folder), strict=False)[0]
-        root, ignore = Path(out.fs_path), out.dvcignore
-        *_, tree = build(out.cache, str(root), out.fs, "md5", ignore=ignore, dry_run=True)
-        if out.use_cache and tree.hash_info == out.hash_info:
-            inner = folder.resolve().relative_to(root.resolve()).parts
-            return {
-                "/".join(key[len(inner) :]): md5.value
-                for key, _, md5 in tree
-                if key[: len(inner)] == inner
-            }
-    return None

@@ -26,12 +26,12 @@ from numpy.random import Generator
 from PIL import Image, ImageDraw
 
 from pawprint import project
+from pawprint.commands.recipes import apply_recipe
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError
 from pawprint.files import pack, replacing
 from pawprint.package import folders_of_code
 from pawprint.pipeline.entry import run
-from pawprint.recipes.overlay import apply_recipe
 
 Pen = ImageDraw.ImageDraw  # draws on a square of 200 pixels
 BROWN, RED, GREEN, ANY = (15, 45), (0, 25), (60, 140), (0, 360)  # ranges of hues in degrees

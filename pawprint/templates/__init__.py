@@ -1,1 +1,309 @@
-"""What `pawprint init` writes into a project, and how `pawprint upgrade` renews it."""
+"""What `pawprint init` writes into a project's folder, and `pawprint upgrade` renews.
+
+The texts of its files are those at the top of the repository; `requirements.txt` has a line for
+this package, by the place it was installed from. A folder may hold files before, and Git must leave
+out none of the project's.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from importlib.metadata import distributions
+from pathlib import Path, PurePosixPath
+
+from pawprint.errors import InputError, name_some, without_secrets
+from pawprint.files import OF_SYSTEMS, parse_yaml, read_text, read_yaml, write_text
+from pawprint.git import git, ignored, work_tree
+from pawprint.package import DISTRIBUTION, ROOT
+from pawprint.project import LABELS_CSV, LOCK, MODEL_CARD, PARAMS, REQUIREMENTS, SPLITS_CSV, STATE
+
+README_TEXT = Path(__file__).with_name("README.md")
+README = "README.md"
+IGNORE = ".gitignore"
+DVC_IGNORE = ".dvcignore"
+# The text of a project comes after that of the user's file of this name, or before.
+IGNORES = (DVC_IGNORE, IGNORE)
+BEFORE = (".gitattributes", str(REQUIREMENTS))
+COMMENT = "# Files of the project that other rules leave out\n"
+NEUTRAL = {*OF_SYSTEMS, ".idea", ".venv", ".vscode"}  # may be in a folder without Git
+# What stages write, and folders that Python would take for the package.
+OF_RUNS = ("data", "metrics", "models", "pawprint", "plots", "stages", str(MODEL_CARD))
+IGNORED = """\
+/.venv/
+/data/
+/dvc_plots/
+/models/
+/plots/augmented.png
+/plots/errors.png
+/plots/labels_to_review.png
+/plots/near_duplicates.png
+/plots/predictions.png
+/plots/report.html
+/plots/samples.png
+__pycache__/
+"""
+IGNORED_BY_DVC = ("/.venv", *OF_SYSTEMS)
+CONFIG = ".dvc/config"
+OUTS = ("outs", "metrics", "plots")  # keys of a stage
+
+
+def template(name: str) -> str:
+    """Return the text of a file at the top of the repository."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def lies_outside(source: str) -> bool:
+    """Return whether images lie outside of the project."""
+    return Path(source).is_absolute() or ".." in Path(source).parts
+
+
+def is_tracked(source: str) -> bool:
+    """Return whether DVC tracks the images, as those of another source stay where they are."""
+    return not lies_outside(source) and not source.endswith((".yaml", ".yml"))
+
+
+def leaves_out(source: str, names: Iterable[str]) -> bool:
+    """Return whether DVC may leave out files of a folder, by a .dvcignore that a person wrote.
+
+    `names` are those of the files, relative to the folder `source`.
+    """
+    if any(PurePosixPath(name).name == DVC_IGNORE for name in names):
+        return True
+    lines = read_text(Path(DVC_IGNORE)).splitlines() if Path(DVC_IGNORE).is_file() else []
+    patterns = {line for line in lines if line.strip() and not line.startswith("#")}
+    return not lies_outside(source) and not patterns <= {*IGNORED_BY_DVC}
+
+
+def files(source: str) -> dict[str, str]:
+    """Return the text of each file by its path.
+
+    `params.yaml`, the tables of the user, and CONFIG are not among them. `source` is the one of the
+    images, relative to the project.
+    """
+    plots = (path.relative_to(ROOT).as_posix() for path in (ROOT / ".dvc/plots").glob("*.json"))
+    of_git = f"{IGNORED}/{source}\n" if is_tracked(source) else IGNORED
+    return {
+        DVC_IGNORE: "".join(f"{name}\n" for name in IGNORED_BY_DVC),
+        ".gitattributes": template(".gitattributes"),
+        IGNORE: of_git,
+        README: README_TEXT.read_text(encoding="utf-8"),
+        "dvc.yaml": pipeline(lies_outside(source)),
+        "requirements.txt": f"{requirement()}\n\n# Packages of your own:\n",
+        **{name: template(name) for name in sorted(plots)},
+    }
+
+
+def names_in_git(source: str) -> list[str]:
+    """Return the paths of all files of a project that have to be in Git.
+
+    Files that a run writes are among them. `source` is that of the images, relative to the project.
+    """
+    stages = parse_yaml(pipeline(False), "template")["stages"].values()
+    outs = [out for stage in stages for key in OUTS for out in stage.get(key, ())]
+    outs = [out for out in outs if isinstance(out, dict)]
+    results = [path for out in outs for path, of in out.items() if not of.get("cache", True)]
+    names = [*files(source), *results, CONFIG, ".dvc/.gitignore"]
+    names += map(str, (LABELS_CSV, LOCK, PARAMS, SPLITS_CSV, STATE))
+    if is_tracked(source):
+        names.append(f"{source}.dvc")
+    elif not lies_outside(source):
+        names.append(source)
+    return names
+
+
+def pipeline(is_outside: bool) -> str:
+    """Return `dvc.yaml`, whose stages are those of the installed package.
+
+    With `-P`, Python imports nothing from the project, such as a `copy.py` of the user's. `code`
+    runs always: no dependency says that the package has changed. Where the source lies outside of
+    the project, a failed `dvc repro` keeps the images that were fetched from it.
+    """
+    text = template("dvc.yaml").replace("python -m stages.", "python -P -m pawprint.stages.")
+    text = text.replace(
+        "    deps: [labels.csv, params.yaml, pawprint, requirements.txt, splits.csv, stages]\n",
+        "    deps: [labels.csv, params.yaml, requirements.txt, splits.csv]\n"
+        "    always_changed: true\n",
+    )
+    if is_outside:
+        text = text.replace("[data/raw/archives]", "[data/raw/archives: {persist: true}]")
+    return text
+
+
+def require_stages(path: Path) -> None:
+    """Raise InputError if a `dvc.yaml` lacks something of the package's own stages.
+
+    DVC would keep results that are out of date: as after an upgrade, where a conflict with the
+    user's `dvc.yaml` was left. A project may add stages, and to each stage commands and entries. A
+    stage whose script is the project's own is not compared.
+    """
+    stages = (read_yaml(path) or {}).get("stages") or {}
+    for name, stage in parse_yaml(pipeline(False), "template")["stages"].items():
+        own = stages.get(name) or {}
+        if (path.parent / f"stages/{name}.py").is_file():
+            continue
+        for key, value in (stage | {"frozen": False}).items():
+            for entry in value if isinstance(value, list) else [value]:
+                if key not in SHOWN and not _holds(own.get(key, False), entry):
+                    wanted = entry if isinstance(entry, str) else json.dumps(entry)
+                    raise InputError(
+                        f"{path}: stages.{name}.{key}: expected {wanted}, as the package's stage "
+                        "has it. Received: something else. Correct it. After an upgrade of the "
+                        f"package, run `pawprint upgrade`; if there is {path}.new, take all of it."
+                    )
+
+
+# Keys of a stage and of a plot that decide neither what is computed nor what is kept.
+SHOWN = {"desc", "template", "title", "x", "x_label", "y", "y_label"}
+
+
+def _holds(own: object, expected: object) -> bool:
+    """Return whether this YAML is the expected one, perhaps with more keys or entries."""
+    match own, expected:
+        case dict(), dict():
+            kept = expected.keys() - SHOWN
+            return all(key in own and _holds(own[key], expected[key]) for key in kept)
+        case list(), _:
+            return any(_holds(entry, expected) for entry in own)
+        case dict(), str():  # an output with options
+            return expected in own
+        case str(), str() if " " in expected:  # a command, perhaps with `nice` before it
+            return expected in own
+    return own == expected
+
+
+def requirement() -> str:
+    """Return where the package comes from: `pawprint-dvc @ git+https://host/pawprint@COMMIT`.
+
+    By what pip has recorded (PEP 610). Raises InputError if the package is not installed, as where
+    a clone of it runs without.
+    """
+    for distribution in distributions(name=DISTRIBUTION):
+        if not distribution.read_text("INSTALLER"):  # what a build left in the current folder
+            continue
+        origin = json.loads(distribution.read_text("direct_url.json") or "null")
+        if origin is None:  # an index of packages
+            return f"{DISTRIBUTION}=={distribution.version}"
+        url = origin["url"]
+        if git := origin.get("vcs_info"):
+            url = f"{git['vcs']}+{url}@{git['commit_id']}"
+        elif without_secrets(url) != url:  # a token is for whoever installs it
+            url = url.partition("?")[0]
+        if url.startswith("git+file:"):  # pip below 24.1 needs this form
+            return f"{url}#egg={DISTRIBUTION}"
+        sha256 = origin.get("archive_info", {}).get("hashes", {}).get("sha256")
+        return f"{DISTRIBUTION} @ {url}" + (f"#sha256={sha256}" if sha256 else "")
+    raise InputError(
+        f"{DISTRIBUTION}: expected the package to be installed. Received: a folder of it. Run "
+        "`pip install` with that folder."
+    )
+
+
+def require_free(folder: Path, names: Iterable[str]) -> None:
+    """Raise InputError if a project cannot be made in a folder without touching what is there.
+
+    `names` are those of its files. A folder in a Git repository may hold others, as a fresh clone
+    does; one without Git is new or empty.
+    """
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder. Received: a file. Nothing is overwritten.")
+    found = {path.name for path in folder.iterdir()} - NEUTRAL
+    if found and ".git" not in found and work_tree(folder) is None:
+        raise InputError(
+            f"{folder}: expected a new or an empty folder, or a Git repository. Received: "
+            f"{name_some(sorted(found))}. Choose another folder, or run `git init` there if what "
+            "it holds is part of the project. Nothing is overwritten."
+        )
+    kept = {*IGNORES, *BEFORE, README}
+    names = [name for name in (*names, ".dvc", *OF_RUNS) if name not in kept]
+    if taken := sorted({name for name in names if os.path.lexists(folder / name)}):
+        raise InputError(
+            f"{folder}: expected room for the files of a project. Received: {name_some(taken)}. "
+            "Move or rename these, or choose another folder. Nothing is overwritten."
+        )
+
+
+def with_own(folder: Path, texts: dict[str, str]) -> dict[str, str]:
+    """Return the texts by name as they are written where the user has files of these names.
+
+    The user's README stays as it is, and other files keep their lines beside those of the project.
+    """
+    if any(path.name.lower().startswith("readme") for path in folder.iterdir()):
+        texts = {name: text for name, text in texts.items() if name != README}
+    written = dict(texts)
+    for name in (*IGNORES, *BEFORE):
+        if (folder / name).exists():
+            own = read_text(folder / name)
+            parts = [own, texts[name]] if name in IGNORES else [texts[name], own]
+            written[name] = "\n".join(f"{part.rstrip()}\n" for part in parts if part.strip())
+    return written
+
+
+@contextlib.contextmanager
+def restored_after_failure(folder: Path) -> Iterator[None]:
+    """Make a folder, and leave it and Git's index as they were if the block fails.
+
+    An error of the file system is an InputError then.
+    """
+    existed = folder.exists()
+    before = {path.name for path in folder.iterdir()} if existed else set()
+    own: dict[Path, bytes | None] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files = [folder / name for name in (*IGNORES, *BEFORE)]
+        if work_tree(folder):
+            files.append(folder / git("rev-parse", "--git-path", "index", folder=folder).strip())
+        own = {path: path.read_bytes() if path.exists() else None for path in files}
+        yield
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # the error that is raised says why
+            for path in folder.iterdir():
+                if path.name not in before:
+                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+            if not existed:
+                folder.rmdir()
+            for path, content in own.items():
+                path.unlink(missing_ok=True) if content is None else path.write_bytes(content)
+        if isinstance(error, OSError):
+            where = f" ({error.filename})" if error.filename else ""
+            raise InputError(
+                f"{folder}: expected to write a project. Received: {error.strerror or error}"
+                f"{where}. Check permissions and free space."
+            ) from None
+        raise
+
+
+def take_back(folder: Path, names: Iterable[str]) -> list[str]:
+    """Add to .gitignore so that Git keeps the files of these names in a folder.
+
+    Returns the rules that leave them out, as FILE:LINE: PATTERN. Raises InputError, with nothing
+    changed, for a rule that .gitignore cannot take back, as it leaves the folder itself out.
+    """
+    names = list(names)
+    found = ignored(folder, names)
+    if not found:
+        return []
+    path = folder / IGNORE
+    before = read_text(path) if path.exists() else None
+    parts = [part for name in found for part in _with_parents(name)]
+    escaped = (re.sub(r"([^\w./-])", r"\\\1", part) for part in dict.fromkeys(parts))
+    lines = [COMMENT, *(f"!/{part}\n" for part in escaped)]
+    write_text(path, (before or "") + "".join(lines))
+    if left := ignored(folder, names):
+        path.unlink() if before is None else write_text(path, before)
+        raise InputError(
+            f"{folder}: expected a folder whose files Git keeps. Received: the rule "
+            f"{name_some(dict.fromkeys(left.values()))}, which leaves out "
+            f"{name_some(left)}. Change the rule, or choose another folder."
+        )
+    return list(dict.fromkeys(found.values()))
+
+
+def _with_parents(name: str) -> list[str]:
+    """Return the folders above a file, the outermost first, and the file."""
+    *folders, _ = PurePosixPath(name).parents  # the last one is "."
+    return [*(folder.as_posix() for folder in reversed(folders)), name]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from pawprint import project
 from pawprint.classes import SIGNIFICANT, are_imbalanced, log_losses
+from pawprint.commands.recipes import describe_changes, flat, set_params
 from pawprint.errors import InputError
 from pawprint.files import read_json, read_text, read_yaml
 from pawprint.images.archive import open_archive
@@ -20,7 +21,6 @@ from pawprint.project import IMAGES, SPLIT
 from pawprint.runtime import CORES
 from pawprint.scores.paired import Comparison, Pair, compare, describe_verdict
 from pawprint.tables import read_table
-from pawprint.templates.files import flat
 from pawprint.tools.candidates import (
     TODAY,
     Candidate,
@@ -32,7 +32,6 @@ from pawprint.tools.candidates import (
     measure,
     time_in_turn,
 )
-from pawprint.tools.projects import describe_changes, set_params
 
 MARGIN, ALIKE = 0.01, 1.1  # how much higher a log loss, how many times a CPU time counts as equal
 DECODED = 2  # times that `dvc repro` decodes an image: `clean` and `features`

@@ -20,6 +20,7 @@ from servers import HOST, free_port
 
 import pawprint
 from pawprint import project as paths
+from pawprint.commands.recipes import overlay
 from pawprint.engine import dask as engine
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
@@ -34,7 +35,6 @@ from pawprint.network.blocks import cut_index
 from pawprint.network.model import convert
 from pawprint.pipeline import entry
 from pawprint.recipes.demo import write_archive
-from pawprint.recipes.overlay import overlay
 from pawprint.runtime import read_network, write_network
 
 pytestmark = pytest.mark.slow

@@ -9,11 +9,11 @@ from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, refused, run
 from networks import sample_backbone
 
 from pawprint import project
+from pawprint.commands.recipes import overlay
 from pawprint.files import digest
 from pawprint.network.backbone import load_backbone, weights_sha256
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.model import load_model
-from pawprint.recipes.overlay import overlay
 from stages.backbone import describe_missing_cuda
 
 NETWORK = ("MobileNetV2", 0.35, 64)

@@ -16,13 +16,13 @@ from conftest import PROJECT, refused
 from networks import pixels
 
 from pawprint import project
+from pawprint.commands.recipes import overlay
 from pawprint.files import digest
 from pawprint.network.backbone import application, load_backbone, weights_sha256
 from pawprint.network.blocks import cut_index, first_trained
 from pawprint.network.efficientnet_lite import VARIANTS, packaged_file, read_tensors
 from pawprint.network.model import load_model, preprocessing
 from pawprint.params.model import PACKAGES, Model
-from pawprint.recipes.overlay import overlay
 from stages import backbone as stage
 
 NAME, SIZE = "EfficientNetLite0", 64

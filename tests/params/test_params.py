@@ -10,10 +10,10 @@ from conftest import PROJECT
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from pawprint.commands.recipes import overlay
 from pawprint.errors import InputError
 from pawprint.params.data import Flip
 from pawprint.params.model import OPTIONAL, REQUIRED, TrainHead, load_params
-from pawprint.recipes.overlay import overlay
 
 # Every key that may be null has a value, so that the keys in it are tested too.
 NULLABLE_SECTIONS = """

@@ -22,6 +22,7 @@ from faults import (
 )
 from PIL import Image, ImageChops, ImageStat
 
+from pawprint.commands.recipes import apply_recipe, overlay
 from pawprint.errors import InputError, printable
 from pawprint.files import pack, read_json
 from pawprint.images.archive import UnusableImageError, members, open_archive, read_member
@@ -30,7 +31,6 @@ from pawprint.images.formats import resize
 from pawprint.project import IMAGES as IMAGE_COLUMNS
 from pawprint.project import REJECTED
 from pawprint.recipes.demo import draw_dataset, prepare
-from pawprint.recipes.overlay import apply_recipe, overlay
 from pawprint.tables import read_table
 
 FAULTS = IMAGES | MEMBERS

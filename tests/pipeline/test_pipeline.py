@@ -21,6 +21,7 @@ from kills import SAMPLE, SMALL, Undisturbed, fingerprint, recover
 
 from pawprint import project
 from pawprint.classes import UNKNOWN, log_losses
+from pawprint.commands.recipes import overlay
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
@@ -28,7 +29,6 @@ from pawprint.model.metadata import to_probabilities
 from pawprint.model.predictor import load_predictor
 from pawprint.project import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
 from pawprint.recipes.demo import ARCHIVE, draw_dataset, prepare, write_archive
-from pawprint.recipes.overlay import overlay
 from pawprint.tables import probabilities_in, read_predictions, read_table
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ from conftest import PROJECT, TINY, environment_with, photo, replace, succeed
 from kills import fingerprint
 
 from pawprint import project
+from pawprint.commands.recipes import apply_recipe, overlay
 from pawprint.features.store import Shard
 from pawprint.recipes.demo import prepare, write_archive
-from pawprint.recipes.overlay import apply_recipe, overlay
 
 pytestmark = pytest.mark.slow
 IMAGES, VIEWS = 60, 30

@@ -32,7 +32,7 @@ def test_packages_that_take_long_are_imported_where_they_are_used(stages, packag
 
 
 def test_openvino_reports_no_import_to_its_makers():
-    code = "import sys, pawprint.cli.predict; print('openvino.tools.ovc' in sys.modules)"
+    code = "import sys, pawprint.commands.predict; print('openvino.tools.ovc' in sys.modules)"
     code += "; print(sys.modules['openvino_telemetry'])"
     assert succeed("python", "-c", code, cwd=PROJECT) == "True\nNone\n"
 

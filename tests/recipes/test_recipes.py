@@ -3,13 +3,13 @@
 import pytest
 from conftest import OFFLINE, PROJECT, complaint, git_project, printed, refused, repro, run, succeed
 
+from pawprint.commands.recipes import apply_recipe, overlay, read_recipe, recipe_names
 from pawprint.features.store import Shard
 from pawprint.files import pack, parse_yaml
 from pawprint.network.hardware import keras
 from pawprint.params.model import load_params
 from pawprint.recipes import demo
 from pawprint.recipes.demo import draw_dataset, prepare
-from pawprint.recipes.overlay import apply_recipe, overlay, read_recipe, recipe_names
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 

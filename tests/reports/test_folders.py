@@ -13,6 +13,8 @@ from conftest import clean_archive, pawprint, photo, photos_of, refused, run, wr
 
 from pawprint import project
 from pawprint.classes import UNKNOWN
+from pawprint.commands.init import describe_classes
+from pawprint.commands.upgrade import labels_of_last_run
 from pawprint.dataset.cleaning import without_duplicates
 from pawprint.dataset.folders import describe_counts, read_folders
 from pawprint.dataset.sources import fetch
@@ -21,8 +23,6 @@ from pawprint.files import pack
 from pawprint.model.predictor import find_images
 from pawprint.project import IMAGES
 from pawprint.tables import write_table
-from pawprint.tools.projects import describe_classes
-from pawprint.tools.upgrade import labels_of_last_run
 
 
 def labels_of(names: list[str], labels: str = "auto") -> dict[str, str]:

@@ -9,15 +9,15 @@ import pytest
 from conftest import commit, git_init, photos_of, refused, succeed, write_files
 
 from pawprint import __main__ as command_line
-from pawprint.cli import require_committed
+from pawprint.commands import require_committed
+from pawprint.commands.init import create, defaults
+from pawprint.commands.recipes import flat
+from pawprint.commands.upgrade import upgrade
 from pawprint.files import write_json
 from pawprint.git import current_commit
-from pawprint.pipeline.revisions import read_revision
+from pawprint.pipeline.dvc import read_revision
 from pawprint.project import STATE
-from pawprint.templates.files import flat, names_in_git
-from pawprint.tools.folders import restored_after_failure
-from pawprint.tools.projects import create, defaults
-from pawprint.tools.upgrade import upgrade
+from pawprint.templates import names_in_git, restored_after_failure
 
 pwd, resource = pytest.importorskip("pwd"), pytest.importorskip("resource")  # not on Windows
 RULES = "*.csv\n*.json\n*.png\n*.lock\n*.dvc\n*.yaml\nplots/\n**/docs/**\n.*\n/p/data/\n"

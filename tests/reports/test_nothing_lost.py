@@ -29,11 +29,11 @@ from conftest import (
 
 from pawprint import project as paths
 from pawprint.app.labelling import write_rows
-from pawprint.cli.projects import run_discard
+from pawprint.commands import discard as last_commit
+from pawprint.commands.discard import run as run_discard
+from pawprint.commands.serve import AnswerLog
 from pawprint.dataset.user_tables import keep_splits
 from pawprint.files import is_link_of_dvc, md5, pack, write_text
-from pawprint.tools import last_commit
-from pawprint.tools.answer_log import AnswerLog
 from stages import fetch
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(20)]

@@ -11,8 +11,8 @@ import pytest
 from conftest import photo, refused
 from servers import SERVICE, request, started
 
+from pawprint.commands.serve import AnswerLog
 from pawprint.model.metadata import Metadata
-from pawprint.tools.answer_log import AnswerLog
 from pawprint.tools.monitoring import TORN, read_photos, select
 
 LABELS = ["cat", "black, white dog"]
@@ -159,7 +159,7 @@ APPEND = f"""
 import sys
 from pathlib import Path
 from pawprint.model.metadata import Metadata
-from pawprint.tools.answer_log import AnswerLog
+from pawprint.commands.serve import AnswerLog
 from pawprint.tools.monitoring import TORN, read_photos, select
 log = AnswerLog(Path(sys.argv[1]), {LABELS}, {MODEL!r})
 log.append("first", {ANSWER})

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, git_project, photos_of, refused, repro, run, write_files
 
+from pawprint.commands.recipes import overlay
 from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.images.archive import SUFFIXES
 from pawprint.images.decoder import FORMATS
 from pawprint.params.model import load_params
-from pawprint.recipes.overlay import overlay
-from pawprint.templates.files import DVC_IGNORE
+from pawprint.templates import DVC_IGNORE
 from stages.code import check_tables
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(3)]

@@ -14,13 +14,13 @@ from PIL import Image
 
 from pawprint import load, project
 from pawprint.classes import UNKNOWN
+from pawprint.commands.recipes import overlay
 from pawprint.files import digest, write_json
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.model.metadata import Outputs, to_probabilities
 from pawprint.network.hardware import keras
 from pawprint.pipeline import entry
-from pawprint.recipes.overlay import overlay
 from pawprint.tables import probabilities_in, read_predictions
 
 pytestmark = pytest.mark.slow

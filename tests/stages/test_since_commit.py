@@ -153,7 +153,7 @@ def test_output_is_the_same_whatever_git_and_the_cache_have(committed, tmp_path,
     shutil.rmtree(committed.folder / ".dvc")
     committed.split(fewer)
     (line,) = said(capsys)
-    assert "is not known here" in line and "`pawprint data diff HEAD`" in line
+    assert "is not known here" in line and "`dvc pull`" in line
     shutil.rmtree(committed.folder / ".git")
     committed.split(fewer)
     assert said(capsys) == []

@@ -9,7 +9,7 @@ import yaml
 from conftest import refused
 
 from pawprint.files import parse_yaml
-from pawprint.templates.files import pipeline, require_stages
+from pawprint.templates import pipeline, require_stages
 
 STAGES = parse_yaml(pipeline(is_outside=False), "template")["stages"]
 CLEAN = STAGES["clean"]["cmd"]

@@ -5,7 +5,7 @@ import json
 import pytest
 from conftest import write_files
 
-from pawprint.templates.files import requirement
+from pawprint.templates import requirement
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

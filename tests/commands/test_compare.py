@@ -103,18 +103,6 @@ def test_a_class_with_a_threshold_has_its_counts_beside_the_scores(project):
     assert "class" not in printed(project, "compare", "old", "new")
 
 
-def test_runs_without_log_losses_are_compared_by_accuracy(project):
-    """Those of earlier versions."""
-    other = clone(project, "earlier")
-    for path in PREDICTED_CSV.values():
-        table = pd.read_csv(other / path, dtype=str).drop(columns="loss")
-        table.to_csv(other / path, index=False, lineterminator="\n")
-    commit(other, "Earlier")
-    assert "HEAD is better than old: accuracy 97.50%, was 90.00%" in printed(
-        other, "compare", "old", "HEAD"
-    )
-
-
 def test_several_runs_are_compared_with_the_first(project):
     text = printed(project, "compare", "old", "new", "workspace")
     assert text.count("new is better than old") == 1

@@ -1,11 +1,22 @@
-"""Renew a project after an upgrade of the package."""
+"""The command `upgrade`: a project is renewed for the installed package."""
 
+import argparse
 import contextlib
 import hashlib
 import json
 import tempfile
 from pathlib import Path
 
+from pawprint.commands.init import defaults as new_defaults
+from pawprint.commands.init import write_state
+from pawprint.commands.recipes import (
+    add_missing,
+    flat,
+    is_optional,
+    overlay,
+    set_values,
+    without_param,
+)
 from pawprint.dataset.folders import AUTO, READINGS
 from pawprint.dataset.layouts import find_places, is_metadata
 from pawprint.dataset.user_tables import EMPTY_TABLES, LABEL_COLUMNS, read_csv_rows
@@ -16,14 +27,43 @@ from pawprint.images.archive import members, open_archive
 from pawprint.params.model import Params
 from pawprint.params.section import check_content, shown
 from pawprint.project import IMAGES_CSV, LABELS_CSV, LABELS_JSON, PARAMS, RAW_ARCHIVES, STATE
-from pawprint.recipes.overlay import add_missing, is_optional, overlay, set_values, without_param
-from pawprint.templates.files import REPLACED, files, flat, names_in_git
-from pawprint.tools.folders import IGNORE, IGNORES, README, take_back
-from pawprint.tools.projects import defaults as new_defaults
-from pawprint.tools.projects import write_state
+from pawprint.templates import (
+    IGNORE,
+    IGNORES,
+    README,
+    files,
+    names_in_git,
+    take_back,
+)
 
 OF_IMAGE = ("path", "label", "archive_split", "pixels_sha256")  # in IMAGES of every version
 OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # numbers before version 0.4
+# Params of earlier versions, and what to set instead.
+REPLACED = {
+    "calibrate.test_time_augmentation": "augment.RandomFlip, which decides it",
+    "calibrate.views": "augment.RandomFlip, which decides it",
+    "model.fine_tune_last": "model.fine_tune_at (-24 for 24, the number of layers for 0)",
+    "plot.likely_wrong_labels": "plot.labels_to_review",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add no argument: what is renewed is the project here."""
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Renew this project after an upgrade of the package; `git diff` shows what changed.
+
+    The changes of the package are merged into your files. Where you changed the same lines, your
+    file stays, and the new one is put beside it, as FILE.new. params.yaml keeps your values and
+    comments, and gets new params with their defaults. Params that no longer exist go, and those
+    that you had changed become comments. Nothing is committed.
+
+    Example:
+      pawprint upgrade
+    """
+    for line in upgrade() or ["nothing to change"]:
+        print(f"upgrade: {line}")
 
 
 def upgrade(folder: Path = Path()) -> list[str]:
@@ -50,24 +90,9 @@ def upgrade(folder: Path = Path()) -> list[str]:
         del texts[README]
     changes = {} if params == before else {PARAMS.name: params}
     for name, text in texts.items():
-        path, base = folder / name, state["files"].get(name)
-        if not path.exists():
-            if base is None:
-                changes[name] = text
-                notes.append(f"{name}: new")
-            continue
-        current = read_text(path)
-        if base == _hash(current):  # as versions before 0.4 kept what was written
-            base = current
-        if text in (base, current):
-            continue
-        merged = merge(current, base or "", text, is_union=name in IGNORES)
-        if merged is None:
-            changes[f"{name}.new"] = text
-            notes.append(f"{name}: yours is kept, as both changed it; {name}.new is the new one")
-        elif merged != current:
-            changes[name] = merged
-            notes.append(f"{name}: renewed" + ("; your changes are kept" if merged != text else ""))
+        change, note = _renew_file(folder, name, state["files"].get(name), text)
+        changes |= change
+        notes += note
     for name, text in EMPTY_TABLES.items():
         if not (folder / name).exists():
             changes[name] = text
@@ -75,6 +100,32 @@ def upgrade(folder: Path = Path()) -> list[str]:
         write_text(folder / name, text)
     write_state(folder, texts)
     return [*notes, *_take_back(folder, source), *_problems(params)]
+
+
+def _renew_file(
+    folder: Path, name: str, base: str | None, text: str
+) -> tuple[dict[str, str], list[str]]:
+    """Return what to write for a file whose text was `base` and is `text` now, and a line.
+
+    By the name of the file to write there is one text or none. `base` is None where the project had
+    no such file of the package.
+    """
+    path = folder / name
+    if not path.exists():
+        return ({}, []) if base is not None else ({name: text}, [f"{name}: new"])
+    current = read_text(path)
+    if base == _hash(current):  # as versions before 0.4 kept what was written
+        base = current
+    if text in (base, current):
+        return {}, []
+    merged = merge(current, base or "", text, is_union=name in IGNORES)
+    if merged is None:
+        note = f"{name}: yours is kept, as both changed it; {name}.new is the new one"
+        return {f"{name}.new": text}, [note]
+    if merged == current:
+        return {}, []
+    kept = "" if merged == text else "; your changes are kept"
+    return {name: merged}, [f"{name}: renewed{kept}"]
 
 
 def labels_of_last_run(
@@ -85,7 +136,8 @@ def labels_of_last_run(
     None where those of `values`, the params by name, do so already, and where nothing is known of a
     last run. What labels.csv says of an image does not count.
     """
-    archives, table = folder / RAW_ARCHIVES, folder / IMAGES_CSV
+    archives = folder / RAW_ARCHIVES
+    table = folder / IMAGES_CSV
     if values.get("clean.labels") != AUTO or not (archives.exists() and table.exists()):
         return None
     with open_archive(archives) as archive:
@@ -146,45 +198,64 @@ def _renew(params: str, earlier: dict[str, object], labels: list[str]) -> tuple[
     `earlier` are the defaults that the project was made with, `labels` its classes, if they are
     known. A param that no longer exists goes if it has its default, and becomes a comment if not.
     """
-    values, notes = flat(params), []
+    values = flat(params)
     defaults = flat(new_defaults())
+    notes = []
     for name, value in values.items():
         if is_optional(name) and value is not None:
             continue
-        if name in defaults:
-            if name in earlier and defaults[name] != earlier[name] == value:
-                kept, default = json.dumps(value), json.dumps(defaults[name])
-                notes.append(f"{PARAMS}: {name}: {kept} is kept; the default is now {default}")
-            continue
-        is_default = value is None or (name in earlier and earlier[name] == value)
-        others = {key: value for key, value in flat(params).items() if key != name}
-        params = without_param(params, name, is_kept=not is_default)
-        if flat(params) != others:  # as where another param refers to its value
-            raise InputError(f"{PARAMS}: {name}: expected no such param. Remove it.")
-        note = f"{PARAMS}: {name}: no longer exists, and is removed"
-        if is_optional(name):
-            note = f"{PARAMS}: {name}: null is removed, as a layer that is not listed is not used"
-        if not is_default:
-            instead = f"Set {REPLACED[name]} instead" if name in REPLACED else "Nothing replaces it"
-            note = f"{PARAMS}: {name}: no longer exists; {shown(value)} is now a comment. {instead}"
-        notes.append(note)
+        was_default = name in earlier and earlier[name] == value
+        if name not in defaults:
+            params = _remove_param(params, name, is_kept=not (was_default or value is None))
+            notes.append(_describe_removed(name, value, was_default))
+        elif was_default and defaults[name] != value:
+            default = json.dumps(defaults[name])
+            kept = json.dumps(value)
+            notes.append(f"{PARAMS}: {name}: {kept} is kept; the default is now {default}")
     for name in OF_A_CLASS:
         if isinstance(value := values.get(name), float):
-            by_class = json.dumps({labels[-1] if labels else "CLASS": value}, ensure_ascii=False)
-            section, key = name.split(".")
-            if labels:
-                params = overlay(params, f"{section}: {{{key}: {by_class}}}")
-            written = "is now" if labels else "write"
-            notes.append(f"{PARAMS}: {name}: {written} {by_class}, of the last class by name")
+            params, note = _name_class(params, name, value, labels)
+            notes.append(note)
     sections = {name.split(".")[0] for name in values}
-    missing = [
-        name
+    new = [
+        f"{PARAMS}: {name}: new"
         for name in defaults
         if name not in values and (name.split(".")[0] not in sections or not is_optional(name))
     ]
-    if new := [f"{PARAMS}: {name}: new" for name in missing]:
-        params = add_missing(params, new_defaults())
-    return params, notes + new
+    return add_missing(params, new_defaults()) if new else params, notes + new
+
+
+def _remove_param(params: str, name: str, is_kept: bool) -> str:
+    """Return params without one. Raises InputError where another param refers to its value."""
+    others = {key: value for key, value in flat(params).items() if key != name}
+    params = without_param(params, name, is_kept)
+    if flat(params) != others:
+        raise InputError(f"{PARAMS}: {name}: expected no such param. Remove it.")
+    return params
+
+
+def _describe_removed(name: str, value: object, was_default: bool) -> str:
+    """Return the line on a param that no longer exists."""
+    if is_optional(name):
+        return f"{PARAMS}: {name}: null is removed, as a layer that is not listed is not used"
+    if was_default or value is None:
+        return f"{PARAMS}: {name}: no longer exists, and is removed"
+    instead = f"Set {REPLACED[name]} instead" if name in REPLACED else "Nothing replaces it"
+    return f"{PARAMS}: {name}: no longer exists; {shown(value)} is now a comment. {instead}"
+
+
+def _name_class(params: str, name: str, value: float, labels: list[str]) -> tuple[str, str]:
+    """Return params with a number that holds for the last class by name, and a line on it.
+
+    Where the classes are not known, the line says what to write.
+    """
+    label = labels[-1] if labels else "CLASS"
+    by_class = json.dumps({label: value}, ensure_ascii=False)
+    if not labels:
+        return params, f"{PARAMS}: {name}: write {by_class}, of the last class by name"
+    section, key = name.split(".")
+    params = overlay(params, f"{section}: {{{key}: {by_class}}}")
+    return params, f"{PARAMS}: {name}: is now {by_class}, of the last class by name"
 
 
 def _labels(folder: Path, values: dict[str, object]) -> list[str]:
@@ -197,7 +268,7 @@ def _labels(folder: Path, values: dict[str, object]) -> list[str]:
 
 
 def merge(current: str, base: str, new: str, is_union: bool) -> str | None:
-    """What `git merge-file` makes of two changes of a base, or None where they are in conflict.
+    """Return what `git merge-file` makes of two changes of a base, or None for a conflict.
 
     With `is_union`, lines of both are kept there.
     """
@@ -205,7 +276,8 @@ def merge(current: str, base: str, new: str, is_union: bool) -> str | None:
         paths = [Path(folder, name) for name in ("current", "base", "new")]
         for path, text in zip(paths, (current, base, new)):
             write_text(path, text)
-        return try_git("merge-file", "-p", *["--union"] * is_union, *map(str, paths))
+        options = ("-p", "--union") if is_union else ("-p",)
+        return try_git("merge-file", *options, *map(str, paths))
 
 
 def _hash(text: str) -> str:

@@ -1,8 +1,8 @@
-"""Projects for images of a user: making one, and renewing it after an upgrade of the package."""
+"""The command `init`: a project for images of a user."""
 
+import argparse
 import contextlib
 import functools
-import logging
 import os
 import re
 import shutil
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from dvc.repo import Repo
 from PIL import Image
 
+from pawprint.commands.recipes import apply_recipe, flat, recipe_names, set_values
 from pawprint.dataset.folders import AUTO, describe_counts
 from pawprint.dataset.layouts import (
     count_labels,
@@ -26,10 +26,10 @@ from pawprint.dataset.layouts import (
     parse_metadata_csv,
     read_metadata_csv,
 )
-from pawprint.dataset.sources import folder_files, is_tar, require_utf8, tar_files
+from pawprint.dataset.sources import empty_folders, folder_files, is_tar, require_utf8, tar_files
 from pawprint.dataset.user_tables import EMPTY_TABLES
-from pawprint.errors import InputError, name_some, printable, reason
-from pawprint.files import NO_ROOM, parse_yaml, read_text, walk, write_json, write_text
+from pawprint.errors import InputError, name_some, printable
+from pawprint.files import NO_ROOM, read_text, walk, write_json, write_text
 from pawprint.git import MAX_BYTES, git, pointer, pointer_at, work_tree
 from pawprint.images.archive import (
     BROKEN,
@@ -41,26 +41,68 @@ from pawprint.images.archive import (
 )
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, left_out
 from pawprint.package import DISTRIBUTION, PACKAGE
-from pawprint.params.model import Params
-from pawprint.params.section import check_content
+from pawprint.pipeline.dvc import make_project, track
 from pawprint.project import PARAMS, STATE
-from pawprint.recipes.overlay import apply_recipe, set_values
-from pawprint.templates.files import (
+from pawprint.templates import (
     CONFIG,
+    DVC_IGNORE,
+    IGNORE,
     files,
-    flat,
     names_in_git,
+    require_free,
+    restored_after_failure,
+    take_back,
     template,
+    with_own,
 )
-from pawprint.tools.folders import IGNORE, require_free, restored_after_failure, take_back, with_own
 
 # Width and size are the best on thirteen sets of images (docs/backbones.md); fine-tuning from a
 # solved head helps on too few of ten (docs/decisions/28).
 MODEL = {"model.alpha": 1.0, "model.image_size": 224, "model.fine_tune_at": None}
 # Of a repository that photos are in: with them, DVC would track nothing of it here, or refuse.
-DVC_IGNORE = ".dvcignore"
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
 MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    place = "a new or an empty folder, or a clone without a project"
+    parser.add_argument("folder", type=Path, metavar="DIR", help=place)
+    images = "folder, zip, tar, or YAML file with the URL of one"
+    parser.add_argument("--images", type=Path, metavar="SOURCE", help=images)
+    recipe = "params of a published notebook: `pawprint recipes` lists them"
+    parser.add_argument("--recipe", choices=recipe_names(), metavar="NAME", help=recipe)
+    outside = "photos that stay where they are, outside of the project"
+    parser.add_argument("--outside", action="store_true", help=outside)
+    reading = "first or last folder above an image as its class; asked for if they differ"
+    parser.add_argument("--labels", choices=["outer", "inner"], default="auto", help=reading)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Make a project for your photos: a folder with params.yaml and the pipeline, for Git and DVC.
+
+    The photos are one folder per class, a folder with metadata.csv, a zip or tar of one, or a YAML
+    file with the URL of one. DVC copies them into the project, so that `dvc pull` brings them to
+    others: change them there from then on. The folder is new or empty, or a clone that holds no
+    project: its history and its files stay, and nothing is overwritten.
+
+    Examples:
+      pawprint init hotdog --images ~/photos
+      pawprint init cats --recipe default
+    """
+    folder = arguments.folder
+    images = arguments.images
+    if not images and not arguments.recipe:
+        arguments.error("expected --images, or --recipe with images of its own")
+    source, notes = create(folder, images, arguments.recipe, arguments.outside, arguments.labels)
+    for note in notes:
+        print(note)
+    for empty in empty_folders(images) if images and images.is_dir() else ():
+        print(f"{printable(str(empty))} has no files, so it is no class")
+    if images and (folder / f"{source}.dvc").exists():
+        change = "add and remove photos" if images.is_dir() else "put another one"
+        print(f"{folder / source} is a copy of {images}: {change} there")
+    print(f"Next:\ncd {folder}\npawprint try --use\ndvc repro")
 
 
 def create(
@@ -85,96 +127,95 @@ def create(
         params = apply_recipe(params, recipe)
     if images or labels != AUTO:
         params = set_values(params, {"clean.labels": labels})
-    values = flat(params)
-    if not images and not values["fetch.source"].startswith("pawprint/"):
-        raise InputError(f"{recipe}: expected --images, as this recipe has none of its own.")
-    images = images or PACKAGE.parent / values["fetch.source"]
+    images = images or _images_of(recipe, params)
     _require_apart(folder, images, is_outside)
-    is_url = images.suffix in (".yaml", ".yml")
-    if not (images.is_dir() or is_url):
+    if not (images.is_dir() or _is_url(images)):
         _require_archive(images)
     notes = describe_classes(images, flat(params)["clean.labels"])
-    copied = {images: images.name} if is_url else {}
-    source = f"photos{''.join(images.suffixes[-2:]) if images.is_file() else ''}"
-    if is_url:
-        source = images.name
-    elif is_outside:
-        source = _path_from(folder, images)
-    weights = PACKAGE.parent / values["weights.source"]
+    source = _source_of(folder, images, is_outside)
+    params = set_values(params, {"fetch.source": source})
+    copied = {images: images.name} if _is_url(images) else {}
+    weights = PACKAGE.parent / flat(params)["weights.source"]
     if weights.is_file():  # of the package
         copied[weights] = weights.name
         params = set_values(params, {"weights.source": weights.name})
-    params = set_values(params, {"fetch.source": source} | ({} if recipe else MODEL))
-    out = None if recipe else left_out_of(images)
-    if out is not None:
-        params = _with_resize(params, out)
-    texts = files(source)
+    choice = []
+    if not recipe:
+        params, choice = _choose_model(params, images)
     in_git = [*names_in_git(source), *copied.values()]
-    require_free(folder, [*in_git, *([] if is_outside else [source])])
+    require_free(folder, in_git if is_outside else [*in_git, source])
     with restored_after_failure(folder):
-        texts = with_own(folder, texts)
-        if work_tree(folder) is None:
-            git("init", "--quiet", folder=folder)
-        write_text(folder / IGNORE, texts[IGNORE])  # first, as DVC refuses what it names
-        if rules := take_back(folder, in_git):
-            texts[IGNORE] = read_text(folder / IGNORE)
-            notes += [f".gitignore takes back what this rule leaves out: {rule}" for rule in rules]
-        _start_dvc(folder)
-        written = texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
-        for name, text in written.items():
-            write_text(folder / name, text)
+        notes += _write_project(folder, source, params, in_git)
         for path, name in copied.items():
             shutil.copy(path, folder / name)
-        write_state(folder, {name: text for name, text in files(source).items() if name in texts})
-        if not is_url and not is_outside:
+        if images not in copied and not is_outside:
             notes += _bring(images, folder, source)
-    if out is not None:
-        how, part = flat(params)["model.resize"], f"{out:.0%} of the median image"
-        notes.append(f"model.resize is {how}: the middle square of `crop` would leave out {part}")
-    return source, notes
+    return source, [*notes, *choice]
+
+
+def _images_of(recipe: str, params: str) -> Path:
+    """Return the images of a recipe. Raises InputError if it has none of its own."""
+    source = flat(params)["fetch.source"]
+    if not source.startswith("pawprint/"):
+        raise InputError(f"{recipe}: expected --images, as this recipe has none of its own.")
+    return PACKAGE.parent / source
+
+
+def _is_url(images: Path) -> bool:
+    """Return whether this is a file with the URL of images."""
+    return images.suffix in (".yaml", ".yml")
+
+
+def _source_of(folder: Path, images: Path, is_outside: bool) -> str:
+    """Return the `fetch.source` of images."""
+    if _is_url(images):
+        return images.name
+    if is_outside:
+        return _path_from(folder, images)
+    return f"photos{''.join(images.suffixes[-2:])}" if images.is_file() else "photos"
+
+
+def _choose_model(params: str, images: Path) -> tuple[str, list[str]]:
+    """Return params with MODEL and a `model.resize` for these images, and lines that say why."""
+    params = set_values(params, MODEL)
+    out = left_out_of(images)
+    if out is None:
+        return params, []
+    part = f"{out:.0%} of the median image"
+    if out > MAX_LEFT_OUT:
+        line = f"  resize: stretch  # crop would leave out {part}; or pad"
+        params = re.sub(r"^  resize: .*$", line, params, count=1, flags=re.MULTILINE)
+    chosen = flat(params)["model.resize"]
+    return params, [f"model.resize is {chosen}: the middle square of `crop` would leave out {part}"]
+
+
+def _write_project(folder: Path, source: str, params: str, in_git: list[str]) -> list[str]:
+    """Write a project without its images, and return lines on rules that .gitignore takes back.
+
+    `in_git` are the names of the files that Git must not leave out.
+    """
+    texts = with_own(folder, files(source))
+    if work_tree(folder) is None:
+        git("init", "--quiet", folder=folder)
+    write_text(folder / IGNORE, texts[IGNORE])  # first, as DVC refuses what it names
+    rules = take_back(folder, in_git)
+    if rules:
+        texts[IGNORE] = read_text(folder / IGNORE)
+    make_project(folder)
+    written = texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
+    for name, text in written.items():
+        write_text(folder / name, text)
+    write_state(folder, {name: text for name, text in files(source).items() if name in texts})
+    return [f".gitignore takes back what this rule leaves out: {rule}" for rule in rules]
 
 
 def _bring(images: Path, folder: Path, source: str) -> list[str]:
     """Copy images into a project, for DVC. Returns a line about a .dvcignore that is left out."""
     _copy(images, folder / source)
-    with reasons_of_dvc(folder), Repo(str(folder)) as repo:
-        repo.add(str(folder / source))
+    track(folder, source)
     path = images / DVC_IGNORE
     has_rules = path.is_file() and re.search(r"^\s*[^\s#]", read_text(path), re.MULTILINE)
     return [f"{path} is left out: files that it names are copied, too"] if has_rules else []
-
-
-def _start_dvc(folder: Path) -> None:
-    """Raise InputError where DVC could not work."""
-    is_top = (folder / ".git").exists()
-    with reasons_of_dvc(folder), Repo.init(str(folder), subdir=not is_top) as repo:
-        cache = repo.cache.local.path
-    if set("{}") & set(cache):
-        raise InputError(
-            f"{printable(cache)}: expected a path without {{ and }} for DVC's cache, as DVC fails "
-            "at them. Choose a folder of another name."
-        )
-
-
-@contextlib.contextmanager
-def reasons_of_dvc(folder: Path) -> Iterator[None]:
-    """Raise InputError with the reason of DVC for what it raises in the block.
-
-    Errors of the file system stay what they are.
-    """
-    logging.disable()  # a line for each file; its progress bars stay
-    try:
-        yield
-    except OSError:
-        raise
-    except Exception as error:  # DVC lets those of other libraries pass
-        causes = filter(None, (error, error.__cause__))
-        says = " ".join(dict.fromkeys(map(reason, causes)))
-        raise InputError(
-            f"{folder}: expected DVC to set up the project. Received: {says}"
-        ) from None
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def _require_archive(path: Path) -> None:
@@ -240,16 +281,8 @@ def _copy_file(source: str, target: str) -> None:
         raise
 
 
-def _with_resize(params: str, out: float) -> str:
-    """`params.yaml` with another `model.resize`, if the middle square leaves out much of images."""
-    if out <= MAX_LEFT_OUT:
-        return params
-    line = f"  resize: stretch  # crop would leave out {out:.0%} of the median image; or pad"
-    return re.sub(r"^  resize: .*$", line, params, count=1, flags=re.MULTILINE)
-
-
 def left_out_of(source: Path) -> float | None:
-    """`left_out` of images below a folder or in a zip, of at most MAX_READ; None without images.
+    """Return `left_out` of at most MAX_READ images in a folder or a zip; None without images.
 
     Only headers are read. A file that is no image is left out.
     """
@@ -257,16 +290,18 @@ def left_out_of(source: Path) -> float | None:
     with contextlib.ExitStack() as opened:
         if source.is_dir():
             paths = {path.relative_to(source).as_posix(): path for path in _walk(source)}
-            files = {name: functools.partial(paths[name].open, "rb") for name in sorted(paths)}
+            templates = {name: functools.partial(paths[name].open, "rb") for name in sorted(paths)}
         else:
-            files = {}
+            templates = {}
             with contextlib.suppress(zipfile.BadZipFile):  # a tar, or damaged
                 archive = opened.enter_context(zipfile.ZipFile(source))
-                files = {name: functools.partial(archive.open, name) for name in archive.namelist()}
-        images = [name for name in files if is_image_name(name)]
+                templates = {
+                    name: functools.partial(archive.open, name) for name in archive.namelist()
+                }
+        images = [name for name in templates if is_image_name(name)]
         for name in images[:: -(-len(images) // MAX_READ) or 1]:
             # Pillow and zips raise anything for a damaged file.
-            with contextlib.suppress(Exception), files[name]() as file:
+            with contextlib.suppress(Exception), templates[name]() as file:
                 sizes.append(Image.open(file, formats=FORMATS).size)
     return left_out(*np.array(sizes).T) if sizes else None
 
@@ -353,26 +388,6 @@ def _path_from(folder: Path, images: Path) -> str:
         return Path(os.path.relpath(images, folder.resolve())).as_posix()
     except ValueError:  # on another drive of Windows
         return images.as_posix()
-
-
-def set_params(changes: dict[str, object]) -> None:
-    """Write other values into params.yaml, by names such as `model.alpha`.
-
-    Raises InputError, with nothing written, if one is wrong.
-    """
-    text = set_values(read_text(PARAMS), changes)
-    check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
-    write_text(PARAMS, text)
-
-
-def describe_changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
-    """Such as "model.alpha: 0.35 → null", for each param of `after` with another value; by name."""
-    values = {name: (before.get(name), value) for name, value in after.items()}
-    return [
-        f"{name}: {' → '.join('null' if each is None else str(each) for each in pair)}"
-        for name, pair in values.items()
-        if pair[0] != pair[1]
-    ]
 
 
 def write_state(folder: Path, texts: dict[str, str]) -> None:

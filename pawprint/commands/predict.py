@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pawprint.classes import UNSURE
-from pawprint.cli import add_format, add_model, align, count, output
+from pawprint.commands import add_format, add_model, align, count, output
 from pawprint.errors import InputError, printable
 from pawprint.model.predictor import (
     default_model,
@@ -22,19 +22,20 @@ from pawprint.model.predictor import (
 )
 
 
-def add_predict(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
     add_format(parser, FORMATS)
     add_model(parser)
     top = "labels per image, the most probable ones; default: 1 in a table, all in JSON"
     parser.add_argument("--top", type=count, metavar="K", help=top)
-    classes_only = "label every photo with one of the classes"
+    classes_only = "one of the classes for every photo, and never unknown"
     parser.add_argument("--no-unknown", action="store_true", help=classes_only)
-    saliency = "also write pictures of the regions that matter (saliency) to this folder"
+    saliency = "new folder for pictures of the regions that matter (saliency)"
     parser.add_argument("--saliency", type=Path, metavar="FOLDER", help=saliency)
 
 
-def run_predict(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Label photos with the served model, or with an exported one.
 
     Prints the label of each photo and its probability, or the most probable labels. A photo unlike
@@ -74,9 +75,10 @@ def noting(rows: Iterable[dict], failed: list[str]) -> Iterator[dict]:
 
 
 def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
-    """The picture in `folder` for each image. Raises InputError if the folder holds something.
+    """Return the picture in `folder` for each image.
 
-    Its name begins with the image's number, counted from 1.
+    Raises InputError if the folder holds something. A name begins with the image's number, counted
+    from 1.
     """
     if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(
@@ -89,7 +91,9 @@ def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
 
 
 def print_table(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
-    number, lines = min(top or 1, len(labels)), []
+    """Print the `top` labels of each image, 1 by default, when all are done."""
+    number = min(top or 1, len(labels))
+    lines = []
     for row in rows:
         pairs = [(label, f"{value:6.1%}") for label, value in row["probabilities"].items()]
         if row["label"] == UNSURE:
@@ -102,6 +106,7 @@ def print_table(rows: Iterable[dict], labels: list[str], top: int | None) -> Non
 
 
 def print_csv(rows: Iterable[dict], labels: list[str], top: None) -> None:
+    """Print a row of CSV for each image when it is done."""
     names = [f"probability_{label}" for label in labels]
     columns = ["path", "label", *names, "unknown_score", "error", "pixels_sha256", "model"]
     writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
@@ -112,6 +117,7 @@ def print_csv(rows: Iterable[dict], labels: list[str], top: None) -> None:
 
 
 def print_json(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
+    """Print one list of JSON, an entry when its image is done."""
     before = "["
     for record in records_of(rows, top):
         print(f"{before}\n{textwrap.indent(json.dumps(record, indent=2), '  ')}", end="")
@@ -120,6 +126,7 @@ def print_json(rows: Iterable[dict], labels: list[str], top: int | None) -> None
 
 
 def print_jsonl(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
+    """Print a line of JSON for each image when it is done."""
     for record in records_of(rows, top):
         print(json.dumps(record))
 

@@ -5,11 +5,10 @@ import re
 import pytest
 from conftest import PROJECT, refused
 
+from pawprint.commands.recipes import add_missing, flat
+from pawprint.commands.upgrade import upgrade
 from pawprint.files import write_json
 from pawprint.project import STATE
-from pawprint.recipes.overlay import add_missing
-from pawprint.templates.files import flat
-from pawprint.tools.upgrade import upgrade
 
 TEMPLATE = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 

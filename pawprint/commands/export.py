@@ -1,7 +1,7 @@
 """The command `export`."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from pawprint.errors import InputError, name_some, silent_stderr
 from pawprint.files import md5
 from pawprint.git import current_commit
 from pawprint.model import exports
-from pawprint.model.calibration import Detector, read_detector
+from pawprint.model.calibration import read_detector
 from pawprint.model.exports import (
     CALIBRATION_IMAGES,
     INT8,
@@ -36,28 +36,27 @@ from pawprint.project import SPLIT
 from pawprint.scores.intervals import fraction_interval, independent_counts
 from pawprint.tables import read_table, spread
 
-LITERT, SERVED = "litert", "served"
+LITERT = "litert"
+SERVED = "served"
 MOST_CHANGED = 0.01  # of the labels in 8 bits; a warning where the interval is above it
 
 
-def add_export(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    formats = "formats to write, one or more"
     parser.add_argument(
-        "--format", nargs="+", required=True, choices=tuple(exports.FORMATS), help="one or more"
+        "--format", nargs="+", required=True, choices=tuple(exports.FORMATS), help=formats
     )
-    parser.add_argument(
-        "--single",
-        action="store_true",
-        help="of the image alone, where the served model takes the mean over it and its mirror "
-        "image: half of the time",
+    single = (
+        "a model of the image alone, where the served one takes the mean over it and its mirror "
+        "image: half of the time"
     )
-    parser.add_argument(
-        "--int8",
-        action="store_true",
-        help="litert also with convolutions in 8 bits, and what that costs",
-    )
+    parser.add_argument("--single", action="store_true", help=single)
+    int8 = "litert also with convolutions in 8 bits, and what that costs"
+    parser.add_argument("--int8", action="store_true", help=int8)
 
 
-def run_export(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Write the trained model in other formats, each in a folder of models/export/ with model.json.
 
     Every exported model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], as its input
@@ -70,29 +69,15 @@ def run_export(arguments: argparse.Namespace) -> None:
 
     `--int8` also writes litert_int8, calibrated on training images. Its outputs are not those of
     the served model: the table then has the log loss and the time for an image, too.
+
+    Examples:
+      pawprint export --format litert onnx
+      pawprint export --format litert --int8
     """
-    is_of_keras = Model.load().backbone != ONNX
-    if arguments.int8 and not is_of_keras:
-        raise InputError(f"--int8: expected a network of Keras. Received: model.backbone is {ONNX}")
-    formats = list(dict.fromkeys(arguments.format))
-    for name in formats:
-        if arguments.int8 and name != LITERT:
-            raise InputError(f"--int8: expected --format {LITERT} alone. Received: {name}")
-        if not is_of_keras and name != ONNX:
-            raise InputError(
-                f"--format: expected {ONNX}, because model.backbone is {ONNX}, which has no "
-                f"layers of Keras. Received: {name}"
-            )
-        exports.require_modules(name, is_of_keras=is_of_keras)
+    formats = _formats(arguments)
     predictor = load_predictor(project.SERVED_MODEL, mirrored=not arguments.single)
-    images = Recorded().hash_of("predict", project.SPLIT_CSV, "deps") or md5(project.SPLIT_CSV)
-    origin = {"data_md5": images, "commit": current_commit()}
-    metadata = predictor.metadata.model_copy(update=origin)
-    detector = None
-    if metadata.unknown_threshold is not None:
-        detector = read_detector(project.SERVED_MODEL)
-    is_mirrored = Augment.load().is_mirrored and not arguments.single
-    model = _model_to_export(metadata, detector, is_mirrored)
+    metadata = _with_origin(predictor.metadata)
+    model = _model_to_export(metadata, Augment.load().is_mirrored and not arguments.single)
     split = read_table(project.SPLIT_CSV, SPLIT)
     has_validation = arguments.single or arguments.int8
     rows = split[split["split"].isin(("validation", "test") if has_validation else ("test",))]
@@ -102,8 +87,7 @@ def run_export(arguments: argparse.Namespace) -> None:
     if arguments.single:
         both = load_predictor(project.SERVED_MODEL)
         outputs[SERVED] = exports.all_outputs(both.run, exports.read_pixels(paths, metadata))
-    names = [*formats, INT8] if arguments.int8 else formats
-    for name in tqdm(names, desc="export", unit="format", disable=None):
+    for name in tqdm(formats, desc="export", unit="format", disable=None):
         pixels = exports.read_pixels(paths, metadata)
         options = {"folder": project.EXPORT / name, "images": pixels, "expected": expected}
         if name == INT8:
@@ -117,17 +101,38 @@ def run_export(arguments: argparse.Namespace) -> None:
         for name in outputs
     )
     if arguments.int8:
-        classes = rows["label"].map(metadata.labels.index).to_numpy()
-        table["log loss"] = [
-            f"{log_losses(classes, each['probability']).mean():.4f}" for each in outputs.values()
-        ]
-        table["ms"] = ["", *_times(names, paths, metadata)]
+        table["log loss"] = _log_losses(outputs.values(), rows["label"], metadata)
+        table["ms"] = ["", *_times(formats, paths, metadata)]
     print(table.to_string(index=False))
     in_float32 = labels_of(expected, metadata)
     if arguments.single:
         print(describe_changes(paths, labels[SERVED], in_float32))
     if arguments.int8:
         print(describe_int8(rows, in_float32, labels[INT8], Evaluate.load().confidence))
+
+
+def _formats(arguments: argparse.Namespace) -> list[str]:
+    """Return the formats to write, each once. Raises InputError for one that cannot be."""
+    is_of_keras = Model.load().backbone != ONNX
+    if arguments.int8 and not is_of_keras:
+        raise InputError(f"--int8: expected a network of Keras. Received: model.backbone is {ONNX}")
+    formats = list(dict.fromkeys(arguments.format))
+    for name in formats:
+        if arguments.int8 and name != LITERT:
+            raise InputError(f"--int8: expected --format {LITERT} alone. Received: {name}")
+        if not is_of_keras and name != ONNX:
+            raise InputError(
+                f"--format: expected {ONNX}, because model.backbone is {ONNX}, which has no "
+                f"layers of Keras. Received: {name}"
+            )
+        exports.require_modules(name, is_of_keras=is_of_keras)
+    return [*formats, INT8] if arguments.int8 else formats
+
+
+def _with_origin(metadata: Metadata) -> Metadata:
+    """Return the metadata with the images and the commit that the model comes from."""
+    images = Recorded().hash_of("predict", project.SPLIT_CSV, "deps") or md5(project.SPLIT_CSV)
+    return metadata.model_copy(update={"data_md5": images, "commit": current_commit()})
 
 
 def _export_int8(
@@ -141,6 +146,14 @@ def _export_int8(
     return exports.export(LITERT, write, described, **options, tolerance=np.inf)
 
 
+def _log_losses(
+    outputs: Iterable[exports.NamedOutputs], labels: pd.Series, metadata: Metadata
+) -> list[str]:
+    """Return the mean log loss of each model on images with these labels."""
+    classes = labels.map(metadata.labels.index).to_numpy()
+    return [f"{log_losses(classes, each['probability']).mean():.4f}" for each in outputs]
+
+
 def _times(names: list[str], paths: pd.Series, metadata: Metadata) -> list[str]:
     """Return the milliseconds that models of LiteRT take for an image, in their order."""
     form = exports.FORMATS[LITERT]
@@ -150,10 +163,12 @@ def _times(names: list[str], paths: pd.Series, metadata: Metadata) -> list[str]:
     return [f"{time:.1f}" for time in milliseconds(runs, pixels)]
 
 
-def _model_to_export(
-    metadata: Metadata, detector: Detector | None, is_mirrored: bool
-) -> keras.Model | Callable[[Path], None]:
+def _model_to_export(metadata: Metadata, is_mirrored: bool) -> keras.Model | Callable[[Path], None]:
+    """Return the model with its calibration and detector, or what writes it as ONNX."""
     params = Model.load()
+    detector = None
+    if metadata.unknown_threshold is not None:
+        detector = read_detector(project.SERVED_MODEL)
     if params.backbone == ONNX:
         # The package onnx comes with the extra `export`.
         from pawprint.model.onnx_export import Parts, write_onnx
@@ -166,7 +181,7 @@ def _model_to_export(
 
 
 def _trained_model(metadata: Metadata, params: Model) -> keras.Model:
-    """The model of Keras: of pixels to what its head gives."""
+    """Return the model of Keras: of pixels to what its head gives."""
     if project.TRAINED_MODEL.exists():
         return load_model(project.TRAINED_MODEL)
     weights = HeadWeights.read(project.HEAD)
@@ -224,5 +239,6 @@ def describe_int8(
 
 
 def labels_of(outputs: exports.NamedOutputs, metadata: Metadata) -> np.ndarray:
+    """Return the label of each image, UNSURE or UNKNOWN, `(images,)`."""
     scores = None if metadata.unknown_threshold is None else outputs["unknown_score"][:, 0]
     return metadata.answers(outputs["probability"], scores)

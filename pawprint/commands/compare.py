@@ -1,5 +1,6 @@
-"""Compare the predictions of two runs image by image."""
+"""The command `compare`: the predictions of two runs, image by image."""
 
+import argparse
 import functools
 import json
 import sys
@@ -10,17 +11,57 @@ import pandas as pd
 
 from pawprint import project
 from pawprint.classes import log_losses
+from pawprint.commands.check import require_reproduced
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml
 from pawprint.model.calibration import describe_counts
-from pawprint.pipeline.revisions import read_revision
+from pawprint.params.model import Evaluate
+from pawprint.pipeline.dvc import WORKSPACE, read_revision
 from pawprint.project import JUDGED, PREDICTED_CLASSES, SPLIT
-from pawprint.scores.paired import LOG_LOSS, Comparison, Pair, compare
+from pawprint.scores.paired import LOG_LOSS, Comparison, Pair, compare, describe_comparison
 from pawprint.scores.shift import independent
 from pawprint.tables import parse_table, with_image
 
 TRAINING = "training, in folds"
 LOSS = "loss"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("old", metavar="REV", help="commit, branch, tag or experiment")
+    others = "runs to compare with the first; default: the workspace"
+    parser.add_argument("new", metavar="REV", nargs="*", default=[WORKSPACE], help=others)
+    common = "only the images that all runs have"
+    parser.add_argument("--common", action="store_true", help=common)
+    gate = "exit status 1 if a run is worse than the first, or they cannot be compared"
+    parser.add_argument("--gate", action="store_true", help=gate)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Say whether a run is better than another, by one test of all images that both have.
+
+    A run is a commit, branch, tag or experiment. Each run after the first is compared with the
+    first; without another one, the workspace, whose results must be those of its params and code.
+    The test is of the log loss of test and validation images and, without fine-tuning, of training
+    images in folds, which a commit's data is needed for. The table has each set of images.
+    Validation chose the temperature and the epoch that is kept. An image is known by its pixels,
+    not by its path.
+
+    Examples:
+      pawprint compare HEAD
+      pawprint compare --common --gate main
+    """
+    old = arguments.old
+    new = arguments.new
+    if WORKSPACE in (old, *new):
+        require_reproduced("evaluate")
+    compared, note = compare_runs(old, new, Evaluate.load().confidence, arguments.common)
+    for rev, comparison in zip(new, compared):
+        print(describe_comparison(old, rev, comparison))
+    if note:
+        print(note)
+    is_worse = any(comparison.test.verdict == "worse" for comparison in compared)
+    return int(arguments.gate and is_worse)
 
 
 def compare_runs(
@@ -31,13 +72,13 @@ def compare_runs(
     These are judged by the cross-validated head, so they count where it is the head of all
     revisions, without fine-tuning: those that all have, with the same label. Training images, and
     groups, are data: if a revision has none, neither in DVC's cache nor in a remote, the text that
-    is also returned says so, and each image is a group. Runs of before version 0.4 have no log
-    losses in Git: their accuracies are compared. Classes that a run names in `calibrate` have their
-    counts. Raises InputError as `pair_runs`.
+    is also returned says so, and each image is a group. Classes that a run names in `calibrate`
+    have their counts. Raises InputError as `pair_runs`.
     """
     revs = old, *new
     sets = {split: list(pair_runs(old, new, split, common)) for split in ("test", "validation")}
-    groups, note = pd.Series(dtype=str), ""
+    groups = pd.Series(dtype=str)
+    note = ""
     try:
         groups = read_revision(old, project.SPLIT_CSV, _groups)
         if all(map(_has_solved_head, revs)):
@@ -48,13 +89,8 @@ def compare_runs(
     except InputError as error:
         note = f"Training images are not compared, and groups are not known: {error}"
     of_runs = [dict(zip(sets, of_run)) for of_run in zip(*sets.values())]
-    every = [both for of_run in of_runs for both in of_run.values()]
-    has_losses = all(both[["loss_old", LOSS]].notna().all(axis=None) for both in every)
-    runs = [
-        {name: _pair(both, groups, has_losses) for name, both in of_run.items()}
-        for of_run in of_runs
-    ]
-    compared = compare(runs, confidence, LOG_LOSS if has_losses else "accuracy")
+    runs = [{name: _pair(both, groups) for name, both in of_run.items()} for of_run in of_runs]
+    compared = compare(runs, confidence, LOG_LOSS)
     named = [name for rev in revs for name in read_revision(rev, project.PARAMS, _named_classes)]
     for comparison, of_run in zip(compared, of_runs):
         for name in dict.fromkeys(named):
@@ -66,7 +102,7 @@ def compare_runs(
 
 
 def _named_classes(params: bytes) -> list[str]:
-    """Those that `calibrate` has a threshold or a recall for."""
+    """Return the classes for which `calibrate` has a threshold or a recall."""
     section = (parse_yaml(params.decode(), str(project.PARAMS)) or {}).get("calibrate") or {}
     values = (section.get(key) for key in ("threshold", "recall"))
     return [name for by_class in values if isinstance(by_class, dict) for name in by_class]
@@ -78,25 +114,21 @@ def _counts(both: pd.DataFrame, name: str) -> str:
 
 
 def _has_solved_head(rev: str) -> bool:
-    """Whether the final network is the head of feature extraction, without fine-tuning."""
-    try:
-        return read_revision(rev, project.FINETUNE_METRICS, json.loads)["kept_epoch"] == 0
-    except (InputError, KeyError):  # of a run of an older version
-        return False
+    """Return whether the network is the head of feature extraction, without fine-tuning."""
+    return read_revision(rev, project.FINETUNE_METRICS, json.loads)["kept_epoch"] == 0
 
 
-def _pair(both: pd.DataFrame, groups: pd.Series, has_losses: bool) -> Pair:
+def _pair(both: pd.DataFrame, groups: pd.Series) -> Pair:
     group = both["image"].map(groups).astype("str").fillna(both["image"]).to_numpy()
     rights = [(both[name] == both["actual"]).to_numpy() for name in ("predicted_old", "predicted")]
     losses = [both[name].to_numpy() for name in ("loss_old", LOSS)]
-    values = losses if has_losses else [right.astype(float) for right in rights]
-    return Pair(both["actual"].to_numpy(), *rights, group, tuple(values))
+    return Pair(both["actual"].to_numpy(), *rights, group, tuple(losses))
 
 
 def pair_runs(
     old: str, new: Sequence[str], split: str, common: bool = False
 ) -> Iterator[pd.DataFrame]:
-    """For each of the new revisions, the images of a split of PREDICTED_CSV, in the same order.
+    """Yield the images of a split of PREDICTED_CSV for each of the new revisions, in one order.
 
     The columns are `image`, by which they are paired, `actual`, and `predicted` and `loss`, for the
     old one with `_old`. A revision is a commit, branch, tag or experiment, or WORKSPACE. With
@@ -128,7 +160,7 @@ def _merge_runs(
 
 
 def _with_common_images(tables: dict[str, pd.DataFrame], split: str) -> dict[str, pd.DataFrame]:
-    """The rows of each table PREDICTED_CLASSES, by revision, whose image and label are in all."""
+    """Return by revision the rows of a table PREDICTED_CLASSES whose image and label all have."""
     key = ["image", "actual"]
     common = functools.reduce(pd.merge, (table[key] for table in tables.values()))
     images = ", ".join(f"{len(table):,} of {rev}" for rev, table in tables.items())
@@ -140,16 +172,14 @@ def _with_common_images(tables: dict[str, pd.DataFrame], split: str) -> dict[str
 
 
 def _parse(content: bytes) -> pd.DataFrame:
-    is_earlier = LOSS.encode() not in content.split(b"\n", 1)[0]
-    columns = {name: of for name, of in PREDICTED_CLASSES.items() if not is_earlier or name != LOSS}
-    predictions = parse_table(content, columns)
+    predictions = parse_table(content, PREDICTED_CLASSES)
     if predictions.empty:
         raise ValueError("expected a table with rows. Received: none")
-    return predictions.assign(loss=np.nan) if is_earlier else predictions
+    return predictions
 
 
 def _parse_judged(content: bytes) -> pd.DataFrame:
-    """A table PREDICTED_CLASSES of training images."""
+    """Return the table PREDICTED_CLASSES of training images, of a table JUDGED."""
     table = with_image(parse_table(content, JUDGED))
     is_right = table["probability"] > table["likely_probability"]
     return pd.DataFrame(

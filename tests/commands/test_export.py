@@ -12,7 +12,8 @@ from conftest import PROJECT, change, refused, write_files
 from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
 
 from pawprint import project
-from pawprint.cli.export import describe_int8, run_export
+from pawprint.commands.export import describe_int8
+from pawprint.commands.export import run as run_export
 from pawprint.errors import InputError
 from pawprint.files import md5
 from pawprint.images.archive import members, open_archive, read_member

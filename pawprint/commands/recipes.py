@@ -1,36 +1,101 @@
-"""Recipes: YAML files with only the params that they change.
+"""The command `recipes`: YAML files with only the params that they change.
 
-ruamel.yaml keeps the comments of `params.yaml`.
+ruamel.yaml keeps the comments of `params.yaml`. Other commands change params with the same
+functions.
 """
 
+import argparse
 import io
 from collections.abc import Mapping
 from pathlib import Path
 
+import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
+from pawprint.commands import align, require_committed
 from pawprint.errors import InputError
+from pawprint.files import parse_yaml, read_text, read_yaml, write_text
+from pawprint.package import PACKAGE
 from pawprint.params.model import Params
-from pawprint.params.section import Section
+from pawprint.params.section import Section, check_content
+from pawprint.project import PARAMS
 
-RECIPES = Path(__file__).resolve().parent
+RECIPES = PACKAGE / "recipes"
 NULL = "tag:yaml.org,2002:null"
 GOES_ON = (";", ":", ",")  # ends of a comment
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command, which has two actions besides the list."""
+    parser.set_defaults(action=list_recipes)
+    commands = parser.add_subparsers(metavar="{show,use}")
+    show = commands.add_parser("show", help="print a recipe")
+    show.add_argument("name", choices=recipe_names(), metavar="NAME", help="name of a recipe")
+    show.set_defaults(action=show_recipe)
+    user = commands.add_parser("use", help="write a recipe into params.yaml")
+    user.add_argument("name", choices=recipe_names(), metavar="NAME", help="name of a recipe")
+    user.set_defaults(action=use)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """List recipes, show one, or write it into params.yaml.
+
+    `use` writes the values of `default` and then those of the recipe. Comments, order and other
+    params are kept, as are images, classes and weights where the recipe's are not in this project.
+
+    Examples:
+      pawprint recipes
+      pawprint recipes show three-classes
+      pawprint recipes use three-classes
+    """
+    arguments.action(arguments)
+
+
+def list_recipes(arguments: argparse.Namespace) -> None:
+    """Print the name of each recipe and its first line."""
+    first_lines = (read_recipe(name).splitlines()[0].removeprefix("# ") for name in recipe_names())
+    print(align(zip(recipe_names(), first_lines)))
+
+
+def show_recipe(arguments: argparse.Namespace) -> None:
+    """Print a recipe."""
+    print(read_recipe(arguments.name), end="")
+
+
+def use(arguments: argparse.Namespace) -> None:
+    """Write `params.yaml`. Raises InputError if it has uncommitted changes."""
+    today = read_yaml(PARAMS)
+    before = PARAMS.read_text(encoding="utf-8")
+    after = apply_recipe(before, arguments.name)
+    recipe = parse_yaml(after, str(PARAMS))
+    own = {}
+    for section in ("fetch", "weights"):
+        source = recipe[section]["source"]
+        if source.startswith("pawprint/") and not Path(source).exists():  # only in the repository
+            own[section] = today[section]
+    if "fetch" in own:
+        own["clean"] = {"labels": today["clean"]["labels"]}
+    if own:
+        after = overlay(after, yaml.safe_dump(own, default_flow_style=None))
+    if after != before:
+        require_committed()
+    write_text(PARAMS, after)
+    print(f"params.yaml: {arguments.name}. Now run `dvc repro`.")
+
+
 def recipe_names() -> list[str]:
-    """The names of all recipes, sorted."""
+    """Return the names of all recipes, sorted."""
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
 def read_recipe(name: str) -> str:
-    """The text of the recipe with one of the `names`."""
+    """Return the text of a recipe."""
     return (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def apply_recipe(params: str, name: str) -> str:
-    """The text of `params.yaml` with the values of a recipe, whatever recipe it had before.
+    """Return the text of `params.yaml` with the values of a recipe, whatever it had before.
 
     Params that no recipe names, such as the seeds, are not changed.
     """
@@ -38,7 +103,7 @@ def apply_recipe(params: str, name: str) -> str:
 
 
 def overlay(params: str, changes: str) -> str:
-    """The text of `params.yaml` with other values; comments and order are kept.
+    """Return the text of `params.yaml` with other values; comments and order are kept.
 
     Raises InputError if `changes` has a key that `params.yaml` does not have.
     """
@@ -49,7 +114,7 @@ def overlay(params: str, changes: str) -> str:
 
 
 def set_values(params: str, values: Mapping[str, object]) -> str:
-    """As `overlay`, by names such as `model.alpha`."""
+    """Return what `overlay` does, by names such as `model.alpha`."""
     yaml = _yaml()
     content = yaml.load(params)
     for name, value in values.items():
@@ -86,7 +151,7 @@ def section_of(name: str) -> type[Section]:
 
 
 def add_missing(params: str, template: str) -> str:
-    """The text of `params.yaml` with the params of a template that it lacks, and their comments.
+    """Return the text of `params.yaml` with what it lacks of a template, and the comments.
 
     They come first in their section: after its last one may be comments on the next section.
     """
@@ -117,7 +182,8 @@ def without_param(params: str, name: str, is_kept: bool) -> str:
     start, end = next(pair for pair in keys.value if pair[0].value == key)
     rows = params.splitlines(keepends=True)
     if keys.flow_style:  # {key: value, …}, perhaps of several lines
-        at, first = head.start_mark.index, head.start_mark.line
+        at = head.start_mark.index
+        first = head.start_mark.line
         text = params[start.start_mark.index : end.end_mark.index]
         left = params[at : start.start_mark.index].rstrip(", ")  # up to the param before, or to {
         right = params[end.end_mark.index :].lstrip(", ")
@@ -126,7 +192,8 @@ def without_param(params: str, name: str, is_kept: bool) -> str:
         comment = [f"# {section}.{' '.join(text.split())}\n"]
         last = first + 1 if len(keys.value) == 1 else first
     else:
-        first, last = start.start_mark.line, end.end_mark.line + (end.end_mark.column > 0)
+        first = start.start_mark.line
+        last = end.end_mark.line + (end.end_mark.column > 0)
         while not rows[last - 1].strip():  # what a block of text ends with
             last -= 1
         while rows[last - 1].rstrip().endswith(GOES_ON) and _is_comment("".join(rows[last:][:1])):
@@ -168,3 +235,36 @@ def _keep_near(comments: list | None) -> None:
     if comments and comments[2] and comments[2].value.startswith("#"):  # or a blank line
         comments[2].column = 0
         comments[2].value = f" {comments[2].value}"
+
+
+def flat(text: str) -> dict[str, object]:
+    """Return the value of each param by its name, such as `model.alpha`.
+
+    Raises InputError if the text is no YAML, or not made of sections.
+    """
+    content = parse_yaml(text, str(PARAMS))
+    if not isinstance(content, dict) or not all(
+        isinstance(section, dict) for section in content.values()
+    ):
+        raise InputError(f"{PARAMS}: expected sections with params. Received: something else.")
+    return {f"{name}.{key}": value for name, keys in content.items() for key, value in keys.items()}
+
+
+def set_params(changes: dict[str, object]) -> None:
+    """Write other values into params.yaml, by names such as `model.alpha`.
+
+    Raises InputError, with nothing written, if one is wrong.
+    """
+    text = set_values(read_text(PARAMS), changes)
+    check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
+    write_text(PARAMS, text)
+
+
+def describe_changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
+    """Return such as "model.alpha: 0.35 → null", for each param of `after` with another value."""
+    values = {name: (before.get(name), value) for name, value in after.items()}
+    return [
+        f"{name}: {' → '.join('null' if each is None else str(each) for each in pair)}"
+        for name, pair in values.items()
+        if pair[0] != pair[1]
+    ]

@@ -10,7 +10,7 @@ import pytest
 from conftest import environment_with, git_init, refused, succeed
 from kills import start as start_in_terminal
 
-from pawprint.tools import running
+from pawprint.pipeline import dvc as running
 
 pytestmark = pytest.mark.skipif(not running.HAS_TERMINALS, reason="needs terminals")
 

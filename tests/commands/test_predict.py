@@ -11,7 +11,7 @@ from networks import metadata, write_colour_model
 from PIL import Image
 
 from pawprint import project
-from pawprint.cli.predict import FORMATS
+from pawprint.commands.predict import FORMATS
 from pawprint.model.predictor import Predictor, find_images, load_predictor, predict
 from pawprint.package import EXAMPLE_MODEL
 

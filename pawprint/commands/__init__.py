@@ -1,0 +1,213 @@
+"""The commands of `pawprint`, a module each, and what they share.
+
+Of a module, `add_arguments` adds the arguments of its command, and `run` is the command, whose
+docstring is the help and ends with an example.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import signal
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from pawprint import package, project
+from pawprint.errors import InputError, printable
+from pawprint.git import try_git
+
+
+def add_format(parser: argparse.ArgumentParser, formats: Iterable[str]) -> None:
+    """Add --format and --output."""
+    parser.add_argument(
+        "--format",
+        choices=formats,
+        default="table",
+        help="format of the output; default: %(default)s",
+    )
+    new = "a new file for the output, in UTF-8; one that exists is never replaced"
+    parser.add_argument("--output", type=_file, metavar="FILE", help=new)
+
+
+def add_model(parser: argparse.ArgumentParser, more: str = "", **options: str) -> None:
+    """Add --model, with `more` at the end of its help and `options` of argparse."""
+    default = f"{project.SERVED_MODEL} or, if there is none, {package.EXAMPLE_MODEL}"
+    served = f"the served model or an export; default: {default}{more}"
+    parser.add_argument("--model", type=Path, metavar="FOLDER", help=served, **options)
+
+
+def add_sheet(parser: argparse.ArgumentParser, help: str) -> None:
+    """Add --sheet, a page of photos."""
+    parser.add_argument("--sheet", type=_page, metavar="FILE.html", help=help)
+
+
+class Rows(io.TextIOBase):
+    """Text in UTF-8, written as it is printed: where the disk is full, no row is left in part."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self.error: OSError | None = None
+
+    def write(self, text: str) -> int:
+        """Write a text whole, or, into a file, nothing of it. Raises OSError."""
+        data = text.encode("utf-8", "backslashreplace")
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self.descriptor, data[written:])
+        except OSError as error:
+            self.error = error
+            if self.is_file and written:  # before a first byte, `>>` has no place in the file
+                end = os.lseek(self.descriptor, 0, os.SEEK_CUR)
+                os.ftruncate(self.descriptor, end - written)
+            raise
+        return len(text)
+
+
+class Taken:
+    """The rows that a command has taken of a number of images, until somebody stops it.
+
+    With `needs_all`, what is printed needs all rows, so the command ends there.
+    """
+
+    def __init__(self, needs_all: bool) -> None:
+        self.needs_all = needs_all
+        self.done = 0
+        self.total = 0
+        self.signal: int | None = None
+
+    def take(self, rows: Iterable[dict], total: int) -> Iterator[dict]:
+        """Yield the rows of so many images. Ctrl-C and SIGTERM end them early."""
+        self.done = 0
+        self.total = total
+        try:
+            for row in rows:
+                yield row
+                self.done += 1  # the next one is asked for
+        except KeyboardInterrupt:
+            self.signal = self.signal or signal.SIGINT
+            if self.needs_all or not self.done:
+                raise
+
+    def describe(self) -> str:
+        """Return such as " after 3 of 9 images", or "" where nothing was taken."""
+        return f" after {self.done:,} of {self.total:,} images" if self.total else ""
+
+    def terminate(self, number: int, _: object) -> None:
+        """Handle a signal as Ctrl-C."""
+        self.signal = number
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def output(arguments: argparse.Namespace, needs_all: bool = False) -> Iterator[Taken]:
+    """Print what the block prints into the file of --output, or on standard output.
+
+    All but a table for the terminal is written as it is printed, in UTF-8. After Ctrl-C, SIGTERM or
+    an error of writing, the rows until then stay, and a line says of how many images they are.
+    Raises InputError for a file that exists, and if nothing can be written.
+    """
+    taken = Taken(needs_all)
+    path = arguments.output
+    rows = _open_rows(path, arguments.format)
+    handler = signal.signal(signal.SIGTERM, taken.terminate)
+    try:
+        with contextlib.redirect_stdout(rows) if rows else contextlib.nullcontext():
+            yield taken
+        if taken.signal:
+            raise KeyboardInterrupt
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if not rows or error is not rows.error:
+            raise
+        raise InputError(
+            f"{printable(str(path or 'standard output'))}: expected to write it. Received: "
+            f"{error.strerror}{taken.describe()}."
+        ) from None
+    except KeyboardInterrupt:
+        if taken.signal != signal.SIGTERM:
+            raise KeyboardInterrupt(taken.describe()) from None
+        print(f"\n{arguments.command}: terminated{taken.describe()}", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGTERM) from None
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+        if path:
+            _close(rows, path)
+
+
+def _open_rows(path: Path | None, form: str) -> Rows | None:
+    """Open the file of --output or standard output; None for a table for the terminal."""
+    if path:
+        return Rows(_open_new(path))
+    if form == "table":
+        return None
+    if sys.__stdout__ is None:
+        raise InputError(
+            "standard output: expected an open one. Received: a closed one. Name a file with "
+            "--output."
+        )
+    sys.stdout.flush()
+    return Rows(sys.stdout.fileno())
+
+
+def _close(rows: Rows, path: Path) -> None:
+    """Close the file of --output, and remove an empty one."""
+    is_empty = rows.is_file and not os.fstat(rows.descriptor).st_size
+    os.close(rows.descriptor)
+    if is_empty:
+        path.unlink()
+
+
+def _open_new(path: Path) -> int:
+    is_special = path.exists() and not path.is_file()  # such as /dev/null or a pipe with a name
+    flags = os.O_WRONLY if is_special else os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        return os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
+    except OSError as error:
+        raise InputError(
+            f"{printable(str(path))}: expected a new file for --output. Received: "
+            f"{error.strerror}. Name another file."
+        ) from None
+
+
+def align(rows: Iterable[Sequence[str]]) -> str:
+    """Return the lines of a table whose columns begin at the same place."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def require_committed() -> None:
+    """Raise InputError for changes of params.yaml that are in no commit."""
+    if try_git("status", "--porcelain", "--", project.PARAMS.name) != "":
+        raise InputError(
+            "params.yaml: expected a file without uncommitted changes, which would be lost. "
+            "Commit it first."
+        )
+
+
+def require_existing(path: Path) -> None:
+    """Raise InputError where there is nothing."""
+    if not path.exists():
+        raise InputError(f"{printable(str(path))}: expected a file or folder. Received: none.")
+
+
+def count(text: str) -> int:
+    """Return the number of an argument, from 1 on. Raises ArgumentTypeError."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more. Received: {printable(text)}")
+    return int(text)
+
+
+def _page(name: str) -> Path:
+    if not name.endswith(".html"):  # not to replace a photo or a table by mistake
+        raise argparse.ArgumentTypeError(f"expected FILE.html. Received: {name}")
+    return _file(name)
+
+
+def _file(name: str) -> Path:
+    return Path(name).expanduser()  # no shell does this after --sheet=

@@ -1,0 +1,386 @@
+"""The command `serve`: an HTTP service for a served or exported model, and its log of answers.
+
+A log is a table of all answers, which several services may share.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import copy
+import csv
+import errno
+import io
+import logging
+import os
+import re
+import socket
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from email.parser import BytesHeaderParser
+from pathlib import Path
+
+from pawprint.errors import InputError, printable
+from pawprint.files import detach
+from pawprint.git import current_commit
+from pawprint.images.archive import UnusableImageError
+from pawprint.images.decoder import sha256_of_all_pixels
+from pawprint.model.predictor import Predictor, default_model, load_predictor
+from pawprint.package import DISTRIBUTION, installed_version
+from pawprint.runtime import CORES
+
+try:
+    import uvicorn
+    from fastapi import FastAPI, HTTPException, Request, Response
+    from starlette.concurrency import run_in_threadpool
+    from starlette.requests import ClientDisconnect
+except ModuleNotFoundError as error:
+    raise InputError(
+        f"serve: expected {error.name}. Run `pip install '{DISTRIBUTION}[serve]'`."
+    ) from None
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None
+
+MAX_CONNECTIONS = 64  # more get 503; together they hold at most 640 MiB of uploads
+MAX_BYTES = 10 * 2**20  # of an upload
+HEALTH = ["GET", "HEAD", "OPTIONS"]
+MAX_PARTS = 100  # of a form
+MAX_HEADER = 2**12  # bytes of the header of a part that are read
+FORM = "multipart/form-data"
+NOT_LOGGED = "log_error"  # a key of an answer: why its row is not in the log
+STDOUT = ("-", "/dev/stdout")
+IDENTITY = re.compile("[0-9a-f]{16}")  # of a model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    model = "a served model or an export; default: models/served or, if there is none, the example"
+    parser.add_argument("model", nargs="?", type=Path, metavar="FOLDER", help=model)
+    host = "address to listen on; default: %(default)s, this computer only"
+    parser.add_argument("--host", default="127.0.0.1", help=host)
+    port = "port to listen on; default: %(default)s"
+    parser.add_argument("--port", type=int, default=8000, help=port)
+    seconds = "seconds that an upload may take; default: %(default)s"
+    parser.add_argument("--seconds", type=float, default=30, metavar="N", help=seconds)
+    log = "table to which each answer is appended; - is stdout"
+    parser.add_argument("--log", type=Path, metavar="FILE.csv", help=log)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Answer photos over HTTP with the served model, or with an exported one.
+
+    `POST /predict` takes an image as the body or as the first file of a form, and answers with the
+    label, the probability of each class and the unknown score. `GET /health` names the model.
+
+    Examples:
+      pawprint serve
+      curl --data-binary @photo.jpg http://127.0.0.1:8000/predict
+    """
+    require_free(arguments.host, arguments.port)
+    model = arguments.model or default_model()
+    logging.raiseExceptions = False  # a full disk under stderr is no traceback for each line
+    lines = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
+    lines["handlers"]["access"]["stream"] = "ext://sys.stderr"  # stdout may be the log
+    uvicorn.run(
+        create_app(model, arguments.seconds, arguments.log),
+        host=arguments.host,
+        port=arguments.port,
+        limit_concurrency=MAX_CONNECTIONS,
+        log_config=lines,
+        use_colors=bool(sys.stderr and sys.stderr.isatty()),
+        # Otherwise a client could go on to send an upload that was refused.
+        headers=[("Connection", "close")],
+    )
+
+
+def require_free(host: str, port: int) -> None:
+    """Raise InputError if a service cannot listen there, before a model is loaded."""
+    try:
+        places = socket.getaddrinfo(host or None, port, 0, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
+        for family, *_, address in places:
+            try:
+                # Bound, and not listening: a client would take the service for started.
+                with socket.socket(family) as place:
+                    if os.name == "posix":  # as uvicorn does; a port that was just left is free
+                        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    place.bind((address[0], port))
+            except OSError as error:  # as for ::1 of localhost on a computer without IPv6
+                if error.errno != errno.EADDRNOTAVAIL or len(places) == 1:
+                    raise
+    except (OSError, OverflowError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).partition(" (")[0].strip(".")
+        raise InputError(
+            f"serve: expected an address and a free port. Received: {host}, port {port}: {reason}. "
+            "Name others with --host and --port."
+        ) from None
+
+
+class AnswerLog:
+    """A table to which threads and processes append rows, each whole or not at all.
+
+    A row has the identity of the model, so that a table may outlive it. Before each row the file is
+    looked at, as `logging.handlers.WatchedFileHandler` does: one that was moved, truncated or is
+    empty begins anew, with a header, and a row at the end that was cut is removed. Processes on
+    Linux and macOS take turns by a lock. A pipe, a terminal or a device gets the header, then rows.
+    """
+
+    def __init__(self, path: Path, labels: list[str], model: str | None) -> None:
+        """Open or make the table. Raises InputError if it cannot be, or is another table."""
+        names = [f"probability_{label}" for label in labels]
+        columns = ["time", "pixels_sha256", "label", *names, "unknown_score", "model"]
+        self._path = path
+        self._model = model
+        self._columns = len(columns)
+        self._header = line_of(columns)
+        self._lock = threading.Lock()
+        self._file: io.FileIO | None = None
+        self._is_stream = False
+        try:
+            self._append(b"")
+        except OSError as error:
+            raise InputError(
+                f"{printable(str(path))}: expected a table to append to. Received: "
+                f"{error.strerror}."
+            ) from None
+
+    def append(self, sha256: str, answer: dict) -> None:
+        """Write a row: the time, the hash of an image, its answer and the model.
+
+        Raises OSError, or InputError for another table; then the file has nothing of the row.
+        """
+        time = datetime.now(UTC).isoformat(timespec="milliseconds")
+        numbers = *answer["probabilities"].values(), answer["unknown_score"]
+        self._append(line_of([time, sha256, answer["label"], *numbers, self._model]))
+
+    def _append(self, row: bytes) -> None:
+        with self._lock:
+            try:
+                if self._file is None or self._is_moved(self._file):
+                    self._close()
+                    self._file = self._open()
+                    if self._is_stream:
+                        self._write(self._file, self._header)
+                with locked(self._file):
+                    if not self._is_stream:
+                        self._mend(self._file)
+                    self._write(self._file, row)
+            except BaseException:
+                self._close()  # the next row opens the file anew
+                raise
+
+    def _open(self) -> io.FileIO:
+        if str(self._path) in STDOUT:  # a socket, as of some containers, cannot be opened
+            self._is_stream = True
+            return io.FileIO(os.dup(1), "w")
+        self._is_stream = self._path.exists() and not self._path.is_file()
+        if not self._is_stream:
+            detach(self._path)
+            return io.FileIO(self._path, "a+")
+        try:  # not waiting for the reader of a pipe
+            descriptor = os.open(self._path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                raise OSError(error.errno, "a pipe that nothing reads. Start its reader") from None
+            raise
+        os.set_blocking(descriptor, True)
+        return io.FileIO(descriptor, "w")
+
+    def _close(self) -> None:
+        if self._file:
+            with contextlib.suppress(OSError):
+                self._file.close()
+        self._file = None
+
+    def _is_moved(self, file: io.FileIO) -> bool:
+        if str(self._path) in STDOUT:
+            return False
+        try:
+            return not os.path.samestat(self._path.stat(), os.fstat(file.fileno()))
+        except FileNotFoundError:
+            return True
+
+    def _mend(self, file: io.FileIO) -> None:
+        """Write the header of an empty file, and end the last row, or remove it if it was cut."""
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        first = file.read(len(self._header))
+        if first == self._header:
+            if last := last_line(file, size):
+                cells = next(csv.reader([last.decode(errors="replace")]))
+                if len(cells) == self._columns and IDENTITY.fullmatch(cells[-1]):
+                    self._write(file, b"\n")
+                else:
+                    file.truncate(size - len(last))
+        elif size == len(first) and self._header.startswith(first):
+            file.truncate(0)
+            self._write(file, self._header)
+        else:
+            raise InputError(
+                f"{printable(str(self._path))}: expected the table of a model with these labels "
+                "and the column model. Received: another file. Name a new file."
+            )
+
+    def _write(self, file: io.FileIO, data: bytes) -> None:
+        """Write all bytes, or, of a file, none: a full disk may take a part of them."""
+        size = 0 if self._is_stream else file.seek(0, os.SEEK_END)
+        try:
+            while data:
+                data = data[file.write(data) :]
+        except OSError:
+            if not self._is_stream:
+                file.truncate(size)
+            raise
+
+
+@contextlib.contextmanager
+def locked(file: io.FileIO) -> Iterator[None]:
+    """Keep other processes away from a file, where its system has such locks."""
+    if fcntl:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if fcntl:
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def last_line(file: io.FileIO, size: int) -> bytes:
+    """Return what follows the last newline of a file of `size` bytes."""
+    end = b""
+    number = 1  # of bytes: mostly, the last one is a newline
+    while len(end) < size and b"\n" not in end:
+        start = max(0, size - number)
+        file.seek(start)
+        end = file.read(size - start)
+        number *= 1024
+    return end.rpartition(b"\n")[2]
+
+
+def line_of(cells: Iterable[object]) -> bytes:
+    """Return a row of a CSV file, in UTF-8."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue().encode()
+
+
+def create_app(folder: Path, seconds: float, log: Path | None = None) -> FastAPI:
+    """Return the service for the model in `folder`. An upload may take `seconds`.
+
+    Answers are appended to the table `log`, if it is given.
+    """
+    predictor = load_predictor(folder)
+    labels = predictor.metadata.labels
+    model = predictor.metadata.model
+    answers = AnswerLog(log, labels, model) if log else None
+    about = {
+        "status": "ok",
+        "labels": labels,
+        "version": installed_version(),
+        "commit": predictor.metadata.commit or current_commit(folder=folder),
+        "model": model,
+    }
+    decoding = asyncio.Semaphore(CORES)  # a large image needs up to 2 GB of memory
+    pages = {"docs_url": None, "redoc_url": None}  # these load scripts from a CDN
+    # A redirect from /predict/ would name a scheme and a host that exist behind a proxy only.
+    app = FastAPI(title="Pawprint", redirect_slashes=False, **pages)
+
+    # What load balancers ask for differs: HEAD or OPTIONS, also of "/".
+    @app.api_route("/", methods=HEALTH, include_in_schema=False)
+    @app.api_route("/health", methods=HEALTH, include_in_schema=False)
+    @app.api_route("/health/", methods=HEALTH, include_in_schema=False)
+    async def health() -> dict:
+        return about
+
+    @app.post("/predict")
+    @app.post("/predict/", include_in_schema=False)
+    async def predict(request: Request, response: Response) -> dict:
+        kind = request.headers.get("Content-Type", "")
+        data = image_in(await read_upload(request, seconds))
+        async with decoding:
+            try:
+                answer = await run_in_threadpool(classify, predictor, data, answers)
+            except UnusableImageError as error:
+                raise HTTPException(422, explain(error, kind)) from None
+            except InputError as error:  # of the model
+                raise HTTPException(500, str(error)) from None
+            except MemoryError:
+                raise HTTPException(503, "expected more free memory") from None
+        if NOT_LOGGED in answer:
+            response.status_code = 202
+        return answer
+
+    return app
+
+
+async def read_upload(request: Request, seconds: float) -> bytes:
+    """Return the body of a request. Raises HTTPException if it is too large or too slow."""
+    data = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                data += chunk
+                if len(data) > MAX_BYTES:
+                    raise HTTPException(413, f"expected at most {MAX_BYTES:,} bytes")
+    except TimeoutError:
+        raise HTTPException(408, f"expected the image within {seconds:g} s") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "expected the whole image") from None
+    return bytes(data)
+
+
+def image_in(data: bytes) -> bytes:
+    """Return the upload, or of a form its first file, such as `curl -F photo=@cat.jpg`.
+
+    A form is told by its first line, which no image has: programs that set the header of a form
+    themselves leave out the boundary. A parser of forms would be one more requirement, and that of
+    Python takes seconds for a hostile form. Raises HTTPException for a form without a file.
+    """
+    form = data.lstrip(b"\r\n")
+    if not form.startswith(b"--"):
+        return data
+    delimiter = b"\r\n" + form.partition(b"\r\n")[0].rstrip()
+    for part in (b"\r\n" + form).split(delimiter, MAX_PARTS)[1:]:
+        lines, _, content = part.partition(b"\r\n\r\n")
+        if BytesHeaderParser().parsebytes(lines[:MAX_HEADER].strip()).get_filename():
+            return content
+    raise HTTPException(422, "expected a file in the form, as of `curl -F photo=@photo.jpg`")
+
+
+def explain(error: UnusableImageError, content_type: str) -> str:
+    """Say what is wrong with an upload, in one line, also where it was sent as something else."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if not kind or kind.startswith("image/") or kind in (FORM, "application/octet-stream"):
+        return str(error)
+    return (
+        f"{error}. Received: {printable(kind[:80])}. Send the bytes of the file, as of `curl "
+        "--data-binary @photo.jpg`, or a form, as of `curl -F photo=@photo.jpg`"
+    )
+
+
+def classify(predictor: Predictor, data: bytes, answers: AnswerLog | None) -> dict:
+    """Return the answer for an upload, which says so if its row could not be logged.
+
+    Raises UnusableImageError if `data` is no complete image.
+    """
+    decoded = predictor.decode(data)
+    predicted = predictor.predict(decoded.image)
+    score = predicted.unknown_score
+    probabilities = zip(predictor.metadata.labels, predicted.probabilities.tolist())
+    answer = {
+        "label": predicted.label,
+        "probabilities": {label: round(value, 4) for label, value in probabilities},
+        "unknown_score": score if score is None else round(score, 4),
+    }
+    if answers:
+        sha256 = sha256_of_all_pixels(decoded, data, predictor.metadata.bits)
+        try:
+            answers.append(sha256, answer)
+        except (OSError, InputError) as error:
+            answer[NOT_LOGGED] = getattr(error, "strerror", None) or str(error)
+            logging.getLogger("uvicorn.error").error("%s: %s", NOT_LOGGED, answer[NOT_LOGGED])
+    return answer
