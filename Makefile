@@ -17,7 +17,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 \
 .PHONY: demo test test-all test-extended release-check lock
 
 demo: .venv/installed
-	$(BIN)/python -m pawprint.recipes.sample.demo
+	$(BIN)/python -m pawprint.recipes.demo
 
 # Lint and every fast test, with the whole pipeline once on small data.
 test: .venv/installed-dev

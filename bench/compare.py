@@ -27,12 +27,12 @@ import pandas as pd
 from PIL import Image
 
 from pawprint import project
-from pawprint.columns import SPLITS
 from pawprint.commands.recipes import overlay
 from pawprint.files import parse_yaml, read_json
 from pawprint.images.archive import members, open_archive
 from pawprint.images.decoder import open_image
-from pawprint.recipes.sample.demo import PROJECT, dvc_environment, prepare, run_dvc
+from pawprint.project import SPLITS
+from pawprint.recipes.demo import PROJECT, dvc_environment, prepare, run_dvc
 from pawprint.tables import spread
 
 SIZE = 288

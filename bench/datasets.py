@@ -31,7 +31,6 @@ from sklearn.preprocessing import StandardScaler
 
 from bench.compare import with_seed
 from pawprint import project
-from pawprint.columns import SCORES, SPLIT
 from pawprint.commands.init import MODEL, left_out_of
 from pawprint.commands.recipes import overlay
 from pawprint.features.rows import row_function
@@ -39,10 +38,11 @@ from pawprint.features.store import StoredExamples
 from pawprint.files import pack, read_json
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import MAX_LEFT_OUT, open_image
-from pawprint.images.pixels import IDENTITY
+from pawprint.images.formats import IDENTITY
 from pawprint.network.cross_validation import VALUES_OF_C
 from pawprint.params.model import Model
-from pawprint.recipes.sample.demo import PROJECT, prepare, run_dvc
+from pawprint.project import SCORES, SPLIT
+from pawprint.recipes.demo import PROJECT, prepare, run_dvc
 from pawprint.runtime import read_network
 from pawprint.tables import read_table
 

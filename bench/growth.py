@@ -32,7 +32,7 @@ from pawprint.commands.recipes import overlay
 from pawprint.files import digest, read_yaml
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import decode
-from pawprint.recipes.sample.demo import PROJECT, dvc_environment, prepare
+from pawprint.recipes.demo import PROJECT, dvc_environment, prepare
 
 SIZE = 96
 LARGEST = 2 * SIZE  # longest side of an image that parts are taken from

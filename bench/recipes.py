@@ -11,8 +11,8 @@ from statistics import mean, median
 
 from bench.compare import run_pipeline, with_seed
 from pawprint.commands.recipes import apply_recipe, overlay, recipe_names
-from pawprint.params.whole import load_params
-from pawprint.recipes.sample.demo import PROJECT
+from pawprint.params.model import load_params
+from pawprint.recipes.demo import PROJECT
 
 SEEDS = 3
 COLUMNS = {

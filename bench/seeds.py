@@ -12,7 +12,7 @@ import sys
 
 import pandas as pd
 
-from pawprint.recipes.sample.demo import dvc_environment
+from pawprint.recipes.demo import dvc_environment
 
 SEEDS = {f"seed-{seed}": f"train_finetune.seed={seed}" for seed in range(1, 6)}
 RUNS = {"head": "train_finetune.epochs=0"} | SEEDS

@@ -1,4 +1,4 @@
-"""Git, by its command."""
+"""Git, by its command, and the pointers that Git or DVC keep in place of large files."""
 
 import contextlib
 import os
@@ -104,3 +104,30 @@ def current_commit(digits: int = 40, folder: Path = Path()) -> str | None:
     with contextlib.suppress(InputError):
         return git("describe", *name, folder=folder).strip()
     return None
+
+
+LFS = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
+ANNEX = b"annex/objects/"
+MAX_BYTES = 32 * 2**10  # of a pointer of git-annex; those of Git LFS are smaller
+OF_LFS = "a pointer of Git LFS: run `git lfs pull` in its repository"
+OF_ANNEX = "a pointer of git-annex: run `git annex get .` in its repository"
+
+
+def pointer(data: bytes) -> str | None:
+    """Return what the bytes of a file are if they are a pointer, and what to run; or else None."""
+    if len(data) > MAX_BYTES:
+        return None
+    if data.startswith(LFS):
+        return OF_LFS
+    path, *_ = data.split(b"\n", 1)
+    is_annex = path.startswith((b"/" + ANNEX, b"../", b".git/")) and ANNEX in path
+    return OF_ANNEX if is_annex else None
+
+
+def pointer_at(path: Path) -> str | None:
+    """Return the same of the file at a path, which may be a link that leads nowhere."""
+    if path.is_symlink() and not path.exists():
+        target = os.fsencode(path.readlink()).replace(b"\\", b"/")
+        return OF_ANNEX if ANNEX in target else None
+    is_small = path.is_file() and path.stat().st_size <= MAX_BYTES
+    return pointer(path.read_bytes()) if is_small else None

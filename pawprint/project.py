@@ -1,4 +1,4 @@
-"""Where a project keeps what: paths relative to its folder, as in `dvc.yaml`."""
+"""Names: the paths of a project, as in `dvc.yaml`, and the columns of its tables."""
 
 from pathlib import Path
 
@@ -69,3 +69,136 @@ ROC_CSV = Path("plots/roc.csv")
 DECIDED_CSV = Path("plots/decided.csv")
 SCORES_CSV = Path("plots/scores.csv")
 PLOTS = Path("plots")
+
+
+Columns = dict[str, str]
+
+IMAGES: Columns = {
+    "path": "str",
+    "label": "str",
+    "archive_split": "str",
+    "group": "str",  # from metadata.csv, or ""
+    "width": "int64",
+    "height": "int64",
+    "pixels_sha256": "str",
+    "perceptual_hash": "str",
+    "brightness": "float64",
+}
+# What decoding gives; `key` is a hash of the file's bytes and of what decodes them.
+DECODED: Columns = {
+    "key": "str",
+    "width": "int64",
+    "height": "int64",
+    "pixels_sha256": "str",
+    "perceptual_hash": "str",
+    "brightness": "float64",  # mean of its grey values, in [0, 255]
+    "used_bits": "int64",
+    "file_bits": "int64",
+    "has_more": "bool",  # whether the file has further pages or frames, which are not used
+}
+REJECTED: Columns = {"path": "str", "reason": "str", "detail": "str"}
+# A cell of a further column of metadata.csv, such as camera or site, that is not empty.
+METADATA: Columns = {"path": "str", "column": "str", "value": "str"}
+SPLITS = ("train", "validation", "test")
+SPLIT: Columns = {
+    "path": "str",
+    "label": "str",
+    "split": "str",
+    "group": "str",  # the first path of the group
+    "pixels_sha256": "str",
+}
+PATHS: Columns = {"path": "str", "split": "str", "pixels_sha256": "str"}  # of SPLIT
+NEAR_DUPLICATES: Columns = {
+    "group": "str",
+    "path": "str",
+    "label": "str",
+    "archive_split": "str",
+    "split": "str",
+    "nearest": "str",
+    "distance": "int64",
+}
+HISTORY: Columns = {
+    "epoch": "int64",  # of the phase, from 1 on; 0 for a head by LBFGS
+    "learning_rate": "Float64",  # empty for LBFGS
+    "accuracy": "float64",
+    "loss": "float64",
+    "validation_accuracy": "float64",
+    "validation_loss": "float64",
+    "kept": "bool",  # whether the phase ends with this epoch's weights
+}
+# Of cross-validated heads; `gain` is that of `score` over the row before, with an interval.
+LEARNING_CURVE: Columns = {
+    "images": "int64",  # that a fit learns from
+    "accuracy": "float64",
+    "loss": "float64",
+    "score": "str",  # accuracy, or mean recall
+    "gain": "Float64",
+    "low": "Float64",
+    "high": "Float64",
+}
+# Then one column per label, in their order: PROBABILITY and the label; then perhaps UNKNOWN_SCORE.
+PREDICTIONS: Columns = {
+    "path": "str",
+    "actual": "str",
+    "predicted": "str",
+    "pixels_sha256": "str",  # of what image this is, whatever its path
+}
+# The part of it that `dvc plots` and `compare` need; `loss` is the log loss of the image.
+PREDICTED_CLASSES: Columns = {
+    "image": "str",
+    "actual": "str",
+    "predicted": "str",
+    "loss": "float64",
+}
+PROBABILITY = "probability_"
+UNKNOWN_SCORE = "unknown_score"  # in predictions of a model with a detector of unknown inputs
+# An image by a model that did not learn from it; `likely` is the most probable of the other labels.
+JUDGED: Columns = {
+    "path": "str",
+    "label": "str",
+    "likely": "str",
+    "probability": "float64",  # of the label
+    "likely_probability": "float64",
+    "pixels_sha256": "str",
+}
+LABELS_TO_REVIEW: Columns = {
+    "path": "str",
+    "label": "str",
+    "likely": "str",
+    "split": "str",
+    "probability": "float64",
+    "pixels_sha256": "str",
+}
+# `label` is the class of the probabilities: the second of two, or PREDICTED of more.
+RELIABILITY: Columns = {
+    "split": "str",
+    "label": "str",
+    "probability": "float64",
+    "fraction": "float64",
+    "low": "float64",
+    "high": "float64",
+    "images": "int64",
+}
+ROC: Columns = {
+    "label": "str",
+    "false_positive_rate": "float64",
+    "true_positive_rate": "float64",
+    "threshold": "float64",
+}
+# Of the most confident images of the test split; `confidence` is the lowest of them.
+DECIDED: Columns = {
+    "decided": "float64",  # fraction of all images
+    "error": "float64",
+    "confidence": "float64",
+}
+# `label` is "" for a score of all classes, UNKNOWN for one of unknown images, or a column of
+# metadata.csv with a value for scores of a slice; `low` and `high` are the ends of an interval.
+SCORES: Columns = {
+    "split": "str",
+    "label": "str",
+    "score": "str",
+    "value": "float64",
+    "low": "Float64",
+    "high": "Float64",
+    "images": "int64",
+}

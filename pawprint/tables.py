@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import log_losses
-from pawprint.columns import PREDICTIONS, PROBABILITY, UNKNOWN_SCORE, Columns
 from pawprint.errors import printable
 from pawprint.files import parse_file, replacing
+from pawprint.project import PREDICTIONS, PROBABILITY, UNKNOWN_SCORE, Columns
 
 # Of `pixels_sha256` in `image`: among a million images none is likely to occur twice.
 IMAGE_DIGITS = 16

@@ -2,28 +2,31 @@
 
 Reads detector.npz, train.npz and validation.npz in data/outputs/, labels.json and
 train_validation.csv in data/split/, models/extractor/ and models/network/. Params: `calibrate`,
-`augment.RandomFlip`, `clean.bits`, `model.resize`. Writes models/served/.
+`augment`, `clean.bits`, `model.resize`. Writes models/served/.
 Run: `python -m stages.calibrate`
 """
 
 import numpy as np
 
 from pawprint import project
-from pawprint.columns import SPLIT
 from pawprint.errors import InputError
 from pawprint.files import read_json
 from pawprint.images.formats import side_for
-from pawprint.model.calibration import calibrate, describe_counts, describe_recall
-from pawprint.model.metadata import Metadata
-from pawprint.model.outputs import Outputs, to_probabilities
+from pawprint.model.calibration import (
+    calibrate,
+    choose_unknown_threshold,
+    describe_counts,
+    describe_recall,
+    read_detector,
+)
+from pawprint.model.metadata import Metadata, Outputs, to_probabilities
 from pawprint.model.served_model import join, write_served_model
-from pawprint.model.unknown import choose_unknown_threshold, read_detector
 from pawprint.params.data import Augment, Clean
-from pawprint.params.model import Model
-from pawprint.params.results import Calibrate, problem_of_threshold
+from pawprint.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
+from pawprint.project import SPLIT
 from pawprint.runtime import read_network
-from pawprint.scores.decided import LEVEL, choose_min_confidence
+from pawprint.scores.held_out import LEVEL, choose_min_confidence
 from pawprint.scores.metrics import OF_A_CLASS, Predictions, describe_fractions, tabulate_scores
 from pawprint.scores.shift import independent
 from pawprint.tables import read_table

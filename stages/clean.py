@@ -14,7 +14,6 @@ import pandas as pd
 
 from pawprint import project
 from pawprint.classes import UNKNOWN, UNLABELLED
-from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset.cleaning import (
     NO_CLASS,
     NONE_DECODED,
@@ -42,6 +41,7 @@ from pawprint.images.archive import describe_encoding, members, open_archive
 from pawprint.params.data import Clean
 from pawprint.pipeline.entry import run_stage, running_code
 from pawprint.pipeline.recorded import Recorded
+from pawprint.project import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.tables import write_table
 
 

@@ -19,8 +19,7 @@ from pawprint.dataset.user_tables import read_corrections, read_kept_splits
 from pawprint.errors import InputError
 from pawprint.files import md5, replacing, write_text
 from pawprint.package import STAGES, folders_of_code, script_of
-from pawprint.params.results import problem_of_threshold
-from pawprint.params.whole import Params, load_params
+from pawprint.params.model import Params, load_params, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.fingerprint import Code, describe_changes
 from pawprint.pipeline.recorded import Recorded

@@ -13,19 +13,24 @@ plots/predictions_validation.csv. Run: `python -m stages.evaluate`
 import numpy as np
 import pandas as pd
 
-from pawprint import columns, project
+from pawprint import project
 from pawprint.classes import UNKNOWN
-from pawprint.dataset.user_tables import LABEL_COLUMNS
+from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows, spellings
 from pawprint.files import write_json
-from pawprint.model.metadata import read_metadata
-from pawprint.model.outputs import Outputs
-from pawprint.params.results import Evaluate
+from pawprint.model.metadata import Outputs, read_metadata
+from pawprint.params.model import Evaluate
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores import metrics
 from pawprint.scores.held_out import evaluate
 from pawprint.scores.review import judge, list_suspects
-from pawprint.scores.shift import compare_splits, describe_shift, independent, measure_apart
-from pawprint.scores.slices import describe_slices, measure_slices
+from pawprint.scores.shift import (
+    compare_splits,
+    describe_shift,
+    describe_slices,
+    independent,
+    measure_apart,
+    measure_slices,
+)
 from pawprint.tables import (
     losses_in,
     predicted_labels,
@@ -35,15 +40,14 @@ from pawprint.tables import (
     write_predictions,
     write_table,
 )
-from pawprint.written_tables import read_csv_rows, spellings
 
 SPLITS = ("validation", "test")
 
 
 def main() -> None:
     confidence, metadata = Evaluate.load().confidence, read_metadata(project.SERVED_MODEL)
-    split = read_table(project.SPLIT_CSV, columns.SPLIT)
-    near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
+    split = read_table(project.SPLIT_CSV, project.SPLIT)
+    near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, project.NEAR_DUPLICATES)
     split["group"] = independent(split)
     names = (*SPLITS, UNKNOWN)
     outputs = {name: Outputs.read(project.OUTPUTS / f"{name}.npz") for name in names}
@@ -60,7 +64,7 @@ def main() -> None:
     validation, test = results.values()
     apart = measure_apart(test.images, near_duplicates, confidence)
     differences = compare_splits(validation.images, test.images)
-    metadata_csv = read_table(project.METADATA_CSV, columns.METADATA)
+    metadata_csv = read_table(project.METADATA_CSV, project.METADATA)
     slices = measure_slices(test.images, metadata_csv, confidence)
     of_test = [test.scores, apart, differences, slices]
     if len(apart):
@@ -78,19 +82,19 @@ def main() -> None:
         print(f"evaluate: refused {refused:.2%} of {len(unknown):,} unknown images")
     scores = pd.concat(
         [validation.scores.assign(split="validation"), pd.concat(of_test).assign(split="test")]
-    ).astype(columns.SCORES)
+    ).astype(project.SCORES)
     reliability = [result.reliability.assign(split=name) for name, result in results.items()]
     for name, result in results.items():
         write_predictions(project.PREDICTIONS_CSV[name], result.predictions)
         short = with_image(result.predictions).assign(loss=losses_in(result.predictions))
-        write_table(project.PREDICTED_CSV[name], short, columns.PREDICTED_CLASSES)
-    write_table(project.RELIABILITY_CSV, pd.concat(reliability), columns.RELIABILITY)
-    write_table(project.ROC_CSV, test.roc, columns.ROC)
-    write_table(project.DECIDED_CSV, test.decided, columns.DECIDED)
-    write_table(project.SCORES_CSV, scores, columns.SCORES)
+        write_table(project.PREDICTED_CSV[name], short, project.PREDICTED_CLASSES)
+    write_table(project.RELIABILITY_CSV, pd.concat(reliability), project.RELIABILITY)
+    write_table(project.ROC_CSV, test.roc, project.ROC)
+    write_table(project.DECIDED_CSV, test.decided, project.DECIDED)
+    write_table(project.SCORES_CSV, scores, project.SCORES)
     write_json(project.EVALUATE_METRICS, metrics.summarize(scores))
     suspects = find_suspects({name: result.predictions for name, result in results.items()})
-    write_table(project.LABELS_TO_REVIEW_CSV, suspects, columns.LABELS_TO_REVIEW)
+    write_table(project.LABELS_TO_REVIEW_CSV, suspects, project.LABELS_TO_REVIEW)
     right = (
         f"{result.images['correct'].sum():,} of {len(result.images):,} {name}"
         for name, result in results.items()
@@ -100,7 +104,7 @@ def main() -> None:
 
 def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the table LABELS_TO_REVIEW; `predictions` has tables PREDICTIONS by split."""
-    judged = [read_table(project.CROSS_VALIDATION_CSV, columns.JUDGED).assign(split="train")]
+    judged = [read_table(project.CROSS_VALIDATION_CSV, project.JUDGED).assign(split="train")]
     for name, table in predictions.items():
         images = table.rename(columns={"actual": "label"})
         of_split = judge(images, probabilities_in(table), predicted_labels(table))

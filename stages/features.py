@@ -20,7 +20,6 @@ import pandas as pd
 
 from pawprint import project
 from pawprint.classes import UNKNOWN, UNLABELLED
-from pawprint.columns import IMAGES, PATHS
 from pawprint.features.rows import row_function
 from pawprint.features.shards import (
     HELD_OUT,
@@ -38,11 +37,12 @@ from pawprint.features.shards import (
 from pawprint.features.store import count_shards
 from pawprint.files import md5, replacing, write_json, writing
 from pawprint.images.archive import open_archive
-from pawprint.model.unknown import DETECTOR_IMAGES
+from pawprint.model.calibration import DETECTOR_IMAGES
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.pipeline.entry import at_end, run_stage
 from pawprint.pipeline.recorded import Recorded
+from pawprint.project import IMAGES, PATHS
 from pawprint.runtime import output_shapes, read_network
 from pawprint.tables import read_table, training_images
 

@@ -15,14 +15,14 @@ import pandas as pd
 
 from pawprint import project
 from pawprint.classes import UNKNOWN
-from pawprint.columns import IMAGES, SPLIT
 from pawprint.engine.mapping import map_in_threads
 from pawprint.features.store import open_features
 from pawprint.files import read_json, write_arrays
-from pawprint.model.outputs import Outputs
-from pawprint.model.unknown import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
+from pawprint.model.calibration import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
+from pawprint.model.metadata import Outputs
 from pawprint.params.data import Augment
 from pawprint.pipeline.entry import run_stage
+from pawprint.project import IMAGES, SPLIT
 from pawprint.runtime import (
     CompiledNetwork,
     compile_for_cpu,

@@ -1,17 +1,16 @@
 """Show the data before training: samples, augmented views of an image, near-duplicates.
 
 A line says if `model.resize: crop` leaves out much of the images. Reads data/clean/images.csv,
-data/raw/archives/, data/split/images.csv and data/split/near_duplicates.csv. Params: `preview`,
-`augment`, `model.image_size`, `model.resize`, `clean.bits`. Writes plots/samples.png,
+data/raw/archives/, data/split/images.csv and data/split/near_duplicates.csv. Params: `augment`,
+`model.image_size`, `model.resize`, `clean.bits`. Writes plots/samples.png,
 plots/augmented.png and plots/near_duplicates.png. Run: `python -m stages.preview`
 """
 
-from pawprint import columns, project
+from pawprint import project
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import MAX_LEFT_OUT, left_out
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
-from pawprint.params.results import Preview
 from pawprint.pipeline.entry import run_stage
 from pawprint.reports.charts import save
 from pawprint.reports.photos import draw_augmented, draw_near_duplicates, draw_samples
@@ -19,19 +18,20 @@ from pawprint.tables import read_table
 
 
 def main() -> None:
-    augment, model, params = Augment.load(), Model.load(), Preview.load()
-    images = read_table(project.SPLIT_CSV, columns.SPLIT)
-    near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
-    sizes = read_table(project.IMAGES_CSV, columns.IMAGES)[["path", "width", "height"]]
+    augment = Augment.load()
+    model = Model.load()
+    images = read_table(project.SPLIT_CSV, project.SPLIT)
+    near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, project.NEAR_DUPLICATES)
+    sizes = read_table(project.IMAGES_CSV, project.IMAGES)[["path", "width", "height"]]
     train = images[images["split"] == "train"].merge(sizes, on="path")
-    size, how = model.image_size, model.resize
     with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
-        save(draw_samples(archive, train, params.samples), project.PLOTS / "samples.png")
-        save(draw_augmented(archive, train, augment, size, how), project.PLOTS / "augmented.png")
-        figure = draw_near_duplicates(archive, near_duplicates, params.near_duplicates)
+        save(draw_samples(archive, train), project.PLOTS / "samples.png")
+        figure = draw_augmented(archive, train, augment, model.image_size, model.resize)
+        save(figure, project.PLOTS / "augmented.png")
+        figure = draw_near_duplicates(archive, near_duplicates)
         save(figure, project.PLOTS / "near_duplicates.png")
     print(f"preview: 3 pictures in {project.PLOTS}")
-    if how == "crop" and (out := left_out(sizes["width"], sizes["height"])) > MAX_LEFT_OUT:
+    if model.resize == "crop" and (out := left_out(sizes["width"], sizes["height"])) > MAX_LEFT_OUT:
         print(
             f"preview: model.resize: crop leaves out {out:.0%} of the median image; stretch and "
             "pad keep all of it"

@@ -13,7 +13,7 @@ from functools import partial
 import pandas as pd
 from PIL import Image
 
-from pawprint import columns, project
+from pawprint import project
 from pawprint.classes import SIGNIFICANT
 from pawprint.dataset.changes import (
     NOT_KNOWN,
@@ -24,7 +24,7 @@ from pawprint.dataset.changes import (
 )
 from pawprint.dataset.cleaning import describe_files, describe_imbalance
 from pawprint.dataset.splitting import divided_groups
-from pawprint.dataset.user_tables import LABEL_COLUMNS
+from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows
 from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_json, read_yaml, write_text
 from pawprint.images.archive import open_archive
@@ -32,24 +32,22 @@ from pawprint.model.metadata import read_metadata
 from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import last_commit
-from pawprint.reports import gallery, pages, results
+from pawprint.reports import pages
 from pawprint.scores.limits import NEXT_STEP, Run, find_limits
 from pawprint.scores.review import list_errors
-from pawprint.scores.shift import describe_shift, independent
-from pawprint.scores.slices import describe_slices
+from pawprint.scores.shift import describe_shift, describe_slices, independent
 from pawprint.tables import read_predictions, read_table
-from pawprint.written_tables import read_csv_rows
 
 
 def main() -> None:
     params = hide_secrets(read_yaml(project.PARAMS))
     metadata = read_metadata(project.SERVED_MODEL).model_dump()
-    scores = read_table(project.SCORES_CSV, columns.SCORES)
-    images = read_table(project.SPLIT_CSV, columns.SPLIT)
-    judged = read_table(project.CROSS_VALIDATION_CSV, columns.JUDGED)
+    scores = read_table(project.SCORES_CSV, project.SCORES)
+    images = read_table(project.SPLIT_CSV, project.SPLIT)
+    judged = read_table(project.CROSS_VALIDATION_CSV, project.JUDGED)
     predictions = {name: read_predictions(path) for name, path in project.PREDICTIONS_CSV.items()}
-    unknown = read_table(project.UNKNOWN_CSV, columns.IMAGES)
-    rejected = read_table(project.REJECTED_CSV, columns.REJECTED)
+    unknown = read_table(project.UNKNOWN_CSV, project.IMAGES)
+    rejected = read_table(project.REJECTED_CSV, project.REJECTED)
     context = card_context(params, metadata, scores, images) | {
         "rejected": rejected,
         "files": describe_files(pd.concat([images, unknown]), rejected),
@@ -57,24 +55,24 @@ def main() -> None:
     limits = find_limits(limits_run(context, images, judged, predictions))
     labels = metadata["labels"]
     with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
-        shown = gallery.show_errors(archive, list_errors(judged, predictions), labels)
+        shown = pages.show_errors(archive, list_errors(judged, predictions), labels)
     group_of = independent(images).set_axis(images["path"])
     confidence, is_chosen = params["evaluate"]["confidence"], is_chosen_on_validation(context)
-    result = results.describe_result(scores, predictions, group_of, confidence, is_chosen)
+    result = pages.describe_result(scores, predictions, group_of, confidence, is_chosen)
     of_page = {
         "result": result,
         "limits": limits,
         "measured": [
-            (limit.sentence, limit.confused and gallery.pair_id(*limit.confused, labels))
+            (limit.sentence, limit.confused and pages.pair_id(*limit.confused, labels))
             for limit in limits.measured
         ],
         "next_step": NEXT_STEP,
         "gallery": shown,
-        "matrix": gallery.link_matrix(predictions["test"], labels, shown["ids"]),
-        "confused": gallery.link_pairs(predictions["test"], labels, shown["ids"]),
-        "decided": results.describe_decided(read_table(project.DECIDED_CSV, columns.DECIDED)),
-        "of_classes": gallery.link_classes(context["of_classes"], labels, shown["ids"]),
-        "has_curve": len(read_table(project.LEARNING_CURVE_CSV, columns.LEARNING_CURVE)) > 1,
+        "matrix": pages.link_matrix(predictions["test"], labels, shown["ids"]),
+        "confused": pages.link_pairs(predictions["test"], labels, shown["ids"]),
+        "decided": pages.describe_decided(read_table(project.DECIDED_CSV, project.DECIDED)),
+        "of_classes": pages.link_classes(context["of_classes"], labels, shown["ids"]),
+        "has_curve": len(read_table(project.LEARNING_CURVE_CSV, project.LEARNING_CURVE)) > 1,
         "data_md5": md5(project.SPLIT_CSV),
     }
     write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
@@ -94,29 +92,29 @@ def card_context(
     What `clean` says of the files is not among it. `scores` is the table SCORES, `images` the table
     SPLIT.
     """
-    near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
-    to_review = read_table(project.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)
+    near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, project.NEAR_DUPLICATES)
+    to_review = read_table(project.LABELS_TO_REVIEW_CSV, project.LABELS_TO_REVIEW)
     return {
         "params": params,
         "metadata": metadata,
         "significant": SIGNIFICANT,
-        "extract": read_table(project.EXTRACT_HISTORY_CSV, columns.HISTORY),
-        "finetune": read_table(project.FINETUNE_HISTORY_CSV, columns.HISTORY),
+        "extract": read_table(project.EXTRACT_HISTORY_CSV, project.HISTORY),
+        "finetune": read_table(project.FINETUNE_HISTORY_CSV, project.HISTORY),
         "training": read_json(project.EXTRACT_METRICS),
-        "counts": results.count_images(images),
+        "counts": pages.count_images(images),
         "imbalance": describe_imbalance(images),
         "near_duplicates": near_duplicates,
         "divided": divided_groups(near_duplicates),
         "corrections": len(read_csv_rows(project.LABELS_CSV, LABEL_COLUMNS)),
         "to_review": len(to_review),
         "suspects": to_review,
-        "score": partial(results.score_of, scores),
+        "score": partial(pages.score_of, scores),
         "warning": describe_shift(scores),
-        "headline": results.headline_of(scores),
-        "results": results.result_rows(scores),
-        "slices": results.slice_rows(scores),
+        "headline": pages.headline_of(scores),
+        "results": pages.result_rows(scores),
+        "slices": pages.slice_rows(scores),
         "worse_slices": describe_slices(scores),
-        "of_classes": results.class_rows(scores),
+        "of_classes": pages.class_rows(scores),
         "picture": lambda name: pages.data_uri(Image.open(project.PLOTS / f"{name}.png")),
         "is_mirrored": Augment.load().is_mirrored,
         "scores": scores,
@@ -132,7 +130,7 @@ def limits_run(
     """Return what `find_limits` looks at: `context` is that of the card, `images` the table SPLIT,
     `judged` the table JUDGED, and `predictions` the tables PREDICTIONS by split.
     """
-    files = read_table(project.IMAGES_CSV, columns.IMAGES)
+    files = read_table(project.IMAGES_CSV, project.IMAGES)
     files = files[["path", "width", "height", "brightness", "perceptual_hash"]]
     extract = context["extract"]
     learned = extract["accuracy"][extract["kept"]]
@@ -143,7 +141,7 @@ def limits_run(
         context["scores"],
         learned.iloc[-1] if len(learned) else None,
         context["metadata"]["image_size"],
-        read_table(project.LEARNING_CURVE_CSV, columns.LEARNING_CURVE),
+        read_table(project.LEARNING_CURVE_CSV, project.LEARNING_CURVE),
         context["near_duplicates"],
         context["training"].get("accuracy_by_series"),
         context["suspects"],
@@ -167,9 +165,9 @@ def describe_since_commit(now: Images) -> str:
     if commit.hash_of("split", project.SPLIT_CSV) is None:
         return ""
     tables = [
-        commit.table("split", project.SPLIT_CSV, columns.SPLIT),
-        commit.table("clean", project.UNKNOWN_CSV, columns.IMAGES),
-        commit.table("clean", project.REJECTED_CSV, columns.REJECTED),
+        commit.table("split", project.SPLIT_CSV, project.SPLIT),
+        commit.table("clean", project.UNKNOWN_CSV, project.IMAGES),
+        commit.table("clean", project.REJECTED_CSV, project.REJECTED),
     ]
     if any(table is None for table in tables):
         return NOT_KNOWN

@@ -12,15 +12,14 @@ Run: `python -m stages.split`
 import pandas as pd
 
 from pawprint import project
-from pawprint.columns import IMAGES, METADATA, NEAR_DUPLICATES, PATHS, SPLIT, SPLITS
 from pawprint.dataset import splitting
 from pawprint.dataset.changes import NOT_KNOWN, Images, describe_moves, find_changes
-from pawprint.dataset.kept_splits import describe_kept_splits
-from pawprint.dataset.user_tables import read_kept_splits
+from pawprint.dataset.user_tables import describe_kept_splits, read_kept_splits
 from pawprint.files import md5, write_json
 from pawprint.params.data import Split
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import last_commit
+from pawprint.project import IMAGES, METADATA, NEAR_DUPLICATES, PATHS, SPLIT, SPLITS
 from pawprint.tables import read_table, write_table
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from pawprint import project
-from pawprint.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.errors import InputError
 from pawprint.features.store import StoredExamples
 from pawprint.files import read_json, write_json
@@ -26,10 +25,10 @@ from pawprint.network.cross_validation import (
     open_examples,
 )
 from pawprint.network.new_head import Settings, learn_head
-from pawprint.params.model import Model
-from pawprint.params.training import Hardware, Head, TrainHead, problem_of_head
+from pawprint.params.model import Hardware, Head, Model, TrainHead, problem_of_head
 from pawprint.pipeline.entry import run_stage
-from pawprint.scores.learning_curve import tabulate_curve
+from pawprint.project import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
+from pawprint.scores.paired import tabulate_curve
 from pawprint.scores.review import judge
 from pawprint.scores.shift import accuracy_by_series, describe_series, find_series
 from pawprint.tables import read_table, write_table

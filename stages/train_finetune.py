@@ -14,14 +14,13 @@ import openvino
 import pandas as pd
 
 from pawprint import project
-from pawprint.columns import HISTORY, SPLIT
 from pawprint.features.store import StoredExamples
 from pawprint.files import read_json, replacing, write_json
-from pawprint.network.head_weights import HeadWeights
-from pawprint.network.tail import OUTPUTS, on_features, on_maps
-from pawprint.params.model import Model
-from pawprint.params.training import Hardware, Head, Train
+from pawprint.network.heads import HeadWeights
+from pawprint.network.model import OUTPUTS, on_features, on_maps
+from pawprint.params.model import Hardware, Head, Model, Train
 from pawprint.pipeline.entry import run_stage
+from pawprint.project import HISTORY, SPLIT
 from pawprint.runtime import write_network
 from pawprint.tables import read_table, write_table
 

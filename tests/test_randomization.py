@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, fisher_exact
 
-from pawprint.randomization import paired_test, two_sets_test
+from pawprint.scores.intervals import paired_test, two_sets_test
 
 
 def test_paired_test_draws_the_signs_of_the_differences_of_groups():

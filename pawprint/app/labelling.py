@@ -21,10 +21,10 @@ from filelock import FileLock
 from pawprint.classes import problem_of_labels
 from pawprint.dataset.folders import OUTER, SPLIT_OF_FOLDER, is_class_name, split_in_words
 from pawprint.dataset.layouts import FILE_NAME
+from pawprint.dataset.user_tables import MARKS, Cells, csv_rows, parse_csv
 from pawprint.errors import InputError, printable
 from pawprint.files import replacing, write_text
 from pawprint.params.data import Clean
-from pawprint.written_tables import MARKS, Cells, csv_rows, parse_csv
 
 LOCK = FileLock(".dvc/tmp/labels.lock")  # of all sessions and processes in the project
 Changes = dict[str, Cells | None]  # cells of the row of each image, see `image_of`; None: no row

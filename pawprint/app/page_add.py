@@ -12,9 +12,8 @@ from pawprint.app.labelling import Places
 from pawprint.app.messages import plain
 from pawprint.errors import InputError
 from pawprint.files import write_text
-from pawprint.images.archive import UnusableImageError, require_safe_name
+from pawprint.images.archive import ACCEPTED, UnusableImageError, is_image_name, require_safe_name
 from pawprint.images.decoder import decode
-from pawprint.images.names import ACCEPTED, is_image_name
 from pawprint.params.data import Clean, Fetch
 from pawprint.project import UNLABELLED
 

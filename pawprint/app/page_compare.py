@@ -5,7 +5,7 @@ import streamlit as st
 from pawprint.app import photos
 from pawprint.app.messages import explain_errors, plain
 from pawprint.commands.compare import compare_runs, pair_runs
-from pawprint.params.results import Evaluate
+from pawprint.params.model import Evaluate
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.scores.paired import describe_verdict, tabulate_sets
 

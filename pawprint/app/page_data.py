@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from pawprint import columns, project
+from pawprint import project
 from pawprint.app import photos
 from pawprint.app.messages import explain_errors, plain
-from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import divided_groups
-from pawprint.reports.results import count_images
+from pawprint.project import SPLITS
+from pawprint.reports.pages import count_images
 from pawprint.tables import read_table
 
 TITLE, ICON = "Data", ":material/database:"
@@ -27,7 +27,7 @@ def show() -> None:
 
 
 def show_counts() -> None:
-    images = read_table(project.SPLIT_CSV, columns.SPLIT)
+    images = read_table(project.SPLIT_CSV, project.SPLIT)
     counts = count_images(images)[list(SPLITS)]
     with st.container(horizontal=True, gap="large"):
         st.metric("Images", f"{len(images):,}")
@@ -37,7 +37,7 @@ def show_counts() -> None:
 
 
 def show_rejected() -> None:
-    rows = read_table(project.REJECTED_CSV, columns.REJECTED)
+    rows = read_table(project.REJECTED_CSV, project.REJECTED)
     if rows.empty:
         st.success("None: all files are usable.")
         return
@@ -46,7 +46,7 @@ def show_rejected() -> None:
 
 
 def show_near_duplicates() -> None:
-    rows = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
+    rows = read_table(project.NEAR_DUPLICATES_CSV, project.NEAR_DUPLICATES)
     if rows.empty:
         st.success("None: no two images are near-duplicates.")
         return

@@ -9,10 +9,9 @@ import streamlit as st
 from pawprint import project
 from pawprint.app import photos
 from pawprint.app.messages import explain_errors, plain
-from pawprint.columns import PROBABILITY
 from pawprint.model.metadata import read_metadata
-from pawprint.params.results import Evaluate
-from pawprint.project import PREDICTIONS_CSV
+from pawprint.params.model import Evaluate
+from pawprint.project import PREDICTIONS_CSV, PROBABILITY
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.review import confusion, most_confused, rank_predictions
 from pawprint.tables import predicted_labels, read_predictions

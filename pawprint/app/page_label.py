@@ -9,12 +9,13 @@ from typing import NamedTuple
 import streamlit as st
 from PIL import Image
 
-from pawprint import columns, project
+from pawprint import project
 from pawprint.app import labelling, photos
 from pawprint.app.labelling import image_of, read_rows, write_rows
 from pawprint.app.messages import explain_errors, plain
 from pawprint.app.photos import predictor
 from pawprint.classes import NEITHER, UNLABELLED
+from pawprint.dataset.user_tables import spellings
 from pawprint.errors import InputError
 from pawprint.files import read_json
 from pawprint.images.decoder import read_again
@@ -22,7 +23,6 @@ from pawprint.params.data import Fetch
 from pawprint.tables import read_table
 from pawprint.tools.last_run import read_labelled
 from pawprint.tools.suggestion import images_in, suggest
-from pawprint.written_tables import spellings
 
 TITLE, ICON = "Label", ":material/label:"
 NUMBER = 50  # new images at a time
@@ -190,7 +190,7 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
 
 def show_unlabelled() -> Walk | None:
     """A button; the walk through the project's own images without a label when it begins."""
-    rejected = read_table(project.REJECTED_CSV, columns.REJECTED)
+    rejected = read_table(project.REJECTED_CSV, project.REJECTED)
     corrected = {row["path"] for row in read_rows(project.LABELS_CSV, "path")}
     paths = [
         *_images_set_aside(),
@@ -217,7 +217,7 @@ def show_unlabelled() -> Walk | None:
 def _images_set_aside() -> list[str]:
     if not project.UNLABELLED_CSV.exists():  # in a run of an earlier version
         return []
-    return read_table(project.UNLABELLED_CSV, columns.IMAGES)["path"].tolist()
+    return read_table(project.UNLABELLED_CSV, project.IMAGES)["path"].tolist()
 
 
 def give_label(path: str, label: str) -> Callable[[], object]:
@@ -226,7 +226,7 @@ def give_label(path: str, label: str) -> Callable[[], object]:
 
 def show_review() -> Walk | None:
     """A button; the walk when it begins."""
-    rows = read_table(project.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)
+    rows = read_table(project.LABELS_TO_REVIEW_CSV, project.LABELS_TO_REVIEW)
     rows = photos.at_present(rows)
     if rows.empty:
         st.success("None: no label has a low probability.")

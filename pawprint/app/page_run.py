@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from pawprint import columns, project
+from pawprint import project
 from pawprint.app.messages import explain_errors, plain
 from pawprint.app.photos import HASHED
 from pawprint.commands import discard as last_commit
@@ -17,12 +17,12 @@ from pawprint.commands.recipes import set_params
 from pawprint.errors import InputError
 from pawprint.git import current_commit
 from pawprint.params.data import Fetch
-from pawprint.params.model import Model
-from pawprint.params.results import Evaluate
+from pawprint.params.model import Evaluate, Model
 from pawprint.params.section import Resize
 from pawprint.pipeline import dvc as running
 from pawprint.pipeline.dvc import WORKSPACE
-from pawprint.reports.results import CATALOGUE, describe_score, headline_of, score_of
+from pawprint.reports.pages import describe_score, headline_of, score_of
+from pawprint.scores.metrics import CATALOGUE
 from pawprint.scores.paired import describe_verdict, tabulate_sets
 from pawprint.tables import read_table
 from pawprint.tools.candidates import TRIED
@@ -71,7 +71,7 @@ def describe_model() -> str:
 
 
 def test_score() -> str:
-    scores = read_table(project.SCORES_CSV, columns.SCORES)
+    scores = read_table(project.SCORES_CSV, project.SCORES)
     name = headline_of(scores)
     return f"test {CATALOGUE[name].title} of {describe_score(score_of(scores, 'test', name))}"
 

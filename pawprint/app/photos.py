@@ -16,14 +16,13 @@ from PIL import Image, ImageOps
 
 from pawprint import project
 from pawprint.app.messages import explain_errors, plain
-from pawprint.columns import SPLIT
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.formats import side_for
-from pawprint.model.predictor import Predictor, default_model, load_predictor
-from pawprint.model.saliency import saliency_of
+from pawprint.model.predictor import Predictor, default_model, load_predictor, saliency_of
 from pawprint.params.data import Clean
 from pawprint.pipeline.entry import stamps
+from pawprint.project import SPLIT
 from pawprint.reports.pages import data_uri
 from pawprint.tables import read_table, with_image
 

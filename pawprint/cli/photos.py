@@ -27,11 +27,17 @@ from pawprint.model.predictor import (
     load_predictor,
     predict_each,
 )
-from pawprint.reports.pages import MAX_ERRORS, write_errors, write_suggestions
-from pawprint.reports.results import describe_score, slice_rows
+from pawprint.reports.pages import (
+    MAX_ERRORS,
+    describe_score,
+    slice_rows,
+    write_errors,
+    write_suggestions,
+)
+from pawprint.scores.metrics import SLICE
 from pawprint.scores.paired import Comparison, describe_comparison
 from pawprint.scores.review import confusion, most_confused
-from pawprint.scores.slices import DIFFERENCE, SLICE
+from pawprint.scores.shift import DIFFERENCE
 from pawprint.tools import last_run, monitoring
 from pawprint.tools.scoring import ScoreResult, compare_models, score
 from pawprint.tools.suggestion import suggest

@@ -11,13 +11,13 @@ import pandas as pd
 
 from pawprint import project
 from pawprint.classes import log_losses
-from pawprint.columns import JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.commands.check import require_reproduced
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml
 from pawprint.model.calibration import describe_counts
-from pawprint.params.results import Evaluate
+from pawprint.params.model import Evaluate
 from pawprint.pipeline.dvc import WORKSPACE, read_revision
+from pawprint.project import JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.scores.paired import LOG_LOSS, Comparison, Pair, compare, describe_comparison
 from pawprint.scores.shift import independent
 from pawprint.tables import parse_table, with_image

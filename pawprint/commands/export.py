@@ -11,30 +11,28 @@ from tqdm import tqdm
 
 from pawprint import project
 from pawprint.classes import UNKNOWN, log_losses
-from pawprint.columns import SPLIT
 from pawprint.errors import InputError, name_some, silent_stderr
 from pawprint.files import md5
 from pawprint.git import current_commit
 from pawprint.model import exports
-from pawprint.model.metadata import Metadata
-from pawprint.model.predictor import load_predictor
-from pawprint.model.quantization import (
+from pawprint.model.calibration import read_detector
+from pawprint.model.exports import (
     CALIBRATION_IMAGES,
     INT8,
     identity_of_int8,
     milliseconds,
     write_int8,
 )
-from pawprint.model.unknown import read_detector
+from pawprint.model.metadata import Metadata
+from pawprint.model.predictor import load_predictor
 from pawprint.network.backbone import load_whole, onnx_file
 from pawprint.network.hardware import keras
-from pawprint.network.head_weights import HeadWeights
+from pawprint.network.heads import HeadWeights
 from pawprint.network.model import load_model
 from pawprint.params.data import Augment
-from pawprint.params.model import ONNX, Model, Weights
-from pawprint.params.results import Evaluate
-from pawprint.params.training import Head
+from pawprint.params.model import ONNX, Evaluate, Head, Model, Weights
 from pawprint.pipeline.recorded import Recorded
+from pawprint.project import SPLIT
 from pawprint.scores.intervals import fraction_interval, independent_counts
 from pawprint.tables import read_table, spread
 

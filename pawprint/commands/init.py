@@ -30,13 +30,18 @@ from pawprint.dataset.sources import empty_folders, folder_files, is_tar, requir
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import NO_ROOM, read_text, walk, write_json, write_text
-from pawprint.git import git, work_tree
-from pawprint.images.archive import BROKEN, describe_encoding, members, open_archive, what_is
+from pawprint.git import MAX_BYTES, git, pointer, pointer_at, work_tree
+from pawprint.images.archive import (
+    BROKEN,
+    describe_encoding,
+    is_image_name,
+    members,
+    open_archive,
+    what_is,
+)
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, left_out
-from pawprint.images.names import is_image_name
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.pipeline.dvc import make_project, track
-from pawprint.pointers import MAX_BYTES, pointer, pointer_at
 from pawprint.project import PARAMS, STATE
 from pawprint.templates import (
     CONFIG,

@@ -2,13 +2,11 @@
 
 import argparse
 
-from pawprint.columns import SPLIT, SPLITS
-from pawprint.dataset.kept_splits import keep_splits
-from pawprint.dataset.user_tables import read_kept_splits
+from pawprint.dataset.user_tables import keep_splits, read_kept_splits
 from pawprint.errors import InputError
 from pawprint.files import md5
 from pawprint.pipeline.recorded import Recorded
-from pawprint.project import LOCK, SPLIT_CSV, SPLITS_CSV
+from pawprint.project import LOCK, SPLIT, SPLIT_CSV, SPLITS, SPLITS_CSV
 from pawprint.tables import read_table
 
 

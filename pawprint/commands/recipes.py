@@ -17,8 +17,8 @@ from pawprint.commands import align, require_committed
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml, read_text, read_yaml, write_text
 from pawprint.package import PACKAGE
-from pawprint.params.section import check_content
-from pawprint.params.whole import Params
+from pawprint.params.model import Params
+from pawprint.params.section import Section, check_content
 from pawprint.project import PARAMS
 
 RECIPES = PACKAGE / "recipes"
@@ -118,13 +118,36 @@ def set_values(params: str, values: Mapping[str, object]) -> str:
     yaml = _yaml()
     content = yaml.load(params)
     for name, value in values.items():
+        if isinstance(value, CommentedMap):
+            value.ca.comment = None  # of the recipe
         section, key = name.split(".")
-        if key not in (content.get(section) or {}):
+        keys = content.get(section) or {}
+        if is_optional(name) and value is None:
+            keys.pop(key, None)
+            keys.ca.items.pop(key, None)
+            continue
+        if is_optional(name) and key not in keys:
+            names = list(section_of(section).model_fields)
+            later = names[names.index(key) :]
+            keys.insert(next(at for at, other in enumerate(keys) if other in later), key, value)
+        if key not in keys:
             raise InputError(f"{name}: the recipe names a key not in params.yaml.")
-        content[section][key] = value
-        _keep_near(content[section].ca.items.get(key))
+        keys[key] = value
+        _keep_near(keys.ca.items.get(key))
     yaml.dump(content, text := io.StringIO())
     return text.getvalue()
+
+
+def is_optional(name: str) -> bool:
+    """Return whether `params.yaml` may lack a param, such as a layer of `augment`."""
+    section, key = name.split(".")
+    fields = section_of(section).model_fields if section in Params.model_fields else {}
+    return key in fields and not fields[key].is_required()
+
+
+def section_of(name: str) -> type[Section]:
+    """Return the model of a section of `params.yaml`."""
+    return Params.model_fields[name].annotation
 
 
 def add_missing(params: str, template: str) -> str:
@@ -135,9 +158,10 @@ def add_missing(params: str, template: str) -> str:
     yaml = _yaml()
     content = yaml.load(params)
     for section, values in yaml.load(template).items():
+        is_new = section not in content
         keys = content.setdefault(section, CommentedMap())
         for key, value in reversed(list(values.items())):
-            if key not in keys:
+            if key not in keys and (is_new or not is_optional(f"{section}.{key}")):
                 comment = values.ca.items.get(key)
                 lines = comment[2].value.partition("\n\n")[0] if comment and comment[2] else ""
                 text = " ".join(line.strip("# ") for line in lines.splitlines())

@@ -9,19 +9,25 @@ from pathlib import Path
 
 from pawprint.commands.init import defaults as new_defaults
 from pawprint.commands.init import write_state
-from pawprint.commands.recipes import add_missing, flat, overlay, set_values, without_param
+from pawprint.commands.recipes import (
+    add_missing,
+    flat,
+    is_optional,
+    overlay,
+    set_values,
+    without_param,
+)
 from pawprint.dataset.folders import AUTO, READINGS
 from pawprint.dataset.layouts import find_places, is_metadata
-from pawprint.dataset.user_tables import EMPTY_TABLES, LABEL_COLUMNS
+from pawprint.dataset.user_tables import EMPTY_TABLES, LABEL_COLUMNS, read_csv_rows
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml, read_json, read_text, write_text
 from pawprint.git import git, ignored, try_git, work_tree
 from pawprint.images.archive import members, open_archive
+from pawprint.params.model import Params
 from pawprint.params.section import check_content, shown
-from pawprint.params.whole import Params
 from pawprint.project import IMAGES_CSV, LABELS_CSV, LABELS_JSON, PARAMS, RAW_ARCHIVES, STATE
 from pawprint.templates import IGNORE, IGNORES, README, files, names_in_git, take_back
-from pawprint.written_tables import read_csv_rows
 
 OF_IMAGE = ("path", "label", "archive_split", "pixels_sha256")  # in IMAGES of every version
 OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # numbers before version 0.4
@@ -189,6 +195,8 @@ def _renew(params: str, earlier: dict[str, object], labels: list[str]) -> tuple[
     defaults = flat(new_defaults())
     notes = []
     for name, value in values.items():
+        if is_optional(name) and value is not None:
+            continue
         was_default = name in earlier and earlier[name] == value
         if name not in defaults:
             params = _remove_param(params, name, is_kept=not (was_default or value is None))
@@ -201,8 +209,18 @@ def _renew(params: str, earlier: dict[str, object], labels: list[str]) -> tuple[
         if isinstance(value := values.get(name), float):
             params, note = _name_class(params, name, value, labels)
             notes.append(note)
-    new = [f"{PARAMS}: {name}: new" for name in defaults if name not in values]
+    new = [f"{PARAMS}: {name}: new" for name in _missing(values, defaults)]
     return add_missing(params, new_defaults()) if new else params, notes + new
+
+
+def _missing(values: dict[str, object], defaults: dict[str, object]) -> list[str]:
+    """Return the params that params.yaml lacks: of a section that is there no optional one."""
+    sections = {name.split(".")[0] for name in values}
+    return [
+        name
+        for name in defaults
+        if name not in values and (name.split(".")[0] not in sections or not is_optional(name))
+    ]
 
 
 def _remove_param(params: str, name: str, is_kept: bool) -> str:
@@ -216,6 +234,8 @@ def _remove_param(params: str, name: str, is_kept: bool) -> str:
 
 def _describe_removed(name: str, value: object, was_default: bool) -> str:
     """Return the line on a param that no longer exists."""
+    if is_optional(name):
+        return f"{PARAMS}: {name}: null is removed, as a layer that is not listed is not used"
     if was_default or value is None:
         return f"{PARAMS}: {name}: no longer exists, and is removed"
     instead = f"Set {REPLACED[name]} instead" if name in REPLACED else "Nothing replaces it"

@@ -12,22 +12,24 @@ from PIL import Image, ImageStat
 from tqdm import tqdm
 
 from pawprint.classes import NEITHER, UNLABELLED, are_imbalanced
-from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset.folders import SHOWN, Place, lies_unlabelled
 from pawprint.dataset.layouts import Row, is_metadata
 from pawprint.dataset.user_tables import Correction
 from pawprint.engine.mapping import map_in_threads, map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import (
+    ACCEPTED,
     Archive,
     UnusableImageError,
+    count_suffixes,
+    is_image_name,
     members,
     read_member,
     require_safe,
 )
 from pawprint.images.decoder import DecodedImage, decoding, pixels_sha256
 from pawprint.images.formats import scale_for
-from pawprint.images.names import ACCEPTED, count_suffixes, is_image_name
+from pawprint.project import DECODED, IMAGES, METADATA, REJECTED
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py

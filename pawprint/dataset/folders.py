@@ -14,7 +14,7 @@ from unicodedata import normalize
 
 from pawprint.classes import UNKNOWN, problem_of_labels
 from pawprint.errors import InputError, printable
-from pawprint.images.names import count_suffixes, is_image_name
+from pawprint.images.archive import count_suffixes, is_image_name
 
 SHOWN = 12  # folders in a tree, classes in a line
 Parts = tuple[str, ...]  # of a path

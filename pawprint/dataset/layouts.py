@@ -23,10 +23,16 @@ from pawprint.dataset.folders import (
     split_in_words,
     tree_of,
 )
+from pawprint.dataset.user_tables import csv_rows, name_likely
 from pawprint.errors import InputError, name_some, printable
-from pawprint.images.archive import Archive, UnusableImageError, read_member
-from pawprint.images.names import count_suffixes, is_image_name, is_of_system
-from pawprint.written_tables import csv_rows, name_likely
+from pawprint.images.archive import (
+    Archive,
+    UnusableImageError,
+    count_suffixes,
+    is_image_name,
+    is_of_system,
+    read_member,
+)
 
 Folders = Callable[[str], list[str]]  # of a file, innermost first
 FILE_NAME = "metadata.csv"

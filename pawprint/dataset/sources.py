@@ -20,6 +20,7 @@ from pydantic import Field
 
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import OF_SYSTEMS, is_link_of_dvc, pack, read_yaml, replacing
+from pawprint.git import pointer_at
 from pawprint.images.archive import (
     MAX_BYTES,
     ZIP,
@@ -30,7 +31,6 @@ from pawprint.images.archive import (
     write_list,
 )
 from pawprint.params.section import Section, Sha256, check_content
-from pawprint.pointers import pointer_at
 
 Files = list[tuple[str, Path]]  # the name in the archive, and the file
 

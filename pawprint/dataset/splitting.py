@@ -23,10 +23,10 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from pawprint.columns import SPLITS
 from pawprint.dataset.near_duplicates import near_duplicates, nearest
 from pawprint.errors import InputError, name_some, printable
 from pawprint.params.data import Split
+from pawprint.project import SPLITS
 
 # Near-duplicates are joined to groups of at most this fraction, or this number if it is larger.
 MAX_GROUP_FRACTION, MAX_GROUP = 0.01, 20

@@ -1,16 +1,188 @@
-"""labels.csv and splits.csv: what a person says of the labels and the splits of images."""
+"""Tables that people write: metadata.csv, labels.csv and splits.csv."""
 
+import codecs
+import csv
+import io
+import itertools
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import normalize
+from urllib.parse import unquote
 
 from pawprint.classes import NEITHER
-from pawprint.columns import SPLITS
-from pawprint.errors import InputError, printable
-from pawprint.project import LABELS_CSV, SPLITS_CSV
-from pawprint.written_tables import name_likely, read_csv_rows, spellings
+from pawprint.errors import InputError, name_some, printable
+from pawprint.files import write_text
+from pawprint.project import LABELS_CSV, SPLITS, SPLITS_CSV
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# The encoding by byte order mark. Those of UTF-32 come first: one begins with that of UTF-16.
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    codecs.BOM_UTF8: "utf-8-sig",
+}
+SEPARATORS = ",;\t|"
+# A first line of Excel that names the separator.
+SEPARATOR_LINE = re.compile(rf'"?sep=([{SEPARATORS}])"?(?=[\r\n]|$)', re.IGNORECASE)
+PATHS = ("path", "file_name")  # columns of names of files, which may begin or end with a space
+SAVE = (
+    'Save it as "CSV UTF-8" in Excel or another spreadsheet, or convert it, such as with '
+    "`iconv -f cp1252 -t utf-8 OLD.csv >NEW.csv`"
+)
+Cells = dict[str, str]  # by column, in lower case
+
+
+class WrittenTable(NamedTuple):
+    """A CSV file as a person or a spreadsheet wrote it, without its empty rows.
+
+    `header` is as written, `names` in lower case, each once: a column without a name has spaces. A
+    row is the number of its last line, counted from 1, and a cell for each column.
+    """
+
+    header: list[str]
+    names: list[str]
+    rows: list[tuple[int, list[str]]]
+    separator: str
+
+
+def read_csv_rows(path: Path, columns: Collection[str]) -> list[tuple[int, Cells]]:
+    """As `csv_rows`, of a file or a pipe. Raises InputError also if it cannot be read."""
+    where = printable(str(path))
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{where}: expected a file that can be read. Received: {error.strerror}."
+        ) from None
+    return csv_rows(content, where, columns)
+
+
+def csv_rows(content: bytes, where: str, columns: Collection[str]) -> list[tuple[int, Cells]]:
+    """Return the line number of each row and its cells by column, without columns without a name.
+
+    Raises InputError as `parse_csv`.
+    """
+    _, names, rows, _ = parse_csv(content, where, columns)
+    return [(line, {n: cell for n, cell in zip(names, cells) if n.strip()}) for line, cells in rows]
+
+
+def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTable:
+    """Read a table that has these columns and perhaps others, as spreadsheets and Macs write it.
+
+    A byte order mark says which Unicode it is, or else it is UTF-8. The one of SEPARATORS
+    separates that gives the columns. Empty rows are left out, and empty cells behind the last
+    column. A row may lack its last cells, but none of `columns`. Spaces around a cell are removed,
+    except for those of a path. Raises InputError that begins with `where` for any other file.
+    """
+    text = _decode(content, where)
+    if line := SEPARATOR_LINE.match(text):
+        text = text[line.end() :]  # with the end of the line, as lines are counted
+    separators = line[1] if line else SEPARATORS
+    headers = {separator: _header(text, separator) for separator in separators}
+    fitting = (name for name, header in headers.items() if set(columns) <= {*_names(header)})
+    separator = next(fitting, separators[0])
+    header, names = headers[separator], _names(headers[separator])
+    if set(columns) - set(names) or len(set(names)) < len(names):
+        raise InputError(
+            f"{where}: line 1: expected the columns {','.join(columns)}, separated by commas. "
+            f"Received: {printable(repr(separator.join(header)))}."
+        )
+    try:
+        rows = list(_rows(text, separator))[1:]
+    except csv.Error as error:
+        raise InputError(
+            f"{where}: expected a CSV in UTF-8. Received: {printable(str(error))}."
+        ) from None
+    needed = 1 + max(map(names.index, columns))
+    for line, cells in rows:
+        is_long = any(map(str.strip, cells[len(names) :]))
+        if is_long or len(cells) < needed:
+            raise InputError(
+                f"{where}: line {line}: expected {len(names)} cells. Received: {len(cells)}."
+                + (f" Put a cell that holds {separator!r} in quotes." if is_long else "")
+            )
+        filled = [*cells, *[""] * len(names)]
+        cells[:] = [cell if name in PATHS else cell.strip() for name, cell in zip(names, filled)]
+    return WrittenTable(header, names, rows, separator)
+
+
+def _decode(content: bytes, where: str) -> str:
+    encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{where}: line {line}: expected a CSV in UTF-8. Received: another encoding. {SAVE}."
+        ) from None
+    if "\0" in text:  # such as UTF-16 without its mark
+        raise InputError(f"{where}: expected a CSV in UTF-8. Received: zero bytes. {SAVE}.")
+    return text
+
+
+def _rows(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    for cells in lines:
+        if any(map(str.strip, cells)):
+            yield lines.line_num, cells
+
+
+def _header(text: str, separator: str) -> list[str]:
+    try:
+        return next(_rows(text, separator), (1, []))[1]
+    except csv.Error:  # such as of quotes around cells that another one separates
+        return []
+
+
+def _names(header: list[str]) -> list[str]:
+    names = (normalize("NFC", name.strip().lower()) for name in header)
+    return [name or " " * place for place, name in enumerate(names, start=1)]
+
+
+def spellings(path: str) -> tuple[str, ...]:
+    """Return a path of a table as it is, in composed Unicode, and also without spaces at its ends.
+
+    Macs decompose letters in names of files; keyboards and spreadsheets do not.
+    """
+    return path, normalize("NFC", path), normalize("NFC", path.strip())
+
+
+def name_likely(path: str, paths: Sequence[str]) -> str:
+    """Return a question that names at most three of `paths` which a wrong one may mean, or "".
+
+    They have its file name, or else only the suffix is another, and most of its folders. Case,
+    slashes, spaces around names and forms of Unicode may differ.
+    """
+    *folders, name = _parts(path)
+    stems = {name, _stem(name)}
+    for is_same in ((lambda other: other == name), (lambda other: _stem(other) in stems)):
+        scores = {}
+        for other in paths:
+            *others, last = _parts(other)
+            if is_same(last):
+                equal = (a == b for a, b in zip(reversed(folders), reversed(others)))
+                scores[other] = sum(itertools.takewhile(bool, equal))
+        if scores:
+            best = max(scores.values())
+            likely = sorted(repr(other) for other, score in scores.items() if score == best)
+            return f"Did you mean {' or '.join(likely[:3])}?"
+    return ""
+
+
+def _parts(path: str) -> list[str]:
+    text = normalize("NFKC", unquote(path)).casefold().replace("\\", "/")
+    return [part.strip() for part in text.split("/") if part.strip(" .")] or [""]
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] or name
+
 
 LABEL_COLUMNS = ("path", "label")  # and perhaps `pixels_sha256`
 SPLIT_COLUMNS = ("pixels_sha256", "split")
@@ -107,3 +279,72 @@ def read_kept_splits(path: Path) -> dict[str, str]:
         if problem:
             raise InputError(f"{path}: line {line}: {printable(problem)}. Correct the line.")
     return splits
+
+
+MAX_DEVIATION = 0.02  # of a fraction, without a line
+
+
+def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "pd.DataFrame":
+    """Write the splits of a table SPLIT into splits.csv, and return the rows that are new there.
+
+    With `to_train`, new images that are in no group with old ones are training images. Rows of
+    other images, and further columns, stay as they are. Raises InputError for a file that is not
+    such a table.
+    """
+    import pandas as pd  # takes long, and the stage `code` needs none
+
+    content = path.read_bytes() if path.exists() else EMPTY_TABLES[SPLITS_CSV].encode()
+    written = parse_csv(content, str(path), SPLIT_COLUMNS)
+    table = pd.DataFrame([cells for _, cells in written.rows], columns=written.names, dtype=str)
+    split_of = images.set_index("pixels_sha256")["split"]
+    table["split"] = table["pixels_sha256"].map(split_of).fillna(table["split"])
+    is_new = ~images["pixels_sha256"].isin(table["pixels_sha256"])
+    new = images[is_new]
+    if to_train:
+        is_with_old = new["group"].isin(images["group"][~is_new])
+        new = new.assign(split=new["split"].where(is_with_old, "train"))
+    rows = pd.concat([table, new[list(SPLIT_COLUMNS)]]).fillna("")
+    write_text(path, rows.rename(columns=str.strip).to_csv(index=False, lineterminator="\n"))
+    return new
+
+
+def describe_kept_splits(
+    images: "pd.DataFrame", kept_splits: dict[str, str], fractions: dict[str, float]
+) -> list[str]:
+    """Lines on what splits.csv, `kept_splits`, has to do with a split of the images, a table SPLIT.
+
+    Images without a row; rows that name no image; rows that the split does not follow, because
+    groups stay together; and fractions of a class that differ by more than MAX_DEVIATION, and by
+    more than an image, from those given, by split.
+    """
+    if not kept_splits:
+        return []
+    import pandas as pd
+
+    lines = []
+    if new := int((~images["pixels_sha256"].isin(kept_splits)).sum()):
+        lines.append(
+            f"{new:,} images are not in the file, so later changes can move them. Run `pawprint "
+            "keep-splits` to keep them where they are"
+        )
+    if rows := len(kept_splits.keys() - set(images["pixels_sha256"])):
+        lines.append(f"{rows:,} of {len(kept_splits):,} rows are of no usable image")
+    expected = images["pixels_sha256"].map(kept_splits)
+    moved = images[expected.notna() & (expected != images["split"])]
+    if groups := sorted(set(moved["group"])):
+        lines.append(
+            f"divides {len(groups):,} groups, those of {name_some(groups)}. Each is "
+            f"where the first of its images in the file is, so {len(moved):,} images are not where "
+            "their row says"
+        )
+    actual = pd.crosstab(images["label"], images["split"], normalize="index")
+    gap = (actual[list(fractions)] - pd.Series(fractions)).stack().abs()
+    number = images["label"].value_counts()
+    is_off = (gap > MAX_DEVIATION) & (gap * number.reindex(gap.index.get_level_values(0)).array > 1)
+    if is_off.any():
+        examples = name_some(
+            f"{actual.loc[label, split]:.1%} of {number[label]:,} images of {label} for {split}"
+            for label, split in gap[is_off].sort_values(ascending=False, kind="stable").index
+        )
+        lines.append(f"images that stay leave other fractions: {examples}")
+    return lines

@@ -10,8 +10,7 @@ import numpy as np
 import openvino
 from PIL import Image
 
-from pawprint.images.formats import side_for
-from pawprint.images.pixels import View, apply, resize
+from pawprint.images.formats import View, apply, resize, side_for
 from pawprint.runtime import compile_for_cpu
 
 Row = list[np.ndarray]  # one array for each kind

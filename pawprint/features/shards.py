@@ -25,7 +25,7 @@ from pawprint.features.store import INDEX, Shard, count_shards, shard_of, shard_
 from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.pixels import IDENTITY, View, mirrored
+from pawprint.images.formats import IDENTITY, View, mirrored
 from pawprint.params.data import Augment
 from pawprint.pipeline.recorded import Recorded, is_md5
 from pawprint.runtime import processor

@@ -6,7 +6,7 @@ Names, arguments, units and distributions are those of the Keras layers.
 import numpy as np
 from numpy.random import Generator
 
-from pawprint.images.pixels import View
+from pawprint.images.formats import View
 from pawprint.params import data
 from pawprint.params.data import Augment
 
@@ -32,7 +32,7 @@ def draw_view(params: Augment, pixels_sha256: str, number: int, size: int) -> Vi
     return View(matrix[:2], **colours)
 
 
-def _flip(layer: data.RandomFlip, random: Generator, size: int) -> np.ndarray:
+def _flip(layer: data.Flip, random: Generator, size: int) -> np.ndarray:
     draws = zip(("horizontal", "vertical"), random.random(2))
     signs = [-1.0 if name in layer.mode and draw < 0.5 else 1.0 for name, draw in draws]
     return _about_centre(np.diag([*signs, 1]), size)
@@ -44,20 +44,20 @@ def _rotation(layer: data.Factor, random: Generator, size: int) -> np.ndarray:
     return _about_centre(np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]), size)
 
 
-def _translation(layer: data.RandomTranslation, random: Generator, size: int) -> np.ndarray:
+def _translation(layer: data.Translation, random: Generator, size: int) -> np.ndarray:
     x = -size * random.uniform(-layer.width_factor, layer.width_factor)
     y = -size * random.uniform(-layer.height_factor, layer.height_factor)
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
 
 
-def _shear(layer: data.RandomShear, random: Generator, size: int) -> np.ndarray:
+def _shear(layer: data.Shear, random: Generator, size: int) -> np.ndarray:
     """As in Keras, about the corner of the image, not its centre."""
     x = random.uniform(-layer.x_factor, layer.x_factor)
     y = random.uniform(-layer.y_factor, layer.y_factor)
     return np.array([[1, x, 0], [y, 1, 0], [0, 0, 1]])
 
 
-def _zoom(layer: data.RandomZoom, random: Generator, size: int) -> np.ndarray:
+def _zoom(layer: data.Zoom, random: Generator, size: int) -> np.ndarray:
     x = y = 1 + random.uniform(-layer.height_factor, layer.height_factor)
     if layer.width_factor is not None:
         x = 1 + random.uniform(-layer.width_factor, layer.width_factor)
@@ -74,7 +74,7 @@ def _contrast(layer: data.Factor, random: Generator, size: int) -> float:
     return 1 + random.uniform(-layer.factor, layer.factor)
 
 
-def _saturation(layer: data.RandomSaturation, random: Generator, size: int) -> float:
+def _saturation(layer: data.Saturation, random: Generator, size: int) -> float:
     factor = random.uniform(*sorted(layer.factor))
     return factor / (1 - factor + 1e-7)
 
@@ -83,11 +83,11 @@ def _hue(layer: data.Factor, random: Generator, size: int) -> float:
     return random.uniform(-layer.factor, layer.factor) / 2
 
 
-def _grayscale(layer: data.RandomGrayscale, random: Generator, size: int) -> float:
+def _grayscale(layer: data.Grayscale, random: Generator, size: int) -> float:
     return float(random.random() < layer.factor)
 
 
-def _erasing(layer: data.RandomErasing, random: Generator, size: int) -> np.ndarray:
+def _erasing(layer: data.Erasing, random: Generator, size: int) -> np.ndarray:
     """First column and row, the end of both, and what fills: a value, or minus a seed of noise."""
     if random.random() >= random.uniform(0, layer.factor):
         return np.zeros(5)

@@ -27,6 +27,7 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from pawprint.errors import InputError
+from pawprint.git import pointer, pointer_at
 from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
 from pawprint.images.formats import (
     PNG,
@@ -40,7 +41,6 @@ from pawprint.images.formats import (
     without_transparency,
 )
 from pawprint.images.jpeg import MAX_SCANS, count_scans, decode_jpeg, from_first_marker
-from pawprint.pointers import pointer, pointer_at
 
 # Tried in this order; TGA has no signature. Pillow reads more formats, but some run other programs
 # (EPS: Ghostscript), hold an image of another size than they say (ICO), or have no limit (FITS).

@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import (
@@ -16,9 +16,15 @@ from pydantic import (
     field_validator,
 )
 
-from pawprint.classes import UNKNOWN, UNSURE, predicted_classes, problem_of_named
+from pawprint.classes import (
+    UNKNOWN,
+    UNSURE,
+    class_probabilities,
+    predicted_classes,
+    problem_of_named,
+)
 from pawprint.errors import InputError, is_printable, printable
-from pawprint.files import write_json
+from pawprint.files import read_arrays, write_arrays, write_json
 from pawprint.package import DISTRIBUTION
 from pawprint.params.section import Bits, Resize, Section
 
@@ -190,3 +196,33 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
             )
         return json.dumps(record).encode(), how == "flip"
     return content, False
+
+
+def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Probabilities `(images, classes)` for logits `(images, units)` divided by a temperature."""
+    scaled = logits / temperature
+    if scaled.shape[-1] == 1:
+        return class_probabilities(np.exp(-np.logaddexp(0, -scaled)))
+    exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+class Outputs(NamedTuple):
+    """Of images in the order of their table.
+
+    `actual`, int64 `(images,)`, has the index of each label, -1 for an unknown image. `logits` are
+    float64 `(images, units)`, `unknown_scores` float64 `(images,)`: means over the image and its
+    mirror image, where the served network takes both.
+    """
+
+    actual: np.ndarray
+    logits: np.ndarray
+    unknown_scores: np.ndarray
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Raises InputError if the file is missing, damaged, or has other arrays."""
+        return cls(**read_arrays(path, cls._fields))
+
+    def write(self, path: Path) -> None:
+        write_arrays(path, **self._asdict())

@@ -12,14 +12,12 @@ import onnx
 import openvino
 from onnx import compose, helper, numpy_helper, utils
 
-from pawprint.model.unknown import SMALLEST, Detector
-from pawprint.network.head_weights import HeadWeights
-from pawprint.network.model import SMALLEST_VARIANCE
+from pawprint.model.calibration import SMALLEST, Detector
+from pawprint.network.blocks import Block, OnnxNetwork, find_blocks, lengths_of
+from pawprint.network.heads import HeadWeights
+from pawprint.network.model import EPSILON, SMALLEST_VARIANCE
 from pawprint.network.onnx_backbone import choose_tokens, last_maps, open_onnx
-from pawprint.network.onnx_blocks import Block, OnnxNetwork, find_blocks, lengths_of
-from pawprint.network.tail import EPSILON
-from pawprint.params.model import Model, Onnx
-from pawprint.params.training import Head
+from pawprint.params.model import Head, Model, Onnx
 
 BACKBONE, MIRROR = "backbone/", "mirror/"  # before the names of the file, and of a second branch
 FLOAT = onnx.TensorProto.FLOAT

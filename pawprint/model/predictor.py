@@ -10,26 +10,28 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
+import cv2
 import numpy as np
 import openvino
 from PIL import Image
 from tqdm import tqdm
 
 from pawprint import package, project
-from pawprint.classes import class_probabilities
-from pawprint.engine.mapping import map_items
+from pawprint.classes import SMALLEST, class_probabilities
+from pawprint.engine.mapping import map_in_threads, map_items
 from pawprint.errors import InputError, printable, reason, silent_stderr
-from pawprint.files import md5_of_folder, walk
-from pawprint.images.archive import MAX_BYTES, UnusableImageError
+from pawprint.files import md5_of_folder, replacing, walk
+from pawprint.git import pointer_at
+from pawprint.images.archive import MAX_BYTES, UnusableImageError, count_suffixes, is_image_name
 from pawprint.images.decoder import (
     DecodedImage,
     decode_file,
+    read_again,
     read_file,
     sha256_of_all_pixels,
     to_upright_rgb,
 )
-from pawprint.images.names import count_suffixes, is_image_name
-from pawprint.images.pixels import resize
+from pawprint.images.formats import resize
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.model.served_model import (
     FEATURES,
@@ -42,7 +44,6 @@ from pawprint.model.served_model import (
     single,
 )
 from pawprint.pipeline.recorded import Recorded
-from pawprint.pointers import pointer_at
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
 
 OF_MODEL = ("model.*", "*.npz", "*.pb", "variables/*")  # files of a served or exported model
@@ -326,3 +327,64 @@ def predict_each(
     items = ((printable(name), path.absolute()) for name, path in zip(names, images))
     rows = map_items(predict_image, items)
     yield from tqdm(rows, total=len(images), desc="predict", unit="image", disable=None)
+
+
+STEPS = 10  # of the window along a side; a window is two steps wide and high
+OPACITY = 0.5  # of the heat over the image
+SIZE = 600  # pixels of a side of the picture
+
+
+def write_saliency(
+    predictor: Predictor, images: list[Path], rows: list[dict], pictures: list[Path]
+) -> None:
+    """Write a picture of the regions that matter for each row without an error.
+
+    Raises InputError if an image is there no more, or a picture cannot be written.
+    """
+    items = [item for item in zip(images, rows, pictures) if not item[1]["error"]]
+    for path, row, picture in tqdm(items, desc="saliency", unit="image", disable=None):
+        rules = predictor.metadata.bits, predictor.metadata.decoded_side
+        image = read_again(path, row["path"], *rules)
+        with replacing(picture) as partial:
+            Image.fromarray(saliency_of(predictor, image)).save(partial)
+
+
+def saliency_of(predictor: Predictor, image: Image.Image) -> np.ndarray:
+    """uint8 `(SIZE, SIZE, 3)`: the image with the heat of its predicted class, dark to bright."""
+    metadata = predictor.metadata
+    label = metadata.labels.index(predictor.class_of(predictor.predict(image).probabilities))
+    heat = occlusion(predictor, resize(image, metadata.image_size, metadata.resize), label)
+    heat = (255 * cv2.resize(heat, (SIZE, SIZE))).astype(np.uint8)
+    colours = cv2.cvtColor(cv2.applyColorMap(heat, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    return cv2.addWeighted(resize(image, SIZE, metadata.resize), 1 - OPACITY, colours, OPACITY, 0)
+
+
+def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarray:
+    """float32 `(size, size)` in [0, 1]: how much the class of this index depends on each region.
+
+    `pixels` is uint8 `(size, size, 3)`. A window with the mean colour of the image covers one place
+    after another. The heat of a place is how much the log-odds of the class fall, averaged over the
+    windows that cover it: Zeiler and Fergus, Visualizing and Understanding Convolutional Networks,
+    2014 (https://arxiv.org/abs/1311.2901). All zeros means that they fall nowhere.
+    """
+    edges = np.linspace(0, len(pixels), STEPS + 1).astype(int)
+    colour = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
+    windows = list(np.ndindex(STEPS - 1, STEPS - 1))
+
+    def log_odds(window: tuple[int, int] | None) -> float:
+        covered = pixels.copy()
+        if window:
+            top, left = window
+            covered[edges[top] : edges[top + 2], edges[left] : edges[left + 2]] = colour
+        probabilities = class_probabilities(predictor.run(covered)["probability"])
+        probability = np.clip(np.float64(probabilities[label]), SMALLEST, 1 - SMALLEST)
+        return float(np.log(probability / (1 - probability)))
+
+    whole, *scores = map_in_threads(log_odds, [None, *windows])
+    fall, covers = np.zeros((2, STEPS, STEPS), np.float32)
+    for (top, left), value in zip(windows, scores):
+        fall[top : top + 2, left : left + 2] += whole - value
+        covers[top : top + 2, left : left + 2] += 1
+    heat = cv2.resize(fall / covers, pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    heat = np.maximum(heat, 0)
+    return heat / heat.max() if heat.any() else heat

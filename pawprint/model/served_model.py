@@ -9,8 +9,8 @@ import numpy as np
 import openvino
 
 from pawprint.files import digest, replacing, write_arrays
+from pawprint.model.calibration import DETECTOR_FILE, Detector, unknown_score
 from pawprint.model.metadata import Metadata, write_metadata
-from pawprint.model.unknown import DETECTOR_FILE, Detector, unknown_score
 from pawprint.runtime import read_network, take_uint8, write_network
 
 NETWORK_FILE = "model.xml"

@@ -11,10 +11,11 @@ import openvino
 from pawprint.download import download
 from pawprint.errors import InputError, NoWeightsError, reason, without_secrets
 from pawprint.files import digest
+from pawprint.git import pointer_at
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.efficientnet_lite import IMAGENET
 from pawprint.network.hardware import keras, make_deterministic
-from pawprint.network.head_weights import HeadWeights
+from pawprint.network.heads import HeadWeights
 from pawprint.network.model import (
     BACKBONE,
     block_statistics,
@@ -27,9 +28,7 @@ from pawprint.network.model import (
     preprocessing,
 )
 from pawprint.network.onnx_backbone import read_onnx
-from pawprint.params.model import ONNX, Model, Weights
-from pawprint.params.training import Head
-from pawprint.pointers import pointer_at
+from pawprint.params.model import ONNX, Head, Model, Weights
 
 
 def application(

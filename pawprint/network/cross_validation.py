@@ -16,8 +16,7 @@ from threadpoolctl import threadpool_limits
 from pawprint.classes import Difference, log_losses
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
-from pawprint.network.head_weights import Standardisation, kinds_of
-from pawprint.network.logistic_regression import Regression, fit, sample_weights
+from pawprint.network.heads import Regression, Standardisation, fit, kinds_of, sample_weights
 
 # The inverse of the penalty, for the sum of the losses of all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)

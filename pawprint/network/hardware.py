@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import joblib
 
 from pawprint.errors import silent_stderr
-from pawprint.params.training import Hardware
+from pawprint.params.model import Hardware
 
 # Every core that the process may use. Their number changes the last bits of a model, so it is the
 # same on machines of up to four cores; with two, four threads are as fast as two.

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from pawprint.columns import HISTORY
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.cross_validation import (
@@ -24,9 +23,9 @@ from pawprint.network.cross_validation import (
     standardise,
     view_of,
 )
-from pawprint.network.head_weights import HeadWeights, NewHead, kinds_of
-from pawprint.network.logistic_regression import fit, sample_weights
-from pawprint.params.training import IN_BATCHES, LBFGS, Hardware, Head, TrainHead
+from pawprint.network.heads import HeadWeights, NewHead, fit, kinds_of, sample_weights
+from pawprint.params.model import IN_BATCHES, LBFGS, Hardware, Head, TrainHead
+from pawprint.project import HISTORY
 
 
 class Settings(NamedTuple):

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import Difference
-from pawprint.columns import HISTORY
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.blocks import cut_index, split_at
 from pawprint.network.hardware import computing_in, keras, make_deterministic, training_on
-from pawprint.network.head_weights import HeadWeights, NewHead, Standardisation, kinds_of
+from pawprint.network.heads import HeadWeights, NewHead, Standardisation, kinds_of
 from pawprint.network.model import STATISTICS, build_head, gives_logits, parts, pool
-from pawprint.params.training import Hardware, Head, Train
+from pawprint.params.model import Hardware, Head, Train
+from pawprint.project import HISTORY
 from pawprint.tables import write_table
 
 STANDARDISED = 10_000_000  # numbers, 80 MB as float64

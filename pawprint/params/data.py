@@ -116,7 +116,7 @@ class Split(Section):
         return self
 
 
-class RandomFlip(Section):
+class Flip(Section):
     mode: Literal["horizontal", "vertical", "horizontal_and_vertical"]
 
 
@@ -124,17 +124,17 @@ class Factor(Section):
     factor: UpToOne
 
 
-class RandomTranslation(Section):
+class Translation(Section):
     height_factor: UpToOne
     width_factor: UpToOne
 
 
-class RandomShear(Section):
+class Shear(Section):
     x_factor: UpToOne = 0.0
     y_factor: UpToOne = 0.0
 
 
-class RandomZoom(Section):
+class Zoom(Section):
     height_factor: BelowOne
     width_factor: BelowOne | None = None
 
@@ -142,36 +142,39 @@ class RandomZoom(Section):
 Interval = Annotated[list[UpToOne], Field(min_length=2, max_length=2)]
 
 
-class RandomSaturation(Section):
+class Saturation(Section):
     factor: Interval  # for one number, Keras draws other factors than it documents
 
 
-class RandomGrayscale(Section):
+class Grayscale(Section):
     factor: UpToOne = 0.5
 
 
-class RandomErasing(Section):
+class Erasing(Section):
     factor: UpToOne = 1.0
     scale: Interval = Field([0.02, 0.33])
     fill_value: Annotated[int, Field(ge=0, le=255)] | None = None
 
 
 class Augment(Section):
-    """Keras layers by name, with the arguments, units and defaults that Keras gives them."""
+    """Keras layers by name, with the arguments, units and defaults that Keras gives them.
+
+    They are applied in this order, in whatever order the file has them.
+    """
 
     views: Count
     keep_original: bool
-    RandomFlip: RandomFlip | None
-    RandomRotation: Factor | None
-    RandomTranslation: RandomTranslation | None
-    RandomShear: RandomShear | None
-    RandomZoom: RandomZoom | None
-    RandomBrightness: Factor | None
-    RandomContrast: Factor | None
-    RandomSaturation: RandomSaturation | None
-    RandomHue: Factor | None
-    RandomGrayscale: RandomGrayscale | None
-    RandomErasing: RandomErasing | None
+    RandomFlip: Flip | None = None
+    RandomRotation: Factor | None = None
+    RandomTranslation: Translation | None = None
+    RandomShear: Shear | None = None
+    RandomZoom: Zoom | None = None
+    RandomBrightness: Factor | None = None
+    RandomContrast: Factor | None = None
+    RandomSaturation: Saturation | None = None
+    RandomHue: Factor | None = None
+    RandomGrayscale: Grayscale | None = None
+    RandomErasing: Erasing | None = None
     seed: Seed
 
     @property

@@ -1,11 +1,35 @@
-"""The sections `weights` and `model`: the backbone, and what of it is trained."""
+"""The sections on the network, its training and its evaluation, and params.yaml as a whole."""
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from pawprint.classes import are_imbalanced, problem_of_named
 from pawprint.errors import without_secrets
-from pawprint.params.section import Positive, Resize, Section, Sha256, Source, Text, UpToOne, shown
+from pawprint.files import read_yaml
+from pawprint.params.data import Augment, Clean, Fetch, Split
+from pawprint.params.section import (
+    BelowOne,
+    Count,
+    Fraction,
+    NotNegative,
+    Positive,
+    Resize,
+    Section,
+    Seed,
+    Sha256,
+    Source,
+    Text,
+    UpToOne,
+    WholeNumber,
+    check_content,
+    either,
+    shown,
+)
+from pawprint.project import PARAMS
 
 # Keras' names (https://keras.io/api/applications/), and those of network/efficientnet_lite.py.
 Backbone = Literal[
@@ -135,3 +159,215 @@ def problem_of_weights(backbone: str, source: str) -> str | None:
             f"layer for its own weights only. Received: {source!r}"
         )
     return None
+
+
+class Dense(Section):
+    units: Count
+    l2: NotNegative = 0.0
+    batch_normalization: bool = False
+
+
+class Head(Section):
+    dense: Dense | None
+    dropout: BelowOne
+    output: Literal["probabilities", "logits"]
+
+
+class Hardware(Section):
+    """Precisions are dtype policies of Keras: https://keras.io/api/mixed_precision/policy/"""
+
+    devices: Literal["auto", "cpu"]
+    threads: Annotated[
+        Count, either("auto", "auto, or a number", lambda threads: type(threads) is int)
+    ]
+    precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
+
+
+Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
+# Keras' identifiers: https://keras.io/api/optimizers/
+Optimizer = Literal[
+    "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "lion", "nadam",
+    "rmsprop", "sgd",
+]  # fmt: skip
+
+
+class EarlyStopping(Section):
+    """The Keras callback: https://keras.io/api/callbacks/early_stopping/"""
+
+    monitor: Monitor = "val_loss"
+    min_delta: NotNegative = 0.0
+    patience: WholeNumber = 0
+    mode: Literal["auto", "min", "max"] = "auto"
+    baseline: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    restore_best_weights: bool = False
+    start_from_epoch: WholeNumber = 0
+
+
+class ReduceLROnPlateau(Section):
+    """The Keras callback: https://keras.io/api/callbacks/reduce_lr_on_plateau/"""
+
+    monitor: Monitor = "val_loss"
+    factor: Fraction = 0.1
+    patience: WholeNumber = 10
+    mode: Literal["auto", "min", "max"] = "auto"
+    min_delta: NotNegative = 0.0001
+    cooldown: WholeNumber = 0
+    min_lr: NotNegative = 0.0
+
+
+class Train(Section):
+    """A phase that Keras trains in epochs."""
+
+    optimizer: Optimizer
+    epochs: WholeNumber
+    learning_rate: Positive
+    learning_rate_decay: Literal["cosine"] | None
+    batch_size: Count
+    views_per_epoch: Literal["one", "all"]
+    class_weight: Literal["auto", "balanced"] | None
+    keep_best: bool
+    early_stopping: EarlyStopping | None
+    reduce_lr_on_plateau: ReduceLROnPlateau | None
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        return self.with_one_of("learning_rate_decay", "reduce_lr_on_plateau")
+
+    def weight_for(self, classes: Iterable) -> Literal["balanced"] | None:
+        """`class_weight` for images of these classes; auto is balanced if `are_imbalanced`."""
+        if self.class_weight != "auto":
+            return self.class_weight
+        return "balanced" if are_imbalanced(Counter(classes).values()) else None
+
+
+LBFGS = "lbfgs"
+# For a linear head on more than LBFGS can hold: docs/decisions/25.
+IN_BATCHES = Train(
+    optimizer="adam",
+    epochs=10,
+    learning_rate=0.001,
+    learning_rate_decay="cosine",
+    batch_size=128,
+    views_per_epoch="one",
+    class_weight="auto",
+    keep_best=True,
+    early_stopping=None,
+    reduce_lr_on_plateau=None,
+    seed=1,
+)
+REQUIRED = ("epochs", "learning_rate", "batch_size", "views_per_epoch", "keep_best", "seed")
+OPTIONAL = ("learning_rate_decay", "early_stopping", "reduce_lr_on_plateau")
+
+
+class TrainHead(Train):
+    """The head: solved by LBFGS, where what describes epochs is null, or trained in epochs."""
+
+    optimizer: Literal[Optimizer, LBFGS]
+    epochs: WholeNumber | None
+    learning_rate: Positive | None
+    batch_size: Count | None
+    views_per_epoch: Literal["one", "all"] | None
+    keep_best: bool | None
+    seed: Seed | None
+
+    @field_validator(*(REQUIRED + OPTIONAL))
+    @classmethod
+    def _belongs_to_the_optimizer(cls, value: object, info: ValidationInfo) -> object:
+        optimizer = info.data.get("optimizer")  # missing if it is wrong itself
+        if optimizer == LBFGS and value is not None:
+            raise ValueError(
+                f"expected null, because train_extract.optimizer is {LBFGS}. "
+                f"Received: {shown(value)}"
+            )
+        if optimizer not in (LBFGS, None) and value is None and info.field_name in REQUIRED:
+            raise ValueError(
+                f"expected a value, because train_extract.optimizer is {optimizer}. Received: null"
+            )
+        return value
+
+
+def problem_of_head(optimizer: str, dense: object) -> str | None:
+    """What is wrong with a dense layer in the head for this optimizer, or None."""
+    if optimizer == LBFGS and dense is not None:
+        return (
+            f"head.dense: expected null, because train_extract.optimizer is {LBFGS}, which solves "
+            "one linear layer. Set another optimizer, such as adam, or remove the dense layer"
+        )
+    return None
+
+
+def _are_fractions(value: object) -> bool:
+    by_class = value if value and isinstance(value, dict) else {"": value}
+    return all(
+        isinstance(label, str) and type(number) in (int, float) and 0 < number < 1
+        for label, number in by_class.items()
+    )
+
+
+# A number alone is refused where the classes are known, so that the line can name them.
+ByClass = Annotated[
+    dict[Text, Fraction] | Fraction | None,
+    either(
+        *(None, 'null, or numbers above 0 and below 1 by class, as {dog: 0.95} or {"1": 0.95}'),
+        _are_fractions,
+    ),
+]
+
+
+class Calibrate(Section):
+    temperature: bool
+    threshold: ByClass
+    recall: ByClass
+    max_error: Fraction | None
+    unknown_quantile: Fraction | None
+
+    @model_validator(mode="after")
+    def _recall_chooses_threshold(self) -> Self:
+        return self.with_one_of("threshold", "recall")
+
+
+def problem_of_threshold(params: Calibrate, labels: Sequence[str]) -> str | None:
+    """What is wrong with the thresholds of these classes, or how to choose them; or None."""
+    for key in ("threshold", "recall"):
+        value = getattr(params, key)
+        if value is not None and (problem := problem_of_named(value, labels)):
+            return f"calibrate.{key}: {problem}"
+    return None
+
+
+class Evaluate(Section):
+    confidence: Fraction
+
+
+class Params(Section):
+    """The whole file; one attribute per section."""
+
+    fetch: Fetch
+    weights: Weights
+    clean: Clean
+    split: Split
+    model: Model
+    augment: Augment
+    head: Head
+    hardware: Hardware
+    train_extract: TrainHead
+    train_finetune: Train
+    calibrate: Calibrate
+    evaluate: Evaluate
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Self:
+        problem = None
+        if isinstance(self.clean.labels, dict):  # or else they are known after `clean`
+            problem = problem_of_threshold(self.calibrate, sorted(self.clean.labels))
+        problem = problem or problem_of_head(self.train_extract.optimizer, self.head.dense)
+        problem = problem or problem_of_weights(self.model.backbone, self.weights.source)
+        if problem:
+            raise ValueError(problem)
+        return self
+
+
+def load_params(path: Path = PARAMS) -> Params:
+    """Read and check all sections. Raises InputError with one line for each wrong key."""
+    return check_content(Params, read_yaml(path), path, [])

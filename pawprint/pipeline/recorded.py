@@ -10,11 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pawprint.columns import Columns
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml, read_yaml
 from pawprint.git import try_git
-from pawprint.project import CODE, LOCK, PARAMS
+from pawprint.project import CODE, LOCK, PARAMS, Columns
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,6 +1,6 @@
 """Learning curves, confusion matrix, ROC curves, decisions and reliability diagram.
 
-The tables are those of `pawprint.columns`. scikit-learn's displays are not used: importing it
+The tables are those of `pawprint.project`. scikit-learn's displays are not used: importing it
 takes longer than drawing all charts. Charts of many classes grow in height or leave out
 numbers, so that what they write can be read.
 """
@@ -18,9 +18,9 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from pawprint.classes import PREDICTED
-from pawprint.columns import PROBABILITY
 from pawprint.errors import name_some
-from pawprint.scores.decided import STEPS
+from pawprint.project import PROBABILITY
+from pawprint.scores.held_out import STEPS
 from pawprint.scores.review import confusion, most_confused
 from pawprint.tables import predicted_labels
 
@@ -287,9 +287,3 @@ def draw_reliability(reliability: pd.DataFrame) -> Figure:
             aspect="equal",
         )
     return figure
-
-
-# Each draw_NAME draws plots/NAME.png, from values of a run by their names in stages/plot.py.
-CHARTS = {
-    name.removeprefix("draw_"): draw for name, draw in [*vars().items()] if name.startswith("draw_")
-}

@@ -14,8 +14,7 @@ from pawprint.engine.mapping import map_in_threads
 from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.formats import side_for
-from pawprint.images.pixels import apply, resize
+from pawprint.images.formats import apply, resize, side_for
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
 from pawprint.reports.charts import BLUE, GREY, RED, shorten, use_fonts
@@ -26,6 +25,14 @@ COLUMNS = 6
 PHOTO_SIZE = (224, 224)  # pixels of a photo in the grid
 CELL_WIDTH, CELL_HEIGHT, TITLE_HEIGHT, MARGIN = 232, 292, 40, 4  # pixels
 MAX_TITLE = 22  # characters of a line of a title
+MAX_LABEL = 16  # characters of a label before a probability
+# Photos in a figure, at most.
+SAMPLES = 18
+VIEWS = 12
+NEAR_DUPLICATES = 24
+PREDICTIONS = 24
+ERRORS = 12  # and as many of the least confident other predictions
+LABELS_TO_REVIEW = 24
 
 # What reads a photo of any size, RGB; its title, up to three lines; the colour of the title.
 Cell = tuple[Callable[[], Image.Image], str, str]
@@ -71,21 +78,18 @@ def _reader(archive: Archive, name: str) -> Callable[[], Image.Image]:
     return partial(open_image, archive, name, side_for(max(PHOTO_SIZE)))
 
 
-MAX_VIEWS = 12  # shown; two rows
-
-
 def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
     """At most `number` rows of a table SPLIT, as many of each class, or all of a rare one."""
     of_class = max(1, number // train["label"].nunique())
     return spread(pd.concat(spread(rows, of_class) for _, rows in train.groupby("label")), number)
 
 
-def draw_samples(archive: Archive, train: pd.DataFrame, number: int) -> Figure:
+def draw_samples(archive: Archive, train: pd.DataFrame) -> Figure:
     """Training images of each class, at equal distances, with label and size in pixels.
 
     `train` is a table SPLIT with the columns `width` and `height`.
     """
-    rows = samples(train, number)
+    rows = samples(train, SAMPLES)
     cells = (
         (_reader(archive, row.path), f"{row.label}\n{row.width}×{row.height}", GREY)
         for row in rows.itertuples()
@@ -94,26 +98,25 @@ def draw_samples(archive: Archive, train: pd.DataFrame, number: int) -> Figure:
 
 
 def draw_augmented(
-    archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, how: Resize
+    archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
 ) -> Figure:
     """The views of the first training image as the network sees them in training."""
     first = train.iloc[0]
-    pixels = resize(open_image(archive, first["path"], side_for(image_size)), image_size, how)
+    photo = open_image(archive, first["path"], side_for(image_size))
+    pixels = resize(photo, image_size, resize_by)
+    cells = []
+    for number in range(min(augment.views, VIEWS)):
+        view = draw_view(augment, first["pixels_sha256"], number, image_size)
+        is_original = number == 0 and augment.keep_original
+        title = f"view {number}: original" if is_original else f"view {number}"
+        cells.append((partial(Image.fromarray, apply(pixels, view)), title, GREY))
+    return photo_grid({"One training image and its augmented views": cells})
 
-    def cells():
-        for number in range(min(augment.views, MAX_VIEWS)):
-            view = draw_view(augment, first["pixels_sha256"], number, image_size)
-            is_original = number == 0 and augment.keep_original
-            title = f"view {number}" + (": original" if is_original else "")
-            yield partial(Image.fromarray, apply(pixels, view)), title, GREY
 
-    return photo_grid({"One training image and its augmented views": cells()})
-
-
-def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame, number: int) -> Figure:
+def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Figure:
     """The first images of the table NEAR_DUPLICATES, with number of group, label and split."""
     groups = near_duplicates["group"].factorize()[0] + 1
-    rows = near_duplicates.assign(group=groups).head(number)
+    rows = near_duplicates.assign(group=groups).head(NEAR_DUPLICATES)
     cells = (
         (_reader(archive, row.path), f"group {row.group}\n{row.label}, {row.split}", GREY)
         for row in rows.itertuples()
@@ -121,47 +124,42 @@ def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame, number
     return photo_grid({f"Near-duplicates ({len(rows):,} of {len(near_duplicates):,})": cells})
 
 
-MAX_LABEL = 16  # characters of a label before a probability
-
-
-def draw_predictions(archive: Archive, predictions: pd.DataFrame, number: int) -> Figure:
+def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Figure:
     """Images at equal distances in the table PREDICTIONS: the same images for every model."""
-    rows = spread(with_confidence(predictions), number)
+    rows = spread(with_confidence(predictions), PREDICTIONS)
     title = f"Test images ({len(rows):,} of {len(predictions):,})"
     return photo_grid({title: _cells(archive, rows)})
 
 
-def draw_errors(archive: Archive, predictions: pd.DataFrame, number: int) -> Figure:
+def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Figure:
     """The most confident errors, and the least confident of the other predictions.
 
-    `predictions` is a table PREDICTIONS; at most `number` images of each kind are shown. The
-    confidence is the probability of the predicted label.
+    `predictions` is a table PREDICTIONS. The confidence is the probability of the predicted label.
     """
     ranked = rank_predictions(predictions)
     wrong = ranked[ranked["wrong"]]
-    errors = wrong.head(number)
+    errors = wrong.head(ERRORS)
     rest = ranked.drop(errors.index).sort_values("confidence", kind="stable")
-    unsure = rest.head(number)
+    unsure = rest.head(ERRORS)
     of_errors = f"Most confident errors ({len(errors):,} of {len(wrong):,})"
     of_unsure = f"Least confident other predictions ({len(unsure):,} of {len(rest):,})"
     return photo_grid({of_errors: _cells(archive, errors), of_unsure: _cells(archive, unsure)})
 
 
-def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame, number: int) -> Figure:
+def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Figure:
     """The first images of the table LABELS_TO_REVIEW: file name, label, its probability, likely.
 
     `likely` is the most probable other label.
     """
-    rows = suspects.head(number)
-
-    def cells():
-        for row in rows.itertuples():
-            name, label = PurePosixPath(row.path).name, shorten(row.label, MAX_LABEL)
-            title = f"{name}\n{label} {row.probability:.1%}\nperhaps {row.likely}"
-            yield _reader(archive, row.path), title, RED
-
-    title = f"Labels to review ({len(rows):,} of {len(suspects):,})"
-    return photo_grid({title: cells()})
+    rows = suspects.head(LABELS_TO_REVIEW)
+    cells = []
+    for row in rows.itertuples():
+        label = shorten(row.label, MAX_LABEL)
+        title = (
+            f"{PurePosixPath(row.path).name}\n{label} {row.probability:.1%}\nperhaps {row.likely}"
+        )
+        cells.append((_reader(archive, row.path), title, RED))
+    return photo_grid({f"Labels to review ({len(rows):,} of {len(suspects):,})": cells})
 
 
 def _cells(archive: Archive, predictions: pd.DataFrame) -> Iterator[Cell]:

@@ -1,15 +1,92 @@
-"""The scores of a split, from what the network gives for its images."""
+"""The scores of a split, and how few images must be decided for a small error."""
 
+import math
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from pawprint.columns import UNKNOWN_SCORE
-from pawprint.model.metadata import Metadata
-from pawprint.model.outputs import Outputs, to_probabilities
+from pawprint.errors import InputError
+from pawprint.model.metadata import Metadata, Outputs, to_probabilities
+from pawprint.project import DECIDED, UNKNOWN_SCORE
 from pawprint.scores import metrics
-from pawprint.scores.decided import tabulate_decided
+from pawprint.scores.intervals import independent_counts
 from pawprint.tables import probabilities_in, tabulate
+
+LEVEL = 0.1  # probability that more than the error allowed are wrong, at most
+STEPS = 20  # equal parts of the images, of a curve and those that are decided one by one
+DIGITS = 4  # of a confidence, as `predict` writes it
+ERRORS = np.arange(1, 1000) / 1000  # of which the smallest that is possible is named
+
+
+def enough_images(max_error: float) -> int:
+    """How many independent images, without an error, show that at most `max_error` are wrong."""
+    return math.ceil(math.log(LEVEL) / math.log1p(-max_error))
+
+
+def choose_min_confidence(
+    confidence: np.ndarray, is_wrong: np.ndarray, groups: np.ndarray, max_error: float
+) -> float:
+    """The confidence in [0, 1) from which predictions are decided; 0 decides all images.
+
+    `is_wrong` is bool; the images of one of `groups` are not independent. From the most confident
+    down, each of STEPS is tested that has `enough_images`: the binomial test rejects at LEVEL that
+    more than `max_error` are wrong. What passes before the first failure is decided, so the number
+    of tests costs nothing: fixed sequence testing in Angelopoulos et al., Learn then Test, 2021
+    (https://arxiv.org/abs/2110.01052).
+
+    Raises InputError with the smallest error that these images allow, if none are decided.
+    """
+    from scipy.special import bdtr  # takes long, and only `calibrate` needs it
+
+    confidence = confidence.round(DIGITS)
+    order, number = np.argsort(-confidence, kind="stable"), len(confidence)
+    ends = _ends(confidence[order], STEPS)
+    counts = [independent_counts(is_wrong[order[:end]], groups[order[:end]]) for end in ends]
+    wrong, images = np.transpose(counts)
+
+    def ends_that_pass(error: float) -> np.ndarray:
+        """The ends of the steps that pass."""
+        is_tested = images >= enough_images(error)
+        passes = bdtr(wrong[is_tested], images[is_tested], error) <= LEVEL
+        return ends[is_tested][np.logical_and.accumulate(passes)]
+
+    passed = ends_that_pass(max_error)
+    if not len(passed):
+        smallest = next((error for error in ERRORS if len(ends_that_pass(error))), ERRORS[-1])
+        tested = np.flatnonzero(images >= enough_images(max_error))
+        why = f"{max_error:g} takes {enough_images(max_error):,} images or more without an error"
+        if len(tested):
+            why = f"of the {ends[tested[0]]:,} most confident, {wrong[tested[0]]:,} are wrong"
+        groups_as = f", as {images[-1]:,} independent ones," if images[-1] < number else ""
+        raise InputError(
+            f"params.yaml: calibrate.max_error: expected {smallest:g} or more, the smallest error "
+            f"that {number:,} validation images{groups_as} allow ({why}). Received: {max_error:g}"
+        )
+    last = passed[-1]
+    return float(confidence[order[last - 1 : last + 1]].mean()) if last < number else 0.0
+
+
+def tabulate_decided(confidence: np.ndarray, is_wrong: np.ndarray) -> pd.DataFrame:
+    """The table DECIDED: the error of at most STEPS parts of the images, the most confident."""
+    order = np.argsort(-confidence, kind="stable")
+    ends = _ends(confidence[order], STEPS)
+    return pd.DataFrame(
+        {
+            "decided": ends / len(order),
+            "error": np.cumsum(is_wrong[order])[ends - 1] / ends,
+            "confidence": confidence[order[ends - 1]],
+        }
+    )[list(DECIDED)]
+
+
+def _ends(confidence: np.ndarray, parts: int) -> np.ndarray:
+    """Where the first 1, 2, … of `parts` equal parts of falling confidences end, int `(ends,)`.
+
+    Equal confidences are not divided.
+    """
+    ends = np.ceil(len(confidence) * np.arange(1, parts + 1) / parts).astype(int)
+    return np.unique(np.searchsorted(-confidence, -confidence[ends - 1], side="right"))
 
 
 class Evaluation(NamedTuple):

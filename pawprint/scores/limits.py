@@ -16,9 +16,12 @@ from scipy.special import ndtri
 from pawprint.scores.intervals import linear_interval
 from pawprint.scores.metrics import SLICE
 from pawprint.scores.review import every_prediction, judge, list_suspects
-from pawprint.scores.shift import describe_divided_series, describe_series
-from pawprint.scores.shortcut import find_shortcut
-from pawprint.scores.slices import DIFFERENCE
+from pawprint.scores.shift import (
+    DIFFERENCE,
+    describe_divided_series,
+    describe_series,
+    find_shortcut,
+)
 from pawprint.tables import predicted_labels, probabilities_in
 
 CONFIDENCE = 0.95  # of the intervals of sizes

@@ -6,14 +6,15 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import headline
-from pawprint.randomization import paired_test
+from pawprint.classes import headline, log_losses
+from pawprint.project import LEARNING_CURVE
 from pawprint.scores.intervals import (
     extend_to_zero,
     holm,
     mean_by_group,
     mean_interval,
     paired_interval,
+    paired_test,
 )
 
 LOG_LOSS = "log loss"
@@ -183,3 +184,39 @@ def tabulate_sets(compared: Comparison) -> pd.DataFrame:
         cells |= {name: cell for name, cell in row.items() if isinstance(cell, str)}
         rows.append(cells)
     return pd.DataFrame(rows).fillna("")
+
+
+CONFIDENCE = 0.95
+
+
+def tabulate_curve(
+    actual: np.ndarray, groups: np.ndarray, curve: dict[int, np.ndarray]
+) -> pd.DataFrame:
+    """A table LEARNING_CURVE, of the images that every fit can judge; without them no rows.
+
+    `curve` has the cross-validated probabilities `(images, classes)` by the number of images that a
+    fit learned from, `actual` the indices of classes. Images of one of `groups` count as one.
+    """
+    is_judged = np.ones(len(actual), bool)
+    for probabilities in curve.values():
+        is_judged &= ~np.isnan(probabilities).any(axis=1)
+    if not is_judged.any():
+        curve = {}
+    actual, groups, right = actual[is_judged], groups[is_judged], None
+    _, class_of, numbers = np.unique(actual, return_inverse=True, return_counts=True)
+    score = headline(numbers.tolist() or [0, 0]).replace("_", " ")
+    classes = class_of if score == "mean recall" else np.zeros(len(actual), int)
+    weights = 1 / np.bincount(classes)[classes]  # each class counts the same
+    rows = []
+    for images, probabilities in curve.items():
+        before, right = right, probabilities[is_judged].argmax(axis=1) == actual
+        loss = log_losses(actual, probabilities[is_judged]).mean()
+        row = {"images": images, "accuracy": right.mean(), "loss": loss, "score": score}
+        if before is not None:
+            gains = right.astype(float) - before
+            interval = paired_interval(gains, classes, groups, CONFIDENCE)
+            is_significant = paired_test(gains * weights, groups) < 1 - CONFIDENCE
+            low, high = extend_to_zero(interval, is_significant)
+            row |= {"gain": np.average(gains, weights=weights), "low": low, "high": high}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(LEARNING_CURVE))

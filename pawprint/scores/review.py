@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from pawprint.columns import PREDICTIONS
+from pawprint.project import PREDICTIONS
 from pawprint.tables import predicted_labels, probabilities_in
 
 # A label is listed below the first, if another has more than the second: among many classes

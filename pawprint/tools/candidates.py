@@ -35,13 +35,11 @@ from pawprint.features.store import StoredExamples, count_shards
 from pawprint.files import read_arrays, read_text, replacing, write_arrays, write_text
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
-from pawprint.images.formats import side_for
-from pawprint.images.pixels import IDENTITY
+from pawprint.images.formats import IDENTITY, side_for
 from pawprint.network.cross_validation import cross_validate, open_examples
-from pawprint.network.head_weights import kinds_of
-from pawprint.params.model import AUTO, ONNX, PACKAGES
+from pawprint.network.heads import kinds_of
+from pawprint.params.model import AUTO, ONNX, PACKAGES, Params
 from pawprint.params.section import Resize, check_content
-from pawprint.params.whole import Params
 from pawprint.pipeline.fingerprint import Code
 from pawprint.runtime import CORES, output_shapes, read_network, write_network
 

@@ -6,13 +6,13 @@ from typing import NamedTuple
 import pandas as pd
 
 from pawprint import project
-from pawprint.columns import IMAGES, SPLIT, UNKNOWN_SCORE
 from pawprint.errors import InputError
 from pawprint.files import md5, md5_of_folder
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.params.data import Clean, Split
-from pawprint.params.results import Evaluate
+from pawprint.params.model import Evaluate
 from pawprint.pipeline.recorded import Recorded
+from pawprint.project import IMAGES, SPLIT, UNKNOWN_SCORE
 from pawprint.tables import predicted_labels, read_predictions, read_table
 
 # Where there is no params.yaml.

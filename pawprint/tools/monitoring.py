@@ -12,14 +12,19 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import UNKNOWN, UNSURE
-from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
+from pawprint.dataset.user_tables import csv_rows
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import Metadata
-from pawprint.randomization import two_sets_test
-from pawprint.scores.intervals import area_interval, fraction_interval, holm, linear_interval
+from pawprint.project import PROBABILITY, UNKNOWN_SCORE
+from pawprint.scores.intervals import (
+    area_interval,
+    fraction_interval,
+    holm,
+    linear_interval,
+    two_sets_test,
+)
 from pawprint.tables import probabilities_in
 from pawprint.tools.scoring import COPY
-from pawprint.written_tables import csv_rows
 
 LIKE = "like the test photos"
 PROPORTIONS, OTHER = "other proportions of the classes", "other images"

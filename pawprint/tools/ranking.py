@@ -10,14 +10,14 @@ import pandas as pd
 
 from pawprint import project
 from pawprint.classes import SIGNIFICANT, are_imbalanced, log_losses
-from pawprint.columns import IMAGES, SPLIT
 from pawprint.commands.recipes import describe_changes, flat, set_params
 from pawprint.errors import InputError
 from pawprint.files import read_json, read_text, read_yaml
 from pawprint.images.archive import open_archive
-from pawprint.network.logistic_regression import sample_weights
+from pawprint.network.heads import sample_weights
 from pawprint.package import python_in
-from pawprint.params.whole import Params, load_params
+from pawprint.params.model import Params, load_params
+from pawprint.project import IMAGES, SPLIT
 from pawprint.runtime import CORES
 from pawprint.scores.paired import Comparison, Pair, compare, describe_verdict
 from pawprint.tables import read_table

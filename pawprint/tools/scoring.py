@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pawprint.columns import UNKNOWN_SCORE
 from pawprint.dataset import layouts
 from pawprint.dataset.cleaning import (
     further_columns,
@@ -27,12 +26,12 @@ from pawprint.model.predictor import (
     take_all,
     take_images,
 )
-from pawprint.randomization import two_sets_test
+from pawprint.project import UNKNOWN_SCORE
 from pawprint.scores.held_out import predictions_in
-from pawprint.scores.intervals import holm
+from pawprint.scores.intervals import holm, two_sets_test
 from pawprint.scores.metrics import CATALOGUE, Predictions, measure_unknown, tabulate_scores
 from pawprint.scores.paired import Comparison, Pair, compare
-from pawprint.scores.slices import measure_slices
+from pawprint.scores.shift import measure_slices
 from pawprint.tables import losses_in, tabulate
 from pawprint.tools.last_run import LabelledImages, LastRun
 from pawprint.tools.suggestion import compare_hashes

@@ -13,10 +13,12 @@ from tqdm import tqdm
 from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.near_duplicates import near_duplicates
+from pawprint.dataset.user_tables import read_csv_rows
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
+from pawprint.model.calibration import unit_length
 from pawprint.model.predictor import (
     Prediction,
     Predictor,
@@ -26,10 +28,8 @@ from pawprint.model.predictor import (
     take_all,
 )
 from pawprint.model.served_model import FEATURES
-from pawprint.model.unknown import unit_length
 from pawprint.tables import training_images
 from pawprint.tools.last_run import LabelledImages
-from pawprint.written_tables import read_csv_rows
 
 MAX_TRAINING = 2000  # images, whose features new ones are compared with
 SMALLEST = 0.01  # uncertainty, so that images of which the model is certain differ by distance

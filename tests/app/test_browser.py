@@ -26,14 +26,13 @@ from faults import black_png
 from PIL import Image
 from servers import served
 
-from pawprint.columns import LABELS_TO_REVIEW, SCORES
 from pawprint.dataset.layouts import read_metadata_csv
 from pawprint.dataset.sources import fetch
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
-from pawprint.project import LABELS_TO_REVIEW_CSV, SCORES_CSV
-from pawprint.recipes.sample.drawings import draw_dataset
-from pawprint.reports.results import score_of
+from pawprint.project import LABELS_TO_REVIEW, LABELS_TO_REVIEW_CSV, SCORES, SCORES_CSV
+from pawprint.recipes.drawings import draw_dataset
+from pawprint.reports.pages import score_of
 from pawprint.tables import read_table, write_table
 
 pytestmark = pytest.mark.slow

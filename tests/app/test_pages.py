@@ -12,7 +12,7 @@ from conftest import change, printed
 from streamlit.testing.v1 import AppTest
 
 from pawprint import project as paths
-from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
+from pawprint.project import IMAGES, LABELS_TO_REVIEW, REJECTED
 from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import write_table
 

@@ -9,13 +9,15 @@ import pandas as pd
 import pytest
 from conftest import clone, commit, complaint, git_project, pawprint, printed, replace, succeed
 
-from pawprint.columns import JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.files import write_json
 from pawprint.project import (
     CROSS_VALIDATION_CSV,
     FINETUNE_METRICS,
+    JUDGED,
+    PREDICTED_CLASSES,
     PREDICTED_CSV,
     PREDICTIONS_CSV,
+    SPLIT,
     SPLIT_CSV,
 )
 from pawprint.tables import read_table, tabulate, write_predictions, write_table

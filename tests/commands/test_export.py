@@ -12,19 +12,19 @@ from conftest import PROJECT, change, refused, write_files
 from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
 
 from pawprint import project
-from pawprint.columns import SPLIT
 from pawprint.commands.export import describe_int8
 from pawprint.commands.export import run as run_export
 from pawprint.errors import InputError
 from pawprint.files import md5
 from pawprint.images.archive import members, open_archive, read_member
+from pawprint.model.calibration import fit_detector
 from pawprint.model.exports import FORMATS, export, read_pixels, require_modules
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import load_predictor, predict
 from pawprint.model.served_model import write_served_model
-from pawprint.model.unknown import fit_detector
 from pawprint.network.hardware import keras
 from pawprint.network.model import build_head, build_model, convert, save_model, with_features
+from pawprint.project import SPLIT
 from pawprint.tables import write_table
 
 METADATA = metadata(temperature=1.5, thresholds={"dog": 0.4}, unknown_threshold=0.2)

@@ -11,9 +11,9 @@ from networks import write_colour_model
 from PIL import Image
 
 from pawprint import project
-from pawprint.columns import SCORES
 from pawprint.files import md5, md5_of_folder, write_json
 from pawprint.model.predictor import load_predictor
+from pawprint.project import SCORES
 from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import read_table
 from pawprint.tools.last_run import read_last_run

@@ -10,9 +10,9 @@ from networks import metadata, write_colour_model
 from PIL import Image
 
 from pawprint import project
-from pawprint.columns import IMAGES, SPLIT
 from pawprint.files import pack
 from pawprint.model.predictor import Predictor, load_predictor
+from pawprint.project import IMAGES, SPLIT
 from pawprint.reports.pages import write_suggestions
 from pawprint.tables import write_table
 from pawprint.tools.last_run import read_labelled

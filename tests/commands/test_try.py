@@ -15,11 +15,11 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.__main__ import main
-from pawprint.columns import IMAGES, SPLIT
 from pawprint.commands.recipes import overlay
 from pawprint.files import pack, read_yaml, write_json
 from pawprint.images.decoder import pixels_sha256
 from pawprint.params.model import PACKAGES
+from pawprint.project import IMAGES, SPLIT
 from pawprint.tables import write_table
 from pawprint.tools import candidates, ranking
 from pawprint.tools.candidates import TODAY, TRIED, Candidate, Measurement, draw

@@ -31,13 +31,13 @@ def test_params_that_are_missing_come_back_with_their_comments_and_no_other_line
 
 
 def test_values_and_comments_of_the_user_stay():
-    plot = "plot:\n  # many errors\n  errors: 40  # see the wiki\n"
-    mine = f"# ours\n{plot}fetch: {{source: photos}}  # our own\n"
+    head = "head:\n  # strong\n  dropout: 0.4  # see the wiki\n"
+    mine = f"# ours\n{head}fetch: {{source: photos}}  # our own\n"
     added = add_missing(mine, TEMPLATE)
     assert set(mine.splitlines()) <= set(added.splitlines())
-    assert flat(added) == flat(TEMPLATE) | {"plot.errors": 40, "fetch.source": "photos"}
+    assert flat(added) == flat(TEMPLATE) | {"head.dropout": 0.4, "fetch.source": "photos"}
     assert add_missing(added, TEMPLATE) == added
-    assert flat(add_missing("plot: {errors: 3}\n", TEMPLATE))["plot.errors"] == 3
+    assert flat(add_missing("head: {dropout: 0.3}\n", TEMPLATE))["head.dropout"] == 0.3
 
 
 def test_params_that_are_no_sections_are_one_line():
@@ -57,15 +57,22 @@ def test_defaults_of_an_upgrade_are_those_of_new_projects(tmp_path):
 
 
 # Params that no version has had, as a user may have them, and what is left of each section.
-GONE = {"model.fine_tune_last": 24, "plot.shadows": {"blur": 2}, "old.size": 18, "old.colour": None}
+GONE = {
+    "model.fine_tune_last": 24,
+    "calibrate.shadows": {"blur": 2},
+    "old.size": 18,
+    "old.colour": None,
+}
 MINE = TEMPLATE.replace(
     "model:\n", "model:\n  # ours\n  fine_tune_last: 24  # as the wiki says;\n  # of 154\n"
-).replace("\nplot:\n", "\nold:\n  size: 18\n  colour: null\n\nplot:\n  shadows: {blur: 2}\n")
+).replace(
+    "\ncalibrate:\n", "\nold:\n  size: 18\n  colour: null\n\ncalibrate:\n  shadows: {blur: 2}\n"
+)
 AT_DEFAULT = TEMPLATE.replace("model:\n", "model:\n  # ours\n")
 CHANGED = TEMPLATE.replace(
     "model:\n",
     "model:\n  # ours\n  # model.fine_tune_last: 24  # as the wiki says;\n  # of 154\n",
-).replace("\nplot:\n", "\n  # old.size: 18\n\nplot:\n  # plot.shadows: {blur: 2}\n")
+).replace("\ncalibrate:\n", "\n  # old.size: 18\n\ncalibrate:\n  # calibrate.shadows: {blur: 2}\n")
 
 
 @pytest.mark.parametrize(("earlier", "left"), [(GONE, AT_DEFAULT), ({}, CHANGED)])

@@ -8,13 +8,12 @@ from itertools import chain
 from conftest import MODULES, PROJECT, succeed
 
 from pawprint.__main__ import COMMANDS
-from pawprint.columns import SCORES
 from pawprint.files import md5_of_folder, read_yaml
 from pawprint.model.metadata import Metadata
 from pawprint.package import EXAMPLE_MODEL
-from pawprint.params.whole import Params
-from pawprint.project import SCORES_CSV, SERVED_MODEL
-from pawprint.reports.results import fraction, score_of
+from pawprint.params.model import Params
+from pawprint.project import SCORES, SCORES_CSV, SERVED_MODEL
+from pawprint.reports.pages import fraction, score_of
 from pawprint.tables import read_table
 
 TRACKED = succeed("git", "ls-files", cwd=PROJECT).splitlines()
@@ -78,14 +77,19 @@ def test_pages_explain_every_stage_param_key_and_command():
     stages = read_yaml(PROJECT / "dvc.yaml")["stages"]
     rows = re.findall(r"^\| `(\w+)` \|", read("docs/pipeline.md"), re.MULTILINE)
     assert rows == [stage for stage in stages if stage != "code"]  # which has a section
-    schema = {
-        f"{section}.{key}"
-        for section, field in Params.model_fields.items()
-        for key in field.annotation.model_fields
-    }
-    rows = read("docs/params.md").split("\n## ")[0]
-    cells = re.findall(r"^\| (`[^|]+) \|", rows, re.MULTILINE)
-    assert sorted(re.findall(r"`([\w.]+)`", " ".join(cells))) == sorted(schema)
+    fields = [
+        (f"{section}.{key}", field)
+        for section, model in Params.model_fields.items()
+        for key, field in model.annotation.model_fields.items()
+    ]
+    params, layers = read("docs/params.md").split("\n## ")[:2]
+    cells = re.findall(r"^\| (`[^|]+) \|", params, re.MULTILINE)
+    written = {name for name, field in fields if field.is_required()}
+    assert set(re.findall(r"`([\w.]+)`", " ".join(cells))) == written
+    rows = re.findall(r"^\| (`\w+`) \|", layers, re.MULTILINE)
+    assert [f"augment.{row.strip('`')}" for row in rows] == [
+        name for name, field in fields if not field.is_required()
+    ]
     section = read("docs/use.md").partition("## The served model")[2].partition("\n## ")[0]
     cells = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
     assert sorted(re.findall(r"`(\w+)`", " ".join(cells))) == sorted(Metadata.model_fields)
@@ -110,10 +114,7 @@ def test_locks_have_every_direct_requirement_and_no_index():
         assert "--" not in read(lock)
 
 
-def test_page_of_development_names_every_module():
-    section = read("docs/development.md").partition("## Modules")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| (`[^|]+) \| ", section, re.MULTILINE)
-    modules = {f"pawprint/{path}" for row in rows for path in re.findall(r"`([\w/]+\.py)`", row)}
-    files = {path for path in MODULES if path.startswith("pawprint/")}
-    outside = {path for path in files if path.endswith("__init__.py")}
-    assert modules == files - outside
+def test_page_of_development_names_every_room():
+    section = read("docs/development.md").partition("## Rooms")[2].partition("\n## ")[0]
+    named = set(re.findall(r"^\| `(\w+)/` \| ", section, re.MULTILINE))
+    assert named == {path.split("/")[1] for path in MODULES if path.count("/") == 2}

@@ -14,10 +14,10 @@ from installed import NO_NETWORK, SMALL, Installed
 from pages import blocks, commands
 
 from pawprint import project as paths
-from pawprint.columns import SPLIT
 from pawprint.images.archive import open_archive, read_member
 from pawprint.images.decoder import decode, pixels_sha256
-from pawprint.recipes.sample.drawings import draw_picture
+from pawprint.project import SPLIT
+from pawprint.recipes.drawings import draw_picture
 from pawprint.tables import read_table
 
 USE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")

@@ -28,13 +28,13 @@ from pawprint.features.rows import row_function
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
-from pawprint.images.pixels import IDENTITY
+from pawprint.images.formats import IDENTITY
 from pawprint.model.predictor import load_predictor, predict
 from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index
 from pawprint.network.model import convert
 from pawprint.pipeline import entry
-from pawprint.recipes.sample.drawings import write_archive
+from pawprint.recipes.drawings import write_archive
 from pawprint.runtime import read_network, write_network
 
 pytestmark = pytest.mark.slow

@@ -20,11 +20,11 @@ from PIL import Image
 
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import decode
+from pawprint.model.calibration import Detector
 from pawprint.model.exports import all_outputs, export, for_export, mean_over_flip
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.predictor import Prediction, load_predictor
 from pawprint.model.served_model import write_served_model
-from pawprint.model.unknown import Detector
 from pawprint.network.hardware import keras
 from pawprint.network.model import build_head, build_model, convert, with_features
 

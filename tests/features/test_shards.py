@@ -21,7 +21,7 @@ from pawprint.features.shards import (
 )
 from pawprint.features.store import INDEX, Shard, open_features, shard_path
 from pawprint.images.augmentation import LAYERS
-from pawprint.images.pixels import IDENTITY, View
+from pawprint.images.formats import IDENTITY, View
 from pawprint.params.data import Augment
 
 ROTATE = Augment(

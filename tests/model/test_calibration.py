@@ -11,8 +11,8 @@ from pawprint.model.calibration import (
     fit_temperature,
     significant_temperature,
 )
-from pawprint.model.outputs import to_probabilities
-from pawprint.params.results import Calibrate
+from pawprint.model.metadata import to_probabilities
+from pawprint.params.model import Calibrate
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 2, (4000, 1))

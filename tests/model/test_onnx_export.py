@@ -22,6 +22,7 @@ from onnx_files import (
 )
 
 from pawprint.errors import InputError
+from pawprint.model.calibration import fit_detector
 from pawprint.model.exports import (
     all_outputs,
     export,
@@ -32,11 +33,10 @@ from pawprint.model.exports import (
 from pawprint.model.onnx_export import Parts, write_onnx
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import join, write_served_model
-from pawprint.model.unknown import fit_detector
-from pawprint.network.head_weights import Standardisation
+from pawprint.network.heads import Standardisation
+from pawprint.network.model import OUTPUTS, on_features
 from pawprint.network.onnx_backbone import read_onnx
-from pawprint.network.tail import OUTPUTS, on_features
-from pawprint.params.training import Head
+from pawprint.params.model import Head
 from pawprint.runtime import compile_for_cpu, output_shapes, read_network, write_network
 
 IMAGES = pixels(6, SIZE)

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from networks import COLOURS, write_colour_model
 
-from pawprint.model.predictor import load_predictor
-from pawprint.model.saliency import occlusion
+from pawprint.model.predictor import load_predictor, occlusion
 
 SIZE = 96
 

@@ -3,7 +3,7 @@ import pytest
 from conftest import refused
 
 from pawprint.files import write_arrays
-from pawprint.model.unknown import (
+from pawprint.model.calibration import (
     choose_unknown_threshold,
     fit_detector,
     fit_unknown,

@@ -8,14 +8,14 @@ from conftest import SAMPLE_WEIGHTS, refused
 from networks import PLAIN, metadata, model_params, pixels, train_params
 from PIL import Image
 
+from pawprint.model.calibration import fit_detector
 from pawprint.model.exports import for_export
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import write_served_model
-from pawprint.model.unknown import fit_detector
 from pawprint.network.backbone import application, build_extractor
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.hardware import keras, make_deterministic
-from pawprint.network.head_weights import HeadWeights, Standardisation
+from pawprint.network.heads import HeadWeights, Standardisation
 from pawprint.network.model import (
     build_head,
     build_model,

@@ -13,8 +13,7 @@ from pawprint.network.cross_validation import (
     cross_validate_as,
     metrics_of,
 )
-from pawprint.network.head_weights import NewHead
-from pawprint.network.logistic_regression import fit
+from pawprint.network.heads import NewHead, fit
 from pawprint.network.new_head import part_that_fits, solve
 
 

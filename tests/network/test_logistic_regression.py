@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from pawprint.network.cross_validation import VALUES_OF_C, standardise
-from pawprint.network.logistic_regression import fit, sample_weights
+from pawprint.network.heads import fit, sample_weights
 
 ROWS, COLUMNS = 60, 20
 

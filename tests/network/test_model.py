@@ -6,8 +6,8 @@ from conftest import refused
 from networks import DENSE, PLAIN, model_with, pixels
 from scipy.special import expit, softmax
 
+from pawprint.model.calibration import fit_detector
 from pawprint.model.exports import for_export
-from pawprint.model.unknown import fit_detector
 from pawprint.network.hardware import keras
 from pawprint.network.model import (
     build_head,

@@ -5,20 +5,22 @@ import pytest
 from networks import DENSE, LOGITS, PLAIN, SIZE, metadata, pixels, sample_backbone, weights_of
 from PIL import Image
 
+from pawprint.model.calibration import fit_detector
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import join, write_served_model
-from pawprint.model.unknown import fit_detector
 from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index, with_blocks
-from pawprint.network.head_weights import Standardisation
+from pawprint.network.heads import Standardisation
 from pawprint.network.model import (
+    OUTPUTS,
     build_model,
     convert,
     head_with,
+    on_features,
+    on_maps,
     to_openvino,
     with_features,
 )
-from pawprint.network.tail import OUTPUTS, on_features, on_maps
 from pawprint.network.training import trained_layers
 from pawprint.runtime import compile_for_cpu, output_shapes, read_network, write_network
 

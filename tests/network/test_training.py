@@ -21,7 +21,7 @@ from pawprint.network.training import (
     open_batches,
     validate,
 )
-from pawprint.params.training import EarlyStopping
+from pawprint.params.model import EarlyStopping
 
 
 def test_batches_are_those_of_arrays_in_the_order_of_the_split_table(tmp_path):

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from pawprint.commands.recipes import overlay
 from pawprint.errors import InputError
-from pawprint.params.data import RandomFlip
-from pawprint.params.training import OPTIONAL, REQUIRED, TrainHead
-from pawprint.params.whole import load_params
+from pawprint.params.data import Flip
+from pawprint.params.model import OPTIONAL, REQUIRED, TrainHead, load_params
 
 # Every key that may be null has a value, so that the keys in it are tested too.
 NULLABLE_SECTIONS = """
@@ -211,7 +210,7 @@ def test_source_that_is_no_path_is_named_without_a_password(refusals, key, value
 )
 def test_images_are_mirrored_only_where_training_mirrors_them_left_to_right(mode, expected):
     augment = load_params(PROJECT / "params.yaml").augment
-    flip = mode and RandomFlip(mode=mode)
+    flip = mode and Flip(mode=mode)
     assert augment.model_copy(update={"RandomFlip": flip}).is_mirrored == expected
 
 

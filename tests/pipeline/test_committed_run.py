@@ -27,8 +27,8 @@ from networks import save_weights
 
 from pawprint.files import md5_of_folder, pack, read_yaml
 from pawprint.network.backbone import application
-from pawprint.params.whole import Params
-from pawprint.recipes.sample.drawings import draw_dataset
+from pawprint.params.model import Params
+from pawprint.recipes.drawings import draw_dataset
 
 WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_no_top.h5"
 pytestmark = pytest.mark.slow

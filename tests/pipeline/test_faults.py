@@ -22,16 +22,16 @@ from faults import (
 )
 from PIL import Image, ImageChops, ImageStat
 
-from pawprint.columns import IMAGES as IMAGE_COLUMNS
-from pawprint.columns import REJECTED
 from pawprint.commands.recipes import apply_recipe, overlay
 from pawprint.errors import InputError, printable
 from pawprint.files import pack, read_json
 from pawprint.images.archive import UnusableImageError, members, open_archive, read_member
 from pawprint.images.decoder import decode, open_image
-from pawprint.images.pixels import resize
-from pawprint.recipes.sample.demo import prepare
-from pawprint.recipes.sample.drawings import draw_dataset
+from pawprint.images.formats import resize
+from pawprint.project import IMAGES as IMAGE_COLUMNS
+from pawprint.project import REJECTED
+from pawprint.recipes.demo import prepare
+from pawprint.recipes.drawings import draw_dataset
 from pawprint.tables import read_table
 
 FAULTS = IMAGES | MEMBERS

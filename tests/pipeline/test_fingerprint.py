@@ -152,16 +152,15 @@ def test_stage_says_which_versions_are_not_those_of_its_pins(tmp_path):
     assert "pandas" in first and "requirements.txt" in first and "numpy" not in first
 
 
-@pytest.mark.parametrize("module", ["columns", "project"])
-def test_new_name_of_a_path_or_a_table_changes_the_code_of_stages_that_use_it(tmp_path, module):
-    """These modules are left out: what they name stands in dvc.yaml, or is read with the table."""
+def test_new_name_of_a_path_or_a_table_changes_the_code_of_stages_that_use_it(tmp_path):
+    """`project` is left out: what it names stands in dvc.yaml, or is read with the table."""
     stages = [f"stages/{name}.py" for name in ("clean", "split", "evaluate")]
     for folder in ("pawprint", "stages"):
         shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.pyc"))
     shutil.copy(PROJECT / "requirements.txt", tmp_path)
     before = [Code(tmp_path).fingerprint(stage) for stage in stages]
-    assert not any(f"pawprint/{module}.py" in text for text in before)
-    names = re.findall(r"^[A-Z]\w+", (tmp_path / f"pawprint/{module}.py").read_text(), re.MULTILINE)
+    assert not any("pawprint/project.py" in text for text in before)
+    names = re.findall(r"^[A-Z]\w+", (tmp_path / "pawprint/project.py").read_text(), re.MULTILINE)
     any_name = re.compile(rf"\b({'|'.join(names)})\b")
     for path in tmp_path.rglob("*.py"):
         path.write_text(any_name.sub(r"NEW_\1", path.read_text(encoding="utf-8")), "utf-8")

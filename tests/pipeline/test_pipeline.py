@@ -21,15 +21,15 @@ from kills import SAMPLE, SMALL, Undisturbed, fingerprint, recover
 
 from pawprint import project
 from pawprint.classes import UNKNOWN, log_losses
-from pawprint.columns import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
 from pawprint.commands.recipes import overlay
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
-from pawprint.model.outputs import to_probabilities
+from pawprint.model.metadata import to_probabilities
 from pawprint.model.predictor import load_predictor
-from pawprint.recipes.sample.demo import ARCHIVE, prepare
-from pawprint.recipes.sample.drawings import draw_dataset, write_archive
+from pawprint.project import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
+from pawprint.recipes.demo import ARCHIVE, prepare
+from pawprint.recipes.drawings import draw_dataset, write_archive
 from pawprint.tables import probabilities_in, read_predictions, read_table
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")

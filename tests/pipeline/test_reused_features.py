@@ -14,8 +14,8 @@ from kills import fingerprint
 from pawprint import project
 from pawprint.commands.recipes import apply_recipe, overlay
 from pawprint.features.store import Shard
-from pawprint.recipes.sample.demo import prepare
-from pawprint.recipes.sample.drawings import write_archive
+from pawprint.recipes.demo import prepare
+from pawprint.recipes.drawings import write_archive
 
 pytestmark = pytest.mark.slow
 IMAGES, VIEWS = 60, 30
@@ -76,7 +76,7 @@ def test_image_that_training_does_not_see_changes_nothing_that_training_reads(wo
 @pytest.mark.extended
 def test_code_that_decides_features_computes_all_again(workspace):
     before = features(workspace)
-    with (workspace / "pawprint/images/pixels.py").open("a", encoding="utf-8") as file:
+    with (workspace / "pawprint/images/formats.py").open("a", encoding="utf-8") as file:
         file.write("UNUSED = 0\n")
     assert computed(workspace) == (IMAGES, 0)
     after = features(workspace)

@@ -7,10 +7,10 @@ from pawprint.commands.recipes import apply_recipe, overlay, read_recipe, recipe
 from pawprint.features.store import Shard
 from pawprint.files import pack, parse_yaml
 from pawprint.network.hardware import keras
-from pawprint.params.whole import load_params
-from pawprint.recipes.sample import demo
-from pawprint.recipes.sample.demo import prepare
-from pawprint.recipes.sample.drawings import draw_dataset
+from pawprint.params.model import load_params
+from pawprint.recipes import demo
+from pawprint.recipes.demo import prepare
+from pawprint.recipes.drawings import draw_dataset
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 

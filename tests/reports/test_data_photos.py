@@ -5,7 +5,7 @@ from conftest import PROJECT
 from pawprint.images.archive import open_archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.pixels import apply, resize
+from pawprint.images.formats import apply, resize
 from pawprint.params.data import Augment
 from pawprint.reports.photos import draw_augmented, samples
 

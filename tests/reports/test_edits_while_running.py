@@ -15,13 +15,13 @@ from conftest import PROJECT, photos_of, replace, succeed
 from openvino import opset13 as ops
 
 from pawprint import project
-from pawprint.columns import IMAGES, PATHS
 from pawprint.files import pack
 from pawprint.package import STAGES
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.pipeline import entry
 from pawprint.pipeline.entry import run_stage
+from pawprint.project import IMAGES, PATHS
 from pawprint.runtime import write_network
 from pawprint.tables import write_table
 from stages import features

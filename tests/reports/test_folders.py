@@ -13,7 +13,6 @@ from conftest import clean_archive, pawprint, photo, photos_of, refused, run, wr
 
 from pawprint import project
 from pawprint.classes import UNKNOWN
-from pawprint.columns import IMAGES
 from pawprint.commands.init import describe_classes
 from pawprint.commands.upgrade import labels_of_last_run
 from pawprint.dataset.cleaning import without_duplicates
@@ -22,6 +21,7 @@ from pawprint.dataset.sources import fetch
 from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.model.predictor import find_images
+from pawprint.project import IMAGES
 from pawprint.tables import write_table
 
 

@@ -32,7 +32,7 @@ from pawprint.app.labelling import write_rows
 from pawprint.commands import discard as last_commit
 from pawprint.commands.discard import run as run_discard
 from pawprint.commands.serve import AnswerLog
-from pawprint.dataset.kept_splits import keep_splits
+from pawprint.dataset.user_tables import keep_splits
 from pawprint.files import is_link_of_dvc, md5, pack, write_text
 from stages import fetch
 

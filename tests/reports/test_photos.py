@@ -16,7 +16,6 @@ from faults import JPEG, LARGE, PHOTO, part, profile_of_swapped_colours
 from PIL import Image, ImageCms, PngImagePlugin
 
 from pawprint import project
-from pawprint.columns import DECODED
 from pawprint.dataset.cleaning import clean as clean_images
 from pawprint.dataset.cleaning import describe_pages
 from pawprint.dataset.layouts import find_places
@@ -25,6 +24,7 @@ from pawprint.images import decoder
 from pawprint.images.archive import UnusableImageError, members, open_archive
 from pawprint.images.decoder import decode, decode_file, decoding
 from pawprint.images.jpeg import MAX_EXTRA, MAX_PADDING
+from pawprint.project import DECODED
 from pawprint.tables import read_table, write_table
 from stages import clean
 

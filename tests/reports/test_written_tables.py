@@ -13,13 +13,11 @@ import pytest
 from conftest import line_of, refused
 
 from pawprint.app.labelling import read_rows, write_rows
-from pawprint.dataset.kept_splits import keep_splits
 from pawprint.dataset.layouts import parse_metadata_csv
-from pawprint.dataset.user_tables import Correction, read_corrections
+from pawprint.dataset.user_tables import Correction, csv_rows, keep_splits, read_corrections
 from pawprint.errors import InputError
 from pawprint.model.metadata import Metadata
 from pawprint.tools.monitoring import read_photos
-from pawprint.written_tables import csv_rows
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]
 PLAIN = "path,label\ncat/1.jpg,dög\ncat/2.jpg,cat\n"

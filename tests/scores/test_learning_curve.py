@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pawprint.network import cross_validation as validation
-from pawprint.scores.learning_curve import tabulate_curve
+from pawprint.scores.paired import tabulate_curve
 
 IMAGES = 640
 

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
-from pawprint.columns import METADATA, NEAR_DUPLICATES, SCORES
 from pawprint.dataset.cleaning import perceptual_hash
+from pawprint.project import METADATA, NEAR_DUPLICATES, SCORES
 from pawprint.scores import limits
 from pawprint.scores.limits import Run, Size, find_limits, rank_limits
 from pawprint.scores.review import judge, list_suspects
-from pawprint.scores.slices import measure_slices
+from pawprint.scores.shift import measure_slices
 from pawprint.tables import tabulate
 
 LABELS = ["a", "b", "c", "d"]

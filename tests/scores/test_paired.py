@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from pawprint.randomization import paired_test
-from pawprint.scores.intervals import holm
+from pawprint.scores.intervals import holm, paired_test
 from pawprint.scores.paired import LOG_LOSS, NOT_SHOWN, Pair, ScoreTest, compare, difference_of
 
 IMAGES = 200

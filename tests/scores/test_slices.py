@@ -2,9 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.columns import METADATA
-from pawprint.reports.results import slice_rows
-from pawprint.scores.slices import DIFFERENCE, SLICE, describe_slices, measure_slices
+from pawprint.project import METADATA
+from pawprint.reports.pages import slice_rows
+from pawprint.scores.metrics import SLICE
+from pawprint.scores.shift import DIFFERENCE, describe_slices, measure_slices
 
 
 def measured(correct: np.ndarray, values: np.ndarray, groups: np.ndarray | None = None):

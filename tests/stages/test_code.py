@@ -9,9 +9,9 @@ from conftest import PROJECT, git_project, photos_of, refused, repro, run, write
 from pawprint.commands.recipes import overlay
 from pawprint.errors import InputError
 from pawprint.files import pack
+from pawprint.images.archive import SUFFIXES
 from pawprint.images.decoder import FORMATS
-from pawprint.images.names import SUFFIXES
-from pawprint.params.whole import load_params
+from pawprint.params.model import load_params
 from pawprint.templates import DVC_IGNORE
 from stages.code import check_tables
 

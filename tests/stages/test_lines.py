@@ -15,11 +15,11 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.classes import UNKNOWN
-from pawprint.columns import IMAGES, JUDGED, METADATA, REJECTED, SPLIT
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack, read_json, write_json
-from pawprint.model.outputs import Outputs
+from pawprint.model.metadata import Outputs
+from pawprint.project import IMAGES, JUDGED, METADATA, REJECTED, SPLIT
 from pawprint.scores.shift import SERIES
 from pawprint.tables import (
     read_predictions,

@@ -8,10 +8,10 @@ from conftest import OFFLINE, change, complaint, git_project, printed, repro
 from networks import pixels, sample_backbone
 
 from pawprint import project
-from pawprint.columns import PROBABILITY
 from pawprint.files import digest, read_json
 from pawprint.network.hardware import keras
-from pawprint.recipes.sample.drawings import write_archive
+from pawprint.project import PROBABILITY
+from pawprint.recipes.drawings import write_archive
 from pawprint.tables import read_predictions
 
 pytestmark = pytest.mark.slow

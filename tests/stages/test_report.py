@@ -15,10 +15,10 @@ from made_up_run import write_run
 from PIL import Image
 
 from pawprint import project
-from pawprint.columns import HISTORY, IMAGES, REJECTED, SCORES
 from pawprint.commands.recipes import overlay
 from pawprint.files import md5, read_json, write_json
-from pawprint.reports.results import describe_score, score_of
+from pawprint.project import HISTORY, IMAGES, REJECTED, SCORES
+from pawprint.reports.pages import describe_score, score_of
 from pawprint.tables import IMAGE_DIGITS, read_predictions, read_table, write_table
 from stages import report
 

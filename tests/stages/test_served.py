@@ -18,7 +18,7 @@ from pawprint.commands.recipes import overlay
 from pawprint.files import digest, write_json
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
-from pawprint.model.outputs import Outputs, to_probabilities
+from pawprint.model.metadata import Outputs, to_probabilities
 from pawprint.network.hardware import keras
 from pawprint.pipeline import entry
 from pawprint.tables import probabilities_in, read_predictions

@@ -12,9 +12,9 @@ from conftest import PROJECT, change, commit, git_init, sha256
 
 from pawprint import project
 from pawprint.classes import UNKNOWN
-from pawprint.columns import IMAGES, REJECTED, SPLIT
 from pawprint.dataset.changes import images_of
 from pawprint.files import md5, read_yaml
+from pawprint.project import IMAGES, REJECTED, SPLIT
 from pawprint.tables import read_table, write_table
 from stages import report, split
 

@@ -7,10 +7,10 @@ import pandas as pd
 from conftest import PROJECT, commit, git_init, photo, succeed
 
 from pawprint import project as paths
-from pawprint.columns import PREDICTED_CLASSES, PREDICTIONS, SPLIT
 from pawprint.commands.recipes import overlay
 from pawprint.files import pack, write_json
 from pawprint.model.metadata import Metadata
+from pawprint.project import PREDICTED_CLASSES, PREDICTIONS, SPLIT
 from pawprint.tables import IMAGE_DIGITS, write_predictions, write_table
 
 PHOTOS = [

@@ -70,8 +70,6 @@ def changed_values(workspace: Path) -> dict:
         "augment.RandomGrayscale": {"factor": 0.5},
         "augment.RandomErasing": {"scale": [0.1, 0.2]},
         "augment.seed": 2,
-        "preview.samples": 6,
-        "preview.near_duplicates": 6,
         "head.dense": {"units": 4},
         "head.dropout": 0.5,
         "head.output": "logits",
@@ -87,9 +85,6 @@ def changed_values(workspace: Path) -> dict:
         "calibrate.max_error": 0.9,
         "calibrate.unknown_quantile": 0.5,
         "evaluate.confidence": 0.9,
-        "plot.predictions": 2,
-        "plot.errors": 1,
-        "plot.labels_to_review": 1,
     }
 
 

@@ -12,15 +12,14 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.classes import UNKNOWN
-from pawprint.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SPLIT
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
-from pawprint.images.pixels import resize
-from pawprint.model.metadata import read_metadata
-from pawprint.model.outputs import Outputs
+from pawprint.images.formats import resize
+from pawprint.model.metadata import Outputs, read_metadata
 from pawprint.model.predictor import runner
 from pawprint.network.model import convert
+from pawprint.project import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SPLIT
 from pawprint.tables import write_table
 from stages import evaluate
 

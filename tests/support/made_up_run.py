@@ -9,7 +9,9 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.classes import predicted_classes
-from pawprint.columns import (
+from pawprint.files import pack, write_json
+from pawprint.model.metadata import Metadata
+from pawprint.project import (
     DECIDED,
     HISTORY,
     IMAGES,
@@ -21,8 +23,6 @@ from pawprint.columns import (
     SCORES,
     SPLIT,
 )
-from pawprint.files import pack, write_json
-from pawprint.model.metadata import Metadata
 from pawprint.scores.metrics import Predictions, tabulate_scores
 from pawprint.scores.review import judge
 from pawprint.tables import tabulate, write_predictions, write_table

@@ -9,15 +9,14 @@ import pandas as pd
 from conftest import SAMPLE_WEIGHTS
 
 from pawprint.features.store import INDEX, shard_path, write_shard
+from pawprint.model.calibration import Detector
 from pawprint.model.metadata import Metadata
 from pawprint.model.served_model import write_served_model
-from pawprint.model.unknown import Detector
 from pawprint.network.backbone import application
 from pawprint.network.hardware import keras
-from pawprint.network.head_weights import HeadWeights
+from pawprint.network.heads import HeadWeights
 from pawprint.network.model import activation_for, build_head, build_model, convert
-from pawprint.params.model import Model
-from pawprint.params.training import Dense, Head, Train
+from pawprint.params.model import Dense, Head, Model, Train
 
 SIZE = 96  # of the images that the sample backbone was trained on
 PLAIN = Head(dense=None, dropout=0.2, output="probabilities")

@@ -2,6 +2,10 @@
 
 `demo/` becomes a DVC project of its own with a copy of the stages, so nothing of a real run is
 touched, and a second `make demo` reruns only what changed since the first.
+
+sample/base.h5 holds the weights of MobileNetV2 (alpha 0.35) in float16, trained to tell 30 kinds of
+drawn things apart, none of them a cat or a dog: 81% of 1,200 held-out pictures are right. It was
+made by pawprint/recipes/sample/pretrain.py in commit 566bd2d.
 """
 
 import os
@@ -16,9 +20,9 @@ from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError
 from pawprint.package import folders_of_code
 from pawprint.pipeline.entry import run
-from pawprint.recipes.sample.drawings import write_archive
+from pawprint.recipes.drawings import write_archive
 
-PROJECT = Path(__file__).resolve().parents[3]
+PROJECT = Path(__file__).resolve().parents[2]
 WORKSPACE = PROJECT / "demo"
 ARCHIVE = "drawn.zip"  # as in pawprint/recipes/sample.yaml
 

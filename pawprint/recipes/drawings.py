@@ -1,7 +1,7 @@
 """Drawn pictures: small data that needs no download.
 
 `draw_dataset` yields cats and dogs, for the demo and the tests. `python -m
-pawprint.recipes.sample.drawings FOLDER` draws burgers, hot dogs and houses, for docs/tutorial.md.
+pawprint.recipes.drawings FOLDER` draws burgers, hot dogs and houses, for docs/tutorial.md.
 Both have the faults of collected photos: a few pictures in the wrong folder, near-duplicates, and
 damaged files.
 """
@@ -133,7 +133,7 @@ def write_archive(path: Path, **counts: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m pawprint.recipes.sample.drawings")
+    parser = argparse.ArgumentParser(prog="python -m pawprint.recipes.drawings")
     parser.add_argument("folder", type=Path, help="that is not there yet")
     folder = parser.parse_args().folder
     if folder.exists():

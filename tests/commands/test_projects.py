@@ -168,6 +168,9 @@ def upgraded(installed: Installed, project: Path) -> dict[str, str]:
     return {line.split(": ")[1]: line for line in lines}
 
 
+DATE = "null  # or a column of metadata.csv: the images of the last dates are the test set"
+
+
 @pytest.fixture(scope="module")
 def newer(tmp_path_factory) -> Installed:
     """A later version of the package."""
@@ -175,9 +178,9 @@ def newer(tmp_path_factory) -> Installed:
         tmp_path_factory.mktemp("newer"),
         ("dvc.yaml", "desc: Bring the images", "desc: Pack the images"),
         ("params.yaml", "  confidence: 0.95 ", "  confidence: 0.9 "),
-        ("params.yaml", "plot:\n", "plot:\n  columns: 4  # of photos\n"),
-        ("params.yaml", "  samples: 18  # training images shown\n", ""),
-        ("pawprint/params/results.py", "    samples: Count\n", ""),
+        ("params.yaml", "evaluate:\n", "evaluate:\n  columns: 4  # of photos\n"),
+        ("params.yaml", f"  date: {DATE}\n", ""),
+        ("pawprint/params/data.py", "    date: Annotated[str, Field(min_length=1)] | None\n", ""),
         (".dvc/plots/roc.json", "{", "{\n"),
     )
 
@@ -190,8 +193,8 @@ def test_upgrade_renews_what_the_user_has_not_changed(newer, project):
     (wheel,) = (newer.folder / "wheels").glob("*.whl")
     assert wheel.as_uri() in (project / "requirements.txt").read_text()
     params = read_yaml(project / "params.yaml")
-    assert (params["plot"]["columns"], params["evaluate"]["confidence"]) == (4, 0.95)
-    assert params["preview"] == {"near_duplicates": 24}
+    assert (params["evaluate"]["columns"], params["evaluate"]["confidence"]) == (4, 0.95)
+    assert "date" not in params["split"]
 
 
 MINE = {

@@ -1,0 +1,336 @@
+"""Pages: the model card, the report and sheets of photos, from the templates in templates/."""
+
+import base64
+import io
+import re
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from pawprint.classes import UNKNOWN, headline
+from pawprint.dataset.splitting import FEW
+from pawprint.errors import printable
+from pawprint.files import write_text
+from pawprint.images.archive import Archive
+from pawprint.images.decoder import open_image, read_again
+from pawprint.images.formats import side_for
+from pawprint.project import SPLITS
+from pawprint.scores.intervals import fraction_interval, independent_counts
+from pawprint.scores.metrics import CATALOGUE, SLICE, measure_fraction
+from pawprint.scores.review import confusion, most_confused, rank_predictions
+from pawprint.scores.shift import DIFFERENCE
+from pawprint.tables import with_image
+
+TEMPLATES = Path(__file__).parent / "templates"
+MODEL_CARD, REPORT = TEMPLATES / "model_card.md", TEMPLATES / "report.html"
+SHEET = TEMPLATES / "sheet.html"
+DIGITS = 8  # of the MD5 of the images
+WEBP_QUALITY, WEBP_SIDE = 85, 16_383  # pixels, at most
+
+
+def project_name() -> str:
+    """The name of its folder. `dvc exp run --temp` runs in a copy below that, which has another."""
+    folder, _, _ = Path.cwd().as_posix().partition("/.dvc/tmp/exps/")
+    return printable(Path(folder).name)
+
+
+def fill(template: Path, **values: object) -> str:
+    """The text of a template with its values; HTML is escaped in a template named .html.
+
+    In others, the filters `literal` and `code` make a value text or a code span of Markdown. A
+    missing value raises jinja2.UndefinedError.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(template.parent),
+        autoescape=template.suffix == ".html",
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"literal": literal, "code": code}
+    environment.filters["yaml"] = partial(yaml.safe_dump, sort_keys=False, allow_unicode=True)
+    return environment.get_template(template.name).render(values)
+
+
+def literal(value: object) -> str:
+    """The value as text that Markdown shows unchanged, also in a cell of a table."""
+    return re.sub(r"([\\`*_\[\]<>|&~])", r"\\\1", str(value))
+
+
+def code(value: object) -> str:
+    """The value as a code span of Markdown: https://spec.commonmark.org/0.31.2/#code-spans"""
+    text = printable(str(value))
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
+
+
+def data_uri(picture: Image.Image) -> str:
+    """The picture as WebP, a tenth of the size of a PNG with photos; one too large is reduced."""
+    picture.thumbnail((WEBP_SIDE, WEBP_SIDE))
+    data = io.BytesIO()
+    # Method 2 takes half the time of the default, and 4% more bytes.
+    picture.save(data, "WEBP", quality=WEBP_QUALITY, method=2)
+    return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+SIDE = 320  # pixels of a photo, at most; twice those shown, for sharp screens
+MAX_ERRORS = 48
+
+
+def write_sheet(
+    path: Path, title: str, bits: int | None, photos: Iterable[tuple[Path, str, str, str]]
+) -> None:
+    """Write a page with photos: of each the file, its name, its label, and text after that.
+
+    They are decoded with `bits`.
+    """
+    shown = []
+    for file, *texts in photos:
+        image = read_again(file, texts[0], bits, side_for(SIDE))
+        image.thumbnail((SIDE, SIDE))
+        shown.append((data_uri(image), *texts))
+    write_text(path, fill(SHEET, title=title, photos=shown))
+
+
+def write_suggestions(path: Path, bits: int | None, ranked: list[tuple[Path, dict]]) -> None:
+    """Write a page with the photos of the images to label first."""
+    photos = []
+    for file, row in ranked:
+        if not row["error"]:
+            probability = row["probabilities"].get(row["label"])  # none of unknown
+            text = "" if probability is None else f"{probability:.1%}"
+            photos.append((file, row["path"], row["label"], text))
+    write_sheet(path, "Images to label first", bits, photos)
+
+
+def write_errors(path: Path, bits: int | None, folder: Path, predictions: pd.DataFrame) -> None:
+    """Write a page with the most confident errors, of a table PREDICTIONS of photos in a folder."""
+    ranked = rank_predictions(predictions)
+    photos = (
+        (folder / row.path, row.path, f"{row.actual} → {row.predicted}", f"{row.confidence:.1%}")
+        for row in ranked[ranked["wrong"]].head(MAX_ERRORS).itertuples()
+    )
+    write_sheet(path, "The most confident errors", bits, photos)
+
+
+THUMBNAIL = 160  # pixels of a photo, at most
+OF_A_PAIR, MAX_PHOTOS = 8, 160  # shown, of the most confident errors; 160 are about 1 MB
+MAX_MATRIX = 12  # classes of a matrix with links; of more, MAX_PAIRS are listed
+MAX_PAIRS = 20
+
+
+def pair_id(actual: str, predicted: str, labels: list[str]) -> str:
+    return f"errors-{labels.index(actual)}-{labels.index(predicted)}"
+
+
+def class_id(label: str, labels: list[str]) -> str:
+    return f"errors-{labels.index(label)}"
+
+
+def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> dict:
+    """What the template needs for the photos of `errors`: `photos`, and the `ids` that choose some.
+
+    Of each pair of classes OF_A_PAIR are shown, the most frequent pairs first.
+    """
+    pairs = errors.groupby(["actual", "predicted"])
+    size = pairs["path"].transform("size")
+    rows = errors[pairs.cumcount() < OF_A_PAIR].assign(size=size)
+    rows = rows.sort_values(["size", "actual", "predicted"], ascending=[False, True, True])
+    rows = with_image(rows)
+    photos = []
+    for row in rows.head(MAX_PHOTOS).itertuples():
+        image = open_image(archive, row.path, side_for(THUMBNAIL))
+        image.thumbnail((THUMBNAIL, THUMBNAIL))
+        pair = row.actual, row.predicted
+        ids = (pair_id(*pair, labels), *(class_id(label, labels) for label in pair))
+        photos.append((data_uri(image), ids, row))
+    return {
+        "photos": photos,
+        "ids": sorted({name for _, ids, _ in photos for name in ids}),
+        "errors": len(errors),
+    }
+
+
+def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
+    """Rows of the confusion matrix of a table PREDICTIONS, or [] of many classes.
+
+    Errors with photos are links to them.
+    """
+    if len(labels) > MAX_MATRIX:
+        return []
+    return [
+        [
+            actual,
+            *(
+                number and _link(number, pair_id(actual, predicted, labels), ids)
+                for predicted, number in row.items()
+            ),
+        ]
+        for actual, row in confusion(test, labels).iterrows()
+    ]
+
+
+def link_pairs(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
+    """Rows of the pairs that are confused most often in a table PREDICTIONS, with such links."""
+    return [
+        [
+            row.actual,
+            row.predicted,
+            _link(row.images, pair_id(row.actual, row.predicted, labels), ids),
+        ]
+        for row in most_confused(test, MAX_PAIRS).itertuples()
+    ]
+
+
+def link_classes(rows: pd.DataFrame, labels: list[str], ids: list[str]) -> pd.DataFrame:
+    """The table of `results.class_rows`, where a class with photos of errors is a link to them."""
+    links = [_link(label, class_id(label, labels), ids) for label in rows["class"]]
+    return rows.assign(**{"class": pd.Series(links, rows.index, object)})
+
+
+def _link(text: object, target: str, ids: list[str]) -> object:
+    return Markup('<a href="#{}">{}</a>').format(target, text) if target in ids else text
+
+
+MOST = 0.9  # of the images, whose error is named
+
+
+def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> pd.Series:
+    """The row of a score: `value`, `low`, `high` and `images`."""
+    is_score = (scores["split"] == split) & (scores["score"] == score) & (scores["label"] == label)
+    return scores[is_score].iloc[0]
+
+
+def headline_of(scores: pd.DataFrame) -> str:
+    """The `headline` for the images of the test split."""
+    of_test = (scores["split"] == "test") & (scores["score"] == "recall")
+    return headline(scores.loc[of_test, "images"])
+
+
+def describe_score(score: pd.Series) -> str:
+    """Such as "95.50% (191/200), 91.69% to 97.61%", "0.9550" without an interval, "" for none.
+
+    A fraction of FEW images is "1 of 1". Without the column `images` a fraction has no number.
+    """
+    of, value, low = CATALOGUE[score["score"]], score["value"], score["low"]
+    if pd.isna(value):
+        return ""
+    is_counted = of.measure is measure_fraction and "images" in score
+    text = fraction(score) if is_counted else format(value, of.form)
+    return text if pd.isna(low) else f"{text}, {low:{of.form}} to {score['high']:{of.form}}"
+
+
+def fraction(score: pd.Series) -> str:
+    """Such as "95.50% (191/200)", or "1 of 1" for FEW images, from the row of a fraction."""
+    value, images = score["value"], score["images"]
+    correct = round(value * images)
+    return f"{value:.2%} ({correct}/{images})" if images > FEW else f"{correct} of {images}"
+
+
+def describe_result(
+    scores: pd.DataFrame,
+    predictions: Mapping[str, pd.DataFrame],
+    group_of: pd.Series,
+    confidence: float,
+    is_chosen: bool,
+) -> str:
+    """Return how many held-out photos are right, and whether test and validation differ.
+
+    The first sentence is of the test photos. Validation photos are among them if nothing was chosen
+    on these (`is_chosen`) and the two do not differ by more than chance: more photos give a smaller
+    interval. Where classes are imbalanced, it also has the mean of their recalls. `predictions` has
+    the tables PREDICTIONS by split, `group_of` the group of independent images by path.
+    """
+    difference = scores[scores["score"] == "accuracy_difference"]
+    differs = ((difference["low"] > 0) | (difference["high"] < 0)).any()
+    splits = ("test",) if is_chosen or differs else ("test", "validation")
+    rows = pd.concat([predictions[split] for split in splits])
+    is_right = rows["actual"] == rows["predicted"]
+    groups = rows["path"].map(group_of).fillna(rows["path"]).to_numpy()
+    low, high = fraction_interval(*independent_counts(is_right.to_numpy(), groups), confidence)
+    text = (
+        f"Right for {is_right.sum():,} of {len(rows):,} {' and '.join(splits)} photos: "
+        f"{is_right.mean():.1%} ({100 * confidence:g}% interval {low:.1%} to {high:.1%})"
+    )
+    if headline_of(scores) != "accuracy":
+        recalls = is_right.groupby(rows["actual"]).mean()
+        text += f"; {recalls.mean():.1%} on average over the classes"
+    if differs:
+        validation = predictions["validation"]
+        fraction = (validation["actual"] == validation["predicted"]).mean()
+        text += f". It is right for {fraction:.1%} of validation photos: more than chance explains"
+    return f"{text}."
+
+
+def describe_decided(decided: pd.DataFrame) -> str:
+    """A sentence on the error of the most confident test images, from a table DECIDED."""
+    most, every = decided[decided["decided"] >= MOST].iloc[0], decided.iloc[-1]
+    return (
+        f"Of the most confident {most['decided']:.0%} of the test images {most['error']:.1%} are "
+        f"wrong, of all {every['error']:.1%}."
+    )
+
+
+def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Rows of the table of results: a title, then the texts of test and validation, perhaps ""."""
+    selection = scores[scores["score"].isin(CATALOGUE)]
+    texts = selection.assign(text=selection.apply(describe_score, axis=1))
+    of_all = texts[texts["label"] == ""].pivot(index="score", columns="split", values="text")
+    names = [name for name in CATALOGUE if name in of_all.index]
+    names.insert(3, names.pop(1))  # the log loss after the percentages
+    names.sort(key=headline_of(scores).__ne__)
+    of_all = of_all.loc[names, ["test", "validation"]].fillna("")
+    rows = [(CATALOGUE[name].title, *of_all.loc[name]) for name in names]
+    if UNKNOWN in set(scores["label"]):
+        refused, area = (score_of(texts, "test", name, UNKNOWN) for name in ("refused", "roc_auc"))
+        rows += [
+            ("unknown images labelled unknown", refused["text"], ""),
+            ("area under the ROC curve of unknown and test images", area["text"], ""),
+        ]
+    return rows
+
+
+def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
+    """A row of texts per class, with the lowest recall on the test split first.
+
+    A cell without a score, as of a class without images in a split, has "none".
+    """
+    of_classes = scores[scores["label"].isin(scores.loc[scores["score"] == "recall", "label"])]
+    texts = of_classes.assign(text=of_classes.apply(describe_score, axis=1)).pivot(
+        index="label", columns=["score", "split"], values="text"
+    )
+    recall = of_classes.query("score == 'recall' and split == 'test'").set_index("label")["value"]
+    texts = texts.reindex(recall.reindex(texts.index).sort_values(kind="stable").index)
+    columns = [("recall", "test"), ("precision", "test"), ("f1", "test"), ("recall", "validation")]
+    rows = texts.reindex(columns=pd.MultiIndex.from_tuples(columns)).fillna("none")
+    rows.columns = [f"{CATALOGUE[name].title}, {split}" for name, split in columns]
+    return rows.rename_axis("class").reset_index()
+
+
+def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Rows of texts: a slice, its accuracy, and the difference from the accuracy of the others."""
+    rows = scores.set_index("label")
+    accuracy, difference = (rows[rows["score"] == name] for name in (SLICE, DIFFERENCE))
+    return [
+        (
+            label,
+            describe_score(row),
+            "{:+.2f} points, {:+.2f} to {:+.2f}".format(
+                *(100 * difference.loc[label, ["value", "low", "high"]])
+            ),
+        )
+        for label, row in accuracy.iterrows()
+    ]
+
+
+def count_images(images: pd.DataFrame) -> pd.DataFrame:
+    """Images per class (table SPLIT): a row per label, sorted; a column per split, and `images`."""
+    counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
+    return counts.assign(images=counts.sum(axis=1))
