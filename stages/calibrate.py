@@ -26,8 +26,8 @@ from pawprint.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
 from pawprint.project import SPLIT
 from pawprint.runtime import read_network
-from pawprint.scores.held_out import LEVEL, choose_min_confidence
 from pawprint.scores.metrics import OF_A_CLASS, Predictions, describe_fractions, tabulate_scores
+from pawprint.scores.predictions import LEVEL, choose_min_confidence
 from pawprint.scores.shift import independent
 from pawprint.tables import read_table
 

@@ -21,8 +21,7 @@ from pawprint.model.metadata import Outputs, read_metadata
 from pawprint.params.model import Evaluate
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores import metrics
-from pawprint.scores.held_out import evaluate
-from pawprint.scores.review import judge, list_suspects
+from pawprint.scores.predictions import evaluate, judge, list_suspects
 from pawprint.scores.shift import (
     compare_splits,
     describe_shift,

@@ -34,7 +34,7 @@ from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import last_commit
 from pawprint.reports import pages
 from pawprint.scores.limits import NEXT_STEP, Run, find_limits
-from pawprint.scores.review import list_errors
+from pawprint.scores.predictions import list_errors
 from pawprint.scores.shift import describe_shift, describe_slices, independent
 from pawprint.tables import read_predictions, read_table
 
@@ -138,9 +138,7 @@ def limits_run(
         images.merge(files, on="path"),
         judged,
         predictions,
-        context["scores"],
         learned.iloc[-1] if len(learned) else None,
-        context["metadata"]["image_size"],
         read_table(project.LEARNING_CURVE_CSV, project.LEARNING_CURVE),
         context["near_duplicates"],
         context["training"].get("accuracy_by_series"),

@@ -29,7 +29,7 @@ from pawprint.params.model import Hardware, Head, Model, TrainHead, problem_of_h
 from pawprint.pipeline.entry import run_stage
 from pawprint.project import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.scores.paired import tabulate_curve
-from pawprint.scores.review import judge
+from pawprint.scores.predictions import judge
 from pawprint.scores.shift import accuracy_by_series, describe_series, find_series
 from pawprint.tables import read_table, write_table
 

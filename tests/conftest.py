@@ -22,8 +22,7 @@ from pawprint.dataset.user_tables import Correction
 from pawprint.errors import InputError
 from pawprint.images.archive import members, open_archive
 from pawprint.pipeline.fingerprint import Code
-from pawprint.recipes.demo import dvc_environment
-from pawprint.recipes.drawings import write_archive
+from pawprint.recipes.demo import dvc_environment, write_archive
 
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_WEIGHTS = PROJECT / "pawprint" / "recipes" / "sample" / "base.h5"

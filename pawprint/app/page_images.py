@@ -13,7 +13,7 @@ from pawprint.model.metadata import read_metadata
 from pawprint.params.model import Evaluate
 from pawprint.project import PREDICTIONS_CSV, PROBABILITY
 from pawprint.scores.intervals import fraction_interval
-from pawprint.scores.review import confusion, most_confused, rank_predictions
+from pawprint.scores.predictions import confusion, most_confused, rank_predictions
 from pawprint.tables import predicted_labels, read_predictions
 
 TITLE, ICON = "This run", ":material/grid_view:"

@@ -36,7 +36,7 @@ from pawprint.reports.pages import (
 )
 from pawprint.scores.metrics import SLICE
 from pawprint.scores.paired import Comparison, describe_comparison
-from pawprint.scores.review import confusion, most_confused
+from pawprint.scores.predictions import confusion, most_confused
 from pawprint.scores.shift import DIFFERENCE
 from pawprint.tools import last_run, monitoring
 from pawprint.tools.scoring import ScoreResult, compare_models, score

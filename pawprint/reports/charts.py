@@ -20,8 +20,7 @@ from matplotlib.figure import Figure
 from pawprint.classes import PREDICTED
 from pawprint.errors import name_some
 from pawprint.project import PROBABILITY
-from pawprint.scores.held_out import STEPS
-from pawprint.scores.review import confusion, most_confused
+from pawprint.scores.predictions import STEPS, confusion, most_confused
 from pawprint.tables import predicted_labels
 
 matplotlib.use("Agg")  # draws to files; needs no window

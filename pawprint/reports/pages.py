@@ -23,7 +23,7 @@ from pawprint.images.formats import side_for
 from pawprint.project import SPLITS
 from pawprint.scores.intervals import fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE, SLICE, measure_fraction
-from pawprint.scores.review import confusion, most_confused, rank_predictions
+from pawprint.scores.predictions import confusion, most_confused, rank_predictions
 from pawprint.scores.shift import DIFFERENCE
 from pawprint.tables import with_image
 

@@ -18,7 +18,7 @@ from pawprint.images.formats import apply, resize, side_for
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
 from pawprint.reports.charts import BLUE, GREY, RED, shorten, use_fonts
-from pawprint.scores.review import rank_predictions, with_confidence
+from pawprint.scores.predictions import rank_predictions, with_confidence
 from pawprint.tables import spread
 
 COLUMNS = 6

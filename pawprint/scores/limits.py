@@ -1,8 +1,8 @@
-"""What would raise the score of this model: sentences, each with its size and what to do.
+"""What would raise the score of this model: at most seven sentences, each with what to do.
 
-MEASURED and FURTHER have a function for each limit with a size, in errors of 100 images, by which
-the sentences are in order. UNMEASURED has those without a size, in the order in which they are
-looked for. A function returns None where there is no such limit.
+MEASURED has a function for each limit with a size, in errors of 100 images, by which the sentences
+are in order. UNMEASURED has those without a size. A function returns None where there is no such
+limit.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,8 @@ from scipy.optimize import minimize
 from scipy.special import ndtri
 
 from pawprint.scores.intervals import linear_interval
-from pawprint.scores.metrics import SLICE
-from pawprint.scores.review import every_prediction, judge, list_suspects
+from pawprint.scores.predictions import every_prediction, judge, list_suspects
 from pawprint.scores.shift import (
-    DIFFERENCE,
     describe_divided_series,
     describe_series,
     find_shortcut,
@@ -27,8 +25,6 @@ from pawprint.tables import predicted_labels, probabilities_in
 CONFIDENCE = 0.95  # of the intervals of sizes
 DEVIATIONS = 2 * ndtri((1 + CONFIDENCE) / 2)  # standard deviations in the width of an interval
 MIN_RATIO = 2  # of a likelihood, or of squares: twice the number of parameters
-MAX_MEASURED, MAX_UNMEASURED = 4, 3  # sentences
-MAX_ENLARGED = 2 / 3  # of `image_size`, from which an enlarged image is blurred
 MIN_LEARNED = 0.9  # of the images that a head learned from, else the features are weak
 TIE = 1e-6  # of errors in one direction, where no two classes are confused in both
 MIN_PROBABILITY = 1e-6  # probability of a label that is counted; tables have six digits
@@ -49,9 +45,7 @@ class Run(NamedTuple):
     images: pd.DataFrame
     judged: pd.DataFrame
     predictions: dict[str, pd.DataFrame]
-    scores: pd.DataFrame
     train_accuracy: float | None
-    image_size: int
     learning_curve: pd.DataFrame
     near_duplicates: pd.DataFrame
     accuracy_by_series: float | None
@@ -133,7 +127,7 @@ class Limits(NamedTuple):
 def find_limits(run: Run) -> Limits:
     """Return what would raise the score of the model."""
     wrong = 100 * run.held_out.groupby("actual")["wrong"].mean().mean()
-    unmeasured = [limit for find in UNMEASURED if (limit := find(run))][: MAX_UNMEASURED - 1]
+    unmeasured = [limit for find in UNMEASURED if (limit := find(run))]
     heading = (
         f"The model is wrong for {wrong:.0f} of 100 images that it did not learn from, each class "
         "counted the same. What takes errors away, the most first:"
@@ -144,15 +138,10 @@ def find_limits(run: Run) -> Limits:
 def rank_limits(run: Run) -> list[Limit]:
     """Return what would take away errors of the model, the most errors first.
 
-    Limits of the same number of errors are in the order of MEASURED. Those in FURTHER are left out
-    below one error of 100, and are the last if their interval holds 0: splits that are drawn by a
-    hash differ by chance. Others are always there, so that one does not come and go with a label.
+    Limits of the same number of errors are in the order of MEASURED.
     """
     measured = [limit for find in MEASURED if (limit := find(run))]
-    further = [limit for find in FURTHER if (limit := find(run)) and limit.size.number]
-    certain = [limit for limit in further if limit.size.low > 0]
-    ranked = sorted(measured + certain, key=lambda limit: -limit.size.number)
-    return [*ranked, *(limit for limit in further if limit not in certain)][:MAX_MEASURED]
+    return sorted(measured, key=lambda limit: -limit.size.number)
 
 
 def more_images(run: Run) -> Limit | None:
@@ -272,43 +261,6 @@ def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
     return Size(100 * errors, 100 * low, 100 * high)
 
 
-def test_of_another_kind(run: Run) -> Limit | None:
-    """Return how many more errors the test images have than those of validation."""
-    test, validation = (run.predictions[split] for split in ("test", "validation"))
-    both = pd.concat([test, validation])
-    is_wrong = (both["predicted"] != both["actual"]).to_numpy(float)
-    is_test = np.arange(len(both)) < len(test)
-    groups = both["path"].map(run.images.set_index("path")["group"]).to_numpy()
-    errors = is_wrong[is_test].mean() - is_wrong[~is_test].mean()
-    low, high = linear_interval(is_wrong, is_test, groups, CONFIDENCE, weights=(-1, 1))
-    size = Size(100 * errors, 100 * low, 100 * high)
-    return Limit(
-        f"Training images like those of the test {size.verb} {size} of 100: "
-        f"{is_wrong[is_test].mean():.0%} of the test images are wrong, and "
-        f"{is_wrong[~is_test].mean():.0%} of validation; look at plots/errors.png.",
-        size,
-    )
-
-
-def worse_slice(run: Run) -> Limit | None:
-    """Return the slice whose lower accuracy costs most of the test images."""
-    scores = run.scores[run.scores["split"] == "test"]
-    slices = scores[scores["score"] == DIFFERENCE].set_index("label")
-    if slices.empty:
-        return None
-    parts = slices["images"] / len(run.predictions["test"])
-    ends = -slices[["value", "high", "low"]].astype(float).mul(100 * parts, axis=0)
-    sizes = {label: Size(*row) for label, row in zip(ends.index, ends.to_numpy())}
-    worst = max(sizes, key=lambda label: sizes[label].expected)
-    size = sizes[worst]
-    accuracy = scores[scores["score"] == SLICE].set_index("label")["value"][worst]
-    return Limit(
-        f"An accuracy of {worst} as high as that of others {size.verb} {size} of 100: "
-        f"{accuracy:.0%} of its test images are right; add training images like these.",
-        size,
-    )
-
-
 def shortcut(run: Run) -> Limit | None:
     """Return the class that properties of the files alone tell."""
     found = find_shortcut(run.images)
@@ -318,17 +270,6 @@ def shortcut(run: Run) -> Limit | None:
         f"{found.recall:.0%} of the training images of {found.label} are known by "
         f"{' and '.join(found.properties)} alone, and the model may learn how photos were made: "
         "make those of all classes in the same way."
-    )
-
-
-def small_images(run: Run) -> Limit | None:
-    """Return that most images are enlarged."""
-    side = run.images[["width", "height"]].min(axis=1).median()
-    if side >= run.image_size * MAX_ENLARGED:
-        return None
-    return Limit(
-        f"The median of the shorter sides of the images is {side:.0f} pixels, much less than "
-        f"model.image_size, {run.image_size}: take larger originals if there are some."
     )
 
 
@@ -358,5 +299,4 @@ MEASURED: tuple[Callable[[Run], Limit | None], ...] = (
     weak_class,
     wrong_labels,
 )
-FURTHER: tuple[Callable[[Run], Limit | None], ...] = (test_of_another_kind, worse_slice)
-UNMEASURED: tuple[Callable[[Run], Limit | None], ...] = (shortcut, small_images, divided_series)
+UNMEASURED: tuple[Callable[[Run], Limit | None], ...] = (shortcut, divided_series)

@@ -27,10 +27,10 @@ from pawprint.model.predictor import (
     take_images,
 )
 from pawprint.project import UNKNOWN_SCORE
-from pawprint.scores.held_out import predictions_in
 from pawprint.scores.intervals import holm, two_sets_test
 from pawprint.scores.metrics import CATALOGUE, Predictions, measure_unknown, tabulate_scores
 from pawprint.scores.paired import Comparison, Pair, compare
+from pawprint.scores.predictions import predictions_in
 from pawprint.scores.shift import measure_slices
 from pawprint.tables import losses_in, tabulate
 from pawprint.tools.last_run import LabelledImages, LastRun

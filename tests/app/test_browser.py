@@ -31,7 +31,7 @@ from pawprint.dataset.sources import fetch
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
 from pawprint.project import LABELS_TO_REVIEW, LABELS_TO_REVIEW_CSV, SCORES, SCORES_CSV
-from pawprint.recipes.drawings import draw_dataset
+from pawprint.recipes.demo import draw_dataset
 from pawprint.reports.pages import score_of
 from pawprint.tables import read_table, write_table
 

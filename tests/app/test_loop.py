@@ -19,7 +19,7 @@ from conftest import OFFLINE, TINY, commit, git_project, succeed
 from faults import PHOTO, encode
 from servers import served
 
-from pawprint.recipes.drawings import draw_dataset
+from pawprint.recipes.demo import draw_dataset
 
 pytestmark = pytest.mark.slow
 

@@ -21,7 +21,7 @@ from servers import HOST, request, started
 from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.model.metadata import read_metadata
 from pawprint.package import installed_version
-from pawprint.recipes.drawings import draw_picture
+from pawprint.recipes.demo import draw_picture
 from pawprint.tools.monitoring import read_photos
 
 pytestmark = pytest.mark.slow

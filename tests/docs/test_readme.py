@@ -17,7 +17,7 @@ from pawprint import project as paths
 from pawprint.images.archive import open_archive, read_member
 from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.project import SPLIT
-from pawprint.recipes.drawings import draw_picture
+from pawprint.recipes.demo import draw_picture
 from pawprint.tables import read_table
 
 USE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")

@@ -29,7 +29,7 @@ SUBSTITUTE = f"""
 weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}
 model: {{alpha: 0.35, image_size: 96}}
 """
-COUNTED = ("3 classes:", "drawings:", "clean:", "split:", "params.yaml ")
+COUNTED = ("3 classes:", "demo:", "clean:", "split:", "params.yaml ")
 NUMBER = re.compile(r"(?<![\w/.])[+-]?\d[\d,]*(\.\d+)?(?![\w.])")
 VERDICT = re.compile(
     r"^(No difference shown between HEAD and workspace: |HEAD and workspace are equal: |"
@@ -53,7 +53,7 @@ def test_drawn_pictures_do_not_replace_a_folder(tmp_path):
     photo = tmp_path / "hotdog" / "mine.jpg"
     photo.parent.mkdir()
     photo.write_bytes(b"mine")
-    result = run("python", "-m", "pawprint.recipes.drawings", str(tmp_path), cwd=PROJECT)
+    result = run("python", "-m", "pawprint.recipes.demo", str(tmp_path), cwd=PROJECT)
     assert result.returncode == 1
     assert result.stderr.startswith(f"{tmp_path}: expected a folder that is not there yet.")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [photo]

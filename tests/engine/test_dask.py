@@ -34,7 +34,7 @@ from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index
 from pawprint.network.model import convert
 from pawprint.pipeline import entry
-from pawprint.recipes.drawings import write_archive
+from pawprint.recipes.demo import write_archive
 from pawprint.runtime import read_network, write_network
 
 pytestmark = pytest.mark.slow

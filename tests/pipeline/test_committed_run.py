@@ -28,7 +28,7 @@ from networks import save_weights
 from pawprint.files import md5_of_folder, pack, read_yaml
 from pawprint.network.backbone import application
 from pawprint.params.model import Params
-from pawprint.recipes.drawings import draw_dataset
+from pawprint.recipes.demo import draw_dataset
 
 WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_no_top.h5"
 pytestmark = pytest.mark.slow

@@ -30,8 +30,7 @@ from pawprint.images.decoder import decode, open_image
 from pawprint.images.formats import resize
 from pawprint.project import IMAGES as IMAGE_COLUMNS
 from pawprint.project import REJECTED
-from pawprint.recipes.demo import prepare
-from pawprint.recipes.drawings import draw_dataset
+from pawprint.recipes.demo import draw_dataset, prepare
 from pawprint.tables import read_table
 
 FAULTS = IMAGES | MEMBERS

@@ -28,8 +28,7 @@ from pawprint.images.decoder import open_image
 from pawprint.model.metadata import to_probabilities
 from pawprint.model.predictor import load_predictor
 from pawprint.project import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
-from pawprint.recipes.demo import ARCHIVE, prepare
-from pawprint.recipes.drawings import draw_dataset, write_archive
+from pawprint.recipes.demo import ARCHIVE, draw_dataset, prepare, write_archive
 from pawprint.tables import probabilities_in, read_predictions, read_table
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")

@@ -14,8 +14,7 @@ from kills import fingerprint
 from pawprint import project
 from pawprint.commands.recipes import apply_recipe, overlay
 from pawprint.features.store import Shard
-from pawprint.recipes.demo import prepare
-from pawprint.recipes.drawings import write_archive
+from pawprint.recipes.demo import prepare, write_archive
 
 pytestmark = pytest.mark.slow
 IMAGES, VIEWS = 60, 30

@@ -9,8 +9,7 @@ from pawprint.files import pack, parse_yaml
 from pawprint.network.hardware import keras
 from pawprint.params.model import load_params
 from pawprint.recipes import demo
-from pawprint.recipes.demo import prepare
-from pawprint.recipes.drawings import draw_dataset
+from pawprint.recipes.demo import draw_dataset, prepare
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 
@@ -45,6 +44,7 @@ def test_default_is_what_is_committed_and_names_what_any_recipe_names():
 
 def test_demo_replaces_no_folder_that_it_did_not_make(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "WORKSPACE", tmp_path)
+    monkeypatch.setattr("sys.argv", ["demo"])
     (tmp_path / "labels.csv").write_text("mine")
     with refused(f"{tmp_path}: expected "):
         demo.main()

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.project import LABELS_TO_REVIEW
-from pawprint.scores.review import judge, list_suspects
+from pawprint.scores.predictions import judge, list_suspects
 
 
 def suspects(

@@ -11,7 +11,7 @@ from pawprint import project
 from pawprint.files import digest, read_json
 from pawprint.network.hardware import keras
 from pawprint.project import PROBABILITY
-from pawprint.recipes.drawings import write_archive
+from pawprint.recipes.demo import write_archive
 from pawprint.tables import read_predictions
 
 pytestmark = pytest.mark.slow

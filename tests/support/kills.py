@@ -23,8 +23,7 @@ from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, environment_with, sha256
 
 from pawprint.commands.recipes import apply_recipe, overlay
 from pawprint.files import pack
-from pawprint.recipes.demo import prepare
-from pawprint.recipes.drawings import draw_dataset
+from pawprint.recipes.demo import draw_dataset, prepare
 
 # The weights are no file of a workspace, whose files test_pipeline.py follows. The other two have
 # values that changed_params.py and test_pipeline.py can change.

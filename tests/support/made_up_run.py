@@ -24,7 +24,7 @@ from pawprint.project import (
     SPLIT,
 )
 from pawprint.scores.metrics import Predictions, tabulate_scores
-from pawprint.scores.review import judge
+from pawprint.scores.predictions import judge
 from pawprint.tables import tabulate, write_predictions, write_table
 
 PER_CLASS = 10  # of each class in a split
