@@ -21,7 +21,8 @@ from pawprint.params.model import Evaluate, Model
 from pawprint.params.section import Resize
 from pawprint.pipeline import dvc as running
 from pawprint.pipeline.dvc import WORKSPACE
-from pawprint.reports.pages import CATALOGUE, describe_score, headline_of, score_of
+from pawprint.reports.pages import describe_score, headline_of, score_of
+from pawprint.scores.metrics import CATALOGUE
 from pawprint.scores.paired import describe_verdict, tabulate_sets
 from pawprint.tables import read_table
 from pawprint.tools.candidates import TRIED

@@ -34,9 +34,10 @@ from pawprint.reports.pages import (
     write_errors,
     write_suggestions,
 )
+from pawprint.scores.metrics import SLICE
 from pawprint.scores.paired import Comparison, describe_comparison
 from pawprint.scores.predictions import confusion, most_confused
-from pawprint.scores.shift import DIFFERENCE, SLICE
+from pawprint.scores.shift import DIFFERENCE
 from pawprint.tools import last_run, monitoring
 from pawprint.tools.scoring import ScoreResult, compare_models, score
 from pawprint.tools.suggestion import suggest

@@ -27,14 +27,7 @@ from pawprint.images.archive import members, open_archive
 from pawprint.params.model import Params
 from pawprint.params.section import check_content, shown
 from pawprint.project import IMAGES_CSV, LABELS_CSV, LABELS_JSON, PARAMS, RAW_ARCHIVES, STATE
-from pawprint.templates import (
-    IGNORE,
-    IGNORES,
-    README,
-    files,
-    names_in_git,
-    take_back,
-)
+from pawprint.templates import IGNORE, IGNORES, README, files, names_in_git, take_back
 
 OF_IMAGE = ("path", "label", "archive_split", "pixels_sha256")  # in IMAGES of every version
 OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # numbers before version 0.4
@@ -216,13 +209,18 @@ def _renew(params: str, earlier: dict[str, object], labels: list[str]) -> tuple[
         if isinstance(value := values.get(name), float):
             params, note = _name_class(params, name, value, labels)
             notes.append(note)
+    new = [f"{PARAMS}: {name}: new" for name in _missing(values, defaults)]
+    return add_missing(params, new_defaults()) if new else params, notes + new
+
+
+def _missing(values: dict[str, object], defaults: dict[str, object]) -> list[str]:
+    """Return the params that params.yaml lacks: of a section that is there no optional one."""
     sections = {name.split(".")[0] for name in values}
-    new = [
-        f"{PARAMS}: {name}: new"
+    return [
+        name
         for name in defaults
         if name not in values and (name.split(".")[0] not in sections or not is_optional(name))
     ]
-    return add_missing(params, new_defaults()) if new else params, notes + new
 
 
 def _remove_param(params: str, name: str, is_kept: bool) -> str:

@@ -44,6 +44,7 @@ def test_default_is_what_is_committed_and_names_what_any_recipe_names():
 
 def test_demo_replaces_no_folder_that_it_did_not_make(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "WORKSPACE", tmp_path)
+    monkeypatch.setattr("sys.argv", ["demo"])
     (tmp_path / "labels.csv").write_text("mine")
     with refused(f"{tmp_path}: expected "):
         demo.main()
