@@ -23,8 +23,7 @@ COMMANDS = {
     "try": ("candidates", "rank backbones and image sizes on your training images"),
     "predict": ("predict", "label photos with the served model"),
     "serve": ("serve", "answer photos over HTTP with the served model"),
-    "score": ("photos", "score the served model on labelled photos, beside the test split"),
-    "monitor": ("photos", "test whether photos without labels are like those of the test split"),
+    "score": ("commands.score", "score the served model on photos, beside the test split"),
     "suggest": ("photos", "rank images without a label by how much a label would help"),
     "export": ("export", "write the model as LiteRT, ONNX or SavedModel"),
     "limits": ("results", "say what limits the model of the last run, and what to do"),
@@ -55,13 +54,15 @@ def main() -> int | None:
         )
         if sys.argv[1:2] == [name]:  # the others are not imported: TensorFlow takes seconds
             gc.disable()  # imported modules stay, so the collector finds nothing
-            module = importlib.import_module(f"pawprint.cli.{place}")
+            place = place if "." in place else f"cli.{place}"
+            module = importlib.import_module(f"pawprint.{place}")
             gc.freeze()
             gc.enable()
             function = name.replace("-", "_")
-            run_command = getattr(module, f"run_{function}")
+            run_command = getattr(module, f"run_{function}", None) or module.run
             command.description = inspect.getdoc(run_command)
-            if add_arguments := getattr(module, f"add_{function}", None):
+            add_arguments = getattr(module, f"add_{function}", None)
+            if add_arguments := add_arguments or getattr(module, "add_arguments", None):
                 add_arguments(command)
             command.set_defaults(run=run_command, error=command.error)
     arguments = parser.parse_args()

@@ -24,8 +24,9 @@ MAY_IMPORT |= {
     "pawprint/recipes": ROOMS,
     "pawprint/templates": {"dataset"},
     "pawprint/tools": ROOMS | {"recipes", "templates"},
-    "pawprint/app": ROOMS | {"tools"},
+    "pawprint/app": ROOMS | {"commands", "tools"},
     "pawprint/cli": ROOMS | {"recipes", "tools"},
+    "pawprint/commands": ROOMS | {"cli", "recipes", "templates", "tools"},
     "stages": ROOMS | {"templates"},  # `code` checks a project's files
     "examples": ROOMS,
     "bench": ROOMS | {"recipes", "tools"},

@@ -20,8 +20,7 @@ from pawprint.files import read_json
 from pawprint.images.decoder import read_again
 from pawprint.params.data import Fetch
 from pawprint.tables import read_table
-from pawprint.tools.last_run import read_labelled
-from pawprint.tools.suggestion import images_in, suggest
+from pawprint.tools.suggestion import images_in, read_labelled, suggest
 from pawprint.written_tables import spellings
 
 TITLE, ICON = "Label", ":material/label:"

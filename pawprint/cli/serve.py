@@ -24,7 +24,7 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
     seconds = "that an upload may take; default: %(default)s"
     parser.add_argument("--seconds", type=float, default=30, metavar="N", help=seconds)
-    log = "table to which each answer is appended, for `pawprint monitor`; - is stdout"
+    log = "table to which each answer is appended, for `pawprint score`; - is stdout"
     parser.add_argument("--log", type=Path, metavar="FILE.csv", help=log)
 
 

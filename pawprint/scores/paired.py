@@ -15,6 +15,7 @@ from pawprint.scores.intervals import (
     mean_interval,
     paired_interval,
 )
+from pawprint.tables import losses_in
 
 LOG_LOSS = "log loss"
 EQUAL = 0.01  # of accuracy or mean recall: models that differ by no more are equal
@@ -84,6 +85,15 @@ class Comparison(NamedTuple):
     new: float
     test: ScoreTest
     sets: pd.DataFrame
+
+
+def pair_predictions(old: pd.DataFrame, new: pd.DataFrame) -> Pair:
+    """Pair two models by their tables PREDICTIONS with a column `group`, on the paths of both."""
+    paths = old[["path"]].merge(new[["path"]])
+    old, new = (table.merge(paths) for table in (old, new))
+    actual = old["actual"].to_numpy()
+    rights = ((table["predicted"] == actual).to_numpy() for table in (old, new))
+    return Pair(actual, *rights, old["group"].to_numpy(), (losses_in(old), losses_in(new)))
 
 
 def compare(

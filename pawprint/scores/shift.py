@@ -1,7 +1,10 @@
-"""Whether the images of the splits are of one kind, and independent.
+"""Whether the images of the splits, and photos of the model's use, are of one kind; independence.
 
 Near-duplicates and series of photos, such as the frames of a video, are not independent.
 """
+
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,8 +12,8 @@ import pandas as pd
 from pawprint.columns import SCORES
 from pawprint.errors import printable
 from pawprint.randomization import paired_test, two_sets_test
-from pawprint.scores.intervals import extend_to_zero, linear_interval
-from pawprint.scores.metrics import APART, fraction_cells
+from pawprint.scores.intervals import extend_to_zero, holm, linear_interval
+from pawprint.scores.metrics import APART, Predictions, fraction_cells
 
 DIFFERENCES = {  # scores of SCORES, in words
     "accuracy_difference": "accuracy",
@@ -84,6 +87,104 @@ def describe_shift(scores: pd.DataFrame) -> str:
         "or validation has near-duplicates of training images. Look at plots/errors.png and "
         "data/split/near_duplicates.csv."
     )
+
+
+LIKE, PROPORTIONS = "like the test photos", "other proportions of the classes"
+OTHER = "other images"
+# The smallest difference that counts. Other photos of the same kind are called unknown somewhat
+# more often than the test photos, and photos of other sources get a little less confidence. Photos
+# of which the model is surer, such as training photos, are no other images.
+SMALLEST = {"called unknown": 0.03, "predicted classes": 0.1, "mean confidence": -0.02}
+
+
+class Likeness(NamedTuple):
+    """Photos without labels beside the test photos.
+
+    `verdict` is LIKE, PROPORTIONS or OTHER, `different` the keys of SMALLEST that decide it. A row
+    of `scores` has `score` and `label`; `value`, `low` and `high` of the photos; and `test`,
+    `test_low` and `test_high`.
+    """
+
+    verdict: str
+    different: list[str]
+    scores: pd.DataFrame
+
+
+def compare_photos(photos: Predictions, test: Predictions, confidence: float) -> Likeness:
+    """Compare what a model predicts for photos, whose class nobody knows, and for test images.
+
+    A difference counts if it reaches SMALLEST and its p-value is below Holm's level.
+    """
+    sides = [_measure(side) for side in (photos, test)]
+    rows = []
+    for (score, label), values in sides[0].items():
+        beside = sides[1][score, label]
+        if not label or values.any() or beside.any():  # a class that is predicted
+            cells = (_mean_with_interval(side, confidence) for side in (values, beside))
+            rows.append((score, label, *chain(*cells)))
+    found = _differences(photos, test)
+    levels = holm([p_value for _, p_value in found.values()], ALPHA)
+    different = [
+        name
+        for level, (name, (difference, p_value)) in zip(levels, found.items())
+        if p_value < level and difference / SMALLEST[name] >= 1
+    ]
+    verdict = PROPORTIONS if different else LIKE
+    if {*different} - {"predicted classes"}:
+        verdict = OTHER
+    names = ("score", "label", "value", "low", "high", "test", "test_low", "test_high")
+    return Likeness(verdict, different, pd.DataFrame(rows, columns=names))
+
+
+def _measure(predictions: Predictions) -> dict[tuple[str, str], np.ndarray]:
+    """Return by score and class what is averaged, `(images,)`: bool, or float of the confidence."""
+    predicted, measured = predictions.predicted, {}
+    if predictions.is_unknown is not None:
+        measured["called unknown", ""] = predictions.is_unknown
+    if predictions.is_decided is not None:
+        measured["called unsure", ""] = ~predictions.is_decided
+    for index, label in enumerate(predictions.labels):
+        measured["predicted", label] = predicted == index
+    return measured | {("mean confidence", ""): _confidence(predictions)}
+
+
+def _confidence(predictions: Predictions) -> np.ndarray:
+    """Return the probability of each predicted class, `(images,)`."""
+    return predictions.probabilities[np.arange(len(predictions.predicted)), predictions.predicted]
+
+
+def _differences(photos: Predictions, test: Predictions) -> dict[str, tuple[float, float]]:
+    """Return the difference and the p-value of each of SMALLEST.
+
+    The tests are one-sided, in the direction of SMALLEST, but for the predicted classes, where
+    there is none: their difference is the fraction of photos that would have to be of another
+    class. Confidences are compared within the predicted classes, so that other proportions of these
+    are no other images. Each photo is taken as independent.
+    """
+    predicted = np.concatenate([photos.predicted, test.predicted])
+    each = np.arange(len(predicted))
+    is_photo = each < len(photos.predicted)
+    is_class = predicted[:, None] == np.arange(len(photos.labels))
+    gaps = is_class[is_photo].mean(axis=0) - is_class[~is_photo].mean(axis=0)
+    found = {"predicted classes": (abs(gaps).sum() / 2, two_sets_test(is_class, is_photo, each))}
+    confidence = np.concatenate([_confidence(photos), _confidence(test)])
+    by_class = pd.Series(confidence[~is_photo]).groupby(test.predicted).mean()
+    difference = np.nanmean(confidence[is_photo] - by_class.reindex(photos.predicted).to_numpy())
+    lower = two_sets_test(confidence, ~is_photo, each, predicted, one_sided=True)
+    found["mean confidence"] = float(difference), lower
+    if photos.is_unknown is not None:
+        is_unknown = np.concatenate([photos.is_unknown, test.is_unknown])
+        higher = two_sets_test(is_unknown, is_photo, each, one_sided=True)
+        found["called unknown"] = photos.is_unknown.mean() - test.is_unknown.mean(), higher
+    return found
+
+
+def _mean_with_interval(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
+    """Return the mean of bool, or of values from 0 to 1, `(images,)`, and its interval."""
+    each = np.arange(len(values))
+    if values.dtype == bool:
+        return fraction_cells(values, each, confidence)[:3]
+    return values.mean(), *linear_interval(values, np.zeros(len(values)), each, confidence)
 
 
 # For `split.group`: the path up to the last number in the name of the file.

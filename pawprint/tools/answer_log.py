@@ -1,4 +1,4 @@
-"""The log of a service: a table of answers, which `pawprint monitor` reads."""
+"""The log of a service, a table of answers: how it is written, and read by `pawprint score`."""
 
 import contextlib
 import csv
@@ -7,12 +7,16 @@ import io
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from math import nan
 from pathlib import Path
+from unicodedata import normalize
 
+from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.errors import InputError, printable
 from pawprint.files import detach
+from pawprint.written_tables import csv_rows
 
 try:
     import fcntl
@@ -21,6 +25,8 @@ except ModuleNotFoundError:  # Windows
 
 STDOUT = ("-", "/dev/stdout")
 IDENTITY = re.compile("[0-9a-f]{16}")  # of a model
+# Why rows of a table do not count.
+TORN, OTHER_MODEL, COPY = "of rows that are not whole", "of another model", "copies"
 
 
 class AnswerLog:
@@ -170,3 +176,99 @@ def line_of(cells: Iterable[object]) -> bytes:
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(cells)
     return line.getvalue().encode()
+
+
+def read_answers(path: Path, labels: Sequence[str], has_scores: bool) -> list[dict]:
+    """Read a table that a service or `predict` wrote, in rows as of `predict_each`.
+
+    With `has_scores` each has a number as `unknown_score`. A row that is not whole, as after a
+    power failure, has no label and the error TORN. Raises InputError if it is another table, or one
+    of other labels.
+    """
+    where = printable(str(path))
+    try:
+        content, torn = without_torn_rows(path.read_bytes())
+    except OSError as error:
+        raise InputError(
+            f"{where}: expected a table that can be read. Received: {error.strerror}."
+        ) from None
+    names = [f"probability_{label}" for label in labels]
+    if has_scores:
+        names.append("unknown_score")
+    names = [normalize("NFC", name.lower()) for name in names]
+    rows = [{"path": f"line {line}", "label": "", "error": TORN, "model": ""} for line in torn]
+    for line, cells in csv_rows(content, where, ("label", *names, "pixels_sha256", "model")):
+        label = cells["label"]
+        numbers = [_number(cells[name]) for name in names]
+        are_right = all(0 <= number <= 1 for number in numbers[: len(labels)])
+        are_right &= numbers[-1] == numbers[-1]  # no NaN
+        if label and not (are_right and label in (*labels, UNSURE, UNKNOWN)):
+            raise InputError(
+                f"{where}: line {line}: expected a label of {', '.join(labels)}, {UNSURE} or "
+                f"{UNKNOWN}, and numbers as `pawprint predict` writes them. Received: "
+                f"{printable(', '.join([label, *(cells[name] for name in names)]))}."
+            )
+        row = {"path": f"line {line}", "error": ""} | cells
+        if not label:
+            row["error"] = row["error"] or "no label"
+        row |= {"path": printable(row["path"]), "error": printable(row["error"])}
+        row["unknown_score"] = numbers[-1] if has_scores else None
+        rows.append(row | {"probabilities": dict(zip(labels, numbers))})
+    return rows
+
+
+def _number(cell: str) -> float:
+    """Return the number in a cell, NaN if there is none."""
+    try:
+        return float(cell.replace(",", "."))  # as spreadsheets in many languages write it
+    except ValueError:
+        return nan
+
+
+def without_torn_rows(content: bytes) -> tuple[bytes, list[int]]:
+    """Empty the lines of a CSV that have fewer or more cells than the first, or repeat it.
+
+    Returns the content and the numbers of the lines with other cells. Each row is on a line of its
+    own, so that what one of them lacks, such as a quote, is not looked for in the next. A table in
+    another encoding, or with another separator, is returned as it is.
+    """
+    lines = content.split(b"\n")
+    expected = len(_cells_in(lines[0]))
+    torn = []
+    if expected < 2:
+        return content, torn
+    for number, line in enumerate(lines[1:], start=2):
+        cells = _cells_in(line)
+        is_whole = len(cells) >= expected and not any(cells[expected:])
+        if line.strip() and not is_whole:
+            torn.append(number)
+        if not is_whole or line == lines[0]:
+            lines[number - 1] = b""
+    return b"\n".join(lines), torn
+
+
+def _cells_in(line: bytes) -> list[str]:
+    """Return the cells in a line of a CSV in UTF-8, none if it is another line."""
+    try:
+        return next(csv.reader([line.decode().rstrip("\r")], strict=True), [])
+    except (UnicodeDecodeError, csv.Error):
+        return []
+
+
+def select_answers(
+    rows: Sequence[dict], model: str | None
+) -> tuple[list[dict], dict[str, int], list[dict]]:
+    """Return the answers of a model, each image once, of rows as of `predict_each`.
+
+    With them come the numbers of rows that do not count, by reason, and the rows without a label.
+    """
+    whole = [row for row in rows if row["error"] != TORN]
+    own = [row for row in whole if row["model"] == (model or "")]
+    labelled = [row for row in own if row["label"]]
+    once = list({row["pixels_sha256"]: row for row in reversed(labelled)}.values())[::-1]
+    left_out = {
+        TORN: len(rows) - len(whole),
+        OTHER_MODEL: len(whole) - len(own),
+        COPY: len(labelled) - len(once),
+    }
+    return once, left_out, [row for row in own if not row["label"]]

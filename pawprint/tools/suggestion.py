@@ -10,7 +10,9 @@ from PIL import Image
 from scipy.sparse import csr_array
 from tqdm import tqdm
 
+from pawprint import project
 from pawprint.classes import UNKNOWN, UNSURE
+from pawprint.columns import IMAGES, SPLIT
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.near_duplicates import near_duplicates
 from pawprint.engine.mapping import map_items
@@ -27,11 +29,12 @@ from pawprint.model.predictor import (
 )
 from pawprint.model.served_model import FEATURES
 from pawprint.model.unknown import unit_length
-from pawprint.tables import training_images
-from pawprint.tools.last_run import LabelledImages
+from pawprint.params.data import Split
+from pawprint.tables import read_table, training_images
 from pawprint.written_tables import read_csv_rows
 
 MAX_TRAINING = 2000  # images, whose features new ones are compared with
+DISTANCE = 8  # of near-duplicates, where there is no params.yaml
 SMALLEST = 0.01  # uncertainty, so that images of which the model is certain differ by distance
 BLOCK = 1024  # images compared at a time with labelled ones
 MEASURED = ("hash", "features", "uncertainty")
@@ -45,6 +48,32 @@ def uncertainty(probabilities: np.ndarray) -> np.ndarray:
     """
     second, first = np.moveaxis(np.sort(probabilities)[..., -2:], -1, 0)
     return np.maximum(1 - (first - second), SMALLEST)
+
+
+class LabelledImages(NamedTuple):
+    """The images of the last run: the tables IMAGES and SPLIT, of no row where there are none.
+
+    `distance` is the largest between hashes of near-duplicates, `missing` the first file that is
+    not there, if any.
+    """
+
+    images: pd.DataFrame
+    split: pd.DataFrame
+    archives: Path
+    distance: int
+    missing: Path | None
+
+
+def read_labelled() -> LabelledImages:
+    """Return the images of the last run of the project here."""
+    distance = Split.load().near_duplicate_distance if project.PARAMS.exists() else DISTANCE
+    tables = {project.IMAGES_CSV: IMAGES, project.SPLIT_CSV: SPLIT}
+    missing = [path for path in (*tables, project.RAW_ARCHIVES) if not path.exists()]
+    if tables.keys() & set(missing):
+        images, split = (pd.DataFrame(columns=list(columns)) for columns in tables.values())
+    else:
+        images, split = (read_table(path, columns) for path, columns in tables.items())
+    return LabelledImages(images, split, project.RAW_ARCHIVES, distance, next(iter(missing), None))
 
 
 class Candidates(NamedTuple):
@@ -116,7 +145,7 @@ def suggest(
     """The images of `images_in` to label first with their rows of `predict`, then those that fail.
 
     Of at most `number` images of a folder none is unknown: most of these show no class. Of those of
-    a table half may be, as an alarm of `monitor` is most often about them. A line on stderr says
+    a table half may be, as an alarm of `score` is most often about them. A line on stderr says
     how many images are left out. Of rows that `take` ends early, those until then are ranked.
     Raises InputError as `images_in`, and without features.
     """
@@ -153,6 +182,22 @@ def suggest(
     print(f"suggest: left out {line}", file=sys.stderr)
     failed = measured.index.difference(usable.index)
     return [pairs[index] for index in (*rest.index[chosen], *failed)]
+
+
+def is_near_training(images: pd.DataFrame, last_run: LabelledImages) -> pd.Series:
+    """Return whether each image looks like one of training, and is not of the test split, bool.
+
+    The images have `pixels_sha256` and the perceptual `hash`.
+    """
+    split = last_run.split
+    if split.empty or images.empty:
+        return pd.Series(False, images.index)
+    hash_of = last_run.images.set_index("path")["perceptual_hash"]
+    training = split.loc[split["split"] == "train", "path"].map(hash_of).dropna()
+    new = images["hash"].drop_duplicates()
+    is_near, _ = compare_hashes(training, new, last_run.distance)
+    is_test = images["pixels_sha256"].isin(split.loc[split["split"] == "test", "pixels_sha256"])
+    return images["hash"].isin(new[is_near]) & ~is_test
 
 
 def _hash_and_features(image: Image.Image, predicted: Prediction) -> dict:

@@ -15,8 +15,7 @@ from pawprint.files import pack
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.reports.pages import write_suggestions
 from pawprint.tables import write_table
-from pawprint.tools.last_run import read_labelled
-from pawprint.tools.suggestion import suggest
+from pawprint.tools.suggestion import read_labelled, suggest
 
 
 def re_encoded(data: bytes) -> bytes:

@@ -24,8 +24,7 @@ from pawprint.cli import output
 from pawprint.cli.predict import FORMATS
 from pawprint.errors import InputError
 from pawprint.model.predictor import load_predictor, predict_each
-from pawprint.tools.last_run import read_labelled
-from pawprint.tools.suggestion import images_in, suggest
+from pawprint.tools.suggestion import images_in, read_labelled, suggest
 from pawprint.written_tables import csv_rows
 
 LABELS = ["cat", "dog"]

@@ -17,8 +17,7 @@ from pawprint.dataset.kept_splits import keep_splits
 from pawprint.dataset.layouts import parse_metadata_csv
 from pawprint.dataset.user_tables import Correction, read_corrections
 from pawprint.errors import InputError
-from pawprint.model.metadata import Metadata
-from pawprint.tools.monitoring import read_photos
+from pawprint.tools.answer_log import read_answers
 from pawprint.written_tables import csv_rows
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]
@@ -163,6 +162,5 @@ def test_numbers_with_a_comma_are_read(tmp_path):
     """opendidac/opendidac 681: as spreadsheets in German or French write them."""
     header = "path;label;probability_cat;probability_dog;pixels_sha256;model"
     (tmp_path / "t.csv").write_text(f"{header}\n1.jpg;dog;0,25;0,75;a1;b2\n", "utf-8-sig")
-    metadata = Metadata(labels=["cat", "dog"], image_size=32, resize="crop", temperature=1)
-    (row,) = read_photos(tmp_path / "t.csv", metadata).to_dict("records")
-    assert (row["probability_cat"], row["probability_dog"]) == (0.25, 0.75)
+    (row,) = read_answers(tmp_path / "t.csv", ["cat", "dog"], has_scores=False)
+    assert row["probabilities"] == {"cat": 0.25, "dog": 0.75}
