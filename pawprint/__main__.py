@@ -20,7 +20,7 @@ COMMANDS = {
     "upgrade": ("projects", "renew this project after an upgrade of the package"),
     "app": ("projects", "open the web app"),
     "recipes": ("projects", "list recipes, print one, or write one into params.yaml"),
-    "try": ("candidates", "rank backbones and image sizes on your training images"),
+    "try": ("commands.candidates", "rank backbones and image sizes on your training images"),
     "predict": ("predict", "label photos with the served model"),
     "serve": ("serve", "answer photos over HTTP with the served model"),
     "score": ("commands.score", "score the served model on photos, beside the test split"),

@@ -11,7 +11,7 @@ import streamlit as st
 from pawprint import columns, project
 from pawprint.app.messages import explain_errors, plain
 from pawprint.app.photos import HASHED
-from pawprint.errors import InputError
+from pawprint.commands.candidates import candidates_here, use_candidate
 from pawprint.git import current_commit
 from pawprint.params.data import Fetch
 from pawprint.params.model import Model
@@ -22,10 +22,8 @@ from pawprint.reports.results import CATALOGUE, describe_score, headline_of, sco
 from pawprint.scores.paired import describe_verdict, tabulate_sets
 from pawprint.tables import read_table
 from pawprint.tools import last_commit, running
-from pawprint.tools.candidates import TRIED
 from pawprint.tools.comparison import compare_runs
 from pawprint.tools.projects import set_params
-from pawprint.tools.ranking import describe_ranking, rank, tabulate_ranking, use_candidate
 
 TITLE, ICON = "Run", ":material/play_circle:"
 INPUTS = (*last_commit.INPUTS, *last_commit.TABLES, project.LOCK)
@@ -175,26 +173,20 @@ def show_params() -> None:
 
 
 def show_candidates() -> None:
-    """What `pawprint try` has measured, and a button for each candidate."""
+    """Show what `pawprint try` has printed, and a button for each candidate of its table."""
     st.markdown(
         "Measures other networks and image sizes on your training images, which takes minutes."
     )
     st.button("Try", on_click=start, args=("pawprint", "try"))
-    files = project.PARAMS, project.SPLIT_CSV, TRIED
-    try:
-        ranking = once("ranking", files, None, partial(rank, {}, minutes=None))
-    except InputError:  # not measured yet, or with other params
+    lines = running.printed(project.PARAMS, project.SPLIT_CSV)
+    if not lines or not lines[0].startswith("try: "):
         return
-    usable = [(number, row) for number, row in enumerate(ranking.rows) if row.candidate.changes]
-    if usable:
-        st.markdown(plain(describe_ranking(ranking)))
-    st.dataframe(tabulate_ranking(ranking), hide_index=True)
-    if ranking.failed:
-        st.caption(f"Not measured, or failed: {plain(', '.join(ranking.failed))}.")
+    shown = [line for line in lines if not line.startswith(("try: ", "features: ", "`"))]
+    st.code("\n".join(shown), language=None)
+    names = {line.split()[0] for line in shown if line.split()}
     with st.container(horizontal=True), explain_errors():
-        for number, (candidate, *_) in usable:
-            kind = "primary" if number == ranking.best else "secondary"
-            if st.button(f"Use {plain(candidate.name)}", type=kind):
+        for candidate in candidates_here({})[1:]:
+            if candidate.name in names and st.button(f"Use {plain(candidate.name)}"):
                 use_candidate(candidate)
                 st.rerun()
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import headline
+from pawprint.classes import headline, log_losses
 from pawprint.randomization import paired_test
 from pawprint.scores.intervals import (
     extend_to_zero,
@@ -94,6 +94,23 @@ def pair_predictions(old: pd.DataFrame, new: pd.DataFrame) -> Pair:
     actual = old["actual"].to_numpy()
     rights = ((table["predicted"] == actual).to_numpy() for table in (old, new))
     return Pair(actual, *rights, old["group"].to_numpy(), (losses_in(old), losses_in(new)))
+
+
+def pair_probabilities(
+    actual: np.ndarray,
+    probabilities: tuple[np.ndarray, np.ndarray],
+    groups: np.ndarray,
+    weights: np.ndarray,
+) -> Pair:
+    """Pair two models by probabilities `(images, classes)`, on the images of which both have some.
+
+    The losses of an image are multiplied by its weight.
+    """
+    judged = ~np.isnan(probabilities[0][:, 0] + probabilities[1][:, 0])
+    actual = actual[judged]
+    rights = [each[judged].argmax(axis=1) == actual for each in probabilities]
+    losses = [weights[judged] * log_losses(actual, each[judged]) for each in probabilities]
+    return Pair(actual, *rights, groups[judged], tuple(losses))
 
 
 def compare(
