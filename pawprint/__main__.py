@@ -24,7 +24,7 @@ COMMANDS = {
     "predict": ("predict", "label photos with the served model"),
     "serve": ("serve", "answer photos over HTTP with the served model"),
     "score": ("commands.score", "score the served model on photos, beside the test split"),
-    "suggest": ("photos", "rank images without a label by how much a label would help"),
+    "suggest": ("commands.suggest", "rank images without a label by how much a label would help"),
     "export": ("export", "write the model as LiteRT, ONNX or SavedModel"),
     "limits": ("results", "say what limits the model of the last run, and what to do"),
     "compare": ("results", "say whether a run is better than another; a gate for pull requests"),

@@ -18,6 +18,7 @@ from PIL import Image
 from pawprint import project
 from pawprint.cli import Taken, add_format, add_model, add_sheet, align, output, require_existing
 from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
+from pawprint.commands.suggest import is_near_training, read_labelled
 from pawprint.dataset import layouts
 from pawprint.dataset.cleaning import further_columns, perceptual_hash, without_duplicates
 from pawprint.dataset.folders import OUTER
@@ -47,7 +48,6 @@ from pawprint.scores.shift import LIKE, Likeness, compare_photos
 from pawprint.scores.slices import measure_slices
 from pawprint.tables import predicted_labels, read_predictions, tabulate
 from pawprint.tools.answer_log import COPY, OTHER_MODEL, read_answers, select_answers
-from pawprint.tools.suggestion import is_near_training, read_labelled
 
 CONFIDENCE = 0.95  # of intervals, where there is no params.yaml
 FAILED = 3  # exit status of --fail

@@ -11,11 +11,11 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.columns import IMAGES, SPLIT
+from pawprint.commands.suggest import read_labelled, suggest
 from pawprint.files import pack
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.reports.pages import write_suggestions
 from pawprint.tables import write_table
-from pawprint.tools.suggestion import read_labelled, suggest
 
 
 def re_encoded(data: bytes) -> bytes:

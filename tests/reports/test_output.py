@@ -22,9 +22,9 @@ from networks import write_colour_model
 
 from pawprint.cli import output
 from pawprint.cli.predict import FORMATS
+from pawprint.commands.suggest import images_in, read_labelled, suggest
 from pawprint.errors import InputError
 from pawprint.model.predictor import load_predictor, predict_each
-from pawprint.tools.suggestion import images_in, read_labelled, suggest
 from pawprint.written_tables import csv_rows
 
 LABELS = ["cat", "dog"]
