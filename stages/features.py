@@ -7,8 +7,6 @@ data/features/, what training reads, data/held_out/, of all images that training
 data/features.json, which names what decides the bytes of a row. Run: `python -m stages.features`
 """
 
-import hashlib
-import json
 import math
 import shutil
 from functools import partial
@@ -27,16 +25,17 @@ from pawprint.features.shards import (
     TRAINING,
     ShardComputer,
     ViewsOf,
+    earlier_shards,
     held_out_views,
-    interrupted_shards,
-    recorded_shards,
+    origin_of,
+    place_of_rows,
     require_space,
     tasks,
     training_views,
     write_shards,
 )
 from pawprint.features.store import count_shards
-from pawprint.files import md5, replacing, write_json, writing
+from pawprint.files import read_text, replacing, write_json, writing
 from pawprint.images.archive import open_archive
 from pawprint.model.calibration import DETECTOR_IMAGES
 from pawprint.params.data import Augment, Clean
@@ -67,21 +66,9 @@ def main() -> None:
     resize = Model.load().resize
     network = read_network(project.EXTRACTOR)
     parts = list_parts(network)
-    origin = {  # what decides a row's bytes, besides the image's pixels and the view
-        "resize": resize,
-        "network": [md5(project.EXTRACTOR), md5(project.EXTRACTOR.with_suffix(".bin"))],
-        "code": md5(project.FEATURE_ROW_CODE),
-    }
-    path = project.INTERRUPTED_FEATURES.absolute()
-    path /= hashlib.sha256(json.dumps(origin).encode()).hexdigest()
-    recorded = Recorded()
-    last = recorded.json("features", project.FEATURES_ORIGIN)
-    processors = last.pop("processors", ["unknown"]) if isinstance(last, dict) else []
-    earlier = []
-    for part in parts:
-        earlier += interrupted_shards(path / part.out.name)
-        if last == origin:
-            earlier.append(recorded_shards(recorded, "features", part.out))
+    origin = origin_of(project.EXTRACTOR, resize, read_text(project.FEATURE_ROW_CODE))
+    path = place_of_rows(origin)
+    earlier, processors = earlier_shards(Recorded(), origin)
     source = open_archive(project.RAW_ARCHIVES, Clean.load().bits)
     with source as archive, writing(project.FEATURES, project.INTERRUPTED_FEATURES.absolute()):
         kinds = output_shapes(network)
