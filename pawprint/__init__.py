@@ -4,6 +4,14 @@ import importlib
 import importlib.util
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pawprint.model.predictor import Predictor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pawprint.model.predictor import Predictor
 
 # Every script of the project imports this package first.
 if not importlib.util.find_spec("pydantic"):
@@ -16,12 +24,13 @@ if not importlib.util.find_spec("pydantic"):
 sys.modules.setdefault("openvino_telemetry", None)
 
 
-def load(folder: str | os.PathLike, *, mirrored: bool = True):
-    """The model in a folder, `models/served` or an export: a Predictor, whose `predict` takes a
-    path, the bytes of a file, an open file or an image of Pillow. With `mirrored` False a served
-    model takes the image alone, in half of the time; `pawprint export --single` tells which labels
-    change. Raises InputError if the model is
-    damaged, and RuntimeError in a process forked from one that has loaded a model.
+def load(folder: str | os.PathLike, *, mirrored: bool = True) -> "Predictor":
+    """Load the model in a folder, `models/served` or an export.
+
+    It is a Predictor, whose `predict` takes a path, the bytes of a file, an open file or an image
+    of Pillow. With `mirrored` False a served model takes the image alone, in half of the time;
+    `pawprint export --single` tells which labels change. Raises InputError if the model is damaged,
+    and RuntimeError in a process forked from one that has loaded a model.
     """
     # By its name, so that an import of the package stays cheap, and no stage depends on this.
     return importlib.import_module("pawprint.model.predictor").load_predictor(

@@ -1,4 +1,4 @@
-"""Where the package lies, in a repository of its own or installed; versions of it and a project."""
+"""The place of the package, a repository or an installed one; versions of it and of a project."""
 
 import contextlib
 import sys

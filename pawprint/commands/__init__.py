@@ -7,6 +7,7 @@ docstring is the help and ends with an example.
 import argparse
 import contextlib
 import io
+import json
 import os
 import signal
 import stat
@@ -179,6 +180,24 @@ def align(rows: Iterable[Sequence[str]]) -> str:
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def print_left_out(left_out: dict[str, int], failed: list[dict]) -> None:
+    """Print on stderr which files gave no label, and how many photos do not count."""
+    for row in failed:
+        print(f"score: {row['path']}: {row['error']}", file=sys.stderr)
+    for reason, images in left_out.items():
+        if images:
+            print(f"score: photos left out: {images:,} {reason}", file=sys.stderr)
+
+
+def print_json(record: dict, left_out: dict[str, int], failed: list[dict]) -> None:
+    """Print a record, whose table `scores` has null for cells without a value."""
+    scores = record["scores"].astype(object).where(record["scores"].notna(), None)
+    record |= {"scores": scores.to_dict("records")}
+    record["left_out"] = {reason: int(number) for reason, number in left_out.items()}
+    record["errors"] = [{"path": row["path"], "error": row["error"]} for row in failed]
+    print(json.dumps(record, indent=2))
 
 
 def require_committed() -> None:

@@ -26,7 +26,9 @@ except ModuleNotFoundError:  # Windows
 STDOUT = ("-", "/dev/stdout")
 IDENTITY = re.compile("[0-9a-f]{16}")  # of a model
 # Why rows of a table do not count.
-TORN, OTHER_MODEL, COPY = "of rows that are not whole", "of another model", "copies"
+TORN = "of rows that are not whole"
+OTHER_MODEL = "of another model"
+COPY = "copies"
 
 
 class AnswerLog:

@@ -42,27 +42,28 @@ from pawprint.runtime import CORES, output_shapes, read_network, write_network
 from pawprint.scores import paired
 from pawprint.tables import read_table, training_images
 
-SECTIONS = ("model", "weights")
 MAX_IMAGES = 2000
 ROUNDS = 20  # of one image, for its CPU time
-SQUARE, MOST = 1.05, 0.95  # of the longer side to the shorter, and of the images
-CHEAPER, MARGIN = 0.9, 0.01  # times the CPU time of today; above the lowest log loss
+SQUARE = 1.05  # of the longer side to the shorter, at most
+MOST = 0.95  # of the images
+CHEAPER = 0.9  # times the CPU time of today
+MARGIN = 0.01  # above the lowest log loss
 RULE = (
     "Of today's params, those with at most 90% of their CPU time and those that are significantly "
     "better, the cheapest with a log loss of at most 0.01 above the lowest is used."
 )
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "params")
 WIDTHS = (8, 8, 28, 19, 6, 0)  # of the columns after the first
-TODAY, TRIED = "today", "try"
-KEYS = ("model.backbone", "model.alpha", "model.image_size")
+TODAY = "today"
+# Of lite2 and deep one is tried: lite2 if its package is installed, or else what Keras downloads.
 PRESETS = {
     "fast": ("MobileNetV2", 0.35, 160),
     "wide": ("MobileNetV2", 1.0, 160),
     "default": ("MobileNetV2", 1.0, 224),  # of `pawprint init`
     "lite": ("EfficientNetLite0", None, 224),
+    "lite2": ("EfficientNetLite2", None, 260),
+    "deep": ("EfficientNetV2B0", None, 224),
 }
-# One of these is tried, too: the first if its package is installed, or else what Keras downloads.
-LITE2, DEEP = ("EfficientNetLite2", None, 260), ("EfficientNetV2B0", None, 224)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,11 +80,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Rank other params of the backbone and its images by what they give on your training images.
 
     A sample of at most 2,000 training images is taken; validation and test images are not looked
-    at. Each candidate gets a cross-validated head; its row is printed when it is measured, that of
-    the params of today first. `difference` is its log loss minus that of the first row, with its
-    interval; it is better or worse if it is significant over all candidates. CPU ms are those of
-    one image, without decoding. The last lines say which is used, and by which rule. Features are
-    kept until the next `dvc repro`, which takes those of its params.
+    at. Each candidate gets a cross-validated head; its row is printed when it is measured, the row
+    of the params of today first. `difference` is its log loss minus the first row's, with its
+    interval; it is better or worse if it is significant over all candidates. CPU ms are the time of
+    one image, without decoding. Features are kept for the next `dvc repro`.
 
     Examples:
       pawprint try --use
@@ -130,7 +130,7 @@ def _choices(arguments: argparse.Namespace) -> dict[str, list]:
     choices: dict[str, list] = {}
     for text in arguments.S:
         key, is_given, values = text.partition("=")
-        if not is_given or key.partition(".")[0] not in SECTIONS:
+        if not is_given or key.partition(".")[0] not in ("model", "weights"):
             arguments.error(f"argument -S: expected model.KEY=VALUE. Received: {text}")
         choices[key] = [parse_yaml(value, "-S") for value in values.split(",")]
     return choices
@@ -152,7 +152,7 @@ def candidates_here(choices: Mapping[str, list]) -> list[Candidate]:
 def candidates(content: dict, choices: Mapping[str, list], images: pd.DataFrame) -> list[Candidate]:
     """Return today's params, then each combination of `choices`, or the default candidates.
 
-    `content` is that of params.yaml; choices are values by key, such as `model.image_size`.
+    `content` is what params.yaml holds; choices are values by key, such as `model.image_size`.
     `images` has `width` and `height`: of square ones every `model.resize` gives the same. Raises
     InputError for wrong choices.
     """
@@ -175,8 +175,9 @@ def _combinations(choices: Mapping[str, list]) -> dict[str, dict]:
 
 def _defaults(model: dict, images: pd.DataFrame) -> dict[str, dict]:
     has_lite2 = any(distributions(name=PACKAGES["EfficientNetLite2"]))
-    presets = PRESETS | ({"lite2": LITE2} if has_lite2 else {"deep": DEEP})
-    wanted = {name: dict(zip(KEYS, values)) for name, values in presets.items()}
+    keys = ("model.backbone", "model.alpha", "model.image_size")
+    wanted = {name: dict(zip(keys, values)) for name, values in PRESETS.items()}
+    del wanted["deep" if has_lite2 else "lite2"]
     if model["backbone"] != ONNX:  # whose file has one size
         wanted["larger"] = {"model.image_size": min(32 * round(model["image_size"] / 24), 1024)}
     sides = images[["width", "height"]]
@@ -208,13 +209,11 @@ def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate
 
 
 def _named(name: str, options: Sequence[Candidate]) -> Candidate:
-    named = {option.name: option for option in options[1:]}
-    if name not in named:
-        names = ", ".join(named)
-        raise InputError(
-            f"--use: expected one of {names}. Received: {name}. Give the same -S, too."
-        )
-    return named[name]
+    for option in options[1:]:
+        if option.name == name:
+            return option
+    names = ", ".join(option.name for option in options[1:])
+    raise InputError(f"--use: expected one of {names}. Received: {name}. Give the same -S, too.")
 
 
 def describe_params(candidate: Candidate) -> str:
@@ -245,9 +244,7 @@ def require_images() -> None:
         return
     command = [*python_in(), "-m", "dvc", "repro", "split"]
     if subprocess.run(command).returncode or not all(path.exists() for path in paths):
-        raise InputError(
-            f"{paths[0]}: expected images after `dvc repro split`. In a clone, `dvc pull` first."
-        )
+        raise InputError(f"{paths[0]}: expected images. In a clone, run `dvc pull` first.")
 
 
 def draw_sample() -> Sample:
@@ -281,7 +278,8 @@ def measure_each(
     Raises InputError for the first, but for one without weights. A line on stderr says when a
     candidate begins.
     """
-    end, level = time.monotonic() + 60 * minutes, SIGNIFICANT / max(len(options) - 1, 1)
+    end = time.monotonic() + 60 * minutes
+    level = SIGNIFICANT / max(len(options) - 1, 1)
     cpu_ms: dict[str, float] = {}
     first = None
     with open_archive(project.RAW_ARCHIVES, options[0].params.clean.bits) as archive:
@@ -303,8 +301,9 @@ def measure_each(
 def _measure(
     params: Params, sample: Sample, archive: Archive, left: float, cpu_ms: dict[str, float]
 ) -> tuple[np.ndarray, float]:
-    """Return probabilities and CPU time; `cpu_ms` has those of networks, each timed once."""
-    model, images = params.model, sample.images
+    """Return probabilities and CPU time; `cpu_ms` has the times of networks, each timed once."""
+    model = params.model
+    images = sample.images
     if left <= 0:
         raise InputError("no time is left to measure it. See --minutes")
     # TensorFlow starts here, which takes seconds.
@@ -317,14 +316,16 @@ def _measure(
         extractor, outputs, _ = load_extractor(model, params.weights)
         write_network(extractor, path, outputs)  # the bytes that the stage `backbone` writes
         code = Code().fingerprint("pawprint/features/rows.py")
-        network, origin = read_network(path), shards.origin_of(path, model.resize, code)
-    compute, key = row_function(network, model.resize), str(origin["network"])
+        network = read_network(path)
+        origin = shards.origin_of(path, model.resize, code)
+    compute = row_function(network, model.resize)
+    key = str(origin["network"])
     if key not in cpu_ms:
         cpu_ms[key] = _time(compute, model.image_size)
     seconds = cpu_ms[key] * len(images) / CORES / 1000
     if seconds > left:
         raise InputError(f"it would take {seconds:,.0f} s of {left:,.0f} left. See --minutes")
-    folder = shards.place_of_rows(origin) / TRIED / str(count_shards(len(images)))
+    folder = shards.place_of_rows(origin) / "try" / str(count_shards(len(images)))
     views_of = shards.held_out_views(model.image_size, is_mirrored=False)
     computer = shards.ShardComputer(archive, compute, output_shapes(network), views_of)
     earlier, _ = shards.earlier_shards(Recorded(), origin)
@@ -336,7 +337,8 @@ def _measure(
 
 def _time(compute: Callable, size: int) -> float:
     """Return the lowest CPU milliseconds for an image, as another program makes any longer."""
-    image, seconds = Image.new("RGB", (size, size)), []
+    image = Image.new("RGB", (size, size))
+    seconds = []
     for _ in range(ROUNDS):
         start = time.process_time()
         compute(lambda side: image, [IDENTITY])
@@ -376,7 +378,8 @@ def choose(rows: Sequence[Row]) -> Row:
 
 def describe_choice(best: Row, first: Row) -> str:
     """Return what to use, and why."""
-    name, base = best.candidate.name, first.candidate.name
+    name = best.candidate.name
+    base = first.candidate.name
     if best.comparison:
         verdict = paired.describe_verdict(base, name, best.comparison)
         return f"{verdict} CPU time of an image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}."
@@ -386,13 +389,10 @@ def describe_choice(best: Row, first: Row) -> str:
 
 
 def _print_row(row: Row, options: Sequence[Candidate], has_titles: bool) -> None:
-    difference, verdict = "", ""
-    if row.comparison:
-        test = row.comparison.test
-        difference = f"{test.difference:+.4f} ({test.low:+.4f} to {test.high:+.4f})"
-        verdict = test.verdict
-    texts = [row.candidate.name, f"{row.accuracy:.2%}", f"{row.loss:.4f}", difference, verdict]
-    texts += [f"{row.cpu_ms:.1f}", describe_params(row.candidate)]
+    test = row.comparison and row.comparison.test
+    difference = f"{test.difference:+.4f} ({test.low:+.4f} to {test.high:+.4f})" if test else ""
+    texts = [row.candidate.name, f"{row.accuracy:.2%}", f"{row.loss:.4f}", difference]
+    texts += [test.verdict if test else "", f"{row.cpu_ms:.1f}", describe_params(row.candidate)]
     first = max(len(TITLES[0]), *(len(option.name) for option in options))
     for cells in [TITLES, texts] if has_titles else [texts]:
         print("  ".join(map(str.ljust, cells, (first, *WIDTHS))).rstrip(), flush=True)

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Fail if the results are not those of this code, these params and the pinned packages.
+    """Fail if other code, other params or other packages made the results.
 
     Compares params, code and files with dvc.lock, without data. The exit status is 1 if one
     differs, or if an installed package is not the version that requirements.txt pins.

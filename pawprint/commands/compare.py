@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Say whether a run is better than another, by one test of all images that both have.
 
     A run is a commit, branch, tag or experiment. Each run after the first is compared with the
-    first; without another one, the workspace, whose results must be those of its params and code.
+    first; without another one, the workspace, whose results its params and code must have made.
     The test is of the log loss of test and validation images and, without fine-tuning, of training
     images in folds, which a commit's data is needed for. The table has each set of images.
     Validation chose the temperature and the epoch that is kept. An image is known by its pixels,

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Go back to the run of the last commit, and to its params.
 
-    What the stages write, dvc.lock, params.yaml, dvc.yaml and requirements.txt become those of the
+    What the stages write, dvc.lock, params.yaml, dvc.yaml and requirements.txt become as in the
     last commit. What is lost is shown first: your changes as a diff, and the names of the files.
     Photos, the file with which DVC tracks them, labels.csv and splits.csv stay as they are. The
     exit status is 1 if the answer is no.

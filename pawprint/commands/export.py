@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     its name. The table compares it with the served model: size, largest difference of an output,
     and test images whose label changes; with `--single` or `--int8` validation and test images.
 
-    `--int8` also writes litert_int8, calibrated on training images. Its outputs are not those of
+    `--int8` also writes litert_int8, calibrated on training images. Its outputs differ from
     the served model: the table then has the log loss and the time for an image, too.
 
     Examples:
@@ -219,7 +219,7 @@ def describe_int8(
 ) -> str:
     """Return lines: which labels change in 8 bits, what fraction, and perhaps a warning.
 
-    `rows` are those of SPLIT; `before` and `after` are labels, UNSURE or UNKNOWN, `(images,)`.
+    `rows` is a table SPLIT; `before` and `after` are labels, UNSURE or UNKNOWN, `(images,)`.
     """
     is_changed = before != after
     counts = independent_counts(is_changed, rows["group"].to_numpy())

@@ -106,11 +106,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def create(
-    folder: Path,
-    images: Path | None,
-    recipe: str | None,
-    is_outside: bool,
-    labels: str = AUTO,
+    folder: Path, images: Path | None, recipe: str | None, is_outside: bool, labels: str = AUTO
 ) -> tuple[str, list[str]]:
     """Make a project with Git and DVC in a new or empty folder, or a clone without a project.
 
@@ -119,7 +115,7 @@ def create(
     `labels` is AUTO or the reading of folders for `clean.labels`.
 
     The images are copied into the project, for DVC, if they are not to stay outside; a YAML file
-    with their URL for Git. Without `images`, they are those of the recipe. Raises InputError, with
+    with their URL for Git. Without `images`, the recipe names them. Raises InputError, with
     the folder as it was, if there are no images or the folder holds what is in the way.
     """
     params = template(PARAMS.name)

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Label photos with the served model, or with an exported one.
 
     Prints the label of each photo and its probability, or the most probable labels. A photo unlike
-    those of training is unknown, and one that a person should see is unsure. A folder stands for
+    the training images is unknown, and one that a person should see is unsure. A folder stands for
     the image files below it. A file that gives no label is listed with the reason, and the exit
     status is 1. All formats but the table print each row when it is done.
 

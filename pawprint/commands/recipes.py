@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """List recipes, show one, or write it into params.yaml.
 
-    `use` writes the values of `default` and then those of the recipe. Comments, order and other
+    `use` writes the values of `default`, then the recipe's. Comments, order and other
     params are kept, as are images, classes and weights where the recipe's are not in this project.
 
     Examples:

@@ -5,7 +5,6 @@ photos of another kind.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,8 @@ from pawprint.commands import (
     add_sheet,
     align,
     output,
+    print_json,
+    print_left_out,
     require_existing,
 )
 from pawprint.commands.answer_log import COPY, OTHER_MODEL, read_answers, select_answers
@@ -57,8 +58,10 @@ from pawprint.tables import predicted_labels, read_predictions, tabulate
 CONFIDENCE = 0.95  # of intervals, where there is no params.yaml
 FAILED = 3  # exit status of --fail
 MAX_CONFUSED = 5  # pairs of classes
-UNLABELLED, NEAR = "unlabelled", "near-duplicates of training images"
-LABELLED, CONTRADICTORY = "labelled since, now training images", "copies in several classes"
+UNLABELLED = "unlabelled"
+NEAR = "near-duplicates of training images"
+LABELLED = "labelled since, now training images"
+CONTRADICTORY = "copies in several classes"
 FEW = 50  # photos, of which only a large difference is significant
 HASH = "pixels_sha256"
 
@@ -80,14 +83,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     Photos with labels are in folders of classes, or have a metadata.csv. Prints accuracy, mean
     recall, log loss and the fraction called unknown with their intervals, whether they differ
-    significantly from those of the test split, each class and slice of metadata.csv, and which
+    significantly from the scores of the test split, each class and slice of metadata.csv, and which
     classes are confused. Copies and near-duplicates of training images are left out; photos of a
     group count as one in intervals and tests. With several --model, the others are compared with
     the first, photo by photo.
 
     Where no folder is called as a class, the photos are without labels, as in a table of
     predictions: the fractions called unknown and unsure, the predicted classes and the mean
-    confidence are compared with those of the test photos. No alarm does not mean that the model is
+    confidence are compared with the test photos. No alarm does not mean that the model is
     right: label some photos from time to time.
 
     A file that cannot be used is listed on stderr, and the exit status is 1.
@@ -116,7 +119,7 @@ class Photos(NamedTuple):
     """The images below a folder.
 
     `table` has `path`, relative to the folder, `label`, one of the model's, UNKNOWN or None, and
-    `group`, that of metadata.csv or the image alone. `further` is the table METADATA.
+    `group`, from metadata.csv or the image alone. `further` is the table METADATA.
     """
 
     folder: Path
@@ -134,7 +137,8 @@ def find_photos(folder: Path, labels: Sequence[str]) -> Photos:
     rows = layouts.parse_metadata_csv(str(folder), names, lambda name: (folder / name).read_bytes())
     named = folder_names if isinstance(folder_names, dict) else {}
     folder_of = {name.lower(): label for label in labels for name in (label, *named.get(label, ()))}
-    folders, listed = layouts.folders_of(rows), rows or {}
+    folders = layouts.folders_of(rows)
+    listed = rows or {}
     images = take_images(folder, [name for name in names if not layouts.is_metadata(name)], listed)
     places = (
         layouts.label_and_split(folders(name), folder_of, folder_names == OUTER) for name in images
@@ -161,12 +165,13 @@ def read_test_split(metadata: Metadata) -> pd.DataFrame | None:
     None also if `metadata` have another identity than the served model, or if the table or the
     served model is another than dvc.lock has.
     """
-    table, served = project.TEST_PREDICTIONS_CSV, project.SERVED_MODEL
+    table = project.TEST_PREDICTIONS_CSV
+    served = project.SERVED_MODEL
     if not table.exists() or not (served / METADATA_FILE).exists():
         return None
     recorded = Recorded()
-    expected = recorded.hash_of("evaluate", table), recorded.hash_of("evaluate", served, "deps")
-    is_other = any(expected) and expected != (md5(table), md5_of_folder(served))
+    expected = [recorded.hash_of("evaluate", table), recorded.hash_of("evaluate", served, "deps")]
+    is_other = any(expected) and expected != [md5(table), md5_of_folder(served)]
     if is_other or read_metadata(served).model != metadata.model:
         return None
     predictions = read_predictions(table)
@@ -174,9 +179,9 @@ def read_test_split(metadata: Metadata) -> pd.DataFrame | None:
 
 
 class ScoreResult(NamedTuple):
-    """What `score` finds.
+    """The result of `score`.
 
-    `scores` is that of `tabulate_beside`, then rows of `measure_slices`; `predictions` a table
+    `scores` has the rows of `tabulate_beside`, then rows of `measure_slices`; `predictions` a table
     PREDICTIONS with a column `group`; `left_out` has numbers of images by reason, and `failed` the
     rows of `predict` with an error.
     """
@@ -237,7 +242,8 @@ def score(predictor: Predictor, photos: Photos, take: Take = take_all) -> ScoreR
     tests. Near-duplicates of training images are left out, unless they are of the test split.
     Raises InputError if no photo has a class.
     """
-    metadata, confidence = predictor.metadata, read_confidence()
+    metadata = predictor.metadata
+    confidence = read_confidence()
     labelled = photos.table.dropna(subset="label")
     paths = [photos.folder / path for path in labelled["path"]]
     rows = list(take(predict_each(predictor, paths, _prediction_and_hash), len(paths)))
@@ -292,7 +298,8 @@ def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
 
 def print_scores(scored: ScoreResult) -> None:
     """Print a sentence on the accuracy, a table of scores, and the most frequent errors."""
-    scores, first = scored.scores, scored.scores.iloc[0]
+    scores = scored.scores
+    first = scores.iloc[0]
     sentence = f"The model is right for {first['value']:.2%} of {first['images']:,} photos"
     if scores["test"].notna().any():
         different = scores[scores["different"] == "yes"]
@@ -320,27 +327,10 @@ def _record_of(
     return record
 
 
-def print_left_out(left_out: dict[str, int], failed: list[dict]) -> None:
-    """Print on stderr which files gave no label, and how many photos do not count."""
-    for row in failed:
-        print(f"score: {row['path']}: {row['error']}", file=sys.stderr)
-    for reason, images in left_out.items():
-        if images:
-            print(f"score: photos left out: {images:,} {reason}", file=sys.stderr)
-
-
-def print_json(record: dict, left_out: dict[str, int], failed: list[dict]) -> None:
-    """Print a record, whose table `scores` has null for cells without a value."""
-    scores = record["scores"].astype(object).where(record["scores"].notna(), None)
-    record |= {"scores": scores.to_dict("records")}
-    record["left_out"] = {reason: int(number) for reason, number in left_out.items()}
-    record["errors"] = [{"path": row["path"], "error": row["error"]} for row in failed]
-    print(json.dumps(record, indent=2))
-
-
 def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) -> int:
     """Compare the photos of a folder or, with None, the rows of a table with the test photos."""
-    source, (folder, *others) = arguments.source, arguments.model
+    source = arguments.source
+    folder, *others = arguments.model
     if others or arguments.sheet:
         option = "--model, given twice" if others else "--sheet"
         raise InputError(
@@ -348,7 +338,8 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
             "folder is called as a class."
         )
     metadata = read_metadata(folder)
-    has_scores, test = metadata.unknown_threshold is not None, read_test_split(metadata)
+    has_scores = metadata.unknown_threshold is not None
+    test = read_test_split(metadata)
     if test is None or (has_scores and UNKNOWN_SCORE not in test):
         raise InputError(
             f"{folder}: expected the results of its test split to compare with. Received: no "

@@ -173,8 +173,8 @@ def image_in(data: bytes) -> bytes:
     """Return the upload, or of a form its first file, such as `curl -F photo=@cat.jpg`.
 
     A form is told by its first line, which no image has: programs that set the header of a form
-    themselves leave out the boundary. A parser of forms would be one more requirement, and that of
-    Python takes seconds for a hostile form. Raises HTTPException for a form without a file.
+    themselves leave out the boundary. A parser of forms would be one more requirement, and
+    Python's takes seconds for a hostile form. Raises HTTPException for a form without a file.
     """
     form = data.lstrip(b"\r\n")
     if not form.startswith(b"--"):

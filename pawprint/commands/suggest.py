@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     First come images that the model calls unsure, then others of which it is uncertain, and which
     are unlike the training images and unlike the images before them in the list. Near-duplicates of
     labelled images, and of images before them in the list, are left out. Images that the model
-    calls unknown are, too; of those of a table, they may be half of the list. Files that give no
+    calls unknown are, too; they may be half of the list of a table. Files that give no
     label come last, with the reason, and the exit status is 1. `pawprint keep-splits`, before you
     add images, and `pawprint keep-splits --train`, after `dvc repro split`, make the images that
     you label training images only. Ctrl-C ranks the images that were looked at until then.
@@ -91,8 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
 def uncertainty(probabilities: np.ndarray) -> np.ndarray:
     """Return 1 less the margin between the two largest of probabilities `(…, classes)`.
 
-    Float `(…)`, from SMALLEST to 1. The margin is that of Scheffer, Decomain and Wrobel, Active
-    Hidden Markov Models for Information Extraction, 2001.
+    Float `(…)`, from SMALLEST to 1. Scheffer, Decomain and Wrobel, Active Hidden Markov Models for
+    Information Extraction, 2001, define the margin.
     """
     second, first = np.moveaxis(np.sort(probabilities)[..., -2:], -1, 0)
     return np.maximum(1 - (first - second), SMALLEST)
@@ -127,7 +127,7 @@ def read_labelled() -> LabelledImages:
 class Candidates(NamedTuple):
     """Images without a label: features, float32 `(images, channels)` of length 1, and weights.
 
-    `alike`, bool `(images, images)`, pairs those of which one is enough. `is_unknown`, bool
+    `alike`, bool `(images, images)`, pairs images of which one is enough. `is_unknown`, bool
     `(images,)`, says of which not too many are wanted, and `is_unsure` which come first.
     """
 
@@ -152,7 +152,8 @@ def choose(images: Candidates, labelled: np.ndarray, number: int, unknown: int) 
     for start in range(0, len(features) if len(labelled) else 0, BLOCK):
         block = slice(start, start + BLOCK)
         cosine[block] = (features[block] @ labelled.T).max(axis=1)
-    is_open, chosen = np.ones(len(features), bool), []
+    is_open = np.ones(len(features), bool)
+    chosen: list[int] = []
     while True:
         if is_unknown[chosen].sum() >= unknown:
             is_open &= ~is_unknown
@@ -192,9 +193,9 @@ def suggest(
 ) -> list[tuple[Path, dict]]:
     """Return the images of `images_in` to label first with rows of `predict`, then those that fail.
 
-    Of at most `number` images of a folder none is unknown: most of these show no class. Of those of
-    a table half may be, as an alarm of `score` is most often about them. A line on stderr says
-    how many images are left out. Of rows that `take` ends early, those until then are ranked.
+    Of at most `number` images of a folder none is unknown: most of these show no class. Of the
+    images of a table half may be, as an alarm of `score` is most often about them. A line on stderr
+    says how many images are left out. Of rows that `take` ends early, those until then are ranked.
     Raises InputError as `images_in`, and without features.
     """
     unknown = 0 if source.is_dir() else number // 2
@@ -214,7 +215,8 @@ def suggest(
     usable = measured.dropna()
     new = usable.drop_duplicates("hash")
     is_near, alike = compare_hashes(known, new["hash"], labelled.distance)
-    rest, alike = new[~is_near], alike[~is_near][:, ~is_near]
+    rest = new[~is_near]
+    alike = alike[~is_near][:, ~is_near]
     answers = np.array([pairs[index][1]["label"] for index in rest.index], object)
     is_unknown = answers == UNKNOWN
     candidates = Candidates(

@@ -62,8 +62,8 @@ def run(arguments: argparse.Namespace) -> None:
 def upgrade(folder: Path = Path()) -> list[str]:
     """Renew a project for the installed package. Returns a line for each change and each conflict.
 
-    The changes of the package are merged into those of the user, by Git. Where both changed the
-    same lines, the file stays, and that of the package is put beside it as `FILE.new`. Values and
+    The changes of the package are merged into the user's files, by Git. Where both changed the
+    same lines, the file stays, and the package's is put beside it as `FILE.new`. Values and
     comments of `params.yaml` stay, but for params that no longer exist. Raises InputError before
     anything is written.
     """
@@ -126,7 +126,7 @@ def labels_of_last_run(
 ) -> dict[str, list[str]] | str | None:
     """Return the `clean.labels` by which folders give the labels and splits of the last run.
 
-    None where those of `values`, the params by name, do so already, and where nothing is known of a
+    None where `values`, the params by name, do so already, and where nothing is known of a
     last run. What labels.csv says of an image does not count.
     """
     archives = folder / RAW_ARCHIVES

@@ -1,4 +1,4 @@
-"""What differs between the images of two runs: rows, counts, and sentences about them."""
+"""Changes between the images of two runs: rows, counts, and sentences about them."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -88,7 +88,7 @@ def describe_changes(changes: pd.DataFrame) -> str:
 def describe_moves(moved: pd.DataFrame, rules: pd.Series, causes: Collection[str]) -> str:
     """Return how many photos moved since the last commit, why, and where, or "" if none did.
 
-    `moved` are rows of `find_changes` of this kind, and `rules` those of `find_rules`, by path.
+    `moved` are rows of `find_changes` of this kind, and `rules` comes from `find_rules`, by path.
     `causes` are names of params, and splits.csv, on which ranks or their use depend, if they have
     changed: then `keep-splits` is not named, as it is no chance.
     """

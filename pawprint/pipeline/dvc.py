@@ -270,8 +270,8 @@ def _one_line(error: Exception) -> str:
 class PipelineRun(NamedTuple):
     """The last run. `steps` has each step: name, "cached", "didn't change" or "", and start.
 
-    `lines` and `bar` (title, percent, more) are those of its last step, `end` is its time, 0 while
-    it goes on. `state` is one of running, elsewhere (in a terminal, of which nothing else is
+    `lines` and `bar` (title, percent, more) belong to its last step, `end` is its time, 0 while it
+    goes on. `state` is one of running, elsewhere (in a terminal, of which nothing else is
     known), done, failed, stopped, killed, and "" if there was none.
     """
 

@@ -34,13 +34,19 @@ from pawprint.package import folders_of_code
 from pawprint.pipeline.entry import run
 
 Pen = ImageDraw.ImageDraw  # draws on a square of 200 pixels
-BROWN, RED, GREEN, ANY = (15, 45), (0, 25), (60, 140), (0, 360)  # ranges of hues in degrees
+# Ranges of hues in degrees.
+BROWN = (15, 45)
+RED = (0, 25)
+GREEN = (60, 140)
+ANY = (0, 360)
 MISPLACED = (42, 77)  # numbers of the pictures that show another class
 REPEATED = 50  # each picture of such a number is the one before, compressed more
-FOOD, FOOD_PICTURES = ("burger", "hotdog", "other"), 100  # of each class
+FOOD = ("burger", "hotdog", "other")
+FOOD_PICTURES = 100  # of each class
 
 
 def colour(random: Generator, hues: tuple[int, int]) -> str:
+    """Draw a colour with a hue in a range."""
     return "hsl({}, {}%, {}%)".format(*random.integers((hues[0], 15, 25), (hues[1], 80, 80)))
 
 
@@ -51,8 +57,9 @@ def oval(pen: Pen, place: Sequence[float], fill: str) -> None:
 
 
 def face(pen: Pen, random: Generator, is_cat: bool) -> None:
-    """A cat: pricked ears, small muzzle. A dog: hanging ears, large muzzle. Rarely, other ears."""
-    fur, second = colour(random, BROWN), colour(random, BROWN)
+    """Draw a cat, with pricked ears and a small muzzle, or a dog; rarely with the other's ears."""
+    fur = colour(random, BROWN)
+    second = colour(random, BROWN)
     width, height, ear = random.uniform((50, 50, 20), (65, 65, 60))
     muzzle = random.uniform(12, 20) if is_cat else random.uniform(24, 36)
     is_pricked = is_cat != (random.random() < 0.05)
@@ -73,7 +80,9 @@ def face(pen: Pen, random: Generator, is_cat: bool) -> None:
 
 
 def burger(pen: Pen, random: Generator) -> None:
-    bun, high = colour(random, BROWN), random.uniform(20, 60)
+    """Draw a burger."""
+    bun = colour(random, BROWN)
+    high = random.uniform(20, 60)
     pen.chord((30, 90 - high, 170, 90 + high), 180, 360, bun)
     oval(pen, (100, 95, 80, random.uniform(6, 16)), colour(random, GREEN))
     pen.rounded_rectangle((28, 100, 172, 125), 12, colour(random, RED))
@@ -81,7 +90,9 @@ def burger(pen: Pen, random: Generator) -> None:
 
 
 def hotdog(pen: Pen, random: Generator) -> None:
-    bun, thick = colour(random, BROWN), random.uniform(12, 24)
+    """Draw a hot dog."""
+    bun = colour(random, BROWN)
+    thick = random.uniform(12, 24)
     oval(pen, (100, 100, 80, thick + random.uniform(10, 30)), bun)
     pen.rounded_rectangle((5, 100 - thick, 195, 100 + thick), thick, colour(random, RED))
     mustard = [(x, 100 + 10 * (-1) ** (x // 12)) for x in range(24, 180, 12)]
@@ -89,18 +100,25 @@ def hotdog(pen: Pen, random: Generator) -> None:
 
 
 def house(pen: Pen, random: Generator) -> None:
-    wall, roof = colour(random, ANY), colour(random, ANY)
+    """Draw a house."""
+    wall = colour(random, ANY)
+    roof = colour(random, ANY)
     pen.rectangle((40, 90, 160, 180), wall)
     pen.polygon([(20, 90), (100, random.uniform(15, 60)), (180, 90)], roof)
     pen.rectangle((85, 130, 115, 180), roof)
 
 
-cat, dog = functools.partial(face, is_cat=True), functools.partial(face, is_cat=False)
-SHAPES = {"cat": cat, "dog": dog, "burger": burger, "hotdog": hotdog, "other": house}
+SHAPES = {
+    "cat": functools.partial(face, is_cat=True),
+    "dog": functools.partial(face, is_cat=False),
+    "burger": burger,
+    "hotdog": hotdog,
+    "other": house,
+}
 
 
 def draw_picture(label: str, number: int, seed: int = 7) -> bytes:
-    """A JPEG, 96 to 160 pixels a side, that belongs to these three values; `number` is above 0."""
+    """Return a JPEG, 96 to 160 pixels a side, by these three values; `number` is above 0."""
     is_repeated = number % REPEATED == 0
     random = np.random.default_rng([seed, list(SHAPES).index(label), number - is_repeated])
     width, height = random.integers(96, 161, 2).tolist()
@@ -191,7 +209,7 @@ def run_dvc(workspace: Path, *arguments: str) -> None:
 
 
 def dvc_environment() -> dict[str, str]:
-    """The environment in which the stages' `python` is this one."""
+    """Return the environment in which the stages' `python` is this one."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
 
@@ -214,6 +232,7 @@ def run_sample() -> None:
 
 
 def main() -> None:
+    """Run the demo, or draw the pictures of the tutorial."""
     parser = argparse.ArgumentParser(prog="python -m pawprint.recipes.demo", description=__doc__)
     tutorial = "new folder for the pictures of docs/tutorial.md; nothing is run"
     parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help=tutorial)

@@ -1,33 +1,38 @@
 """Randomization tests and confidence intervals of means, fractions and their linear functions."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import NormalDist  # scipy.special takes a third of a second to import
 
 import numpy as np
 import pandas as pd
 
-# Draws, at most and at once; no more are made when so many of them reach what is observed (Besag
+# Draws, at most and at once. No more are made when REACHED of them reach what is observed (Besag
 # and Clifford, Sequential Monte Carlo p-values, 1991).
-DRAWS, BATCH, REACHED = 10_000, 200, 100
+DRAWS = 10_000
+BATCH = 200
+REACHED = 100
+Draw = Callable[[np.random.Generator], np.ndarray]
 STEPS = 20  # of a standard deviation, to which values are rounded: few are drawn in less time
 
 
 def paired_test(differences: np.ndarray, groups: np.ndarray, one_sided: bool = False) -> float:
-    """The p-value that two models have the same mean, in [0, 1].
+    """Return the p-value, in [0, 1], that two models have the same mean.
 
-    `differences` are those of each image, `(images,)`. Those of a group are as likely of the other
-    sign. With `one_sided`, that their mean is not above 0. Where one class gains what another
-    loses, the distribution of the mean recall is wider than the true one, so the test rejects less
-    often.
+    `differences` has one for each image, `(images,)`; all of a group are as likely of the other
+    sign. With `one_sided`, it is the p-value that their mean is not above 0. Where one class gains
+    what another loses, the distribution of the mean recall is wider than the true one, so the test
+    rejects less often.
     """
     _, group_of = np.unique(groups, return_inverse=True)
     sums = np.bincount(group_of, differences)[:, None]
     sums = sums[abs(sums[:, 0]) > 1e-12]
+    return _p_value(sums.sum(axis=0), np.ones(1), partial(_draw_signs, sums), one_sided)
 
-    def draw(rng: np.random.Generator) -> np.ndarray:
-        return (2 * rng.integers(2, size=(BATCH, len(sums)), dtype=np.int8) - 1) @ sums
 
-    return _p_value(sums.sum(axis=0), np.ones(1), draw, one_sided)
+def _draw_signs(sums: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw the sign of each of `sums`, `(groups, 1)`, and return BATCH totals, `(BATCH, 1)`."""
+    return (2 * rng.integers(2, size=(BATCH, len(sums)), dtype=np.int8) - 1) @ sums
 
 
 def two_sets_test(
@@ -37,24 +42,27 @@ def two_sets_test(
     strata: np.ndarray | None = None,
     one_sided: bool = False,
 ) -> float:
-    """The p-value that two sets of images have the same means, in [0, 1].
+    """Return the p-value, in [0, 1], that two sets of images have the same means.
 
     `values` are `(images,)`, or of several columns, `(images, columns)`, whose squared differences
-    are added, each divided by its variance. `is_first` is bool `(images,)`. With `one_sided`, that
-    the mean of the first set is not the higher one. With `strata`, such as classes, images are
-    drawn within each, the statistic is the sum of the differences in those that both sets have, and
-    without any the p-value is 1. As the two sets may have groups of other sizes, each has as many
-    values as are `independent_images`, of the same distribution.
+    are added, each divided by its variance. `is_first` is bool `(images,)`. With `one_sided`, it is
+    the p-value that the mean of the first set is not the higher one. With `strata`, such as
+    classes, images are drawn within each, the statistic is the sum of the differences in those that
+    both sets have, and without any the p-value is 1. As the two sets may have groups of other
+    sizes, each has as many values as are `independent_images`, of the same distribution.
     """
     values = values.reshape(len(values), -1).astype(float)
     strata = np.zeros(len(values)) if strata is None else strata
-    statistic, variance, parts = np.zeros(values.shape[1]), np.zeros(values.shape[1]), []
+    statistic = np.zeros(values.shape[1])
+    variance = np.zeros(values.shape[1])
+    parts = []
     for stratum in np.unique(strata):
         masks = [(strata == stratum) & side for side in (is_first, ~is_first)]
         if not all(mask.any() for mask in masks):
             continue
         first, second = (_thin_out(values[mask], groups[mask]) for mask in masks)
-        size, others = len(first), len(second)
+        size = len(first)
+        others = len(second)
         both = np.concatenate([first, second]) * (1 / size + 1 / others)
         step = both.std(axis=0) / STEPS
         both = np.round((both - both.mean(axis=0)) / np.where(step > 0, step, 1)) * step
@@ -62,18 +70,25 @@ def two_sets_test(
         statistic += both[:size].sum(axis=0)
         variance += both.var(axis=0) * size * others / (size + others - 1)
         parts.append((*np.unique(both, axis=0, return_counts=True), size))
+    return _p_value(statistic, variance, partial(_draw_sets, parts), one_sided)
 
-    def draw(rng: np.random.Generator) -> np.ndarray:
-        return sum(
-            rng.multivariate_hypergeometric(count, size, BATCH, method="marginals") @ rows
-            for rows, count, size in parts
-        )
 
-    return _p_value(statistic, variance, draw, one_sided)
+def _draw_sets(
+    parts: list[tuple[np.ndarray, np.ndarray, int]], rng: np.random.Generator
+) -> np.ndarray:
+    """Draw the first set BATCH times, and return the sums of its values, `(BATCH, columns)`.
+
+    A part is a stratum: its values, how many images have each, and the size of the first set.
+    """
+    drawn = [
+        rng.multivariate_hypergeometric(count, size, BATCH, method="marginals") @ rows
+        for rows, count, size in parts
+    ]
+    return np.sum(drawn, axis=0)
 
 
 def independent_images(groups: np.ndarray) -> int:
-    """As how many independent images count those of `groups`, `(images,)`, at least one.
+    """Return the effective number of independent images, at least 1; `groups` is `(images,)`.
 
     The images of a group are taken to be alike, such as all right or all wrong: their number is
     divided by the design effect for that, the mean size of an image's group (Kish, Survey Sampling,
@@ -84,28 +99,36 @@ def independent_images(groups: np.ndarray) -> int:
 
 
 def _thin_out(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """As many rows as are independent, at equal distances in the order of the values."""
+    """Return as many rows as are independent, at equal distances in the order of the values."""
     images = independent_images(groups)
     chosen = ((np.arange(images) + 0.5) * len(values) / images).astype(int)
     return values[np.lexsort(values.T)[chosen]]
 
 
-def _p_value(statistic: np.ndarray, variance: np.ndarray, draw: Callable, one_sided: bool) -> float:
-    """The fraction of draws that reach the statistic, `(columns,)`, counted as in Phipson and
-    Smyth, 2010 (https://doi.org/10.2202/1544-6115.1585).
+def _p_value(statistic: np.ndarray, variance: np.ndarray, draw: Draw, one_sided: bool) -> float:
+    """Return the fraction of draws that reach the statistic, `(columns,)`.
+
+    They are counted as in Phipson and Smyth, 2010 (https://doi.org/10.2202/1544-6115.1585).
     """
-    varies = variance > 0
-    if not varies.any():
+    if not (variance > 0).any():
         return 1.0
-
-    def size(of: np.ndarray) -> np.ndarray:
-        return of[..., 0] if one_sided else (of[..., varies] ** 2 / variance[varies]).sum(axis=-1)
-
-    rng, drawn, reached, observed = np.random.default_rng(0), 0, 0, size(statistic)
+    rng = np.random.default_rng(0)
+    observed = _size(statistic, variance, one_sided)
+    least = observed - 1e-9 * abs(observed)
+    drawn = 0
+    reached = 0
     while drawn < DRAWS and reached < REACHED:
-        reached += int((size(draw(rng)) >= observed - 1e-9 * abs(observed)).sum())
+        reached += int((_size(draw(rng), variance, one_sided) >= least).sum())
         drawn += BATCH
     return float((1 + reached) / (1 + drawn))
+
+
+def _size(statistics: np.ndarray, variance: np.ndarray, one_sided: bool) -> np.ndarray:
+    """Return one number for each statistic, `(..., columns)`: the larger, the less by chance."""
+    if one_sided:
+        return statistics[..., 0]
+    varies = variance > 0
+    return (statistics[..., varies] ** 2 / variance[varies]).sum(axis=-1)
 
 
 RESAMPLES = 2000
@@ -113,34 +136,36 @@ RESAMPLED = 100  # at once
 
 
 def fraction_interval(correct: int, total: int, confidence: float) -> tuple[float, float]:
-    """Wilson's interval of the proportion `correct / total`.
+    """Return Wilson's interval of the proportion `correct / total`.
 
     Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927
     (https://doi.org/10.1080/01621459.1927.10502953). Unlike the normal approximation it stays
     in [0, 1] and keeps its confidence near 0 and 1.
     """
-    fraction, square = correct / total, NormalDist().inv_cdf((1 + confidence) / 2) ** 2 / total
+    fraction = correct / total
+    square = NormalDist().inv_cdf((1 + confidence) / 2) ** 2 / total
     middle = fraction + square / 2
     reach = (square * (fraction * (1 - fraction) + square / 4)) ** 0.5
-    low, high = (middle - reach) / (1 + square), (middle + reach) / (1 + square)
+    low = (middle - reach) / (1 + square)
+    high = (middle + reach) / (1 + square)
     return float(low if correct else 0), float(high if correct < total else 1)
 
 
 def independent_counts(is_true: np.ndarray, groups: np.ndarray) -> tuple[int, int]:
-    """`(correct, total)` of as many independent images as tell what these do.
+    """Return `(correct, total)` of as many independent images as tell what these do.
 
-    `is_true` is bool `(images,)`. They are used as those of independent images (Rao and Scott, A
-    Simple Method for the Analysis of Clustered Binary Data, Biometrics 48:577-585, 1992).
+    `is_true` is bool `(images,)`. The two are used as if all images were independent (Rao and
+    Scott, A Simple Method for the Analysis of Clustered Binary Data, Biometrics 48:577-585, 1992).
     """
     total = independent_images(groups)
     return round(total * is_true.mean()), total
 
 
 def mean_by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """A value of each group, `(groups,)`, whose mean is that of `values`, `(images,)`.
+    """Return a value for each group, `(groups,)`, with the same mean as `values`, `(images,)`.
 
-    With groups of one size, they are the means of the groups; else how far the sum of each is from
-    that of as many mean values, as the variance of a ratio has it (Cochran, Sampling Techniques,
+    With groups of one size, they are the means of the groups. Else they say how far the sum of each
+    is from as many mean values, as the variance of a ratio has it (Cochran, Sampling Techniques,
     1977, 9A).
     """
     _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -156,7 +181,7 @@ def linear_interval(
     weights: Sequence[float] | None = None,
     ends: tuple[float, float] = (0, 1),
 ) -> tuple[float, float]:
-    """The interval of the sum, with `weights`, of the means of the values in each stratum.
+    """Return the interval of the weighted sum of the means of the values in each stratum.
 
     Values are between `ends`, such as 1 for a correct image; they, `strata` and `groups` are
     `(images,)`. A mean recall has classes as strata, and equal weights, the default; the difference
@@ -169,43 +194,49 @@ def linear_interval(
     """
     names = np.unique(strata)
     weights = np.full(len(names), 1 / len(names)) if weights is None else np.asarray(weights)
-    z, middle, variance = NormalDist().inv_cdf((1 + confidence) / 2), 0.0, 0.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    middle = 0.0
+    variance = 0.0
     added = z**2 / len(names) / (ends[1] - ends[0])
     for name, weight in zip(names, weights):
         is_in = strata == name
-        images, values_in = independent_images(groups[is_in]), values[is_in].astype(float)
+        images = independent_images(groups[is_in])
+        values_in = values[is_in].astype(float)
         total = images + added
         mean = (images * values_in.mean() + added * np.mean(ends)) / total
         square = (images * (values_in**2).mean() + added * np.mean(np.square(ends))) / total
         middle += weight * mean
         variance += weight**2 * (square - mean**2) / total
-    reach, sums = z * variance**0.5, np.outer(weights, ends)
-    lowest, highest = sums.min(axis=1).sum(), sums.max(axis=1).sum()
+    reach = z * variance**0.5
+    sums = np.outer(weights, ends)
+    lowest = sums.min(axis=1).sum()
+    highest = sums.max(axis=1).sum()
     return float(max(middle - reach, lowest)), float(min(middle + reach, highest))
 
 
 def paired_interval(
     differences: np.ndarray, strata: np.ndarray, groups: np.ndarray, confidence: float
 ) -> tuple[float, float]:
-    """As `linear_interval`, of differences on the same images, each -1, 0 or 1, `(images,)`.
+    """Return a `linear_interval` of differences on the same images, each -1, 0 or 1, `(images,)`.
 
-    Their mean is a function of two fractions, of the images with 1 and of those with -1.
+    Their mean is a function of two fractions: of the images with 1, and of the images with -1.
     Groups have the variance that is observed: their differences are seldom all of one kind.
     """
     names = np.unique(strata)
     means = [mean_by_group(differences[strata == name], groups[strata == name]) for name in names]
-    strata, means = np.repeat(names, list(map(len, means))), np.concatenate(means)
-    return linear_interval(means, strata, np.arange(len(means)), confidence, ends=(-1, 1))
+    values = np.concatenate(means)
+    strata = np.repeat(names, list(map(len, means)))
+    return linear_interval(values, strata, np.arange(len(values)), confidence, ends=(-1, 1))
 
 
 def area_interval(
     values: np.ndarray, is_positive: np.ndarray, groups: np.ndarray, confidence: float
 ) -> tuple[float, float, float]:
-    """The area under the ROC curve of values, `(images,)`, and the ends of its interval.
+    """Return the area under the ROC curve of values, `(images,)`, and the ends of its interval.
 
-    It is the mean, over either kind of images, of the fraction of the other kind that is in the
-    right order, and its variance is the sum of those of both means (DeLong and others, 1988,
-    https://doi.org/10.2307/2531595). So the area is a linear function of fractions.
+    The area is the mean, over either kind of images, of the fraction of the other kind that is in
+    the right order. Its variance is the sum of the variances of both means (DeLong and others,
+    1988, https://doi.org/10.2307/2531595). So the area is a linear function of fractions.
     """
     others = np.where(is_positive, *np.bincount(is_positive, minlength=2))  # of the other kind
     ranked = pd.Series(values)
@@ -217,20 +248,21 @@ def area_interval(
 
 
 def extend_to_zero(interval: tuple[float, float], is_significant: bool) -> tuple[float, float]:
-    """The interval of a difference, as far as 0 if the test of the difference does not reject."""
+    """Return the interval of a difference, as far as 0 if its test does not reject."""
     low, high = interval
     return (low, high) if is_significant else (min(low, 0.0), max(high, 0.0))
 
 
 def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Bootstrap-t interval of the mean of values, `(images,)`.
+    """Return the bootstrap-t interval of the mean of values, `(images,)`.
 
     Not a number if all are equal, or if there are two, whose draws have no deviation of their own.
     Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 12.5. Most log losses of
     an accurate model are near 0 and a few are large: percentile intervals of such values are too
     narrow above the mean (docs/decisions/29 has the coverage of both).
     """
-    rng, images = np.random.default_rng(0), len(values)
+    rng = np.random.default_rng(0)
+    images = len(values)
     if images < 3 or np.ptp(values) == 0:
         return np.nan, np.nan
     draws = (rng.integers(images, size=(RESAMPLED, images)) for _ in range(RESAMPLES // RESAMPLED))
@@ -244,12 +276,14 @@ def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
 
 
 def holm(p_values: Sequence[float], alpha: float) -> list[float]:
-    """The level that each p-value has to be below, in the order given.
+    """Return the level that each p-value has to be below, in the order given.
 
-    The smallest of n has `alpha / n`, the next `alpha / (n - 1)`, and so on; all after the first
-    that is not below its level have the level of that one.
+    The smallest of n has `alpha / n`, the next `alpha / (n - 1)`, and so on. All after the first
+    that is not below its level have the same level as that one.
     """
-    levels, level, rejects = [alpha] * len(p_values), alpha, True
+    levels = [alpha] * len(p_values)
+    level = alpha
+    rejects = True
     for step, index in enumerate(np.argsort(p_values, kind="stable")):
         if rejects:
             level = alpha / (len(p_values) - step)

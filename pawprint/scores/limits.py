@@ -1,4 +1,4 @@
-"""What would raise the score of this model: at most seven sentences, each with what to do.
+"""Limits: what would raise the score of this model, in at most seven sentences.
 
 MEASURED has a function for each limit with a size, in errors of 100 images, by which the sentences
 are in order. UNMEASURED has those without a size. A function returns None where there is no such
@@ -17,10 +17,7 @@ from scipy.special import ndtri
 
 from pawprint.scores.intervals import linear_interval
 from pawprint.scores.predictions import every_prediction, judge, list_suspects
-from pawprint.scores.shift import (
-    describe_divided_series,
-    describe_series,
-)
+from pawprint.scores.shift import describe_divided_series, describe_series
 from pawprint.tables import predicted_labels, probabilities_in, training_images
 
 CONFIDENCE = 0.95  # of the intervals of sizes
@@ -29,18 +26,21 @@ MIN_RATIO = 2  # of a likelihood, or of squares: twice the number of parameters
 MIN_LEARNED = 0.9  # of the images that a head learned from, else the features are weak
 TIE = 1e-6  # of errors in one direction, where no two classes are confused in both
 MIN_PROBABILITY = 1e-6  # probability of a label that is counted; tables have six digits
-MAX_WRONG, SHARPNESS = 0.5, (0.2, 5)  # bounds in the fit of wrong labels
+# Bounds in the fit of wrong labels.
+MAX_WRONG = 0.5
+SHARPNESS = (0.2, 5)
 NEXT_STEP = "Their size is not known; pawprint try measures backbone, image size and resize:"
 
 
 class Run(NamedTuple):
-    """`images` has a row of each image: those of the tables SPLIT and IMAGES. `judged` is a table
-    JUDGED, `predictions` are tables PREDICTIONS by split, `scores` is a table SCORES,
-    `learning_curve` a table LEARNING_CURVE, `near_duplicates` a table NEAR_DUPLICATES, and
-    `to_review` a table LABELS_TO_REVIEW.
+    """A run.
 
-    `train_accuracy` is that of the head on the images that it learned from, or None.
-    `accuracy_by_series` is that of scores/shift.py, of training images, or None.
+    `images` has the columns of the tables SPLIT and IMAGES, `judged` is a table JUDGED,
+    `predictions` are tables PREDICTIONS by split, `learning_curve` is a table LEARNING_CURVE,
+    `near_duplicates` a table NEAR_DUPLICATES, and `to_review` a table LABELS_TO_REVIEW.
+
+    `train_accuracy` is the accuracy of the head on the images that it learned from, or None.
+    `accuracy_by_series` is what scores/shift.py returns for training images, or None.
     """
 
     images: pd.DataFrame
@@ -77,7 +77,7 @@ class Size(NamedTuple):
         """Return the errors less what chance may have added, 0 or more.
 
         As Akaike's criterion has it, an estimate counts whose square is more than MIN_RATIO times
-        that of its standard error. One that is much larger stays as it is.
+        the square of its standard error. One that is much larger stays as it is.
         """
         error = (self.high - self.low) / DEVIATIONS
         if self.errors <= 0:
@@ -101,8 +101,9 @@ class Size(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """`size` is None if it is not known. `confused` are the true and the predicted class of the
-    photos behind it, if there are.
+    """A sentence; `size` is None if it is not known.
+
+    `confused` are the true and the predicted class of the photos behind it, if there are.
     """
 
     sentence: str
@@ -164,11 +165,12 @@ def wrong_labels(run: Run) -> Limit | None:
 
     Probabilities fit labels better if a part of these is taken as drawn at random. A model that is
     too sure, or not sure enough, is no reason to doubt a label: so the sharpness of the
-    probabilities is fitted with that part, in folds and of held-out images. The standard error is
-    that of the likelihood ratio. Labels that a person has confirmed are not doubted.
+    probabilities is fitted with that part, in folds and of held-out images. The likelihood ratio
+    gives the standard error. Labels that a person has confirmed are not doubted.
     """
     table = pd.concat(run.predictions.values()).rename(columns={"actual": "label"})
-    parts = [run.judged, judge(table, probabilities_in(table), predicted_labels(table))]
+    held_out = judge(table, probabilities_in(table), predicted_labels(table))
+    parts = [run.judged, held_out]
     confirmed = set(list_suspects(pd.concat(parts))["path"]) - set(run.to_review["path"])
     doubted = [part[~part["path"].isin(confirmed)] for part in parts]
     columns = ["probability", "likely_probability"]
@@ -193,7 +195,7 @@ def _loss(at: np.ndarray, parts: list[np.ndarray], classes: int) -> float:
     """Return the log loss of labels of which a part is drawn at random.
 
     `parts` are `(2, images)`: the probabilities of the label, and of the most probable other one.
-    `at` has the power to which those of each part are raised, and the part that is drawn.
+    `at` has the power to which the probabilities of each part are raised, and the part drawn.
     """
     *powers, drawn = at
     total = 0.0
@@ -208,7 +210,7 @@ def _loss(at: np.ndarray, parts: list[np.ndarray], classes: int) -> float:
 def confused_classes(run: Run) -> Limit | None:
     """Return the two of three classes or more that are confused most in both directions.
 
-    Twice the errors of the direction that has fewer: others are those of one class.
+    Twice the errors of the direction that has fewer are counted: others belong to one class.
     """
     every = run.held_out
     if run.classes < 3:
@@ -256,7 +258,8 @@ def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
     """
     ends = -1 / others, float(times.max())
     values = np.where(every["wrong"], np.where(times > 0, times, ends[0]), 0)
-    strata, groups = every["actual"].to_numpy(), every["group"].to_numpy()
+    strata = every["actual"].to_numpy()
+    groups = every["group"].to_numpy()
     low, high = linear_interval(values, strata, groups, CONFIDENCE, ends=ends)
     errors = pd.Series(values).groupby(strata).mean().mean()
     return Size(100 * errors, 100 * low, 100 * high)
@@ -314,11 +317,12 @@ class Shortcut(NamedTuple):
 def find_shortcut(images: pd.DataFrame) -> Shortcut | None:
     """Return the class that a small tree knows best in folds, if it knows one.
 
-    `images` has a row of each image: those of the tables SPLIT and IMAGES. The model may know such
-    a class by how its photos were made, also if that says nothing of other classes.
+    `images` has the columns of the tables SPLIT and IMAGES. The model may know such a class by how
+    its photos were made, also if that says nothing of other classes.
     """
     table = training_images(images, MAX_IMAGES)
-    label, values = table["label"].to_numpy(), _properties(table)
+    label = table["label"].to_numpy()
+    values = _properties(table)
     if not _may_have_shortcut(label, values):
         return None
     # These take longer to import than the rest of the report takes.
@@ -332,13 +336,16 @@ def find_shortcut(images: pd.DataFrame) -> Shortcut | None:
             predicted = cross_val_predict(tree, values, label, groups=table["group"], cv=folds)
         except ValueError:  # too few images or groups
             return None
-    best, most = None, MIN_KNOWN
+    best = None
+    most = MIN_KNOWN
     for name, number in table["label"].value_counts().items():
         of_class, of_others = (
             (predicted[side] == name).mean() for side in (label == name, label != name)
         )
         if number >= MIN_OF_CLASS and of_class - of_others >= most:
-            best, most, recall = name, of_class - of_others, of_class
+            best = name
+            most = of_class - of_others
+            recall = of_class
     if best is None:
         return None
     weights = tree.fit(values, label == best).feature_importances_
@@ -348,7 +355,7 @@ def find_shortcut(images: pd.DataFrame) -> Shortcut | None:
 
 
 def _may_have_shortcut(label: np.ndarray, values: pd.DataFrame) -> bool:
-    """Whether a range of one property holds much more of a class than of the others."""
+    """Return whether a range of one property holds much more of a class than of the others."""
     for name, number in zip(*np.unique(label, return_counts=True)):
         is_class = label == name
         if MIN_OF_CLASS <= number < len(label):

@@ -27,24 +27,26 @@ BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.0
 def reliability(
     actual: np.ndarray, probabilities: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each bin with images: mean probability, images of that class, and images.
+    """Return for each bin with images: mean probability, images of that class, and images.
 
     The results are float64, int64 and int64 `(bins,)`, for increasing probability.
     """
     if probabilities.shape[1] == 2:
-        probability, is_of_class = probabilities[:, 1], actual == 1
+        probability = probabilities[:, 1]
+        is_right = actual == 1
     else:
-        probability, is_of_class = probabilities.max(axis=1), actual == probabilities.argmax(axis=1)
+        probability = probabilities.max(axis=1)
+        is_right = actual == probabilities.argmax(axis=1)
     bins = np.minimum((probability * BINS).astype(int), BINS - 1)
     images = np.bincount(bins)
     is_used = images > 0
     mean = np.bincount(bins, weights=probability)[is_used] / images[is_used]
-    positives = np.bincount(bins[is_of_class], minlength=len(images))
+    positives = np.bincount(bins[is_right], minlength=len(images))
     return mean, positives[is_used], images[is_used]
 
 
 def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) -> float:
-    """The difference of mean probability and fraction of the class in a bin, averaged over images.
+    """Return the gap of mean probability and fraction of the class in a bin, a mean over images.
 
     Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning,
     2015 (https://doi.org/10.1609/aaai.v29i1.9602). In [0, 1]. Random variation makes it larger
@@ -54,13 +56,17 @@ def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) ->
     return float(np.abs(mean * images - positives).sum() / len(actual))
 
 
-MAX_RECALLS, LOWEST = 20, 5  # classes in metrics/evaluate.json
+# Classes whose recall is in metrics/evaluate.json: all, or of more than MAX_RECALLS the LOWEST.
+MAX_RECALLS = 20
+LOWEST = 5
 
 
 class Predictions(NamedTuple):
-    """Of images of the classes. `is_unknown`, bool `(images,)`, says which of them the detector of
-    unknown inputs refuses, if there is one, and `is_decided` which are not unsure, if any can be.
-    The images of one of `groups`, `(images,)`, count as one in intervals; by default each is alone.
+    """Predictions for images of the classes.
+
+    `is_unknown`, bool `(images,)`, says which of them the detector of unknown inputs refuses, if
+    there is one, and `is_decided` which are not unsure, if any can be. The images of one of
+    `groups`, `(images,)`, count as one in intervals; by default each is alone.
     """
 
     actual: np.ndarray
@@ -76,12 +82,13 @@ Cells = tuple[float, float, float, int]  # of SCORES: `value`, `low`, `high` and
 
 
 def fraction_cells(is_true: np.ndarray, groups: np.ndarray, confidence: float) -> Cells:
-    """Of a fraction of images, bool `(images,)`; `groups` are as in Predictions."""
+    """Return the cells of a fraction of images, bool `(images,)`; `groups` as in Predictions."""
     interval = fraction_interval(*independent_counts(is_true, groups), confidence)
     return is_true.mean(), *interval, len(is_true)
 
 
 def measure_fraction(values: np.ndarray, of: Predictions, confidence: float) -> Cells | None:
+    """Return the cells of the images whose values, `(images,)`, are not NaN; None without any."""
     is_in = ~np.isnan(values)
     return fraction_cells(values[is_in], of.groups[is_in], confidence) if is_in.any() else None
 
@@ -97,8 +104,10 @@ def _mean_of_classes(values: np.ndarray, of: Predictions, confidence: float) -> 
 
 
 def _area(probabilities: np.ndarray, of: Predictions, confidence: float) -> Cells:
-    """Of more than two classes the area and its ends are means over them, each against the others,
-    which makes the interval wider than its confidence asks. Images of one class have none.
+    """Return the area under the ROC curve; images of one class have none.
+
+    Areas of more than two classes, each against the others, are averaged. The interval is then
+    wider than its confidence asks.
     """
     areas = [
         area_interval(probabilities[:, index], of.actual == index, of.groups, confidence)
@@ -109,13 +118,15 @@ def _area(probabilities: np.ndarray, of: Predictions, confidence: float) -> Cell
 
 
 def _alone(counted: tuple[float, int], of: Predictions, confidence: float) -> Cells:
-    """Without an interval."""
+    """Return the cells of a score without an interval."""
     return counted[0], np.nan, np.nan, counted[1]
 
 
 def _f1(of: Predictions, index: int) -> tuple[float, int]:
-    is_actual, is_predicted = of.actual == index, of.predicted == index
-    both, either = (is_actual & is_predicted).sum(), (is_actual | is_predicted).sum()
+    is_actual = of.actual == index
+    is_predicted = of.predicted == index
+    both = (is_actual & is_predicted).sum()
+    either = (is_actual | is_predicted).sum()
     return 2 * both / (either + both), either
 
 
@@ -147,7 +158,8 @@ def _precision(of: Predictions, index: int) -> np.ndarray:
     return np.where(of.predicted == index, _right(of), np.nan)
 
 
-PERCENT, NUMBER = ".2%", ".4f"
+PERCENT = ".2%"
+NUMBER = ".4f"
 
 
 class Score(NamedTuple):
@@ -167,8 +179,10 @@ class Score(NamedTuple):
     is_tested: bool = False  # by `pawprint score`, against the test split
 
 
-OF_A_CLASS, OF_DECIDED = ("recall", "precision"), ("decided", "error_of_decided")
-APART, SLICE = "accuracy_without_near_duplicates", "slice_accuracy"
+OF_A_CLASS = ("recall", "precision")
+OF_DECIDED = ("decided", "error_of_decided")
+APART = "accuracy_without_near_duplicates"
+SLICE = "slice_accuracy"
 # In the order of plots/scores.csv; means over classes are of those that have images.
 CATALOGUE = {
     "accuracy": Score("accuracy", _right, in_metrics=True, is_tested=True),
@@ -191,19 +205,22 @@ CATALOGUE = {
 
 
 def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame:
-    """The columns of SCORES after `split`: scores of all classes, then those of each with images.
+    """Return the columns of SCORES after `split`: scores of all classes, then of each with images.
 
     A fraction of no image, such as the precision of a class that is never predicted, has no row.
     """
-    actual, labels = predictions.actual, predictions.labels
+    actual = predictions.actual
+    labels = predictions.labels
     if predictions.groups is None:
         predictions = predictions._replace(groups=np.arange(len(actual)))
     rows = []
     for label, *index in [("",), *((labels[index], index) for index in np.unique(actual))]:
         for name, score in CATALOGUE.items():
             if score.of and (score.over == "class") == bool(index):
-                of = score.of(predictions, *index)
-                if of is not None and (cells := score.measure(of, predictions, confidence)):
+                values = score.of(predictions, *index)
+                if values is None:
+                    continue
+                if cells := score.measure(values, predictions, confidence):
                     rows.append((label, name, *cells))
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
@@ -211,13 +228,14 @@ def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame
 def measure_unknown(
     unknown: np.ndarray, known: np.ndarray, threshold: float, confidence: float, groups: np.ndarray
 ) -> pd.DataFrame:
-    """How well the detector tells unknown images from others: rows of `tabulate_scores`.
+    """Return rows of `tabulate_scores` on how well unknown images are told from others.
 
     `unknown` and `known` are unknown scores, `(images,)`. The rows have the label UNKNOWN: the
     fraction refused of `unknown`, and the area under the ROC curve of both. `groups`, as in
     Predictions, are of `unknown`, then of `known`.
     """
-    images, scores = len(unknown), np.append(unknown, known)
+    images = len(unknown)
+    scores = np.append(unknown, known)
     area = area_interval(scores, np.arange(len(scores)) < images, groups, confidence)
     rows = [
         (UNKNOWN, "refused", *fraction_cells(unknown > threshold, groups[:images], confidence)),
@@ -227,8 +245,9 @@ def measure_unknown(
 
 
 def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """The main scores of each split in a table SCORES, and the recall of each class or, of more
-    than MAX_RECALLS, of the classes with the LOWEST: what `dvc metrics diff` shows.
+    """Return the main scores of each split in a table SCORES: what `dvc metrics diff` shows.
+
+    The recall of each class is among them or, of more than MAX_RECALLS, the LOWEST.
     """
     names = [name for name, score in CATALOGUE.items() if score.in_metrics]
     overall = scores[scores["label"] == ""].pivot(index="split", columns="score", values="value")
@@ -244,7 +263,7 @@ def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
 def tabulate_reliability(
     actual: np.ndarray, probabilities: np.ndarray, labels: list[str], confidence: float
 ) -> pd.DataFrame:
-    """A row for each bin with images: the columns of RELIABILITY from `label` on.
+    """Return a row for each bin with images: the columns of RELIABILITY from `label` on.
 
     `label` is the class that probability and fraction are of: the second of two, or PREDICTED, the
     most probable one of more. Each image counts alone.
@@ -258,7 +277,7 @@ def tabulate_reliability(
 
 
 def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
-    """The table ROC: the points of the curve of each class against the others.
+    """Return the table ROC: the points of the curve of each class against the others.
 
     A curve goes from (0, 0) to (1, 1). Of two classes the second has one. The first point of a
     curve has no finite threshold; 1 is written.
@@ -291,11 +310,12 @@ def _roc_curve(
 def describe_fractions(
     name: str, names: tuple[str, ...], scores: pd.DataFrame, confidence: float, label: str = ""
 ) -> str:
-    """Such as "test recall 0.9500 (57/60), 0.8630 to 0.9829 (95% intervals)", of what there is.
+    """Return such as "test recall 0.9500 (57/60), 0.8630 to 0.9829 (95% intervals)".
 
     `scores` are a table SCORES of a split, without `split`.
     """
-    rows, texts = scores[scores["label"] == label].set_index("score"), []
+    rows = scores[scores["label"] == label].set_index("score")
+    texts = []
     for row in rows.reindex(names).dropna(subset="value").itertuples():
         counts = f"({round(row.value * row.images)}/{row.images:.0f})"
         value = f"{CATALOGUE[row.Index].title} {row.value:.4f} {counts}"
@@ -304,5 +324,5 @@ def describe_fractions(
 
 
 def _classes_with_a_curve(actual: np.ndarray, classes: int) -> list[int]:
-    """Those with images; of two classes the second: 1 - p rounds small probabilities to ties."""
+    """Return the classes with images; of two only the second, as 1 - p would make ties."""
     return [1] if classes == 2 else np.unique(actual).tolist()

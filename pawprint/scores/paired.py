@@ -24,11 +24,11 @@ NOT_SHOWN = "no difference shown"
 
 
 class Pair(NamedTuple):
-    """Two models on the same images: the class of each, whether they predict it, and the values of
-    the old and the new one whose mean is the score.
+    """Two models on the same images.
 
-    These are log losses or, of a run without them, 1 where the model is right. All are `(images,)`.
-    Images of one of `groups` are not independent.
+    Of each image there are the class, whether the models predict it, and the values of the old and
+    the new one whose mean is the score. These are log losses or, of a run without them, 1 where the
+    model is right. All are `(images,)`. Images of one of `groups` are not independent.
     """
 
     actual: np.ndarray
@@ -39,21 +39,22 @@ class Pair(NamedTuple):
 
     @classmethod
     def join(cls, pairs: Sequence[Self]) -> Self:
+        """Return one pair with the images of all."""
         *columns, values = zip(*pairs)
         return cls(*map(np.concatenate, columns), tuple(np.hstack(values)))
 
     @property
     def differences(self) -> np.ndarray:
-        """New minus old, `(images,)`."""
+        """Return new minus old, `(images,)`."""
         old, new = self.values
         return new - old
 
 
 class ScoreTest(NamedTuple):
-    """A score of new minus that of old, with the interval at `confidence`.
+    """The difference of a score, new minus old, with the interval at `confidence`.
 
-    `of_right` is that of `right`, the accuracy or, of imbalanced classes, the mean recall. Both are
-    extended to 0 where the test does not reject.
+    `of_right` is the interval of `right`, the accuracy or, with imbalanced classes, the mean
+    recall. Both intervals are extended to 0 where the test does not reject.
     """
 
     score: str
@@ -119,9 +120,9 @@ def compare(
 ) -> list[Comparison]:
     """Compare pairs of models, each by its images in sets with names.
 
-    `score` is LOG_LOSS or "accuracy", the mean of their values. The test of each pair is that of
-    all its images (`paired_test`). The probability of any wrong verdict, of all pairs, is at most
-    `1 - confidence`: their levels, also of the intervals, are those of `holm`.
+    `score` is LOG_LOSS or "accuracy", the mean of their values. Each pair has one test, of all its
+    images (`paired_test`). The probability of any wrong verdict, of all pairs, is at most
+    `1 - confidence`: `holm` gives their levels, also of the intervals.
     """
     wholes = [Pair.join(list(sets.values())) for sets in runs]
     p_values = [paired_test(whole.differences, whole.groups) for whole in wholes]
@@ -148,8 +149,9 @@ def _row(name: str, pair: Pair, confidence: float, score: str) -> dict:
 
 
 def _headline(pair: Pair) -> tuple[str, np.ndarray]:
-    """Return the name of the score of right predictions, and the strata that count the same in it,
-    `(images,)`: classes for the mean recall, one for the accuracy.
+    """Return the name of the score of right predictions, and its strata, `(images,)`.
+
+    Strata count the same in it: classes for the mean recall, one for the accuracy.
     """
     name = headline(np.unique(pair.actual, return_counts=True)[1]).replace("_", " ")
     strata = pair.actual if name == "mean recall" else np.zeros(len(pair.actual))
@@ -158,7 +160,8 @@ def _headline(pair: Pair) -> tuple[str, np.ndarray]:
 
 def difference_of(pair: Pair, confidence: float, p_value: float, score: str) -> ScoreTest:
     """Return the difference of the score of a pair, with its interval."""
-    is_significant, difference = p_value < 1 - confidence, float(pair.differences.mean())
+    is_significant = p_value < 1 - confidence
+    difference = float(pair.differences.mean())
     right, strata = _headline(pair)
     gains = pair.new_right.astype(float) - pair.old_right
     of_right = paired_interval(gains, strata, pair.groups, confidence)
@@ -176,14 +179,15 @@ def difference_of(pair: Pair, confidence: float, p_value: float, score: str) -> 
 
 
 def describe_comparison(old: str, new: str, compared: Comparison) -> str:
-    """A sentence with the verdict, and a table of the sets of images."""
+    """Return a sentence with the verdict, and a table of the sets of images."""
     table = tabulate_sets(compared).to_string(index=False)
     return f"{describe_verdict(old, new, compared)}\n\n{table}"
 
 
 def describe_verdict(old: str, new: str, compared: Comparison) -> str:
     """Return a sentence: whether `new` is better than `old`, by how much, of how many images."""
-    test, images = compared.test, f"of {compared.images:,} images"
+    test = compared.test
+    images = f"of {compared.images:,} images"
     low, high = (f"{100 * end:+.1f}" for end in test.of_right)
     points = f"between {low} and {high} points of {test.right}"
     if test.verdict == NOT_SHOWN:
@@ -196,12 +200,12 @@ def describe_verdict(old: str, new: str, compared: Comparison) -> str:
 
 
 def tabulate_sets(compared: Comparison) -> pd.DataFrame:
-    """The sets of images as text: scores of the old and the new model, and the difference."""
+    """Return the sets of images as text: scores of the old and the new model, the difference."""
     rows = []
     for row in compared.sets.to_dict("records"):
         cells = {"images": row["images"], "number": f"{row['number']:,}"}
         for score in ("accuracy", "mean recall", "log loss"):
-            values = row.get(f"{score} old"), row.get(f"{score} new")
+            values = [row.get(f"{score} {side}") for side in ("old", "new")]
             if None not in values and not pd.isna(values[0]):
                 form = ".4f" if score == LOG_LOSS else ".2%"
                 cells[score] = " → ".join(f"{value:{form}}" for value in values)
@@ -219,7 +223,7 @@ CONFIDENCE = 0.95
 def tabulate_curve(
     actual: np.ndarray, groups: np.ndarray, curve: dict[int, np.ndarray]
 ) -> pd.DataFrame:
-    """A table LEARNING_CURVE, of the images that every fit can judge; without them no rows.
+    """Return a table LEARNING_CURVE, of the images that every fit can judge; none without them.
 
     `curve` has the cross-validated probabilities `(images, classes)` by the number of images that a
     fit learned from, `actual` the indices of classes. Images of one of `groups` count as one.
@@ -229,14 +233,17 @@ def tabulate_curve(
         is_judged &= ~np.isnan(probabilities).any(axis=1)
     if not is_judged.any():
         curve = {}
-    actual, groups, right = actual[is_judged], groups[is_judged], None
+    actual = actual[is_judged]
+    groups = groups[is_judged]
+    right = None
     _, class_of, numbers = np.unique(actual, return_inverse=True, return_counts=True)
     score = headline(numbers.tolist() or [0, 0]).replace("_", " ")
     classes = class_of if score == "mean recall" else np.zeros(len(actual), int)
     weights = 1 / np.bincount(classes)[classes]  # each class counts the same
     rows = []
     for images, probabilities in curve.items():
-        before, right = right, probabilities[is_judged].argmax(axis=1) == actual
+        before = right
+        right = probabilities[is_judged].argmax(axis=1) == actual
         loss = log_losses(actual, probabilities[is_judged]).mean()
         row = {"images": images, "accuracy": right.mean(), "loss": loss, "score": score}
         if before is not None:

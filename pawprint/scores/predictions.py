@@ -22,11 +22,12 @@ MIN_OF_OTHER = 0.5
 
 
 def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
-    """The table JUDGED of images with the columns `path`, `label` and `pixels_sha256`.
+    """Return the table JUDGED of images with the columns `path`, `label` and `pixels_sha256`.
 
     `probabilities` are `(images, classes)`, by a model that did not learn from them.
     """
-    rows, actual = np.arange(len(images)), pd.Index(labels).get_indexer(images["label"])
+    rows = np.arange(len(images))
+    actual = pd.Index(labels).get_indexer(images["label"])
     others = probabilities.copy()
     others[rows, actual] = 0
     return images[["path", "label", "pixels_sha256"]].assign(
@@ -37,7 +38,7 @@ def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) ->
 
 
 def list_suspects(judged: pd.DataFrame, reviewed: Collection[str] = ()) -> pd.DataFrame:
-    """The table LABELS_TO_REVIEW, the least probable labels first.
+    """Return the table LABELS_TO_REVIEW, the least probable labels first.
 
     `judged` is a table JUDGED with the column `split`. Images that a person has given a label,
     `reviewed` by path in composed Unicode or `pixels_sha256`, are left out.
@@ -51,7 +52,7 @@ def list_suspects(judged: pd.DataFrame, reviewed: Collection[str] = ()) -> pd.Da
 
 
 def with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The columns of PREDICTIONS with `confidence` and `wrong`, numbered from 0.
+    """Return the columns of PREDICTIONS with `confidence` and `wrong`, numbered from 0.
 
     `predictions` is such a table. `confidence` is the probability of the predicted label, in
     [0, 1]; `wrong` is bool.
@@ -68,7 +69,7 @@ def with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Errors, the most confident first; then correct predictions, the least confident first.
+    """Return errors, the most confident first, then other predictions, the least confident first.
 
     Takes and returns what `with_confidence` does; row numbers are those before ranking.
     """
@@ -78,10 +79,11 @@ def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Of each image by a model that did not learn from it: `path`, `actual`, `predicted`,
-    `confidence`, `wrong`, `split` and `pixels_sha256`.
+    """Return the prediction for each image, by a model that did not learn from it.
 
-    Training images are those of a table JUDGED; `predictions` are tables PREDICTIONS by split.
+    The columns are `path`, `actual`, `predicted`, `confidence`, `wrong`, `split` and
+    `pixels_sha256`. Training images are in the table JUDGED; `predictions` are tables PREDICTIONS
+    by split.
     """
     is_wrong = judged["likely_probability"] > judged["probability"]
     training = pd.DataFrame(
@@ -100,7 +102,7 @@ def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame])
 
 
 def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The wrong predictions by a model that did not learn from the image, the most confident first.
+    """Return the wrong predictions of `every_prediction`, the most confident first.
 
     Takes and returns what `every_prediction` does.
     """
@@ -110,13 +112,13 @@ def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> p
 
 
 def confusion(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
-    """Images (table PREDICTIONS): a row per true label, a column per predicted label."""
+    """Count images (table PREDICTIONS): a row per true label, a column per predicted label."""
     counts = pd.crosstab(predictions["actual"], predictions["predicted"])
     return counts.reindex(index=labels, columns=labels, fill_value=0)
 
 
 def most_confused(predictions: pd.DataFrame, number: int) -> pd.DataFrame:
-    """The pairs of classes that are confused most often: `actual`, `predicted` and `images`."""
+    """Return the pairs of classes that are confused most: `actual`, `predicted` and `images`."""
     wrong = predictions[predictions["actual"] != predictions["predicted"]]
     pairs = wrong.groupby(["actual", "predicted"]).size().rename("images")
     return pairs.sort_values(ascending=False, kind="stable").head(number).reset_index()
@@ -129,14 +131,14 @@ ERRORS = np.arange(1, 1000) / 1000  # of which the smallest that is possible is 
 
 
 def enough_images(max_error: float) -> int:
-    """How many independent images, without an error, show that at most `max_error` are wrong."""
+    """Return how many independent images without an error show at most `max_error` to be wrong."""
     return math.ceil(math.log(LEVEL) / math.log1p(-max_error))
 
 
 def choose_min_confidence(
     confidence: np.ndarray, is_wrong: np.ndarray, groups: np.ndarray, max_error: float
 ) -> float:
-    """The confidence in [0, 1) from which predictions are decided; 0 decides all images.
+    """Return the confidence in [0, 1) from which predictions are decided; 0 decides all images.
 
     `is_wrong` is bool; the images of one of `groups` are not independent. From the most confident
     down, each of STEPS is tested that has `enough_images`: the binomial test rejects at LEVEL that
@@ -146,23 +148,16 @@ def choose_min_confidence(
 
     Raises InputError with the smallest error that these images allow, if none are decided.
     """
-    from scipy.special import bdtr  # takes long, and only `calibrate` needs it
-
     confidence = confidence.round(DIGITS)
-    order, number = np.argsort(-confidence, kind="stable"), len(confidence)
+    order = np.argsort(-confidence, kind="stable")
+    number = len(confidence)
     ends = _ends(confidence[order], STEPS)
     counts = [independent_counts(is_wrong[order[:end]], groups[order[:end]]) for end in ends]
     wrong, images = np.transpose(counts)
-
-    def ends_that_pass(error: float) -> np.ndarray:
-        """The ends of the steps that pass."""
-        is_tested = images >= enough_images(error)
-        passes = bdtr(wrong[is_tested], images[is_tested], error) <= LEVEL
-        return ends[is_tested][np.logical_and.accumulate(passes)]
-
-    passed = ends_that_pass(max_error)
+    passed = ends[_passing(wrong, images, max_error)]
     if not len(passed):
-        smallest = next((error for error in ERRORS if len(ends_that_pass(error))), ERRORS[-1])
+        possible = (error for error in ERRORS if len(_passing(wrong, images, error)))
+        smallest = next(possible, ERRORS[-1])
         tested = np.flatnonzero(images >= enough_images(max_error))
         why = f"{max_error:g} takes {enough_images(max_error):,} images or more without an error"
         if len(tested):
@@ -176,8 +171,17 @@ def choose_min_confidence(
     return float(confidence[order[last - 1 : last + 1]].mean()) if last < number else 0.0
 
 
+def _passing(wrong: np.ndarray, images: np.ndarray, error: float) -> np.ndarray:
+    """Return the indices of the steps before the first that fails the test, int `(steps,)`."""
+    from scipy.special import bdtr  # takes long, and only `calibrate` needs it
+
+    tested = np.flatnonzero(images >= enough_images(error))
+    passes = bdtr(wrong[tested], images[tested], error) <= LEVEL
+    return tested[np.logical_and.accumulate(passes)]
+
+
 def tabulate_decided(confidence: np.ndarray, is_wrong: np.ndarray) -> pd.DataFrame:
-    """The table DECIDED: the error of at most STEPS parts of the images, the most confident."""
+    """Return the table DECIDED: the error of the most confident images, in at most STEPS parts."""
     order = np.argsort(-confidence, kind="stable")
     ends = _ends(confidence[order], STEPS)
     return pd.DataFrame(
@@ -190,7 +194,7 @@ def tabulate_decided(confidence: np.ndarray, is_wrong: np.ndarray) -> pd.DataFra
 
 
 def _ends(confidence: np.ndarray, parts: int) -> np.ndarray:
-    """Where the first 1, 2, … of `parts` equal parts of falling confidences end, int `(ends,)`.
+    """Return where the first 1, 2, … of equal parts of falling confidences end, int `(ends,)`.
 
     Equal confidences are not divided.
     """
@@ -199,10 +203,12 @@ def _ends(confidence: np.ndarray, parts: int) -> np.ndarray:
 
 
 class Evaluation(NamedTuple):
-    """Of a split. `scores`, `reliability`, `roc` and `decided` have the columns of the tables of
-    these names, without `split`. `predictions` is a table PREDICTIONS. `images` has a row for each
-    image: those of the split table, `correct`, `refused` as unknown, and `confidence`, the
-    probability of the predicted class.
+    """Scores and tables of one split.
+
+    `scores`, `reliability`, `roc` and `decided` have the columns of the tables of these names,
+    without `split`. `predictions` is a table PREDICTIONS. `images` has a row for each image: the
+    columns of SPLIT, `correct`, `refused` as unknown, and `confidence`, the probability of the
+    predicted class.
     """
 
     scores: pd.DataFrame
@@ -243,8 +249,9 @@ def evaluate(
 
 
 def predictions_in(table: pd.DataFrame, metadata: Metadata) -> metrics.Predictions:
-    """Those of a table PREDICTIONS with a column `group`."""
-    labels, probabilities = metadata.labels, probabilities_in(table)
+    """Return the predictions in a table PREDICTIONS with a column `group`."""
+    labels = metadata.labels
+    probabilities = probabilities_in(table)
     actual, predicted = (
         pd.Index(labels).get_indexer(table[column]) for column in ("actual", "predicted")
     )
@@ -252,8 +259,10 @@ def predictions_in(table: pd.DataFrame, metadata: Metadata) -> metrics.Predictio
     if UNKNOWN_SCORE in table:
         is_unknown = table[UNKNOWN_SCORE].to_numpy() > metadata.unknown_threshold
     is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
-    of_images = is_unknown, table["group"].to_numpy(), is_decided
-    return metrics.Predictions(actual, probabilities, predicted, labels, *of_images)
+    groups = table["group"].to_numpy()
+    return metrics.Predictions(
+        actual, probabilities, predicted, labels, is_unknown, groups, is_decided
+    )
 
 
 def tabulate_beside(
@@ -268,12 +277,13 @@ def tabulate_beside(
     The arguments are tables PREDICTIONS, of photos of the classes and of `unknown` ones with a
     column `group`. The columns are those of SCORES after `split`, and `test`, `test_low`,
     `test_high`, `p_value` and `different`: yes, no, or "" where CATALOGUE has no test of the
-    difference. Levels are those of Holm for all of them together.
+    difference. The levels are Holm's, for all of them together.
     """
-    first, threshold = predictions_in(photos, metadata), metadata.unknown_threshold
+    first = predictions_in(photos, metadata)
+    threshold = metadata.unknown_threshold
     scores = metrics.tabulate_scores(first, confidence)
     if threshold is not None and len(unknown):
-        pair = unknown[UNKNOWN_SCORE].to_numpy(), photos[UNKNOWN_SCORE].to_numpy()
+        pair = [table[UNKNOWN_SCORE].to_numpy() for table in (unknown, photos)]
         groups = np.append(unknown["group"], photos["group"])
         rows = metrics.measure_unknown(*pair, threshold, confidence, groups)
         scores = pd.concat([scores, rows], ignore_index=True)
@@ -299,7 +309,8 @@ def _p_value(
     name: str, label: str, photos: metrics.Predictions, test: metrics.Predictions
 ) -> float:
     """Return the p-value of a difference of a score, of one class or, with "", of all."""
-    score, index = metrics.CATALOGUE[name], [photos.labels.index(label)] if label else []
+    score = metrics.CATALOGUE[name]
+    index = [photos.labels.index(label)] if label else []
     parts = []
     for side in (photos, test):
         values = score.of(side, *index).astype(float)

@@ -1,4 +1,4 @@
-"""Whether the images of the splits, and photos of the model's use, are of one kind; independence.
+"""Independence of the splits, and whether they and new photos are of one kind.
 
 Near-duplicates and series of photos, such as the frames of a video, are not independent.
 """
@@ -26,13 +26,13 @@ DIFFERENCE = "slice_difference"
 
 
 def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Rows of SCORES, without `split`: for each slice its accuracy, and that minus the others'.
+    """Return rows of SCORES, without `split`: the accuracy of each slice, and its difference.
 
-    `test` has the columns `path`, `correct` and `group`; `metadata` is a table METADATA. The others
-    are the test images with another value in the column. A slice has MIN_IMAGES or more, and so
-    have its others. Of two values the rarer is a slice, as both have the same test. The interval of
-    the difference is extended to 0 where the test does not reject. The levels are Holm's, of all
-    slices together.
+    The difference is to the others. `test` has the columns `path`, `correct` and `group`;
+    `metadata` is a table METADATA. The others are the test images with another value in the column.
+    A slice has MIN_IMAGES or more, and so have its others. Of two values the rarer is a slice, as
+    both have the same test. The interval of the difference is extended to 0 where the test does not
+    reject. The levels are Holm's, of all slices together.
     """
     slices = {}
     for column, of_column in test.merge(metadata, on="path").groupby("column"):
@@ -40,25 +40,27 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float
         values = of_column["value"].value_counts().index[:MAX_SLICES]
         for value in sorted(values if len(values) > 2 else values[1:]):
             is_in = of_column["value"] == value
-            images, others = of_column[is_in], of_column[~is_in]
+            images = of_column[is_in]
+            others = of_column[~is_in]
             if min(len(images), len(others)) >= MIN_IMAGES:
                 tested = (of_column["correct"].to_numpy(), is_in.to_numpy(), groups)
                 difference = images["correct"].mean() - others["correct"].mean()
                 # DVC's plots are HTML.
                 name = printable(f"{column}: {value}").replace("<", " ")
                 slices.setdefault(name, (images, tested, difference, two_sets_test(*tested)))
-    rows, levels = [], holm([p_value for *_, p_value in slices.values()], 1 - confidence)
+    rows = []
+    levels = holm([p_value for *_, p_value in slices.values()], 1 - confidence)
     for level, (name, (images, tested, difference, p_value)) in zip(levels, slices.items()):
         interval = linear_interval(*tested, 1 - level, weights=(-1, 1))
         low, high = extend_to_zero(interval, p_value < level)
-        correct, groups = images["correct"].to_numpy(), images["group"].to_numpy()
-        rows.append((name, SLICE, *fraction_cells(correct, groups, confidence)))
+        in_slice = [images[column].to_numpy() for column in ("correct", "group")]
+        rows.append((name, SLICE, *fraction_cells(*in_slice, confidence)))
         rows.append((name, DIFFERENCE, difference, low, high, len(images)))
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
 def describe_slices(scores: pd.DataFrame) -> list[str]:
-    """A sentence for each slice in a table SCORES that is significantly worse than its others."""
+    """Return a sentence for each slice in a table SCORES that is significantly worse."""
     accuracy = scores[scores["score"] == SLICE].set_index("label")
     worse = scores[(scores["score"] == DIFFERENCE) & (scores["high"] < 0)]
     return [
@@ -82,7 +84,7 @@ MIN_DIFFERENCE = 0.01
 def measure_apart(
     test: pd.DataFrame, near_duplicates: pd.DataFrame, confidence: float
 ) -> pd.DataFrame:
-    """The test accuracy without images that look like one of another split: a row of SCORES.
+    """Return a row of SCORES: the test accuracy without images that look like another split's.
 
     Empty if there is none such, or no other. `test` has the columns `path`, `group` and `correct`,
     `near_duplicates` is a table NEAR_DUPLICATES.
@@ -94,23 +96,22 @@ def measure_apart(
     rows = []
     if 0 < is_apart.sum() < len(test):
         apart = test[is_apart]
-        correct, groups = apart["correct"].to_numpy(), apart["group"].to_numpy()
-        rows = [("", APART, *fraction_cells(correct, groups, confidence))]
+        values = [apart[column].to_numpy() for column in ("correct", "group")]
+        rows = [("", APART, *fraction_cells(*values, confidence))]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
 def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
-    """Test minus validation: the rows DIFFERENCES of SCORES, without `split`.
+    """Return test minus validation: the rows DIFFERENCES of SCORES, without `split`.
 
     A row of a table is an image, with `group`, `correct`, `refused` as unknown, and `confidence`,
     the probability of the predicted class. Images of a group are not independent. The interval is
     extended to 0 where the test does not reject.
     """
-    alpha, rows = ALPHA / len(DIFFERENCES), []
-    both, is_test = (
-        pd.concat([test, validation]),
-        np.arange(len(test) + len(validation)) < len(test),
-    )
+    alpha = ALPHA / len(DIFFERENCES)
+    rows = []
+    both = pd.concat([test, validation])
+    is_test = np.arange(len(both)) < len(test)
     groups = both["group"].to_numpy()
     for score, column in zip(DIFFERENCES, ("correct", "refused", "confidence")):
         tested = both[column].to_numpy(float), is_test, groups
@@ -122,7 +123,7 @@ def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame
 
 
 def describe_shift(scores: pd.DataFrame) -> str:
-    """A sentence on the rows of `compare_splits` in a table if one is an alarm, or else "".
+    """Return a sentence on the rows of `compare_splits` if one is an alarm, or else "".
 
     An alarm is an interval without 0 of a difference of at least MIN_DIFFERENCE.
     """
@@ -143,7 +144,8 @@ def describe_shift(scores: pd.DataFrame) -> str:
     )
 
 
-LIKE, PROPORTIONS = "like the test photos", "other proportions of the classes"
+LIKE = "like the test photos"
+PROPORTIONS = "other proportions of the classes"
 OTHER = "other images"
 # The smallest difference that counts. Other photos of the same kind are called unknown somewhat
 # more often than the test photos, and photos of other sources get a little less confidence. Photos
@@ -192,7 +194,8 @@ def compare_photos(photos: Predictions, test: Predictions, confidence: float) ->
 
 def _measure(predictions: Predictions) -> dict[tuple[str, str], np.ndarray]:
     """Return by score and class what is averaged, `(images,)`: bool, or float of the confidence."""
-    predicted, measured = predictions.predicted, {}
+    predicted = predictions.predicted
+    measured = {}
     if predictions.is_unknown is not None:
         measured["called unknown", ""] = predictions.is_unknown
     if predictions.is_decided is not None:
@@ -250,7 +253,7 @@ MIN_GAIN = 0.01  # of the accuracy
 
 
 def find_series(images: pd.DataFrame) -> pd.Series | None:
-    """The series of each image of a table SPLIT, or None where the names tell none.
+    """Return the series of each image of a table SPLIT, or None where the names tell none.
 
     The images of `tracks/7_01.png` and `tracks/7_02.png` are of the series `tracks/7_`, if it has
     at most a fifth of its class (1 / MIN_SERIES), and the class has MIN_SERIES or more such. More
@@ -259,7 +262,8 @@ def find_series(images: pd.DataFrame) -> pd.Series | None:
     of the images are in one and at most MAX_COUNTED are counted otherwise, and if the groups of
     the split divide a series.
     """
-    label, (series, is_short) = images["label"], _short_series(images)
+    label = images["label"]
+    series, is_short = _short_series(images)
     size = series.groupby([label, series]).transform("size")
     is_told = is_short & (series.where(is_short).groupby(label).transform("nunique") >= MIN_SERIES)
     if is_told.mean() < MIN_FRACTION or ((size > 1) & ~is_told).mean() > MAX_COUNTED:
@@ -269,8 +273,10 @@ def find_series(images: pd.DataFrame) -> pd.Series | None:
 
 
 def _short_series(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """The path of each image up to its last number, or all of it; whether that is a short series,
-    of two images or more and at most a fifth of the class (1 / MIN_SERIES).
+    """Return the path of each image up to its last number, and whether it is a short series.
+
+    A short series has two images or more and at most a fifth of the class (1 / MIN_SERIES). Of a
+    path without a number all is returned.
     """
     label = images["label"]
     series = images["path"].str.extract(SERIES, expand=False).fillna(images["path"])
@@ -279,9 +285,9 @@ def _short_series(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 
 
 def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame) -> str:
-    """A sentence if series of photos, of which some are near-duplicates, are in several splits.
+    """Return a sentence if series of photos with near-duplicates are in several splits, or "".
 
-    Or else "". `images` is a table SPLIT, `near_duplicates` a table NEAR_DUPLICATES. A series is of
+    `images` is a table SPLIT, `near_duplicates` a table NEAR_DUPLICATES. A series is of
     names that differ in the last number only, with at most a fifth of its class (1 / MIN_SERIES).
     """
     series, is_short = _short_series(images)
@@ -300,17 +306,17 @@ def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame)
 
 
 def independent(images: pd.DataFrame) -> pd.Series:
-    """The series of each image of a table SPLIT where the names tell some, or else its group."""
+    """Return the series of each image of a table SPLIT, or its group where the names tell none."""
     series = find_series(images)
     return images["group"] if series is None else series
 
 
 def accuracy_by_series(together: np.ndarray, apart: np.ndarray, actual: np.ndarray) -> float | None:
-    """The accuracy of `apart`, if images are predicted better by others of their series.
+    """Return the accuracy of `apart`, if images are predicted better by others of their series.
 
-    That is if the accuracy of `together`, where images of one series are in several folds, is
-    higher by more than MIN_GAIN than that of `apart`, where each series is in one fold, and the
-    test rejects. Both are probabilities `(images, classes)`, NaN for an image that is not
+    In `together` the images of one series are in several folds, in `apart` in one. They are
+    predicted better if `together` has a higher accuracy, by more than MIN_GAIN, and the test
+    rejects. Both are probabilities `(images, classes)`, NaN for an image that is not
     judged; `actual` holds class indices.
     """
     is_judged = ~np.isnan(together + apart).any(axis=1)
@@ -326,10 +332,9 @@ def accuracy_by_series(together: np.ndarray, apart: np.ndarray, actual: np.ndarr
 
 
 def describe_series(images: pd.DataFrame, accuracy: float, by_series: float) -> str:
-    """What `accuracy_by_series` is beside the accuracy where series are in several folds.
+    """Return a sentence on `accuracy_by_series` beside the accuracy with series in several folds.
 
-    `images` are those of a table SPLIT for training and validation, in which `find_series` finds
-    some.
+    `images` is a table SPLIT, in which `find_series` finds some.
     """
     series = find_series(images)
     example = series[series != images["group"]].mode()[0]

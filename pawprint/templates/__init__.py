@@ -1,6 +1,6 @@
-"""What `pawprint init` writes into a project's folder, and `pawprint upgrade` renews.
+"""The files that `pawprint init` writes into a project's folder, and `pawprint upgrade` renews.
 
-The texts of its files are those at the top of the repository; `requirements.txt` has a line for
+Their texts lie at the top of the repository; `requirements.txt` has a line for
 this package, by the place it was installed from. A folder may hold files before, and Git must leave
 out none of the project's.
 """
@@ -61,14 +61,14 @@ def lies_outside(source: str) -> bool:
 
 
 def is_tracked(source: str) -> bool:
-    """Return whether DVC tracks the images, as those of another source stay where they are."""
+    """Return whether DVC tracks the images; images elsewhere stay where they are."""
     return not lies_outside(source) and not source.endswith((".yaml", ".yml"))
 
 
 def leaves_out(source: str, names: Iterable[str]) -> bool:
     """Return whether DVC may leave out files of a folder, by a .dvcignore that a person wrote.
 
-    `names` are those of the files, relative to the folder `source`.
+    `names` are the files, relative to the folder `source`.
     """
     if any(PurePosixPath(name).name == DVC_IGNORE for name in names):
         return True
@@ -99,7 +99,7 @@ def files(source: str) -> dict[str, str]:
 def names_in_git(source: str) -> list[str]:
     """Return the paths of all files of a project that have to be in Git.
 
-    Files that a run writes are among them. `source` is that of the images, relative to the project.
+    Files that a run writes are among them. `source` is the images' place, relative to the project.
     """
     stages = parse_yaml(pipeline(False), "template")["stages"].values()
     outs = [out for stage in stages for key in OUTS for out in stage.get(key, ())]
@@ -115,7 +115,7 @@ def names_in_git(source: str) -> list[str]:
 
 
 def pipeline(is_outside: bool) -> str:
-    """Return `dvc.yaml`, whose stages are those of the installed package.
+    """Return `dvc.yaml` with the stages of the installed package.
 
     With `-P`, Python imports nothing from the project, such as a `copy.py` of the user's. `code`
     runs always: no dependency says that the package has changed. Where the source lies outside of
@@ -204,7 +204,7 @@ def requirement() -> str:
 def require_free(folder: Path, names: Iterable[str]) -> None:
     """Raise InputError if a project cannot be made in a folder without touching what is there.
 
-    `names` are those of its files. A folder in a Git repository may hold others, as a fresh clone
+    `names` are its files. A folder in a Git repository may hold others, as a fresh clone
     does; one without Git is new or empty.
     """
     if not os.path.lexists(folder):
@@ -230,7 +230,7 @@ def require_free(folder: Path, names: Iterable[str]) -> None:
 def with_own(folder: Path, texts: dict[str, str]) -> dict[str, str]:
     """Return the texts by name as they are written where the user has files of these names.
 
-    The user's README stays as it is, and other files keep their lines beside those of the project.
+    The user's README stays as it is, and other files keep their lines beside the project's.
     """
     if any(path.name.lower().startswith("readme") for path in folder.iterdir()):
         texts = {name: text for name, text in texts.items() if name != README}
