@@ -32,11 +32,11 @@ def add_format(parser: argparse.ArgumentParser, formats: Iterable[str]) -> None:
     parser.add_argument("--output", type=_file, metavar="FILE", help=new)
 
 
-def add_model(parser: argparse.ArgumentParser, more: str = "", **options: str) -> None:
-    """Add --model, with `more` at the end of its help and `options` of argparse."""
+def add_model(parser: argparse.ArgumentParser, more: str = "", action: str = "store") -> None:
+    """Add --model, with `more` at the end of its help; with the action `append` it may repeat."""
     default = f"{project.SERVED_MODEL} or, if there is none, {package.EXAMPLE_MODEL}"
     served = f"the served model or an export; default: {default}{more}"
-    parser.add_argument("--model", type=Path, metavar="FOLDER", help=served, **options)
+    parser.add_argument("--model", type=Path, metavar="FOLDER", help=served, action=action)
 
 
 def add_sheet(parser: argparse.ArgumentParser, help: str) -> None:
@@ -136,7 +136,7 @@ def output(arguments: argparse.Namespace, needs_all: bool = False) -> Iterator[T
         raise SystemExit(128 + signal.SIGTERM) from None
     finally:
         signal.signal(signal.SIGTERM, handler)
-        if path:
+        if path and rows:
             _close(rows, path)
 
 

@@ -135,7 +135,7 @@ def damaged_files(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple
             )
     copies = {copy: original for copy, original in copies.items() if copy.is_file()}
     with tqdm(copies.items(), desc="check", unit="file", disable=None) as progress:
-        found = [damage_of(copy, *original, recorded.cache) for copy, original in progress]
+        found = [damage_of(copy, path, md5, recorded.cache) for copy, (path, md5) in progress]
     return len(copies), [*damaged, *filter(None, found)]
 
 

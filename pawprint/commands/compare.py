@@ -109,8 +109,10 @@ def _named_classes(params: bytes) -> list[str]:
 
 
 def _counts(both: pd.DataFrame, name: str) -> str:
-    columns = (both[column].to_numpy() for column in ("actual", "predicted", "predicted_old"))
-    return describe_counts(*columns, name)
+    actual = both["actual"].to_numpy()
+    return describe_counts(
+        actual, both["predicted"].to_numpy(), both["predicted_old"].to_numpy(), name
+    )
 
 
 def _has_solved_head(rev: str) -> bool:
@@ -120,9 +122,13 @@ def _has_solved_head(rev: str) -> bool:
 
 def _pair(both: pd.DataFrame, groups: pd.Series) -> Pair:
     group = both["image"].map(groups).astype("str").fillna(both["image"]).to_numpy()
-    rights = [(both[name] == both["actual"]).to_numpy() for name in ("predicted_old", "predicted")]
-    losses = [both[name].to_numpy() for name in ("loss_old", LOSS)]
-    return Pair(both["actual"].to_numpy(), *rights, group, tuple(losses))
+    return Pair(
+        both["actual"].to_numpy(),
+        (both["predicted_old"] == both["actual"]).to_numpy(),
+        (both["predicted"] == both["actual"]).to_numpy(),
+        group,
+        (both["loss_old"].to_numpy(), both[LOSS].to_numpy()),
+    )
 
 
 def pair_runs(

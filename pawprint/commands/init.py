@@ -8,10 +8,10 @@ import re
 import shutil
 import stat
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 import numpy as np
 from PIL import Image
@@ -135,7 +135,7 @@ def create(
     if weights.is_file():  # of the package
         copied[weights] = weights.name
         params = set_values(params, {"weights.source": weights.name})
-    choice = []
+    choice: list[str] = []
     if not recipe:
         params, choice = _choose_model(params, images)
     in_git = [*names_in_git(source), *copied.values()]
@@ -149,7 +149,7 @@ def create(
     return source, [*notes, *choice]
 
 
-def _images_of(recipe: str, params: str) -> Path:
+def _images_of(recipe: str | None, params: str) -> Path:
     """Return the images of a recipe. Raises InputError if it has none of its own."""
     source = flat(params)["fetch.source"]
     if not source.startswith("pawprint/"):
@@ -283,21 +283,19 @@ def left_out_of(source: Path) -> float | None:
     Only headers are read. A file that is no image is left out.
     """
     sizes: list[tuple[int, int]] = []
+    opens: dict[str, Callable[[], IO[bytes]]] = {}
     with contextlib.ExitStack() as opened:
         if source.is_dir():
             paths = {path.relative_to(source).as_posix(): path for path in _walk(source)}
-            templates = {name: functools.partial(paths[name].open, "rb") for name in sorted(paths)}
+            opens = {name: functools.partial(paths[name].open, "rb") for name in sorted(paths)}
         else:
-            templates = {}
             with contextlib.suppress(zipfile.BadZipFile):  # a tar, or damaged
                 archive = opened.enter_context(zipfile.ZipFile(source))
-                templates = {
-                    name: functools.partial(archive.open, name) for name in archive.namelist()
-                }
-        images = [name for name in templates if is_image_name(name)]
+                opens = {name: functools.partial(archive.open, name) for name in archive.namelist()}
+        images = [name for name in opens if is_image_name(name)]
         for name in images[:: -(-len(images) // MAX_READ) or 1]:
             # Pillow and zips raise anything for a damaged file.
-            with contextlib.suppress(Exception), templates[name]() as file:
+            with contextlib.suppress(Exception), opens[name]() as file:
                 sizes.append(Image.open(file, formats=FORMATS).size)
     return left_out(*np.array(sizes).T) if sizes else None
 
@@ -313,18 +311,18 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
     if images.is_dir():
         if is_outside:
             folder_files(images)  # raises InputError for a link
-        found = list(_walk(images))
+        paths = list(_walk(images))
         _require_content(
             (path, what)
-            for path in found
+            for path in paths
             if is_image_name(path.name) and (what := pointer_at(path))
         )
-        if is_outside and (refused := [path for path in found if path.name == DVC_IGNORE]):
+        if is_outside and (refused := [path for path in paths if path.name == DVC_IGNORE]):
             raise InputError(
                 f"{refused[0]}: expected no such file in images with --outside, as DVC refuses "
                 "their folder. Name a folder without it, or let the images be copied."
             )
-        require_utf8(path for path in found if path.is_file())
+        require_utf8(path for path in paths if path.is_file())
     if folder.resolve().is_relative_to(images.resolve()):
         raise InputError(f"{folder}: expected a folder outside of {images}.")
     if images.resolve().is_relative_to(folder.resolve()):

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     failed: list[str] = []
     with output(arguments) as taken:
         each = predict_each(predictor, images, has_hashes=arguments.format != "table")
-        rows = taken.take(each, len(images))
+        rows: Iterable[dict] = taken.take(each, len(images))
         if pictures:
             rows = list(rows)
         FORMATS[arguments.format](noting(rows, failed), predictor.metadata.labels, arguments.top)

@@ -107,7 +107,7 @@ def overlay(params: str, changes: str) -> str:
 
     Raises InputError if `changes` has a key that `params.yaml` does not have.
     """
-    values = {}
+    values: dict[str, object] = {}
     for section, keys in _yaml().load(changes).items():
         values |= {f"{section}.{key}": value for key, value in keys.items()}
     return set_values(params, values)
@@ -121,7 +121,7 @@ def set_values(params: str, values: Mapping[str, object]) -> str:
         if isinstance(value, CommentedMap):
             value.ca.comment = None  # of the recipe
         section, key = name.split(".")
-        keys = content.get(section) or {}
+        keys = content.get(section) or CommentedMap()
         if is_optional(name) and value is None:
             keys.pop(key, None)
             keys.ca.items.pop(key, None)
@@ -164,8 +164,8 @@ def add_missing(params: str, template: str) -> str:
             if key not in keys and (is_new or not is_optional(f"{section}.{key}")):
                 comment = values.ca.items.get(key)
                 lines = comment[2].value.partition("\n\n")[0] if comment and comment[2] else ""
-                text = " ".join(line.strip("# ") for line in lines.splitlines())
-                keys.insert(0, key, value, text or None)
+                comment_text = " ".join(line.strip("# ") for line in lines.splitlines())
+                keys.insert(0, key, value, comment_text or None)
     yaml.dump(content, text := io.StringIO())
     return text.getvalue()
 

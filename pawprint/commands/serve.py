@@ -121,9 +121,14 @@ def create_app(folder: Path, seconds: float, log: Path | None = None) -> FastAPI
         "model": model,
     }
     decoding = asyncio.Semaphore(CORES)  # a large image needs up to 2 GB of memory
-    pages = {"docs_url": None, "redoc_url": None}  # these load scripts from a CDN
-    # A redirect from /predict/ would name a scheme and a host that exist behind a proxy only.
-    app = FastAPI(title="Pawprint", redirect_slashes=False, **pages)
+    app = FastAPI(
+        title="Pawprint",
+        # These pages load scripts from a CDN.
+        docs_url=None,
+        redoc_url=None,
+        # A redirect from /predict/ would name a scheme and a host that exist behind a proxy only.
+        redirect_slashes=False,
+    )
 
     # What load balancers ask for differs: HEAD or OPTIONS, also of "/".
     @app.api_route("/", methods=HEALTH, include_in_schema=False)

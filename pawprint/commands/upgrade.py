@@ -86,9 +86,9 @@ def upgrade(folder: Path = Path()) -> list[str]:
         change, note = _renew_file(folder, name, state["files"].get(name), text)
         changes |= change
         notes += note
-    for name, text in EMPTY_TABLES.items():
-        if not (folder / name).exists():
-            changes[name] = text
+    for table, no_rows in EMPTY_TABLES.items():
+        if not (folder / table).exists():
+            changes[str(table)] = no_rows
     for name, text in changes.items():
         write_text(folder / name, text)
     write_state(folder, texts)

@@ -307,8 +307,8 @@ def start(*command: str) -> None:
     """Start a Python module with arguments, as "dvc", "repro". Raises InputError if one goes on."""
     with alone() as lock:
         LOG.unlink(missing_ok=True)
-        command = [*python_in(), "-m", "pawprint.pipeline.dvc", *command]
-        process = subprocess.Popen(command, pass_fds=[lock.fileno()], start_new_session=True)
+        apart = [*python_in(), "-m", "pawprint.pipeline.dvc", *command]
+        process = subprocess.Popen(apart, pass_fds=[lock.fileno()], start_new_session=True)
         lock.truncate(0)
         lock.write(str(process.pid))
 
