@@ -12,8 +12,7 @@ from PIL import Image
 from pawprint import columns, project
 from pawprint.app import labelling, photos
 from pawprint.app.labelling import image_of, read_rows, write_rows
-from pawprint.app.messages import explain_errors, plain
-from pawprint.app.photos import predictor
+from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.classes import NEITHER, UNLABELLED
 from pawprint.errors import InputError
 from pawprint.files import read_json
@@ -24,7 +23,6 @@ from pawprint.tools.last_run import read_labelled
 from pawprint.tools.suggestion import images_in, suggest
 from pawprint.written_tables import spellings
 
-TITLE, ICON = "Label", ":material/label:"
 NUMBER = 50  # new images at a time
 KEYS = 9  # classes that have a key
 

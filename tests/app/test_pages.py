@@ -27,18 +27,18 @@ def project(tmp_path, monkeypatch) -> Path:
     return project
 
 
-def opened(page: str):
-    """A page after it has run, in the frame of pawprint/app/main.py."""
+def opened(page: str, show: str):
+    """A page after its function has run, in the frame of pawprint/app/main.py."""
 
-    def script(page):
+    def script(page, show):
         import importlib
 
-        from pawprint.app.messages import explain_errors
+        from pawprint.app.photos import explain_errors
 
         with explain_errors():
-            importlib.import_module(f"pawprint.app.{page}").show()
+            getattr(importlib.import_module(f"pawprint.app.{page}"), show)()
 
-    shown = AppTest.from_function(script, args=(page,), default_timeout=60).run()
+    shown = AppTest.from_function(script, args=(page, show), default_timeout=60).run()
     assert not shown.exception
     return shown
 
@@ -46,7 +46,7 @@ def opened(page: str):
 def test_two_runs_are_compared_as_compare_does_with_their_photos(project):
     write_photos(project)
     early = git("rev-parse", "--short", "v2~", cwd=project)
-    page = opened("page_compare")
+    page = opened("page_run", "show_comparison")
     page.text_input[0].set_value("v2")
     page.text_input[1].set_value(early).run()
     assert not page.exception
@@ -62,7 +62,7 @@ def test_two_runs_are_compared_as_compare_does_with_their_photos(project):
 def test_run_that_does_not_exist_or_is_of_an_old_version_is_one_line(project):
     old = "path,actual,predicted,probability\ncats/1.jpg,cat,cat,0.5\n"
     (project / paths.PREDICTED_CSV["validation"]).write_text(old, encoding="utf-8")
-    page = opened("page_compare")
+    page = opened("page_run", "show_comparison")
     for revision, expected in (
         ("HEAD", "plots/predictions_validation.csv: expected a"),
         ("nowhere", "nowhere: expected a commit, branch, tag or experiment"),
@@ -75,7 +75,7 @@ def test_run_that_does_not_exist_or_is_of_an_old_version_is_one_line(project):
 
 def test_test_images_have_their_interval_and_another_threshold_changes_their_order(project):
     write_photos(project)
-    page = opened("page_images")
+    page = opened("page_data", "show_predictions")
     assert page.metric[0].value == "50.00%"
     interval = f"90% interval (Wilson) {ACCURACY_LOW:.1%} to {ACCURACY_HIGH:.1%}"
     assert page.caption[0].value == f"2 of 4 correct; {interval}"
@@ -196,7 +196,7 @@ def test_image_renamed_since_it_was_listed_is_corrected_under_its_present_name(p
 
 
 def test_page_without_its_data_says_what_to_run(project):
-    (warning,) = opened("page_data").warning
+    (warning,) = opened("page_data", "show_data").warning
     assert f"{paths.SPLIT_CSV.as_posix()}: no such file." in warning.value.replace("\\", "")
     assert "`dvc pull" in warning.value.replace("\\", "")
 
@@ -204,4 +204,4 @@ def test_page_without_its_data_says_what_to_run(project):
 def test_folder_for_labelled_images_is_that_of_the_sources_training_split(project):
     change(project, "fetch: {source: photos}")
     (project / "photos" / "train" / "cat").mkdir(parents=True)
-    assert opened("page_label").text_input[1].value == str(Path("photos", "train"))
+    assert opened("page_label", "show").text_input[1].value == str(Path("photos", "train"))
