@@ -31,7 +31,11 @@ def main() -> None:
         figure = draw_near_duplicates(archive, near_duplicates, params.near_duplicates)
         save(figure, project.PLOTS / "near_duplicates.png")
     print(f"preview: 3 pictures in {project.PLOTS}")
-    if how == "crop" and (out := left_out(sizes["width"], sizes["height"])) > MAX_LEFT_OUT:
+    if (
+        how == "crop"
+        and len(sizes)
+        and (out := left_out(sizes["width"], sizes["height"])) > MAX_LEFT_OUT
+    ):
         print(
             f"preview: model.resize: crop leaves out {out:.0%} of the median image; stretch and "
             "pad keep all of it"

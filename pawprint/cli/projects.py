@@ -36,16 +36,17 @@ def run_init(arguments: argparse.Namespace) -> None:
     """Make a project for your photos: a folder with params.yaml and the pipeline, for Git and DVC.
 
     The photos are one folder per class, a folder with metadata.csv, a zip or tar of one, or a YAML
-    file with the URL of one. DVC copies them into the project, so that `dvc pull` brings them to
-    others: change them there from then on. The folder is new or empty, or a clone that holds no
-    project: its history and its files stay, and nothing is overwritten.
+    file with the URL of one. Without classes, you give the photos labels in the app. DVC copies
+    them into the project, so that `dvc pull` brings them to others: change them there from then on.
+    The folder is new or empty, or a clone that holds no project: its history and its files stay,
+    and nothing is overwritten.
 
     Examples:
       pawprint init hotdog --images ~/photos
       pawprint init cats --recipe default
     """
     from pawprint.dataset.sources import empty_folders
-    from pawprint.tools.projects import create
+    from pawprint.tools.projects import WITHOUT_CLASSES, create
 
     folder, images = arguments.folder, arguments.images
     if not images and not arguments.recipe:
@@ -58,7 +59,8 @@ def run_init(arguments: argparse.Namespace) -> None:
     if images and (folder / f"{source}.dvc").exists():
         change = "add and remove photos" if images.is_dir() else "put another one"
         print(f"{folder / source} is a copy of {images}: {change} there")
-    print(f"Next:\ncd {folder}\npawprint try --use\ndvc repro")
+    commands = "pawprint app" if WITHOUT_CLASSES in notes else "pawprint try --use\ndvc repro"
+    print(f"Next:\ncd {folder}\n{commands}")
 
 
 def run_upgrade(arguments: argparse.Namespace) -> None:

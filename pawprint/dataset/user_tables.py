@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unicodedata import normalize
 
-from pawprint.classes import NEITHER
+from pawprint.classes import NEITHER, problem_of_labels
 from pawprint.columns import SPLITS
 from pawprint.errors import InputError, printable
 from pawprint.project import LABELS_CSV, SPLITS_CSV
@@ -83,6 +83,17 @@ def read_corrections(
             raise InputError(f"{path}: line {line}: {printable(problem)}")
         corrections[correction.image] = correction
     return [*corrections.values()]
+
+
+def classes_given(corrections: Iterable[Correction]) -> list[str]:
+    """Return the labels in labels.csv, sorted: the classes of images that no folder gives one.
+
+    Raises InputError for labels that no classes can have.
+    """
+    labels = {correction.label for correction in corrections} - {NEITHER}
+    if len(labels) > 1 and (problem := problem_of_labels(labels)):
+        raise InputError(f"{LABELS_CSV}: {problem}. Correct the labels.")
+    return sorted(labels)
 
 
 def read_kept_splits(path: Path) -> dict[str, str]:

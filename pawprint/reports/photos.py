@@ -76,6 +76,8 @@ MAX_VIEWS = 12  # shown; two rows
 
 def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
     """At most `number` rows of a table SPLIT, as many of each class, or all of a rare one."""
+    if train.empty:  # as long as labels are missing
+        return train
     of_class = max(1, number // train["label"].nunique())
     return spread(pd.concat(spread(rows, of_class) for _, rows in train.groupby("label")), number)
 
@@ -97,6 +99,9 @@ def draw_augmented(
     archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, how: Resize
 ) -> Figure:
     """The views of the first training image as the network sees them in training."""
+    title = "One training image and its augmented views"
+    if train.empty:
+        return photo_grid({title: ()})
     first = train.iloc[0]
     pixels = resize(open_image(archive, first["path"], side_for(image_size)), image_size, how)
 
@@ -104,10 +109,10 @@ def draw_augmented(
         for number in range(min(augment.views, MAX_VIEWS)):
             view = draw_view(augment, first["pixels_sha256"], number, image_size)
             is_original = number == 0 and augment.keep_original
-            title = f"view {number}" + (": original" if is_original else "")
-            yield partial(Image.fromarray, apply(pixels, view)), title, GREY
+            name = f"view {number}" + (": original" if is_original else "")
+            yield partial(Image.fromarray, apply(pixels, view)), name, GREY
 
-    return photo_grid({"One training image and its augmented views": cells()})
+    return photo_grid({title: cells()})
 
 
 def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame, number: int) -> Figure:

@@ -55,6 +55,7 @@ MODEL = {"model.alpha": 1.0, "model.image_size": 224, "model.fine_tune_at": None
 # Of a repository that photos are in: with them, DVC would track nothing of it here, or refuse.
 DVC_IGNORE = ".dvcignore"
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
+WITHOUT_CLASSES = "No folder is a class: you give the photos labels in the app"
 MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
 
 
@@ -326,8 +327,9 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
         rows = parse_metadata_csv(str(images), names, tables.get)
     else:
         return []
-    _, places = find_places(names, rows, labels, str(images))
+    classes, places = find_places(names, rows, labels, str(images))
     notes = [describe_counts(count_labels(places, rows)), encoding, *describe_names(places)]
+    notes += [] if classes else [WITHOUT_CLASSES]
     return [note for note in notes if note]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint import project
-from pawprint.classes import SIGNIFICANT, are_imbalanced, log_losses
+from pawprint.classes import SIGNIFICANT, are_imbalanced, log_losses, problem_of_labels
 from pawprint.columns import IMAGES, SPLIT
 from pawprint.errors import InputError
 from pawprint.files import read_json, read_text, read_yaml
@@ -103,7 +103,10 @@ def rank(
                 "too."
             )
         options = [options[0], options[1 + names.index(name)]]
-    images, labels = draw(train), read_json(project.LABELS_JSON)
+    labels = read_json(project.LABELS_JSON)
+    if problem := problem_of_labels(labels):
+        raise InputError(f"labels are missing: {problem}. Label photos with `pawprint app` first.")
+    images = draw(train)
     weight = params.train_extract.weight_for(train["label"])
     is_imbalanced = are_imbalanced(Counter(images["label"]).values())
     rows, results, failed = [], [], {}
