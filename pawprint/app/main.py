@@ -51,6 +51,12 @@ PAGES = {
     for title, icon, address, show in ORDER
 }
 current = st.navigation(list(PAGES), position="hidden")
+if "is_open" not in st.session_state:
+    st.session_state["is_open"] = True
+    with explain_errors():
+        is_first = current.title == ORDER[0][0] and page_label.comes_first()
+        if is_first:
+            st.switch_page(next(page for page in PAGES if page.title == "Label"))
 title = f"{current.title} · {project_name()}"
 st.set_page_config(page_title=title, page_icon="🐾", layout="wide")
 about = [f"**{plain(project_name())}**"]

@@ -131,8 +131,7 @@ def cell(name: str, key: str, label: str) -> bool:
     """A small photo with a button. Returns whether it was clicked."""
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
         with explain_errors():  # such as a photo that was removed after the run
-            square = _square(name, project.RAW_ARCHIVES, Clean.load().bits)
-            st.image(square, width="stretch", alt=alt(name))
+            st.image(square(name), width="stretch", alt=alt(name))
         return st.button(label, type="tertiary", key=f"open-{key}")
 
 
@@ -167,7 +166,7 @@ def show_large(image: Image.Image, text: str) -> None:
 
 def photo(name: str, side: int = LARGE) -> Image.Image:
     """An image of the archive, decoded with `side`. Raises InputError."""
-    return open_image(_archive(project.RAW_ARCHIVES, Clean.load().bits), name, side)
+    return open_image(archive(), name, side)
 
 
 def alt(name: str) -> str:
@@ -175,9 +174,24 @@ def alt(name: str) -> str:
     return "/".join(PurePosixPath(name).parts[-2:])
 
 
+def archive() -> Archive:
+    """Return the archive of the last run. Raises InputError."""
+    return _archive(project.RAW_ARCHIVES, _bits(project.PARAMS))
+
+
+@st.cache_data(max_entries=1, show_spinner=False, hash_funcs=HASHED)
+def _bits(params: Path) -> int | None:
+    return Clean.load().bits
+
+
 @st.cache_resource(max_entries=1, show_spinner=False, hash_funcs=HASHED)
 def _archive(folder: Path, bits: int | None) -> Archive:
     return open_archive(folder, bits)
+
+
+def square(name: str) -> str:
+    """Return a photo as it is in a grid. Raises InputError."""
+    return _square(name, project.RAW_ARCHIVES, _bits(project.PARAMS))
 
 
 @st.cache_data(max_entries=4000, show_spinner=False, hash_funcs=HASHED)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unicodedata import normalize
 
-from pawprint.classes import NEITHER, problem_of_labels
+from pawprint.classes import NEITHER, problem_of_names
 from pawprint.columns import SPLITS
 from pawprint.errors import InputError, printable
 from pawprint.project import LABELS_CSV, SPLITS_CSV
@@ -91,7 +91,7 @@ def classes_given(corrections: Iterable[Correction]) -> list[str]:
     Raises InputError for labels that no classes can have.
     """
     labels = {correction.label for correction in corrections} - {NEITHER}
-    if len(labels) > 1 and (problem := problem_of_labels(labels)):
+    if problem := problem_of_names(labels):
         raise InputError(f"{LABELS_CSV}: {problem}. Correct the labels.")
     return sorted(labels)
 
