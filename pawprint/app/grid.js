@@ -31,6 +31,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const all = single ? action("-", "Skip", () => send([])) : action("-", "Mark all or none", toggleAll);
   const undo = action("u", "Undo", () => ask("undo"));
   undo.disabled = !data.undo;
+  save.disabled = all.disabled = !data.photos.length;
   const change = action("g", single ? "A page of photos" : "One by one", () => ask("change"));
 
   const status = add(page, "p", { className: "status", role: "status" });
@@ -75,8 +76,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
   function show(text) {
     buttons.forEach(([name, , button]) => (button.ariaPressed = String(name === label)));
     if (!single) photos.forEach((button, index) => (button.ariaPressed = String(marked.has(index))));
-    const what = label ? `${marked.size} of ${photos.length} get: ${shown(label)}` : "Choose a class.";
-    status.textContent = text || (single ? "" : marked.size ? what : "No photo is marked: Enter skips them.");
+    status.textContent = text || describe();
+  }
+
+  function describe() {
+    if (single || !photos.length) return "";
+    if (!marked.size) return "No photo is marked: Enter skips them.";
+    if (label) return `${marked.size} of ${photos.length} get: ${shown(label)}`;
+    return "What do the marked photos show? Unmark the others by a click or their letter.";
   }
 
   function shown(name) {
@@ -84,6 +91,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 
   function submit() {
+    if (!photos.length) return;
     if (label || !marked.size) send([...marked]);
     else {
       show("Choose a class first, or type the name of a new one.");
@@ -139,6 +147,7 @@ function add(parent, name, properties) {
 }
 
 function withKey(button, key, text) {
+  if (key) button.setAttribute("aria-keyshortcuts", key);
   if (key) add(button, "kbd", { textContent: key, ariaHidden: "true" });
   button.append(text);
 }

@@ -19,12 +19,15 @@ from unicodedata import normalize
 from filelock import FileLock
 
 from pawprint.classes import problem_of_labels, problem_of_names
+from pawprint.columns import IMAGES
 from pawprint.dataset.folders import OUTER, SPLIT_OF_FOLDER, is_class_name, split_in_words
 from pawprint.dataset.layouts import FILE_NAME
 from pawprint.errors import InputError, printable
 from pawprint.files import replacing, write_text
-from pawprint.params.data import Clean
-from pawprint.project import LABELS_CSV
+from pawprint.images.names import is_image_name
+from pawprint.params.data import Clean, Fetch
+from pawprint.project import LABELS_CSV, UNLABELLED_CSV
+from pawprint.tables import read_table
 from pawprint.written_tables import MARKS, Cells, csv_rows, parse_csv
 
 LOCK = FileLock(".dvc/tmp/labels.lock")  # of all sessions and processes in the project
@@ -205,6 +208,16 @@ def class_named(label: str, classes: Iterable[str]) -> str:
     if problem := problem_of_names([label]):
         raise InputError(f"Class: {problem}.")
     return label
+
+
+def has_unlabelled() -> bool:
+    """Return whether photos of the project lack a label, as far as is known before a run."""
+    if UNLABELLED_CSV.exists():
+        return not read_table(UNLABELLED_CSV, IMAGES).empty
+    source = Path(Fetch.load().source)
+    if not source.is_dir() or not any(is_image_name(path.name) for path in source.rglob("*")):
+        return False
+    return not classes_in(folder_for_training(source) or source)
 
 
 def place_of(label: str, classes: list[str], folder: Path, source: Path) -> Places:

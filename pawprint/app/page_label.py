@@ -57,7 +57,7 @@ def show() -> None:
         "Unlabelled": show_unlabelled,
         "Labels to review": show_review,
     }
-    first = "Unlabelled" if has_unlabelled() else None
+    first = "Unlabelled" if labelling.has_unlabelled() else None
     tabs = st.tabs(list(parts), default=first, key="label-part", on_change="rerun")
     for tab, (key, part) in zip(tabs, parts.items()):
         if tab.open:
@@ -69,20 +69,10 @@ def show() -> None:
                     st.rerun()
 
 
-def has_unlabelled() -> bool:
-    """Return whether photos of the project lack a label, as far as is known before a run."""
-    if project.UNLABELLED_CSV.exists():
-        return not read_table(project.UNLABELLED_CSV, columns.IMAGES).empty
-    source = Path(Fetch.load().source)
-    if not source.is_dir():
-        return False
-    return not labelling.classes_in(labelling.folder_for_training(source) or source)
-
-
 def comes_first() -> bool:
     """Return whether this is what to do first: no model can learn from what has a label."""
     labels = read_json(project.LABELS_JSON) if project.LABELS_JSON.exists() else []
-    return len(labels) < 2 and has_unlabelled()
+    return len(labels) < 2 and labelling.has_unlabelled()
 
 
 def ask(key: str) -> None:
