@@ -215,9 +215,13 @@ def has_unlabelled() -> bool:
     if UNLABELLED_CSV.exists():
         return not read_table(UNLABELLED_CSV, IMAGES).empty
     source = Path(Fetch.load().source)
-    if not source.is_dir() or not any(is_image_name(path.name) for path in source.rglob("*")):
-        return False
-    return not classes_in(folder_for_training(source) or source)
+    return source.is_dir() and lacks_classes(source)
+
+
+def lacks_classes(source: Path) -> bool:
+    """Return whether a folder has images, and nothing in it gives them a class."""
+    has_images = any(is_image_name(path.name) for path in source.rglob("*"))
+    return has_images and not classes_in(folder_for_training(source) or source)
 
 
 def place_of(label: str, classes: list[str], folder: Path, source: Path) -> Places:

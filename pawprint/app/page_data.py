@@ -50,20 +50,23 @@ def show_upload() -> None:
         st.markdown(message)
     number = st.session_state.setdefault("uploads", 0)
     classes = labelling.classes_in(folder)
-    new = {"accept_new_options": True, "placeholder": "Choose one, or type the name of a new one"}
+    has_classes = not labelling.lacks_classes(source)  # or a folder would be the only class
+    hint = "Choose one, or type the name of a new one"
+    new = {"accept_new_options": has_classes, "placeholder": hint if has_classes else "Choose one"}
     label = st.selectbox("Class", [WITHOUT, *classes], None, key=f"class-{number}", **new)
     files = st.file_uploader(
         "Photos, or folders of photos", accept_multiple_files=True, key=f"files-{number}"
     )
-    target = plain(str(UNLABELLED if label == WITHOUT else folder))
+    target = UNLABELLED if label == WITHOUT and has_classes else folder
     st.caption(
-        f"They go to the folder {target}. No file is overwritten. Until you press Add, they are in "
-        "memory: copy thousands of photos into the folder yourself."
+        f"They go to the folder {plain(str(target))}. No file is overwritten. Until you press Add, "
+        "they are in memory: copy thousands of photos into the folder yourself."
     )
     if st.button("Add", type="primary", disabled=not (files and label)):
         if label == WITHOUT:
-            write_text(UNLABELLED / ".gitignore", "*\n")
-            places: Places = {WITHOUT: (UNLABELLED, None)}
+            if target == UNLABELLED:
+                write_text(UNLABELLED / ".gitignore", "*\n")
+            places: Places = {WITHOUT: (target, None)}
         else:
             places = labelling.place_of(label, classes, folder, source)
         st.session_state["added"] = add(files, places)
@@ -88,7 +91,8 @@ def add(files: Sequence[UploadedFile], places: Places) -> list[str]:
                 labelling.add(places, path, label)
             except (InputError, UnusableImageError) as error:
                 refused.append(f"{file.name}: {str(error).removeprefix(f'{path}: ')}")
-    then = "Label them on the page Label" if label == WITHOUT else "Then press Run on the page Run"
+    is_apart = folder == UNLABELLED  # from the images of the project
+    then = "Label them on the page Label" if is_apart else "Then press Run on the page Run"
     added = f"**{len(files) - len(refused):,} photos were added to {plain(str(folder))}.** {then}."
     return [added, "\n".join(f"- not added: {plain(line)}" for line in refused)]
 

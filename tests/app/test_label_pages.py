@@ -1,0 +1,128 @@
+"""Photos without classes, labelled by pages in two browsers."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from app_browser import CHROMIUM, FLAGS, expect, opened, playwright, serious, settled
+from conftest import OFFLINE, TINY, change, git_project, succeed
+from servers import served
+
+from pawprint.app.labelling import read_rows
+from pawprint.recipes.sample.drawings import draw_dataset
+
+pytestmark = pytest.mark.slow
+
+WIDE = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """Eighty drawn cats and dogs in one folder, of which the name says what they show."""
+    folder = git_project(tmp_path_factory.mktemp("pages") / "project", TINY + OFFLINE)
+    change(folder, "fetch: {source: photos}\nclean: {labels: auto}")
+    (folder / "photos").mkdir()
+    for name, data in draw_dataset(train=40, validation=0):
+        if re.search(r"\.\d{4}\.jpg$", name):
+            (folder / "photos" / Path(name).name).write_bytes(data)
+    succeed("dvc", "add", "-q", "photos", cwd=folder)
+    return folder
+
+
+@pytest.fixture
+def browser() -> Iterator:
+    with (
+        playwright.sync_playwright() as started,
+        started.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
+    ):
+        yield browser
+
+
+def labels_in(project: Path) -> dict[str, str]:
+    return {row["path"]: row["label"] for row in read_rows(project / "labels.csv", "path")}
+
+
+def photos_on(page) -> list[str]:
+    """The names of the files on the page, once it is drawn."""
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    settled(page)
+    return [Path(photo.get_attribute("alt")).name for photo in page.locator(".photo img").all()]
+
+
+def answer(page, project: Path) -> dict[str, str]:
+    """Give the photos of a page their class by keys. Returns what should be written."""
+    names, before = photos_on(page), len(labels_in(project))
+    kinds = [name.split(".")[0] for name in names]
+    label = max(sorted(set(kinds)), key=kinds.count)
+    letters = page.locator(".photo kbd").all_inner_texts()
+    for letter, kind in zip(letters, kinds):
+        if kind != label:
+            page.keyboard.press(letter)
+    choice = page.get_by_role("button", name=label, exact=True)
+    if choice.count():
+        page.keyboard.press(choice.locator("kbd").inner_text())
+        page.keyboard.press("Enter")
+    else:
+        page.get_by_role("textbox", name="New class").fill(label)
+        page.get_by_role("textbox", name="New class").press("Enter")
+    given = {name: label for name, kind in zip(names, kinds) if kind == label}
+    expect(count(page, before + len(given))).to_be_visible()
+    return given
+
+
+def count(page, number: int):
+    return page.get_by_text(re.compile(rf"^{number} of 80 photos have got a label"))
+
+
+def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, browser):
+    with (
+        served(project) as address,
+        opened(browser, address, viewport=WIDE) as page,
+        opened(browser, address, viewport=PHONE) as other,
+    ):
+        expect(page.get_by_role("heading", name="Label", level=1)).to_be_visible()
+        page.get_by_role("button", name="Prepare the photos").click()
+        expect(page.locator(".photo").first).to_be_visible(timeout=300_000)
+        other.reload()
+        written: dict[str, str] = {}
+        assert serious(page) == {}
+        assert not set(photos_on(page)) & set(photos_on(other))
+        seen = {*photos_on(page), *photos_on(other)}
+        assert other.locator("html").evaluate("page => page.scrollWidth") <= PHONE["width"]
+        for one in (page, other):
+            written |= answer(one, project)
+            assert labels_in(project) == written
+
+        before = photos_on(page)
+        last = answer(page, project)
+        assert labels_in(project) == written | last
+        page.keyboard.press("u")
+        expect(page.locator(".photo img").first).to_have_attribute("alt", re.compile(before[0]))
+        assert photos_on(page) == before
+        seen |= {*before, *photos_on(other)}
+        assert labels_in(project) == written
+
+        page.keyboard.press("g")
+        expect(page.locator(".photo")).to_have_count(1)
+        (name,) = photos_on(page)
+        choice = page.get_by_role("button", name=name.split(".")[0], exact=True)
+        page.keyboard.press(choice.locator("kbd").inner_text())
+        written |= {name: name.split(".")[0]}
+        expect(count(page, len(written))).to_be_visible()
+        assert labels_in(project) == written
+        settled(page)
+
+        seen |= {*written, *photos_on(page)}
+        gone = next(path for path in (project / "photos").glob("*.jpg") if path.name not in seen)
+        gone.unlink()
+        page.reload()  # in the middle: what is written stays
+        while len(written) < 79:
+            written |= answer(page, project)
+        expect(page.get_by_text("There is no other photo")).to_be_visible()
+    assert labels_in(project) == written
+    assert all(name.startswith(label) for name, label in written.items())
+    assert gone.name not in written
+    said = succeed("dvc", "repro", "split", cwd=project)
+    assert "clean: classes by labels.csv: cat, dog" in said
