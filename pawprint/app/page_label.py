@@ -204,6 +204,8 @@ def show_unlabelled() -> None:
     try:
         pool = read_pool(project.RAW_ARCHIVES, project.UNLABELLED_CSV, project.HELD_OUT)
     except InputError:
+        if not labelling.has_unlabelled():
+            raise
         offer_features()
         return
     if pool.images or pool.others:
@@ -274,13 +276,7 @@ def show_pages(pool: Pool) -> None:
 
 def cells_of(pool: Pool, pages: Pages, given: dict[str, str]) -> list[dict[str, str]]:
     """Return picture and text of each photo of the page; those that cannot be read are left out."""
-    since = time.time() - EXPIRED
-    elsewhere = {
-        image
-        for number, (when, images) in shown().items()
-        if number != id(pages) and when > since
-        for image in images
-    }
+    elsewhere = seen_elsewhere(id(pages))
     cells: list[dict[str, str]] = []
     while not cells:
         if not pages.images:
@@ -295,6 +291,14 @@ def cells_of(pool: Pool, pages: Pages, given: dict[str, str]) -> list[dict[str, 
         pages.images = [image for image in pages.images if image not in pages.missing]
     shown()[id(pages)] = (time.time(), pages.images)
     return cells
+
+
+def seen_elsewhere(session: int) -> set[groups.Image]:
+    """Return the images that other sessions show. Those of closed browsers are forgotten."""
+    for number, (since, _) in list(shown().items()):
+        if number == session or time.time() - since > EXPIRED:
+            shown().pop(number, None)
+    return {image for _, images in list(shown().values()) for image in images}
 
 
 def picture(name: str, size: int) -> str:
