@@ -6,6 +6,7 @@ const LETTERS = "abcdefhijklmnopqrstvwxyz";
 export default function ({ data, parentElement, setTriggerValue }) {
   parentElement.querySelector(".page")?.remove();
   const page = add(parentElement, "div", { className: "page" });
+  page.dataset.number = data.page;
   const single = data.photos.length === 1 && data.single;
   const marked = new Set(data.photos.keys());
   let label = data.label;
