@@ -38,6 +38,12 @@ def problem_of_labels(labels: Iterable[str]) -> str | None:
     if len(labels) < 2:
         names = ", ".join(map(printable, labels)) or "none"
         return f"expected two or more classes. Received: {len(labels)}: {names}"
+    return problem_of_names(labels)
+
+
+def problem_of_names(labels: Iterable[str]) -> str | None:
+    """Return what is wrong with the names of any number of classes, or None."""
+    labels = sorted(labels)
     for label in labels:
         is_plain = label and is_printable(label) and label == label.strip()
         if not is_plain or "<" in label or label in RESERVED:  # DVC's plots are HTML

@@ -34,8 +34,8 @@ from pawprint.dataset.layouts import (
     find_places,
     read_metadata_csv,
 )
-from pawprint.dataset.user_tables import read_corrections
-from pawprint.errors import name_some
+from pawprint.dataset.user_tables import classes_given, read_corrections
+from pawprint.errors import name_some, printable
 from pawprint.files import write_json
 from pawprint.images.archive import describe_encoding, members, open_archive
 from pawprint.params.data import Clean
@@ -57,7 +57,9 @@ def main() -> None:
         print(f"clean: {describe_counts(count_labels(places, rows))}", flush=True)
         if encoding := describe_encoding(archive):
             print(f"clean: {encoding}")
-        corrections = read_corrections(project.LABELS_CSV, set(names), classes)
+        corrections = read_corrections(project.LABELS_CSV, set(names), classes or None)
+        if not classes and (given := classes_given(corrections)):
+            print(f"clean: classes by {project.LABELS_CSV}: {', '.join(map(printable, given))}")
         code = repr(running_code("clean"))
         usable, rejected, not_applied = clean(
             archive, classes, places, params.rule, corrections, rows, code=code, decoded=decoded

@@ -15,7 +15,7 @@ from py_compile import PycInvalidationMode
 
 from pawprint import project
 from pawprint.dataset.sources import list_files, require_utf8
-from pawprint.dataset.user_tables import read_corrections, read_kept_splits
+from pawprint.dataset.user_tables import classes_given, read_corrections, read_kept_splits
 from pawprint.errors import InputError
 from pawprint.files import md5, replacing, write_text
 from pawprint.package import STAGES, folders_of_code, script_of
@@ -118,8 +118,9 @@ def check_tables(params: Params, source: Path) -> None:
     rows = parse_metadata_csv(str(source), names, read)
     classes, _ = find_places(names, rows, params.clean.labels, str(source))
     if corrections:
-        read_corrections(project.LABELS_CSV, names, classes)
-    if problem := problem_of_threshold(params.calibrate, classes):
+        read_corrections(project.LABELS_CSV, names, classes or None)
+    classes = classes or classes_given(corrections)
+    if classes and (problem := problem_of_threshold(params.calibrate, classes)):
         raise InputError(f"{project.PARAMS}: {problem}")
 
 

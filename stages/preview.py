@@ -32,11 +32,13 @@ def main() -> None:
         figure = draw_near_duplicates(archive, near_duplicates)
         save(figure, project.PLOTS / "near_duplicates.png")
     print(f"preview: 3 pictures in {project.PLOTS}")
-    if model.resize == "crop" and (out := left_out(sizes["width"], sizes["height"])) > MAX_LEFT_OUT:
-        print(
-            f"preview: model.resize: crop leaves out {out:.0%} of the median image; stretch and "
-            "pad keep all of it"
-        )
+    if model.resize == "crop" and len(sizes):
+        out = left_out(sizes["width"], sizes["height"])
+        if out > MAX_LEFT_OUT:
+            print(
+                f"preview: model.resize: crop leaves out {out:.0%} of the median image; stretch "
+                "and pad keep all of it"
+            )
 
 
 if __name__ == "__main__":

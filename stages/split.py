@@ -5,13 +5,15 @@ divide it. Images in splits.csv stay in their split. Reads data/clean/images.csv
 data/clean/metadata.csv and splits.csv. Params: `split`. Writes data/split/images.csv,
 data/split/train_validation.csv, data/split/paths.csv, data/split/labels.json, which has the order
 of the classes everywhere, data/split/near_duplicates.csv and metrics/split.json. Says which images
-are in another split than in the last commit, by Git and DVC's cache.
+are in another split than in the last commit, by Git and DVC's cache. As long as fewer than two
+classes have images, all are for training, and `train_extract` says that labels are missing.
 Run: `python -m stages.split`
 """
 
 import pandas as pd
 
 from pawprint import project
+from pawprint.classes import problem_of_labels
 from pawprint.dataset import splitting
 from pawprint.dataset.changes import NOT_KNOWN, Images, describe_moves, find_changes
 from pawprint.dataset.user_tables import describe_kept_splits, read_kept_splits
@@ -28,19 +30,16 @@ def main() -> None:
     params = Split.load()
     images = read_table(project.IMAGES_CSV, IMAGES)
     kept_splits = read_kept_splits(project.SPLITS_CSV)
+    if problem := problem_of_labels(images["label"].unique()):
+        write(*splitting.leave_undivided(images))
+        print(f"split: labels are missing: {problem}. Label photos with `pawprint app`")
+        return
     dates = None
     if params.date:
         metadata = read_table(project.METADATA_CSV, METADATA)
         dates = splitting.read_dates(images, metadata, params.date)
     rows, near_duplicates, divided_pairs = splitting.split(images, params, kept_splits, dates)
-    counts = rows["split"].value_counts().loc[list(SPLITS)].to_dict()
-    write_table(project.SPLIT_CSV, rows, SPLIT)
-    # A table of its own, so that a changed test image trains nothing again.
-    write_table(project.TRAIN_VALIDATION_CSV, rows[rows["split"] != "test"], SPLIT)
-    write_table(project.PATHS_CSV, rows, PATHS)  # for features, which no label changes
-    write_json(project.LABELS_JSON, sorted(rows["label"].unique()))
-    write_table(project.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)
-    write_json(project.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})
+    counts = write(rows, near_duplicates, divided_pairs)
     rules = splitting.find_rules(rows, kept_splits, params.use_archive_split or dates is not None)
     lines = [", ".join(f"{number:,} {name}" for name, number in counts.items())]
     if dates is not None:
@@ -56,6 +55,19 @@ def main() -> None:
     lines += describe_moves_since_commit(rows, rules, params)
     for line in lines:
         print(f"split: {line}")
+
+
+def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame, divided_pairs: int) -> dict[str, int]:
+    """Write all outputs, and return how many images each split has."""
+    counts = rows["split"].value_counts().reindex(SPLITS, fill_value=0).to_dict()
+    write_table(project.SPLIT_CSV, rows, SPLIT)
+    # A table of its own, so that a changed test image trains nothing again.
+    write_table(project.TRAIN_VALIDATION_CSV, rows[rows["split"] != "test"], SPLIT)
+    write_table(project.PATHS_CSV, rows, PATHS)  # for features, which no label changes
+    write_json(project.LABELS_JSON, sorted(rows["label"].unique()))
+    write_table(project.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)
+    write_json(project.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})
+    return counts
 
 
 def uses_archive(params: Split) -> bool:

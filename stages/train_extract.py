@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint import project
+from pawprint.classes import problem_of_labels
 from pawprint.errors import InputError
 from pawprint.features.store import StoredExamples
 from pawprint.files import read_json, write_json
@@ -44,6 +45,10 @@ def main() -> None:
     split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
     images = split[split["split"] == "train"]
     labels = read_json(project.LABELS_JSON)
+    if problem := problem_of_labels(labels):
+        raise InputError(
+            f"labels are missing: {problem}. Label photos with `pawprint app`, then run `dvc repro`"
+        )
     store = StoredExamples(project.FEATURES, split, labels)
     examples = open_examples(store, Model.load().features, params.weight_for(images["label"]))
     judged = cross_validate(examples)

@@ -18,13 +18,16 @@ from unicodedata import normalize
 
 from filelock import FileLock
 
-from pawprint.classes import problem_of_labels
+from pawprint.classes import problem_of_labels, problem_of_names
 from pawprint.dataset.folders import OUTER, SPLIT_OF_FOLDER, is_class_name, split_in_words
 from pawprint.dataset.layouts import FILE_NAME
 from pawprint.dataset.user_tables import MARKS, Cells, csv_rows, parse_csv
 from pawprint.errors import InputError, printable
 from pawprint.files import replacing, write_text
-from pawprint.params.data import Clean
+from pawprint.images.archive import is_image_name
+from pawprint.params.data import Clean, Fetch
+from pawprint.project import IMAGES, LABELS_CSV, UNLABELLED_CSV
+from pawprint.tables import read_table
 
 LOCK = FileLock(".dvc/tmp/labels.lock")  # of all sessions and processes in the project
 Changes = dict[str, Cells | None]  # cells of the row of each image, see `image_of`; None: no row
@@ -86,6 +89,30 @@ def write_rows(
         mark = "\ufeff" if content.startswith((*MARKS,)) else ""  # and UTF-8, whatever it was
         write_text(table, mark + text.getvalue())
     return functools.partial(write_rows, table, key, dict.fromkeys(changes) | before, changes)
+
+
+def labels_given() -> dict[str, str]:
+    """Return the labels in labels.csv, by pixels_sha256 or, without, by path."""
+    return {image_of(row, "path"): row["label"] for row in read_rows(LABELS_CSV, "path")}
+
+
+def label_images(images: Iterable[tuple[str, str]], label: str) -> tuple[Callable[[], object], int]:
+    """Give images, by `path` and `pixels_sha256` or "", a label in labels.csv, in one write.
+
+    An image that has a row there stays as it is. Returns what takes the rows back, and how many
+    images had one. Raises InputError or OSError, with nothing changed.
+    """
+    with LOCK:
+        labelled = labels_given().keys()
+        changes: Changes = {}
+        had_one = 0
+        for path, pixels in images:
+            if {path, pixels} & labelled:
+                had_one += 1
+                continue
+            cells = {"path": path, "label": label}
+            changes[pixels or path] = cells | ({"pixels_sha256": pixels} if pixels else {})
+        return write_rows(LABELS_CSV, "path", changes), had_one
 
 
 def _content(table: Path, key: str) -> bytes:
@@ -168,18 +195,45 @@ def classes_in(folder: Path) -> list[str]:
     )
 
 
+def class_named(label: str, classes: Iterable[str]) -> str:
+    """Return the class that has this name, perhaps in other case, or the name of a new one.
+
+    Raises InputError for a name that no class can have.
+    """
+    label = normalize("NFC", label.strip())
+    by_name = {normalize("NFC", name).lower(): name for name in classes}
+    if label in classes or label.lower() in by_name:
+        return label if label in classes else by_name[label.lower()]
+    if problem := problem_of_names([label]):
+        raise InputError(f"Class: {problem}.")
+    return label
+
+
+def has_unlabelled() -> bool:
+    """Return whether photos of the project lack a label, as far as is known before a run."""
+    if UNLABELLED_CSV.exists():
+        return not read_table(UNLABELLED_CSV, IMAGES).empty
+    source = Path(Fetch.load().source)
+    return source.is_dir() and lacks_classes(source)
+
+
+def lacks_classes(source: Path) -> bool:
+    """Return whether a folder has images, and nothing in it gives them a class."""
+    has_images = any(is_image_name(path.name) for path in source.rglob("*"))
+    return has_images and not classes_in(folder_for_training(source) or source)
+
+
 def place_of(label: str, classes: list[str], folder: Path, source: Path) -> Places:
     """The place of a class, which may be a new one, in a folder of `source`. Raises InputError."""
-    same = [name for name in classes if normalize("NFC", name).lower() == label.lower()]
-    if label in classes or same:
-        label = label if label in classes else same[0]
+    label = class_named(label, classes)
+    if label in classes:
         return {label: places_in(folder, {label: names_of(label)}, source)[label]}
-    problem = problem_of_labels({*classes, label})
-    if not problem and (set("/\\") & {*label} or not is_class_name(label)):
+    problem = None
+    if set("/\\") & {*label} or not is_class_name(label):
         problem = f"expected the name of a folder that may be a class. Received: {label}"
     if isinstance(Clean.load().labels, dict):
         problem = f"expected a class of clean.labels, where you can add one. Received: {label}"
-    if problem:
+    if problem or (problem := problem_of_labels({*classes, label})):
         raise InputError(f"Class: {problem}.")
     return {label: (folder, label) if (folder / FILE_NAME).exists() else (folder / label, None)}
 

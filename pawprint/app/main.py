@@ -1,18 +1,12 @@
 """The app: links to its pages, and their style. Run: `pawprint app`"""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from pawprint import project
-from pawprint.app import (
-    page_add,
-    page_compare,
-    page_data,
-    page_images,
-    page_label,
-    page_run,
-    page_try,
-)
-from pawprint.app.messages import explain_errors, plain
+from pawprint.app import page_data, page_label, page_run
+from pawprint.app.photos import explain_errors, plain
 from pawprint.files import md5
 from pawprint.git import current_commit
 from pawprint.reports.pages import DIGITS, project_name
@@ -29,24 +23,40 @@ STYLE = """<style>
 </style>"""
 
 
-def frame(page):
-    """The page for Streamlit. The last word of its module name is its address.
+def framed(title: str, show: Callable[[], None]) -> Callable[[], None]:
+    """Return what shows a page with its title, and its errors in one sentence."""
 
-    It has no icon, for which browsers would ask a server of Google: the links have it.
-    """
-
-    def show() -> None:
+    def show_all() -> None:
         st.html(STYLE)
-        st.title(page.TITLE, anchor=False)
+        st.title(title, anchor=False)
         with explain_errors():
-            page.show()
+            show()
 
-    return st.Page(show, title=page.TITLE, url_path=page.__name__.split("_")[-1])
+    return show_all
 
 
-ORDER = (page_run, page_add, page_images, page_data, page_label, page_try, page_compare)
-PAGES = {frame(page): page.ICON for page in ORDER}
+# Title, icon, address and content of each page. `st.Page` gets no icon, for which browsers would
+# ask a server of Google: the links have it.
+ORDER = (
+    ("Run", "play_circle", "run", page_run.show_run),
+    ("Add photos", "upload", "add", page_data.show_upload),
+    ("This run", "grid_view", "images", page_data.show_predictions),
+    ("Data", "database", "data", page_data.show_data),
+    ("Label", "label", "label", page_label.show),
+    ("Try it", "add_a_photo", "try", page_data.show_trial),
+    ("Compare", "compare_arrows", "compare", page_run.show_comparison),
+)
+PAGES = {
+    st.Page(framed(title, show), title=title, url_path=address): f":material/{icon}:"
+    for title, icon, address, show in ORDER
+}
 current = st.navigation(list(PAGES), position="hidden")
+if "is_open" not in st.session_state:
+    st.session_state["is_open"] = True
+    with explain_errors():
+        is_first = current.title == ORDER[0][0] and page_label.comes_first()
+        if is_first:
+            st.switch_page(next(page for page in PAGES if page.title == "Label"))
 title = f"{current.title} · {project_name()}"
 st.set_page_config(page_title=title, page_icon="🐾", layout="wide")
 about = [f"**{plain(project_name())}**"]

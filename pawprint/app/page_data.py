@@ -1,19 +1,101 @@
-"""Data: the images of each split, rejected files and near-duplicates."""
+"""Add photos, Data, This run and Try it: photos on their way in, and what is predicted of them."""
 
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pawprint import project
-from pawprint.app import photos
-from pawprint.app.messages import explain_errors, plain
+from pawprint.app import labelling, photos
+from pawprint.app.labelling import Places
+from pawprint.app.photos import explain_errors, plain, predictor
+from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.dataset.splitting import divided_groups
-from pawprint.project import SPLITS
+from pawprint.errors import InputError
+from pawprint.files import write_text
+from pawprint.images.archive import ACCEPTED, UnusableImageError, is_image_name, require_safe_name
+from pawprint.images.decoder import FORMATS, decode
+from pawprint.model.metadata import read_metadata
+from pawprint.model.predictor import Predictor
+from pawprint.params.data import Clean, Fetch
+from pawprint.params.model import Evaluate
+from pawprint.project import PREDICTIONS_CSV, PROBABILITY, SPLITS, UNLABELLED
 from pawprint.reports.pages import count_images
-from pawprint.tables import read_table
+from pawprint.scores.intervals import fraction_interval
+from pawprint.scores.predictions import confusion, most_confused, rank_predictions
+from pawprint.tables import predicted_labels, read_predictions, read_table
 
-TITLE, ICON = "Data", ":material/database:"
+WITHOUT = "Without a label, for the page Label"
+ANY = "any label"
+IN_MATRIX = 10  # classes at most
+MOST = 5  # labels shown of each photo, the most probable ones
 
 
-def show() -> None:
+def show_upload() -> None:
+    source = Path(Fetch.load().source)
+    if not source.is_dir() or not Path(f"{source}.dvc").exists():
+        st.markdown(
+            f"The images are in {plain(str(source))}, which is no folder of the project that DVC "
+            "tracks. Add images there, then press Run."
+        )
+        return
+    folder = labelling.folder_for_training(source) or source
+    for message in st.session_state.pop("added", ()):
+        st.markdown(message)
+    number = st.session_state.setdefault("uploads", 0)
+    classes = labelling.classes_in(folder)
+    has_classes = not labelling.lacks_classes(source)  # or a folder would be the only class
+    hint = "Choose one, or type the name of a new one"
+    new = {"accept_new_options": has_classes, "placeholder": hint if has_classes else "Choose one"}
+    label = st.selectbox("Class", [WITHOUT, *classes], None, key=f"class-{number}", **new)
+    files = st.file_uploader(
+        "Photos, or folders of photos", accept_multiple_files=True, key=f"files-{number}"
+    )
+    target = UNLABELLED if label == WITHOUT and has_classes else folder
+    st.caption(
+        f"They go to the folder {plain(str(target))}. No file is overwritten. Until you press Add, "
+        "they are in memory: copy thousands of photos into the folder yourself."
+    )
+    if st.button("Add", type="primary", disabled=not (files and label)):
+        if label == WITHOUT:
+            if target == UNLABELLED:
+                write_text(UNLABELLED / ".gitignore", "*\n")
+            places: Places = {WITHOUT: (target, None)}
+        else:
+            places = labelling.place_of(label, classes, folder, source)
+        st.session_state["added"] = add(files, places)
+        st.session_state["uploads"] += 1  # an empty form; Streamlit forgets the files
+        st.rerun()
+
+
+def add(files: Sequence[UploadedFile], places: Places) -> list[str]:
+    """Copy images to the place of their class. Returns what to tell of it, in Markdown."""
+    ((label, (folder, _)),) = places.items()
+    bits, refused, bar = Clean.load().bits, [], st.progress(0.0)
+    with TemporaryDirectory() as scratch:
+        for number, file in enumerate(files, 1):
+            bar.progress(number / len(files), f"{number:,} of {len(files):,}")
+            path = Path(scratch, labelling.safe(PurePosixPath(file.name)))
+            try:
+                require_safe_name(file.name)
+                if not is_image_name(file.name):
+                    raise UnusableImageError("other_file", ACCEPTED)
+                decode(file.getvalue(), bits)
+                path.write_bytes(file.getvalue())
+                labelling.add(places, path, label)
+            except (InputError, UnusableImageError) as error:
+                refused.append(f"{file.name}: {str(error).removeprefix(f'{path}: ')}")
+    is_apart = folder == UNLABELLED  # from the images of the project
+    then = "Label them on the page Label" if is_apart else "Then press Run on the page Run"
+    added = f"**{len(files) - len(refused):,} photos were added to {plain(str(folder))}.** {then}."
+    return [added, "\n".join(f"- not added: {plain(line)}" for line in refused)]
+
+
+def show_data() -> None:
     parts = {
         "Counts": show_counts,
         "Rejected": show_rejected,
@@ -65,3 +147,150 @@ def show_near_duplicates() -> None:
 
 def place(row) -> str:
     return f"group {row.number}: {plain(row.label)}, {plain(row.split)}"
+
+
+def show_predictions() -> None:
+    split = st.segmented_control("Split", list(PREDICTIONS_CSV), default="test", required=True)
+    path = PREDICTIONS_CSV[split]
+    images = read(path)
+    labels = predicted_labels(images)
+    if len(labels) == 2:
+        thresholds = read_metadata(project.SERVED_MODEL).thresholds
+        at_threshold(images, labels, *next(iter(thresholds.items()), (labels[1], 0.5)))
+    show_scores(images, labels)
+    with explain_errors():
+        show_photos(rank_predictions(images), labels, split)
+
+
+@st.cache_data(max_entries=2, show_spinner="Reading the predictions …", hash_funcs=photos.HASHED)
+def read(path: Path) -> pd.DataFrame:
+    """The table PREDICTIONS. Of a thousand classes it takes seconds."""
+    return read_predictions(path)
+
+
+def at_threshold(images: pd.DataFrame, labels: list[str], label: str, own: float) -> None:
+    """A control for the threshold of one of two classes, which changes the predictions."""
+    threshold = st.select_slider(
+        f"Threshold: the probability of {plain(label)} from which it is predicted",
+        sorted({own, *(step / 100 for step in range(101))}),
+        value=own,
+        format_func=lambda value: f"{value:.4g}" + (" (the model's)" if value == own else ""),
+    )
+    # At the model's threshold the recorded label counts: the file rounds probabilities.
+    if threshold != own:
+        (other,) = set(labels) - {label}
+        is_above = images[PROBABILITY + label] >= threshold
+        images["predicted"] = np.where(is_above, label, other)
+
+
+def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
+    """Accuracy with its interval, and the confusion matrix or, of many classes, its largest errors.
+
+    The matrix has recall by row and precision by column.
+    """
+    counts = confusion(images, labels)
+    correct = pd.Series(np.diag(counts), labels)
+    level = Evaluate.load().confidence
+    low, high = fraction_interval(int(correct.sum()), len(images), level)
+    st.metric("Accuracy", f"{correct.sum() / len(images):.2%}")
+    st.caption(
+        f"{correct.sum()} of {len(images)} correct; {100 * level:g}% interval (Wilson) "
+        f"{low:.1%} to {high:.1%}"
+    )
+    if len(labels) > IN_MATRIX:
+        st.caption(f"The most confused of {len(labels)} classes")
+        table = most_confused(images, IN_MATRIX)
+        st.dataframe(table, hide_index=True, alt="Most confused classes")
+        return
+    table = counts.astype(str)
+    table["recall"] = (correct / counts.sum(axis=1)).map(percent)
+    table.loc["precision"] = (correct / counts.sum(axis=0)).map(percent)
+    table = table.fillna("").rename_axis(index="true \\ predicted", columns=None)
+    st.dataframe(
+        table,
+        key="matrix",
+        on_select=lambda: choose(table),
+        selection_mode="single-cell",
+        alt="Confusion matrix",
+    )
+    st.caption("A click on a cell shows its photos.")
+
+
+def choose(table: pd.DataFrame) -> None:
+    """Set the filters of the photos to the cell of the confusion matrix that was clicked."""
+    for row, column in st.session_state["matrix"]["selection"]["cells"]:
+        actual = table.index[row]
+        st.session_state["actual"] = ANY if actual == "precision" else actual
+        st.session_state["predicted"] = ANY if column == "recall" else column
+
+
+def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
+    st.header("Photos", anchor=False)
+    with st.container(horizontal=True, gap="medium"):
+        actual = st.selectbox("True label", [ANY, *labels], key="actual", width=260)
+        guess = st.selectbox("Predicted label", [ANY, *labels], key="predicted", width=260)
+        low, high = st.slider("Confidence (%)", 0, 100, (0, 100), width=260)
+    rows = images[(100 * images["confidence"]).between(low, high)]
+    for column, label in (("actual", actual), ("predicted", guess)):
+        if label != ANY:
+            rows = rows[rows[column] == label]
+    st.caption(
+        f"{len(rows)} images, {rows['wrong'].sum()} of them wrong. The most confident errors "
+        "come first, then the least confident correct predictions. Confidence is the probability "
+        "of the predicted label."
+    )
+    row = photos.grid(rows, f"{split}-{actual}-{guess}-{low}-{high}", verdict)
+    if row:
+        photos.open_large(
+            row.path, f"Predicted **{verdict(row)}** · true label **{plain(row.actual)}**"
+        )
+
+
+def verdict(row) -> str:
+    label = f"{plain(row.predicted)} {row.confidence:.1%}"
+    return f":red[✗ {label}]" if row.wrong else label
+
+
+def percent(fraction: float) -> str:
+    return "–" if pd.isna(fraction) else f"{fraction:.1%}"
+
+
+def show_trial() -> None:
+    st.markdown("Upload photos to see what the model predicts. They stay on this computer.")
+    served = predictor()
+    st.caption(f"The model is {plain(str(served.folder))}.")
+    files = st.file_uploader(
+        f"Photos ({', '.join(FORMATS)})", type="image", accept_multiple_files=True
+    )
+    for file in files:
+        with st.container(border=True), explain_errors():
+            show_answer(file.name, file.getvalue(), served)
+
+
+def show_answer(name: str, data: bytes, served: Predictor) -> None:
+    st.header(plain(name), anchor=False)
+    image = served.decode(data).image
+    predicted = served.predict(image)
+    probabilities, score = predicted.probabilities, predicted.unknown_score
+    labels, thresholds = served.metadata.labels, served.metadata.thresholds
+    answer, pictures = st.columns([1, 3], gap="medium")
+    with answer:
+        st.metric("Label", plain(predicted.label))
+        if predicted.label == UNKNOWN:
+            st.caption(
+                f"Unlike the training images: the unknown score is {score:.2f}, above "
+                f"{served.metadata.unknown_threshold:.2f}. The probabilities assume that the image "
+                "shows one of the classes."
+            )
+        if predicted.label == UNSURE:
+            st.caption(
+                "A person should decide: the probability of the class is below "
+                f"{served.metadata.min_confidence:.1%}."
+            )
+        for index in (-probabilities).argsort(kind="stable")[:MOST]:
+            value = float(probabilities[index])
+            st.progress(value, f"{plain(labels[index])} {value:.1%}")
+        for label, threshold in thresholds.items():
+            st.caption(f"{plain(label)} is predicted from {threshold:.1%} on.")
+    with pictures:
+        photos.show_with_saliency(image, name)

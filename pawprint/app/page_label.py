@@ -1,6 +1,7 @@
-"""Label: new images, the most useful first, and labels to review; by keys."""
+"""Label: pages of photos that look alike, new images, and labels to review; by keys."""
 
 import os
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,22 +11,25 @@ import streamlit as st
 from PIL import Image
 
 from pawprint import project
-from pawprint.app import labelling, photos
+from pawprint.app import groups, labelling, page_run, photos
+from pawprint.app.groups import Pages, Pool
 from pawprint.app.labelling import image_of, read_rows, write_rows
-from pawprint.app.messages import explain_errors, plain
-from pawprint.app.photos import predictor
-from pawprint.classes import NEITHER, UNLABELLED
+from pawprint.app.photos import explain_errors, plain, predictor
+from pawprint.classes import NEITHER
 from pawprint.commands.suggest import images_in, read_labelled, suggest
 from pawprint.dataset.user_tables import spellings
 from pawprint.errors import InputError
-from pawprint.files import read_json
+from pawprint.files import read_json, read_text
+from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import read_again
-from pawprint.params.data import Fetch
+from pawprint.params.data import Clean, Fetch
+from pawprint.pipeline import dvc
+from pawprint.reports.pages import data_uri
 from pawprint.tables import read_table
 
-TITLE, ICON = "Label", ":material/label:"
 NUMBER = 50  # new images at a time
 KEYS = 9  # classes that have a key
+EXPIRED = 600  # seconds after which photos that another session shows may be shown
 
 
 class Item(NamedTuple):
@@ -52,7 +56,8 @@ def show() -> None:
         "Unlabelled": show_unlabelled,
         "Labels to review": show_review,
     }
-    tabs = st.tabs(list(parts), key="label-part", on_change="rerun")
+    first = "Unlabelled" if labelling.has_unlabelled() else None
+    tabs = st.tabs(list(parts), default=first, key="label-part", on_change="rerun")
     for tab, (key, part) in zip(tabs, parts.items()):
         if tab.open:
             with tab, explain_errors():
@@ -61,6 +66,12 @@ def show() -> None:
                 elif walk := part():
                     st.session_state[key] = walk
                     st.rerun()
+
+
+def comes_first() -> bool:
+    """Return whether this is what to do first: no model can learn from what has a label."""
+    labels = read_json(project.LABELS_JSON) if project.LABELS_JSON.exists() else []
+    return len(labels) < 2 and labelling.has_unlabelled()
 
 
 def ask(key: str) -> None:
@@ -187,40 +198,164 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     return Walk(items[:NUMBER], labels, then, [])
 
 
-def show_unlabelled() -> Walk | None:
-    """A button; the walk through the project's own images without a label when it begins."""
-    rejected = read_table(project.REJECTED_CSV, project.REJECTED)
-    corrected = {row["path"] for row in read_rows(project.LABELS_CSV, "path")}
-    paths = [
-        *_images_set_aside(),
-        *rejected.loc[rejected["reason"] == UNLABELLED, "path"],
-    ]
-    paths = [path for path in paths if path not in corrected]
-    if not paths:
-        st.success("None: every image of the last run has a label, or a row in `labels.csv`.")
-        return None
+def show_unlabelled() -> None:
+    """Pages of photos that look alike, or what is to be done before."""
+    try:
+        pool = read_pool(project.RAW_ARCHIVES, project.UNLABELLED_CSV, project.HELD_OUT)
+    except InputError:
+        if not labelling.has_unlabelled():
+            raise
+        offer_features()
+        return
+    if pool.images or pool.others:
+        show_pages(pool)
+    else:
+        st.success("None: every image of the last run has a label.")
+
+
+@st.cache_resource(max_entries=1, show_spinner="Grouping the photos …", hash_funcs=photos.HASHED)
+def read_pool(*files: Path) -> Pool:
+    """Return the pool of the last run, which has these files. Raises InputError without one."""
+    return groups.read_pool(photos.archive(), Clean.load().labels)
+
+
+def offer_features() -> None:
+    """A button for the stages until `features`, and how they go on."""
     st.markdown(
-        f"{len(paths)} images of this project have no label. The labels that you choose go to "
-        "`labels.csv`."
+        "So that photos that look alike come together, the network has to see each of them once."
     )
-    if not st.button("Start", type="primary"):
-        return None
-    items = [
-        Item(path, "No label yet.", partial(photos.photo, path), partial(give_label, path))
-        for path in paths
-    ]
-    then = "To train with them, press Run on the page Run."
-    return Walk(items, read_json(project.LABELS_JSON), then, [])
+    if not dvc.HAS_TERMINALS:
+        st.markdown("Run `dvc repro features` in a terminal.")
+        return
+    run = dvc.read()
+    if run.state not in page_run.GOES_ON:
+        command = ("dvc", "repro", "features")
+        st.button("Prepare the photos", on_click=page_run.start, args=command, type="primary")
+    page_run.follow(run.state, run.end)
 
 
-def _images_set_aside() -> list[str]:
-    if not project.UNLABELLED_CSV.exists():  # in a run of an earlier version
-        return []
-    return read_table(project.UNLABELLED_CSV, project.IMAGES)["path"].tolist()
+@st.cache_resource(show_spinner=False)
+def shown() -> dict[int, tuple[float, list[groups.Image]]]:
+    """Return what each session shows, and since when, so that no two show the same photos."""
+    return {}
 
 
-def give_label(path: str, label: str) -> Callable[[], object]:
-    return write_rows(project.LABELS_CSV, "path", {path: {"path": path, "label": label}})
+@st.fragment
+def show_pages(pool: Pool) -> None:
+    """The page of photos. An answer draws nothing else again."""
+    pages = st.session_state.setdefault("pages", Pages())
+    with explain_errors():
+        given = labelling.labels_given()
+        cells = cells_of(pool, pages, given)
+        images = [*pool.images, *pool.others]
+        done = sum(path in given or pixels in given for path, pixels in images)
+        st.markdown(f"**{done:,} of {len(images):,} photos have got a label**, in `labels.csv`.")
+        if note := st.session_state.pop("note", ""):
+            st.warning(plain(note))
+        if not cells:
+            st.success("There is no other photo. To train with the labels, press Run on its page.")
+        folder = Path(__file__).parent
+        css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
+        grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
+        classes = classes_of(pool, given)
+        data = {
+            "page": pages.number,
+            "photos": cells,
+            "classes": [*((name, name) for name in classes), (NEITHER, "None of them")],
+            "none": NEITHER,
+            "label": pages.label,
+            "new": not pool.has_classes,
+            "single": pages.size == 1,
+            "undo": bool(pages.answers),
+        }
+        actions = {"answer": partial(give_labels, pool), "undo": undo, "change": change_size}
+        calls = {f"on_{name}_change": partial(act, name, take) for name, take in actions.items()}
+        grid(key="grid", data=data, **calls)
+
+
+def cells_of(pool: Pool, pages: Pages, given: dict[str, str]) -> list[dict[str, str]]:
+    """Return picture and text of each photo of the page; those that cannot be read are left out."""
+    elsewhere = seen_elsewhere(id(pages))
+    cells: list[dict[str, str]] = []
+    while not cells:
+        if not pages.images:
+            pages.turn(pool, given, elsewhere)
+        if not pages.images:
+            break
+        for image in pages.images:
+            try:
+                cells.append({"src": picture(image[0], pages.size), "alt": photos.alt(image[0])})
+            except (InputError, UnusableImageError):  # such as of a photo that was removed
+                pages.missing.add(image)
+        pages.images = [image for image in pages.images if image not in pages.missing]
+    shown()[id(pages)] = (time.time(), pages.images)
+    return cells
+
+
+def seen_elsewhere(session: int) -> set[groups.Image]:
+    """Return the images that other sessions show. Those of closed browsers are forgotten."""
+    for number, (since, _) in list(shown().items()):
+        if number == session or time.time() - since > EXPIRED:
+            shown().pop(number, None)
+    return {image for _, images in list(shown().values()) for image in images}
+
+
+def picture(name: str, size: int) -> str:
+    """Return a photo as a data URI: small, or large where it is the only one of a page."""
+    return photos.square(name) if size > 1 else data_uri(photos.photo(name))
+
+
+def classes_of(pool: Pool, given: dict[str, str]) -> list[str]:
+    """Return the classes: those of the last run and, where labels.csv gives them, of its rows."""
+    of_run = read_json(project.LABELS_JSON)
+    if pool.has_classes:
+        return of_run
+    return sorted({*of_run, *given.values()} - {NEITHER})
+
+
+def act(name: str, take: Callable[[dict], None]) -> None:
+    """Do what a person asked for on the page that is shown, once; a note says why it failed."""
+    pages = st.session_state["pages"]
+    asked = st.session_state["grid"].get(name)
+    if not asked or asked["page"] != pages.number:
+        return
+    try:
+        take(asked)
+    except (InputError, OSError) as error:
+        st.session_state["note"] = str(error)
+    pages.number += 1  # also then, so that the page can be sent again
+
+
+def give_labels(pool: Pool, asked: dict) -> None:
+    """Write the labels of a page. Raises InputError for a label that is no class, or OSError."""
+    pages, given = st.session_state["pages"], labelling.labels_given()
+    marked = set(asked["marked"])
+    images = [image for place, image in enumerate(pages.images) if place in marked]
+    if not images:
+        pages.answer(set(), "", lambda: None)
+        return
+    label, classes = asked["label"], classes_of(pool, given)
+    if label != NEITHER:
+        label = labelling.class_named(label, classes)
+    if pool.has_classes and label not in (*classes, NEITHER):
+        raise InputError(f"Class: expected one of {', '.join(classes)}. Received: {label}.")
+    take_back, had_one = labelling.label_images(images, label)
+    pages.answer(marked, label, take_back)
+    if had_one:
+        st.session_state["note"] = f"{had_one} photos have a label from elsewhere, which stays."
+
+
+def undo(asked: dict) -> None:
+    """Take back the last page. Raises InputError if its labels are others by now."""
+    if st.session_state["pages"].answers:
+        st.session_state["pages"].take_back()
+
+
+def change_size(asked: dict) -> None:
+    """Change between a page of photos and one photo at a time."""
+    pages = st.session_state["pages"]
+    pages.size = groups.PER_PAGE if pages.size == 1 else 1
+    pages.images = []
 
 
 def show_review() -> Walk | None:

@@ -1,4 +1,7 @@
-"""Run: what stands, what differs from the last commit, `dvc repro`, `try`, Keep and Discard."""
+"""Run: what stands, what differs from the last commit, `dvc repro`, `try`, Keep and Discard.
+
+Compare: two runs, and the validation photos whose predictions differ.
+"""
 
 import time
 from collections.abc import Callable
@@ -9,11 +12,11 @@ from typing import Any, get_args
 import streamlit as st
 
 from pawprint import project
-from pawprint.app.messages import explain_errors, plain
-from pawprint.app.photos import HASHED
+from pawprint.app import photos
+from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.commands import discard
 from pawprint.commands.candidates import candidates_here, use_candidate
-from pawprint.commands.compare import compare_runs
+from pawprint.commands.compare import compare_runs, pair_runs
 from pawprint.commands.recipes import set_params
 from pawprint.git import current_commit
 from pawprint.params.data import Fetch
@@ -26,7 +29,6 @@ from pawprint.scores.metrics import CATALOGUE
 from pawprint.scores.paired import describe_verdict, tabulate_sets
 from pawprint.tables import read_table
 
-TITLE, ICON = "Run", ":material/play_circle:"
 INPUTS = (*discard.INPUTS, *discard.TABLES, project.LOCK)
 LATEST = 6  # lines that are shown
 FEW = 4  # stages that are named
@@ -41,7 +43,7 @@ LABELS = {
 }
 
 
-def show() -> None:
+def show_run() -> None:
     if not dvc.HAS_TERMINALS:
         st.warning("This page needs Linux or macOS. Run `dvc repro` in a terminal.")
         return
@@ -222,3 +224,33 @@ def follow(state: str, end: float) -> None:
                 st.code("\n".join(run.lines[-LATEST:]), language=None, wrap_lines=True)
         if is_running:
             st.button("Stop", on_click=dvc.stop)
+
+
+def show_comparison() -> None:
+    """What `pawprint compare` prints, and the photos."""
+    st.markdown(
+        "A run is a commit, a branch, a tag or an experiment, or `workspace`, the present files. "
+        "`dvc exp show` and DVC's extension for VS Code list all runs with their params and "
+        "metrics."
+    )
+    first = st.text_input("Baseline", "HEAD")
+    second = st.text_input("The baseline with", WORKSPACE)
+    level = Evaluate.load().confidence
+    (compared,), note = compare_runs(first, [second], level)
+    st.markdown(plain(describe_verdict(first, second, compared)))
+    st.dataframe(tabulate_sets(compared), hide_index=True)
+    st.caption(plain(note))
+    (pairs,) = pair_runs(first, [second], "validation")
+    differ = pairs[pairs["predicted_old"] != pairs["predicted"]]
+    st.markdown(f"{len(differ)} of the {len(pairs)} validation images have another prediction.")
+
+    def predictions(row) -> str:
+        old, new, actual = map(plain, (row.predicted_old, row.predicted, row.actual))
+        return f"{old} → {new}, labelled {actual}"
+
+    with explain_errors():
+        rows = photos.at_present(differ).sort_values("path")
+        if missing := len(differ) - len(rows):
+            st.caption(f"{missing} of them are not among the present images, and not shown.")
+        if row := photos.grid(rows, "differ", predictions):
+            photos.open_large(row.path, predictions(row))

@@ -1,11 +1,15 @@
-"""Photos of the last run: grids of them, and each one large in a dialog, with its saliency.
+"""What pages share: photos of the last run, and errors as one sentence.
 
-What is cached is read again when a file of its paths changes. A page contains its
-photos as data URIs: when any run ends, Streamlit deletes the files of a page that is being drawn
-again, and a browser that has not loaded them yet cannot show them.
+Photos are shown in grids, and each one large in a dialog, with its saliency. What is cached is read
+again when a file of its paths changes. A page contains its photos as data URIs: when any run ends,
+Streamlit deletes the files of a page that is being drawn again, and a browser that has not loaded
+them yet cannot show them.
 """
 
-from collections.abc import Callable
+import contextlib
+import re
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,9 +19,9 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from pawprint import project
-from pawprint.app.messages import explain_errors, plain
-from pawprint.images.archive import Archive, open_archive
-from pawprint.images.decoder import open_image
+from pawprint.errors import InputError, printable
+from pawprint.images.archive import Archive, UnusableImageError, open_archive
+from pawprint.images.decoder import FORMATS, open_image
 from pawprint.images.formats import side_for
 from pawprint.model.predictor import Predictor, default_model, load_predictor, saliency_of
 from pawprint.params.data import Clean
@@ -25,6 +29,41 @@ from pawprint.pipeline.entry import stamps
 from pawprint.project import SPLIT
 from pawprint.reports.pages import data_uri
 from pawprint.tables import read_table, with_image
+
+
+@contextlib.contextmanager
+def explain_errors() -> Iterator[None]:
+    """Show an error of the block in its place; the rest of the page is shown as usual."""
+    try:
+        yield
+    except InputError as error:
+        text = str(error).replace("`dvc repro`", "`dvc repro` (the page Run)")
+        st.warning("  \n".join(map(plain, text.splitlines())))
+    except UnusableImageError as error:
+        st.warning(
+            f"This file cannot be used: {plain(str(error))}. Expected a whole "
+            f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
+        )
+    except Exception as error:
+        traceback.print_exc()
+        if isinstance(error, OSError) and error.filename:
+            reason = f"{error.filename}: expected to read or write it. Received: {error.strerror}."
+            st.warning(plain(f"{reason} Check the path and its permissions."))
+            return
+        st.error(
+            f"Unexpected error ({type(error).__name__}). The terminal of `pawprint app` shows the "
+            "traceback."
+        )
+
+
+def plain(text: str) -> str:
+    """The text, escaped so that Markdown shows it unchanged. Names of files are untrusted.
+
+    Escaping does not keep an address from becoming a link; a zero-width character does.
+    """
+    unlinked = re.sub(r"(?<=:)(?=//)|(?<=@)|(?<=www)(?=\.)", "\u2060", printable(text))
+    return re.sub(r"([!-/:-@[-`{-~])", r"\\\1", unlinked)
+
 
 # For Streamlit: a path among the arguments stands for the files there.
 HASHED: dict = {type(Path()): lambda path: str(stamps(path))}
@@ -91,8 +130,7 @@ def cell(name: str, key: str, label: str) -> bool:
     """A small photo with a button. Returns whether it was clicked."""
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
         with explain_errors():  # such as a photo that was removed after the run
-            square = _square(name, project.RAW_ARCHIVES, Clean.load().bits)
-            st.image(square, width="stretch", alt=alt(name))
+            st.image(square(name), width="stretch", alt=alt(name))
         return st.button(label, type="tertiary", key=f"open-{key}")
 
 
@@ -127,7 +165,7 @@ def show_large(image: Image.Image, text: str) -> None:
 
 def photo(name: str, side: int = LARGE) -> Image.Image:
     """An image of the archive, decoded with `side`. Raises InputError."""
-    return open_image(_archive(project.RAW_ARCHIVES, Clean.load().bits), name, side)
+    return open_image(archive(), name, side)
 
 
 def alt(name: str) -> str:
@@ -135,9 +173,24 @@ def alt(name: str) -> str:
     return "/".join(PurePosixPath(name).parts[-2:])
 
 
+def archive() -> Archive:
+    """Return the archive of the last run. Raises InputError."""
+    return _archive(project.RAW_ARCHIVES, _bits(project.PARAMS))
+
+
+@st.cache_data(max_entries=1, show_spinner=False, hash_funcs=HASHED)
+def _bits(params: Path) -> int | None:
+    return Clean.load().bits
+
+
 @st.cache_resource(max_entries=1, show_spinner=False, hash_funcs=HASHED)
 def _archive(folder: Path, bits: int | None) -> Archive:
     return open_archive(folder, bits)
+
+
+def square(name: str) -> str:
+    """Return a photo as it is in a grid. Raises InputError."""
+    return _square(name, project.RAW_ARCHIVES, _bits(project.PARAMS))
 
 
 @st.cache_data(max_entries=4000, show_spinner=False, hash_funcs=HASHED)

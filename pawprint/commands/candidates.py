@@ -21,7 +21,7 @@ import pandas as pd
 from PIL import Image
 
 from pawprint import project
-from pawprint.classes import SIGNIFICANT
+from pawprint.classes import SIGNIFICANT, problem_of_labels
 from pawprint.commands.recipes import describe_changes, flat, set_params
 from pawprint.errors import InputError, NoWeightsError
 from pawprint.features import shards
@@ -249,10 +249,13 @@ def require_images() -> None:
 
 def draw_sample() -> Sample:
     """Return at most MAX_IMAGES training images of this project."""
+    labels = read_json(project.LABELS_JSON)
+    if problem := problem_of_labels(labels):
+        raise InputError(f"labels are missing: {problem}. Label photos with `pawprint app` first.")
     split = read_table(project.SPLIT_CSV, SPLIT)
     weight = load_params().train_extract.weight_for(split.loc[split["split"] == "train", "label"])
     images = training_images(split, MAX_IMAGES).sort_index()
-    return Sample(images, read_json(project.LABELS_JSON), weight)
+    return Sample(images, labels, weight)
 
 
 class Row(NamedTuple):

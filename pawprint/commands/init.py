@@ -61,6 +61,7 @@ from pawprint.templates import (
 MODEL = {"model.alpha": 1.0, "model.image_size": 224, "model.fine_tune_at": None}
 # Of a repository that photos are in: with them, DVC would track nothing of it here, or refuse.
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
+WITHOUT_CLASSES = "No folder is a class: you give the photos labels in the app"
 MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
 
 
@@ -82,9 +83,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Make a project for your photos: a folder with params.yaml and the pipeline, for Git and DVC.
 
     The photos are one folder per class, a folder with metadata.csv, a zip or tar of one, or a YAML
-    file with the URL of one. DVC copies them into the project, so that `dvc pull` brings them to
-    others: change them there from then on. The folder is new or empty, or a clone that holds no
-    project: its history and its files stay, and nothing is overwritten.
+    file with the URL of one. Without classes, you give the photos labels in the app. DVC copies
+    them into the project, so that `dvc pull` brings them to others: change them there from then on.
+    The folder is new or empty, or a clone that holds no project: its history and its files stay,
+    and nothing is overwritten.
 
     Examples:
       pawprint init hotdog --images ~/photos
@@ -102,7 +104,8 @@ def run(arguments: argparse.Namespace) -> None:
     if images and (folder / f"{source}.dvc").exists():
         change = "add and remove photos" if images.is_dir() else "put another one"
         print(f"{folder / source} is a copy of {images}: {change} there")
-    print(f"Next:\ncd {folder}\npawprint try --use\ndvc repro")
+    commands = "pawprint app" if WITHOUT_CLASSES in notes else "pawprint try --use\ndvc repro"
+    print(f"Next:\ncd {folder}\n{commands}")
 
 
 def create(
@@ -360,8 +363,9 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
         rows = parse_metadata_csv(str(images), names, tables.get)
     else:
         return []
-    _, places = find_places(names, rows, labels, str(images))
+    classes, places = find_places(names, rows, labels, str(images))
     notes = [describe_counts(count_labels(places, rows)), encoding, *describe_names(places)]
+    notes += [] if classes else [WITHOUT_CLASSES]
     return [note for note in notes if note]
 
 

@@ -61,8 +61,9 @@ def clean(
     """Return the usable images, the rejected files, and the paths of corrections not applied.
 
     The tables have the columns of IMAGES and REJECTED; usable images also those of DECODED. Those
-    in a folder that is named for images without a label have the label "". A file that has a row in
-    `decoded`, a table DECODED, is not decoded. `code` identifies the code that decodes.
+    in a folder that is named for images without a label have the label "", and so have all without
+    a correction if there are no classes. A file that has a row in `decoded`, a table DECODED, is
+    not decoded. `code` identifies the code that decodes.
 
     `places` has the label and the split of each file, as `find_places` returns them; `classes` are
     the labels that need a usable image. `rule` is "decodes" or "jfif", as in `clean.rule`. `rows`,
@@ -82,7 +83,9 @@ def clean(
     """
     names = [name for name in members(archive) if rows is None or not is_metadata(name)]
     corrected_paths = {correction.path for correction in corrections}
-    assign = partial(_assign, rows, places, corrected_paths, Counter(names))
+    set_aside = {name for name in names if not classes or lies_unlabelled(name)}
+    set_aside = set(filter(is_image_name, set_aside.difference(rows or ())))
+    assign = partial(_assign, rows, places, set_aside | corrected_paths, Counter(names))
 
     def assign_safe(name: str) -> dict:
         require_safe(archive, name)
@@ -101,7 +104,7 @@ def clean(
     content = pd.concat([reused, pd.DataFrame(complete, columns=["path", *DECODED])])
     images = pd.DataFrame(labelled.values(), columns=ASSIGNED).merge(content, on="path")
     images = images.astype(IMAGES | DECODED)
-    images, without_label, not_applied = _apply_corrections(images, corrections)
+    images, without_label, not_applied = _apply_corrections(images, corrections, set_aside)
     usable, duplicates = without_duplicates(images)
     unusable = pd.DataFrame(unusable, columns=list(REJECTED))
     rejected = pd.concat([unusable, without_label, duplicates])
@@ -113,23 +116,23 @@ def clean(
 def _assign(
     rows: dict[str, Row] | None,
     places: Mapping[str, Place],
-    corrected_paths: set[str],
+    may_lack: set[str],
     times: Counter[str],
     name: str,
 ) -> dict:
     """The path, label, archive_split and group of a file. Raises UnusableImageError.
 
-    `times` has how many files have a name. The label is "" if only a correction may give it.
+    `times` has how many files have a name. The files that `may_lack` a label, as a correction gives
+    it or they are set aside for one, have the label "".
     """
-    is_listed = name in corrected_paths or name in (rows or ())
+    is_listed = name in may_lack or name in (rows or ())
     if not is_listed and not is_image_name(name):
         detail = "hidden, in a folder of a system, or without the suffix of an image"
         raise UnusableImageError("other_file", detail)
     if times[name] > 1:
         raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
     label, archive_split = places[name]
-    is_set_aside = name not in (rows or ()) and lies_unlabelled(name)
-    if not label and name not in corrected_paths and not is_set_aside:
+    if not label and name not in may_lack:
         detail = NOT_NAMED
         if rows is not None:
             detail = NO_CLASS if name in rows else NOT_LISTED
@@ -213,11 +216,12 @@ def _row_or_rejection(function: Callable[[str], dict], name: str) -> dict:
 
 
 def _apply_corrections(
-    images: pd.DataFrame, corrections: list[Correction]
+    images: pd.DataFrame, corrections: list[Correction], set_aside: set[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """As `clean`: images with their right labels, rejected ones, and corrections not applied.
 
-    An image has the label "" if only a correction, which may be for other pixels, gives it one.
+    An image has the label "" if only a correction, which may be for other pixels, gives it one. The
+    files `set_aside` may keep it.
     """
     pixels = dict(zip(images["path"], images["pixels_sha256"]))
     labels = {correction.image: correction.label for correction in corrections}
@@ -233,7 +237,7 @@ def _apply_corrections(
         NEITHER: ("label_none", f"its label in labels.csv is {NEITHER}"),
         "": (UNLABELLED, "its correction is for other pixels"),
     }
-    is_set_aside = (images["label"] == "") & images["path"].map(lies_unlabelled).astype(bool)
+    is_set_aside = (images["label"] == "") & images["path"].isin(set_aside)
     has_label = ~images["label"].isin(reasons) | is_set_aside
     without_label = pd.DataFrame(
         [(printable(row.path), *reasons[row.label]) for row in images[~has_label].itertuples()],

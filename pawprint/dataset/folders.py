@@ -72,10 +72,11 @@ def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, P
 
     AUTO is the reading that gives two classes or more. Images in a folder called unknown, or below
     one, are UNKNOWN; those in a folder that `is_unlabelled`, those that are in no folder of a
-    class, and those beside or in a split that has no classes, have no label.
+    class, and those beside or in a split that has no classes, have no label. So all may lack one.
 
-    Raises InputError that begins with `archive` for fewer than two classes, for names that cannot
-    be labels, for two readings that differ, and for a folder that may be a class or a split.
+    Raises InputError that begins with `archive` for one class, for no image that may get a label,
+    for names that cannot be labels, for two readings that differ, and for a folder that may be a
+    class or a split.
     """
     names = list(names)
     images = Counter(folder_of(name) for name in names if is_image_name(name))
@@ -94,7 +95,10 @@ def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, P
         if len(usable) > 1 and found[OUTER] != found[INNER]:
             raise InputError(_two_readings(archive, found, images))
     label_of_folder = found[chosen]
-    _require_classes(set(label_of_folder.values()) - {""}, names, archive)
+    classes = set(label_of_folder.values()) - {""}
+    has_unlabelled = any(UNKNOWN not in map(str.lower, path) for path in images)
+    if classes or not has_unlabelled:
+        _require_classes(classes, names, archive)
     return {name: _place(folder_of(name), label_of_folder, splits) for name in names}
 
 

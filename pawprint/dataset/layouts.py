@@ -129,7 +129,8 @@ def find_places(
     `labels` is `clean.labels`. A mapping has the folders of each class, or the labels of the rows
     of metadata.csv that mean it; case does not matter. A file belongs to the class of the innermost
     of these folders above it. Without a mapping, each label of metadata.csv is a class or, without
-    one, the folders are read by `read_folders`.
+    one, the folders are read by `read_folders`. If no folder is a class, there are none:
+    labels.csv gives them.
 
     Raises InputError that begins with `archive` for a class of the mapping of which there is no
     folder, for labels that no class can have, and as `read_folders`.

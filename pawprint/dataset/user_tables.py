@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import normalize
 from urllib.parse import unquote
 
-from pawprint.classes import NEITHER
+from pawprint.classes import NEITHER, problem_of_names
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import write_text
 from pawprint.project import LABELS_CSV, SPLITS, SPLITS_CSV
@@ -255,6 +255,17 @@ def read_corrections(
             raise InputError(f"{path}: line {line}: {printable(problem)}")
         corrections[correction.image] = correction
     return [*corrections.values()]
+
+
+def classes_given(corrections: Iterable[Correction]) -> list[str]:
+    """Return the labels in labels.csv, sorted: the classes of images that no folder gives one.
+
+    Raises InputError for labels that no classes can have.
+    """
+    labels = {correction.label for correction in corrections} - {NEITHER}
+    if problem := problem_of_names(labels):
+        raise InputError(f"{LABELS_CSV}: {problem}. Correct the labels.")
+    return sorted(labels)
 
 
 def read_kept_splits(path: Path) -> dict[str, str]:

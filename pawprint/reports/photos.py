@@ -80,6 +80,8 @@ def _reader(archive: Archive, name: str) -> Callable[[], Image.Image]:
 
 def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
     """At most `number` rows of a table SPLIT, as many of each class, or all of a rare one."""
+    if train.empty:  # as long as labels are missing
+        return train
     of_class = max(1, number // train["label"].nunique())
     return spread(pd.concat(spread(rows, of_class) for _, rows in train.groupby("label")), number)
 
@@ -101,6 +103,9 @@ def draw_augmented(
     archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
 ) -> Figure:
     """The views of the first training image as the network sees them in training."""
+    heading = "One training image and its augmented views"
+    if train.empty:
+        return photo_grid({heading: []})
     first = train.iloc[0]
     photo = open_image(archive, first["path"], side_for(image_size))
     pixels = resize(photo, image_size, resize_by)
@@ -110,7 +115,7 @@ def draw_augmented(
         is_original = number == 0 and augment.keep_original
         title = f"view {number}: original" if is_original else f"view {number}"
         cells.append((partial(Image.fromarray, apply(pixels, view)), title, GREY))
-    return photo_grid({"One training image and its augmented views": cells})
+    return photo_grid({heading: cells})
 
 
 def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Figure:

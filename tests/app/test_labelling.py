@@ -16,14 +16,20 @@ from pawprint.app.labelling import (
     Changes,
     Places,
     add,
+    class_named,
     find_copies,
     folder_for_training,
+    has_unlabelled,
     image_of,
+    label_images,
+    labels_given,
     places_in,
     read_rows,
     write_rows,
 )
 from pawprint.dataset.sources import fetch
+from pawprint.files import write_text
+from pawprint.project import LABELS_CSV
 
 NAMES = {"cat": ["cat"], "dog": ["dog"]}
 numbers = itertools.count()
@@ -146,6 +152,81 @@ def test_image_that_has_a_label_is_known_and_refused(places, tmp_path):
     assert find_copies([first, other], places) == {first}
     with refused("1.jpg: "):
         add(places, first, "dog")
+
+
+def images(*names: str) -> list[tuple[str, str]]:
+    """Path and pixels_sha256 of images."""
+    return [(f"{name}.jpg", 64 * name) for name in names]
+
+
+def test_page_of_images_gets_a_label_in_one_write_and_others_keep_theirs(tmp_path, monkeypatch):
+    """As of two browsers with the same photos on their pages."""
+    monkeypatch.chdir(tmp_path)
+    write_text(LABELS_CSV, "path,label\nmine.jpg,owl\n")
+    take_back, had_one = label_images([*images("a", "b"), ("mine.jpg", "")], "cat")
+    assert had_one == 1
+    _, had_one = label_images(images("b", "c"), "dog")
+    assert had_one == 1
+    expected = {64 * "a": "cat", 64 * "b": "cat", 64 * "c": "dog"}
+    assert labels_given() == {"mine.jpg": "owl"} | expected
+    take_back()
+    assert labels_given() == {"mine.jpg": "owl", 64 * "c": "dog"}
+    with refused("labels.csv"):
+        take_back()
+
+
+def label_pages(barrier, folder: Path, label: str) -> None:
+    """Label pages of photos that another process has, too."""
+    os.chdir(folder)
+    barrier.wait()
+    for start in range(0, 200, 20):
+        pixels = [f"{number:064}" for number in range(start, start + 30)]
+        label_images([(f"{number}.jpg", number) for number in pixels], label)
+
+
+def test_two_processes_that_label_pages_lose_no_image_and_give_none_two_labels(tmp_path):
+    spawn = multiprocessing.get_context("spawn")
+    barrier = spawn.Barrier(2, timeout=60)
+    (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
+    write_text(tmp_path / LABELS_CSV, "path,label,pixels_sha256\n")
+    arguments = [(barrier, tmp_path, label) for label in ("cat", "dog")]
+    writers = [spawn.Process(target=label_pages, args=each) for each in arguments]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    rows = read_rows(tmp_path / LABELS_CSV, "path")
+    assert sorted(row["pixels_sha256"] for row in rows) == [f"{n:064}" for n in range(210)]
+
+
+def test_name_of_a_class_is_that_of_the_class_in_any_case_or_a_new_one():
+    assert class_named(" Cat ", ["cat", "dog"]) == "cat"
+    assert class_named("Cafe\u0301", ["Café"]) == "Café"
+    assert class_named("owl", []) == "owl"
+    for name in ("", "none", "unknown", "a<b"):
+        with refused("Class: expected"):
+            class_named(name, ["cat"])
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["1.jpg", "2.jpg"], True),
+        (["train/1.jpg", "test/2.jpg"], True),
+        (["unlabelled/1.jpg"], True),
+        (["cat/1.jpg", "dog/2.jpg"], False),
+        ([], False),
+    ],
+)
+def test_photos_without_classes_are_known_before_a_run(tmp_path, monkeypatch, names, expected):
+    monkeypatch.chdir(tmp_path)
+    clean = "clean: {labels: auto, rule: decodes, bits: null}"
+    write_text(Path("params.yaml"), f"fetch: {{source: photos}}\n{clean}\n")
+    Path("photos").mkdir()
+    for name in names:
+        new(Path("photos", name))
+    assert has_unlabelled() == expected
 
 
 def test_columns_of_the_users_own_stay_and_splits_are_those_of_all_images_or_of_none(

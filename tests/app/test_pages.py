@@ -12,6 +12,7 @@ from conftest import change, printed
 from streamlit.testing.v1 import AppTest
 
 from pawprint import project as paths
+from pawprint.files import write_text
 from pawprint.params.model import Model
 from pawprint.pipeline import dvc
 from pawprint.project import IMAGES, LABELS_TO_REVIEW, REJECTED
@@ -29,18 +30,18 @@ def project(tmp_path, monkeypatch) -> Path:
     return project
 
 
-def opened(page: str):
-    """A page after it has run, in the frame of pawprint/app/main.py."""
+def opened(page: str, show: str):
+    """A page after its function has run, in the frame of pawprint/app/main.py."""
 
-    def script(page):
+    def script(page, show):
         import importlib
 
-        from pawprint.app.messages import explain_errors
+        from pawprint.app.photos import explain_errors
 
         with explain_errors():
-            importlib.import_module(f"pawprint.app.{page}").show()
+            getattr(importlib.import_module(f"pawprint.app.{page}"), show)()
 
-    shown = AppTest.from_function(script, args=(page,), default_timeout=60).run()
+    shown = AppTest.from_function(script, args=(page, show), default_timeout=60).run()
     assert not shown.exception
     return shown
 
@@ -48,7 +49,7 @@ def opened(page: str):
 def test_two_runs_are_compared_as_compare_does_with_their_photos(project):
     write_photos(project)
     early = git("rev-parse", "--short", "v2~", cwd=project)
-    page = opened("page_compare")
+    page = opened("page_run", "show_comparison")
     page.text_input[0].set_value("v2")
     page.text_input[1].set_value(early).run()
     assert not page.exception
@@ -64,7 +65,7 @@ def test_two_runs_are_compared_as_compare_does_with_their_photos(project):
 def test_run_that_does_not_exist_or_is_of_an_old_version_is_one_line(project):
     old = "path,actual,predicted,probability\ncats/1.jpg,cat,cat,0.5\n"
     (project / paths.PREDICTED_CSV["validation"]).write_text(old, encoding="utf-8")
-    page = opened("page_compare")
+    page = opened("page_run", "show_comparison")
     for revision, expected in (
         ("HEAD", "plots/predictions_validation.csv: expected a"),
         ("nowhere", "nowhere: expected a commit, branch, tag or experiment"),
@@ -77,7 +78,7 @@ def test_run_that_does_not_exist_or_is_of_an_old_version_is_one_line(project):
 
 def test_test_images_have_their_interval_and_another_threshold_changes_their_order(project):
     write_photos(project)
-    page = opened("page_images")
+    page = opened("page_data", "show_predictions")
     assert page.metric[0].value == "50.00%"
     interval = f"90% interval (Wilson) {ACCURACY_LOW:.1%} to {ACCURACY_HIGH:.1%}"
     assert page.caption[0].value == f"2 of 4 correct; {interval}"
@@ -90,30 +91,14 @@ def test_test_images_have_their_interval_and_another_threshold_changes_their_ord
     assert [button.label for button in page.button] == [wrong[0], "cat 40.0%", *right]
 
 
-def test_unlabelled_images_of_the_project_get_labels_by_path(project):
+def test_unlabelled_images_of_the_project_are_counted_with_those_that_have_got_a_label(project):
     write_photos(project)
-    rows = [("cats/1.jpg", "unlabelled", "in no folder"), ("x.txt", "other_file", "hidden")]
+    rows = [(f"{n}.jpg", "unlabelled", "in no folder") for n in range(3)]
     write_table(project / paths.REJECTED_CSV, pd.DataFrame(rows, columns=list(REJECTED)), REJECTED)
     aside = pd.DataFrame(columns=list(IMAGES))
     write_table(project / paths.UNLABELLED_CSV, aside, IMAGES)
-
-    def script() -> None:
-        import streamlit as st
-
-        from pawprint.app.page_label import ask, show_unlabelled
-
-        if "walk" in st.session_state:
-            ask("walk")
-        elif walk := show_unlabelled():
-            st.session_state["walk"] = walk
-            st.rerun()
-
-    page = AppTest.from_function(script, default_timeout=60).run()
-    press(page, "Start")
-    assert page.caption[0].value.replace("\\", "") == "1 of 1: cats/1.jpg"
-    press(page, "dog")
-    written = (project / paths.LABELS_CSV).read_text(encoding="utf-8")
-    assert written == "path,label\ncats/1.jpg,dog\n"
+    write_text(project / paths.LABELS_CSV, "path,label\n1.jpg,cat\n")
+    assert opened("page_label", "show_unlabelled").markdown[0].value.startswith("**1 of 3 photos")
 
 
 def to_review(project: Path, rows: list[tuple], labels: tuple[str, ...] = (), renamed=None):
@@ -198,7 +183,7 @@ def test_image_renamed_since_it_was_listed_is_corrected_under_its_present_name(p
 
 
 def test_page_without_its_data_says_what_to_run(project):
-    (warning,) = opened("page_data").warning
+    (warning,) = opened("page_data", "show_data").warning
     assert f"{paths.SPLIT_CSV.as_posix()}: no such file." in warning.value.replace("\\", "")
     assert "`dvc pull" in warning.value.replace("\\", "")
 
@@ -206,7 +191,7 @@ def test_page_without_its_data_says_what_to_run(project):
 def test_folder_for_labelled_images_is_that_of_the_sources_training_split(project):
     change(project, "fetch: {source: photos}")
     (project / "photos" / "train" / "cat").mkdir(parents=True)
-    assert opened("page_label").text_input[1].value == str(Path("photos", "train"))
+    assert opened("page_label", "show").text_input[1].value == str(Path("photos", "train"))
 
 
 def test_candidates_that_try_has_printed_have_buttons_until_the_params_change(project):

@@ -1,0 +1,242 @@
+"""Groups of photos that look alike, for labelling by pages: by clusters, and by a head.
+
+Photos are known by their position. Their rows are stored features of the last maps; photos that
+have a label already are among them. First a page of each cluster is shown, as it may hold a class
+that is not known yet. Then photos are shown by the class that a head takes them for.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pawprint import project
+from pawprint.classes import UNLABELLED
+from pawprint.dataset.layouts import find_places, read_metadata_csv
+from pawprint.features.store import open_features
+from pawprint.images.archive import Archive, members
+from pawprint.model.calibration import unit_length
+from pawprint.network.cross_validation import USUAL_C, standardise, view_of
+from pawprint.network.heads import fit, kinds_of, sample_weights
+from pawprint.tables import read_table
+
+PER_PAGE = 24
+MAX_CLUSTERS = 24
+MAX_OF_CLASS = 200  # labels that a head learns from, so that a fit takes about a second at most
+REFITTED = 12  # labels after which a head is fitted again
+Image = tuple[str, str]  # path and pixels_sha256, or "" if that is not known
+Refused = set[tuple[int, str]]  # a photo, and a label that a person did not give it; "": its group
+
+
+class Group(NamedTuple):
+    """Photos to be shown together, the surest first, and the class that they may be, or ""."""
+
+    photos: np.ndarray
+    label: str
+
+
+class Clusters(NamedTuple):
+    """The cluster of each photo, int `(photos,)`, and its distance to the centre, `(photos,)`."""
+
+    number: np.ndarray
+    distance: np.ndarray
+
+
+class Head(NamedTuple):
+    """The probability of each class, float64 `(photos, classes)`."""
+
+    classes: list[str]
+    probabilities: np.ndarray
+
+
+def find_clusters(rows: np.ndarray) -> Clusters:
+    """Return clusters of rows, float32 `(photos, features)`, by their directions."""
+    from sklearn.cluster import MiniBatchKMeans  # takes seconds, and other pages need none
+
+    number = min(max(round(len(rows) ** 0.5 / 2), 2), MAX_CLUSTERS, len(rows))
+    means = MiniBatchKMeans(number, batch_size=2048, n_init=3, random_state=0)
+    distances = means.fit_transform(unit_length(rows))
+    return Clusters(distances.argmin(axis=1), distances.min(axis=1))
+
+
+def fit_head(rows: np.ndarray, labels: np.ndarray) -> Head | None:
+    """Return probabilities of all rows by a regression on those whose label is not "".
+
+    Returns None with fewer than two classes.
+    """
+    given = np.flatnonzero(labels != "")
+    classes, targets = np.unique(labels[given], return_inverse=True)
+    if len(classes) < 2:
+        return None
+    order = np.random.default_rng(0).permutation(len(given))
+    parts = [order[targets[order] == number][:MAX_OF_CLASS] for number in range(len(classes))]
+    learned = np.concatenate(parts)
+    training = rows[given[learned]].astype(np.float32)
+    standardisation = standardise(training)
+    weights = sample_weights("balanced", targets[learned])
+    (model,) = fit(training, targets[learned], weights, USUAL_C)
+    every = rows.astype(np.float32)
+    standardisation.apply(every)
+    return Head(classes.tolist(), model.predict(every))
+
+
+def of_new_clusters(
+    photos: np.ndarray, labels: np.ndarray, clusters: Clusters, refused: Refused
+) -> np.ndarray:
+    """Return those of the photos of whose cluster none has a label or was refused as one."""
+    known = set(clusters.number[labels != ""])
+    known |= {clusters.number[photo] for photo, label in refused if not label}
+    return photos[~np.isin(clusters.number[photos], list(known))]
+
+
+def nearest(photos: np.ndarray, clusters: Clusters, number: int) -> Group:
+    """Return photos of one cluster, by distance: of that where they are nearest on average."""
+    order = photos[np.argsort(clusters.distance[photos], kind="stable")]
+    groups = [
+        order[clusters.number[order] == k][:number] for k in np.unique(clusters.number[order])
+    ]
+    group = min(groups, key=lambda group: clusters.distance[group].mean(), default=photos)
+    return Group(group, "")
+
+
+def surest(photos: np.ndarray, head: Head, refused: Refused, number: int) -> Group:
+    """Return the photos of a class: of that with the largest sum of probabilities on the page."""
+    probabilities = head.probabilities[photos]
+    place = {photo: row for row, photo in enumerate(photos.tolist())}
+    column = {label: index for index, label in enumerate(head.classes)}
+    for photo, label in refused:
+        if photo in place and label in column:
+            probabilities[place[photo], column[label]] = 0
+    probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    best = probabilities.argmax(axis=1)
+    group, label, largest = photos[:0], "", -1.0
+    for index in np.unique(best):
+        members = np.flatnonzero(best == index)
+        order = members[np.argsort(-probabilities[members, index], kind="stable")][:number]
+        if (total := probabilities[order, index].sum()) > largest:
+            group, label, largest = photos[order], head.classes[index], total
+    return Group(group, label)
+
+
+class Pool(NamedTuple):
+    """Photos of the last run without a label, and training images, which have one.
+
+    `images` are those with features; `others` have none, as `clean` rejected them. `rows`, float32
+    `(photos, features)`, are those of `images`, then of training images, whose labels are `known`.
+    `has_classes` says whether folders, metadata.csv or `clean.labels` give the classes.
+    """
+
+    images: list[Image]
+    others: list[Image]
+    rows: np.ndarray
+    known: list[str]
+    clusters: Clusters
+    has_classes: bool
+
+
+def read_pool(archive: Archive, classes: dict[str, list[str]] | str) -> Pool:
+    """Return the pool of the last run. `classes` is `clean.labels`.
+
+    Raises InputError if `features` has not computed its photos.
+    """
+    aside = read_table(project.UNLABELLED_CSV, project.IMAGES)
+    rejected = read_table(project.REJECTED_CSV, project.REJECTED)
+    others = rejected.loc[rejected["reason"] == UNLABELLED, "path"]
+    split = read_table(project.SPLIT_CSV, project.SPLIT)
+    train = split[split["split"] == "train"].groupby("label").head(MAX_OF_CLASS)
+    parts = ((project.HELD_OUT, aside), (project.FEATURES, train))
+    rows = [_first_views(folder, table["pixels_sha256"]) for folder, table in parts if len(table)]
+    every = np.concatenate(rows) if rows else np.empty((0, 1), np.float32)
+    empty = np.array([], int)
+    clusters = find_clusters(every) if len(every) else Clusters(empty, empty)
+    names = members(archive)
+    given, _ = find_places(names, read_metadata_csv(archive, names), classes, archive.filename)
+    images = list(zip(aside["path"], aside["pixels_sha256"]))
+    without = [(path, "") for path in others]
+    return Pool(images, without, every, train["label"].tolist(), clusters, bool(given))
+
+
+def _first_views(folder: Path, pixels_sha256: pd.Series) -> np.ndarray:
+    features = open_features(folder, kinds_of(has_blocks=False), pixels_sha256)
+    return view_of(features, 0, np.arange(len(pixels_sha256))).astype(np.float32)
+
+
+class Answer(NamedTuple):
+    """A page as it was shown, what takes its labels back, and how many images were refused then."""
+
+    take_back: Callable[[], object]
+    images: list[Image]
+    label: str
+    refused: int
+
+
+@dataclass
+class Pages:
+    """What one person has seen of a pool, page by page."""
+
+    number: int = 0
+    size: int = PER_PAGE
+    images: list[Image] = field(default_factory=list)  # on the page
+    label: str = ""  # what they may be
+    unmarked: list[Image] = field(default_factory=list)  # on the page before
+    refused: list[tuple[Image, str]] = field(default_factory=list)
+    missing: set[Image] = field(default_factory=set)  # those that cannot be read
+    head: Head | None = None
+    learned: int = -1  # how many labels the head has
+    answers: list[Answer] = field(default_factory=list)
+
+    def answer(self, marked: set[int], label: str, take_back: Callable[[], object]) -> None:
+        """End the page: the images at these places have got the label, the others have not."""
+        self.answers.append(Answer(take_back, self.images, self.label, len(self.refused)))
+        self.unmarked = [image for place, image in enumerate(self.images) if place not in marked]
+        refused = label if marked else self.label
+        self.refused += [(image, refused) for image in self.unmarked]
+        self.images = []
+
+    def take_back(self) -> None:
+        """Show the last page again, without its labels. Raises InputError if others wrote some."""
+        answer = self.answers[-1]
+        answer.take_back()
+        self.answers.pop()
+        self.images = answer.images
+        self.label = answer.label
+        del self.refused[answer.refused :]
+
+    def turn(self, pool: Pool, given: dict[str, str], elsewhere: set[Image]) -> None:
+        """Choose the images of the next page.
+
+        `given` are labels by path or pixels_sha256. Those shown `elsewhere` are left out as long as
+        there are others.
+        """
+        of_images = [given.get(pixels) or given.get(path, "") for path, pixels in pool.images]
+        labels = np.array([*of_images, *pool.known], object)
+        place = {image: position for position, image in enumerate(pool.images)}
+        missing = [place[image] for image in self.missing if image in place]
+        hidden = [place[image] for image in (*self.unmarked, *elsewhere) if image in place]
+        refused = {(place[image], label) for image, label in self.refused if image in place}
+        every = np.setdiff1d(np.flatnonzero(labels == ""), missing)
+        some = np.setdiff1d(every, hidden)
+        photos = some if len(some) else every
+        new = of_new_clusters(photos, labels, pool.clusters, refused)
+        head = None if len(new) else self.fit(pool.rows, labels)
+        if head is None:
+            group = nearest(new if len(new) else photos, pool.clusters, self.size)
+        else:
+            group = surest(photos, head, refused, self.size)
+        self.images = [pool.images[photo] for photo in group.photos]
+        self.label = group.label
+        if not self.images:
+            others = [image for image in pool.others if image not in self.missing]
+            self.images = [image for image in others if image[0] not in given][: self.size]
+
+    def fit(self, rows: np.ndarray, labels: np.ndarray) -> Head | None:
+        """Return a head, the one of before as long as few labels are new."""
+        number = int(np.sum(labels != ""))
+        is_fit = self.head is not None and len(self.head.probabilities) == len(rows)
+        if not is_fit or not 0 <= number - self.learned < REFITTED:
+            self.head = fit_head(rows, labels)
+            self.learned = number
+        return self.head

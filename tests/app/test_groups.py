@@ -1,0 +1,169 @@
+"""Pages of photos that look alike."""
+
+import numpy as np
+import pytest
+
+from pawprint.app.groups import Clusters, Head, Image, Pages, Pool, find_clusters, nearest, surest
+from pawprint.errors import InputError
+
+KINDS = ("ant", "bee", "cat")
+EACH = 60
+
+
+def pool_of(rows: np.ndarray, others: int = 0, known: tuple[str, ...] = ()) -> Pool:
+    """Photos with these rows, of which the last are training images of the classes `known`."""
+    images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows) - len(known))]
+    without = [(f"other {number}.jpg", "") for number in range(others)]
+    return Pool(images, without, rows, [*known], find_clusters(rows), bool(known))
+
+
+def made_up(noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of photos of KINDS, float32, and their classes, in random order."""
+    random = np.random.default_rng(0)
+    kinds = random.permutation(np.repeat(KINDS, EACH))
+    centres = dict(zip(KINDS, random.normal(size=(len(KINDS), 32))))
+    rows = (
+        np.array([centres[kind] for kind in kinds]) + random.normal(size=(len(kinds), 32)) * noise
+    )
+    return rows.astype(np.float32), kinds
+
+
+class Person:
+    """Who knows the class of each photo, and labels all of them page by page."""
+
+    def __init__(self, pool: Pool, kinds: np.ndarray) -> None:
+        self.pool, self.pages = pool, Pages()
+        self.kind = dict(zip(pool.images, kinds))
+        self.given: dict[str, str] = {}
+        self.seen: list[tuple[list[Image], str]] = []
+        self.keys = 0
+
+    def page(self) -> list[Image]:
+        self.pages.turn(self.pool, self.given, set())
+        self.seen.append((self.pages.images, self.pages.label))
+        return self.pages.images
+
+    def answer(self, label: str | None = None) -> None:
+        """Give the class of most of the photos to those that show it."""
+        images = self.pages.images
+        kinds = [self.kind[image] for image in images]
+        label = label or max(sorted(set(kinds)), key=kinds.count)
+        right = {place for place, kind in enumerate(kinds) if kind == label}
+        self.keys += 1 + min(len(images) - len(right), len(right) + 1)
+        written = {images[place][1]: label for place in right}
+        self.given |= written
+        self.pages.answer(right, label, lambda: [self.given.pop(pixels) for pixels in written])
+
+
+@pytest.mark.parametrize("noise", [0.3, 2.0])
+def test_all_photos_get_a_label_with_few_keys_also_where_groups_are_mixed(noise):
+    rows, kinds = made_up(noise)
+    person = Person(pool_of(rows), kinds)
+    while person.page():
+        person.answer()
+    assert len(person.given) == len(kinds)
+    assert person.keys < len(kinds) / 3
+    by_head = [(images, label) for images, label in person.seen if label]
+    right = sum(person.kind[image] == label for images, label in by_head for image in images)
+    assert by_head and right >= 0.6 * sum(len(images) for images, _ in by_head)
+    if noise < 1:
+        assert all(len({person.kind[image] for image in images}) <= 1 for images, _ in person.seen)
+
+
+def test_unmarked_photos_come_back_later_and_not_for_the_class_that_they_did_not_get():
+    rows, kinds = made_up(2.0)
+    person = Person(pool_of(rows), kinds)
+    refused = set()
+    unmarked: list[Image] = []
+    while images := person.page():
+        left = len(kinds) - len(person.given)
+        if left > len(unmarked):
+            assert not set(unmarked) & set(images)
+        assert not refused & {(image, person.pages.label) for image in images}
+        person.answer()
+        unmarked = person.pages.unmarked
+        refused |= {(image, person.pages.refused[-1][1]) for image in unmarked}
+
+
+def test_page_without_a_mark_shows_its_cluster_no_more_before_all_others():
+    rows, kinds = made_up(0.3)
+    person = Person(pool_of(rows), kinds)
+    first = set(person.page())
+    person.pages.answer(set(), "", lambda: None)
+    clusters = person.pool.clusters.number
+    number = dict(zip(person.pool.images, clusters))
+    second = set(person.page())
+    assert not {number[image] for image in first} & {number[image] for image in second}
+
+
+def test_last_page_is_taken_back_as_it_was():
+    rows, kinds = made_up(2.0)
+    person = Person(pool_of(rows), kinds)
+    person.page()
+    person.answer()
+    images = person.page()
+    before = dict(person.given), list(person.pages.refused)
+    person.answer()
+    person.page()
+    person.pages.take_back()
+    assert person.pages.images == images
+    assert (person.given, person.pages.refused) == before
+
+
+def test_page_whose_labels_others_changed_is_not_taken_back():
+    rows, kinds = made_up(0.3)
+    person = Person(pool_of(rows), kinds)
+
+    def refuse() -> None:
+        raise InputError("labels.csv: written since")
+
+    images = person.page()
+    person.pages.answer({0}, "ant", refuse)
+    with pytest.raises(InputError):
+        person.pages.take_back()
+    assert len(person.pages.answers) == 1
+    assert person.pages.images == []
+    assert len(person.pages.unmarked) == len(images) - 1
+
+
+def test_photos_that_another_person_sees_or_that_are_gone_are_left_out():
+    pool = pool_of(made_up(0.3)[0])
+    first, second = Pages(), Pages()
+    first.turn(pool, {}, set())
+    second.turn(pool, {}, set(first.images))
+    assert not set(first.images) & set(second.images)
+    second.turn(pool, {}, set(pool.images))  # no others are left
+    assert second.images
+    second.missing |= set(pool.images)
+    second.turn(pool, {}, set())
+    assert second.images == []
+
+
+def test_training_images_are_learned_from_and_photos_without_features_come_last():
+    rows, kinds = made_up(0.3)
+    pool = pool_of(rows, others=3, known=tuple(kinds[-120:]))
+    pages = Pages()
+    pages.turn(pool, {}, set())
+    kind = dict(zip(pool.images, kinds))
+    assert {kind[image] for image in pages.images} == {pages.label}
+    given = {pixels: "ant" for _, pixels in pool.images}
+    pages.turn(pool, given | {"other 1.jpg": "bee"}, set())
+    assert pages.images == [("other 0.jpg", ""), ("other 2.jpg", "")]
+
+
+def test_surest_come_first():
+    clusters = Clusters(np.array([0, 1, 1, 0]), np.array([0.9, 0.2, 0.1, 0.8]))
+    assert nearest(np.arange(4), clusters, 24).photos.tolist() == [2, 1]
+    probabilities = np.array([[0.6, 0.4], [0.1, 0.9], [0.2, 0.8], [0.3, 0.7]])
+    head = Head(["ant", "bee"], probabilities)
+    group = surest(np.arange(4), head, {(1, "bee")}, 2)
+    assert (group.photos.tolist(), group.label) == ([1, 0], "ant")
+    assert surest(np.array([3, 2]), head, set(), 24).photos.tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_few_photos_are_groups_too(number):
+    rows, _ = made_up(0.3)
+    pages = Pages()
+    pages.turn(pool_of(rows[:number]), {}, set())
+    assert pages.images

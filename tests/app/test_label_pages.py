@@ -1,0 +1,124 @@
+"""Photos without classes, labelled by pages in two browsers."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from app_browser import CHROMIUM, FLAGS, expect, opened, playwright, serious, settled
+from conftest import OFFLINE, TINY, change, git_project, succeed
+from servers import served
+
+from pawprint.app.labelling import read_rows
+from pawprint.recipes.demo import draw_dataset
+
+pytestmark = pytest.mark.slow
+
+WIDE = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """Eighty drawn cats and dogs in one folder, of which the name says what they show."""
+    folder = git_project(tmp_path_factory.mktemp("pages") / "project", TINY + OFFLINE)
+    change(folder, "fetch: {source: photos}\nclean: {labels: auto}")
+    (folder / "photos").mkdir()
+    for name, data in draw_dataset(train=40, validation=0):
+        if re.search(r"\.\d{4}\.jpg$", name):
+            (folder / "photos" / Path(name).name).write_bytes(data)
+    succeed("dvc", "add", "-q", "photos", cwd=folder)
+    return folder
+
+
+@pytest.fixture
+def browser() -> Iterator:
+    with (
+        playwright.sync_playwright() as started,
+        started.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
+    ):
+        yield browser
+
+
+def labels_in(project: Path) -> dict[str, str]:
+    return {row["path"]: row["label"] for row in read_rows(project / "labels.csv", "path")}
+
+
+def photos_on(page) -> list[str]:
+    """The names of the files on the page."""
+    page.locator(".page").wait_for()
+    return [Path(photo.get_attribute("alt")).name for photo in page.locator(".photo img").all()]
+
+
+def press(page, *keys: str) -> None:
+    """Press keys, after which the next page comes."""
+    number = int(page.locator(".page").get_attribute("data-number"))
+    for key in keys:
+        page.keyboard.press(key)
+    page.locator(f'.page[data-number="{number + 1}"]').wait_for()
+
+
+def answer(page) -> dict[str, str]:
+    """Give the photos of a page their class by keys. Returns what should be written."""
+    names = photos_on(page)
+    kinds = [name.split(".")[0] for name in names]
+    label = max(sorted(set(kinds)), key=kinds.count)
+    letters = page.locator(".photo kbd").all_inner_texts()
+    for letter, kind in zip(letters, kinds):
+        if kind != label:
+            page.keyboard.press(letter)
+    choice = page.get_by_role("button", name=label, exact=True)
+    if not choice.count():
+        page.get_by_role("textbox", name="New class").fill(label)
+        press(page, "Enter")
+    elif not letters:  # one photo at a time
+        press(page, choice.locator("kbd").inner_text())
+    else:
+        press(page, choice.locator("kbd").inner_text(), "Enter")
+    return {name: label for name, kind in zip(names, kinds) if kind == label}
+
+
+def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, browser):
+    with (
+        served(project) as address,
+        opened(browser, address, viewport=WIDE) as page,
+        opened(browser, address, viewport=PHONE) as other,
+    ):
+        expect(page.get_by_role("heading", name="Label", level=1)).to_be_visible()
+        page.get_by_role("button", name="Prepare the photos").click()
+        expect(page.locator(".photo").first).to_be_visible(timeout=300_000)
+        shown = photos_on(page)
+        gone = next(path for path in (project / "photos").glob("*.jpg") if path.name not in shown)
+        gone.unlink()
+        other.goto(address)
+        other.locator(".photo").first.wait_for()
+        written: dict[str, str] = {}
+        settled(page)
+        assert serious(page) == {}
+        assert not set(photos_on(page)) & set(photos_on(other))
+        assert other.locator("html").evaluate("page => page.scrollWidth") <= PHONE["width"]
+        for one in (page, other):
+            written |= answer(one)
+            assert labels_in(project) == written
+
+        before = photos_on(page)
+        last = answer(page)
+        assert labels_in(project) == written | last
+        press(page, "u")
+        assert photos_on(page) == before
+        assert labels_in(project) == written
+
+        press(page, "g")
+        assert len(photos_on(page)) == 1
+        written |= answer(page)
+        assert labels_in(project) == written
+
+        page.goto(address)  # in the middle: what is written stays
+        while photos_on(page):
+            written |= answer(page)
+        expect(page.get_by_text("There is no other photo")).to_be_visible()
+    assert labels_in(project) == written
+    assert all(name.startswith(label) for name, label in written.items())
+    assert len(written) == 79 and gone.name not in written
+    said = succeed("dvc", "repro", "split", cwd=project)
+    assert "clean: classes by labels.csv: cat, dog" in said
