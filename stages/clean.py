@@ -19,6 +19,7 @@ from pawprint.dataset.cleaning import (
     NONE_DECODED,
     NOT_LISTED,
     NOT_NAMED,
+    Known,
     clean,
     describe_bits,
     describe_files,
@@ -29,6 +30,7 @@ from pawprint.dataset.cleaning import (
 )
 from pawprint.dataset.folders import describe_counts
 from pawprint.dataset.layouts import (
+    Layout,
     count_labels,
     describe_names,
     find_places,
@@ -57,10 +59,9 @@ def main() -> None:
         if encoding := describe_encoding(archive):
             print(f"clean: {encoding}")
         corrections = read_corrections(project.LABELS_CSV, set(names), classes)
-        code = repr(running_code("clean"))
-        usable, rejected, not_applied = clean(
-            archive, classes, places, params.rule, corrections, rows, code=code, decoded=decoded
-        )
+        layout = Layout(classes, places, rows)
+        known = Known(repr(running_code("clean")), decoded)
+        usable, rejected, not_applied = clean(archive, layout, params.rule, corrections, known)
     is_unknown, is_unlabelled = usable["label"] == UNKNOWN, usable["label"] == ""
     images = usable[~is_unknown & ~is_unlabelled]
     write_table(project.IMAGES_CSV, images, IMAGES)
