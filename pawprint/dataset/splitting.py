@@ -202,7 +202,7 @@ def _first_rows(images: pd.DataFrame, group: np.ndarray) -> pd.Series:
 
 
 def _rank_groups(images: pd.DataFrame, seed: int) -> pd.Series:
-    """Return the rank of each image's group, from 1 on: by a hash of its text or its first image."""
+    """Return the rank of each image's group, from 1 on: by a hash of its text or first image."""
     content = images["group"].mask(images["group"] == "", images["perceptual_hash"])
     content = content.groupby(images["joined"]).first()
     # The same on every platform and Python version.
