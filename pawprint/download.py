@@ -43,7 +43,7 @@ def download(url: str, sha256: str | None, key: str) -> Path:
         if not path or not path.is_file():
             path = _cached_file(url, sha256)
         file_sha256 = sha256 and digest(path)
-    except OSError as error:  # of the disk and, as requests' errors are OSErrors, of the network
+    except OSError as error:  # from the disk or the network: errors of requests are OSErrors
         raise InputError(
             f"{key}: could not download {url} ({_reason(error)}). Set {MIRROR} to "
             "a folder that has the file, or use a local copy."

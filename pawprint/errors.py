@@ -10,7 +10,7 @@ from pathlib import Path
 # Lone surrogates stand for bytes of a file name that are not text.
 _CONTROL = "\x00-\x1f\x7f-\x9f\ud800-\udfff"
 CONTROL_CHARACTERS = re.compile(f"[{_CONTROL}]")
-# With the marks that reverse the text after them: https://www.unicode.org/reports/tr9/
+# Also marks that reverse the text after them: https://www.unicode.org/reports/tr9/
 _ESCAPED = re.compile(f"[{_CONTROL}\u202a-\u202e\u2066-\u2069]")
 _STDERR = threading.RLock()
 LONGEST = 1000  # characters in a line of a message

@@ -66,7 +66,7 @@ def replacing(path: Path) -> Iterator[Path]:
     killed process leaves is removed by the next one. So two processes that may write a path at once
     need a lock. Errors raise InputError as in `writing`.
 
-    What a link leads to is replaced, as people link tables to another drive; but a link of DVC's is
+    The target of a link is replaced, as people link tables to another drive; but a link of DVC's is
     replaced itself, as its cache must never be written. The other name of a hard link keeps the
     content.
     """
@@ -89,13 +89,13 @@ def replacing(path: Path) -> Iterator[Path]:
 def writing(path: Path, partial: Path | None = None) -> Iterator[None]:
     """Raise InputError for errors of the file system in the block, such as a full disk.
 
-    It names `path`, or the file that could not be read. What is written is `path` or, before it
-    gets this name, the file or folder `partial`.
+    The message names `path`, or the file that could not be read. The block writes `path` or, before
+    it gets this name, the file or folder `partial`.
     """
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # as of Pillow and requests, whose errors are OSErrors too
+        if error.errno is None:  # errors of Pillow and requests are OSErrors too
             raise
         file = Path(os.fsdecode(error.filename or path))
         is_ours = file in (path, *path.parents) or partial in (file, *file.parents)

@@ -14,7 +14,7 @@ from pawprint.errors import printable
 from pawprint.files import parse_file, replacing
 from pawprint.project import PREDICTIONS, PROBABILITY, UNKNOWN_SCORE, Columns
 
-# Of `pixels_sha256` in `image`: among a million images none is likely to occur twice.
+# Digits of `pixels_sha256` in `image`, likely to differ among a million images.
 IMAGE_DIGITS = 16
 
 
@@ -31,7 +31,7 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
     """Read a table from the bytes of a file. Raises ValueError if it is another table."""
     try:
         with warnings.catch_warnings():
-            # As for a row with more values. Only this one: the filters are those of all threads.
+            # For a row with more values. Only this warning, as all threads share the filters.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
                 io.BytesIO(content),

@@ -18,7 +18,7 @@ from pawprint.images.archive import count_suffixes, is_image_name
 
 SHOWN = 12  # folders in a tree, classes in a line
 Parts = tuple[str, ...]  # of a path
-AUTO = "auto"  # as OUTER and INNER, a value of clean.labels
+AUTO = "auto"  # a value of clean.labels, like OUTER and INNER
 OUTER = "outer"
 INNER = "inner"
 READINGS = (OUTER, INNER)

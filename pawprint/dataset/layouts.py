@@ -34,7 +34,7 @@ from pawprint.images.archive import (
     read_member,
 )
 
-Folders = Callable[[str], list[str]]  # of a file, innermost first
+Folders = Callable[[str], list[str]]  # returns the folders of a file, innermost first
 FILE_NAME = "metadata.csv"
 OWN_COLUMNS = {"file_name", "label", "split", "group"}
 

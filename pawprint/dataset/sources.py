@@ -257,7 +257,7 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
         if source.is_dir():
             found = folder_files(source)
             if tracked is not None:
-                # Others are those that .dvcignore names.
+                # .dvcignore names the others.
                 listed = {name: tracked[name] for name, _ in found if name in tracked}
                 write_list(partial, source, listed)
                 return f"{len(listed):,} listed files"

@@ -14,7 +14,7 @@ every other image is a group of its own. Groups with near-duplicates are joined.
 never divides a group.
 
 A rank depends on the group and the seed alone. So an image that is added, removed or relabelled
-moves few others: those at the ranks where a set has enough images of a class.
+moves few others: only images at the ranks where a set has enough images of a class.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ MAX_GROUP = 20
 # Images of a class: with all predictions correct, the 95% interval of its recall begins at 0.70.
 FEW = 9
 BLOCK = 2**16  # pairs joined at a time
-BY_FILE = "splits.csv"  # as BY_ARCHIVE and BY_RANK, one of the three rules
+BY_FILE = "splits.csv"  # one of the three rules, like BY_ARCHIVE and BY_RANK
 BY_ARCHIVE = "archive"
 BY_RANK = "rank"
 
@@ -58,14 +58,14 @@ def split(
     classes have images in a split.
     """
     columns = [*images, "split"]
-    # In an order that does not depend on the names of files.
+    # This order does not depend on the names of files.
     images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)
     if params.group is not None:
         images["group"] = _find_groups(images["path"], params.group)
     if dates is not None:
         images["archive_split"] = _splits_by_date(images, dates, params)
 
-    # What rows and archive say.
+    # Splits given by rows of splits.csv and by the archive.
     images["row"] = images["pixels_sha256"].map({key: n for n, key in enumerate(kept_splits)})
     images["row_split"] = [kept_splits.get(key, "") for key in images["pixels_sha256"]]
     images["given"] = _given_splits(images, params.use_archive_split or dates is not None)
@@ -112,14 +112,14 @@ def _splits_by_date(images: pd.DataFrame, dates: pd.Series, params: Split) -> pd
     """Return splits with whole dates, the last ones for test; a group has the last of its dates."""
     own = images["path"].map(dates)
     last = own.groupby(images["group"]).transform("max").mask(images["group"] == "", own)
-    # Of the images, by date: those on or after it.
+    # The fraction of images on or after each date.
     fractions = last.value_counts().sort_index(ascending=False).cumsum() / len(images)
     if len(fractions) < len(SPLITS):
         raise InputError(
             f"split.date: expected {len(SPLITS)} or more dates. Received: {len(fractions)} in the "
             f"column {params.date}."
         )
-    # The first date is for training, and one before those of test for validation.
+    # The first date is for training, and one before the test dates is for validation.
     test = (fractions[:-2] - params.test_fraction).abs().idxmin()
     earlier = fractions[(fractions.index < test) & (fractions.index > fractions.index[-1])]
     validation = (earlier - params.test_fraction - params.validation_fraction).abs().idxmin()
@@ -254,7 +254,7 @@ def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd
 
 
 def _classes_lacking(images: pd.DataFrame, source: str, name: str) -> set[str]:
-    """Return the classes of which a split has no image but those that come from `source`."""
+    """Return the classes of which a split has no image, except for images from `source`."""
     is_fixed = (images["kept"] != "") | (images["given"] != source)
     return set(images["label"]) - set(images["label"][is_fixed & (images["split"] == name)])
 

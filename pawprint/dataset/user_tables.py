@@ -19,7 +19,7 @@ from pawprint.project import LABELS_CSV, SPLITS, SPLITS_CSV
 if TYPE_CHECKING:
     import pandas as pd
 
-# The encoding by byte order mark. Those of UTF-32 come first: one begins with that of UTF-16.
+# The encoding by byte order mark. UTF-32 comes first: one of its marks begins as one of UTF-16.
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -284,7 +284,7 @@ def read_kept_splits(path: Path) -> dict[str, str]:
     return splits
 
 
-MAX_DEVIATION = 0.02  # of a fraction, without a line
+MAX_DEVIATION = 0.02  # from a fraction, which needs no line
 
 
 def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "pd.DataFrame":

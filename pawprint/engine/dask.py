@@ -244,7 +244,7 @@ def _admit(proof: Proof) -> Callable:
     # So that joblib.cpu_count() is the number of threads given to this worker.
     os.environ["LOKY_MAX_CPU_COUNT"] = str(get_worker().state.nthreads)
     function, prove, samples = pickle.loads(proof.functions)
-    for name in proof.code.keys() & sys.modules.keys():  # those that the functions import
+    for name in proof.code.keys() & sys.modules.keys():  # modules that the functions import
         if _code(name) != proof.code[name]:
             raise RuntimeError(
                 f"expected the driver's {name}. Received: another. Restart the workers"

@@ -1,9 +1,9 @@
-"""Compute a shard of stored features: rows that were computed before, and those that are missing.
+"""Compute a shard of stored features: take over rows that exist, and compute the others.
 
 A shard is what is computed by one call, reused, kept by a killed run and sent to a remote. A row is
 taken over if it belongs to the same image and the same draws of a view, its numbers have at least
-the digits that are stored, and the checksums of its shard are right. Whether the same network
-computed it, the caller decides.
+the digits that are stored, and the checksums of its shard are right. The caller decides whether
+the same network computed it.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ from pawprint.runtime import processor
 
 Key = tuple[bytes, bytes, bytes]  # of a row: pixels_sha256, suffix, drawn
 ViewsOf = Callable[[str, str], list[View]]  # the views that are stored, by pixels_sha256 and split
-# Of the rows.
+# The dtype of the rows.
 TRAINING = np.dtype("<f2")
 HELD_OUT = np.dtype("<f4")
 
@@ -80,7 +80,7 @@ class ShardComputer:
     dtype: np.dtype = TRAINING
 
     def __call__(self, task: Task) -> tuple[int, list[str], str]:
-        """Write a shard. Returns the number of images, those computed, and the processor."""
+        """Write a shard, and return the number of images, the computed ones, and the processor."""
         index = self.index_of(task.images)
         row_keys = keys_of(index)
         row_of = take_over(set(row_keys), [task.path, *task.sources], self.kinds, self.dtype)
@@ -195,8 +195,8 @@ def _sources(earlier: list[list[str]], number: int, shards: int) -> list[str]:
 def write_shards(computer: ShardComputer, todo: list[Task], folder: Path) -> dict[str, str]:
     """Write shards into a folder, and nothing else.
 
-    Returns the processors that computed images, by `pixels_sha256` of those that had to be
-    computed. Raises InputError if a worker of a cluster wrote elsewhere.
+    Returns the processors by `pixels_sha256` of the images that had to be computed. Raises
+    InputError if a worker of a cluster wrote elsewhere.
     """
     folder.mkdir(parents=True, exist_ok=True)
     token = folder / "token"  # a worker that sees it writes into the same folder

@@ -1,7 +1,7 @@
 """The images of a project: members of untrusted zips, or files of a folder that DVC tracks.
 
-`fetch` writes the zips, or a list of the files with their MD5. What differs from the list is never
-used.
+`fetch` writes the zips, or a list of the files with their MD5. A file that differs from the list is
+never used.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from pawprint.errors import CONTROL_CHARACTERS, InputError, name_some, printable
 from pawprint.files import read_json, write_json
 from pawprint.git import pointer_at
 
-# Those that Pillow has for the formats of the decoder; to import Pillow takes long.
+# The suffixes that Pillow has for the formats of the decoder; to import Pillow takes long.
 SUFFIXES = {
     *(".apng", ".avif", ".avifs", ".bmp", ".bw", ".dds", ".gif", ".heic", ".heics", ".heif"),
     *(".heifs", ".hif", ".icb", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf"),
@@ -87,10 +87,10 @@ class UnusableImageError(Exception):
         self.detail = detail
 
 
-# As Pillow's own, which a program can change: a quarter of a gigabyte of RGB pixels.
+# Pillow's own limit, which a program can change: a quarter of a gigabyte of RGB pixels.
 MAX_PIXELS = 2**30 // 4 // 3
 MAX_BYTES = 3 * MAX_PIXELS  # size of the largest image, uncompressed
-# What zipfile raises for a damaged directory or member.
+# Exceptions of zipfile for a damaged directory or member.
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError)
 # The first bytes of what people give in place of a zip or a tar, in lower case.
 OTHERS = {

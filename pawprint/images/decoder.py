@@ -53,7 +53,7 @@ pi_heif.register_heif_opener(
 Image.init()  # or else Pillow opens the first five of all formats only
 JPEG = ("JPEG", "MPO")
 ORIENTATION = ExifTags.Base.Orientation
-# As Pillow, libheif and libjpeg say it.
+# The words of Pillow, libheif and libjpeg.
 ENDS_EARLY = re.compile("truncated|end of file|premature end", re.IGNORECASE)
 STRIP = 2**20  # bytes
 MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
@@ -386,7 +386,7 @@ def sha256_of_all_pixels(decoded: DecodedImage, data: bytes, bits: int | None) -
         return pixels_sha256(whole.image)
 
 
-MAX_LEFT_OUT = 0.25  # of an image, without a line: an image of 4:3 loses as much
+MAX_LEFT_OUT = 0.25  # of an image, as of one of 4:3; more gets a line
 
 
 def left_out(widths: np.ndarray, heights: np.ndarray) -> float:

@@ -92,7 +92,7 @@ TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 # The keywords of texts from which Pillow reads the EXIF orientation.
 OF_ORIENTATION = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0", b"exif\0")
 MAX_TEXT = 2**20  # bytes
-MAX_PROFILE = 4 * 2**20  # of a profile; those of presses have half a megabyte
+MAX_PROFILE = 4 * 2**20  # bytes of a profile; profiles of presses have half a megabyte
 
 
 def split_png(data: bytes) -> tuple[bytes, bytes | None]:
@@ -151,7 +151,9 @@ def without_transparency(image: Image.Image, form: str | None) -> Image.Image:
     Some programs write alpha 0 for all pixels, and mean nothing by it; in a BMP, nobody means
     anything. Encoders of WebP change the colours of what nobody sees.
     """
-    extrema = cast("tuple[tuple[int, int], ...]", image.getextrema())  # as there are four bands
+    extrema = cast(
+        "tuple[tuple[int, int], ...]", image.getextrema()
+    )  # pairs, as it has several bands
     *colours, (_, most_opaque) = extrema
     is_picture = form == "BMP" or any(low < high for low, high in colours)
     if most_opaque == 0 and is_picture and form != "WEBP":
@@ -209,8 +211,8 @@ def _own_values(image: ImageFile.ImageFile, data: bytes, depth: int) -> tuple[np
 
 
 SRGB = ImageCms.createProfile("sRGB")
-MODES = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}  # of Pillow, by ICC.1:2022, 7.2.6
-# Of 255. The sRGB of some cameras, with gamma 2.2, differs by 6, such a grey by 9. Adobe RGB,
+MODES = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}  # Pillow's modes by ICC.1:2022, 7.2.6
+# The range is 255. sRGB of some cameras, with gamma 2.2, differs by 6, such a grey by 9. Adobe RGB,
 # Display P3 and grey for print differ by more than 20.
 MAX_DIFFERENCE = 10
 LEVELS = np.linspace(0, 255, 9).round()

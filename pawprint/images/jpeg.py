@@ -15,7 +15,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-# Of a segment of a JPEG; others occur inside a scan, or have no content.
+# The marker of a segment of a JPEG; other markers occur inside a scan, or have no content.
 MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
 RESTART = re.compile(rb"\xff+([\xd0-\xd7])")
 START_OF_IMAGE = b"\xd8"
@@ -29,7 +29,7 @@ METADATA = {bytes([code]) for code in (*range(0xE0, 0xF0), 0xFE)}  # APPn and co
 # A progressive JPEG has about ten scans, and decoding each takes time for all pixels.
 MAX_SCANS = 100
 COLOURSPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # by Pillow's modes
-# What may stand beside a whole picture. TurboJPEG names some subsamplings only.
+# Warnings about bytes beside a whole picture. TurboJPEG names some subsamplings only.
 BESIDE_PICTURE = re.compile("extraneous bytes|JFIF revision|Adobe color|ICC marker|Invalid SOS")
 UNNAMED = re.compile("subsampling level")
 EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
