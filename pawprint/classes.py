@@ -1,4 +1,4 @@
-"""Classes: which names they may have, their probabilities, and the predicted ones."""
+"""Classes: names that are allowed, probabilities, and predicted classes."""
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ MAX_LARGEST = 2  # times its even portion, above which the classes are imbalance
 
 
 def are_imbalanced(images: Collection[int]) -> bool:
-    """Whether one of three or more classes has more than MAX_LARGEST times its even portion.
+    """Return whether one of three or more classes has over MAX_LARGEST times its even portion.
 
     `images` are the numbers of images of the classes that have some.
     """
@@ -28,12 +28,12 @@ def are_imbalanced(images: Collection[int]) -> bool:
 
 
 def headline(images: Collection[int]) -> str:
-    """The score that says most: "mean_recall" if `are_imbalanced`, or else "accuracy"."""
+    """Return the main score of these classes: "mean_recall" if `are_imbalanced`, or "accuracy"."""
     return "mean_recall" if are_imbalanced(images) else "accuracy"
 
 
 def problem_of_labels(labels: Iterable[str]) -> str | None:
-    """What is wrong with the names of classes, as "expected ... Received: ...", or None."""
+    """Return the problem of the names of classes, as "expected ... Received: ...", or None."""
     labels = sorted(labels)
     if len(labels) < 2:
         names = ", ".join(map(printable, labels)) or "none"
@@ -68,10 +68,10 @@ SIGNIFICANT = 0.05  # p-value below which a difference is not due to chance
 
 
 def class_probabilities(output: np.ndarray) -> np.ndarray:
-    """Probabilities `(…, classes)`, which sum to 1, from those that a model gives, `(…, units)`.
+    """Return probabilities `(…, classes)`, which sum to 1, from a model's output, `(…, units)`.
 
-    One unit is the second of two classes. Those of more classes are divided by their sum, which is
-    near 1 in float32.
+    One unit is the second of two classes. The output for more classes is divided by its sum, which
+    is near 1 in float32.
     """
     if output.shape[-1] == 1:
         return np.concatenate([1 - output, output], axis=-1)
@@ -79,7 +79,7 @@ def class_probabilities(output: np.ndarray) -> np.ndarray:
 
 
 def predicted_classes(probabilities: np.ndarray, thresholds: Mapping[int, float]) -> np.ndarray:
-    """The index of each predicted class, int `(…)`, from `(…, classes)`.
+    """Return the index of each predicted class, int `(…)`, from `(…, classes)`.
 
     `thresholds` are by index of some classes, of which the first whose probability is at or above
     its threshold is predicted. Of all other images the most probable of the other classes is.
@@ -87,15 +87,15 @@ def predicted_classes(probabilities: np.ndarray, thresholds: Mapping[int, float]
     others = probabilities.copy()
     others[..., list(thresholds)] = -1
     predicted = others.argmax(axis=-1)
-    for index, threshold in reversed(thresholds.items()):
+    for index, threshold in reversed(list(thresholds.items())):
         predicted = np.where(probabilities[..., index] >= threshold, index, predicted)
     return predicted
 
 
 def problem_of_named(values: object, labels: Sequence[str]) -> str | None:
-    """What is wrong with numbers by class, such as thresholds, or None; or why, if it is a number.
+    """Return the problem of numbers by class, such as thresholds, or None.
 
-    All classes but one may have a number.
+    All classes but one may have a number. A number alone is a problem too.
     """
     classes = ", ".join(map(printable, labels))
     if not isinstance(values, Mapping):
@@ -113,8 +113,9 @@ def problem_of_named(values: object, labels: Sequence[str]) -> str | None:
 
 
 def log_losses(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """The log loss of each image, from 0 on, `(images,)`; probabilities are at least 2.2e-16.
+    """Return the log loss of each image, from 0 on, `(images,)`.
 
+    Probabilities below 2.2e-16 count as 2.2e-16.
     `actual` holds indices of classes, int `(images,)`; `probabilities` are `(images, classes)`.
     """
     actual_probabilities = probabilities[np.arange(len(actual)), actual]
@@ -122,7 +123,7 @@ def log_losses(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 class Difference(NamedTuple):
-    """How much higher the mean log loss of one model is than that of another, on the same images.
+    """The difference of the mean log losses of two models on the same images.
 
     `error` is the standard error of `mean`, from the differences of each image.
     """
@@ -132,7 +133,7 @@ class Difference(NamedTuple):
 
     @classmethod
     def of(cls, losses: np.ndarray, other_losses: np.ndarray) -> Self:
-        """`losses` minus `other_losses`, both `(images,)`, of two images or more."""
+        """Return `losses` minus `other_losses`, both `(images,)`, of two images or more."""
         gaps = losses - other_losses
         return cls(float(gaps.mean()), float(gaps.std(ddof=1) / len(gaps) ** 0.5))
 

@@ -28,13 +28,14 @@ RETRY = Retry(
 
 
 def download(url: str, sha256: str | None, key: str) -> Path:
-    """The local copy of the file at an `https` or `http` URL.
+    """Return the local copy of the file at an `https` or `http` URL.
 
     The folder in the environment variable PAWPRINT_MIRROR is searched by file name first. A cached
     file with the SHA-256 given is used without a request. A redirect from https to http is refused.
     Raises InputError that names `key`.
     """
-    name, mirror = PurePosixPath(urlsplit(url).path).name, os.environ.get(MIRROR)
+    name = PurePosixPath(urlsplit(url).path).name
+    mirror = os.environ.get(MIRROR)
     if mirror and not Path(mirror).is_dir():
         raise InputError(f"{MIRROR}: expected a folder. Received: {mirror!r}.")
     path = Path(mirror, name) if mirror and name else None
@@ -42,7 +43,7 @@ def download(url: str, sha256: str | None, key: str) -> Path:
         if not path or not path.is_file():
             path = _cached_file(url, sha256)
         file_sha256 = sha256 and digest(path)
-    except OSError as error:  # of the disk and, as requests' errors are OSErrors, of the network
+    except OSError as error:  # from the disk or the network: errors of requests are OSErrors
         raise InputError(
             f"{key}: could not download {url} ({_reason(error)}). Set {MIRROR} to "
             "a folder that has the file, or use a local copy."
@@ -80,7 +81,7 @@ def _cached_file(url: str, sha256: str | None) -> Path:
 
 
 def _reason(error: OSError) -> str:
-    """Short, and without the URL, which may hold a password."""
+    """Return a short reason without the URL, which may hold a password."""
     if isinstance(error, requests.HTTPError):
         return f"HTTP status {error.response.status_code}"
     cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error

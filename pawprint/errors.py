@@ -10,7 +10,7 @@ from pathlib import Path
 # Lone surrogates stand for bytes of a file name that are not text.
 _CONTROL = "\x00-\x1f\x7f-\x9f\ud800-\udfff"
 CONTROL_CHARACTERS = re.compile(f"[{_CONTROL}]")
-# With the marks that reverse the text after them: https://www.unicode.org/reports/tr9/
+# Also marks that reverse the text after them: https://www.unicode.org/reports/tr9/
 _ESCAPED = re.compile(f"[{_CONTROL}\u202a-\u202e\u2066-\u2069]")
 _STDERR = threading.RLock()
 LONGEST = 1000  # characters in a line of a message
@@ -44,24 +44,24 @@ def _shorten(line: str, length: int) -> str:
 
 
 def printable(name: str) -> str:
-    r"""The name with control characters and marks of direction escaped: a newline becomes `\n`."""
+    r"""Return a name with control characters and marks of direction escaped: a newline as `\n`."""
     return _ESCAPED.sub(lambda match: match[0].encode("unicode_escape").decode(), name)
 
 
 def name_some(names: Iterable[str], most: int = 5) -> str:
-    """Such as "a, b and 3 more": the first `most` names, printable, and how many there are more."""
+    """Return at most `most` names, printable, and the number of others: "a, b and 3 more"."""
     names = [printable(name) for name in names]
     more = f" and {len(names) - most:,} more" if names[most:] else ""
     return ", ".join(names[:most]) + more
 
 
 def is_printable(name: str) -> bool:
-    """As `str.isprintable`, but joiners of zero width are allowed: emoji and scripts need them."""
+    """Return whether a name is printable, also with joiners of zero width, which emoji need."""
     return re.sub("[\u200c\u200d]", "", name).isprintable()
 
 
 def reason(error: Exception) -> str:
-    """The first line of an error of a library, printable, or its type if it says nothing.
+    """Return the first line of a library's error, printable, or its type if it says nothing.
 
     OpenVINO names places in its source before, in lines that begin with NOISE.
     """
@@ -96,7 +96,7 @@ PATTERNS = (
 
 
 def hide_secrets(value: object) -> object:
-    """The value of a param or section, each text in it as `without_secrets` returns it."""
+    """Return the value of a param or section, with each text in it `without_secrets`."""
     if isinstance(value, dict):
         return {key: hide_secrets(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -105,8 +105,9 @@ def hide_secrets(value: object) -> object:
 
 
 def without_secrets(text: str) -> str:
-    """Text without what looks like user and password, like query and fragment of a URL, or like the
-    value of a token, key, signature or password.
+    """Return text without user and password, query and fragment of URLs, and values of secrets.
+
+    Such values are of tokens, keys, signatures and passwords, as their names say.
     """
     for pattern, replacement in PATTERNS:
         text = re.sub(pattern, replacement, text, flags=re.IGNORECASE)

@@ -35,7 +35,7 @@ OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that looking at 
 
 
 def is_link_of_dvc(path: Path) -> bool:
-    """Whether this is a symbolic link to an object in a cache of DVC, which may be missing there.
+    """Return whether this is a symbolic link to an object, perhaps missing, in a cache of DVC.
 
     With `cache.type` symlink, DVC puts such links in the place of the files that it tracks. It
     names objects by their MD5, in each version and wherever the cache is.
@@ -49,7 +49,7 @@ def is_link_of_dvc(path: Path) -> bool:
 def detach(path: Path) -> None:
     """Put a copy in the place of a file that is an object of DVC's cache, before it is appended to.
 
-    That is one by a symbolic link, or by a hard link, which DVC makes read-only.
+    It is one by a symbolic link, or by a hard link, which DVC makes read-only.
     """
     with contextlib.suppress(FileNotFoundError):
         status = path.stat()
@@ -60,13 +60,13 @@ def detach(path: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` for a file or folder, renamed to `path` at the end.
+    """Give a temporary name beside `path` for a file or folder, renamed to `path` at the end.
 
     After an exception in the block, `path` is as before and the temporary one is removed; what a
     killed process leaves is removed by the next one. So two processes that may write a path at once
     need a lock. Errors raise InputError as in `writing`.
 
-    What a link leads to is replaced, as people link tables to another drive; but a link of DVC's is
+    The target of a link is replaced, as people link tables to another drive; but a link of DVC's is
     replaced itself, as its cache must never be written. The other name of a hard link keeps the
     content.
     """
@@ -89,13 +89,13 @@ def replacing(path: Path) -> Iterator[Path]:
 def writing(path: Path, partial: Path | None = None) -> Iterator[None]:
     """Raise InputError for errors of the file system in the block, such as a full disk.
 
-    It names `path`, or the file that could not be read. What is written is `path` or, before it
-    gets this name, the file or folder `partial`.
+    The message names `path`, or the file that could not be read. The block writes `path` or, before
+    it gets this name, the file or folder `partial`.
     """
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # as of Pillow and requests, whose errors are OSErrors too
+        if error.errno is None:  # errors of Pillow and requests are OSErrors too
             raise
         file = Path(os.fsdecode(error.filename or path))
         is_ours = file in (path, *path.parents) or partial in (file, *file.parents)
@@ -114,7 +114,7 @@ def _remove(path: Path) -> None:
 
 
 def read_text(path: Path) -> str:
-    """A UTF-8 file of the user's. Raises InputError if it is missing or something else."""
+    """Read a UTF-8 file of the user's. Raises InputError if it is missing or something else."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -122,6 +122,7 @@ def read_text(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file with ends of lines as in `text`."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
@@ -133,7 +134,7 @@ def write_json(path: Path, record: dict | list) -> None:
 
 
 def parse_file(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
-    """What `parse` makes of the bytes of a file that a stage wrote.
+    """Return what `parse` makes of the bytes of a file that a stage wrote.
 
     Raises InputError if the file cannot be read, or `parse` raises ValueError: "expected …".
     """
@@ -152,7 +153,7 @@ def parse_file(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
 
 
 def read_json(path: Path) -> dict | list:
-    """What `write_json` wrote. Raises InputError as `parse_file`."""
+    """Return what `write_json` wrote. Raises InputError as `parse_file`."""
     return parse_file(path, _parse_json)
 
 
@@ -181,15 +182,16 @@ def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
 
 
 def write_arrays(path: Path, *arrays: np.ndarray, **arrays_by_name: np.ndarray) -> None:
-    """Write a .npz file with the same bytes for the same arrays; NumPy names them arr_0, …"""
+    """Write a .npz file, with the same bytes for the same arrays. NumPy calls `arrays` arr_0, …."""
     with replacing(path) as partial:
-        np.savez(partial, *arrays, **arrays_by_name)
+        # The stub has only the further argument of `savez`, a bool, in view.
+        np.savez(partial, *arrays, **arrays_by_name)  # type: ignore[arg-type]
 
 
 def read_arrays(path: Path, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """What `write_arrays` wrote, by name.
+    """Return what `write_arrays` wrote, by name.
 
-    Raises InputError if it is missing or damaged, or has other arrays than those of these names.
+    Raises InputError if it is missing or damaged, or if the arrays have other names than `names`.
     """
     try:
         with np.load(path) as file:
@@ -218,11 +220,11 @@ def walk(folder: Path, leave_out: Callable[[Path, str], None]) -> Iterator[Path]
                 folders.remove(path.name)
                 leave_out(path, "a link to a folder that it is in")
     for error in errors:
-        leave_out(Path(error.filename), error.strerror)
+        leave_out(Path(error.filename), error.strerror or "")
 
 
 def md5(path: Path) -> str:
-    """The hash of a file, as DVC has it in dvc.lock. Raises InputError if it cannot be read."""
+    """Return the MD5 of a file, as in dvc.lock. Raises InputError if it cannot be read."""
     try:
         return digest(path, "md5")
     except OSError as error:
@@ -232,16 +234,16 @@ def md5(path: Path) -> str:
 
 
 def md5_of_folder(folder: Path) -> str:
-    """The hash of a folder, as DVC has it in dvc.lock. OF_SYSTEMS are left out, by .dvcignore."""
-    files = (path for path in folder.rglob("*") if path.name not in OF_SYSTEMS)
-    paths = sorted(path for path in files if path.is_file())
+    """Return the hash of a folder, as in dvc.lock. OF_SYSTEMS are left out, as by .dvcignore."""
+    below = (path for path in folder.rglob("*") if path.name not in OF_SYSTEMS)
+    paths = sorted(path for path in below if path.is_file())
     files = [{"md5": md5(path), "relpath": path.relative_to(folder).as_posix()} for path in paths]
     record = json.dumps(files, sort_keys=True).encode()
     return f"{hashlib.md5(record, usedforsecurity=False).hexdigest()}.dir"
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
-    """The hash of a file of any size in hexadecimal. Raises OSError if it cannot be read."""
+    """Return the hash of a file of any size, in hexadecimal. Raises OSError if it is unreadable."""
     with path.open("rb") as file:
         new = functools.partial(hashlib.new, algorithm, usedforsecurity=False)
         return hashlib.file_digest(file, new).hexdigest()
@@ -255,11 +257,11 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 - PyYAML's own attribute; without YAML 1.1's
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Refuse a key that occurs twice. Once constructed, merged keys would look like it too."""
-        node = super().compose_mapping_node(anchor)
+        node = super().compose_node(parent, index)
         seen = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if isinstance(key, yaml.ScalarNode):
                 if (key.tag, key.value) in seen:
                     raise yaml.composer.ComposerError(
@@ -283,22 +285,30 @@ for name, pattern, characters in (
     ("merge", "<<", ["<"]),
 ):
     _Loader.add_implicit_resolver(TAG + name, re.compile(rf"^(?:{pattern})$"), characters)
-# PyYAML reads `017` as octal, as YAML 1.1 does.
-_Loader.add_constructor(TAG + "int", lambda loader, node: int(loader.construct_scalar(node)))
+
+
+def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """Return a decimal number. PyYAML reads `017` as octal, as YAML 1.1 does."""
+    return int(loader.construct_scalar(node))
+
+
+_Loader.add_constructor(TAG + "int", _construct_int)
 
 
 def read_yaml(path: Path) -> object:
-    """The content of a UTF-8 file. Raises InputError if it is missing or no YAML."""
+    """Return the content of a YAML file. Raises InputError if it is missing or no YAML."""
     return parse_yaml(read_text(path), str(path))
 
 
 def parse_yaml(text: str, name: str) -> object:
-    """The content of a YAML document. Raises InputError that begins with `name` if it is none."""
+    """Return the content of a YAML document. Raises InputError that begins with `name` if not."""
     try:
         return yaml.load(text, _Loader)
     # PyYAML lets errors of what it calls pass: int("x"), an unknown !!bool, nested lists.
     except (yaml.YAMLError, AttributeError, LookupError, RecursionError, ValueError) as error:
-        if mark := getattr(error, "problem_mark", None):  # the line itself may hold a password
-            error = f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{name}: expected YAML. Received: {printable(reason)}") from None
+        problem = str(error)
+        if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark):
+            # The line itself may hold a password.
+            problem = f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+        problem = " ".join(problem.split()) or type(error).__name__
+        raise InputError(f"{name}: expected YAML. Received: {printable(problem)}") from None

@@ -10,7 +10,7 @@ from pawprint.errors import InputError, printable
 
 # Git's messages in English, so that `NO_REPOSITORY` can be told from other failures.
 ENGLISH = {"LC_ALL": "C", "LANGUAGE": ""}
-# What only reads takes no lock, which a killed process would leave: of git(1).
+# A command that only reads takes no lock, which a killed process would leave: git(1).
 ENVIRONMENT = ENGLISH | {"GIT_OPTIONAL_LOCKS": "0"}
 NO_REPOSITORY = "not a git repository (or any"
 OWNER = "safe.directory"  # in the message about a repository that belongs to somebody else
@@ -24,11 +24,15 @@ def git(
     `passes` are the exit statuses of success. Raises InputError with Git's reason if it fails, or
     is not installed.
     """
-    options = {"capture_output": True, "encoding": "utf-8", "errors": "surrogateescape"}
-    environment = os.environ | ENVIRONMENT
     try:
         result = subprocess.run(
-            ["git", *arguments], cwd=folder, input=text, env=environment, **options
+            ["git", *arguments],
+            cwd=folder,
+            input=text,
+            env=os.environ | ENVIRONMENT,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
         )
     except FileNotFoundError:
         raise InputError(
@@ -86,9 +90,9 @@ def ignored(folder: Path, names: Iterable[str]) -> dict[str, str]:
         "check-ignore", *options, folder=folder, text="\0".join(names), passes=(0, 1)
     ).split("\0")
     rules = zip(*[iter(found)] * 4)  # file, line, pattern, name
-    top = work_tree(folder)
+    top = work_tree(folder) or folder
     return {
-        name: f"{Path(top, file)}:{line}: {pattern}"
+        name: f"{top / file}:{line}: {pattern}"
         for file, line, pattern, name in rules
         if not pattern.startswith("!")
     }
@@ -100,21 +104,21 @@ def current_commit(digits: int = 40, folder: Path = Path()) -> str | None:
     None outside of Git, and where Git does not read the repository: a service runs there, too. Tags
     are left out of the name, so that it is the hash of the commit.
     """
-    name = "--always", f"--abbrev={digits}", "--exclude=*", "--dirty"
+    options = ("--always", f"--abbrev={digits}", "--exclude=*", "--dirty")
     with contextlib.suppress(InputError):
-        return git("describe", *name, folder=folder).strip()
+        return git("describe", *options, folder=folder).strip()
     return None
 
 
 LFS = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
 ANNEX = b"annex/objects/"
-MAX_BYTES = 32 * 2**10  # of a pointer of git-annex; those of Git LFS are smaller
+MAX_BYTES = 32 * 2**10  # of a pointer of git-annex; pointers of Git LFS are smaller
 OF_LFS = "a pointer of Git LFS: run `git lfs pull` in its repository"
 OF_ANNEX = "a pointer of git-annex: run `git annex get .` in its repository"
 
 
 def pointer(data: bytes) -> str | None:
-    """Return what the bytes of a file are if they are a pointer, and what to run; or else None."""
+    """Return text on the bytes of a file that are a pointer, and what to run; or else None."""
     if len(data) > MAX_BYTES:
         return None
     if data.startswith(LFS):
@@ -125,7 +129,7 @@ def pointer(data: bytes) -> str | None:
 
 
 def pointer_at(path: Path) -> str | None:
-    """Return the same of the file at a path, which may be a link that leads nowhere."""
+    """Return the text of `pointer` on the file at a path, perhaps a link that leads nowhere."""
     if path.is_symlink() and not path.exists():
         target = os.fsencode(path.readlink()).replace(b"\\", b"/")
         return OF_ANNEX if ANNEX in target else None

@@ -58,7 +58,7 @@ FINETUNE_HISTORY_CSV = Path("plots/history_finetune.csv")
 TEST_PREDICTIONS_CSV = Path("data/probabilities.csv")
 VALIDATION_PREDICTIONS_CSV = Path("data/probabilities_validation.csv")
 PREDICTIONS_CSV = {"test": TEST_PREDICTIONS_CSV, "validation": VALIDATION_PREDICTIONS_CSV}
-# What Git keeps of them.
+# The part of them that Git keeps.
 PREDICTED_CSV = {
     "test": Path("plots/predictions.csv"),
     "validation": Path("plots/predictions_validation.csv"),
@@ -84,7 +84,7 @@ IMAGES: Columns = {
     "perceptual_hash": "str",
     "brightness": "float64",
 }
-# What decoding gives; `key` is a hash of the file's bytes and of what decodes them.
+# Results of decoding; `key` is a hash of the file's bytes and of the code that decodes them.
 DECODED: Columns = {
     "key": "str",
     "width": "int64",
@@ -126,7 +126,7 @@ HISTORY: Columns = {
     "validation_loss": "float64",
     "kept": "bool",  # whether the phase ends with this epoch's weights
 }
-# Of cross-validated heads; `gain` is that of `score` over the row before, with an interval.
+# Scores of cross-validated heads; `gain` is the rise of `score` from the row before.
 LEARNING_CURVE: Columns = {
     "images": "int64",  # that a fit learns from
     "accuracy": "float64",
@@ -141,7 +141,7 @@ PREDICTIONS: Columns = {
     "path": "str",
     "actual": "str",
     "predicted": "str",
-    "pixels_sha256": "str",  # of what image this is, whatever its path
+    "pixels_sha256": "str",  # names the image, whatever its path
 }
 # The part of it that `dvc plots` and `compare` need; `loss` is the log loss of the image.
 PREDICTED_CLASSES: Columns = {
@@ -185,7 +185,7 @@ ROC: Columns = {
     "true_positive_rate": "float64",
     "threshold": "float64",
 }
-# Of the most confident images of the test split; `confidence` is the lowest of them.
+# The most confident images of the test split; `confidence` is the lowest among them.
 DECIDED: Columns = {
     "decided": "float64",  # fraction of all images
     "error": "float64",

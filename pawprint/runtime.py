@@ -134,7 +134,7 @@ def _refuse(pixels: np.ndarray) -> NoReturn:
 
 
 def take_uint8(network: openvino.Model) -> openvino.Model:
-    """The network with an input of uint8 in place of float32."""
+    """Return the network with an input of uint8 in place of float32."""
     steps = PrePostProcessor(network)
     steps.input().tensor().set_element_type(openvino.Type.u8)
     return steps.build()
@@ -150,7 +150,7 @@ def write_network(
 
     A converter numbers nodes and tensors differently in every process, so nodes are named by their
     order, and no tensor has a name but the inputs and outputs. Model servers address both by name.
-    The network is named by its file, because OpenVINO counts those of a process.
+    The network is named by its file, because OpenVINO numbers the networks of a process.
     Raises OSError for a full disk.
     """
     network.set_friendly_name(path.stem)
@@ -170,7 +170,7 @@ def write_network(
 
 
 def read_network(path: Path) -> openvino.Model:
-    """What `write_network` wrote. Raises RuntimeError if it is damaged.
+    """Return what `write_network` wrote. Raises RuntimeError if it is damaged.
 
     The network holds copies: both files may be replaced or deleted.
     """

@@ -14,23 +14,24 @@ from pawprint.errors import printable
 from pawprint.files import parse_file, replacing
 from pawprint.project import PREDICTIONS, PROBABILITY, UNKNOWN_SCORE, Columns
 
-# Of `pixels_sha256` in `image`: among a million images none is likely to occur twice.
+# Digits of `pixels_sha256` in `image`, likely to differ among a million images.
 IMAGE_DIGITS = 16
 
 
 def read_table(path: Path, columns: Columns) -> pd.DataFrame:
-    """A CSV file with exactly these columns. Raises InputError if it is missing or another table.
+    """Read a CSV file with exactly these columns.
 
-    Text is not converted: an empty cell is "", and "NA" is a word.
+    Text is not converted: an empty cell is "", and "NA" is a word. Raises InputError if the file is
+    missing or another table.
     """
     return parse_file(path, lambda content: parse_table(content, columns))
 
 
 def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
-    """As `read_table`, from the bytes of a file. Raises ValueError if it is another table."""
+    """Read a table from the bytes of a file. Raises ValueError if it is another table."""
     try:
         with warnings.catch_warnings():
-            # As for a row with more values. Only this one: the filters are those of all threads.
+            # For a row with more values. Only this warning, as all threads share the filters.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
                 io.BytesIO(content),
@@ -46,9 +47,9 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
         if (frame.iloc[:, -1] == "").any():
             raise ValueError("a row with fewer values")
     except (ValueError, OverflowError, Warning) as error:
-        reason = " ".join(str(error).split())
+        received = " ".join(str(error).split())
         # Columns of probabilities have names of the file.
-        expected = f"expected a table with the columns {', '.join(columns)}. Received: {reason}"
+        expected = f"expected a table with the columns {', '.join(columns)}. Received: {received}"
         raise ValueError(printable(expected)) from None
     return frame
 
@@ -62,12 +63,12 @@ def write_table(path: Path, frame: pd.DataFrame, columns: Columns) -> None:
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
-    """As `read_table`, a table PREDICTIONS with the columns of its labels."""
+    """Read a table PREDICTIONS with the columns of its labels, as `read_table`."""
     return parse_file(path, parse_predictions)
 
 
 def parse_predictions(content: bytes) -> pd.DataFrame:
-    """As `parse_table`, a table PREDICTIONS with a column of probabilities per label."""
+    """Read a table PREDICTIONS with a column of probabilities per label, as `parse_table`."""
     try:
         header = next(csv.reader([content.split(b"\n", 1)[0].decode()]), [])
     except (UnicodeDecodeError, csv.Error):
@@ -76,7 +77,7 @@ def parse_predictions(content: bytes) -> pd.DataFrame:
 
 
 def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
-    """As `write_table`, a table PREDICTIONS."""
+    """Write a table PREDICTIONS, as `write_table`."""
     write_table(path, predictions, _prediction_columns(predictions))
 
 
@@ -86,18 +87,18 @@ def _prediction_columns(names: Iterable[str]) -> Columns:
 
 
 def predicted_labels(predictions: Iterable[str]) -> list[str]:
-    """The labels of a table PREDICTIONS, or of its columns, in their order, also of no image."""
+    """Return the labels of a table PREDICTIONS, or of its columns, in order, also of no image."""
     names = [name for name in predictions if name.startswith(PROBABILITY)]
     return [name.removeprefix(PROBABILITY) for name in names]
 
 
 def probabilities_in(predictions: pd.DataFrame) -> np.ndarray:
-    """float64 `(images, classes)`: the probabilities in a table PREDICTIONS."""
+    """Return the probabilities in a table PREDICTIONS, float64 `(images, classes)`."""
     return predictions[[PROBABILITY + label for label in predicted_labels(predictions)]].to_numpy()
 
 
 def losses_in(predictions: pd.DataFrame) -> np.ndarray:
-    """The log loss of each image of a table PREDICTIONS, `(images,)`."""
+    """Return the log loss of each image of a table PREDICTIONS, `(images,)`."""
     actual = pd.Index(predicted_labels(predictions)).get_indexer(predictions["actual"])
     return log_losses(actual, probabilities_in(predictions))
 
@@ -109,7 +110,7 @@ def tabulate(
     labels: list[str],
     unknown_scores: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """The table PREDICTIONS.
+    """Return a table PREDICTIONS.
 
     `rows` has the columns `path`, `label` and `pixels_sha256`, in the order of the images in
     `probabilities`, float64 `(images, classes)`, in `predicted`, the indices of `labels`, and in
@@ -129,15 +130,15 @@ def tabulate(
 
 
 def with_image(images: pd.DataFrame) -> pd.DataFrame:
-    """A table with the column `image` of PREDICTED_CLASSES, from its `pixels_sha256`."""
+    """Return a table with the column `image` of PREDICTED_CLASSES, from its `pixels_sha256`."""
     return images.assign(image=images["pixels_sha256"].str[:IMAGE_DIGITS])
 
 
 def spread(rows: pd.DataFrame, number: int) -> pd.DataFrame:
-    """At most `number` rows at equal distances, with the first and the last."""
+    """Return at most `number` rows at equal distances, with the first and the last."""
     return rows.iloc[np.linspace(0, len(rows) - 1, min(number, len(rows))).astype(int)]
 
 
 def training_images(split: pd.DataFrame, number: int) -> pd.DataFrame:
-    """At most so many training images of a table SPLIT: those with the lowest hashes of pixels."""
+    """Return at most `number` training images of a table SPLIT, with the lowest pixels_sha256."""
     return split[split["split"] == "train"].sort_values("pixels_sha256")[:number]

@@ -19,6 +19,7 @@ from pawprint.dataset.cleaning import (
     NONE_DECODED,
     NOT_LISTED,
     NOT_NAMED,
+    Known,
     clean,
     describe_bits,
     describe_files,
@@ -29,6 +30,7 @@ from pawprint.dataset.cleaning import (
 )
 from pawprint.dataset.folders import describe_counts
 from pawprint.dataset.layouts import (
+    Layout,
     count_labels,
     describe_names,
     find_places,
@@ -60,10 +62,9 @@ def main() -> None:
         corrections = read_corrections(project.LABELS_CSV, set(names), classes or None)
         if not classes and (given := classes_given(corrections)):
             print(f"clean: classes by {project.LABELS_CSV}: {', '.join(map(printable, given))}")
-        code = repr(running_code("clean"))
-        usable, rejected, not_applied = clean(
-            archive, classes, places, params.rule, corrections, rows, code=code, decoded=decoded
-        )
+        layout = Layout(classes, places, rows)
+        known = Known(repr(running_code("clean")), decoded)
+        usable, rejected, not_applied = clean(archive, layout, params.rule, corrections, known)
     is_unknown = usable["label"] == UNKNOWN
     is_unlabelled = usable["label"] == ""
     images = usable[~is_unknown & ~is_unlabelled]

@@ -17,7 +17,7 @@ from PIL import Image
 
 from pawprint.commands.recipes import overlay
 from pawprint.dataset.cleaning import clean
-from pawprint.dataset.layouts import find_places, read_metadata_csv
+from pawprint.dataset.layouts import Layout, find_places, read_metadata_csv
 from pawprint.dataset.user_tables import Correction
 from pawprint.errors import InputError
 from pawprint.images.archive import members, open_archive
@@ -110,8 +110,8 @@ def clean_archive(
     with open_archive(path, bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
-        layout = find_places(names, rows, labels, archive.filename)
-        return clean(archive, *layout, rule, [*corrections], rows)
+        layout = Layout(*find_places(names, rows, labels, archive.filename), rows)
+        return clean(archive, layout, rule, [*corrections])
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What the folders of images mean: which are classes, which are splits, which say nothing.
+"""Labels and splits by folders of images: some are classes, some splits, some neither.
 
 Two readings exist. By the outer one, the first folder below the root, or below a split, is the
 class, with all that is in it (Keras, torchvision, Ultralytics); by the inner one it is the last
@@ -18,7 +18,9 @@ from pawprint.images.archive import count_suffixes, is_image_name
 
 SHOWN = 12  # folders in a tree, classes in a line
 Parts = tuple[str, ...]  # of a path
-AUTO, OUTER, INNER = "auto", "outer", "inner"  # values of clean.labels
+AUTO = "auto"  # a value of clean.labels, like OUTER and INNER
+OUTER = "outer"
+INNER = "inner"
 READINGS = (OUTER, INNER)
 
 # The split of a folder, or of a cell of a table, by its lower-case name.
@@ -36,7 +38,7 @@ photos/
 
 
 class Place(NamedTuple):
-    """What the folders of a file, or its row in metadata.csv, say of it.
+    """The label and the split of a file, by its folders or its row in metadata.csv.
 
     `label` is a class, UNKNOWN, or "" for a file without a label; `split` is train, validation,
     test or "".
@@ -68,11 +70,11 @@ def lies_unlabelled(name: str) -> bool:
 
 
 def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, Place]:
-    """Return what their folders say of files, by `labels`: AUTO, OUTER or INNER.
+    """Return the places of files by their folders. `labels` is AUTO, OUTER or INNER.
 
     AUTO is the reading that gives two classes or more. Images in a folder called unknown, or below
-    one, are UNKNOWN; those in a folder that `is_unlabelled`, those that are in no folder of a
-    class, and those beside or in a split that has no classes, have no label. So all may lack one.
+    one, are UNKNOWN; images in a folder that `is_unlabelled`, in no folder of a class, and beside
+    or in a split that has no classes, have no label. So all may lack one.
 
     Raises InputError that begins with `archive` for one class, for no image that may get a label,
     for names that cannot be labels, for two readings that differ, and for a folder that may be a
@@ -121,7 +123,7 @@ def _with_parents(path: Parts) -> list[Parts]:
 
 
 class _Tree:
-    """The folders that hold images, `holders`, and by folder those in it that have some below.
+    """The folders that hold images, `holders`, and by folder its folders with images below.
 
     `root` is the folder below which the folders differ; `inner_root` the same, if no folder on the
     way holds images itself.
@@ -146,7 +148,7 @@ class _Tree:
         return root
 
     def classes_in(self, path: Parts) -> list[Parts]:
-        """Return the folders in one or below its only folder; without any, that of its images."""
+        """Return the folders in one or below its only folder; if none, the one with its images."""
         end = self.end_of(path)
         return [end] if end in self.holders else self.children[end]
 
@@ -160,8 +162,7 @@ class _Tree:
     def is_bare(self, path: Parts, classes: frozenset[str] = frozenset()) -> bool:
         """Return whether a folder holds images and no classes.
 
-        They may lie in its only folder, if that has the same name or, of two `classes` or more,
-        none.
+        They may lie in its only folder, if this has the same name or none of several `classes`.
         """
         end = self.end_of(path)
         name = end[-1].lower()
@@ -247,9 +248,9 @@ def _is_rest_of(tree: _Tree, path: Parts, train: Parts) -> bool:
 
     Its images lie in it, or as the classes of training in one more folder.
     """
-    inner, of_train = (tree.end_of(each)[len(each) :] for each in (path, train))
+    inner, inner_train = (tree.end_of(each)[len(each) :] for each in (path, train))
     classes = _names(tree.classes_in(train))
-    is_bare = tree.is_bare(path) or (inner == of_train and tree.is_bare(path, classes))
+    is_bare = tree.is_bare(path) or (inner == inner_train and tree.is_bare(path, classes))
     is_mixed = train in tree.holders and not tree.is_bare(train)
     return is_bare and not is_mixed and _other_words(path[-1]) == _other_words(train[-1])
 
@@ -277,7 +278,7 @@ def _names(paths: Iterable[Parts]) -> frozenset[str]:
 def _find_without_classes(tree: _Tree, splits: dict[Parts, str]) -> set[Parts]:
     """Return folders of images without a class, in or beside splits with classes.
 
-    As test/test/, predict/ and val/images/ beside train/CLASS/, but not CLASS/ there.
+    Examples are test/test/, predict/ and val/images/ beside train/CLASS/, but not CLASS/ there.
     """
     found = set()
     for parent, children in list(tree.children.items()):
@@ -329,8 +330,8 @@ def _holds_classes(tree: _Tree, path: Parts, splits: dict[Parts, str]) -> bool:
 
 def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Counter[Parts]) -> str:
     """Return a message with the classes of both readings and their counts."""
-    outer, inner = found[OUTER], found[INNER]
-    example = next(path for path in sorted(outer) if outer[path] != inner[path])
+    outer = found[OUTER]
+    example = next(path for path in sorted(outer) if outer[path] != found[INNER][path])
     readings = []
     for reading in READINGS:
         counts: Counter[str] = Counter()
@@ -345,7 +346,7 @@ def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Coun
 
 
 def describe_counts(counts: Counter[str]) -> str:
-    """Such as "2 classes: cat (20), dog (18); 3 unknown; 5 unlabelled".
+    """Return text as "2 classes: cat (20), dog (18); 3 unknown; 5 unlabelled".
 
     Of more than SHOWN classes only the largest and the smallest are named. `counts` has the number
     of images by label: a class, UNKNOWN, or "".
@@ -353,8 +354,8 @@ def describe_counts(counts: Counter[str]) -> str:
     classes = {label: counts[label] for label in sorted(counts) if label not in ("", UNKNOWN)}
     each = [f"{printable(label)} ({number:,})" for label, number in classes.items()]
     if len(classes) > SHOWN:
-        largest = max(classes, key=classes.get)
-        smallest = min(classes, key=classes.get)
+        largest = max(classes, key=lambda label: classes[label])
+        smallest = min(classes, key=lambda label: classes[label])
         each = [
             f"the largest {printable(largest)} ({classes[largest]:,})",
             f"the smallest {printable(smallest)} ({classes[smallest]:,})",
@@ -380,16 +381,23 @@ def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
 
 
 def tree_of(folders: Iterable[Parts]) -> str:
-    """Return the folders, indented by depth, each with how often it is there: of how many files."""
+    """Return folders indented by depth, with the number of times that each is in `folders`.
+
+    `folders` has the folder of each file, so the numbers are numbers of files.
+    """
     files: Counter[Parts] = Counter()
     for parts in folders:
         for depth in range(len(parts)):
             files[parts[: depth + 1]] += 0
         files[parts] += 1
-    lines = [
-        f"{'  ' * (len(parts) - 1)}{printable(parts[-1]) + '/' if parts else '(no folder)'}"
-        + (f"  {number:,} {'file' if number == 1 else 'files'}" if number else "")
-        for parts, number in sorted(files.items())
-    ]
+    lines = [_line_of_tree(parts, number) for parts, number in sorted(files.items())]
     more = [f"and {len(lines) - SHOWN:,} more folders"] if lines[SHOWN:] else []
     return "\n".join([*lines[:SHOWN], *more]) or "no files"
+
+
+def _line_of_tree(parts: Parts, number: int) -> str:
+    indent = " " * (2 * len(parts) - 2)
+    name = f"{printable(parts[-1])}/" if parts else "(no folder)"
+    if not number:
+        return indent + name
+    return f"{indent}{name}  {number:,} {'file' if number == 1 else 'files'}"

@@ -1,6 +1,6 @@
-"""How an archive gives labels and splits: by its folders, or by a metadata.csv.
+"""Labels and splits that an archive gives: by its folders, or by a metadata.csv.
 
-The convention of metadata.csv is that of ImageFolder:
+The columns of metadata.csv are as in ImageFolder:
 https://huggingface.co/docs/datasets/image_dataset
 """
 
@@ -34,27 +34,40 @@ from pawprint.images.archive import (
     read_member,
 )
 
-Folders = Callable[[str], list[str]]  # of a file, innermost first
+Folders = Callable[[str], list[str]]  # returns the folders of a file, innermost first
 FILE_NAME = "metadata.csv"
 OWN_COLUMNS = {"file_name", "label", "split", "group"}
 
 
 class Row(NamedTuple):
+    """A row of a metadata.csv."""
+
     label: str
     split: str  # train, validation, test or ""
     group: str  # or ""
     further: dict[str, str]  # the cells of other columns that are not empty
 
 
+class Layout(NamedTuple):
+    """The labels and splits of the files of an archive.
+
+    `classes` and `places` are as `find_places` returns them, `rows` as `read_metadata_csv` does.
+    """
+
+    classes: list[str]
+    places: Mapping[str, Place]
+    rows: dict[str, Row] | None = None
+
+
 def is_metadata(name: str) -> bool:
-    """Whether a member is a metadata.csv, and not one of a hidden folder or of a system."""
+    """Return whether a member is a metadata.csv, and in no hidden folder or folder of a system."""
     *folders, file = name.split("/")
     is_hidden = any(folder.startswith(".") for folder in folders)
     return file == FILE_NAME and not is_hidden and not is_of_system(name)
 
 
 def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, Row] | None:
-    """The rows of every metadata.csv among the members, by member, or None if there is none.
+    """Return the rows of every metadata.csv among the members, by member; None without any.
 
     Paths are relative to the folder of the CSV. A row without a split takes the one that the
     innermost folder above the image names, if any. Raises InputError with the line number for
@@ -67,7 +80,7 @@ def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, Row] | No
 def parse_metadata_csv(
     archive: str, names: list[str], read: Callable[[str], bytes]
 ) -> dict[str, Row] | None:
-    """As `read_metadata_csv`, of the files `names` whose bytes `read` returns.
+    """Return the rows as `read_metadata_csv`, for the files `names` whose bytes `read` returns.
 
     `archive` is the name of the archive or folder, for messages.
     """
@@ -75,34 +88,42 @@ def parse_metadata_csv(
     rows_by_member: dict[str, Row] = {}
     for name in filter(is_metadata, names):
         where = f"{archive}: {printable(name)}"
+        folder = posixpath.dirname(name)
         try:
             rows = csv_rows(read(name), where, ("file_name", "label"))
         except UnusableImageError as error:
             raise InputError(f"{where}: {printable(str(error))}") from None
         for line, row in rows:
             cells = {column: cell.strip() for column, cell in row.items()}
-            path = posixpath.join(posixpath.dirname(name), cells["file_name"])
+            path = posixpath.join(folder, cells["file_name"])
             member = members.get(normalize("NFC", posixpath.normpath(path)))
             if problem := _row_problem(cells, member, rows_by_member):
                 if cells["file_name"] and member is None:
-                    folder = posixpath.dirname(name) or "."
-                    files = [posixpath.relpath(file, folder) for file in names]
-                    likely = name_likely(cells["file_name"], files)
-                    problem += f" {likely or 'If the image is gone, remove the line.'}"
+                    problem += f" {_advise(cells['file_name'], folder, names)}"
                 raise InputError(f"{where}: line {line}: {printable(problem)}")
-            folders = [folder.lower() for folder in reversed(member.split("/")[:-1])]
-            splits = [cells.get("split", "").lower(), *folders]
-            split = next((SPLIT_OF_FOLDER[name] for name in splits if name in SPLIT_OF_FOLDER), "")
-            label = normalize("NFC", cells["label"])
-            further = {
-                name: cell for name, cell in cells.items() if cell and name not in OWN_COLUMNS
-            }
-            rows_by_member[member] = Row(label, split, cells.get("group", ""), further)
+            if member is not None:
+                rows_by_member[member] = _parse_row(cells, member)
     return rows_by_member if any(map(is_metadata, names)) else None
 
 
+def _advise(file_name: str, folder: str, names: list[str]) -> str:
+    files = [posixpath.relpath(name, folder or ".") for name in names]
+    return name_likely(file_name, files) or "If the image is gone, remove the line."
+
+
+def _parse_row(cells: dict[str, str], member: str) -> Row:
+    folders = [folder.lower() for folder in reversed(member.split("/")[:-1])]
+    splits = [cells.get("split", "").lower(), *folders]
+    split = next((SPLIT_OF_FOLDER[name] for name in splits if name in SPLIT_OF_FOLDER), "")
+    label = normalize("NFC", cells["label"])
+    further = {name: cell for name, cell in cells.items() if cell and name not in OWN_COLUMNS}
+    return Row(label, split, cells.get("group", ""), further)
+
+
 def _row_problem(cells: dict[str, str], member: str | None, rows: dict[str, Row]) -> str | None:
-    name, label, split = cells["file_name"], cells["label"], cells.get("split", "")
+    name = cells["file_name"]
+    label = cells["label"]
+    split = cells.get("split", "")
     if not name or not label:
         return f"expected a file_name and a label. Received: {name!r} and {label!r}. Add them."
     if member is None:
@@ -140,7 +161,7 @@ def find_places(
         return sorted({place.label for place in places.values()} - {"", UNKNOWN}), places
     folders = folders_of(rows)
     if isinstance(labels, str):
-        labels = {label: [label] for label in _labels_of_rows(rows, archive)}
+        labels = {label: [label] for label in _labels_of_rows(rows or {}, archive)}
     else:
         _require_folders(labels, names, folders, archive)
     label_of_folder = {folder.lower(): label for label in labels for folder in labels[label]}
@@ -157,12 +178,12 @@ def count_labels(places: Mapping[str, Place], rows: dict[str, Row] | None) -> Co
 
 
 def describe_names(places: Mapping[str, Place]) -> Iterator[str]:
-    """Yield lines on what the names of files can hide; `places` are those of `find_places`.
+    """Yield lines on what the names of files can hide, for `places` as `find_places` returns them.
 
-    That is folders whose files are not read, folders of some images that are named like splits but
-    give none, and paths that are one on some systems: macOS and Windows take upper and lower case
-    for the same, macOS also composed and decomposed letters. At most SHOWN folders whose files are
-    not read, and five of the others, are named.
+    They can hide folders whose files are not read, folders of some images that are named like
+    splits but give none, and paths that are one on some systems: macOS and Windows take upper and
+    lower case for the same, macOS also composed and decomposed letters. At most SHOWN folders whose
+    files are not read, and five of the others, are named.
     """
     folders = _unread_folders(places)
     shown = [f"{printable(folder)}/ ({count_suffixes(files)})" for folder, files in folders.items()]
@@ -198,7 +219,7 @@ def describe_names(places: Mapping[str, Place]) -> Iterator[str]:
 def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:
     """Return the files of each folder that holds files, and no image in it or below.
 
-    Hidden folders and those of systems are left out.
+    Hidden folders and folders of systems are left out.
     """
     files = defaultdict(list)
     with_images = {"."}
@@ -238,10 +259,10 @@ def _require_folders(
 
 
 def folders_of(rows: dict[str, Row] | None) -> Folders:
-    """Return how to find the folders of a file, in NFC: from its path or, with `rows`, from those.
+    """Return a function that finds the folders of a file, in NFC: from its path, or from `rows`.
 
-    There the label counts as the innermost folder, the split as the one above. A file that is not
-    listed is in no folder.
+    In `rows` the label counts as the innermost folder, the split as the one above. A file that is
+    not listed is in no folder.
     """
     if rows is None:
         return lambda name: list(reversed(folder_of(name)))
@@ -264,4 +285,5 @@ def label_and_split(
     if folder and not is_unknown:
         names.remove(folder)
     split = next((SPLIT_OF_FOLDER[name] for name in names if name in SPLIT_OF_FOLDER), "")
-    return Place(UNKNOWN if is_unknown else label_of_folder.get(folder, ""), split)
+    label = label_of_folder[folder] if folder else ""
+    return Place(UNKNOWN if is_unknown else label, split)

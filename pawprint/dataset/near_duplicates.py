@@ -16,13 +16,15 @@ LOW_BITS = 64
 # Mirroring an image changes the sign of every odd horizontal frequency.
 MIRROR = np.uint64(0x5555_5555_5555_5555)
 SHARED = 3  # blocks
-# Of so many hashes with the same blocks, each is compared with all others: that many, and more of
-# few images. Of more, each is compared with fewer, so that time and memory do not grow by a square.
-COMPARED_WITH_ALL, PAIRS = 64, 2**24
+# Up to so many hashes with the same blocks are each compared with all others, and more if there are
+# few images: up to PAIRS divided by the number of hashes. Of more, each is compared with fewer, so
+# that time and memory do not grow by a square.
+COMPARED_WITH_ALL = 64
+PAIRS = 2**24
 
 
 def near_duplicates(hashes: pd.Series, max_distance: int) -> pd.DataFrame:
-    """Pairs of images whose perceptual hashes differ in few bits, perhaps after mirroring one.
+    """Find pairs of images whose perceptual hashes differ in few bits, perhaps after mirroring one.
 
     `hashes` are 256 bits each, as hexadecimal text. Of the 64 bits of the lowest frequencies at
     most `max_distance` differ, and of all bits at most six times as many. The result has the int64
@@ -36,7 +38,7 @@ def near_duplicates(hashes: pd.Series, max_distance: int) -> pd.DataFrame:
     with the next ones in the order of all bits. So of very many hashes that are all alike, or that
     share blocks with many others, not every pair is found.
     """
-    distinct, first, of_image = np.unique(
+    distinct, first, numbers = np.unique(
         hashes.to_numpy("S64"), return_index=True, return_inverse=True
     )
     content = np.frombuffer(bytes.fromhex(distinct.tobytes().decode()), np.uint8)
@@ -48,7 +50,7 @@ def near_duplicates(hashes: pd.Series, max_distance: int) -> pd.DataFrame:
         partial(_compare, content, max_distance, masks),
         itertools.combinations(range(blocks), SHARED),
     )
-    same = np.column_stack([first[of_image], np.arange(len(hashes)), np.zeros(len(hashes), int)])
+    same = np.column_stack([first[numbers], np.arange(len(hashes)), np.zeros(len(hashes), int)])
     alike = np.concatenate([np.empty((0, 3), np.int64), *close])
     alike[:, :2] = np.sort(first[alike[:, :2]], axis=1)
     pairs = np.concatenate([same[same[:, 0] != same[:, 1]], alike])
@@ -59,12 +61,16 @@ def near_duplicates(hashes: pd.Series, max_distance: int) -> pd.DataFrame:
 def _compare(
     content: np.ndarray, max_distance: int, masks: list[np.uint64], blocks: tuple[int, ...]
 ) -> np.ndarray:
-    """int64 `(pairs, 3)`: two rows that share these blocks and no three earlier ones; distance."""
+    """Return int64 `(pairs, 3)`: two rows of `content`, and their distance.
+
+    The rows of a pair share these blocks, and no three earlier ones.
+    """
     low = np.ascontiguousarray(content[:, LOW_BYTES]).view(np.uint64).ravel()
     mask = np.bitwise_or.reduce([masks[block] for block in blocks])
     key = np.minimum(low & mask, (low ^ MIRROR) & mask)  # the same for the mirror image
     order = np.argsort(key, kind="stable")
-    key, low = key[order], low[order]
+    key = key[order]
+    low = low[order]
     words = content.view(np.uint64)
     earlier = set(range(blocks[-1])).difference(blocks)
     pairs = [np.empty((0, 3), np.int64)]
@@ -84,11 +90,14 @@ def _compare(
 
 
 def _equal_keys(key: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-    """Positions, and an offset at which the sorted keys are the same: all pairs, or the nearest."""
+    """Yield positions, and an offset at which the sorted keys are the same.
+
+    These are all pairs or, of very many, the nearest.
+    """
     one = np.arange(len(key))
     size = np.searchsorted(key, key, "right") - np.searchsorted(key, key)
-    most = max(COMPARED_WITH_ALL, PAIRS // max(len(key), 1))
-    compared = np.maximum(most**2 // size, 1)
+    limit = max(COMPARED_WITH_ALL, PAIRS // max(len(key), 1))
+    compared = np.maximum(limit**2 // size, 1)
     for offset in range(1, len(key)):
         one = one[: np.searchsorted(one, len(key) - offset)]
         one = one[(key[one] == key[one + offset]) & (compared[one] >= offset)]
@@ -98,7 +107,7 @@ def _equal_keys(key: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def nearest(pairs: pd.DataFrame) -> pd.DataFrame:
-    """A row for each position in a pair, with the int64 columns `image`, `nearest`, `distance`.
+    """Return a row for each position in a pair, with int64 `image`, `nearest` and `distance`.
 
     `nearest` is the position of the image at the smallest distance; of several, the lowest.
     """

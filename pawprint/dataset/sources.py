@@ -36,7 +36,7 @@ Files = list[tuple[str, Path]]  # the name in the archive, and the file
 
 
 def folder_files(folder: Path) -> Files:
-    """Every file but OF_SYSTEMS, named by its path below the folder and sorted by it.
+    """Return every file but OF_SYSTEMS, named by its path below the folder and sorted by it.
 
     `empty_folders` are printed.
 
@@ -44,38 +44,45 @@ def folder_files(folder: Path) -> Files:
     is such an entry, because what it leads to may lie outside the folder and be private; but a link
     of DVC's into its cache is the file.
     """
-
-    def refuse(error: OSError) -> None:
-        raise InputError(
-            f"fetch.source: expected folders that can be read. Received: "
-            f"{printable(str(error.filename))}: {error.strerror}"
-        )
-
-    paths = []
-    for parent, folders, files in os.walk(folder, onerror=refuse):
+    paths: list[Path] = []
+    for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
         links = [name for name in folders if Path(parent, name).is_symlink()]
-        paths += [Path(parent, name) for name in (*links, *files) if name not in OF_SYSTEMS]
+        paths += [Path(parent, name) for name in (*links, *names) if name not in OF_SYSTEMS]
     for path in empty_folders(folder):
         print(f"fetch: {printable(str(path))} has no files, so it is no class")
     if not paths:
         raise InputError(f"fetch.source: expected images in {folder}. Received: an empty folder.")
     files = sorted((path.relative_to(folder).as_posix(), path) for path in paths)
     for _, path in files:
-        is_link, is_of_dvc = path.is_symlink(), is_link_of_dvc(path)
-        if not path.is_file() or (is_link and not is_of_dvc):
-            kind = "a link. Put a copy in its place" if is_link else "neither. Remove it"
-            if is_of_dvc:
-                kind = "a link to a file that DVC's cache lacks. Run `dvc pull`"
-            kind = pointer_at(path) or kind
-            raise InputError(
-                f"fetch.source: expected files and folders. Received: {printable(str(path))}, "
-                f"which is {kind}."
-            )
+        _require_file(path)
     return [(member_name(name), path) for name, path in files]
 
 
+def _refuse_folder(error: OSError) -> None:
+    """Raise InputError for an error of `os.walk`."""
+    raise InputError(
+        f"fetch.source: expected folders that can be read. Received: "
+        f"{printable(str(error.filename))}: {error.strerror}"
+    )
+
+
+def _require_file(path: Path) -> None:
+    """Raise InputError for an entry of a folder that is no file, nor a link of DVC's to one."""
+    is_link = path.is_symlink()
+    is_of_dvc = is_link_of_dvc(path)
+    if path.is_file() and (is_of_dvc or not is_link):
+        return
+    kind = "a link. Put a copy in its place" if is_link else "neither. Remove it"
+    if is_of_dvc:
+        kind = "a link to a file that DVC's cache lacks. Run `dvc pull`"
+    raise InputError(
+        f"fetch.source: expected files and folders. Received: {printable(str(path))}, "
+        f"which is {pointer_at(path) or kind}."
+    )
+
+
 def empty_folders(folder: Path) -> list[Path]:
-    """Visible folders below a folder without anything but OF_SYSTEMS, which no archive holds."""
+    """Return visible folders below one that hold nothing but OF_SYSTEMS, so no archive has them."""
     empty = []
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -85,11 +92,11 @@ def empty_folders(folder: Path) -> list[Path]:
 
 
 def list_files(source: Path) -> tuple[list[str], Callable[[str], bytes]] | None:
-    """Return the names that the files of a folder or a zip have for later stages, sorted, and how
-    to read one.
+    """Return the names of the files in a folder or a zip, sorted, and a function that reads one.
 
-    No file is read, so that this takes little time. Files that .dvcignore names are among them.
-    None for another source. Raises InputError as `open_archive`.
+    The names are as later stages have them, also of files that .dvcignore names. No file is read,
+    so that this takes little time. Returns None for another source. Raises InputError as
+    `open_archive`.
     """
     if source.is_dir():
         paths = {}
@@ -116,7 +123,7 @@ def require_utf8(paths: Iterable[Path]) -> None:
 
 
 def member_name(path: str) -> str:
-    """The name in the zip of a path with slashes: without ./, and text.
+    """Return the name in the zip of a path with slashes: without ./, and text.
 
     A name that is not UTF-8 is read as cp437, as in a zip.
     """
@@ -128,7 +135,11 @@ def member_name(path: str) -> str:
     return name
 
 
-OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+OPENERS: dict[bytes, Callable] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
 # Bytes of the tar for each byte of its file: the limit of deflate, and so of a zip. bzip2 and xz
 # have none.
 MAX_RATIO = 1032
@@ -141,11 +152,15 @@ class _BoundedFile:
     """A file that refuses to be read beyond a position, and more than MAX_BYTES at a time."""
 
     def __init__(self, file: BinaryIO, limit: int) -> None:
-        self.file, self.limit, self.tell = file, limit, file.tell
+        self.file = file
+        self.limit = limit
+
+    def tell(self) -> int:
+        return self.file.tell()
 
     def read(self, size: int) -> bytes:
         self._require(size <= MAX_BYTES, f"{size:,} bytes in one file")
-        self._require(self.tell() + size <= self.limit, f"more than {self.limit:,} bytes")
+        self._require(self.file.tell() + size <= self.limit, f"more than {self.limit:,} bytes")
         return self.file.read(size)
 
     def seek(self, position: int) -> int:
@@ -158,7 +173,7 @@ class _BoundedFile:
 
 
 def is_tar(path: Path | str) -> bool:
-    """Whether the file is a tar by its first header, compressed with gzip, bzip2, xz or nothing."""
+    """Return whether a file, perhaps compressed with gzip, bzip2 or xz, begins as a tar does."""
     try:
         with _open_stream(Path(path)) as file:
             tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
@@ -168,7 +183,7 @@ def is_tar(path: Path | str) -> bool:
 
 
 def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of every file of the tar in its order, one at a time.
+    """Yield (name, bytes) of every file of the tar in its order.
 
     Raises InputError for a tar that is incomplete or damaged, for a file of more than MAX_BYTES,
     for more than MAX_RATIO bytes of content for each byte of the tar, and for an entry that is
@@ -179,7 +194,8 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
             # At least one record, the smallest tar.
             limit = max(path.stat().st_size * MAX_RATIO, tarfile.RECORDSIZE)
             file = _BoundedFile(stream, limit)
-            with tarfile.open(fileobj=file, mode="r:") as archive:
+            # tarfile only reads it, and typeshed asks for `write` too.
+            with tarfile.open(fileobj=file, mode="r:") as archive:  # type: ignore[call-overload]
                 while (entry := archive.next()) is not None:
                     archive.members = []  # tarfile would keep them all
                     if entry.isdir():
@@ -200,8 +216,8 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
 def _open_stream(path: Path) -> BinaryIO:
     with path.open("rb") as file:
         start = file.read(6)
-    opener = next((opener for magic, opener in OPENERS.items() if start.startswith(magic)), open)
-    return opener(path, "rb")
+    openers = [opener for magic, opener in OPENERS.items() if start.startswith(magic)]
+    return openers[0](path, "rb") if openers else path.open("rb")
 
 
 def _require_regular(entry: tarfile.TarInfo) -> None:
@@ -222,7 +238,7 @@ class Source(Section):
 
 
 def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) -> str:
-    """Write the images to the folder, as a zip or a list. Returns how much that is, in words.
+    """Write the images to the folder, as a zip or a list. Return how much that is, in words.
 
     A zip is copied; a folder or a tar is packed, with the same bytes every time. Of a folder whose
     files DVC keeps, `tracked` has the MD5s by path; it is listed, and its files stay where they
@@ -241,7 +257,7 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
         if source.is_dir():
             found = folder_files(source)
             if tracked is not None:
-                # Others are those that .dvcignore names.
+                # .dvcignore names the others.
                 listed = {name: tracked[name] for name, _ in found if name in tracked}
                 write_list(partial, source, listed)
                 return f"{len(listed):,} listed files"
@@ -257,9 +273,11 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
 
 
 def describe_changes(
-    before: Mapping[str, object], after: Mapping[str, object], when: str
+    before: Mapping[str, object], after: Mapping[str, object], earlier: str
 ) -> Iterator[str]:
-    """Such as "9 files fewer than in the last commit: 5 in cat, 4 in dog", for `when`.
+    """Yield text as "9 files fewer than in the last commit: 5 in cat, 4 in dog".
+
+    `earlier` names what has the files of `before`, such as "the last commit".
 
     Both have what stands for the content of each file, by its name. A file that keeps its name or,
     in its folder, its content is the same.
@@ -270,7 +288,7 @@ def describe_changes(
         folders = Counter(folder for folder, _ in files.elements())
         if number := folders.total():
             names = name_some(f"{count:,} in {folder}" for folder, count in folders.most_common())
-            yield f"{number:,} file{'s' if number > 1 else ''} {kind} than in {when}: {names}"
+            yield f"{number:,} file{'s' if number > 1 else ''} {kind} than in {earlier}: {names}"
 
 
 def _folder_and_content(

@@ -14,7 +14,7 @@ every other image is a group of its own. Groups with near-duplicates are joined.
 never divides a group.
 
 A rank depends on the group and the seed alone. So an image that is added, removed or relabelled
-moves few others: those at the ranks where a set has enough images of a class.
+moves few others: only images at the ranks where a set has enough images of a class.
 """
 
 import hashlib
@@ -29,11 +29,14 @@ from pawprint.params.data import Split
 from pawprint.project import NEAR_DUPLICATES, SPLITS
 
 # Near-duplicates are joined to groups of at most this fraction, or this number if it is larger.
-MAX_GROUP_FRACTION, MAX_GROUP = 0.01, 20
+MAX_GROUP_FRACTION = 0.01
+MAX_GROUP = 20
 # Images of a class: with all predictions correct, the 95% interval of its recall begins at 0.70.
 FEW = 9
 BLOCK = 2**16  # pairs joined at a time
-BY_FILE, BY_ARCHIVE, BY_RANK = "splits.csv", "archive", "rank"  # the three rules
+BY_FILE = "splits.csv"  # one of the three rules, like BY_ARCHIVE and BY_RANK
+BY_ARCHIVE = "archive"
+BY_RANK = "rank"
 
 
 def split(
@@ -55,14 +58,14 @@ def split(
     classes have images in a split.
     """
     columns = [*images, "split"]
-    # In an order that does not depend on the names of files.
+    # This order does not depend on the names of files.
     images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)
     if params.group is not None:
         images["group"] = _find_groups(images["path"], params.group)
     if dates is not None:
         images["archive_split"] = _splits_by_date(images, dates, params)
 
-    # What rows and archive say.
+    # Splits given by rows of splits.csv and by the archive.
     images["row"] = images["pixels_sha256"].map({key: n for n, key in enumerate(kept_splits)})
     images["row_split"] = [kept_splits.get(key, "") for key in images["pixels_sha256"]]
     images["given"] = _given_splits(images, params.use_archive_split or dates is not None)
@@ -118,14 +121,14 @@ def _splits_by_date(images: pd.DataFrame, dates: pd.Series, params: Split) -> pd
     """Return splits with whole dates, the last ones for test; a group has the last of its dates."""
     own = images["path"].map(dates)
     last = own.groupby(images["group"]).transform("max").mask(images["group"] == "", own)
-    # Of the images, by date: those on or after it.
+    # The fraction of images on or after each date.
     fractions = last.value_counts().sort_index(ascending=False).cumsum() / len(images)
     if len(fractions) < len(SPLITS):
         raise InputError(
             f"split.date: expected {len(SPLITS)} or more dates. Received: {len(fractions)} in the "
             f"column {params.date}."
         )
-    # The first date is for training, and one before those of test for validation.
+    # The first date is for training, and one before the test dates is for validation.
     test = (fractions[:-2] - params.test_fraction).abs().idxmin()
     earlier = fractions[(fractions.index < test) & (fractions.index > fractions.index[-1])]
     validation = (earlier - params.test_fraction - params.validation_fraction).abs().idxmin()
@@ -159,7 +162,8 @@ def _is_drawn(images: pd.DataFrame) -> pd.Series:
     They decide on training images of a class that the archive has not in validation, or not in its
     test split; and on validation images, if it has no test split.
     """
-    label, given = images["label"], images["given"]
+    label = images["label"]
+    given = images["given"]
     has_validation = label.isin(label[given == "validation"])
     if not (given == "test").any():
         return (given == "validation") | ((given == "train") & ~has_validation)
@@ -168,13 +172,12 @@ def _is_drawn(images: pd.DataFrame) -> pd.Series:
 
 
 def _join_groups(images: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
-    """Return int64 `(images,)`: numbers from 0 of groups, with those of near-duplicates joined.
+    """Return int64 `(images,)`: numbers from 0 of groups; near-duplicates join their groups.
 
     The nearest `pairs` are joined first. Groups that would be too large together, or that rows of
     splits.csv have in different splits, are not joined.
     """
-    is_alone = images["group"] == ""
-    own = images["group"].mask(is_alone, images["pixels_sha256"]).factorize()[0]
+    own = images["group"].mask(images["group"] == "", images["pixels_sha256"]).factorize()[0]
     sizes = np.bincount(own).tolist()
     splits = _first_rows(images, own).reindex(range(len(sizes)), fill_value="").tolist()
     largest = max(MAX_GROUP, MAX_GROUP_FRACTION * len(images))
@@ -208,12 +211,10 @@ def _first_rows(images: pd.DataFrame, group: np.ndarray) -> pd.Series:
 
 
 def _rank_groups(images: pd.DataFrame, seed: int) -> pd.Series:
-    """Return the rank of each image's group, from 1 on: by a hash of its text or its first image.
-
-    The hash is the same on every platform and Python version.
-    """
+    """Return the rank of each image's group, from 1 on: by a hash of its text or first image."""
     content = images["group"].mask(images["group"] == "", images["perceptual_hash"])
     content = content.groupby(images["joined"]).first()
+    # The same on every platform and Python version.
     digests = [hashlib.sha256(f"{seed}:{text}".encode()).digest() for text in content]
     hashes = pd.Series([int.from_bytes(digest[:8]) / 2**64 for digest in digests], content.index)
     return images["joined"].map(hashes.rank(method="first").astype(int))
@@ -239,8 +240,8 @@ def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd
     if source == "validation":
         is_counted = (images["given"] == "validation") & (images["split"] != "train")
     else:
-        is_of_archive = (images["split"] == target) & (images["given"] != "train")
-        is_counted = ~label.isin(label[is_of_archive])
+        is_given = (images["split"] == target) & (images["given"] != "train")
+        is_counted = ~label.isin(label[is_given])
     if not is_counted.any():
         return images
     wanted = label[is_counted].value_counts() * fraction
@@ -262,7 +263,7 @@ def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd
 
 
 def _classes_lacking(images: pd.DataFrame, source: str, name: str) -> set[str]:
-    """Return the classes of which a split has no image but those that come from `source`."""
+    """Return the classes of which a split has no image, except for images from `source`."""
     is_fixed = (images["kept"] != "") | (images["given"] != source)
     return set(images["label"]) - set(images["label"][is_fixed & (images["split"] == name)])
 
@@ -299,8 +300,8 @@ def _choose(
     for label in sorted(remaining.keys() & lacking):
         if any(label in sizes[rank] for rank in chosen):
             continue
-        of_class = [rank for rank, numbers in sizes.items() if label in numbers]
-        free = [rank for rank in of_class if _is_free(sizes[rank], remaining, reserved)]
+        with_class = {rank: numbers for rank, numbers in sizes.items() if label in numbers}
+        free = [rank for rank in with_class if _is_free(sizes[rank], remaining, reserved)]
         if free:
             smallest = min(free, key=lambda rank: sum(sizes[rank].values()))
             chosen.append(smallest)
@@ -336,14 +337,14 @@ def find_rules(images: pd.DataFrame, kept_splits: dict[str, str], uses_archive: 
     images = images.assign(given=_given_splits(images, uses_archive))
     is_drawn = _is_drawn(images)
     has_row = images["pixels_sha256"].isin(kept_splits)
-    is_of_group = (has_row & is_drawn).groupby(images["group"]).transform("any")
+    group_has_row = (has_row & is_drawn).groupby(images["group"]).transform("any")
     is_given = ~is_drawn & (images["split"] == images["given"])
     rules = pd.Series(BY_RANK, images.index).mask(is_given, BY_ARCHIVE)
-    return rules.mask(has_row.mask(is_drawn, is_of_group), BY_FILE)
+    return rules.mask(has_row.mask(is_drawn, group_has_row), BY_FILE)
 
 
 def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.Series:
-    """The times in a column of a table METADATA, in seconds, by path of each of the images.
+    """Return the time of each image by its path, in seconds, from a column of a table METADATA.
 
     Raises InputError if there is no such column, or for an image without a date there.
     """
@@ -367,7 +368,7 @@ def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.
 
 
 def describe_dates(rows: pd.DataFrame, dates: pd.Series, column: str) -> str:
-    """Such as "taken: train 2025-01-03 to 2025-10-30, validation …", of rows of `split`."""
+    """Return text as "taken: train 2025-01-03 to 2025-10-30, validation …" on rows of `split`."""
     days = pd.to_datetime(rows["path"].map(dates), unit="s").dt.date
     ends = days.groupby(rows["split"]).agg(["min", "max"])
     ranges = (f"{name} {' to '.join(map(str, ends.loc[name]))}" for name in SPLITS)
@@ -375,7 +376,7 @@ def describe_dates(rows: pd.DataFrame, dates: pd.Series, column: str) -> str:
 
 
 def describe_completed(images: pd.DataFrame) -> list[str]:
-    """A line for each of validation and test without images of some classes in the archive.
+    """Return a line for each of validation and test that lacks some classes in the archive.
 
     `images` has the columns `label`, `archive_split`, "" if that is not used, and `split`.
     """
@@ -397,13 +398,12 @@ def describe_completed(images: pd.DataFrame) -> list[str]:
 
 
 def describe_few(images: pd.DataFrame) -> str:
-    """Such as "few test images, 1 of bee, 4 of cow: …", or "" if all classes have more than FEW."""
-    is_test = images["split"] == "test"
-    of_class = is_test.groupby(images["label"]).sum()
-    few = [f"{number} of {label}" for label, number in of_class.items() if number <= FEW]
+    """Return text as "few test images, 1 of bee, …", or "" if all classes have more than FEW."""
+    numbers = (images["split"] == "test").groupby(images["label"]).sum()
+    few = [f"{number} of {label}" for label, number in numbers.items() if number <= FEW]
     return f"few test images, {name_some(few)}: their recall says little" if few else ""
 
 
 def divided_groups(images: pd.DataFrame) -> int:
-    """How many groups have images in several splits, of a table with columns `group`, `split`."""
+    """Return how many groups have images in several splits; columns `group` and `split`."""
     return int((images.groupby("group")["split"].nunique() > 1).sum())

@@ -19,7 +19,7 @@ from pawprint.project import LABELS_CSV, SPLITS, SPLITS_CSV
 if TYPE_CHECKING:
     import pandas as pd
 
-# The encoding by byte order mark. Those of UTF-32 come first: one begins with that of UTF-16.
+# The encoding by byte order mark. UTF-32 comes first: one of its marks begins as one of UTF-16.
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -52,7 +52,7 @@ class WrittenTable(NamedTuple):
 
 
 def read_csv_rows(path: Path, columns: Collection[str]) -> list[tuple[int, Cells]]:
-    """As `csv_rows`, of a file or a pipe. Raises InputError also if it cannot be read."""
+    """Return `csv_rows` of a file or a pipe. Raises InputError also if it cannot be read."""
     where = printable(str(path))
     try:
         content = path.read_bytes()
@@ -78,16 +78,18 @@ def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTa
     A byte order mark says which Unicode it is, or else it is UTF-8. The one of SEPARATORS
     separates that gives the columns. Empty rows are left out, and empty cells behind the last
     column. A row may lack its last cells, but none of `columns`. Spaces around a cell are removed,
-    except for those of a path. Raises InputError that begins with `where` for any other file.
+    except around a path. Raises InputError that begins with `where` for any other file.
     """
     text = _decode(content, where)
-    if line := SEPARATOR_LINE.match(text):
-        text = text[line.end() :]  # with the end of the line, as lines are counted
-    separators = line[1] if line else SEPARATORS
+    declared = SEPARATOR_LINE.match(text)
+    if declared:
+        text = text[declared.end() :]  # with the end of the line, as lines are counted
+    separators = declared[1] if declared else SEPARATORS
     headers = {separator: _header(text, separator) for separator in separators}
-    fitting = (name for name, header in headers.items() if set(columns) <= {*_names(header)})
+    fitting = (name for name, cells in headers.items() if set(columns) <= {*_names(cells)})
     separator = next(fitting, separators[0])
-    header, names = headers[separator], _names(headers[separator])
+    header = headers[separator]
+    names = _names(header)
     if set(columns) - set(names) or len(set(names)) < len(names):
         raise InputError(
             f"{where}: line 1: expected the columns {','.join(columns)}, separated by commas. "
@@ -207,7 +209,7 @@ class Correction(NamedTuple):
 
     @property
     def image(self) -> str:
-        """What the image is known by."""
+        """The hash of its pixels or, if that is not known, its path."""
         return self.pixels_sha256 or self.path
 
 
@@ -216,7 +218,7 @@ def read_corrections(
 ) -> list[Correction]:
     """Return the rows of labels.csv.
 
-    A path in other Unicode than the member, or with spaces at its ends, is that of the member.
+    A path in other Unicode than the member's, or with spaces at its ends, means the member.
     Raises InputError with the line number for a label that is not one of `labels`, another path
     without `pixels_sha256` that is not one of `members`, an image that occurs twice, and another
     `pixels_sha256` than 64 hexadecimal digits, and for a file that is not such a table. Paths or
@@ -269,14 +271,15 @@ def classes_given(corrections: Iterable[Correction]) -> list[str]:
 
 
 def read_kept_splits(path: Path) -> dict[str, str]:
-    """The split by `pixels_sha256`, in the order of the rows.
+    """Return the split by `pixels_sha256`, in the order of the rows.
 
     Raises InputError with the line number for a hash other than 64 hexadecimal digits, for a split
     other than SPLITS, and for an image in two splits, and for a file that is not such a table.
     """
     splits: dict[str, str] = {}
     for line, row in read_csv_rows(path, SPLIT_COLUMNS):
-        pixels, split = row["pixels_sha256"], row["split"]
+        pixels = row["pixels_sha256"]
+        split = row["split"]
         problem = None
         if not SHA256.fullmatch(pixels):
             problem = f"expected pixels_sha256 of 64 hexadecimal digits. Received: {pixels!r}"
@@ -292,7 +295,7 @@ def read_kept_splits(path: Path) -> dict[str, str]:
     return splits
 
 
-MAX_DEVIATION = 0.02  # of a fraction, without a line
+MAX_DEVIATION = 0.02  # from a fraction, which needs no line
 
 
 def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "pd.DataFrame":
@@ -322,11 +325,11 @@ def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "
 def describe_kept_splits(
     images: "pd.DataFrame", kept_splits: dict[str, str], fractions: dict[str, float]
 ) -> list[str]:
-    """Lines on what splits.csv, `kept_splits`, has to do with a split of the images, a table SPLIT.
+    """Return lines that compare splits.csv, `kept_splits`, with a table SPLIT of the images.
 
-    Images without a row; rows that name no image; rows that the split does not follow, because
-    groups stay together; and fractions of a class that differ by more than MAX_DEVIATION, and by
-    more than an image, from those given, by split.
+    They name images without a row; rows that name no image; rows that the split does not follow,
+    because groups stay together; and fractions of a class that differ by more than MAX_DEVIATION,
+    and by more than an image, from `fractions` by split.
     """
     if not kept_splits:
         return []

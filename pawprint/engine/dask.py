@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import importlib
+import inspect
 import itertools
 import json
 import logging
@@ -38,13 +39,12 @@ PACKAGES = (
 )
 LOST = (CancelledError, OSError, TimeoutError)  # the connection to the scheduler
 _ADMISSION = threading.Lock()
-_admissions: dict[
-    str, Callable | str
-] = {}  # on a worker: the function of a run, or why it is refused
+# On a worker: the function of a run, or the reason for which it is refused.
+_admissions: dict[str, Callable | str] = {}
 
 
 class Proof(NamedTuple):
-    """What a worker process has to share with the driver before it takes part in a run.
+    """The state of the driver that a worker process has to share to take part in a run.
 
     `functions` holds, pickled, the function of the run, and the function and the items of the
     proof, whose results have the hashes `expected`. `code` is the hash of each module.
@@ -64,15 +64,16 @@ def map_on_cluster(
     chunk: int,
     proof: tuple[Callable, list] | None,
 ) -> Iterator:
-    """As `mapping.map_items`. Without `proof` the first items are computed on the driver."""
-    client, items = connect(scheduler), iter(items)
+    """Map as `mapping.map_items`. Without `proof` the driver computes the first items."""
+    client = connect(scheduler)
+    items = iter(items)
     prove, samples = proof or (function, list(itertools.islice(items, PROOF)))
     results = [prove(item) for item in samples]
     if proof is None:
         yield from results
     shared = Proof(
         uuid.uuid4().hex,
-        {"Python": _python()} | {package: version(package) for package in PACKAGES},
+        _versions(),
         {name: _code(name) for name in sorted(sys.modules) if name.startswith("pawprint.")},
         cloudpickle.dumps((function, prove, samples)),
         [_result_hash(result) for result in results],
@@ -109,27 +110,20 @@ class ClusterRun:
         # A task of its own: workers send it to each other, and Dask repeats it if they die. The
         # scheduler unpickles functions of tasks, and need not have this package.
         compute = pickle.dumps(functools.partial(_compute, proof))
-        self.client, self.compute = client, client.submit(pickle.loads, compute, pure=False)
+        self.client = client
+        self.compute = client.submit(pickle.loads, compute, pure=False)
         self.refused: set[str] = set()  # addresses of workers
         self.running: dict[Future, tuple[int, list]] = {}  # items, and the position of the first
         self.suspects: dict[int, list] = {}  # one item each, by position
         self.done: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self.submitted = 0  # items, so the position of the next one
 
     def results(self, items: Iterator, chunk: int) -> Iterator:
+        """Yield the results of items in their order. A task has `chunk` items."""
         waiting: dict[int, object] = {}  # results that are not due yet, by position
-        due = start = 0
+        due = 0
         try:
-            while True:
-                if self.suspects:
-                    if not self.running:
-                        self.submit(*next(iter(self.suspects.items())))
-                else:
-                    for _ in range(AHEAD - len(self.running) - len(waiting) // chunk):
-                        if batch := list(itertools.islice(items, chunk)):
-                            self.submit(start, batch)
-                            start += len(batch)
-                if not self.running:
-                    return
+            while self.submit_next(items, chunk, AHEAD - len(waiting) // chunk):
                 try:
                     waiting.update(self.take(self.done.get(timeout=1)))
                 except queue.Empty:
@@ -141,7 +135,23 @@ class ClusterRun:
             with contextlib.suppress(*LOST):
                 self.client.cancel([self.compute, *self.running])
 
+    def submit_next(self, items: Iterator, chunk: int, most: int) -> bool:
+        """Submit items, up to `most` tasks at a time, and return whether tasks run.
+
+        An item that is a suspect runs alone.
+        """
+        if self.suspects and not self.running:
+            self.submit(*next(iter(self.suspects.items())))
+        while not self.suspects and len(self.running) < most:
+            batch = list(itertools.islice(items, chunk))
+            if not batch:
+                break
+            self.submit(self.submitted, batch)
+            self.submitted += len(batch)
+        return bool(self.running)
+
     def submit(self, start: int, items: list) -> None:
+        """Submit a task of these items, of which the first has the position `start`."""
         options = {}
         if self.refused:  # a preference, because a restarted worker has another address
             workers = list(self.workers() - self.refused)
@@ -153,19 +163,12 @@ class ClusterRun:
         future.add_done_callback(self.done.put)
 
     def take(self, future: Future) -> Iterable[tuple[int, object]]:
-        """Results of a task with their positions; none if its worker handed it back."""
+        """Return the results of a task with their positions; none if the task runs again."""
         start, items = self.running.pop(future)
         try:
             results = future.result()
         except KilledWorker as error:
-            if start in self.suspects:
-                raise InputError(
-                    f"{printable(_name(items[0]))}: expected a worker to compute it. Received: "
-                    f"{error.allowed_failures + 1} workers that died. Check its images, and "
-                    "the memory of the workers."
-                ) from None
-            # Tasks that were with the worker fail too. Each of their items runs alone, to find out.
-            self.suspects |= {place: [item] for place, item in enumerate(items, start)}
+            self.suspect(start, items, error.allowed_failures + 1)
             return ()
         except LOST:
             if future.status == "error":  # raised by the function
@@ -176,17 +179,31 @@ class ClusterRun:
         if isinstance(results, list):
             self.suspects.pop(start, None)
             return enumerate(results, start)
-        address, why = results
-        if address not in self.refused:
-            self.refused.add(address)
-            if self.workers() <= self.refused:
-                raise _no_cluster(f"worker {address}: {printable(why)}")
-            print(f"PAWPRINT_DASK: worker {address} is not used: {printable(why)}", file=sys.stderr)
+        self.refuse(*results)
         self.submit(start, items)
         return ()
 
+    def suspect(self, start: int, items: list, deaths: int) -> None:
+        """Let each item of a task whose workers died run alone. Raises InputError if it did."""
+        if start in self.suspects:
+            raise InputError(
+                f"{printable(_name(items[0]))}: expected a worker to compute it. Received: "
+                f"{deaths} workers that died. Check its images, and the memory of the workers."
+            ) from None
+        # Tasks that were with the worker fail too, so one of their items killed it.
+        self.suspects |= {place: [item] for place, item in enumerate(items, start)}
+
+    def refuse(self, address: str, problem: str) -> None:
+        """Prefer other workers to this one. Raises InputError if there are none."""
+        if address in self.refused:
+            return
+        self.refused.add(address)
+        if self.workers() <= self.refused:
+            raise _no_cluster(f"worker {address}: {printable(problem)}")
+        print(f"PAWPRINT_DASK: worker {address} is not used: {printable(problem)}", file=sys.stderr)
+
     def workers(self) -> set[str]:
-        """Addresses of the workers. Raises InputError if there are none for a while."""
+        """Return the addresses of the workers. Raises InputError if there are none for a while."""
         timeout = dask.config.get("distributed.comm.timeouts.connect")
         try:
             self.client.wait_for_workers(1, timeout)
@@ -198,19 +215,20 @@ class ClusterRun:
 
 
 def _compute(proof: Proof, items: bytes) -> list | tuple[str, str]:
-    """On a worker: the results of pickled items, or its address and why this process is refused.
+    """Return the results of pickled items, or the worker's address and the reason of its refusal.
 
-    The first task of a run in a process is its admission. Others wait for it: modules are imported,
-    and OpenVINO is used for the first time, in one thread only.
+    A worker runs this. The first task of a run in a process is its admission. Others wait for it:
+    modules are imported, and OpenVINO is used for the first time, in one thread only.
     """
     with _ADMISSION:
         if proof.run not in _admissions:
+            admission: Callable | str
             try:
-                function = _admit(proof)
+                admission = _admit(proof)
             except Exception as error:  # whatever the function raises here and not on the driver
-                function = reason(error)
+                admission = reason(error)
             _admissions.clear()  # what earlier runs hold is freed
-            _admissions[proof.run] = function
+            _admissions[proof.run] = admission
         function = _admissions[proof.run]
     if isinstance(function, str):
         return get_worker().address, function
@@ -218,42 +236,45 @@ def _compute(proof: Proof, items: bytes) -> list | tuple[str, str]:
 
 
 def _admit(proof: Proof) -> Callable:
-    """The function of a run. Raises an exception if this process differs from the driver's."""
+    """Return the function of a run. Raises an exception if this process is not as the driver's."""
+    installed = _versions()
     for name, expected in proof.versions.items():
-        installed = _python() if name == "Python" else version(name)
-        if installed != expected:
-            raise RuntimeError(f"expected {name} {expected}. Received: {installed}")
+        if installed[name] != expected:
+            raise RuntimeError(f"expected {name} {expected}. Received: {installed[name]}")
     # So that joblib.cpu_count() is the number of threads given to this worker.
     os.environ["LOKY_MAX_CPU_COUNT"] = str(get_worker().state.nthreads)
     function, prove, samples = pickle.loads(proof.functions)
-    for name in proof.code.keys() & sys.modules.keys():  # those that the functions import
+    for name in proof.code.keys() & sys.modules.keys():  # modules that the functions import
         if _code(name) != proof.code[name]:
             raise RuntimeError(
                 f"expected the driver's {name}. Received: another. Restart the workers"
             )
     for item, expected in zip(samples, proof.expected, strict=True):
         if _result_hash(prove(item)) != expected:
-            what = f"expected the same bytes as on the driver for {_name(item)}"
-            raise RuntimeError(f"{what}. Received: others, as of another processor or file")
+            raise RuntimeError(
+                f"expected the same bytes as on the driver for {_name(item)}. Received: others, as "
+                "of another processor or file"
+            )
     return function
 
 
 @functools.cache
 def _code(module: str) -> str:
-    """The hash of what a module does, as this process has imported it: once, at its import.
+    """Return the hash of a module's syntax, once in a process, after its import.
 
     A worker that has imported a module before an edit of its file so differs from the driver.
     """
-    source = Path(importlib.import_module(module).__file__).read_text(encoding="utf-8")
-    return joblib.hash(syntax_of(source))
+    path = Path(inspect.getfile(importlib.import_module(module)))
+    return joblib.hash(syntax_of(path.read_text(encoding="utf-8")))
 
 
-def _python() -> str:
-    return platform.python_version().rpartition(".")[0]
+def _versions() -> dict[str, str]:
+    python = platform.python_version().rpartition(".")[0]
+    return {"Python": python} | {package: version(package) for package in PACKAGES}
 
 
 def _result_hash(result: object) -> str:
-    """Of the values and their layout in memory, on every computer after one pickling."""
+    """Return a hash of the values and their layout in memory, which one pickling makes the same."""
     return joblib.hash(pickle.loads(pickle.dumps(result)))
 
 

@@ -11,7 +11,7 @@ AHEAD = 64  # results computed before the caller takes them
 
 
 def map_in_threads(function: Callable, items: Iterable) -> Iterator:
-    """`function(item)` of each item in order, computed by one thread per core.
+    """Yield `function(item)` of each item in order, computed by one thread per core.
 
     Threads are enough, because decoding, warping and running a network release the interpreter
     lock. At most AHEAD results are in memory.
@@ -37,7 +37,7 @@ VARIABLE = "PAWPRINT_DASK"
 def map_items(
     function: Callable, items: Iterable, chunk: int = 16, proof: tuple[Callable, list] | None = None
 ) -> Iterator:
-    """`function(item)` of each item in order, on threads or on the Dask cluster of PAWPRINT_DASK.
+    """Return `function(item)` of each item in order, from threads or the cluster of PAWPRINT_DASK.
 
     PAWPRINT_DASK is the address of a scheduler (`tcp://…`, `tls://…`) or the path of its scheduler
     file. For a cluster, the function and its results can be pickled by cloudpickle, paths in them

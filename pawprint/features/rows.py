@@ -5,34 +5,38 @@ what it imports, computes all features again.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 import openvino
 from PIL import Image
 
 from pawprint.images.formats import View, apply, resize, side_for
-from pawprint.runtime import compile_for_cpu
+from pawprint.runtime import CompiledNetwork, compile_for_cpu
 
 Row = list[np.ndarray]  # one array for each kind
+Read = Callable[[int], Image.Image]  # reads an image with a `side` (images/decoder.py)
 
 
 def row_function(
-    network: openvino.Model, how: str
-) -> Callable[[Callable[[int], Image.Image], Iterable[View]], list[Row]]:
-    """A function that several threads may call: the rows, float32, of some views of an RGB image.
+    network: openvino.Model, method: str
+) -> Callable[[Read, Iterable[View]], list[Row]]:
+    """Return a function that computes the rows, float32, of some views of an RGB image.
 
-    It takes a function that reads the image with a `side` (images/decoder.py).
+    It takes a function that reads the image, and the views. Several threads may call it. `method`
+    is one of `resize`.
     """
     size = network.input().partial_shape[1].get_length()
-    run = compile_for_cpu(network)
+    return partial(_compute, compile_for_cpu(network), size, method)
 
-    def compute(read: Callable[[int], Image.Image], views: Iterable[View]) -> list[Row]:
-        pixels = resize(read(side_for(size)), size, how)
-        return [run(apply(pixels, view)) for view in views]
 
-    return compute
+def _compute(
+    run: CompiledNetwork, size: int, method: str, read: Read, views: Iterable[View]
+) -> list[Row]:
+    pixels = resize(read(side_for(size)), size, method)
+    return [run(apply(pixels, view)) for view in views]
 
 
 def fits(row: Row, dtype: np.dtype) -> bool:
-    """Whether numbers of this type can hold a row."""
+    """Return whether numbers of this type can hold a row."""
     return all(np.abs(features).max() <= np.finfo(dtype).max for features in row)

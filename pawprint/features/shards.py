@@ -1,16 +1,17 @@
-"""Compute a shard of stored features: rows that were computed before, and those that are missing.
+"""Compute a shard of stored features: take over rows that exist, and compute the others.
 
 A shard is what is computed by one call, reused, kept by a killed run and sent to a remote. A row is
 taken over if it belongs to the same image and the same draws of a view, its numbers have at least
-the digits that are stored, and the checksums of its shard are right. Whether the same network
-computed it, the caller decides.
+the digits that are stored, and the checksums of its shard are right. The caller decides whether
+the same network computed it.
 """
 
+import contextlib
 import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -36,30 +37,32 @@ from pawprint.runtime import processor
 
 Key = tuple[bytes, bytes, bytes]  # of a row: pixels_sha256, suffix, drawn
 ViewsOf = Callable[[str, str], list[View]]  # the views that are stored, by pixels_sha256 and split
-TRAINING, HELD_OUT = np.dtype("<f2"), np.dtype("<f4")  # of the rows
+# The dtype of the rows.
+TRAINING = np.dtype("<f2")
+HELD_OUT = np.dtype("<f4")
 
 
 def training_views(augment: Augment, size: int) -> ViewsOf:
-    """What training reads: `augment.views` of a training image, a validation image as it is."""
+    """Return the views for training: `augment.views` of a training image, others as they are."""
+    return partial(_training_views, augment, size)
 
-    def views_of(sha256: str, split: str) -> list[View]:
-        if split != "train":
-            return [IDENTITY]
-        return [draw_view(augment, sha256, number, size) for number in range(augment.views)]
 
-    return views_of
+def _training_views(augment: Augment, size: int, sha256: str, split: str) -> list[View]:
+    if split != "train":
+        return [IDENTITY]
+    return [draw_view(augment, sha256, number, size) for number in range(augment.views)]
 
 
 def held_out_views(size: int, *, is_mirrored: bool) -> ViewsOf:
-    """What the final network sees: of each image itself and perhaps its mirror image.
+    """Return the views for the final network: each image and, if `is_mirrored`, its mirror image.
 
     Of a training image, which the detector of unknown inputs learns from, the image is enough.
     """
+    return partial(_held_out_views, [IDENTITY, mirrored(size)] if is_mirrored else [IDENTITY])
 
-    def views_of(sha256: str, split: str) -> list[View]:
-        return [IDENTITY, mirrored(size)] if is_mirrored and split != "train" else [IDENTITY]
 
-    return views_of
+def _held_out_views(views: list[View], _sha256: str, split: str) -> list[View]:
+    return [IDENTITY] if split == "train" else views
 
 
 class Task(NamedTuple):
@@ -81,7 +84,7 @@ class ShardComputer:
     dtype: np.dtype = TRAINING
 
     def __call__(self, task: Task) -> tuple[int, list[str], str]:
-        """Write a shard. Returns the number of images, those computed, and the processor."""
+        """Write a shard, and return the number of images, the computed ones, and the processor."""
         index = self.index_of(task.images)
         row_keys = keys_of(index)
         row_of = take_over(set(row_keys), [task.path, *task.sources], self.kinds, self.dtype)
@@ -101,21 +104,26 @@ class ShardComputer:
         return len(task.images), [sha256.decode() for sha256 in missing], processor()
 
     def compute(self, path: str, views: Iterable[View] = (IDENTITY,)) -> list[Row]:
-        """The rows of an image. Raises InputError for features that `dtype` cannot hold."""
+        """Compute the rows of an image. Raises InputError for features that `dtype` cannot hold."""
         rows = self.rows_of(partial(open_image, self.archive, path), views)
         if not all(fits(row, self.dtype) for row in rows):
-            key, what, todo = "weights.source", "weights with which", "Check model.onnx"
-            if "cut" in self.kinds:
-                key, what, todo = "model.fine_tune_at", "a layer before which", "Name another layer"
-            raise InputError(
-                f"{key}: expected {what} the backbone gives numbers up to "
-                f"{np.finfo(self.dtype).max:,.0f}, which features are stored with. Received: "
-                f"larger ones for {path}. {todo}, or check weights.source."
-            )
+            raise self._too_large(path)
         return [[features.astype(self.dtype) for features in row] for row in rows]
 
+    def _too_large(self, path: str) -> InputError:
+        expected = "weights.source: expected weights with which"
+        advice = "Check model.onnx"
+        if "cut" in self.kinds:
+            expected = "model.fine_tune_at: expected a layer before which"
+            advice = "Name another layer"
+        return InputError(
+            f"{expected} the backbone gives numbers up to {np.finfo(self.dtype).max:,.0f}, which "
+            f"features are stored with. Received: larger ones for {path}. {advice}, or check "
+            "weights.source."
+        )
+
     def index_of(self, images: Iterable[tuple[str, str, str]]) -> np.ndarray:
-        """The rows of images, sorted."""
+        """Return the rows of images, sorted, with the type INDEX."""
         rows = []
         for sha256, split, path in sorted(images):
             suffix = PurePosixPath(path).suffix.lower().encode()
@@ -125,38 +133,46 @@ class ShardComputer:
 
 
 def keys_of(index: np.ndarray) -> list[Key]:
-    """What decides each row besides the network."""
-    names = index["pixels_sha256"].tolist(), index["suffix"].tolist()
-    return list(zip(*names, map(np.void.tobytes, index["drawn"])))
+    """Return what decides each row besides the network."""
+    hashes = index["pixels_sha256"].tolist()
+    return list(zip(hashes, index["suffix"].tolist(), map(np.void.tobytes, index["drawn"])))
 
 
 def take_over(
-    row_keys: set[Key], sources: Iterable[str], kinds: dict, dtype: np.dtype
+    row_keys: set[Key], sources: Iterable[str], kinds: dict[str, tuple[int, ...]], dtype: np.dtype
 ) -> dict[Key, Row]:
-    """Those of the rows that undamaged shards hold, as numbers of this type."""
+    """Return the rows of these keys that undamaged shards hold, as numbers of this type."""
     row_of: dict[Key, Row] = {}
     for source in sources:
-        try:
-            shard = Shard(Path(source))
-            index = shard.read("index")
-            keys = keys_of(index)
-            if row_keys - row_of.keys() and not row_keys.isdisjoint(keys):
-                columns = [shard.read(kind) for kind in kinds]
-                has_digits = all(column.dtype.itemsize >= dtype.itemsize for column in columns)
-                is_stored_so = all(column.dtype == dtype for column in columns)
-                shapes = [column.shape[1:] for column in columns]
-                if has_digits and shapes == list(kinds.values()):
-                    for key, *row in zip(keys, *columns, strict=True):
-                        is_wanted = key in row_keys and key not in row_of
-                        if is_wanted and (is_stored_so or fits(row, dtype)):
-                            row_of[key] = [array.astype(dtype, copy=False) for array in row]
-        except InputError:
-            continue
+        with contextlib.suppress(InputError):  # a shard that is missing or damaged
+            row_of |= _stored_rows(Path(source), row_keys - row_of.keys(), kinds, dtype)
+    return row_of
+
+
+def _stored_rows(
+    path: Path, row_keys: set[Key], kinds: dict[str, tuple[int, ...]], dtype: np.dtype
+) -> dict[Key, Row]:
+    """Return the rows of these keys in a shard, or none if they have other shapes or few digits."""
+    shard = Shard(path)
+    keys = keys_of(shard.read("index"))
+    if row_keys.isdisjoint(keys):
+        return {}
+    columns = [shard.read(kind) for kind in kinds]
+    shapes = [column.shape[1:] for column in columns]
+    has_digits = all(column.dtype.itemsize >= dtype.itemsize for column in columns)
+    if shapes != list(kinds.values()) or not has_digits:
+        return {}
+    is_stored_so = all(column.dtype == dtype for column in columns)
+    row_of: dict[Key, Row] = {}
+    for key, *row in zip(keys, *columns, strict=True):
+        is_wanted = key in row_keys and key not in row_of
+        if is_wanted and (is_stored_so or fits(row, dtype)):
+            row_of[key] = [array.astype(dtype, copy=False) for array in row]
     return row_of
 
 
 def tasks(images: pd.DataFrame, folder: Path, earlier: list[list[str]]) -> list[Task]:
-    """The shards of images (table SPLIT) in a folder.
+    """Return the shards of images (table SPLIT) in a folder.
 
     `earlier` holds complete lists of shards, of any number, where rows are looked for.
     """
@@ -165,38 +181,38 @@ def tasks(images: pd.DataFrame, folder: Path, earlier: list[list[str]]) -> list[
     columns = (images[name] for name in ("pixels_sha256", "split", "path"))
     for shard, image in zip(shard_of(images["pixels_sha256"], shards), zip(*columns)):
         rows[shard].append(image)
-
-    def sources(number: int) -> Iterator[str]:
-        for paths in earlier:
-            first, end = (place * len(paths) // shards for place in (number, number + 1))
-            yield from paths[first : max(end, first + 1)]
-
     return [
-        Task(str(shard_path(folder, number)), rows[number], list(sources(number)))
+        Task(str(shard_path(folder, number)), rows[number], _sources(earlier, number, shards))
         for number in range(shards)
     ]
+
+
+def _sources(earlier: list[list[str]], number: int, shards: int) -> list[str]:
+    """Return the earlier shards that may hold rows of one of `shards`."""
+    sources = []
+    for paths in earlier:
+        first, end = (place * len(paths) // shards for place in (number, number + 1))
+        sources += paths[first : max(end, first + 1)]
+    return sources
 
 
 def write_shards(computer: ShardComputer, todo: list[Task], folder: Path) -> dict[str, str]:
     """Write shards into a folder, and nothing else.
 
-    Returns the processors that computed images, by `pixels_sha256` of those that had to be
-    computed. Raises InputError if a worker of a cluster wrote elsewhere.
+    Returns the processors by `pixels_sha256` of the images that had to be computed. Raises
+    InputError if a worker of a cluster wrote elsewhere.
     """
     folder.mkdir(parents=True, exist_ok=True)
     token = folder / "token"  # a worker that sees it writes into the same folder
     token.write_text(uuid.uuid4().hex)
-
-    def prove(path: str) -> tuple[str, list[Row]]:
-        return token.read_text(), computer.compute(path)
-
+    prove = partial(_prove, computer, token)
     sample = [image[-1] for task in todo[:8] for image in task.images[:8]][:8]
     images = sum(len(task.images) for task in todo)
     computed: dict[str, str] = {}
     with tqdm(desc="features", total=images, unit="image", disable=None) as bar:
-        for size, new, by in map_items(computer, todo, chunk=1, proof=(prove, sample)):
+        for size, new, name in map_items(computer, todo, chunk=1, proof=(prove, sample)):
             bar.update(size)
-            computed |= dict.fromkeys(new, by)
+            computed |= dict.fromkeys(new, name)
     expected = {Path(task.path).name for task in todo}
     for path in folder.iterdir():
         if path.name not in expected:  # of a killed process
@@ -209,8 +225,12 @@ def write_shards(computer: ShardComputer, todo: list[Task], folder: Path) -> dic
     return computed
 
 
+def _prove(computer: ShardComputer, token: Path, path: str) -> tuple[str, list[Row]]:
+    return token.read_text(), computer.compute(path)
+
+
 def interrupted_shards(folder: Path) -> list[list[str]]:
-    """The shards that killed runs may have finished, in folders named by how many they have."""
+    """Return the shards that killed runs may have finished, in folders named by their number."""
     counts = [int(inner.name) for inner in folder.glob("[0-9]*")]
     return [[str(shard_path(folder / f"{n}", i)) for i in range(n)] for n in counts]
 
@@ -253,7 +273,7 @@ def earlier_shards(
 
 
 def recorded_shards(recorded: Recorded, stage: str, out: Path) -> list[str]:
-    """The places in DVC's cache of the shards of the last recorded result, whether there or not."""
+    """Return the paths in DVC's cache of the last recorded result's shards, there or not."""
     files = {path: md5 for path, md5 in recorded.files(stage, out).items() if is_md5(md5)}
     names = (shard_path(Path(), number).name for number in range(len(files)))
     return [str(recorded.file(files[name]).absolute()) for name in names if name in files]

@@ -26,27 +26,28 @@ from pawprint.errors import InputError, reason
 
 IMAGES_PER_SHARD = 64  # at most, on average, up to MAX_SHARDS
 MAX_SHARDS = 4096  # DVC takes a millisecond for each file of an output
-# `drawn` has the fields of View (images/pixels.py).
+# `drawn` has the fields of View (images/formats.py).
 COLOURS = [(name, "<f8") for name in ("brightness", "contrast", "saturation", "hue", "grayscale")]
 DRAWN = [("transformation", "<f8", (2, 3)), *COLOURS, ("erasing", "<f8", (5,))]
-# Of a file in another format with the same pixels a large image may be decoded to others.
+# Another format of a file with the same pixels may decode a large image to other pixels.
 SUFFIX = ("suffix", "S5")
 INDEX = np.dtype([("pixels_sha256", "S64"), SUFFIX, ("view", "<u4"), ("drawn", DRAWN)])
 COLUMNS = np.dtype([("name", "S16"), ("checksum", "S32")])
 
 
 def count_shards(images: int) -> int:
-    """The smallest power of two with at most IMAGES_PER_SHARD images in each shard, on average."""
+    """Return the smallest power of two with at most IMAGES_PER_SHARD images a shard, on average."""
     return min(1 << (max(images - 1, 0) // IMAGES_PER_SHARD).bit_length(), MAX_SHARDS)
 
 
 def shard_of(pixels_sha256: Iterable[str], shards: int) -> np.ndarray:
-    """int64: the shard of each image; `shards` is a power of two of at most 32 bits."""
+    """Return the shard of each image, int64; `shards` is a power of two of at most 32 bits."""
     bits = [int(value[:8], 16) for value in pixels_sha256]
     return np.array(bits, np.int64) * shards >> 32
 
 
 def shard_path(folder: Path, number: int) -> Path:
+    """Return the path of a shard in its folder."""
     return folder / f"shard-{number}.npy"
 
 
@@ -84,13 +85,13 @@ class Shard:
                     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
                     if min(shape) < 0:  # which NumPy would replace when it reads the column
                         raise ValueError(f"a column of shape {shape}")
-                    self.places[name.decode()] = file.tell(), shape, dtype, checksum
+                    self.places[name.decode()] = (file.tell(), shape, dtype, checksum)
                     file.seek(dtype.itemsize * int(np.prod(shape, dtype=np.int64)), os.SEEK_CUR)
         except Exception as error:  # NumPy raises anything for a damaged file
             raise self._error(reason(error)) from None
 
     def read(self, name: str) -> np.ndarray:
-        """A whole column. Raises InputError if its checksum is wrong."""
+        """Read a whole column. Raises InputError if its checksum is wrong."""
         try:
             start, shape, dtype, checksum = self.places[name]
             with self.path.open("rb") as file:
@@ -110,9 +111,9 @@ class Shard:
 
 
 def _checksum(column: np.ndarray) -> bytes:
-    """32 hexadecimal digits, of the type, the shape and the bytes."""
+    """Return a hash of the type, the shape and the bytes, as 32 hexadecimal digits."""
     digest = hashlib.blake2b(f"{column.dtype.descr} {column.shape}".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(column))
+    digest.update(np.ascontiguousarray(column).data)
     return digest.hexdigest().encode()
 
 
@@ -120,7 +121,7 @@ class Features:
     """Stored features as one array, float16 or float32, `(images, views, …)`.
 
     It has a shape and takes two indices, of images and of views: `features[image, view]`. Rows are
-    read from the files that hold them, so no file stays open and the memory is that of the result.
+    read from the files that hold them, so no file stays open, and only the result takes memory.
     Several kinds are side by side, `(images, views, features)`.
     """
 
@@ -139,8 +140,8 @@ class Features:
         shard = self.rows.shard[image].tolist()
         row = (self.rows.first[image] + view).tolist()
         parts = [np.empty((len(row), math.prod(shape)), self.dtype) for shape in self.shapes]
-        of_rows = zip(*(part.view(np.uint8) for part in parts))
-        for number, position, targets in zip(shard, row, of_rows):
+        targets_by_row = zip(*(part.view(np.uint8) for part in parts))
+        for number, position, targets in zip(shard, row, targets_by_row):
             with self.paths[number].open("rb", buffering=0) as file:
                 for starts, target in zip(self.starts, targets):
                     file.seek(starts[number] + position * target.nbytes)
@@ -150,7 +151,7 @@ class Features:
 
 
 class Rows(NamedTuple):
-    """Where the rows of each image are: the number of the shard, and the first row there."""
+    """The places of the rows of each image: the number of the shard, and the first row there."""
 
     shard: np.ndarray
     first: np.ndarray
@@ -164,37 +165,39 @@ class StoredExamples(NamedTuple):
     labels: list[str]
 
     def has(self, kind: str) -> bool:
+        """Return whether rows of a kind are stored."""
         return kind in self.shapes()
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of a row of each kind that is stored."""
+        """Return the shape of a row of each kind that is stored."""
         places = Shard(shard_path(self.folder, 0)).places
         return {kind: shape[1:] for kind, (_, shape, *_) in places.items() if kind != "index"}
 
     def open(self, split: str, *kinds: str) -> Features:
-        """The features of a split, of these kinds side by side."""
+        """Open the features of a split, of these kinds side by side."""
         images = self.images["pixels_sha256"][self.images["split"] == split]
         return open_features(self.folder, kinds, images)
 
     def classes(self, split: str) -> np.ndarray:
-        """int64 `(images,)`: the index in `labels` of each image of a split."""
-        of_split = self.images["label"][self.images["split"] == split]
-        return pd.Index(self.labels).get_indexer(of_split)
+        """Return the index in `labels` of each image of a split, int64 `(images,)`."""
+        labels = self.images["label"][self.images["split"] == split]
+        return pd.Index(self.labels).get_indexer(labels)
 
 
 def open_features(folder: Path, kinds: Sequence[str], pixels_sha256: pd.Series) -> Features:
-    """The features of these images, in their order; all have the same number of views.
+    """Open the features of these images, in their order; all have the same number of views.
 
     Raises InputError if the folder holds no features of one of them, or a file is damaged.
     """
     count = len(list(folder.glob("shard-*.npy"))) or 1
     shard = shard_of(pixels_sha256, count)
     hashes = pixels_sha256.to_numpy("S64")
-    first, views = np.zeros(len(hashes), np.int64), np.zeros(len(hashes), np.int64)
+    first = np.zeros(len(hashes), np.int64)
+    views = np.zeros(len(hashes), np.int64)
     order = np.argsort(shard, kind="stable")
     ends = np.searchsorted(shard[order], range(count + 1))
     shards = [Shard(shard_path(folder, number)) for number in range(count)]
-    hashes_by_shard = map_in_threads(lambda shard: _images(shard, kinds), shards)
+    hashes_by_shard = map_in_threads(functools.partial(_images, kinds), shards)
     for number, row_hashes in enumerate(hashes_by_shard):
         images = order[ends[number] : ends[number + 1]]
         first[images] = np.searchsorted(row_hashes, hashes[images])
@@ -208,8 +211,8 @@ def open_features(folder: Path, kinds: Sequence[str], pixels_sha256: pd.Series) 
     return Features(shards, kinds, Rows(shard, first), int(views[0]))
 
 
-def _images(shard: Shard, kinds: Sequence[str]) -> np.ndarray:
-    """The pixels_sha256 of each row. The features, which are read later, are checked too."""
+def _images(kinds: Sequence[str], shard: Shard) -> np.ndarray:
+    """Return the pixels_sha256 of each row. The features, which are read later, are checked too."""
     for kind in kinds:
         _check(shard.path, kind, shard.path.stat().st_mtime_ns)
     return shard.read("index")["pixels_sha256"]
@@ -217,5 +220,5 @@ def _images(shard: Shard, kinds: Sequence[str]) -> np.ndarray:
 
 @functools.cache
 def _check(path: Path, kind: str, mtime_ns: int) -> None:
-    """Once in a process, which opens the same files for training and for validation."""
+    """Check a column once in a process, which opens a file for training and for validation."""
     Shard(path).read(kind)

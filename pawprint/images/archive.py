@@ -1,7 +1,7 @@
 """The images of a project: members of untrusted zips, or files of a folder that DVC tracks.
 
-`fetch` writes the zips, or a list of the files with their MD5. What differs from the list is never
-used.
+`fetch` writes the zips, or a list of the files with their MD5. A file that differs from the list is
+never used.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from pawprint.errors import CONTROL_CHARACTERS, InputError, name_some, printable
 from pawprint.files import read_json, write_json
 from pawprint.git import pointer_at
 
-# Those that Pillow has for the formats of the decoder; to import Pillow takes long.
+# The suffixes that Pillow has for the formats of the decoder; to import Pillow takes long.
 SUFFIXES = {
     *(".apng", ".avif", ".avifs", ".bmp", ".bw", ".dds", ".gif", ".heic", ".heics", ".heif"),
     *(".heifs", ".hif", ".icb", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf"),
@@ -43,10 +43,10 @@ PLACEHOLDER = ".icloud"  # a hidden file in place of one that is in Apple's clou
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a path in a folder or archive has the suffix of an image, and nothing sets it apart.
+    """Return whether a path has the suffix of an image, and nothing sets it apart.
 
-    That is a hidden file or folder, or one of FOLDERS_OF_SYSTEMS. Files that a table or a user
-    names one by one are images, whatever their names.
+    What sets it apart is a hidden file or folder, or one of FOLDERS_OF_SYSTEMS. Files that a table
+    or a user names one by one are images, whatever their names.
     """
     is_apart = _is_hidden(name) or is_of_system(name)
     return not is_apart and posixpath.splitext(name)[1].lower() in SUFFIXES
@@ -58,7 +58,7 @@ def is_of_system(name: str) -> bool:
 
 
 def count_suffixes(names: Iterable[str]) -> str:
-    """Such as "40 .eps, 2 hidden, 1 without a suffix", the most frequent first, at most SHOWN."""
+    """Return text as "40 .eps, 2 hidden, 1 without a suffix", at most SHOWN, the most first."""
     counts = Counter(map(_kind_of, names))
     return ", ".join(f"{times:,} {printable(kind)}" for kind, times in counts.most_common(SHOWN))
 
@@ -78,7 +78,7 @@ def _is_hidden(name: str) -> bool:
 class UnusableImageError(Exception):
     """An image that cannot be used; `detail` explains the `reason`.
 
-    That is a word of the table in docs/images.md, where another one gets a row.
+    The reason is a word of the table in docs/images.md, where a new one gets a row.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -87,10 +87,10 @@ class UnusableImageError(Exception):
         self.detail = detail
 
 
-# As Pillow's own, which a program can change: a quarter of a gigabyte of RGB pixels.
+# Pillow's own limit, which a program can change: a quarter of a gigabyte of RGB pixels.
 MAX_PIXELS = 2**30 // 4 // 3
 MAX_BYTES = 3 * MAX_PIXELS  # size of the largest image, uncompressed
-# What zipfile raises for a damaged directory or member.
+# Exceptions of zipfile for a damaged directory or member.
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError)
 # The first bytes of what people give in place of a zip or a tar, in lower case.
 OTHERS = {
@@ -103,8 +103,11 @@ OTHERS = {
     b"<html": "a web page. Download the archive itself: its site may want a login",
 }
 PART = re.compile(r"\.z?[0-9]{2,3}", re.IGNORECASE)  # suffix of one of several files
-IS_UTF8, UNICODE_PATH = 0x800, 0x7075  # a flag, and a kind of extra field, of a zip's member
-ZIP, LIST = "images.zip", "files.json"  # what `fetch` writes: one of them
+IS_UTF8 = 0x800  # a flag of a zip's member
+UNICODE_PATH = 0x7075  # a kind of extra field of a zip's member
+# `fetch` writes one of them.
+ZIP = "images.zip"
+LIST = "files.json"
 
 
 class Archive(contextlib.AbstractContextManager):
@@ -116,15 +119,18 @@ class Archive(contextlib.AbstractContextManager):
     """
 
     def __init__(self, path: Path, bits: int | None) -> None:
-        self.path, self.filename, self.bits = path, str(path), bits
-        self.zip_file, self.md5s = None, {}
+        self.path = path
+        self.filename = str(path)
+        self.bits = bits
+        self.zip_file: zipfile.ZipFile | None = None
+        self.md5s: dict[str, str] = {}
         if path.name == LIST:
             folder, self.md5s = read_json(path)
             self.filename = os.path.normpath(path.parent / folder)
         else:
             self.zip_file = _open_zip(path)
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.zip_file:
             self.zip_file.close()
 
@@ -132,7 +138,7 @@ class Archive(contextlib.AbstractContextManager):
         return Archive, (self.path.absolute(), self.bits)
 
     def md5_of(self, name: str) -> bytes:
-        """The MD5 that the list has for a file, in ASCII; b"" for a member of a zip."""
+        """Return the MD5 that the list has for a file, in ASCII; b"" for a member of a zip."""
         return self.md5s.get(name, "").encode()
 
 
@@ -203,23 +209,27 @@ def what_is(path: Path) -> str | None:
 
 
 def _name_of(info: zipfile.ZipInfo) -> str | None:
-    """The name of a member, or None if nothing tells its encoding. APPNOTE.TXT, 4.4.4 and 4.6.9."""
+    """Return the name of a member, or None if nothing tells its encoding.
+
+    APPNOTE.TXT, 4.4.4 and 4.6.9, has what tells it.
+    """
     if info.flag_bits & IS_UTF8 or info.orig_filename.isascii():
         return info.orig_filename
     extra = info.extra
     proof = struct.pack("<BI", 1, zlib.crc32(info.orig_filename.encode("cp437")))
     while len(extra) >= 4:
         kind, size = struct.unpack_from("<HH", extra)
-        field, extra = extra[4 : 4 + size], extra[4 + size :]
+        field = extra[4 : 4 + size]
+        extra = extra[4 + size :]
         if kind == UNICODE_PATH and field.startswith(proof):
             return field[len(proof) :].decode(errors="replace")
     return None
 
 
 def _names_of_unknown_encoding(archive: zipfile.ZipFile) -> tuple[list[zipfile.ZipInfo], str]:
-    """The members whose names have one, and as what they are read.
+    """Return the members whose names do not tell their encoding, and the one they are read in.
 
-    That is UTF-8 if all can be, as names by macOS are, or else cp437, as the format has it.
+    It is UTF-8 if all can be, as names by macOS are, or else cp437, as the format has it.
     """
     unknown = [info for info in archive.infolist() if _name_of(info) is None]
     with contextlib.suppress(UnicodeDecodeError):
@@ -230,7 +240,7 @@ def _names_of_unknown_encoding(archive: zipfile.ZipFile) -> tuple[list[zipfile.Z
 
 
 def describe_encoding(archive: Archive) -> str:
-    """What to do about names in a zip that do not tell their encoding, or "" if all do."""
+    """Return advice about names in a zip that do not tell their encoding, or "" if all do."""
     if archive.zip_file is None:
         return ""
     unknown, encoding = _names_of_unknown_encoding(archive.zip_file)
@@ -245,7 +255,7 @@ def describe_encoding(archive: Archive) -> str:
 
 
 def members(archive: Archive) -> list[str]:
-    """The names of the files in the archive, sorted; folders are left out.
+    """Return the names of the files in the archive, sorted; folders are left out.
 
     A name that two members of a zip have occurs twice.
     """
@@ -258,7 +268,7 @@ def members(archive: Archive) -> list[str]:
 
 
 def contents(archive: Archive) -> dict[str, str]:
-    """By name of each file, what is the same for the same content: a CRC and size, or an MD5."""
+    """Return text by file that is the same for the same content: a CRC and size, or an MD5."""
     if archive.zip_file is None:
         return archive.md5s
     infos = archive.zip_file.infolist()
@@ -266,7 +276,7 @@ def contents(archive: Archive) -> dict[str, str]:
 
 
 def require_safe(archive: Archive, name: str) -> zipfile.ZipInfo | None:
-    """The entry of a member of a zip; None for a file of a list.
+    """Return the entry of a member of a zip; None for a file of a list.
 
     Raises UnusableImageError for an unsafe name, and KeyError if there is no such member.
     """
@@ -296,14 +306,14 @@ def require_safe_name(name: str) -> None:
 
 
 def read_member(archive: Archive, name: str) -> bytes:
-    """The bytes of a member, at most MAX_BYTES. Nothing is written to disk.
+    """Return the bytes of a member, at most MAX_BYTES. Nothing is written to disk.
 
     Raises KeyError if there is none, and UnusableImageError for a member with an unsafe name, that
     is not a regular file, or that cannot be read completely; InputError for a file of the list that
     is missing or has changed.
     """
     info = require_safe(archive, name)
-    if info is None:
+    if info is None or archive.zip_file is None:
         return _read_listed(archive, name)
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):

@@ -1,7 +1,9 @@
-"""Draws of augmented views, which pixels.py applies.
+"""Draws of augmented views, which formats.py applies.
 
-Names, arguments, units and distributions are those of the Keras layers.
+Names, arguments, units and distributions are as in the Keras layers.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.random import Generator
@@ -12,13 +14,14 @@ from pawprint.params.data import Augment
 
 
 def draw_view(params: Augment, pixels_sha256: str, number: int, size: int) -> View:
-    """A view of an image.
+    """Draw a view of an image.
 
     It follows from `augment`, the view's number and the content of the image alone, so adding,
     removing or moving other images changes nothing. The draws of one layer do not depend on the
     other layers. With `keep_original`, view 0 is the image itself.
     """
-    matrix, colours = np.eye(3), {}
+    matrix = np.eye(3)
+    colours = {}
     if number > 0 or not params.keep_original:
         for index, (name, draw) in enumerate(LAYERS.items()):
             layer = getattr(params, name)
@@ -40,7 +43,8 @@ def _flip(layer: data.Flip, random: Generator, size: int) -> np.ndarray:
 
 def _rotation(layer: data.Factor, random: Generator, size: int) -> np.ndarray:
     angle = random.uniform(-layer.factor, layer.factor) * 2 * np.pi
-    cos, sin = np.cos(angle), np.sin(angle)
+    cos = np.cos(angle)
+    sin = np.sin(angle)
     return _about_centre(np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]), size)
 
 
@@ -51,7 +55,7 @@ def _translation(layer: data.Translation, random: Generator, size: int) -> np.nd
 
 
 def _shear(layer: data.Shear, random: Generator, size: int) -> np.ndarray:
-    """As in Keras, about the corner of the image, not its centre."""
+    """Draw a map about the corner of the image, not its centre, as in Keras."""
     x = random.uniform(-layer.x_factor, layer.x_factor)
     y = random.uniform(-layer.y_factor, layer.y_factor)
     return np.array([[1, x, 0], [y, 1, 0], [0, 0, 1]])
@@ -65,17 +69,18 @@ def _zoom(layer: data.Zoom, random: Generator, size: int) -> np.ndarray:
 
 
 def _brightness(layer: data.Factor, random: Generator, size: int) -> float:
-    """In steps of 1/256, so that sums over pixels are exact in any order."""
+    """Draw a number in steps of 1/256, so that sums over pixels are exact in any order."""
     return np.rint(random.uniform(-layer.factor, layer.factor) * 255 * 256) / 256
 
 
 def _contrast(layer: data.Factor, random: Generator, size: int) -> float:
-    """As Keras documents one factor, and draws for two equal ones."""
+    """Draw a factor as Keras documents it for one limit, and draws it for two equal ones."""
     return 1 + random.uniform(-layer.factor, layer.factor)
 
 
 def _saturation(layer: data.Saturation, random: Generator, size: int) -> float:
-    factor = random.uniform(*sorted(layer.factor))
+    low, high = sorted(layer.factor)
+    factor = random.uniform(low, high)
     return factor / (1 - factor + 1e-7)
 
 
@@ -88,18 +93,17 @@ def _grayscale(layer: data.Grayscale, random: Generator, size: int) -> float:
 
 
 def _erasing(layer: data.Erasing, random: Generator, size: int) -> np.ndarray:
-    """First column and row, the end of both, and what fills: a value, or minus a seed of noise."""
+    """Draw the first column and row, their ends, and the filling: a value, or minus a seed."""
     if random.random() >= random.uniform(0, layer.factor):
         return np.zeros(5)
-    sides = size * np.sqrt(random.uniform(*sorted(layer.scale), 2))
+    low, high = sorted(layer.scale)
+    sides = size * np.sqrt(random.uniform(low, high, 2))
     start = random.random(2) * (size - sides)
-    fill = layer.fill_value
-    if fill is None:
-        fill = -random.integers(1, 2**53)
+    fill = -random.integers(1, 2**53) if layer.fill_value is None else layer.fill_value
     return np.ceil([*start, *start + sides, fill])
 
 
-MAPS = {
+MAPS: dict[str, Callable] = {
     "RandomFlip": _flip,
     "RandomRotation": _rotation,
     "RandomTranslation": _translation,
@@ -107,7 +111,7 @@ MAPS = {
     "RandomZoom": _zoom,
 }
 # In the order of application.
-LAYERS = MAPS | {
+LAYERS: dict[str, Callable] = MAPS | {
     "RandomBrightness": _brightness,
     "RandomContrast": _contrast,
     "RandomSaturation": _saturation,

@@ -44,7 +44,7 @@ from pawprint.images.jpeg import MAX_SCANS, count_scans, decode_jpeg, from_first
 
 # Tried in this order; TGA has no signature. Pillow reads more formats, but some run other programs
 # (EPS: Ghostscript), hold an image of another size than they say (ICO), or have no limit (FITS).
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIF")
+FORMATS: tuple[str, ...] = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIF")
 FORMATS += ("PPM", "JPEG2000", "PCX", "SGI", "SUN", "PSD", "DDS", "QOI", "TGA")
 # HEIC, the format of phones; one thread, because images are decoded in parallel.
 pi_heif.register_heif_opener(
@@ -53,22 +53,24 @@ pi_heif.register_heif_opener(
 Image.init()  # or else Pillow opens the first five of all formats only
 JPEG = ("JPEG", "MPO")
 ORIENTATION = ExifTags.Base.Orientation
-# As Pillow, libheif and libjpeg say it.
+# The words of Pillow, libheif and libjpeg.
 ENDS_EARLY = re.compile("truncated|end of file|premature end", re.IGNORECASE)
 STRIP = 2**20  # bytes
 MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
-SUBFILE, DNG_VERSION = 254, 50706  # tags of a TIFF
+# Tags of a TIFF.
+SUBFILE = 254
+DNG_VERSION = 50706
 SMALLER_OR_MASK = 1 | 4  # bits of SUBFILE
 MAX_BOXES = 10_000  # of a HEIC or AVIF, which has one for each tile
 MAX_SCANNED = 12 * MAX_PIXELS  # pixels times scans
 MAX_JPEG = 250_000_000  # pixels; phones have 200 million
-# Of memory, at most: an image of Pillow and the same after a turn; of several scans also their
-# coefficients.
-BYTES_PER_PIXEL, WITH_SCANS = 8, 12
+BYTES_PER_PIXEL = 8  # of memory, at most: an image of Pillow, and the same after a turn
+WITH_SCANS = 12  # bytes per pixel; also the coefficients of several scans
 ONE_LARGE_JPEG = threading.Lock()
 # Two threads that load one image of Pillow decode into the same pixels, and get others.
 ONE_LOADED = threading.Lock()
-MEMORY, CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")  # of Linux; of version 2
+MEMORY = Path("/proc/meminfo")  # of Linux
+CONTAINER = Path("/sys/fs/cgroup")  # of Linux, version 2
 # Pixels where a decoder takes a second and a half for a million, as Pillow's decoders in Python do,
 # or 50 bytes for each, as OpenJPEG does.
 MAX_SLOW = 16_000_000
@@ -84,7 +86,7 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 class DecodedImage(NamedTuple):
-    """An image, upright and in RGB; of a grey one of more than 8 bits, those of its values.
+    """An image, upright and in RGB, and the bits of its values if it was grey of more than 8 bits.
 
     `used_bits` hold its largest value, `file_bits` the largest that its file can hold. Both are 8
     for other images. `has_more` is whether the file has further pages or frames. Width and height
@@ -99,7 +101,7 @@ class DecodedImage(NamedTuple):
 
 
 def decode(data: bytes, bits: int | None = None, side: int | None = None) -> Image.Image:
-    """The image of `decode_file`."""
+    """Return the image of `decode_file`."""
     return decode_file(data, bits, side).image
 
 
@@ -118,7 +120,7 @@ def decode_file(data: bytes, bits: int | None, side: int | None = None) -> Decod
 
 @contextlib.contextmanager
 def decoding(data: bytes, bits: int | None, side: int | None = None) -> Iterator[DecodedImage]:
-    """The image of `decode_file`. In the block, no other thread decodes a JPEG of MAX_PIXELS."""
+    """Decode as `decode_file`. In the block, no other thread decodes a JPEG of MAX_PIXELS."""
     with contextlib.ExitStack() as held:
         with strictly(MAX_PIXELS):
             decoded = _decode(data, bits, side, held)
@@ -128,66 +130,88 @@ def decoding(data: bytes, bits: int | None, side: int | None = None) -> Iterator
 def _decode(
     data: bytes, bits: int | None, side: int | None, held: contextlib.ExitStack
 ) -> DecodedImage:
-    """As `decode_file`. `held` gets the lock of a large image."""
+    """Decode as `decode_file`. `held` gets the lock of a large image."""
     if not data:
         raise UnusableImageError("empty_file", "0 bytes")
     if found := pointer(data):
         raise UnusableImageError("no_content", found)
     if len(data) > MAX_BYTES:
         raise UnusableImageError("too_large", f"more than {MAX_BYTES:,} bytes")
-    needed = 0
     try:
-        data, profile = split_png(data) if data.startswith(PNG) else (from_first_marker(data), None)
-        if data[4:8] == b"ftyp":
-            _require_text_of_items(data)
-        image = open_strictly(data, FORMATS)
-        if profile:
-            image.info["icc_profile"] = profile
+        image, data = _open(data)
         scale = scale_for(image.size, side) if image.format in JPEG else 1
-        if needed := _require_affordable(image, data, scale):
-            held.enter_context(ONE_LARGE_JPEG)
-            _require_memory(needed)
-        if image.format == "TIFF" and _is_preview(image, data):
-            detail = "a camera's raw file, of which only the preview could be read"
-            raise UnusableImageError("unsupported", detail)
-        has_more = _has_more(image, data)
-        if is_deep(image):
-            image, depths = to_8_bits(image, data, bits)
-            return DecodedImage(image, *depths, has_more)
-        if image.format in JPEG:
-            image = decode_jpeg(image, data, scale)
-        ImageOps.exif_transpose(image, in_place=True)
-        image = _to_rgb(image)
-        image.info.pop("icc_profile", None)  # which has been applied
-        return DecodedImage(image, has_more=has_more, scale=scale)
-    except UnidentifiedImageError:
-        if pi_heif.is_supported(io.BytesIO(data)):  # by its first bytes
-            raise UnusableImageError("damaged", "HEIC without a complete list of images") from None
-        raise UnusableImageError("not_an_image", "no image format recognised") from None
-    except Image.DecompressionBombError as error:
-        raise UnusableImageError("too_large", str(error)) from None
-    except UnusableImageError:
-        raise
-    except MemoryError:  # which is no fault of a smaller image
-        if needed:
-            detail = f"decoding needs about {needed / 1e9:.1f} GB of free memory"
-            raise UnusableImageError("too_large", detail) from None
+        needed = _require_affordable(image, data, scale)
+        if not needed:
+            return _load(image, data, bits, scale)
+        held.enter_context(ONE_LARGE_JPEG)
+        return _load_large(image, data, bits, scale, needed)
+    except (UnusableImageError, MemoryError):  # a lack of memory is no fault of a small image
         raise
     except Exception as error:  # Pillow's plugins raise nearly any type for damaged data
-        detail = str(error).strip() or type(error).__name__
-        if ENDS_EARLY.search(detail):
-            raise UnusableImageError("truncated", "data of the image are missing") from None
-        raise UnusableImageError("damaged", detail) from None
+        raise _unusable(error, data) from None
 
 
-def _require_affordable(image: Image.Image, data: bytes, scale: int) -> int:
-    """The bytes of memory that a large JPEG takes at this scale; 0 for other images.
+def _open(data: bytes) -> tuple[ImageFile, bytes]:
+    """Open an image without decoding it, and return the bytes that it is decoded from."""
+    data, profile = split_png(data) if data.startswith(PNG) else (from_first_marker(data), None)
+    if data[4:8] == b"ftyp":
+        _require_text_of_items(data)
+    image = open_strictly(data, FORMATS)
+    if profile:
+        image.info["icc_profile"] = profile
+    return image, data
+
+
+def _load(image: ImageFile, data: bytes, bits: int | None, scale: int) -> DecodedImage:
+    if isinstance(image, TiffImageFile) and _is_preview(image, data):
+        detail = "a camera's raw file, of which only the preview could be read"
+        raise UnusableImageError("unsupported", detail)
+    has_more = _has_more(image, data)
+    if is_deep(image):
+        rgb, depths = to_8_bits(image, data, bits)
+        return DecodedImage(rgb, *depths, has_more)
+    loaded = decode_jpeg(image, data, scale) if image.format in JPEG else image
+    ImageOps.exif_transpose(loaded, in_place=True)
+    rgb = _to_rgb(loaded)
+    rgb.info.pop("icc_profile", None)  # which has been applied
+    return DecodedImage(rgb, has_more=has_more, scale=scale)
+
+
+def _load_large(
+    image: ImageFile, data: bytes, bits: int | None, scale: int, needed: int
+) -> DecodedImage:
+    """Load an image, or raise UnusableImageError if the `needed` bytes of memory are not free."""
+    try:
+        _require_memory(needed)
+        return _load(image, data, bits, scale)
+    except MemoryError:
+        detail = f"decoding needs about {needed / 1e9:.1f} GB of free memory"
+        raise UnusableImageError("too_large", detail) from None
+
+
+def _unusable(error: Exception, data: bytes) -> UnusableImageError:
+    """Return the exception with the reason for which decoding `data` raised this error."""
+    if isinstance(error, UnidentifiedImageError):
+        if pi_heif.is_supported(io.BytesIO(data)):  # by its first bytes
+            return UnusableImageError("damaged", "HEIC without a complete list of images")
+        return UnusableImageError("not_an_image", "no image format recognised")
+    if isinstance(error, Image.DecompressionBombError):
+        return UnusableImageError("too_large", str(error))
+    detail = str(error).strip() or type(error).__name__
+    if ENDS_EARLY.search(detail):
+        return UnusableImageError("truncated", "data of the image are missing")
+    return UnusableImageError("damaged", detail)
+
+
+def _require_affordable(image: ImageFile, data: bytes, scale: int) -> int:
+    """Return the bytes of memory that a large JPEG takes at this scale; 0 for other images.
 
     Raises UnusableImageError for an image that takes too much time or memory to decode.
     """
-    pixels, scans = image.width * image.height, 1
-    most = MAX_JPEG if image.format in JPEG else MAX_PIXELS
-    if pixels > most or max(image.size) > MAX_SIDE:
+    pixels = image.width * image.height
+    scans = 1
+    limit = MAX_JPEG if image.format in JPEG else MAX_PIXELS
+    if pixels > limit or max(image.size) > MAX_SIDE:
         raise UnusableImageError("too_large", f"{image.width}x{image.height} pixels")
     if image.format in JPEG:
         scans = count_scans(data)
@@ -206,17 +230,24 @@ def _require_memory(needed: int) -> None:
 
     Linux gives more than there is, and ends the process later; other systems raise it themselves.
     """
-    with contextlib.suppress(OSError, TypeError):
-        if needed > 1024 * int(re.search(r"MemAvailable: *(\d+)", MEMORY.read_text())[1]):
+    with contextlib.suppress(OSError, ValueError):
+        if needed > 1024 * _find_number(r"MemAvailable: *(\d+)", MEMORY):
             raise MemoryError
-    with contextlib.suppress(OSError, TypeError, ValueError):  # the limit "max" is none
-        used = re.search(r"^anon (\d+)", (CONTAINER / "memory.stat").read_text(), re.MULTILINE)[1]
-        if needed > int((CONTAINER / "memory.max").read_text()) - int(used):
+    with contextlib.suppress(OSError, ValueError):  # the limit "max" is none
+        used = _find_number(r"^anon (\d+)", CONTAINER / "memory.stat")
+        if needed > int((CONTAINER / "memory.max").read_text()) - used:
             raise MemoryError
+
+
+def _find_number(pattern: str, path: Path) -> int:
+    """Return the number that a pattern finds in a file. Raises ValueError if it finds none."""
+    if found := re.search(pattern, path.read_text(), re.MULTILINE):
+        return int(found[1])
+    raise ValueError(f"{path}: expected {pattern}. Received: no such line.")
 
 
 def open_image(archive: Archive, name: str, side: int | None = None) -> Image.Image:
-    """The RGB image of a member that `clean` kept. Raises InputError if it cannot be decoded."""
+    """Decode a member that `clean` kept, to RGB. Raises InputError if it cannot be decoded."""
     try:
         return decode(read_member(archive, name), archive.bits, side)
     except (KeyError, UnusableImageError) as error:
@@ -227,7 +258,7 @@ def open_image(archive: Archive, name: str, side: int | None = None) -> Image.Im
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of an image file for `decode`, which refuses more than MAX_BYTES.
+    """Return the bytes of an image file for `decode`, which refuses more than MAX_BYTES.
 
     Raises OSError, or ValueError for a path that no system can hold.
     """
@@ -242,7 +273,7 @@ def read_file(path: Path) -> bytes:
 
 
 def read_again(path: Path, name: str, bits: int | None, side: int | None) -> Image.Image:
-    """The RGB image of a file that was decoded before. Raises InputError with its name."""
+    """Decode a file that was decoded before, to RGB. Raises InputError with its name."""
     try:
         return decode(read_file(path), bits, side)
     except (OSError, UnusableImageError) as error:
@@ -254,7 +285,8 @@ def _require_text_of_items(data: bytes) -> None:
 
     pi-heif 1.4 ends the process for such a type. Boxes: ISO/IEC 14496-12, 4.2 and 8.11.
     """
-    ranges, number = [(0, len(data))], 0
+    ranges = [(0, len(data))]
+    number = 0
     for start, end in ranges:
         while end - start >= 8:
             size, name = struct.unpack_from(">I4s", data, start)
@@ -276,15 +308,16 @@ def _require_text_of_items(data: bytes) -> None:
 
 
 def _is_preview(image: TiffImageFile, data: bytes) -> bool:
-    """Whether the first image of a TIFF is a thumbnail of another one, or it is a DNG or CR2."""
-    return image.tag_v2.get(SUBFILE, 0) & 1 or DNG_VERSION in image.tag_v2 or data[8:10] == b"CR"
+    """Return whether the first image of a TIFF is a thumbnail, or the file is a DNG or CR2."""
+    is_thumbnail = image.tag_v2.get(SUBFILE, 0) & 1 == 1
+    return is_thumbnail or DNG_VERSION in image.tag_v2 or data[8:10] == b"CR"
 
 
 def _has_more(image: ImageFile, data: bytes) -> bool:
-    """Whether a TIFF has further pages, or another file further frames or images.
+    """Return whether a TIFF has further pages, or another file further frames or images.
 
-    The further images of a JPEG are made from its first one, as smaller ones of a TIFF are. Those
-    of a PSD are layers.
+    The further images of a JPEG are made from its first one, as smaller ones of a TIFF are. In a
+    PSD they are layers.
     """
     if image.format in (*JPEG, "PSD"):
         return False
@@ -294,8 +327,8 @@ def _has_more(image: ImageFile, data: bytes) -> bool:
         return True
     pages = open_strictly(data, [image.format])
     with contextlib.suppress(Exception):  # of a damaged page, which is not used
-        if image.format == "GIF":
-            return pages.is_animated
+        if not isinstance(pages, TiffImageFile):
+            return getattr(pages, "is_animated", False)
         for page in count(1):
             pages.seek(page)
             if not pages.tag_v2.get(SUBFILE, 0) & SMALLER_OR_MASK:
@@ -316,7 +349,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def to_upright_rgb(image: Image.Image) -> Image.Image:
-    """An image of Pillow, as `decode` gives that of a file. One of `decode` is returned as it is.
+    """Return an image of Pillow as `decode` gives it; one of `decode` is returned as it is.
 
     A copy or conversion keeps its profile and its EXIF, so also the orientation. Raises
     UnusableImageError for grey of more than 8 bits, which needs the file.
@@ -333,31 +366,31 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def pixels_sha256(image: Image.Image) -> str:
-    """The same for images that decode to the same RGB pixels, whatever their files.
+    """Return a hash that is the same for images with the same RGB pixels, whatever their files.
 
     The image is decoded in full.
     """
     digest = hashlib.sha256(f"{image.width}x{image.height}:".encode())
     rows = STRIP // (3 * image.width) + 1
     for top in range(0, image.height, rows):  # a copy of a large image takes longer
-        strip = 0, top, image.width, min(top + rows, image.height)
+        strip = (0, top, image.width, min(top + rows, image.height))
         digest.update(image.reduce(1, strip).tobytes())
     return digest.hexdigest()
 
 
 def sha256_of_all_pixels(decoded: DecodedImage, data: bytes, bits: int | None) -> str:
-    """`pixels_sha256` of an image that was decoded from `data`, perhaps not in full."""
+    """Return `pixels_sha256` of an image that was decoded from `data`, perhaps not in full."""
     if decoded.scale == 1:
         return pixels_sha256(decoded.image)
     with decoding(data, bits) as whole:
         return pixels_sha256(whole.image)
 
 
-MAX_LEFT_OUT = 0.25  # of an image, without a line: that of 4:3
+MAX_LEFT_OUT = 0.25  # of an image, as of one of 4:3; more gets a line
 
 
 def left_out(widths: np.ndarray, heights: np.ndarray) -> float:
-    """The fraction, in [0, 1), of the median image that is outside of its largest middle square.
+    """Return the fraction of the median image outside of its largest middle square, in [0, 1).
 
     `widths` and `heights` are in pixels, `(images,)`.
     """

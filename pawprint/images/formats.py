@@ -1,4 +1,4 @@
-"""What Pillow lacks: one set of rules; PNG with long texts; 8 bits of more; sRGB of profiles.
+"""Add to Pillow: one set of rules, long texts of a PNG, 8 bits of 16, sRGB of profiles, views.
 
 What a program sets in Pillow holds for the whole process. Scanners write large texts and profiles.
 X-rays and microscopes write grey of more than 8 bits. Some programs write alpha 0 for all pixels.
@@ -8,13 +8,13 @@ Colours of files without a profile (ICC) are sRGB.
 import contextlib
 import functools
 import io
-import math
 import struct
+import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ DECODES_HERE = ContextVar("DECODES_HERE", default=False)
 
 
 class _OfProgram(int):
-    """What a program has set in Pillow, and what is not so for this decoder.
+    """A value that a program has set in Pillow, and that does not hold for this decoder.
 
     Pillow asks if it is true, or if a number is larger than it or twice it.
     """
@@ -35,8 +35,8 @@ class _OfProgram(int):
     def __lt__(self, other: float) -> bool:
         return int(self) < other and not DECODES_HERE.get()
 
-    def __rmul__(self, factor: int) -> float:
-        return math.inf if DECODES_HERE.get() else factor * int(self)
+    def __rmul__(self, factor: int) -> int:
+        return sys.maxsize if DECODES_HERE.get() else factor * int(self)
 
 
 @contextlib.contextmanager
@@ -47,7 +47,8 @@ def strictly(max_pixels: int) -> Iterator[None]:
     they get values that differ by thread.
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
-        ImageFile.LOAD_TRUNCATED_IMAGES = _OfProgram(True)
+        # Pillow only asks if it is true.
+        ImageFile.LOAD_TRUNCATED_IMAGES = _OfProgram(True)  # type: ignore[assignment]
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = _OfProgram(Image.MAX_IMAGE_PIXELS)
     before = DECODES_HERE.set(True)
@@ -58,11 +59,12 @@ def strictly(max_pixels: int) -> Iterator[None]:
 
 
 def open_strictly(data: bytes, formats: Iterable[str]) -> ImageFile.ImageFile:
-    """As `Image.open`, without its limit of pixels, which a program may have changed.
+    """Open an image as `Image.open`, without a limit of pixels, which a program may have changed.
 
     Raises UnidentifiedImageError.
     """
-    for factory, accept in map(Image.OPEN.get, formats):
+    for form in formats:
+        factory, accept = Image.OPEN[form]
         if accept is None or accept(data[:16]) is True:
             with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):
                 return factory(io.BytesIO(data), "")
@@ -70,34 +72,41 @@ def open_strictly(data: bytes, formats: Iterable[str]) -> ImageFile.ImageFile:
 
 
 def side_for(size: int) -> int:
-    """The pixels that each side of a decoded image has at least, if it is to become a square."""
+    """Return the pixels that each side of a decoded image needs to become a square of `size`."""
     return 2 * size
 
 
 def scale_for(size: tuple[int, int], side: int | None) -> int:
-    """8, 4, 2 or 1: by which a JPEG of this width and height is divided, or 1 for no `side`.
+    """Return by what a JPEG of this width and height is divided: 8, 4, 2 or 1; 1 without `side`.
 
-    It is the largest that leaves both sides with at least `side` pixels.
+    It is the largest number that leaves both sides with at least `side` pixels.
     """
-    most = min(size) // side if side else 1
-    return next((scale for scale in (8, 4, 2) if scale <= most), 1)
+    limit = min(size) // side if side else 1
+    return next((scale for scale in (8, 4, 2) if scale <= limit), 1)
 
 
 PNG = b"\x89PNG\r\n\x1a\n"
-PROFILE, TEXTS = b"iCCP", (b"tEXt", b"zTXt", b"iTXt")  # chunks of a PNG
+# Chunks of a PNG.
+PROFILE = b"iCCP"
+TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 # The keywords of texts from which Pillow reads the EXIF orientation.
-OF_ORIENTATION = b"Raw profile type exif\0", b"XML:com.adobe.xmp\0", b"exif\0"
+OF_ORIENTATION = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0", b"exif\0")
 MAX_TEXT = 2**20  # bytes
-MAX_PROFILE = 4 * 2**20  # of a profile; those of presses have half a megabyte
+MAX_PROFILE = 4 * 2**20  # bytes of a profile; profiles of presses have half a megabyte
 
 
 def split_png(data: bytes) -> tuple[bytes, bytes | None]:
-    """A PNG without its profile and its texts; the profile, or None if it is damaged or too large.
+    """Return a PNG without its profile and texts, and the profile.
+
+    The profile is None if there is none, or if it is damaged or too large.
 
     Pillow refuses an image for the size of these, by limits that a program can change. Texts of the
     EXIF orientation stay, up to MAX_TEXT bytes.
     """
-    kept, start, end, profile = [], 0, len(PNG), None
+    kept = []
+    start = 0
+    end = len(PNG)
+    profile = None
     while end + 8 <= len(data):
         chunk = end
         length, kind = struct.unpack_from(">I4s", data, chunk)
@@ -114,10 +123,10 @@ def split_png(data: bytes) -> tuple[bytes, bytes | None]:
     return b"".join([*kept, data[start:]]) if kept else data, profile
 
 
-def _content(kind: bytes, chunk: bytes, most: int) -> bytes | None:
-    """What follows the keyword of a chunk; None if it is damaged or has more than `most` bytes.
+def _content(kind: bytes, chunk: bytes, limit: int) -> bytes | None:
+    """Return the content of a chunk after its keyword, as PNG, third edition, 11.3.2.3 and 11.3.3.
 
-    PNG, third edition, 11.3.2.3 and 11.3.3.
+    None if it is damaged or has more than `limit` bytes.
     """
     _, _, content = chunk.partition(b"\0")
     is_compressed = kind != b"tEXt"
@@ -127,22 +136,25 @@ def _content(kind: bytes, chunk: bytes, most: int) -> bytes | None:
     elif is_compressed:
         content = content[1:]  # after the method
     if not is_compressed:
-        return content if len(content) <= most else None
+        return content if len(content) <= limit else None
     inflate = zlib.decompressobj()
     try:
-        content = inflate.decompress(content, most)  # the argument limits memory
+        content = inflate.decompress(content, limit)  # the argument limits memory
     except zlib.error:
         return None
     return None if inflate.unconsumed_tail else content
 
 
 def without_transparency(image: Image.Image, form: str | None) -> Image.Image:
-    """An RGBA image on white, or without its alpha if that hides a picture.
+    """Return an RGBA image on white, or without its alpha if that hides a picture.
 
     Some programs write alpha 0 for all pixels, and mean nothing by it; in a BMP, nobody means
     anything. Encoders of WebP change the colours of what nobody sees.
     """
-    *colours, (_, most_opaque) = image.getextrema()
+    extrema = cast(
+        "tuple[tuple[int, int], ...]", image.getextrema()
+    )  # pairs, as it has several bands
+    *colours, (_, most_opaque) = extrema
     is_picture = form == "BMP" or any(low < high for low, high in colours)
     if most_opaque == 0 and is_picture and form != "WEBP":
         return image.convert("RGB")
@@ -151,44 +163,46 @@ def without_transparency(image: Image.Image, form: str | None) -> Image.Image:
     return white
 
 
-WHITE_IS_ZERO = 262, 0  # tag and value: PhotometricInterpretation of a TIFF, TIFF 6.0
+WHITE_IS_ZERO = (262, 0)  # tag and value: PhotometricInterpretation of a TIFF, TIFF 6.0
 BITS_PER_SAMPLE = 258
 CODESTREAM = b"\xff\x4f\xff\x51"  # start and size of a JPEG 2000, ISO/IEC 15444-1, A.5.1
 
 
 def is_deep(image: Image.Image) -> bool:
+    """Return whether an image that was opened is grey of more than 8 bits."""
     return image.mode.startswith("I;16") or (image.format == "PPM" and image.mode == "I")
 
 
 def to_8_bits(
-    image: Image.Image, data: bytes, bits: int | None
+    image: ImageFile.ImageFile, data: bytes, bits: int | None
 ) -> tuple[Image.Image, tuple[int, int]]:
-    """The image of a file of these bytes in RGB, upright; the bits it uses, and those of its file.
+    """Return a grey image of the file `data` in RGB, upright; the bits that it uses, and has.
 
     The value `2**bits - 1` and larger ones become 255. Without `bits` it is the largest that the
     file can hold. A transparent value becomes white.
     """
-    tags, transparent = getattr(image, "tag_v2", {}), image.info.get("transparency")
+    tags = getattr(image, "tag_v2", {})
     is_inverted = tags.get(WHITE_IS_ZERO[0]) == WHITE_IS_ZERO[1]
     values, largest = _own_values(image, data, tags.get(BITS_PER_SAMPLE, (16,))[0])
     top = largest if bits is None else 2**bits - 1
     scaled = (np.minimum(values, top) * 255 + top // 2) // top
     scaled = 255 - scaled if is_inverted else scaled
+    transparent = image.info.get("transparency")
     if isinstance(transparent, int):
         scaled[values == transparent] = 255
     rgb = Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
     return rgb, (int(values.max()).bit_length(), largest.bit_length())
 
 
-def _own_values(image: Image.Image, data: bytes, depth: int) -> tuple[np.ndarray, int]:
-    """The upright values as the file has them, uint32, and the largest that it can hold.
+def _own_values(image: ImageFile.ImageFile, data: bytes, depth: int) -> tuple[np.ndarray, int]:
+    """Return the upright values as the file has them, uint32, and the largest that it can hold.
 
-    Pillow stretches those of a PGM and of a JPEG 2000 to 16 bits.
+    Pillow stretches values of a PGM and of a JPEG 2000 to 16 bits.
     """
     codec = image.tile[0]
-    values = np.asarray(ImageOps.exif_transpose(image)).astype(np.uint32)
+    values: np.ndarray = np.asarray(ImageOps.exif_transpose(image)).astype(np.uint32)
     if image.format == "PPM" and codec.codec_name != "raw":
-        largest = codec.args[1]
+        _, largest = cast("tuple[str, int]", codec.args)
         return (values * largest + 32767) // 65535, largest
     if image.format == "JPEG2000":
         depth = min((data[data.index(CODESTREAM) + 42] & 0x7F) + 1, 16)
@@ -197,8 +211,8 @@ def _own_values(image: Image.Image, data: bytes, depth: int) -> tuple[np.ndarray
 
 
 SRGB = ImageCms.createProfile("sRGB")
-MODES = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}  # of Pillow, by ICC.1:2022, 7.2.6
-# Of 255. The sRGB of some cameras, with gamma 2.2, differs by 6, such a grey by 9. Adobe RGB,
+MODES = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}  # Pillow's modes by ICC.1:2022, 7.2.6
+# The range is 255. sRGB of some cameras, with gamma 2.2, differs by 6, such a grey by 9. Adobe RGB,
 # Display P3 and grey for print differ by more than 20.
 MAX_DIFFERENCE = 10
 LEVELS = np.linspace(0, 255, 9).round()
@@ -209,19 +223,20 @@ SAMPLES = {
 
 
 def to_srgb(image: Image.Image, profile: object) -> Image.Image:
-    """The image, in RGB if its colours differ visibly from sRGB.
+    """Return the image, in RGB if its colours differ visibly from sRGB.
 
     A damaged profile, and one for another kind of image, is ignored.
     """
     if not isinstance(profile, bytes) or len(profile) > MAX_PROFILE:
         return image
     transform = _transform(profile, image.mode)
-    return ImageCms.applyTransform(image, transform) if transform else image
+    converted = ImageCms.applyTransform(image, transform) if transform else None
+    return converted or image
 
 
 @functools.lru_cache(maxsize=16)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """From colours of this profile to sRGB, or None if it is sRGB or cannot be used."""
+    """Return the transform of a profile to sRGB, or None if it is sRGB or cannot be used."""
     try:
         source = ImageCms.getOpenProfile(io.BytesIO(profile))
         if MODES.get(source.profile.xcolor_space) != mode:
@@ -230,7 +245,7 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     except (OSError, ImageCms.PyCMSError):
         return None
     if samples := SAMPLES.get(mode):
-        pair = ImageCms.applyTransform(samples, transform), samples.convert("RGB")
+        pair = (ImageCms.applyTransform(samples, transform), samples.convert("RGB"))
         converted, unconverted = (np.asarray(image).astype(int) for image in pair)
         if np.abs(converted - unconverted).max() <= MAX_DIFFERENCE:
             return None
@@ -243,23 +258,23 @@ GREY = (114, 114, 114)
 BILINEAR = Image.Resampling.BILINEAR
 
 
-def resize(image: Image.Image, size: int, how: str) -> np.ndarray:
-    """uint8 `(size, size, 3)`, antialiased bilinear.
+def resize(image: Image.Image, size: int, method: str) -> np.ndarray:
+    """Resize an image to uint8 `(size, size, 3)`, antialiased bilinear.
 
-    "crop" keeps the aspect ratio and crops to the largest central square; "pad" keeps the aspect
-    ratio and the full image, between two borders of GREY; "stretch" keeps the full image and
-    changes its aspect ratio.
+    The method "crop" keeps the aspect ratio and crops to the largest central square; "pad" keeps
+    the aspect ratio and the full image, between two borders of GREY; "stretch" keeps the full image
+    and changes its aspect ratio.
     """
     square = (size, size)
-    if how == "crop":
+    if method == "crop":
         return np.asarray(ImageOps.fit(image, square, BILINEAR))
-    if how == "stretch":
+    if method == "stretch":
         return np.asarray(image.resize(square, BILINEAR))
     # ImageOps.pad rounds the shorter side of a narrow image to 0.
-    inner = [max(1, round(size * side / max(image.size))) for side in image.size]
+    width, height = (max(1, round(size * side / max(image.size))) for side in image.size)
     padded = Image.new("RGB", square, GREY)
-    corner = [(size - side) // 2 for side in inner]
-    padded.paste(image.resize(inner, BILINEAR), corner)
+    corner = ((size - width) // 2, (size - height) // 2)
+    padded.paste(image.resize((width, height), BILINEAR), corner)
     return np.asarray(padded)
 
 
@@ -268,7 +283,7 @@ cv2.setNumThreads(1)
 
 
 class View(NamedTuple):
-    """How a view differs from its image, in the order of application; by default in nothing."""
+    """The differences of a view from its image, in the order of application; by default none."""
 
     transformation: np.ndarray = np.eye(3)[:2]  # of pixels of the view to pixels of the image
     brightness: float = 0.0  # added
@@ -283,12 +298,12 @@ IDENTITY = View()
 
 
 def mirrored(size: int) -> View:
-    """The mirror image of a square with sides of `size` pixels, left for right."""
+    """Return the view that mirrors a square with sides of `size` pixels, left for right."""
     return View(np.array([[-1.0, 0.0, size - 1.0], [0.0, 1.0, 0.0]]))
 
 
 def apply(pixels: np.ndarray, view: View) -> np.ndarray:
-    """The view of an image, uint8 `(size, size, 3)` in and out."""
+    """Return the view of an image, uint8 `(size, size, 3)` in and out."""
     pixels = warp(pixels, view.transformation)
     if view[1:6] != IDENTITY[1:6]:
         pixels = _with_colours(pixels, view)
@@ -303,7 +318,7 @@ def apply(pixels: np.ndarray, view: View) -> np.ndarray:
 
 
 def _with_colours(pixels: np.ndarray, view: View) -> np.ndarray:
-    """As Keras' layers compute, element by element, so that each computer gives the same bytes."""
+    """Change colours as Keras' layers, by element, so that each computer gives the same bytes."""
     brightness, contrast, saturation, hue, grayscale = map(float, view[1:6])
     channels = np.moveaxis(pixels, -1, 0).astype(np.float32, order="C")
     channels += brightness
@@ -341,7 +356,7 @@ def _turn_hue(channels: np.ndarray, turns: float) -> None:
 
 
 def warp(pixels: np.ndarray, transformation: np.ndarray) -> np.ndarray:
-    """uint8 `(size, size, 3)` in and out, for a float64 `(2, 3)` map."""
+    """Warp uint8 `(size, size, 3)`, in and out, by a float64 `(2, 3)` map."""
     if (transformation == IDENTITY.transformation).all():
         return pixels
     return cv2.warpAffine(

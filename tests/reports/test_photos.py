@@ -16,9 +16,9 @@ from faults import JPEG, LARGE, PHOTO, part, profile_of_swapped_colours
 from PIL import Image, ImageCms, PngImagePlugin
 
 from pawprint import project
+from pawprint.dataset.cleaning import Known, describe_pages
 from pawprint.dataset.cleaning import clean as clean_images
-from pawprint.dataset.cleaning import describe_pages
-from pawprint.dataset.layouts import find_places
+from pawprint.dataset.layouts import Layout, find_places
 from pawprint.files import pack
 from pawprint.images import decoder
 from pawprint.images.archive import UnusableImageError, members, open_archive
@@ -329,12 +329,12 @@ def test_clean_says_how_many_files_have_further_pages(folder, capsys):
 def test_count_of_known_files_is_that_of_their_rows(folder):
     """A second run decodes none of them again."""
     with open_archive(folder / project.RAW_ARCHIVES) as archive:
-        layout = find_places(members(archive), None, CATS_AND_DOGS, archive.filename)
-        first, _, _ = clean_images(archive, *layout, "decodes", [])
+        layout = Layout(*find_places(members(archive), None, CATS_AND_DOGS, archive.filename))
+        first, _, _ = clean_images(archive, layout, "decodes", [])
         write_table(folder / "decoded.csv", first, DECODED)
         known = read_table(folder / "decoded.csv", DECODED)
-        again, _, _ = clean_images(archive, *layout, "decodes", [], decoded=known)
+        again, _, _ = clean_images(archive, layout, "decodes", [], Known(decoded=known))
         assert describe_pages(again) == describe_pages(first)
         other = known.assign(has_more=True)
-        again, _, _ = clean_images(archive, *layout, "decodes", [], decoded=other)
+        again, _, _ = clean_images(archive, layout, "decodes", [], Known(decoded=other))
         assert describe_pages(again).startswith(f"{len(first)} files")
