@@ -44,6 +44,7 @@ Backbone = Literal[
     "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2", "VGG16", "VGG19", "Xception",
 ]  # fmt: skip
 ONNX = "onnx"  # a file instead
+IMAGENET = "imagenet"  # the weights that Keras or a package has
 AUTO = "auto"  # as the first layer of fine-tuning, that of the last third of a backbone
 # The widths for which Keras publishes weights; other backbones have one width.
 WIDTHS = {
@@ -84,8 +85,8 @@ class Onnx(Section):
 
     output: Text | None = None
     tokens: Literal["class", "mean", "both"] | None = None
-    mean: list[UpToOne] = Field([0.485, 0.456, 0.406], min_length=3, max_length=3)
-    std: list[Positive] = Field([0.229, 0.224, 0.225], min_length=3, max_length=3)
+    mean: list[UpToOne] = Field(default=[0.485, 0.456, 0.406], min_length=3, max_length=3)
+    std: list[Positive] = Field(default=[0.229, 0.224, 0.225], min_length=3, max_length=3)
 
 
 class Model(Section):
@@ -146,7 +147,7 @@ class Model(Section):
 
 def problem_of_weights(backbone: str, source: str) -> str | None:
     """What is wrong with the source of weights for this backbone, or None."""
-    is_file = source not in ("imagenet", "none")
+    is_file = source not in (IMAGENET, "none")
     if backbone == ONNX and not is_file:
         return (
             "weights.source: expected the path or the URL of a file, because model.backbone is "
