@@ -74,8 +74,8 @@ def main() -> None:
     write_table(project.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
     right = round(metrics["cross_validated_accuracy"] * len(probabilities))
     print(
-        f"train_extract: {head.method}, right for {right:,} of {len(probabilities):,} training images "
-        f"in cross-validation, and for {metrics['validation_accuracy']:.1%} of validation"
+        f"train_extract: {head.method}, right for {right:,} of {len(probabilities):,} training "
+        f"images in cross-validation, and for {metrics['validation_accuracy']:.1%} of validation"
     )
     for name, number in images["label"][~is_judged].value_counts(sort=False).items():
         print(

@@ -53,9 +53,8 @@ def learn_head(
 
     With LBFGS it is solved. Features that do not fit are learned in batches, as IN_BATCHES says.
     """
-    params: Train = settings.train
     has_blocks = cross_validation.has_blocks
-    if params.optimizer == LBFGS:
+    if settings.train.optimizer == LBFGS:
         part = part_that_fits(examples, cross_validation)
         if part is not None:
             features = store.open("validation", *kinds_of(has_blocks))
@@ -65,7 +64,9 @@ def learn_head(
             f"train_extract: lbfgs cannot hold {len(examples.actual):,} images with "
             f"{examples.classes:,} classes, so adam learns in batches"
         )
-        params = IN_BATCHES.model_copy(update={"class_weight": params.class_weight})
+        params = IN_BATCHES.model_copy(update={"class_weight": settings.train.class_weight})
+    else:
+        params = settings.train.in_epochs()
     return _train(store, has_blocks, params, settings)
 
 
