@@ -58,7 +58,9 @@ class Operations:
                 )
                 each = self.constants[-1].name
             names.append(each)
-        self.nodes.append(helper.make_node(kind, names, [name], name, **attributes))
+        node = helper.make_node(kind, names, [name], name)
+        node.attribute.extend(helper.make_attribute(*item) for item in attributes.items())
+        self.nodes.append(node)
         return name
 
 
