@@ -48,7 +48,7 @@ def calibrate(
     """Return the temperature, and the thresholds of the classes that the params name.
 
     `actual` and `logits` are as for `fit_temperature`. With several classes in `params.recall`, a
-    class gets none of the images that those before it get.
+    class gets none of the images that the classes before it get.
     """
     temperature = significant_temperature(actual, logits) if params.temperature else 1.0
     probabilities = to_probabilities(logits, temperature)

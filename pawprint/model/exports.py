@@ -76,7 +76,7 @@ def open_onnx(path: Path) -> RunNetwork:
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     batch, *operations = session.get_inputs()
-    if operations:  # tf2onnx makes inputs of what it cannot convert, such as SiLU in EfficientNetV2
+    if operations:  # tf2onnx makes inputs of operations that it lacks, as SiLU in EfficientNetV2
         raise ValueError(f"{len(operations)} operations that tf2onnx left out. Use litert")
     names = [output.name for output in session.get_outputs()]
     return lambda pixels: dict(zip(names, session.run(None, {batch.name: pixels})))
@@ -203,7 +203,7 @@ def export(
             outputs = all_outputs(partial(_run_one, run), reference.images)
         except (InputError, OSError):  # of an image or a disk, not of the model
             raise
-        except Exception as error:  # a converter raises anything for what its format cannot hold
+        except Exception as error:  # a converter raises anything for a model that it cannot convert
             raise InputError(
                 f"{folder}: expected a model that {name} can hold. Received: {reason(error)}"
             ) from None
@@ -248,7 +248,7 @@ def convert_with_keras(model: keras.Model, path: Path, keras_name: str) -> None:
 
 def _require_own(folder: Path, new: Path) -> None:
     """Raise InputError if `folder`, which `new` replaces, holds a file that `new` does not."""
-    for path in sorted(folder.rglob("[!.]*")):  # not those of file managers
+    for path in sorted(folder.rglob("[!.]*")):  # no hidden files of file managers
         if path.is_file() and not (new / path.relative_to(folder)).exists():
             raise InputError(
                 f"{printable(str(path))}: expected only what export writes in {folder}, which it "

@@ -173,7 +173,7 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
     Also returns whether the model has to be `mirrored`.
 
     Before version 0.4, `threshold` was a number, of the second of two labels, or null, and
-    `test_time_augmentation` said what the caller gives the model: "none", "flip", an image and its
+    `test_time_augmentation` named the inputs of the model: "none", "flip", an image and its
     mirror image, or "crops". Before 0.2 it was `views`, and "none" was "one". Raises InputError for
     a newer format, and for crops.
     """

@@ -62,7 +62,7 @@ def application(
             ) from None
         application(name, alpha, image_size)  # raises InputError for the size
         raise _weights_problem(name, alpha, weights, error) from None
-    # The layers keep the names that Keras gives them, which may begin with that of the network.
+    # The layers keep Keras' names, which may begin with the name of the network.
     return keras.Model(network.input, network.output, name=BACKBONE)
 
 
@@ -70,7 +70,7 @@ def _weights_problem(
     name: str, alpha: float | None, weights: str | Path, error: Exception
 ) -> InputError:
     if weights == IMAGENET:
-        # Errors of the connection may show the password of a proxy; those of Keras do not.
+        # Errors of the connection may show the password of a proxy; errors of Keras do not.
         text = type(error).__name__
         if type(error) in (Exception, OSError):
             text = reason(error).rpartition(" -- ")[2]  # after the URL

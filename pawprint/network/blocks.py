@@ -1,4 +1,4 @@
-"""The parts of a backbone: what stays frozen, the cut, and the blocks that the head sees."""
+"""The parts of a backbone: frozen layers, the cut, and the blocks whose statistics a head takes."""
 
 import difflib
 import itertools
@@ -14,7 +14,7 @@ from pawprint.network.hardware import keras
 from pawprint.network.model import SMALLEST_VARIANCE, STATISTICS
 from pawprint.params.model import AUTO, Model
 
-# Layers whose maps no weights make.
+# Layers without weights, whose maps are no features.
 NO_FEATURES = (keras.layers.ZeroPadding2D, keras.layers.Rescaling, keras.layers.Normalization)
 MOST_PER_CHANNEL = 3  # statistics of blocks, for each channel of the last maps
 

@@ -28,7 +28,7 @@ MIN_OF_CLASS = 10  # images of each class, if one fit should hold fewer than of 
 # Rows x features x classes. At the limit a fit takes a minute or two on one core, and the features
 # of two classes take 2 GB.
 MAX_SIZE = 1_000_000_000
-# Up to which all views are tried in cross-validation, whose five fits take half a minute.
+# The limit for trying all views in cross-validation, where five fits take half a minute.
 MAX_SIZE_OF_VIEWS = MAX_SIZE // 5
 BLOCK = 4096  # images predicted at a time
 
@@ -113,18 +113,17 @@ def most_rows(columns: int, classes: int) -> int:
 
 
 def cross_validate(examples: Examples) -> CrossValidation:
-    """Predict each image by a regression that learned neither from it nor its group.
+    """Choose C, features and views, and predict each image by a fit without its group.
 
-    C is the one of VALUES_OF_C with the lowest log loss, where the first view is learned from,
-    without features of blocks. These take part if that lowers the log loss by more than its
-    standard error. Where C is chosen, all views take the place of the first by the same rule; they
-    are not tried with more than MAX_SIZE_OF_VIEWS.
+    C is the one of VALUES_OF_C with the lowest log loss for fits to the first view, without
+    features of blocks. These are added if they lower the log loss by more than its standard error.
+    If C is chosen, all views replace the first view by the same rule; they are not tried with more
+    than MAX_SIZE_OF_VIEWS.
 
-    An image is judged by its first view. Of more than MAX_CROSS_VALIDATED images, and of more than
-    one fit holds, a random part is learned from, and everything is chosen for it. Of many classes
+    An image is judged by its first view. With more than MAX_CROSS_VALIDATED images, or more than
+    one fit holds, fits learn from a random part, and everything is chosen for it. With many classes
     the part is larger than a fit should hold, and C is USUAL_C. An image is not judged if the
-    others have none of its class, as where a class has one image or one group. Raises InputError
-    if no image is judged.
+    other groups have no image of its class. Raises InputError if no image is judged.
     """
     folds = _folds(examples)
     images = np.arange(len(examples.actual))

@@ -18,7 +18,7 @@ import pandas as pd
 
 from pawprint.files import read_arrays, write_arrays
 
-FLOOR = 0.25  # of seven sets, those at 0.1 to 0.5 have about the same loss, and at 0 a higher one
+FLOOR = 0.25  # on seven sets, 0.1 to 0.5 give about the same loss, and 0 a higher one
 
 
 def kinds_of(has_blocks: bool) -> tuple[str, ...]:
@@ -30,8 +30,8 @@ class Standardisation(NamedTuple):
     """A factor and then an offset for each feature, float32 `(features,)` each.
 
     Features get a mean of 0 and a deviation of about 1, and are divided by the root of their
-    number. So an image has length 1, whatever the number of features, and one penalty on weights
-    and one learning rate suit all backbones.
+    number. So an image has length 1 for any number of features, and one penalty on weights and one
+    learning rate suit all backbones.
     """
 
     scale: np.ndarray

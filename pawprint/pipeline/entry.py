@@ -126,7 +126,7 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
     If DVC starts the stage, it is a user's mistake if the stage `code` recorded other code, or if
     inputs that DVC records change before the stage ends.
     """
-    gc.freeze()  # what is imported stays to the end
+    gc.freeze()  # imported modules stay to the end
     gc.enable()
     stage = Path(sys.argv[0]).stem
     lines, differing = running_code(stage)
