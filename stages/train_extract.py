@@ -70,7 +70,7 @@ def main() -> None:
     write_table(project.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
     right = round(metrics["cross_validated_accuracy"] * len(probabilities))
     lines = [
-        f"{head.how}, right for {right:,} of {len(probabilities):,} training images in "
+        f"{head.method}, right for {right:,} of {len(probabilities):,} training images in "
         f"cross-validation, and for {metrics['validation_accuracy']:.1%} of validation",
         *describe_not_judged(images["label"][~is_judged]),
     ]

@@ -88,13 +88,13 @@ def run(arguments: argparse.Namespace) -> None:
         both = load_predictor(project.SERVED_MODEL)
         outputs[SERVED] = exports.all_outputs(both.run, exports.read_pixels(paths, metadata))
     for name in tqdm(formats, desc="export", unit="format", disable=None):
-        pixels = exports.read_pixels(paths, metadata)
-        options = {"folder": project.EXPORT / name, "images": pixels, "expected": expected}
+        folder = project.EXPORT / name
+        reference = exports.Reference(exports.read_pixels(paths, metadata), expected)
         if name == INT8:
             train = split.loc[split["split"] == "train", "path"]
-            outputs[name] = _export_int8(model, metadata, train, options)
+            outputs[name] = _export_int8(model, metadata, train, folder, reference)
         else:
-            outputs[name] = exports.export(name, model, metadata, **options)
+            outputs[name] = exports.export(name, model, metadata, folder, reference)
     labels = {name: labels_of(of_model, metadata) for name, of_model in outputs.items()}
     table = pd.DataFrame(
         describe(name, outputs[name], expected, (labels[name] != labels[SERVED]).sum())
@@ -136,14 +136,18 @@ def _with_origin(metadata: Metadata) -> Metadata:
 
 
 def _export_int8(
-    model: keras.Model, metadata: Metadata, train: pd.Series, options: dict
+    model: keras.Model,
+    metadata: Metadata,
+    train: pd.Series,
+    folder: Path,
+    reference: exports.Reference,
 ) -> exports.NamedOutputs:
-    """Write the model with 8 bits; its outputs may be other ones than `expected`."""
+    """Write the model with 8 bits; its outputs may differ from the served model's."""
     images = list(exports.read_pixels(spread(train, CALIBRATION_IMAGES), metadata))
     identity = metadata.model and identity_of_int8(metadata.model)
     described = metadata.model_copy(update={"model": identity})
     write = partial(write_int8, model, images)
-    return exports.export(LITERT, write, described, **options, tolerance=np.inf)
+    return exports.export(LITERT, write, described, folder, reference._replace(tolerance=np.inf))
 
 
 def _log_losses(

@@ -1,1 +1,1 @@
-"""The model that is served: its files, what is fitted for it, its predictions and exports."""
+"""The model that is served: its files, calibration, predictions and exports."""

@@ -1,4 +1,4 @@
-"""What `calibrate` fits and chooses: from logits to labels."""
+"""Calibration, from logits to labels: temperature, thresholds, the detector of unknown images."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ TEMPERATURES = (0.05, 20)  # range of the search
 
 
 def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
-    """The temperature in TEMPERATURES for which the log loss of `to_probabilities` is lowest.
+    """Return the temperature in TEMPERATURES with the lowest log loss of `to_probabilities`.
 
     `actual` holds indices of classes, int `(images,)`; `logits` is as for `to_probabilities`. The
     prior around 1 is an addition to the paper: without an error among a few images the lowest loss
@@ -29,28 +29,32 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     if logits.shape[-1] == 1:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
     actual_logits = logits[np.arange(len(logits)), actual]
-
-    def loss(logarithm: float) -> float:
-        temperature = np.exp(logarithm)
-        normalizer = np.logaddexp.reduce(logits / temperature, axis=-1)
-        return (logarithm / PRIOR) ** 2 / 2 - np.sum(actual_logits / temperature - normalizer)
-
-    minimum = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
+    minimum = minimize_scalar(
+        _loss, bounds=np.log(TEMPERATURES), args=(logits, actual_logits), method="bounded"
+    )
     return float(np.exp(minimum.x))
+
+
+def _loss(logarithm: float, logits: np.ndarray, actual_logits: np.ndarray) -> float:
+    """Return the log loss of all images and the prior, at the logarithm of a temperature."""
+    temperature = np.exp(logarithm)
+    normalizer = np.logaddexp.reduce(logits / temperature, axis=-1)
+    return (logarithm / PRIOR) ** 2 / 2 - np.sum(actual_logits / temperature - normalizer)
 
 
 def calibrate(
     params: Calibrate, labels: list[str], actual: np.ndarray, logits: np.ndarray
 ) -> tuple[float, dict[str, float]]:
-    """The temperature, and the thresholds of some classes, as the params say.
+    """Return the temperature, and the thresholds of the classes that the params name.
 
     `actual` and `logits` are as for `fit_temperature`. With several classes in `params.recall`, a
-    class gets none of the images that those before it get.
+    class gets none of the images that the classes before it get.
     """
     temperature = significant_temperature(actual, logits) if params.temperature else 1.0
     probabilities = to_probabilities(logits, temperature)
-    thresholds, is_left = dict(params.threshold or {}), np.ones(len(actual), bool)
-    for label, recall in (params.recall or {}).items():
+    thresholds = _by_class(params.threshold)
+    is_left = np.ones(len(actual), bool)
+    for label, recall in _by_class(params.recall).items():
         index = labels.index(label)
         probability = np.where(is_left, probabilities[:, index], 0)
         thresholds[label] = choose_threshold(actual == index, probability, recall)
@@ -58,17 +62,22 @@ def calibrate(
     return temperature, thresholds
 
 
+def _by_class(param: dict[str, float] | float | None) -> dict[str, float]:
+    """Return a param by class. `problem_of_threshold` refuses a number alone."""
+    return dict(param) if isinstance(param, dict) else {}
+
+
 def significant_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
-    """The temperature that `fit_temperature` gives, or 1 if it is not SIGNIFICANT."""
+    """Return the temperature of `fit_temperature`, or 1 if it is not SIGNIFICANT."""
     temperature = fit_temperature(actual, logits)
     significant = likelihood_ratio_test(actual, logits, temperature) < SIGNIFICANT
     return temperature if significant else 1.0
 
 
 def likelihood_ratio_test(actual: np.ndarray, logits: np.ndarray, temperature: float) -> float:
-    """The p-value, in [0, 1], that dividing by the temperature that is fitted changes nothing.
+    """Return the p-value, in [0, 1], for the hypothesis that the temperature is 1.
 
-    The images are those that it is fitted on. Wilks, The Large-Sample Distribution of the
+    The temperature is fitted on the same images. Wilks, The Large-Sample Distribution of the
     Likelihood Ratio, 1938 (https://doi.org/10.1214/aoms/1177732360).
     """
     from scipy.special import chdtrc
@@ -80,11 +89,12 @@ def likelihood_ratio_test(actual: np.ndarray, logits: np.ndarray, temperature: f
 
 
 def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: float) -> float:
-    """The threshold in (0, 1) with the best precision among those with at least this recall.
+    """Return the threshold in (0, 1) with the best precision at this recall or more.
 
-    `is_class`, bool, says which images are of the class, `probability` is of it; both are
-    `(images,)`. Candidates are 0.5 and the midpoints of neighbouring probabilities; of equally good
-    ones the nearest to 0.5 is chosen. Where none has this recall, the one with the highest is.
+    `is_class`, bool, says which images are of the class, and `probability` is the class's; both are
+    `(images,)`. Candidates are 0.5 and the midpoints of neighbouring probabilities. The nearest to
+    0.5 of equally good ones is chosen. If none has this recall, the best one with the highest
+    recall is.
     """
     values = np.unique(np.concatenate([[0, 1], probability]))
     candidates = np.append((values[1:] + values[:-1]) / 2, 0.5)
@@ -103,10 +113,10 @@ def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: floa
 def describe_counts(
     actual: np.ndarray, predicted: np.ndarray, before: np.ndarray, name: int | str
 ) -> str:
-    """How many images of a class are found, and how many others are taken for it, and before.
+    """Count the images of a class that are found, and the false alarms, now and before.
 
-    All are classes, by index or by label, `(images,)`; `before` are those of another model, or
-    without thresholds.
+    All are classes, by index or by label, `(images,)`; `before` are predictions of another model,
+    or without thresholds.
     """
     is_class = actual == name
     found, was_found = ((each[is_class] == name).sum() for each in (predicted, before))
@@ -118,15 +128,15 @@ def describe_counts(
 
 
 def describe_recall(
-    label: str, wished: float, value: float, low: float, high: float, images: int
+    label: str, expected: float, value: float, low: float, high: float, images: int
 ) -> str:
-    """Why the recall of a class in validation is not what was wished, or not surely, or else ""."""
-    if value < wished:
+    """Explain a recall in validation that is, or may be, below the expected one, or return ""."""
+    if value < expected:
         return (
-            f"calibrate.recall: {label}: {wished:g} is not reached, as the classes before it get "
+            f"calibrate.recall: {label}: {expected:g} is not reached, as the classes before it get "
             "the other images. Name it before them if it must not be missed"
         )
-    if low < wished:
+    if low < expected:
         return (
             f"with {images} images, a recall of {value:.1%} in validation means {low:.0%} to "
             f"{high:.0%}. More validation images make it surer"
@@ -144,16 +154,17 @@ DIGITS = 4  # of the threshold
 
 
 class Detector(NamedTuple):
-    """`mean` is float32 `(channels,)`, `components` float32 `(components, channels)`.
+    """A detector of unknown images, by the principal components of features.
 
-    The components are orthogonal and have length 1.
+    `mean` is float32 `(channels,)`, `components` float32 `(components, channels)`. The components
+    are orthogonal and have length 1.
     """
 
     mean: np.ndarray
     components: np.ndarray
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        """float64 `(…)`, from 0 on, of features `(…, channels)`, by the served graph."""
+        """Return scores, float64 `(…)` >= 0, of features `(…, channels)`, by the served graph."""
         *shape, channels = features.shape
         parameter = operations.parameter([-1, channels], np.float32)
         network = openvino.Model([unknown_score(parameter.output(0), self)], [parameter])
@@ -163,9 +174,10 @@ class Detector(NamedTuple):
 
 
 def unknown_score(features: openvino.Output, detector: Detector) -> openvino.Node:
-    """`(images, 1)` of features `(images, channels)`: the norm of what is not explained.
+    """Return the norm of the residual, `(images, 1)`, of features `(images, channels)`.
 
-    The features are divided by their norm; mean and components explain a part of that.
+    The residual is the part of the features, divided by their norm, that mean and components do not
+    explain.
     """
     mean, components = (operations.constant(array, np.float32) for array in detector)
     unit = operations.normalize_l2(features, np.array([1]), SMALLEST**2, "max")  # of squares
@@ -177,13 +189,13 @@ def unknown_score(features: openvino.Output, detector: Detector) -> openvino.Nod
 
 
 def unit_length(features: np.ndarray) -> np.ndarray:
-    """The features `(…, channels)` divided by their norm; zeros stay zeros."""
+    """Divide features `(…, channels)` by their norm; zeros stay zeros."""
     norm = np.linalg.norm(features, axis=-1, keepdims=True)
     return features / np.maximum(norm, SMALLEST)
 
 
 def read_detector(folder: Path) -> Detector:
-    """The detector of a served model with an unknown threshold.
+    """Read the detector of a served model with an unknown threshold.
 
     Raises InputError if the file is missing or holds other arrays.
     """
@@ -191,10 +203,10 @@ def read_detector(folder: Path) -> Detector:
 
 
 def fit_detector(features: np.ndarray) -> Detector:
-    """The mean and the first principal components of features, `(images, channels)`.
+    """Return a detector: mean and first principal components of features `(images, channels)`.
 
-    There are COMPONENTS of them, or fewer than images and than channels. Two images and two
-    channels are the minimum.
+    There are COMPONENTS of them, or one less than images or channels. Two images and two channels
+    are the minimum.
     """
     from scipy.linalg import eigh, qr  # takes long, and `pawprint predict` needs none
     from threadpoolctl import threadpool_limits
@@ -203,9 +215,9 @@ def fit_detector(features: np.ndarray) -> Detector:
     number = min(COMPONENTS, images - 1, channels - 1)
     unit = unit_length(features.astype(np.float64))
     mean = unit.mean(axis=0)
-    # Of both products of the matrix with itself the smaller one: the time grows with its cube.
+    # The smaller one of both products of the matrix with itself: the time grows with its cube.
     narrow = (unit - mean).T if channels < images else unit - mean
-    last = len(narrow) - number, len(narrow) - 1
+    last = (len(narrow) - number, len(narrow) - 1)
     with threadpool_limits(1):  # the number of threads changes the last bits of a sum
         vectors = eigh(narrow @ narrow.T, subset_by_index=last)[1][:, ::-1]
         if channels >= images:
@@ -214,10 +226,10 @@ def fit_detector(features: np.ndarray) -> Detector:
 
 
 def fit_unknown(features: np.ndarray) -> tuple[Detector, np.ndarray]:
-    """The detector, and the unknown scores of training images by detectors not fitted on them.
+    """Return the detector, and scores of the training images by detectors not fitted on them.
 
-    `features` are those of training images, `(images, channels)`, the scores float64 `(images,)`:
-    of each of FOLDS by a detector of the others, NaN of fewer than three images.
+    `features` are `(images, channels)`, and the scores float64 `(images,)`: each of FOLDS is scored
+    by a detector of the others. Fewer than three images have NaN.
     """
     fold = np.arange(len(features)) % FOLDS
     scores = np.full(len(features), np.nan)
@@ -228,13 +240,13 @@ def fit_unknown(features: np.ndarray) -> tuple[Detector, np.ndarray]:
 
 
 def choose_unknown_threshold(scores: np.ndarray, quantile: float) -> float:
-    """The score that a new image does not exceed with at least this probability.
+    """Return the score that a new image does not exceed with at least this probability.
 
-    `scores`, `(images,)`, are of images that the detector is not fitted on: those of validation,
-    and of training by `fit_unknown`, as validation alone has few images for the quantile. It is
-    that of `images + 1` (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005).
-    With fewer than `quantile / (1 - quantile)` images it is the highest score. It is rounded up, so
-    that rounding in another runtime does not refuse the image it belongs to.
+    `scores`, `(images,)`, are of images that the detector is not fitted on: of validation, and of
+    training by `fit_unknown`, because validation alone has few images for the quantile. The
+    quantile is taken of `images + 1` (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random
+    World, 2005). With fewer than `quantile / (1 - quantile)` images it is the highest score. It is
+    rounded up, so that rounding in another runtime does not refuse the image it belongs to.
     """
     rank = min(int(np.ceil(quantile * (len(scores) + 1))), len(scores))
     return float(np.ceil(np.sort(scores)[rank - 1] * 10**DIGITS) / 10**DIGITS)

@@ -1,9 +1,10 @@
-"""Exported models: the network of all formats, and how one is written, run and compared."""
+"""Exported models: the network of all formats; writing, running and comparing one."""
 
 import hashlib
 import importlib.util
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +17,7 @@ from pawprint.classes import class_probabilities
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.files import replacing
-from pawprint.images.archive import open_archive
+from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.formats import resize
 from pawprint.model.calibration import Detector
@@ -34,7 +35,7 @@ TOLERANCE = 1e-3  # of the outputs of the served model
 class Format(NamedTuple):
     """The model's file in its folder, Keras' name of the format, and `open(path)`.
 
-    That returns a function from float32 pixels `(1, size, size, 3)` to outputs by name. An empty
+    `open` returns a function from float32 pixels `(1, size, size, 3)` to outputs by name. An empty
     `file` stands for the folder itself. `modules` come with the extra `export`.
     """
 
@@ -59,7 +60,7 @@ def require_modules(name: str, *, is_of_keras: bool = True) -> None:
 
 
 def open_litert(path: Path) -> RunNetwork:
-    """Fails for a model with operations of TensorFlow, which the interpreter does not have."""
+    """Open a LiteRT file. Fails for operations of TensorFlow, which the interpreter lacks."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=CORES)
@@ -70,17 +71,19 @@ def open_litert(path: Path) -> RunNetwork:
 
 
 def open_onnx(path: Path) -> RunNetwork:
+    """Open an ONNX file. Raises ValueError if tf2onnx could not convert all operations."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     batch, *operations = session.get_inputs()
-    if operations:  # tf2onnx makes inputs of what it cannot convert, such as SiLU in EfficientNetV2
+    if operations:  # tf2onnx makes inputs of operations that it lacks, as SiLU in EfficientNetV2
         raise ValueError(f"{len(operations)} operations that tf2onnx left out. Use litert")
     names = [output.name for output in session.get_outputs()]
     return lambda pixels: dict(zip(names, session.run(None, {batch.name: pixels})))
 
 
 def open_keras(path: Path) -> RunNetwork:
+    """Open a file of Keras."""
     model = keras.models.load_model(path, compile=False)
     return lambda pixels: {
         name: tensor.numpy() for name, tensor in model(pixels, training=False).items()
@@ -88,6 +91,7 @@ def open_keras(path: Path) -> RunNetwork:
 
 
 def open_saved_model(path: Path) -> RunNetwork:
+    """Open the folder of a SavedModel."""
     loaded = tf.saved_model.load(str(path))
     return lambda pixels: {name: tensor.numpy() for name, tensor in loaded.serve(pixels).items()}
 
@@ -103,10 +107,10 @@ FORMATS = {
 def for_export(
     model: keras.Model, temperature: float, detector: Detector | None = None
 ) -> keras.Model:
-    """A model with the outputs `probability`, calibrated, and with a detector `unknown_score`.
+    """Return a model with calibrated outputs, which every format can hold.
 
-    They are `(batch, units)` and `(batch, 1)`. It consists of Keras' own layers, so that every
-    format can hold it: these compute the score of model/unknown.py once more.
+    They are `probability`, `(batch, units)`, and with a detector `unknown_score`, `(batch, 1)`. The
+    model consists of Keras' own layers: these compute `calibration.unknown_score` once more.
     """
     network = with_features(model)
     logits, features = network.outputs
@@ -129,32 +133,33 @@ def for_export(
 
 
 def mean_over_flip(model: keras.Model) -> keras.Model:
-    """The model whose outputs are means over each image and its mirror image.
+    """Return the model whose outputs are means over each image and its mirror image.
 
-    Of `probability`, the output of a layer of this name, it is the mean of the layer's input.
+    For `probability`, the output of a layer of this name, the layer's input is averaged.
     """
     activation = model.get_layer("probability")
     single = keras.Model(model.input, model.output | {"probability": activation.input})
     pixels = keras.Input(model.input_shape[1:], name="pixels")
-    first, second = single(pixels), single(keras.ops.flip(pixels, axis=2))
+    first = single(pixels)
+    second = single(keras.ops.flip(pixels, axis=2))
     outputs = {name: (first[name] + second[name]) / 2 for name in first}
     outputs["probability"] = activation(outputs["probability"])
     return keras.Model(pixels, outputs, name=model.name)
 
 
 def read_pixels(members: pd.Series, metadata: Metadata) -> Iterator[np.ndarray]:
-    """uint8 `(size, size, 3)` of each member of the archive, as the model takes it."""
+    """Yield the pixels of each member of the archive for the model, uint8 `(size, size, 3)`."""
     with open_archive(project.RAW_ARCHIVES, metadata.bits) as archive:
+        yield from map_in_threads(partial(_read_member, archive, metadata), members)
 
-        def read(name: str) -> np.ndarray:
-            image = open_image(archive, name, metadata.decoded_side)
-            return resize(image, metadata.image_size, metadata.resize)
 
-        yield from map_in_threads(read, members)
+def _read_member(archive: Archive, metadata: Metadata, name: str) -> np.ndarray:
+    image = open_image(archive, name, metadata.decoded_side)
+    return resize(image, metadata.image_size, metadata.resize)
 
 
 def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
-    """The outputs for images `(size, size, 3)`, float64 by name.
+    """Return the outputs for images `(size, size, 3)`, float64 by name.
 
     They are `probability`, `(images, classes)`, and perhaps `unknown_score`, `(images, 1)`.
     """
@@ -164,8 +169,16 @@ def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
 
 
 def largest_difference(outputs: NamedOutputs, expected: NamedOutputs) -> float:
-    """Between the outputs that `outputs` has."""
+    """Return the largest difference of the outputs in `outputs`."""
     return max(np.abs(values - expected[name]).max() for name, values in outputs.items())
+
+
+class Reference(NamedTuple):
+    """Images, the outputs of the served model for them, and the most by which an export differs."""
+
+    images: Iterable[np.ndarray]
+    expected: NamedOutputs
+    tolerance: float = TOLERANCE
 
 
 def export(
@@ -173,46 +186,43 @@ def export(
     model: keras.Model | Callable[[Path], None],
     metadata: Metadata,
     folder: Path,
-    *,
-    images: Iterable[np.ndarray],
-    expected: NamedOutputs,
-    tolerance: float = TOLERANCE,
+    reference: Reference,
 ) -> NamedOutputs:
-    """Write a model and its metadata to `folder`, and return its outputs, as of `all_outputs`.
+    """Write a model and its metadata to `folder`, and return its outputs, as `all_outputs`.
 
-    `model` is one of Keras, or writes a file to a path. `metadata` are those of the served model,
-    which has the outputs `expected` for `images`. Raises InputError, and leaves `folder` as it was,
-    if the model cannot be converted, an output of the converted model differs by more than
-    `tolerance`, or `folder` holds other files.
+    `model` is a model of Keras, or writes a file to a path. Raises InputError, and leaves `folder`
+    as it was, if the model cannot be converted, an output of the converted model differs by more
+    than the tolerance, or `folder` holds other files.
     """
     form = FORMATS[name]
-    with replacing(folder) as partial:
-        partial.mkdir()
-        path = partial / form.file
+    with replacing(folder) as new:
+        new.mkdir()
+        path = new / form.file
         try:
             run = _write_and_open(model, path, form)
-            outputs = all_outputs(
-                lambda pixels: {
-                    output: values[0] for output, values in run(np.float32(pixels[None])).items()
-                },
-                images,
-            )
+            outputs = all_outputs(partial(_run_one, run), reference.images)
         except (InputError, OSError):  # of an image or a disk, not of the model
             raise
-        except Exception as error:  # a converter raises anything for what its format cannot hold
+        except Exception as error:  # a converter raises anything for a model that it cannot convert
             raise InputError(
                 f"{folder}: expected a model that {name} can hold. Received: {reason(error)}"
             ) from None
-        difference = largest_difference(outputs, expected)
-        if not difference <= tolerance:
+        difference = largest_difference(outputs, reference.expected)
+        if not difference <= reference.tolerance:
             raise InputError(
-                f"{folder}: expected the outputs of the served model within {tolerance}. "
+                f"{folder}: expected the outputs of the served model within {reference.tolerance}. "
                 f"Received: a difference of {difference:.4f}. Run `dvc repro`, or take another "
                 "format."
             )
-        write_metadata(partial, metadata)
-        _require_own(folder, partial)
+        write_metadata(new, metadata)
+        _require_own(folder, new)
     return outputs
+
+
+def _run_one(run: RunNetwork, pixels: np.ndarray) -> NamedOutputs:
+    """Return the outputs for one image, uint8 `(size, size, 3)`, of a network of batches."""
+    outputs = run(pixels[None].astype(np.float32))
+    return {name: values[0] for name, values in outputs.items()}
 
 
 def _write_and_open(
@@ -238,7 +248,7 @@ def convert_with_keras(model: keras.Model, path: Path, keras_name: str) -> None:
 
 def _require_own(folder: Path, new: Path) -> None:
     """Raise InputError if `folder`, which `new` replaces, holds a file that `new` does not."""
-    for path in sorted(folder.rglob("[!.]*")):  # not those of file managers
+    for path in sorted(folder.rglob("[!.]*")):  # no hidden files of file managers
         if path.is_file() and not (new / path.relative_to(folder)).exists():
             raise InputError(
                 f"{printable(str(path))}: expected only what export writes in {folder}, which it "
@@ -251,8 +261,8 @@ if TYPE_CHECKING:  # hardware starts TensorFlow
 
 INT8 = "litert_int8"
 CALIBRATION_IMAGES = 100  # of training; three times as many change little
-# The first convolutions, with this fraction of the weights of all, stay float32: rounding what they
-# give changes most labels (docs/decisions/04).
+# The first convolutions, with this fraction of the weights of all, stay float32: rounding their
+# output changes most labels (docs/decisions/04).
 FLOAT_WEIGHTS = 0.03
 ROUNDS = 50  # of which the shortest time counts
 
@@ -261,9 +271,9 @@ def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> 
     """Write a model of pixels as LiteRT, with convolutions in 8 bits.
 
     TensorFlow quantizes weights by channel, and maps by tensor with the ranges that they have for
-    `images`, each uint8 `(size, size, 3)`. Input, first convolutions and outputs are float32, as is
-    all that no convolution follows: statistics of blocks, pooling, standardisation, head and
-    unknown score. The description in the file says so.
+    `images`, each uint8 `(size, size, 3)`. Input, first convolutions and outputs are float32, and
+    so are operations that no convolution follows: statistics of blocks, pooling, standardisation,
+    head and unknown score. The description in the file says so.
     """
     from tensorflow.lite.tools import flatbuffer_utils
 
@@ -285,9 +295,9 @@ def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> 
 
 
 def _float_tensors(model: "ModelT") -> list[str]:
-    """Return the names of what stays float32 of a model of LiteRT.
+    """Return the names of the tensors of a LiteRT model that stay float32.
 
-    It is what the first convolutions give, and all that no convolution follows.
+    They are the outputs of the first convolutions, and all tensors that no convolution follows.
     """
     graph = model.subgraphs[0]
     sizes: dict[int, int] = {}  # of the weights of convolutions
@@ -321,7 +331,7 @@ def _is_convolution(model: "ModelT", operator: "OperatorT") -> bool:
 
 
 def _describe(model: "ModelT") -> str:
-    """Return what of a quantized model has 8 bits."""
+    """Describe which parts of a quantized model have 8 bits."""
     from tensorflow.lite.tools.flatbuffer_utils import type_to_name
 
     graph = model.subgraphs[0]
@@ -339,7 +349,7 @@ def _describe(model: "ModelT") -> str:
 
 
 def identity_of_int8(identity: str) -> str:
-    """Return the identity of what `write_int8` makes of the model with this one."""
+    """Return the identity of the model with 8 bits, from the identity of the served model."""
     return hashlib.sha256(f"{identity} int8".encode()).hexdigest()[:IDENTITY_DIGITS]
 
 
@@ -348,7 +358,7 @@ def milliseconds(runs: Sequence[RunNetwork], pixels: np.ndarray) -> list[float]:
 
     They take turns; other programs only add to a time.
     """
-    batch = np.float32(pixels[None])
+    batch = pixels[None].astype(np.float32)
     times = np.empty((ROUNDS, len(runs)))
     for number in range(ROUNDS):
         for column, run in enumerate(runs):

@@ -1,4 +1,4 @@
-"""`model.json`: what a program needs to know to run a served or exported model."""
+"""`model.json`, which says how to run a served or exported model, and the outputs of a model."""
 
 import json
 from contextlib import suppress
@@ -30,8 +30,8 @@ from pawprint.params.section import Bits, Resize, Section
 
 METADATA_FILE = "model.json"
 PACKAGES = ("openvino", "pillow")  # that run the model, and that its stage follows
-# Of model.json. Whoever adds a key, or a value of one, raises FORMAT and names the RELEASE that
-# reads it, so that an earlier version can say which one to install. Format 1 has neither key.
+# Of model.json. A new key, or a new value of one, needs a higher FORMAT and the name of the RELEASE
+# that reads it, so that an earlier version can say which one to install. Format 1 has neither key.
 FORMAT = 1
 RELEASE = "0.4"
 UPGRADE = f"Run `pip install --upgrade {DISTRIBUTION}`"
@@ -45,26 +45,26 @@ def _different_names(labels: list[str]) -> list[str]:
 
 
 class Metadata(Section):
-    """How to prepare an image, and how to read the answer.
+    """The preparation of an image, and the meaning of the outputs.
 
-    An image is turned upright by its EXIF orientation, made square as `resize` says with the
-    filter `interpolation`, and given as `(1, image_size, image_size, 3)`. Grey of more than 8 bits
-    becomes 8 as `bits` says, which is `clean.bits`. A JPEG may be decoded at 1/2, 1/4 or 1/8, the
+    An image is turned upright by its EXIF orientation, made square by `resize` with the filter
+    `interpolation`, and given as `(1, image_size, image_size, 3)`. `bits`, which is `clean.bits`,
+    says how grey of more than 8 bits becomes 8. A JPEG may be decoded at 1/2, 1/4 or 1/8, the
     smallest of them that leaves both sides with `decoded_side` pixels or more; null in models of
-    earlier versions: it is decoded in full. For two labels the model returns the
-    probability of `labels[1]`, `(1, 1)`, for more that of each, `(1, labels)`. The first label of
-    `thresholds` whose probability reaches its threshold is predicted, or else the most probable of
-    the labels that are not in it, of two the second from 0.5 on. `temperature` is already applied.
-    An image whose output `unknown_score`, `(1, 1)`, is above `unknown_threshold` is unknown. One
-    that is not is unsure if the probability of its label is below `min_confidence`. Where these are
-    null, no image is. `takes_one_image` says of a model of an earlier version that it is
-    to be `mirrored` (model/served_model.py) when it is read.
+    earlier versions: it is decoded in full. For two labels the model returns the probability of
+    `labels[1]`, `(1, 1)`, for more all probabilities, `(1, labels)`. `temperature` is already
+    applied. The first label of `thresholds` whose probability reaches its threshold is predicted,
+    or else the most probable of the labels that are not in it; of two the second from 0.5 on. An
+    image whose output `unknown_score`, `(1, 1)`, is above `unknown_threshold` is unknown. Another
+    image is unsure if the probability of its label is below `min_confidence`. Where these are null,
+    no image is. `takes_one_image` says that a model of an earlier version has to be `mirrored`
+    (model/served_model.py) when it is read.
 
-    `model` is the identity of a served model, a hash of what it computes, which its exports carry;
-    null in those of earlier versions. An export says where it comes from: `data_md5` is the MD5 of
-    data/split/images.csv, as dvc.lock has it: of the images, their labels and splits. `commit` is
-    the project's, with "-dirty" if tracked files had changes, as `git describe` writes it. Both are
-    null in the served model, which is made before its results are committed.
+    `model` is the identity of a served model, a hash of its network and rules, which its exports
+    carry; null in models of earlier versions. An export says where it comes from: `data_md5` is the
+    MD5 of data/split/images.csv in dvc.lock, which has the images, their labels and splits.
+    `commit` is the project's, with "-dirty" if tracked files had changes, as `git describe` writes
+    it. Both are null in the served model, which is made before its results are committed.
     """
 
     labels: Annotated[list[str], Field(min_length=2), AfterValidator(_different_names)]
@@ -90,20 +90,20 @@ class Metadata(Section):
 
     @field_validator("thresholds")
     @classmethod
-    def _of_labels(cls, thresholds: dict, info: ValidationInfo) -> dict:
+    def _name_labels(cls, thresholds: dict, info: ValidationInfo) -> dict:
         if thresholds and (problem := problem_of_named(thresholds, info.data.get("labels", [""]))):
             raise ValueError(problem)
         return thresholds
 
     def classes(self, probabilities: np.ndarray) -> np.ndarray:
-        """The index of the label that is predicted, int `(…)`, from `(…, labels)`."""
+        """Return the index of the predicted label, int `(…)`, from `(…, labels)`."""
         thresholds = {self.labels.index(name): value for name, value in self.thresholds.items()}
         if not thresholds and len(self.labels) == 2:
             thresholds = {1: 0.5}  # the second, where both are equal in float32
         return predicted_classes(probabilities, thresholds)
 
     def are_decided(self, probabilities: np.ndarray) -> np.ndarray:
-        """Whether the probability of the predicted label reaches `min_confidence`, bool `(…)`."""
+        """Return whether the predicted label's probability reaches `min_confidence`, bool `(…)`."""
         classes = self.classes(probabilities)[..., None]
         confidence = np.take_along_axis(probabilities, classes, axis=-1)[..., 0]
         return confidence >= (self.min_confidence or 0)
@@ -111,7 +111,7 @@ class Metadata(Section):
     def answers(
         self, probabilities: np.ndarray, unknown_scores: np.ndarray | float | None
     ) -> np.ndarray:
-        """The answer for each image, str `(…)`: a label, UNSURE or UNKNOWN.
+        """Return the answer for each image, str `(…)`: a label, UNSURE or UNKNOWN.
 
         `probabilities` are `(…, labels)`, `unknown_scores` `(…)`, None without a threshold.
         """
@@ -123,21 +123,23 @@ class Metadata(Section):
 
     @property
     def takes_one_image(self) -> bool:
+        """True for a model that has to be `mirrored`."""
         return self._takes_one_image
 
     @property
     def units(self) -> int:
-        """The numbers that each output of the model holds for an image."""
+        """The number of units of the output `probability`."""
         return 1 if len(self.labels) == 2 else len(self.labels)
 
 
 def write_metadata(folder: Path, metadata: Metadata) -> None:
+    """Write `model.json`."""
     about = {"format": FORMAT, "release": RELEASE} if FORMAT > 1 else {}
     write_json(folder / METADATA_FILE, about | metadata.model_dump())
 
 
 def read_metadata(folder: Path) -> Metadata:
-    """Read what `write_metadata` wrote, also that of earlier versions.
+    """Read a file that `write_metadata` wrote, also in earlier versions.
 
     Raises InputError if the file is missing, something else, or of a newer version.
     """
@@ -154,10 +156,10 @@ def read_metadata(folder: Path) -> Metadata:
         return metadata
     except ValidationError as error:
         problem = error.errors()[0]
-        why = problem["msg"]
+        message = problem["msg"]
         if problem["type"] == "extra_forbidden":
-            why = f"unknown here: made by a newer version of Pawprint, or added. {UPGRADE}"
-        reason = " ".join([*map(str, problem["loc"]), f"({why})"])
+            message = f"unknown here: made by a newer version of Pawprint, or added. {UPGRADE}"
+        reason = " ".join([*map(str, problem["loc"]), f"({message})"])
     except OSError as error:
         reason = str(error)
     raise InputError(
@@ -168,17 +170,18 @@ def read_metadata(folder: Path) -> Metadata:
 def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
     """Return the JSON of a model.json without `format`, and with the keys of today's format.
 
-    Also returns whether it is of a model that takes one image.
+    Also returns whether the model has to be `mirrored`.
 
     Before version 0.4, `threshold` was a number, of the second of two labels, or null, and
-    `test_time_augmentation` said what the caller gives the model: "none", "flip", an image and its
+    `test_time_augmentation` named the inputs of the model: "none", "flip", an image and its
     mirror image, or "crops". Before 0.2 it was `views`, and "none" was "one". Raises InputError for
     a newer format, and for crops.
     """
-    # What is no such record is refused afterwards.
+    # Anything else than such a record is refused afterwards.
     with suppress(AttributeError, LookupError, RecursionError, TypeError, ValueError):
         record = json.loads(content)
-        number, release = record.pop("format", 1), record.pop("release", "a later one")
+        number = record.pop("format", 1)
+        release = record.pop("release", "a later one")
         if number not in range(1, FORMAT + 1):
             raise InputError(
                 f"{path}: expected a model of format {FORMAT} or earlier. Received: format "
@@ -188,18 +191,19 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
         if "threshold" in record:
             threshold = record.pop("threshold")
             record["thresholds"] = {} if threshold is None else {record["labels"][-1]: threshold}
-        how = record.pop("test_time_augmentation", record.pop("views", "none"))
-        if how not in ("none", "one", "flip"):
+        views = record.pop("test_time_augmentation", record.pop("views", "none"))
+        if views not in ("none", "one", "flip"):
             raise InputError(
                 f"{path}: expected a model that takes an image, or it and its mirror image. "
-                f"Received: one that takes {printable(str(how))}. Run `dvc repro` to make it again."
+                f"Received: one that takes {printable(str(views))}. Run `dvc repro` to make it "
+                "again."
             )
-        return json.dumps(record).encode(), how == "flip"
+        return json.dumps(record).encode(), views == "flip"
     return content, False
 
 
 def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Probabilities `(images, classes)` for logits `(images, units)` divided by a temperature."""
+    """Return probabilities `(images, classes)` of logits `(images, units)` over a temperature."""
     scaled = logits / temperature
     if scaled.shape[-1] == 1:
         return class_probabilities(np.exp(-np.logaddexp(0, -scaled)))
@@ -208,7 +212,7 @@ def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray
 
 
 class Outputs(NamedTuple):
-    """Of images in the order of their table.
+    """Labels and outputs of images in the order of their table.
 
     `actual`, int64 `(images,)`, has the index of each label, -1 for an unknown image. `logits` are
     float64 `(images, units)`, `unknown_scores` float64 `(images,)`: means over the image and its
@@ -221,8 +225,9 @@ class Outputs(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Raises InputError if the file is missing, damaged, or has other arrays."""
+        """Read a file that `write` wrote. Raises InputError for a missing or damaged file."""
         return cls(**read_arrays(path, cls._fields))
 
     def write(self, path: Path) -> None:
+        """Write the arrays to one file."""
         write_arrays(path, **self._asdict())

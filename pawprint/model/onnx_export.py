@@ -1,7 +1,7 @@
 """The export of a model whose backbone is an ONNX file: preprocessing, that file, and the head.
 
-The package onnx joins them. ONNX has had the operations that are added since opset 8, so they can
-be of the opset of the file.
+The package onnx joins them. ONNX has had the added operations since opset 8, so they can be of the
+opset of the file.
 """
 
 from pathlib import Path
@@ -19,13 +19,14 @@ from pawprint.network.model import EPSILON, SMALLEST_VARIANCE
 from pawprint.network.onnx_backbone import choose_tokens, last_maps, open_onnx
 from pawprint.params.model import Head, Model, Onnx
 
-BACKBONE, MIRROR = "backbone/", "mirror/"  # before the names of the file, and of a second branch
+BACKBONE = "backbone/"  # before the names of the file
+MIRROR = "mirror/"  # before the names of a second branch
 FLOAT = onnx.TensorProto.FLOAT
 OLDEST_IR = 4  # from which on weights are no inputs
 
 
 class Parts(NamedTuple):
-    """What follows the backbone in the served model."""
+    """The parts that follow the backbone in the served model."""
 
     weights: HeadWeights
     head: Head
@@ -40,10 +41,16 @@ class Operations:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def add(self, kind: str, *inputs: str | np.ndarray, name: str = "", **attributes) -> str:
+    def add(
+        self,
+        kind: str,
+        *inputs: str | np.ndarray | np.float32,
+        name: str = "",
+        **attributes: int | list[int],
+    ) -> str:
         """Add an operation and return the name of its output. Arrays become constants."""
         name = name or f"{kind}_{len(self.nodes)}"
-        names = []
+        names: list[str] = []
         for each in inputs:
             if not isinstance(each, str):
                 self.constants.append(
@@ -51,7 +58,9 @@ class Operations:
                 )
                 each = self.constants[-1].name
             names.append(each)
-        self.nodes.append(helper.make_node(kind, names, [name], name, **attributes))
+        node = helper.make_node(kind, names, [name], name)
+        node.attribute.extend(helper.make_attribute(*item) for item in attributes.items())
+        self.nodes.append(node)
         return name
 
 
@@ -59,11 +68,13 @@ def write_onnx(source: Path, model: Model, parts: Parts, is_mirrored: bool, path
     """Write to `path` a model of float32 RGB `pixels`, `(batch, size, size, 3)` in [0, 255].
 
     It gives `probability`, calibrated, `(batch, units)`, and with a detector `unknown_score`,
-    `(batch, 1)`. With `is_mirrored` these are means over the image and its mirror image, of
-    `probability` that of the logits. `source` is the file of the backbone. Where it is for batches
-    of one image, the model is, too. Raises InputError as `open_onnx`.
+    `(batch, 1)`. With `is_mirrored`, logits and unknown scores are means over the image and its
+    mirror image. `source` is the file of the backbone. If it is for batches of one image, the model
+    is, too. Raises InputError as `open_onnx`.
     """
-    network, params, size = open_onnx(source, model), model.onnx or Onnx(), model.image_size
+    network = open_onnx(source, model)
+    params = model.onnx or Onnx()
+    size = model.image_size
     blocks = find_blocks(network, size) if parts.weights.has_blocks else []
     outputs = [*(block.output for block in blocks), network.output]
     backbone, names = _backbone(onnx.load(source), outputs)
@@ -114,7 +125,7 @@ def _backbone(
     names = [min(names_of_nodes & output.get_names()) for output in outputs]
     constants = {tensor.name for tensor in graph.initializer}
     (image,) = [each.name for each in graph.input if each.name not in constants]
-    if len(graph.output) > 1:  # without what only the others need
+    if len(graph.output) > 1:  # without the operations that only the other outputs need
         known = {each.name for each in graph.output}
         unknown = [name for name in names if name not in known]
         graph.output.extend(helper.make_tensor_value_info(each, FLOAT, None) for each in unknown)
@@ -126,7 +137,7 @@ def _backbone(
 
 
 def _scale_pixels(graph: Operations, layout: str, params: Onnx, image: onnx.ValueInfoProto) -> None:
-    """Make of `pixels` the input `image` of the backbone."""
+    """Compute the input `image` of the backbone from `pixels`."""
     mean, deviation = (np.float32(255 * np.array(each)) for each in (params.mean, params.std))
     scaled = graph.add("Div", graph.add("Sub", "pixels", mean), deviation)
     if layout == "NCHW":
@@ -169,7 +180,7 @@ def _mean(graph: Operations, maps: str) -> str:
 
 
 def _logits(graph: Operations, features: str, parts: Parts) -> str:
-    """Return what `head_logits` of network/tail.py gives, divided by the temperature."""
+    """Return the same logits as `head_logits` of network/model.py, divided by the temperature."""
     arrays = iter(parts.weights.arrays)
     if parts.weights.standardisation:
         scale, offset = parts.weights.standardisation
@@ -190,7 +201,7 @@ def _dense(graph: Operations, features: str, kernel: np.ndarray, bias: np.ndarra
 
 
 def _unknown_score(graph: Operations, features: str, detector: Detector) -> str:
-    """Return what `unknown_score` of model/unknown.py gives."""
+    """Return the same score as `calibration.unknown_score`."""
     norm = graph.add("Max", _norm(graph, features, detector), np.float32(SMALLEST))
     centred = graph.add("Sub", graph.add("Div", features, norm), detector.mean)
     projected = graph.add("MatMul", centred, np.ascontiguousarray(detector.components.T))

@@ -46,16 +46,17 @@ from pawprint.model.served_model import (
 from pawprint.pipeline.recorded import Recorded
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
 
-OF_MODEL = ("model.*", "*.npz", "*.pb", "variables/*")  # files of a served or exported model
+MODEL_FILES = ("model.*", "*.npz", "*.pb", "variables/*")  # of a served or exported model
 TOLERANCE = 1e-3  # of the sum of probabilities
 URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
 RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to outputs by name
 
 
 def bytes_of(image: bytes | BinaryIO | str | os.PathLike) -> bytes:
-    """Return the bytes of an image file: of a path, of an open file from its start, or themselves.
+    """Return the bytes of an image file, from its path, the file opened, or its bytes.
 
-    Raises OSError if they cannot be read, InputError for a URL, and TypeError for anything else.
+    An open file is read from its start. Raises OSError if it cannot be read, InputError for a URL,
+    and TypeError for anything else.
     """
     if isinstance(image, bytes | bytearray | memoryview):
         return bytes(image)
@@ -79,11 +80,11 @@ def bytes_of(image: bytes | BinaryIO | str | os.PathLike) -> bytes:
 
 
 class Prediction(NamedTuple):
-    """What a model says about an image.
+    """The prediction of a model for an image.
 
-    `label` is one of the labels, UNSURE or UNKNOWN. `probabilities` are float64 `(classes,)`, of
-    each of the labels; they sum to 1. `unknown_score` is None without an unknown threshold.
-    `features`, float32 `(channels,)`, are the backbone's, of maps their means; None for an export.
+    `label` is one of the labels, UNSURE or UNKNOWN. `probabilities` are float64 `(classes,)`, one
+    for each label; they sum to 1. `unknown_score` is None without an unknown threshold. `features`,
+    float32 `(channels,)`, come from the backbone, as means of its maps; None for an export.
     """
 
     label: str
@@ -97,7 +98,7 @@ class Predictor:
     """Labels images. Several threads may share one.
 
     `run` takes uint8 pixels `(image_size, image_size, 3)` and returns the outputs of the network by
-    name, each float32. `probability`, `(units,)`, is of `metadata.labels[1]`, or of each of more
+    name, each float32. `probability`, `(units,)`, is for `metadata.labels[1]`, or for each of more
     than two labels. If `metadata.unknown_threshold` is a number, `unknown_score` is `(1,)`. A
     served model also has `features`, `(channels,)`.
     """
@@ -107,12 +108,11 @@ class Predictor:
     run: RunNetwork
 
     def decode(self, data: bytes) -> DecodedImage:
-        """The image in the bytes of a file, as `predict` takes it. Raises UnusableImageError."""
+        """Decode the bytes of a file for `predict`. Raises UnusableImageError."""
         return decode_file(data, self.metadata.bits, self.metadata.decoded_side)
 
     def predict(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction:
-        """The prediction for an image: a path, the bytes of a file, an open file, or an image of
-        Pillow.
+        """Return the prediction for a path, the bytes of a file, an open file, or Pillow's image.
 
         Raises UnusableImageError or OSError if the image cannot be decoded, TypeError for anything
         else, such as an array, InputError for a URL, and if an output is not finite or
@@ -147,17 +147,17 @@ class Predictor:
             )
 
     def class_of(self, probabilities: np.ndarray) -> str:
-        """The class that is predicted at these probabilities, `(classes,)`."""
+        """Return the class that is predicted at these probabilities, `(classes,)`."""
         return self.metadata.labels[self.metadata.classes(probabilities)]
 
     def with_classes_only(self) -> Self:
-        """The same predictor, for which no image is unknown or unsure."""
-        every = {"unknown_threshold": None, "min_confidence": None}
-        return replace(self, metadata=self.metadata.model_copy(update=every))
+        """Return the same predictor, for which no image is unknown or unsure."""
+        limits = {"unknown_threshold": None, "min_confidence": None}
+        return replace(self, metadata=self.metadata.model_copy(update=limits))
 
 
 def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
-    """The model in `models/served`, or in the folder of an export.
+    """Load the model in `models/served`, or in the folder of an export.
 
     With `mirrored` False a served model takes the image alone where it would take the mean over
     the image and its mirror image: in half of the time, with other probabilities. Raises InputError
@@ -165,7 +165,7 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
     process forked from one that has loaded a model.
     """
     folder = Path(folder)
-    for file in (file for pattern in OF_MODEL for file in sorted(folder.glob(pattern))):
+    for file in (file for pattern in MODEL_FILES for file in sorted(folder.glob(pattern))):
         if found := pointer_at(file):
             raise InputError(f"{file}: expected a file of a model. Received: {found}.")
     metadata = read_metadata(folder)
@@ -186,8 +186,8 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
             network = read_model(path, metadata)
             if not mirrored and is_mirrored(network):
                 network = single(network, names)
-                of_single = metadata.model and identity_of_single(metadata.model)
-                metadata = metadata.model_copy(update={"model": of_single})
+                identity = metadata.model and identity_of_single(metadata.model)
+                metadata = metadata.model_copy(update={"model": identity})
             run = runner(network, names)
     except Exception as error:  # a library raises anything for a damaged file
         raise InputError(
@@ -197,7 +197,7 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
 
 
 def runner(network: openvino.Model, names: Sequence[str]) -> RunNetwork:
-    """The network as a function of uint8 pixels `(size, size, 3)`.
+    """Return the network as a function of uint8 pixels `(size, size, 3)`.
 
     It gives the outputs, float32, by `names`, of which the last may be left over.
     """
@@ -211,11 +211,12 @@ def _run(
 
 
 def default_model() -> Path:
-    """The served model or, outside of a project with another one, the example in the package.
+    """Return the served model or, outside of a project with another one, the packaged example.
 
-    A line on stderr names that. Raises InputError if it is damaged.
+    A line on stderr names the example. Raises InputError if it is damaged.
     """
-    served, example = project.SERVED_MODEL, package.EXAMPLE_MODEL
+    served = project.SERVED_MODEL
+    example = package.EXAMPLE_MODEL
     if served.exists():
         return served
     example_md5 = md5_of_folder(example)
@@ -226,9 +227,9 @@ def default_model() -> Path:
 
 
 def take_images(folder: Path, names: Sequence[str], table: Container[str] = ()) -> list[str]:
-    """The images among the files of these names in a folder; a line on stderr counts the others.
+    """Return the images among these files of a folder; a line on stderr counts the others.
 
-    Those in `table` are images, whatever their names.
+    Names in `table` are images, whatever their suffix.
     """
     images = [name for name in names if name in table or is_image_name(name)]
     if others := sorted(set(names).difference(images)):
@@ -250,7 +251,7 @@ def names_below(folder: Path) -> list[str]:
 
 
 def find_images(paths: list[Path]) -> list[Path]:
-    """The files given, and for each folder the images below it, sorted."""
+    """Return the files given, and for each folder the images below it, sorted."""
     images = []
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
@@ -263,70 +264,74 @@ def find_images(paths: list[Path]) -> list[Path]:
 def predict(
     predictor: Predictor,
     images: list[Path],
-    more: Callable[[Image.Image, Prediction], dict] | None = None,
+    further: Callable[[Image.Image, Prediction], dict] | None = None,
     has_hashes: bool = True,
 ) -> list[dict]:
     """Return all rows of `predict_each`."""
-    return list(predict_each(predictor, images, more, has_hashes))
+    return list(predict_each(predictor, images, further, has_hashes))
 
 
 Take = Callable[[Iterable[dict], int], Iterable[dict]]  # the rows of so many images, or fewer
 
 
 def take_all(rows: Iterable[dict], total: int) -> Iterable[dict]:
+    """Return the rows as they are."""
     return rows
 
 
 def predict_each(
     predictor: Predictor,
     images: list[Path],
-    more: Callable[[Image.Image, Prediction], dict] | None = None,
+    further: Callable[[Image.Image, Prediction], dict] | None = None,
     has_hashes: bool = True,
 ) -> Iterator[dict]:
-    """Yield the path, label, probabilities, unknown score and error of each image, the hash of its
-    pixels and the identity of the model: in order, each as soon as it is done.
+    """Yield the prediction of each image, in order, each as soon as it is done.
 
-    Without `has_hashes`, for which a large image is decoded in full, the hash is "".
-
-    `label` may be UNSURE or UNKNOWN. `probabilities` has those of all classes by label, the
-    predicted one first, then the most probable. It is empty, and so is `label`, if there is an
-    error. `unknown_score` is None then, and for a model without a detector. `more` returns further
-    cells of a row without an error.
+    A row has the path, label, probabilities, unknown score, error, the hash of the pixels and the
+    identity of the model. `label` may be UNSURE or UNKNOWN. `probabilities` has all classes by
+    label, the predicted one first, then the most probable. After an error, both are empty.
+    `unknown_score` is None then, and for a model without a detector. Without `has_hashes`, for
+    which a large image is decoded in full, the hash is "". `further` returns more cells of a row
+    without an error.
     """
-
-    bits = predictor.metadata.bits
-
-    def predict_image(item: tuple[str, Path]) -> dict:
-        name, path = item
-        row = {"path": name, "label": "", "probabilities": {}}
-        row |= {"unknown_score": None, "error": "", "pixels_sha256": ""}
-        row["model"] = predictor.metadata.model or ""
-        try:
-            decoded = predictor.decode(data := read_file(path))
-            prediction = predictor.predict(decoded.image)
-        except (InputError, UnusableImageError) as error:  # of what the model gives, of the image
-            return row | {"error": printable(str(error))}
-        except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
-            return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
-        sha256 = sha256_of_all_pixels(decoded, data, bits) if has_hashes else ""
-        first, score = predictor.class_of(prediction.probabilities), prediction.unknown_score
-        ordered = sorted(
-            zip(predictor.metadata.labels, prediction.probabilities.tolist()),
-            key=lambda pair: (pair[0] != first, -pair[1]),
-        )
-        return row | {
-            "label": prediction.label,
-            "probabilities": {label: round(value, 4) for label, value in ordered},
-            "unknown_score": None if score is None else round(score, 4),
-            "pixels_sha256": sha256,
-            **(more(decoded.image, prediction) if more else {}),
-        }
-
     # The names are UTF-8, also where the locale is another one.
     names = (os.fsencode(path).decode("utf-8", "surrogateescape") for path in images)
     items = ((printable(name), path.absolute()) for name, path in zip(names, images))
-    rows = map_items(predict_image, items)
+    rows = map_items(partial(_predict_file, predictor, further, has_hashes), items)
     yield from tqdm(rows, total=len(images), desc="predict", unit="image", disable=None)
+
+
+def _predict_file(
+    predictor: Predictor,
+    further: Callable[[Image.Image, Prediction], dict] | None,
+    has_hashes: bool,
+    item: tuple[str, Path],
+) -> dict:
+    """Return the row of `predict_each` for the name and the path of an image."""
+    name, path = item
+    metadata = predictor.metadata
+    row: dict[str, object] = {"path": name, "label": "", "probabilities": {}}
+    row |= {"unknown_score": None, "error": "", "pixels_sha256": "", "model": metadata.model or ""}
+    try:
+        decoded = predictor.decode(data := read_file(path))
+        prediction = predictor.predict(decoded.image)
+    except (InputError, UnusableImageError) as error:  # of the model's outputs, of the image
+        return row | {"error": printable(str(error))}
+    except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
+        return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
+    first = predictor.class_of(prediction.probabilities)
+    score = prediction.unknown_score
+    ordered = sorted(
+        zip(metadata.labels, prediction.probabilities.tolist()),
+        key=lambda pair: (pair[0] != first, -pair[1]),
+    )
+    row |= {
+        "label": prediction.label,
+        "probabilities": {label: round(value, 4) for label, value in ordered},
+        "unknown_score": None if score is None else round(score, 4),
+        "pixels_sha256": sha256_of_all_pixels(decoded, data, metadata.bits) if has_hashes else "",
+    }
+    return row | further(decoded.image, prediction) if further else row
 
 
 STEPS = 10  # of the window along a side; a window is two steps wide and high
@@ -339,18 +344,18 @@ def write_saliency(
 ) -> None:
     """Write a picture of the regions that matter for each row without an error.
 
-    Raises InputError if an image is there no more, or a picture cannot be written.
+    Raises InputError if an image is missing now, or a picture cannot be written.
     """
     items = [item for item in zip(images, rows, pictures) if not item[1]["error"]]
     for path, row, picture in tqdm(items, desc="saliency", unit="image", disable=None):
-        rules = predictor.metadata.bits, predictor.metadata.decoded_side
+        rules = (predictor.metadata.bits, predictor.metadata.decoded_side)
         image = read_again(path, row["path"], *rules)
-        with replacing(picture) as partial:
-            Image.fromarray(saliency_of(predictor, image)).save(partial)
+        with replacing(picture) as new:
+            Image.fromarray(saliency_of(predictor, image)).save(new)
 
 
 def saliency_of(predictor: Predictor, image: Image.Image) -> np.ndarray:
-    """uint8 `(SIZE, SIZE, 3)`: the image with the heat of its predicted class, dark to bright."""
+    """Draw the heat of the predicted class over an image, uint8 `(SIZE, SIZE, 3)`."""
     metadata = predictor.metadata
     label = metadata.labels.index(predictor.class_of(predictor.predict(image).probabilities))
     heat = occlusion(predictor, resize(image, metadata.image_size, metadata.resize), label)
@@ -360,26 +365,15 @@ def saliency_of(predictor: Predictor, image: Image.Image) -> np.ndarray:
 
 
 def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarray:
-    """float32 `(size, size)` in [0, 1]: how much the class of this index depends on each region.
+    """Return how much the class of this index depends on each region: float32 `(size, size)`.
 
     `pixels` is uint8 `(size, size, 3)`. A window with the mean colour of the image covers one place
-    after another. The heat of a place is how much the log-odds of the class fall, averaged over the
+    after another. The heat of a place is the decrease of the class's log-odds, averaged over the
     windows that cover it: Zeiler and Fergus, Visualizing and Understanding Convolutional Networks,
-    2014 (https://arxiv.org/abs/1311.2901). All zeros means that they fall nowhere.
+    2014 (https://arxiv.org/abs/1311.2901). It is scaled to [0, 1]. All zeros means no decrease.
     """
-    edges = np.linspace(0, len(pixels), STEPS + 1).astype(int)
-    colour = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
     windows = list(np.ndindex(STEPS - 1, STEPS - 1))
-
-    def log_odds(window: tuple[int, int] | None) -> float:
-        covered = pixels.copy()
-        if window:
-            top, left = window
-            covered[edges[top] : edges[top + 2], edges[left] : edges[left + 2]] = colour
-        probabilities = class_probabilities(predictor.run(covered)["probability"])
-        probability = np.clip(np.float64(probabilities[label]), SMALLEST, 1 - SMALLEST)
-        return float(np.log(probability / (1 - probability)))
-
+    log_odds = partial(_log_odds, predictor, pixels, label)
     whole, *scores = map_in_threads(log_odds, [None, *windows])
     fall, covers = np.zeros((2, STEPS, STEPS), np.float32)
     for (top, left), value in zip(windows, scores):
@@ -388,3 +382,18 @@ def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarra
     heat = cv2.resize(fall / covers, pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     heat = np.maximum(heat, 0)
     return heat / heat.max() if heat.any() else heat
+
+
+def _log_odds(
+    predictor: Predictor, pixels: np.ndarray, label: int, window: tuple[int, int] | None
+) -> float:
+    """Return the log-odds of a class for the image, covered at a window if there is one."""
+    covered = pixels.copy()
+    if window:
+        edges = np.linspace(0, len(pixels), STEPS + 1).astype(int)
+        top, left = window
+        colour = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
+        covered[edges[top] : edges[top + 2], edges[left] : edges[left + 2]] = colour
+    probabilities = class_probabilities(predictor.run(covered)["probability"])
+    probability = np.clip(np.float64(probabilities[label]), SMALLEST, 1 - SMALLEST)
+    return float(np.log(probability / (1 - probability)))

@@ -22,14 +22,15 @@ operations = openvino.opset15
 
 
 def read_model(path: Path, metadata: Metadata) -> openvino.Model:
-    """The network in a file of one of the formats in FILES.
+    """Read the network in a file of one of the formats in FILES.
 
-    Takes uint8 `(1, image_size, image_size, 3)`. The outputs are those that `output_names` gives,
-    float32: `(1, units)`, `(1, 1)` and, if the network has an output of this name, features,
+    It takes uint8 `(1, image_size, image_size, 3)`. The outputs are float32, as `output_names`:
+    `(1, units)`, `(1, 1)` and, if the network has an output of this name, features,
     `(1, channels)`. Raises ValueError or RuntimeError for a damaged file and for a network of other
     inputs or outputs.
     """
-    image_size, network = metadata.image_size, _read(path)
+    image_size = metadata.image_size
+    network = _read(path)
     shape = network.input().partial_shape  # raises RuntimeError for more than one input
     pixels = openvino.PartialShape([-1, image_size, image_size, 3])
     if not pixels.compatible(shape):
@@ -58,13 +59,13 @@ def read_model(path: Path, metadata: Metadata) -> openvino.Model:
 
 
 def output_names(metadata: Metadata) -> list[str]:
-    """The outputs in their order. Exports, and served models of earlier versions, lack the last."""
+    """Return the outputs in order. Exports and served models of earlier versions lack the last."""
     score = [] if metadata.unknown_threshold is None else ["unknown_score"]
     return ["probability", *score, FEATURES]
 
 
 def _read(path: Path) -> openvino.Model:
-    """The network with its outputs in the order of their names.
+    """Read the network, with its outputs in the order of their names.
 
     A converter may write `unknown_score` before `probability`. In LiteRT their tensors have other
     names, which end with numbers in this order.
@@ -87,6 +88,7 @@ def write_served_model(
     """Write model.xml, model.bin, model.json, and the arrays of a detector in detector.npz.
 
     In model.json the metadata have the identity of the model.
+
     `network` takes uint8 pixels and gives logits, `(batch, 1)` for two classes and
     `(batch, classes)` for more, and features, `(batch, channels)`. The served network gives
     `probability`, the sigmoid or softmax of the logits after division by the temperature, with a
@@ -136,9 +138,9 @@ def join(extractor: openvino.Model, tail: openvino.Model) -> openvino.Model:
 
 
 def _first_columns(features: openvino.Output, width: int) -> openvino.Output:
-    """Return the first columns of features side by side, without what the others are made of.
+    """Return the first columns of concatenated features, without computing the others.
 
-    Raises ValueError if the width is not that of whole parts.
+    Raises ValueError if the width ends within one of the parts.
     """
     parts = []
     total = 0
@@ -154,8 +156,8 @@ def _first_columns(features: openvino.Output, width: int) -> openvino.Output:
 def mirrored(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
     """Return a served network that gives means over an image and its mirror image.
 
-    `names` are those of its outputs, in their order. The means are those of the logits and of the
-    unknown scores; `features` stay those of the image.
+    `names` are the names of its outputs, in their order. Logits and unknown scores are averaged;
+    `features` come from the image alone.
     """
     pixels = network.get_parameters()[0]
     other = network.clone()
@@ -165,14 +167,14 @@ def mirrored(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
         taker.replace_source_output(mirror_image.output(0))
     outputs = []
     for name, *pair in zip(names, network.get_results(), other.get_results()):
-        of_image, of_mirror_image = (result.input_value(0) for result in pair)
+        output, mirror_output = (result.input_value(0) for result in pair)
         if name == "probability":
-            last = of_image.get_node()
-            logits = (output.get_node().input_value(0) for output in (of_image, of_mirror_image))
+            last = output.get_node()
+            logits = (each.get_node().input_value(0) for each in (output, mirror_output))
             last.input(0).replace_source_output(_mean(*logits))
         elif name == "unknown_score":
-            of_image = _mean(of_image, of_mirror_image)
-        outputs.append(of_image)
+            output = _mean(output, mirror_output)
+        outputs.append(output)
     return openvino.Model(outputs, [pixels])
 
 
@@ -182,13 +184,13 @@ def _mean(first: openvino.Output, second: openvino.Output) -> openvino.Output:
 
 
 def is_mirrored(network: openvino.Model) -> bool:
-    """Whether `mirrored` made this network."""
+    """Return whether `mirrored` made this network."""
     takers = network.input().get_target_inputs()
     return any(taker.get_node().get_type_name() == "Gather" for taker in takers)
 
 
 def single(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
-    """Return what `mirrored` made a network of, which gives the outputs of the image alone."""
+    """Undo `mirrored`: return a network that gives the outputs of the image alone."""
     outputs = []
     for name, result in zip(names, network.get_results()):
         output = result.input_value(0)
@@ -206,7 +208,7 @@ def _first(mean: openvino.Output) -> openvino.Output:
 
 
 def identity_of_single(identity: str) -> str:
-    """Return the identity of what `single` makes of the model with this one."""
+    """Return the identity of the network of `single`, from the identity of the served model."""
     return hashlib.sha256(f"{identity} single".encode()).hexdigest()[:IDENTITY_DIGITS]
 
 
@@ -215,8 +217,8 @@ def _size(network: openvino.Model) -> int:
 
 
 def identity_of(path: Path, metadata: Metadata) -> str:
-    """Return a hash of the network, with temperature and detector, and of how it is used."""
+    """Return a hash of the network, with temperature and detector, and of its metadata."""
     rules = metadata.model_dump(exclude={"model", "versions", "data_md5", "commit"})
     text = json.dumps(rules, separators=(",", ":"), ensure_ascii=False)  # whatever pydantic writes
-    digests = digest(path), digest(path.with_suffix(".bin"))
+    digests = (digest(path), digest(path.with_suffix(".bin")))
     return hashlib.sha256(" ".join([*digests, text]).encode()).hexdigest()[:IDENTITY_DIGITS]

@@ -1,1 +1,1 @@
-"""Backbones, head, cut, training and exports, in Keras; the solved head."""
+"""Backbones, their blocks and cut; heads, solved or trained by Keras; fine-tuning."""

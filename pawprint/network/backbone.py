@@ -13,7 +13,6 @@ from pawprint.errors import InputError, NoWeightsError, reason, without_secrets
 from pawprint.files import digest
 from pawprint.git import pointer_at
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
-from pawprint.network.efficientnet_lite import IMAGENET
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.heads import HeadWeights
 from pawprint.network.model import (
@@ -28,13 +27,13 @@ from pawprint.network.model import (
     preprocessing,
 )
 from pawprint.network.onnx_backbone import read_onnx
-from pawprint.params.model import ONNX, Head, Model, Weights
+from pawprint.params.model import IMAGENET, ONNX, Head, Model, Weights
 
 
 def application(
     name: str, alpha: float | None, image_size: int, weights: str | Path | None = None
 ) -> keras.Model:
-    """A network without its top: float32 `(batch, size, size, 3)` to feature maps.
+    """Return a network without its top, from float32 `(batch, size, size, 3)` to feature maps.
 
     `weights` is IMAGENET, which Keras downloads to its cache or a package brings; a file, as
     `weights.source` names one; or None for random weights. Raises InputError for an image size that
@@ -63,7 +62,7 @@ def application(
             ) from None
         application(name, alpha, image_size)  # raises InputError for the size
         raise _weights_problem(name, alpha, weights, error) from None
-    # The layers keep the names that Keras gives them, which may begin with that of the network.
+    # The layers keep Keras' names, which may begin with the name of the network.
     return keras.Model(network.input, network.output, name=BACKBONE)
 
 
@@ -71,7 +70,7 @@ def _weights_problem(
     name: str, alpha: float | None, weights: str | Path, error: Exception
 ) -> InputError:
     if weights == IMAGENET:
-        # Errors of the connection may show the password of a proxy; those of Keras do not.
+        # Errors of the connection may show the password of a proxy; errors of Keras do not.
         text = type(error).__name__
         if type(error) in (Exception, OSError):
             text = reason(error).rpartition(" -- ")[2]  # after the URL
@@ -93,7 +92,7 @@ def _weights_problem(
 
 
 def _file_of(error: Exception) -> str:
-    """The name of the file of weights that Keras was about to fetch or to load."""
+    """Return the name of the file of weights that Keras was about to fetch or to load."""
     frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
     paths = (values.get(name) for name in ("weights_path", "fname") for values in frames)
     return next((Path(path).name for path in paths if isinstance(path, str)), "weights.source")
@@ -102,12 +101,10 @@ def _file_of(error: Exception) -> str:
 def load_backbone(
     name: str, alpha: float | None, image_size: int, source: str, sha256: str | None
 ) -> keras.Model:
-    """An application with the weights of a source: `imagenet`, `none` or a file's path.
+    """Return an application with the weights of a source: `imagenet`, `none` or a file's path.
 
-    `sha256` is that of the file, and otherwise None or that of the weights: of their float32
-    values, little-endian, in the order of `get_weights`. These are the same in every layout of the
-    file and with every version of Keras. Raises InputError for another hash, a missing file, and as
-    `application`.
+    `sha256` is the hash of the file. Without a file it is None or `weights_sha256`. Raises
+    InputError for another hash, a missing file, and as `application`.
     """
     if source in (IMAGENET, "none"):
         network = application(name, alpha, image_size, IMAGENET if source == IMAGENET else None)
@@ -120,7 +117,7 @@ def load_backbone(
 
 
 def require_file(path: Path, sha256: str | None, source: str, expected: str) -> None:
-    """Raise InputError if there is no such file, or its hash is another. `source` is its name."""
+    """Raise InputError if the file is missing or has another hash. `source` is its name."""
     if found := pointer_at(path):
         raise InputError(f"weights.source: {source}: expected {expected}. Received: {found}.")
     if not path.is_file():
@@ -132,16 +129,20 @@ def require_file(path: Path, sha256: str | None, source: str, expected: str) -> 
 
 
 def weights_sha256(network: keras.Model) -> str:
+    """Return the hash of the weights: float32 values, little-endian, in the order of `get_weights`.
+
+    It is the same in every layout of a file and with every version of Keras.
+    """
     digest = hashlib.sha256()
     for weight in network.get_weights():
         digest.update(weight.astype("<f4").tobytes())
     return digest.hexdigest()
 
 
-def _verify(expected: str | None, actual: str, what: str) -> None:
+def _verify(expected: str | None, actual: str, name: str) -> None:
     if expected != actual:
         raise InputError(
-            f"weights.sha256: expected the hash of {what}. Received: {expected or 'null'}, where "
+            f"weights.sha256: expected the hash of {name}. Received: {expected or 'null'}, where "
             f"it is {actual}. Set this one if these are the right weights."
         )
 
@@ -162,7 +163,7 @@ def load_whole(
 
 
 class Extractor(NamedTuple):
-    """`outputs` are the names of those of the network; an ONNX file has no backbone of Keras."""
+    """A network with the names of its outputs, and its backbone; None for an ONNX file."""
 
     network: openvino.Model
     outputs: list[str]
@@ -170,18 +171,19 @@ class Extractor(NamedTuple):
 
 
 def load_extractor(model: Model, weights: Weights, has_cut: bool = True) -> Extractor:
-    """The extractor of these params, with `has_cut` also of the maps for fine-tuning.
+    """Return the extractor of these params, with `has_cut` also of the maps for fine-tuning.
 
     Keras downloads its weights `imagenet` to its cache. Raises InputError for wrong weights and for
     params that do not fit the backbone.
     """
-    name, source, sha256 = model.backbone, weights.source, weights.sha256
+    name = model.backbone
     make_deterministic(seed=0)
     if name == ONNX:
         network = read_onnx(onnx_file(weights), model)
         extractor = Extractor(network, ["blocks", "top"][-len(network.outputs) :], None)
     else:
-        backbone = load_backbone(name, model.alpha, model.image_size, source, sha256)
+        options = (model.alpha, model.image_size, weights.source, weights.sha256)
+        backbone = load_backbone(name, *options)
         first = first_trained(model, backbone)
         cut = cut_index(backbone, first) if has_cut and first is not None else None
         whole = backbone if model.features == "last" else with_blocks(backbone)
@@ -200,7 +202,8 @@ def onnx_file(weights: Weights) -> Path:
 
     Raises InputError if it is missing or has another hash.
     """
-    source, sha256 = weights.source, weights.sha256
+    source = weights.source
+    sha256 = weights.sha256
     path = download(source, sha256, "weights.source") if "://" in source else Path(source)
     expected = "the path or the URL of a file, because model.backbone is onnx"
     require_file(path, sha256, source, expected)
@@ -210,12 +213,12 @@ def onnx_file(weights: Weights) -> Path:
 def build_extractor(
     name: str, backbone: keras.Model, pooling: str, cut: int | None = None
 ) -> tuple[keras.Model, list[str]]:
-    """Pixels `(batch, size, size, 3)` in [0, 255] to the inputs of both phases of training.
+    """Return a network from pixels to the inputs of both phases of training, and output names.
 
-    Returns it with the names of its outputs: of a cut `cut`, the feature maps there, for
-    fine-tuning; of a backbone `with_blocks`, `blocks`, the statistics of their maps; `top`, the
-    pooled last maps, both `(batch, features)`, for the head; and if they are flattened, `means` of
-    their channels, for the detector of unknown inputs. `name` is that of the application.
+    Pixels are `(batch, size, size, 3)` in [0, 255], and `name` is the application. The outputs are
+    `cut`, the feature maps at a cut, for fine-tuning; `blocks`, the statistics of the blocks of a
+    backbone `with_blocks`, and `top`, the pooled last maps, both `(batch, features)`, for the head;
+    and, if `top` is flattened, `means` of its channels, for the detector of unknown inputs.
     """
     pixels = keras.Input(backbone.input_shape[1:])
     outputs = backbone.outputs

@@ -1,4 +1,4 @@
-"""The parts of a backbone: what stays frozen, the cut, and the blocks that the head sees."""
+"""The parts of a backbone: frozen layers, the cut, and the blocks whose statistics a head takes."""
 
 import difflib
 import itertools
@@ -14,38 +14,37 @@ from pawprint.network.hardware import keras
 from pawprint.network.model import SMALLEST_VARIANCE, STATISTICS
 from pawprint.params.model import AUTO, Model
 
-# Layers whose maps no weights make.
+# Layers without weights, whose maps are no features.
 NO_FEATURES = (keras.layers.ZeroPadding2D, keras.layers.Rescaling, keras.layers.Normalization)
 MOST_PER_CHANNEL = 3  # statistics of blocks, for each channel of the last maps
 
 
 def first_trained(params: Model, backbone: keras.Model) -> int | None:
-    """The index of the first layer that fine-tuning trains, in [0, layers]; None for null.
+    """Return the index of the first layer that fine-tuning trains, in [0, layers]; None for null.
 
-    With `AUTO` it is `first_of_last_third`.
-
-    Raises InputError for a layer that the backbone does not have.
+    With `AUTO` it is `first_of_last_third`. Raises InputError for a layer that the backbone does
+    not have.
     """
-    name, at = params.backbone, params.fine_tune_at
-    names = [layer.name for layer in backbone.layers]
-    if at is None:
+    layer = params.fine_tune_at
+    names = [each.name for each in backbone.layers]
+    if layer is None:
         return None
-    if at == AUTO:
-        at = first_of_last_third(backbone).name
-    if at in names:
-        return names.index(at)
-    if isinstance(at, int) and abs(at) <= len(names):
-        return at if at >= 0 else len(names) + at
-    near = difflib.get_close_matches(str(at), names, n=1, cutoff=0.8)
+    if layer == AUTO:
+        layer = first_of_last_third(backbone).name
+    if layer in names:
+        return names.index(layer)
+    if isinstance(layer, int) and abs(layer) <= len(names):
+        return layer if layer >= 0 else len(names) + layer
+    near = difflib.get_close_matches(str(layer), names, n=1, cutoff=0.8)
     hint = near[0] if near else first_of_last_third(backbone).name
     raise InputError(
         f"model.fine_tune_at: expected {AUTO}, a number from -{len(names)} to {len(names)}, the "
-        f"layers of {name}, or the name of one, for example {hint}. Received: {at}"
+        f"layers of {params.backbone}, or the name of one, for example {hint}. Received: {layer}"
     )
 
 
 def first_of_last_third(backbone: keras.Model) -> keras.layers.Layer:
-    """The first layer of a block that begins after about two thirds of the layers."""
+    """Return the first layer of a block that begins after about two thirds of the layers."""
     operations = backbone.operations
     cuts = [index for index in range(len(operations) - 1) if _is_cut(backbone, index)]
     ends = [index for index in cuts if len(keras.tree.flatten(operations[index].input)) > 1]
@@ -54,20 +53,21 @@ def first_of_last_third(backbone: keras.Model) -> keras.layers.Layer:
 
 
 def cut_index(backbone: keras.Model, first: int) -> int:
-    """The last operation before layer `first` whose output is all that later ones need.
+    """Return the last operation before layer `first` whose output is all that later ones need.
 
     It is an index of `backbone.operations`, in which layers are among others such as additions. The
     operations up to it are frozen and are computed once. One with a skip connection around it
     cannot be the cut, so the cut may lie some layers before `first - 1`. With 0 nothing is frozen
     and the cut is the input.
     """
-    operations, layers = backbone.operations, backbone.layers
+    operations = backbone.operations
+    layers = backbone.layers
     end = operations.index(layers[first]) if first < len(layers) else len(operations)
     return next(index for index in range(max(end - 1, 0), -1, -1) if _is_cut(backbone, index))
 
 
 def _is_cut(backbone: keras.Model, index: int) -> bool:
-    """Whether no operation after this one takes the output of one before it."""
+    """Return whether no operation after this one takes the output of one before it."""
     before = {
         id(tensor)
         for operation in backbone.operations[:index]
@@ -78,10 +78,10 @@ def _is_cut(backbone: keras.Model, index: int) -> bool:
 
 
 def split_at(backbone: keras.Model, cut: int) -> tuple[keras.Model, int]:
-    """The part after operation `cut`: from its maps to the outputs of the backbone after it.
+    """Return the part after operation `cut`, from its maps to the outputs of the backbone.
 
-    It shares the backbone's weights, and may hold no layer: it then gives what it gets. Also
-    returns how many outputs of the backbone are not after the cut. They are its first.
+    It shares the backbone's weights. Without a layer after the cut, it gives its input. Also
+    returns how many outputs of the backbone, the first ones, are not after the cut.
     """
     operations = backbone.operations
     at_cut = operations[cut].output
@@ -94,14 +94,20 @@ def split_at(backbone: keras.Model, cut: int) -> tuple[keras.Model, int]:
     return keras.Model(at_cut, after, name="tail"), frozen
 
 
+def split_before(backbone: keras.Model, first: int) -> tuple[keras.Model, int]:
+    """Split at the last cut before layer `first`, as `split_at` does."""
+    return split_at(backbone, cut_index(keras.Model(backbone.input, backbone.outputs[-1]), first))
+
+
 class Maps(NamedTuple):
     """Feature maps that are all that later operations of a network need: a cut could be there.
 
-    `index` is that of the operation that gives them, in an order in which the next one has the next
-    index. `is_branch` says whether branches, such as a skip connection, begin or join there.
+    `operation` is the index of the operation that gives them, in an order in which the next one has
+    the next index. `is_branch` says whether branches, such as a skip connection, begin or join
+    there.
     """
 
-    index: int
+    operation: int
     size: tuple[int, ...]
     channels: int
     is_branch: bool
@@ -110,14 +116,29 @@ class Maps(NamedTuple):
 def choose_ends(maps: Sequence[Maps], pixels: tuple[int, ...], last: Maps) -> list[int]:
     """Return the indices of the operations that end the blocks of a network.
 
-    `maps` are those before the `last` ones, in their order, and `pixels` is the size of an image. A
+    `maps` come before the `last` ones, in their order, and `pixels` is the size of an image. A
     block ends where branches begin or join; in a backbone without branches, where the resolution
     changes; and the last one before channels become as many as the last maps have. Of each
     resolution the last ends are taken, as many as give at most MOST_PER_CHANNEL for a channel of
     the last maps, but at least one. Maps of the resolution of the pixels, and as many as the last
     maps, are left out.
     """
-    channels = {each.index: each.channels for each in maps}
+    channels = {each.operation: each.channels for each in maps}
+    ends = _possible_ends(maps, pixels, last)
+    most = MOST_PER_CHANNEL * last.channels / STATISTICS
+    for number in range(max(map(len, ends), default=1), 1, -1):
+        chosen = _last_ends(ends, number)
+        if sum(channels[index] for index in chosen) <= most:
+            return chosen
+    return _last_ends(ends, 1)
+
+
+def _last_ends(ends: list[list[int]], number: int) -> list[int]:
+    return [index for indices in ends for index in indices[-number:]]
+
+
+def _possible_ends(maps: Sequence[Maps], pixels: tuple[int, ...], last: Maps) -> list[list[int]]:
+    """Return the operations that may end a block, as `choose_ends`, for each resolution."""
     cuts: dict[tuple[int, ...], list[int]] = defaultdict(list)
     branches: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, size, number, is_branch in maps:
@@ -126,25 +147,15 @@ def choose_ends(maps: Sequence[Maps], pixels: tuple[int, ...], last: Maps) -> li
         cuts[size].append(index)
         if is_branch:
             branches[size].append(index)
-    if branches:
-        final = last.size
-        branches[final] = sorted({*branches[final], *cuts[final][-1:]})
-        ends = [[index for index in group if index + 1 not in group] for group in branches.values()]
-    else:
-        ends = [indices[-1:] for indices in cuts.values()]
-
-    def last_ends(number: int) -> list[int]:
-        return [index for indices in ends for index in indices[-number:]]
-
-    most = MOST_PER_CHANNEL * last.channels / STATISTICS
-    for number in range(max(map(len, ends), default=1), 1, -1):
-        if sum(channels[index] for index in last_ends(number)) <= most:
-            return last_ends(number)
-    return last_ends(1)
+    if not branches:
+        return [indices[-1:] for indices in cuts.values()]
+    final = last.size
+    branches[final] = sorted({*branches[final], *cuts[final][-1:]})
+    return [[index for index in group if index + 1 not in group] for group in branches.values()]
 
 
 def block_ends(backbone: keras.Model) -> list[int]:
-    """The operations that end the blocks: indices of `backbone.operations`, as `choose_ends`."""
+    """Return the operations that end the blocks: indices of `backbone.operations`."""
     operations = backbone.operations
     takers = Counter(map(id, keras.tree.flatten([operation.input for operation in operations])))
     maps = []
@@ -159,7 +170,7 @@ def block_ends(backbone: keras.Model) -> list[int]:
 
 
 def with_blocks(backbone: keras.Model) -> keras.Model:
-    """The backbone with the maps of each of its blocks as outputs, before the last maps."""
+    """Return the backbone with the maps of each of its blocks as outputs, before the last maps."""
     maps = [backbone.operations[index].output for index in block_ends(backbone)]
     return keras.Model(backbone.input, [*maps, backbone.output], name=backbone.name)
 
@@ -168,9 +179,9 @@ operations = openvino.opset15
 
 
 class OnnxNetwork(NamedTuple):
-    """The network in a file, for images of one size, and where its features are.
+    """The network in a file, for images of one size, and the output with its features.
 
-    `layout` is that of its input, NCHW or NHWC. `output` gives vectors, tokens or the last maps.
+    `layout` describes its input, NCHW or NHWC. `output` gives vectors, tokens or the last maps.
     """
 
     network: openvino.Model
@@ -186,29 +197,31 @@ class Block(NamedTuple):
 
     @property
     def height_and_width(self) -> list[int]:
+        """The axes of height and width."""
         return [2, 3] if self.channels == 1 else [1, 2]
 
 
 def find_blocks(file: OnnxNetwork, size: int) -> list[Block]:
-    """Return the ends of the blocks of a network of images of this size, as blocks.py has them.
+    """Return the ends of the blocks of a network of images of this size, as `choose_ends`.
 
     There are none in a network without maps of more than one resolution, such as a vision
     transformer.
     """
     nodes = _nodes_between(file)
-    blocks, maps = {}, []
+    blocks = {}
+    maps = []
     number = 0
     for index, is_joined, is_split in _cuts(nodes):
         node = nodes[index]
-        # Those without a name are inside of an operation of the file.
+        # Nodes without a name are inside of an operation of the file.
         is_named = node.output is not None and bool(node.output.get_names())
         number += 2 if is_joined or node.has_weights else is_named
-        channels = _axis_of_channels(node.output, node.channels) if is_named else None
-        if channels and node.kind != "Pad":
-            blocks[number] = Block(node.output, channels)
+        axis = _axis_of_channels(node.output, node.channels) if is_named else None
+        if axis and node.kind != "Pad":
+            blocks[number] = Block(node.output, axis)
             lengths = lengths_of(node.output)
-            square = lengths[1], lengths[1]
-            maps.append(Maps(number, square, lengths[channels - 1], is_joined or is_split))
+            square = (lengths[1], lengths[1])
+            maps.append(Maps(number, square, lengths[axis - 1], is_joined or is_split))
     if not maps:
         return []
     *before, last = maps
@@ -218,8 +231,8 @@ def find_blocks(file: OnnxNetwork, size: int) -> list[Block]:
 class _Node(NamedTuple):
     """An operation, of OpenVINO's type `kind`, by its output, or None if others take several.
 
-    `takes` are the positions of those whose output it takes, but for constants and shapes, and
-    `channels` is the axis of channels, if it gives maps.
+    `takes` are the positions of the operations whose output it takes, without constants and shapes,
+    and `channels` is the axis of channels, if it gives maps.
     """
 
     kind: str
@@ -251,24 +264,27 @@ def _nodes_between(file: OnnxNetwork) -> list[_Node]:
             continue
         elif "Convolution" in kind:
             channels = 1
+        elif kind == "Transpose":
+            channels = _transposed(nodes[takes[0]].channels, node)
         else:
             channels = nodes[takes[0]].channels
-            order = (
-                getattr(node.input_value(1).get_node(), "data", ()) if kind == "Transpose" else ()
-            )
-            if len(order) == 4:
-                channels = [*order].index(channels)
         taken = [output for output in node.outputs() if output.get_target_inputs()]
         positions[node.get_name()] = len(nodes)
         nodes.append(_Node(kind, taken[0] if len(taken) == 1 else None, takes, channels))
     return nodes
 
 
+def _transposed(axis: int, node: openvino.Node) -> int:
+    """Return where a transposition moves an axis of maps. Its order may not be constant."""
+    order = getattr(node.input_value(1).get_node(), "data", ())
+    return [*order].index(axis) if len(order) == 4 else axis
+
+
 def _cuts(nodes: list[_Node]) -> Iterator[tuple[int, bool, bool]]:
     """Yield the positions of nodes whose output is all that later ones need.
 
-    Two bools say whether branches join before it and begin after it. Those without weights are an
-    activation or a normalisation of several operations, and no branches.
+    Two bools say whether branches join before it and begin after it. Operations side by side
+    without weights are an activation or a normalisation, and no branches.
     """
     last_taker = list(range(len(nodes)))
     for index, node in enumerate(nodes):
@@ -282,7 +298,7 @@ def _cuts(nodes: list[_Node]) -> Iterator[tuple[int, bool, bool]]:
 
 
 def _axis_of_channels(output: openvino.Output, followed: int) -> int | None:
-    """1 or 3, or None if these are no square maps. `followed` decides where both can be."""
+    """Return 1 or 3, or None if these are no square maps. `followed` decides where both fit."""
     shape = output.partial_shape
     if shape.rank != openvino.Dimension(4) or any(side.is_dynamic for side in list(shape)[1:]):
         return None
@@ -292,10 +308,11 @@ def _axis_of_channels(output: openvino.Output, followed: int) -> int | None:
 
 
 def block_statistics(blocks: list[Block]) -> openvino.Output:
-    """Return what that of network/model.py gives, float32 `(batch, features)`."""
+    """Return the same statistics as `block_statistics` in model.py, float32 `(batch, features)`."""
     columns = []
     for block in blocks:
-        maps, axes = operations.convert(block.output, np.float32), block.height_and_width
+        maps = operations.convert(block.output, np.float32)
+        axes = block.height_and_width
         mean = operations.reduce_mean(maps, axes)
         squares = operations.reduce_mean(operations.multiply(maps, maps), axes)
         variance = operations.subtract(squares, operations.multiply(mean, mean))
@@ -305,7 +322,7 @@ def block_statistics(blocks: list[Block]) -> openvino.Output:
 
 
 def lengths_of(output: openvino.Output) -> list[int]:
-    """The lengths of the axes after that of the batch."""
+    """Return the lengths of the axes after the first, the batch."""
     shape = output.partial_shape
     if shape.rank.is_dynamic or any(length.is_dynamic for length in list(shape)[1:]):
         raise ValueError(f"expected an output of known size. Received: {shape}")

@@ -23,13 +23,12 @@ VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 USUAL_C = (100.0,)  # where C is not chosen
 FOLDS = 5
 PARTS = (1 / 8, 1 / 4, 1 / 2)  # of the training images, in a learning curve
-# Images that a cross-validation learns from, and how many of each class it takes if one fit should
-# hold fewer.
-MAX_CROSS_VALIDATED, MIN_OF_CLASS = 10_000, 10
+MAX_CROSS_VALIDATED = 10_000  # images that a cross-validation learns from
+MIN_OF_CLASS = 10  # images of each class, if one fit should hold fewer than of all classes
 # Rows x features x classes. At the limit a fit takes a minute or two on one core, and the features
 # of two classes take 2 GB.
 MAX_SIZE = 1_000_000_000
-# Up to which all views are tried in cross-validation, whose five fits take half a minute.
+# The limit for trying all views in cross-validation, where five fits take half a minute.
 MAX_SIZE_OF_VIEWS = MAX_SIZE // 5
 BLOCK = 4096  # images predicted at a time
 
@@ -37,7 +36,8 @@ BLOCK = 4096  # images predicted at a time
 class Examples(NamedTuple):
     """Training images: features `(images, views, …)`, class indices and groups, `(images,)`.
 
-    `features` are by whether they hold those of blocks; of both, cross-validation chooses.
+    The keys of `features` say whether they have the statistics of blocks. Cross-validation chooses
+    between both.
     """
 
     features: dict[bool, Features | np.ndarray]
@@ -53,9 +53,9 @@ class Examples(NamedTuple):
 
 
 def open_examples(store: StoredExamples, features: str, class_weight: str | None) -> Examples:
-    """The training images; with `features` auto those of blocks, if stored, are open to choice."""
-    of_auto = (False, True)[: 1 + store.has("blocks")]
-    choices = {"last": (False,), "blocks": (True,), "auto": of_auto}[features]
+    """Return the training images with the features of `model.features`; with auto, all stored."""
+    stored = (False, True) if store.has("blocks") else (False,)
+    choices = {"last": (False,), "blocks": (True,), "auto": stored}[features]
     return Examples(
         {has_blocks: store.open("train", *kinds_of(has_blocks)) for has_blocks in choices},
         store.classes("train"),
@@ -66,11 +66,11 @@ def open_examples(store: StoredExamples, features: str, class_weight: str | None
 
 
 class CrossValidation(NamedTuple):
-    """float32 `(images, classes)`, NaN for an image that is not judged; and what fits learn from.
+    """Probabilities, float32 `(images, classes)`, and the settings of the fits.
 
-    `views` is the number of views of each image, one or all; `has_blocks` says which features of
-    `Examples` are taken. `gain` is the difference of the losses with blocks and without,
-    `views_gain` that of all views and one; None where they are not tried.
+    Images that are not judged have NaN. `views` is the number of views of each image, one or all;
+    `has_blocks` says which features of `Examples` are taken. `gain` is the difference of the losses
+    with blocks and without, `views_gain` with all views and one; None where they are not tried.
     """
 
     probabilities: np.ndarray
@@ -82,37 +82,56 @@ class CrossValidation(NamedTuple):
 
 
 class Folds(NamedTuple):
-    """The fold of each image, that of its group, and the sorted images that fits learn from."""
+    """The fold of each image, the same in a group, and the sorted images that fits learn from."""
 
     fold: np.ndarray
     learned: np.ndarray
 
 
+class _Judged(NamedTuple):
+    """Class indices and weights of the judged images, among those with `is_judged`."""
+
+    is_judged: np.ndarray
+    classes: np.ndarray
+    weights: np.ndarray
+
+    def losses(self, candidate: CrossValidation) -> np.ndarray:
+        """Return the weighted log loss of each judged image, float64 `(judged,)`."""
+        return self.weights * log_losses(self.classes, candidate.probabilities[self.is_judged])
+
+    def choose(
+        self, new: CrossValidation, old: CrossValidation
+    ) -> tuple[CrossValidation, Difference]:
+        """Return the new one if its loss is lower by more than the standard error, or the old."""
+        gain = Difference.of(self.losses(new), self.losses(old))
+        return (new if gain.mean < -gain.error else old), gain
+
+
 def most_rows(columns: int, classes: int) -> int:
-    """How many rows of so many features one fit learns from at most, by MAX_SIZE."""
+    """Return the most rows of so many features that one fit learns from, by MAX_SIZE."""
     return MAX_SIZE // (columns * classes)
 
 
 def cross_validate(examples: Examples) -> CrossValidation:
-    """Probabilities of each image by a regression that learned neither from it nor its group.
+    """Choose C, features and views, and predict each image by a fit without its group.
 
-    C is that of VALUES_OF_C with the lowest log loss, where the first view is learned from,
-    without features of blocks. These take part if that lowers the log loss by more than its
-    standard error. Where C is chosen, all views take the place of the first by the same rule; they
-    are not tried with more than MAX_SIZE_OF_VIEWS.
+    C is the one of VALUES_OF_C with the lowest log loss for fits to the first view, without
+    features of blocks. These are added if they lower the log loss by more than its standard error.
+    If C is chosen, all views replace the first view by the same rule; they are not tried with more
+    than MAX_SIZE_OF_VIEWS.
 
-    An image is judged by its first view. Of more than MAX_CROSS_VALIDATED images, and of more than
-    one fit holds, a random part is learned from, and everything is chosen for it. Of many classes
+    An image is judged by its first view. With more than MAX_CROSS_VALIDATED images, or more than
+    one fit holds, fits learn from a random part, and everything is chosen for it. With many classes
     the part is larger than a fit should hold, and C is USUAL_C. An image is not judged if the
-    others have none of its class, as where a class has one image or one group. Raises InputError
-    if no image is judged.
+    other groups have no image of its class. Raises InputError if no image is judged.
     """
     folds = _folds(examples)
     images = np.arange(len(examples.actual))
     is_chosen = len(folds.learned) <= most_rows(examples.columns, examples.classes)
     values_of_c = VALUES_OF_C if is_chosen else USUAL_C
     judged = folds.learned if is_chosen else images
-    first = CrossValidation(None, 0, has_blocks=min(examples.features))
+    no_probabilities = np.empty((0, examples.classes), np.float32)
+    first = CrossValidation(no_probabilities, 0, has_blocks=min(examples.features))
     candidates = _judge(examples, folds, judged, first, values_of_c)
     is_judged = ~np.isnan(candidates[0].probabilities[:, 0])
     if not is_judged.any():
@@ -120,25 +139,18 @@ def cross_validate(examples: Examples) -> CrossValidation:
             "split: expected training images of two classes or more, with two images or groups of "
             "one of them, and two groups in all. Received: fewer. Add images, or see split.group."
         )
-    judged_classes = examples.actual[judged[is_judged]]
-    weights = sample_weights(examples.class_weight, judged_classes)
-
-    def losses(candidate: CrossValidation) -> np.ndarray:
-        return weights * log_losses(judged_classes, candidate.probabilities[is_judged])
-
-    def trial(best: CrossValidation, **changes) -> tuple[CrossValidation, Difference]:
-        (candidate,) = _judge(examples, folds, judged, best._replace(**changes), (best.C,))
-        gain = Difference.of(losses(candidate), losses(best))
-        return (candidate if gain.mean < -gain.error else best), gain
-
-    best = min(candidates, key=lambda candidate: losses(candidate).mean())
+    classes = examples.actual[judged[is_judged]]
+    rated = _Judged(is_judged, classes, sample_weights(examples.class_weight, classes))
+    best = min(candidates, key=lambda candidate: rated.losses(candidate).mean())
     if len(examples.features) > 1:
-        best, gain = trial(best, has_blocks=True)
+        (new,) = _judge(examples, folds, judged, best._replace(has_blocks=True), (best.C,))
+        best, gain = rated.choose(new, best)
         best = best._replace(gain=gain)
     views = examples.features[first.has_blocks].shape[1]
     size = views * len(folds.learned) * examples.columns * examples.classes
     if is_chosen and views > 1 and size <= MAX_SIZE_OF_VIEWS:
-        best, gain = trial(best, views=views)
+        (new,) = _judge(examples, folds, judged, best._replace(views=views), (best.C,))
+        best, gain = rated.choose(new, best)
         best = best._replace(views_gain=gain)
     if len(judged) == len(images):
         return best
@@ -148,37 +160,39 @@ def cross_validate(examples: Examples) -> CrossValidation:
 def learning_curve(
     examples: Examples, cross_validation: CrossValidation
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-    """Cross-validated probabilities by fits of an eighth, a quarter, half and all of the images.
+    """Cross-validate with an eighth, a quarter, half and all of the images.
 
     Returns the images that are judged, sorted indices, and by the number of images that a fit
-    learns from float32 `(judged, classes)`, NaN for an image that is not judged. C and features are
-    those of `cross_validation`, of one view. Each part has the same fraction of the groups of each
-    class, at least one, and is within the next one. Of more classes than one fit should hold there
-    is none.
+    learns from float32 probabilities `(judged, classes)`, NaN for an image that is not judged. C
+    and features are as in `cross_validation`, and fits learn from one view. Each part has the same
+    fraction of the groups of each class, at least one, and is within the next one. With more
+    classes than one fit should hold, there are no probabilities.
     """
     folds = _folds(examples)
     if len(folds.learned) > most_rows(examples.columns, examples.classes):
         return folds.learned, {}
-    how, judged = cross_validation._replace(views=1), folds.learned
+    of_one_view = cross_validation._replace(views=1)
+    judged = folds.learned
     table = pd.DataFrame({"class": examples.actual, "group": examples.groups}).iloc[judged]
     groups = table.drop_duplicates().sample(frac=1, random_state=0)
-    of_class = groups.groupby("class").cumcount() / groups.groupby("class")["group"].transform(len)
-    place = table.merge(groups.assign(place=of_class))["place"].to_numpy()
+    by_class = groups.groupby("class")
+    rank = by_class.cumcount() / by_class["group"].transform(len)
+    place = table.merge(groups.assign(place=rank))["place"].to_numpy()
     curve = {}
     for fraction in (*PARTS, 1):
         part = judged[place < fraction]
         if fraction == 1 and cross_validation.views == 1:
             probabilities = cross_validation.probabilities[judged]
         else:
-            of_part = folds._replace(learned=part)
-            (fit,) = _judge(examples, of_part, judged, how, (cross_validation.C,))
-            probabilities = fit.probabilities
+            learned = folds._replace(learned=part)
+            (judgement,) = _judge(examples, learned, judged, of_one_view, (cross_validation.C,))
+            probabilities = judgement.probabilities
         curve[round(len(part) * (1 - 1 / FOLDS))] = probabilities
     return judged, curve
 
 
 def cross_validate_as(cross_validation: CrossValidation, examples: Examples) -> CrossValidation:
-    """As `cross_validate`, with everything chosen as in that one, such as for other groups."""
+    """Cross-validate with the settings of another cross-validation, such as for other groups."""
     images = np.arange(len(examples.actual))
     return _judge(examples, _folds(examples), images, cross_validation, (cross_validation.C,))[0]
 
@@ -187,17 +201,18 @@ def _judge(
     examples: Examples,
     folds: Folds,
     judged: np.ndarray,
-    how: CrossValidation,
+    settings: CrossValidation,
     values_of_c: tuple[float, ...],
 ) -> list[CrossValidation]:
     """Judge the images `judged`, sorted indices, with each C, in increasing order.
 
-    The fits learn from features and views as in `how`. The views of an image together weigh as
-    much as the image.
+    The fits learn from the features and views of `settings`. The views of an image together weigh
+    as much as the image.
     """
-    features, actual = examples.features[how.has_blocks], examples.actual
-    views = [view_of(features, view, folds.learned) for view in range(how.views)]
-    shape = len(values_of_c), len(judged), examples.classes
+    features = examples.features[settings.has_blocks]
+    actual = examples.actual
+    views = [view_of(features, view, folds.learned) for view in range(settings.views)]
+    shape = (len(values_of_c), len(judged), examples.classes)
     probabilities = np.full(shape, np.nan, np.float32)
     for held_out in range(folds.fold.max() + 1):
         training = np.flatnonzero(folds.fold[folds.learned] != held_out)
@@ -210,13 +225,15 @@ def _judge(
         with threadpool_limits(1):
             rows = np.concatenate([view[training] for view in views]).astype(np.float32)
             standardisation = standardise(rows)
-            targets = np.tile(training_classes, how.views)
-            weights = sample_weights(examples.class_weight, targets) / how.views
+            targets = np.tile(training_classes, settings.views)
+            weights = sample_weights(examples.class_weight, targets) / settings.views
             models = list(fit(rows, targets, weights, values_of_c))
             predicted = predict_rows(models, standardisation, features, judged[places])
         probabilities[:, places] = 0
-        probabilities[np.ix_(range(len(models)), places, models[0].classes)] = predicted
-    return [how._replace(probabilities=array, C=c) for array, c in zip(probabilities, values_of_c)]
+        probabilities[np.ix_(np.arange(len(models)), places, models[0].classes)] = predicted
+    return [
+        settings._replace(probabilities=array, C=c) for array, c in zip(probabilities, values_of_c)
+    ]
 
 
 def predict_rows(
@@ -225,11 +242,11 @@ def predict_rows(
     features: Features | np.ndarray,
     images: np.ndarray,
 ) -> np.ndarray:
-    """float32 `(models, images, classes)`: probabilities by the first view of the images.
+    """Return probabilities by the first view of images, float32 `(models, images, classes)`.
 
     The models are of the same classes.
     """
-    shape = len(models), len(images), len(models[0].classes)
+    shape = (len(models), len(images), len(models[0].classes))
     probabilities = np.empty(shape, np.float32)
     for part in np.array_split(np.arange(len(images)), -(-len(images) // BLOCK)):
         rows = view_of(features, 0, images[part]).astype(np.float32)
@@ -242,17 +259,20 @@ def predict_rows(
 def metrics_of(
     probabilities: np.ndarray, actual: np.ndarray, weights: np.ndarray | None = None
 ) -> dict[str, float]:
-    """Log loss, weighted, and accuracy of probabilities `(images, classes)`."""
+    """Return the weighted log loss and the accuracy of probabilities `(images, classes)`."""
     loss = np.average(log_losses(actual, probabilities), weights=weights)
     correct = probabilities.argmax(axis=-1) == actual
     return {"loss": float(loss), "accuracy": float(correct.mean())}
 
 
 def _folds(examples: Examples) -> Folds:
-    """At most MAX_CROSS_VALIDATED images are learned from: those that one fit holds, or
-    MIN_OF_CLASS of each class, whichever is more. Groups without one are in the first fold.
+    """Choose the images that fits learn from, and divide all images into folds.
+
+    They are as many as one fit holds, or MIN_OF_CLASS of each class, whichever is more, and at most
+    MAX_CROSS_VALIDATED. Groups without one of them are in the first fold.
     """
-    actual, group = examples.actual, np.unique(examples.groups, return_inverse=True)[1]
+    actual = examples.actual
+    group = np.unique(examples.groups, return_inverse=True)[1]
     most = most_rows(examples.columns, examples.classes)
     most = min(max(most, MIN_OF_CLASS * examples.classes), MAX_CROSS_VALIDATED)
     sample = np.sort(np.random.default_rng(0).permutation(len(actual))[:most])
@@ -267,14 +287,15 @@ def _folds(examples: Examples) -> Folds:
 def _stratify(actual: np.ndarray, group: np.ndarray, folds: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the groups, and a fold for each, so that each fold has as many images of each class.
 
-    The largest groups come first. Each goes to the fold with the fewest images of its classes, and
-    of these to that with the fewest images. The order of groups of one size is random.
+    The largest groups come first. Each goes to the fold with the fewest images of its classes, or
+    of several to the fold with the fewest images. The order of groups of one size is random.
     """
     order = np.argsort(group, kind="stable")
     groups, starts = np.unique(group[order], return_index=True)
     members = np.split(order, starts[1:])
     shuffled = np.random.default_rng(0).permutation(len(groups))
-    fold, images = np.zeros(len(groups), int), np.zeros((folds, actual.max() + 1), int)
+    fold = np.zeros(len(groups), int)
+    images = np.zeros((folds, actual.max() + 1), int)
     for number in sorted(shuffled, key=lambda number: -len(members[number])):
         counts = np.bincount(actual[members[number]], minlength=images.shape[1])
         fold[number] = np.lexsort((images.sum(axis=1), images @ counts))[0]
@@ -283,7 +304,7 @@ def _stratify(actual: np.ndarray, group: np.ndarray, folds: int) -> tuple[np.nda
 
 
 def view_of(features: Features | np.ndarray, view: int, images: np.ndarray) -> np.ndarray:
-    """float16 `(images, features)`: one view of each of these images."""
+    """Return one view of each of these images, float16 `(images, features)`."""
     return features[images, np.full_like(images, view)].reshape(len(images), -1)
 
 
@@ -292,6 +313,6 @@ def standardise(rows: np.ndarray) -> Standardisation:
     mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     rows -= mean
     deviation = np.sqrt(np.einsum("ij,ij->j", rows, rows, dtype=np.float64) / len(rows))
-    standardisation = Standardisation.of(mean, deviation)
+    standardisation = Standardisation.from_moments(mean, deviation)
     rows *= standardisation.scale
     return standardisation

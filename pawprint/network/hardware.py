@@ -28,7 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Keras imports these, if they are installed, for its own wrappers. Without them a stage starts in
 # two thirds of the time. The import of a module fails where it is None.
 UNUSED = {"matplotlib", "pandas", "scipy", "sklearn"} - sys.modules.keys()
-sys.modules.update(dict.fromkeys(UNUSED))
+sys.modules.update(dict.fromkeys(UNUSED))  # type: ignore[arg-type]  # Python allows None
 with silent_stderr():
     import keras
     import tensorflow as tf
@@ -55,7 +55,7 @@ def make_deterministic(seed: int) -> None:
 
 @contextlib.contextmanager
 def training_on(params: Hardware) -> Iterator[str]:
-    """Place the networks that are built and trained inside on the GPUs; yields the precision.
+    """Place the networks that are built and trained inside on the GPUs; yield the precision.
 
     With several GPUs each holds a copy of the network and computes a part of every batch.
     """
@@ -73,7 +73,7 @@ def training_on(params: Hardware) -> Iterator[str]:
 
 
 def strategy_for(devices: list) -> tf.distribute.Strategy:
-    """A strategy that uses several devices as one; TensorFlow's default for fewer than two."""
+    """Return a strategy that uses all devices; TensorFlow's default for fewer than two."""
     if len(devices) > 1:
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     return tf.distribute.get_strategy()

@@ -18,19 +18,19 @@ import pandas as pd
 
 from pawprint.files import read_arrays, write_arrays
 
-FLOOR = 0.25  # of seven sets, those at 0.1 to 0.5 have about the same loss, and at 0 a higher one
+FLOOR = 0.25  # on seven sets, 0.1 to 0.5 give about the same loss, and 0 a higher one
 
 
 def kinds_of(has_blocks: bool) -> tuple[str, ...]:
-    """The kinds of stored features that a head takes, side by side."""
+    """Return the kinds of stored features that a head takes, side by side."""
     return ("blocks", "top") if has_blocks else ("top",)
 
 
 class Standardisation(NamedTuple):
-    """What features are multiplied by, and what is added then, float32 `(features,)` each.
+    """A factor and then an offset for each feature, float32 `(features,)` each.
 
-    They get a mean of 0, a deviation of about 1, and are divided by the root of their number: an
-    image has length 1, whatever the number of features, so that one penalty on weights and one
+    Features get a mean of 0 and a deviation of about 1, and are divided by the root of their
+    number. So an image has length 1 for any number of features, and one penalty on weights and one
     learning rate suit all backbones.
     """
 
@@ -38,8 +38,10 @@ class Standardisation(NamedTuple):
     offset: np.ndarray
 
     @classmethod
-    def of(cls, mean: np.ndarray, deviation: np.ndarray) -> Self:
-        """`mean` and `deviation` are those of the training images, float `(features,)`.
+    def from_moments(cls, mean: np.ndarray, deviation: np.ndarray) -> Self:
+        """Return the standardisation for training features with this mean and deviation.
+
+        Both are float `(features,)`.
 
         FLOOR times the root mean square of all deviations is added to each, in squares: a feature
         that hardly differs in training would be amplified in new images.
@@ -64,43 +66,47 @@ class HeadWeights(NamedTuple):
 
     @property
     def features(self) -> int:
-        """How many features the head takes."""
+        """The number of features that the head takes."""
         return len(self.arrays[0])
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """What `write` wrote. Raises InputError if it is missing or damaged."""
+        """Read a file that `write` wrote. Raises InputError if it is missing or damaged."""
         arrays = read_arrays(path)
         has_blocks = bool(arrays.pop("has_blocks"))
         terms = [arrays.pop(name) for name in Standardisation._fields if name in arrays]
         return cls([*arrays.values()], Standardisation(*terms) if terms else None, has_blocks)
 
     def write(self, path: Path) -> None:
+        """Write the arrays to one file."""
         terms = self.standardisation._asdict() if self.standardisation else {}
         write_arrays(path, *self.arrays, has_blocks=np.array(self.has_blocks), **terms)
 
 
 class NewHead(NamedTuple):
-    """Weights, their metrics on validation and those before, the table HISTORY, and how they were
-    found, such as "by logistic regression".
+    """Weights, validation metrics before and after training, the table HISTORY, and the method.
+
+    The method is a text such as "by logistic regression".
     """
 
     weights: HeadWeights
     initial: dict[str, float]
     validation: dict[str, float]
     history: pd.DataFrame
-    how: str
+    method: str
 
 
-# By how much the last step may change a probability of an image of length 1. What is left after
-# it is a tenth of that at most.
+# The most by which the last step changes a probability of an image of length 1. The error that is
+# left after it is a tenth of this at most.
 TOLERANCE = 1e-3
 RESIDUAL = 0.2  # of the gradient, at which a step is good enough; less takes longer in all
-MAX_STEPS, MAX_HALVINGS, MAX_DIRECTIONS = 100, 30, 1000
+MAX_STEPS = 100
+MAX_HALVINGS = 30
+MAX_DIRECTIONS = 1000
 
 
 class Regression(NamedTuple):
-    """What is fitted: float32 weights `(columns, units)` and intercepts `(units,)`.
+    """A fitted model: float32 weights `(columns, units)` and intercepts `(units,)`.
 
     `classes` are the sorted indices of the classes with rows. Two classes have one unit, the logit
     of the second.
@@ -119,10 +125,10 @@ class Regression(NamedTuple):
 def fit(
     rows: np.ndarray, targets: np.ndarray, weights: np.ndarray, values_of_c: Sequence[float]
 ) -> Iterator[Regression]:
-    """Yield the fit for each C, the inverse of the penalty, from that for the C before.
+    """Yield the fit for each C, the inverse of the penalty. Each starts from the fit before.
 
-    `rows` are float32 `(rows, columns)` of length 1 or so, `targets` the class index of each,
-    of two classes or more, and `weights` those in the loss, which is summed over the rows.
+    `rows` are float32 `(rows, columns)` of length 1 or so, and `targets` the class index of each,
+    of two classes or more. The loss is a sum over the rows, with `weights`.
     """
     classes, numbers = np.unique(targets, return_inverse=True)
     loss = _Loss(numbers[:, None] == np.arange(len(classes)), weights[:, None])
@@ -131,10 +137,18 @@ def fit(
     model = space.model(np.zeros((space.matrix.shape[1], units)), np.zeros(units))
     for c in values_of_c:
         model = _minimise(space, loss, c, model)
-        of_columns = space.weights(model.coefficients)
-        yield Regression(
-            classes, of_columns.astype(np.float32), model.intercepts.astype(np.float32)
-        )
+        coefficients = space.weights(model.coefficients).astype(np.float32)
+        yield Regression(classes, coefficients, model.intercepts.astype(np.float32))
+
+
+def balanced_weights(targets: np.ndarray) -> dict[int, float]:
+    """Return the weight of each class, inversely proportional to its images.
+
+    A weight of 1 is for an average number of images, as in scikit-learn's `compute_class_weight`.
+    """
+    classes, images = np.unique(targets, return_counts=True)
+    weights = len(targets) / (len(classes) * images)
+    return dict(zip(classes.astype(int).tolist(), weights.tolist()))
 
 
 def sample_weights(class_weight: str | None, targets: np.ndarray) -> np.ndarray:
@@ -144,8 +158,8 @@ def sample_weights(class_weight: str | None, targets: np.ndarray) -> np.ndarray:
     """
     if class_weight is None:
         return np.ones(len(targets))
-    _, numbers, images = np.unique(targets, return_inverse=True, return_counts=True)
-    return (len(targets) / (len(images) * images))[numbers]
+    numbers = np.unique(targets, return_inverse=True)[1]
+    return np.array([*balanced_weights(targets).values()])[numbers]
 
 
 class _Model(NamedTuple):
@@ -162,7 +176,8 @@ class _Model(NamedTuple):
     def logits(self) -> np.ndarray:
         return self.products + self.intercepts
 
-    def plus(self, factor: float, step: Self) -> Self:
+    def plus(self, factor: float, step: "_Model") -> "_Model":
+        """Return this model after `factor` times a step."""
         return _Model(*(array + factor * other for array, other in zip(self, step)))
 
 
@@ -189,10 +204,11 @@ class _ColumnSpace:
 
 
 class _RowSpace(_ColumnSpace):
-    """A coefficient for each row, of which weights are a sum. The matrix has products of rows."""
+    """A coefficient for each row; weights are a sum of rows. The matrix has products of rows."""
 
     def __init__(self, rows: np.ndarray) -> None:
-        self.rows, self.matrix = rows, rows @ rows.T
+        self.rows = rows
+        self.matrix = rows @ rows.T
 
     def weights(self, coefficients: np.ndarray) -> np.ndarray:
         return _times(self.rows.T, coefficients)
@@ -219,21 +235,23 @@ class _Loss(NamedTuple):
 
 def _minimise(space: _ColumnSpace, loss: _Loss, c: float, model: _Model) -> _Model:
     """Return the model with the lowest sum of loss and penalty, found from another model."""
-    of_loss, probabilities = loss(model.logits)
-    objective = of_loss + space.dot(model.coefficients, model) / (2 * c)
+    log_loss, probabilities = loss(model.logits)
+    objective = log_loss + space.dot(model.coefficients, model) / (2 * c)
     is_unit = loss.is_class[:, -len(model.intercepts) :]
     for _ in range(MAX_STEPS):
         derivatives = loss.weights * (probabilities - is_unit)
-        gradient = space.gradient(derivatives) + model.coefficients / c, derivatives.sum(axis=0)
+        slopes = space.gradient(derivatives) + model.coefficients / c
+        gradient = (slopes, derivatives.sum(axis=0))
         step = _step(space, loss.weights * probabilities, probabilities, c, gradient)
         decrease = -space.dot(gradient[0], step) - float(gradient[1] @ step.intercepts)
         for factor in 0.5 ** np.arange(MAX_HALVINGS):
             new = model.plus(factor, step)
-            of_loss, probabilities = loss(new.logits)
-            new_objective = of_loss + space.dot(new.coefficients, new) / (2 * c)
+            log_loss, probabilities = loss(new.logits)
+            new_objective = log_loss + space.dot(new.coefficients, new) / (2 * c)
             if new_objective <= objective * (1 + 1e-6) - 1e-4 * factor * decrease:
                 break
-        model, objective = new, new_objective
+        model = new
+        objective = new_objective
         # The penalty bounds the length of the step: its square is at most `c * decrease`.
         if factor == 1 and math.sqrt(max(c * decrease, 0)) / 4 <= TOLERANCE:
             break
@@ -251,7 +269,8 @@ def _step(
 
     `weighted` are the probabilities times the weights of the rows.
     """
-    weighted, probabilities = weighted.astype(np.float32), probabilities.astype(np.float32)
+    weighted = weighted.astype(np.float32)
+    probabilities = probabilities.astype(np.float32)
     residual = direction = space.model(*(-part.astype(np.float32) for part in gradient))
     step = direction.plus(-1, direction)
     size = first = _square(space, residual)
@@ -265,13 +284,14 @@ def _step(
         curvature += space.dot(direction.coefficients, direction) / c
         factor = size / curvature
         step = step.plus(factor, direction)
-        of_gradient = space.gradient(change) + direction.coefficients / c
+        slopes = space.gradient(change) + direction.coefficients / c
         residual = space.model(
-            residual.coefficients - factor * of_gradient,
+            residual.coefficients - factor * slopes,
             residual.intercepts - factor * change.sum(axis=0),
         )
-        before, size = size, _square(space, residual)
-        direction = residual.plus(size / before, direction)
+        new_size = _square(space, residual)
+        direction = residual.plus(new_size / size, direction)
+        size = new_size
     return space.model(step.coefficients.astype(float), step.intercepts.astype(float))
 
 
@@ -290,5 +310,5 @@ def _log_probabilities(logits: np.ndarray) -> np.ndarray:
 
 
 def _times(matrix: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the product of a float32 matrix and others, in the type of these."""
+    """Return the product of a float32 matrix and others, in the dtype of the others."""
     return (matrix @ others.astype(np.float32)).astype(others.dtype)

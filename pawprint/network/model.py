@@ -12,7 +12,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import openvino
@@ -28,7 +28,7 @@ from pawprint.runtime import take_uint8
 
 # Names of layers of the whole model.
 PARTS = PREPROCESSING, BACKBONE, POOLING, HEAD = "rescaling", "backbone", "pooling", "head"
-Tensors = list[keras.KerasTensor] | keras.KerasTensor
+Tensors: TypeAlias = list[keras.KerasTensor] | keras.KerasTensor
 STATISTICS = 2  # of each channel at the end of a block: mean and deviation
 SMALLEST_VARIANCE = 1e-6  # of maps whose deviation is 1 or so
 # OpenVINO's own deletes a name that `exec` bound, which Python 3.13 refuses (PEP 667).
@@ -36,9 +36,9 @@ utils.get_environment_setup = lambda _: {"tensorflow": tf.__version__}
 
 
 class Application(NamedTuple):
-    """A network without its top, and what it takes of pixels, as `keras.applications` has both.
+    """A network without its top, and its preprocessing, as in `keras.applications`.
 
-    `build` takes `input_shape` and `weights`, and of networks of several widths `alpha`.
+    `build` takes `input_shape` and `weights`, and for networks of several widths `alpha`.
     """
 
     build: Callable[..., keras.Model]
@@ -56,7 +56,7 @@ def find_application(name: str) -> Application:
 
 
 def preprocessing(name: str) -> keras.layers.Layer:
-    """From RGB pixels, `(batch, size, size, 3)` in [0, 255], to what the application takes.
+    """Return the application's preprocessing of RGB pixels, `(batch, size, size, 3)` in [0, 255].
 
     `preprocess_input` of an application is a scale and an offset, for some after a change
     from RGB to BGR; it is the identity for networks that rescale by themselves. Here it is a layer,
@@ -64,7 +64,8 @@ def preprocessing(name: str) -> keras.layers.Layer:
     """
     preprocess_input = find_application(name).preprocess_input
     black, white, red = preprocess_input(np.array([[0.0] * 3, [255.0] * 3, [255.0, 0.0, 0.0]]))
-    scale, offset = (white - black) / 255, black
+    scale = (white - black) / 255
+    offset = black
     if (scale == 1).all() and (offset == 0).all():
         return keras.layers.Identity(name=PREPROCESSING)
     options = [term[0].item() if np.ptp(term) == 0 else term.tolist() for term in (scale, offset)]
@@ -79,9 +80,9 @@ def preprocessing(name: str) -> keras.layers.Layer:
 def build_head(
     params: Head, classes: int, standardisation: Standardisation | None = None
 ) -> keras.Model:
-    """float32 `(batch, features)` to probabilities or logits, as `head.output` says.
+    """Return a head, from float32 `(batch, features)` to probabilities or logits.
 
-    They are `(batch, 1)` for two classes, of the second, and `(batch, classes)` for more. The
+    The output is `(batch, 1)` for two classes, for the second, and `(batch, classes)` for more. The
     standardisation is a layer that is not trained.
     """
     layers = []
@@ -103,7 +104,7 @@ def build_head(
 
 
 def head_with(weights: HeadWeights, params: Head, classes: int) -> keras.Model:
-    """A head with these weights, for as many features as they have."""
+    """Return a head with these weights."""
     head = build_head(params, classes, weights.standardisation)
     head.build((None, weights.features))
     head.set_weights(weights.arrays)
@@ -111,18 +112,19 @@ def head_with(weights: HeadWeights, params: Head, classes: int) -> keras.Model:
 
 
 def activation_for(units: int) -> str:
-    """The activation that makes probabilities of the logits of so many units."""
+    """Return the activation that makes probabilities of the logits of so many units."""
     return "sigmoid" if units == 1 else "softmax"
 
 
 def gives_logits(head: keras.Model) -> bool:
+    """Return whether a head gives logits rather than probabilities."""
     return head.layers[-1].activation is keras.activations.linear
 
 
 def build_model(name: str, backbone: keras.Model, head: keras.Model, pooling: str) -> keras.Model:
-    """RGB pixels, `(batch, size, size, 3)` in [0, 255], to probabilities, `(batch, units)`.
+    """Return the whole model, from RGB pixels in [0, 255] to probabilities, `(batch, units)`.
 
-    `name` is that of the backbone's application.
+    Pixels are `(batch, size, size, 3)`, and `name` is the backbone's application.
     """
     pixels = keras.Input(backbone.input_shape[1:], name="pixels")
     maps = backbone(preprocessing(name)(pixels), training=False)
@@ -134,13 +136,13 @@ def build_model(name: str, backbone: keras.Model, head: keras.Model, pooling: st
 
 
 def pooling_layer(pooling: str) -> keras.layers.Layer:
-    """`(batch, height, width, channels)` to `(batch, channels)` or, flattened, all of them."""
+    """Return a layer that averages maps `(batch, height, width, channels)`, or flattens them."""
     layers = {"average": keras.layers.GlobalAveragePooling2D, "flatten": keras.layers.Flatten}
     return layers[pooling](name=POOLING)
 
 
 def pool(outputs: Tensors, layer: keras.layers.Layer) -> keras.KerasTensor:
-    """What the head gets of a backbone's outputs, `(batch, features)`.
+    """Return the features `(batch, features)` that a head takes from a backbone's outputs.
 
     They are the statistics of blocks, if the backbone gives any, and the pooled last maps.
     """
@@ -150,7 +152,7 @@ def pool(outputs: Tensors, layer: keras.layers.Layer) -> keras.KerasTensor:
 
 
 def block_statistics(blocks: list[keras.KerasTensor]) -> keras.KerasTensor:
-    """`(batch, STATISTICS * channels)`: mean and standard deviation of each channel of maps.
+    """Return mean and deviation of each channel of maps, `(batch, STATISTICS * channels)`.
 
     Maps are `(batch, height, width, channels)`. Evci et al., Head2Toe: Utilizing Intermediate
     Representations for Better Transfer Learning, 2022 (https://arxiv.org/abs/2201.03529).
@@ -166,15 +168,15 @@ def block_statistics(blocks: list[keras.KerasTensor]) -> keras.KerasTensor:
 
 
 def parts(model: keras.Model) -> tuple[keras.layers.Layer, ...]:
-    """Preprocessing, backbone, pooling and head of a model that `build_model` built."""
+    """Return preprocessing, backbone, pooling and head of a model that `build_model` built."""
     return tuple(map(model.get_layer, PARTS))
 
 
 def with_features(model: keras.Model) -> keras.Model:
-    """A model with the same weights and two outputs: logits and features.
+    """Return a model with the same weights and two outputs: logits and features.
 
-    The logits are `(batch, units)`. The features, `(batch, channels)`, are the means of the
-    backbone's last maps, whatever the head gets.
+    The logits are `(batch, units)`. The features, `(batch, channels)`, are always the means of the
+    backbone's last maps.
     """
     rescaling, backbone, pooling, head = parts(model)
     pixels = keras.Input(model.input_shape[1:], name="pixels")
@@ -185,7 +187,7 @@ def with_features(model: keras.Model) -> keras.Model:
 
 
 def logits_of(head: keras.Model, features: keras.KerasTensor) -> keras.KerasTensor:
-    """What a head gives for features `(batch, features)`, before its activation."""
+    """Return the output of a head for features `(batch, features)`, before its activation."""
     for layer in head.layers[:-1]:
         features = layer(features, training=False)
     last = head.layers[-1]
@@ -220,22 +222,23 @@ def save_model(model: keras.Model, path: Path, optimizer: keras.Optimizer | None
 
 
 def _number_shared_objects(config: bytes) -> bytes:
-    """Replace the addresses by which Keras tells shared objects apart by 0, 1, 2, …"""
+    """Replace the addresses in memory by which Keras identifies shared objects by 0, 1, 2, …."""
     numbers: dict[int, int] = {}
-
-    def number(record: dict) -> dict:
-        if "shared_object_id" in record:
-            address = record["shared_object_id"]
-            record["shared_object_id"] = numbers.setdefault(address, len(numbers))
-        return record
-
+    number = functools.partial(_number_shared_object, numbers)
     return json.dumps(json.loads(config, object_hook=number)).encode()
 
 
-def load_model(path: Path, layers: tuple[str, ...] = PARTS) -> keras.Model:
-    """A model that `save_model` wrote. Raises InputError if it is missing or damaged.
+def _number_shared_object(numbers: dict[int, int], record: dict) -> dict:
+    if "shared_object_id" in record:
+        address = record["shared_object_id"]
+        record["shared_object_id"] = numbers.setdefault(address, len(numbers))
+    return record
 
-    `layers` are the names of those that it must have.
+
+def load_model(path: Path, layers: tuple[str, ...] = PARTS) -> keras.Model:
+    """Read a model that `save_model` wrote. Raises InputError if it is missing or damaged.
+
+    `layers` are the names of layers that it must have.
     """
     try:
         model = keras.models.load_model(path, compile=False)
@@ -256,10 +259,10 @@ def load_model(path: Path, layers: tuple[str, ...] = PARTS) -> keras.Model:
 
 
 def convert(model: keras.Model) -> openvino.Model:
-    """A Keras model of RGB pixels in inference mode.
+    """Return a Keras model of RGB pixels as a network of OpenVINO in inference mode.
 
-    Takes uint8 `(batch, size, size, 3)` and gives the model's outputs in their order, float32.
-    They differ from those of Keras by less than 1e-4 of their range.
+    It takes uint8 `(batch, size, size, 3)` and gives the model's outputs in their order, float32.
+    They differ from Keras' outputs by less than 1e-4 of their range.
     """
     return take_uint8(to_openvino(model))
 
@@ -269,12 +272,12 @@ def to_openvino(model: keras.Model) -> openvino.Model:
     # Keras' own export also tracks the variables for a SavedModel, which takes twice as long. Of a
     # variable OpenVINO looks through all others for each of its attributes; values have no others.
     spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-    variables = model.trainable_variables, model.non_trainable_variables
+    variables = (model.trainable_variables, model.non_trainable_variables)
     values = [[tf.convert_to_tensor(variable.value) for variable in kind] for kind in variables]
     function = tf.function(lambda batch: model.stateless_call(*values, batch, training=False)[0])
     with silent_stderr():
         network = openvino.convert_model(function.get_concrete_function(spec))
-    # TensorFlow's SiLU leaves outputs of its own behind, after those of the model.
+    # TensorFlow's SiLU leaves outputs of its own behind the outputs of the model.
     for result in network.get_results()[len(model.outputs) :]:
         network.remove_result(result)
     return network
@@ -312,7 +315,7 @@ def on_features(
 ) -> tuple[openvino.Model, list[str]]:
     """Return the head as a network of stored features, and the names of its inputs.
 
-    `shapes` has those of the kinds that are stored.
+    `shapes` are the shapes of the stored kinds.
     """
     kinds = ["blocks", "top"] if weights.has_blocks else ["top"]
     means = "means" if "means" in shapes else "top"
@@ -332,8 +335,8 @@ def on_maps(
 ) -> tuple[openvino.Model, list[str]]:
     """Return trained layers and a head as a network of stored maps, and the names of its inputs.
 
-    `trained` takes the maps at the cut, and gives what the head gets of them, and the means of the
-    last maps. Of the stored statistics of blocks the head gets the first, of those before the cut.
+    `trained` takes the maps at the cut, and gives features for the head and the means of the last
+    maps. The head also gets the first of the stored statistics of blocks, from before the cut.
     """
     head_input, means = (result.input_value(0) for result in trained.get_results())
     parameters = {"cut": trained.get_parameters()[0]}

@@ -23,13 +23,22 @@ from pawprint.network.cross_validation import (
     standardise,
     view_of,
 )
-from pawprint.network.heads import HeadWeights, NewHead, fit, kinds_of, sample_weights
-from pawprint.params.model import IN_BATCHES, LBFGS, Hardware, Head, TrainHead
+from pawprint.network.heads import (
+    HeadWeights,
+    NewHead,
+    Standardisation,
+    fit,
+    kinds_of,
+    sample_weights,
+)
+from pawprint.params.model import IN_BATCHES, LBFGS, Hardware, Head, Train, TrainHead
 from pawprint.project import HISTORY
+
+STANDARDISED = 10_000_000  # numbers, 80 MB as float64
 
 
 class Settings(NamedTuple):
-    """How to train; the table HISTORY is written to `path` after each epoch."""
+    """Settings of the training; the table HISTORY is written to `path` after each epoch."""
 
     train: TrainHead
     head: Head
@@ -40,12 +49,12 @@ class Settings(NamedTuple):
 def learn_head(
     store: StoredExamples, examples: Examples, cross_validation: CrossValidation, settings: Settings
 ) -> NewHead:
-    """A head on the features that the cross-validation chose.
+    """Return a head on the features that the cross-validation chose.
 
-    With LBFGS it is solved. What that cannot hold is learned in batches, as IN_BATCHES says.
+    With LBFGS it is solved. Features that do not fit are learned in batches, as IN_BATCHES says.
     """
-    params, has_blocks = settings.train, cross_validation.has_blocks
-    if params.optimizer == LBFGS:
+    has_blocks = cross_validation.has_blocks
+    if settings.train.optimizer == LBFGS:
         part = part_that_fits(examples, cross_validation)
         if part is not None:
             features = store.open("validation", *kinds_of(has_blocks))
@@ -55,23 +64,52 @@ def learn_head(
             f"train_extract: lbfgs cannot hold {len(examples.actual):,} images with "
             f"{examples.classes:,} classes, so adam learns in batches"
         )
-        params = IN_BATCHES.model_copy(update={"class_weight": params.class_weight})
-    from pawprint.network.training import Phase, train_stored_head  # TensorFlow starts here
+        params = IN_BATCHES.model_copy(update={"class_weight": settings.train.class_weight})
+    else:
+        params = settings.train.in_epochs()
+    return _train(store, has_blocks, params, settings)
 
-    phase = Phase("train_extract", params, path=settings.path)
-    return train_stored_head(store, has_blocks, settings.head, phase, settings.hardware)
+
+def _train(store: StoredExamples, has_blocks: bool, params: Train, settings: Settings) -> NewHead:
+    """Return a head that is trained in batches, and write the history to the settings' path.
+
+    Statistics of blocks are standardised by the first views of training images.
+    """
+    # TensorFlow starts here.
+    from pawprint.network.hardware import make_deterministic, training_on
+    from pawprint.network.model import build_head
+    from pawprint.network.training import Phase, open_batches, train_head
+
+    make_deterministic(params.seed)
+    data = open_batches(store, kinds_of(has_blocks), params)
+    standardisation = _standardisation(data.train.features) if has_blocks else None
+    with training_on(settings.hardware) as precision:
+        network = build_head(settings.head, len(store.labels), standardisation)
+        phase = Phase("train_extract", params, precision, settings.path)
+        arrays, initial, final, history = train_head(network, data, phase)
+    weights = HeadWeights(arrays, standardisation, has_blocks)
+    return NewHead(weights, initial, final, history, f"after {len(history)} epochs")
+
+
+def _standardisation(features: Features | np.ndarray) -> Standardisation:
+    """Standardise by the first views of images spread over the training set, to save memory."""
+    number = max(STANDARDISED // math.prod(features.shape[2:]), 100)
+    images = np.linspace(0, features.shape[0] - 1, number, dtype=int)
+    rows = features[np.unique(images), 0].astype(np.float64)
+    return Standardisation.from_moments(rows.mean(axis=0), rows.std(axis=0))
 
 
 def part_that_fits(examples: Examples, cross_validation: CrossValidation) -> np.ndarray | None:
-    """The images that one fit learns from, sorted: all, or a random part with all classes in it.
+    """Return the images that one fit learns from, sorted: all, or a random part of each class.
 
-    Each class has the same fraction of its images in it, and at least one. The features are those
-    that the cross-validation chose. None if the part would have less than half of the images: a
-    head that learns from all in batches is better (docs/decisions/25).
+    Each class has the same fraction of its images in it, and at least one. It is for the features
+    that the cross-validation chose. Returns None if the part would have less than half of the
+    images: a head that learns from all in batches is better (docs/decisions/25).
     """
     actual = examples.actual
     columns = math.prod(examples.features[cross_validation.has_blocks].shape[2:])
-    images, most = len(actual), most_rows(columns, examples.classes)
+    images = len(actual)
+    most = most_rows(columns, examples.classes)
     if most < max(images / 2, examples.classes):
         return None
     order = pd.Series(np.random.default_rng(0).permutation(images)).groupby(actual)
@@ -88,27 +126,22 @@ def solve(
 ) -> NewHead:
     """Fit the features and views that the cross-validation chose, of the training images `part`.
 
-    The metrics before are those of zeros; the history has one row.
-
     All views of an image together weigh as much as the image. If one fit cannot hold them, it
     learns from the first view. `validation` has the same features, and class indices. Two classes
-    have one unit, the logit of the second. Raises InputError if a class has no image.
+    have one unit, the logit of the second. The metrics before are for weights of zero, and the
+    history has one row. Raises InputError if a class has no image.
     """
-    features, actual = examples.features[cross_validation.has_blocks], examples.actual
+    features = examples.features[cross_validation.has_blocks]
+    actual = examples.actual
     if missing := set(range(len(labels))) - set(actual.tolist()):
         raise InputError(
             "split: expected training images of every class. Received: none of "
             f"{labels[min(missing)]}. Add images, or remove the class."
         )
-    views, columns = cross_validation.views, math.prod(features.shape[2:])
-    if len(part) * views > most_rows(columns, len(labels)):
+    views = cross_validation.views
+    if len(part) * views > most_rows(math.prod(features.shape[2:]), len(labels)):
         views = 1
-    rows = np.empty((len(part) * views, columns), np.float32)
-    for start in range(0, len(part), BLOCK):  # not a second copy of all
-        images = part[start : start + BLOCK]
-        for view in range(views):
-            place = slice(start * views + view, (start + len(images)) * views, views)
-            rows[place] = view_of(features, view, images)
+    rows = _rows(features, part, views)
     targets = np.repeat(actual[part], views)
     weights = sample_weights(examples.class_weight, targets)
     held_out, held_out_classes = validation
@@ -122,9 +155,9 @@ def solve(
     final = metrics_of(predicted, held_out_classes)
     validation_metrics = {f"validation_{name}": value for name, value in final.items()}
     history = pd.DataFrame([{"epoch": 0, "kept": True} | training_metrics | validation_metrics])
-    how = "by logistic regression"
+    method = "by logistic regression"
     if len(part) < len(actual):
-        how += f" of a random part of {len(part):,} of {len(actual):,} images"
+        method += f" of a random part of {len(part):,} of {len(actual):,} images"
     return NewHead(
         HeadWeights(
             [model.weights, model.intercepts], standardisation, cross_validation.has_blocks
@@ -132,5 +165,16 @@ def solve(
         metrics_of(untrained, held_out_classes),
         final,
         history.reindex(columns=list(HISTORY)),
-        how,
+        method,
     )
+
+
+def _rows(features: Features | np.ndarray, images: np.ndarray, views: int) -> np.ndarray:
+    """Return float32 `(images * views, columns)`: the first `views` of each image in turn."""
+    rows = np.empty((len(images) * views, math.prod(features.shape[2:])), np.float32)
+    for start in range(0, len(images), BLOCK):  # not a second copy of all
+        part = images[start : start + BLOCK]
+        for view in range(views):
+            place = slice(start * views + view, (start + len(part)) * views, views)
+            rows[place] = view_of(features, view, part)
+    return rows

@@ -27,12 +27,12 @@ operations = openvino.opset15
 
 
 def read_onnx(path: Path, model: Model) -> openvino.Model:
-    """RGB pixels, uint8 `(batch, size, size, 3)`, to features, float32 `(batch, features)`.
+    """Return a network from RGB pixels to features, float32 `(batch, features)`.
 
-    There are two outputs, of the blocks and of the last maps, unless `model.features` is `last` or
-    no blocks are found. A file for batches of one image gives a network for one image. Raises
-    InputError as `open_onnx`, and for a file that does not give features of images. It computes
-    those of a few drawn ones.
+    Pixels are uint8 `(batch, size, size, 3)`. There are two outputs, of the blocks and of the last
+    maps, unless `model.features` is `last` or no blocks are found. A file for batches of one image
+    gives a network for one image. Raises InputError as `open_onnx`, and for a file that does not
+    give features of images, of which it computes some for a few drawn images.
     """
     params = model.onnx or Onnx()
     with _refusing(path, model.image_size):
@@ -49,8 +49,8 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
 def open_onnx(path: Path, model: Model) -> OnnxNetwork:
     """Return the network in a file.
 
-    Raises InputError for a file that OpenVINO cannot read, also if its weights are in other files,
-    which no hash holds, and for one of other inputs or outputs.
+    Raises InputError for a file that OpenVINO cannot read, for weights in other files, which no
+    hash covers, and for other inputs or outputs.
     """
     content = path.read_bytes()
     if IN_MEMORY in content:
@@ -83,7 +83,7 @@ def _refusing(path: Path, size: int) -> Iterator[None]:
 
 
 def _reshape(network: openvino.Model, size: int) -> str:
-    """Give the network the shape of images of this size. Returns the layout of its input."""
+    """Give the network the shape of images of this size, and return the layout of its input."""
     ports = [f"{port.element_type.get_type_name()} {port.partial_shape}" for port in network.inputs]
     layouts = {"NCHW": [-1, 3, size, size], "NHWC": [-1, size, size, 3]}
     expected = (
@@ -119,7 +119,7 @@ def _runs(network: openvino.Model, shape: list[int]) -> bool:
 
 
 def _output(network: openvino.Model, name: str | None) -> openvino.Output:
-    """The output of this name; without a name the only output."""
+    """Return the output of this name; without a name the only output."""
     by_name = {port.get_any_name(): port.get_node().input_value(0) for port in network.outputs}
     names = ", ".join(f"{key} {port.partial_shape}" for key, port in by_name.items())
     if name is None and len(by_name) == 1:
@@ -130,7 +130,7 @@ def _output(network: openvino.Model, name: str | None) -> openvino.Output:
 
 
 def _features(output: openvino.Output, layout: str, tokens: str | None) -> openvino.Output:
-    """`(batch, features)`: vectors, tokens, or the means of feature maps."""
+    """Return `(batch, features)`: vectors, tokens, or the means of feature maps."""
     if not output.get_element_type().is_real():
         raise ValueError(
             "expected an output of float numbers. Received: "
@@ -139,7 +139,7 @@ def _features(output: openvino.Output, layout: str, tokens: str | None) -> openv
         )
     lengths = lengths_of(output)
     if len(lengths) == 2:
-        return _of_tokens(output, lengths[0], tokens)
+        return _token_features(output, lengths[0], tokens)
     if tokens:
         raise ValueError(
             "model.onnx.tokens: expected null, because the output is not (batch, tokens, features) "
@@ -155,8 +155,8 @@ def _features(output: openvino.Output, layout: str, tokens: str | None) -> openv
     return output
 
 
-def _of_tokens(output: openvino.Output, count: int, tokens: str | None) -> openvino.Output:
-    """The class token, the mean of the patches' tokens, or both, of `(batch, tokens, features)`."""
+def _token_features(output: openvino.Output, count: int, tokens: str | None) -> openvino.Output:
+    """Return the class token, the mean of the patches' tokens, or both, `(batch, features)`."""
     parts = []
     for chosen in choose_tokens(count, tokens):
         if len(chosen) == 1:
@@ -168,7 +168,7 @@ def _of_tokens(output: openvino.Output, count: int, tokens: str | None) -> openv
 
 
 def choose_tokens(count: int, tokens: str | None) -> list[range]:
-    """Return the tokens, of `count`, whose means are the features, as `model.onnx.tokens` says.
+    """Return the ranges of `count` tokens whose means are the features of `model.onnx.tokens`.
 
     The patches of a square are a square number. Tokens before them are the class token and
     perhaps registers (https://arxiv.org/abs/2309.16588).
@@ -179,20 +179,21 @@ def choose_tokens(count: int, tokens: str | None) -> list[range]:
             f"model.onnx.tokens: expected mean, because all {count} tokens are of patches. "
             f"Received: {tokens}"
         )
-    class_token, patches = range(1), range(first, count)
+    class_token = range(1)
+    patches = range(first, count)
     choices = {"class": [class_token], "mean": [patches], "both": [class_token, patches]}
     return choices[tokens or ("class" if first else "mean")]
 
 
 def last_maps(output: openvino.Output, layout: str) -> Block:
-    """Maps are square. If there are as many as they have rows, they are like the input."""
+    """Return the block of square maps; their layout is the input's if both are possible."""
     lengths = lengths_of(output)
     is_nchw = lengths[1] == lengths[2] and (lengths[0] != lengths[1] or layout == "NCHW")
     return Block(output, 1 if is_nchw else 3)
 
 
 def _with_pixels(outputs: list[openvino.Output], file: OnnxNetwork, params: Onnx) -> openvino.Model:
-    """The network of pixels that gives these outputs, in their order."""
+    """Return a network of pixels that gives these outputs, in their order."""
     steps = PrePostProcessor(openvino.Model(outputs, file.network.get_parameters()))
     for index in range(len(outputs)):
         steps.output(index).tensor().set_element_type(openvino.Type.f32)
@@ -205,7 +206,7 @@ def _with_pixels(outputs: list[openvino.Output], file: OnnxNetwork, params: Onnx
 
 
 def draw_images(size: int) -> np.ndarray:
-    """uint8 `(8, size, size, 3)`: blocks of random colours, large and small, always the same."""
+    """Draw random blocks of colour, large and small, always the same, uint8 `(8, …)`."""
     random = np.random.default_rng(0)
     images = np.empty((len(BLOCKS), size, size, 3), np.uint8)
     for image, blocks in zip(images, BLOCKS):
@@ -222,7 +223,8 @@ def require_features(network: openvino.Model, size: int, only: str | None) -> No
     `only` is the name of the file's output if there is one, or None if the user has named it: then
     it may be a classifier's, or of grey images.
     """
-    run, images = compile_for_cpu(network), draw_images(size)
+    run = compile_for_cpu(network)
+    images = draw_images(size)
     features, again, swapped = (
         np.stack([run(image)[-1] for image in batch])
         for batch in (images, images, images[..., ::-1].copy())  # RGB, BGR
@@ -252,14 +254,15 @@ def require_features(network: openvino.Model, size: int, only: str | None) -> No
             "swapped. Export a network of RGB images with the layout of its input, or set "
             f"model.onnx.output to {only} if they do not depend on them"
         )
-    if kind := _of_classifier(features):
+    if kind := _classifier_output(features):
         raise ValueError(
             f"expected features. Received: {kind}, as of a classifier. Export the network without "
             f"the classifier, or set model.onnx.output to {only} if these are features"
         )
 
 
-def _of_classifier(features: np.ndarray) -> str | None:
+def _classifier_output(features: np.ndarray) -> str | None:
+    """Describe features that look like the output of a classifier, or return None."""
     if (features >= 0).all() and np.allclose(features.sum(axis=1), 1, atol=1e-3):
         return "probabilities, which sum to 1"
     if (features == features.round()).all():

