@@ -16,31 +16,27 @@ from pawprint.project import LOCK, PARAMS
 
 # The module of each command in pawprint/, and its summary.
 COMMANDS = {
-    "init": ("commands.init", "make a project for your photos"),
-    "upgrade": ("commands.upgrade", "renew this project after an upgrade of the package"),
-    "app": ("commands.app", "open the web app"),
-    "recipes": ("commands.recipes", "list recipes, print one, or write one into params.yaml"),
-    "try": ("cli.try_", "rank backbones and image sizes on your training images"),
-    "predict": ("commands.predict", "label photos with the served model"),
-    "serve": ("commands.serve", "answer photos over HTTP with the served model"),
-    "score": ("cli.score", "score the served model on labelled photos, beside the test split"),
-    "monitor": (
-        "cli.monitor",
-        "test whether photos without labels are like those of the test split",
-    ),
-    "suggest": ("cli.suggest", "rank images without a label by how much a label would help"),
-    "export": ("commands.export", "write the model as LiteRT, ONNX or SavedModel"),
+    "init": ("init", "make a project for your photos"),
+    "upgrade": ("upgrade", "renew this project after an upgrade of the package"),
+    "app": ("app", "open the web app"),
+    "recipes": ("recipes", "list recipes, print one, or write one into params.yaml"),
+    "try": ("candidates", "rank backbones and image sizes on your training images"),
+    "predict": ("predict", "label photos with the served model"),
+    "serve": ("serve", "answer photos over HTTP with the served model"),
+    "score": ("score", "score the served model on photos, beside the test split"),
+    "suggest": ("suggest", "rank images without a label by how much a label would help"),
+    "export": ("export", "write the model as LiteRT, ONNX or SavedModel"),
     "compare": (
-        "commands.compare",
+        "compare",
         "say whether a run is better than another; a gate for pull requests",
     ),
-    "discard": ("commands.discard", "go back to the run and the params of the last commit"),
+    "discard": ("discard", "go back to the run and the params of the last commit"),
     "check": (
-        "commands.check",
+        "check",
         "fail if the results are not those of this code, or files are damaged",
     ),
     "keep-splits": (
-        "commands.keep_splits",
+        "keep_splits",
         "write the last result's splits into splits.csv, so that they stay",
     ),
 }
@@ -66,7 +62,7 @@ def main() -> int | None:
         )
         if sys.argv[1:2] == [name]:  # the others are not imported: TensorFlow takes seconds
             gc.disable()  # imported modules stay, so the collector finds nothing
-            module = importlib.import_module(f"pawprint.{place}")
+            module = importlib.import_module(f"pawprint.commands.{place}")
             gc.freeze()
             gc.enable()
             command.description = inspect.getdoc(module.run)

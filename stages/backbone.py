@@ -31,7 +31,9 @@ MEANING = {
 
 
 def main() -> None:
-    model, weights = Model.load(), Weights.load()
+    """Write the backbone and the extractor, and print what features there are."""
+    model = Model.load()
+    weights = Weights.load()
     if model.fine_tune_at is not None and (line := describe_missing_cuda()):
         print(f"backbone: {line}", file=sys.stderr)
     network, outputs, backbone = load_extractor(model, weights)

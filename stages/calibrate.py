@@ -6,6 +6,8 @@ train_validation.csv in data/split/, models/extractor/ and models/network/. Para
 Run: `python -m stages.calibrate`
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from pawprint import project
@@ -35,20 +37,16 @@ CONFIDENCE = 0.95  # of the intervals of recall and precision
 
 
 def main() -> None:
-    params, labels = Calibrate.load(), read_json(project.LABELS_JSON)
+    """Write the served model, and print what is fitted."""
+    params = Calibrate.load()
+    labels = read_json(project.LABELS_JSON)
     if problem := problem_of_threshold(params, labels):
         raise InputError(f"params.yaml: {problem}")
     validation = Outputs.read(project.OUTPUTS / "validation.npz")
     split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
     groups = independent(split)[split["split"] == "validation"].to_numpy()
-    actual, logits, unknown_scores = validation
-    temperature, thresholds = calibrate(params, labels, actual, logits)
-    detector, unknown_threshold = None, None
-    if params.unknown_quantile is not None:
-        detector = read_detector(project.OUTPUTS)
-        train_scores = Outputs.read(project.OUTPUTS / "train.npz").unknown_scores
-        scores = np.concatenate([train_scores[~np.isnan(train_scores)], unknown_scores])
-        unknown_threshold = choose_unknown_threshold(scores, params.unknown_quantile)
+    temperature, thresholds = calibrate(params, labels, validation.actual, validation.logits)
+    detector = None if params.unknown_quantile is None else read_detector(project.OUTPUTS)
     network = join(read_network(project.EXTRACTOR), read_network(project.NETWORK))
     size = network.input().partial_shape[1].get_length()
     metadata = Metadata(
@@ -59,39 +57,80 @@ def main() -> None:
         decoded_side=side_for(size),
         temperature=temperature,
         thresholds=thresholds,
-        unknown_threshold=unknown_threshold,
+        unknown_threshold=unknown_threshold(params, validation),
     )
-    probabilities = to_probabilities(logits, temperature)
-    predicted, before = metadata.classes(probabilities), probabilities.argmax(axis=-1)
-    is_wrong = predicted != actual
+    probabilities = to_probabilities(validation.logits, temperature)
+    predicted = metadata.classes(probabilities)
+    predictions = Predictions(validation.actual, probabilities, predicted, labels, groups=groups)
     if params.max_error is not None:
-        confidence = probabilities[np.arange(len(actual)), predicted]
+        confidence = probabilities[np.arange(len(predicted)), predicted]
+        is_wrong = predicted != validation.actual
         lowest = choose_min_confidence(confidence, is_wrong, groups, params.max_error)
         metadata = metadata.model_copy(update={"min_confidence": lowest})
     is_mirrored = Augment.load().is_mirrored
     write_served_model(network, metadata, detector, project.SERVED_MODEL, is_mirrored=is_mirrored)
-    what = "an image and its mirror image" if is_mirrored else "an image"
-    print(f"calibrate: temperature {temperature:g}; the served model sees {what}")
-    if params.max_error is not None:
-        is_decided = metadata.are_decided(probabilities)
-        print(
-            f"calibrate: {is_decided.sum():,} of {len(actual):,} validation images are decided, "
-            f"from a confidence of {metadata.min_confidence:g} on; {is_wrong[is_decided].sum():,} "
-            f"of them are wrong, at most {params.max_error:.2%} by a one-sided {1 - LEVEL:.0%} "
-            "interval"
+    seen = "an image and its mirror image" if is_mirrored else "an image"
+    lines = [
+        f"temperature {temperature:g}; the served model sees {seen}",
+        *describe_unknown(metadata, validation.unknown_scores),
+        *describe_decided(params, metadata, predictions),
+        *describe_thresholds(params, metadata, predictions),
+    ]
+    for line in lines:
+        print(f"calibrate: {line}")
+
+
+def unknown_threshold(params: Calibrate, validation: Outputs) -> float | None:
+    """Return the unknown score above which an image is called unknown; None if none is."""
+    if params.unknown_quantile is None:
+        return None
+    train = Outputs.read(project.OUTPUTS / "train.npz").unknown_scores
+    scores = np.concatenate([train[~np.isnan(train)], validation.unknown_scores])
+    return choose_unknown_threshold(scores, params.unknown_quantile)
+
+
+def describe_unknown(metadata: Metadata, scores: np.ndarray) -> Iterator[str]:
+    """Yield a line on the threshold of unknown images, with the `scores` of validation images."""
+    if metadata.unknown_threshold is not None:
+        unknown = (scores > metadata.unknown_threshold).sum()
+        yield (
+            f"unknown above a score of {metadata.unknown_threshold:.4g}: {unknown:,} of "
+            f"{len(scores):,} validation images"
         )
-    predictions = Predictions(actual, probabilities, predicted, labels, groups=groups)
+
+
+def describe_decided(
+    params: Calibrate, metadata: Metadata, predictions: Predictions
+) -> Iterator[str]:
+    """Yield a line on how many validation images are decided, if some errors are too many."""
+    if params.max_error is None:
+        return
+    is_decided = metadata.are_decided(predictions.probabilities)
+    is_wrong = predictions.predicted != predictions.actual
+    yield (
+        f"{is_decided.sum():,} of {len(is_wrong):,} validation images are decided, from a "
+        f"confidence of {metadata.min_confidence:g} on; {is_wrong[is_decided].sum():,} of them are "
+        f"wrong, at most {params.max_error:.2%} by a one-sided {1 - LEVEL:.0%} interval"
+    )
+
+
+def describe_thresholds(
+    params: Calibrate, metadata: Metadata, predictions: Predictions
+) -> Iterator[str]:
+    """Yield lines on each class with a threshold: what is found in validation, and warnings."""
     scores = tabulate_scores(predictions, CONFIDENCE)
-    for label, threshold in thresholds.items():
-        counts = describe_counts(actual, predicted, before, labels.index(label))
-        print(f"calibrate: {label} from {threshold:.4g} on: {counts} of validation")
-        of_class = f"validation {label}:", OF_A_CLASS, scores, CONFIDENCE, label
-        print(f"calibrate: {describe_fractions(*of_class)}")
+    before = predictions.probabilities.argmax(axis=-1)
+    for label, threshold in metadata.thresholds.items():
+        index = metadata.labels.index(label)
+        counts = describe_counts(predictions.actual, predictions.predicted, before, index)
+        yield f"{label} from {threshold:.4g} on: {counts} of validation"
+        title = f"validation {label}:"
+        yield describe_fractions(title, OF_A_CLASS, scores, CONFIDENCE, label)
         wished = (params.recall or {}).get(label, 0)
         rows = scores[(scores["label"] == label) & (scores["score"] == "recall")]
         for row in rows[["value", "low", "high", "images"]].itertuples(index=False):
             if warning := describe_recall(label, wished, *row):
-                print(f"calibrate: {warning}")
+                yield warning
 
 
 if __name__ == "__main__":

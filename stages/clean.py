@@ -46,6 +46,7 @@ from pawprint.tables import write_table
 
 
 def main() -> None:
+    """List the images, and print what was found."""
     params = Clean.load()
     decoded = Recorded().table("clean", project.DECODED_CSV, DECODED)
     decoded = NONE_DECODED if decoded is None else decoded
@@ -61,7 +62,8 @@ def main() -> None:
         usable, rejected, not_applied = clean(
             archive, classes, places, params.rule, corrections, rows, code=code, decoded=decoded
         )
-    is_unknown, is_unlabelled = usable["label"] == UNKNOWN, usable["label"] == ""
+    is_unknown = usable["label"] == UNKNOWN
+    is_unlabelled = usable["label"] == ""
     images = usable[~is_unknown & ~is_unlabelled]
     write_table(project.IMAGES_CSV, images, IMAGES)
     write_table(project.UNKNOWN_CSV, usable[is_unknown], IMAGES)
@@ -70,27 +72,29 @@ def main() -> None:
     write_table(project.REJECTED_CSV, rejected, REJECTED)
     write_table(project.DECODED_CSV, usable, DECODED)
     write_json(project.CLEAN_METRICS, {"rejected": len(rejected)})
-    lines = [*describe(usable, rejected, decoded, params), *describe_names(places)]
-    if not_applied:
-        lines.append(
-            f"{project.LABELS_CSV}: not applied, because no image has their pixels_sha256: "
-            f"{name_some(not_applied)}. If a label is right for the photo that has this name now, "
-            "empty its pixels_sha256"
-        )
+    lines = [
+        *describe(usable, rejected, decoded),
+        *describe_unlabelled_folders(rejected, params),
+        *describe_content(usable, params),
+        *describe_names(places),
+        *describe_not_applied(not_applied),
+    ]
     for line in lines:
         print(f"clean: {line}")
 
 
-def describe(
-    usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame, params: Clean
-) -> Iterator[str]:
-    """Yield lines on the images; `decoded` has the rows of the last recorded result."""
+def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame) -> Iterator[str]:
+    """Yield lines on the files; `decoded` has the rows of the last recorded result."""
     if len(rejected):
         yield f"{describe_files(usable, rejected)}; see {project.REJECTED_CSV}"
     if reused := usable["key"].isin(decoded["key"]).sum():
         yield f"{reused:,} images were not decoded again, as their files are known"
     if pointers := describe_pointers(rejected):
         yield pointers
+
+
+def describe_unlabelled_folders(rejected: pd.DataFrame, params: Clean) -> Iterator[str]:
+    """Yield lines on the folders of files that have no class, and what to do."""
     if folders := describe_unlabelled(rejected, NOT_LISTED):
         yield f"without a row in metadata.csv: {folders}; add rows with their labels"
     if folders := describe_unlabelled(rejected, NO_CLASS):
@@ -100,12 +104,26 @@ def describe(
         if isinstance(params.labels, dict):
             todo = "add the folders to clean.labels, or set it to auto"
         yield f"unlabelled: {folders}; {todo}"
+
+
+def describe_content(usable: pd.DataFrame, params: Clean) -> Iterator[str]:
+    """Yield lines on images without a label, with more than 8 bits, and with several pages."""
     if is_unlabelled := (usable["label"] == "").sum():
         yield f"{is_unlabelled:,} are {UNLABELLED}: label them with `pawprint app`"
     if bits := describe_bits(usable, params.bits):
         yield bits
     if pages := describe_pages(usable):
         yield pages
+
+
+def describe_not_applied(paths: list[str]) -> Iterator[str]:
+    """Yield a line on the rows of labels.csv that are of no image."""
+    if paths:
+        yield (
+            f"{project.LABELS_CSV}: not applied, because no image has their pixels_sha256: "
+            f"{name_some(paths)}. If a label is right for the photo that has this name now, empty "
+            "its pixels_sha256"
+        )
 
 
 if __name__ == "__main__":

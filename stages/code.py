@@ -32,46 +32,62 @@ CHECKED_HASH = PycInvalidationMode.CHECKED_HASH
 
 
 def main() -> None:
-    folders = folders_of_code()
-    params, recorded = load_params(), Recorded()
+    """Check what people write, write the code of each stage, and print what changed."""
+    params = load_params()
+    recorded = Recorded()
     source = Path(params.fetch.source)
     if not source.exists():
-        todo = "correct fetch.source"
-        if Path(f"{source}.dvc").is_file():
-            todo = f"`dvc checkout {source}.dvc` or `dvc pull {source}.dvc` restores it"
-        elif recorded.hash_of("fetch", source, "deps"):
-            todo = "with --allow-missing, DVC takes the images of the last run"
-        print(f"code: {source} does not exist: {todo}")
+        print(f"code: {describe_missing(source, recorded)}")
     entries = os.walk(source)
     require_utf8(Path(parent, name) for parent, *names in entries for name in chain(*names))
     check_tables(params, fetched(source, recorded))
+    folders = folders_of_code()
     if "pawprint/stages" in folders:  # of an installed package
         require_stages(project.PIPELINE)
     code = Code()
     scripts = {path.stem for folder in (STAGES, Path("stages")) for path in folder.glob("*.py")}
-    scripts = {stage: script_of(stage) for stage in sorted(scripts - {"__init__", "code"})}
-    before, after = {}, {}
+    after = {
+        stage: code.fingerprint(script_of(stage))
+        for stage in sorted(scripts - {"__init__", "code"})
+    }
     with replacing(project.CODE) as folder:
         folder.mkdir()
         write_text(folder / project.FEATURE_ROW_CODE.name, code.fingerprint(FEATURE_ROW))
-        for stage, script in scripts.items():
-            after[stage] = code.fingerprint(script)
-            write_text(folder / f"{stage}.txt", after[stage])
-            if recorded.has_code(stage, after[stage]):  # also where the cache lacks the text
-                before[stage] = after[stage]
-            else:
-                hash_before = recorded.hash_of(stage, project.CODE / f"{stage}.txt", "deps")
-                before[stage] = recorded.text(hash_before)
+        for stage, text in after.items():
+            write_text(folder / f"{stage}.txt", text)
     if not sys.dont_write_bytecode:
         # By default Python knows a compiled module by size and time in seconds of its source, so
         # that it runs an earlier module in place of one with both.
         for folder in folders.values():
             compileall.compile_dir(folder, force=True, quiet=2, invalidation_mode=CHECKED_HASH)
-    changes = describe_changes(before, after) or ["the code of no stage changed"]
+    print(f"code: {describe(recorded, after)}")
+
+
+def describe_missing(source: Path, recorded: Recorded) -> str:
+    """Return a line on a source that does not exist, with what to do."""
+    todo = "correct fetch.source"
+    if Path(f"{source}.dvc").is_file():
+        todo = f"`dvc checkout {source}.dvc` or `dvc pull {source}.dvc` restores it"
+    elif recorded.hash_of("fetch", source, "deps"):
+        todo = "with --allow-missing, DVC takes the images of the last run"
+    return f"{source} does not exist: {todo}"
+
+
+def describe(recorded: Recorded, after: dict[str, str]) -> str:
+    """Return what changed since the last run; `after` has the fingerprint of each stage."""
+    before = {stage: recorded_code(recorded, stage, text) for stage, text in after.items()}
     if not any(before.values()):
-        changes = ["no code of an earlier run is known here"]
+        return "no code of an earlier run is known here"
+    changes = describe_changes(before, after) or ["the code of no stage changed"]
     more = f"; {len(changes) - MAX_CHANGES} more changes" if changes[MAX_CHANGES:] else ""
-    print(f"code: {'; '.join(changes[:MAX_CHANGES])}{more}")
+    return f"{'; '.join(changes[:MAX_CHANGES])}{more}"
+
+
+def recorded_code(recorded: Recorded, stage: str, text: str) -> str | None:
+    """Return the fingerprint of the last run of a stage, None if it is not known."""
+    if recorded.has_code(stage, text):  # also where the cache lacks the text
+        return text
+    return recorded.text(recorded.hash_of(stage, project.CODE / f"{stage}.txt", "deps"))
 
 
 def fetched(source: Path, recorded: Recorded) -> Path:

@@ -17,11 +17,11 @@ from pawprint import project
 from pawprint.classes import UNKNOWN
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows, spellings
 from pawprint.files import write_json
-from pawprint.model.metadata import Outputs, read_metadata
+from pawprint.model.metadata import Metadata, Outputs, read_metadata
 from pawprint.params.model import Evaluate
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores import metrics
-from pawprint.scores.predictions import evaluate, judge, list_suspects
+from pawprint.scores.predictions import Evaluation, evaluate, judge, list_suspects
 from pawprint.scores.shift import (
     compare_splits,
     describe_shift,
@@ -44,61 +44,110 @@ SPLITS = ("validation", "test")
 
 
 def main() -> None:
-    confidence, metadata = Evaluate.load().confidence, read_metadata(project.SERVED_MODEL)
+    """Write the scores and the predictions of both splits, and print the results."""
+    confidence = Evaluate.load().confidence
+    metadata = read_metadata(project.SERVED_MODEL)
     split = read_table(project.SPLIT_CSV, project.SPLIT)
-    near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, project.NEAR_DUPLICATES)
     split["group"] = independent(split)
-    names = (*SPLITS, UNKNOWN)
-    outputs = {name: Outputs.read(project.OUTPUTS / f"{name}.npz") for name in names}
     results = {}
     for name in SPLITS:
-        rows = split[split["split"] == name]
-        results[name] = evaluate(rows, outputs[name], metadata, confidence)
-        of = results[name].scores, confidence
-        for label in metadata.thresholds:
-            of_class = f"{name} {label}:", metrics.OF_A_CLASS
-            print(f"evaluate: {metrics.describe_fractions(*of_class, *of, label)}")
-        if metadata.min_confidence is not None:
-            print(f"evaluate: {metrics.describe_fractions(name, metrics.OF_DECIDED, *of)}")
+        outputs = Outputs.read(project.OUTPUTS / f"{name}.npz")
+        results[name] = evaluate(split[split["split"] == name], outputs, metadata, confidence)
     validation, test = results.values()
-    apart = measure_apart(test.images, near_duplicates, confidence)
-    differences = compare_splits(validation.images, test.images)
-    metadata_csv = read_table(project.METADATA_CSV, project.METADATA)
-    slices = measure_slices(test.images, metadata_csv, confidence)
-    of_test = [test.scores, apart, differences, slices]
-    if len(apart):
-        print(f"evaluate: test accuracy {apart['value'].iloc[0]:.4f} without near-duplicates")
-    if warning := describe_shift(differences):
-        print(f"evaluate: {warning}")
-    for line in describe_slices(slices):
-        print(f"evaluate: {line}")
-    threshold = metadata.unknown_threshold
-    if threshold is not None and len(outputs[UNKNOWN].actual):
-        unknown, known = (outputs[name].unknown_scores for name in (UNKNOWN, "test"))
-        groups = np.append(np.arange(len(unknown)).astype(str), test.images["group"])
-        of_test.append(metrics.measure_unknown(unknown, known, threshold, confidence, groups))
-        refused = of_test[-1]["value"].iloc[0]
-        print(f"evaluate: refused {refused:.2%} of {len(unknown):,} unknown images")
-    scores = pd.concat(
-        [validation.scores.assign(split="validation"), pd.concat(of_test).assign(split="test")]
-    ).astype(project.SCORES)
-    reliability = [result.reliability.assign(split=name) for name, result in results.items()]
-    for name, result in results.items():
-        write_predictions(project.PREDICTIONS_CSV[name], result.predictions)
-        short = with_image(result.predictions).assign(loss=losses_in(result.predictions))
+    further = compare(validation, test, confidence)
+    unknown = measure_unknown(test, metadata, confidence)
+    of_test = pd.concat([test.scores, *further.values(), *unknown]).assign(split="test")
+    scores = pd.concat([validation.scores.assign(split="validation"), of_test])
+    scores = scores.astype(project.SCORES)
+    predictions = {name: result.predictions for name, result in results.items()}
+    for name, table in predictions.items():
+        write_predictions(project.PREDICTIONS_CSV[name], table)
+        short = with_image(table).assign(loss=losses_in(table))
         write_table(project.PREDICTED_CSV[name], short, project.PREDICTED_CLASSES)
+    reliability = [result.reliability.assign(split=name) for name, result in results.items()]
     write_table(project.RELIABILITY_CSV, pd.concat(reliability), project.RELIABILITY)
     write_table(project.ROC_CSV, test.roc, project.ROC)
     write_table(project.DECIDED_CSV, test.decided, project.DECIDED)
     write_table(project.SCORES_CSV, scores, project.SCORES)
     write_json(project.EVALUATE_METRICS, metrics.summarize(scores))
-    suspects = find_suspects({name: result.predictions for name, result in results.items()})
+    suspects = find_suspects(predictions)
     write_table(project.LABELS_TO_REVIEW_CSV, suspects, project.LABELS_TO_REVIEW)
+    lines = [
+        *describe_decisions(results, metadata, confidence),
+        *describe_further(**further),
+        *describe_unknown(unknown),
+        f"{describe_right(results)}; {len(suspects):,} labels to review",
+    ]
+    for line in lines:
+        print(f"evaluate: {line}")
+
+
+def compare(validation: Evaluation, test: Evaluation, confidence: float) -> dict[str, pd.DataFrame]:
+    """Return further rows of SCORES of the test set, without `split`, by what they compare."""
+    near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, project.NEAR_DUPLICATES)
+    metadata = read_table(project.METADATA_CSV, project.METADATA)
+    return {
+        "apart": measure_apart(test.images, near_duplicates, confidence),
+        "differences": compare_splits(validation.images, test.images),
+        "slices": measure_slices(test.images, metadata, confidence),
+    }
+
+
+def measure_unknown(test: Evaluation, metadata: Metadata, confidence: float) -> list[pd.DataFrame]:
+    """Return rows of SCORES of the unknown images, if there are some that the model may refuse."""
+    scores = Outputs.read(project.OUTPUTS / f"{UNKNOWN}.npz").unknown_scores
+    if metadata.unknown_threshold is None or not len(scores):
+        return []
+    known = Outputs.read(project.OUTPUTS / "test.npz").unknown_scores
+    groups = np.append(np.arange(len(scores)).astype(str), test.images["group"])
+    threshold = metadata.unknown_threshold
+    return [metrics.measure_unknown(scores, known, threshold, confidence, groups)]
+
+
+def describe_decisions(
+    results: dict[str, Evaluation], metadata: Metadata, confidence: float
+) -> list[str]:
+    """Return lines on the classes with a threshold, and on the images that are decided."""
+    lines = []
+    for name, result in results.items():
+        for label in metadata.thresholds:
+            title = f"{name} {label}:"
+            scores = metrics.OF_A_CLASS, result.scores
+            lines.append(metrics.describe_fractions(title, *scores, confidence, label))
+        if metadata.min_confidence is not None:
+            scores = metrics.OF_DECIDED, result.scores
+            lines.append(metrics.describe_fractions(name, *scores, confidence))
+    return lines
+
+
+def describe_further(
+    apart: pd.DataFrame, differences: pd.DataFrame, slices: pd.DataFrame
+) -> list[str]:
+    """Return lines on what `compare` found."""
+    lines = describe_slices(slices)
+    if warning := describe_shift(differences):
+        lines.insert(0, warning)
+    if len(apart):
+        value = apart["value"].iloc[0]
+        lines.insert(0, f"test accuracy {value:.4f} without near-duplicates")
+    return lines
+
+
+def describe_unknown(rows: list[pd.DataFrame]) -> list[str]:
+    """Return a line on the unknown images, if there are some."""
+    return [
+        f"refused {table['value'].iloc[0]:.2%} of {table['images'].iloc[0]:,} unknown images"
+        for table in rows
+    ]
+
+
+def describe_right(results: dict[str, Evaluation]) -> str:
+    """Return for how many images of each split the model is right."""
     right = (
         f"{result.images['correct'].sum():,} of {len(result.images):,} {name}"
         for name, result in results.items()
     )
-    print(f"evaluate: right for {' and '.join(right)} images; {len(suspects):,} labels to review")
+    return f"right for {' and '.join(right)} images"
 
 
 def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:

@@ -7,8 +7,6 @@ data/features/, what training reads, data/held_out/, of all images that training
 data/features.json, which names what decides the bytes of a row. Run: `python -m stages.features`
 """
 
-import hashlib
-import json
 import math
 import shutil
 from functools import partial
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import openvino
 import pandas as pd
 
 from pawprint import project
@@ -26,16 +25,17 @@ from pawprint.features.shards import (
     TRAINING,
     ShardComputer,
     ViewsOf,
+    earlier_shards,
     held_out_views,
-    interrupted_shards,
-    recorded_shards,
+    origin_of,
+    place_of_rows,
     require_space,
     tasks,
     training_views,
     write_shards,
 )
 from pawprint.features.store import count_shards
-from pawprint.files import md5, replacing, write_json, writing
+from pawprint.files import read_text, replacing, write_json, writing
 from pawprint.images.archive import open_archive
 from pawprint.model.calibration import DETECTOR_IMAGES
 from pawprint.params.data import Augment, Clean
@@ -62,47 +62,21 @@ class Part(NamedTuple):
 
 
 def main() -> None:
-    augment, how = Augment.load(), Model.load().resize
+    """Write the rows of features that are not known yet, and publish all of them."""
+    resize = Model.load().resize
     network = read_network(project.EXTRACTOR)
-    size, kinds = network.input().partial_shape[1].get_length(), output_shapes(network)
-    origin = {  # what decides a row's bytes, besides the image's pixels and the view
-        "resize": how,
-        "network": [md5(project.EXTRACTOR), md5(project.EXTRACTOR.with_suffix(".bin"))],
-        "code": md5(project.FEATURE_ROW_CODE),
-    }
-    # Those of the first serve the second: validation images are in both.
-    images = read_table(project.PATHS_CSV, PATHS)
-    parts = [
-        Part(
-            project.HELD_OUT,
-            held_out_images(images, augment),
-            held_out_views(size, is_mirrored=augment.is_mirrored),
-            HELD_OUT,
-        ),
-        Part(
-            project.FEATURES,
-            images[images["split"] != "test"],
-            training_views(augment, size),
-            TRAINING,
-        ),
-    ]
-    path = project.INTERRUPTED_FEATURES.absolute()
-    path /= hashlib.sha256(json.dumps(origin).encode()).hexdigest()
-    recorded = Recorded()
-    last = recorded.json("features", project.FEATURES_ORIGIN)
-    processors = last.pop("processors", ["unknown"]) if isinstance(last, dict) else []
-    earlier = []
-    for part in parts:
-        earlier += interrupted_shards(path / part.out.name)
-        if last == origin:
-            earlier.append(recorded_shards(recorded, "features", part.out))
-    computed: dict[str, str] = {}
+    parts = list_parts(network)
+    origin = origin_of(project.EXTRACTOR, resize, read_text(project.FEATURE_ROW_CODE))
+    path = place_of_rows(origin)
+    earlier, processors = earlier_shards(Recorded(), origin)
     source = open_archive(project.RAW_ARCHIVES, Clean.load().bits)
     with source as archive, writing(project.FEATURES, project.INTERRUPTED_FEATURES.absolute()):
+        kinds = output_shapes(network)
         numbers = sum(map(math.prod, kinds.values()))
         views = sum(part.dtype.itemsize * part.numbers() for part in parts)
         require_space(project.FEATURES, numbers * views)
-        compute = row_function(network, how)
+        compute = row_function(network, resize)
+        computed: dict[str, str] = {}
         for part in parts:
             folder = path / part.out.name / str(count_shards(len(part.images)))
             computer = ShardComputer(archive, compute, kinds, part.views_of, part.dtype)
@@ -116,9 +90,32 @@ def main() -> None:
     at_end(partial(publish, path, parts, origin | {"processors": used}))
     print(f"features: {len(computed):,} images computed, {reused:,} reused")
     if len(used) > 1:
-        print(
-            f"features: computed by different processors, which round otherwise: {', '.join(used)}"
-        )
+        names = ", ".join(used)
+        print(f"features: computed by different processors, which round otherwise: {names}")
+
+
+def list_parts(network: openvino.Model) -> list[Part]:
+    """Return the parts in the order in which they are computed.
+
+    Rows of the first serve the second: validation images are in both.
+    """
+    augment = Augment.load()
+    size = network.input().partial_shape[1].get_length()
+    images = read_table(project.PATHS_CSV, PATHS)
+    return [
+        Part(
+            project.HELD_OUT,
+            held_out_images(images, augment),
+            held_out_views(size, is_mirrored=augment.is_mirrored),
+            HELD_OUT,
+        ),
+        Part(
+            project.FEATURES,
+            images[images["split"] != "test"],
+            training_views(augment, size),
+            TRAINING,
+        ),
+    ]
 
 
 def held_out_images(images: pd.DataFrame, augment: Augment) -> pd.DataFrame:

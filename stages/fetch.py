@@ -23,6 +23,7 @@ from pawprint.pipeline.recorded import Recorded, find_import, md5_in
 
 
 def main() -> None:
+    """Write the archives, and print what changed since the last commit."""
     source = Path(Fetch.load().source)
     if found := find_import(source):
         imported, url = found
@@ -41,22 +42,24 @@ def main() -> None:
 
 
 def describe_since_commit(source: Path, tracked: dict[str, str] | None) -> Iterator[str]:
-    """Lines on the files that are fewer and more than in the last commit or, without, last run.
+    """Return lines on the files that are fewer and more than in the last commit, or the last run.
 
     Those that DVC tracks are compared with the list of the commit's own .dvc file, all others with
     what `fetch` wrote. There are none where DVC's cache lacks that.
     """
     lock = try_git("show", f"HEAD:./{project.LOCK}")
-    recorded, when = Recorded(lock), "the last commit"
+    recorded = Recorded(lock)
+    when = "the last commit"
     before = recorded.files_of(md5_in(try_git("show", f"HEAD:./{source.as_posix()}.dvc") or ""))
     if not before or tracked is None:
-        before, tracked = recorded_contents(recorded), contents_at(project.RAW_ARCHIVES)
+        before = recorded_contents(recorded)
+        tracked = contents_at(project.RAW_ARCHIVES)
         when = "the last run" if lock is None else when
     return describe_changes(before, tracked, when) if before and tracked else iter(())
 
 
 def recorded_contents(recorded: Recorded) -> dict[str, str]:
-    """What `contents_at` has of the recorded result of `fetch`; {} if DVC's cache lacks it."""
+    """Return `contents_at` of the recorded result of `fetch`; {} if DVC's cache lacks it."""
     files = recorded.files("fetch", project.RAW_ARCHIVES)
     match recorded.json_of(files.get(LIST)):
         case [str(), dict(md5s)]:
@@ -67,7 +70,7 @@ def recorded_contents(recorded: Recorded) -> dict[str, str]:
 
 
 def contents_at(path: Path) -> dict[str, str]:
-    """As `contents`, of an archive; {} if it cannot be read, of which `clean` says more."""
+    """Return `contents` of an archive; {} if it cannot be read, on which `clean` says more."""
     with contextlib.suppress(InputError), open_archive(path) as archive:
         return contents(archive)
     return {}

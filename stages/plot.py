@@ -2,7 +2,7 @@
 
 Reads data/probabilities.csv, data/probabilities_validation.csv, tables in plots/,
 models/served/ and data/raw/archives/. Params: `clean.bits`. Writes plots/*.png,
-except those of the stage `preview`. Run: `python -m stages.plot`
+except what the stage `preview` writes. Run: `python -m stages.plot`
 """
 
 import pandas as pd
@@ -25,6 +25,7 @@ from pawprint.tables import read_predictions, read_table
 
 
 def main() -> None:
+    """Draw the pictures of the run."""
     metadata = read_metadata(project.SERVED_MODEL)
     test = read_predictions(project.TEST_PREDICTIONS_CSV)
     validation = read_predictions(project.VALIDATION_PREDICTIONS_CSV)

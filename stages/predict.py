@@ -16,7 +16,7 @@ import pandas as pd
 from pawprint import project
 from pawprint.classes import UNKNOWN
 from pawprint.engine.mapping import map_in_threads
-from pawprint.features.store import open_features
+from pawprint.features.store import Features, open_features
 from pawprint.files import read_json, write_arrays
 from pawprint.model.calibration import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
 from pawprint.model.metadata import Outputs
@@ -34,6 +34,7 @@ from pawprint.tables import read_table, training_images
 
 
 def main() -> None:
+    """Write the outputs for all splits, and the detector."""
     labels = pd.Index(read_json(project.LABELS_JSON))
     split = read_table(project.SPLIT_CSV, SPLIT)
     network = read_network(project.NETWORK)
@@ -76,14 +77,17 @@ def run_on_stored(
     stored = [open_features(folder, [kind], pixels_sha256) for kind in input_shapes(network)]
     images, stored_views = stored[0].shape[:2]
     views = views or stored_views
-
-    def run_row(place: tuple[int, int]) -> list[np.ndarray]:
-        image, view = (np.array([number]) for number in place)
-        return compute(*(rows[image, view][0].astype(np.float32) for rows in stored))
-
-    results = map_in_threads(run_row, np.ndindex(images, views))
+    results = map_in_threads(partial(run_row, compute, stored), np.ndindex(images, views))
     logits, features = (np.array(values, np.float64) for values in zip(*results))
     return logits.reshape(images, views, -1), features.reshape(images, views, -1)
+
+
+def run_row(
+    compute: CompiledNetwork, stored: list[Features], place: tuple[int, int]
+) -> list[np.ndarray]:
+    """Return the outputs of the network for the view of an image at a place in the features."""
+    image, view = (np.array([number]) for number in place)
+    return compute(*(rows[image, view][0].astype(np.float32) for rows in stored))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pawprint.tables import read_table
 
 
 def main() -> None:
+    """Draw the pictures of the data."""
     augment = Augment.load()
     model = Model.load()
     images = read_table(project.SPLIT_CSV, project.SPLIT)

@@ -40,6 +40,7 @@ from pawprint.tables import read_predictions, read_table
 
 
 def main() -> None:
+    """Write the model card, the page and what limits the model, and print the result."""
     params = hide_secrets(read_yaml(project.PARAMS))
     metadata = read_metadata(project.SERVED_MODEL).model_dump()
     scores = read_table(project.SCORES_CSV, project.SCORES)
@@ -57,7 +58,8 @@ def main() -> None:
     with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
         shown = pages.show_errors(archive, list_errors(judged, predictions), labels)
     group_of = independent(images).set_axis(images["path"])
-    confidence, is_chosen = params["evaluate"]["confidence"], is_chosen_on_validation(context)
+    confidence = params["evaluate"]["confidence"]
+    is_chosen = is_chosen_on_validation(context)
     result = pages.describe_result(scores, predictions, group_of, confidence, is_chosen)
     of_page = {
         "result": result,
@@ -127,8 +129,10 @@ def limits_run(
     judged: pd.DataFrame,
     predictions: dict[str, pd.DataFrame],
 ) -> Run:
-    """Return what `find_limits` looks at: `context` is that of the card, `images` the table SPLIT,
-    `judged` the table JUDGED, and `predictions` the tables PREDICTIONS by split.
+    """Return what `find_limits` looks at.
+
+    `context` is what the card needs, `images` the table SPLIT, `judged` the table JUDGED, and
+    `predictions` the tables PREDICTIONS by split.
     """
     files = read_table(project.IMAGES_CSV, project.IMAGES)
     files = files[["path", "width", "height", "brightness", "perceptual_hash"]]
@@ -149,7 +153,7 @@ def limits_run(
 def is_chosen_on_validation(context: Mapping) -> bool:
     """Return whether validation images chose an epoch, or decide which label a photo gets.
 
-    `context` is that of the card.
+    `context` is what the card needs.
     """
     is_solved = context["extract"]["learning_rate"].isna().all()
     metadata = context["metadata"]

@@ -24,14 +24,14 @@ from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
+    """Write the split, and print what decides it."""
     params = Split.load()
     images = read_table(project.IMAGES_CSV, IMAGES)
     kept_splits = read_kept_splits(project.SPLITS_CSV)
     dates = None
     if params.date:
-        dates = splitting.read_dates(
-            images, read_table(project.METADATA_CSV, METADATA), params.date
-        )
+        metadata = read_table(project.METADATA_CSV, METADATA)
+        dates = splitting.read_dates(images, metadata, params.date)
     rows, near_duplicates, divided_pairs = splitting.split(images, params, kept_splits, dates)
     counts = rows["split"].value_counts().loc[list(SPLITS)].to_dict()
     write_table(project.SPLIT_CSV, rows, SPLIT)
@@ -41,43 +41,67 @@ def main() -> None:
     write_json(project.LABELS_JSON, sorted(rows["label"].unique()))
     write_table(project.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)
     write_json(project.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})
-    print("split: " + ", ".join(f"{number:,} {name}" for name, number in counts.items()))
-    if params.date:
-        print(f"split: {splitting.describe_dates(rows, dates, params.date)}")
-    uses_archive = params.use_archive_split and not params.date
-    archive_split = rows["archive_split"] if uses_archive else ""
-    for line in splitting.describe_completed(rows.assign(archive_split=archive_split)):
-        print(f"split: {line}")
-    if few := splitting.describe_few(rows):
-        print(f"split: {few}")
+    rules = splitting.find_rules(rows, kept_splits, params.use_archive_split or dates is not None)
+    lines = [", ".join(f"{number:,} {name}" for name, number in counts.items())]
+    if dates is not None:
+        lines.append(splitting.describe_dates(rows, dates, params.date))
+    lines += describe_rows(rows, params)
     if divided_pairs:
-        print(
-            f"split: {len(near_duplicates):,} near-duplicates, {divided_pairs:,} pairs of them in "
+        lines.append(
+            f"{len(near_duplicates):,} near-duplicates, {divided_pairs:,} pairs of them in "
             f"different splits; see {project.NEAR_DUPLICATES_CSV}"
         )
-    if groups := splitting.divided_groups(rows):
-        why = f"{params.date} decides" if params.date else "the archive's splits stay as they are"
-        print(f"split: {groups:,} groups are divided, because {why}")
-    is_given = params.date or (uses_archive and images["archive_split"].isin(SPLITS[1:]).any())
+    lines += describe_groups(rows, params)
+    lines += describe_kept(rows, kept_splits, params)
+    lines += describe_moves_since_commit(rows, rules, params)
+    for line in lines:
+        print(f"split: {line}")
+
+
+def uses_archive(params: Split) -> bool:
+    """Return whether folders of the archive give the split."""
+    return params.use_archive_split and not params.date
+
+
+def describe_rows(rows: pd.DataFrame, params: Split) -> list[str]:
+    """Return lines on splits that the archive lacks, and on those with few images."""
+    archive_split = rows["archive_split"] if uses_archive(params) else ""
+    lines = list(splitting.describe_completed(rows.assign(archive_split=archive_split)))
+    if few := splitting.describe_few(rows):
+        lines.append(few)
+    return lines
+
+
+def describe_groups(rows: pd.DataFrame, params: Split) -> list[str]:
+    """Return a line on the groups that are divided, if there are some."""
+    groups = splitting.divided_groups(rows)
+    if not groups:
+        return []
+    why = f"{params.date} decides" if params.date else "the archive's splits stay as they are"
+    return [f"{groups:,} groups are divided, because {why}"]
+
+
+def describe_kept(rows: pd.DataFrame, kept_splits: dict[str, str], params: Split) -> list[str]:
+    """Return lines on what splits.csv has to do with the split."""
+    has_test = rows["archive_split"].isin(SPLITS[1:]).any()
     fractions = {name: getattr(params, f"{name}_fraction") for name in SPLITS[1:]}
-    for line in describe_kept_splits(rows, kept_splits, {} if is_given else fractions):
-        print(f"split: {project.SPLITS_CSV}: {line}")
-    rules = splitting.find_rules(rows, kept_splits, params.use_archive_split or dates is not None)
-    if moves := describe_moves_since_commit(rows, rules, params):
-        print(f"split: {moves}")
+    if params.date or (uses_archive(params) and has_test):
+        fractions = {}
+    lines = describe_kept_splits(rows, kept_splits, fractions)
+    return [f"{project.SPLITS_CSV}: {line}" for line in lines]
 
 
-def describe_moves_since_commit(rows: pd.DataFrame, rules: pd.Series, params: Split) -> str:
-    """Return a line on the images in another split than in the last commit, or "" for none.
+def describe_moves_since_commit(rows: pd.DataFrame, rules: pd.Series, params: Split) -> list[str]:
+    """Return a line on the images in another split than in the last commit, if there are some.
 
     `rules` are those that decided on the rows.
     """
     commit = last_commit()
     if commit.hash_of("split", project.SPLIT_CSV) in (None, md5(project.SPLIT_CSV)):
-        return ""
+        return []
     before = commit.table("split", project.SPLIT_CSV, SPLIT)
     if before is None:
-        return f"which photos moved since the last commit is {NOT_KNOWN}"
+        return [f"which photos moved since the last commit is {NOT_KNOWN}"]
     changes = find_changes(Images(before), Images(rows))
     recorded = commit.params("split").get("split")
     causes = [
@@ -88,7 +112,8 @@ def describe_moves_since_commit(rows: pd.DataFrame, rules: pd.Series, params: Sp
     if commit.hash_of("split", project.SPLITS_CSV, "deps") != md5(project.SPLITS_CSV):
         causes.append(str(project.SPLITS_CSV))
     moved = changes[changes["kind"] == "moved"]
-    return describe_moves(moved, rules.set_axis(rows["path"]), causes)
+    line = describe_moves(moved, rules.set_axis(rows["path"]), causes)
+    return [line] if line else []
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from pawprint.network.cross_validation import (
     metrics_of,
     open_examples,
 )
+from pawprint.network.heads import NewHead
 from pawprint.network.new_head import Settings, learn_head
 from pawprint.params.model import Hardware, Head, Model, TrainHead, problem_of_head
 from pawprint.pipeline.entry import run_stage
@@ -35,32 +36,22 @@ from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
-    params, head_params = TrainHead.load("train_extract"), Head.load()
+    """Write the new head, and how it and its training images are judged."""
+    params = TrainHead.load("train_extract")
+    head_params = Head.load()
     if problem := problem_of_head(params.optimizer, head_params.dense):
         raise InputError(f"{project.PARAMS}: {problem}")
     split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
-    images, labels = split[split["split"] == "train"], read_json(project.LABELS_JSON)
+    images = split[split["split"] == "train"]
+    labels = read_json(project.LABELS_JSON)
     store = StoredExamples(project.FEATURES, split, labels)
     examples = open_examples(store, Model.load().features, params.weight_for(images["label"]))
     judged = cross_validate(examples)
     settings = Settings(params, head_params, Hardware.load(), project.EXTRACT_HISTORY_CSV)
     head = learn_head(store, examples, judged, settings)
     is_judged = ~np.isnan(judged.probabilities).any(axis=1)
-    probabilities, kept = judged.probabilities[is_judged], head.history[head.history["kept"]]
-    of_folds = metrics_of(probabilities, examples.actual[is_judged])
-    metrics = {
-        "initial_accuracy": head.initial["accuracy"],
-        "validation_accuracy": head.validation["accuracy"],
-        **{f"cross_validated_{name}": value for name, value in of_folds.items()},
-        "C": judged.C,
-        "views": judged.views,
-        "blocks": int(judged.has_blocks),
-    }
-    for name, gain in (("blocks", judged.gain), ("views", judged.views_gain)):
-        if gain is not None:
-            metrics |= {f"{name}_loss_change": gain.mean, f"{name}_loss_error": gain.error}
-    if len(kept):
-        metrics["train_accuracy"] = kept["accuracy"].iloc[-1]
+    probabilities = judged.probabilities[is_judged]
+    metrics = measure(head, judged, metrics_of(probabilities, examples.actual[is_judged]))
     by_series = compare_series(split, examples, judged)
     if by_series is not None:
         metrics["accuracy_by_series"] = by_series
@@ -73,24 +64,49 @@ def main() -> None:
     write_table(project.EXTRACT_HISTORY_CSV, head.history, HISTORY)
     write_table(project.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
     right = round(metrics["cross_validated_accuracy"] * len(probabilities))
-    print(
-        f"train_extract: {head.how}, right for {right:,} of {len(probabilities):,} training images "
-        f"in cross-validation, and for {metrics['validation_accuracy']:.1%} of validation"
-    )
-    for name, number in images["label"][~is_judged].value_counts(sort=False).items():
-        print(
-            f"train_extract: {number} images of {name} are not judged in cross-validation, because "
-            "no other training image or group has this label"
-        )
+    lines = [
+        f"{head.how}, right for {right:,} of {len(probabilities):,} training images in "
+        f"cross-validation, and for {metrics['validation_accuracy']:.1%} of validation",
+        *describe_not_judged(images["label"][~is_judged]),
+    ]
     if by_series is not None:
-        accuracy = metrics["cross_validated_accuracy"]
-        print(f"train_extract: {describe_series(split, accuracy, by_series)}")
+        lines.append(describe_series(split, metrics["cross_validated_accuracy"], by_series))
+    for line in lines:
+        print(f"train_extract: {line}")
+
+
+def measure(head: NewHead, judged: CrossValidation, folds: dict[str, float]) -> dict[str, float]:
+    """Return the metrics of the head; `folds` are the metrics in cross-validation."""
+    metrics = {
+        "initial_accuracy": head.initial["accuracy"],
+        "validation_accuracy": head.validation["accuracy"],
+        **{f"cross_validated_{name}": value for name, value in folds.items()},
+        "C": judged.C,
+        "views": judged.views,
+        "blocks": int(judged.has_blocks),
+    }
+    for name, gain in (("blocks", judged.gain), ("views", judged.views_gain)):
+        if gain is not None:
+            metrics |= {f"{name}_loss_change": gain.mean, f"{name}_loss_error": gain.error}
+    kept = head.history[head.history["kept"]]
+    if len(kept):
+        metrics["train_accuracy"] = kept["accuracy"].iloc[-1]
+    return metrics
+
+
+def describe_not_judged(labels: pd.Series) -> list[str]:
+    """Return a line for each class of images that are in no fold."""
+    return [
+        f"{number} images of {name} are not judged in cross-validation, because no other training "
+        "image or group has this label"
+        for name, number in labels.value_counts(sort=False).items()
+    ]
 
 
 def compare_series(
     split: pd.DataFrame, examples: Examples, judged: CrossValidation
 ) -> float | None:
-    """`accuracy_by_series` of the training images; None, too, if the names tell no series."""
+    """Return `accuracy_by_series` of the training images, or None if the names tell no series."""
     series = find_series(split)
     if series is None:
         return None

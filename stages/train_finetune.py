@@ -26,6 +26,7 @@ from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
+    """Write the network, trained further or as it is."""
     labels = read_json(project.LABELS_JSON)
     weights = HeadWeights.read(project.HEAD)
     split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)

@@ -24,9 +24,7 @@ MAY_IMPORT |= {
     "pawprint/templates": set(),
     "pawprint/commands": ROOMS | {"templates"},
     "pawprint/recipes": ROOMS | {"commands"},  # the demo, which no module imports
-    "pawprint/tools": ROOMS | {"commands"},
-    "pawprint/app": ROOMS | {"commands", "tools"},
-    "pawprint/cli": ROOMS | {"commands", "tools"},
+    "pawprint/app": ROOMS | {"commands"},
     "stages": ROOMS | {"templates"},  # `code` checks a project's files
     "examples": ROOMS,
     "bench": ROOMS | {"commands", "recipes"},

@@ -15,14 +15,13 @@ from pawprint.app.labelling import image_of, read_rows, write_rows
 from pawprint.app.messages import explain_errors, plain
 from pawprint.app.photos import predictor
 from pawprint.classes import NEITHER, UNLABELLED
+from pawprint.commands.suggest import images_in, read_labelled, suggest
 from pawprint.dataset.user_tables import spellings
 from pawprint.errors import InputError
 from pawprint.files import read_json
 from pawprint.images.decoder import read_again
 from pawprint.params.data import Fetch
 from pawprint.tables import read_table
-from pawprint.tools.last_run import read_labelled
-from pawprint.tools.suggestion import images_in, suggest
 
 TITLE, ICON = "Label", ":material/label:"
 NUMBER = 50  # new images at a time

@@ -11,25 +11,23 @@ import streamlit as st
 from pawprint import project
 from pawprint.app.messages import explain_errors, plain
 from pawprint.app.photos import HASHED
-from pawprint.commands import discard as last_commit
+from pawprint.commands import discard
+from pawprint.commands.candidates import candidates_here, use_candidate
 from pawprint.commands.compare import compare_runs
 from pawprint.commands.recipes import set_params
-from pawprint.errors import InputError
 from pawprint.git import current_commit
 from pawprint.params.data import Fetch
 from pawprint.params.model import Evaluate, Model
 from pawprint.params.section import Resize
-from pawprint.pipeline import dvc as running
+from pawprint.pipeline import dvc
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.reports.pages import describe_score, headline_of, score_of
 from pawprint.scores.metrics import CATALOGUE
 from pawprint.scores.paired import describe_verdict, tabulate_sets
 from pawprint.tables import read_table
-from pawprint.tools.candidates import TRIED
-from pawprint.tools.ranking import describe_ranking, rank, tabulate_ranking, use_candidate
 
 TITLE, ICON = "Run", ":material/play_circle:"
-INPUTS = (*last_commit.INPUTS, *last_commit.TABLES, project.LOCK)
+INPUTS = (*discard.INPUTS, *discard.TABLES, project.LOCK)
 LATEST = 6  # lines that are shown
 FEW = 4  # stages that are named
 GOES_ON = ("running", "elsewhere")  # states of a run
@@ -44,10 +42,10 @@ LABELS = {
 
 
 def show() -> None:
-    if not running.HAS_TERMINALS:
+    if not dvc.HAS_TERMINALS:
         st.warning("This page needs Linux or macOS. Run `dvc repro` in a terminal.")
         return
-    run = running.read()
+    run = dvc.read()
     with explain_errors():
         if run.state in GOES_ON:
             st.markdown(describe_model())
@@ -80,10 +78,10 @@ def show_differences() -> None:
     """The verdict, what differs from the last commit, and the buttons."""
     files = (*INPUTS, project.SCORES_CSV, Path(Fetch.load().source))
     commit = current_commit()
-    has_earlier = last_commit.has_run()
-    kept, lost, stages = once("differences", files, commit, last_commit.describe_since_commit)
+    has_earlier = discard.has_run()
+    kept, lost, stages = once("differences", files, commit, discard.describe_since_commit)
     is_whole = project.SCORES_CSV.exists() and not stages
-    if is_whole and has_earlier and last_commit.changed_files([project.LOCK]):
+    if is_whole and has_earlier and discard.changed_files([project.LOCK]):
         with explain_errors(), st.container(border=True):
             level = Evaluate.load().confidence
             compare = partial(compare_runs, "HEAD", [WORKSPACE], level, common=True)
@@ -103,9 +101,9 @@ def show_differences() -> None:
     with st.container(horizontal=True):
         kind = "primary" if stages else "secondary"
         st.button("Run", on_click=start, args=("dvc", "repro"), type=kind)
-        if is_whole and last_commit.to_keep() and st.button("Keep", type="primary"):
+        if is_whole and discard.to_keep() and st.button("Keep", type="primary"):
             ask_keep("; ".join([*kept, *lost]) or "Run")
-        if has_earlier and last_commit.to_discard() and st.button("Discard"):
+        if has_earlier and discard.to_discard() and st.button("Discard"):
             ask_discard(lost)
 
 
@@ -121,21 +119,21 @@ def bullets(lines: list[str]) -> str:
 
 def start(*command: str) -> None:
     with explain_errors():
-        running.start(*command)
+        dvc.start(*command)
 
 
 @st.dialog("Keep this run")
 def ask_keep(subject: str) -> None:
     with explain_errors():
         st.markdown("A commit in Git keeps it. `git push` and `dvc push` share it.")
-        show_files(last_commit.to_keep())
+        show_files(discard.to_keep())
         message = st.text_area("Message", f"{subject}\n\n{test_score()}")
         author = {}
-        if not last_commit.has_author():
+        if not discard.has_author():
             author = {"user.name": st.text_input("Your name, which Git writes into commits")}
             author["user.email"] = st.text_input("Your e-mail address")
         if st.button("Keep", key="keep", type="primary"):
-            last_commit.keep(message, author)
+            discard.keep(message, author)
             st.rerun()
 
 
@@ -148,9 +146,9 @@ def ask_discard(lost: list[str]) -> None:
         )
         if lost:
             st.markdown("You lose these changes:\n" + bullets(lost))
-        show_files(last_commit.to_discard())
+        show_files(discard.to_discard())
         if st.button("Discard", key="discard", type="primary"):
-            last_commit.discard()
+            discard.discard()
             st.rerun()
 
 
@@ -176,26 +174,20 @@ def show_params() -> None:
 
 
 def show_candidates() -> None:
-    """What `pawprint try` has measured, and a button for each candidate."""
+    """Show what `pawprint try` has printed, and a button for each candidate of its table."""
     st.markdown(
         "Measures other networks and image sizes on your training images, which takes minutes."
     )
     st.button("Try", on_click=start, args=("pawprint", "try"))
-    files = project.PARAMS, project.SPLIT_CSV, TRIED
-    try:
-        ranking = once("ranking", files, None, partial(rank, {}, minutes=None))
-    except InputError:  # not measured yet, or with other params
+    lines = dvc.printed(project.PARAMS, project.SPLIT_CSV)
+    if not lines or not lines[0].startswith("try: "):
         return
-    usable = [(number, row) for number, row in enumerate(ranking.rows) if row.candidate.changes]
-    if usable:
-        st.markdown(plain(describe_ranking(ranking)))
-    st.dataframe(tabulate_ranking(ranking), hide_index=True)
-    if ranking.failed:
-        st.caption(f"Not measured, or failed: {plain(', '.join(ranking.failed))}.")
+    shown = [line for line in lines if not line.startswith(("try: ", "features: ", "`"))]
+    st.code("\n".join(shown), language=None)
+    names = {line.split()[0] for line in shown if line.split()}
     with st.container(horizontal=True), explain_errors():
-        for number, (candidate, *_) in usable:
-            kind = "primary" if number == ranking.best else "secondary"
-            if st.button(f"Use {plain(candidate.name)}", type=kind):
+        for candidate in candidates_here({})[1:]:
+            if candidate.name in names and st.button(f"Use {plain(candidate.name)}"):
                 use_candidate(candidate)
                 st.rerun()
 
@@ -203,7 +195,7 @@ def show_candidates() -> None:
 @st.fragment(run_every=1)
 def follow(state: str, end: float) -> None:
     """The run, each second anew. When it starts or ends, the whole page is shown anew."""
-    run = running.read()
+    run = dvc.read()
     if (run.state, run.end) != (state, end):
         st.rerun()
     if state == "elsewhere":
@@ -214,7 +206,7 @@ def follow(state: str, end: float) -> None:
         seconds = ends[-1] - run.steps[0][2] if ends else 0
         (label, kind), is_running = LABELS[state], state == "running"
         if state == "failed":
-            st.error(plain(running.error_of(run)))
+            st.error(plain(dvc.error_of(run)))
         with st.status(label.format(stage=stage, seconds=seconds), state=kind, expanded=is_running):
             if run.bar and is_running:
                 title, percent, more = run.bar
@@ -229,4 +221,4 @@ def follow(state: str, end: float) -> None:
             if run.lines:
                 st.code("\n".join(run.lines[-LATEST:]), language=None, wrap_lines=True)
         if is_running:
-            st.button("Stop", on_click=running.stop)
+            st.button("Stop", on_click=dvc.stop)

@@ -5,24 +5,17 @@ A log is a table of all answers, which several services may share.
 
 import argparse
 import asyncio
-import contextlib
 import copy
-import csv
 import errno
-import io
 import logging
 import os
-import re
 import socket
 import sys
-import threading
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
+from pawprint.commands.answer_log import AnswerLog
 from pawprint.errors import InputError, printable
-from pawprint.files import detach
 from pawprint.git import current_commit
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import sha256_of_all_pixels
@@ -39,11 +32,6 @@ except ModuleNotFoundError as error:
     raise InputError(
         f"serve: expected {error.name}. Run `pip install '{DISTRIBUTION}[serve]'`."
     ) from None
-try:
-    import fcntl
-except ModuleNotFoundError:  # Windows
-    fcntl = None
-
 MAX_CONNECTIONS = 64  # more get 503; together they hold at most 640 MiB of uploads
 MAX_BYTES = 10 * 2**20  # of an upload
 HEALTH = ["GET", "HEAD", "OPTIONS"]
@@ -51,8 +39,6 @@ MAX_PARTS = 100  # of a form
 MAX_HEADER = 2**12  # bytes of the header of a part that are read
 FORM = "multipart/form-data"
 NOT_LOGGED = "log_error"  # a key of an answer: why its row is not in the log
-STDOUT = ("-", "/dev/stdout")
-IDENTITY = re.compile("[0-9a-f]{16}")  # of a model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,156 +102,6 @@ def require_free(host: str, port: int) -> None:
             f"serve: expected an address and a free port. Received: {host}, port {port}: {reason}. "
             "Name others with --host and --port."
         ) from None
-
-
-class AnswerLog:
-    """A table to which threads and processes append rows, each whole or not at all.
-
-    A row has the identity of the model, so that a table may outlive it. Before each row the file is
-    looked at, as `logging.handlers.WatchedFileHandler` does: one that was moved, truncated or is
-    empty begins anew, with a header, and a row at the end that was cut is removed. Processes on
-    Linux and macOS take turns by a lock. A pipe, a terminal or a device gets the header, then rows.
-    """
-
-    def __init__(self, path: Path, labels: list[str], model: str | None) -> None:
-        """Open or make the table. Raises InputError if it cannot be, or is another table."""
-        names = [f"probability_{label}" for label in labels]
-        columns = ["time", "pixels_sha256", "label", *names, "unknown_score", "model"]
-        self._path = path
-        self._model = model
-        self._columns = len(columns)
-        self._header = line_of(columns)
-        self._lock = threading.Lock()
-        self._file: io.FileIO | None = None
-        self._is_stream = False
-        try:
-            self._append(b"")
-        except OSError as error:
-            raise InputError(
-                f"{printable(str(path))}: expected a table to append to. Received: "
-                f"{error.strerror}."
-            ) from None
-
-    def append(self, sha256: str, answer: dict) -> None:
-        """Write a row: the time, the hash of an image, its answer and the model.
-
-        Raises OSError, or InputError for another table; then the file has nothing of the row.
-        """
-        time = datetime.now(UTC).isoformat(timespec="milliseconds")
-        numbers = *answer["probabilities"].values(), answer["unknown_score"]
-        self._append(line_of([time, sha256, answer["label"], *numbers, self._model]))
-
-    def _append(self, row: bytes) -> None:
-        with self._lock:
-            try:
-                if self._file is None or self._is_moved(self._file):
-                    self._close()
-                    self._file = self._open()
-                    if self._is_stream:
-                        self._write(self._file, self._header)
-                with locked(self._file):
-                    if not self._is_stream:
-                        self._mend(self._file)
-                    self._write(self._file, row)
-            except BaseException:
-                self._close()  # the next row opens the file anew
-                raise
-
-    def _open(self) -> io.FileIO:
-        if str(self._path) in STDOUT:  # a socket, as of some containers, cannot be opened
-            self._is_stream = True
-            return io.FileIO(os.dup(1), "w")
-        self._is_stream = self._path.exists() and not self._path.is_file()
-        if not self._is_stream:
-            detach(self._path)
-            return io.FileIO(self._path, "a+")
-        try:  # not waiting for the reader of a pipe
-            descriptor = os.open(self._path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                raise OSError(error.errno, "a pipe that nothing reads. Start its reader") from None
-            raise
-        os.set_blocking(descriptor, True)
-        return io.FileIO(descriptor, "w")
-
-    def _close(self) -> None:
-        if self._file:
-            with contextlib.suppress(OSError):
-                self._file.close()
-        self._file = None
-
-    def _is_moved(self, file: io.FileIO) -> bool:
-        if str(self._path) in STDOUT:
-            return False
-        try:
-            return not os.path.samestat(self._path.stat(), os.fstat(file.fileno()))
-        except FileNotFoundError:
-            return True
-
-    def _mend(self, file: io.FileIO) -> None:
-        """Write the header of an empty file, and end the last row, or remove it if it was cut."""
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        first = file.read(len(self._header))
-        if first == self._header:
-            if last := last_line(file, size):
-                cells = next(csv.reader([last.decode(errors="replace")]))
-                if len(cells) == self._columns and IDENTITY.fullmatch(cells[-1]):
-                    self._write(file, b"\n")
-                else:
-                    file.truncate(size - len(last))
-        elif size == len(first) and self._header.startswith(first):
-            file.truncate(0)
-            self._write(file, self._header)
-        else:
-            raise InputError(
-                f"{printable(str(self._path))}: expected the table of a model with these labels "
-                "and the column model. Received: another file. Name a new file."
-            )
-
-    def _write(self, file: io.FileIO, data: bytes) -> None:
-        """Write all bytes, or, of a file, none: a full disk may take a part of them."""
-        size = 0 if self._is_stream else file.seek(0, os.SEEK_END)
-        try:
-            while data:
-                data = data[file.write(data) :]
-        except OSError:
-            if not self._is_stream:
-                file.truncate(size)
-            raise
-
-
-@contextlib.contextmanager
-def locked(file: io.FileIO) -> Iterator[None]:
-    """Keep other processes away from a file, where its system has such locks."""
-    if fcntl:
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        if fcntl:
-            with contextlib.suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_UN)
-
-
-def last_line(file: io.FileIO, size: int) -> bytes:
-    """Return what follows the last newline of a file of `size` bytes."""
-    end = b""
-    number = 1  # of bytes: mostly, the last one is a newline
-    while len(end) < size and b"\n" not in end:
-        start = max(0, size - number)
-        file.seek(start)
-        end = file.read(size - start)
-        number *= 1024
-    return end.rpartition(b"\n")[2]
-
-
-def line_of(cells: Iterable[object]) -> bytes:
-    """Return a row of a CSV file, in UTF-8."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue().encode()
 
 
 def create_app(folder: Path, seconds: float, log: Path | None = None) -> FastAPI:

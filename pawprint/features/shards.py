@@ -6,6 +6,8 @@ the digits that are stored, and the checksums of its shard are right. Whether th
 computed it, the caller decides.
 """
 
+import hashlib
+import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -18,10 +20,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from pawprint import project
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
 from pawprint.features.rows import Row, fits
 from pawprint.features.store import INDEX, Shard, count_shards, shard_of, shard_path, write_shard
+from pawprint.files import md5
 from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
@@ -209,6 +213,43 @@ def interrupted_shards(folder: Path) -> list[list[str]]:
     """The shards that killed runs may have finished, in folders named by how many they have."""
     counts = [int(inner.name) for inner in folder.glob("[0-9]*")]
     return [[str(shard_path(folder / f"{n}", i)) for i in range(n)] for n in counts]
+
+
+def origin_of(network: Path, resize: str, code: str) -> dict[str, object]:
+    """Return what decides the bytes of a row, besides the image's pixels and the view.
+
+    `network` is the file of an extractor, `code` what features/rows.py does, as data/code/ has it.
+    """
+    return {
+        "resize": resize,
+        "network": [md5(network), md5(network.with_suffix(".bin"))],
+        "code": hashlib.md5(code.encode(), usedforsecurity=False).hexdigest(),
+    }
+
+
+def place_of_rows(origin: dict[str, object]) -> Path:
+    """Return the folder for rows of an origin until the stage `features` publishes its outputs."""
+    name = hashlib.sha256(json.dumps(origin).encode()).hexdigest()
+    return project.INTERRUPTED_FEATURES.absolute() / name
+
+
+def earlier_shards(
+    recorded: Recorded, origin: dict[str, object]
+) -> tuple[list[list[str]], list[str]]:
+    """Return shards that may hold rows of an origin, and the processors that computed those.
+
+    They are those of `try` and of killed runs on this computer, and those of the last recorded
+    result if that has this origin.
+    """
+    found = []
+    for folder in sorted(place_of_rows(origin).glob("*")):
+        found += interrupted_shards(folder)
+    last = recorded.json("features", project.FEATURES_ORIGIN)
+    if not isinstance(last, dict) or not last.items() >= origin.items():
+        return found, [processor()]
+    for out in (project.HELD_OUT, project.FEATURES):
+        found.append(recorded_shards(recorded, "features", out))
+    return found, last.get("processors", ["unknown"])
 
 
 def recorded_shards(recorded: Recorded, stage: str, out: Path) -> list[str]:

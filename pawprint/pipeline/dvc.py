@@ -361,6 +361,16 @@ def read() -> PipelineRun:
     return PipelineRun(state if text else "", steps, lines, bar, last)
 
 
+def printed(*inputs: Path) -> list[str]:
+    """Return the lines of the last run, none if one of its inputs is newer or missing."""
+    if not LOG.exists() or is_running():
+        return []
+    end = LOG.stat().st_mtime
+    if any(not path.exists() or path.stat().st_mtime > end for path in inputs):
+        return []
+    return [row.partition("\t")[2] for row in LOG.read_text(encoding="utf-8").splitlines()]
+
+
 def error_of(run: PipelineRun) -> str:
     """Return the line that says why a run failed: of the stage, or else of DVC."""
     is_error = [line.startswith("ERROR") for line in run.lines]

@@ -330,6 +330,27 @@ def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     ]
 
 
+def rows_beside_test(scores: pd.DataFrame) -> list[list[str]]:
+    """Return a title, then rows of texts: scores of photos, beside those of the test split.
+
+    `scores` is a table of `tabulate_beside` with rows of slices.
+    """
+    shown = {name for name, score in CATALOGUE.items() if score.is_tested or score.in_metrics}
+    rows = scores[scores["score"].isin(shown)]
+    title = rows["score"].str.replace("_", " ") + " " + rows["label"]
+    cells = pd.DataFrame({"score": title, "photos": rows.apply(describe_score, axis=1)})
+    if rows["test"].notna().any():
+        beside = rows[["score", "test", "test_low", "test_high"]]
+        beside = beside.set_axis(["score", "value", "low", "high"], axis=1)
+        cells["test split"] = beside.apply(describe_score, axis=1)
+        cells["different"] = rows["different"]
+    lines = [list(cells), *cells.to_numpy().tolist()]
+    for name, accuracy, difference in slice_rows(scores):
+        cell = f"{accuracy}; from the others {difference}"
+        lines.append([name, cell, *[""] * (len(cells.columns) - 2)])
+    return lines
+
+
 def count_images(images: pd.DataFrame) -> pd.DataFrame:
     """Images per class (table SPLIT): a row per label, sorted; a column per split, and `images`."""
     counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)

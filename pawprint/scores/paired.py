@@ -16,6 +16,7 @@ from pawprint.scores.intervals import (
     paired_interval,
     paired_test,
 )
+from pawprint.tables import losses_in
 
 LOG_LOSS = "log loss"
 EQUAL = 0.01  # of accuracy or mean recall: models that differ by no more are equal
@@ -85,6 +86,32 @@ class Comparison(NamedTuple):
     new: float
     test: ScoreTest
     sets: pd.DataFrame
+
+
+def pair_predictions(old: pd.DataFrame, new: pd.DataFrame) -> Pair:
+    """Pair two models by their tables PREDICTIONS with a column `group`, on the paths of both."""
+    paths = old[["path"]].merge(new[["path"]])
+    old, new = (table.merge(paths) for table in (old, new))
+    actual = old["actual"].to_numpy()
+    rights = ((table["predicted"] == actual).to_numpy() for table in (old, new))
+    return Pair(actual, *rights, old["group"].to_numpy(), (losses_in(old), losses_in(new)))
+
+
+def pair_probabilities(
+    actual: np.ndarray,
+    probabilities: tuple[np.ndarray, np.ndarray],
+    groups: np.ndarray,
+    weights: np.ndarray,
+) -> Pair:
+    """Pair two models by probabilities `(images, classes)`, on the images of which both have some.
+
+    The losses of an image are multiplied by its weight.
+    """
+    judged = ~np.isnan(probabilities[0][:, 0] + probabilities[1][:, 0])
+    actual = actual[judged]
+    rights = [each[judged].argmax(axis=1) == actual for each in probabilities]
+    losses = [weights[judged] * log_losses(actual, each[judged]) for each in probabilities]
+    return Pair(actual, *rights, groups[judged], tuple(losses))
 
 
 def compare(

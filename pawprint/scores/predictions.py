@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pawprint.classes import SIGNIFICANT
 from pawprint.errors import InputError
 from pawprint.model.metadata import Metadata, Outputs, to_probabilities
 from pawprint.project import DECIDED, PREDICTIONS, UNKNOWN_SCORE
 from pawprint.scores import metrics
-from pawprint.scores.intervals import independent_counts
+from pawprint.scores.intervals import holm, independent_counts, two_sets_test
 from pawprint.tables import predicted_labels, probabilities_in, tabulate
 
 # A label is listed below the first, if another has more than the second: among many classes
@@ -253,3 +254,57 @@ def predictions_in(table: pd.DataFrame, metadata: Metadata) -> metrics.Predictio
     is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
     of_images = is_unknown, table["group"].to_numpy(), is_decided
     return metrics.Predictions(actual, probabilities, predicted, labels, *of_images)
+
+
+def tabulate_beside(
+    photos: pd.DataFrame,
+    unknown: pd.DataFrame,
+    test: pd.DataFrame | None,
+    metadata: Metadata,
+    confidence: float,
+) -> pd.DataFrame:
+    """Return the scores of photos, beside those of the test images of the same classes.
+
+    The arguments are tables PREDICTIONS, of photos of the classes and of `unknown` ones with a
+    column `group`. The columns are those of SCORES after `split`, and `test`, `test_low`,
+    `test_high`, `p_value` and `different`: yes, no, or "" where CATALOGUE has no test of the
+    difference. Levels are those of Holm for all of them together.
+    """
+    first, threshold = predictions_in(photos, metadata), metadata.unknown_threshold
+    scores = metrics.tabulate_scores(first, confidence)
+    if threshold is not None and len(unknown):
+        pair = unknown[UNKNOWN_SCORE].to_numpy(), photos[UNKNOWN_SCORE].to_numpy()
+        groups = np.append(unknown["group"], photos["group"])
+        rows = metrics.measure_unknown(*pair, threshold, confidence, groups)
+        scores = pd.concat([scores, rows], ignore_index=True)
+    columns = {"value": "test", "low": "test_low", "high": "test_high"}
+    test = None if test is None else test[test["actual"].isin(photos["actual"])]
+    if test is None or test.empty:
+        return scores.assign(**dict.fromkeys((*columns.values(), "p_value"), np.nan), different="")
+    second = predictions_in(test.assign(group=test.index), metadata)
+    beside = metrics.tabulate_scores(second, confidence).rename(columns=columns)
+    both = scores.merge(beside.drop(columns="images"), on=["label", "score"], how="left")
+    both = both.assign(p_value=np.nan, different="")
+    tested = [name for name, score in metrics.CATALOGUE.items() if score.is_tested]
+    is_tested = both["score"].isin(tested) & both["test"].notna()
+    names = both.loc[is_tested, ["score", "label"]].itertuples(index=False)
+    p_values = [_p_value(score, label, first, second) for score, label in names]
+    both.loc[is_tested, "p_value"] = p_values
+    is_different = np.array(p_values) < holm(p_values, SIGNIFICANT)
+    both.loc[is_tested, "different"] = np.where(is_different, "yes", "no")
+    return both
+
+
+def _p_value(
+    name: str, label: str, photos: metrics.Predictions, test: metrics.Predictions
+) -> float:
+    """Return the p-value of a difference of a score, of one class or, with "", of all."""
+    score, index = metrics.CATALOGUE[name], [photos.labels.index(label)] if label else []
+    parts = []
+    for side in (photos, test):
+        values = score.of(side, *index).astype(float)
+        is_in = ~np.isnan(values)
+        parts.append((values[is_in], side.groups[is_in], side.actual[is_in]))
+    values, groups, classes = map(np.concatenate, zip(*parts))
+    is_photo = np.arange(len(values)) < len(parts[0][0])
+    return two_sets_test(values, is_photo, groups, classes if score.over == "classes" else None)

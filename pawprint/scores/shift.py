@@ -1,10 +1,9 @@
-"""Whether the images of the splits are of one kind, and independent.
+"""Whether the images of the splits, and photos of the model's use, are of one kind; independence.
 
 Near-duplicates and series of photos, such as the frames of a video, are not independent.
 """
 
-import warnings
-from pathlib import PurePosixPath
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +18,7 @@ from pawprint.scores.intervals import (
     paired_test,
     two_sets_test,
 )
-from pawprint.scores.metrics import APART, SLICE, fraction_cells
-from pawprint.tables import training_images
+from pawprint.scores.metrics import APART, SLICE, Predictions, fraction_cells
 
 MIN_IMAGES = 10  # of a slice
 MAX_SLICES = 50  # of a column, the largest
@@ -145,6 +143,104 @@ def describe_shift(scores: pd.DataFrame) -> str:
     )
 
 
+LIKE, PROPORTIONS = "like the test photos", "other proportions of the classes"
+OTHER = "other images"
+# The smallest difference that counts. Other photos of the same kind are called unknown somewhat
+# more often than the test photos, and photos of other sources get a little less confidence. Photos
+# of which the model is surer, such as training photos, are no other images.
+SMALLEST = {"called unknown": 0.03, "predicted classes": 0.1, "mean confidence": -0.02}
+
+
+class Likeness(NamedTuple):
+    """Photos without labels beside the test photos.
+
+    `verdict` is LIKE, PROPORTIONS or OTHER, `different` the keys of SMALLEST that decide it. A row
+    of `scores` has `score` and `label`; `value`, `low` and `high` of the photos; and `test`,
+    `test_low` and `test_high`.
+    """
+
+    verdict: str
+    different: list[str]
+    scores: pd.DataFrame
+
+
+def compare_photos(photos: Predictions, test: Predictions, confidence: float) -> Likeness:
+    """Compare what a model predicts for photos, whose class nobody knows, and for test images.
+
+    A difference counts if it reaches SMALLEST and its p-value is below Holm's level.
+    """
+    sides = [_measure(side) for side in (photos, test)]
+    rows = []
+    for (score, label), values in sides[0].items():
+        beside = sides[1][score, label]
+        if not label or values.any() or beside.any():  # a class that is predicted
+            cells = (_mean_with_interval(side, confidence) for side in (values, beside))
+            rows.append((score, label, *chain(*cells)))
+    found = _differences(photos, test)
+    levels = holm([p_value for _, p_value in found.values()], ALPHA)
+    different = [
+        name
+        for level, (name, (difference, p_value)) in zip(levels, found.items())
+        if p_value < level and difference / SMALLEST[name] >= 1
+    ]
+    verdict = PROPORTIONS if different else LIKE
+    if {*different} - {"predicted classes"}:
+        verdict = OTHER
+    names = ("score", "label", "value", "low", "high", "test", "test_low", "test_high")
+    return Likeness(verdict, different, pd.DataFrame(rows, columns=names))
+
+
+def _measure(predictions: Predictions) -> dict[tuple[str, str], np.ndarray]:
+    """Return by score and class what is averaged, `(images,)`: bool, or float of the confidence."""
+    predicted, measured = predictions.predicted, {}
+    if predictions.is_unknown is not None:
+        measured["called unknown", ""] = predictions.is_unknown
+    if predictions.is_decided is not None:
+        measured["called unsure", ""] = ~predictions.is_decided
+    for index, label in enumerate(predictions.labels):
+        measured["predicted", label] = predicted == index
+    return measured | {("mean confidence", ""): _confidence(predictions)}
+
+
+def _confidence(predictions: Predictions) -> np.ndarray:
+    """Return the probability of each predicted class, `(images,)`."""
+    return predictions.probabilities[np.arange(len(predictions.predicted)), predictions.predicted]
+
+
+def _differences(photos: Predictions, test: Predictions) -> dict[str, tuple[float, float]]:
+    """Return the difference and the p-value of each of SMALLEST.
+
+    The tests are one-sided, in the direction of SMALLEST, but for the predicted classes, where
+    there is none: their difference is the fraction of photos that would have to be of another
+    class. Confidences are compared within the predicted classes, so that other proportions of these
+    are no other images. Each photo is taken as independent.
+    """
+    predicted = np.concatenate([photos.predicted, test.predicted])
+    each = np.arange(len(predicted))
+    is_photo = each < len(photos.predicted)
+    is_class = predicted[:, None] == np.arange(len(photos.labels))
+    gaps = is_class[is_photo].mean(axis=0) - is_class[~is_photo].mean(axis=0)
+    found = {"predicted classes": (abs(gaps).sum() / 2, two_sets_test(is_class, is_photo, each))}
+    confidence = np.concatenate([_confidence(photos), _confidence(test)])
+    by_class = pd.Series(confidence[~is_photo]).groupby(test.predicted).mean()
+    difference = np.nanmean(confidence[is_photo] - by_class.reindex(photos.predicted).to_numpy())
+    lower = two_sets_test(confidence, ~is_photo, each, predicted, one_sided=True)
+    found["mean confidence"] = float(difference), lower
+    if photos.is_unknown is not None:
+        is_unknown = np.concatenate([photos.is_unknown, test.is_unknown])
+        higher = two_sets_test(is_unknown, is_photo, each, one_sided=True)
+        found["called unknown"] = photos.is_unknown.mean() - test.is_unknown.mean(), higher
+    return found
+
+
+def _mean_with_interval(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
+    """Return the mean of bool, or of values from 0 to 1, `(images,)`, and its interval."""
+    each = np.arange(len(values))
+    if values.dtype == bool:
+        return fraction_cells(values, each, confidence)[:3]
+    return values.mean(), *linear_interval(values, np.zeros(len(values)), each, confidence)
+
+
 # For `split.group`: the path up to the last number in the name of the file.
 SERIES = "^(.*[^0-9])[0-9]+[^0-9/]*$"
 MIN_SERIES = 5  # in a class, as many as the folds of a cross-validation
@@ -242,93 +338,3 @@ def describe_series(images: pd.DataFrame, accuracy: float, by_series: float) -> 
         f"{accuracy:.1%}, and {by_series:.1%} with each series in one fold, as for photos of other "
         f"series. To keep each series in one split, set split.group: '{SERIES}'."
     )
-
-
-MAX_IMAGES = 500  # training images that are looked at
-MIN_OF_CLASS = 10  # of them of a class
-# Recall of the class, minus the fraction of the others that are taken for it. Planted borders and
-# sizes have 0.82 to 1; brightness, which is content of satellite images, has 0.55 to 0.69.
-MIN_KNOWN = 0.75
-MIN_OF_RANGE = 0.5  # fraction of a class in a range of a property, minus that of the others
-MIN_IMPORTANCE = 0.2  # of a property that is named
-
-
-class Shortcut(NamedTuple):
-    """A class, its recall by these properties alone, and the properties, the first the best."""
-
-    label: str
-    recall: float
-    properties: list[str]
-
-
-def find_shortcut(images: pd.DataFrame) -> Shortcut | None:
-    """Return the class that a small tree knows best in folds, if it knows one.
-
-    `images` has a row of each image: those of the tables SPLIT and IMAGES. The model may know such
-    a class by how its photos were made, also if that says nothing of other classes.
-    """
-    table = training_images(images, MAX_IMAGES)
-    label, values = table["label"].to_numpy(), _properties(table)
-    if not _may_have_shortcut(label, values):
-        return None
-    # These take longer to import than the rest of the report takes.
-    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-    from sklearn.tree import DecisionTreeClassifier
-
-    tree = DecisionTreeClassifier(max_depth=4, min_samples_leaf=5, random_state=0)
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
-    with warnings.catch_warnings(action="ignore"):  # of classes with fewer images than folds
-        try:
-            predicted = cross_val_predict(tree, values, label, groups=table["group"], cv=folds)
-        except ValueError:  # too few images or groups
-            return None
-    best, most = None, MIN_KNOWN
-    for name, number in table["label"].value_counts().items():
-        of_class, of_others = (
-            (predicted[side] == name).mean() for side in (label == name, label != name)
-        )
-        if number >= MIN_OF_CLASS and of_class - of_others >= most:
-            best, most, recall = name, of_class - of_others, of_class
-    if best is None:
-        return None
-    weights = tree.fit(values, label == best).feature_importances_
-    order = np.argsort(-weights, kind="stable")
-    seen = [values.columns[index] for index in order if weights[index] >= MIN_IMPORTANCE]
-    return Shortcut(best, float(recall), seen)
-
-
-def _may_have_shortcut(label: np.ndarray, values: pd.DataFrame) -> bool:
-    """Whether a range of one property holds much more of a class than of the others."""
-    for name, number in zip(*np.unique(label, return_counts=True)):
-        is_class = label == name
-        if MIN_OF_CLASS <= number < len(label):
-            weight = np.where(is_class, 1 / number, -1 / (len(label) - number))
-            for _, column in values.items():
-                sums = pd.Series(weight).groupby(column.to_numpy()).sum().cumsum().to_numpy()
-                before = np.minimum.accumulate(np.append(0, sums[:-1]))
-                if (sums - before).max() >= MIN_OF_RANGE:
-                    return True
-    return False
-
-
-def _properties(images: pd.DataFrame) -> pd.DataFrame:
-    """Return numbers from which a class should not be known, a column each."""
-    suffixes = [PurePosixPath(path).suffix.lower() for path in images["path"]]
-    columns = {
-        "aspect ratio": images["width"] / images["height"],
-        "file format": np.unique(suffixes, return_inverse=True)[1],
-        "border": _brightness_of_borders(images["perceptual_hash"]),
-    }
-    return images[["width", "height", "brightness"]].assign(**columns)
-
-
-def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
-    """Return int64 `(images,)`: 0 for a dark border, 14 for a bright one, and about 5 for none.
-
-    A border that is darker than what it surrounds lowers all even frequencies of rows and of
-    columns, a brighter one raises them. The hash has 16 x 16 bits, which say whether a frequency is
-    above the median.
-    """
-    content = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(hashes), -1)
-    bits = np.unpackbits(content, axis=1).reshape(len(hashes), 16, 16)
-    return bits[:, 2::2, 0].sum(axis=1, dtype=int) + bits[:, 0, 2::2].sum(axis=1, dtype=int)

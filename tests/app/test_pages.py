@@ -12,6 +12,8 @@ from conftest import change, printed
 from streamlit.testing.v1 import AppTest
 
 from pawprint import project as paths
+from pawprint.params.model import Model
+from pawprint.pipeline import dvc
 from pawprint.project import IMAGES, LABELS_TO_REVIEW, REJECTED
 from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import write_table
@@ -205,3 +207,27 @@ def test_folder_for_labelled_images_is_that_of_the_sources_training_split(projec
     change(project, "fetch: {source: photos}")
     (project / "photos" / "train" / "cat").mkdir(parents=True)
     assert opened("page_label").text_input[1].value == str(Path("photos", "train"))
+
+
+def test_candidates_that_try_has_printed_have_buttons_until_the_params_change(project):
+    def script():
+        from pawprint.app import page_run
+
+        page_run.show_candidates()
+
+    write_split(project)
+    images = pd.DataFrame(columns=list(IMAGES))
+    write_table(paths.IMAGES_CSV, images, IMAGES)
+    page = AppTest.from_function(script, default_timeout=60).run()
+    assert [button.label for button in page.button] == ["Try"]
+    dvc.LOG.parent.mkdir(parents=True, exist_ok=True)
+    rows = ("try: 2 of 2: larger", "larger  97.5%", "`pawprint try --use larger` sets it")
+    dvc.LOG.write_text("".join(f"1.0\t{row}\n" for row in rows), encoding="utf-8")
+    page.run()
+    assert page.code[0].value == "larger  97.5%"
+    assert [button.label for button in page.button] == ["Try", "Use larger"]
+    size = Model.load().image_size
+    page.button[1].click().run()
+    assert not page.exception
+    assert Model.load().image_size > size
+    assert [button.label for button in page.button] == ["Try"]

@@ -11,21 +11,22 @@ from networks import write_colour_model
 from PIL import Image
 
 from pawprint import project
-from pawprint.files import md5, md5_of_folder, write_json
-from pawprint.model.predictor import load_predictor
-from pawprint.project import SCORES
-from pawprint.scores.intervals import fraction_interval
-from pawprint.tables import read_table
-from pawprint.tools.last_run import read_last_run
-from pawprint.tools.scoring import (
+from pawprint.commands.answer_log import COPY, read_answers
+from pawprint.commands.score import (
     CONTRADICTORY,
-    COPY,
     LABELLED,
     NEAR,
     UNLABELLED,
     ScoreResult,
+    find_photos,
     score,
 )
+from pawprint.files import md5, md5_of_folder, write_json
+from pawprint.model.metadata import read_metadata
+from pawprint.model.predictor import load_predictor
+from pawprint.project import SCORES
+from pawprint.scores.intervals import fraction_interval
+from pawprint.tables import read_table
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +43,12 @@ def here(deployed, monkeypatch) -> dict[str, bytes]:
     return deployed[1]
 
 
+OTHERS = "file_name,label\n1.png,bird\n"
+
+
 def scored(folder: Path, model: Path = project.SERVED_MODEL) -> ScoreResult:
     predictor = load_predictor(model)
-    return score(predictor, folder, read_last_run(predictor.metadata))
+    return score(predictor, find_photos(folder, predictor.metadata.labels))
 
 
 def new(label: str, images: int, first: int = 1000) -> dict[str, bytes]:
@@ -151,7 +155,8 @@ def test_table_of_another_model_is_beside_no_figure(here, tmp_path, monkeypatch,
         hashes = [{"path": path.as_posix(), "md5": value} for path, value in of.items()]
         stage = {"outs": hashes[:1], "deps": hashes[1:]}
         write_json(project.LOCK, {"stages": {"evaluate": stage}})
-        assert scored(write_files(tmp_path / "new", new("cat", 4))).has_test != is_replaced
+        result = scored(write_files(tmp_path / "new", new("cat", 4)))
+        assert result.scores["test"].isna().all() == is_replaced
 
 
 def test_images_in_a_folder_called_unknown_show_none_of_the_classes(here, tmp_path):
@@ -178,11 +183,19 @@ def test_table_names_unusable_files_and_the_sheet_shows_errors(here, tmp_path):
     assert len(with_errors)
 
 
-def test_folder_without_a_class_of_the_model_is_explained(here, tmp_path):
-    with refused("expected images in folders called cat, dog"):
-        scored(write_files(tmp_path, {"birds/1.png": coloured("cat", 1)}))
+def test_folder_without_photos_or_with_labels_of_others_is_explained(here, tmp_path):
+    for files in ({"text.txt": b"a cat"}, {"1.png": coloured("cat", 1), "metadata.csv": OTHERS}):
+        folder = write_files(tmp_path / str(len(files)), files)
+        with refused(f"{folder}: expected images in folders called cat, dog"):
+            scored(folder)
     absent = str(tmp_path / "absent")
     assert complaint(Path.cwd(), "score", absent).startswith(f"{absent}: expected a file or folder")
+
+
+def test_test_images_of_classes_without_photos_do_not_count(here, tmp_path):
+    result = scored(write_files(tmp_path, new("cat", 8)))
+    recall, accuracy = row_of(result, "recall", "cat"), row_of(result, "accuracy")
+    assert accuracy["test"] == recall["test"]
 
 
 def test_models_are_compared_photo_by_photo(deployed, here, tmp_path):
@@ -200,3 +213,135 @@ def test_models_are_compared_photo_by_photo(deployed, here, tmp_path):
     assert compared["sets"][0]["accuracy new"] == 0.2
     of_others = write_colour_model(tmp_path / "others", labels=["ant", "bee"])
     assert "expected the classes of" in complaint(deployed[0], "score", *both, str(of_others))
+
+
+@pytest.fixture(scope="module")
+def sure(tmp_path_factory) -> Path:
+    """A project whose model calls few photos unknown."""
+    folder = tmp_path_factory.mktemp("sure")
+    write_deployed(folder, unknown_threshold=0.4)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    """40 photos as those of the project."""
+    images = {
+        f"{label} {number}.png": coloured(label, number)
+        for label in ("cat", "dog")
+        for number in range(1000, 1020)
+    }
+    return write_files(tmp_path_factory.mktemp("photos"), images)
+
+
+def green(number: int) -> bytes:
+    colour = np.array([20, 220, 20 + number % 20], np.uint8)
+    return encode(Image.fromarray(np.zeros((32, 32, 3), np.uint8) + colour), "PNG")
+
+
+def compared(folder: Path, source: Path) -> dict:
+    return json.loads(printed(folder, "score", str(source), "--format", "json"))
+
+
+def test_table_of_predict_is_monitored_as_its_photos_are(sure, photos, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text(printed(sure, "predict", str(photos), "--format", "csv"))
+    of_folder, of_table = (compared(sure, source) for source in (photos, table))
+    assert of_folder == of_table
+    assert of_folder["verdict"] == "like the test photos"
+    assert (of_folder["images"], of_folder["test_images"]) == (40, 24)
+    scores = [row["score"] for row in of_folder["scores"]]
+    assert scores == ["called unknown", "predicted", "predicted", "mean confidence"]
+    for row in of_folder["scores"]:
+        assert row["low"] <= row["value"] <= row["high"]
+
+
+def predicted(folder: Path, photos: Path, model: Path = project.SERVED_MODEL) -> list[str]:
+    """The lines of the table of `predict`."""
+    command = ("predict", str(photos), "--format", "csv", "--model", str(model))
+    return printed(folder, *command).splitlines(keepends=True)
+
+
+def test_rows_of_another_model_are_told_apart_from_those_of_this_one(sure, photos, tmp_path):
+    """It has the same labels and thresholds."""
+    own, table = predicted(sure, photos), tmp_path / "table.csv"
+    other = write_colour_model(tmp_path / "other", bias=1, unknown_threshold=0.4)
+    header, *others = predicted(sure, photos, other)
+    table.write_text("".join([header, *others]))
+    line = complaint(sure, "score", str(table))
+    assert line.startswith(f"{table}: expected predictions of the model")
+    assert "40 of another model" in line
+    table.write_text("".join([*own, *others]))
+    result = pawprint(sure, "score", str(table), "--format", "json")
+    assert result.stderr.startswith("score: photos left out: 40 of another model")
+    assert json.loads(result.stdout)["scores"] == compared(sure, photos)["scores"]
+
+
+def test_copies_of_a_photo_count_as_one(sure, photos, tmp_path):
+    header, *rows = predicted(sure, photos)
+    (tmp_path / "table.csv").write_text("".join([header, *rows, *rows[:1] * 65]))
+    copies = {f"{number}.png": (photos / "cat 1000.png").read_bytes() for number in range(65)}
+    copies |= {path.name: path.read_bytes() for path in photos.iterdir()}
+    folder = write_files(tmp_path / "folder", copies)
+    for source in (tmp_path / "table.csv", folder):
+        result = pawprint(sure, "score", str(source), "--format", "json")
+        assert (result.returncode, result.stderr) == (0, "score: photos left out: 65 copies\n")
+        record = json.loads(result.stdout)
+        assert (record["left_out"]["copies"], record["images"]) == (65, 40)
+        assert record["scores"] == compared(sure, photos)["scores"]
+
+
+def test_rows_that_failed_are_told_and_the_status_is_1(sure, photos, tmp_path):
+    header, *rows = predicted(sure, photos)
+    model = read_metadata(sure / project.SERVED_MODEL).model
+    failed = [f"{number}.png,,,,,empty: 0 bytes,,{model}\n" for number in range(30)]
+    (tmp_path / "table.csv").write_text("".join([header, *rows, *failed]))
+    result = pawprint(sure, "score", str(tmp_path / "table.csv"))
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert lines == [f"score: {number}.png: empty: 0 bytes" for number in range(30)]
+
+
+def test_status_is_3_for_other_images_on_request_only(sure, photos, tmp_path):
+    folder = write_files(tmp_path, {f"{number}.png": green(number) for number in range(12)})
+    for arguments, status in (((), 0), (("--fail",), 3)):
+        result = pawprint(sure, "score", str(folder), *arguments)
+        assert (result.returncode, result.stderr) == (status, "")
+        first, second, *_ = result.stdout.splitlines()
+        assert first == "Without labels: compared with the test photos."
+        assert second.startswith("The photos: other images (")
+    assert pawprint(sure, "score", str(photos), "--fail").returncode == 0
+
+
+HEADER = "label,probability_cat,probability_dog,unknown_score,pixels_sha256,model\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ("path,label\n", "line 1: expected the columns label,probability_cat"),
+        *(
+            (
+                f"{HEADER}cat,1,0,0.1,,\n{row},,\n",
+                "line 3: expected a label of cat, dog, unsure or unknown",
+            )
+            for row in ("cat,1,high,0.1", "cat,98.5,1.5,0.1", "cat,1,0,nan", "cow,1,0,0.1")
+        ),
+        (HEADER.replace("dog", "cow"), "line 1: expected the columns label,probability_cat"),
+    ],
+)
+def test_other_table_is_one_line(tmp_path, table, line):
+    (tmp_path / "table.csv").write_text(table)
+    with refused(line):
+        read_answers(tmp_path / "table.csv", ["cat", "dog"], has_scores=True)
+
+
+def test_without_results_of_the_model_a_line_says_what_to_do(sure, photos, tmp_path):
+    empty = tmp_path / "empty.csv"
+    empty.write_text(HEADER)
+    assert "expected predictions of the model" in complaint(sure, "score", str(empty))
+    absent = str(tmp_path / "absent")
+    assert complaint(sure, "score", absent).startswith(f"{absent}: expected ")
+    other = write_colour_model(tmp_path / "model", unknown_threshold=0.3)
+    line = complaint(sure, "score", str(photos), "--model", str(other))
+    assert line.startswith(f"{other}: expected the results of its test split")

@@ -18,11 +18,11 @@ from networks import write_colour_model
 from PIL import Image
 from servers import HOST, request, started
 
+from pawprint.commands.answer_log import read_answers
 from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.model.metadata import read_metadata
 from pawprint.package import installed_version
 from pawprint.recipes.demo import draw_picture
-from pawprint.tools.monitoring import read_photos
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("fastapi", reason="install the extra `serve`")
@@ -165,7 +165,7 @@ def test_answers_of_several_processes_are_rows_of_one_table(tmp_path):
     assert {row["model"] for row in rows} == {read_metadata(model).model}
     columns = ("pixels_sha256", "label", "probability_cat", "probability_dog")
     assert Counter(tuple(row[name] for name in columns) for row in rows) == expected
-    assert len(read_photos(table, read_metadata(model))) == len(rows)
+    assert len(read_answers(table, ["cat", "dog"], has_scores=True)) == len(rows)
 
 
 def test_small_installation_predicts_and_serves(installed, answers, tmp_path):

@@ -10,13 +10,12 @@ from networks import metadata, write_colour_model
 from PIL import Image
 
 from pawprint import project
+from pawprint.commands.suggest import read_labelled, suggest
 from pawprint.files import pack
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.project import IMAGES, SPLIT
 from pawprint.reports.pages import write_suggestions
 from pawprint.tables import write_table
-from pawprint.tools.last_run import read_labelled
-from pawprint.tools.suggestion import suggest
 
 
 def re_encoded(data: bytes) -> bytes:

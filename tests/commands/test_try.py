@@ -1,6 +1,5 @@
 """`pawprint try`, on drawn images whose class only shows at their sides."""
 
-import hashlib
 import json
 import re
 import shutil
@@ -10,23 +9,34 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, commit, encode, git_init, refused, run
+from conftest import (
+    PROJECT,
+    SAMPLE_SHA256,
+    SAMPLE_WEIGHTS,
+    commit,
+    encode,
+    git_init,
+    refused,
+    replace,
+    run,
+)
 from PIL import Image
 
 from pawprint import project
 from pawprint.__main__ import main
+from pawprint.commands import candidates
+from pawprint.commands.candidates import TODAY, Candidate, Row, choose, row_of
 from pawprint.commands.recipes import overlay
+from pawprint.features.shards import ShardComputer
 from pawprint.files import pack, read_yaml, write_json
 from pawprint.images.decoder import pixels_sha256
 from pawprint.params.model import PACKAGES
-from pawprint.project import IMAGES, SPLIT
-from pawprint.tables import write_table
-from pawprint.tools import candidates, ranking
-from pawprint.tools.candidates import TODAY, TRIED, Candidate, Measurement, draw
-from pawprint.tools.ranking import RankedRow
+from pawprint.pipeline.fingerprint import Code
+from pawprint.project import IMAGES, PATHS, SPLIT
+from pawprint.tables import read_table, write_table
+from stages import backbone, features
 
 RESIZE = ("-S", "model.resize=stretch,pad")
-NAMED = Candidate(TODAY, {}, None)
 SIZES = pd.DataFrame({"width": [200] * 48, "height": 80})
 
 
@@ -79,40 +89,75 @@ def tried(made, monkeypatch, capsys):
     return run
 
 
-def test_params_that_show_the_class_are_best_and_are_set(tried, made):
-    lines = tried(*RESIZE)
-    cells = {row.split()[0]: row for row in lines[1:4]}
-    assert lines[0].startswith("candidate ") and lines[1].startswith("today ")
-    assert float(re.search(r"(\S+)%", cells["today"])[1]) < 90
-    assert "100.00%" in cells["resize=stretch"] and " better " in cells["resize=stretch"]
-    best = lines[4].split()[0]
+def test_params_that_show_the_class_are_used_and_rows_printed_when_measured(
+    tried, made, monkeypatch, capsys
+):
+    """What is printed when the next candidate begins has the rows of those before."""
+    printed, measured = [], candidates._measure
+
+    def measure(*arguments) -> tuple[np.ndarray, float]:
+        printed.append(capsys.readouterr().out)
+        return measured(*arguments)
+
+    monkeypatch.setattr(candidates, "_measure", measure)
     params = made / "params.yaml"
     before = params.read_text()
-    for name in ((), (best,)):
-        lines = tried(*RESIZE, "--use", *name)
-        assert read_yaml(params)["model"]["resize"] == best.partition("=")[2]
-        assert f"params.yaml: model.resize: crop → {best.partition('=')[2]}" in lines
-        params.write_text(before)
-    tried("-S", "model.image_size=96", "--minutes", "0", "--use")
-    assert params.read_text() == before
+    pad, *lines = tried(*RESIZE, "--use")
+    _, titles_and_today, stretch = (text.splitlines() for text in printed)
+    assert [line.split()[0] for line in titles_and_today] == ["candidate", "today"]
+    assert float(re.search(r"(\S+)%", titles_and_today[1])[1]) < 90
+    for line in (*stretch, pad):
+        assert line.startswith("resize=") and " better " in line
+    used = read_yaml(params)["model"]["resize"]
+    params.write_text(before)
+    assert used in ("pad", "stretch")
+    assert f"params.yaml: model.resize: crop → {used}" in lines
 
 
-def test_nothing_is_computed_twice(tried, monkeypatch):
-    first = tried(*RESIZE)
-    files = {path: path.stat().st_mtime_ns for path in TRIED.rglob("*")}
-    monkeypatch.setattr(candidates, "write_network", None)
-    monkeypatch.setattr(candidates, "cross_validate", None)
-    monkeypatch.setattr(candidates, "ShardComputer", None)
-    assert tried(*RESIZE) == first
-    assert {path: path.stat().st_mtime_ns for path in TRIED.rglob("*")} == files
+def test_rows_are_computed_once_and_taken_by_the_stage_features(
+    made, tmp_path, monkeypatch, capsys
+):
+    """Of validation and test images, which `try` does not look at, rows are missing then."""
+    folder = shutil.copytree(made, tmp_path / "project", ignore=shutil.ignore_patterns(".dvc"))
+    monkeypatch.chdir(folder)
+    replace(folder / "params.yaml", "views: 4", "views: 1")
+    computed = count_images(monkeypatch)
+    today, sample = candidates.candidates_here({})[:1], candidates.draw_sample()
+    for images in (24, 0):
+        computed.clear()
+        assert len(list(candidates.measure_each(today, sample, minutes=1))) == 1
+        assert len(computed) == images
+    assert [path.name for path in Path(".dvc/tmp").iterdir()] == [project.INTERRUPTED_FEATURES.name]
+    write_inputs_of_features()
+    features.main()
+    assert len(computed) == 24
+    assert "24 images computed, 24 reused" in capsys.readouterr().out
 
 
-def test_what_other_code_has_measured_is_removed(tried, monkeypatch):
-    first = tried(*RESIZE)
-    (kept,) = TRIED.iterdir()
-    (TRIED / "networks/of an earlier version").mkdir(parents=True)
-    assert tried(*RESIZE) == first
-    assert list(TRIED.iterdir()) == [kept]
+def count_images(monkeypatch) -> list[str]:
+    """The paths of the images of which rows are computed from now on."""
+    computed, compute = [], ShardComputer.compute
+
+    def counted(computer, path, *views):
+        computed.append(path)
+        return compute(computer, path, *views)
+
+    monkeypatch.setattr(ShardComputer, "compute", counted)
+    return computed
+
+
+def write_inputs_of_features() -> None:
+    """What the stages before `features` write, with images in place of what is no image."""
+    table = read_table(project.SPLIT_CSV, SPLIT)
+    numbers = [int(Path(path).stem) for path in table["path"]]
+    images = [encode(wide_image(*pair), "PNG") for pair in zip(table["label"], numbers)]
+    pack(project.RAW_IMAGES, list(zip(table["path"], images)))
+    write_table(project.PATHS_CSV, table, PATHS)
+    for path in (project.UNKNOWN_CSV, project.UNLABELLED_CSV):
+        write_table(path, pd.DataFrame(columns=list(IMAGES)), IMAGES)
+    project.CODE.mkdir()
+    project.FEATURE_ROW_CODE.write_text(Code().fingerprint("pawprint/features/rows.py"))
+    backbone.main()
 
 
 def test_weights_that_cannot_be_had_are_a_line_and_the_others_are_measured(made, tmp_path):
@@ -137,7 +182,7 @@ def test_weights_of_another_network_name_their_file(made, tmp_path):
     choices = "-S", "model.image_size=96", "-S", "model.alpha=0.5"
     environment = {"PYTHONPATH": str(PROJECT), "KERAS_HOME": str(tmp_path)}
     result = run("python", "-m", "pawprint", "try", *choices, cwd=made, **environment)
-    line = result.stdout.splitlines()[-2]
+    line = result.stdout.splitlines()[-3]
     assert (
         line.startswith(f"image_size=96,alpha=0.5: {name}")
         and "Error" not in line
@@ -149,21 +194,6 @@ def test_candidates_beyond_the_minutes_are_left_out(tried):
     lines = tried("-S", "model.image_size=128", "--minutes", "0")
     assert lines[1].startswith("today")
     assert lines[2].startswith("image_size=128: ") and "--minutes" in lines[2]
-
-
-def test_row_is_printed_when_it_is_measured_that_of_today_first(tried, monkeypatch, capsys):
-    """What is printed when the next candidate begins has the rows of those before."""
-    printed, measured = [], candidates._measure
-
-    def measure(*arguments) -> Measurement:
-        printed.append(capsys.readouterr().out)
-        return measured(*arguments)
-
-    monkeypatch.setattr(candidates, "_measure", measure)
-    tried(*RESIZE)
-    _, today, stretch = printed
-    assert today.splitlines()[1].startswith("today ") and len(today.splitlines()) == 2
-    assert stretch.startswith("resize=stretch ")
 
 
 def test_default_candidates_are_valid_params_that_differ(made):
@@ -196,7 +226,7 @@ def test_default_candidates_have_the_networks_that_are_installed(made, monkeypat
 def test_package_that_is_missing_is_a_line(tried, monkeypatch):
     monkeypatch.setitem(PACKAGES, "EfficientNetLite1", "efficientnet-of-nobody")
     choices = "-S", "model.backbone=EfficientNetLite1", "-S", "model.alpha=null"
-    *_, line, _ = tried(*choices, "-S", "model.image_size=64")
+    *_, line, _, _ = tried(*choices, "-S", "model.image_size=64")
     assert line.startswith("backbone=EfficientNetLite1")
     assert "no weights on this computer" in line and "efficientnet-of-nobody" in line
 
@@ -237,45 +267,26 @@ def test_wrong_choice_is_one_line(tried):
         tried("-S", "model.image_size=112", "--minutes", "0", "--use", "image_size=112")
 
 
-def ranked(losses: list[float], cpu_ms: list[float]) -> list[RankedRow]:
-    """The row that is used, and all, of results with these log losses, each of 400 images."""
-    images = pd.DataFrame({"label": np.resize(["a", "b"], 400), "group": np.arange(400)})
-    columns = np.arange(400), np.arange(400) % 2
-    sample = candidates.Sample(None, images, ["a", "b"], None)
-    rows, results = [], []
+def used(losses: list[float], cpu_ms: list[float]) -> int:
+    """The number of the result that is used of some with these log losses, each of 400 images."""
+    table = pd.DataFrame({"label": np.resize(["a", "b"], 400), "group": np.arange(400)})
+    sample, rows = candidates.Sample(table, ["a", "b"], None), []
     for number, (loss, ms) in enumerate(zip(losses, cpu_ms)):
         of_label = np.exp(-loss - 0.05 * (-1) ** (np.arange(400) >> number))
         probabilities = np.tile(1 - of_label[:, None], 2)
-        probabilities[columns] = of_label
-        results.append((number, Measurement(probabilities, 1.0, 1.0, False)))
-        rows.append(ranking._row(results, rows, sample, ms, ms, 0.05))
-    best = ranking._best(rows, [result for _, result in results], sample)
-    return [rows[best], *rows]
+        probabilities[np.arange(400), np.arange(400) % 2] = of_label
+        first: Row | None = rows[0] if rows else None
+        named = Candidate(str(number) if number else TODAY, {}, None)
+        rows.append(row_of(named, (probabilities, ms), first, sample, 0.05))
+    return rows.index(choose(rows))
 
 
 def test_cheapest_of_the_best_is_used():
     for losses, cpu_ms, best in (
         ([0.50, 0.30, 0.302], [9, 20, 5], 2),  # as good as the best, and cheaper
         ([0.50, 0.30, 0.35], [9, 20, 5], 1),  # worse than the best
-        ([0.30, 0.301, 0.302], [9, 20, 8.9], 0),  # times within a tenth
+        ([0.30, 0.301, 0.302], [9, 20, 8.9], 0),  # hardly cheaper
         ([0.30, 0.299], [9, 20], 0),  # not significantly better
+        ([0.30, 0.35], [9, 5], 0),  # cheaper, and worse
     ):
-        used, *rows = ranked(losses, cpu_ms)
-        assert used is rows[best]
-
-
-def test_times_within_a_tenth_are_equal():
-    _, *rows = ranked([0.5, 0.4, 0.3, 0.2], [9, 9.8, 20, 19])
-    assert [row.cpu_ms for row in rows] == [9, 9, 20, 20]
-    cells = [ranking.cells_of(row._replace(candidate=NAMED), False) for row in rows]
-    assert cells[0]["run s"] == cells[1]["run s"] and cells[2]["CPU ms"] == cells[3]["CPU ms"]
-
-
-def test_sample_has_the_fractions_of_the_classes_and_hardly_changes():
-    labels = np.resize(["rare"] + ["usual"] * 9, 9000)
-    hashes = [hashlib.sha256(b"%d" % number).hexdigest() for number in range(9000)]
-    images = pd.DataFrame({"label": labels, "pixels_sha256": hashes})
-    drawn = draw(images)
-    assert 1900 < len(drawn) <= 2000
-    assert (drawn["label"] == "rare").mean() == pytest.approx(0.1, abs=0.01)
-    assert len(set(draw(images.iloc[:-1]).index) ^ set(drawn.index)) < 10
+        assert used(losses, cpu_ms) == best

@@ -30,8 +30,8 @@ from conftest import (
 from pawprint import project as paths
 from pawprint.app.labelling import write_rows
 from pawprint.commands import discard as last_commit
+from pawprint.commands.answer_log import AnswerLog
 from pawprint.commands.discard import run as run_discard
-from pawprint.commands.serve import AnswerLog
 from pawprint.dataset.user_tables import keep_splits
 from pawprint.files import is_link_of_dvc, md5, pack, write_text
 from stages import fetch

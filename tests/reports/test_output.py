@@ -22,11 +22,10 @@ from networks import write_colour_model
 
 from pawprint.commands import output
 from pawprint.commands.predict import FORMATS
+from pawprint.commands.suggest import images_in, read_labelled, suggest
 from pawprint.dataset.user_tables import csv_rows
 from pawprint.errors import InputError
 from pawprint.model.predictor import load_predictor, predict_each
-from pawprint.tools.last_run import read_labelled
-from pawprint.tools.suggestion import images_in, suggest
 
 LABELS = ["cat", "dog"]
 NAMES = [f"猫/ü {number}.jpg" for number in range(9)]

@@ -11,9 +11,7 @@ import pytest
 from conftest import photo, refused
 from servers import SERVICE, request, started
 
-from pawprint.commands.serve import AnswerLog
-from pawprint.model.metadata import Metadata
-from pawprint.tools.monitoring import TORN, read_photos, select
+from pawprint.commands.answer_log import TORN, AnswerLog, read_answers, select_answers
 
 LABELS = ["cat", "black, white dog"]
 MODEL = "0123456789abcdef"
@@ -159,8 +157,8 @@ APPEND = f"""
 import sys
 from pathlib import Path
 from pawprint.model.metadata import Metadata
-from pawprint.commands.serve import AnswerLog
-from pawprint.tools.monitoring import TORN, read_photos, select
+from pawprint.commands.answer_log import AnswerLog
+from pawprint.commands.answer_log import AnswerLog, TORN, read_answers, select_answers
 log = AnswerLog(Path(sys.argv[1]), {LABELS}, {MODEL!r})
 log.append("first", {ANSWER})
 """
@@ -209,7 +207,7 @@ def test_log_in_a_device(tmp_path):
             log_to(name)
 
 
-def test_monitor_reads_whole_rows_and_counts_the_others(tmp_path):
+def test_score_reads_whole_rows_and_counts_the_others(tmp_path):
     """can1357/oh-my-pi 8596: a row was cut, also within a letter or quotes, and the next glued."""
     labels = ["猫", 'dog, "old"']
     path = tmp_path / "log.csv"
@@ -223,10 +221,9 @@ def test_monitor_reads_whole_rows_and_counts_the_others(tmp_path):
     cuts = [row[:length] for row in rows for length in range(after_time, len(row) - 16)]
     table = [header, *[cut + rows[1] for cut in cuts], bytes(512) + b"\n", header, *rows, cuts[0]]
     path.write_bytes(b"".join(table))
-    known = {"image_size": 32, "resize": "crop", "temperature": 1, "unknown_threshold": 0.5}
-    described = Metadata(labels=labels, model=MODEL, **known)
-    photos, left_out, failed = select(read_photos(path, described), described, path)
-    assert photos["pixels_sha256"].tolist() == ["0", "1"]
-    assert photos["unknown_score"].tolist() == [0.25, 0.25]
+    rows = read_answers(path, labels, has_scores=True)
+    photos, left_out, failed = select_answers(rows, MODEL)
+    assert [row["pixels_sha256"] for row in photos] == ["0", "1"]
+    assert [row["unknown_score"] for row in photos] == [0.25, 0.25]
     assert left_out == {TORN: len(cuts) + 2, "of another model": 0, "copies": 0}
     assert failed == []

@@ -13,11 +13,10 @@ import pytest
 from conftest import line_of, refused
 
 from pawprint.app.labelling import read_rows, write_rows
+from pawprint.commands.answer_log import read_answers
 from pawprint.dataset.layouts import parse_metadata_csv
 from pawprint.dataset.user_tables import Correction, csv_rows, keep_splits, read_corrections
 from pawprint.errors import InputError
-from pawprint.model.metadata import Metadata
-from pawprint.tools.monitoring import read_photos
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]
 PLAIN = "path,label\ncat/1.jpg,dög\ncat/2.jpg,cat\n"
@@ -161,6 +160,5 @@ def test_numbers_with_a_comma_are_read(tmp_path):
     """opendidac/opendidac 681: as spreadsheets in German or French write them."""
     header = "path;label;probability_cat;probability_dog;pixels_sha256;model"
     (tmp_path / "t.csv").write_text(f"{header}\n1.jpg;dog;0,25;0,75;a1;b2\n", "utf-8-sig")
-    metadata = Metadata(labels=["cat", "dog"], image_size=32, resize="crop", temperature=1)
-    (row,) = read_photos(tmp_path / "t.csv", metadata).to_dict("records")
-    assert (row["probability_cat"], row["probability_dog"]) == (0.25, 0.75)
+    (row,) = read_answers(tmp_path / "t.csv", ["cat", "dog"], has_scores=False)
+    assert row["probabilities"] == {"cat": 0.25, "dog": 0.75}

@@ -1,8 +1,8 @@
 import numpy as np
 from scipy.sparse import csr_array
 
-from pawprint.tools import suggestion
-from pawprint.tools.suggestion import Candidates, choose
+from pawprint.commands import suggest
+from pawprint.commands.suggest import Candidates, choose
 
 
 def at(*degrees: float) -> np.ndarray:
@@ -32,6 +32,6 @@ def test_unsure_images_are_first():
 
 
 def test_images_are_far_from_labelled_ones_and_from_each_other(monkeypatch):
-    monkeypatch.setattr(suggestion, "BLOCK", 2)
+    monkeypatch.setattr(suggest, "BLOCK", 2)
     assert chosen(at(1, 20, 22, 40, -21), labelled=[0, 60]) == [2, 4, 3, 1, 0]
     assert chosen(at(0, 1, 2, 90, 91, 45), number=3) == [0, 4, 5]

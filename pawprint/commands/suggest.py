@@ -1,5 +1,6 @@
-"""Which images without a label to label first."""
+"""The command `suggest`: which images without a label to label first."""
 
+import argparse
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,10 @@ from PIL import Image
 from scipy.sparse import csr_array
 from tqdm import tqdm
 
+from pawprint import project
 from pawprint.classes import UNKNOWN, UNSURE
+from pawprint.commands import add_format, add_model, add_sheet, count, output, require_existing
+from pawprint.commands.predict import FORMATS
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.near_duplicates import near_duplicates
 from pawprint.dataset.user_tables import read_csv_rows
@@ -23,28 +27,101 @@ from pawprint.model.predictor import (
     Prediction,
     Predictor,
     Take,
+    default_model,
     find_images,
+    load_predictor,
     predict_each,
     take_all,
 )
 from pawprint.model.served_model import FEATURES
-from pawprint.tables import training_images
-from pawprint.tools.last_run import LabelledImages
+from pawprint.params.data import Split
+from pawprint.project import IMAGES, SPLIT
+from pawprint.reports.pages import write_suggestions
+from pawprint.tables import read_table, training_images
 
 MAX_TRAINING = 2000  # images, whose features new ones are compared with
+DISTANCE = 8  # of near-duplicates, where there is no params.yaml
 SMALLEST = 0.01  # uncertainty, so that images of which the model is certain differ by distance
 BLOCK = 1024  # images compared at a time with labelled ones
 MEASURED = ("hash", "features", "uncertainty")
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    folder = "folder of images, also in subfolders"
+    source.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help=folder)
+    table = "table of `pawprint predict --format csv`, whose images are taken"
+    source.add_argument("--from", dest="table", type=Path, metavar="TABLE", help=table)
+    number = "number of images; default: %(default)s"
+    parser.add_argument("-n", "--number", type=count, default=50, metavar="N", help=number)
+    add_sheet(parser, "new page with the photos")
+    add_format(parser, FORMATS)
+    add_model(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Rank images without a label by how much a label would help.
+
+    First come images that the model calls unsure, then others of which it is uncertain, and which
+    are unlike the training images and unlike the images before them in the list. Near-duplicates of
+    labelled images, and of images before them in the list, are left out. Images that the model
+    calls unknown are, too; of those of a table, they may be half of the list. Files that give no
+    label come last, with the reason, and the exit status is 1. `pawprint keep-splits`, before you
+    add images, and `pawprint keep-splits --train`, after `dvc repro split`, make the images that
+    you label training images only. Ctrl-C ranks the images that were looked at until then.
+
+    Examples:
+      pawprint suggest ../photos/new -n 20 --sheet ../suggested.html
+      pawprint suggest --from ../may.csv
+    """
+    source = arguments.folder or arguments.table
+    require_existing(source)
+    predictor = load_predictor(arguments.model or default_model())
+    labelled = read_labelled()
+    with output(arguments) as taken:
+        suggestions = suggest(predictor, source, labelled, arguments.number, taken.take)
+        rows = [row for _, row in suggestions]
+        FORMATS[arguments.format](rows, predictor.metadata.labels, None)
+    if arguments.sheet:
+        write_suggestions(arguments.sheet, predictor.metadata.bits, suggestions)
+    return int(any(row["error"] for row in rows))
+
+
 def uncertainty(probabilities: np.ndarray) -> np.ndarray:
-    """1 less the margin between the two largest of probabilities `(…, classes)`.
+    """Return 1 less the margin between the two largest of probabilities `(…, classes)`.
 
     Float `(…)`, from SMALLEST to 1. The margin is that of Scheffer, Decomain and Wrobel, Active
     Hidden Markov Models for Information Extraction, 2001.
     """
     second, first = np.moveaxis(np.sort(probabilities)[..., -2:], -1, 0)
     return np.maximum(1 - (first - second), SMALLEST)
+
+
+class LabelledImages(NamedTuple):
+    """The images of the last run: the tables IMAGES and SPLIT, of no row where there are none.
+
+    `distance` is the largest between hashes of near-duplicates, `missing` the first file that is
+    not there, if any.
+    """
+
+    images: pd.DataFrame
+    split: pd.DataFrame
+    archives: Path
+    distance: int
+    missing: Path | None
+
+
+def read_labelled() -> LabelledImages:
+    """Return the images of the last run of the project here."""
+    distance = Split.load().near_duplicate_distance if project.PARAMS.exists() else DISTANCE
+    tables = {project.IMAGES_CSV: IMAGES, project.SPLIT_CSV: SPLIT}
+    missing = [path for path in (*tables, project.RAW_ARCHIVES) if not path.exists()]
+    if tables.keys() & set(missing):
+        images, split = (pd.DataFrame(columns=list(columns)) for columns in tables.values())
+    else:
+        images, split = (read_table(path, columns) for path, columns in tables.items())
+    return LabelledImages(images, split, project.RAW_ARCHIVES, distance, next(iter(missing), None))
 
 
 class Candidates(NamedTuple):
@@ -62,7 +139,7 @@ class Candidates(NamedTuple):
 
 
 def choose(images: Candidates, labelled: np.ndarray, number: int, unknown: int) -> np.ndarray:
-    """The positions of at most `number` images, the best first; of equal ones, the first.
+    """Return the positions of at most `number` images, the best first; of equal ones, the first.
 
     Each has the largest product of `weight` and distance to the nearest of `labelled` and of the
     images chosen before, of the images `is_unsure` as long as there are some. The distance is 1
@@ -89,7 +166,7 @@ def choose(images: Candidates, labelled: np.ndarray, number: int, unknown: int) 
 
 
 def images_in(source: Path) -> list[Path]:
-    """The images of a folder, or those with a label in a table of `predict`.
+    """Return the images of a folder, or those with a label in a table of `predict`.
 
     Raises InputError if there are none, or it is another table.
     """
@@ -113,10 +190,10 @@ def suggest(
     number: int,
     take: Take = take_all,
 ) -> list[tuple[Path, dict]]:
-    """The images of `images_in` to label first with their rows of `predict`, then those that fail.
+    """Return the images of `images_in` to label first with rows of `predict`, then those that fail.
 
     Of at most `number` images of a folder none is unknown: most of these show no class. Of those of
-    a table half may be, as an alarm of `monitor` is most often about them. A line on stderr says
+    a table half may be, as an alarm of `score` is most often about them. A line on stderr says
     how many images are left out. Of rows that `take` ends early, those until then are ranked.
     Raises InputError as `images_in`, and without features.
     """
@@ -155,6 +232,22 @@ def suggest(
     return [pairs[index] for index in (*rest.index[chosen], *failed)]
 
 
+def is_near_training(images: pd.DataFrame, last_run: LabelledImages) -> pd.Series:
+    """Return whether each image looks like one of training, and is not of the test split, bool.
+
+    The images have `pixels_sha256` and the perceptual `hash`.
+    """
+    split = last_run.split
+    if split.empty or images.empty:
+        return pd.Series(False, images.index)
+    hash_of = last_run.images.set_index("path")["perceptual_hash"]
+    training = split.loc[split["split"] == "train", "path"].map(hash_of).dropna()
+    new = images["hash"].drop_duplicates()
+    is_near, _ = compare_hashes(training, new, last_run.distance)
+    is_test = images["pixels_sha256"].isin(split.loc[split["split"] == "test", "pixels_sha256"])
+    return images["hash"].isin(new[is_near]) & ~is_test
+
+
 def _hash_and_features(image: Image.Image, predicted: Prediction) -> dict:
     features = unit_length(predicted.features).astype(np.float32)
     values = perceptual_hash(image), features, uncertainty(predicted.probabilities)
@@ -162,7 +255,7 @@ def _hash_and_features(image: Image.Image, predicted: Prediction) -> dict:
 
 
 def _read_labelled(predictor: Predictor, labelled: LabelledImages) -> tuple[pd.Series, np.ndarray]:
-    """The perceptual hashes of labelled images, and features of training images, float32.
+    """Return perceptual hashes of labelled images, and features of training images, float32.
 
     Both are empty without the images of the last run; a line on stderr says so.
     """
@@ -182,7 +275,7 @@ def _read_labelled(predictor: Predictor, labelled: LabelledImages) -> tuple[pd.S
 
 
 def compare_hashes(known: pd.Series, new: pd.Series, distance: int) -> tuple[np.ndarray, csr_array]:
-    """Whether each new hash is near a known one, bool `(new,)`; which are near, `(new, new)`.
+    """Return whether each new hash is near a known one, bool `(new,)`; which are, `(new, new)`.
 
     The new ones differ from each other.
     """

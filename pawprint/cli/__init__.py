@@ -1,1 +1,0 @@
-"""Commands that have no module of their own yet."""

@@ -1,0 +1,398 @@
+"""The command `try`: candidates for the backbone and its images, ranked on training images.
+
+A cross-validated head, as in `train_extract`, is fitted to the features of one view of each image.
+Rows of features are kept where the stage `features` finds them, and nothing else is.
+"""
+
+import argparse
+import itertools
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from pawprint import project
+from pawprint.classes import SIGNIFICANT
+from pawprint.commands.recipes import describe_changes, flat, set_params
+from pawprint.errors import InputError, NoWeightsError
+from pawprint.features import shards
+from pawprint.features.rows import row_function
+from pawprint.features.store import StoredExamples, count_shards
+from pawprint.files import parse_yaml, read_json, read_text, read_yaml
+from pawprint.images.archive import Archive, open_archive
+from pawprint.images.formats import IDENTITY
+from pawprint.network.cross_validation import cross_validate, open_examples
+from pawprint.network.heads import sample_weights
+from pawprint.package import python_in
+from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
+from pawprint.params.section import Resize, check_content
+from pawprint.pipeline.fingerprint import Code
+from pawprint.pipeline.recorded import Recorded
+from pawprint.project import IMAGES, SPLIT
+from pawprint.runtime import CORES, output_shapes, read_network, write_network
+from pawprint.scores import paired
+from pawprint.tables import read_table, training_images
+
+SECTIONS = ("model", "weights")
+MAX_IMAGES = 2000
+ROUNDS = 20  # of one image, for its CPU time
+SQUARE, MOST = 1.05, 0.95  # of the longer side to the shorter, and of the images
+CHEAPER, MARGIN = 0.9, 0.01  # times the CPU time of today; above the lowest log loss
+RULE = (
+    "Of today's params, those with at most 90% of their CPU time and those that are significantly "
+    "better, the cheapest with a log loss of at most 0.01 above the lowest is used."
+)
+TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "params")
+WIDTHS = (8, 8, 28, 19, 6, 0)  # of the columns after the first
+TODAY, TRIED = "today", "try"
+KEYS = ("model.backbone", "model.alpha", "model.image_size")
+PRESETS = {
+    "fast": ("MobileNetV2", 0.35, 160),
+    "wide": ("MobileNetV2", 1.0, 160),
+    "default": ("MobileNetV2", 1.0, 224),  # of `pawprint init`
+    "lite": ("EfficientNetLite0", None, 224),
+}
+# One of these is tried, too: the first if its package is installed, or else what Keras downloads.
+LITE2, DEEP = ("EfficientNetLite2", None, 260), ("EfficientNetV2B0", None, 224)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    choice = "values to try in place of the default candidates; all combinations of several -S"
+    parser.add_argument("-S", action="append", default=[], metavar="KEY=VALUE[,…]", help=choice)
+    minutes = "time after which no further candidate is measured; default: %(default)s"
+    parser.add_argument("--minutes", type=float, default=5, metavar="M", help=minutes)
+    named = "candidate whose params are written into params.yaml; by default the one of the rule"
+    parser.add_argument("--use", nargs="?", const="", metavar="NAME", help=named)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Rank other params of the backbone and its images by what they give on your training images.
+
+    A sample of at most 2,000 training images is taken; validation and test images are not looked
+    at. Each candidate gets a cross-validated head; its row is printed when it is measured, that of
+    the params of today first. `difference` is its log loss minus that of the first row, with its
+    interval; it is better or worse if it is significant over all candidates. CPU ms are those of
+    one image, without decoding. The last lines say which is used, and by which rule. Features are
+    kept until the next `dvc repro`, which takes those of its params.
+
+    Examples:
+      pawprint try --use
+      pawprint try -S model.image_size=160,224 -S model.resize=crop,pad
+      pawprint try --use fast
+    """
+    require_images()
+    options = candidates_here(_choices(arguments))
+    if arguments.use:
+        options = [options[0], _named(arguments.use, options)]
+    rows: list[Row] = []
+    failed: list[InputError] = []
+    sample = draw_sample()
+    about = f"{len(options)} candidates on {len(sample.images):,} images"
+    print(f"try: {about}, at most about {arguments.minutes:g} minutes", file=sys.stderr)
+    for option, row in measure_each(options, sample, arguments.minutes):
+        if isinstance(row, InputError):
+            if option.name == arguments.use:
+                raise row
+            failed.append(row)
+            print(textwrap.shorten(f"{option.name}: {row}", 120, placeholder=" …"), flush=True)
+        else:
+            rows.append(row)
+            _print_row(row, options, has_titles=len(rows) == 1)
+    if not rows:
+        raise failed[0]
+    best = rows[-1] if arguments.use else choose(rows)
+    print(f"{describe_choice(best, rows[0])}\n{RULE}")
+    _use(arguments, best.candidate)
+
+
+def _use(arguments: argparse.Namespace, best: "Candidate") -> None:
+    """Write the params of a candidate with --use, or print how to."""
+    if arguments.use is not None:
+        for line in use_candidate(best) if best.changes else ["as it is"]:
+            print(f"params.yaml: {line}")
+        print("Now run `dvc repro`.")
+    elif best.changes:
+        command = "".join(["pawprint try", *(f" -S {choice}" for choice in arguments.S)])
+        print(f"`{command} --use {best.name}` sets {describe_params(best)}")
+
+
+def _choices(arguments: argparse.Namespace) -> dict[str, list]:
+    choices: dict[str, list] = {}
+    for text in arguments.S:
+        key, is_given, values = text.partition("=")
+        if not is_given or key.partition(".")[0] not in SECTIONS:
+            arguments.error(f"argument -S: expected model.KEY=VALUE. Received: {text}")
+        choices[key] = [parse_yaml(value, "-S") for value in values.split(",")]
+    return choices
+
+
+class Candidate(NamedTuple):
+    """Params with `changes` by key, such as `model.alpha`."""
+
+    name: str
+    changes: dict[str, object]
+    params: Params
+
+
+def candidates_here(choices: Mapping[str, list]) -> list[Candidate]:
+    """Return the `candidates` for the params and the images of this project."""
+    return candidates(read_yaml(project.PARAMS), choices, read_table(project.IMAGES_CSV, IMAGES))
+
+
+def candidates(content: dict, choices: Mapping[str, list], images: pd.DataFrame) -> list[Candidate]:
+    """Return today's params, then each combination of `choices`, or the default candidates.
+
+    `content` is that of params.yaml; choices are values by key, such as `model.image_size`.
+    `images` has `width` and `height`: of square ones every `model.resize` gives the same. Raises
+    InputError for wrong choices.
+    """
+    wanted = _combinations(choices) if choices else _defaults(content["model"], images)
+    found = [_candidate(TODAY, {}, content)]
+    for name, values in wanted.items():
+        candidate = _candidate(name, values, content)
+        if all(candidate.changes != other.changes for other in found):
+            found.append(candidate)
+    return found
+
+
+def _combinations(choices: Mapping[str, list]) -> dict[str, dict]:
+    shown = [key for key, values in choices.items() if len(values) > 1] or list(choices)
+    names = [key.split(".")[-1] for key in shown]
+    combined = [dict(zip(choices, values)) for values in itertools.product(*choices.values())]
+    texts = [[f"{name}={params[key]}" for name, key in zip(names, shown)] for params in combined]
+    return {",".join(text): params for text, params in zip(texts, combined)}
+
+
+def _defaults(model: dict, images: pd.DataFrame) -> dict[str, dict]:
+    has_lite2 = any(distributions(name=PACKAGES["EfficientNetLite2"]))
+    presets = PRESETS | ({"lite2": LITE2} if has_lite2 else {"deep": DEEP})
+    wanted = {name: dict(zip(KEYS, values)) for name, values in presets.items()}
+    if model["backbone"] != ONNX:  # whose file has one size
+        wanted["larger"] = {"model.image_size": min(32 * round(model["image_size"] / 24), 1024)}
+    sides = images[["width", "height"]]
+    if (sides.max(axis=1) <= SQUARE * sides.min(axis=1)).mean() < MOST:
+        wanted |= {resize: {"model.resize": resize} for resize in get_args(Resize)}
+    return wanted
+
+
+def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate:
+    """Return a candidate; another network has the published weights, unless others are wanted.
+
+    Another backbone has no layer of the name in `fine_tune_at`, so that is AUTO there.
+    """
+    model = content["model"]
+    is_new = [wanted.get(f"model.{key}", model[key]) != model[key] for key in ("backbone", "alpha")]
+    if is_new[0] and model["fine_tune_at"] is not None:
+        wanted = {"model.fine_tune_at": AUTO} | wanted
+    if any(is_new) and "weights.source" not in wanted:
+        weights = {"weights.source": "imagenet", "weights.sha256": None, "model.onnx": None}
+        wanted = weights | wanted
+    merged = {section: dict(values) for section, values in content.items()}
+    changes = {}
+    for key, value in wanted.items():
+        section, _, inner = key.partition(".")
+        if content[section].get(inner) != value:
+            changes[key] = value
+        merged[section][inner] = value
+    return Candidate(name, changes, check_content(Params, merged, Path(name), []))
+
+
+def _named(name: str, options: Sequence[Candidate]) -> Candidate:
+    named = {option.name: option for option in options[1:]}
+    if name not in named:
+        names = ", ".join(named)
+        raise InputError(
+            f"--use: expected one of {names}. Received: {name}. Give the same -S, too."
+        )
+    return named[name]
+
+
+def describe_params(candidate: Candidate) -> str:
+    """Return such as "alpha=0.35 image_size=160"."""
+    values = {key: "null" if value is None else value for key, value in candidate.changes.items()}
+    return " ".join(f"{key.split('.')[1]}={value}" for key, value in values.items())
+
+
+def use_candidate(candidate: Candidate) -> list[str]:
+    """Write the params of a candidate. Returns a line for each change, such as `a.b: 1 → 2`."""
+    before = flat(read_text(project.PARAMS))
+    set_params(candidate.changes)
+    return describe_changes(before, candidate.changes)
+
+
+class Sample(NamedTuple):
+    """Training images, of the table SPLIT, and how a head learns from them."""
+
+    images: pd.DataFrame
+    labels: list[str]
+    class_weight: str | None
+
+
+def require_images() -> None:
+    """Run `dvc repro split` where its images are missing."""
+    paths = project.SPLIT_CSV, project.IMAGES_CSV, project.RAW_ARCHIVES
+    if all(path.exists() for path in paths):
+        return
+    command = [*python_in(), "-m", "dvc", "repro", "split"]
+    if subprocess.run(command).returncode or not all(path.exists() for path in paths):
+        raise InputError(
+            f"{paths[0]}: expected images after `dvc repro split`. In a clone, `dvc pull` first."
+        )
+
+
+def draw_sample() -> Sample:
+    """Return at most MAX_IMAGES training images of this project."""
+    split = read_table(project.SPLIT_CSV, SPLIT)
+    weight = load_params().train_extract.weight_for(split.loc[split["split"] == "train", "label"])
+    images = training_images(split, MAX_IMAGES).sort_index()
+    return Sample(images, read_json(project.LABELS_JSON), weight)
+
+
+class Row(NamedTuple):
+    """A candidate with its scores, on the images that it and the first row judge.
+
+    `probabilities` are `(images, classes)`, NaN for an image that is not judged. `cpu_ms` are
+    milliseconds of all cores for an image. `comparison` is with the first row, None for this.
+    """
+
+    candidate: Candidate
+    probabilities: np.ndarray
+    cpu_ms: float
+    accuracy: float
+    loss: float
+    comparison: paired.Comparison | None
+
+
+def measure_each(
+    options: Sequence[Candidate], sample: Sample, minutes: float
+) -> Iterator[tuple[Candidate, Row | InputError]]:
+    """Yield each candidate with its row, or why it has none: for lack of time, or its error.
+
+    Raises InputError for the first, but for one without weights. A line on stderr says when a
+    candidate begins.
+    """
+    end, level = time.monotonic() + 60 * minutes, SIGNIFICANT / max(len(options) - 1, 1)
+    cpu_ms: dict[str, float] = {}
+    first = None
+    with open_archive(project.RAW_ARCHIVES, options[0].params.clean.bits) as archive:
+        for number, option in enumerate(options):
+            print(f"try: {number + 1} of {len(options)}: {option.name}", file=sys.stderr)
+            left = end - time.monotonic() if number else float("inf")
+            try:
+                measured = _measure(option.params, sample, archive, left, cpu_ms)
+            except InputError as error:
+                if not number and not isinstance(error, NoWeightsError):
+                    raise
+                yield option, error
+                continue
+            row = row_of(option, measured, first, sample, level)
+            first = first or row
+            yield option, row
+
+
+def _measure(
+    params: Params, sample: Sample, archive: Archive, left: float, cpu_ms: dict[str, float]
+) -> tuple[np.ndarray, float]:
+    """Return probabilities and CPU time; `cpu_ms` has those of networks, each timed once."""
+    model, images = params.model, sample.images
+    if left <= 0:
+        raise InputError("no time is left to measure it. See --minutes")
+    # TensorFlow starts here, which takes seconds.
+    from pawprint.network.backbone import load_extractor
+    from pawprint.network.hardware import keras
+
+    keras.config.disable_interactive_logging()  # of downloads, between the lines of a table
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / project.EXTRACTOR.name
+        extractor, outputs, _ = load_extractor(model, params.weights)
+        write_network(extractor, path, outputs)  # the bytes that the stage `backbone` writes
+        code = Code().fingerprint("pawprint/features/rows.py")
+        network, origin = read_network(path), shards.origin_of(path, model.resize, code)
+    compute, key = row_function(network, model.resize), str(origin["network"])
+    if key not in cpu_ms:
+        cpu_ms[key] = _time(compute, model.image_size)
+    seconds = cpu_ms[key] * len(images) / CORES / 1000
+    if seconds > left:
+        raise InputError(f"it would take {seconds:,.0f} s of {left:,.0f} left. See --minutes")
+    folder = shards.place_of_rows(origin) / TRIED / str(count_shards(len(images)))
+    views_of = shards.held_out_views(model.image_size, is_mirrored=False)
+    computer = shards.ShardComputer(archive, compute, output_shapes(network), views_of)
+    earlier, _ = shards.earlier_shards(Recorded(), origin)
+    shards.write_shards(computer, shards.tasks(images, folder, earlier), folder)
+    store = StoredExamples(folder, images, sample.labels)
+    examples = open_examples(store, model.features, sample.class_weight)
+    return cross_validate(examples).probabilities, cpu_ms[key]
+
+
+def _time(compute: Callable, size: int) -> float:
+    """Return the lowest CPU milliseconds for an image, as another program makes any longer."""
+    image, seconds = Image.new("RGB", (size, size)), []
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        compute(lambda side: image, [IDENTITY])
+        seconds.append(time.process_time() - start)
+    return 1000 * min(seconds)
+
+
+def row_of(
+    candidate: Candidate,
+    measured: tuple[np.ndarray, float],
+    first: Row | None,
+    sample: Sample,
+    level: float,
+) -> Row:
+    """Return the row of a candidate, compared at a level with the first one, if there is one."""
+    new, cpu_ms = measured
+    actual = pd.Index(sample.labels).get_indexer(sample.images["label"])
+    weights = sample_weights(sample.class_weight, actual)
+    both = (first.probabilities if first else new), new
+    pair = paired.pair_probabilities(actual, both, sample.images["group"].to_numpy(), weights)
+    comparison = paired.compare([{"images": pair}], 1 - level)[0] if first else None
+    scores = pair.new_right.mean(), pair.values[1].mean()
+    return Row(candidate, new, cpu_ms, *scores, comparison)
+
+
+def choose(rows: Sequence[Row]) -> Row:
+    """Return the row to use, by RULE."""
+    first = rows[0]
+    considered = [first]
+    for row in rows[1:]:
+        if row.comparison.test.verdict == "better" or row.cpu_ms <= CHEAPER * first.cpu_ms:
+            considered.append(row)
+    highest = min(row.loss for row in considered) + MARGIN
+    good = [row for row in considered if row.loss <= highest]
+    return min(good, key=lambda row: (row.cpu_ms, row.loss))
+
+
+def describe_choice(best: Row, first: Row) -> str:
+    """Return what to use, and why."""
+    name, base = best.candidate.name, first.candidate.name
+    if best.comparison:
+        verdict = paired.describe_verdict(base, name, best.comparison)
+        return f"{verdict} CPU time of an image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}."
+    if base == TODAY:
+        return "Keep the params of today."
+    return f"Use {name}: today's network has no weights here."
+
+
+def _print_row(row: Row, options: Sequence[Candidate], has_titles: bool) -> None:
+    difference, verdict = "", ""
+    if row.comparison:
+        test = row.comparison.test
+        difference = f"{test.difference:+.4f} ({test.low:+.4f} to {test.high:+.4f})"
+        verdict = test.verdict
+    texts = [row.candidate.name, f"{row.accuracy:.2%}", f"{row.loss:.4f}", difference, verdict]
+    texts += [f"{row.cpu_ms:.1f}", describe_params(row.candidate)]
+    first = max(len(TITLES[0]), *(len(option.name) for option in options))
+    for cells in [TITLES, texts] if has_titles else [texts]:
+        print("  ".join(map(str.ljust, cells, (first, *WIDTHS))).rstrip(), flush=True)
