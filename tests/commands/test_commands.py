@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from pawprint.package import PACKAGE
+from pawprint.__main__ import COMMANDS
 
-MODULES = sorted(path.stem for path in (PACKAGE / "commands").glob("[!_]*.py"))
+MODULES = [name for name, _ in COMMANDS.values()]
 
 
 @pytest.mark.parametrize("name", MODULES)
