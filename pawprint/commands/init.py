@@ -61,7 +61,7 @@ from pawprint.templates import (
 MODEL = {"model.alpha": 1.0, "model.image_size": 224, "model.fine_tune_at": None}
 # Of a repository that photos are in: with them, DVC would track nothing of it here, or refuse.
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
-WITHOUT_CLASSES = "No folder is a class: you give the photos labels in the app"
+WITHOUT_CLASSES = "No folder is a class: give the photos labels in the app, or in a metadata.csv"
 MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
 
 

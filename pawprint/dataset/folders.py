@@ -72,13 +72,19 @@ def lies_unlabelled(name: str) -> bool:
 def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, Place]:
     """Return the places of files by their folders. `labels` is AUTO, OUTER or INNER.
 
-    AUTO is the reading that gives two classes or more. Images in a folder called unknown, or below
-    one, are UNKNOWN; images in a folder that `is_unlabelled`, in no folder of a class, and beside
-    or in a split that has no classes, have no label. So all may lack one.
+        AUTO is the reading that gives two classes or more. Images in a folder called unknown, or below
+    <<<<<<< HEAD
+        one, are UNKNOWN; images in a folder that `is_unlabelled`, in no folder of a class, and beside
+        or in a split that has no classes, have no label. So all may lack one.
+    =======
+        one, are UNKNOWN; those in a folder that `is_unlabelled`, those that are in no folder of a
+        class, and those beside or in a split that has no classes, have no label. Without splits, that
+        may be all images.
+    >>>>>>> w6-label
 
-    Raises InputError that begins with `archive` for one class, for no image that may get a label,
-    for names that cannot be labels, for two readings that differ, and for a folder that may be a
-    class or a split.
+        Raises InputError that begins with `archive` for one class, for no image that may get a label,
+        for names that cannot be labels, for two readings that differ, and for a folder that may be a
+        class or a split.
     """
     names = list(names)
     images = Counter(folder_of(name) for name in names if is_image_name(name))
@@ -98,8 +104,9 @@ def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, P
             raise InputError(_two_readings(archive, found, images))
     label_of_folder = found[chosen]
     classes = set(label_of_folder.values()) - {""}
-    has_unlabelled = any(UNKNOWN not in map(str.lower, path) for path in images)
-    if classes or not has_unlabelled:
+    is_unlabelled_set = any(UNKNOWN not in map(str.lower, path) for path in images)
+    # Of sets with splits, the classes are in a file that we do not read.
+    if classes or splits or not is_unlabelled_set:
         _require_classes(classes, names, archive)
     return {name: _place(folder_of(name), label_of_folder, splits) for name in names}
 

@@ -213,7 +213,6 @@ def test_name_of_a_class_is_that_of_the_class_in_any_case_or_a_new_one():
     ("names", "expected"),
     [
         (["1.jpg", "2.jpg"], True),
-        (["train/1.jpg", "test/2.jpg"], True),
         (["unlabelled/1.jpg"], True),
         (["cat/1.jpg", "dog/2.jpg"], False),
         ([], False),

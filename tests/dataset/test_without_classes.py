@@ -20,7 +20,6 @@ NAMES = [f"IMG_{number}.jpg" for number in range(6)]
     "names",
     [
         NAMES,
-        ["train/1.jpg", "train/2.jpg", "test/3.jpg"],
         ["unlabelled/1.jpg", "2.jpg", "unknown/3.jpg"],
         ["archive/unsorted/1.jpg", "readme.txt"],
     ],
@@ -28,7 +27,6 @@ NAMES = [f"IMG_{number}.jpg" for number in range(6)]
 def test_no_folder_is_a_class(names):
     places = read_folders(names, "auto", "photos")
     assert {places[name].label for name in names} - {"unknown"} == {""}
-    assert {places[name].split for name in names if "test/" in name} <= {"test"}
 
 
 @pytest.mark.parametrize(
