@@ -73,14 +73,8 @@ def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, P
     """Return the places of files by their folders. `labels` is AUTO, OUTER or INNER.
 
         AUTO is the reading that gives two classes or more. Images in a folder called unknown, or below
-    <<<<<<< HEAD
         one, are UNKNOWN; images in a folder that `is_unlabelled`, in no folder of a class, and beside
-        or in a split that has no classes, have no label. So all may lack one.
-    =======
-        one, are UNKNOWN; those in a folder that `is_unlabelled`, those that are in no folder of a
-        class, and those beside or in a split that has no classes, have no label. Without splits, that
-        may be all images.
-    >>>>>>> w6-label
+    or in a split that has no classes, have no label. Without splits, that may be all images.
 
         Raises InputError that begins with `archive` for one class, for no image that may get a label,
         for names that cannot be labels, for two readings that differ, and for a folder that may be a
