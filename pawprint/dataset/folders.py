@@ -72,13 +72,13 @@ def lies_unlabelled(name: str) -> bool:
 def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, Place]:
     """Return the places of files by their folders. `labels` is AUTO, OUTER or INNER.
 
-        AUTO is the reading that gives two classes or more. Images in a folder called unknown, or below
-        one, are UNKNOWN; images in a folder that `is_unlabelled`, in no folder of a class, and beside
+    AUTO is the reading that gives two classes or more. Images in a folder called unknown, or below
+    one, are UNKNOWN. Images in a folder that `is_unlabelled`, in no folder of a class, and beside
     or in a split that has no classes, have no label. Without splits, that may be all images.
 
-        Raises InputError that begins with `archive` for one class, for no image that may get a label,
-        for names that cannot be labels, for two readings that differ, and for a folder that may be a
-        class or a split.
+    Raises InputError that begins with `archive` for one class, for no image that may get a label,
+    for names that cannot be labels, for two readings that differ, and for a folder that may be a
+    class or a split.
     """
     names = list(names)
     images = Counter(folder_of(name) for name in names if is_image_name(name))
