@@ -45,6 +45,7 @@ EXPORT = Path("models/export")  # of `pawprint export`
 
 CLEAN_METRICS = Path("metrics/clean.json")
 SPLIT_METRICS = Path("metrics/split.json")
+CLASSES_CSV = Path("metrics/classes.csv")
 EXTRACT_METRICS = Path("metrics/train_extract.json")
 FINETUNE_METRICS = Path("metrics/train_finetune.json")
 EVALUATE_METRICS = Path("metrics/evaluate.json")
@@ -107,6 +108,7 @@ SPLIT: Columns = {
     "group": "str",  # the first path of the group
     "pixels_sha256": "str",
 }
+CLASSES: Columns = {"label": "str"} | dict.fromkeys(SPLITS, "int64")  # numbers of images
 PATHS: Columns = {"path": "str", "split": "str", "pixels_sha256": "str"}  # of SPLIT
 NEAR_DUPLICATES: Columns = {
     "group": "str",

@@ -4,9 +4,10 @@ A group of near-duplicates, or of `split.group`, is in one split, unless the arc
 divide it. Images in splits.csv stay in their split. Reads data/clean/images.csv,
 data/clean/metadata.csv and splits.csv. Params: `split`. Writes data/split/images.csv,
 data/split/train_validation.csv, data/split/paths.csv, data/split/labels.json, which has the order
-of the classes everywhere, data/split/near_duplicates.csv and metrics/split.json. Says which images
-are in another split than in the last commit, by Git and DVC's cache. As long as fewer than two
-classes have images, all are for training, and `train_extract` says that labels are missing.
+of the classes everywhere, data/split/near_duplicates.csv, metrics/split.json and
+metrics/classes.csv, the images of each class in each split. Says which images are in another split
+than in the last commit, by Git and DVC's cache. As long as fewer than two classes have images, all
+are for training, and `train_extract` says that labels are missing.
 Run: `python -m stages.split`
 """
 
@@ -21,7 +22,7 @@ from pawprint.files import md5, write_json
 from pawprint.params.data import Split
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import last_commit
-from pawprint.project import IMAGES, METADATA, NEAR_DUPLICATES, PATHS, SPLIT, SPLITS
+from pawprint.project import CLASSES, IMAGES, METADATA, NEAR_DUPLICATES, PATHS, SPLIT, SPLITS
 from pawprint.tables import read_table, write_table
 
 
@@ -66,6 +67,8 @@ def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame, divided_pairs: int)
     write_table(project.PATHS_CSV, rows, PATHS)  # for features, which no label changes
     write_json(project.LABELS_JSON, sorted(rows["label"].unique()))
     write_table(project.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)
+    classes = pd.crosstab(rows["label"], rows["split"]).reindex(columns=SPLITS, fill_value=0)
+    write_table(project.CLASSES_CSV, classes.reset_index(), CLASSES)
     write_json(project.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})
     return counts
 
