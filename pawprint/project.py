@@ -74,6 +74,8 @@ PLOTS = Path("plots")
 
 Columns = dict[str, str]
 
+# What dataset/unusual.py measures of an image.
+MEASURES: Columns = dict.fromkeys(("brightness", "contrast", "sharpness", "entropy"), "float64")
 IMAGES: Columns = {
     "path": "str",
     "label": "str",
@@ -83,7 +85,7 @@ IMAGES: Columns = {
     "height": "int64",
     "pixels_sha256": "str",
     "perceptual_hash": "str",
-    "brightness": "float64",
+    **MEASURES,
 }
 # Results of decoding; `key` is a hash of the file's bytes and of the code that decodes them.
 DECODED: Columns = {
@@ -92,7 +94,7 @@ DECODED: Columns = {
     "height": "int64",
     "pixels_sha256": "str",
     "perceptual_hash": "str",
-    "brightness": "float64",  # mean of its grey values, in [0, 255]
+    **MEASURES,
     "used_bits": "int64",
     "file_bits": "int64",
     "has_more": "bool",  # whether the file has further pages or frames, which are not used

@@ -36,6 +36,7 @@ from pawprint.dataset.layouts import (
     find_places,
     read_metadata_csv,
 )
+from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import classes_given, read_corrections
 from pawprint.errors import name_some, printable
 from pawprint.files import write_json
@@ -110,13 +111,15 @@ def describe_unlabelled_folders(rejected: pd.DataFrame, params: Clean) -> Iterat
 
 
 def describe_content(usable: pd.DataFrame, params: Clean) -> Iterator[str]:
-    """Yield lines on images without a label, with more than 8 bits, and with several pages."""
+    """Yield lines on images with no label, more than 8 bits, several pages or unusual looks."""
     if is_unlabelled := (usable["label"] == "").sum():
         yield f"{is_unlabelled:,} are {UNLABELLED}: label them with `pawprint app`"
     if bits := describe_bits(usable, params.bits):
         yield bits
     if pages := describe_pages(usable):
         yield pages
+    if unusual := describe_unusual(find_unusual(usable)):
+        yield f"{unusual}; see plots/unusual.png"
 
 
 def describe_not_applied(paths: list[str]) -> Iterator[str]:

@@ -24,6 +24,7 @@ from pawprint.dataset.changes import (
 )
 from pawprint.dataset.cleaning import describe_files, describe_imbalance
 from pawprint.dataset.splitting import divided_groups
+from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows
 from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_json, read_yaml, write_text
@@ -38,6 +39,8 @@ from pawprint.scores.predictions import list_errors
 from pawprint.scores.shift import describe_shift, describe_slices, independent
 from pawprint.tables import read_predictions, read_table
 
+OF_FILE = ["path", "width", "height", "brightness", "perceptual_hash"]  # columns of IMAGES
+
 
 def main() -> None:
     """Write the model card, the page and what limits the model, and print the result."""
@@ -47,13 +50,14 @@ def main() -> None:
     images = read_table(project.SPLIT_CSV, project.SPLIT)
     judged = read_table(project.CROSS_VALIDATION_CSV, project.JUDGED)
     predictions = {name: read_predictions(path) for name, path in project.PREDICTIONS_CSV.items()}
+    files = read_table(project.IMAGES_CSV, project.IMAGES)
     unknown = read_table(project.UNKNOWN_CSV, project.IMAGES)
     rejected = read_table(project.REJECTED_CSV, project.REJECTED)
     context = card_context(params, metadata, scores, images) | {
         "rejected": rejected,
         "files": describe_files(pd.concat([images, unknown]), rejected),
     }
-    limits = find_limits(limits_run(context, images, judged, predictions))
+    limits = find_limits(limits_run(context, images.merge(files[OF_FILE]), judged, predictions))
     labels = metadata["labels"]
     with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
         shown = pages.show_errors(archive, list_errors(judged, predictions), labels)
@@ -75,6 +79,7 @@ def main() -> None:
         "decided": pages.describe_decided(read_table(project.DECIDED_CSV, project.DECIDED)),
         "of_classes": pages.link_classes(context["of_classes"], labels, shown["ids"]),
         "has_curve": len(read_table(project.LEARNING_CURVE_CSV, project.LEARNING_CURVE)) > 1,
+        "unusual": describe_unusual(find_unusual(files)),
         "data_md5": md5(project.SPLIT_CSV),
     }
     write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
@@ -131,15 +136,13 @@ def limits_run(
 ) -> Run:
     """Return what `find_limits` looks at.
 
-    `context` is what the card needs, `images` the table SPLIT, `judged` the table JUDGED, and
-    `predictions` the tables PREDICTIONS by split.
+    `context` is what the card needs, `images` the table SPLIT with OF_FILE, `judged` the table
+    JUDGED, and `predictions` the tables PREDICTIONS by split.
     """
-    files = read_table(project.IMAGES_CSV, project.IMAGES)
-    files = files[["path", "width", "height", "brightness", "perceptual_hash"]]
     extract = context["extract"]
     learned = extract["accuracy"][extract["kept"]]
     return Run(
-        images.merge(files, on="path"),
+        images,
         judged,
         predictions,
         learned.iloc[-1] if len(learned) else None,

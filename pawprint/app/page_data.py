@@ -1,6 +1,7 @@
 """Add photos, Data, This run and Try it: photos on their way in, and what is predicted of them."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -15,6 +16,7 @@ from pawprint.app.labelling import Places
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.dataset.splitting import divided_groups
+from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.errors import InputError
 from pawprint.files import write_text
 from pawprint.images.archive import ACCEPTED, UnusableImageError, is_image_name, require_safe_name
@@ -100,6 +102,7 @@ def show_data() -> None:
         "Counts": show_counts,
         "Rejected": show_rejected,
         "Near-duplicates": show_near_duplicates,
+        "Unusual": show_unusual,
     }
     tabs = st.tabs(list(parts), key="part", on_change="rerun")
     for tab, part in zip(tabs, parts.values()):
@@ -143,6 +146,17 @@ def show_near_duplicates() -> None:
     rows = rows.assign(number=rows["group"].factorize()[0] + 1).iloc[order]
     if row := photos.grid(rows, "near", place):
         photos.open_large(row.path, place(row))
+
+
+def show_unusual() -> None:
+    """Show the images that stand out, the most unusual first."""
+    found = find_unusual(read_table(project.IMAGES_CSV, project.IMAGES))
+    if found.empty:
+        st.success("None: no image stands out.")
+        return
+    st.markdown(f"{describe_unusual(found)}. The most unusual come first.")
+    if row := photos.grid(found, "unusual", attrgetter("looks")):
+        photos.open_large(row.path, row.looks)
 
 
 def place(row) -> str:

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageStat
+from PIL import Image
 from tqdm import tqdm
 
 from pawprint.classes import NEITHER, UNLABELLED, are_imbalanced
 from pawprint.dataset.folders import SHOWN, lies_unlabelled
 from pawprint.dataset.layouts import Layout, Row, is_metadata
+from pawprint.dataset.unusual import measure
 from pawprint.dataset.user_tables import Correction
 from pawprint.engine.mapping import map_in_threads, map_items
 from pawprint.errors import InputError, printable
@@ -171,7 +172,7 @@ def _examine(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
     with decoding(data, archive.bits) as (image, *properties, _):
         if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
             raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
-        grey = _grey_square(image)  # with the same hash as the image
+        grey = _reduced(image)  # with the same hash as the image
         return {
             "path": name,
             "key": _key(origin, archive.md5_of(name) or data),
@@ -179,7 +180,7 @@ def _examine(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
             "height": image.height,
             "pixels_sha256": pixels_sha256(image),
             "perceptual_hash": perceptual_hash(grey),
-            "brightness": round(ImageStat.Stat(grey).mean[0], 1),
+            **measure(grey),
             **dict(zip(PROPERTIES, properties)),
         }
 
@@ -192,15 +193,15 @@ def perceptual_hash(image: Image.Image) -> str:
     """
     from scipy.fft import dctn  # takes long, and most runs of `clean` hash few images
 
-    lowest = dctn(np.asarray(_grey_square(image)))[:HASH_SIDE, :HASH_SIDE]
+    side = 4 * HASH_SIDE
+    square = _reduced(image).resize((side, side), Image.Resampling.LANCZOS)
+    lowest = dctn(np.asarray(square))[:HASH_SIDE, :HASH_SIDE]
     return np.packbits(lowest > np.median(lowest)).tobytes().hex()
 
 
-def _grey_square(image: Image.Image) -> Image.Image:
-    """Return the image in grey, with four times the sides of its hash."""
-    side = 4 * HASH_SIDE, 4 * HASH_SIDE
-    reduced = image.reduce(scale_for(image.size, HASHED))
-    return reduced.convert("L").resize(side, Image.Resampling.LANCZOS)
+def _reduced(image: Image.Image) -> Image.Image:
+    """Return the image in grey, a large one with sides of HASHED pixels or more."""
+    return image.reduce(scale_for(image.size, HASHED)).convert("L")
 
 
 def _row_or_rejection(function: Callable[[str], dict], name: str) -> dict:

@@ -36,6 +36,7 @@ NEAR_DUPLICATES = 24
 PREDICTIONS = 24
 ERRORS = 12  # and as many of the least confident other predictions
 LABELS_TO_REVIEW = 24
+UNUSUAL = 12
 
 # A function that reads an RGB photo of any size; its title, up to three lines; the title's colour.
 Cell = tuple[Callable[[], Image.Image], str, str]
@@ -130,6 +131,16 @@ def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Fig
         for row in rows.itertuples()
     )
     return photo_grid({f"Near-duplicates ({len(rows):,} of {len(near_duplicates):,})": cells})
+
+
+def draw_unusual(archive: Archive, found: pd.DataFrame) -> Figure:
+    """Draw the first images that `find_unusual` returns, with the file name and what they look."""
+    rows = found.head(UNUSUAL)
+    cells = [
+        (_reader(archive, row.path), f"{PurePosixPath(row.path).name}\n{row.looks}", GREY)
+        for row in rows.itertuples()
+    ]
+    return photo_grid({f"Unusual images ({len(rows):,} of {len(found):,})": cells})
 
 
 def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Figure:

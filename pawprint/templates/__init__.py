@@ -40,6 +40,7 @@ IGNORED = """\
 /plots/errors.png
 /plots/labels_to_review.png
 /plots/near_duplicates.png
+/plots/unusual.png
 /plots/predictions.png
 /plots/report.html
 /plots/samples.png

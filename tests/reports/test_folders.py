@@ -21,7 +21,7 @@ from pawprint.dataset.sources import fetch
 from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.model.predictor import find_images
-from pawprint.project import IMAGES
+from pawprint.project import IMAGES, MEASURES
 from pawprint.tables import write_table
 
 
@@ -252,8 +252,8 @@ def test_upgrade_writes_the_reading_of_folders_that_the_last_run_used(
     fetch(tmp_path / "photos", tmp_path / project.RAW_ARCHIVES)
     kept, *_ = clean_archive(tmp_path / project.RAW_ARCHIVES, labels=before)
     write_files(tmp_path, {"labels.csv": "path,label\n"})
-    # Version 0.3 had no brightness.
-    columns = {name: kind for name, kind in IMAGES.items() if name != "brightness"}
+    # Version 0.3 had no measures of looks.
+    columns = {name: kind for name, kind in IMAGES.items() if name not in MEASURES}
     write_table(tmp_path / project.IMAGES_CSV, kept, columns)
     expected = before if written is ... else written
     assert labels_of_last_run(tmp_path, {"clean.labels": "auto"}) == expected

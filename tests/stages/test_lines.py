@@ -19,7 +19,7 @@ from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack, read_json, write_json
 from pawprint.model.metadata import Outputs
-from pawprint.project import IMAGES, JUDGED, METADATA, REJECTED, SPLIT
+from pawprint.project import IMAGES, JUDGED, MEASURES, METADATA, REJECTED, SPLIT
 from pawprint.scores.shift import SERIES
 from pawprint.tables import (
     read_predictions,
@@ -42,7 +42,11 @@ def images_of(paths: list[str]) -> pd.DataFrame:
     labels = [path.split("/")[0] for path in paths]
     table = pd.DataFrame({"path": paths, "label": labels, "archive_split": "", "group": ""})
     return table.assign(
-        width=300, height=100, brightness=9.0, pixels_sha256=hashes, perceptual_hash=hashes
+        width=300,
+        height=100,
+        **dict.fromkeys(MEASURES, 9.0),
+        pixels_sha256=hashes,
+        perceptual_hash=hashes,
     )
 
 

@@ -14,7 +14,7 @@ from pawprint import project
 from pawprint.classes import UNKNOWN
 from pawprint.dataset.changes import images_of
 from pawprint.files import md5, read_yaml
-from pawprint.project import IMAGES, REJECTED, SPLIT
+from pawprint.project import IMAGES, MEASURES, REJECTED, SPLIT
 from pawprint.tables import read_table, write_table
 from stages import report, split
 
@@ -30,7 +30,11 @@ def images(label: str, numbers: range, archive_split: str = "") -> pd.DataFrame:
     table = pd.DataFrame({"path": [f"{archive_split}/{label}/{n}.jpg" for n in numbers]})
     table = table.assign(label=label, archive_split=archive_split, group="")
     return table.assign(
-        width=300, height=100, brightness=9.0, pixels_sha256=hashes, perceptual_hash=hashes
+        width=300,
+        height=100,
+        **dict.fromkeys(MEASURES, 9.0),
+        pixels_sha256=hashes,
+        perceptual_hash=hashes,
     )
 
 

@@ -18,6 +18,7 @@ from pawprint.project import (
     JUDGED,
     LABELS_TO_REVIEW,
     LEARNING_CURVE,
+    MEASURES,
     NEAR_DUPLICATES,
     REJECTED,
     SCORES,
@@ -63,7 +64,7 @@ def split_of(numbers: dict[str, int]) -> pd.DataFrame:
 
 def images_of(numbers: dict[str, int]) -> pd.DataFrame:
     """The table IMAGES of the images of `split_of`."""
-    sized = split_of(numbers).assign(width=600, height=400, brightness=100.0)
+    sized = split_of(numbers).assign(width=600, height=400, **dict.fromkeys(MEASURES, 100.0))
     return sized.assign(archive_split="", perceptual_hash="0" * 64)
 
 

@@ -1,0 +1,52 @@
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageFilter
+
+from pawprint.dataset.unusual import describe_unusual, find_unusual, measure
+
+
+def pictures() -> dict[str, Image.Image]:
+    """Two hundred pictures of noise of many sizes of grains, and three of each unusual kind."""
+    rng = np.random.default_rng(0)
+    drawn = {}
+    for number in range(200):
+        cells = rng.integers(30, 220, (rng.integers(20, 60), rng.integers(20, 60)), np.uint8)
+        drawn[f"{number}.jpg"] = Image.fromarray(cells).resize((320, 240), Image.Resampling.BICUBIC)
+    for number in range(3):
+        usual = drawn[f"{number}.jpg"]
+        drawn[f"dark {number}.jpg"] = usual.point(lambda value: value // 12)
+        drawn[f"bright {number}.jpg"] = usual.point(lambda value: 240 + value // 20)
+        drawn[f"blurred {number}.jpg"] = usual.filter(ImageFilter.GaussianBlur(6))
+        drawn[f"empty {number}.jpg"] = Image.new("L", (320, 240), 90 + number)
+    return drawn
+
+
+def table_of(drawn: dict[str, Image.Image]) -> pd.DataFrame:
+    rows = [{"path": path} | measure(picture) for path, picture in drawn.items()]
+    return pd.DataFrame(rows)
+
+
+def test_dark_bright_blurred_and_empty_pictures_stand_out_and_no_others():
+    found = find_unusual(table_of(pictures()))
+    assert len(found) == 12 and not found["path"].str.match("[0-9]").any()
+    assert found["score"].is_monotonic_decreasing
+    looks = found.set_index("path")["looks"]
+    assert set(looks[looks.index.str.startswith("empty")]) == {"empty"}
+    assert describe_unusual(found).startswith("12 images stand out: ")
+
+
+def test_pictures_that_are_all_alike_have_none_that_stands_out():
+    same = Image.new("L", (64, 64), 200)
+    found = find_unusual(table_of({f"{number}.jpg": same for number in range(9)}))
+    assert found.empty and describe_unusual(found) == ""
+
+
+def test_measures_are_known_for_simple_pictures():
+    half = np.zeros((256, 256), np.uint8)
+    half[:, 128:] = 200
+    assert measure(Image.fromarray(half)) == {
+        "brightness": 100.0,
+        "contrast": 100.0,
+        "sharpness": 315.0,
+        "entropy": 1.0,
+    }
