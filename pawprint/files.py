@@ -184,7 +184,7 @@ def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
 def write_arrays(path: Path, *arrays: np.ndarray, **arrays_by_name: np.ndarray) -> None:
     """Write a .npz file, with the same bytes for the same arrays. NumPy calls `arrays` arr_0, …."""
     with replacing(path) as partial:
-        # The stub has only the further argument of `savez`, a bool, in view.
+        # The stub takes each keyword for `allow_pickle`, a bool.
         np.savez(partial, *arrays, **arrays_by_name)  # type: ignore[arg-type]
 
 

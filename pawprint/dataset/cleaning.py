@@ -51,7 +51,7 @@ MAX_IMBALANCE = 5  # times as many images in the largest class as in the smalles
 
 
 class Known(NamedTuple):
-    """Images that an earlier run decoded, `decoded`, a table DECODED; `code` decodes new ones."""
+    """The table DECODED of an earlier run, and what identifies the code that decodes new files."""
 
     code: str = ""
     decoded: pd.DataFrame = NONE_DECODED

@@ -172,7 +172,7 @@ def _is_drawn(images: pd.DataFrame) -> pd.Series:
 
 
 def _join_groups(images: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
-    """Return int64 `(images,)`: numbers from 0 of groups; near-duplicates join their groups.
+    """Return the number of each image's group, int64 `(images,)`, with near-duplicates joined.
 
     The nearest `pairs` are joined first. Groups that would be too large together, or that rows of
     splits.csv have in different splits, are not joined.
