@@ -126,7 +126,7 @@ class Pool(NamedTuple):
 
     `images` are those with features; `others` have none, as `clean` rejected them. `rows`, float32
     `(photos, features)`, are those of `images`, then of training images, whose labels are `known`.
-    `has_classes` says whether folders, metadata.csv or `clean.labels` give the classes.
+    `classes` are those that folders, metadata.csv or `clean.labels` give; [] if labels.csv does.
     """
 
     images: list[Image]
@@ -134,18 +134,22 @@ class Pool(NamedTuple):
     rows: np.ndarray
     known: list[str]
     clusters: Clusters
-    has_classes: bool
+    classes: list[str]
 
 
-def read_pool(archive: Archive, classes: dict[str, list[str]] | str) -> Pool:
-    """Return the pool of the last run. `classes` is `clean.labels`.
+def read_pool(archive: Archive, labels: dict[str, list[str]] | str) -> Pool:
+    """Return the pool of the last run. `labels` is `clean.labels`.
+
+    Where `split` failed, as with too few labels, there are no training images.
 
     Raises InputError if `features` has not computed its photos.
     """
     aside = read_table(project.UNLABELLED_CSV, project.IMAGES)
     rejected = read_table(project.REJECTED_CSV, project.REJECTED)
     others = rejected.loc[rejected["reason"] == UNLABELLED, "path"]
-    split = read_table(project.SPLIT_CSV, project.SPLIT)
+    split = pd.DataFrame(columns=list(project.SPLIT))
+    if project.SPLIT_CSV.exists():
+        split = read_table(project.SPLIT_CSV, project.SPLIT)
     train = split[split["split"] == "train"].groupby("label").head(MAX_OF_CLASS)
     parts = ((project.HELD_OUT, aside), (project.FEATURES, train))
     rows = [_first_views(folder, table["pixels_sha256"]) for folder, table in parts if len(table)]
@@ -153,10 +157,10 @@ def read_pool(archive: Archive, classes: dict[str, list[str]] | str) -> Pool:
     empty = np.array([], int)
     clusters = find_clusters(every) if len(every) else Clusters(empty, empty)
     names = members(archive)
-    given, _ = find_places(names, read_metadata_csv(archive, names), classes, archive.filename)
+    classes, _ = find_places(names, read_metadata_csv(archive, names), labels, archive.filename)
     images = list(zip(aside["path"], aside["pixels_sha256"]))
     without = [(path, "") for path in others]
-    return Pool(images, without, every, train["label"].tolist(), clusters, bool(given))
+    return Pool(images, without, every, train["label"].tolist(), clusters, classes)
 
 
 def _first_views(folder: Path, pixels_sha256: pd.Series) -> np.ndarray:

@@ -264,7 +264,7 @@ def show_pages(pool: Pool) -> None:
             "classes": [*((name, name) for name in classes), (NEITHER, "None of them")],
             "none": NEITHER,
             "label": pages.label,
-            "new": not pool.has_classes,
+            "new": not pool.classes,
             "single": pages.size == 1,
             "undo": bool(pages.answers),
         }
@@ -306,11 +306,8 @@ def picture(name: str, size: int) -> str:
 
 
 def classes_of(pool: Pool, given: dict[str, str]) -> list[str]:
-    """Return the classes: those of the last run and, where labels.csv gives them, of its rows."""
-    of_run = read_json(project.LABELS_JSON)
-    if pool.has_classes:
-        return of_run
-    return sorted({*of_run, *given.values()} - {NEITHER})
+    """Return the classes of the source, or else those of labels.csv."""
+    return pool.classes or sorted({*pool.known, *given.values()} - {NEITHER})
 
 
 def act(name: str, take: Callable[[dict], None]) -> None:
@@ -337,7 +334,7 @@ def give_labels(pool: Pool, asked: dict) -> None:
     label, classes = asked["label"], classes_of(pool, given)
     if label != NEITHER:
         label = labelling.class_named(label, classes)
-    if pool.has_classes and label not in (*classes, NEITHER):
+    if pool.classes and label not in (*classes, NEITHER):
         raise InputError(f"Class: expected one of {', '.join(classes)}. Received: {label}.")
     take_back, had_one = labelling.label_images(images, label)
     pages.answer(marked, label, take_back)

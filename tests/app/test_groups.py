@@ -1,10 +1,29 @@
 """Pages of photos that look alike."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from conftest import clean_archive, photos_of, refused, write_files
+from pawprint.columns import IMAGES, REJECTED
 
-from pawprint.app.groups import Clusters, Head, Image, Pages, Pool, find_clusters, nearest, surest
+from pawprint import project
+from pawprint.app.groups import (
+    Clusters,
+    Head,
+    Image,
+    Pages,
+    Pool,
+    find_clusters,
+    nearest,
+    read_pool,
+    surest,
+)
+from pawprint.dataset.sources import fetch
 from pawprint.errors import InputError
+from pawprint.features.store import INDEX, shard_path, write_shard
+from pawprint.images.archive import open_archive
+from pawprint.tables import write_table
 
 KINDS = ("ant", "bee", "cat")
 EACH = 60
@@ -14,7 +33,7 @@ def pool_of(rows: np.ndarray, others: int = 0, known: tuple[str, ...] = ()) -> P
     """Photos with these rows, of which the last are training images of the classes `known`."""
     images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows) - len(known))]
     without = [(f"other {number}.jpg", "") for number in range(others)]
-    return Pool(images, without, rows, [*known], find_clusters(rows), bool(known))
+    return Pool(images, without, rows, [*known], find_clusters(rows), sorted({*known}))
 
 
 def made_up(noise: float) -> tuple[np.ndarray, np.ndarray]:
@@ -159,6 +178,32 @@ def test_surest_come_first():
     group = surest(np.arange(4), head, {(1, "bee")}, 2)
     assert (group.photos.tolist(), group.label) == ([1, 0], "ant")
     assert surest(np.array([3, 2]), head, set(), 24).photos.tolist() == [2, 3]
+
+
+def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_fail(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_files(tmp_path / "photos", photos_of(f"{number}.jpg" for number in range(6)))
+    fetch(Path("photos"), project.RAW_ARCHIVES)
+    kept, rejected, _ = clean_archive(project.RAW_ARCHIVES, labels="auto")
+    write_table(project.REJECTED_CSV, rejected, REJECTED)
+    sorted_pixels = sorted(kept["pixels_sha256"])
+    index = np.zeros(6, INDEX)
+    index["pixels_sha256"] = sorted_pixels
+    project.HELD_OUT.mkdir(parents=True)
+    rows = np.arange(6, dtype=np.float32)[:, None] + np.ones((1, 4), np.float32)
+    write_shard(shard_path(project.HELD_OUT, 0), {"index": index, "top": rows})
+    for labelled in (0, 2):  # which `clean` then leaves out
+        write_table(project.UNLABELLED_CSV, kept.iloc[labelled:], IMAGES)
+        with open_archive(project.RAW_ARCHIVES) as archive:
+            pool = read_pool(archive, "auto")
+        assert (pool.known, pool.classes) == ([], [])
+        pixels = [pixels for _, pixels in pool.images]
+        assert pool.rows[:, 0].tolist() == [1 + sorted_pixels.index(each) for each in pixels]
+    write_table(project.UNLABELLED_CSV, kept.assign(pixels_sha256=64 * "0"), IMAGES)
+    with open_archive(project.RAW_ARCHIVES) as archive, refused("expected features"):
+        read_pool(archive, "auto")
 
 
 @pytest.mark.parametrize("number", [1, 2, 5])
