@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import clean_archive, photos_of, refused, write_files
-from pawprint.columns import IMAGES, REJECTED
 
 from pawprint import project
 from pawprint.app.groups import (
@@ -23,6 +22,7 @@ from pawprint.dataset.sources import fetch
 from pawprint.errors import InputError
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.images.archive import open_archive
+from pawprint.project import IMAGES, REJECTED
 from pawprint.tables import write_table
 
 KINDS = ("ant", "bee", "cat")
