@@ -19,10 +19,11 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 \
 demo: .venv/installed
 	$(BIN)/python -m pawprint.recipes.demo
 
-# Lint and every fast test, with the whole pipeline once on small data.
+# Lint, types and every fast test, with the whole pipeline once on small data.
 test: .venv/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 	$(PYTEST) -m "not slow and not extended"
 
 # The slow tests too.

@@ -36,7 +36,7 @@ from pawprint.dataset.layouts import (
     find_places,
     read_metadata_csv,
 )
-from pawprint.dataset.unusual import describe_unusual, find_unusual
+from pawprint.dataset.looks import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import classes_given, read_corrections
 from pawprint.errors import name_some, printable
 from pawprint.files import write_json

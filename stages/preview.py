@@ -8,7 +8,7 @@ Run: `python -m stages.preview`
 """
 
 from pawprint import project
-from pawprint.dataset.unusual import find_unusual
+from pawprint.dataset.looks import find_unusual
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import MAX_LEFT_OUT, left_out
 from pawprint.params.data import Augment, Clean

@@ -23,8 +23,8 @@ from pawprint.dataset.changes import (
     images_of,
 )
 from pawprint.dataset.cleaning import describe_files, describe_imbalance
+from pawprint.dataset.looks import describe_unusual, find_unusual
 from pawprint.dataset.splitting import divided_groups
-from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows
 from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_json, read_yaml, write_text

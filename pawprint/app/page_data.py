@@ -15,8 +15,8 @@ from pawprint.app import labelling, photos
 from pawprint.app.labelling import Places
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.classes import UNKNOWN, UNSURE
+from pawprint.dataset.looks import describe_unusual, find_unusual
 from pawprint.dataset.splitting import divided_groups
-from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.errors import InputError
 from pawprint.files import write_text
 from pawprint.images.archive import ACCEPTED, UnusableImageError, is_image_name, require_safe_name

@@ -16,7 +16,7 @@ from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.commands import add_format, add_model, add_sheet, count, output, require_existing
 from pawprint.commands.predict import FORMATS
 from pawprint.dataset.cleaning import perceptual_hash
-from pawprint.dataset.near_duplicates import near_duplicates
+from pawprint.dataset.looks import near_duplicates
 from pawprint.dataset.user_tables import read_csv_rows
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from pawprint.classes import NEITHER, UNLABELLED, are_imbalanced
 from pawprint.dataset.folders import SHOWN, lies_unlabelled
 from pawprint.dataset.layouts import Layout, Row, is_metadata
-from pawprint.dataset.unusual import measure
+from pawprint.dataset.looks import measure
 from pawprint.dataset.user_tables import Correction
 from pawprint.engine.mapping import map_in_threads, map_items
 from pawprint.errors import InputError, printable

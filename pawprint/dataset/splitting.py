@@ -23,7 +23,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from pawprint.dataset.near_duplicates import near_duplicates, nearest
+from pawprint.dataset.looks import near_duplicates, nearest
 from pawprint.errors import InputError, name_some, printable
 from pawprint.params.data import Split
 from pawprint.project import NEAR_DUPLICATES, SPLITS

@@ -1,4 +1,7 @@
-"""Pairs of images that look alike, by the bits in which their perceptual hashes differ."""
+"""What images look like: near-duplicates, and unusual ones, which are dark, blurred or empty.
+
+Nothing is rejected for it. A person looks at unusual images.
+"""
 
 import itertools
 from collections.abc import Iterator
@@ -6,8 +9,95 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from pawprint.engine.mapping import map_in_threads
+
+SIDE = 256  # pixels of the square that is measured, about what networks see
+# Robust z-scores above 3.5 are potential outliers: Iglewicz and Hoaglin, How to Detect and Handle
+# Outliers, 1993. Half of the values of a normal distribution lie within 0.6745 deviations.
+MIN_SCORE = 3.5
+QUARTILE = 0.6745
+LOOKS = {  # how an image looks, by the measure and the direction in which it stands out
+    ("brightness", -1): "dark",
+    ("brightness", 1): "bright",
+    ("contrast", -1): "pale",
+    ("sharpness", -1): "blurred",
+    ("entropy", -1): "empty",
+}
+
+
+def measure(grey: Image.Image) -> dict[str, float]:
+    """Return what an image in grey, of any size, looks like.
+
+    `brightness` is the mean of the square's values, and `contrast` their deviation, in [0, 255].
+    `sharpness` is the variance of the Laplacian (Pech-Pacheco and others, Diatom autofocusing in
+    brightfield microscopy, 2000), `entropy` is in bits, from 0 for one grey to 8. Sums are of whole
+    numbers, so they are the same on every processor.
+    """
+    square = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.int64)
+    inner = square[1:-1, 1:-1]
+    around = square[:-2, 1:-1] + square[2:, 1:-1] + square[1:-1, :-2] + square[1:-1, 2:]
+    counts = np.bincount(square.ravel(), minlength=256)
+    part = counts[counts > 0] / square.size
+    return {
+        "brightness": round(int(square.sum()) / square.size, 1),
+        "contrast": round(_variance(square) ** 0.5, 1),
+        "sharpness": round(_variance(4 * inner - around), 1),
+        "entropy": round(float(-(part * np.log2(part)).sum()), 2),
+    }
+
+
+def _variance(values: np.ndarray) -> float:
+    """Return the variance of whole numbers."""
+    total = int(values.sum())
+    return (int((values**2).sum()) - total * total / values.size) / values.size
+
+
+def find_unusual(images: pd.DataFrame) -> pd.DataFrame:
+    """Return the images that stand out, the most unusual first: `path`, `looks` and `score`.
+
+    `images` is a table IMAGES. The score is the robust z-score of a measure: the distance from the
+    median, in deviations that the median of all distances tells. An image is listed once, by its
+    largest score. Brightness is compared by its logit, contrast and sharpness by their logarithms,
+    as a few images have many times as much as the others.
+    """
+    light = images["brightness"].clip(0.5, 254.5)
+    measures = pd.DataFrame(
+        {
+            "brightness": np.log(light / (255 - light)),
+            "contrast": np.log(images["contrast"] + 1),
+            "sharpness": np.log(images["sharpness"] + 1),
+            "entropy": images["entropy"].astype(float),
+        }
+    )
+    distances = measures - measures.median()
+    spread = distances.abs().median() / QUARTILE
+    scores = distances[spread.index[spread > 0]] / spread[spread > 0]
+    directed = {
+        looks: direction * scores[name]
+        for (name, direction), looks in LOOKS.items()
+        if name in scores
+    }
+    if not directed:
+        return pd.DataFrame({"path": [], "looks": [], "score": []}).astype({"score": float})
+    table = pd.DataFrame(directed)
+    found = pd.DataFrame(
+        {"path": images["path"], "looks": table.idxmax(axis=1), "score": table.max(axis=1)}
+    )
+    found = found[found["score"] > MIN_SCORE]
+    return found.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def describe_unusual(found: pd.DataFrame) -> str:
+    """Return such as "3 images stand out: 2 blurred, 1 dark", or "" if none does."""
+    if found.empty:
+        return ""
+    counts = ", ".join(
+        f"{number:,} {looks}" for looks, number in found["looks"].value_counts().items()
+    )
+    return f"{len(found):,} images stand out: {counts}"
+
 
 # A hash is a square of 16 x 16 bits: the signs of the lowest vertical (rows) and horizontal
 # (columns) frequencies of an image. In hexadecimal, a byte is half a row.
