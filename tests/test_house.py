@@ -42,7 +42,7 @@ MAX_MAIN = 60  # lines of the `main` of a stage
 
 # Which rooms a folder of code imports, besides the modules of `pawprint/` itself.
 MAY_IMPORT = {
-    "pawprint": {"pipeline"},
+    "pawprint": {"model", "pipeline"},  # the package loads models
     "pawprint/pipeline": set(),
     "pawprint/params": {"pipeline"},
     "pawprint/images": {"params"},
