@@ -76,7 +76,9 @@ def test_init_that_cannot_be_is_one_line_and_changes_nothing(installed, photos, 
         images = tmp_path / "photso"
         images.mkdir()
     elif case == "one class":
-        images = next(path for path in photos.iterdir() if path.is_dir())
+        folder = next(path for path in photos.iterdir() if path.is_dir())
+        images = tmp_path / "given"
+        shutil.copytree(folder, images / folder.name)
     else:
         target = photos / "new"
     before = listing(tmp_path), listing(photos)
