@@ -1,5 +1,6 @@
 """`pawprint init` where Git, DVC or the folder are not as in an empty folder of one's own."""
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -218,7 +219,8 @@ def test_full_disk_is_called_one(tmp_path, images):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**19, limits[1]))
     try:
-        with refused("large.jpg", "File too large"):
+        # Elsewhere than in this repository, in which Git would be killed and leave a lock.
+        with contextlib.chdir(tmp_path), refused("large.jpg", "File too large"):
             create(tmp_path / "p", given, None, False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
