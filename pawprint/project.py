@@ -74,7 +74,7 @@ PLOTS = Path("plots")
 
 Columns = dict[str, str]
 
-# What dataset/unusual.py measures of an image.
+# What dataset/looks.py measures of an image.
 MEASURES: Columns = dict.fromkeys(("brightness", "contrast", "sharpness", "entropy"), "float64")
 IMAGES: Columns = {
     "path": "str",
