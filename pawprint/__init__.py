@@ -8,10 +8,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pawprint.model.predictor import Predictor
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pawprint.model.predictor import Predictor
 
 # Every script of the project imports this package first.
 if not importlib.util.find_spec("pydantic"):
@@ -21,7 +17,8 @@ if not importlib.util.find_spec("pydantic"):
     )
 
 # With this package OpenVINO reports every import to its makers, from a forked process.
-sys.modules.setdefault("openvino_telemetry", None)
+# Python refuses to import what is None here, which its stub does not know.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 def load(folder: str | os.PathLike, *, mirrored: bool = True) -> "Predictor":

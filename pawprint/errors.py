@@ -60,7 +60,7 @@ def is_printable(name: str) -> bool:
     return re.sub("[\u200c\u200d]", "", name).isprintable()
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """Return the first line of a library's error, printable, or its type if it says nothing.
 
     OpenVINO names places in its source before, in lines that begin with NOISE.

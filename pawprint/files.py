@@ -157,6 +157,18 @@ def read_json(path: Path) -> dict | list:
     return parse_file(path, _parse_json)
 
 
+def read_labels(path: Path) -> list[str]:
+    """Return the labels that `write_json` wrote as a list. Raises InputError as `parse_file`."""
+    return parse_file(path, _parse_labels)
+
+
+def _parse_labels(content: bytes) -> list[str]:
+    labels = _parse_json(content)
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ValueError("expected a list of labels. Received: another JSON value")
+    return labels
+
+
 def _parse_json(content: bytes) -> dict | list:
     try:
         return json.loads(content)
@@ -298,6 +310,24 @@ _Loader.add_constructor(TAG + "int", _construct_int)
 def read_yaml(path: Path) -> object:
     """Return the content of a YAML file. Raises InputError if it is missing or no YAML."""
     return parse_yaml(read_text(path), str(path))
+
+
+def read_mapping(path: Path) -> dict:
+    """Return the mapping in a YAML file. Raises InputError as `read_text` and `parse_mapping`."""
+    return parse_mapping(read_text(path), str(path))
+
+
+def parse_mapping(text: str, name: str) -> dict:
+    """Return the mapping in a YAML document; {} if it is empty.
+
+    Raises InputError that begins with `name` if it is something else.
+    """
+    content = parse_yaml(text, name)
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise InputError(f"{name}: expected keys with values. Received: other YAML. Correct it.")
+    return content
 
 
 def parse_yaml(text: str, name: str) -> object:

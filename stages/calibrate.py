@@ -12,7 +12,7 @@ import numpy as np
 
 from pawprint import project
 from pawprint.errors import InputError
-from pawprint.files import read_json
+from pawprint.files import read_labels
 from pawprint.images.formats import side_for
 from pawprint.model.calibration import (
     calibrate,
@@ -39,7 +39,7 @@ CONFIDENCE = 0.95  # of the intervals of recall and precision
 def main() -> None:
     """Write the served model, and print what is fitted."""
     params = Calibrate.load()
-    labels = read_json(project.LABELS_JSON)
+    labels = read_labels(project.LABELS_JSON)
     if problem := problem_of_threshold(params, labels):
         raise InputError(f"params.yaml: {problem}")
     validation = Outputs.read(project.OUTPUTS / "validation.npz")
@@ -120,13 +120,14 @@ def describe_thresholds(
     """Yield lines on each class with a threshold: what is found in validation, and warnings."""
     scores = tabulate_scores(predictions, CONFIDENCE)
     before = predictions.probabilities.argmax(axis=-1)
+    recalls = params.recall if isinstance(params.recall, dict) else {}
     for label, threshold in metadata.thresholds.items():
         index = metadata.labels.index(label)
         counts = describe_counts(predictions.actual, predictions.predicted, before, index)
         yield f"{label} from {threshold:.4g} on: {counts} of validation"
         title = f"validation {label}:"
         yield describe_fractions(title, OF_A_CLASS, scores, CONFIDENCE, label)
-        wished = (params.recall or {}).get(label, 0)
+        wished = recalls.get(label, 0)
         rows = scores[(scores["label"] == label) & (scores["score"] == "recall")]
         for row in rows[["value", "low", "high", "images"]].itertuples(index=False):
             if warning := describe_recall(label, wished, *row):

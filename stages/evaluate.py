@@ -157,7 +157,7 @@ def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
         images = table.rename(columns={"actual": "label"})
         of_split = judge(images, probabilities_in(table), predicted_labels(table))
         judged.append(of_split.assign(split=name))
-    reviewed = set()
+    reviewed: set[str] = set()
     for _, row in read_csv_rows(project.LABELS_CSV, LABEL_COLUMNS):
         hashes = [sha256] if (sha256 := row.get("pixels_sha256")) else spellings(row["path"])
         reviewed.update(hashes)

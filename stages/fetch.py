@@ -8,7 +8,7 @@ Run: `python -m stages.fetch`
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pawprint import project
@@ -50,7 +50,8 @@ def describe_since_commit(source: Path, tracked: dict[str, str] | None) -> Itera
     lock = try_git("show", f"HEAD:./{project.LOCK}")
     recorded = Recorded(lock)
     when = "the last commit"
-    before = recorded.files_of(md5_in(try_git("show", f"HEAD:./{source.as_posix()}.dvc") or ""))
+    dvc_file = try_git("show", f"HEAD:./{source.as_posix()}.dvc")
+    before: Mapping[str, object] = recorded.files_of(md5_in(dvc_file or ""))
     if not before or tracked is None:
         before = recorded_contents(recorded)
         tracked = contents_at(project.RAW_ARCHIVES)

@@ -17,7 +17,7 @@ from pawprint import project
 from pawprint.classes import UNKNOWN
 from pawprint.engine.mapping import map_in_threads
 from pawprint.features.store import Features, open_features
-from pawprint.files import read_json, write_arrays
+from pawprint.files import read_labels, write_arrays
 from pawprint.model.calibration import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
 from pawprint.model.metadata import Outputs
 from pawprint.params.data import Augment
@@ -35,7 +35,7 @@ from pawprint.tables import read_table, training_images
 
 def main() -> None:
     """Write the outputs for all splits, and the detector."""
-    labels = pd.Index(read_json(project.LABELS_JSON))
+    labels = pd.Index(read_labels(project.LABELS_JSON))
     split = read_table(project.SPLIT_CSV, SPLIT)
     network = read_network(project.NETWORK)
     run = partial(run_on_stored, network, compile_for_cpu(network))

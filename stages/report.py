@@ -27,7 +27,7 @@ from pawprint.dataset.looks import describe_unusual, find_unusual
 from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows
 from pawprint.errors import hide_secrets
-from pawprint.files import md5, read_json, read_yaml, write_text
+from pawprint.files import md5, read_json, read_mapping, write_text
 from pawprint.images.archive import open_archive
 from pawprint.model.metadata import read_metadata
 from pawprint.params.data import Augment, Clean
@@ -44,7 +44,8 @@ OF_FILE = ["path", "width", "height", "brightness", "perceptual_hash"]  # column
 
 def main() -> None:
     """Write the model card, the page and what limits the model, and print the result."""
-    params = hide_secrets(read_yaml(project.PARAMS))
+    content = read_mapping(project.PARAMS)
+    params: dict = {name: hide_secrets(section) for name, section in content.items()}
     metadata = read_metadata(project.SERVED_MODEL).model_dump()
     scores = read_table(project.SCORES_CSV, project.SCORES)
     images = read_table(project.SPLIT_CSV, project.SPLIT)

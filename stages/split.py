@@ -32,7 +32,9 @@ def main() -> None:
     images = read_table(project.IMAGES_CSV, IMAGES)
     kept_splits = read_kept_splits(project.SPLITS_CSV)
     if problem := problem_of_labels(images["label"].unique()):
-        write(*splitting.leave_undivided(images))
+        # For training all, so that `features` computes them until then.
+        rows = images.assign(split="train", group=images["path"])
+        write(rows, pd.DataFrame(columns=list(NEAR_DUPLICATES)), 0)
         print(f"split: labels are missing: {problem}. Label photos with `pawprint app`")
         return
     dates = None
@@ -43,7 +45,7 @@ def main() -> None:
     counts = write(rows, near_duplicates, divided_pairs)
     rules = splitting.find_rules(rows, kept_splits, params.use_archive_split or dates is not None)
     lines = [", ".join(f"{number:,} {name}" for name, number in counts.items())]
-    if dates is not None:
+    if params.date and dates is not None:
         lines.append(splitting.describe_dates(rows, dates, params.date))
     lines += describe_rows(rows, params)
     if divided_pairs:

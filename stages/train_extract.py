@@ -15,7 +15,7 @@ from pawprint import project
 from pawprint.classes import problem_of_labels
 from pawprint.errors import InputError
 from pawprint.features.store import StoredExamples
-from pawprint.files import read_json, write_json
+from pawprint.files import read_labels, write_json
 from pawprint.network.cross_validation import (
     CrossValidation,
     Examples,
@@ -44,7 +44,7 @@ def main() -> None:
         raise InputError(f"{project.PARAMS}: {problem}")
     split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
     images = split[split["split"] == "train"]
-    labels = read_json(project.LABELS_JSON)
+    labels = read_labels(project.LABELS_JSON)
     if problem := problem_of_labels(labels):
         raise InputError(
             f"labels are missing: {problem}. Label photos with `pawprint app`, then run `dvc repro`"

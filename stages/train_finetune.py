@@ -15,7 +15,7 @@ import pandas as pd
 
 from pawprint import project
 from pawprint.features.store import StoredExamples
-from pawprint.files import read_json, replacing, write_json
+from pawprint.files import read_labels, replacing, write_json
 from pawprint.network.heads import HeadWeights
 from pawprint.network.model import OUTPUTS, on_features, on_maps
 from pawprint.params.model import Hardware, Head, Model, Train
@@ -27,7 +27,7 @@ from pawprint.tables import read_table, write_table
 
 def main() -> None:
     """Write the network, trained further or as it is."""
-    labels = read_json(project.LABELS_JSON)
+    labels = read_labels(project.LABELS_JSON)
     weights = HeadWeights.read(project.HEAD)
     split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
     store = StoredExamples(project.FEATURES, split, labels)
@@ -36,7 +36,7 @@ def main() -> None:
         if Model.load().fine_tune_at is None:
             network, kinds = on_features(store.shapes(), weights, Head.load())
             history = pd.DataFrame(columns=list(HISTORY))
-            metrics = {"kept_epoch": 0}
+            metrics: dict[str, float] = {"kept_epoch": 0}
             result = "model.fine_tune_at is null: no epochs, the head is kept as it is"
         else:
             network, kinds, history, metrics, result = train(store, weights, folder)

@@ -18,10 +18,9 @@ from pawprint.dataset.user_tables import csv_rows
 from pawprint.errors import InputError, printable
 from pawprint.files import detach
 
-try:
+HAS_LOCKS = os.name == "posix"
+if HAS_LOCKS:
     import fcntl
-except ModuleNotFoundError:  # Windows
-    fcntl = None
 
 STDOUT = ("-", "/dev/stdout")
 IDENTITY = re.compile("[0-9a-f]{16}")  # of a model
@@ -151,13 +150,13 @@ class AnswerLog:
 @contextlib.contextmanager
 def locked(file: io.FileIO) -> Iterator[None]:
     """Keep other processes away from a file, where its system has such locks."""
-    if fcntl:
+    if HAS_LOCKS:
         with contextlib.suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
     try:
         yield
     finally:
-        if fcntl:
+        if HAS_LOCKS:
             with contextlib.suppress(OSError):
                 fcntl.flock(file, fcntl.LOCK_UN)
 
@@ -199,7 +198,9 @@ def read_answers(path: Path, labels: Sequence[str], has_scores: bool) -> list[di
     if has_scores:
         names.append("unknown_score")
     names = [normalize("NFC", name.lower()) for name in names]
-    rows = [{"path": f"line {line}", "label": "", "error": TORN, "model": ""} for line in torn]
+    rows: list[dict] = [
+        {"path": f"line {line}", "label": "", "error": TORN, "model": ""} for line in torn
+    ]
     for line, cells in csv_rows(content, where, ("label", *names, "pixels_sha256", "model")):
         label = cells["label"]
         numbers = [_number(cells[name]) for name in names]
@@ -211,7 +212,7 @@ def read_answers(path: Path, labels: Sequence[str], has_scores: bool) -> list[di
                 f"{UNKNOWN}, and numbers as `pawprint predict` writes them. Received: "
                 f"{printable(', '.join([label, *(cells[name] for name in names)]))}."
             )
-        row = {"path": f"line {line}", "error": ""} | cells
+        row: dict = {"path": f"line {line}", "error": ""} | cells
         if not label:
             row["error"] = row["error"] or "no label"
         row |= {"path": printable(row["path"]), "error": printable(row["error"])}
@@ -237,7 +238,7 @@ def without_torn_rows(content: bytes) -> tuple[bytes, list[int]]:
     """
     lines = content.split(b"\n")
     expected = len(_cells_in(lines[0]))
-    torn = []
+    torn: list[int] = []
     if expected < 2:
         return content, torn
     for number, line in enumerate(lines[1:], start=2):

@@ -5,12 +5,14 @@ Rows of features are kept where the stage `features` finds them, and nothing els
 """
 
 import argparse
+import functools
 import itertools
 import subprocess
 import sys
 import tempfile
 import textwrap
 import time
+import timeit
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
@@ -27,7 +29,7 @@ from pawprint.errors import InputError, NoWeightsError
 from pawprint.features import shards
 from pawprint.features.rows import row_function
 from pawprint.features.store import StoredExamples, count_shards
-from pawprint.files import parse_yaml, read_json, read_text, read_yaml
+from pawprint.files import parse_yaml, read_labels, read_mapping, read_text
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.formats import IDENTITY
 from pawprint.network.cross_validation import cross_validate, open_examples
@@ -146,7 +148,7 @@ class Candidate(NamedTuple):
 
 def candidates_here(choices: Mapping[str, list]) -> list[Candidate]:
     """Return the `candidates` for the params and the images of this project."""
-    return candidates(read_yaml(project.PARAMS), choices, read_table(project.IMAGES_CSV, IMAGES))
+    return candidates(read_mapping(project.PARAMS), choices, read_table(project.IMAGES_CSV, IMAGES))
 
 
 def candidates(content: dict, choices: Mapping[str, list], images: pd.DataFrame) -> list[Candidate]:
@@ -196,8 +198,7 @@ def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate
     if is_new[0] and model["fine_tune_at"] is not None:
         wanted = {"model.fine_tune_at": AUTO} | wanted
     if any(is_new) and "weights.source" not in wanted:
-        weights = {"weights.source": "imagenet", "weights.sha256": None, "model.onnx": None}
-        wanted = weights | wanted
+        wanted = {"weights.source": "imagenet", "weights.sha256": None, "model.onnx": None} | wanted
     merged = {section: dict(values) for section, values in content.items()}
     changes = {}
     for key, value in wanted.items():
@@ -249,7 +250,7 @@ def require_images() -> None:
 
 def draw_sample() -> Sample:
     """Return at most MAX_IMAGES training images of this project."""
-    labels = read_json(project.LABELS_JSON)
+    labels = read_labels(project.LABELS_JSON)
     if problem := problem_of_labels(labels):
         raise InputError(f"labels are missing: {problem}. Label photos with `pawprint app` first.")
     split = read_table(project.SPLIT_CSV, SPLIT)
@@ -328,12 +329,12 @@ def _measure(
     seconds = cpu_ms[key] * len(images) / CORES / 1000
     if seconds > left:
         raise InputError(f"it would take {seconds:,.0f} s of {left:,.0f} left. See --minutes")
-    folder = shards.place_of_rows(origin) / "try" / str(count_shards(len(images)))
+    place = shards.place_of_rows(origin) / "try" / str(count_shards(len(images)))
     views_of = shards.held_out_views(model.image_size, is_mirrored=False)
     computer = shards.ShardComputer(archive, compute, output_shapes(network), views_of)
     earlier, _ = shards.earlier_shards(Recorded(), origin)
-    shards.write_shards(computer, shards.tasks(images, folder, earlier), folder)
-    store = StoredExamples(folder, images, sample.labels)
+    shards.write_shards(computer, shards.tasks(images, place, earlier), place)
+    store = StoredExamples(place, images, sample.labels)
     examples = open_examples(store, model.features, sample.class_weight)
     return cross_validate(examples).probabilities, cpu_ms[key]
 
@@ -341,12 +342,8 @@ def _measure(
 def _time(compute: Callable, size: int) -> float:
     """Return the lowest CPU milliseconds for an image, as another program makes any longer."""
     image = Image.new("RGB", (size, size))
-    seconds = []
-    for _ in range(ROUNDS):
-        start = time.process_time()
-        compute(lambda side: image, [IDENTITY])
-        seconds.append(time.process_time() - start)
-    return 1000 * min(seconds)
+    once = functools.partial(compute, lambda side: image, [IDENTITY])
+    return 1000 * min(timeit.repeat(once, timer=time.process_time, repeat=ROUNDS, number=1))
 
 
 def row_of(
@@ -372,7 +369,8 @@ def choose(rows: Sequence[Row]) -> Row:
     first = rows[0]
     considered = [first]
     for row in rows[1:]:
-        if row.comparison.test.verdict == "better" or row.cpu_ms <= CHEAPER * first.cpu_ms:
+        is_better = row.comparison is not None and row.comparison.test.verdict == "better"
+        if is_better or row.cpu_ms <= CHEAPER * first.cpu_ms:
             considered.append(row)
     highest = min(row.loss for row in considered) + MARGIN
     good = [row for row in considered if row.loss <= highest]

@@ -13,7 +13,7 @@ from pawprint import project
 from pawprint.classes import log_losses
 from pawprint.commands.check import require_reproduced
 from pawprint.errors import InputError
-from pawprint.files import parse_yaml
+from pawprint.files import parse_mapping
 from pawprint.model.calibration import describe_counts
 from pawprint.params.model import Evaluate
 from pawprint.pipeline.dvc import WORKSPACE, read_revision
@@ -103,7 +103,7 @@ def compare_runs(
 
 def _named_classes(params: bytes) -> list[str]:
     """Return the classes for which `calibrate` has a threshold or a recall."""
-    section = (parse_yaml(params.decode(), str(project.PARAMS)) or {}).get("calibrate") or {}
+    section = parse_mapping(params.decode(), str(project.PARAMS)).get("calibrate") or {}
     values = (section.get(key) for key in ("threshold", "recall"))
     return [name for by_class in values if isinstance(by_class, dict) for name in by_class]
 

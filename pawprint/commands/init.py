@@ -2,13 +2,13 @@
 
 import argparse
 import contextlib
-import functools
 import os
 import re
 import shutil
 import stat
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, NoReturn
@@ -29,7 +29,7 @@ from pawprint.dataset.layouts import (
 from pawprint.dataset.sources import empty_folders, folder_files, is_tar, require_utf8, tar_files
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, name_some, printable
-from pawprint.files import NO_ROOM, read_text, walk, write_json, write_text
+from pawprint.files import NO_ROOM, parse_mapping, read_text, walk, write_json, write_text
 from pawprint.git import MAX_BYTES, git, pointer, pointer_at, work_tree
 from pawprint.images.archive import (
     BROKEN,
@@ -130,11 +130,11 @@ def create(
     _require_apart(folder, images, is_outside)
     if not (images.is_dir() or _is_url(images)):
         _require_archive(images)
-    notes = describe_classes(images, flat(params)["clean.labels"])
+    notes = describe_classes(images, parse_mapping(params, PARAMS.name)["clean"]["labels"])
     source = _source_of(folder, images, is_outside)
     params = set_values(params, {"fetch.source": source})
     copied = {images: images.name} if _is_url(images) else {}
-    weights = PACKAGE.parent / flat(params)["weights.source"]
+    weights = PACKAGE.parent / parse_mapping(params, PARAMS.name)["weights"]["source"]
     if weights.is_file():  # of the package
         copied[weights] = weights.name
         params = set_values(params, {"weights.source": weights.name})
@@ -154,7 +154,7 @@ def create(
 
 def _images_of(recipe: str | None, params: str) -> Path:
     """Return the images of a recipe. Raises InputError if it has none of its own."""
-    source = flat(params)["fetch.source"]
+    source = parse_mapping(params, PARAMS.name)["fetch"]["source"]
     if not source.startswith("pawprint/"):
         raise InputError(f"{recipe}: expected --images, as this recipe has none of its own.")
     return PACKAGE.parent / source
@@ -184,7 +184,7 @@ def _choose_model(params: str, images: Path) -> tuple[str, list[str]]:
     if out > MAX_LEFT_OUT:
         line = f"  resize: stretch  # crop would leave out {part}; or pad"
         params = re.sub(r"^  resize: .*$", line, params, count=1, flags=re.MULTILINE)
-    chosen = flat(params)["model.resize"]
+    chosen = parse_mapping(params, PARAMS.name)["model"]["resize"]
     return params, [f"model.resize is {chosen}: the middle square of `crop` would leave out {part}"]
 
 
@@ -290,11 +290,11 @@ def left_out_of(source: Path) -> float | None:
     with contextlib.ExitStack() as opened:
         if source.is_dir():
             paths = {path.relative_to(source).as_posix(): path for path in _walk(source)}
-            opens = {name: functools.partial(paths[name].open, "rb") for name in sorted(paths)}
+            opens = {name: partial[IO[bytes]](paths[name].open, "rb") for name in sorted(paths)}
         else:
             with contextlib.suppress(zipfile.BadZipFile):  # a tar, or damaged
                 archive = opened.enter_context(zipfile.ZipFile(source))
-                opens = {name: functools.partial(archive.open, name) for name in archive.namelist()}
+                opens = {name: partial(archive.open, name) for name in archive.namelist()}
         images = [name for name in opens if is_image_name(name)]
         for name in images[:: -(-len(images) // MAX_READ) or 1]:
             # Pillow and zips raise anything for a damaged file.
@@ -360,7 +360,7 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
     elif is_tar(images):
         tables = {name: data if is_metadata(name) else b"" for name, data in tar_files(images)}
         names = sorted(tables)
-        rows = parse_metadata_csv(str(images), names, tables.get)
+        rows = parse_metadata_csv(str(images), names, tables.__getitem__)
     else:
         return []
     classes, places = find_places(names, rows, labels, str(images))

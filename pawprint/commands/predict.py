@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pawprint.classes import UNSURE
@@ -105,7 +105,7 @@ def print_table(rows: Iterable[dict], labels: list[str], top: int | None) -> Non
     print(align(lines))
 
 
-def print_csv(rows: Iterable[dict], labels: list[str], top: None) -> None:
+def print_csv(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
     """Print a row of CSV for each image when it is done."""
     names = [f"probability_{label}" for label in labels]
     columns = ["path", "label", *names, "unknown_score", "error", "pixels_sha256", "model"]
@@ -139,4 +139,9 @@ def records_of(rows: Iterable[dict], top: int | None) -> Iterator[dict]:
         yield {key: None if value in ("", {}) else value for key, value in record.items()}
 
 
-FORMATS = {"table": print_table, "csv": print_csv, "json": print_json, "jsonl": print_jsonl}
+FORMATS: dict[str, Callable[[Iterable[dict], list[str], int | None], None]] = {
+    "table": print_table,
+    "csv": print_csv,
+    "json": print_json,
+    "jsonl": print_jsonl,
+}

@@ -8,6 +8,7 @@ import argparse
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_type_hints
 
 import yaml
 from ruamel.yaml import YAML
@@ -15,7 +16,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from pawprint.commands import align, require_committed
 from pawprint.errors import InputError
-from pawprint.files import parse_yaml, read_text, read_yaml, write_text
+from pawprint.files import parse_mapping, parse_yaml, read_text, write_text
 from pawprint.package import PACKAGE
 from pawprint.params.model import Params
 from pawprint.params.section import Section, check_content
@@ -65,10 +66,10 @@ def show_recipe(arguments: argparse.Namespace) -> None:
 
 def use(arguments: argparse.Namespace) -> None:
     """Write `params.yaml`. Raises InputError if it has uncommitted changes."""
-    today = read_yaml(PARAMS)
-    before = PARAMS.read_text(encoding="utf-8")
+    before = read_text(PARAMS)
+    today = parse_mapping(before, str(PARAMS))
     after = apply_recipe(before, arguments.name)
-    recipe = parse_yaml(after, str(PARAMS))
+    recipe = parse_mapping(after, str(PARAMS))
     own = {}
     for section in ("fetch", "weights"):
         source = recipe[section]["source"]
@@ -147,7 +148,7 @@ def is_optional(name: str) -> bool:
 
 def section_of(name: str) -> type[Section]:
     """Return the model of a section of `params.yaml`."""
-    return Params.model_fields[name].annotation
+    return get_type_hints(Params)[name]
 
 
 def add_missing(params: str, template: str) -> str:
@@ -242,10 +243,8 @@ def flat(text: str) -> dict[str, object]:
 
     Raises InputError if the text is no YAML, or not made of sections.
     """
-    content = parse_yaml(text, str(PARAMS))
-    if not isinstance(content, dict) or not all(
-        isinstance(section, dict) for section in content.values()
-    ):
+    content = parse_mapping(text, str(PARAMS))
+    if not content or not all(isinstance(section, dict) for section in content.values()):
         raise InputError(f"{PARAMS}: expected sections with params. Received: something else.")
     return {f"{name}.{key}": value for name, keys in content.items() for key, value in keys.items()}
 

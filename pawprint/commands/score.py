@@ -360,9 +360,9 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
                 "without a label. Run `pawprint predict` on these photos again."
             )
         print_left_out(left_out, failed)
-        tables = _tabulate_answers(answers, metadata), test.assign(group=test.index)
-        sides = (predictions_in(table, metadata) for table in tables)
-        found = compare_photos(*sides, read_confidence())
+        predicted = predictions_in(_tabulate_answers(answers, metadata), metadata)
+        beside = predictions_in(test.assign(group=test.index), metadata)
+        found = compare_photos(predicted, beside, read_confidence())
         if arguments.format == "json":
             numbers = {"images": len(answers), "test_images": len(test)}
             print_json(found._asdict() | numbers, left_out, failed)
@@ -388,7 +388,7 @@ def print_likeness(found: Likeness, photos: int, test: int) -> None:
     reasons = f" ({', '.join(found.different)})" if found.different else ""
     if found.verdict == LIKE and photos < FEW:
         reasons = "; they are few, so only a large difference would show"
-    lines = [("", f"{photos:,} photos", f"{test:,} test photos")]
+    lines: list[Sequence[str]] = [("", f"{photos:,} photos", f"{test:,} test photos")]
     for score, label, *numbers in found.scores.itertuples(index=False):
         cells = ("{:.2%}, {:.2%} to {:.2%}".format(*side) for side in (numbers[:3], numbers[3:]))
         lines.append((f"{score} {label}", *cells))

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -251,8 +251,9 @@ def is_near_training(images: pd.DataFrame, last_run: LabelledImages) -> pd.Serie
 
 
 def _hash_and_features(image: Image.Image, predicted: Prediction) -> dict:
-    features = unit_length(predicted.features).astype(np.float32)
-    values = perceptual_hash(image), features, uncertainty(predicted.probabilities)
+    features = unit_length(cast(np.ndarray, predicted.features))  # `suggest` requires them
+    weight = uncertainty(predicted.probabilities)
+    values = (perceptual_hash(image), features.astype(np.float32), weight)
     return dict(zip(MEASURED, values))
 
 

@@ -74,13 +74,13 @@ def describe_changes(changes: pd.DataFrame) -> str:
 
     `changes` are rows of `find_changes`.
     """
-    of = {kind: changes[changes["kind"] == kind] for kind in KINDS}
+    rows = {kind: changes[changes["kind"] == kind] for kind in KINDS}
     parts = (
-        _count("label", "corrected", _arrows(of["relabelled"])),
-        _count("photo", "added", of["added"]["label"]),
-        _count("photo", "removed", of["removed"]["label"]),
-        _count("file", "rejected", of["rejected"]["label"].replace("", "not counted before")),
-        _count("photo", "moved", _arrows(of["moved"])),
+        _count("label", "corrected", _arrows(rows["relabelled"])),
+        _count("photo", "added", rows["added"]["label"]),
+        _count("photo", "removed", rows["removed"]["label"]),
+        _count("file", "rejected", rows["rejected"]["label"].replace("", "not counted before")),
+        _count("photo", "moved", _arrows(rows["moved"])),
     )
     return ", ".join(part for part in parts if part) or "the same photos, labels and splits"
 

@@ -331,8 +331,7 @@ def _holds_classes(tree: _Tree, path: Parts, splits: dict[Parts, str]) -> bool:
 
 def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Counter[Parts]) -> str:
     """Return a message with the classes of both readings and their counts."""
-    outer = found[OUTER]
-    example = next(path for path in sorted(outer) if outer[path] != found[INNER][path])
+    example = min(path for path, label in found[OUTER].items() if label != found[INNER][path])
     readings = []
     for reading in READINGS:
         counts: Counter[str] = Counter()
@@ -352,14 +351,13 @@ def describe_counts(counts: Counter[str]) -> str:
     Of more than SHOWN classes only the largest and the smallest are named. `counts` has the number
     of images by label: a class, UNKNOWN, or "".
     """
-    classes = {label: counts[label] for label in sorted(counts) if label not in ("", UNKNOWN)}
-    each = [f"{printable(label)} ({number:,})" for label, number in classes.items()]
+    classes = sorted(label for label in counts if label not in ("", UNKNOWN))
+    each = [f"{printable(label)} ({counts[label]:,})" for label in classes]
     if len(classes) > SHOWN:
-        largest = max(classes, key=lambda label: classes[label])
-        smallest = min(classes, key=lambda label: classes[label])
+        numbers = [counts[label] for label in classes]
         each = [
-            f"the largest {printable(largest)} ({classes[largest]:,})",
-            f"the smallest {printable(smallest)} ({classes[smallest]:,})",
+            f"the largest {each[numbers.index(max(numbers))]}",
+            f"the smallest {each[numbers.index(min(numbers))]}",
         ]
     number = "1 class" if len(classes) == 1 else f"{len(classes):,} classes"
     parts = [f"{number}: {', '.join(each)}" if each else "no classes"]
@@ -388,8 +386,7 @@ def tree_of(folders: Iterable[Parts]) -> str:
     """
     files: Counter[Parts] = Counter()
     for parts in folders:
-        for depth in range(len(parts)):
-            files[parts[: depth + 1]] += 0
+        files.update(dict.fromkeys(_with_parents(parts), 0))
         files[parts] += 1
     lines = [_line_of_tree(parts, number) for parts, number in sorted(files.items())]
     more = [f"and {len(lines) - SHOWN:,} more folders"] if lines[SHOWN:] else []
@@ -399,6 +396,5 @@ def tree_of(folders: Iterable[Parts]) -> str:
 def _line_of_tree(parts: Parts, number: int) -> str:
     indent = " " * (2 * len(parts) - 2)
     name = f"{printable(parts[-1])}/" if parts else "(no folder)"
-    if not number:
-        return indent + name
-    return f"{indent}{name}  {number:,} {'file' if number == 1 else 'files'}"
+    files = f"  {number:,} {'file' if number == 1 else 'files'}" if number else ""
+    return f"{indent}{name}{files}"

@@ -26,7 +26,7 @@ import pandas as pd
 from pawprint.dataset.looks import near_duplicates, nearest
 from pawprint.errors import InputError, name_some, printable
 from pawprint.params.data import Split
-from pawprint.project import NEAR_DUPLICATES, SPLITS
+from pawprint.project import SPLITS
 
 # Near-duplicates are joined to groups of at most this fraction, or this number if it is larger.
 MAX_GROUP_FRACTION = 0.01
@@ -95,15 +95,6 @@ def split(
     splits = images["split"].to_numpy()
     divided = int((splits[pairs["first"]] != splits[pairs["second"]]).sum())
     return images.sort_values("path"), duplicates.sort_values(["group", "path"]), divided
-
-
-def leave_undivided(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, int]:
-    """Return what `split` does, for images of fewer than two classes: all are for training.
-
-    So `features` computes them while labels are missing.
-    """
-    rows = images.assign(split="train", group=images["path"])
-    return rows, pd.DataFrame(columns=list(NEAR_DUPLICATES)), 0
 
 
 def _find_groups(paths: pd.Series, pattern: str) -> pd.Series:

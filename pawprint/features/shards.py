@@ -256,10 +256,10 @@ def place_of_rows(origin: dict[str, object]) -> Path:
 def earlier_shards(
     recorded: Recorded, origin: dict[str, object]
 ) -> tuple[list[list[str]], list[str]]:
-    """Return shards that may hold rows of an origin, and the processors that computed those.
+    """Return shards that may hold rows of an origin, and the processors that computed them.
 
-    They are those of `try` and of killed runs on this computer, and those of the last recorded
-    result if that has this origin.
+    The shards of `try` and of killed runs on this computer are among them, and the shards of the
+    last recorded result if it has this origin.
     """
     found = []
     for folder in sorted(place_of_rows(origin).glob("*")):

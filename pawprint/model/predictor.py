@@ -340,7 +340,7 @@ SIZE = 600  # pixels of a side of the picture
 
 
 def write_saliency(
-    predictor: Predictor, images: list[Path], rows: list[dict], pictures: list[Path]
+    predictor: Predictor, images: list[Path], rows: Iterable[dict], pictures: list[Path]
 ) -> None:
     """Write a picture of the regions that matter for each row without an error.
 

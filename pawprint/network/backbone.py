@@ -149,13 +149,15 @@ def _verify(expected: str | None, actual: str, name: str) -> None:
 
 def load_whole(
     path: Path, params: Model, weights: HeadWeights, head: Head, classes: int
-) -> tuple[keras.Model, int | None]:
+) -> tuple[keras.Model, int]:
     """Return the backbone in a file with a head, and the first layer that fine-tuning trains.
 
-    Raises InputError if the file is missing or damaged, and as `first_trained`.
+    The number of layers stands for none. Raises InputError if the file is missing or damaged, and
+    as `first_trained`.
     """
     backbone = load_model(path, layers=())
     first = first_trained(params, backbone)
+    first = len(backbone.layers) if first is None else first
     if weights.has_blocks:
         backbone = with_blocks(backbone)
     whole = head_with(weights, head, classes)

@@ -16,13 +16,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple, TypeVar
+from typing import IO, TYPE_CHECKING, NamedTuple, TypeVar
 
 import psutil
 
 from pawprint.errors import InputError, printable, reason
 from pawprint.git import work_tree
 from pawprint.package import python_in
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 WORKSPACE = "workspace"
 Parsed = TypeVar("Parsed")
@@ -73,13 +76,14 @@ def tracked_files(folder: Path) -> dict[str, str] | None:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
     from dvc_data.hashfile.build import build
+    from dvc_data.hashfile.tree import Tree
 
     with contextlib.suppress(DvcException, FileNotFoundError), Repo() as repo:
         out = repo.find_outs_by_path(str(folder), strict=False)[0]
         root = Path(out.fs_path)
         options = {"ignore": out.dvcignore, "dry_run": True}
         *_, tree = build(out.cache, str(root), out.fs, "md5", **options)
-        if out.use_cache and tree.hash_info == out.hash_info:
+        if out.use_cache and isinstance(tree, Tree) and tree.hash_info == out.hash_info:
             inner = folder.resolve().relative_to(root.resolve()).parts
             return {
                 "/".join(key[len(inner) :]): md5.value
@@ -167,26 +171,32 @@ def _reasons_of_dvc(folder: Path) -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def find_changed(stages: tuple[str, ...] = ()) -> dict[str, set[str]]:
-    """Return what differs from dvc.lock by stage, for these stages and those before them, or all.
-
-    A stage without a change has none; the key of a file that DVC tracks is the name of its .dvc
-    file. Missing data does not differ. Raises InputError during another run.
-    """
+@contextlib.contextmanager
+def _project(command: str, advice: str = "") -> Iterator["Repo"]:
+    """Open the project. Raises InputError if it is none, or for an error of DVC in the block."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
     from dvc.repo import Repo
 
     try:
         with Repo() as repo:
-            status = repo.status(targets=list(stages) or None, with_deps=bool(stages))
-            groups = [repo.stage.collect(name, with_deps=True) for name in stages or (None,)]
-    except LockError as error:
-        raise InputError(
-            f"workspace: expected no other running `dvc`. Received: {_one_line(error)}"
-        ) from None
+            yield repo
     except DvcException as error:
-        raise InputError(f"workspace: expected a DVC project. Received: {error}") from None
+        expected = "no other running `dvc`" if isinstance(error, LockError) else "success"
+        raise InputError(
+            f"{command}: expected {expected}. Received: {_one_line(error)}{advice}"
+        ) from None
+
+
+def find_changed(stages: tuple[str, ...] = ()) -> dict[str, set[str]]:
+    """Return what differs from dvc.lock by stage, for these stages and those before them, or all.
+
+    A stage without a change has none; the key of a file that DVC tracks is the name of its .dvc
+    file. Missing data does not differ. Raises InputError during another run.
+    """
+    with _project("dvc status") as repo:
+        status = repo.status(targets=list(stages) or None, with_deps=bool(stages))
+        groups = [repo.stage.collect(name, with_deps=True) for name in stages or (None,)]
     names = {stage.addressing for group in groups for stage in group}
     return {name: {*_names_of_changes(status.get(name, []))} for name in names}
 
@@ -209,14 +219,8 @@ def find_stages_to_run() -> list[str]:
 
     Stages after these run, too, where their inputs change. Raises InputError if DVC fails.
     """
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    try:
-        with Repo() as repo:
-            status = repo.status()
-    except DvcException as error:
-        raise InputError(f"dvc status: expected success. Received: {_one_line(error)}") from None
+    with _project("dvc status") as repo:
+        status = repo.status()
     return [name for name in status if name != "code" and not name.endswith(".dvc")]
 
 
@@ -226,14 +230,8 @@ def find_changed_files(source: str) -> dict[str, list[str]]:
     The kinds are added, deleted, modified and renamed; a folder ends in a slash. Raises InputError
     if DVC fails.
     """
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    try:
-        with Repo() as repo:
-            found = repo.diff(targets=[source])
-    except DvcException as error:
-        raise InputError(f"dvc status: expected success. Received: {_one_line(error)}") from None
+    with _project("dvc diff") as repo:
+        found = repo.diff(targets=[source])
     paths = {kind: [file["path"] for file in files] for kind, files in found.items()}
     return {
         kind: [path if isinstance(path, str) else path["new"] for path in names]
@@ -246,20 +244,15 @@ def check_out(pipeline: Path) -> set[str]:
 
     Outputs of stages that have not run are among them. Raises InputError if DVC fails.
     """
-    from dvc.exceptions import CheckoutError, DvcException
-    from dvc.repo import Repo
+    from dvc.exceptions import CheckoutError
 
     # It names all outputs of stages that the commit has not run.
     logging.getLogger("dvc_data").setLevel(logging.ERROR)
-    try:
-        with Repo() as repo:
+    with _project("dvc checkout", ". Run `dvc repro`.") as repo:
+        try:
             repo.checkout([pipeline.name], force=True)
-    except CheckoutError as error:
-        return {*error.target_infos}
-    except DvcException as error:
-        raise InputError(
-            f"dvc checkout: expected success. Received: {_one_line(error)}. Run `dvc repro`."
-        ) from None
+        except CheckoutError as error:
+            return {*error.target_infos}
     return set()
 
 

@@ -77,7 +77,7 @@ class Recorded:
             raise ValueError(f"expected an MD5. Received: {md5!r}")
         return self.cache / md5[:2] / md5[2:]
 
-    def text(self, md5: str | None) -> str | None:
+    def text(self, md5: object) -> str | None:
         """Return the content of a file in the cache. None if it is missing."""
         try:
             return self.file(md5).read_text(encoding="utf-8")
@@ -103,7 +103,7 @@ class Recorded:
         """Return the content of a JSON file, or DVC's list of the files in a folder. [] if none."""
         return self.json_of(self.hash_of(stage, out))
 
-    def json_of(self, md5: str | None) -> dict | list:
+    def json_of(self, md5: object) -> dict | list:
         """Return the content of a JSON file in the cache. [] if there is none."""
         try:
             return json.loads(self.text(md5) or "[]")

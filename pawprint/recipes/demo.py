@@ -18,7 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +76,8 @@ def face(pen: Pen, random: Generator, is_cat: bool) -> None:
     for rise in (-10, 0, 10) if is_cat and random.random() < 0.6 else ():
         pen.line((30, 130 + rise, 170, 130 - rise), "white", 2)  # whiskers
     for _ in range(4):  # spots: without them, fine-tuning does not improve on the head
-        oval(pen, random.uniform((10, 10, 8, 8), (190, 190, 25, 25)), colour(random, BROWN))
+        place = random.uniform((10, 10, 8, 8), (190, 190, 25, 25)).tolist()
+        oval(pen, place, colour(random, BROWN))
 
 
 def burger(pen: Pen, random: Generator) -> None:
@@ -108,7 +109,7 @@ def house(pen: Pen, random: Generator) -> None:
     pen.rectangle((85, 130, 115, 180), roof)
 
 
-SHAPES = {
+SHAPES: dict[str, Callable[[Pen, Generator], None]] = {
     "cat": functools.partial(face, is_cat=True),
     "dog": functools.partial(face, is_cat=False),
     "burger": burger,
@@ -129,7 +130,7 @@ def draw_picture(label: str, number: int, seed: int = 7) -> bytes:
     side = int(random.uniform(0.7, 1) * min(width, height))
     layer = layer.rotate(random.normal(0, 15), Image.Resampling.BICUBIC).resize((side, side))
     picture.paste(layer, ((width - side) // 2, (height - side) // 2), layer)
-    grainy = picture + random.normal(0, random.uniform(0, 12), (height, width, 3))
+    grainy = np.asarray(picture) + random.normal(0, random.uniform(0, 12), (height, width, 3))
     file = io.BytesIO()
     picture = Image.fromarray(grainy.clip(0, 255).astype(np.uint8))
     picture.save(file, "JPEG", quality=60 if is_repeated else 88)

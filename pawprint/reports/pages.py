@@ -341,7 +341,7 @@ def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def rows_beside_test(scores: pd.DataFrame) -> list[list[str]]:
-    """Return a title, then rows of texts: scores of photos, beside those of the test split.
+    """Return a title, then rows of texts: scores of photos, beside scores of the test split.
 
     `scores` is a table of `tabulate_beside` with rows of slices.
     """

@@ -193,12 +193,12 @@ def linear_interval(
     are `independent_images`.
     """
     names = np.unique(strata)
-    weights = np.full(len(names), 1 / len(names)) if weights is None else np.asarray(weights)
+    each = np.full(len(names), 1 / len(names)) if weights is None else np.asarray(weights)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     middle = 0.0
     variance = 0.0
     added = z**2 / len(names) / (ends[1] - ends[0])
-    for name, weight in zip(names, weights):
+    for name, weight in zip(names, each):
         is_in = strata == name
         images = independent_images(groups[is_in])
         values_in = values[is_in].astype(float)
@@ -208,7 +208,7 @@ def linear_interval(
         middle += weight * mean
         variance += weight**2 * (square - mean**2) / total
     reach = z * variance**0.5
-    sums = np.outer(weights, ends)
+    sums = np.outer(each, np.asarray(ends))
     lowest = sums.min(axis=1).sum()
     highest = sums.max(axis=1).sum()
     return float(max(middle - reach, lowest)), float(min(middle + reach, highest))

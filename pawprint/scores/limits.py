@@ -143,7 +143,7 @@ def rank_limits(run: Run) -> list[Limit]:
     Limits of the same number of errors are in the order of MEASURED.
     """
     measured = [limit for find in MEASURED if (limit := find(run))]
-    return sorted(measured, key=lambda limit: -limit.size.number)
+    return sorted(measured, key=lambda limit: -limit.size.number if limit.size else 0)
 
 
 def more_images(run: Run) -> Limit | None:

@@ -77,6 +77,11 @@ class Predictions(NamedTuple):
     groups: np.ndarray | None = None
     is_decided: np.ndarray | None = None
 
+    @property
+    def group_of(self) -> np.ndarray:
+        """The group of each image, `(images,)`."""
+        return np.arange(len(self.actual)) if self.groups is None else self.groups
+
 
 Cells = tuple[float, float, float, int]  # of SCORES: `value`, `low`, `high` and `images`
 
@@ -90,17 +95,17 @@ def fraction_cells(is_true: np.ndarray, groups: np.ndarray, confidence: float) -
 def measure_fraction(values: np.ndarray, of: Predictions, confidence: float) -> Cells | None:
     """Return the cells of the images whose values, `(images,)`, are not NaN; None without any."""
     is_in = ~np.isnan(values)
-    return fraction_cells(values[is_in], of.groups[is_in], confidence) if is_in.any() else None
+    return fraction_cells(values[is_in], of.group_of[is_in], confidence) if is_in.any() else None
 
 
 def _mean_loss(losses: np.ndarray, of: Predictions, confidence: float) -> Cells:
-    low, high = mean_interval(mean_by_group(losses, of.groups), confidence)
+    low, high = mean_interval(mean_by_group(losses, of.group_of), confidence)
     return losses.mean(), max(low, 0.0), high, len(losses)
 
 
 def _mean_of_classes(values: np.ndarray, of: Predictions, confidence: float) -> Cells:
     mean = np.mean([values[of.actual == index].mean() for index in np.unique(of.actual)])
-    return mean, *linear_interval(values, of.actual, of.groups, confidence), len(values)
+    return mean, *linear_interval(values, of.actual, of.group_of, confidence), len(values)
 
 
 def _area(probabilities: np.ndarray, of: Predictions, confidence: float) -> Cells:
@@ -110,11 +115,11 @@ def _area(probabilities: np.ndarray, of: Predictions, confidence: float) -> Cell
     wider than its confidence asks.
     """
     areas = [
-        area_interval(probabilities[:, index], of.actual == index, of.groups, confidence)
+        area_interval(probabilities[:, index], of.actual == index, of.group_of, confidence)
         for index in _classes_with_a_curve(of.actual, probabilities.shape[1])
         if len(np.unique(of.actual)) > 1
     ]
-    return *np.mean(areas or [[np.nan] * 3], axis=0), len(probabilities)
+    return *np.mean(areas or [(np.nan,) * 3], axis=0), len(probabilities)
 
 
 def _alone(counted: tuple[float, int], of: Predictions, confidence: float) -> Cells:
@@ -131,7 +136,8 @@ def _f1(of: Predictions, index: int) -> tuple[float, int]:
 
 
 def _macro_f1(of: Predictions) -> tuple[float, int]:
-    return np.mean([_f1(of, index)[0] for index in np.unique(of.actual)]), len(of.actual)
+    f1s = [_f1(of, index)[0] for index in np.unique(of.actual)]
+    return float(np.mean(f1s)), len(of.actual)
 
 
 def _calibration(of: Predictions) -> tuple[float, int]:
@@ -162,16 +168,20 @@ PERCENT = ".2%"
 NUMBER = ".4f"
 
 
+def _measured_elsewhere(of: Predictions) -> None:
+    """Return nothing, as another module measures the score."""
+
+
 class Score(NamedTuple):
     """A score; its name is the key in CATALOGUE.
 
     `of` makes from Predictions, and from the index of a class for a score of each class, what is
     measured: of most scores a value of each image, `(images,)`, NaN for one that does not count. A
-    score without `of` is measured by another module; one for which it gives None has no row.
+    score for which it gives None has no row.
     """
 
     title: str
-    of: Callable | None = None
+    of: Callable = _measured_elsewhere
     form: str = PERCENT
     measure: Callable[..., Cells | None] = measure_fraction  # with its interval
     over: Literal["images", "classes", "class"] = "images"  # a mean over classes; one of each class
@@ -211,12 +221,10 @@ def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame
     """
     actual = predictions.actual
     labels = predictions.labels
-    if predictions.groups is None:
-        predictions = predictions._replace(groups=np.arange(len(actual)))
     rows = []
     for label, *index in [("",), *((labels[index], index) for index in np.unique(actual))]:
         for name, score in CATALOGUE.items():
-            if score.of and (score.over == "class") == bool(index):
+            if (score.over == "class") == bool(index):
                 values = score.of(predictions, *index)
                 if values is None:
                     continue

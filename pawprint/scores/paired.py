@@ -40,8 +40,14 @@ class Pair(NamedTuple):
     @classmethod
     def join(cls, pairs: Sequence[Self]) -> Self:
         """Return one pair with the images of all."""
-        *columns, values = zip(*pairs)
-        return cls(*map(np.concatenate, columns), tuple(np.hstack(values)))
+        old, new = zip(*(pair.values for pair in pairs))
+        return cls(
+            np.concatenate([pair.actual for pair in pairs]),
+            np.concatenate([pair.old_right for pair in pairs]),
+            np.concatenate([pair.new_right for pair in pairs]),
+            np.concatenate([pair.groups for pair in pairs]),
+            (np.concatenate(old), np.concatenate(new)),
+        )
 
     @property
     def differences(self) -> np.ndarray:
@@ -94,8 +100,9 @@ def pair_predictions(old: pd.DataFrame, new: pd.DataFrame) -> Pair:
     paths = old[["path"]].merge(new[["path"]])
     old, new = (table.merge(paths) for table in (old, new))
     actual = old["actual"].to_numpy()
-    rights = ((table["predicted"] == actual).to_numpy() for table in (old, new))
-    return Pair(actual, *rights, old["group"].to_numpy(), (losses_in(old), losses_in(new)))
+    old_right, new_right = ((table["predicted"] == actual).to_numpy() for table in (old, new))
+    losses = (losses_in(old), losses_in(new))
+    return Pair(actual, old_right, new_right, old["group"].to_numpy(), losses)
 
 
 def pair_probabilities(
@@ -110,9 +117,11 @@ def pair_probabilities(
     """
     judged = ~np.isnan(probabilities[0][:, 0] + probabilities[1][:, 0])
     actual = actual[judged]
-    rights = [each[judged].argmax(axis=1) == actual for each in probabilities]
-    losses = [weights[judged] * log_losses(actual, each[judged]) for each in probabilities]
-    return Pair(actual, *rights, groups[judged], tuple(losses))
+    old, new = (each[judged] for each in probabilities)
+    old_right = old.argmax(axis=1) == actual
+    new_right = new.argmax(axis=1) == actual
+    old_losses, new_losses = (weights[judged] * log_losses(actual, each) for each in (old, new))
+    return Pair(actual, old_right, new_right, groups[judged], (old_losses, new_losses))
 
 
 def compare(
@@ -235,7 +244,7 @@ def tabulate_curve(
         curve = {}
     actual = actual[is_judged]
     groups = groups[is_judged]
-    right = None
+    right: np.ndarray | None = None
     _, class_of, numbers = np.unique(actual, return_inverse=True, return_counts=True)
     score = headline(numbers.tolist() or [0, 0]).replace("_", " ")
     classes = class_of if score == "mean recall" else np.zeros(len(actual), int)

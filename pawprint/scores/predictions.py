@@ -227,10 +227,10 @@ def evaluate(
     The images of a group count as one in the intervals.
     """
     labels = metadata.labels
-    actual, logits, unknown_scores = outputs
-    probabilities = to_probabilities(logits, metadata.temperature)
+    actual = outputs.actual
+    probabilities = to_probabilities(outputs.logits, metadata.temperature)
     predicted = metadata.classes(probabilities)
-    unknown_scores = None if metadata.unknown_threshold is None else unknown_scores
+    unknown_scores = None if metadata.unknown_threshold is None else outputs.unknown_scores
     table = tabulate(rows, probabilities, predicted, labels, unknown_scores)
     predictions = predictions_in(table.assign(group=rows["group"].array), metadata)
     confidence_of = probabilities[range(len(rows)), predicted]
@@ -272,10 +272,10 @@ def tabulate_beside(
     metadata: Metadata,
     confidence: float,
 ) -> pd.DataFrame:
-    """Return the scores of photos, beside those of the test images of the same classes.
+    """Return the scores of photos, beside the scores of the test images of the same classes.
 
     The arguments are tables PREDICTIONS, of photos of the classes and of `unknown` ones with a
-    column `group`. The columns are those of SCORES after `split`, and `test`, `test_low`,
+    column `group`. The columns are the ones of SCORES after `split`, and `test`, `test_low`,
     `test_high`, `p_value` and `different`: yes, no, or "" where CATALOGUE has no test of the
     difference. The levels are Holm's, for all of them together.
     """
@@ -283,9 +283,9 @@ def tabulate_beside(
     threshold = metadata.unknown_threshold
     scores = metrics.tabulate_scores(first, confidence)
     if threshold is not None and len(unknown):
-        pair = [table[UNKNOWN_SCORE].to_numpy() for table in (unknown, photos)]
+        of_unknown, of_known = (table[UNKNOWN_SCORE].to_numpy() for table in (unknown, photos))
         groups = np.append(unknown["group"], photos["group"])
-        rows = metrics.measure_unknown(*pair, threshold, confidence, groups)
+        rows = metrics.measure_unknown(of_unknown, of_known, threshold, confidence, groups)
         scores = pd.concat([scores, rows], ignore_index=True)
     columns = {"value": "test", "low": "test_low", "high": "test_high"}
     test = None if test is None else test[test["actual"].isin(photos["actual"])]
@@ -315,7 +315,7 @@ def _p_value(
     for side in (photos, test):
         values = score.of(side, *index).astype(float)
         is_in = ~np.isnan(values)
-        parts.append((values[is_in], side.groups[is_in], side.actual[is_in]))
+        parts.append((values[is_in], side.group_of[is_in], side.actual[is_in]))
     values, groups, classes = map(np.concatenate, zip(*parts))
     is_photo = np.arange(len(values)) < len(parts[0][0])
     return two_sets_test(values, is_photo, groups, classes if score.over == "classes" else None)

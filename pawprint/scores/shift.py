@@ -25,6 +25,19 @@ MAX_SLICES = 50  # of a column, the largest
 DIFFERENCE = "slice_difference"
 
 
+class _Slice(NamedTuple):
+    """The images of a slice, their difference from the others, and its p-value.
+
+    `tested` is, for the slice and the others, whether each image is right and in the slice, bool,
+    and its group, all `(images,)`.
+    """
+
+    images: pd.DataFrame
+    tested: tuple[np.ndarray, np.ndarray, np.ndarray]
+    difference: float
+    p_value: float
+
+
 def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """Return rows of SCORES, without `split`: the accuracy of each slice, and its difference.
 
@@ -34,7 +47,7 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float
     both have the same test. The interval of the difference is extended to 0 where the test does not
     reject. The levels are Holm's, of all slices together.
     """
-    slices = {}
+    slices: dict[str, _Slice] = {}
     for column, of_column in test.merge(metadata, on="path").groupby("column"):
         groups = of_column["group"].to_numpy()
         values = of_column["value"].value_counts().index[:MAX_SLICES]
@@ -47,14 +60,15 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float
                 difference = images["correct"].mean() - others["correct"].mean()
                 # DVC's plots are HTML.
                 name = printable(f"{column}: {value}").replace("<", " ")
-                slices.setdefault(name, (images, tested, difference, two_sets_test(*tested)))
+                slices.setdefault(name, _Slice(images, tested, difference, two_sets_test(*tested)))
     rows = []
-    levels = holm([p_value for *_, p_value in slices.values()], 1 - confidence)
+    levels = holm([each.p_value for each in slices.values()], 1 - confidence)
     for level, (name, (images, tested, difference, p_value)) in zip(levels, slices.items()):
         interval = linear_interval(*tested, 1 - level, weights=(-1, 1))
         low, high = extend_to_zero(interval, p_value < level)
-        in_slice = [images[column].to_numpy() for column in ("correct", "group")]
-        rows.append((name, SLICE, *fraction_cells(*in_slice, confidence)))
+        is_right = images["correct"].to_numpy()
+        groups = images["group"].to_numpy()
+        rows.append((name, SLICE, *fraction_cells(is_right, groups, confidence)))
         rows.append((name, DIFFERENCE, difference, low, high, len(images)))
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
@@ -96,8 +110,8 @@ def measure_apart(
     rows = []
     if 0 < is_apart.sum() < len(test):
         apart = test[is_apart]
-        values = [apart[column].to_numpy() for column in ("correct", "group")]
-        rows = [("", APART, *fraction_cells(*values, confidence))]
+        is_right = apart["correct"].to_numpy()
+        rows = [("", APART, *fraction_cells(is_right, apart["group"].to_numpy(), confidence))]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
@@ -229,7 +243,7 @@ def _differences(photos: Predictions, test: Predictions) -> dict[str, tuple[floa
     difference = np.nanmean(confidence[is_photo] - by_class.reindex(photos.predicted).to_numpy())
     lower = two_sets_test(confidence, ~is_photo, each, predicted, one_sided=True)
     found["mean confidence"] = float(difference), lower
-    if photos.is_unknown is not None:
+    if photos.is_unknown is not None and test.is_unknown is not None:
         is_unknown = np.concatenate([photos.is_unknown, test.is_unknown])
         higher = two_sets_test(is_unknown, is_photo, each, one_sided=True)
         found["called unknown"] = photos.is_unknown.mean() - test.is_unknown.mean(), higher
@@ -336,7 +350,7 @@ def describe_series(images: pd.DataFrame, accuracy: float, by_series: float) -> 
 
     `images` is a table SPLIT, in which `find_series` finds some.
     """
-    series = find_series(images)
+    series = independent(images)
     example = series[series != images["group"]].mode()[0]
     return (
         f"The names tell series of photos, such as {printable(example)}: cross-validated accuracy "

@@ -15,7 +15,7 @@ from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
 
 from pawprint.errors import InputError, name_some, without_secrets
-from pawprint.files import OF_SYSTEMS, parse_yaml, read_text, read_yaml, write_text
+from pawprint.files import OF_SYSTEMS, parse_mapping, read_mapping, read_text, write_text
 from pawprint.git import git, ignored, work_tree
 from pawprint.package import DISTRIBUTION, ROOT
 from pawprint.project import LABELS_CSV, LOCK, MODEL_CARD, PARAMS, REQUIREMENTS, SPLITS_CSV, STATE
@@ -102,7 +102,7 @@ def names_in_git(source: str) -> list[str]:
 
     Files that a run writes are among them. `source` is the images' place, relative to the project.
     """
-    stages = parse_yaml(pipeline(False), "template")["stages"].values()
+    stages = parse_mapping(pipeline(False), "template")["stages"].values()
     outs = [out for stage in stages for key in OUTS for out in stage.get(key, ())]
     outs = [out for out in outs if isinstance(out, dict)]
     results = [path for out in outs for path, of in out.items() if not of.get("cache", True)]
@@ -140,8 +140,8 @@ def require_stages(path: Path) -> None:
     user's `dvc.yaml` was left. A project may add stages, and to each stage commands and entries. A
     stage whose script is the project's own is not compared.
     """
-    stages = (read_yaml(path) or {}).get("stages") or {}
-    for name, stage in parse_yaml(pipeline(False), "template")["stages"].items():
+    stages = read_mapping(path).get("stages") or {}
+    for name, stage in parse_mapping(pipeline(False), "template")["stages"].items():
         own = stages.get(name) or {}
         if (path.parent / f"stages/{name}.py").is_file():
             continue
