@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint import project
-from pawprint.classes import UNLABELLED
+from pawprint.classes import NEITHER, UNLABELLED
 from pawprint.dataset.layouts import find_places, read_metadata_csv
 from pawprint.features.store import open_features
 from pawprint.images.archive import Archive, members
@@ -83,17 +83,17 @@ def fit_head(rows: np.ndarray, labels: np.ndarray) -> Head | None:
     return Head(classes.tolist(), model.predict(every))
 
 
-def of_new_clusters(
+def in_new_clusters(
     photos: np.ndarray, labels: np.ndarray, clusters: Clusters, refused: Refused
 ) -> np.ndarray:
-    """Return those of the photos of whose cluster none has a label or was refused as one."""
+    """Return the photos in clusters without a label of which no page was refused as a group."""
     known = set(clusters.number[labels != ""])
     known |= {clusters.number[photo] for photo, label in refused if not label}
     return photos[~np.isin(clusters.number[photos], list(known))]
 
 
 def nearest(photos: np.ndarray, clusters: Clusters, number: int) -> Group:
-    """Return photos of one cluster, by distance: of that where they are nearest on average."""
+    """Return photos of one cluster, by distance: the cluster where they are nearest on average."""
     order = photos[np.argsort(clusters.distance[photos], kind="stable")]
     groups = [
         order[clusters.number[order] == k][:number] for k in np.unique(clusters.number[order])
@@ -103,7 +103,7 @@ def nearest(photos: np.ndarray, clusters: Clusters, number: int) -> Group:
 
 
 def surest(photos: np.ndarray, head: Head, refused: Refused, number: int) -> Group:
-    """Return the photos of a class: of that with the largest sum of probabilities on the page."""
+    """Return photos of one class: the class with the largest sum of probabilities on the page."""
     probabilities = head.probabilities[photos]
     place = {photo: row for row, photo in enumerate(photos.tolist())}
     column = {label: index for index, label in enumerate(head.classes)}
@@ -112,21 +112,23 @@ def surest(photos: np.ndarray, head: Head, refused: Refused, number: int) -> Gro
             probabilities[place[photo], column[label]] = 0
     probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), np.finfo(float).tiny)
     best = probabilities.argmax(axis=1)
-    group, label, largest = photos[:0], "", -1.0
+    group = Group(photos[:0], "")
+    largest = -1.0
     for index in np.unique(best):
-        members = np.flatnonzero(best == index)
-        order = members[np.argsort(-probabilities[members, index], kind="stable")][:number]
+        rows = np.flatnonzero(best == index)
+        order = rows[np.argsort(-probabilities[rows, index], kind="stable")][:number]
         if (total := probabilities[order, index].sum()) > largest:
-            group, label, largest = photos[order], head.classes[index], total
-    return Group(group, label)
+            group = Group(photos[order], head.classes[index])
+            largest = total
+    return group
 
 
 class Pool(NamedTuple):
     """Photos of the last run without a label, and training images, which have one.
 
-    `images` are those with features; `others` have none, as `clean` rejected them. `rows`, float32
-    `(photos, features)`, are those of `images`, then of training images, whose labels are `known`.
-    `classes` are those that folders, metadata.csv or `clean.labels` give; [] if labels.csv does.
+    `images` have features; `others` have none, as `clean` rejected them. `rows`, float32
+    `(photos, features)`, belong to `images`, then to training images, whose labels are `known`.
+    `classes` come from folders, metadata.csv or `clean.labels`; [] if labels.csv gives them.
     """
 
     images: list[Image]
@@ -136,6 +138,13 @@ class Pool(NamedTuple):
     clusters: Clusters
     classes: list[str]
 
+    def all_classes(self, given: dict[str, str]) -> list[str]:
+        """Return the classes of the source, or else the classes of training images and `given`.
+
+        `given` are labels by path or pixels_sha256.
+        """
+        return self.classes or sorted({*self.known, *given.values()} - {NEITHER})
+
 
 def read_pool(archive: Archive, labels: dict[str, list[str]] | str) -> Pool:
     """Return the pool of the last run. `labels` is `clean.labels`.
@@ -144,23 +153,23 @@ def read_pool(archive: Archive, labels: dict[str, list[str]] | str) -> Pool:
 
     Raises InputError if `features` has not computed its photos.
     """
-    aside = read_table(project.UNLABELLED_CSV, project.IMAGES)
+    unlabelled = read_table(project.UNLABELLED_CSV, project.IMAGES)
     rejected = read_table(project.REJECTED_CSV, project.REJECTED)
     others = rejected.loc[rejected["reason"] == UNLABELLED, "path"]
     split = pd.DataFrame(columns=list(project.SPLIT))
     if project.SPLIT_CSV.exists():
         split = read_table(project.SPLIT_CSV, project.SPLIT)
     train = split[split["split"] == "train"].groupby("label").head(MAX_OF_CLASS)
-    parts = ((project.HELD_OUT, aside), (project.FEATURES, train))
-    rows = [_first_views(folder, table["pixels_sha256"]) for folder, table in parts if len(table)]
-    every = np.concatenate(rows) if rows else np.empty((0, 1), np.float32)
+    parts = ((project.HELD_OUT, unlabelled), (project.FEATURES, train))
+    views = [_first_views(folder, table["pixels_sha256"]) for folder, table in parts if len(table)]
+    rows = np.concatenate(views) if views else np.empty((0, 1), np.float32)
     empty = np.array([], int)
-    clusters = find_clusters(every) if len(every) else Clusters(empty, empty)
+    clusters = find_clusters(rows) if len(rows) else Clusters(empty, empty)
     names = members(archive)
     classes, _ = find_places(names, read_metadata_csv(archive, names), labels, archive.filename)
-    images = list(zip(aside["path"], aside["pixels_sha256"]))
-    without = [(path, "") for path in others]
-    return Pool(images, without, every, train["label"].tolist(), clusters, classes)
+    images = list(zip(unlabelled["path"], unlabelled["pixels_sha256"]))
+    without_features = [(path, "") for path in others]
+    return Pool(images, without_features, rows, train["label"].tolist(), clusters, classes)
 
 
 def _first_views(folder: Path, pixels_sha256: pd.Series) -> np.ndarray:
@@ -169,7 +178,10 @@ def _first_views(folder: Path, pixels_sha256: pd.Series) -> np.ndarray:
 
 
 class Answer(NamedTuple):
-    """A page as it was shown, what takes its labels back, and how many images were refused then."""
+    """A page as it was shown.
+
+    `take_back` removes its labels, and `refused` is the number of images refused before it.
+    """
 
     take_back: Callable[[], object]
     images: list[Image]
@@ -179,7 +191,7 @@ class Answer(NamedTuple):
 
 @dataclass
 class Pages:
-    """What one person has seen of a pool, page by page."""
+    """The pages of a pool that one person has seen."""
 
     number: int = 0
     size: int = PER_PAGE
@@ -187,9 +199,9 @@ class Pages:
     label: str = ""  # what they may be
     unmarked: list[Image] = field(default_factory=list)  # on the page before
     refused: list[tuple[Image, str]] = field(default_factory=list)
-    missing: set[Image] = field(default_factory=set)  # those that cannot be read
+    missing: set[Image] = field(default_factory=set)  # cannot be read
     head: Head | None = None
-    learned: int = -1  # how many labels the head has
+    learned: int = -1  # labels of the head
     answers: list[Answer] = field(default_factory=list)
 
     def answer(self, marked: set[int], label: str, take_back: Callable[[], object]) -> None:
@@ -212,19 +224,19 @@ class Pages:
     def turn(self, pool: Pool, given: dict[str, str], elsewhere: set[Image]) -> None:
         """Choose the images of the next page.
 
-        `given` are labels by path or pixels_sha256. Those shown `elsewhere` are left out as long as
-        there are others.
+        `given` are labels by path or pixels_sha256. Images shown `elsewhere` are left out as long
+        as there are others.
         """
-        of_images = [given.get(pixels) or given.get(path, "") for path, pixels in pool.images]
-        labels = np.array([*of_images, *pool.known], object)
+        answers = [given.get(pixels) or given.get(path, "") for path, pixels in pool.images]
+        labels = np.array([*answers, *pool.known], object)
         place = {image: position for position, image in enumerate(pool.images)}
         missing = [place[image] for image in self.missing if image in place]
         hidden = [place[image] for image in (*self.unmarked, *elsewhere) if image in place]
         refused = {(place[image], label) for image, label in self.refused if image in place}
-        every = np.setdiff1d(np.flatnonzero(labels == ""), missing)
-        some = np.setdiff1d(every, hidden)
-        photos = some if len(some) else every
-        new = of_new_clusters(photos, labels, pool.clusters, refused)
+        readable = np.setdiff1d(np.flatnonzero(labels == ""), missing)
+        preferred = np.setdiff1d(readable, hidden)
+        photos = preferred if len(preferred) else readable
+        new = in_new_clusters(photos, labels, pool.clusters, refused)
         head = None if len(new) else self.fit(pool.rows, labels)
         if head is None:
             group = nearest(new if len(new) else photos, pool.clusters, self.size)
@@ -237,7 +249,7 @@ class Pages:
             self.images = [image for image in others if image[0] not in given][: self.size]
 
     def fit(self, rows: np.ndarray, labels: np.ndarray) -> Head | None:
-        """Return a head, the one of before as long as few labels are new."""
+        """Return a head: the last one as long as few labels are new, None without two classes."""
         number = int(np.sum(labels != ""))
         is_fit = self.head is not None and len(self.head.probabilities) == len(rows)
         if not is_fit or not 0 <= number - self.learned < REFITTED:

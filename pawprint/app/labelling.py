@@ -23,21 +23,21 @@ from pawprint.dataset.folders import OUTER, SPLIT_OF_FOLDER, is_class_name, spli
 from pawprint.dataset.layouts import FILE_NAME
 from pawprint.dataset.user_tables import MARKS, Cells, csv_rows, parse_csv
 from pawprint.errors import InputError, printable
-from pawprint.files import replacing, write_text
+from pawprint.files import read_json, replacing, write_text
 from pawprint.images.archive import is_image_name
 from pawprint.params.data import Clean, Fetch
-from pawprint.project import IMAGES, LABELS_CSV, UNLABELLED_CSV
+from pawprint.project import IMAGES, LABELS_CSV, LABELS_JSON, UNLABELLED_CSV
 from pawprint.tables import read_table
 
 LOCK = FileLock(".dvc/tmp/labels.lock")  # of all sessions and processes in the project
 Changes = dict[str, Cells | None]  # cells of the row of each image, see `image_of`; None: no row
-# Of each class the folder of its images, and the label that they get in the metadata.csv there, or
+# By class: the folder of its images, and the label that they get in the metadata.csv there, or
 # None if the folder gives the class.
 Places = dict[str, tuple[Path, str | None]]
 
 
 def read_rows(table: Path, key: str) -> list[Cells]:
-    """The rows of a CSV with the columns `key` and `label`; none without the file.
+    """Return the rows of a CSV with the columns `key` and `label`; none without the file.
 
     Raises InputError.
     """
@@ -45,7 +45,7 @@ def read_rows(table: Path, key: str) -> list[Cells]:
 
 
 def image_of(row: Cells, key: str) -> str:
-    """What the image of a row is known by: `pixels_sha256` or, without, the column `key`."""
+    """Return the identity of the image of a row: `pixels_sha256` or, without, the column `key`."""
     return row.get("pixels_sha256") or row[key]
 
 
@@ -62,33 +62,33 @@ def write_rows(
         header, columns, lines, separator = parse_csv(content, str(table), (key, "label"))
         rows = [dict(zip(columns, cells)) for _, cells in lines]
         for image, cells in (written or {}).items():
-            now = next((row for row in rows if image_of(row, key) == image), {})
-            if not now.items() >= cells.items():
+            present = next((row for row in rows if image_of(row, key) == image), {})
+            if not (present.items() >= cells.items() if cells else not present):
                 raise InputError(
-                    f"{table}: {now.get(key, image)}: expected the answer that is taken back. "
+                    f"{table}: {present.get(key, image)}: expected the answer that is taken back. "
                     "Received: another one or none, written since. It stays."
                 )
         names = dict.fromkeys(name for cells in changes.values() for name in cells or ())
         more = [name for name in names if name not in columns]
-        text, before = io.StringIO(), {}
+        text = io.StringIO()
         end = "\r\n" if b"\r\n" in content.replace(b"\0", b"") else "\n"
-        form = {"delimiter": separator, "lineterminator": end}
-        writer = csv.DictWriter(text, columns + more, "", **form)
+        writer = csv.DictWriter(text, columns + more, "", delimiter=separator, lineterminator=end)
         writer.writerow(dict(zip(columns + more, header + more)))
+        replaced: Changes = {}
         for row in rows:
-            if (image := image_of(row, key)) in changes:
-                cells = changes[image]
-                before[image] = {name: row.get(name, "") for name in cells or row}
-                row = cells and row | cells
-            if row:
-                writer.writerow(row)
+            image = image_of(row, key)
+            cells = changes.get(image, {})
+            if image in changes:
+                replaced[image] = {name: row.get(name, "") for name in cells or row}
+            if cells is not None:
+                writer.writerow(row | cells)
         # The stage `split` accepts splits of all images or of none.
         split = {"split": "train"} if rows and all(row.get("split") for row in rows) else {}
-        added = [cells for image, cells in changes.items() if cells and image not in before]
+        added = [cells for image, cells in changes.items() if cells and image not in replaced]
         writer.writerows(split | cells for cells in added)
         mark = "\ufeff" if content.startswith((*MARKS,)) else ""  # and UTF-8, whatever it was
         write_text(table, mark + text.getvalue())
-    return functools.partial(write_rows, table, key, dict.fromkeys(changes) | before, changes)
+    return functools.partial(write_rows, table, key, dict.fromkeys(changes) | replaced, changes)
 
 
 def labels_given() -> dict[str, str]:
@@ -115,21 +115,30 @@ def label_images(images: Iterable[tuple[str, str]], label: str) -> tuple[Callabl
         return write_rows(LABELS_CSV, "path", changes), had_one
 
 
+def correct(path: str, pixels_sha256: str, label: str) -> Callable[[], object]:
+    """Give an image a label in labels.csv, also in place of another one.
+
+    Returns what takes this back. Raises InputError or OSError, with nothing changed.
+    """
+    cells = {"path": path, "label": label, "pixels_sha256": pixels_sha256}
+    return write_rows(LABELS_CSV, "path", {pixels_sha256: cells})
+
+
 def _content(table: Path, key: str) -> bytes:
     # A link to a file that is missing may be to a drive that comes back.
     return table.read_bytes() if os.path.lexists(table) else f"{key},label\n".encode()
 
 
 def find_copies(images: Iterable[Path], places: Places) -> set[Path]:
-    """Those of the images of which there is a copy in the places."""
-    of_size = defaultdict(list)
+    """Return the images that have a copy in the places."""
+    by_size = defaultdict(list)
     for folder in {folder for folder, _ in places.values() if folder.exists()}:
         for path in filter(Path.is_file, folder.iterdir()):
-            of_size[path.stat().st_size].append(path)
+            by_size[path.stat().st_size].append(path)
     return {
         image
         for image in filter(Path.is_file, images)
-        if any(filecmp.cmp(image, path, shallow=False) for path in of_size[image.stat().st_size])
+        if any(filecmp.cmp(image, path, shallow=False) for path in by_size[image.stat().st_size])
     }
 
 
@@ -141,6 +150,7 @@ def add(places: Places, image: Path, label: str) -> Callable[[], None]:
     """
     folder, recorded = places[label]
     table = folder / FILE_NAME
+    take_row_back = None
     with LOCK:
         if find_copies([image], places):
             raise InputError(f"{image}: expected a new image. Received: one with a label. Skip it.")
@@ -158,30 +168,30 @@ def add(places: Places, image: Path, label: str) -> Callable[[], None]:
             if recorded:
                 cells = {"file_name": copy.name, "label": recorded}
                 take_row_back = write_rows(table, "file_name", {copy.name: cells})
+    return functools.partial(_remove, copy, take_row_back)
 
-    def take_back() -> None:
-        with LOCK:
-            if recorded:
-                take_row_back()
-            copy.unlink(missing_ok=True)
 
-    return take_back
+def _remove(copy: Path, take_row_back: Callable[[], object] | None) -> None:
+    with LOCK:
+        if take_row_back:
+            take_row_back()
+        copy.unlink(missing_ok=True)
 
 
 def safe(image: PurePath) -> Path:
-    """A name that `clean` accepts, a CSV can hold, and is short enough for every file system."""
+    """Return a name that `clean` accepts, a CSV can hold, and every file system has room for."""
     stem = re.sub(r"[^\w ()+.-]", "_", image.stem)[:50].strip(" .")
     return Path((stem or "image") + image.suffix)
 
 
 def names_of(label: str) -> list[str]:
-    """The folders of a class."""
+    """Return the names of the folders of a class."""
     mapping = Clean.load().labels
     return mapping.get(label, [label]) if isinstance(mapping, dict) else [label]
 
 
 def classes_in(folder: Path) -> list[str]:
-    """The classes of a folder of images, which need not have been cleaned yet."""
+    """Return the classes of a folder of images, which need not have been cleaned yet."""
     mapping = Clean.load().labels
     if isinstance(mapping, dict):
         return sorted(mapping)
@@ -217,6 +227,12 @@ def has_unlabelled() -> bool:
     return source.is_dir() and lacks_classes(source)
 
 
+def comes_first() -> bool:
+    """Return whether labelling comes first: no model can learn from the labels that there are."""
+    labels = read_json(LABELS_JSON) if LABELS_JSON.exists() else []
+    return len(labels) < 2 and has_unlabelled()
+
+
 def lacks_classes(source: Path) -> bool:
     """Return whether a folder has images, and nothing in it gives them a class."""
     has_images = any(is_image_name(path.name) for path in source.rglob("*"))
@@ -224,7 +240,10 @@ def lacks_classes(source: Path) -> bool:
 
 
 def place_of(label: str, classes: list[str], folder: Path, source: Path) -> Places:
-    """The place of a class, which may be a new one, in a folder of `source`. Raises InputError."""
+    """Return the place of a class, perhaps a new one, in a folder of `source`.
+
+    Raises InputError.
+    """
     label = class_named(label, classes)
     if label in classes:
         return {label: places_in(folder, {label: names_of(label)}, source)[label]}
@@ -239,7 +258,7 @@ def place_of(label: str, classes: list[str], folder: Path, source: Path) -> Plac
 
 
 def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places:
-    """The places of each class in a folder, which need not exist.
+    """Return the place of each class in a folder, which need not exist.
 
     `names` has the folders of each class, which stand for labels in a metadata.csv. In the folder
     of a class that has a folder of the training split, that is the place. Raises InputError for a
@@ -271,7 +290,7 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
 
 
 def folder_for_training(folder: Path) -> Path | None:
-    """The folder of the training split in a folder of splits, or None for another folder."""
+    """Return the folder of the training split in a folder of splits, or None for another one."""
     inner = _for_training(folder) if folder.is_dir() else None
     if inner is None or (folder / FILE_NAME).exists():
         return None

@@ -1,11 +1,12 @@
-"""The app: links to its pages, and their style. Run: `pawprint app`"""
+"""The app that `pawprint app` runs: links to its pages, and their style."""
 
 from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
 from pawprint import project
-from pawprint.app import page_data, page_label, page_run
+from pawprint.app import labelling, page_data, page_label, page_run
 from pawprint.app.photos import explain_errors, plain
 from pawprint.files import md5
 from pawprint.git import current_commit
@@ -23,16 +24,12 @@ STYLE = """<style>
 </style>"""
 
 
-def framed(title: str, show: Callable[[], None]) -> Callable[[], None]:
-    """Return what shows a page with its title, and its errors in one sentence."""
-
-    def show_all() -> None:
-        st.html(STYLE)
-        st.title(title, anchor=False)
-        with explain_errors():
-            show()
-
-    return show_all
+def show_page(title: str, show: Callable[[], None]) -> None:
+    """Show a page with its title, and its errors in one sentence."""
+    st.html(STYLE)
+    st.title(title, anchor=False)
+    with explain_errors():
+        show()
 
 
 # Title, icon, address and content of each page. `st.Page` gets no icon, for which browsers would
@@ -47,14 +44,14 @@ ORDER = (
     ("Compare", "compare_arrows", "compare", page_run.show_comparison),
 )
 PAGES = {
-    st.Page(framed(title, show), title=title, url_path=address): f":material/{icon}:"
+    st.Page(partial(show_page, title, show), title=title, url_path=address): f":material/{icon}:"
     for title, icon, address, show in ORDER
 }
 current = st.navigation(list(PAGES), position="hidden")
 if "is_open" not in st.session_state:
     st.session_state["is_open"] = True
     with explain_errors():
-        is_first = current.title == ORDER[0][0] and page_label.comes_first()
+        is_first = current.title == ORDER[0][0] and labelling.comes_first()
         if is_first:
             st.switch_page(next(page for page in PAGES if page.title == "Label"))
 title = f"{current.title} · {project_name()}"

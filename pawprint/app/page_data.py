@@ -1,7 +1,7 @@
 """Add photos, Data, This run and Try it: photos on their way in, and what is predicted of them."""
 
 from collections.abc import Sequence
-from operator import attrgetter
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -33,11 +33,12 @@ from pawprint.tables import predicted_labels, read_predictions, read_table
 
 WITHOUT = "Without a label, for the page Label"
 ANY = "any label"
-IN_MATRIX = 10  # classes at most
-MOST = 5  # labels shown of each photo, the most probable ones
+MAX_IN_MATRIX = 10  # classes
+MAX_SHOWN = 5  # labels shown of each photo, the most probable ones
 
 
 def show_upload() -> None:
+    """Show a form that adds photos to the images of the project."""
     source = Path(Fetch.load().source)
     if not source.is_dir() or not Path(f"{source}.dvc").exists():
         st.markdown(
@@ -52,8 +53,14 @@ def show_upload() -> None:
     classes = labelling.classes_in(folder)
     has_classes = not labelling.lacks_classes(source)  # or a folder would be the only class
     hint = "Choose one, or type the name of a new one"
-    new = {"accept_new_options": has_classes, "placeholder": hint if has_classes else "Choose one"}
-    label = st.selectbox("Class", [WITHOUT, *classes], None, key=f"class-{number}", **new)
+    label = st.selectbox(
+        "Class",
+        [WITHOUT, *classes],
+        None,
+        key=f"class-{number}",
+        accept_new_options=has_classes,
+        placeholder=hint if has_classes else "Choose one",
+    )
     files = st.file_uploader(
         "Photos, or folders of photos", accept_multiple_files=True, key=f"files-{number}"
     )
@@ -62,7 +69,7 @@ def show_upload() -> None:
         f"They go to the folder {plain(str(target))}. No file is overwritten. Until you press Add, "
         "they are in memory: copy thousands of photos into the folder yourself."
     )
-    if st.button("Add", type="primary", disabled=not (files and label)):
+    if st.button("Add", type="primary", disabled=not (files and label)) and label:
         if label == WITHOUT:
             if target == UNLABELLED:
                 write_text(UNLABELLED / ".gitignore", "*\n")
@@ -75,9 +82,11 @@ def show_upload() -> None:
 
 
 def add(files: Sequence[UploadedFile], places: Places) -> list[str]:
-    """Copy images to the place of their class. Returns what to tell of it, in Markdown."""
+    """Copy images to the place of their class. Returns messages about them, in Markdown."""
     ((label, (folder, _)),) = places.items()
-    bits, refused, bar = Clean.load().bits, [], st.progress(0.0)
+    bits = Clean.load().bits
+    bar = st.progress(0.0)
+    refused = []
     with TemporaryDirectory() as scratch:
         for number, file in enumerate(files, 1):
             bar.progress(number / len(files), f"{number:,} of {len(files):,}")
@@ -92,12 +101,13 @@ def add(files: Sequence[UploadedFile], places: Places) -> list[str]:
             except (InputError, UnusableImageError) as error:
                 refused.append(f"{file.name}: {str(error).removeprefix(f'{path}: ')}")
     is_apart = folder == UNLABELLED  # from the images of the project
-    then = "Label them on the page Label" if is_apart else "Then press Run on the page Run"
-    added = f"**{len(files) - len(refused):,} photos were added to {plain(str(folder))}.** {then}."
+    step = "Label them on the page Label" if is_apart else "Then press Run on the page Run"
+    added = f"**{len(files) - len(refused):,} photos were added to {plain(str(folder))}.** {step}."
     return [added, "\n".join(f"- not added: {plain(line)}" for line in refused)]
 
 
 def show_data() -> None:
+    """Show the data of the last run in tabs."""
     parts = {
         "Counts": show_counts,
         "Rejected": show_rejected,
@@ -112,6 +122,7 @@ def show_data() -> None:
 
 
 def show_counts() -> None:
+    """Show the number of images of each class and split."""
     images = read_table(project.SPLIT_CSV, project.SPLIT)
     counts = count_images(images)[list(SPLITS)]
     with st.container(horizontal=True, gap="large"):
@@ -122,6 +133,7 @@ def show_counts() -> None:
 
 
 def show_rejected() -> None:
+    """Show the rejected files with the reason of each."""
     rows = read_table(project.REJECTED_CSV, project.REJECTED)
     if rows.empty:
         st.success("None: all files are usable.")
@@ -131,21 +143,23 @@ def show_rejected() -> None:
 
 
 def show_near_duplicates() -> None:
+    """Show the groups of near-duplicates, first the groups that lie across splits."""
     rows = read_table(project.NEAR_DUPLICATES_CSV, project.NEAR_DUPLICATES)
     if rows.empty:
         st.success("None: no two images are near-duplicates.")
         return
     groups = rows.groupby("group", sort=False)
     st.markdown(f"{len(rows):,} images are near-duplicates, in {groups.ngroups:,} groups.")
-    if across := divided_groups(rows):
+    if divided := divided_groups(rows):
         st.warning(
-            f"{across:,} groups lie across splits: a copy of a training image makes the "
+            f"{divided:,} groups lie across splits: a copy of a training image makes the "
             "measured accuracy too high. They come first."
         )
     order = (groups["split"].transform("nunique") == 1).argsort(kind="stable")
     rows = rows.assign(number=rows["group"].factorize()[0] + 1).iloc[order]
-    if row := photos.grid(rows, "near", place):
-        photos.open_large(row.path, place(row))
+    row = photos.grid(rows, "near", describe_place)
+    if row is not None:
+        photos.open_large(row["path"], describe_place(row))
 
 
 def show_unusual() -> None:
@@ -155,22 +169,25 @@ def show_unusual() -> None:
         st.success("None: no image stands out.")
         return
     st.markdown(f"{describe_unusual(found)}. The most unusual come first.")
-    if row := photos.grid(found, "unusual", attrgetter("looks")):
-        photos.open_large(row.path, row.looks)
+    row = photos.grid(found, "unusual", itemgetter("looks"))
+    if row is not None:
+        photos.open_large(row["path"], row["looks"])
 
 
-def place(row) -> str:
-    return f"group {row.number}: {plain(row.label)}, {plain(row.split)}"
+def describe_place(row: pd.Series) -> str:
+    """Return the group, the label and the split of a near-duplicate, in Markdown."""
+    return f"group {row['number']}: {plain(row['label'])}, {plain(row['split'])}"
 
 
 def show_predictions() -> None:
+    """Show the scores of a split, and its photos with their predictions."""
     split = st.segmented_control("Split", list(PREDICTIONS_CSV), default="test", required=True)
     path = PREDICTIONS_CSV[split]
     images = read(path)
     labels = predicted_labels(images)
     if len(labels) == 2:
         thresholds = read_metadata(project.SERVED_MODEL).thresholds
-        at_threshold(images, labels, *next(iter(thresholds.items()), (labels[1], 0.5)))
+        choose_threshold(images, labels, *next(iter(thresholds.items()), (labels[1], 0.5)))
     show_scores(images, labels)
     with explain_errors():
         show_photos(rank_predictions(images), labels, split)
@@ -178,12 +195,15 @@ def show_predictions() -> None:
 
 @st.cache_data(max_entries=2, show_spinner="Reading the predictions …", hash_funcs=photos.HASHED)
 def read(path: Path) -> pd.DataFrame:
-    """The table PREDICTIONS. Of a thousand classes it takes seconds."""
+    """Return the table PREDICTIONS. With a thousand classes reading takes seconds."""
     return read_predictions(path)
 
 
-def at_threshold(images: pd.DataFrame, labels: list[str], label: str, own: float) -> None:
-    """A control for the threshold of one of two classes, which changes the predictions."""
+def choose_threshold(images: pd.DataFrame, labels: list[str], label: str, own: float) -> None:
+    """Show a control for the threshold of one of two classes, and predict `images` with it.
+
+    `own` is the threshold of the model.
+    """
     threshold = st.select_slider(
         f"Threshold: the probability of {plain(label)} from which it is predicted",
         sorted({own, *(step / 100 for step in range(101))}),
@@ -198,9 +218,9 @@ def at_threshold(images: pd.DataFrame, labels: list[str], label: str, own: float
 
 
 def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
-    """Accuracy with its interval, and the confusion matrix or, of many classes, its largest errors.
+    """Show accuracy with its interval, and the confusion matrix, or the largest errors in it.
 
-    The matrix has recall by row and precision by column.
+    The matrix has recall by row and precision by column. It is shown up to MAX_IN_MATRIX classes.
     """
     counts = confusion(images, labels)
     correct = pd.Series(np.diag(counts), labels)
@@ -211,9 +231,9 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
         f"{correct.sum()} of {len(images)} correct; {100 * level:g}% interval (Wilson) "
         f"{low:.1%} to {high:.1%}"
     )
-    if len(labels) > IN_MATRIX:
+    if len(labels) > MAX_IN_MATRIX:
         st.caption(f"The most confused of {len(labels)} classes")
-        table = most_confused(images, IN_MATRIX)
+        table = most_confused(images, MAX_IN_MATRIX)
         st.dataframe(table, hide_index=True, alt="Most confused classes")
         return
     table = counts.astype(str)
@@ -239,6 +259,7 @@ def choose(table: pd.DataFrame) -> None:
 
 
 def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
+    """Show photos with their predictions, and controls that choose among them."""
     st.header("Photos", anchor=False)
     with st.container(horizontal=True, gap="medium"):
         actual = st.selectbox("True label", [ANY, *labels], key="actual", width=260)
@@ -253,23 +274,26 @@ def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
         "come first, then the least confident correct predictions. Confidence is the probability "
         "of the predicted label."
     )
-    row = photos.grid(rows, f"{split}-{actual}-{guess}-{low}-{high}", verdict)
-    if row:
-        photos.open_large(
-            row.path, f"Predicted **{verdict(row)}** · true label **{plain(row.actual)}**"
-        )
+    row = photos.grid(rows, f"{split}-{actual}-{guess}-{low}-{high}", describe_prediction)
+    if row is not None:
+        label = plain(row["actual"])
+        text = f"Predicted **{describe_prediction(row)}** · true label **{label}**"
+        photos.open_large(row["path"], text)
 
 
-def verdict(row) -> str:
-    label = f"{plain(row.predicted)} {row.confidence:.1%}"
-    return f":red[✗ {label}]" if row.wrong else label
+def describe_prediction(row: pd.Series) -> str:
+    """Return the predicted label of a photo with its confidence, in Markdown."""
+    label = f"{plain(row['predicted'])} {row['confidence']:.1%}"
+    return f":red[✗ {label}]" if row["wrong"] else label
 
 
 def percent(fraction: float) -> str:
+    """Return a fraction in percent, or a dash for NaN."""
     return "–" if pd.isna(fraction) else f"{fraction:.1%}"
 
 
 def show_trial() -> None:
+    """Show a form for photos, and the predictions of the model for them."""
     st.markdown("Upload photos to see what the model predicts. They stay on this computer.")
     served = predictor()
     st.caption(f"The model is {plain(str(served.folder))}.")
@@ -282,29 +306,29 @@ def show_trial() -> None:
 
 
 def show_answer(name: str, data: bytes, served: Predictor) -> None:
+    """Show the prediction for a file of an image. Raises UnusableImageError."""
     st.header(plain(name), anchor=False)
     image = served.decode(data).image
     predicted = served.predict(image)
-    probabilities, score = predicted.probabilities, predicted.unknown_score
-    labels, thresholds = served.metadata.labels, served.metadata.thresholds
+    metadata = served.metadata
     answer, pictures = st.columns([1, 3], gap="medium")
     with answer:
         st.metric("Label", plain(predicted.label))
         if predicted.label == UNKNOWN:
             st.caption(
-                f"Unlike the training images: the unknown score is {score:.2f}, above "
-                f"{served.metadata.unknown_threshold:.2f}. The probabilities assume that the image "
+                f"Unlike the training images: the unknown score is {predicted.unknown_score:.2f}, "
+                f"above {metadata.unknown_threshold:.2f}. The probabilities assume that the image "
                 "shows one of the classes."
             )
         if predicted.label == UNSURE:
             st.caption(
                 "A person should decide: the probability of the class is below "
-                f"{served.metadata.min_confidence:.1%}."
+                f"{metadata.min_confidence:.1%}."
             )
-        for index in (-probabilities).argsort(kind="stable")[:MOST]:
-            value = float(probabilities[index])
-            st.progress(value, f"{plain(labels[index])} {value:.1%}")
-        for label, threshold in thresholds.items():
+        for index in (-predicted.probabilities).argsort(kind="stable")[:MAX_SHOWN]:
+            value = float(predicted.probabilities[index])
+            st.progress(value, f"{plain(metadata.labels[index])} {value:.1%}")
+        for label, threshold in metadata.thresholds.items():
             st.caption(f"{plain(label)} is predicted from {threshold:.1%} on.")
     with pictures:
         photos.show_with_saliency(image, name)

@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import streamlit as st
 from PIL import Image
 
 from pawprint import project
 from pawprint.app import groups, labelling, page_run, photos
 from pawprint.app.groups import Pages, Pool
-from pawprint.app.labelling import image_of, read_rows, write_rows
+from pawprint.app.labelling import Places, image_of, read_rows
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.classes import NEITHER
 from pawprint.commands.suggest import images_in, read_labelled, suggest
@@ -23,8 +24,6 @@ from pawprint.files import read_json, read_text
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import read_again
 from pawprint.params.data import Clean, Fetch
-from pawprint.pipeline import dvc
-from pawprint.reports.pages import data_uri
 from pawprint.tables import read_table
 
 NUMBER = 50  # new images at a time
@@ -33,7 +32,7 @@ EXPIRED = 600  # seconds after which photos that another session shows may be sh
 
 
 class Item(NamedTuple):
-    """An image without a label. `save` takes a class or NEITHER, and returns what undoes it."""
+    """An image without a label. `save` takes a class or NEITHER, and returns its undo function."""
 
     name: str
     text: str  # Markdown
@@ -42,15 +41,16 @@ class Item(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """Images in their order, and what undoes each answer given."""
+    """Images in their order, and the undo function of each answer given."""
 
     items: list[Item]
     labels: list[str]
-    then: str  # what to do with the labels, in Markdown
+    advice: str  # what to do with the labels, in Markdown
     answers: list[Callable[[], object]]
 
 
 def show() -> None:
+    """Show the ways to label in tabs."""
     parts = {
         "New images": show_new,
         "Unlabelled": show_unlabelled,
@@ -68,61 +68,73 @@ def show() -> None:
                     st.rerun()
 
 
-def comes_first() -> bool:
-    """Return whether this is what to do first: no model can learn from what has a label."""
-    labels = read_json(project.LABELS_JSON) if project.LABELS_JSON.exists() else []
-    return len(labels) < 2 and labelling.has_unlabelled()
-
-
 def ask(key: str) -> None:
-    """The next image of a walk, and buttons for its label."""
-    items, labels, then, answers = st.session_state[key]
-    done = len(answers)
-    item = items[done] if done < len(items) else None
-
-    # Each image has buttons of its own, so that a second press answers for no image after it.
-    def press(take: Callable[[], object]) -> None:
-        with explain_errors():
-            if len(answers) == done:
-                take()
-
-    def button(label: str, shortcut: str, take: Callable[[], object]) -> None:
-        widget = {"key": f"{key}-{done}-{shortcut}", "shortcut": shortcut, "width": "stretch"}
-        st.button(plain(label), on_click=press, args=(take,), **widget)
-
-    def answer(label: str | None) -> None:
-        if label:  # none if the list of other classes is cleared
-            answers.append(item.save(label))
-
+    """Show the next image of a walk, and buttons for its label."""
+    walk: Walk = st.session_state[key]
+    done = len(walk.answers)
+    item = walk.items[done] if done < len(walk.items) else None
     left, right = st.columns([2, 1])
     with right:
         if item:
             st.markdown(item.text)
-            for number, label in enumerate(labels[:KEYS], 1):
-                button(label, str(number), partial(answer, label))
-            if labels[KEYS:]:
-                more = f"{key}-{done}-more"
-                take = (lambda: answer(st.session_state[more]),)
-                options = {"key": more, "on_change": press, "args": take}
-                st.selectbox("Other classes", labels[KEYS:], None, **options)
-            button("None of them", "0", partial(answer, NEITHER))
-            button("Skip", "space", partial(answers.append, lambda: None))
-        if answers:
-            button("Undo", "u", lambda: answers.pop()())
+            _show_labels(key, walk, item)
+        if walk.answers:
+            _show_button(key, walk, "Undo", "u", partial(_undo_answer, walk))
         finish = partial(st.session_state.pop, key, None)
         st.button("Finish", f"{key}-finish", on_click=finish, width="stretch")
-        st.markdown(then)
+        st.markdown(walk.advice)
     with left, explain_errors():
         if not item:
-            st.success(f"You have seen all {len(items)} images.")
+            st.success(f"You have seen all {len(walk.items)} images.")
             return
-        st.caption(f"{done + 1} of {len(items)}: {plain(item.name)}")
+        st.caption(f"{done + 1} of {len(walk.items)}: {plain(item.name)}")
         with st.container(key="asked"):
             photos.show_large(item.read(), photos.alt(item.name))
 
 
+def _show_labels(key: str, walk: Walk, item: Item) -> None:
+    for number, label in enumerate(walk.labels[:KEYS], 1):
+        _show_button(key, walk, label, str(number), partial(_answer, walk, item, label))
+    done = len(walk.answers)
+    if others := walk.labels[KEYS:]:
+        more = f"{key}-{done}-more"
+        pressed = (walk, done, partial(_answer_more, walk, item, more))
+        st.selectbox("Other classes", others, None, key=more, on_change=_press, args=pressed)
+    _show_button(key, walk, "None of them", "0", partial(_answer, walk, item, NEITHER))
+    _show_button(key, walk, "Skip", "space", partial(walk.answers.append, lambda: None))
+
+
+def _show_button(
+    key: str, walk: Walk, label: str, shortcut: str, take: Callable[[], object]
+) -> None:
+    done = len(walk.answers)
+    name = f"{key}-{done}-{shortcut}"
+    pressed = (walk, done, take)
+    st.button(plain(label), name, None, _press, pressed, shortcut=shortcut, width="stretch")
+
+
+def _press(walk: Walk, done: int, take: Callable[[], object]) -> None:
+    # Each image has buttons of its own, so that a second press answers for no image after it.
+    with explain_errors():
+        if len(walk.answers) == done:
+            take()
+
+
+def _answer(walk: Walk, item: Item, label: str) -> None:
+    walk.answers.append(item.save(label))
+
+
+def _answer_more(walk: Walk, item: Item, key: str) -> None:
+    if label := st.session_state[key]:  # none if the list of other classes is cleared
+        _answer(walk, item, label)
+
+
+def _undo_answer(walk: Walk) -> None:
+    walk.answers.pop()()
+
+
 def show_new() -> Walk | None:
-    """A form; the walk when it begins."""
+    """Show a form. Returns the walk through new images when it begins."""
     st.markdown(
         f"Shows the {NUMBER} images whose labels help the model most, one by one. They are of a "
         "folder, or of a table of `pawprint predict --format csv`."
@@ -144,35 +156,33 @@ def show_new() -> Walk | None:
     if not origin or not target:
         raise InputError("Expected two names. Received: an empty one.")
     with st.spinner("Ranking the images …"):
-        paths = Path(os.path.expanduser(origin)), Path(os.path.expanduser(target))  # noqa: PTH111
-        walk = walk_of_new(*paths)
+        # `Path.expanduser` raises an error for a user that is unknown.
+        walk = walk_of_new(*(Path(os.path.expanduser(path)) for path in (origin, target)))  # noqa: PTH111
     # Only now: another default would be another field, without what was typed.
     st.session_state["given"] = origin, target
     return walk
 
 
 def walk_of_new(origin: Path, target: Path) -> Walk:
-    """Through the suggested images of a folder or a table that are not in the target."""
-    images, other = images_in(origin), target.resolve()
-    if other.is_relative_to(origin.resolve()) or any(
-        path.resolve().is_relative_to(other) for path in images
+    """Return a walk through the suggested images of a folder or a table, without the target's.
+
+    Raises InputError if there are none, or the two folders overlap.
+    """
+    images = images_in(origin)
+    resolved = target.resolve()
+    if resolved.is_relative_to(origin.resolve()) or any(
+        path.resolve().is_relative_to(resolved) for path in images
     ):
         raise InputError(
             f"{origin}: expected images neither in nor around the folder for labelled ones. "
             f"Received: {target} for these."
         )
-    served, source = predictor(), Path(Fetch.load().source)
+    served = predictor()
+    source = Path(Fetch.load().source)
     labels = served.metadata.labels
     names = {label: labelling.names_of(label) for label in labels}
     places = labelling.places_in(target, names, source)
     refused = st.session_state.setdefault("refused", set())  # images that show none of the classes
-
-    def save(path: Path, label: str) -> Callable[[], object]:
-        if label == NEITHER:
-            refused.add(path)
-            return partial(refused.discard, path)
-        return labelling.add(places, path, label)
-
     labelled = refused.intersection(images) | labelling.find_copies(images, places)
     items = []
     for path, row in suggest(served, origin, read_labelled(), NUMBER + len(labelled)):
@@ -182,30 +192,37 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
             text = f"Predicted: **{plain(label)}**"
             text += f" {probability:.1%}" if probability else ""
             read = partial(read_again, path, row["path"], served.metadata.bits, photos.LARGE)
-            items.append(Item(row["path"], text, read, partial(save, path)))
+            items.append(Item(row["path"], text, read, partial(_save, places, refused, path)))
     if not items:
         raise InputError(
             f"{origin}: expected images without a label. Received: none that is "
             "not unknown, a near-duplicate or labelled already."
         )
-    then = (
+    advice = (
         "To train with them, press Run on the page Run. `pawprint keep-splits` before you add "
         "them, and `pawprint keep-splits --train` after `dvc repro split`, keep them out of "
         "validation and test."
     )
-    if not other.is_relative_to(source.resolve()):
-        then = f"To train with them, set `fetch.source` to {plain(str(target))}, then press Run."
-    return Walk(items[:NUMBER], labels, then, [])
+    if not resolved.is_relative_to(source.resolve()):
+        advice = f"To train with them, set `fetch.source` to {plain(str(target))}, then press Run."
+    return Walk(items[:NUMBER], labels, advice, [])
+
+
+def _save(places: Places, refused: set[Path], path: Path, label: str) -> Callable[[], object]:
+    if label == NEITHER:
+        refused.add(path)
+        return partial(refused.discard, path)
+    return labelling.add(places, path, label)
 
 
 def show_unlabelled() -> None:
-    """Pages of photos that look alike, or what is to be done before."""
+    """Show pages of photos that look alike, or the stages that they need first."""
     try:
         pool = read_pool(project.RAW_ARCHIVES, project.UNLABELLED_CSV, project.HELD_OUT)
     except InputError:
         if not labelling.has_unlabelled():
             raise
-        offer_features()
+        page_run.offer_features()
         return
     if pool.images or pool.others:
         show_pages(pool)
@@ -219,30 +236,18 @@ def read_pool(*files: Path) -> Pool:
     return groups.read_pool(photos.archive(), Clean.load().labels)
 
 
-def offer_features() -> None:
-    """A button for the stages until `features`, and how they go on."""
-    st.markdown(
-        "So that photos that look alike come together, the network has to see each of them once."
-    )
-    if not dvc.HAS_TERMINALS:
-        st.markdown("Run `dvc repro features` in a terminal.")
-        return
-    run = dvc.read()
-    if run.state not in page_run.GOES_ON:
-        command = ("dvc", "repro", "features")
-        st.button("Prepare the photos", on_click=page_run.start, args=command, type="primary")
-    page_run.follow(run.state, run.end)
-
-
 @st.cache_resource(show_spinner=False)
 def shown() -> dict[int, tuple[float, list[groups.Image]]]:
-    """Return what each session shows, and since when, so that no two show the same photos."""
+    """Return the images that each session shows, and the time in seconds at which it began.
+
+    So no two sessions show the same photos.
+    """
     return {}
 
 
 @st.fragment
 def show_pages(pool: Pool) -> None:
-    """The page of photos. An answer draws nothing else again."""
+    """Show the page of photos. An answer draws nothing else again."""
     pages = st.session_state.setdefault("pages", Pages())
     with explain_errors():
         given = labelling.labels_given()
@@ -257,7 +262,7 @@ def show_pages(pool: Pool) -> None:
         folder = Path(__file__).parent
         css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
         grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
-        classes = classes_of(pool, given)
+        classes = pool.all_classes(given)
         data = {
             "page": pages.number,
             "photos": cells,
@@ -268,23 +273,28 @@ def show_pages(pool: Pool) -> None:
             "single": pages.size == 1,
             "undo": bool(pages.answers),
         }
-        actions = {"answer": partial(give_labels, pool), "undo": undo, "change": change_size}
-        calls = {f"on_{name}_change": partial(act, name, take) for name, take in actions.items()}
-        grid(key="grid", data=data, **calls)
+        grid(
+            key="grid",
+            data=data,
+            on_answer_change=partial(act, "answer", partial(give_labels, pool)),
+            on_undo_change=partial(act, "undo", undo),
+            on_change_change=partial(act, "change", change_size),
+        )
 
 
 def cells_of(pool: Pool, pages: Pages, given: dict[str, str]) -> list[dict[str, str]]:
-    """Return picture and text of each photo of the page; those that cannot be read are left out."""
-    elsewhere = seen_elsewhere(id(pages))
+    """Return picture and text of each photo of the page, without photos that cannot be read."""
+    others = seen_by_others(id(pages))
     cells: list[dict[str, str]] = []
     while not cells:
         if not pages.images:
-            pages.turn(pool, given, elsewhere)
+            pages.turn(pool, given, others)
         if not pages.images:
             break
+        picture = photos.large if pages.size == 1 else photos.square
         for image in pages.images:
             try:
-                cells.append({"src": picture(image[0], pages.size), "alt": photos.alt(image[0])})
+                cells.append({"src": picture(image[0]), "alt": photos.alt(image[0])})
             except (InputError, UnusableImageError):  # such as of a photo that was removed
                 pages.missing.add(image)
         pages.images = [image for image in pages.images if image not in pages.missing]
@@ -292,26 +302,19 @@ def cells_of(pool: Pool, pages: Pages, given: dict[str, str]) -> list[dict[str, 
     return cells
 
 
-def seen_elsewhere(session: int) -> set[groups.Image]:
-    """Return the images that other sessions show. Those of closed browsers are forgotten."""
+def seen_by_others(session: int) -> set[groups.Image]:
+    """Return the images that other sessions show. Images of closed browsers are forgotten."""
     for number, (since, _) in list(shown().items()):
         if number == session or time.time() - since > EXPIRED:
             shown().pop(number, None)
     return {image for _, images in list(shown().values()) for image in images}
 
 
-def picture(name: str, size: int) -> str:
-    """Return a photo as a data URI: small, or large where it is the only one of a page."""
-    return photos.square(name) if size > 1 else data_uri(photos.photo(name))
-
-
-def classes_of(pool: Pool, given: dict[str, str]) -> list[str]:
-    """Return the classes of the source, or else those of labels.csv."""
-    return pool.classes or sorted({*pool.known, *given.values()} - {NEITHER})
-
-
 def act(name: str, take: Callable[[dict], None]) -> None:
-    """Do what a person asked for on the page that is shown, once; a note says why it failed."""
+    """Take an action that a person asked for on the page that is shown, once.
+
+    A note says why it failed.
+    """
     pages = st.session_state["pages"]
     asked = st.session_state["grid"].get(name)
     if not asked or asked["page"] != pages.number:
@@ -325,13 +328,15 @@ def act(name: str, take: Callable[[dict], None]) -> None:
 
 def give_labels(pool: Pool, asked: dict) -> None:
     """Write the labels of a page. Raises InputError for a label that is no class, or OSError."""
-    pages, given = st.session_state["pages"], labelling.labels_given()
+    pages = st.session_state["pages"]
+    given = labelling.labels_given()
     marked = set(asked["marked"])
     images = [image for place, image in enumerate(pages.images) if place in marked]
     if not images:
         pages.answer(set(), "", lambda: None)
         return
-    label, classes = asked["label"], classes_of(pool, given)
+    label = asked["label"]
+    classes = pool.all_classes(given)
     if label != NEITHER:
         label = labelling.class_named(label, classes)
     if pool.classes and label not in (*classes, NEITHER):
@@ -356,9 +361,9 @@ def change_size(asked: dict) -> None:
 
 
 def show_review() -> Walk | None:
-    """A button; the walk when it begins."""
+    """Show a button. Returns the walk through labels to review when it begins."""
     rows = read_table(project.LABELS_TO_REVIEW_CSV, project.LABELS_TO_REVIEW)
-    rows = photos.at_present(rows)
+    rows = photos.rows_of_present(rows)
     if rows.empty:
         st.success("None: no label has a low probability.")
         return None
@@ -367,27 +372,27 @@ def show_review() -> Walk | None:
         "on them. The labels that you choose go to `labels.csv`."
     )
     corrected = {image_of(row, "path") for row in read_rows(project.LABELS_CSV, "path")}
-    then = "To train with the corrections, press Run on the page Run."
+    advice = "To train with the corrections, press Run on the page Run."
     corrected |= {spelling for name in corrected for spelling in spellings(name)}
     paths = rows["path"].str.normalize("NFC")
     rest = rows[~(rows["pixels_sha256"].isin(corrected) | paths.isin(corrected))]
     if not st.button("Start", type="primary"):
         return None
     items = [
-        Item(row.path, doubt(row), partial(photos.photo, row.path), partial(correct, row))
-        for row in (rows if rest.empty else rest).itertuples()
+        Item(
+            row["path"],
+            doubt(row),
+            partial(photos.photo, row["path"]),
+            partial(labelling.correct, row["path"], row["pixels_sha256"]),
+        )
+        for _, row in (rows if rest.empty else rest).iterrows()
     ]
-    return Walk(items, read_json(project.LABELS_JSON), then, [])
+    return Walk(items, [*read_json(project.LABELS_JSON)], advice, [])
 
 
-def doubt(row) -> str:
+def doubt(row: pd.Series) -> str:
+    """Return why the label of an image may be wrong, in Markdown."""
     return (
-        f"Labelled **{plain(row.label)}** ({plain(row.split)}), with probability "
-        f"{row.probability:.1%}; perhaps **{plain(row.likely)}**."
+        f"Labelled **{plain(row['label'])}** ({plain(row['split'])}), with probability "
+        f"{row['probability']:.1%}; perhaps **{plain(row['likely'])}**."
     )
-
-
-def correct(row, label: str) -> Callable[[], object]:
-    pixels = row.pixels_sha256
-    cells = {"path": row.path, "label": label, "pixels_sha256": pixels}
-    return write_rows(project.LABELS_CSV, "path", {pixels: cells})

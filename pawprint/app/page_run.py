@@ -1,14 +1,13 @@
-"""Run: what stands, what differs from the last commit, `dvc repro`, `try`, Keep and Discard.
+"""Run: the present results and changes since the last commit, `dvc repro`, `try`, Keep, Discard.
 
 Compare: two runs, and the validation photos whose predictions differ.
 """
 
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Literal, get_args
 
+import pandas as pd
 import streamlit as st
 
 from pawprint import project
@@ -26,15 +25,15 @@ from pawprint.pipeline import dvc
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.reports.pages import describe_score, headline_of, score_of
 from pawprint.scores.metrics import CATALOGUE
-from pawprint.scores.paired import describe_verdict, tabulate_sets
+from pawprint.scores.paired import Comparison, describe_verdict, tabulate_sets
 from pawprint.tables import read_table
 
 INPUTS = (*discard.INPUTS, *discard.TABLES, project.LOCK)
-LATEST = 6  # lines that are shown
-FEW = 4  # stages that are named
+MAX_LINES = 6  # the last ones are shown
+MAX_NAMED = 4  # stages
 GOES_ON = ("running", "elsewhere")  # states of a run
 # By the state of a run: a label, and what Streamlit calls it.
-LABELS = {
+LABELS: dict[str, tuple[str, Literal["running", "complete", "error"]]] = {
     "running": ("Running {stage}: {seconds:.0f} s", "running"),
     "done": ("Done in {seconds:.0f} s", "complete"),
     "failed": ("Failed in {stage}", "error"),
@@ -44,6 +43,7 @@ LABELS = {
 
 
 def show_run() -> None:
+    """Show the model, the changes since the last commit, the run, and params."""
     if not dvc.HAS_TERMINALS:
         st.warning("This page needs Linux or macOS. Run `dvc repro` in a terminal.")
         return
@@ -62,7 +62,7 @@ def show_run() -> None:
 
 
 def describe_model() -> str:
-    """The test score of the model, and its first limit, in Markdown."""
+    """Return the test score of the model, and its first limit, in Markdown."""
     if not (project.SCORES_CSV.exists() and project.LIMITS.exists()):  # as while they are made
         return "There are no results yet: **Run** makes them."
     lines = project.LIMITS.read_text(encoding="utf-8").splitlines()
@@ -71,23 +71,22 @@ def describe_model() -> str:
 
 
 def test_score() -> str:
+    """Return the headline metric on the test images with its interval."""
     scores = read_table(project.SCORES_CSV, project.SCORES)
     name = headline_of(scores)
     return f"test {CATALOGUE[name].title} of {describe_score(score_of(scores, 'test', name))}"
 
 
 def show_differences() -> None:
-    """The verdict, what differs from the last commit, and the buttons."""
+    """Show the verdict, the changes since the last commit, and the buttons."""
     files = (*INPUTS, project.SCORES_CSV, Path(Fetch.load().source))
     commit = current_commit()
     has_earlier = discard.has_run()
-    kept, lost, stages = once("differences", files, commit, discard.describe_since_commit)
+    kept, lost, stages = describe_changes(files, commit)
     is_whole = project.SCORES_CSV.exists() and not stages
     if is_whole and has_earlier and discard.changed_files([project.LOCK]):
         with explain_errors(), st.container(border=True):
-            level = Evaluate.load().confidence
-            compare = partial(compare_runs, "HEAD", [WORKSPACE], level, common=True)
-            (compared,), note = once("compared", files, commit, compare)
+            (compared,), note = compare_with_commit(files, commit)
             verdict = plain(describe_verdict("the last commit", "this run", compared))
             st.markdown(f"**{verdict[0].upper()}{verdict[1:]}**")
             st.dataframe(tabulate_sets(compared), hide_index=True)
@@ -96,12 +95,12 @@ def show_differences() -> None:
     if kept or lost:
         st.markdown("Changed since the last commit:\n" + bullets([*kept, *lost]))
     if stages:
-        names = ", ".join(stages) if len(stages) <= FEW else f"{len(stages)} stages"
+        names = ", ".join(stages) if len(stages) <= MAX_NAMED else f"{len(stages)} stages"
         st.markdown(f"**Run** runs {plain(names)}, and stages after them if their inputs change.")
     elif not kept and not lost:
         st.markdown("Photos, labels and params are those of the last run.")
     with st.container(horizontal=True):
-        kind = "primary" if stages else "secondary"
+        kind: Literal["primary", "secondary"] = "primary" if stages else "secondary"
         st.button("Run", on_click=start, args=("dvc", "repro"), type=kind)
         if is_whole and discard.to_keep() and st.button("Keep", type="primary"):
             ask_keep("; ".join([*kept, *lost]) or "Run")
@@ -109,23 +108,37 @@ def show_differences() -> None:
             ask_discard(lost)
 
 
-@st.cache_data(max_entries=3, show_spinner="Looking for changes …", hash_funcs=HASHED)
-def once(name: str, files: tuple[Path, ...], commit: str | None, _compute: Callable) -> Any:
-    """What the function returns, until a file or the commit changes."""
-    return _compute()
+# The arguments of both are for the cache: it holds until one of the files or the commit changes.
+@st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)
+def describe_changes(
+    files: tuple[Path, ...], commit: str | None
+) -> tuple[list[str], list[str], list[str]]:
+    """Return the lines of `describe_since_commit`. Raises InputError."""
+    return discard.describe_since_commit()
+
+
+@st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)
+def compare_with_commit(
+    files: tuple[Path, ...], commit: str | None
+) -> tuple[list[Comparison], str]:
+    """Compare the last commit with the present files by `compare_runs`. Raises InputError."""
+    return compare_runs("HEAD", [WORKSPACE], Evaluate.load().confidence, common=True)
 
 
 def bullets(lines: list[str]) -> str:
+    """Return a list in Markdown."""
     return "\n".join(f"- {plain(line)}" for line in lines)
 
 
 def start(*command: str) -> None:
+    """Start a run. An error is shown."""
     with explain_errors():
         dvc.start(*command)
 
 
 @st.dialog("Keep this run")
 def ask_keep(subject: str) -> None:
+    """Show a form that commits the run. `subject` begins the proposed message."""
     with explain_errors():
         st.markdown("A commit in Git keeps it. `git push` and `dvc push` share it.")
         show_files(discard.to_keep())
@@ -141,6 +154,7 @@ def ask_keep(subject: str) -> None:
 
 @st.dialog("Discard this run?")
 def ask_discard(lost: list[str]) -> None:
+    """Show a form that discards the run, with the changes `lost`."""
     with explain_errors():
         st.markdown(
             "Model, results and params become those of the last commit. Photos, `labels.csv` and "
@@ -155,12 +169,13 @@ def ask_discard(lost: list[str]) -> None:
 
 
 def show_files(names: list[str]) -> None:
+    """Show names of files."""
     with st.expander(f"{len(names)} files"):
         st.code("\n".join(names), language=None, wrap_lines=True)
 
 
 def show_params() -> None:
-    """A few params, and the file with all."""
+    """Show a form for a few params, and the file with all."""
     model = Model.load()
     with st.form("params", border=False):
         size = st.number_input("Image size in pixels", 32, 1024, model.image_size, 32)
@@ -168,9 +183,9 @@ def show_params() -> None:
         resize = st.selectbox("Resize", kinds, kinds.index(model.resize))
         is_tuned = st.toggle("Fine-tuning", model.fine_tune_at is not None)
         is_sent = st.form_submit_button("Write to params.yaml")
-    at = (model.fine_tune_at or "auto") if is_tuned else None
+    layer = (model.fine_tune_at or "auto") if is_tuned else None
     if is_sent:
-        set_params({"model.image_size": size, "model.resize": resize, "model.fine_tune_at": at})
+        set_params({"model.image_size": size, "model.resize": resize, "model.fine_tune_at": layer})
         st.rerun()
     st.code(project.PARAMS.read_text(encoding="utf-8"), language=None, wrap_lines=True)
 
@@ -196,7 +211,7 @@ def show_candidates() -> None:
 
 @st.fragment(run_every=1)
 def follow(state: str, end: float) -> None:
-    """The run, each second anew. When it starts or ends, the whole page is shown anew."""
+    """Show the run, each second anew. When it starts or ends, the whole page is shown anew."""
     run = dvc.read()
     if (run.state, run.end) != (state, end):
         st.rerun()
@@ -206,28 +221,50 @@ def follow(state: str, end: float) -> None:
         ends = [*(start for *_, start in run.steps), end or time.time()][1:]
         stage = run.steps[-1][0] if run.steps else "the start"
         seconds = ends[-1] - run.steps[0][2] if ends else 0
-        (label, kind), is_running = LABELS[state], state == "running"
+        label, kind = LABELS[state]
+        is_running = state == "running"
         if state == "failed":
             st.error(plain(dvc.error_of(run)))
         with st.status(label.format(stage=stage, seconds=seconds), state=kind, expanded=is_running):
             if run.bar and is_running:
                 title, percent, more = run.bar
                 st.progress(int(percent), plain(f"{title}: {more}"))
-            lines = [
-                f"{name}: {end - start:.1f} s{', from the cache of DVC' * (how == 'cached')}"
-                for (name, how, start), end in zip(run.steps, ends)
-                if how != "didn't change"
-            ]
-            others = len(run.steps) - len(lines)
-            st.markdown(bullets([*lines, *[f"{others} stages did not change"] * (others > 0)]))
+            st.markdown(bullets(describe_steps(run.steps, ends)))
             if run.lines:
-                st.code("\n".join(run.lines[-LATEST:]), language=None, wrap_lines=True)
+                st.code("\n".join(run.lines[-MAX_LINES:]), language=None, wrap_lines=True)
         if is_running:
             st.button("Stop", on_click=dvc.stop)
 
 
+def describe_steps(steps: list[tuple[str, str, float]], ends: list[float]) -> list[str]:
+    """Return a line for each step of a run, and one for all steps that did not change."""
+    lines = []
+    for (name, outcome, start), end in zip(steps, ends):
+        if outcome != "didn't change":
+            source = ", from the cache of DVC" if outcome == "cached" else ""
+            lines.append(f"{name}: {end - start:.1f} s{source}")
+    if others := len(steps) - len(lines):
+        lines.append(f"{others} stages did not change")
+    return lines
+
+
+def offer_features() -> None:
+    """Show a button for the stages until `features`, and their progress."""
+    st.markdown(
+        "So that photos that look alike come together, the network has to see each of them once."
+    )
+    if not dvc.HAS_TERMINALS:
+        st.markdown("Run `dvc repro features` in a terminal.")
+        return
+    run = dvc.read()
+    if run.state not in GOES_ON:
+        command = ("dvc", "repro", "features")
+        st.button("Prepare the photos", on_click=start, args=command, type="primary")
+    follow(run.state, run.end)
+
+
 def show_comparison() -> None:
-    """What `pawprint compare` prints, and the photos."""
+    """Show the verdict of `pawprint compare`, and the photos whose predictions differ."""
     st.markdown(
         "A run is a commit, a branch, a tag or an experiment, or `workspace`, the present files. "
         "`dvc exp show` and DVC's extension for VS Code list all runs with their params and "
@@ -243,14 +280,16 @@ def show_comparison() -> None:
     (pairs,) = pair_runs(first, [second], "validation")
     differ = pairs[pairs["predicted_old"] != pairs["predicted"]]
     st.markdown(f"{len(differ)} of the {len(pairs)} validation images have another prediction.")
-
-    def predictions(row) -> str:
-        old, new, actual = map(plain, (row.predicted_old, row.predicted, row.actual))
-        return f"{old} → {new}, labelled {actual}"
-
     with explain_errors():
-        rows = photos.at_present(differ).sort_values("path")
+        rows = photos.rows_of_present(differ).sort_values("path")
         if missing := len(differ) - len(rows):
             st.caption(f"{missing} of them are not among the present images, and not shown.")
-        if row := photos.grid(rows, "differ", predictions):
-            photos.open_large(row.path, predictions(row))
+        row = photos.grid(rows, "differ", describe_predictions)
+        if row is not None:
+            photos.open_large(row["path"], describe_predictions(row))
+
+
+def describe_predictions(row: pd.Series) -> str:
+    """Return the two predictions and the label of a photo, in Markdown."""
+    old, new, actual = map(plain, row[["predicted_old", "predicted", "actual"]])
+    return f"{old} → {new}, labelled {actual}"

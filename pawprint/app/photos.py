@@ -1,4 +1,4 @@
-"""What pages share: photos of the last run, and errors as one sentence.
+"""Parts that pages share: photos of the last run, and errors as one sentence.
 
 Photos are shown in grids, and each one large in a dialog, with its saliency. What is cached is read
 again when a file of its paths changes. A page contains its photos as data URIs: when any run ends,
@@ -11,7 +11,6 @@ import re
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,7 +56,7 @@ def explain_errors() -> Iterator[None]:
 
 
 def plain(text: str) -> str:
-    """The text, escaped so that Markdown shows it unchanged. Names of files are untrusted.
+    """Return the text, escaped so that Markdown shows it unchanged. Names of files are untrusted.
 
     Escaping does not keep an address from becoming a link; a zero-width character does.
     """
@@ -69,10 +68,10 @@ def plain(text: str) -> str:
 HASHED: dict = {type(Path()): lambda path: str(stamps(path))}
 
 
-def at_present(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the present `path` and `pixels_sha256` of their image, without others.
+def rows_of_present(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of images of the last run, with their present `path` and `pixels_sha256`.
 
-    It is known by `pixels_sha256`, or by the `image` of a table PREDICTED_CLASSES. Raises
+    An image is known by `pixels_sha256`, or by the `image` of a table PREDICTED_CLASSES. Raises
     InputError.
     """
     images = with_image(read_table(project.SPLIT_CSV, SPLIT)[["path", "pixels_sha256"]])
@@ -84,14 +83,17 @@ SALIENCY = "Regions that drive the prediction, the brighter the more (occlusion)
 
 
 def predictor() -> Predictor:
-    """The served model, or the one in Git. Raises InputError if it is damaged."""
+    """Return the served model, or the one in Git. Raises InputError if it is damaged."""
     return _predictor(default_model())
 
 
-def show_saliency(image: Image.Image, alt: str) -> None:
-    """The image with its saliency over it. Raises InputError if the model is missing or damaged."""
+def show_saliency(image: Image.Image, text: str) -> None:
+    """Show the image with its saliency over it; `text` is the text alternative of the image.
+
+    Raises InputError if the model is missing or damaged.
+    """
     picture = _saliency(np.asarray(image), default_model())
-    st.image(picture, width="stretch", alt=f"Saliency of {alt}", caption=SALIENCY)
+    st.image(picture, width="stretch", alt=f"Saliency of {text}", caption=SALIENCY)
 
 
 @st.cache_data(max_entries=200, show_spinner="Computing the saliency …", hash_funcs=HASHED)
@@ -111,23 +113,24 @@ LARGE = 900  # pixels, at most, of a large photo
 BACKGROUND = "#f3f5f7"
 
 
-def grid(rows: pd.DataFrame, key: str, caption: Callable[[Any], str]) -> Any:
-    """Photos of the rows by their `path`, in pages. Returns the row that was clicked, or None.
+def grid(rows: pd.DataFrame, key: str, caption: Callable[[pd.Series], str]) -> pd.Series | None:
+    """Show photos of the rows by their `path`, in pages. `caption` returns Markdown for a row.
 
-    Rows are named tuples. `caption` returns Markdown for a row.
+    Returns the row that was clicked, or None.
     """
-    last, clicked = -(-len(rows) // PER_PAGE), None
+    clicked = None
+    last = -(-len(rows) // PER_PAGE)
     page = st.pagination(last, key=f"pages-{key}-{last}") if last > 1 else 1
     on_page = rows[(page - 1) * PER_PAGE : page * PER_PAGE]
     with st.container(horizontal=True, gap="small"):
-        for index, row in enumerate(on_page.itertuples()):
-            if cell(row.path, f"{key}-{index}", caption(row)):
+        for index, (_, row) in enumerate(on_page.iterrows()):
+            if cell(row["path"], f"{key}-{index}", caption(row)):
                 clicked = row
     return clicked
 
 
 def cell(name: str, key: str, label: str) -> bool:
-    """A small photo with a button. Returns whether it was clicked."""
+    """Show a small photo with a button. Returns whether it was clicked."""
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
         with explain_errors():  # such as a photo that was removed after the run
             st.image(square(name), width="stretch", alt=alt(name))
@@ -135,20 +138,19 @@ def cell(name: str, key: str, label: str) -> bool:
 
 
 def open_large(name: str, text: str) -> None:
-    """A dialog with an image, its saliency, and Markdown above them."""
+    """Open a dialog with an image, its saliency, and Markdown above them."""
+    st.dialog(plain(alt(name)), width="large")(_show_large_photo)(name, text)
 
-    @st.dialog(plain(alt(name)), width="large")
-    def dialog() -> None:
-        with explain_errors():
-            st.markdown(text)
-            show_with_saliency(photo(name), alt(name))
-            st.caption(plain(name))
 
-    dialog()
+def _show_large_photo(name: str, text: str) -> None:
+    with explain_errors():
+        st.markdown(text)
+        show_with_saliency(photo(name), alt(name))
+        st.caption(plain(name))
 
 
 def show_with_saliency(image: Image.Image, text: str) -> None:
-    """An image, and beside it the same with its saliency; `text` is the text alternative."""
+    """Show an image, and beside it the same with its saliency; `text` is the text alternative."""
     left, right = st.columns(2)
     with left:
         show_large(image, text)
@@ -157,19 +159,19 @@ def show_with_saliency(image: Image.Image, text: str) -> None:
 
 
 def show_large(image: Image.Image, text: str) -> None:
-    """An image in the width of its column; `text` is the text alternative."""
+    """Show an image in the width of its column; `text` is the text alternative."""
     small = image.copy()
     small.thumbnail((LARGE, LARGE))
     st.image(data_uri(small), width="stretch", alt=text)
 
 
 def photo(name: str, side: int = LARGE) -> Image.Image:
-    """An image of the archive, decoded with `side`. Raises InputError."""
+    """Return an image of the archive, decoded with `side`. Raises InputError."""
     return open_image(archive(), name, side)
 
 
 def alt(name: str) -> str:
-    """The text alternative of a photo: its file name and folder."""
+    """Return the text alternative of a photo: its file name and folder."""
     return "/".join(PurePosixPath(name).parts[-2:])
 
 
@@ -188,13 +190,18 @@ def _archive(folder: Path, bits: int | None) -> Archive:
     return open_archive(folder, bits)
 
 
+def large(name: str) -> str:
+    """Return a large photo as a data URI. Raises InputError."""
+    return data_uri(photo(name))
+
+
 def square(name: str) -> str:
-    """Return a photo as it is in a grid. Raises InputError."""
+    """Return a photo as it is in a grid, as a data URI. Raises InputError."""
     return _square(name, project.RAW_ARCHIVES, _bits(project.PARAMS))
 
 
 @st.cache_data(max_entries=4000, show_spinner=False, hash_funcs=HASHED)
 def _square(name: str, folder: Path, bits: int | None) -> str:
-    """The photo, padded to a square, with twice the pixels shown, for sharp screens."""
+    """Return the photo, padded to a square, with twice the pixels shown, for sharp screens."""
     side = 2 * CELL
     return data_uri(ImageOps.pad(photo(name, side_for(side)), (side, side), color=BACKGROUND))

@@ -285,6 +285,18 @@ def test_undo_of_one_session_leaves_what_another_wrote_since(target, places, tmp
     assert (target / "1.jpg").exists()
 
 
+def test_row_that_was_taken_back_can_be_written_again_unless_another_wrote_one_since(tmp_path):
+    table = tmp_path / "labels.csv"
+    write_again = write_rows(table, "path", correction("1.jpg", "cat"))()
+    take_back = write_again()
+    assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
+    write_again = take_back()
+    write_rows(table, "path", correction("1.jpg", "dog"))
+    with refused(f"{table}: 1.jpg", "Received: another"):
+        write_again()
+    assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,dog\n"
+
+
 def test_row_whose_image_is_missing_stays_as_it_is(target, tmp_path):
     """The user may bring the image later."""
     target.mkdir()
