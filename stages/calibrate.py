@@ -17,7 +17,7 @@ from pawprint.images.formats import side_for
 from pawprint.model.calibration import (
     calibrate,
     choose_unknown_threshold,
-    describe_counts,
+    describe_found,
     describe_recall,
     read_detector,
 )
@@ -123,7 +123,7 @@ def describe_thresholds(
     recalls = params.recall if isinstance(params.recall, dict) else {}
     for label, threshold in metadata.thresholds.items():
         index = metadata.labels.index(label)
-        counts = describe_counts(predictions.actual, predictions.predicted, before, index)
+        counts = describe_found(predictions.actual, predictions.predicted, before, index)
         yield f"{label} from {threshold:.4g} on: {counts} of validation"
         title = f"validation {label}:"
         yield describe_fractions(title, OF_A_CLASS, scores, CONFIDENCE, label)

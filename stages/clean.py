@@ -28,7 +28,7 @@ from pawprint.dataset.cleaning import (
     describe_unlabelled,
     further_columns,
 )
-from pawprint.dataset.folders import describe_counts
+from pawprint.dataset.folders import describe_class_counts
 from pawprint.dataset.layouts import (
     Layout,
     count_labels,
@@ -57,7 +57,7 @@ def main() -> None:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
         classes, places = find_places(names, rows, params.labels, archive.filename)
-        print(f"clean: {describe_counts(count_labels(places, rows))}", flush=True)
+        print(f"clean: {describe_class_counts(count_labels(places, rows))}", flush=True)
         if encoding := describe_encoding(archive):
             print(f"clean: {encoding}")
         corrections = read_corrections(project.LABELS_CSV, set(names), classes or None)

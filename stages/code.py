@@ -21,7 +21,7 @@ from pawprint.files import md5, replacing, write_text
 from pawprint.package import STAGES, folders_of_code, script_of
 from pawprint.params.model import Params, load_params, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
-from pawprint.pipeline.fingerprint import Code, describe_changes
+from pawprint.pipeline.fingerprint import Code, describe_code_changes
 from pawprint.pipeline.recorded import Recorded
 from pawprint.templates import leaves_out, require_stages
 
@@ -78,7 +78,7 @@ def describe(recorded: Recorded, after: dict[str, str]) -> str:
     before = {stage: recorded_code(recorded, stage, text) for stage, text in after.items()}
     if not any(before.values()):
         return "no code of an earlier run is known here"
-    changes = describe_changes(before, after) or ["the code of no stage changed"]
+    changes = describe_code_changes(before, after) or ["the code of no stage changed"]
     more = f"; {len(changes) - MAX_CHANGES} more changes" if changes[MAX_CHANGES:] else ""
     return f"{'; '.join(changes[:MAX_CHANGES])}{more}"
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pawprint import project
-from pawprint.dataset.sources import describe_changes, fetch
+from pawprint.dataset.sources import describe_file_changes, fetch
 from pawprint.errors import InputError, without_secrets
 from pawprint.git import try_git
 from pawprint.images.archive import LIST, ZIP, contents, open_archive
@@ -56,7 +56,7 @@ def describe_since_commit(source: Path, tracked: dict[str, str] | None) -> Itera
         before = recorded_contents(recorded)
         tracked = contents_at(project.RAW_ARCHIVES)
         when = "the last run" if lock is None else when
-    return describe_changes(before, tracked, when) if before and tracked else iter(())
+    return describe_file_changes(before, tracked, when) if before and tracked else iter(())
 
 
 def recorded_contents(recorded: Recorded) -> dict[str, str]:

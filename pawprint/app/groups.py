@@ -20,7 +20,7 @@ from pawprint.features.store import open_features
 from pawprint.images.archive import Archive, members
 from pawprint.model.calibration import unit_length
 from pawprint.network.cross_validation import USUAL_C, standardise, view_of
-from pawprint.network.heads import fit, kinds_of, sample_weights
+from pawprint.network.heads import fit_regressions, kinds_of, sample_weights
 from pawprint.tables import read_table
 
 PER_PAGE = 24
@@ -77,7 +77,7 @@ def fit_head(rows: np.ndarray, labels: np.ndarray) -> Head | None:
     training = rows[given[learned]].astype(np.float32)
     standardisation = standardise(training)
     weights = sample_weights("balanced", targets[learned])
-    (model,) = fit(training, targets[learned], weights, USUAL_C)
+    (model,) = fit_regressions(training, targets[learned], weights, USUAL_C)
     every = rows.astype(np.float32)
     standardisation.apply(every)
     return Head(classes.tolist(), model.predict(every))
@@ -248,7 +248,7 @@ class Pages:
             others = [image for image in pool.others if image not in self.missing]
             self.images = [image for image in others if image[0] not in given][: self.size]
 
-    def fit(self, rows: np.ndarray, labels: np.ndarray) -> Head | None:
+    def fit_regressions(self, rows: np.ndarray, labels: np.ndarray) -> Head | None:
         """Return a head: the last one as long as few labels are new, None without two classes."""
         number = int(np.sum(labels != ""))
         is_fit = self.head is not None and len(self.head.probabilities) == len(rows)

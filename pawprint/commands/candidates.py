@@ -24,7 +24,7 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.classes import SIGNIFICANT, problem_of_labels
-from pawprint.commands.recipes import describe_changes, flat, set_params
+from pawprint.commands.recipes import describe_param_changes, flat, set_params
 from pawprint.errors import InputError, NoWeightsError
 from pawprint.features import shards
 from pawprint.features.rows import row_function
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> None:
     options = candidates_here(_choices(arguments))
     if arguments.use:
         options = [options[0], _named(arguments.use, options)]
-    rows: list[Row] = []
+    rows: list[Measured] = []
     failed: list[InputError] = []
     sample = draw_sample()
     about = f"{len(options)} candidates on {len(sample.images):,} images"
@@ -227,7 +227,7 @@ def use_candidate(candidate: Candidate) -> list[str]:
     """Write the params of a candidate. Returns a line for each change, such as `a.b: 1 → 2`."""
     before = flat(read_text(project.PARAMS))
     set_params(candidate.changes)
-    return describe_changes(before, candidate.changes)
+    return describe_param_changes(before, candidate.changes)
 
 
 class Sample(NamedTuple):
@@ -259,7 +259,7 @@ def draw_sample() -> Sample:
     return Sample(images, labels, weight)
 
 
-class Row(NamedTuple):
+class Measured(NamedTuple):
     """A candidate with its scores, on the images that it and the first row judge.
 
     `probabilities` are `(images, classes)`, NaN for an image that is not judged. `cpu_ms` are
@@ -276,7 +276,7 @@ class Row(NamedTuple):
 
 def measure_each(
     options: Sequence[Candidate], sample: Sample, minutes: float
-) -> Iterator[tuple[Candidate, Row | InputError]]:
+) -> Iterator[tuple[Candidate, Measured | InputError]]:
     """Yield each candidate with its row, or why it has none: for lack of time, or its error.
 
     Raises InputError for the first, but for one without weights. A line on stderr says when a
@@ -349,10 +349,10 @@ def _time(compute: Callable, size: int) -> float:
 def row_of(
     candidate: Candidate,
     measured: tuple[np.ndarray, float],
-    first: Row | None,
+    first: Measured | None,
     sample: Sample,
     level: float,
-) -> Row:
+) -> Measured:
     """Return the row of a candidate, compared at a level with the first one, if there is one."""
     new, cpu_ms = measured
     actual = pd.Index(sample.labels).get_indexer(sample.images["label"])
@@ -361,10 +361,10 @@ def row_of(
     pair = paired.pair_probabilities(actual, both, sample.images["group"].to_numpy(), weights)
     comparison = paired.compare([{"images": pair}], 1 - level)[0] if first else None
     scores = pair.new_right.mean(), pair.values[1].mean()
-    return Row(candidate, new, cpu_ms, *scores, comparison)
+    return Measured(candidate, new, cpu_ms, *scores, comparison)
 
 
-def choose(rows: Sequence[Row]) -> Row:
+def choose(rows: Sequence[Measured]) -> Measured:
     """Return the row to use, by RULE."""
     first = rows[0]
     considered = [first]
@@ -377,7 +377,7 @@ def choose(rows: Sequence[Row]) -> Row:
     return min(good, key=lambda row: (row.cpu_ms, row.loss))
 
 
-def describe_choice(best: Row, first: Row) -> str:
+def describe_choice(best: Measured, first: Measured) -> str:
     """Return what to use, and why."""
     name = best.candidate.name
     base = first.candidate.name
@@ -389,7 +389,7 @@ def describe_choice(best: Row, first: Row) -> str:
     return f"Use {name}: today's network has no weights here."
 
 
-def _print_row(row: Row, options: Sequence[Candidate], has_titles: bool) -> None:
+def _print_row(row: Measured, options: Sequence[Candidate], has_titles: bool) -> None:
     test = row.comparison and row.comparison.test
     difference = f"{test.difference:+.4f} ({test.low:+.4f} to {test.high:+.4f})" if test else ""
     texts = [row.candidate.name, f"{row.accuracy:.2%}", f"{row.loss:.4f}", difference]

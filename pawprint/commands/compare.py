@@ -14,7 +14,7 @@ from pawprint.classes import log_losses
 from pawprint.commands.check import require_reproduced
 from pawprint.errors import InputError
 from pawprint.files import parse_mapping
-from pawprint.model.calibration import describe_counts
+from pawprint.model.calibration import describe_found
 from pawprint.params.model import Evaluate
 from pawprint.pipeline.dvc import WORKSPACE, read_revision
 from pawprint.project import JUDGED, PREDICTED_CLASSES, SPLIT
@@ -110,7 +110,7 @@ def _named_classes(params: bytes) -> list[str]:
 
 def _counts(both: pd.DataFrame, name: str) -> str:
     actual = both["actual"].to_numpy()
-    return describe_counts(
+    return describe_found(
         actual, both["predicted"].to_numpy(), both["predicted_old"].to_numpy(), name
     )
 

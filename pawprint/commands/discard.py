@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from pawprint import project
-from pawprint.commands.recipes import describe_changes, flat
+from pawprint.commands.recipes import describe_param_changes, flat
 from pawprint.errors import InputError, name_some, printable, without_secrets
 from pawprint.files import read_text
 from pawprint.git import git, try_git
@@ -183,7 +183,7 @@ def describe_since_commit() -> tuple[list[str], list[str], list[str]]:
     source = Fetch.load().source
     photos = find_changed_files(source) if Path(f"{source}.dvc").exists() else {}
     before = flat(git("show", f"HEAD:./{project.PARAMS}"))
-    params = describe_changes(before, flat(read_text(project.PARAMS)))
+    params = describe_param_changes(before, flat(read_text(project.PARAMS)))
     lost = [*_lines(project.PIPELINE, project.REQUIREMENTS), *params]
     return [*_photos(photos), *_lines(*TABLES)], lost, stages
 

@@ -106,7 +106,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(table.to_string(index=False))
     in_float32 = labels_of(expected, metadata)
     if arguments.single:
-        print(describe_changes(paths, labels[SERVED], in_float32))
+        print(describe_new_labels(paths, labels[SERVED], in_float32))
     if arguments.int8:
         print(describe_int8(rows, in_float32, labels[INT8], Evaluate.load().confidence))
 
@@ -207,7 +207,7 @@ def describe(
     }
 
 
-def describe_changes(paths: pd.Series, before: np.ndarray, after: np.ndarray) -> str:
+def describe_new_labels(paths: pd.Series, before: np.ndarray, after: np.ndarray) -> str:
     """Return which labels change, `(images,)`."""
     changes = [
         f"{path} ({one}, then {other})"
@@ -231,7 +231,7 @@ def describe_int8(
     becomes = is_changed & (after == UNKNOWN)
     was = is_changed & (before == UNKNOWN)
     lines = [
-        describe_changes(rows["path"], before, after),
+        describe_new_labels(rows["path"], before, after),
         f"changed labels {is_changed.mean():.1%} ({confidence:.0%} interval {low:.1%} to "
         f"{high:.1%}); images that become unknown: {becomes.sum():,}, no longer: {was.sum():,}",
     ]

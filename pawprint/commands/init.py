@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from pawprint.commands.recipes import apply_recipe, flat, recipe_names, set_values
-from pawprint.dataset.folders import AUTO, describe_counts
+from pawprint.dataset.folders import AUTO, describe_class_counts
 from pawprint.dataset.layouts import (
     count_labels,
     describe_names,
@@ -364,7 +364,7 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
     else:
         return []
     classes, places = find_places(names, rows, labels, str(images))
-    notes = [describe_counts(count_labels(places, rows)), encoding, *describe_names(places)]
+    notes = [describe_class_counts(count_labels(places, rows)), encoding, *describe_names(places)]
     notes += [] if classes else [WITHOUT_CLASSES]
     return [note for note in notes if note]
 

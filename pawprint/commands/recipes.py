@@ -259,7 +259,7 @@ def set_params(changes: dict[str, object]) -> None:
     write_text(PARAMS, text)
 
 
-def describe_changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
+def describe_param_changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
     """Return such as "model.alpha: 0.35 → null", for each param of `after` with another value."""
     values = {name: (before.get(name), value) for name, value in after.items()}
     return [

@@ -337,7 +337,7 @@ def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Coun
         counts: Counter[str] = Counter()
         for path, label in found[reading].items():
             counts[label] += images[path]
-        readings.append(f"`clean.labels: {reading}` gives {describe_counts(counts)}")
+        readings.append(f"`clean.labels: {reading}` gives {describe_class_counts(counts)}")
     return (
         f"{archive}: expected the same class by the first and the last folder above each image. "
         f"Received: another for {printable('/'.join(example))!r}: {' and '.join(readings)}. Set "
@@ -345,7 +345,7 @@ def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Coun
     )
 
 
-def describe_counts(counts: Counter[str]) -> str:
+def describe_class_counts(counts: Counter[str]) -> str:
     """Return text as "2 classes: cat (20), dog (18); 3 unknown; 5 unlabelled".
 
     Of more than SHOWN classes only the largest and the smallest are named. `counts` has the number

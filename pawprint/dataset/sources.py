@@ -272,7 +272,7 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
         return f"{images.stat().st_size:,} bytes"
 
 
-def describe_changes(
+def describe_file_changes(
     before: Mapping[str, object], after: Mapping[str, object], earlier: str
 ) -> Iterator[str]:
     """Yield text as "9 files fewer than in the last commit: 5 in cat, 4 in dog".

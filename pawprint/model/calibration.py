@@ -110,7 +110,7 @@ def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: floa
     return float(best[np.abs(best - 0.5).argmin()])
 
 
-def describe_counts(
+def describe_found(
     actual: np.ndarray, predicted: np.ndarray, before: np.ndarray, name: int | str
 ) -> str:
     """Count the images of a class that are found, and the false alarms, now and before.

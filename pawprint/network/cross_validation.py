@@ -16,7 +16,13 @@ from threadpoolctl import threadpool_limits
 from pawprint.classes import Difference, log_losses
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
-from pawprint.network.heads import Regression, Standardisation, fit, kinds_of, sample_weights
+from pawprint.network.heads import (
+    Regression,
+    Standardisation,
+    fit_regressions,
+    kinds_of,
+    sample_weights,
+)
 
 # The inverse of the penalty, for the sum of the losses of all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -227,7 +233,7 @@ def _judge(
             standardisation = standardise(rows)
             targets = np.tile(training_classes, settings.views)
             weights = sample_weights(examples.class_weight, targets) / settings.views
-            models = list(fit(rows, targets, weights, values_of_c))
+            models = list(fit_regressions(rows, targets, weights, values_of_c))
             predicted = predict_rows(models, standardisation, features, judged[places])
         probabilities[:, places] = 0
         probabilities[np.ix_(np.arange(len(models)), places, models[0].classes)] = predicted

@@ -122,7 +122,7 @@ class Regression(NamedTuple):
         return np.exp(_log_probabilities(logits))
 
 
-def fit(
+def fit_regressions(
     rows: np.ndarray, targets: np.ndarray, weights: np.ndarray, values_of_c: Sequence[float]
 ) -> Iterator[Regression]:
     """Yield the fit for each C, the inverse of the penalty. Each starts from the fit before.

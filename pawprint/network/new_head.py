@@ -27,7 +27,7 @@ from pawprint.network.heads import (
     HeadWeights,
     NewHead,
     Standardisation,
-    fit,
+    fit_regressions,
     kinds_of,
     sample_weights,
 )
@@ -148,7 +148,7 @@ def solve(
     untrained = np.full((len(held_out_classes), len(labels)), 1 / len(labels))
     with threadpool_limits(1):
         standardisation = standardise(rows)
-        (model,) = fit(rows, targets, weights / views, (cross_validation.C,))
+        (model,) = fit_regressions(rows, targets, weights / views, (cross_validation.C,))
         training_metrics = metrics_of(model.predict(rows), targets, weights)
         images = np.arange(len(held_out_classes))
         (predicted,) = predict_rows([model], standardisation, held_out, images)

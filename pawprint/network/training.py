@@ -136,7 +136,9 @@ def optimizer_of(model: keras.Model) -> keras.Optimizer:
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
 
-def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "KeepBest | None"]:
+def fit_epochs(
+    model: keras.Model, data: Data, phase: Phase
+) -> tuple[pd.DataFrame, "KeepBest | None"]:
     """Train, and return the table HISTORY, a row per epoch, and the callback that kept the best.
 
     Epochs count from 1. No epoch is kept if the model is left as it was. Raises InputError, which
@@ -308,7 +310,7 @@ def train_head(
     with computing_in(phase.precision, [model, *head.layers[:-1]]):
         compile_model(model, phase.params, gives_logits(head))
         initial = validate(model, data.validation)
-        history, _ = fit(model, data, phase)
+        history, _ = fit_epochs(model, data, phase)
         final = validate(model, data.validation)
     return head.get_weights(), initial, final, history
 
@@ -343,7 +345,7 @@ def fine_tune(
     model = keras.Model(inputs, head(features))
     with computing_in(phase.precision, [model, *tail.layers, pooling, *head.layers[:-1]]):
         compile_model(model, phase.params, gives_logits(head))
-        history, keeper = fit(model, data, phase)
+        history, keeper = fit_epochs(model, data, phase)
     return optimizer_of(model), history, keeper
 
 

@@ -238,7 +238,7 @@ class Code:
         return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
 
 
-def describe_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:
+def describe_code_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:
     """Return lines such as "clean, features changed (pawprint/images/decoder.py)".
 
     Fingerprints are given by stage, before an edit, None if unknown, and after it.

@@ -174,9 +174,9 @@ def wrong_labels(run: Run) -> Limit | None:
     confirmed = set(list_suspects(pd.concat(parts))["path"]) - set(run.to_review["path"])
     doubted = [part[~part["path"].isin(confirmed)] for part in parts]
     columns = ["probability", "likely_probability"]
-    of = [part[columns].to_numpy().T for part in doubted], run.classes
+    arguments = [part[columns].to_numpy().T for part in doubted], run.classes
     found, without = (
-        minimize(_loss, (1, 1, start), of, "L-BFGS-B", bounds=[SHARPNESS, SHARPNESS, drawn])
+        minimize(_loss, (1, 1, start), arguments, "L-BFGS-B", bounds=[SHARPNESS, SHARPNESS, drawn])
         for start, drawn in ((0.05, (0, MAX_WRONG)), (0, (0, 0)))
     )
     wrong = 100 * found.x[-1] * (1 - 1 / run.classes)
@@ -191,17 +191,17 @@ def wrong_labels(run: Run) -> Limit | None:
     )
 
 
-def _loss(at: np.ndarray, parts: list[np.ndarray], classes: int) -> float:
+def _loss(point: np.ndarray, parts: list[np.ndarray], classes: int) -> float:
     """Return the log loss of labels of which a part is drawn at random.
 
     `parts` are `(2, images)`: the probabilities of the label, and of the most probable other one.
-    `at` has the power to which the probabilities of each part are raised, and the part drawn.
+    `point` has the power to which the probabilities of each part are raised, and the part drawn.
     """
-    *powers, drawn = at
+    *powers, drawn = point
     total = 0.0
-    for (of_label, of_likely), power in zip(parts, powers):
-        of_other = (1 - of_label - of_likely) / max(classes - 2, 1)  # each of the other classes
-        columns = np.maximum([of_label, of_likely, of_other], MIN_PROBABILITY) ** power
+    for (label, likely), power in zip(parts, powers):
+        other = (1 - label - likely) / max(classes - 2, 1)  # each of the other classes
+        columns = np.maximum([label, likely, other], MIN_PROBABILITY) ** power
         fitted = columns[0] / (columns[0] + columns[1] + (classes - 2) * columns[2])
         total -= np.log((1 - drawn) * fitted + drawn / classes).sum()
     return total
@@ -339,13 +339,13 @@ def find_shortcut(images: pd.DataFrame) -> Shortcut | None:
     best = None
     most = MIN_KNOWN
     for name, number in table["label"].value_counts().items():
-        of_class, of_others = (
+        known, mistaken = (
             (predicted[side] == name).mean() for side in (label == name, label != name)
         )
-        if number >= MIN_OF_CLASS and of_class - of_others >= most:
+        if number >= MIN_OF_CLASS and known - mistaken >= most:
             best = name
-            most = of_class - of_others
-            recall = of_class
+            most = known - mistaken
+            recall = known
     if best is None:
         return None
     weights = tree.fit(values, label == best).feature_importances_

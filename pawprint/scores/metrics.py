@@ -92,96 +92,116 @@ def fraction_cells(is_true: np.ndarray, groups: np.ndarray, confidence: float) -
     return is_true.mean(), *interval, len(is_true)
 
 
-def measure_fraction(values: np.ndarray, of: Predictions, confidence: float) -> Cells | None:
+def measure_fraction(
+    values: np.ndarray, predictions: Predictions, confidence: float
+) -> Cells | None:
     """Return the cells of the images whose values, `(images,)`, are not NaN; None without any."""
     is_in = ~np.isnan(values)
-    return fraction_cells(values[is_in], of.group_of[is_in], confidence) if is_in.any() else None
+    return (
+        fraction_cells(values[is_in], predictions.group_of[is_in], confidence)
+        if is_in.any()
+        else None
+    )
 
 
-def _mean_loss(losses: np.ndarray, of: Predictions, confidence: float) -> Cells:
-    low, high = mean_interval(mean_by_group(losses, of.group_of), confidence)
+def _mean_loss(losses: np.ndarray, predictions: Predictions, confidence: float) -> Cells:
+    low, high = mean_interval(mean_by_group(losses, predictions.group_of), confidence)
     return losses.mean(), max(low, 0.0), high, len(losses)
 
 
-def _mean_of_classes(values: np.ndarray, of: Predictions, confidence: float) -> Cells:
-    mean = np.mean([values[of.actual == index].mean() for index in np.unique(of.actual)])
-    return mean, *linear_interval(values, of.actual, of.group_of, confidence), len(values)
+def _mean_of_classes(values: np.ndarray, predictions: Predictions, confidence: float) -> Cells:
+    mean = np.mean(
+        [values[predictions.actual == index].mean() for index in np.unique(predictions.actual)]
+    )
+    return (
+        mean,
+        *linear_interval(values, predictions.actual, predictions.group_of, confidence),
+        len(values),
+    )
 
 
-def _area(probabilities: np.ndarray, of: Predictions, confidence: float) -> Cells:
+def _area(probabilities: np.ndarray, predictions: Predictions, confidence: float) -> Cells:
     """Return the area under the ROC curve; images of one class have none.
 
     Areas of more than two classes, each against the others, are averaged. The interval is then
     wider than its confidence asks.
     """
     areas = [
-        area_interval(probabilities[:, index], of.actual == index, of.group_of, confidence)
-        for index in _classes_with_a_curve(of.actual, probabilities.shape[1])
-        if len(np.unique(of.actual)) > 1
+        area_interval(
+            probabilities[:, index], predictions.actual == index, predictions.group_of, confidence
+        )
+        for index in _classes_with_a_curve(predictions.actual, probabilities.shape[1])
+        if len(np.unique(predictions.actual)) > 1
     ]
     return *np.mean(areas or [(np.nan,) * 3], axis=0), len(probabilities)
 
 
-def _alone(counted: tuple[float, int], of: Predictions, confidence: float) -> Cells:
+def _alone(counted: tuple[float, int], predictions: Predictions, confidence: float) -> Cells:
     """Return the cells of a score without an interval."""
     return counted[0], np.nan, np.nan, counted[1]
 
 
-def _f1(of: Predictions, index: int) -> tuple[float, int]:
-    is_actual = of.actual == index
-    is_predicted = of.predicted == index
+def _f1(predictions: Predictions, index: int) -> tuple[float, int]:
+    is_actual = predictions.actual == index
+    is_predicted = predictions.predicted == index
     both = (is_actual & is_predicted).sum()
     either = (is_actual | is_predicted).sum()
     return 2 * both / (either + both), either
 
 
-def _macro_f1(of: Predictions) -> tuple[float, int]:
-    f1s = [_f1(of, index)[0] for index in np.unique(of.actual)]
-    return float(np.mean(f1s)), len(of.actual)
+def _macro_f1(predictions: Predictions) -> tuple[float, int]:
+    f1s = [_f1(predictions, index)[0] for index in np.unique(predictions.actual)]
+    return float(np.mean(f1s)), len(predictions.actual)
 
 
-def _calibration(of: Predictions) -> tuple[float, int]:
-    return expected_calibration_error(of.actual, of.probabilities), len(of.actual)
+def _calibration(predictions: Predictions) -> tuple[float, int]:
+    return expected_calibration_error(predictions.actual, predictions.probabilities), len(
+        predictions.actual
+    )
 
 
-def _losses(of: Predictions) -> np.ndarray:
-    return log_losses(of.actual, of.probabilities)
+def _losses(predictions: Predictions) -> np.ndarray:
+    return log_losses(predictions.actual, predictions.probabilities)
 
 
-def _right(of: Predictions) -> np.ndarray:
-    return of.predicted == of.actual
+def _right(predictions: Predictions) -> np.ndarray:
+    return predictions.predicted == predictions.actual
 
 
-def _error_of_decided(of: Predictions) -> np.ndarray | None:
-    return None if of.is_decided is None else np.where(of.is_decided, ~_right(of), np.nan)
+def _error_of_decided(predictions: Predictions) -> np.ndarray | None:
+    return (
+        None
+        if predictions.is_decided is None
+        else np.where(predictions.is_decided, ~_right(predictions), np.nan)
+    )
 
 
-def _recall(of: Predictions, index: int) -> np.ndarray:
-    return np.where(of.actual == index, _right(of), np.nan)
+def _recall(predictions: Predictions, index: int) -> np.ndarray:
+    return np.where(predictions.actual == index, _right(predictions), np.nan)
 
 
-def _precision(of: Predictions, index: int) -> np.ndarray:
-    return np.where(of.predicted == index, _right(of), np.nan)
+def _precision(predictions: Predictions, index: int) -> np.ndarray:
+    return np.where(predictions.predicted == index, _right(predictions), np.nan)
 
 
 PERCENT = ".2%"
 NUMBER = ".4f"
 
 
-def _measured_elsewhere(of: Predictions) -> None:
+def _measured_elsewhere(predictions: Predictions) -> None:
     """Return nothing, as another module measures the score."""
 
 
 class Score(NamedTuple):
     """A score; its name is the key in CATALOGUE.
 
-    `of` makes from Predictions, and from the index of a class for a score of each class, what is
-    measured: of most scores a value of each image, `(images,)`, NaN for one that does not count. A
-    score for which it gives None has no row.
+    `values` makes from Predictions, and from the index of a class for a score of each class, what
+    is measured: for most scores a value of each image, `(images,)`, NaN for one that does not
+    count. A score for which it gives None has no row.
     """
 
     title: str
-    of: Callable = _measured_elsewhere
+    values: Callable = _measured_elsewhere
     form: str = PERCENT
     measure: Callable[..., Cells | None] = measure_fraction  # with its interval
     over: Literal["images", "classes", "class"] = "images"  # a mean over classes; one of each class
@@ -201,11 +221,17 @@ CATALOGUE = {
         "mean recall of the classes", _right, PERCENT, _mean_of_classes, "classes", True, True
     ),
     "macro_f1": Score("mean F1 of the classes", _macro_f1, PERCENT, _alone, "classes", True),
-    "roc_auc": Score("area under the ROC curve", lambda of: of.probabilities, NUMBER, _area),
+    "roc_auc": Score(
+        "area under the ROC curve", lambda predictions: predictions.probabilities, NUMBER, _area
+    ),
     "expected_calibration_error": Score("expected calibration error", _calibration, NUMBER, _alone),
     APART: Score("accuracy without near-duplicates of other splits"),
-    "refused": Score("images labelled unknown", lambda of: of.is_unknown, is_tested=True),
-    "decided": Score("images decided, not unsure", lambda of: of.is_decided, in_metrics=True),
+    "refused": Score(
+        "images labelled unknown", lambda predictions: predictions.is_unknown, is_tested=True
+    ),
+    "decided": Score(
+        "images decided, not unsure", lambda predictions: predictions.is_decided, in_metrics=True
+    ),
     "error_of_decided": Score("error of the decided images", _error_of_decided, in_metrics=True),
     "recall": Score("recall", _recall, over="class", is_tested=True),
     "precision": Score("precision", _precision, over="class"),
@@ -225,7 +251,7 @@ def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame
     for label, *index in [("",), *((labels[index], index) for index in np.unique(actual))]:
         for name, score in CATALOGUE.items():
             if (score.over == "class") == bool(index):
-                values = score.of(predictions, *index)
+                values = score.values(predictions, *index)
                 if values is None:
                     continue
                 if cells := score.measure(values, predictions, confidence):

@@ -146,12 +146,14 @@ def compare(
 
 
 def _row(name: str, pair: Pair, confidence: float, score: str) -> dict:
-    right, by = _headline(pair)
-    recalls = (pd.Series(of).groupby(by).mean() for of in (pair.old_right, pair.new_right))
+    right, strata = _headline(pair)
+    sides = (pair.old_right, pair.new_right)
+    recalls = (pd.Series(values).groupby(strata).mean() for values in sides)
     scores = {right: tuple(recalls), score: pair.values}
     row = {"images": name, "number": len(pair.actual)}
     for title, values in scores.items():
-        row |= {f"{title} {side}": float(of.mean()) for side, of in zip(("old", "new"), values)}
+        means = [float(each.mean()) for each in values]
+        row |= {f"{title} old": means[0], f"{title} new": means[1]}
     p_value = paired_test(pair.differences, pair.groups)
     test = difference_of(pair, confidence, p_value, score)
     return row | {key: getattr(test, key) for key in ("difference", "low", "high")}

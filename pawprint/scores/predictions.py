@@ -313,7 +313,7 @@ def _p_value(
     index = [photos.labels.index(label)] if label else []
     parts = []
     for side in (photos, test):
-        values = score.of(side, *index).astype(float)
+        values = score.values(side, *index).astype(float)
         is_in = ~np.isnan(values)
         parts.append((values[is_in], side.group_of[is_in], side.actual[is_in]))
     values, groups, classes = map(np.concatenate, zip(*parts))

@@ -25,7 +25,7 @@ from PIL import Image
 from pawprint import project
 from pawprint.__main__ import main
 from pawprint.commands import candidates
-from pawprint.commands.candidates import TODAY, Candidate, Row, choose, row_of
+from pawprint.commands.candidates import TODAY, Candidate, Measured, choose, row_of
 from pawprint.commands.recipes import overlay
 from pawprint.features.shards import ShardComputer
 from pawprint.files import pack, read_yaml, write_json
@@ -275,7 +275,7 @@ def used(losses: list[float], cpu_ms: list[float]) -> int:
         of_label = np.exp(-loss - 0.05 * (-1) ** (np.arange(400) >> number))
         probabilities = np.tile(1 - of_label[:, None], 2)
         probabilities[np.arange(400), np.arange(400) % 2] = of_label
-        first: Row | None = rows[0] if rows else None
+        first: Measured | None = rows[0] if rows else None
         named = Candidate(str(number) if number else TODAY, {}, None)
         rows.append(row_of(named, (probabilities, ms), first, sample, 0.05))
     return rows.index(choose(rows))

@@ -13,7 +13,7 @@ from pawprint.network.cross_validation import (
     cross_validate_as,
     metrics_of,
 )
-from pawprint.network.heads import NewHead, fit
+from pawprint.network.heads import NewHead, fit_regressions
 from pawprint.network.new_head import part_that_fits, solve
 
 
@@ -190,9 +190,9 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
 
     def counted(rows, targets, weights, values_of_c):
         learned.append((len(rows), len(values_of_c)))
-        return fit(rows, targets, weights, values_of_c)
+        return fit_regressions(rows, targets, weights, values_of_c)
 
-    monkeypatch.setattr(validation, "fit", counted)
+    monkeypatch.setattr(validation, "fit_regressions", counted)
     features, actual = clusters(3, 300)
     groups = np.arange(300) // 2
     cross_validation = cross_validate(Examples({False: features}, actual, groups, 3))

@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from pawprint.network.cross_validation import VALUES_OF_C, standardise
-from pawprint.network.heads import fit, sample_weights
+from pawprint.network.heads import fit_regressions, sample_weights
 
 ROWS, COLUMNS = 60, 20
 
@@ -33,8 +33,8 @@ def test_fit_is_converged_for_every_c_and_the_same_with_more_columns_than_rows(
     reference = LogisticRegression(
         class_weight=class_weight, solver="newton-cholesky", tol=1e-10, max_iter=1000
     )
-    fits = fit(rows, targets, weights, VALUES_OF_C)
-    of_wide_rows = fit(wide_rows, targets, weights, VALUES_OF_C)
+    fits = fit_regressions(rows, targets, weights, VALUES_OF_C)
+    of_wide_rows = fit_regressions(wide_rows, targets, weights, VALUES_OF_C)
     for c, model, wide_model in zip(VALUES_OF_C, fits, of_wide_rows, strict=True):
         expected = reference.set_params(C=c).fit(rows.astype(float), targets).predict_proba(rows)
         assert model.predict(rows) == pytest.approx(expected, abs=1e-4)
@@ -45,8 +45,8 @@ def test_fit_is_converged_for_every_c_and_the_same_with_more_columns_than_rows(
 @pytest.mark.parametrize("columns", [COLUMNS, 2 * ROWS])
 def test_fit_for_one_c_is_that_after_others(columns):
     rows, targets = rows_of(3, columns)
-    *_, last = fit(rows, targets, np.ones(ROWS), VALUES_OF_C)
-    (alone,) = fit(rows, targets, np.ones(ROWS), VALUES_OF_C[-1:])
+    *_, last = fit_regressions(rows, targets, np.ones(ROWS), VALUES_OF_C)
+    (alone,) = fit_regressions(rows, targets, np.ones(ROWS), VALUES_OF_C[-1:])
     assert alone.predict(rows) == pytest.approx(last.predict(rows), abs=1e-4)
 
 
@@ -55,7 +55,7 @@ def test_rows_of_zeros_give_the_weighted_fractions_of_the_classes(columns):
     targets = np.where(np.arange(ROWS) < 50, 0, 4)
     for class_weight, expected in ((None, 10 / ROWS), ("balanced", 0.5)):
         weights = sample_weights(class_weight, targets)
-        (model,) = fit(np.zeros((ROWS, columns), np.float32), targets, weights, [100.0])
+        (model,) = fit_regressions(np.zeros((ROWS, columns), np.float32), targets, weights, [100.0])
         assert model.classes.tolist() == [0, 4]
         assert model.predict(np.zeros((1, columns), np.float32))[0, 1] == pytest.approx(
             expected, abs=1e-4

@@ -16,7 +16,7 @@ from pawprint.network.training import (
     compile_model,
     cosine_decay,
     describe_kept,
-    fit,
+    fit_epochs,
     image_losses,
     open_batches,
     validate,
@@ -80,7 +80,7 @@ def diverging(**changes) -> tuple[keras.Model, pd.DataFrame, Batches, float]:
     data = learnable()
     data.validation.labels = 1 - LABELS
     before = validate(model, data.validation)["loss"]
-    return model, fit(model, data, Phase("", params))[0], data.validation, before
+    return model, fit_epochs(model, data, Phase("", params))[0], data.validation, before
 
 
 def test_state_before_the_first_epoch_is_kept_if_no_epoch_is_better():
@@ -106,7 +106,7 @@ def test_best_epoch_between_others_is_kept():
     data.validation.labels = LABELS.copy()
     data.validation.labels[: len(LABELS) // 4] = 1 - LABELS[: len(LABELS) // 4]
     before = image_losses(model, data.validation)
-    history, keeper = fit(model, data, Phase("", params))
+    history, keeper = fit_epochs(model, data, Phase("", params))
     line = describe_kept(history, keeper)
     losses = history["validation_loss"]
     kept = history.index[history["kept"]]
@@ -147,7 +147,7 @@ def test_each_step_has_its_epochs_rate_and_views_and_training_can_be_continued(b
         compile_model(model, params, False)
     data, (again, _) = learnable(), learnable()
     data.train.batch_size = again.batch_size = batch_size
-    history, _ = fit(models[0], data, Phase("", params))
+    history, _ = fit_epochs(models[0], data, Phase("", params))
     rates = cosine_decay(params, len(data.train)).reshape(params.epochs, -1)
     assert history["learning_rate"].to_list() == pytest.approx(rates[:, -1].tolist())
     assert float(models[0].optimizer.learning_rate) == pytest.approx(params.learning_rate)

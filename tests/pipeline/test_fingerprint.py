@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import CODE, PROJECT, refused, run, write_files
 
-from pawprint.pipeline.fingerprint import Code, describe_changes, syntax_of
+from pawprint.pipeline.fingerprint import Code, describe_code_changes, syntax_of
 
 SAME = {
     "a comment": ("x = 1\n", "# why\nx = 1  # one\n"),
@@ -104,7 +104,7 @@ def test_edit_changes_the_fingerprints_that_it_reaches(project, file, text, chan
     (project / file).write_text(text, encoding="utf-8")
     after = fingerprints(project)
     assert [stage for stage in after if after[stage] != before[stage]] == changed
-    for line in describe_changes(before, after):
+    for line in describe_code_changes(before, after):
         assert line.startswith("one changed (")
         assert file in line or "pillow==13.0.1" in line
 

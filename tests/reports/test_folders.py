@@ -16,7 +16,7 @@ from pawprint.classes import UNKNOWN
 from pawprint.commands.init import describe_classes
 from pawprint.commands.upgrade import labels_of_last_run
 from pawprint.dataset.cleaning import without_duplicates
-from pawprint.dataset.folders import describe_counts, read_folders
+from pawprint.dataset.folders import describe_class_counts, read_folders
 from pawprint.dataset.sources import fetch
 from pawprint.errors import InputError
 from pawprint.files import pack
@@ -48,7 +48,10 @@ NESTED = [
 def test_two_readings_of_nested_folders_are_shown_with_counts_and_one_is_chosen(names):
     """ultralytics/ultralytics 21224, huggingface/datasets 5153."""
     inner = Counter(name.split("/")[-2] for name in names)
-    expected = "outer` gives 2 classes: cat (4), dog (4)", f"inner` gives {describe_counts(inner)}"
+    expected = (
+        "outer` gives 2 classes: cat (4), dog (4)",
+        f"inner` gives {describe_class_counts(inner)}",
+    )
     with refused("photos: expected ", *expected):
         read_folders(names, "auto", "photos")
     assert labels_of(names, "outer") == {name: name.split("/")[0] for name in names}
