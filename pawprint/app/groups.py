@@ -63,9 +63,9 @@ def find_clusters(rows: np.ndarray) -> Clusters:
 
 
 def fit_head(rows: np.ndarray, labels: np.ndarray) -> Head | None:
-    """Return probabilities of all rows by a regression on those whose label is not "".
+    """Fit a logistic regression on the rows whose label is not "", and predict all rows.
 
-    Returns None with fewer than two classes.
+    Returns None with fewer than two classes. `rows` are `(photos, features)`.
     """
     given = np.flatnonzero(labels != "")
     classes, targets = np.unique(labels[given], return_inverse=True)
@@ -78,15 +78,15 @@ def fit_head(rows: np.ndarray, labels: np.ndarray) -> Head | None:
     standardisation = standardise(training)
     weights = sample_weights("balanced", targets[learned])
     (model,) = fit_regressions(training, targets[learned], weights, USUAL_C)
-    every = rows.astype(np.float32)
-    standardisation.apply(every)
-    return Head(classes.tolist(), model.predict(every))
+    inputs = rows.astype(np.float32)
+    standardisation.apply(inputs)
+    return Head(classes.tolist(), model.predict(inputs))
 
 
-def in_new_clusters(
+def photos_in_new_clusters(
     photos: np.ndarray, labels: np.ndarray, clusters: Clusters, refused: Refused
 ) -> np.ndarray:
-    """Return the photos in clusters without a label of which no page was refused as a group."""
+    """Return the photos whose cluster has neither a label nor a photo refused as its group."""
     known = set(clusters.number[labels != ""])
     known |= {clusters.number[photo] for photo, label in refused if not label}
     return photos[~np.isin(clusters.number[photos], list(known))]
@@ -221,22 +221,22 @@ class Pages:
         self.label = answer.label
         del self.refused[answer.refused :]
 
-    def turn(self, pool: Pool, given: dict[str, str], elsewhere: set[Image]) -> None:
+    def turn(self, pool: Pool, given: dict[str, str], seen: set[Image]) -> None:
         """Choose the images of the next page.
 
-        `given` are labels by path or pixels_sha256. Images shown `elsewhere` are left out as long
+        `given` are labels by path or pixels_sha256. Images `seen` by others are left out as long
         as there are others.
         """
         answers = [given.get(pixels) or given.get(path, "") for path, pixels in pool.images]
         labels = np.array([*answers, *pool.known], object)
         place = {image: position for position, image in enumerate(pool.images)}
         missing = [place[image] for image in self.missing if image in place]
-        hidden = [place[image] for image in (*self.unmarked, *elsewhere) if image in place]
+        hidden = [place[image] for image in (*self.unmarked, *seen) if image in place]
         refused = {(place[image], label) for image, label in self.refused if image in place}
         readable = np.setdiff1d(np.flatnonzero(labels == ""), missing)
         preferred = np.setdiff1d(readable, hidden)
         photos = preferred if len(preferred) else readable
-        new = in_new_clusters(photos, labels, pool.clusters, refused)
+        new = photos_in_new_clusters(photos, labels, pool.clusters, refused)
         head = None if len(new) else self.fit(pool.rows, labels)
         if head is None:
             group = nearest(new if len(new) else photos, pool.clusters, self.size)

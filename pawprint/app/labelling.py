@@ -52,10 +52,10 @@ def image_of(row: Cells, key: str) -> str:
 def write_rows(
     table: Path, key: str, changes: Changes, written: Changes | None = None
 ) -> Callable[[], object]:
-    """Write cells in place of those in a CSV. Columns that it lacks are added, other cells stay.
+    """Change cells in a CSV. Columns that it lacks are added, other cells stay.
 
-    Returns what takes the change back. It raises InputError, with nothing changed, if the cells are
-    no longer those `written`. Raises InputError, or OSError if the file cannot be read.
+    Returns a function that takes the change back. Raises InputError, with nothing changed, if the
+    cells are no longer as `written`; InputError or OSError if the file cannot be read.
     """
     with LOCK:
         content = _content(table, key)
@@ -69,11 +69,12 @@ def write_rows(
                     "Received: another one or none, written since. It stays."
                 )
         names = dict.fromkeys(name for cells in changes.values() for name in cells or ())
-        more = [name for name in names if name not in columns]
+        added_columns = [name for name in names if name not in columns]
         text = io.StringIO()
         end = "\r\n" if b"\r\n" in content.replace(b"\0", b"") else "\n"
-        writer = csv.DictWriter(text, columns + more, "", delimiter=separator, lineterminator=end)
-        writer.writerow(dict(zip(columns + more, header + more)))
+        fields = columns + added_columns
+        writer = csv.DictWriter(text, fields, "", delimiter=separator, lineterminator=end)
+        writer.writerow(dict(zip(fields, header + added_columns)))
         replaced: Changes = {}
         for row in rows:
             image = image_of(row, key)
@@ -99,8 +100,8 @@ def labels_given() -> dict[str, str]:
 def label_images(images: Iterable[tuple[str, str]], label: str) -> tuple[Callable[[], object], int]:
     """Give images, by `path` and `pixels_sha256` or "", a label in labels.csv, in one write.
 
-    An image that has a row there stays as it is. Returns what takes the rows back, and how many
-    images had one. Raises InputError or OSError, with nothing changed.
+    An image that has a row there stays as it is. Returns a function that takes the rows back, and
+    the number of images that had one. Raises InputError or OSError, with nothing changed.
     """
     with LOCK:
         labelled = labels_given().keys()
@@ -118,7 +119,7 @@ def label_images(images: Iterable[tuple[str, str]], label: str) -> tuple[Callabl
 def correct(path: str, pixels_sha256: str, label: str) -> Callable[[], object]:
     """Give an image a label in labels.csv, also in place of another one.
 
-    Returns what takes this back. Raises InputError or OSError, with nothing changed.
+    Returns a function that takes this back. Raises InputError or OSError, with nothing changed.
     """
     cells = {"path": path, "label": label, "pixels_sha256": pixels_sha256}
     return write_rows(LABELS_CSV, "path", {pixels_sha256: cells})
@@ -143,7 +144,7 @@ def find_copies(images: Iterable[Path], places: Places) -> set[Path]:
 
 
 def add(places: Places, image: Path, label: str) -> Callable[[], None]:
-    """Copy an image to the place of its label. Returns what takes this back.
+    """Copy an image to the place of its label. Returns a function that takes this back.
 
     No file and no row is overwritten: a name that exists gets a number. Raises InputError or
     OSError, with nothing changed; also if the image is there already.
@@ -260,9 +261,9 @@ def place_of(label: str, classes: list[str], folder: Path, source: Path) -> Plac
 def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places:
     """Return the place of each class in a folder, which need not exist.
 
-    `names` has the folders of each class, which stand for labels in a metadata.csv. In the folder
-    of a class that has a folder of the training split, that is the place. Raises InputError for a
-    folder of other files, and for one in `source` of which it would not be clear what gives the
+    `names` has the folders of each class, which stand for labels in a metadata.csv. If the folder
+    of a class has a folder of the training split, the latter is the place. Raises InputError for a
+    folder of other files, and for a folder in `source` where it would not be clear what gives the
     labels: a folder with and without a metadata.csv in each other.
     """
     is_inside = source.is_dir() and folder.resolve().is_relative_to(source.resolve())

@@ -1,4 +1,4 @@
-"""Add photos, Data, This run and Try it: photos on their way in, and what is predicted of them."""
+"""The pages Add photos, Data, This run and Try it: new photos, the data, and predictions."""
 
 from collections.abc import Sequence
 from operator import itemgetter
@@ -195,7 +195,7 @@ def show_predictions() -> None:
 
 @st.cache_data(max_entries=2, show_spinner="Reading the predictions …", hash_funcs=photos.HASHED)
 def read(path: Path) -> pd.DataFrame:
-    """Return the table PREDICTIONS. With a thousand classes reading takes seconds."""
+    """Return the table PREDICTIONS, from a cache: reading a thousand classes takes seconds."""
     return read_predictions(path)
 
 

@@ -1,4 +1,4 @@
-"""Label: pages of photos that look alike, new images, and labels to review; by keys."""
+"""The page Label: photos that look alike, new images, and labels to review, by keys."""
 
 import os
 import time
@@ -97,9 +97,9 @@ def _show_labels(key: str, walk: Walk, item: Item) -> None:
         _show_button(key, walk, label, str(number), partial(_answer, walk, item, label))
     done = len(walk.answers)
     if others := walk.labels[KEYS:]:
-        more = f"{key}-{done}-more"
-        pressed = (walk, done, partial(_answer_more, walk, item, more))
-        st.selectbox("Other classes", others, None, key=more, on_change=_press, args=pressed)
+        name = f"{key}-{done}-more"
+        pressed = (walk, done, partial(_answer_chosen, walk, item, name))
+        st.selectbox("Other classes", others, None, key=name, on_change=_press, args=pressed)
     _show_button(key, walk, "None of them", "0", partial(_answer, walk, item, NEITHER))
     _show_button(key, walk, "Skip", "space", partial(walk.answers.append, lambda: None))
 
@@ -124,7 +124,7 @@ def _answer(walk: Walk, item: Item, label: str) -> None:
     walk.answers.append(item.save(label))
 
 
-def _answer_more(walk: Walk, item: Item, key: str) -> None:
+def _answer_chosen(walk: Walk, item: Item, key: str) -> None:
     if label := st.session_state[key]:  # none if the list of other classes is cleared
         _answer(walk, item, label)
 
@@ -238,7 +238,7 @@ def read_pool(*files: Path) -> Pool:
 
 @st.cache_resource(show_spinner=False)
 def shown() -> dict[int, tuple[float, list[groups.Image]]]:
-    """Return the images that each session shows, and the time in seconds at which it began.
+    """Return the time in seconds and the images that each session shows since then.
 
     So no two sessions show the same photos.
     """
@@ -363,7 +363,7 @@ def change_size(asked: dict) -> None:
 def show_review() -> Walk | None:
     """Show a button. Returns the walk through labels to review when it begins."""
     rows = read_table(project.LABELS_TO_REVIEW_CSV, project.LABELS_TO_REVIEW)
-    rows = photos.rows_of_present(rows)
+    rows = photos.keep_present(rows)
     if rows.empty:
         st.success("None: no label has a low probability.")
         return None

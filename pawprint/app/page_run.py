@@ -1,5 +1,6 @@
-"""Run: the present results and changes since the last commit, `dvc repro`, `try`, Keep, Discard.
+"""The pages Run and Compare.
 
+Run: the present results, changes since the last commit, `dvc repro`, `try`, Keep and Discard.
 Compare: two runs, and the validation photos whose predictions differ.
 """
 
@@ -113,7 +114,7 @@ def show_differences() -> None:
 def describe_changes(
     files: tuple[Path, ...], commit: str | None
 ) -> tuple[list[str], list[str], list[str]]:
-    """Return the lines of `describe_since_commit`. Raises InputError."""
+    """Return the result of `describe_since_commit`. Raises InputError."""
     return discard.describe_since_commit()
 
 
@@ -131,7 +132,7 @@ def bullets(lines: list[str]) -> str:
 
 
 def start(*command: str) -> None:
-    """Start a run. An error is shown."""
+    """Start a command as a run. Shows errors of the start."""
     with explain_errors():
         dvc.start(*command)
 
@@ -227,8 +228,8 @@ def follow(state: str, end: float) -> None:
             st.error(plain(dvc.error_of(run)))
         with st.status(label.format(stage=stage, seconds=seconds), state=kind, expanded=is_running):
             if run.bar and is_running:
-                title, percent, more = run.bar
-                st.progress(int(percent), plain(f"{title}: {more}"))
+                title, percent, detail = run.bar
+                st.progress(int(percent), plain(f"{title}: {detail}"))
             st.markdown(bullets(describe_steps(run.steps, ends)))
             if run.lines:
                 st.code("\n".join(run.lines[-MAX_LINES:]), language=None, wrap_lines=True)
@@ -281,7 +282,7 @@ def show_comparison() -> None:
     differ = pairs[pairs["predicted_old"] != pairs["predicted"]]
     st.markdown(f"{len(differ)} of the {len(pairs)} validation images have another prediction.")
     with explain_errors():
-        rows = photos.rows_of_present(differ).sort_values("path")
+        rows = photos.keep_present(differ).sort_values("path")
         if missing := len(differ) - len(rows):
             st.caption(f"{missing} of them are not among the present images, and not shown.")
         row = photos.grid(rows, "differ", describe_predictions)

@@ -68,7 +68,7 @@ def plain(text: str) -> str:
 HASHED: dict = {type(Path()): lambda path: str(stamps(path))}
 
 
-def rows_of_present(rows: pd.DataFrame) -> pd.DataFrame:
+def keep_present(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of images of the last run, with their present `path` and `pixels_sha256`.
 
     An image is known by `pixels_sha256`, or by the `image` of a table PREDICTED_CLASSES. Raises

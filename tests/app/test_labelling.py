@@ -3,6 +3,8 @@
 import itertools
 import multiprocessing
 import os
+import sys
+import types
 from collections import Counter
 from pathlib import Path
 
@@ -33,6 +35,12 @@ from pawprint.project import LABELS_CSV
 
 NAMES = {"cat": ["cat"], "dog": ["dog"]}
 numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def plain_main(monkeypatch) -> None:
+    """A new process runs `__main__` again, which tests of pages leave as a script of Streamlit."""
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
 
 
 @pytest.fixture
