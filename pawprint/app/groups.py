@@ -248,7 +248,7 @@ class Pages:
             others = [image for image in pool.others if image not in self.missing]
             self.images = [image for image in others if image[0] not in given][: self.size]
 
-    def fit_regressions(self, rows: np.ndarray, labels: np.ndarray) -> Head | None:
+    def fit(self, rows: np.ndarray, labels: np.ndarray) -> Head | None:
         """Return a head: the last one as long as few labels are new, None without two classes."""
         number = int(np.sum(labels != ""))
         is_fit = self.head is not None and len(self.head.probabilities) == len(rows)

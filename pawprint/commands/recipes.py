@@ -243,8 +243,10 @@ def flat(text: str) -> dict[str, object]:
 
     Raises InputError if the text is no YAML, or not made of sections.
     """
-    content = parse_mapping(text, str(PARAMS))
-    if not content or not all(isinstance(section, dict) for section in content.values()):
+    content = parse_yaml(text, str(PARAMS))
+    if not isinstance(content, dict) or not all(
+        isinstance(section, dict) for section in content.values()
+    ):
         raise InputError(f"{PARAMS}: expected sections with params. Received: something else.")
     return {f"{name}.{key}": value for name, keys in content.items() for key, value in keys.items()}
 

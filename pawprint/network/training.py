@@ -141,17 +141,14 @@ def fit_epochs(
 ) -> tuple[pd.DataFrame, "KeepBest | None"]:
     """Train, and return the table HISTORY, a row per epoch, and the callback that kept the best.
 
-    Epochs count from 1. No epoch is kept if the model is left as it was. Raises InputError, which
-    names the section of the params, if the loss is not finite.
+    Epochs count from 1. Raises InputError for a loss that is not finite.
     """
     train, validation = data
     params = phase.params
     progress = Progress(train, phase)
-    keeper = None
+    keeper = KeepBest(validation) if params.keep_best else None
     if params.early_stopping:
         keeper = keras.callbacks.EarlyStopping(**dict(params.early_stopping))
-    elif params.keep_best:
-        keeper = KeepBest(validation)
     callbacks = [progress, keeper] if keeper else [progress]
     if params.reduce_lr_on_plateau:
         callbacks.append(keras.callbacks.ReduceLROnPlateau(**dict(params.reduce_lr_on_plateau)))
@@ -170,7 +167,7 @@ def fit_epochs(
     kept_epoch = history["epoch"].max()
     if keeper and keeper.best_weights is not None:  # EarlyStopping may restore none
         kept_epoch = None if keeper.best_epoch is None else keeper.best_epoch + 1
-    history = history.assign(kept=history["epoch"] == kept_epoch)
+    history["kept"] = history["epoch"] == kept_epoch
     return history, keeper if isinstance(keeper, KeepBest) else None
 
 
