@@ -115,14 +115,14 @@ def test_colleague_runs_a_changed_param_without_the_photos_of_the_author(install
     installed.succeed("pawprint", "predict", "../PHOTO.jpg", cwd=colleague)
     installed.succeed("dvc", "pull", cwd=colleague)
     assert installed.repro(colleague) == []
-    change(colleague, "plot: {errors: 2}")
-    assert installed.repro(colleague) == ["plot", "report"]
+    change(colleague, "evaluate: {confidence: 0.9}")
+    assert installed.repro(colleague) == ["evaluate", "plot", "report"]
     assert " D " not in status(colleague)
 
 
 NOTHING = [
     ("pawprint/images/decoder.py", '"""Decode image files, and', '"""Decode images, and'),
-    ("params.yaml", "  errors: 12 ", "  errors: 13 "),  # a project keeps its value
+    ("params.yaml", "  confidence: 0.95 ", "  confidence: 0.9 "),  # a project keeps its value
 ]
 COLOUR = [("pawprint/reports/charts.py", '"#0072B2"', '"#0072B3"')]
 
