@@ -80,6 +80,7 @@ def main() -> None:
         *describe(usable, rejected, decoded),
         *describe_unlabelled_folders(rejected, params),
         *describe_content(usable, params),
+        *describe_looks(images),
         *describe_names(places),
         *describe_not_applied(not_applied),
     ]
@@ -111,14 +112,18 @@ def describe_unlabelled_folders(rejected: pd.DataFrame, params: Clean) -> Iterat
 
 
 def describe_content(usable: pd.DataFrame, params: Clean) -> Iterator[str]:
-    """Yield lines on images with no label, more than 8 bits, several pages or unusual looks."""
+    """Yield lines on images without a label, with more than 8 bits, and with several pages."""
     if is_unlabelled := (usable["label"] == "").sum():
         yield f"{is_unlabelled:,} are {UNLABELLED}: label them with `pawprint app`"
     if bits := describe_bits(usable, params.bits):
         yield bits
     if pages := describe_pages(usable):
         yield pages
-    if unusual := describe_unusual(find_unusual(usable)):
+
+
+def describe_looks(images: pd.DataFrame) -> Iterator[str]:
+    """Yield a line on images of the classes that look unusual."""
+    if unusual := describe_unusual(find_unusual(images)):
         yield f"{unusual}; see plots/unusual.png"
 
 

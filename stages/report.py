@@ -34,7 +34,7 @@ from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import last_commit
 from pawprint.reports import pages
-from pawprint.scores.limits import NEXT_STEP, Run, find_limits
+from pawprint.scores.limits import SIZE_UNKNOWN, Run, find_limits
 from pawprint.scores.predictions import list_errors
 from pawprint.scores.shift import describe_shift, describe_slices, independent
 from pawprint.tables import read_predictions, read_table
@@ -73,7 +73,7 @@ def main() -> None:
             (limit.sentence, limit.confused and pages.pair_id(*limit.confused, labels))
             for limit in limits.measured
         ],
-        "next_step": NEXT_STEP,
+        "size_unknown": SIZE_UNKNOWN,
         "gallery": shown,
         "matrix": pages.link_matrix(predictions["test"], labels, shown["ids"]),
         "confused": pages.link_pairs(predictions["test"], labels, shown["ids"]),

@@ -3,6 +3,7 @@
 A copy is put where `dvc repro` finds its label, in the place of its class.
 """
 
+import contextlib
 import csv
 import filecmp
 import functools
@@ -223,7 +224,9 @@ def class_named(label: str, classes: Iterable[str]) -> str:
 def has_unlabelled() -> bool:
     """Return whether photos of the project lack a label, as far as is known before a run."""
     if UNLABELLED_CSV.exists():
-        return not read_table(UNLABELLED_CSV, IMAGES).empty
+        with contextlib.suppress(InputError):  # of another version, which the page explains
+            return not read_table(UNLABELLED_CSV, IMAGES).empty
+        return False
     source = Path(Fetch.load().source)
     return source.is_dir() and lacks_classes(source)
 

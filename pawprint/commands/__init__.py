@@ -191,7 +191,7 @@ def print_left_out(left_out: dict[str, int], failed: list[dict]) -> None:
             print(f"score: photos left out: {images:,} {reason}", file=sys.stderr)
 
 
-def print_json(record: dict, left_out: dict[str, int], failed: list[dict]) -> None:
+def print_record(record: dict, left_out: dict[str, int], failed: list[dict]) -> None:
     """Print a record, whose table `scores` has null for cells without a value."""
     scores = record["scores"].astype(object).where(record["scores"].notna(), None)
     record |= {"scores": scores.to_dict("records")}

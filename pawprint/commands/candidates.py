@@ -51,8 +51,9 @@ MOST = 0.95  # of the images
 CHEAPER = 0.9  # times the CPU time of today
 MARGIN = 0.01  # above the lowest log loss
 RULE = (
-    "Of today's params, those with at most 90% of their CPU time and those that are significantly "
-    "better, the cheapest with a log loss of at most 0.01 above the lowest is used."
+    f"Of today's params, those with at most {CHEAPER:.0%} of their CPU time and those that are "
+    f"significantly better, the cheapest with a log loss of at most {MARGIN} above the lowest is "
+    "used."
 )
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "params")
 WIDTHS = (8, 8, 28, 19, 6, 0)  # of the columns after the first

@@ -183,7 +183,8 @@ def describe_since_commit() -> tuple[list[str], list[str], list[str]]:
     source = Fetch.load().source
     photos = find_changed_files(source) if Path(f"{source}.dvc").exists() else {}
     before = flat(git("show", f"HEAD:./{project.PARAMS}"))
-    params = describe_param_changes(before, flat(read_text(project.PARAMS)))
+    removed = dict.fromkeys(before)  # such as a layer of `augment`
+    params = describe_param_changes(before, removed | flat(read_text(project.PARAMS)))
     lost = [*_lines(project.PIPELINE, project.REQUIREMENTS), *params]
     return [*_photos(photos), *_lines(*TABLES)], lost, stages
 

@@ -116,21 +116,24 @@ def overlay(params: str, changes: str) -> str:
 
 def set_values(params: str, values: Mapping[str, object]) -> str:
     """Return what `overlay` does, by names such as `model.alpha`."""
+    absent = [name for name, value in values.items() if value is None and is_optional(name)]
+    for name in absent:
+        if name in flat(params):
+            params = without_param(params, name, is_kept=False)
     yaml = _yaml()
     content = yaml.load(params)
     for name, value in values.items():
+        if name in absent:
+            continue
         if isinstance(value, CommentedMap):
             value.ca.comment = None  # of the recipe
         section, key = name.split(".")
         keys = content.get(section) or CommentedMap()
-        if is_optional(name) and value is None:
-            keys.pop(key, None)
-            keys.ca.items.pop(key, None)
-            continue
         if is_optional(name) and key not in keys:
             names = list(section_of(section).model_fields)
             later = names[names.index(key) :]
-            keys.insert(next(at for at, other in enumerate(keys) if other in later), key, value)
+            place = next((at for at, other in enumerate(keys) if other in later), len(keys))
+            keys.insert(place, key, value)
         if key not in keys:
             raise InputError(f"{name}: the recipe names a key not in params.yaml.")
         keys[key] = value

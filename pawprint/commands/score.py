@@ -22,8 +22,8 @@ from pawprint.commands import (
     add_sheet,
     align,
     output,
-    print_json,
     print_left_out,
+    print_record,
     require_existing,
 )
 from pawprint.commands.answer_log import COPY, OTHER_MODEL, read_answers, select_answers
@@ -210,7 +210,7 @@ def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
         compared = list(zip(folders[1:], compare(runs, read_confidence())))
         if arguments.format == "json":
             record = _record_of(scored[0], compared, labels)
-            print_json(record, scored[0].left_out, scored[0].failed)
+            print_record(record, scored[0].left_out, scored[0].failed)
         else:
             for folder, result in zip(folders, scored):
                 if compared:
@@ -334,8 +334,8 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
     if others or arguments.sheet:
         option = "--model, given twice" if others else "--sheet"
         raise InputError(
-            f"{option}: expected photos with labels. Received: {printable(str(source))}, where no "
-            "folder is called as a class."
+            f"{option}: expected photos with labels. Received: {printable(str(source))}, which has "
+            "none."
         )
     metadata = read_metadata(folder)
     has_scores = metadata.unknown_threshold is not None
@@ -365,7 +365,7 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
         found = compare_photos(predicted, beside, read_confidence())
         if arguments.format == "json":
             numbers = {"images": len(answers), "test_images": len(test)}
-            print_json(found._asdict() | numbers, left_out, failed)
+            print_record(found._asdict() | numbers, left_out, failed)
         else:
             print_likeness(found, len(answers), len(test))
     if arguments.fail and found.verdict != LIKE:

@@ -36,7 +36,6 @@ REPLACED = {
     "calibrate.test_time_augmentation": "augment.RandomFlip, which decides it",
     "calibrate.views": "augment.RandomFlip, which decides it",
     "model.fine_tune_last": "model.fine_tune_at (-24 for 24, the number of layers for 0)",
-    "plot.likely_wrong_labels": "plot.labels_to_review",
 }
 
 

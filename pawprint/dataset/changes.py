@@ -14,8 +14,8 @@ KINDS = ["added", "removed", "relabelled", "moved", "rejected"]
 CHANGES = ["path", "kind", "label", "before", "after"]
 COMPARED = ["path", "label", "split", "pixels_sha256"]
 NOT_KNOWN = (
-    "not known here, as DVC's cache lacks its tables of images; `dvc pull` before a run fetches "
-    "them from the remote"
+    "not known here, as DVC's cache lacks its tables of images, or an earlier version wrote them; "
+    "`dvc pull` before a run fetches them from the remote"
 )
 
 

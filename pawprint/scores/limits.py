@@ -29,7 +29,7 @@ MIN_PROBABILITY = 1e-6  # probability of a label that is counted; tables have si
 # Bounds in the fit of wrong labels.
 MAX_WRONG = 0.5
 SHARPNESS = (0.2, 5)
-NEXT_STEP = "Their size is not known; pawprint try measures backbone, image size and resize:"
+SIZE_UNKNOWN = "Their size is not known; pawprint try measures backbone, image size and resize:"
 
 
 class Run(NamedTuple):
@@ -112,7 +112,7 @@ class Limit(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """A heading for those with a size, in their order; those without are below NEXT_STEP."""
+    """A heading for those with a size, in their order; those without are below SIZE_UNKNOWN."""
 
     heading: str
     measured: list[Limit]
@@ -122,7 +122,7 @@ class Limits(NamedTuple):
     def text(self) -> str:
         """Return a line for each heading and each limit."""
         measured, unmeasured = ([f"- {limit.sentence}" for limit in limits] for limits in self[1:])
-        lines = [self.heading, *measured, NEXT_STEP, *unmeasured]
+        lines = [self.heading, *measured, SIZE_UNKNOWN, *unmeasured]
         return "".join(f"{line}\n" for line in lines)
 
 

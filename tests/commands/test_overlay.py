@@ -1,5 +1,5 @@
 import pytest
-from conftest import refused
+from conftest import PROJECT, refused
 
 from pawprint.commands.recipes import overlay, without_param
 
@@ -54,3 +54,15 @@ l: {m.n: 1}
 def test_param_goes_or_becomes_a_comment_in_any_layout(name, before, gone, comment):
     assert without_param(MINE, name, is_kept=False) == MINE.replace(before, gone)
     assert without_param(MINE, name, is_kept=True) == MINE.replace(before, comment)
+
+
+def test_layer_that_goes_takes_no_comment_of_others_with_it():
+    params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    mine = params.replace(
+        "  RandomZoom: {height_factor: 0.15}\n", "  RandomZoom: {height_factor: 0.15}\n  # ours\n"
+    )
+    without = overlay(mine, "augment: {RandomZoom: null}")
+    assert without == mine.replace("  RandomZoom: {height_factor: 0.15}\n", "")
+    assert "RandomZoom: {height_factor: 0.2}" in overlay(
+        without, "augment: {RandomZoom: {height_factor: 0.2}}"
+    )
