@@ -368,13 +368,13 @@ def describe_class_counts(counts: Counter[str]) -> str:
 
 def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
     if problem := problem_of_labels(classes):
-        others = [name for name in names if not is_image_name(name)]
-        kinds = f"Files that are no images: {count_suffixes(others)}. " if others else ""
-        note = kinds if len(classes) < 2 else ""
+        others = [name for name in names if len(classes) < 2 and not is_image_name(name)]
+        note = f"Files that are no images: {count_suffixes(others)}. " if others else ""
         raise InputError(
             f"{archive}: {printable(problem)}. Each folder of images is a class, unless its "
-            "name is that of a split. Move the images into one folder per class, give their labels "
-            "in a metadata.csv, or name the classes and their folders in clean.labels. "
+            "name is of a split. Move the images into a folder per class, or all into a folder "
+            "`unlabelled` to label them in `pawprint app`; give labels in a metadata.csv; or name "
+            "the classes and their folders in clean.labels. "
             f"{note}Expected, for example:\n{EXPECTED}\nReceived:\n{tree_of(map(folder_of, names))}"
         )
 
