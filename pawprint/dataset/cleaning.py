@@ -1,4 +1,4 @@
-"""Decode every image once; list the usable ones, and the reason for each rejected one."""
+"""Decode every image once, apply corrections, and list usable images and rejected ones."""
 
 import hashlib
 from collections import Counter

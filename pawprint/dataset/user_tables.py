@@ -1,4 +1,4 @@
-"""Tables that people write: metadata.csv, labels.csv and splits.csv."""
+"""Read tables that people write, as spreadsheets leave them; labels.csv and splits.csv."""
 
 import codecs
 import csv

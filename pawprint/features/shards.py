@@ -1,4 +1,4 @@
-"""Compute a shard of stored features: take over rows that exist, and compute the others.
+"""Compute shards of features: take rows from earlier runs and DVC's cache, compute the others.
 
 A shard is what is computed by one call, reused, kept by a killed run and sent to a remote. A row is
 taken over if it belongs to the same image and the same draws of a view, its numbers have at least

@@ -1,4 +1,4 @@
-"""The files of stored features: shards of rows.
+"""The file format of stored features, shards of rows, and how training reads them.
 
 A row holds the features of one view of one image. The leading bits of the image's `pixels_sha256`
 choose the shard, so an added image changes one shard. `shard-N.npy` holds arrays of NumPy's format

@@ -1,4 +1,4 @@
-"""Add to Pillow: one set of rules, long texts of a PNG, 8 bits of 16, sRGB of profiles, views.
+"""Resize images and draw views; and rules for Pillow: long texts, 8 bits of 16, sRGB, alpha.
 
 What a program sets in Pillow holds for the whole process. Scanners write large texts and profiles.
 X-rays and microscopes write grey of more than 8 bits. Some programs write alpha 0 for all pixels.

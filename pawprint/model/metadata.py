@@ -1,4 +1,4 @@
-"""`model.json`, which says how to run a served or exported model, and the outputs of a model."""
+"""Outputs of a model, and `model.json`, by which they give a label, unsure or unknown."""
 
 import json
 from contextlib import suppress
