@@ -21,12 +21,10 @@ from pawprint.files import md5, replacing, write_text
 from pawprint.package import STAGES, folders_of_code, script_of
 from pawprint.params.model import Params, load_params, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
-from pawprint.pipeline.fingerprint import Code, describe_code_changes
+from pawprint.pipeline.fingerprint import Code, describe_code_changes, feature_row_code
 from pawprint.pipeline.recorded import Recorded
 from pawprint.templates import leaves_out, require_stages
 
-# Rows of features are reused as long as what this module does stays the same.
-FEATURE_ROW = "pawprint/features/rows.py"
 MAX_CHANGES = 5  # named in the line
 CHECKED_HASH = PycInvalidationMode.CHECKED_HASH
 
@@ -52,7 +50,7 @@ def main() -> None:
     }
     with replacing(project.CODE) as folder:
         folder.mkdir()
-        write_text(folder / project.FEATURE_ROW_CODE.name, code.fingerprint(FEATURE_ROW))
+        write_text(folder / project.FEATURE_ROW_CODE.name, feature_row_code(code))
         for stage, text in after.items():
             write_text(folder / f"{stage}.txt", text)
     if not sys.dont_write_bytecode:

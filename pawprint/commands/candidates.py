@@ -37,7 +37,7 @@ from pawprint.network.heads import sample_weights
 from pawprint.package import python_in
 from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.params.section import Resize, check_content
-from pawprint.pipeline.fingerprint import Code
+from pawprint.pipeline.fingerprint import Code, feature_row_code
 from pawprint.pipeline.recorded import Recorded
 from pawprint.project import IMAGES, SPLIT
 from pawprint.runtime import CORES, output_shapes, read_network, write_network
@@ -320,7 +320,7 @@ def _measure(
         path = Path(folder) / project.EXTRACTOR.name
         extractor, outputs, _ = load_extractor(model, params.weights)
         write_network(extractor, path, outputs)  # the bytes that the stage `backbone` writes
-        code = Code().fingerprint("pawprint/features/rows.py")
+        code = feature_row_code(Code())
         network = read_network(path)
         origin = shards.origin_of(path, model.resize, code)
     compute = row_function(network, model.resize)

@@ -238,7 +238,7 @@ def interrupted_shards(folder: Path) -> list[list[str]]:
 def origin_of(network: Path, resize: str, code: str) -> dict[str, object]:
     """Return what decides the bytes of a row, besides the image's pixels and the view.
 
-    `network` is the file of an extractor, `code` what features/rows.py does, as data/code/ has it.
+    `network` is the file of an extractor, `code` what `feature_row_code` returned for data/code/.
     """
     return {
         "resize": resize,

@@ -41,6 +41,9 @@ BROUGHT = {"keras": {"h5py"}}
 # Distributions with the same modules and results as one that is pinned: docs/install.md.
 SAME = {"tensorflow-cpu": "tensorflow"}
 OURS = ("pawprint", "stages")  # folders of code
+# What decides the bytes of a row of features, besides the pixels of the image, which are hashed
+# from a full decode: rows, and JPEGs that are decoded at a part of their size.
+FEATURE_ROW = ("pawprint/features/rows.py", "pawprint/images/jpeg.py")
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Each stage looks at the same modules, which nothing changes.
 parse = functools.cache(ast.parse)
@@ -236,6 +239,12 @@ class Code:
             with contextlib.suppress(SyntaxError, ValueError):  # a template, or half an edit
                 content = syntax_of(content.decode()).encode()
         return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
+
+
+def feature_row_code(code: Code) -> str:
+    """Return the fingerprint of FEATURE_ROW. Rows are reused as long as it stays the same."""
+    lines = {line for module in FEATURE_ROW for line in code.fingerprint(module).splitlines()}
+    return "".join(f"{line}\n" for line in sorted(lines))
 
 
 def describe_code_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:

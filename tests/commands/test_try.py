@@ -31,7 +31,7 @@ from pawprint.features.shards import ShardComputer
 from pawprint.files import pack, read_yaml, write_json
 from pawprint.images.decoder import pixels_sha256
 from pawprint.params.model import PACKAGES
-from pawprint.pipeline.fingerprint import Code
+from pawprint.pipeline.fingerprint import Code, feature_row_code
 from pawprint.project import IMAGES, PATHS, SPLIT
 from pawprint.tables import read_table, write_table
 from stages import backbone, features
@@ -156,7 +156,7 @@ def write_inputs_of_features() -> None:
     for path in (project.UNKNOWN_CSV, project.UNLABELLED_CSV):
         write_table(path, pd.DataFrame(columns=list(IMAGES)), IMAGES)
     project.CODE.mkdir()
-    project.FEATURE_ROW_CODE.write_text(Code().fingerprint("pawprint/features/rows.py"))
+    project.FEATURE_ROW_CODE.write_text(feature_row_code(Code()))
     backbone.main()
 
 

@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 from conftest import CODE, PROJECT, refused, run, write_files
 
-from pawprint.pipeline.fingerprint import Code, describe_code_changes, syntax_of
+from pawprint.pipeline.fingerprint import (
+    Code,
+    describe_code_changes,
+    feature_row_code,
+    syntax_of,
+)
 
 SAME = {
     "a comment": ("x = 1\n", "# why\nx = 1  # one\n"),
@@ -179,3 +184,16 @@ def test_fetch_does_not_follow_the_pin_of_scipy():
     pins = [line for line in CODE.fingerprint("stages/fetch.py").splitlines() if "==" in line]
     assert pins
     assert not any(pin.startswith("scipy==") for pin in pins)
+
+
+@pytest.mark.parametrize("module", ["features/rows.py", "images/formats.py", "images/jpeg.py"])
+def test_rows_of_features_are_computed_again_after_an_edit_of_what_decides_them(tmp_path, module):
+    """Also of the decoder of JPEGs: rows take them at a part of their size."""
+    for folder in ("pawprint", "stages"):
+        shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.pyc"))
+    shutil.copy(PROJECT / "requirements.txt", tmp_path)
+    before = feature_row_code(Code(tmp_path))
+    assert before == feature_row_code(CODE)
+    with (tmp_path / "pawprint" / module).open("a") as file:
+        file.write("\n\nADDED = 1\n")
+    assert feature_row_code(Code(tmp_path)) != before
