@@ -56,9 +56,22 @@ def size_of(network) -> int:
     return sum(node.data.nbytes for node in network.get_ordered_ops() if hasattr(node, "data"))
 
 
-@pytest.mark.parametrize("pooling", ["average", "flatten"])
-@pytest.mark.parametrize("has_blocks", [False, True])
-@pytest.mark.parametrize("first", [None, 100])
+EXTENDED = pytest.mark.extended
+
+
+@pytest.mark.parametrize(
+    ("first", "has_blocks", "pooling"),
+    [
+        (None, True, "average"),
+        (100, False, "flatten"),
+        pytest.param(100, True, "average", marks=EXTENDED),
+        pytest.param(100, True, "flatten", marks=EXTENDED),
+        pytest.param(100, False, "average", marks=EXTENDED),
+        pytest.param(None, True, "flatten", marks=EXTENDED),
+        pytest.param(None, False, "average", marks=EXTENDED),
+        pytest.param(None, False, "flatten", marks=EXTENDED),
+    ],
+)
 def test_joined_with_the_extractor_it_is_the_whole_model(tmp_path, first, has_blocks, pooling):
     """Also of the files, and on the rows that `features` stores."""
     backbone = sample_backbone()
