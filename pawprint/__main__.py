@@ -14,7 +14,7 @@ from pawprint.package import installed_version
 from pawprint.pipeline.entry import run
 from pawprint.project import LOCK, PARAMS
 
-# The module of each command in pawprint/, and its summary.
+# The module of each command in pawprint/commands/, and its summary.
 COMMANDS = {
     "init": ("init", "make a project for your photos"),
     "upgrade": ("upgrade", "renew this project after an upgrade of the package"),

@@ -24,7 +24,7 @@ from pawprint.dataset.folders import OUTER, SPLIT_OF_FOLDER, is_class_name, spli
 from pawprint.dataset.layouts import FILE_NAME
 from pawprint.dataset.user_tables import MARKS, Cells, csv_rows, parse_csv
 from pawprint.errors import InputError, printable
-from pawprint.files import read_json, replacing, write_text
+from pawprint.files import read_labels, replacing, write_text
 from pawprint.images.archive import is_image_name
 from pawprint.params.data import Clean, Fetch
 from pawprint.project import IMAGES, LABELS_CSV, LABELS_JSON, UNLABELLED_CSV
@@ -233,7 +233,7 @@ def has_unlabelled() -> bool:
 
 def comes_first() -> bool:
     """Return whether labelling comes first: no model can learn from the labels that there are."""
-    labels = read_json(LABELS_JSON) if LABELS_JSON.exists() else []
+    labels = read_labels(LABELS_JSON) if LABELS_JSON.exists() else []
     return len(labels) < 2 and has_unlabelled()
 
 

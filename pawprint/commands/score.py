@@ -182,14 +182,15 @@ class ScoreResult(NamedTuple):
     """The result of `score`.
 
     `scores` has the rows of `tabulate_beside`, then rows of `measure_slices`; `predictions` a table
-    PREDICTIONS with a column `group`; `left_out` has numbers of images by reason, and `failed` the
-    rows of `predict` with an error.
+    PREDICTIONS with a column `group`; `left_out` has numbers of images by reason, `failed` the rows
+    of `predict` with an error, and `has_training` says whether a last run was compared with.
     """
 
     scores: pd.DataFrame
     predictions: pd.DataFrame
     left_out: dict[str, int]
     failed: list[dict]
+    has_training: bool
 
 
 def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
@@ -227,7 +228,7 @@ def _score_and_say(predictor: Predictor, photos: Photos, taken: Taken) -> ScoreR
     """Score a model, and print what is left out of its scores."""
     scored = score(predictor, photos, taken.take)
     print_left_out(scored.left_out, scored.failed)
-    if read_labelled().split.empty:
+    if not scored.has_training:
         print("score: no training images here: near-duplicates of them count", file=sys.stderr)
     if scored.scores["test"].isna().all():
         print("score: no test split of this model here to compare with", file=sys.stderr)
@@ -277,7 +278,7 @@ def score(predictor: Predictor, photos: Photos, take: Take = take_all) -> ScoreR
     slices = measure_slices(of_classes.assign(correct=is_right), photos.further, confidence)
     if len(slices):
         scores = pd.concat([scores, slices.assign(different="")], ignore_index=True)
-    return ScoreResult(scores, of_classes, left_out, failed)
+    return ScoreResult(scores, of_classes, left_out, failed, not last_run.split.empty)
 
 
 def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:

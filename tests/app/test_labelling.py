@@ -6,6 +6,7 @@ import os
 import sys
 import types
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -123,18 +124,22 @@ def label_all(barrier, photos: Path, target: Path) -> None:
             take_back()
 
 
-def test_two_processes_at_once_lose_no_answer(target, tmp_path):
-    """Also those of the same names: as of two cameras."""
-    data = {new(tmp_path / writer / f"{i}.jpg").read_bytes() for writer in "ab" for i in range(20)}
+def label_at_once(label: Callable, *arguments: tuple) -> None:
+    """Call a function in processes that wait for each other at a barrier, its first argument."""
     spawn = multiprocessing.get_context("spawn")
-    barrier = spawn.Barrier(2, timeout=60)
-    places = [(barrier, tmp_path / writer, target) for writer in "ab"]
-    writers = [spawn.Process(target=label_all, args=arguments) for arguments in places]
+    barrier = spawn.Barrier(len(arguments), timeout=60)
+    writers = [spawn.Process(target=label, args=(barrier, *each)) for each in arguments]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    assert [writer.exitcode for writer in writers] == [0, 0]
+    assert [writer.exitcode for writer in writers] == [0] * len(arguments)
+
+
+def test_two_processes_at_once_lose_no_answer(target, tmp_path):
+    """Also those of the same names: as of two cameras."""
+    data = {new(tmp_path / writer / f"{i}.jpg").read_bytes() for writer in "ab" for i in range(20)}
+    label_at_once(label_all, *((tmp_path / writer, target) for writer in "ab"))
     assert len(read_rows(tmp_path / "labels.csv", "path")) == len(data)
     assert set(rows_of(target)) == {path.name for path in target.glob("*.jpg")}
     assert len(rows_of(target)) == len(data) / 2
@@ -193,17 +198,9 @@ def label_pages(barrier, folder: Path, label: str) -> None:
 
 
 def test_two_processes_that_label_pages_lose_no_image_and_give_none_two_labels(tmp_path):
-    spawn = multiprocessing.get_context("spawn")
-    barrier = spawn.Barrier(2, timeout=60)
     (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
     write_text(tmp_path / LABELS_CSV, "path,label,pixels_sha256\n")
-    arguments = [(barrier, tmp_path, label) for label in ("cat", "dog")]
-    writers = [spawn.Process(target=label_pages, args=each) for each in arguments]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert [writer.exitcode for writer in writers] == [0, 0]
+    label_at_once(label_pages, (tmp_path, "cat"), (tmp_path, "dog"))
     rows = read_rows(tmp_path / LABELS_CSV, "path")
     assert sorted(row["pixels_sha256"] for row in rows) == [f"{n:064}" for n in range(210)]
 
