@@ -11,8 +11,10 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from email.parser import BytesHeaderParser
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pawprint.commands.answer_log import AnswerLog
 from pawprint.errors import InputError, printable
@@ -27,6 +29,7 @@ try:
     import uvicorn
     from fastapi import FastAPI, HTTPException, Request, Response
     from starlette.concurrency import run_in_threadpool
+    from starlette.middleware.cors import CORSMiddleware
     from starlette.requests import ClientDisconnect
 except ModuleNotFoundError as error:
     raise InputError(
@@ -51,6 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8000, help=port)
     seconds = "seconds that an upload may take; default: %(default)s"
     parser.add_argument("--seconds", type=float, default=30, metavar="N", help=seconds)
+    origin = "origin whose pages may ask, such as https://example.org; may repeat; * is any"
+    parser.add_argument(
+        "--allow-origin", type=_origin, action="append", default=[], metavar="ORIGIN", help=origin
+    )
     log = "table to which each answer is appended; - is stdout"
     parser.add_argument("--log", type=Path, metavar="FILE.csv", help=log)
 
@@ -71,7 +78,7 @@ def run(arguments: argparse.Namespace) -> None:
     lines = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
     lines["handlers"]["access"]["stream"] = "ext://sys.stderr"  # stdout may be the log
     uvicorn.run(
-        create_app(model, arguments.seconds, arguments.log),
+        create_app(model, arguments.seconds, arguments.log, arguments.allow_origin),
         host=arguments.host,
         port=arguments.port,
         limit_concurrency=MAX_CONNECTIONS,
@@ -79,6 +86,19 @@ def run(arguments: argparse.Namespace) -> None:
         use_colors=bool(sys.stderr and sys.stderr.isatty()),
         # Otherwise a client could go on to send an upload that was refused.
         headers=[("Connection", "close")],
+    )
+
+
+def _origin(text: str) -> str:
+    """Return an origin as browsers send it: scheme, host, perhaps port. Raises ArgumentTypeError.
+
+    Browsers compare it letter by letter, so a path or a slash at its end would allow nothing.
+    """
+    parts = urlsplit(text)
+    if text == "*" or (parts.netloc and text == f"{parts.scheme}://{parts.netloc.lower()}"):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"expected such as https://example.org or http://localhost:3000. Received: {text}"
     )
 
 
@@ -104,10 +124,13 @@ def require_free(host: str, port: int) -> None:
         ) from None
 
 
-def create_app(folder: Path, seconds: float, log: Path | None = None) -> FastAPI:
+def create_app(
+    folder: Path, seconds: float, log: Path | None = None, origins: Sequence[str] = ()
+) -> FastAPI:
     """Return the service for the model in `folder`. An upload may take `seconds`.
 
-    Answers are appended to the table `log`, if it is given.
+    Answers are appended to the table `log`, if it is given. Browsers let pages of `origins` read
+    them, such as "https://example.org".
     """
     predictor = load_predictor(folder)
     labels = predictor.metadata.labels
@@ -129,6 +152,15 @@ def create_app(folder: Path, seconds: float, log: Path | None = None) -> FastAPI
         # A redirect from /predict/ would name a scheme and a host that exist behind a proxy only.
         redirect_slashes=False,
     )
+
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            allow_private_network=True,  # a page of the web may ask a service of this computer
+        )
 
     # What load balancers ask for differs: HEAD or OPTIONS, also of "/".
     @app.api_route("/", methods=HEALTH, include_in_schema=False)

@@ -8,7 +8,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 
 import pytest
@@ -85,6 +85,42 @@ def test_first_file_of_a_form_is_answered_as_the_bytes_alone(ask, answers):
     assert ask("/predict", begin + PHOTO + b"\r\n--x--\r\n", **header) == (200, answers[0])
     for broken in (b"", b"--x--", begin, b"\xff" * 1000):
         assert ask("/predict", broken, **header)[0] == 422
+
+
+PAGE = "https://example.org"
+PREFLIGHT = {
+    "Origin": PAGE,
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "content-type",
+}
+
+
+def cross_origin(port: int, method: str, body: bytes | None, **headers: str) -> tuple[int, str]:
+    """The status for a page of another origin, and the origin that may read the answer."""
+    with closing(http.client.HTTPConnection(HOST, port, timeout=60)) as connection:
+        connection.request(method, "/predict", body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Access-Control-Allow-Origin", "")
+
+
+def test_page_of_an_origin_that_is_named_reads_answers_and_no_other_does(server, tmp_path):
+    """xororz/local-dream 105."""
+    photo = {"Origin": PAGE, "Content-Type": "image/jpeg"}
+    assert cross_origin(server[1], "OPTIONS", None, **PREFLIGHT) == (405, "")
+    assert cross_origin(server[1], "POST", PHOTO, **photo) == (200, "")
+    with started(tmp_path / "log", "--allow-origin", PAGE) as (_, port):
+        assert cross_origin(port, "OPTIONS", None, **PREFLIGHT) == (200, PAGE)
+        assert cross_origin(port, "POST", PHOTO, **photo) == (200, PAGE)
+        assert cross_origin(port, "POST", b"no image", **photo) == (422, PAGE)
+        other = {"Origin": "https://evil.example"}
+        assert cross_origin(port, "OPTIONS", None, **PREFLIGHT | other) == (400, "")
+        assert cross_origin(port, "POST", PHOTO, **photo | other) == (200, "")
+
+
+@pytest.mark.parametrize("origin", ["example.org", "https://example.org/", "https://Example.org"])
+def test_origin_that_no_browser_sends_is_refused(tmp_path, origin):
+    result = run("python", "-m", "pawprint", "serve", "--allow-origin", origin, cwd=PROJECT)
+    assert result.returncode == 2 and "https://example.org or" in result.stderr
 
 
 def endless() -> Iterator[bytes]:
