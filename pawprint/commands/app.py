@@ -1,30 +1,47 @@
-"""The command `app`."""
+"""The command `app`, and the names by which browsers may reach the app."""
 
 import argparse
 import importlib.util
 import os
 import subprocess
+import sys
 
 from pawprint.errors import InputError
 from pawprint.package import DISTRIBUTION, PACKAGE, python_in
+
+LOCAL = ("127.0.0.1", "localhost", "::1")  # server.allowedHosts in app/.streamlit/config.toml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     port = "port of this computer to listen on; default: %(default)s"
     parser.add_argument("--port", type=int, default=8501, help=port)
+    name = "also answer by this host name, such as that of a proxy; may repeat"
+    parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help=name)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Open the web app: images, labels and results of this project in the browser.
 
-    Example:
+    It listens on this computer only, and answers browsers that call it localhost. Where a proxy
+    forwards it under another name, as in Codespaces, name that with --allow-host; the proxy must
+    ask for a password, as the app changes files and runs commands for whoever reaches it.
+
+    Examples:
       pawprint app --port 8502
+      pawprint app --allow-host NAME-8501.app.github.dev
     """
     if not importlib.util.find_spec("streamlit"):
         raise InputError(f"app: expected streamlit. Run `pip install '{DISTRIBUTION}[app]'`.")
     command = [*python_in(), "-m", "streamlit", "run", str(PACKAGE / "app/main.py")]
     command.append(f"--server.port={arguments.port}")
+    if arguments.allow_host:
+        command += [f"--server.allowedHosts={name}" for name in (*LOCAL, *arguments.allow_host)]
+        # A proxy may leave its own name in the header Origin only.
+        command += [f"--server.corsAllowedOrigins=https://{name}" for name in arguments.allow_host]
+    else:
+        print("If the page stays empty under another host name: pawprint app --allow-host NAME")
+        sys.stdout.flush()  # what runs next takes the place of this process
     if os.name == "posix":
         os.execv(command[0], command)  # so that a signal reaches the server
     return subprocess.call(command)

@@ -1,6 +1,7 @@
 """Who the app's server lets in."""
 
 import socket
+from functools import partial
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -19,6 +20,15 @@ HANDSHAKE = {
 }
 
 
+def status_of(address: str, host: str, origin: str) -> int:
+    """The status of the connection that a page opens."""
+    connection = HTTPConnection(urlsplit(address).netloc, timeout=60)
+    headers = HANDSHAKE | {"Host": host, "Origin": origin}
+    connection.request("GET", "/_stcore/stream", headers=headers)
+    with connection.getresponse() as response:
+        return response.status
+
+
 def test_only_this_computer_and_pages_under_a_local_name_reach_the_app(tmp_path):
     """A page of the web may have a name that leads here: DNS rebinding."""
     config = PROJECT / "pawprint" / "app" / ".streamlit" / "config.toml"
@@ -28,16 +38,22 @@ def test_only_this_computer_and_pages_under_a_local_name_reach_the_app(tmp_path)
         elsewhere = ("127.0.0.2", urlsplit(address).port)
         with pytest.raises(OSError), socket.create_connection(elsewhere, timeout=5):
             pass
-
-        def status(host: str, origin: str) -> int:
-            connection = HTTPConnection(urlsplit(address).netloc, timeout=60)
-            headers = HANDSHAKE | {"Host": host, "Origin": origin}
-            connection.request("GET", "/_stcore/stream", headers=headers)
-            with connection.getresponse() as response:
-                return response.status
+        status = partial(status_of, address)
 
         # As the port that an SSH tunnel forwards, which may be another.
         for name in ("127.0.0.1", "localhost", "[::1]"):
             assert status(f"{name}:9000", f"http://{name}:9000") == 101, name
         assert status("evil.example:8501", "http://evil.example:8501") == 403
         assert status("localhost:8501", "http://evil.example") == 403
+
+
+def test_host_name_that_is_allowed_reaches_the_app_as_its_own_page_or_through_a_proxy(tmp_path):
+    """Codespaces and JupyterHub: the proxy passes its name as Host, or in Origin only."""
+    (tmp_path / "params.yaml").touch()
+    name = "me-8501.app.github.dev"
+    with served(tmp_path, "--allow-host", name) as address:
+        for host in (name, "localhost:8501"):
+            assert status_of(address, host, f"https://{name}") == 101, host
+        assert status_of(address, "localhost:8501", "http://localhost:8501") == 101
+        assert status_of(address, "evil.example", "http://evil.example") == 403
+        assert status_of(address, name, "http://evil.example") == 403

@@ -78,14 +78,14 @@ def request(
 
 
 @contextlib.contextmanager
-def served(workspace: Path) -> Iterator[str]:
+def served(workspace: Path, *options: str) -> Iterator[str]:
     """The address of the app of a workspace."""
     port = free_port()
     log = workspace.parent / f"{workspace.name}.log"
     with (
         log.open("w") as errors,
         subprocess.Popen(
-            [sys.executable, "-m", "pawprint", "app", "--port", str(port)],
+            [sys.executable, "-m", "pawprint", "app", "--port", str(port), *options],
             cwd=workspace,
             env=environment_with(PYTHONUNBUFFERED="1", https_proxy=f"http://{HOST}:9"),  # offline
             stdout=subprocess.PIPE,
