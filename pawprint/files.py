@@ -8,7 +8,6 @@ here, and `.5e2` is a number.
 """
 
 import contextlib
-import errno
 import functools
 import hashlib
 import json
@@ -26,11 +25,10 @@ import numpy as np
 import yaml
 
 from pawprint.errors import InputError, printable, reason
+from pawprint.named_file import copy_file, describe_failure, open_binary, read_bytes
 
 Parsed = TypeVar("Parsed")
 OBJECT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")  # in a cache of DVC
-# Errors of writing only.
-NO_ROOM = (errno.EFBIG, errno.ENOSPC, errno.EROFS)
 OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that looking at a folder writes
 
 
@@ -55,7 +53,7 @@ def detach(path: Path) -> None:
         status = path.stat()
         if is_link_of_dvc(path) or (status.st_nlink > 1 and not status.st_mode & stat.S_IWUSR):
             with replacing(path) as partial:
-                shutil.copyfile(path, partial)
+                copy_file(path, partial)
 
 
 @contextlib.contextmanager
@@ -99,11 +97,8 @@ def writing(path: Path, partial: Path | None = None) -> Iterator[None]:
             raise
         file = Path(os.fsdecode(error.filename or path))
         is_ours = file in (path, *path.parents) or partial in (file, *file.parents)
-        is_ours |= error.errno in NO_ROOM  # a copy names the file that it reads
-        expected = f"{path}: expected to write it" if is_ours else f"{file}: expected to read it"
-        raise InputError(
-            printable(f"{expected}. Received: {error.strerror}. Check permissions and free space.")
-        ) from None
+        error.filename = path if is_ours else file
+        raise InputError(describe_failure(error, "write" if is_ours else "read")) from None
 
 
 def _remove(path: Path) -> None:
@@ -139,7 +134,7 @@ def parse_file(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
     Raises InputError if the file cannot be read, or `parse` raises ValueError: "expected …".
     """
     try:
-        return parse(path.read_bytes())
+        return parse(read_bytes(path))
     except FileNotFoundError:
         raise InputError(
             f"{path}: no such file. Run `dvc pull` to fetch it, or `dvc repro` to make it."
@@ -256,7 +251,7 @@ def md5_of_folder(folder: Path) -> str:
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
     """Return the hash of a file of any size, in hexadecimal. Raises OSError if it is unreadable."""
-    with path.open("rb") as file:
+    with open_binary(path) as file:
         new = functools.partial(hashlib.new, algorithm, usedforsecurity=False)
         return hashlib.file_digest(file, new).hexdigest()
 

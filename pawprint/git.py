@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 
 from pawprint.errors import InputError, printable
+from pawprint.named_file import read_bytes
 
 # Git's messages in English, so that `NO_REPOSITORY` can be told from other failures.
 ENGLISH = {"LC_ALL": "C", "LANGUAGE": ""}
@@ -129,9 +130,12 @@ def pointer(data: bytes) -> str | None:
 
 
 def pointer_at(path: Path) -> str | None:
-    """Return the text of `pointer` on the file at a path, perhaps a link that leads nowhere."""
+    """Return the text of `pointer` on the file at a path, perhaps a link that leads nowhere.
+
+    Raises OSError that names the file if it cannot be read.
+    """
     if path.is_symlink() and not path.exists():
         target = os.fsencode(path.readlink()).replace(b"\\", b"/")
         return OF_ANNEX if ANNEX in target else None
     is_small = path.is_file() and path.stat().st_size <= MAX_BYTES
-    return pointer(path.read_bytes()) if is_small else None
+    return pointer(read_bytes(path)) if is_small else None

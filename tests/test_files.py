@@ -52,8 +52,8 @@ def test_folder_replaces_the_one_before_it_and_what_a_killed_process_left(tmp_pa
 @pytest.mark.parametrize(
     ("error", "parts"),
     [
-        (OSError(errno.ENOSPC, "Full"), ("images.zip: ", "write", "Full")),
-        (PermissionError(errno.EACCES, "Denied", "1.jpg"), ("1.jpg: ", "read", "Denied")),
+        (OSError(errno.ENOSPC, "Full"), ("write", "images.zip: ", "Full")),
+        (PermissionError(errno.EACCES, "Denied", "1.jpg"), ("read", "1.jpg: ", "Denied")),
     ],
 )
 def test_error_of_the_file_system_names_the_file_that_it_is_about(tmp_path, error, parts):

@@ -11,7 +11,6 @@ import io
 import itertools
 import os
 import re
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePath
@@ -26,6 +25,7 @@ from pawprint.dataset.user_tables import MARKS, Cells, csv_rows, parse_csv
 from pawprint.errors import InputError, printable
 from pawprint.files import read_labels, replacing, write_text
 from pawprint.images.archive import is_image_name
+from pawprint.named_file import copy_file, read_bytes
 from pawprint.params.data import Clean, Fetch
 from pawprint.project import IMAGES, LABELS_CSV, LABELS_JSON, UNLABELLED_CSV
 from pawprint.tables import read_table
@@ -128,7 +128,7 @@ def correct(path: str, pixels_sha256: str, label: str) -> Callable[[], object]:
 
 def _content(table: Path, key: str) -> bytes:
     # A link to a file that is missing may be to a drive that comes back.
-    return table.read_bytes() if os.path.lexists(table) else f"{key},label\n".encode()
+    return read_bytes(table) if os.path.lexists(table) else f"{key},label\n".encode()
 
 
 def find_copies(images: Iterable[Path], places: Places) -> set[Path]:
@@ -166,7 +166,7 @@ def add(places: Places, image: Path, label: str) -> Callable[[], None]:
             if path.name.lower() not in names and not os.path.lexists(folder / path)
         )
         with replacing(copy) as partial:
-            shutil.copy2(image, partial)
+            copy_file(image, partial)
             if recorded:
                 cells = {"file_name": copy.name, "label": recorded}
                 take_row_back = write_rows(table, "file_name", {copy.name: cells})

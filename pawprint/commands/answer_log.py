@@ -17,6 +17,7 @@ from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.dataset.user_tables import csv_rows
 from pawprint.errors import InputError, printable
 from pawprint.files import detach
+from pawprint.named_file import read_bytes
 
 HAS_LOCKS = os.name == "posix"
 if HAS_LOCKS:
@@ -189,7 +190,7 @@ def read_answers(path: Path, labels: Sequence[str], has_scores: bool) -> list[di
     """
     where = printable(str(path))
     try:
-        content, torn = without_torn_rows(path.read_bytes())
+        content, torn = without_torn_rows(read_bytes(path))
     except OSError as error:
         raise InputError(
             f"{where}: expected a table that can be read. Received: {error.strerror}."

@@ -49,7 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"These files become those of {describe()}:")
         print("\n".join(f"  {printable(name)}" for name in names))
         print("So does what DVC keeps of the run. Photos, labels.csv and splits.csv stay.")
-        if input("Discard the run and these changes? [y/N] ").strip().lower() not in ("y", "yes"):
+        try:
+            answer = input("Discard the run and these changes? [y/N] ")
+        except EOFError:  # Ctrl-D
+            answer = ""
+            print()
+        if answer.strip().lower() not in ("y", "yes"):
             print("discard: nothing is changed")
             return 1
     discard()

@@ -5,7 +5,6 @@ import contextlib
 import os
 import re
 import shutil
-import stat
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -29,17 +28,19 @@ from pawprint.dataset.layouts import (
 from pawprint.dataset.sources import empty_folders, folder_files, is_tar, require_utf8, tar_files
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, name_some, printable
-from pawprint.files import NO_ROOM, parse_mapping, read_text, walk, write_json, write_text
+from pawprint.files import parse_mapping, read_text, walk, write_json, write_text
 from pawprint.git import MAX_BYTES, git, pointer, pointer_at, work_tree
 from pawprint.images.archive import (
     BROKEN,
     describe_encoding,
+    describe_unsafe,
     is_image_name,
     members,
     open_archive,
     what_is,
 )
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, left_out
+from pawprint.named_file import copy_file, describe_failure, naming, read_bytes, reading
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.pipeline.dvc import make_project, track
 from pawprint.project import PARAMS, STATE
@@ -127,10 +128,11 @@ def create(
     if images or labels != AUTO:
         params = set_values(params, {"clean.labels": labels})
     images = images or _images_of(recipe, params)
-    _require_apart(folder, images, is_outside)
-    if not (images.is_dir() or _is_url(images)):
-        _require_archive(images)
-    notes = describe_classes(images, parse_mapping(params, PARAMS.name)["clean"]["labels"])
+    with reading():
+        _require_apart(folder, images, is_outside)
+        if not (images.is_dir() or _is_url(images)):
+            _require_archive(images)
+        notes = describe_classes(images, parse_mapping(params, PARAMS.name)["clean"]["labels"])
     source = _source_of(folder, images, is_outside)
     params = set_values(params, {"fetch.source": source})
     copied = {images: images.name} if _is_url(images) else {}
@@ -140,7 +142,8 @@ def create(
         params = set_values(params, {"weights.source": weights.name})
     choice: list[str] = []
     if not recipe:
-        params, choice = _choose_model(params, images)
+        with reading():
+            params, choice = _choose_model(params, images)
     in_git = [*names_in_git(source), *copied.values()]
     require_free(folder, in_git if is_outside else [*in_git, source])
     with restored_after_failure(folder):
@@ -228,6 +231,8 @@ def _require_archive(path: Path) -> None:
         )
     with open_archive(path) as archive:
         names = members(archive)
+        if problem := describe_unsafe(names):
+            raise InputError(f"{path}: {problem}")
         if any(map(is_image_name, names)) or any(map(is_metadata, names)):
             _require_content(_pointers_in(path, archive.zip_file))
             return
@@ -250,34 +255,35 @@ def _copy(images: Path, target: Path) -> None:
     """Copy a file, or a folder and what its links lead to, so that the user may write all copies.
 
     `dvc add --out` would copy, too, but with many small files it takes 1.7 times the seconds.
+    Raises InputError for the files that cannot be read, the first by name, and at once where a copy
+    cannot be written.
     """
-    if images.is_file():
-        shutil.copyfile(images, target)
-        return
-    ignored = shutil.ignore_patterns(*OF_REPOSITORIES)
-    try:
-        shutil.copytree(images, target, copy_function=_copy_file, ignore=ignored)
-    except shutil.Error as error:
-        (path, _, why), *others = error.args[0]
-        more = f" and {len(others):,} more" if others else ""
-        raise InputError(
-            f"{path}{more}: expected a file to copy. Received: {why}. Remove it."
-        ) from None
-    for parent, *_ in os.walk(target):
-        Path(parent).chmod(Path(parent).stat().st_mode | stat.S_IWUSR)
+    copies = {images: target}
+    if images.is_dir():
+        below = {path: path.relative_to(images) for path in sorted(_walk(images))}
+        copies = {
+            path: target / inner
+            for path, inner in below.items()
+            if set(OF_REPOSITORIES).isdisjoint(inner.parts)
+        }
+    failed = []
+    for path, copy in copies.items():
+        try:
+            if path.exists() and not path.is_file():  # a pipe would never end
+                raise InputError(f"{path}: expected a file. Received: none. Move it elsewhere.")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy_file(path, copy)
+        except OSError as error:
+            if error.filename != str(path):
+                raise InputError(describe_failure(error, "write")) from None
+            failed.append(error)
+    _require_read(failed)
 
 
-def _copy_file(source: str, target: str) -> None:
-    """Raise InputError at once where there is no room: `copytree` tries every other file first."""
-    try:
-        shutil.copyfile(source, target)
-    except OSError as error:
-        if error.errno in NO_ROOM:
-            raise InputError(
-                f"{printable(target)}: expected to write it. Received: {error.strerror}. Free "
-                "space, or choose another folder."
-            ) from None
-        raise
+def _require_read(failed: list[OSError]) -> None:
+    """Raise InputError for files that cannot be read. What they hold is unknown, so they stay."""
+    if failed:
+        raise InputError(describe_failure(failed[0], "read", len(failed) - 1))
 
 
 def left_out_of(source: Path) -> float | None:
@@ -292,7 +298,7 @@ def left_out_of(source: Path) -> float | None:
             paths = {path.relative_to(source).as_posix(): path for path in _walk(source)}
             opens = {name: partial[IO[bytes]](paths[name].open, "rb") for name in sorted(paths)}
         else:
-            with contextlib.suppress(zipfile.BadZipFile):  # a tar, or damaged
+            with contextlib.suppress(zipfile.BadZipFile), naming(source):  # a tar, or damaged
                 archive = opened.enter_context(zipfile.ZipFile(source))
                 opens = {name: partial(archive.open, name) for name in archive.namelist()}
         images = [name for name in opens if is_image_name(name)]
@@ -315,11 +321,7 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         if is_outside:
             folder_files(images)  # raises InputError for a link
         paths = list(_walk(images))
-        _require_content(
-            (path, what)
-            for path in paths
-            if is_image_name(path.name) and (what := pointer_at(path))
-        )
+        _require_content(_pointers_at(path for path in paths if is_image_name(path.name)))
         if is_outside and (refused := [path for path in paths if path.name == DVC_IGNORE]):
             raise InputError(
                 f"{refused[0]}: expected no such file in images with --outside, as DVC refuses "
@@ -332,6 +334,21 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         raise InputError(
             f"{images}: expected images outside of {folder}, which gets a copy of them. Move them."
         )
+
+
+def _pointers_at(images: Iterable[Path]) -> Iterator[tuple[object, str]]:
+    """Yield the path of each image that is a pointer, and what it is.
+
+    Raises InputError for files that cannot be read.
+    """
+    failed = []
+    for path in images:
+        try:
+            if what := pointer_at(path):
+                yield path, what
+        except OSError as error:
+            failed.append(error)
+    _require_read(failed)
 
 
 def _require_content(pointers: Iterable[tuple[object, str]]) -> None:
@@ -351,7 +368,7 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
     if images.is_dir():
         paths = {path.relative_to(images).as_posix(): path for path in _walk(images)}
         names = sorted(paths)
-        rows = parse_metadata_csv(str(images), names, lambda name: paths[name].read_bytes())
+        rows = parse_metadata_csv(str(images), names, lambda name: read_bytes(paths[name]))
     elif zipfile.is_zipfile(images):
         with open_archive(images) as archive:
             names = members(archive)
@@ -363,6 +380,8 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
         rows = parse_metadata_csv(str(images), names, tables.__getitem__)
     else:
         return []
+    if problem := describe_unsafe(names):
+        raise InputError(f"{images}: {problem}")
     classes, places = find_places(names, rows, labels, str(images))
     notes = [describe_class_counts(count_labels(places, rows)), encoding, *describe_names(places)]
     notes += [] if classes else [WITHOUT_CLASSES]
@@ -376,7 +395,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _refuse(path: Path, why: str) -> NoReturn:
     raise InputError(
-        f"{path}: expected a folder to read. Received: {why}. Remove it, or check permissions."
+        f"cannot read the folder {printable(str(path))}: {why}. Check the permissions and links."
     )
 
 

@@ -45,6 +45,7 @@ from pawprint.model.predictor import (
     take_all,
     take_images,
 )
+from pawprint.named_file import read_bytes
 from pawprint.params.data import Clean
 from pawprint.params.model import Evaluate
 from pawprint.pipeline.recorded import Recorded
@@ -134,7 +135,7 @@ def find_photos(folder: Path, labels: Sequence[str]) -> Photos:
     """
     folder_names = Clean.load().labels if project.PARAMS.exists() else "auto"
     names = sorted(name for name in names_below(folder) if (folder / name).is_file())
-    rows = layouts.parse_metadata_csv(str(folder), names, lambda name: (folder / name).read_bytes())
+    rows = layouts.parse_metadata_csv(str(folder), names, lambda name: read_bytes(folder / name))
     named = folder_names if isinstance(folder_names, dict) else {}
     folder_of = {name.lower(): label for label in labels for name in (label, *named.get(label, ()))}
     folders = layouts.folders_of(rows)

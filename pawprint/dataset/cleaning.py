@@ -23,6 +23,7 @@ from pawprint.images.archive import (
     ACCEPTED,
     Archive,
     UnusableImageError,
+    advise_on_name,
     count_suffixes,
     is_image_name,
     members,
@@ -110,7 +111,7 @@ def clean(
     unusable = pd.DataFrame(reasons, columns=list(REJECTED))
     rejected = pd.concat([unusable, without_label, duplicates])
     rejected = rejected.sort_values("path", kind="stable")
-    _require_usable(layout.classes, usable, rejected, archive.filename)
+    _require_usable(layout, usable, rejected, archive.filename)
     return usable, rejected, not_applied
 
 
@@ -278,16 +279,40 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
 
 
 def _require_usable(
-    classes: Iterable[str], usable: pd.DataFrame, rejected: pd.DataFrame, archive: str
+    layout: Layout, usable: pd.DataFrame, rejected: pd.DataFrame, archive: str
 ) -> None:
-    """Raise InputError for a class without a usable image."""
-    for label in classes:
-        if not (usable["label"] == label).any():
-            advice = describe_pointers(rejected) or f"See clean.labels. {ACCEPTED}"
-            raise InputError(
-                f"{archive}: expected a usable image of class {label}. Received: "
-                f"{describe_files(usable, rejected)}. {advice}"
-            )
+    """Raise InputError for a class without a usable image, with the reason for most of its files.
+
+    The tables are not written then, so the line has an example.
+    """
+    lacking = [label for label in layout.classes if not (usable["label"] == label).any()]
+    if lacking:
+        label = lacking[0]
+        names = [printable(name) for name, place in layout.places.items() if place.label == label]
+        why = _describe_reason(label, rejected[rejected["path"].isin(names)])
+        raise InputError(
+            f"{archive}: expected a usable image of class {label}. Received: "
+            f"{describe_files(usable, rejected)}. {describe_pointers(rejected) or why}"
+        )
+
+
+def _describe_reason(label: str, rejected: pd.DataFrame) -> str:
+    """Return text on the most frequent reason in the rows of REJECTED of a class; what to do."""
+    if rejected.empty:  # as where labels.csv gives its images another class
+        return f"See clean.labels. {ACCEPTED}"
+    reason = rejected["reason"].value_counts().idxmax()
+    files = rejected[rejected["reason"] == reason]
+    path, _, detail = files.iloc[0][list(REJECTED)]
+    todo = {
+        "unsafe_name": advise_on_name(detail),
+        "other_file": ACCEPTED,
+        UNLABELLED: "See clean.labels.",
+    }
+    number = "1 file" if len(files) == 1 else f"{len(files):,} files"
+    return (
+        f"Most frequent for {label}: {number} {reason.replace('_', ' ')} ({detail}), such as "
+        f"{path}. {todo.get(reason, 'docs/images.md has the reasons.')}"
+    )
 
 
 def describe_imbalance(images: pd.DataFrame) -> str:

@@ -108,7 +108,10 @@ def parse_metadata_csv(
 
 def _advise(file_name: str, folder: str, names: list[str]) -> str:
     files = [posixpath.relpath(name, folder or ".") for name in names]
-    return name_likely(file_name, files) or "If the image is gone, remove the line."
+    likely = name_likely(file_name, files)
+    if posixpath.isabs(file_name) or file_name[1:2] == ":":
+        return f"{likely} Write paths below the folder of the CSV, such as cat/1.jpg.".lstrip()
+    return likely or "If the image is gone, remove the line."
 
 
 def _parse_row(cells: dict[str, str], member: str) -> Row:

@@ -1,11 +1,11 @@
 """Bring images in: a folder, a zip, a tar or a URL as a zip; a folder in DVC as a list."""
 
 import bz2
+import contextlib
 import gzip
 import lzma
 import os
 import re
-import shutil
 import struct
 import tarfile
 import zipfile
@@ -30,6 +30,7 @@ from pawprint.images.archive import (
     what_is,
     write_list,
 )
+from pawprint.named_file import copy_file, describe_failure, open_binary, read_bytes
 from pawprint.params.section import Section, Sha256, check_content
 
 Files = list[tuple[str, Path]]  # the name in the archive, and the file
@@ -60,10 +61,7 @@ def folder_files(folder: Path) -> Files:
 
 def _refuse_folder(error: OSError) -> None:
     """Raise InputError for an error of `os.walk`."""
-    raise InputError(
-        f"fetch.source: expected folders that can be read. Received: "
-        f"{printable(str(error.filename))}: {error.strerror}"
-    )
+    raise InputError(f"fetch.source: {describe_failure(error, 'read')}")
 
 
 def _require_file(path: Path) -> None:
@@ -105,7 +103,7 @@ def list_files(source: Path) -> tuple[list[str], Callable[[str], bytes]] | None:
             for name in names if inner == "." else (f"{inner}/{name}" for name in names):
                 paths[member_name(name)] = source / name
         names = sorted(name for name, path in paths.items() if path.name not in OF_SYSTEMS)
-        return names, lambda name: paths[name].read_bytes()
+        return names, lambda name: read_bytes(paths[name])
     if source.is_file() and zipfile.is_zipfile(source):
         archive = open_archive(source)
         return members(archive), partial(read_member, archive)
@@ -172,14 +170,24 @@ class _BoundedFile:
             raise tarfile.ReadError(f"{amount}, too many for a file of this size")
 
 
-def is_tar(path: Path | str) -> bool:
-    """Return whether a file, perhaps compressed with gzip, bzip2 or xz, begins as a tar does."""
+def is_tar(path: Path) -> bool:
+    """Return whether a file, perhaps compressed with gzip, bzip2 or xz, begins as a tar does.
+
+    Raises OSError that names the file if it cannot be read.
+    """
     try:
-        with _open_stream(Path(path)) as file:
+        with _open_stream(path) as file:
             tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
-    except BROKEN_TAR:
+    except BROKEN_TAR as error:
+        _require_read(error)
         return False
     return True
+
+
+def _require_read(error: Exception) -> None:
+    """Raise an error of the file system again: it says nothing about the content of a file."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
 
 
 def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -187,7 +195,8 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
 
     Raises InputError for a tar that is incomplete or damaged, for a file of more than MAX_BYTES,
     for more than MAX_RATIO bytes of content for each byte of the tar, and for an entry that is
-    neither file nor folder, or a file with holes. Names are not checked: `read_member` does.
+    neither file nor folder, or a file with holes. Names are not checked: `read_member` does. Raises
+    OSError that names the tar if it cannot be read.
     """
     try:
         with _open_stream(path) as stream:
@@ -207,17 +216,21 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
                 if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                     raise tarfile.ReadError("no end of the archive, or a damaged header")
     except BROKEN_TAR as error:
+        _require_read(error)
         raise InputError(
             f"fetch.source: expected a complete tar archive. Received: {path}: "
             f"{printable(str(error)) or 'the data ends early'}. Fetch or make it again."
         ) from None
 
 
-def _open_stream(path: Path) -> BinaryIO:
-    with path.open("rb") as file:
+@contextlib.contextmanager
+def _open_stream(path: Path) -> Iterator[BinaryIO]:
+    with open_binary(path) as file:
         start = file.read(6)
-    openers = [opener for magic, opener in OPENERS.items() if start.startswith(magic)]
-    return openers[0](path, "rb") if openers else path.open("rb")
+        file.seek(0)
+        opener = next((each for magic, each in OPENERS.items() if start.startswith(magic)), None)
+        with opener(file, "rb") if opener else contextlib.nullcontext(file) as stream:
+            yield stream
 
 
 def _require_regular(entry: tarfile.TarInfo) -> None:
@@ -261,12 +274,12 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
                 listed = {name: tracked[name] for name, _ in found if name in tracked}
                 write_list(partial, source, listed)
                 return f"{len(listed):,} listed files"
-            pack(images, ((name, path.read_bytes()) for name, path in found))
+            pack(images, ((name, read_bytes(path)) for name, path in found))
         elif is_tar(source):
             pack(images, tar_files(source))
         elif zipfile.is_zipfile(source):
             with open_archive(source):  # raises InputError for an incomplete one
-                shutil.copyfile(source, images)
+                copy_file(source, images)
         else:
             raise _no_source(source)
         return f"{images.stat().st_size:,} bytes"
@@ -304,7 +317,7 @@ def _no_source(source: Path) -> InputError:
     if found := what_is(source) if source.is_file() else pointer_at(source):
         problem = f"is {found}"
     elif source.is_file():
-        with source.open("rb") as file:
+        with open_binary(source) as file:
             problem = f"begins with {file.read(40)!r}"
     return InputError(
         "fetch.source: expected the path of a folder, a zip, a tar, or a .yaml with the url of "

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from pawprint.classes import NEITHER, problem_of_names
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import write_text
+from pawprint.named_file import read_bytes
 from pawprint.project import LABELS_CSV, SPLITS, SPLITS_CSV
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def read_csv_rows(path: Path, columns: Collection[str]) -> list[tuple[int, Cells
     """Return `csv_rows` of a file or a pipe. Raises InputError also if it cannot be read."""
     where = printable(str(path))
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as error:
         raise InputError(
             f"{where}: expected a file that can be read. Received: {error.strerror}."
@@ -307,7 +308,7 @@ def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "
     """
     import pandas as pd  # takes long, and the stage `code` needs none
 
-    content = path.read_bytes() if path.exists() else EMPTY_TABLES[SPLITS_CSV].encode()
+    content = read_bytes(path) if path.exists() else EMPTY_TABLES[SPLITS_CSV].encode()
     written = parse_csv(content, str(path), SPLIT_COLUMNS)
     table = pd.DataFrame([cells for _, cells in written.rows], columns=written.names, dtype=str)
     split_of = images.set_index("pixels_sha256")["split"]

@@ -23,6 +23,7 @@ import pandas as pd
 
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, reason
+from pawprint.files import writing
 
 IMAGES_PER_SHARD = 64  # at most, on average, up to MAX_SHARDS
 MAX_SHARDS = 4096  # DVC takes a millisecond for each file of an output
@@ -54,17 +55,19 @@ def shard_path(folder: Path, number: int) -> Path:
 def write_shard(path: Path, columns: dict[str, np.ndarray]) -> None:
     """Write the columns of a shard, `index` first.
 
-    Two processes may write it at once: each one renames a file of its own.
+    Two processes may write it at once: each one renames a file of its own. Raises InputError where
+    it cannot be written.
     """
     partial = path.with_name(f".{uuid.uuid4().hex}.part")
     rows = [(name.encode(), _checksum(column)) for name, column in columns.items()]
     try:
-        with partial.open("wb") as file:
-            for array in (np.array(rows, COLUMNS), *columns.values()):
-                header = np.lib.format.header_data_from_array_1_0(array)
-                np.lib.format.write_array_header_1_0(file, header)
-                file.write(array.tobytes())  # with np.save a full disk is no clear error
-        partial.replace(path)
+        with writing(path, partial):
+            with partial.open("wb") as file:
+                for array in (np.array(rows, COLUMNS), *columns.values()):
+                    header = np.lib.format.header_data_from_array_1_0(array)
+                    np.lib.format.write_array_header_1_0(file, header)
+                    file.write(array.tobytes())  # with np.save a full disk is no clear error
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from pawprint.errors import CONTROL_CHARACTERS, InputError, name_some, printable
 from pawprint.files import read_json, write_json
 from pawprint.git import pointer_at
+from pawprint.named_file import describe_failure, naming, open_binary, read_bytes
 
 # The suffixes that Pillow has for the formats of the decoder; to import Pillow takes long.
 SUFFIXES = {
@@ -165,7 +166,8 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     except FileNotFoundError:
         raise InputError(f"{path}: no such archive. Run `dvc repro` to fetch it.") from None
     except OSError as error:
-        raise InputError(f"{path}: expected a readable file. Received: {error}") from None
+        error.filename = error.filename or path
+        raise InputError(describe_failure(error, "read")) from None
     except BROKEN as error:
         raise InputError(
             f"{path}: expected a complete zip archive. Received: {what_is(path) or error}."
@@ -195,11 +197,11 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 def what_is(path: Path) -> str | None:
     """Return what a file is that is neither a whole zip nor a tar, and what to do; None if unknown.
 
-    Raises OSError if it cannot be read.
+    Raises OSError that names the file if it cannot be read.
     """
     if found := pointer_at(path):
         return found
-    with path.open("rb") as file:
+    with open_binary(path) as file:
         start = file.read(100).lstrip().lower()
     if not start:
         return "an empty file. Download or copy it again"
@@ -275,6 +277,10 @@ def contents(archive: Archive) -> dict[str, str]:
     return {info.filename: f"{info.CRC:08x} {info.file_size}" for info in infos if info.file_size}
 
 
+ABSOLUTE = "an absolute path"
+UPWARD = "a path with .., backslashes or empty folders"
+
+
 def require_safe(archive: Archive, name: str) -> zipfile.ZipInfo | None:
     """Return the entry of a member of a zip; None for a file of a list.
 
@@ -296,13 +302,43 @@ def require_safe_name(name: str) -> None:
     It is absolute, or has `..`, a backslash, a drive letter, control characters or what ends a
     script in HTML.
     """
+    if name.startswith("/") or name[1:2] == ":":
+        raise UnusableImageError("unsafe_name", ABSOLUTE)
     parts = name.split("/")
-    if ".." in parts or "" in parts or "\\" in name or name[1:2] == ":":
-        raise UnusableImageError("unsafe_name", "expected a relative path with / and without ..")
+    if ".." in parts or "" in parts or "\\" in name:
+        raise UnusableImageError("unsafe_name", UPWARD)
     if CONTROL_CHARACTERS.search(name):
         raise UnusableImageError("unsafe_name", "control characters in the name")
     if "</" in name or "<!" in name:
         raise UnusableImageError("unsafe_name", "</ or <!, which DVC's plots would take for HTML")
+
+
+def describe_unsafe(names: Iterable[str]) -> str:
+    """Return text on images of which none has a safe name, with an example and what to do.
+
+    "" if one has, or if there is no image. A program writes all names of an archive in one way.
+    """
+    below = {name: "/".join(part for part in name.split("/") if part != "..") for name in names}
+    images = [name for name in below if is_image_name(below[name])]
+    details = []
+    for name in images:
+        try:
+            require_safe_name(name)
+            return ""
+        except UnusableImageError as error:
+            details.append(error.detail)
+    if not images:
+        return ""
+    have = "image has" if len(images) == 1 else "images have"
+    example = printable(repr(images[0]))
+    return f"{len(images):,} {have} {details[0]}, such as {example}. {advise_on_name(details[0])}"
+
+
+def advise_on_name(detail: str) -> str:
+    """Return what to do about an unsafe name, from the detail of its UnusableImageError."""
+    if detail in (ABSOLUTE, UPWARD):
+        return "Unpack the archive, and give the folder with the images in its place."
+    return "Rename the files."
 
 
 def read_member(archive: Archive, name: str) -> bytes:
@@ -310,7 +346,7 @@ def read_member(archive: Archive, name: str) -> bytes:
 
     Raises KeyError if there is none, and UnusableImageError for a member with an unsafe name, that
     is not a regular file, or that cannot be read completely; InputError for a file of the list that
-    is missing or has changed.
+    is missing, cannot be read, or has changed; OSError that names a zip that cannot be read.
     """
     info = require_safe(archive, name)
     if info is None or archive.zip_file is None:
@@ -326,7 +362,7 @@ def read_member(archive: Archive, name: str) -> bytes:
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise UnusableImageError("unreadable", f"compression method {info.compress_type}")
     try:
-        with archive.zip_file.open(info) as file:
+        with naming(archive.filename), archive.zip_file.open(info) as file:
             data = file.read(info.file_size)  # the argument limits memory
     except BROKEN as error:
         raise UnusableImageError("unreadable", str(error) or "the data ends early") from None
@@ -340,7 +376,7 @@ def _read_listed(archive: Archive, name: str) -> bytes:
     try:
         if (size := path.stat().st_size) > MAX_BYTES:
             raise UnusableImageError("too_large", f"{size:,} bytes")
-        data = path.read_bytes()
+        data = read_bytes(path)
         if hashlib.md5(data, usedforsecurity=False).hexdigest() == archive.md5s[name]:
             return data
         received = "another one, changed since then. Run `dvc repro`"
@@ -348,7 +384,7 @@ def _read_listed(archive: Archive, name: str) -> bytes:
         received = "no such file. If you removed it, run `dvc repro`; if not, "
         received += f"`dvc pull {archive.filename}` brings it"
     except OSError as error:
-        received = f"{error.strerror}. Check permissions"
+        raise InputError(describe_failure(error, "read")) from None
     raise InputError(
         f"{printable(str(path))}: expected the file that `fetch` listed. Received: {received}."
     )

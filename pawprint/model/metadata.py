@@ -25,6 +25,7 @@ from pawprint.classes import (
 )
 from pawprint.errors import InputError, is_printable, printable
 from pawprint.files import read_arrays, write_arrays, write_json
+from pawprint.named_file import read_bytes
 from pawprint.package import DISTRIBUTION
 from pawprint.params.section import Bits, Resize, Section
 
@@ -150,7 +151,7 @@ def read_metadata(folder: Path) -> Metadata:
             "fetch it, or give the folder of an exported model."
         )
     try:
-        content, takes_one_image = _in_this_format(path, path.read_bytes())
+        content, takes_one_image = _in_this_format(path, read_bytes(path))
         metadata = Metadata.model_validate_json(content)
         metadata._takes_one_image = takes_one_image
         return metadata

@@ -19,6 +19,7 @@ import numpy as np
 
 from pawprint.errors import InputError, NoWeightsError, reason
 from pawprint.files import digest
+from pawprint.named_file import read_bytes
 from pawprint.network.hardware import keras
 from pawprint.params.model import IMAGENET, PACKAGES
 
@@ -258,7 +259,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     and two types of numbers, and it runs no code of PyTorch. A file that names anything else, that
     is cut off, or whose sizes do not fit its numbers raises InputError.
     """
-    data = path.read_bytes()
+    data = read_bytes(path)
     try:
         return _tensors_in(io.BytesIO(data))
     except Exception as error:  # pickle raises anything for a damaged file

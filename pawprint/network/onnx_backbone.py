@@ -11,6 +11,7 @@ import openvino
 from openvino.preprocess import PrePostProcessor
 
 from pawprint.errors import InputError, printable, reason, silent_stderr
+from pawprint.named_file import read_bytes
 from pawprint.network.blocks import Block, OnnxNetwork, block_statistics, find_blocks, lengths_of
 from pawprint.params.model import Model, Onnx
 from pawprint.runtime import compile_for_cpu
@@ -52,7 +53,7 @@ def open_onnx(path: Path, model: Model) -> OnnxNetwork:
     Raises InputError for a file that OpenVINO cannot read, for weights in other files, which no
     hash covers, and for other inputs or outputs.
     """
-    content = path.read_bytes()
+    content = read_bytes(path)
     if IN_MEMORY in content:
         raise InputError(
             f"{path}: expected weights in the file. Received: their address in memory. Export the "

@@ -4,7 +4,6 @@ A stage also refuses code that DVC has not recorded, and inputs that change whil
 """
 
 import contextlib
-import errno
 import functools
 import gc
 import io
@@ -16,9 +15,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from pawprint.errors import InputError
+from pawprint.named_file import NamedFile, describe_failure
 from pawprint.package import DISTRIBUTION, script_of
 from pawprint.project import CODE, LABELS_CSV, PARAMS, PIPELINE, REQUIREMENTS, SPLITS_CSV
 
@@ -30,15 +30,15 @@ TEXT = (".csv", ".txt", ".yaml", ".yml")
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Call `main` and exit with the status that it returns.
 
-    An InputError is printed on stderr, without a traceback, and the status is 1. So is a failure to
-    print, such as on a full disk. Ctrl-C is one line. Characters that the terminal's encoding lacks
-    are printed as escapes. A closed stream takes all and shows nothing.
+    An InputError is printed on stderr, without a traceback, and the status is 1. So is an error of
+    the file system that names a file or, where printing fails, standard output. Ctrl-C is one line.
+    Characters that the terminal's encoding lacks are printed as escapes. A closed stream takes all
+    and shows nothing, and is at its end.
     """
     sys.excepthook = shorten_ctrl_c
+    sys.stdout = _named(sys.stdout, STDOUT)
+    sys.stderr = _named(sys.stderr, "standard error")
     _open_closed_streams()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
     problem = None
     try:
         try:
@@ -60,8 +60,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     sys.exit(status)
 
 
-# Errors of writing into an open file.
-NOT_WRITTEN = {errno.EBADF, errno.EFBIG, errno.EIO, errno.ENOSPC, getattr(errno, "EDQUOT", 0)}
+STDOUT = "standard output"
 
 
 def _problem_in(error: Exception) -> str | None:
@@ -77,19 +76,47 @@ def _problem_in(error: Exception) -> str | None:
         return f"{sys.argv[0]}: expected more free memory. Received: too little."
     if isinstance(error, BrokenPipeError):  # as in `pawprint predict … | head -1`
         return ""
-    if isinstance(error, OSError) and not error.filename and error.errno in NOT_WRITTEN:
-        return f"standard output: expected to write it. Received: {error.strerror}."
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return describe_failure(error, "write" if error.filename == STDOUT else "read or write")
     return None
 
 
+def _named(stream: TextIO, name: str) -> TextIO:
+    """Return a stream whose errors name it, and which escapes what its encoding lacks.
+
+    A closed stream, the console of Windows, and others that are not files stay as they are.
+    """
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    is_buffered = isinstance(stream.buffer, io.BufferedWriter)
+    if not isinstance(stream.buffer.raw if is_buffered else stream.buffer, io.FileIO):
+        stream.reconfigure(errors="backslashreplace")
+        return stream
+    stream.flush()
+    file = NamedFile(stream.fileno(), "w", name)
+    # typeshed asks for `write` of any buffer, which has no name before Python 3.12.
+    buffered = io.BufferedWriter(file) if is_buffered else file  # type: ignore[type-var]
+    return io.TextIOWrapper(
+        buffered,
+        stream.encoding,
+        "backslashreplace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
 def _open_closed_streams() -> None:
-    """Open closed streams, as after `>&-`, on no device: the next file would take their place."""
+    """Open closed streams, as after `>&-`, on no device: the next file would take their place.
+
+    So it would in the processes that a command starts, which inherit them.
+    """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
+        os.set_inheritable(descriptor, True)
     os.close(descriptor)
-    for name in ("stdout", "stderr"):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+            flags = os.O_RDONLY if mode == "r" else os.O_WRONLY
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode))
 
 
 def _discard_unwritten() -> None:

@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 from pawprint.errors import InputError, name_some
 from pawprint.files import read_text
+from pawprint.named_file import read_bytes
 from pawprint.package import ROOT, folders_of_code
 from pawprint.project import REQUIREMENTS
 
@@ -234,7 +235,7 @@ class Code:
 
     def line_of(self, file: str) -> str:
         """Return the line `HASH  FILE` of a file."""
-        content = self.path_of(file).read_bytes()
+        content = read_bytes(self.path_of(file))
         if file.endswith(".py"):
             with contextlib.suppress(SyntaxError, ValueError):  # a template, or half an edit
                 content = syntax_of(content.decode()).encode()

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from pawprint.errors import InputError, name_some, without_secrets
 from pawprint.files import OF_SYSTEMS, parse_mapping, read_mapping, read_text, write_text
 from pawprint.git import git, ignored, work_tree
+from pawprint.named_file import read_bytes
 from pawprint.package import DISTRIBUTION, ROOT
 from pawprint.project import LABELS_CSV, LOCK, MODEL_CARD, PARAMS, REQUIREMENTS, SPLITS_CSV, STATE
 
@@ -258,7 +259,7 @@ def restored_after_failure(folder: Path) -> Iterator[None]:
         files = [folder / name for name in (*IGNORES, *BEFORE)]
         if work_tree(folder):
             files.append(folder / git("rev-parse", "--git-path", "index", folder=folder).strip())
-        own = {path: path.read_bytes() if path.exists() else None for path in files}
+        own = {path: read_bytes(path) if path.exists() else None for path in files}
         yield
     except BaseException as error:
         with contextlib.suppress(OSError):  # the error that is raised says why

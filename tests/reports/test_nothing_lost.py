@@ -100,6 +100,13 @@ def test_params_are_shown_as_a_diff_and_a_no_changes_nothing(project, monkeypatc
     assert (project / paths.PARAMS).read_bytes() == before
     shown = capsys.readouterr().out
     assert "-  views: 4" in shown and "+  views: 2" in shown and "params.yaml" in shown
+
+    def end_of_input(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", end_of_input)  # Ctrl-D: tio/tio 83
+    assert run_discard(arguments) == 1
+    assert (project / paths.PARAMS).read_bytes() == before
     monkeypatch.setattr("builtins.input", lambda _: "y")
     assert run_discard(arguments) == 0
     assert (project / paths.PARAMS).read_bytes() != before

@@ -206,6 +206,25 @@ def test_stream_that_is_full_or_closed_is_at_most_one_line(streams, status, line
 
 
 @posix
+def test_closed_input_is_at_its_end():
+    """tio/tio 83: `pawprint discard <&-` under a supervisor was a traceback."""
+    reads = "import sys; from pawprint.pipeline.entry import run\n"
+    reads += "run(lambda: print(sys.stdin.isatty(), repr(sys.stdin.read())))"
+    result = run("bash", "-c", f'python -c "{reads}" <&-', cwd=PROJECT)
+    assert (result.stdout, result.stderr) == ("False ''\n", "")
+
+
+@posix
+def test_process_that_a_command_starts_has_all_streams():
+    """Anantys-oss/koan 273: the first file that it opened took the place of its input."""
+    opens = "import os; print(open(os.devnull).fileno() > 2)"
+    starts = "import subprocess, sys; from pawprint.pipeline.entry import run\n"
+    starts += f"run(lambda: subprocess.call([sys.executable, '-c', '{opens}']))"
+    result = run("bash", "-c", f'python -c "{starts}" <&- 2>&-', cwd=PROJECT)
+    assert (result.returncode, result.stdout) == (0, "True\n")
+
+
+@posix
 def test_error_is_not_printed_among_the_rows_where_stderr_is_closed():
     fails = "from pawprint.pipeline.entry import run; from pawprint.errors import InputError\n"
     fails += "def main():\n    raise InputError('wrong')\nrun(main)"

@@ -1,17 +1,21 @@
 """Names in zips as Windows, macOS and older programs write them."""
 
 import contextlib
+import io
 import shutil
 import struct
+import tarfile
 import zipfile
 import zlib
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, clean_archive, photo
+from conftest import PROJECT, clean_archive, photo, refused
 
 from pawprint import project
-from pawprint.images.archive import describe_encoding, members, open_archive
+from pawprint.commands.init import create
+from pawprint.files import pack
+from pawprint.images.archive import describe_encoding, describe_unsafe, members, open_archive
 from stages import clean
 
 
@@ -116,3 +120,61 @@ def test_clean_prints_the_line(tmp_path, capsys):
         clean.main()
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "UTF-8" in line]
     assert line.startswith("clean: 2 names in the zip are not UTF-8, and are read as cp437: ")
+
+
+def rooted(prefix: str) -> dict[str, bytes]:
+    """Twenty photos of two classes below a prefix."""
+    return {
+        f"{prefix}{label}/{number}.jpg": photo(10 * (label == "dog") + number)
+        for label in ("cat", "dog")
+        for number in range(10)
+    }
+
+
+def tarred(path: Path, files: dict[str, bytes]) -> None:
+    """A tar as of `tar -P`."""
+    with tarfile.open(path, "w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+
+
+@pytest.mark.parametrize("prefix", ["/home/anna/photos/", "C:/Users/Anna/", "//server/x/", "../"])
+@pytest.mark.parametrize("kind", ["photos.zip", "photos.tar"])
+def test_archive_without_a_safe_name_is_refused_with_one_of_them(tmp_path, prefix, kind):
+    """allenai/rslearn 654: `init` took it, and `clean` told the suffixes of images."""
+    files = rooted(prefix)
+    write = tarred if kind.endswith("tar") else lambda path, files: pack(path, files.items())
+    write(tmp_path / kind, files)
+    detail = "a path with .." if prefix == "../" else "an absolute path"
+    with refused(f"{kind}: 20 images have {detail}", f"'{prefix}cat/0.jpg'", "Unpack"):
+        create(tmp_path / "p", tmp_path / kind, None, False)
+    assert not (tmp_path / "p").exists()
+    # Where one name is safe, the others are rejected one by one.
+    write(tmp_path / kind, files | {"bird/1.jpg": photo(99)})
+    assert describe_unsafe([*files, "bird/1.jpg"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("cats", "reason"),
+    [
+        ({"/x/cat/1.jpg": photo(1), "/x/cat/2.jpg": photo(2)}, ("absolute", "/x/cat/1.jpg", "Unp")),
+        ({"cat/1.jpg": b"", "cat/2.jpg": b"", "cat/3.jpg": b"text"}, ("2 files empty", "cat/1.")),
+        ({"cat/1.jpg": b"text", "cat/2.jpg": photo(50)}, ("1 file not an image", "cat/1.jpg")),
+    ],
+)
+def test_most_frequent_reason_of_a_class_without_images_is_the_message(tmp_path, cats, reason):
+    """Its tables are not written, so the line has an example; the copy of a dog is no cat."""
+    dogs = {f"dog/{number}.jpg": photo(50 + number) for number in range(3)}
+    pack(tmp_path / "photos.zip", (cats | dogs).items())
+    with refused("expected a usable image of class cat", *reason) as error:
+        clean_archive(tmp_path / "photos.zip")
+    assert ".apng" not in str(error.value)
+
+
+def test_absolute_path_in_a_table_is_to_be_relative(tmp_path):
+    rows = "file_name,label\n/home/anna/1.jpg,cat\n"
+    pack(tmp_path / "photos.zip", {"1.jpg": photo(1), "metadata.csv": rows.encode()}.items())
+    with refused("line 2", "/home/anna/1.jpg", "Did you mean '1.jpg'?", "below the folder"):
+        clean_archive(tmp_path / "photos.zip", labels="auto")

@@ -1,0 +1,107 @@
+"""Files whose errors name them, and what to do about an error of a file.
+
+Python names a file that cannot be opened, but not one that cannot be read or written once it is
+open: a disk that fails, a drive in a cloud that is offline, a full disk. So what people may have
+to look at is opened here.
+"""
+
+import contextlib
+import errno
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pawprint.errors import InputError, printable
+
+# Errors of writing only.
+NO_ROOM = {errno.EFBIG, errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
+# Advice by the number of an error.
+ADVICE = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "Check the permissions"),
+    **dict.fromkeys(NO_ROOM, "Free space, or choose another folder"),
+    errno.ENAMETOOLONG: "Choose shorter names",
+    errno.ENOENT: "Check the path; if it is a link, connect the drive that it leads to",
+    errno.EMFILE: "Raise the limit, such as with `ulimit -n 4096`",
+}
+CHECK = "Check the disk or the connection. If the file is in a cloud only, download it first"
+
+
+def describe_failure(error: OSError, action: str = "read or write", others: int = 0) -> str:
+    """Return a line on an error that names a file: the action, the file, the reason, what to do.
+
+    `others` is the number of further files that failed.
+    """
+    name = error.filename
+    name = printable(os.fsdecode(name) if isinstance(name, bytes) else str(name))
+    more = f" and {others:,} more" if others else ""
+    advice = ADVICE.get(error.errno or 0, CHECK)
+    return f"cannot {action} {name}{more}: {error.strerror}. {advice}."
+
+
+@contextlib.contextmanager
+def naming(name: str | Path) -> Iterator[None]:
+    """Name a file in errors of the file system in the block that name none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(name)
+        raise
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Raise InputError for a named file that the block, which writes none, cannot read."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is None:
+            raise
+        raise InputError(describe_failure(error, "read")) from None
+
+
+class NamedFile(io.FileIO):
+    """A file, unbuffered, whose errors name it. `label` is the name of an open descriptor."""
+
+    def __init__(self, file: Path | int, mode: str, label: str = "") -> None:
+        is_path = isinstance(file, Path)
+        super().__init__(str(file) if is_path else file, mode, closefd=is_path)
+        self.label = label or str(file)
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Read into a buffer. Raises OSError that names the file."""
+        with naming(self.label):
+            return super().readinto(buffer) or 0
+
+    def readall(self) -> bytes:
+        """Read to the end. Raises OSError that names the file."""
+        with naming(self.label):
+            return super().readall()
+
+    def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
+        """Write bytes, perhaps not all. Raises OSError that names the file."""
+        with naming(self.label):
+            return super().write(data) or 0
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a file. Raises OSError that names it."""
+    with NamedFile(path, "r") as file:
+        return file.readall()
+
+
+def open_binary(path: Path) -> io.BufferedReader:
+    """Open a file to read. It raises OSError that names it."""
+    return io.BufferedReader(NamedFile(path, "r"))
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy the bytes of a file. Raises OSError that names the file that cannot be read or written.
+
+    `shutil.copyfile` names the file that it reads in both cases.
+    """
+    with open_binary(source) as read, NamedFile(target, "w") as written:
+        while data := read.read(2**20):
+            while data:
+                data = data[written.write(data) :]

@@ -1,0 +1,140 @@
+"""Files that cannot be read or written just now are named, and nobody is told to remove them.
+
+Sources: darktable-org/darktable 3656 (a photo without permission), ShareX/ShareX 7246 (a file that
+is in a cloud only, whose read fails).
+"""
+
+import errno
+import os
+import resource
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import PROJECT, photos_of, refused, run, write_files
+
+from pawprint import git
+from pawprint.commands.init import create
+from pawprint.dataset.sources import is_tar, tar_files
+from pawprint.features.store import write_shard
+from pawprint.files import pack
+from pawprint.images.archive import open_archive, read_member
+from pawprint.named_file import copy_file, read_bytes
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files of Linux")
+FAILS = Path("/proc/self/mem")  # opens; a read at its start is an error of input and output
+NAMES = ["cat/1.jpg", "cat/2.jpg", "dog/1.jpg", "dog/2.jpg"]
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    return write_files(tmp_path / "photos", photos_of(NAMES))
+
+
+def users_python() -> list[str]:
+    """Python for whom permissions hold, which they do not for root."""
+    if os.geteuid():
+        return [sys.executable]
+    if not shutil.which("setpriv"):
+        pytest.skip("root without setpriv")
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable]
+
+
+@pytest.mark.parametrize("size", [0, 40_000], ids=["small", "large"])
+def test_photo_without_permission_is_named_and_stays(photos, tmp_path, size):
+    """darktable-org/darktable 3656: a traceback, or "Remove it" above the size of a pointer."""
+    path = photos / NAMES[0]
+    path.write_bytes(path.read_bytes() + bytes(size))
+    path.chmod(0)
+    command = [*users_python(), "-m", "pawprint", "init", "p", "--images", "photos"]
+    result = run(*command, cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    (line,) = result.stderr.splitlines()
+    assert result.returncode == 1
+    assert line.startswith(f"cannot read photos/{NAMES[0]}: Permission denied. Check the perm")
+    assert not (tmp_path / "p").exists() and path.exists()
+
+
+@pytest.mark.parametrize("is_looked_into", [True, False])
+def test_photos_that_are_in_a_cloud_only_are_named_and_counted(
+    photos, tmp_path, monkeypatch, is_looked_into
+):
+    """ShareX/ShareX 7246; the first read is for pointers, or the copy of a larger photo."""
+    if not is_looked_into:
+        monkeypatch.setattr(git, "MAX_BYTES", -1)
+    for name in NAMES[:2]:
+        (photos / name).unlink()
+        (photos / name).symlink_to(FAILS)
+    with refused(f"cannot read {photos / NAMES[0]} and 1 more: Input/output error", "cloud") as got:
+        create(tmp_path / "p", photos, None, False)
+    assert "emove" not in str(got.value)
+    assert not (tmp_path / "p").exists()
+
+
+def test_photo_that_a_link_no_longer_leads_to_stays(photos, tmp_path):
+    (photos / NAMES[0]).unlink()
+    (photos / NAMES[0]).symlink_to(tmp_path / "drive/1.jpg")
+    with refused(f"cannot read {photos / NAMES[0]}: No such file", "connect the drive") as got:
+        create(tmp_path / "p", photos, None, False)
+    assert "emove" not in str(got.value)
+
+
+def test_target_that_refuses_is_named_in_place_of_the_photos(photos, tmp_path, monkeypatch):
+    """As a drive whose names are shorter: `shutil` named the folder of the source."""
+    monkeypatch.setattr("pawprint.commands.init._source_of", lambda *_: "x" * 300)
+    with refused(f"{tmp_path / 'p'}", "File name too long"):
+        create(tmp_path / "p", photos, None, False)
+    with pytest.raises(OSError, match="No space left") as error:
+        copy_file(photos / NAMES[0], Path("/dev/full"))
+    assert error.value.filename == "/dev/full"
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "photos.zip", "photos.tar"])
+def test_table_or_archive_that_cannot_be_read_is_named(photos, tmp_path, name):
+    """It was called "standard output", or no archive."""
+    link = (photos if name == "metadata.csv" else tmp_path) / name
+    link.symlink_to(FAILS)
+    with refused(f"cannot read {link}: Input/output error"):
+        create(tmp_path / "p", photos if name == "metadata.csv" else link, None, False)
+
+
+def test_error_of_the_disk_is_no_damage_of_an_archive(tmp_path, monkeypatch):
+    for read in (is_tar, lambda path: list(tar_files(path)), read_bytes):
+        with pytest.raises(OSError, match="Input/output") as error:
+            read(FAILS)
+        assert error.value.filename == str(FAILS)
+
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    pack(tmp_path / "images.zip", photos_of(NAMES).items())
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", fail)
+    with open_archive(tmp_path / "images.zip") as archive, pytest.raises(OSError) as error:
+        read_member(archive, NAMES[0])
+    assert error.value.filename == str(tmp_path / "images.zip")
+
+
+def test_shard_that_has_no_room_is_named(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with refused(f"cannot write {tmp_path / 'shard-0.npy'}: File too large. Free space"):
+            write_shard(tmp_path / "shard-0.npy", {"index": np.zeros(9999)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("main", "named"),
+    [("read_bytes(Path('/proc/self/mem'))", "/proc/self/mem"), ("print('a' * 9999)", "output")],
+)
+def test_standard_output_is_named_where_printing_fails_and_nowhere_else(main, named):
+    code = "from pathlib import Path\nfrom pawprint.named_file import read_bytes\n"
+    code += f"from pawprint.pipeline.entry import run\nrun(lambda: {main})"
+    result = run("bash", "-c", f'python -c "{code}" >/dev/full', cwd=PROJECT)
+    (line,) = result.stderr.splitlines()
+    assert result.returncode == 1 and named in line
+    assert ("standard output" in line) == (named == "output")
