@@ -16,7 +16,7 @@ from pawprint.app import photos
 from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.commands import discard
 from pawprint.commands.candidates import candidates_here, use_candidate
-from pawprint.commands.compare import compare_runs, pair_runs
+from pawprint.commands.compare import read_run
 from pawprint.commands.recipes import set_params
 from pawprint.git import current_commit
 from pawprint.params.data import Fetch
@@ -26,7 +26,8 @@ from pawprint.pipeline import dvc
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.reports.pages import describe_score, headline_of, score_of
 from pawprint.scores.metrics import CATALOGUE
-from pawprint.scores.paired import Comparison, describe_verdict, tabulate_sets
+from pawprint.scores.paired import tabulate_sets
+from pawprint.scores.runs import ComparedRun, compare_runs
 from pawprint.tables import read_table
 
 INPUTS = (*discard.INPUTS, *discard.TABLES, project.LOCK)
@@ -87,11 +88,9 @@ def show_differences() -> None:
     is_whole = project.SCORES_CSV.exists() and not stages
     if is_whole and has_earlier and discard.changed_files([project.LOCK]):
         with explain_errors(), st.container(border=True):
-            (compared,), note = compare_with_commit(files, commit)
-            verdict = plain(describe_verdict("the last commit", "this run", compared))
-            st.markdown(f"**{verdict[0].upper()}{verdict[1:]}**")
-            st.dataframe(tabulate_sets(compared), hide_index=True)
-            st.caption(plain(note))
+            compared = compare_with_commit(files, commit)
+            verdict = plain(compared.sentences[0])
+            show_compared(f"**{verdict[0].upper()}{verdict[1:]}**", compared)
     st.markdown(describe_model())
     if kept or lost:
         st.markdown("Changed since the last commit:\n" + bullets([*kept, *lost]))
@@ -119,11 +118,18 @@ def describe_changes(
 
 
 @st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)
-def compare_with_commit(
-    files: tuple[Path, ...], commit: str | None
-) -> tuple[list[Comparison], str]:
+def compare_with_commit(files: tuple[Path, ...], commit: str | None) -> ComparedRun:
     """Compare the last commit with the present files by `compare_runs`. Raises InputError."""
-    return compare_runs("HEAD", [WORKSPACE], Evaluate.load().confidence, common=True)
+    old, new = read_run("HEAD", "the last commit"), read_run(WORKSPACE, "this run")
+    (compared,) = compare_runs(old, [new], Evaluate.load().confidence)
+    return compared
+
+
+def show_compared(verdict: str, compared: ComparedRun) -> None:
+    """Show the verdict, in Markdown, what changed for a user, the sets, and what is left out."""
+    st.markdown(f"{verdict}\n{bullets(compared.sentences[1:])}")
+    st.dataframe(tabulate_sets(compared.comparison), hide_index=True)
+    st.caption(bullets([*compared.left_out, *compared.notes]))
 
 
 def bullets(lines: list[str]) -> str:
@@ -274,11 +280,9 @@ def show_comparison() -> None:
     first = st.text_input("Baseline", "HEAD")
     second = st.text_input("The baseline with", WORKSPACE)
     level = Evaluate.load().confidence
-    (compared,), note = compare_runs(first, [second], level)
-    st.markdown(plain(describe_verdict(first, second, compared)))
-    st.dataframe(tabulate_sets(compared), hide_index=True)
-    st.caption(plain(note))
-    (pairs,) = pair_runs(first, [second], "validation")
+    (compared,) = compare_runs(read_run(first), [read_run(second)], level)
+    show_compared(plain(compared.sentences[0]), compared)
+    pairs = compared.pairs["validation"]
     differ = pairs[pairs["predicted_old"] != pairs["predicted"]]
     st.markdown(f"{len(differ)} of the {len(pairs)} validation images have another prediction.")
     with explain_errors():

@@ -150,8 +150,13 @@ def read_metadata(folder: Path) -> Metadata:
             f"{path}: no such file. Run `dvc repro` to train a model, `dvc pull models/served` to "
             "fetch it, or give the folder of an exported model."
         )
+    return parse_metadata(path, read_bytes(path))
+
+
+def parse_metadata(path: Path, content: bytes) -> Metadata:
+    """Return the metadata in the bytes of a file, as `read_metadata`."""
     try:
-        content, takes_one_image = _in_this_format(path, read_bytes(path))
+        content, takes_one_image = _in_this_format(path, content)
         metadata = Metadata.model_validate_json(content)
         metadata._takes_one_image = takes_one_image
         return metadata
@@ -161,9 +166,11 @@ def read_metadata(folder: Path) -> Metadata:
         if problem["type"] == "extra_forbidden":
             message = f"unknown here: made by a newer version of Pawprint, or added. {UPGRADE}"
         reason = " ".join([*map(str, problem["loc"]), f"({message})"])
-    except OSError as error:
-        reason = str(error)
-    raise InputError(
+        raise _not_metadata(path, reason) from None
+
+
+def _not_metadata(path: Path, reason: str) -> InputError:
+    return InputError(
         f"{path}: expected the metadata of a served model. Received: {printable(reason)}"
     )
 

@@ -20,7 +20,12 @@ from pawprint.tables import losses_in
 
 LOG_LOSS = "log loss"
 EQUAL = 0.01  # of accuracy or mean recall: models that differ by no more are equal
+# Of the old log loss: the least difference of use between models of other photos or labels. Two
+# models that differ by one photo do differ, by 0.2% of the loss, and a paired test finds it.
+# docs/decisions/29 has how often changes of nothing and real losses are called better or worse.
+MARGIN = 0.03
 NOT_SHOWN = "no difference shown"
+NO_USE = "no practical difference"
 
 
 class Pair(NamedTuple):
@@ -93,6 +98,15 @@ class Comparison(NamedTuple):
     new: float
     test: ScoreTest
     sets: pd.DataFrame
+
+    def verdict(self, margin: float = 0.0) -> str:
+        """Return the verdict of the test, or NO_USE for a significant difference below a margin.
+
+        `margin` is a part of the old score, such as MARGIN, which `test.difference` has to reach.
+        """
+        is_shown = self.test.verdict in ("better", "worse")
+        is_small = abs(self.test.difference) < margin * self.old
+        return NO_USE if is_shown and is_small else self.test.verdict
 
 
 def pair_predictions(old: pd.DataFrame, new: pd.DataFrame) -> Pair:
@@ -195,19 +209,28 @@ def describe_comparison(old: str, new: str, compared: Comparison) -> str:
     return f"{describe_verdict(old, new, compared)}\n\n{table}"
 
 
-def describe_verdict(old: str, new: str, compared: Comparison) -> str:
-    """Return a sentence: whether `new` is better than `old`, by how much, of how many images."""
+def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0.0) -> str:
+    """Return a sentence: whether `new` is better than `old`, by how much, of how many images.
+
+    `margin` is as for `Comparison.verdict`.
+    """
     test = compared.test
+    verdict = compared.verdict(margin)
     images = f"of {compared.images:,} images"
     low, high = (f"{100 * end:+.1f}" for end in test.of_right)
     points = f"between {low} and {high} points of {test.right}"
-    if test.verdict == NOT_SHOWN:
+    if verdict == NOT_SHOWN:
         return f"{NOT_SHOWN.capitalize()} between {old} and {new}: {points}, {images}."
-    if test.verdict == "equal":
+    if verdict == "equal":
         return f"{old} and {new} are equal: {points}, {images}."
     form = ".4f" if test.score == LOG_LOSS else ".2%"
     scores = f"{test.score} {compared.new:{form}}, was {compared.old:{form}}"
-    return f"{new} is {test.verdict} than {old}: {scores}, {points}, {images}."
+    if verdict == NO_USE:
+        change = f"{test.difference / compared.old:+.1%}"
+        needs = f"as photos or labels differ, better or worse takes {margin:.0%}"
+        scores = f"{scores} ({change}; {needs})"
+        return f"{NO_USE.capitalize()} between {old} and {new}: {scores}, {points}, {images}."
+    return f"{new} is {verdict} than {old}: {scores}, {points}, {images}."
 
 
 def tabulate_sets(compared: Comparison) -> pd.DataFrame:

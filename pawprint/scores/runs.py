@@ -1,0 +1,366 @@
+"""Runs on the images that all of them judge: the verdict, what is left out, what a user gets."""
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+
+from pawprint.errors import InputError, name_some, printable
+from pawprint.model.calibration import describe_found
+from pawprint.model.metadata import Metadata
+from pawprint.project import UNKNOWN_SCORE
+from pawprint.scores.paired import (
+    MARGIN,
+    Comparison,
+    Pair,
+    compare,
+    describe_verdict,
+    tabulate_sets,
+)
+from pawprint.scores.shift import independent
+from pawprint.tables import probabilities_in, with_image
+
+TRAINING = "training, in folds"
+IDENTICAL = "identical"
+COMPARED = 0.9  # of the older run's test images, the least of which `compare --gate` judges
+
+
+class Run(NamedTuple):
+    """What a run is compared by. None is what is not known, mostly because data are missing.
+
+    `judged` has tables PREDICTED_CLASSES of images that the model did not learn from: `test`,
+    `validation` and, of a head that is solved and its data, TRAINING. `calibrate` is the section of
+    its params. `split` is the table SPLIT; without it, `split_md5`, from dvc.lock, tells whether
+    two runs have the same. `metadata` and `test`, a table PREDICTIONS, are the served model's;
+    without them, `scores` is the table SCORES. `missing` says why data are missing, or is "".
+    """
+
+    name: str
+    judged: dict[str, pd.DataFrame]
+    calibrate: Mapping[str, object]
+    split: pd.DataFrame | None = None
+    split_md5: str | None = None
+    metadata: Metadata | None = None
+    test: pd.DataFrame | None = None
+    scores: pd.DataFrame | None = None
+    missing: str = ""
+
+    @property
+    def places(self) -> pd.DataFrame:
+        """The known images, each once: `image`, `label` and `split`."""
+        if self.split is not None:
+            return with_image(self.split)[["image", "label", "split"]]
+        tables = [table.assign(split=name) for name, table in self.judged.items()]
+        images = pd.concat(tables).rename(columns={"actual": "label"})
+        return images[["image", "label", "split"]].drop_duplicates("image")
+
+
+class Answers(NamedTuple):
+    """How many images get which answer; `wrong` are of those that are `decided`, not unsure."""
+
+    images: int
+    decided: int
+    wrong: int
+    unknown: int
+
+    @classmethod
+    def of_model(cls, table: pd.DataFrame, metadata: Metadata) -> Self:
+        """Count the answers in a table PREDICTIONS."""
+        is_decided = metadata.are_decided(probabilities_in(table))
+        is_wrong = (table["predicted"] != table["actual"]).to_numpy()
+        unknown = 0
+        if metadata.unknown_threshold is not None and UNKNOWN_SCORE in table:
+            unknown = (table[UNKNOWN_SCORE] > metadata.unknown_threshold).sum()
+        return cls(len(table), is_decided.sum(), (is_decided & is_wrong).sum(), unknown)
+
+    @classmethod
+    def of_scores(cls, scores: pd.DataFrame) -> Self:
+        """Count the answers to the test images of a table SCORES."""
+        is_whole = (scores["split"] == "test") & (scores["label"] == "")
+        value = scores[is_whole].set_index("score")["value"]
+        images = int(scores[is_whole & (scores["score"] == "accuracy")]["images"].iloc[0])
+        decided = round(images * value.get("decided", 1.0))
+        wrong = round(decided * value.get("error_of_decided", 1 - value["accuracy"]))
+        return cls(images, decided, wrong, round(images * value.get("refused", 0.0)))
+
+
+class ComparedRun(NamedTuple):
+    """A run compared with an older one, on the images that all runs of `compare_runs` judge.
+
+    `old` and `new` are their names. `pairs` has by set of images a row for each: `image`, `actual`,
+    and of both runs `predicted` and `loss`, of the older with `_old`. `left_out` are lines about
+    the images of either run that are not among them, `answers` lines about what a user gets that
+    changed, and `notes` lines about what is not known. Of `test_images` of the older run,
+    `test_left_out` are not compared.
+    """
+
+    old: str
+    new: str
+    comparison: Comparison
+    pairs: dict[str, pd.DataFrame]
+    has_same_photos: bool
+    left_out: list[str]
+    answers: list[str]
+    notes: list[str]
+    test_images: int
+    test_left_out: int
+
+    @property
+    def verdict(self) -> str:
+        """IDENTICAL, or the verdict of the test, with MARGIN where photos or labels differ."""
+        if all(_are_identical(pairs) for pairs in self.pairs.values()):
+            return IDENTICAL
+        return self.comparison.verdict(self._margin)
+
+    @property
+    def _margin(self) -> float:
+        return 0.0 if self.has_same_photos else MARGIN
+
+    @property
+    def sentences(self) -> list[str]:
+        """The verdict as a sentence, then one for each answer that changed."""
+        old, new, compared = self.old, self.new, self.comparison
+        if self.verdict == IDENTICAL:
+            images = f"all {compared.images:,} images: log loss {compared.old:.4f}"
+            return [
+                f"The predictions of {old} and {new} are identical for {images}.",
+                *self.answers,
+            ]
+        return [describe_verdict(old, new, compared, self._margin), *self.answers]
+
+    @property
+    def text(self) -> str:
+        """What `pawprint compare` prints: the sentences, a table of the sets, and further lines."""
+        table = tabulate_sets(self.comparison).to_string(index=False)
+        return "\n".join([*self.sentences, "", table, *self.left_out, *self.notes])
+
+    @property
+    def _is_whole(self) -> bool:
+        return (self.test_images - self.test_left_out) / self.test_images >= COMPARED
+
+    @property
+    def passes(self) -> bool:
+        """Whether the gate lets a run pass: it is not worse, on COMPARED of the test images."""
+        return self.verdict != "worse" and self._is_whole
+
+    @property
+    def gate(self) -> str:
+        """How many test images of the older run are left out, and why the gate fails, if so."""
+        line = f"gate: {self.test_left_out:,} of {self.test_images:,} test images of {self.old}"
+        line += " are left out" if self.test_left_out != 1 else " is left out"
+        if not self._is_whole:
+            return (
+                f"{line}, more than {1 - COMPARED:.0%}. They may be the hard ones, so the gate "
+                "fails: look at what is left out, and decide."
+            )
+        return line if self.passes else f"{line}. The gate fails, because {self.new} is worse."
+
+
+def _are_identical(pairs: pd.DataFrame) -> bool:
+    is_same = (pairs["predicted"] == pairs["predicted_old"]) & (pairs["loss"] == pairs["loss_old"])
+    return bool(is_same.all())
+
+
+def compare_runs(old: Run, new: Sequence[Run], confidence: float) -> list[ComparedRun]:
+    """Compare runs with an older one, on the images that all judge with the same label.
+
+    There is one test of each, of all these images together. Training images count where all runs
+    have judged them. Classes that a run names in `calibrate` have their counts in the table. The
+    images of a group of `old` are not independent; without its data, each image is a group. Raises
+    InputError if the runs have no test or no validation images in common.
+    """
+    runs = [old, *new]
+    names = [name for name in old.judged if all(name in run.judged for run in runs)]
+    common = {name: _common_images(runs, name) for name in names}
+    pairs = [
+        {name: _merge(old.judged[name], run.judged[name], common[name]) for name in names}
+        for run in new
+    ]
+    groups = _groups(old.split)
+    sets = [{name: _pair(table, groups) for name, table in of_run.items()} for of_run in pairs]
+    named = dict.fromkeys(name for run in runs for name in _named_classes(run.calibrate))
+    results = []
+    test_images = len(old.judged["test"])
+    for run, of_run, comparison in zip(new, pairs, compare(sets, confidence)):
+        for name in named:
+            comparison.sets[f"class {name}"] = [
+                "" if images == TRAINING else _describe_found(table, name)  # has no threshold
+                for images, table in of_run.items()
+            ]
+        left_out = [_describe_left_out(old, run, name, table) for name, table in of_run.items()]
+        results.append(
+            ComparedRun(
+                old.name,
+                run.name,
+                comparison,
+                of_run,
+                _have_same_photos(old, run),
+                [*filter(None, left_out)],
+                [*_describe_thresholds(old, run), *_describe_answers(old, run, of_run["test"])],
+                _describe_missing(old, run),
+                test_images,
+                test_images - len(of_run["test"]),
+            )
+        )
+    return results
+
+
+def _common_images(runs: Sequence[Run], name: str) -> pd.DataFrame:
+    """Return `image` and `actual` of the images of a set that all runs have with one label."""
+    tables = [run.judged[name][["image", "actual"]] for run in runs]
+    common = functools.reduce(pd.merge, tables)
+    if common.empty:
+        images = ", ".join(f"{len(table):,} of {run.name}" for run, table in zip(runs, tables))
+        raise InputError(f"{name}: expected common images. Received: none, of {images}")
+    return common
+
+
+def _merge(old: pd.DataFrame, new: pd.DataFrame, common: pd.DataFrame) -> pd.DataFrame:
+    key = ["image", "actual"]
+    return old.merge(common).merge(new, on=key, suffixes=("_old", ""))
+
+
+def _groups(split: pd.DataFrame | None) -> pd.Series:
+    """Return the group of each image of a table SPLIT; of none without it."""
+    if split is None:
+        return pd.Series(dtype=str)
+    return pd.Series(independent(split).array, with_image(split)["image"])
+
+
+def _pair(both: pd.DataFrame, groups: pd.Series) -> Pair:
+    group = both["image"].map(groups).astype("str").fillna(both["image"]).to_numpy()
+    return Pair(
+        both["actual"].to_numpy(),
+        (both["predicted_old"] == both["actual"]).to_numpy(),
+        (both["predicted"] == both["actual"]).to_numpy(),
+        group,
+        (both["loss_old"].to_numpy(), both["loss"].to_numpy()),
+    )
+
+
+def _named_classes(calibrate: Mapping[str, object]) -> list[str]:
+    """Return the classes for which `calibrate` has a threshold or a recall."""
+    values = (calibrate.get(key) for key in ("threshold", "recall"))
+    return [name for by_class in values if isinstance(by_class, dict) for name in by_class]
+
+
+def _describe_found(both: pd.DataFrame, name: str) -> str:
+    actual, new, old = (both[key].to_numpy() for key in ("actual", "predicted", "predicted_old"))
+    return describe_found(actual, new, old, name)
+
+
+def _have_same_photos(old: Run, new: Run) -> bool:
+    """Return whether two runs have the same images with the same labels in the same sets.
+
+    A file that has another name is the same image. Without the tables, it takes one MD5 of both.
+    """
+    rows = [run.places.sort_values("image", ignore_index=True) for run in (old, new)]
+    are_known = old.split is not None and new.split is not None
+    return rows[0].equals(rows[1]) and (are_known or old.split_md5 == new.split_md5)
+
+
+def _describe_left_out(old: Run, new: Run, name: str, pairs: pd.DataFrame) -> str:
+    """Return how many images of a set are compared, and which are not; "" if all of both are."""
+    both = old.judged[name].merge(
+        new.judged[name], "outer", "image", suffixes=("_old", ""), indicator="side"
+    )
+    left = both[~both["image"].isin(pairs["image"])]
+    if left.empty:
+        return ""
+    parts = []
+    for reason, rows in _with_reasons(old, new, left).groupby("reason", observed=True):
+        counts = rows["detail"].value_counts()
+        details = [f"{detail} {number:,}" for detail, number in counts.items()]
+        named = name_some(details if len(counts) > 1 else counts.index)
+        parts.append(f"{len(rows):,} {reason} ({named})")
+    compared = f"{len(pairs):,} images are compared, {len(left):,} left out"
+    return f"{name}: {compared}: {', '.join(parts)}"
+
+
+def _with_reasons(old: Run, new: Run, left: pd.DataFrame) -> pd.DataFrame:
+    """Return why images are left out, in the order of `reasons`, and their classes or what changed.
+
+    `left` has images of either run, with `actual`, of the older with `_old`, and `side`.
+    """
+    before, after = (
+        left["image"].map(run.places.set_index("image")["split"]) for run in (old, new)
+    )
+    label = left["actual"].fillna(left["actual_old"])
+    is_old, is_new, is_both = (left["side"] == side for side in ("left_only", "right_only", "both"))
+    has_moved = before.notna() & after.notna() & ~is_both
+    reasons = {
+        "with another label": is_both & (left["actual_old"] != left["actual"]),
+        "of a new class": is_new & ~label.isin(old.places["label"]),
+        f"of a class that {new.name} lacks": is_old & ~label.isin(new.places["label"]),
+        "in another set": has_moved,
+        f"only in {old.name}": is_old,
+        f"only in {new.name}": is_new,
+        "not in every run": is_both,
+    }
+    relabelled = left["actual_old"] + " to " + left["actual"]
+    moved = before + " to " + after
+    names = list(reasons)
+    return pd.DataFrame(
+        {
+            "reason": pd.Categorical(np.select([*reasons.values()], names, ""), names),
+            "detail": label.mask(has_moved, moved).mask(reasons[names[0]], relabelled),
+        }
+    )
+
+
+def _describe_thresholds(old: Run, new: Run) -> Iterator[str]:
+    """Yield a sentence for each class whose threshold has changed, of served models."""
+    if old.metadata is None or new.metadata is None:
+        return
+    before, after = old.metadata.thresholds, new.metadata.thresholds
+    for label in dict.fromkeys([*before, *after]):
+        texts = [_number(thresholds.get(label)) for thresholds in (after, before)]
+        if texts[0] != texts[1]:
+            yield f"Threshold of {printable(label)}: {texts[0]}, was {texts[1]}."
+
+
+def _number(threshold: float | None) -> str:
+    return "none" if threshold is None else f"{threshold:.3g}"
+
+
+def _describe_answers(old: Run, new: Run, pairs: pd.DataFrame) -> Iterator[str]:
+    """Yield what changed for a user: test images that are decided, and that are called unknown.
+
+    They are those of `pairs`; where data are missing, each run's own.
+    """
+    images = None
+    own = ", each run's own"
+    if None not in (old.metadata, new.metadata) and old.test is not None and new.test is not None:
+        images = pairs["image"]
+        own = ""
+    before, after = (_answers(run, images) for run in (old, new))
+    if before is None or after is None:
+        return
+    if (after.decided, before.decided) != (after.images, before.images):
+        yield (
+            f"Decided, not unsure: {after.decided:,} of {after.images:,} test images{own}, "
+            f"{after.wrong:,} of them wrong; was {before.decided:,} of {before.images:,}, "
+            f"{before.wrong:,} wrong."
+        )
+    if after.unknown * before.images != before.unknown * after.images:
+        yield (
+            f"Called unknown: {after.unknown:,} of {after.images:,} test images{own}; was "
+            f"{before.unknown:,} of {before.images:,}."
+        )
+
+
+def _answers(run: Run, images: pd.Series | None) -> Answers | None:
+    """Return the answers of a run to some test images, or to all of its own; None if not known."""
+    if run.metadata is not None and run.test is not None:
+        table = run.test if images is None else run.test[with_image(run.test)["image"].isin(images)]
+        return Answers.of_model(table, run.metadata)
+    return None if run.scores is None else Answers.of_scores(run.scores)
+
+
+def _describe_missing(old: Run, new: Run) -> list[str]:
+    """Return a line on what is not compared because data are missing, or none."""
+    missing = old.missing or new.missing
+    groups = ", and groups are not known" if old.split is None else ""
+    return [f"Training images are not compared{groups}: {missing}"] if missing else []
