@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from pawprint.errors import InputError
-from pawprint.package import installed_version
+from pawprint.package import installed_version, pages
 from pawprint.pipeline.entry import run
 from pawprint.project import LOCK, PARAMS
 
@@ -42,6 +42,17 @@ COMMANDS = {
 }
 
 
+LOOP = """Train an image classifier on your own photos, and find out how good it is.
+
+The loop:
+  pawprint init NAME --images FOLDER   make a project; then `cd NAME`
+  pawprint try --use                   choose a network on your training images (optional)
+  dvc repro                            train and evaluate; plots/report.html has the results
+  pawprint compare HEAD                is this run better than the last commit's?
+  pawprint predict PHOTO               label new photos
+
+DVC trains: after a change of photos, labels or params, `dvc repro` runs only what it affects."""
+
 # The others also run in a folder of photos.
 IN_PROJECT = COMMANDS.keys() - {"init", "predict", "recipes", "score", "serve", "suggest"}
 
@@ -50,8 +61,9 @@ def main() -> int | None:
     """Run the command that is asked for, and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="pawprint",
-        description="Tools beside the DVC pipeline.",
-        epilog="`pawprint COMMAND --help` describes a command.",
+        description=LOOP,
+        epilog=f"`pawprint COMMAND --help` describes a command. Pages: {pages()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     current_version = installed_version() or "not installed"
     parser.add_argument("--version", action="version", version=current_version)

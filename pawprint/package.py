@@ -1,8 +1,9 @@
 """The place of the package, a repository or an installed one; versions of it and of a project."""
 
 import contextlib
+import json
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
 from pawprint.project import STATE
@@ -46,6 +47,19 @@ def script_of(stage: str, project: Path = Path()) -> str:
     """Return the name of the script of a stage: the project's own, or else the package's."""
     own = f"stages/{stage}.py"
     return own if (project / own).is_file() else f"pawprint/{own}"
+
+
+def pages() -> str:
+    """Return where the pages about the package are: below the address that it was installed from.
+
+    pip records the address (PEP 610). Without one, as from an index, return "the repository".
+    """
+    from pawprint.errors import without_secrets
+
+    with contextlib.suppress(PackageNotFoundError):
+        if record := distribution(DISTRIBUTION).read_text("direct_url.json"):
+            return f"{without_secrets(json.loads(record)['url']).rstrip('/')}/docs"
+    return "docs/ of the repository"
 
 
 def installed_version() -> str | None:

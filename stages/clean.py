@@ -8,6 +8,7 @@ and metrics/clean.json.
 Run: `python -m stages.clean`
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pandas as pd
@@ -57,10 +58,11 @@ def main() -> None:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
         classes, places = find_places(names, rows, params.labels, archive.filename)
-        print(f"clean: {describe_class_counts(count_labels(places, rows))}", flush=True)
         if encoding := describe_encoding(archive):
             print(f"clean: {encoding}")
         corrections = read_corrections(project.LABELS_CSV, set(names), classes or None)
+        if not corrections:
+            print(f"clean: {describe_class_counts(count_labels(places, rows))}", flush=True)
         if not classes and (given := classes_given(corrections)):
             print(f"clean: classes by {project.LABELS_CSV}: {', '.join(map(printable, given))}")
         layout = Layout(classes, places, rows)
@@ -77,6 +79,7 @@ def main() -> None:
     write_table(project.DECODED_CSV, usable, DECODED)
     write_json(project.CLEAN_METRICS, {"rejected": len(rejected)})
     lines = [
+        *describe_corrected(usable, len(corrections) - len(not_applied)),
         *describe(usable, rejected, decoded),
         *describe_unlabelled_folders(rejected, params),
         *describe_content(usable, params),
@@ -86,6 +89,14 @@ def main() -> None:
     ]
     for line in lines:
         print(f"clean: {line}")
+
+
+def describe_corrected(usable: pd.DataFrame, applied: int) -> Iterator[str]:
+    """Yield a line on the classes as corrections leave them; folders have other counts."""
+    if applied:
+        plural = "s" if applied > 1 else ""
+        counts = describe_class_counts(Counter(usable["label"]))
+        yield f"{counts}, with {applied:,} correction{plural} of {project.LABELS_CSV}"
 
 
 def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame) -> Iterator[str]:

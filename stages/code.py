@@ -72,10 +72,17 @@ def describe_missing(source: Path, recorded: Recorded) -> str:
 
 
 def describe(recorded: Recorded, after: dict[str, str]) -> str:
-    """Return what changed since the last run; `after` has the fingerprint of each stage."""
+    """Return what changed since the last run; `after` has the fingerprint of each stage.
+
+    A stage that has not run yet is not among the changes.
+    """
+    after = {stage: text for stage, text in after.items() if stage in recorded.stages}
+    if not after:
+        return (
+            "the first run here. At its end DVC suggests `git add dvc.lock` and core.autostage: "
+            "ignore both"
+        )
     before = {stage: recorded_code(recorded, stage, text) for stage, text in after.items()}
-    if not any(before.values()):
-        return "no code of an earlier run is known here"
     changes = describe_code_changes(before, after) or ["the code of no stage changed"]
     more = f"; {len(changes) - MAX_CHANGES} more changes" if changes[MAX_CHANGES:] else ""
     return f"{'; '.join(changes[:MAX_CHANGES])}{more}"

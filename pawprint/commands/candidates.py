@@ -10,7 +10,6 @@ import itertools
 import subprocess
 import sys
 import tempfile
-import textwrap
 import time
 import timeit
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,9 +50,9 @@ MOST = 0.95  # of the images
 CHEAPER = 0.9  # times the CPU time of today
 MARGIN = 0.01  # above the lowest log loss
 RULE = (
-    f"Of today's params, those with at most {CHEAPER:.0%} of their CPU time and those that are "
-    f"significantly better, the cheapest with a log loss of at most {MARGIN} above the lowest is "
-    "used."
+    "The rule: use the cheapest candidate whose log loss is within "
+    f"{MARGIN} of the lowest. A candidate counts if it is significantly better than the current "
+    f"params, or needs at most {CHEAPER:.0%} of their CPU time."
 )
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "params")
 WIDTHS = (8, 8, 28, 19, 6, 0)  # of the columns after the first
@@ -107,7 +106,7 @@ def run(arguments: argparse.Namespace) -> None:
             if option.name == arguments.use:
                 raise row
             failed.append(row)
-            print(textwrap.shorten(f"{option.name}: {row}", 120, placeholder=" …"), flush=True)
+            print(f"{option.name}: {row}", flush=True)
         else:
             rows.append(row)
             _print_row(row, options, has_titles=len(rows) == 1)
@@ -121,9 +120,10 @@ def run(arguments: argparse.Namespace) -> None:
 def _use(arguments: argparse.Namespace, best: "Candidate") -> None:
     """Write the params of a candidate with --use, or print how to."""
     if arguments.use is not None:
-        for line in use_candidate(best) if best.changes else ["as it is"]:
+        for line in use_candidate(best) if best.changes else ["unchanged"]:
             print(f"params.yaml: {line}")
-        print("Now run `dvc repro`.")
+        if best.changes:
+            print("Now run `dvc repro`.")
     elif best.changes:
         command = "".join(["pawprint try", *(f" -S {choice}" for choice in arguments.S)])
         print(f"`{command} --use {best.name}` sets {describe_params(best)}")
@@ -386,8 +386,8 @@ def describe_choice(best: Measured, first: Measured) -> str:
         verdict = paired.describe_verdict(base, name, best.comparison)
         return f"{verdict} CPU time of an image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}."
     if base == TODAY:
-        return "Keep the params of today."
-    return f"Use {name}: today's network has no weights here."
+        return "Keep the current params."
+    return f"Use {name}: the current network has no weights here."
 
 
 def _print_row(row: Measured, options: Sequence[Candidate], has_titles: bool) -> None:

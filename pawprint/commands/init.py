@@ -188,7 +188,13 @@ def _choose_model(params: str, images: Path) -> tuple[str, list[str]]:
         line = f"  resize: stretch  # crop would leave out {part}; or pad"
         params = re.sub(r"^  resize: .*$", line, params, count=1, flags=re.MULTILINE)
     chosen = parse_mapping(params, PARAMS.name)["model"]["resize"]
-    return params, [f"model.resize is {chosen}: the middle square of `crop` would leave out {part}"]
+    cut = f"the middle square leaves out {part}"
+    advice = (
+        f"{cut}. That is usual for photos: change it only if what matters is at the edges"
+        if chosen == "crop"
+        else f"{cut}, which `crop` would lose; nothing to do"
+    )
+    return params, [f"model.resize is {chosen}: {advice}"]
 
 
 def _write_project(folder: Path, source: str, params: str, in_git: list[str]) -> list[str]:

@@ -86,7 +86,8 @@ def upgrade(folder: Path = Path()) -> list[str]:
         changes |= change
         notes += note
     for table, no_rows in EMPTY_TABLES.items():
-        if not (folder / table).exists():
+        path = folder / table
+        if not path.exists() or read_text(path) == f"{','.join(LABEL_COLUMNS)}\n":
             changes[str(table)] = no_rows
     for name, text in changes.items():
         write_text(folder / name, text)

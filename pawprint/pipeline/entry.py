@@ -20,7 +20,7 @@ from typing import NoReturn, TextIO
 from pawprint.errors import InputError
 from pawprint.named_file import NamedFile, describe_failure
 from pawprint.package import DISTRIBUTION, script_of
-from pawprint.project import CODE, LABELS_CSV, PARAMS, PIPELINE, REQUIREMENTS, SPLITS_CSV
+from pawprint.project import CODE, LABELS_CSV, LOCK, PARAMS, PIPELINE, REQUIREMENTS, SPLITS_CSV
 
 # Dependencies that no stage writes, besides `fetch.source`.
 EDITED = {*map(str, (LABELS_CSV, SPLITS_CSV, PARAMS, REQUIREMENTS)), "pawprint", "stages"}
@@ -139,12 +139,15 @@ def shorten_ctrl_c(kind: type, error: BaseException, traceback: TracebackType | 
 
 
 def _report_removed_outputs() -> None:
-    if os.environ.get("DVC_STAGE", CODE.name) != CODE.name:
-        print(
-            "DVC has removed the outputs of this stage. `dvc repro` makes them again; `pawprint "
-            "discard` goes back to the run and the params of the last commit.",
-            file=sys.stderr,
-        )
+    if os.environ.get("DVC_STAGE", CODE.name) == CODE.name:
+        return
+    from pawprint.git import try_git
+
+    advice = "DVC has removed the outputs of this stage. `dvc repro` makes them again"
+    with contextlib.suppress(InputError):
+        if try_git("cat-file", "-e", f"HEAD:./{LOCK}") is not None:  # there is a run to go back to
+            advice += "; `pawprint discard` goes back to the run and the params of the last commit"
+    print(f"{advice}.", file=sys.stderr)
 
 
 def run_stage(main: Callable[[], None]) -> NoReturn:

@@ -258,7 +258,7 @@ def describe_code_changes(before: dict[str, str | None], after: dict[str, str]) 
         if text != before[stage]:
             lines = set((before[stage] or "").splitlines()) ^ set(text.splitlines())
             names = {line.split("  ")[-1] for line in lines}
-            reason = "no earlier code is in the cache"
+            reason = "its earlier code is not in the cache"
             if before[stage]:
                 reason = name_some(sorted(names))
             stages.setdefault(reason, []).append(stage)

@@ -172,7 +172,7 @@ def test_weights_that_cannot_be_had_are_a_line_and_the_others_are_measured(made,
     assert today.startswith("today") and row.startswith(f"source={SAMPLE_WEIGHTS}")
     name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_"
     assert line.startswith(f"source=imagenet: no weights on this computer: {name}")
-    assert len(line) <= 120
+    assert "EfficientNet-Lite" in line  # which needs no server
 
 
 def test_weights_of_another_network_name_their_file(made, tmp_path):
@@ -183,11 +183,7 @@ def test_weights_of_another_network_name_their_file(made, tmp_path):
     environment = {"PYTHONPATH": str(PROJECT), "KERAS_HOME": str(tmp_path)}
     result = run("python", "-m", "pawprint", "try", *choices, cwd=made, **environment)
     line = result.stdout.splitlines()[-3]
-    assert (
-        line.startswith(f"image_size=96,alpha=0.5: {name}")
-        and "Error" not in line
-        and len(line) <= 120
-    )
+    assert line.startswith(f"image_size=96,alpha=0.5: {name}") and "Error" not in line
 
 
 def test_candidates_beyond_the_minutes_are_left_out(tried):

@@ -95,3 +95,14 @@ def test_value_that_is_wrong_by_now_is_named(tmp_path):
     params = TEMPLATE.replace("  seed: 1  # of the split", "  seed: one")
     (tmp_path / "params.yaml").write_text(params, encoding="utf-8")
     assert any(line.startswith("params.yaml: split.seed: expected") for line in upgrade(tmp_path))
+
+
+@pytest.mark.parametrize("rows", ["", "cat/1.jpg,dog\n"])
+def test_table_of_labels_gets_all_columns_only_where_it_has_no_row(tmp_path, rows):
+    write_json(tmp_path / STATE, {"files": {}, "params": {}})
+    (tmp_path / "params.yaml").write_text(TEMPLATE, encoding="utf-8")
+    table = tmp_path / "labels.csv"
+    table.write_text(f"path,label\n{rows}", encoding="utf-8")
+    upgrade(tmp_path)
+    header = "path,label" if rows else "path,label,pixels_sha256"
+    assert table.read_text(encoding="utf-8") == f"{header}\n{rows}"

@@ -34,7 +34,8 @@ def test_ctrl_c_is_one_line_and_a_stage_says_what_dvc_has_removed():
     result = python(code)
     (line,) = result.stderr.split("\n")[1:-1]
     assert result.returncode == STOPPED and "stopped" in line
-    assert "discard" in python(code, DVC_STAGE="split").stderr
+    printed = python(code, DVC_STAGE="split").stderr
+    assert "dvc repro" in printed and "discard" in printed
     assert "dvc" not in python(code, DVC_STAGE="code").stderr
 
 

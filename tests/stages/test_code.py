@@ -1,6 +1,7 @@
 """The stage `code` finds errors in what people write, before DVC removes an output."""
 
 import contextlib
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from pawprint.files import pack
 from pawprint.images.archive import SUFFIXES
 from pawprint.images.decoder import FORMATS
 from pawprint.params.model import load_params
+from pawprint.pipeline.recorded import Recorded
 from pawprint.templates import DVC_IGNORE
-from stages.code import check_tables
+from stages.code import check_tables, describe
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(3)]
 TABLES = {"labels.csv": "path,label\n", "splits.csv": "pixels_sha256,split\n"}
@@ -110,3 +112,15 @@ def test_names_of_images_are_those_of_the_formats_that_are_read():
 
     formats = Image.registered_extensions()
     assert {suffix for suffix, name in formats.items() if name in FORMATS} == SUFFIXES
+
+
+def test_stage_that_never_ran_is_no_change_of_code():
+    """After `dvc repro split`, as `try` runs it, a whole run changes the code of nothing."""
+    texts = {"clean": "1  pawprint/a.py\n", "features": "2  pawprint/b.py\n"}
+    assert describe(Recorded(""), texts).startswith("the first run here")
+    md5 = hashlib.md5(texts["clean"].encode()).hexdigest()
+    deps = f"[{{path: data/code/clean.txt, md5: {md5}}}]"
+    after_split = Recorded(f"stages: {{clean: {{deps: {deps}}}}}")
+    assert describe(after_split, texts) == "the code of no stage changed"
+    edited = texts | {"clean": "3  pawprint/a.py\n"}
+    assert describe(after_split, edited).startswith("clean changed")

@@ -83,6 +83,19 @@ def test_clean_names_folders_of_images_that_metadata_csv_gives_no_class(folder, 
     assert "dog/ (2)" in without_row and "dog/ (1)" in no_class and "clean.labels" in no_class
 
 
+def test_clean_counts_classes_after_corrections(folder, capsys):
+    """Counts of folders made a new user think that a label had not been applied."""
+    names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(4)]
+    images = [encode(Image.effect_noise((40, 40), 9 + 9 * number), "PNG") for number in range(8)]
+    (folder / project.RAW_ARCHIVES).mkdir(parents=True)
+    pack(folder / project.RAW_IMAGES, zip(names, images))
+    with contextlib.chdir(folder):
+        project.LABELS_CSV.write_text("path,label,pixels_sha256\ncat/0.png,dog\n", encoding="utf-8")
+        clean.main()
+    out = capsys.readouterr().out
+    assert "cat (3), dog (5)" in out and "cat (4)" not in out
+
+
 def test_split_names_classes_with_few_test_images(folder, capsys):
     sizes = {"ant": 60, "bee": 3, "cow": 60}
     table = images_of([f"{label}/{n}.jpg" for label, size in sizes.items() for n in range(size)])
