@@ -43,7 +43,7 @@ def main() -> None:
     # As they are: their first view, where that is the image itself.
     folder = project.FEATURES if Augment.load().keep_original else project.HELD_OUT
     logits, features = run(folder, train["pixels_sha256"], views=1)
-    detector, scores = fit_unknown(features[:, 0])
+    detector, scores = fit_unknown(features[:, 0], train["pixels_sha256"].to_numpy())
     write_arrays(project.OUTPUTS / DETECTOR_FILE, **detector._asdict())
     actual = labels.get_indexer(train["label"])
     Outputs(actual, logits.mean(axis=1), scores).write(project.OUTPUTS / "train.npz")

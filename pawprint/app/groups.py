@@ -16,12 +16,13 @@ import pandas as pd
 from pawprint import project
 from pawprint.classes import NEITHER, UNLABELLED
 from pawprint.dataset.layouts import find_places, read_metadata_csv
+from pawprint.draws import hash_keys
 from pawprint.features.store import open_features
 from pawprint.images.archive import Archive, members
 from pawprint.model.calibration import unit_length
 from pawprint.network.cross_validation import USUAL_C, standardise, view_of
 from pawprint.network.heads import fit_regressions, kinds_of, sample_weights
-from pawprint.tables import read_table
+from pawprint.tables import read_table, training_images
 
 PER_PAGE = 24
 MAX_CLUSTERS = 24
@@ -62,16 +63,17 @@ def find_clusters(rows: np.ndarray) -> Clusters:
     return Clusters(distances.argmin(axis=1), distances.min(axis=1))
 
 
-def fit_head(rows: np.ndarray, labels: np.ndarray) -> Head | None:
+def fit_head(rows: np.ndarray, labels: np.ndarray, keys: list[str]) -> Head | None:
     """Fit a logistic regression on the rows whose label is not "", and predict all rows.
 
-    Returns None with fewer than two classes. `rows` are `(photos, features)`.
+    Returns None with fewer than two classes. `rows` are `(photos, features)`, and `keys`, one of
+    each photo, decide which photos of a class with more than MAX_OF_CLASS it learns from.
     """
     given = np.flatnonzero(labels != "")
     classes, targets = np.unique(labels[given], return_inverse=True)
     if len(classes) < 2:
         return None
-    order = np.random.default_rng(0).permutation(len(given))
+    order = np.argsort(hash_keys(np.array(keys)[given], "head of the app"), kind="stable")
     parts = [order[targets[order] == number][:MAX_OF_CLASS] for number in range(len(classes))]
     learned = np.concatenate(parts)
     training = rows[given[learned]].astype(np.float32)
@@ -128,6 +130,7 @@ class Pool(NamedTuple):
 
     `images` have features; `others` have none, as `clean` rejected them. `rows`, float32
     `(photos, features)`, belong to `images`, then to training images, whose labels are `known`.
+    `keys` are the pixels_sha256 of all these.
     `classes` come from folders, metadata.csv or `clean.labels`; [] if labels.csv gives them.
     """
 
@@ -135,6 +138,7 @@ class Pool(NamedTuple):
     others: list[Image]
     rows: np.ndarray
     known: list[str]
+    keys: list[str]
     clusters: Clusters
     classes: list[str]
 
@@ -159,7 +163,7 @@ def read_pool(archive: Archive, labels: dict[str, list[str]] | str) -> Pool:
     split = pd.DataFrame(columns=list(project.SPLIT))
     if project.SPLIT_CSV.exists():
         split = read_table(project.SPLIT_CSV, project.SPLIT)
-    train = split[split["split"] == "train"].groupby("label").head(MAX_OF_CLASS)
+    train = training_images(split, len(split)).groupby("label").head(MAX_OF_CLASS)
     parts = ((project.HELD_OUT, unlabelled), (project.FEATURES, train))
     views = [_first_views(folder, table["pixels_sha256"]) for folder, table in parts if len(table)]
     rows = np.concatenate(views) if views else np.empty((0, 1), np.float32)
@@ -168,8 +172,9 @@ def read_pool(archive: Archive, labels: dict[str, list[str]] | str) -> Pool:
     names = members(archive)
     classes, _ = find_places(names, read_metadata_csv(archive, names), labels, archive.filename)
     images = list(zip(unlabelled["path"], unlabelled["pixels_sha256"]))
+    keys = [*unlabelled["pixels_sha256"], *train["pixels_sha256"]]
     without_features = [(path, "") for path in others]
-    return Pool(images, without_features, rows, train["label"].tolist(), clusters, classes)
+    return Pool(images, without_features, rows, train["label"].tolist(), keys, clusters, classes)
 
 
 def _first_views(folder: Path, pixels_sha256: pd.Series) -> np.ndarray:
@@ -237,7 +242,7 @@ class Pages:
         preferred = np.setdiff1d(readable, hidden)
         photos = preferred if len(preferred) else readable
         new = photos_in_new_clusters(photos, labels, pool.clusters, refused)
-        head = None if len(new) else self.fit(pool.rows, labels)
+        head = None if len(new) else self.fit(pool, labels)
         if head is None:
             group = nearest(new if len(new) else photos, pool.clusters, self.size)
         else:
@@ -248,11 +253,11 @@ class Pages:
             others = [image for image in pool.others if image not in self.missing]
             self.images = [image for image in others if image[0] not in given][: self.size]
 
-    def fit(self, rows: np.ndarray, labels: np.ndarray) -> Head | None:
+    def fit(self, pool: Pool, labels: np.ndarray) -> Head | None:
         """Return a head: the last one as long as few labels are new, None without two classes."""
         number = int(np.sum(labels != ""))
-        is_fit = self.head is not None and len(self.head.probabilities) == len(rows)
+        is_fit = self.head is not None and len(self.head.probabilities) == len(pool.rows)
         if not is_fit or not 0 <= number - self.learned < REFITTED:
-            self.head = fit_head(rows, labels)
+            self.head = fit_head(pool.rows, labels, pool.keys)
             self.learned = number
         return self.head

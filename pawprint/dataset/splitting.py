@@ -17,13 +17,13 @@ A rank depends on the group and the seed alone. So an image that is added, remov
 moves few others: only images at the ranks where a set has enough images of a class.
 """
 
-import hashlib
 from collections import Counter
 
 import numpy as np
 import pandas as pd
 
 from pawprint.dataset.looks import near_duplicates, nearest
+from pawprint.draws import hash_keys
 from pawprint.errors import InputError, name_some, printable
 from pawprint.params.data import Split
 from pawprint.project import SPLITS
@@ -205,9 +205,7 @@ def _rank_groups(images: pd.DataFrame, seed: int) -> pd.Series:
     """Return the rank of each image's group, from 1 on: by a hash of its text or first image."""
     content = images["group"].mask(images["group"] == "", images["perceptual_hash"])
     content = content.groupby(images["joined"]).first()
-    # The same on every platform and Python version.
-    digests = [hashlib.sha256(f"{seed}:{text}".encode()).digest() for text in content]
-    hashes = pd.Series([int.from_bytes(digest[:8]) / 2**64 for digest in digests], content.index)
+    hashes = pd.Series(hash_keys(content, str(seed)), content.index)
     return images["joined"].map(hashes.rank(method="first").astype(int))
 
 

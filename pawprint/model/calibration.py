@@ -7,6 +7,7 @@ import numpy as np
 import openvino
 
 from pawprint.classes import SIGNIFICANT, log_losses
+from pawprint.draws import draw_folds
 from pawprint.files import read_arrays
 from pawprint.model.metadata import to_probabilities
 from pawprint.params.model import Calibrate
@@ -149,7 +150,6 @@ SMALLEST = 1e-12  # norm to divide by, as in Keras' UnitNormalization
 operations = openvino.opset15
 DETECTOR_IMAGES = 1000  # of training, at most
 COMPONENTS = 64
-FOLDS = 5
 DIGITS = 4  # of the threshold
 
 
@@ -225,13 +225,14 @@ def fit_detector(features: np.ndarray) -> Detector:
     return Detector(mean.astype(np.float32), vectors.T.astype(np.float32))
 
 
-def fit_unknown(features: np.ndarray) -> tuple[Detector, np.ndarray]:
+def fit_unknown(features: np.ndarray, pixels_sha256: np.ndarray) -> tuple[Detector, np.ndarray]:
     """Return the detector, and scores of the training images by detectors not fitted on them.
 
-    `features` are `(images, channels)`, and the scores float64 `(images,)`: each of FOLDS is scored
-    by a detector of the others. Fewer than three images have NaN.
+    `features` are `(images, channels)`, `pixels_sha256` is text `(images,)`, and the scores are
+    float64 `(images,)`: each fold is scored by a detector of the others. Fewer than three images
+    have NaN.
     """
-    fold = np.arange(len(features)) % FOLDS
+    fold = draw_folds(np.zeros(len(features)), pixels_sha256, pixels_sha256)
     scores = np.full(len(features), np.nan)
     for number in np.unique(fold) if len(features) > 2 else ():
         detector = fit_detector(features[fold != number])

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from pawprint.classes import Difference, log_losses
+from pawprint.draws import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.heads import (
@@ -27,7 +27,6 @@ from pawprint.network.heads import (
 # The inverse of the penalty, for the sum of the losses of all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 USUAL_C = (100.0,)  # where C is not chosen
-FOLDS = 5
 PARTS = (1 / 8, 1 / 4, 1 / 2)  # of the training images, in a learning curve
 MAX_CROSS_VALIDATED = 10_000  # images that a cross-validation learns from
 MIN_OF_CLASS = 10  # images of each class, if one fit should hold fewer than of all classes
@@ -40,17 +39,23 @@ BLOCK = 4096  # images predicted at a time
 
 
 class Examples(NamedTuple):
-    """Training images: features `(images, views, …)`, class indices and groups, `(images,)`.
+    """Training images: features `(images, views, …)` and, `(images,)`, indices of `labels`, groups.
 
     The keys of `features` say whether they have the statistics of blocks. Cross-validation chooses
-    between both.
+    between both. What is drawn depends on `pixels_sha256`, text `(images,)`, not on the order.
     """
 
     features: dict[bool, Features | np.ndarray]
     actual: np.ndarray
     groups: np.ndarray
-    classes: int
+    pixels_sha256: np.ndarray
+    labels: list[str]
     class_weight: str | None = None
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self.labels)
 
     @property
     def columns(self) -> int:
@@ -62,11 +67,13 @@ def open_examples(store: StoredExamples, features: str, class_weight: str | None
     """Return the training images with the features of `model.features`; with auto, all stored."""
     stored = (False, True) if store.has("blocks") else (False,)
     choices = {"last": (False,), "blocks": (True,), "auto": stored}[features]
+    images = store.images[store.images["split"] == "train"]
     return Examples(
         {has_blocks: store.open("train", *kinds_of(has_blocks)) for has_blocks in choices},
         store.classes("train"),
-        store.images["group"][store.images["split"] == "train"].to_numpy(),
-        len(store.labels),
+        images["group"].to_numpy(),
+        images["pixels_sha256"].to_numpy(),
+        store.labels,
         class_weight,
     )
 
@@ -120,6 +127,8 @@ def most_rows(columns: int, classes: int) -> int:
 
 def cross_validate(examples: Examples) -> CrossValidation:
     """Choose C, features and views, and predict each image by a fit without its group.
+
+    An image added or removed leaves nearly all others in their folds (pawprint/draws.py).
 
     C is the one of VALUES_OF_C with the lowest log loss for fits to the first view, without
     features of blocks. These are added if they lower the log loss by more than its standard error.
@@ -179,11 +188,7 @@ def learning_curve(
         return folds.learned, {}
     of_one_view = cross_validation._replace(views=1)
     judged = folds.learned
-    table = pd.DataFrame({"class": examples.actual, "group": examples.groups}).iloc[judged]
-    groups = table.drop_duplicates().sample(frac=1, random_state=0)
-    by_class = groups.groupby("class")
-    rank = by_class.cumcount() / by_class["group"].transform(len)
-    place = table.merge(groups.assign(place=rank))["place"].to_numpy()
+    place = _places_in_curve(examples, judged)
     curve = {}
     for fraction in (*PARTS, 1):
         part = judged[place < fraction]
@@ -195,6 +200,17 @@ def learning_curve(
             probabilities = judgement.probabilities
         curve[round(len(part) * (1 - 1 / FOLDS))] = probabilities
     return judged, curve
+
+
+def _places_in_curve(examples: Examples, images: np.ndarray) -> np.ndarray:
+    """Return the place of each image in the learning curve, float64 `(images,)` in [0, 1).
+
+    It is the place of its group among all that have its class.
+    """
+    group = np.unique(examples.groups[images], return_inverse=True)[1]
+    keys = smallest_keys(group, examples.pixels_sha256[images])
+    of_class, which = np.unique([examples.actual[images], group], axis=1, return_inverse=True)
+    return draw_places(of_class[0], keys[of_class[1]], "learning curve")[which]
 
 
 def cross_validate_as(cross_validation: CrossValidation, examples: Examples) -> CrossValidation:
@@ -275,38 +291,14 @@ def _folds(examples: Examples) -> Folds:
     """Choose the images that fits learn from, and divide all images into folds.
 
     They are as many as one fit holds, or MIN_OF_CLASS of each class, whichever is more, and at most
-    MAX_CROSS_VALIDATED. Groups without one of them are in the first fold.
+    MAX_CROSS_VALIDATED.
     """
-    actual = examples.actual
-    group = np.unique(examples.groups, return_inverse=True)[1]
     most = most_rows(examples.columns, examples.classes)
     most = min(max(most, MIN_OF_CLASS * examples.classes), MAX_CROSS_VALIDATED)
-    sample = np.sort(np.random.default_rng(0).permutation(len(actual))[:most])
-    fold_by_group = np.zeros(group.max(initial=0) + 1, int)
-    folds = min(FOLDS, len(np.unique(group[sample])), np.bincount(actual[sample]).max(initial=0))
-    if folds > 1:
-        groups, fold = _stratify(actual[sample], group[sample], folds)
-        fold_by_group[groups] = fold
-    return Folds(fold_by_group[group], sample)
-
-
-def _stratify(actual: np.ndarray, group: np.ndarray, folds: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the groups, and a fold for each, so that each fold has as many images of each class.
-
-    The largest groups come first. Each goes to the fold with the fewest images of its classes, or
-    of several to the fold with the fewest images. The order of groups of one size is random.
-    """
-    order = np.argsort(group, kind="stable")
-    groups, starts = np.unique(group[order], return_index=True)
-    members = np.split(order, starts[1:])
-    shuffled = np.random.default_rng(0).permutation(len(groups))
-    fold = np.zeros(len(groups), int)
-    images = np.zeros((folds, actual.max() + 1), int)
-    for number in sorted(shuffled, key=lambda number: -len(members[number])):
-        counts = np.bincount(actual[members[number]], minlength=images.shape[1])
-        fold[number] = np.lexsort((images.sum(axis=1), images @ counts))[0]
-        images[fold[number]] += counts
-    return groups, fold
+    sample = np.argsort(hash_keys(examples.pixels_sha256, "cross-validated"), kind="stable")[:most]
+    label = np.array(examples.labels)[examples.actual]
+    fold = draw_folds(label, examples.groups, examples.pixels_sha256)
+    return Folds(fold, np.sort(sample))
 
 
 def view_of(features: Features | np.ndarray, view: int, images: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from pawprint.draws import draw_places, hash_keys
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.cross_validation import (
@@ -73,7 +74,7 @@ def learn_head(
 def _train(store: StoredExamples, has_blocks: bool, params: Train, settings: Settings) -> NewHead:
     """Return a head that is trained in batches, and write the history to the settings' path.
 
-    Statistics of blocks are standardised by the first views of training images.
+    Statistics of blocks are standardised by the first views of some training images.
     """
     # TensorFlow starts here.
     from pawprint.network.hardware import make_deterministic, training_on
@@ -82,7 +83,10 @@ def _train(store: StoredExamples, has_blocks: bool, params: Train, settings: Set
 
     make_deterministic(params.seed)
     data = open_batches(store, kinds_of(has_blocks), params)
-    standardisation = _standardisation(data.train.features) if has_blocks else None
+    standardisation = None
+    if has_blocks:
+        images = store.images[store.images["split"] == "train"]
+        standardisation = _standardisation(data.train.features, images["pixels_sha256"])
     with training_on(settings.hardware) as precision:
         network = build_head(settings.head, len(store.labels), standardisation)
         phase = Phase("train_extract", params, precision, settings.path)
@@ -91,11 +95,11 @@ def _train(store: StoredExamples, has_blocks: bool, params: Train, settings: Set
     return NewHead(weights, initial, final, history, f"after {len(history)} epochs")
 
 
-def _standardisation(features: Features | np.ndarray) -> Standardisation:
-    """Standardise by the first views of images spread over the training set, to save memory."""
+def _standardisation(features: Features | np.ndarray, pixels_sha256: pd.Series) -> Standardisation:
+    """Standardise by the first views of some training images, to save memory."""
     number = max(STANDARDISED // math.prod(features.shape[2:]), 100)
-    images = np.linspace(0, features.shape[0] - 1, number, dtype=int)
-    rows = features[np.unique(images), 0].astype(np.float64)
+    images = np.argsort(hash_keys(pixels_sha256, "standardised"), kind="stable")[:number]
+    rows = features[np.sort(images), 0].astype(np.float64)
     return Standardisation.from_moments(rows.mean(axis=0), rows.std(axis=0))
 
 
@@ -112,9 +116,8 @@ def part_that_fits(examples: Examples, cross_validation: CrossValidation) -> np.
     most = most_rows(columns, examples.classes)
     if most < max(images / 2, examples.classes):
         return None
-    order = pd.Series(np.random.default_rng(0).permutation(images)).groupby(actual)
-    rank = ((order.rank() - 1) / order.transform("size")).to_numpy()
-    return np.sort(np.argsort(rank, kind="stable")[:most])
+    places = draw_places(actual, examples.pixels_sha256, "images that fit")
+    return np.sort(np.argsort(places, kind="stable")[:most])
 
 
 def solve(

@@ -5,7 +5,6 @@ are in order. UNMEASURED has those without a size. A function returns None where
 limit.
 """
 
-import warnings
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -15,6 +14,7 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import ndtri
 
+from pawprint.draws import draw_folds
 from pawprint.scores.intervals import linear_interval
 from pawprint.scores.predictions import every_prediction, judge, list_suspects
 from pawprint.scores.shift import describe_divided_series, describe_series
@@ -326,16 +326,14 @@ def find_shortcut(images: pd.DataFrame) -> Shortcut | None:
     if not _may_have_shortcut(label, values):
         return None
     # These take longer to import than the rest of the report takes.
-    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+    from sklearn.model_selection import PredefinedSplit, cross_val_predict
     from sklearn.tree import DecisionTreeClassifier
 
     tree = DecisionTreeClassifier(max_depth=4, min_samples_leaf=5, random_state=0)
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
-    with warnings.catch_warnings(action="ignore"):  # of classes with fewer images than folds
-        try:
-            predicted = cross_val_predict(tree, values, label, groups=table["group"], cv=folds)
-        except ValueError:  # too few images or groups
-            return None
+    fold = draw_folds(label, table["group"].to_numpy(), table["pixels_sha256"].to_numpy())
+    if len(np.unique(fold)) < 2:
+        return None
+    predicted = cross_val_predict(tree, values, label, cv=PredefinedSplit(fold))
     best = None
     most = MIN_KNOWN
     for name, number in table["label"].value_counts().items():

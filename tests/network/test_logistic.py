@@ -3,12 +3,12 @@ import os
 import numpy as np
 import pytest
 from conftest import PROJECT, refused, run
+from made_up_examples import examples_of
 from sklearn.linear_model import LogisticRegression
 
 from pawprint.network import cross_validation as validation
 from pawprint.network.cross_validation import (
     CrossValidation,
-    Examples,
     cross_validate,
     cross_validate_as,
     metrics_of,
@@ -33,7 +33,7 @@ def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.
 
 def solved(classes: int, class_weight: str | None = None, images: int = 120):
     train = clusters(classes, images)
-    examples = Examples({False: train[0]}, train[1], np.arange(images), classes, class_weight)
+    examples = examples_of({False: train[0]}, train[1], np.arange(images), classes, class_weight)
     cross_validation = cross_validate(examples)._replace(views=2)
     labels = [f"class {number}" for number in range(classes)]
     return (
@@ -46,7 +46,7 @@ def solved(classes: int, class_weight: str | None = None, images: int = 120):
 def fitted(features: np.ndarray, actual: np.ndarray, class_weight: str | None = None):
     """The cross-validation and the head of features `(images, views, …)` without groups."""
     images, classes = np.arange(len(actual)), actual.max() + 1
-    examples = Examples({False: features}, actual, images, classes, class_weight)
+    examples = examples_of({False: features}, actual, images, classes, class_weight)
     cross_validation = cross_validate(examples)
     return cross_validation, solve(
         examples, (features, actual), [*"abcd"[:classes]], cross_validation, images
@@ -113,7 +113,7 @@ def test_more_features_are_learned_from_only_if_they_lower_the_loss_by_more_than
     rng, (features, actual) = np.random.default_rng(0), clusters(2, 60)
     others = rng.normal(0, 1, (60, 2, 12)) + (3 * actual[:, None, None] if is_better else 0)
     more = np.concatenate([features, others.astype(np.float16)], axis=2)
-    examples = Examples({False: features, True: more}, actual, np.arange(60), 2)
+    examples = examples_of({False: features, True: more}, actual, np.arange(60), 2)
     cross_validation = cross_validate(examples)
     assert (
         cross_validation.has_blocks
@@ -123,7 +123,7 @@ def test_more_features_are_learned_from_only_if_they_lower_the_loss_by_more_than
     columns = more if is_better else features
     solution = solve(examples, (columns, actual), ["a", "b"], cross_validation, np.arange(60))
     assert len(solution.weights.arrays[0]) == columns.shape[2]
-    of_columns = Examples({False: columns}, actual, np.arange(60), 2)
+    of_columns = examples_of({False: columns}, actual, np.arange(60), 2)
     alone = cross_validate_as(CrossValidation(None, cross_validation.C), of_columns)
     judged = cross_validate_as(cross_validation._replace(views=1), examples)
     assert np.array_equal(judged.probabilities, alone.probabilities)
@@ -143,7 +143,7 @@ def test_inverse_penalty_is_the_one_with_the_lowest_weighted_cross_validated_los
     rng, losses = np.random.default_rng(3), {}
     actual = (np.arange(90) % 9 == 0).astype(int)
     features = (rng.normal(0, 1, (90, 1, 20)) + 0.4 * actual[:, None, None]).astype(np.float16)
-    examples = Examples({False: features}, actual, np.arange(90), 2, "balanced")
+    examples = examples_of({False: features}, actual, np.arange(90), 2, "balanced")
     for c in validation.VALUES_OF_C:
         of_one = cross_validate_as(CrossValidation(None, c), examples)
         weights = np.where(actual == 1, 80 / 10, 1)
@@ -159,25 +159,10 @@ def test_image_is_judged_by_a_model_that_learned_neither_from_it_nor_its_group()
     features[100:] = (1, 5)
     groups = np.append(np.arange(100), [100, 100, 100])
     features = {False: features[:, None]}
-    judged = cross_validate(Examples(features, actual, groups, 2))
+    judged = cross_validate(examples_of(features, actual, groups, 2))
     assert (judged.probabilities[100:, 0] < 0.5).all()
-    divided = cross_validate(Examples(features, actual, np.arange(103), 2))
+    divided = cross_validate(examples_of(features, actual, np.arange(103), 2))
     assert (divided.probabilities[100:, 0] > 0.5).any()
-
-
-def test_folds_have_whole_groups_and_as_many_images_of_each_class():
-    rng = np.random.default_rng(0)
-    actual = rng.choice(4, 400, p=[0.6, 0.25, 0.1, 0.05])
-    of_image = Examples({False: np.ones((400, 1, 1))}, actual, np.arange(400), 4)
-    groups = np.where(np.arange(400) < 200, rng.integers(0, 40, 400), np.arange(400))
-    of_group = of_image._replace(groups=groups)
-    for examples, most in ((of_image, 1), (of_group, 2)):
-        fold = validation._folds(examples).fold
-        assert len(np.unique(fold)) == validation.FOLDS
-        assert all(len(np.unique(fold[examples.groups == group])) == 1 for group in groups)
-        images = np.array([np.bincount(actual[fold == number]) for number in range(5)])
-        assert np.ptp(images, axis=0).max() <= most
-        assert np.ptp(images.sum(axis=1)) <= 2 * most
 
 
 @pytest.mark.parametrize(
@@ -195,7 +180,7 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
     monkeypatch.setattr(validation, "fit_regressions", counted)
     features, actual = clusters(3, 300)
     groups = np.arange(300) // 2
-    cross_validation = cross_validate(Examples({False: features}, actual, groups, 3))
+    cross_validation = cross_validate(examples_of({False: features}, actual, groups, 3))
     assert max(rows for rows, _ in learned) < 2 * 60  # both views
     assert max(number for rows, number in learned if rows < 60) == tried
     assert not np.isnan(cross_validation.probabilities).any()
@@ -206,13 +191,13 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
 def test_too_few_images_are_told_in_one_line(actual):
     features = np.arange(len(actual), dtype=np.float16)[:, None, None]
     with refused("split: expected training images of"):
-        cross_validate(Examples({False: features}, np.array(actual), np.arange(len(actual)), 2))
+        cross_validate(examples_of({False: features}, np.array(actual), np.arange(len(actual)), 2))
 
 
 def test_head_learns_from_a_part_of_too_many_images_with_all_classes_in_it(monkeypatch):
     features, actual = clusters(3, 300)
     actual[:280] %= 2  # few images of the third
-    examples = Examples({False: features}, actual, np.arange(300), 3)
+    examples = examples_of({False: features}, actual, np.arange(300), 3)
     cross_validation = cross_validate(examples)
     monkeypatch.setattr(validation, "MAX_SIZE", 150 * features[0, 0].size * 3)
     part = part_that_fits(examples, cross_validation)
@@ -238,7 +223,8 @@ rng = np.random.default_rng(0)
 actual = np.arange(600) % 3
 features = rng.normal(0, 1, (600, 2, 700)) + rng.normal(0, 0.2, (3, 700))[actual][:, None]
 pair = features.astype(np.float16), actual
-examples = Examples({False: pair[0]}, pair[1], np.arange(600), 3)
+images = np.arange(600)
+examples = Examples({False: pair[0]}, pair[1], images, images.astype(str), [*"abc"])
 cross_validation = cross_validate(examples)
 solution = solve(examples, pair, ["a", "b", "c"], cross_validation, np.arange(600))
 weights = solution.weights

@@ -3,6 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_examples import examples_of
 
 from pawprint.network import cross_validation as validation
 from pawprint.scores.paired import tabulate_curve
@@ -17,7 +18,7 @@ def curve_of(is_alike: bool) -> pd.DataFrame:
     features = rng.normal(0, 1, (kinds, 1, 400))[np.arange(IMAGES) % kinds]
     features += rng.normal(0, 0.1, features.shape)
     groups = np.arange(IMAGES)
-    examples = validation.Examples({False: features.astype(np.float16)}, actual, groups, 2)
+    examples = examples_of({False: features.astype(np.float16)}, actual, groups, 2)
     cross_validation = validation.cross_validate(examples)
     judged, curve = validation.learning_curve(examples, cross_validation)
     return tabulate_curve(actual[judged], groups[judged], curve)
@@ -34,12 +35,12 @@ def test_more_images_are_said_to_help_only_where_the_last_doubling_did(is_alike)
 
 
 @pytest.mark.parametrize(
-    ("actual", "groups"), [([0, 0, 1, 1], [0, 1, 0, 0]), ([0, 0] + [1] * 6, [1, 2] + [0] * 6)]
+    ("actual", "groups"), [([0, 0, 1], [0, 1, 0]), ([0, 0] + [1] * 6, [1, 2] + [0] * 6)]
 )
 def test_too_few_groups_have_no_curve(actual, groups):
     actual, groups = np.array(actual), np.array(groups)
     features = np.arange(len(actual), dtype=np.float16)[:, None, None]
-    examples = validation.Examples({False: features}, actual, groups, actual.max() + 1)
+    examples = examples_of({False: features}, actual, groups, actual.max() + 1)
     cross_validation = validation.cross_validate(examples)
     judged, curve = validation.learning_curve(examples, cross_validation)
     assert len(tabulate_curve(actual[judged], groups[judged], curve)) < 2
@@ -54,7 +55,7 @@ def test_images_of_a_group_are_learned_from_together():
         learned.append(folds.learned)
         return judge(examples, folds, *others)
 
-    examples = validation.Examples({False: features}, actual, groups, 2)
+    examples = examples_of({False: features}, actual, groups, 2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(validation, "_judge", recorded)
         validation.learning_curve(examples, validation.CrossValidation(None, 1.0, views=2))

@@ -1,0 +1,69 @@
+"""Draws by a hash: what is drawn depends on the images, not on how many there are, or their order.
+
+A generator with a fixed seed draws by position, so that one image more or less changes nearly all
+that it draws. Here the order of images, or of groups, is the order of a hash of their keys, and
+ranks in this order are cut: an image more or less changes what is drawn at the cuts alone. Keys are
+`pixels_sha256`, so a new name or path changes nothing. Each purpose has an order of its own.
+"""
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+FOLDS = 5
+STEPS = 1024  # of the place of a class's first cut
+
+
+def hash_keys(keys: Iterable[object], purpose: str) -> np.ndarray:
+    """Return a hash of the text of each key, uint64 `(keys,)`, the same on every platform."""
+    digests = (hashlib.sha256(f"{purpose}:{key}".encode()).digest() for key in keys)
+    return np.fromiter((int.from_bytes(digest[:8]) for digest in digests), np.uint64)
+
+
+def smallest_keys(groups: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Return the key of each group, in the order of `np.unique(groups)`: its images' smallest."""
+    return pd.Series(keys).groupby(groups).min().to_numpy()
+
+
+def draw_places(strata: np.ndarray, keys: Iterable[object], purpose: str) -> np.ndarray:
+    """Return the place of each key among those of its stratum, float64 `(keys,)` in [0, 1).
+
+    It is the rank of the hash, from 0 on, divided by the number of keys. So all below a fraction
+    are this fraction of each stratum, and at least one of it.
+    """
+    hashes = pd.Series(hash_keys(keys, purpose)).groupby(strata)
+    return ((hashes.rank(method="first") - 1) / hashes.transform("size")).to_numpy()
+
+
+def draw_folds(labels: np.ndarray, groups: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Return the fold of each image, int64 `(images,)` in [0, FOLDS), the same in a group.
+
+    The groups of a class, in the order of their hashes, are cut in FOLDS parts, whose numbers of
+    groups differ by one at most; a class of two groups is in two folds. The key of a group is the
+    smallest of its images' `keys`. A group counts for the class with the most of its images or, if
+    there are several, for the first of these. If no class has two groups, all are cut together.
+
+    A group that is added, removed or changed moves at most FOLDS - 1 others of each class that it
+    counts for, and none of another class, except if no class has two groups.
+    """
+    group = np.unique(groups, return_inverse=True)[1]
+    label = _label_of_groups(group, labels)
+    names, classes = np.unique(label, return_inverse=True)
+    if len(names) == len(label):
+        classes = np.zeros(len(label), int)
+    hashes = pd.Series(hash_keys(smallest_keys(group, keys), "folds")).groupby(classes)
+    rank = hashes.rank(method="first").astype(int) - 1
+    # Where FOLDS does not divide the number of groups, the larger folds differ from class to class.
+    start = (hash_keys(names, "first fold") % STEPS).astype(int)[classes]
+    fold = FOLDS * (STEPS * rank + start) // (STEPS * hashes.transform("size"))
+    return fold.to_numpy()[group]
+
+
+def _label_of_groups(group: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the class that each group counts for, `(groups,)`."""
+    sizes = pd.DataFrame({"group": group, "label": labels}).value_counts(sort=False)
+    sizes = sizes.reset_index(name="images").sort_values("label", kind="stable")
+    most = sizes.sort_values("images", ascending=False, kind="stable").drop_duplicates("group")
+    return most.sort_values("group")["label"].to_numpy()
