@@ -1,4 +1,4 @@
-"""The views whose features are stored are those over which each form of the model takes the mean."""
+"""The stored views are those over which each form of the served model takes the mean."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -157,10 +157,14 @@ def test_change_in_an_empty_clone_pulls_only_what_it_needs(
     (model,) = recorded["calibrate"]["outs"]
     assert model["md5"] == md5_of_folder(second / "models" / "served")
     assert model["md5"] in [dep["md5"] for dep in recorded["evaluate"]["deps"]]
+    before = read_yaml(origin / "dvc.lock")["stages"]
+    assert recorded["features"] == before["features"]  # of which a part may be there
+    assert repro(second, "--pull", "--allow-missing") == []
 
 
-def test_pulled_clone_of_a_project_without_unknown_photos_runs(origin):
+def test_pulled_clone_of_a_project_without_unknown_photos_runs(workspace, origin, tmp_path):
     """DVC keeps no empty folder, so the folder of unknown photos' features holds a file."""
+    shutil.copy(workspace.parent / "images.zip", tmp_path)
     second = clone(origin, "pulled")
     succeed("dvc", "pull", cwd=second)
     assert (second / "data/features/unknown/shard-0.npy").is_file()
