@@ -34,7 +34,7 @@ from pawprint import project
 from pawprint.commands.init import MODEL, left_out_of
 from pawprint.commands.recipes import overlay
 from pawprint.features.rows import row_function
-from pawprint.features.store import StoredExamples
+from pawprint.features.store import stored_examples
 from pawprint.files import pack, read_json
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import MAX_LEFT_OUT, open_image
@@ -83,7 +83,7 @@ def measure(workspace: Path) -> dict[str, float]:
     """The cells of one run."""
     split = read_table(workspace / project.SPLIT_CSV, SPLIT)
     labels = read_json(workspace / project.LABELS_JSON)
-    examples = StoredExamples(workspace / project.FEATURES, split, labels)
+    examples = stored_examples(workspace / project.FEATURES, split, labels)
     train, actual = examples.open("train", "top"), examples.classes("train")
     test = split[split["split"] == "test"]
     how = Model.load(path=workspace / "params.yaml").resize

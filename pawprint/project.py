@@ -26,8 +26,7 @@ TRAIN_VALIDATION_CSV = Path("data/split/train_validation.csv")  # the part that 
 PATHS_CSV = Path("data/split/paths.csv")  # of the images, whatever their labels
 LABELS_JSON = Path("data/split/labels.json")  # of the classes, in the order of their indices
 NEAR_DUPLICATES_CSV = Path("data/split/near_duplicates.csv")
-FEATURES = Path("data/features")
-HELD_OUT = Path("data/held_out")  # features of the images that training does not see
+FEATURES = Path("data/features")  # a folder for each split
 FEATURES_ORIGIN = Path("data/features.json")
 # Outside of the outputs, because DVC deletes those before a stage runs.
 INTERRUPTED_FEATURES = Path(".dvc/tmp/pawprint")
@@ -102,7 +101,8 @@ DECODED: Columns = {
 REJECTED: Columns = {"path": "str", "reason": "str", "detail": "str"}
 # A cell of a further column of metadata.csv, such as camera or site, that is not empty.
 METADATA: Columns = {"path": "str", "column": "str", "value": "str"}
-SPLITS = ("train", "validation", "test")
+TRAIN = "train"
+SPLITS = (TRAIN, "validation", "test")
 SPLIT: Columns = {
     "path": "str",
     "label": "str",

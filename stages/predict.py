@@ -1,9 +1,9 @@
 """Run the network on the stored features of every held-out image.
 
-Fits the detector of unknown inputs on training images first. Reads data/features/,
-data/held_out/, images.csv and labels.json in data/split/, data/clean/unknown.csv and
-models/network/. Params: `augment.keep_original`. Writes data/outputs/: the outputs for training,
-validation, test and unknown images, and the detector. Run: `python -m stages.predict`
+Fits the detector of unknown inputs on training images first. Reads train/, validation/, test/ and
+unknown/ in data/features/, images.csv and labels.json in data/split/, data/clean/unknown.csv and
+models/network/. Writes data/outputs/: the outputs for training, validation, test and unknown
+images, and the detector. Run: `python -m stages.predict`
 """
 
 from functools import partial
@@ -20,9 +20,8 @@ from pawprint.features.store import Features, open_features
 from pawprint.files import read_labels, write_arrays
 from pawprint.model.calibration import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
 from pawprint.model.metadata import Outputs
-from pawprint.params.data import Augment
 from pawprint.pipeline.entry import run_stage
-from pawprint.project import IMAGES, SPLIT
+from pawprint.project import IMAGES, SPLIT, TRAIN
 from pawprint.runtime import (
     CompiledNetwork,
     compile_for_cpu,
@@ -40,9 +39,8 @@ def main() -> None:
     network = read_network(project.NETWORK)
     run = partial(run_on_stored, network, compile_for_cpu(network))
     train = training_images(split, DETECTOR_IMAGES)
-    # As they are: their first view, where that is the image itself.
-    folder = project.FEATURES if Augment.load().keep_original else project.HELD_OUT
-    logits, features = run(folder, train["pixels_sha256"], views=1)
+    folder = project.FEATURES / TRAIN
+    logits, features = run(folder, train["pixels_sha256"], themselves=True)
     detector, scores = fit_unknown(features[:, 0], train["pixels_sha256"].to_numpy())
     write_arrays(project.OUTPUTS / DETECTOR_FILE, **detector._asdict())
     actual = labels.get_indexer(train["label"])
@@ -50,7 +48,7 @@ def main() -> None:
     images = {name: split[split["split"] == name] for name in ("validation", "test")}
     images[UNKNOWN] = read_table(project.UNKNOWN_CSV, IMAGES)
     for name, rows in images.items():
-        logits, features = run(project.HELD_OUT, rows["pixels_sha256"])
+        logits, features = run(project.FEATURES / name, rows["pixels_sha256"])
         scores = detector.score(features)
         actual = labels.get_indexer(rows["label"])
         outputs = Outputs(actual, logits.mean(axis=1), scores.mean(axis=1))
@@ -64,19 +62,22 @@ def run_on_stored(
     compute: CompiledNetwork,
     folder: Path,
     pixels_sha256: pd.Series,
-    views: int | None = None,
+    *,
+    themselves: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the logits `(images, views, units)` and features `(images, views, channels)`.
 
-    They are float64, of all views of these images that a folder holds, or of the first `views`.
-    `compute` is the network, compiled. Raises InputError as `open_features`.
+    They are float64, of the views that `open_features` opens; `compute` is the network, compiled.
+    Raises InputError as `open_features`.
     """
     if pixels_sha256.empty:
         logits, features = (np.empty((0, 1, *shape)) for shape in output_shapes(network).values())
         return logits, features
-    stored = [open_features(folder, [kind], pixels_sha256) for kind in input_shapes(network)]
-    images, stored_views = stored[0].shape[:2]
-    views = views or stored_views
+    stored = [
+        open_features(folder, [kind], pixels_sha256, themselves=themselves)
+        for kind in input_shapes(network)
+    ]
+    images, views = stored[0].shape[:2]
     results = map_in_threads(partial(run_row, compute, stored), np.ndindex(images, views))
     logits, features = (np.array(values, np.float64) for values in zip(*results))
     return logits.reshape(images, views, -1), features.reshape(images, views, -1)

@@ -1,10 +1,11 @@
 """Feature extraction: train a new head on the stored features of the frozen backbone.
 
 A linear head is solved, by logistic regression; other heads are trained in epochs, by Keras. Either
-way a cross-validated regression judges the training images. Reads data/features/,
-data/split/train_validation.csv and data/split/labels.json. Params: `train_extract`, `head`,
-`hardware`, `model.features`. Writes models/head.npz, data/cross_validation.csv,
-metrics/train_extract.json, plots/history_extract.csv and plots/learning_curve.csv.
+way a cross-validated regression judges the training images. Reads train/ and validation/ in
+data/features/, data/split/train_validation.csv and data/split/labels.json. Params:
+`train_extract`, `head`, `hardware`, `model.features`. Writes models/head.npz,
+data/cross_validation.csv, metrics/train_extract.json, plots/history_extract.csv and
+plots/learning_curve.csv.
 Run: `python -m stages.train_extract`
 """
 
@@ -14,7 +15,7 @@ import pandas as pd
 from pawprint import project
 from pawprint.classes import problem_of_labels
 from pawprint.errors import InputError
-from pawprint.features.store import StoredExamples
+from pawprint.features.store import stored_examples
 from pawprint.files import read_labels, write_json
 from pawprint.network.cross_validation import (
     CrossValidation,
@@ -49,7 +50,7 @@ def main() -> None:
         raise InputError(
             f"labels are missing: {problem}. Label photos with `pawprint app`, then run `dvc repro`"
         )
-    store = StoredExamples(project.FEATURES, split, labels)
+    store = stored_examples(project.FEATURES, split, labels)
     examples = open_examples(store, Model.load().features, params.weight_for(images["label"]))
     judged = cross_validate(examples)
     settings = Settings(params, head_params, Hardware.load(), project.EXTRACT_HISTORY_CSV)

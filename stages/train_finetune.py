@@ -1,10 +1,10 @@
 """Fine-tuning: train the last layers of the backbone together with the head.
 
 Training starts from the stored features at the cut, so only the layers after the cut are
-computed. Reads data/features/, data/split/train_validation.csv, data/split/labels.json,
-models/backbone/ and models/head.npz. Params: `train_finetune`, `head`, `hardware`,
-`model.backbone`, `model.pooling`, `model.fine_tune_at`. Writes models/network/, what follows the
-frozen layers for OpenVINO and, if layers were trained, the whole model for Keras,
+computed. Reads train/ and validation/ in data/features/, data/split/train_validation.csv,
+data/split/labels.json, models/backbone/ and models/head.npz. Params: `train_finetune`, `head`,
+`hardware`, `model.backbone`, `model.pooling`, `model.fine_tune_at`. Writes models/network/, what
+follows the frozen layers for OpenVINO and, if layers were trained, the whole model for Keras,
 metrics/train_finetune.json and plots/history_finetune.csv. Run: `python -m stages.train_finetune`
 """
 
@@ -14,10 +14,10 @@ import openvino
 import pandas as pd
 
 from pawprint import project
-from pawprint.features.store import StoredExamples
+from pawprint.features.store import StoredExamples, stored_examples
 from pawprint.files import read_labels, replacing, write_json
+from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
 from pawprint.network.heads import HeadWeights
-from pawprint.network.model import OUTPUTS, on_features, on_maps
 from pawprint.params.model import Hardware, Head, Model, Train
 from pawprint.pipeline.entry import run_stage
 from pawprint.project import HISTORY, SPLIT
@@ -30,7 +30,7 @@ def main() -> None:
     labels = read_labels(project.LABELS_JSON)
     weights = HeadWeights.read(project.HEAD)
     split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
-    store = StoredExamples(project.FEATURES, split, labels)
+    store = stored_examples(project.FEATURES, split, labels)
     with replacing(project.NETWORK.parent) as folder:
         folder.mkdir()
         if Model.load().fine_tune_at is None:

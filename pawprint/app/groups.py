@@ -7,7 +7,6 @@ that is not known yet. Then photos are shown by the class that a head takes them
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -164,8 +163,8 @@ def read_pool(archive: Archive, labels: dict[str, list[str]] | str) -> Pool:
     if project.SPLIT_CSV.exists():
         split = read_table(project.SPLIT_CSV, project.SPLIT)
     train = training_images(split, len(split)).groupby("label").head(MAX_OF_CLASS)
-    parts = ((project.HELD_OUT, unlabelled), (project.FEATURES, train))
-    views = [_first_views(folder, table["pixels_sha256"]) for folder, table in parts if len(table)]
+    parts = ((UNLABELLED, unlabelled), (project.TRAIN, train))
+    views = [_first_views(name, table["pixels_sha256"]) for name, table in parts if len(table)]
     rows = np.concatenate(views) if views else np.empty((0, 1), np.float32)
     empty = np.array([], int)
     clusters = find_clusters(rows) if len(rows) else Clusters(empty, empty)
@@ -177,7 +176,8 @@ def read_pool(archive: Archive, labels: dict[str, list[str]] | str) -> Pool:
     return Pool(images, without_features, rows, train["label"].tolist(), keys, clusters, classes)
 
 
-def _first_views(folder: Path, pixels_sha256: pd.Series) -> np.ndarray:
+def _first_views(split: str, pixels_sha256: pd.Series) -> np.ndarray:
+    folder = project.FEATURES / split
     features = open_features(folder, kinds_of(has_blocks=False), pixels_sha256)
     return view_of(features, 0, np.arange(len(pixels_sha256))).astype(np.float32)
 

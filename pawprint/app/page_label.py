@@ -218,7 +218,7 @@ def _save(places: Places, refused: set[Path], path: Path, label: str) -> Callabl
 def show_unlabelled() -> None:
     """Show pages of photos that look alike, or the stages that they need first."""
     try:
-        pool = read_pool(project.RAW_ARCHIVES, project.UNLABELLED_CSV, project.HELD_OUT)
+        pool = read_pool(project.RAW_ARCHIVES, project.UNLABELLED_CSV, project.FEATURES)
     except InputError:
         if not labelling.has_unlabelled():
             raise

@@ -28,6 +28,7 @@ from pawprint.errors import InputError, NoWeightsError
 from pawprint.features import shards
 from pawprint.features.rows import row_function
 from pawprint.features.store import StoredExamples, count_shards
+from pawprint.features.views import views_of
 from pawprint.files import parse_yaml, read_labels, read_mapping, read_text
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.formats import IDENTITY
@@ -38,7 +39,7 @@ from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.params.section import Resize, check_content
 from pawprint.pipeline.fingerprint import Code, feature_row_code
 from pawprint.pipeline.recorded import Recorded
-from pawprint.project import IMAGES, SPLIT
+from pawprint.project import IMAGES, SPLIT, TRAIN
 from pawprint.runtime import CORES, output_shapes, read_network, write_network
 from pawprint.scores import paired
 from pawprint.tables import read_table, training_images
@@ -331,11 +332,12 @@ def _measure(
     if seconds > left:
         raise InputError(f"it would take {seconds:,.0f} s of {left:,.0f} left. See --minutes")
     place = shards.place_of_rows(origin) / "try" / str(count_shards(len(images)))
-    views_of = shards.held_out_views(model.image_size, is_mirrored=False)
-    computer = shards.ShardComputer(archive, compute, output_shapes(network), views_of)
+    one = params.augment.model_copy(update={"views": 1, "keep_original": True})
+    views = functools.partial(views_of, one, model.image_size, ())
+    computer = shards.ShardComputer(archive, compute, output_shapes(network), views)
     earlier, _ = shards.earlier_shards(Recorded(), origin)
-    shards.write_shards(computer, shards.tasks(images, place, earlier), place)
-    store = StoredExamples(place, images, sample.labels)
+    shards.write_shards(computer, shards.tasks(images, TRAIN, place, earlier))
+    store = StoredExamples({TRAIN: place}, images, sample.labels)
     examples = open_examples(store, model.features, sample.class_weight)
     return cross_validate(examples).probabilities, cpu_ms[key]
 

@@ -26,7 +26,20 @@ from pawprint.git import git, ignored, try_git, work_tree
 from pawprint.images.archive import members, open_archive
 from pawprint.params.model import Params
 from pawprint.params.section import check_content, shown
-from pawprint.project import IMAGES_CSV, LABELS_CSV, LABELS_JSON, PARAMS, RAW_ARCHIVES, STATE
+from pawprint.pipeline.fingerprint import Code, feature_row_code
+from pawprint.pipeline.recorded import Recorded
+from pawprint.project import (
+    FEATURE_ROW_CODE,
+    IMAGES_CSV,
+    LABELS_CSV,
+    LABELS_JSON,
+    LOCK,
+    PARAMS,
+    RAW_ARCHIVES,
+    STATE,
+    UNKNOWN_CSV,
+    UNLABELLED_CSV,
+)
 from pawprint.templates import IGNORE, IGNORES, README, files, names_in_git, take_back
 
 OF_IMAGE = ("path", "label", "archive_split", "pixels_sha256")  # in IMAGES of every version
@@ -92,7 +105,26 @@ def upgrade(folder: Path = Path()) -> list[str]:
     for name, text in changes.items():
         write_text(folder / name, text)
     write_state(folder, texts)
+    notes += describe_features(folder)
     return [*notes, *_take_back(folder, source), *_problems(params)]
+
+
+def describe_features(folder: Path) -> list[str]:
+    """Return a line where the next run computes the features of all images again, or no line.
+
+    It does so where the code that decides them has changed since the last run.
+    """
+    lock = folder / LOCK
+    with contextlib.suppress(InputError):
+        recorded = Recorded(read_text(lock) if lock.exists() else "")
+        before = recorded.hash_of("features", FEATURE_ROW_CODE, "deps")
+        code = feature_row_code(Code(folder)).encode()
+        if before and before != hashlib.md5(code, usedforsecurity=False).hexdigest():
+            tables = (folder / path for path in (IMAGES_CSV, UNKNOWN_CSV, UNLABELLED_CSV))
+            images = sum(len(read_csv_rows(path, OF_IMAGE)) for path in tables if path.exists())
+            number = f"{images:,} images" if images else "images"
+            return [f"the next `dvc repro` computes the features of all {number} again"]
+    return []
 
 
 def _renew_file(

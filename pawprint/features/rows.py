@@ -4,7 +4,7 @@ The fingerprint of this module is part of the key under which rows are reused: a
 what it imports, computes all features again.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import numpy as np
@@ -37,6 +37,7 @@ def _compute(
     return [run(apply(pixels, view)) for view in views]
 
 
-def fits(row: Row, dtype: np.dtype) -> bool:
-    """Return whether numbers of this type can hold a row."""
-    return all(np.abs(features).max() <= np.finfo(dtype).max for features in row)
+def fits(row: Row, dtypes: Sequence[np.dtype]) -> bool:
+    """Return whether numbers of these types, one for each kind, can hold a row."""
+    pairs = zip(row, dtypes, strict=True)
+    return all(np.abs(features).max() <= np.finfo(dtype).max for features, dtype in pairs)

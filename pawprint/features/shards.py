@@ -2,16 +2,17 @@
 
 A shard is what is computed by one call, reused, kept by a killed run and sent to a remote. A row is
 taken over if it belongs to the same image and the same draws of a view, its numbers have at least
-the digits that are stored, and the checksums of its shard are right. The caller decides whether
-the same network computed it.
+the digits that are stored, and the checksums of its shard are right, whichever split it belonged
+to. The caller decides whether the same network computed it.
 """
 
 import contextlib
 import hashlib
 import json
+import math
 import shutil
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -25,51 +26,33 @@ from pawprint import project
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
 from pawprint.features.rows import Row, fits
-from pawprint.features.store import INDEX, Shard, count_shards, shard_of, shard_path, write_shard
+from pawprint.features.store import (
+    INDEX,
+    Shard,
+    count_shards,
+    dtype_of,
+    shard_of,
+    shard_path,
+    write_shard,
+)
+from pawprint.features.views import STORED_SPLITS
 from pawprint.files import md5
 from pawprint.images.archive import Archive
-from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.formats import IDENTITY, View, mirrored
-from pawprint.params.data import Augment
+from pawprint.images.formats import IDENTITY, View
 from pawprint.pipeline.recorded import Recorded, is_md5
 from pawprint.runtime import processor
 
 Key = tuple[bytes, bytes, bytes]  # of a row: pixels_sha256, suffix, drawn
-ViewsOf = Callable[[str, str], list[View]]  # the views that are stored, by pixels_sha256 and split
-# The dtype of the rows.
-TRAINING = np.dtype("<f2")
-HELD_OUT = np.dtype("<f4")
-
-
-def training_views(augment: Augment, size: int) -> ViewsOf:
-    """Return the views for training: `augment.views` of a training image, others as they are."""
-    return partial(_training_views, augment, size)
-
-
-def _training_views(augment: Augment, size: int, sha256: str, split: str) -> list[View]:
-    if split != "train":
-        return [IDENTITY]
-    return [draw_view(augment, sha256, number, size) for number in range(augment.views)]
-
-
-def held_out_views(size: int, *, is_mirrored: bool) -> ViewsOf:
-    """Return the views for the final network: each image and, if `is_mirrored`, its mirror image.
-
-    Of a training image, which the detector of unknown inputs learns from, the image is enough.
-    """
-    return partial(_held_out_views, [IDENTITY, mirrored(size)] if is_mirrored else [IDENTITY])
-
-
-def _held_out_views(views: list[View], _sha256: str, split: str) -> list[View]:
-    return [IDENTITY] if split == "train" else views
+ViewsOf = Callable[[str, str], dict[int, View]]  # the stored views, by pixels_sha256 and split
 
 
 class Task(NamedTuple):
     """A shard to compute, all that differs from shard to shard."""
 
     path: str
-    images: list[tuple[str, str, str]]  # pixels_sha256, split and path in the archive
+    split: str
+    images: list[tuple[str, str]]  # pixels_sha256, and path in the archive
     sources: list[str]  # shards that may hold rows of it
 
 
@@ -81,55 +64,67 @@ class ShardComputer:
     rows_of: Callable  # features/rows.py
     kinds: dict[str, tuple[int, ...]]  # the shape of a row of each kind
     views_of: ViewsOf
-    dtype: np.dtype = TRAINING
 
     def __call__(self, task: Task) -> tuple[int, list[str], str]:
         """Write a shard, and return the number of images, the computed ones, and the processor."""
-        index = self.index_of(task.images)
+        index = self.index_of(task)
         row_keys = keys_of(index)
-        row_of = take_over(set(row_keys), [task.path, *task.sources], self.kinds, self.dtype)
+        dtypes = [dtype_of(kind, task.split) for kind in self.kinds]
+        row_of = take_over(set(row_keys), [task.path, *task.sources], self.kinds, dtypes)
         missing: dict[bytes, list[Key]] = {}
         for key in dict.fromkeys(row_keys):
             if key not in row_of:
                 missing.setdefault(key[0], []).append(key)
-        for sha256, _, path in task.images:
+        for sha256, path in task.images:
             if keys := missing.get(sha256.encode()):
                 views = [View(*np.frombuffer(drawn, INDEX["drawn"])[0]) for *_, drawn in keys]
-                row_of |= zip(keys, self.compute(path, views))
+                row_of |= zip(keys, self.compute(path, views, dtypes))
         columns = {"index": index}
         for number, (kind, shape) in enumerate(self.kinds.items()):
             rows = [row_of[key][number] for key in row_keys]
-            columns[kind] = np.array(rows, self.dtype).reshape(len(rows), *shape)
+            columns[kind] = np.array(rows, dtypes[number]).reshape(len(rows), *shape)
         write_shard(Path(task.path), columns)
         return len(task.images), [sha256.decode() for sha256 in missing], processor()
 
-    def compute(self, path: str, views: Iterable[View] = (IDENTITY,)) -> list[Row]:
-        """Compute the rows of an image. Raises InputError for features that `dtype` cannot hold."""
+    def compute(self, path: str, views: Iterable[View], dtypes: Sequence[np.dtype]) -> list[Row]:
+        """Compute the rows of an image. Raises InputError for numbers that `dtypes` cannot hold."""
         rows = self.rows_of(partial(open_image, self.archive, path), views)
-        if not all(fits(row, self.dtype) for row in rows):
+        if not all(fits(row, dtypes) for row in rows):
             raise self._too_large(path)
-        return [[features.astype(self.dtype) for features in row] for row in rows]
+        pairs = (zip(row, dtypes, strict=True) for row in rows)
+        return [[features.astype(dtype) for features, dtype in row] for row in pairs]
 
     def _too_large(self, path: str) -> InputError:
-        expected = "weights.source: expected weights with which"
-        advice = "Check model.onnx"
         if "cut" in self.kinds:
-            expected = "model.fine_tune_at: expected a layer before which"
-            advice = "Name another layer"
+            return InputError(
+                "model.fine_tune_at: expected a layer before which the backbone gives numbers up "
+                f"to {np.finfo(np.float16).max:,.0f}, which maps are stored with. Received: larger "
+                f"ones for {path}. Name another layer, or check weights.source."
+            )
         return InputError(
-            f"{expected} the backbone gives numbers up to {np.finfo(self.dtype).max:,.0f}, which "
-            f"features are stored with. Received: larger ones for {path}. {advice}, or check "
-            "weights.source."
+            "weights.source: expected weights with which the backbone gives finite numbers. "
+            f"Received: NaN or infinity for {path}. Check model.onnx, or weights.source."
         )
 
-    def index_of(self, images: Iterable[tuple[str, str, str]]) -> np.ndarray:
-        """Return the rows of images, sorted, with the type INDEX."""
+    def index_of(self, task: Task) -> np.ndarray:
+        """Return the rows of the images of a task, sorted, with the type INDEX."""
         rows = []
-        for sha256, split, path in sorted(images):
+        for sha256, path in sorted(task.images):
             suffix = PurePosixPath(path).suffix.lower().encode()
-            views = enumerate(self.views_of(sha256, split))
+            views = self.views_of(sha256, task.split).items()
             rows += [(sha256.encode(), suffix, view, drawn) for view, drawn in views]
         return np.array(rows, INDEX)
+
+    def size_of(self, images: pd.DataFrame) -> int:
+        """Return about how many bytes the features of images (table PATHS) take."""
+        size = 0
+        for split, number in images["split"].value_counts().items():
+            numbers = (
+                math.prod(shape) * dtype_of(kind, split).itemsize
+                for kind, shape in self.kinds.items()
+            )
+            size += sum(numbers) * number * len(self.views_of("0", split))
+        return size
 
 
 def keys_of(index: np.ndarray) -> list[Key]:
@@ -139,18 +134,25 @@ def keys_of(index: np.ndarray) -> list[Key]:
 
 
 def take_over(
-    row_keys: set[Key], sources: Iterable[str], kinds: dict[str, tuple[int, ...]], dtype: np.dtype
+    row_keys: set[Key],
+    sources: Iterable[str],
+    kinds: dict[str, tuple[int, ...]],
+    dtypes: Sequence[np.dtype],
 ) -> dict[Key, Row]:
-    """Return the rows of these keys that undamaged shards hold, as numbers of this type."""
+    """Return the rows of these keys that undamaged shards hold, as numbers of these types."""
     row_of: dict[Key, Row] = {}
     for source in sources:
-        with contextlib.suppress(InputError):  # a shard that is missing or damaged
-            row_of |= _stored_rows(Path(source), row_keys - row_of.keys(), kinds, dtype)
+        if missing := row_keys - row_of.keys():
+            with contextlib.suppress(InputError):  # a shard that is missing or damaged
+                row_of |= _stored_rows(Path(source), missing, kinds, dtypes)
     return row_of
 
 
 def _stored_rows(
-    path: Path, row_keys: set[Key], kinds: dict[str, tuple[int, ...]], dtype: np.dtype
+    path: Path,
+    row_keys: set[Key],
+    kinds: dict[str, tuple[int, ...]],
+    dtypes: Sequence[np.dtype],
 ) -> dict[Key, Row]:
     """Return the rows of these keys in a shard, or none if they have other shapes or few digits."""
     shard = Shard(path)
@@ -159,31 +161,34 @@ def _stored_rows(
         return {}
     columns = [shard.read(kind) for kind in kinds]
     shapes = [column.shape[1:] for column in columns]
-    has_digits = all(column.dtype.itemsize >= dtype.itemsize for column in columns)
+    pairs = list(zip(columns, dtypes))
+    has_digits = all(column.dtype.itemsize >= dtype.itemsize for column, dtype in pairs)
     if shapes != list(kinds.values()) or not has_digits:
         return {}
-    is_stored_so = all(column.dtype == dtype for column in columns)
+    is_stored_so = all(column.dtype == dtype for column, dtype in pairs)
     row_of: dict[Key, Row] = {}
     for key, *row in zip(keys, *columns, strict=True):
         is_wanted = key in row_keys and key not in row_of
-        if is_wanted and (is_stored_so or fits(row, dtype)):
-            row_of[key] = [array.astype(dtype, copy=False) for array in row]
+        if is_wanted and (is_stored_so or fits(row, dtypes)):
+            row_of[key] = [array.astype(dtype, copy=False) for array, dtype in zip(row, dtypes)]
     return row_of
 
 
-def tasks(images: pd.DataFrame, folder: Path, earlier: list[list[str]]) -> list[Task]:
-    """Return the shards of images (table SPLIT) in a folder.
+def tasks(images: pd.DataFrame, split: str, folder: Path, earlier: list[list[str]]) -> list[Task]:
+    """Return the shards of the images of a split (table PATHS) in a folder, one or more.
 
     `earlier` holds complete lists of shards, of any number, where rows are looked for.
     """
+    images = images[images["split"] == split]
     shards = count_shards(len(images))
     rows: list[list[tuple]] = [[] for _ in range(shards)]
-    columns = (images[name] for name in ("pixels_sha256", "split", "path"))
+    columns = (images[name] for name in ("pixels_sha256", "path"))
     for shard, image in zip(shard_of(images["pixels_sha256"], shards), zip(*columns)):
         rows[shard].append(image)
+    paths = [str(shard_path(folder, number)) for number in range(shards)]
     return [
-        Task(str(shard_path(folder, number)), rows[number], _sources(earlier, number, shards))
-        for number in range(shards)
+        Task(path, split, rows[number], _sources(earlier, number, shards))
+        for number, path in enumerate(paths)
     ]
 
 
@@ -196,14 +201,17 @@ def _sources(earlier: list[list[str]], number: int, shards: int) -> list[str]:
     return sources
 
 
-def write_shards(computer: ShardComputer, todo: list[Task], folder: Path) -> dict[str, str]:
-    """Write shards into a folder, and nothing else.
+def write_shards(computer: ShardComputer, todo: list[Task]) -> dict[str, str]:
+    """Write shards into their folders, and nothing else.
 
     Returns the processors by `pixels_sha256` of the images that had to be computed. Raises
     InputError if a worker of a cluster wrote elsewhere.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    token = folder / "token"  # a worker that sees it writes into the same folder
+    expected = {Path(task.path) for task in todo}
+    folders = sorted({path.parent for path in expected})
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    token = folders[0] / "token"  # a worker that sees it writes into the same folders
     token.write_text(uuid.uuid4().hex)
     prove = partial(_prove, computer, token)
     sample = [image[-1] for task in todo[:8] for image in task.images[:8]][:8]
@@ -213,20 +221,21 @@ def write_shards(computer: ShardComputer, todo: list[Task], folder: Path) -> dic
         for size, new, name in map_items(computer, todo, chunk=1, proof=(prove, sample)):
             bar.update(size)
             computed |= dict.fromkeys(new, name)
-    expected = {Path(task.path).name for task in todo}
-    for path in folder.iterdir():
-        if path.name not in expected:  # of a killed process
-            path.unlink()
-    if len(list(folder.iterdir())) < len(expected):
+    written = {path for folder in folders for path in folder.iterdir()}
+    for path in written - expected:  # of a killed process
+        path.unlink()
+    if missing := expected - written:
         raise InputError(
-            f"{folder}: expected {len(expected)} shards. Received: fewer, so a worker wrote "
-            "elsewhere. Let all workers see this folder (docs/scale.md)."
+            f"{min(missing)}: expected this shard. Received: none, so a worker wrote elsewhere. "
+            "Let all workers see this folder (docs/scale.md)."
         )
     return computed
 
 
 def _prove(computer: ShardComputer, token: Path, path: str) -> tuple[str, list[Row]]:
-    return token.read_text(), computer.compute(path)
+    return token.read_text(), computer.rows_of(
+        partial(open_image, computer.archive, path), (IDENTITY,)
+    )
 
 
 def interrupted_shards(folder: Path) -> list[list[str]]:
@@ -267,16 +276,22 @@ def earlier_shards(
     last = recorded.json("features", project.FEATURES_ORIGIN)
     if not isinstance(last, dict) or not last.items() >= origin.items():
         return found, [processor()]
-    for out in (project.HELD_OUT, project.FEATURES):
-        found.append(recorded_shards(recorded, "features", out))
+    found += recorded_shards(recorded)
     return found, last.get("processors", ["unknown"])
 
 
-def recorded_shards(recorded: Recorded, stage: str, out: Path) -> list[str]:
-    """Return the paths in DVC's cache of the last recorded result's shards, there or not."""
-    files = {path: md5 for path, md5 in recorded.files(stage, out).items() if is_md5(md5)}
-    names = (shard_path(Path(), number).name for number in range(len(files)))
-    return [str(recorded.file(files[name]).absolute()) for name in names if name in files]
+def recorded_shards(recorded: Recorded) -> list[list[str]]:
+    """Return the paths in DVC's cache of the last recorded result's shards, by split.
+
+    They need not be there.
+    """
+    files = recorded.files("features", project.FEATURES)
+    by_split = []
+    for split in STORED_SPLITS:
+        count = sum(path.startswith(f"{split}/") for path in files)
+        md5s = [files.get(shard_path(Path(split), n).as_posix()) for n in range(count)]
+        by_split.append([str(recorded.file(md5).absolute()) for md5 in md5s if is_md5(md5)])
+    return by_split
 
 
 def require_space(target: Path, size: int) -> None:

@@ -5,8 +5,8 @@ choose the shard, so an added image changes one shard. `shard-N.npy` holds array
 one after another: the names and checksums of its columns, then the columns: `index`, which names
 the rows, sorted by image and view, and an array `(rows, …)` of each kind: "cut", "blocks", "top"
 and, where `top` are not the means of the last maps, "means", as network/backbone.py has them.
-They are float16 in data/features/, which training reads, and float32 in data/held_out/.
-docs/decisions/19 has the reasons.
+Each split has a folder of shards, with at least one, as DVC keeps no empty folder. `dtype_of` has
+the types of numbers. docs/decisions/19 and 36 have the reasons.
 """
 
 import functools
@@ -14,7 +14,7 @@ import hashlib
 import math
 import os
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ import pandas as pd
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, reason
 from pawprint.files import writing
+from pawprint.project import SPLITS, TRAIN
 
 IMAGES_PER_SHARD = 64  # at most, on average, up to MAX_SHARDS
 MAX_SHARDS = 4096  # DVC takes a millisecond for each file of an output
@@ -32,8 +33,18 @@ COLOURS = [(name, "<f8") for name in ("brightness", "contrast", "saturation", "h
 DRAWN = [("transformation", "<f8", (2, 3)), *COLOURS, ("erasing", "<f8", (5,))]
 # Another format of a file with the same pixels may decode a large image to other pixels.
 SUFFIX = ("suffix", "S5")
+ITSELF = 2**32 - 1  # a view of a training image that training skips: the image itself
 INDEX = np.dtype([("pixels_sha256", "S64"), SUFFIX, ("view", "<u4"), ("drawn", DRAWN)])
 COLUMNS = np.dtype([("name", "S16"), ("checksum", "S32")])
+
+
+def dtype_of(kind: str, split: str) -> np.dtype:
+    """Return the type of the numbers of a kind that are stored for images of a split.
+
+    Maps of training images, most of all numbers, are float16. From float16 maps, a prediction
+    differs from that of the served model by more than 0.00001.
+    """
+    return np.dtype("<f2" if kind == "cut" and split == TRAIN else "<f4")
 
 
 def count_shards(images: int) -> int:
@@ -161,9 +172,13 @@ class Rows(NamedTuple):
 
 
 class StoredExamples(NamedTuple):
-    """The features stored in `folder` of the images of the table SPLIT, whose order they have."""
+    """Stored features of the images of the table SPLIT, whose order they have.
 
-    folder: Path
+    `folders` has the folder of each split. Training images have their views; other images have
+    themselves.
+    """
+
+    folders: Mapping[str, Path]
     images: pd.DataFrame
     labels: list[str]
 
@@ -173,13 +188,13 @@ class StoredExamples(NamedTuple):
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of a row of each kind that is stored."""
-        places = Shard(shard_path(self.folder, 0)).places
+        places = Shard(shard_path(self.folders[TRAIN], 0)).places
         return {kind: shape[1:] for kind, (_, shape, *_) in places.items() if kind != "index"}
 
     def open(self, split: str, *kinds: str) -> Features:
         """Open the features of a split, of these kinds side by side."""
         images = self.images["pixels_sha256"][self.images["split"] == split]
-        return open_features(self.folder, kinds, images)
+        return open_features(self.folders[split], kinds, images, themselves=split != TRAIN)
 
     def classes(self, split: str) -> np.ndarray:
         """Return the index in `labels` of each image of a split, int64 `(images,)`."""
@@ -187,10 +202,19 @@ class StoredExamples(NamedTuple):
         return pd.Index(self.labels).get_indexer(labels)
 
 
-def open_features(folder: Path, kinds: Sequence[str], pixels_sha256: pd.Series) -> Features:
+def stored_examples(folder: Path, images: pd.DataFrame, labels: list[str]) -> StoredExamples:
+    """Return the examples of the table SPLIT whose features `folder` holds, by split."""
+    return StoredExamples({split: folder / split for split in SPLITS}, images, labels)
+
+
+def open_features(
+    folder: Path, kinds: Sequence[str], pixels_sha256: pd.Series, *, themselves: bool = False
+) -> Features:
     """Open the features of these images, in their order; all have the same number of views.
 
-    Raises InputError if the folder holds no features of one of them, or a file is damaged.
+    With `themselves` it is one: of the images as they are, if the first view is or there is one
+    numbered ITSELF. Raises InputError if the folder holds no features of one of them, or a file is
+    damaged.
     """
     count = len(list(folder.glob("shard-*.npy"))) or 1
     shard = shard_of(pixels_sha256, count)
@@ -200,11 +224,10 @@ def open_features(folder: Path, kinds: Sequence[str], pixels_sha256: pd.Series) 
     order = np.argsort(shard, kind="stable")
     ends = np.searchsorted(shard[order], range(count + 1))
     shards = [Shard(shard_path(folder, number)) for number in range(count)]
-    hashes_by_shard = map_in_threads(functools.partial(_images, kinds), shards)
-    for number, row_hashes in enumerate(hashes_by_shard):
+    indices = map_in_threads(functools.partial(_index, kinds), shards)
+    for number, index in enumerate(indices):
         images = order[ends[number] : ends[number + 1]]
-        first[images] = np.searchsorted(row_hashes, hashes[images])
-        views[images] = np.searchsorted(row_hashes, hashes[images], "right") - first[images]
+        first[images], views[images] = _places(index, hashes[images], themselves=themselves)
     if len(np.unique(views)) != 1 or not views[0]:
         raise InputError(
             f"{folder}: expected features of every image in the split table, with the same number "
@@ -214,11 +237,26 @@ def open_features(folder: Path, kinds: Sequence[str], pixels_sha256: pd.Series) 
     return Features(shards, kinds, Rows(shard, first), int(views[0]))
 
 
-def _images(kinds: Sequence[str], shard: Shard) -> np.ndarray:
-    """Return the pixels_sha256 of each row. The features, which are read later, are checked too."""
+def _index(kinds: Sequence[str], shard: Shard) -> np.ndarray:
+    """Return the column `index`. The features, which are read later, are checked too."""
     for kind in kinds:
         _check(shard.path, kind, shard.path.stat().st_mtime_ns)
-    return shard.read("index")["pixels_sha256"]
+    return shard.read("index")
+
+
+def _places(
+    index: np.ndarray, hashes: np.ndarray, *, themselves: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first row of each image in a shard, and its number of rows, 0 if it has none."""
+    row_hashes = np.ascontiguousarray(index["pixels_sha256"])
+    first = np.searchsorted(row_hashes, hashes)
+    end = np.searchsorted(row_hashes, hashes, "right")
+    has_itself = np.zeros(len(hashes), bool)
+    is_there = end > first
+    has_itself[is_there] = index["view"][end[is_there] - 1] == ITSELF
+    if themselves:
+        return np.where(has_itself, end - 1, first), is_there.astype(int)
+    return first, end - first - has_itself
 
 
 @functools.cache

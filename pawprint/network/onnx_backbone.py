@@ -12,7 +12,13 @@ from openvino.preprocess import PrePostProcessor
 
 from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.named_file import read_bytes
-from pawprint.network.blocks import Block, OnnxNetwork, block_statistics, find_blocks, lengths_of
+from pawprint.network.openvino_blocks import (
+    Block,
+    OnnxNetwork,
+    block_statistics,
+    find_blocks,
+    lengths_of,
+)
 from pawprint.params.model import Model, Onnx
 from pawprint.runtime import compile_for_cpu
 

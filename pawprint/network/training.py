@@ -13,7 +13,8 @@ from pawprint.features.store import Features, StoredExamples
 from pawprint.network.blocks import split_before
 from pawprint.network.hardware import computing_in, keras
 from pawprint.network.heads import balanced_weights
-from pawprint.network.model import STATISTICS, gives_logits, parts, pool
+from pawprint.network.model import gives_logits, parts, pool
+from pawprint.network.openvino_blocks import STATISTICS
 from pawprint.params.model import Train
 from pawprint.project import HISTORY
 from pawprint.tables import write_table

@@ -192,9 +192,10 @@ def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_f
     sorted_pixels = sorted(kept["pixels_sha256"])
     index = np.zeros(6, INDEX)
     index["pixels_sha256"] = sorted_pixels
-    project.HELD_OUT.mkdir(parents=True)
+    folder = project.FEATURES / "unlabelled"
+    folder.mkdir(parents=True)
     rows = np.arange(6, dtype=np.float32)[:, None] + np.ones((1, 4), np.float32)
-    write_shard(shard_path(project.HELD_OUT, 0), {"index": index, "top": rows})
+    write_shard(shard_path(folder, 0), {"index": index, "top": rows})
     for labelled in (0, 2):  # which `clean` then leaves out
         write_table(project.UNLABELLED_CSV, kept.iloc[labelled:], IMAGES)
         with open_archive(project.RAW_ARCHIVES) as archive:

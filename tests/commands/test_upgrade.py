@@ -1,14 +1,27 @@
 """An upgrade adds params to params.yaml, and keeps the values and the comments of the user."""
 
+import hashlib
 import re
+import shutil
 
+import pandas as pd
 import pytest
 from conftest import PROJECT, refused
 
 from pawprint.commands.recipes import add_missing, flat
 from pawprint.commands.upgrade import upgrade
 from pawprint.files import write_json
-from pawprint.project import STATE
+from pawprint.pipeline.fingerprint import Code, feature_row_code
+from pawprint.project import (
+    FEATURE_ROW_CODE,
+    IMAGES,
+    IMAGES_CSV,
+    LOCK,
+    STATE,
+    UNKNOWN_CSV,
+    UNLABELLED_CSV,
+)
+from pawprint.tables import write_table
 
 TEMPLATE = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 
@@ -88,6 +101,23 @@ def test_params_that_no_longer_exist_go_and_those_of_the_user_become_comments(
     is_advice = any("Set model.fine_tune_at (-24 " in line for line in said)
     assert is_advice == (not earlier)
     assert not any("no longer exists" in line for line in upgrade(tmp_path))
+
+
+@pytest.mark.parametrize("is_changed", [True, False])
+def test_features_that_the_next_run_computes_again_are_counted(tmp_path, is_changed):
+    write_json(tmp_path / STATE, {"files": {}, "params": {}})
+    (tmp_path / "params.yaml").write_text(TEMPLATE, encoding="utf-8")
+    for name in ("requirements.txt", "labels.csv"):
+        shutil.copy(PROJECT / name, tmp_path)
+    for path, number in ((IMAGES_CSV, 5), (UNKNOWN_CSV, 0), (UNLABELLED_CSV, 2)):
+        rows = pd.DataFrame("1", range(number), list(IMAGES))
+        write_table(tmp_path / path, rows, dict.fromkeys(IMAGES, "str"))
+    code = "" if is_changed else feature_row_code(Code(tmp_path))
+    md5 = hashlib.md5(code.encode()).hexdigest()
+    deps = [{"path": FEATURE_ROW_CODE.as_posix(), "md5": md5}]
+    write_json(tmp_path / LOCK, {"stages": {"features": {"deps": deps}}})
+    lines = [line for line in upgrade(tmp_path) if "features of all" in line]
+    assert [line.split(" of all ")[1].split()[0] for line in lines] == ["7"] * is_changed
 
 
 def test_value_that_is_wrong_by_now_is_named(tmp_path):

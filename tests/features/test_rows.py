@@ -51,8 +51,8 @@ def test_rows_are_the_outputs_of_the_backbone_for_each_view(pooling, tmp_path):
 @pytest.mark.parametrize("number", [np.nan, np.inf, 70_000.0])
 def test_row_that_a_type_cannot_hold_does_not_fit(number):
     row = [np.array([1.0, number], np.float32)]
-    assert not fits(row, np.float16)
-    assert fits(row, np.float32) == np.isfinite(number)
+    assert not fits(row, [np.dtype(np.float16)])
+    assert fits(row, [np.dtype(np.float32)]) == np.isfinite(number)
 
 
 def test_view_that_is_mirrored_is_the_image_from_right_to_left():

@@ -1,5 +1,6 @@
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,23 +10,16 @@ from conftest import refused
 
 from pawprint.features import shards as module
 from pawprint.features.rows import Row
-from pawprint.features.shards import (
-    HELD_OUT,
-    ShardComputer,
-    Task,
-    held_out_views,
-    require_space,
-    tasks,
-    training_views,
-    write_shards,
-)
+from pawprint.features.shards import ShardComputer, Task, require_space, tasks, write_shards
 from pawprint.features.store import INDEX, Shard, open_features, shard_path
+from pawprint.features.views import STORED_SPLITS, views_of
 from pawprint.images.augmentation import LAYERS
 from pawprint.images.formats import IDENTITY, View
 from pawprint.params.data import Augment
 
 ROTATE = Augment(
-    **dict.fromkeys(LAYERS) | {"RandomRotation": {"factor": 0.1}},
+    **dict.fromkeys(LAYERS)
+    | {"RandomFlip": {"mode": "horizontal"}, "RandomRotation": {"factor": 0.1}},
     views=3,
     keep_original=True,
     seed=1,
@@ -51,7 +45,9 @@ def small(monkeypatch, tmp_path) -> None:
 class Computed(ShardComputer):
     """Computes a row from the image and the view, and remembers which it was asked for."""
 
-    def __init__(self, augment: Augment = ROTATE, largest: float = 0, **options) -> None:
+    def __init__(
+        self, augment: Augment = ROTATE, largest: float = 0, themselves: tuple = ()
+    ) -> None:
         self.asked = asked = []
 
         def rows_of(read: Callable[[int], str], views: list[View]) -> list[Row]:
@@ -63,42 +59,88 @@ class Computed(ShardComputer):
                 [np.full(shape, value, np.float32) for shape in KINDS.values()] for value in values
             ]
 
-        super().__init__(None, rows_of, KINDS, training_views(augment, 96), **options)
+        super().__init__(None, rows_of, KINDS, partial(views_of, augment, 96, themselves))
 
 
-def written(folder: Path, images: pd.DataFrame, earlier=(), augment: Augment = ROTATE) -> Computed:
-    computer = Computed(augment)
+def written(
+    folder: Path, images: pd.DataFrame, earlier=(), augment: Augment = ROTATE, **options
+) -> Computed:
+    """Write the shards of each split into a folder of its name; `earlier` are such folders."""
+    computer = Computed(augment, **options)
     folder = folder.absolute()
-    computer.images = len(write_shards(computer, tasks(images, folder, list(earlier)), folder))
+    lists = [paths_in(inner) for before in earlier for inner in sorted(before.iterdir())]
+    todo = [task for split in STORED_SPLITS for task in tasks(images, split, folder / split, lists)]
+    computer.images = len(write_shards(computer, todo))
     return computer
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def paths_in(folder: Path) -> list[str]:
     return [str(shard_path(folder, number)) for number in range(len(list(folder.iterdir())))]
 
 
-def test_training_images_have_views_and_validation_images_are_as_they_are(tmp_path):
-    written(tmp_path / "2", IMAGES[::-1])
-    index = Shard(shard_path(tmp_path / "2", 0)).read("index")
-    assert index["pixels_sha256"].tolist() == sorted(index["pixels_sha256"].tolist())
-    for sha256, split in zip(IMAGES["pixels_sha256"][:4], IMAGES["split"]):
-        of_image = index[index["pixels_sha256"] == sha256.encode()]
-        assert of_image["view"].tolist() == ([0, 1, 2] if split == "train" else [0])
-        assert of_image["drawn"][0] == np.array(IDENTITY, INDEX["drawn"])
-    stored = open_features(tmp_path / "2", ["top"], IMAGES["pixels_sha256"][1::2])
-    assert (stored[np.arange(4), np.zeros(4, int)][:, 0] == [1, 3, 5, 7]).all()
+def index_of(folder: Path) -> np.ndarray:
+    return np.concatenate([Shard(path).read("index") for path in sorted(folder.iterdir())])
+
+
+def test_each_split_has_a_folder_with_its_images_and_their_views(tmp_path):
+    """An empty one has a shard, too: DVC keeps no empty folder."""
+    images = IMAGES.assign(split=["train", "validation", "train", "test", *["unlabelled"] * 4])
+    images.loc[7, "split"] = "train"
+    written(tmp_path, images[::-1])
+    views = {"train": 3, "validation": 2, "test": 2, "unknown": 2, "unlabelled": 1}
+    assert {path.name for path in tmp_path.iterdir()} == set(views)
+    for split, number in views.items():
+        index = index_of(tmp_path / split)
+        hashes = sorted(images.loc[images["split"] == split, "pixels_sha256"])
+        expected = [sha256.encode() for sha256 in hashes for _ in range(number)]
+        assert index["pixels_sha256"].tolist() == expected
+        assert index["view"].tolist() == [*range(number)] * len(hashes)
+        assert (index["drawn"][::number] == np.array(IDENTITY, INDEX["drawn"])).all()
+    stored = open_features(tmp_path / "train", ["top"], images["pixels_sha256"][[7, 0]])
+    assert stored.shape == (2, 3, 3) and (stored[np.arange(2), [0, 0]][:, 0] == [7, 0]).all()
+
+
+def test_vectors_are_float32_and_maps_of_training_images_alone_float16(tmp_path):
+    written(tmp_path, IMAGES)
+    for split, dtype in (("train", np.float16), ("validation", np.float32), ("test", np.float32)):
+        shard = Shard(shard_path(tmp_path / split, 0))
+        assert (shard.read("cut").dtype, shard.read("top").dtype) == (dtype, np.float32)
+
+
+def test_detector_has_rows_of_images_themselves_which_training_skips(tmp_path):
+    """Where no view is the image itself."""
+    augment = ROTATE.model_copy(update={"keep_original": False})
+    train = IMAGES.assign(split="train")
+    hashes = train["pixels_sha256"]
+    more = written(tmp_path / "more", train, augment=augment, themselves=tuple(hashes[:3]))
+    less = written(tmp_path / "less", train, augment=augment)
+    assert len(more.asked) == len(less.asked) + 3
+    both = [open_features(tmp_path / name / "train", ["top"], hashes) for name in ("more", "less")]
+    place = np.repeat(np.arange(8), 3), np.tile(np.arange(3), 8)
+    assert both[0].shape == both[1].shape == (8, 3, 3) and (both[0][place] == both[1][place]).all()
+    stored = open_features(tmp_path / "more" / "train", ["top"], hashes[:3], themselves=True)
+    assert stored.shape == (3, 1, 3)
+    assert (stored[np.arange(3), np.zeros(3, int)][:, 0] == [0, 1, 2]).all()
+    original = written(tmp_path / "original", train)
+    assert len(original.asked) == 24
+    stored = open_features(tmp_path / "original" / "train", ["top"], hashes, themselves=True)
+    assert (stored[np.arange(8), np.zeros(8, int)][:, 0] == np.arange(8)).all()
 
 
 @pytest.mark.parametrize("before", [3, 5, 7])
-def test_only_what_is_missing_is_computed_also_with_another_number_of_shards(tmp_path, before):
+def test_only_what_is_missing_is_computed_also_with_another_number_of_shards(
+    tmp_path, monkeypatch, before
+):
     """Three images are in one shard, five and more in two."""
+    monkeypatch.setattr("pawprint.features.store.IMAGES_PER_SHARD", 2)
     first = written(tmp_path / "before", IMAGES[:before])
-    more = written(tmp_path / "after", IMAGES, [paths_in(tmp_path / "before")])
-    again = written(tmp_path / "less", IMAGES[:before], [paths_in(tmp_path / "after")])
+    more = written(tmp_path / "after", IMAGES, [tmp_path / "before"])
+    again = written(tmp_path / "less", IMAGES[:before], [tmp_path / "after"])
     assert {path for path, _ in more.asked} == set(IMAGES["path"][before:])
     assert (first.images, more.images, again.images) == (before, 8 - before, 0)
     written(tmp_path / "nothing", IMAGES)
@@ -110,7 +152,7 @@ def test_file_of_another_format_with_the_same_pixels_is_computed(tmp_path):
     """A large JPEG is decoded to other pixels than the same photo as PNG."""
     written(tmp_path / "before", IMAGES)
     changed = IMAGES.assign(path=["0.png", *IMAGES["path"][1:]])
-    more = written(tmp_path / "after", changed, [paths_in(tmp_path / "before")])
+    more = written(tmp_path / "after", changed, [tmp_path / "before"])
     assert {path for path, _ in more.asked} == {"0.png"}
 
 
@@ -119,7 +161,7 @@ def test_image_that_moves_to_training_needs_only_new_views(tmp_path, keep_origin
     augment = ROTATE.model_copy(update={"keep_original": keep_original})
     written(tmp_path / "before", IMAGES, augment=augment)
     moved = IMAGES.assign(split=["train", "train", *IMAGES["split"][2:]])
-    more = written(tmp_path / "after", moved, [paths_in(tmp_path / "before")], augment)
+    more = written(tmp_path / "after", moved, [tmp_path / "before"], augment)
     assert (len(more.asked), more.images) == (new, 1)
 
 
@@ -131,14 +173,14 @@ def test_views_with_the_same_draws_are_taken_over(tmp_path):
         ("RandomErasing", {"factor": 1.0}, range(1, 8)),  # of half of the views
     ]:
         augment = Augment.model_validate(ROTATE.model_dump() | {layer: arguments})
-        more = written(tmp_path / layer, IMAGES, [paths_in(tmp_path / "before")], augment)
+        more = written(tmp_path / layer, IMAGES, [tmp_path / "before"], augment)
         assert len(more.asked) in new, layer
 
 
 def test_no_damaged_shard_is_taken_over(tmp_path):
     """Whichever byte changes: of the headers, the checksums, the index or the features."""
     written(tmp_path / "before", IMAGES[:2])
-    path = shard_path(tmp_path / "before", 0)
+    path = shard_path(tmp_path / "before" / "train", 0)
     whole = path.read_bytes()
     flipped = (
         whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
@@ -146,51 +188,51 @@ def test_no_damaged_shard_is_taken_over(tmp_path):
     )
     for data in (b"", whole[:150], whole[:-1], *flipped):
         path.write_bytes(data)
-        written(tmp_path / "after", IMAGES[:2], [[str(path)]])
-        assert content(tmp_path / "after") == {path.name: whole}
+        written(tmp_path / "after", IMAGES[:2], [tmp_path / "before"])
+        assert shard_path(tmp_path / "after" / "train", 0).read_bytes() == whole
         shutil.rmtree(tmp_path / "after")
 
 
-def test_features_that_float16_cannot_hold_are_one_line(tmp_path):
-    task = Task(str(tmp_path / "shard-0.npy"), [tuple(IMAGES.iloc[0])], [])
+def test_maps_that_float16_cannot_hold_are_one_line(tmp_path):
+    images = [tuple(IMAGES.iloc[0][["pixels_sha256", "path"]])]
+    train = Task(str(tmp_path / "train.npy"), "train", images, [])
     with refused("model.fine_tune_at: ", "0.jpg"):
-        Computed(largest=70_000)(task)
-    Computed(largest=70_000, dtype=HELD_OUT)(task)
+        Computed(largest=70_000)(train)
+    test = Task(str(tmp_path / "test.npy"), "test", images, [])
+    Computed(largest=70_000)(test)
     with refused("model.fine_tune_at: ", "0.jpg"):  # nor are they taken over
-        Computed(largest=70_000)(Task(str(tmp_path / "new.npy"), task.images, [task.path]))
+        Computed(largest=70_000)(train._replace(sources=[test.path]))
 
 
-def write_held_out(folder: Path, images: pd.DataFrame, earlier=(), **options) -> Computed:
-    computer = Computed(dtype=HELD_OUT)
-    views_of = held_out_views(96, **{"is_mirrored": True} | options)
-    object.__setattr__(computer, "views_of", views_of)
-    write_shards(computer, tasks(images, folder, list(earlier)), folder)
-    return computer
+def test_rows_serve_each_split_with_at_most_their_digits(tmp_path):
+    """Maps of training images have fewer: an image that leaves training is computed again."""
+    for before, after, new in [
+        ("test", "validation", 0),
+        ("test", "train", 2),  # views that are drawn
+        ("unlabelled", "train", 2),
+        ("unlabelled", "unknown", 1),  # the mirror image
+        ("train", "test", 2),
+    ]:
+        first, second = tmp_path / f"{before} {after} 1", tmp_path / f"{before} {after} 2"
+        written(first, IMAGES.assign(split=before))
+        moved = written(second, IMAGES.assign(split=after), [first])
+        assert len(moved.asked) == new * len(IMAGES), (before, after)
+        written(nothing := tmp_path / f"{before} {after}", IMAGES.assign(split=after))
+        assert content(second) == content(nothing)
 
 
-def test_held_out_images_have_their_mirror_image_and_training_images_not(tmp_path):
-    write_held_out(tmp_path / "both", IMAGES)
-    index = Shard(shard_path(tmp_path / "both", 0)).read("index")
-    views = {sha.decode(): (index["pixels_sha256"] == sha).sum() for sha in index["pixels_sha256"]}
-    for sha256, split in zip(IMAGES["pixels_sha256"][:4], IMAGES["split"]):
-        assert views[sha256] == (1 if split == "train" else 2)
-    write_held_out(tmp_path / "one", IMAGES, is_mirrored=False)
-    assert len(Shard(shard_path(tmp_path / "one", 0)).read("index")) == 4
+@pytest.mark.parametrize("kinds", [{"top": (3,)}])
+def test_vectors_of_a_training_image_serve_the_test_set(tmp_path, monkeypatch, kinds):
+    """Where nothing is fine-tuned, only the mirror image is computed."""
+    monkeypatch.setitem(globals(), "KINDS", kinds)
+    written(tmp_path / "before", IMAGES.assign(split="train"))
+    moved = written(tmp_path / "after", IMAGES.assign(split="test"), [tmp_path / "before"])
+    assert len(moved.asked) == len(IMAGES)
 
 
-def test_rows_of_more_digits_serve_training_and_not_the_other_way(tmp_path):
-    """So a validation image passes the network once for both folders."""
-    validation = IMAGES[1::2]
-    write_held_out(tmp_path / "held_out", validation)
-    held_out = paths_in(tmp_path / "held_out")
-    taken = written(tmp_path / "training", validation, [held_out])
-    assert taken.asked == []
-    written(tmp_path / "computed", validation)
-    assert content(tmp_path / "training") == content(tmp_path / "computed")
-    training = paths_in(tmp_path / "training")
-    again = write_held_out(tmp_path / "again", validation, [training])
-    assert len(again.asked) == 8
-    assert content(tmp_path / "again") == content(tmp_path / "held_out")
+def test_images_of_no_mirrored_training_have_one_row(tmp_path):
+    written(tmp_path / "one", IMAGES, augment=ROTATE.model_copy(update={"RandomFlip": None}))
+    assert set(index_of(tmp_path / "one" / "validation")["view"]) == {0}
 
 
 def test_features_too_large_for_the_disk_are_refused_before_any_work(tmp_path, capsys):

@@ -9,7 +9,7 @@ import pytest
 from conftest import PROJECT, succeed
 from networks import sample_backbone, train_params, write_features
 
-from pawprint.features.store import StoredExamples
+from pawprint.features.store import stored_examples
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.model import build_head, build_model, load_model, save_model
 from pawprint.network.training import Phase, fine_tune, open_batches, train_head
@@ -40,7 +40,7 @@ def trained(features, precision="float32"):
     """A model after both phases, its optimizer, its last accuracy and the losses of all epochs."""
     make_deterministic(1)
     split = read_table(features / "split.csv", SPLIT)
-    examples, phase = StoredExamples(features, split, LABELS), Phase("", TRAIN, precision)
+    examples, phase = stored_examples(features, split, LABELS), Phase("", TRAIN, precision)
     data = open_batches(examples, ("top",), TRAIN)
     arrays, *_, first = train_head(build_head(HEAD, 2), data, phase)
     head = build_head(HEAD, 2)

@@ -10,14 +10,12 @@ from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import join, write_served_model
 from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index, with_blocks
+from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
 from pawprint.network.heads import Standardisation
 from pawprint.network.model import (
-    OUTPUTS,
     build_model,
     convert,
     head_with,
-    on_features,
-    on_maps,
     to_openvino,
     with_features,
 )

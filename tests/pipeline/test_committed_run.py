@@ -124,7 +124,7 @@ def origin(workspace, tmp_path) -> Path:
         pytest.param(
             "train_finetune: {learning_rate: 0.02}",
             AFTER_FINETUNING,
-            "data/features/shard-0.npy",
+            "data/features/train/shard-0.npy",
             "models/extractor",
             marks=pytest.mark.extended,
         ),
@@ -157,6 +157,20 @@ def test_change_in_an_empty_clone_pulls_only_what_it_needs(
     (model,) = recorded["calibrate"]["outs"]
     assert model["md5"] == md5_of_folder(second / "models" / "served")
     assert model["md5"] in [dep["md5"] for dep in recorded["evaluate"]["deps"]]
+    before = read_yaml(origin / "dvc.lock")["stages"]
+    assert recorded["features"] == before["features"]  # of which a part may be there
+    assert repro(second, "--pull", "--allow-missing") == []
+
+
+def test_pulled_clone_of_a_project_without_unknown_photos_runs(workspace, origin, tmp_path):
+    """DVC keeps no empty folder, so the folder of unknown photos' features holds a file."""
+    shutil.copy(workspace.parent / "images.zip", tmp_path)
+    second = clone(origin, "pulled")
+    succeed("dvc", "pull", cwd=second)
+    assert (second / "data/features/unknown/shard-0.npy").is_file()
+    assert repro(second) == []
+    succeed("dvc", "repro", "--force", "--single-item", "predict", cwd=second)
+    assert succeed("dvc", "status", cwd=second).strip() == "Data and pipelines are up to date."
 
 
 RESULTS = ("dvc.lock", "metrics", "plots", "docs/model_card.md")

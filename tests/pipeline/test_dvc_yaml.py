@@ -21,10 +21,12 @@ def test_pictures_that_show_photos_are_kept_out_of_git():
 def test_no_stage_depends_on_a_part_of_a_folder():
     """`dvc repro --pull` in a clone would bring the part only, and record it as the whole.
 
-    The folder of fingerprints is left out, as no stage depends on all of it.
+    Folders of which no stage depends on all are left out: of fingerprints, and of features.
     """
-    folders = {path for paths in OUTPUTS.values() for path in paths} - {"data/code"}
+    folders = {path for paths in OUTPUTS.values() for path in paths}
+    folders -= {"data/code", "data/features"}
     for name, stage in STAGES.items():
+        assert "data/features" not in stage["deps"]
         for dep in stage["deps"]:
             assert not folders.intersection(map(str, PurePosixPath(dep).parents)), (name, dep)
 

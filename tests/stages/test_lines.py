@@ -122,9 +122,10 @@ def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_gro
     top[:, 0] += table["label"] == "b"
     order = np.argsort(table["pixels_sha256"].to_numpy("S64"))
     index = [(table["pixels_sha256"][image].encode(), b".jpg", 0, 0) for image in order]
-    (folder / project.FEATURES).mkdir(parents=True)
-    columns = {"index": np.array(index, INDEX), "top": top[order].astype(np.float16)}
-    write_shard(shard_path(folder / project.FEATURES, 0), columns)
+    columns = {"index": np.array(index, INDEX), "top": top[order].astype(np.float32)}
+    for name in ("train", "validation"):
+        (folder / project.FEATURES / name).mkdir(parents=True)
+        write_shard(shard_path(folder / project.FEATURES / name, 0), columns)
     write_table(folder / project.TRAIN_VALIDATION_CSV, table, SPLIT)
     write_json(folder / project.LABELS_JSON, ["a", "b"])
     with contextlib.chdir(folder):
@@ -137,7 +138,6 @@ def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_gro
 def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:
     """What `train_extract` says of these `(images, views, …)`, of two classes in turn."""
     actual = np.arange(len(features)) % 2
-    (folder / project.FEATURES).mkdir(parents=True)
     table = write_features(folder / project.FEATURES, actual, top=features)
     write_table(folder / project.TRAIN_VALIDATION_CSV, table.assign(group=table["path"]), SPLIT)
     write_json(folder / project.LABELS_JSON, ["cat", "dog"])

@@ -136,8 +136,8 @@ def write_colour_model(
 def write_features(folder: Path, labels: np.ndarray, **kinds: np.ndarray) -> pd.DataFrame:
     """Stored features, float16 `(images, views, …)` of each kind, and the table SPLIT of them.
 
-    Training and validation hold the same images. They are stored in another order than that of
-    the table.
+    `folder` gets a folder for training and one for validation, which hold the same images. They are
+    stored in another order than that of the table.
     """
     names = [(split, image) for split in ("train", "validation") for image in range(len(labels))]
     table = pd.DataFrame(
@@ -150,15 +150,17 @@ def write_features(folder: Path, labels: np.ndarray, **kinds: np.ndarray) -> pd.
         }
     )
     views = next(iter(kinds.values())).shape[1]
-    rows = sorted(
-        (sha256, view, image)
-        for sha256, (_, image) in zip(table["pixels_sha256"], names)
-        for view in range(views)
-    )
-    index = np.array([(sha256.encode(), b".jpg", view, 0) for sha256, view, _ in rows], INDEX)
-    columns = {
-        kind: np.array([array[image, view] for _, view, image in rows], np.float16)
-        for kind, array in kinds.items()
-    }
-    write_shard(shard_path(folder, 0), {"index": index} | columns)
+    for split in ("train", "validation"):
+        rows = sorted(
+            (sha256, view, image)
+            for sha256, (of, image) in zip(table["pixels_sha256"], names)
+            for view in range(views if of == split else 0)
+        )
+        index = np.array([(sha256.encode(), b".jpg", view, 0) for sha256, view, _ in rows], INDEX)
+        columns = {
+            kind: np.array([array[image, view] for _, view, image in rows], np.float16)
+            for kind, array in kinds.items()
+        }
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        write_shard(shard_path(folder / split, 0), {"index": index} | columns)
     return table

@@ -1,0 +1,31 @@
+"""The views of an image of which features are stored: itself, mirrored, drawn."""
+
+from collections.abc import Collection
+
+from pawprint.classes import UNKNOWN, UNLABELLED
+from pawprint.features.store import ITSELF
+from pawprint.images.augmentation import draw_view
+from pawprint.images.formats import IDENTITY, View, mirrored
+from pawprint.params.data import Augment
+from pawprint.project import SPLITS, TRAIN
+
+STORED_SPLITS = (*SPLITS, UNKNOWN, UNLABELLED)
+
+
+def views_of(
+    params: Augment, size: int, themselves: Collection[str], pixels_sha256: str, split: str
+) -> dict[int, View]:
+    """Return the views of an image by number. `split` is one of STORED_SPLITS.
+
+    A training image has the views that training learns from: `augment.views` draws. One of
+    `themselves`, which are `pixels_sha256`, also has itself, as ITSELF. A validation, test or
+    unknown image has the views over which the served network takes the mean: itself and, where
+    training mirrors images left to right, its mirror image. An unlabelled image has itself. `size`
+    is the side of the square in pixels.
+    """
+    if split == TRAIN:
+        numbers = range(params.views)
+        views = {number: draw_view(params, pixels_sha256, number, size) for number in numbers}
+        return views | {ITSELF: IDENTITY} if pixels_sha256 in themselves else views
+    has_mirror_image = params.is_mirrored and split != UNLABELLED
+    return dict(enumerate([IDENTITY, mirrored(size)] if has_mirror_image else [IDENTITY]))

@@ -1,0 +1,225 @@
+"""The blocks of a backbone, whose statistics a head takes: where they end, and in OpenVINO.
+
+network/blocks.py finds them in a network of Keras. TensorFlow is not needed here.
+"""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import openvino
+
+STATISTICS = 2  # of each channel at the end of a block: mean and deviation
+SMALLEST_VARIANCE = 1e-6  # of maps whose deviation is 1 or so
+MOST_PER_CHANNEL = 3  # statistics of blocks, for each channel of the last maps
+
+
+class Maps(NamedTuple):
+    """Feature maps that are all that later operations of a network need: a cut could be there.
+
+    `operation` is the index of the operation that gives them, in an order in which the next one has
+    the next index. `is_branch` says whether branches, such as a skip connection, begin or join
+    there.
+    """
+
+    operation: int
+    size: tuple[int, ...]
+    channels: int
+    is_branch: bool
+
+
+def choose_ends(maps: Sequence[Maps], pixels: tuple[int, ...], last: Maps) -> list[int]:
+    """Return the indices of the operations that end the blocks of a network.
+
+    `maps` come before the `last` ones, in their order, and `pixels` is the size of an image. A
+    block ends where branches begin or join; in a backbone without branches, where the resolution
+    changes; and the last one before channels become as many as the last maps have. Of each
+    resolution the last ends are taken, as many as give at most MOST_PER_CHANNEL for a channel of
+    the last maps, but at least one. Maps of the resolution of the pixels, and as many as the last
+    maps, are left out.
+    """
+    channels = {each.operation: each.channels for each in maps}
+    ends = _possible_ends(maps, pixels, last)
+    most = MOST_PER_CHANNEL * last.channels / STATISTICS
+    for number in range(max(map(len, ends), default=1), 1, -1):
+        chosen = _last_ends(ends, number)
+        if sum(channels[index] for index in chosen) <= most:
+            return chosen
+    return _last_ends(ends, 1)
+
+
+def _last_ends(ends: list[list[int]], number: int) -> list[int]:
+    return [index for indices in ends for index in indices[-number:]]
+
+
+def _possible_ends(maps: Sequence[Maps], pixels: tuple[int, ...], last: Maps) -> list[list[int]]:
+    """Return the operations that may end a block, as `choose_ends`, for each resolution."""
+    cuts: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    branches: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for index, size, number, is_branch in maps:
+        if size == pixels or (size == last.size and number >= last.channels):
+            continue
+        cuts[size].append(index)
+        if is_branch:
+            branches[size].append(index)
+    if not branches:
+        return [indices[-1:] for indices in cuts.values()]
+    final = last.size
+    branches[final] = sorted({*branches[final], *cuts[final][-1:]})
+    return [[index for index in group if index + 1 not in group] for group in branches.values()]
+
+
+operations = openvino.opset15
+
+
+class OnnxNetwork(NamedTuple):
+    """The network in a file, for images of one size, and the output with its features.
+
+    `layout` describes its input, NCHW or NHWC. `output` gives vectors, tokens or the last maps.
+    """
+
+    network: openvino.Model
+    layout: str
+    output: openvino.Output
+
+
+class Block(NamedTuple):
+    """The maps that end a block: an output, with a name in the file, and its axis of channels."""
+
+    output: openvino.Output
+    channels: int
+
+    @property
+    def height_and_width(self) -> list[int]:
+        """The axes of height and width."""
+        return [2, 3] if self.channels == 1 else [1, 2]
+
+
+def find_blocks(file: OnnxNetwork, size: int) -> list[Block]:
+    """Return the ends of the blocks of a network of images of this size, as `choose_ends`.
+
+    There are none in a network without maps of more than one resolution, such as a vision
+    transformer.
+    """
+    nodes = _nodes_between(file)
+    blocks = {}
+    maps = []
+    number = 0
+    for index, is_joined, is_split in _cuts(nodes):
+        node = nodes[index]
+        # Nodes without a name are inside of an operation of the file.
+        is_named = node.output is not None and bool(node.output.get_names())
+        number += 2 if is_joined or node.has_weights else is_named
+        axis = _axis_of_channels(node.output, node.channels) if is_named else None
+        if axis and node.kind != "Pad":
+            blocks[number] = Block(node.output, axis)
+            lengths = lengths_of(node.output)
+            square = (lengths[1], lengths[1])
+            maps.append(Maps(number, square, lengths[axis - 1], is_joined or is_split))
+    if not maps:
+        return []
+    *before, last = maps
+    return [blocks[number] for number in choose_ends(before, (size, size), last)]
+
+
+class _Node(NamedTuple):
+    """An operation, of OpenVINO's type `kind`, by its output, or None if others take several.
+
+    `takes` are the positions of the operations whose output it takes, without constants and shapes,
+    and `channels` is the axis of channels, if it gives maps.
+    """
+
+    kind: str
+    output: openvino.Output | None
+    takes: list[int]
+    channels: int
+
+    @property
+    def has_weights(self) -> bool:
+        return "Convolution" in self.kind or self.kind == "MatMul"
+
+
+def _nodes_between(file: OnnxNetwork) -> list[_Node]:
+    """Return the nodes from pixels to features, each after those whose output it takes.
+
+    The axis of channels is followed from the input: transpositions change it, and convolutions
+    set it.
+    """
+    nodes: list[_Node] = []
+    positions: dict[str, int] = {}
+    part = openvino.Model([file.output], file.network.get_parameters())
+    for node in part.get_ordered_ops():
+        kind = node.get_type_name()
+        sources = [value.get_node().get_name() for value in node.input_values()]
+        takes = [positions[source] for source in sources if source in positions]
+        if kind == "Parameter":
+            channels = file.layout.index("C")
+        elif not takes or kind in ("ShapeOf", "Result"):
+            continue
+        elif "Convolution" in kind:
+            channels = 1
+        elif kind == "Transpose":
+            channels = _transposed(nodes[takes[0]].channels, node)
+        else:
+            channels = nodes[takes[0]].channels
+        taken = [output for output in node.outputs() if output.get_target_inputs()]
+        positions[node.get_name()] = len(nodes)
+        nodes.append(_Node(kind, taken[0] if len(taken) == 1 else None, takes, channels))
+    return nodes
+
+
+def _transposed(axis: int, node: openvino.Node) -> int:
+    """Return where a transposition moves an axis of maps. Its order may not be constant."""
+    order = getattr(node.input_value(1).get_node(), "data", ())
+    return [*order].index(axis) if len(order) == 4 else axis
+
+
+def _cuts(nodes: list[_Node]) -> Iterator[tuple[int, bool, bool]]:
+    """Yield the positions of nodes whose output is all that later ones need.
+
+    Two bools say whether branches join before it and begin after it. Operations side by side
+    without weights are an activation or a normalisation, and no branches.
+    """
+    last_taker = list(range(len(nodes)))
+    for index, node in enumerate(nodes):
+        for position in node.takes:
+            last_taker[position] = index
+    reach = np.maximum.accumulate([0, *last_taker[:-1]])  # of the outputs before each node
+    cuts = np.flatnonzero(reach <= np.arange(len(nodes))).tolist()
+    between = [nodes[cut + 1 : end] for cut, end in itertools.pairwise(cuts)]
+    branches = [any(node.has_weights for node in group) for group in between]
+    return zip(cuts, [False, *branches], [*branches, False])
+
+
+def _axis_of_channels(output: openvino.Output, followed: int) -> int | None:
+    """Return 1 or 3, or None if these are no square maps. `followed` decides where both fit."""
+    shape = output.partial_shape
+    if shape.rank != openvino.Dimension(4) or any(side.is_dynamic for side in list(shape)[1:]):
+        return None
+    first, second, third = lengths_of(output)
+    axes = [axis for axis, side in ((1, third), (3, first)) if side == second > 1]
+    return followed if followed in axes else axes[0] if axes else None
+
+
+def block_statistics(blocks: list[Block]) -> openvino.Output:
+    """Return the same statistics as `block_statistics` in model.py, float32 `(batch, features)`."""
+    columns = []
+    for block in blocks:
+        maps = operations.convert(block.output, np.float32)
+        axes = block.height_and_width
+        mean = operations.reduce_mean(maps, axes)
+        squares = operations.reduce_mean(operations.multiply(maps, maps), axes)
+        variance = operations.subtract(squares, operations.multiply(mean, mean))
+        least = operations.constant(SMALLEST_VARIANCE, np.float32)
+        columns += [mean, operations.sqrt(operations.maximum(variance, least))]
+    return operations.concat(columns, 1).output(0)
+
+
+def lengths_of(output: openvino.Output) -> list[int]:
+    """Return the lengths of the axes after the first, the batch."""
+    shape = output.partial_shape
+    if shape.rank.is_dynamic or any(length.is_dynamic for length in list(shape)[1:]):
+        raise ValueError(f"expected an output of known size. Received: {shape}")
+    return [length.get_length() for length in list(shape)[1:]]
