@@ -150,7 +150,7 @@ def test_two_processes_at_once_lose_no_answer(target, tmp_path):
 def test_image_that_is_gone_leaves_no_copy_and_no_row(target, places, tmp_path):
     """As when another program has moved it."""
     image = tmp_path / "new" / "1.jpg"
-    with refused(f"{image}: expected to read it"):
+    with refused(f"cannot read {image}: No such file"):
         add(places, image, "cat")
     assert list(target.iterdir()) == []
 
