@@ -14,7 +14,7 @@ NEITHER = "none"  # in labels.csv, an image to reject
 UNKNOWN = "unknown"  # predicted for an image unlike those of training; the folder of such images
 UNLABELLED = "unlabelled"  # an image that may get a label, other than one that shows no class
 UNSURE = "unsure"  # predicted for an image of the classes that a person should see
-RESERVED = (NEITHER, UNKNOWN, UNSURE)
+RESERVED = (NEITHER, UNKNOWN, UNSURE, UNLABELLED)  # in any case
 PREDICTED = "the predicted class"  # in tables, the most probable of more than two classes
 MAX_LARGEST = 2  # times its even portion, above which the classes are imbalanced
 
@@ -32,6 +32,11 @@ def headline(images: Collection[int]) -> str:
     return "mean_recall" if are_imbalanced(images) else "accuracy"
 
 
+def is_reserved(label: str) -> bool:
+    """Return whether no class can have this name, because it means something else."""
+    return label.lower() in RESERVED
+
+
 def problem_of_labels(labels: Iterable[str]) -> str | None:
     """Return the problem of the names of classes, as "expected ... Received: ...", or None."""
     labels = sorted(labels)
@@ -46,10 +51,10 @@ def problem_of_names(labels: Iterable[str]) -> str | None:
     labels = sorted(labels)
     for label in labels:
         is_plain = label and is_printable(label) and label == label.strip()
-        if not is_plain or "<" in label or label in RESERVED:  # DVC's plots are HTML
+        if not is_plain or "<" in label or is_reserved(label):  # DVC's plots are HTML
             return (
                 "expected labels of printable characters, without < and spaces at the ends, other "
-                f"than {', '.join(RESERVED)}. Received: {label!r}"
+                f"than {', '.join(RESERVED)} in any case. Received: {label!r}"
             )
     by_name: dict[str, str] = {}
     for label in labels:

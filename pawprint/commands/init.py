@@ -25,7 +25,7 @@ from pawprint.dataset.layouts import (
     parse_metadata_csv,
     read_metadata_csv,
 )
-from pawprint.dataset.sources import empty_folders, folder_files, is_tar, require_utf8, tar_files
+from pawprint.dataset.sources import describe_empty, folder_files, is_tar, require_utf8, tar_files
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import parse_mapping, read_text, walk, write_json, write_text
@@ -100,8 +100,8 @@ def run(arguments: argparse.Namespace) -> None:
     source, notes = create(folder, images, arguments.recipe, arguments.outside, arguments.labels)
     for note in notes:
         print(note)
-    for empty in empty_folders(images) if images and images.is_dir() else ():
-        print(f"{printable(str(empty))} has no files, so it is no class")
+    for line in describe_empty(images) if images and images.is_dir() else ():
+        print(line)
     if images and (folder / f"{source}.dvc").exists():
         change = "add and remove photos" if images.is_dir() else "put another one"
         print(f"{folder / source} is a copy of {images}: {change} there")

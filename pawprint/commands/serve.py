@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Answer photos over HTTP with the served model, or with an exported one.
 
-    `POST /predict` takes an image as the body or as the first file of a form, and answers with the
+    `POST /predict` takes an image as the body or as the only file of a form, and answers with the
     label, the probability of each class and the unknown score. `GET /health` names the model.
 
     Examples:
@@ -207,20 +207,30 @@ async def read_upload(request: Request, seconds: float) -> bytes:
 
 
 def image_in(data: bytes) -> bytes:
-    """Return the upload, or of a form its first file, such as `curl -F photo=@cat.jpg`.
+    """Return the upload, or of a form its only file, such as `curl -F photo=@cat.jpg`.
 
     A form is told by its first line, which no image has: programs that set the header of a form
     themselves leave out the boundary. A parser of forms would be one more requirement, and
-    Python's takes seconds for a hostile form. Raises HTTPException for a form without a file.
+    Python's takes seconds for a hostile form. Raises HTTPException for a form without a file, or
+    with a second one: an answer for one photo would be taken for all.
     """
     form = data.lstrip(b"\r\n")
     if not form.startswith(b"--"):
         return data
     delimiter = b"\r\n" + form.partition(b"\r\n")[0].rstrip()
+    files: list[bytes] = []
     for part in (b"\r\n" + form).split(delimiter, MAX_PARTS)[1:]:
         lines, _, content = part.partition(b"\r\n\r\n")
-        if BytesHeaderParser().parsebytes(lines[:MAX_HEADER].strip()).get_filename():
-            return content
+        name = BytesHeaderParser().parsebytes(lines[:MAX_HEADER].strip()).get_filename()
+        if name and files:
+            second = printable(name[:80])
+            raise HTTPException(
+                422,
+                f"expected one file in the form. Received: a second one, {second}. Send each alone",
+            )
+        files += [content] if name else []
+    if files:
+        return files[0]
     raise HTTPException(422, "expected a file in the form, as of `curl -F photo=@photo.jpg`")
 
 

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
 
-from pawprint.classes import UNKNOWN, problem_of_labels
+from pawprint.classes import UNKNOWN, is_reserved, problem_of_labels
 from pawprint.dataset.folders import (
     SHOWN,
     SPLIT_OF_FOLDER,
@@ -189,13 +189,17 @@ def describe_names(places: Mapping[str, Place]) -> Iterator[str]:
     files are not read, and five of the others, are named.
     """
     folders = _unread_folders(places)
-    shown = [f"{printable(folder)}/ ({count_suffixes(files)})" for folder, files in folders.items()]
-    more = f" and {len(shown) - SHOWN:,} more" if shown[SHOWN:] else ""
-    if shown:
-        yield (
-            f"no class, because no image is read there: {', '.join(shown[:SHOWN])}{more}; "
-            "docs/images.md has the formats"
-        )
+    classes = {place.label.lower() for place in places.values()}
+    for is_class, said in ((False, "no class, because no image"), (True, "no image")):
+        shown = [
+            f"{printable(folder)}/ ({count_suffixes(files)})"
+            for folder, files in folders.items()
+            if (PurePosixPath(folder).name.lower() in classes) == is_class
+        ]
+        more = f" and {len(shown) - SHOWN:,} more" if shown[SHOWN:] else ""
+        if shown:
+            names = ", ".join(shown[:SHOWN])
+            yield f"{said} is read there: {names}{more}; docs/images.md has the formats"
     labelled = {name: place for name, place in places.items() if place.label not in ("", UNKNOWN)}
     number = Counter(
         f"{folder}/"
@@ -239,6 +243,9 @@ def _labels_of_rows(rows: dict[str, Row], archive: str) -> set[str]:
     labels = {row.label for row in rows.values()}
     labels = {label for label in labels if label.lower() != UNKNOWN and not is_unlabelled(label)}
     if problem := problem_of_labels(labels):
+        reserved = {label for label in labels if is_reserved(label)}
+        if named := [name for name, row in rows.items() if row.label in reserved]:
+            problem += f" in {len(named):,} rows, those of {name_some(named)}"
         raise InputError(
             f"{archive}: {printable(problem)}. With clean.labels: auto, each label in metadata.csv "
             "is a class. Correct the labels, or name the classes in clean.labels."

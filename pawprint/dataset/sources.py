@@ -49,8 +49,8 @@ def folder_files(folder: Path) -> Files:
     for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
         links = [name for name in folders if Path(parent, name).is_symlink()]
         paths += [Path(parent, name) for name in (*links, *names) if name not in OF_SYSTEMS]
-    for path in empty_folders(folder):
-        print(f"fetch: {printable(str(path))} has no files, so it is no class")
+    for line in describe_empty(folder):
+        print(f"fetch: {line}")
     if not paths:
         raise InputError(f"fetch.source: expected images in {folder}. Received: an empty folder.")
     files = sorted((path.relative_to(folder).as_posix(), path) for path in paths)
@@ -87,6 +87,23 @@ def empty_folders(folder: Path) -> list[Path]:
         if not folders and not set(files) - {*OF_SYSTEMS}:
             empty.append(Path(parent))
     return empty
+
+
+def describe_empty(folder: Path) -> list[str]:
+    """Return a line for each of `empty_folders`; one of the same name may be that of a class."""
+    empty = empty_folders(folder)
+    if not empty:
+        return []
+    full = {Path(parent).name.lower() for parent, _, files in os.walk(folder) if files}
+    return [
+        f"{printable(str(path))} has no files, "
+        + (
+            "unlike another folder of this name"
+            if path.name.lower() in full
+            else "so it is no class"
+        )
+        for path in empty
+    ]
 
 
 def list_files(source: Path) -> tuple[list[str], Callable[[str], bytes]] | None:

@@ -97,6 +97,24 @@ def split(
     return images.sort_values("path"), duplicates.sort_values(["group", "path"]), divided
 
 
+def describe_contradictions(images: pd.DataFrame, max_distance: int) -> str:
+    """Return a line on near-duplicates with different labels, or "" without any.
+
+    It names the pair of classes that has half of them or more: a folder may be there twice.
+    `images` is a table IMAGES, `max_distance` is `split.near_duplicate_distance`.
+    """
+    pairs = near_duplicates(images["perceptual_hash"], max_distance)
+    first, second = (images["label"].to_numpy()[pairs[name]] for name in ("first", "second"))
+    differ = [tuple(sorted(pair)) for pair in zip(first, second) if pair[0] != pair[1]]
+    if not differ:
+        return ""
+    text = f"{len(differ):,} pairs of near-duplicates have different labels"
+    (classes, number), *_ = Counter(differ).most_common(1)
+    if 2 * number >= len(differ):
+        text += f", {number:,} of them {printable(' and '.join(classes))}"
+    return f"{text}: look at them in `pawprint app`, and correct labels.csv"
+
+
 def _find_groups(paths: pd.Series, pattern: str) -> pd.Series:
     """Return what the group of the pattern matches in each path, or "" where it is not found."""
     groups = paths.str.extract(pattern, expand=False).fillna("")

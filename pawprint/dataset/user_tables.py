@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import normalize
 from urllib.parse import unquote
 
-from pawprint.classes import NEITHER, problem_of_names
+from pawprint.classes import NEITHER, RESERVED, is_reserved, problem_of_names
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import write_text
 from pawprint.named_file import read_bytes
@@ -249,6 +249,11 @@ def read_corrections(
             problem = (
                 f"expected the path of a file in the archive, such as {min(members, default='')}. "
                 f"Received: {name!r}. {likely or 'If the image is gone, remove the line.'}"
+            )
+        elif label != NEITHER and choices is None and is_reserved(label):
+            problem = (
+                f"expected the name of a class, other than {', '.join(RESERVED)} in any case, or "
+                f"{NEITHER}. Received: {label!r}. Correct it."
             )
         elif choices and label not in choices:
             problem = (

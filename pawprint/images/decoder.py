@@ -34,6 +34,7 @@ from pawprint.images.formats import (
     is_deep,
     open_strictly,
     scale_for,
+    scale_transparency,
     split_png,
     strictly,
     to_8_bits,
@@ -41,6 +42,7 @@ from pawprint.images.formats import (
     without_transparency,
 )
 from pawprint.images.jpeg import MAX_SCANS, count_scans, decode_jpeg, from_first_marker
+from pawprint.images.modes import SAYS_SO, is_unread, mode_of, name_of_other
 
 # Tried in this order; TGA has no signature. Pillow reads more formats, but some run other programs
 # (EPS: Ghostscript), hold an image of another size than they say (ICO), or have no limit (FITS).
@@ -159,6 +161,8 @@ def _open(data: bytes) -> tuple[ImageFile, bytes]:
     image = open_strictly(data, FORMATS)
     if profile:
         image.info["icc_profile"] = profile
+    if image.format == "PNG":
+        scale_transparency(image, data)
     return image, data
 
 
@@ -166,6 +170,8 @@ def _load(image: ImageFile, data: bytes, bits: int | None, scale: int) -> Decode
     if isinstance(image, TiffImageFile) and _is_preview(image, data):
         detail = "a camera's raw file, of which only the preview could be read"
         raise UnusableImageError("unsupported", detail)
+    if is_unread(image, data):
+        raise _unread(mode_of(data))
     has_more = _has_more(image, data)
     if is_deep(image):
         rgb, depths = to_8_bits(image, data, bits)
@@ -191,16 +197,25 @@ def _load_large(
 
 def _unusable(error: Exception, data: bytes) -> UnusableImageError:
     """Return the exception with the reason for which decoding `data` raised this error."""
+    detail = str(error).strip() or type(error).__name__
+    if SAYS_SO.search(detail):
+        return _unread(mode_of(data) or detail)
     if isinstance(error, UnidentifiedImageError):
+        if other := name_of_other(data):
+            return UnusableImageError("unsupported", f"format not read: {other}")
         if pi_heif.is_supported(io.BytesIO(data)):  # by its first bytes
             return UnusableImageError("damaged", "HEIC without a complete list of images")
         return UnusableImageError("not_an_image", "no image format recognised")
     if isinstance(error, Image.DecompressionBombError):
         return UnusableImageError("too_large", str(error))
-    detail = str(error).strip() or type(error).__name__
     if ENDS_EARLY.search(detail):
         return UnusableImageError("truncated", "data of the image are missing")
     return UnusableImageError("damaged", detail)
+
+
+def _unread(mode: str) -> UnusableImageError:
+    """Return the exception for an image of a mode that is not read."""
+    return UnusableImageError("unsupported", f"mode not read: {mode}")
 
 
 def _require_affordable(image: ImageFile, data: bytes, scale: int) -> int:
@@ -340,6 +355,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
         raise UnusableImageError("unsupported", "32 bits per channel, of unknown range")
     profile = image.info.get("icc_profile")
+    if image.mode == "La":  # alpha multiplied into grey, which Pillow converts to this mode alone
+        image = image.convert("LA")
     if image.has_transparency_data:
         image = without_transparency(image.convert("RGBA"), image.format)
     if image.mode not in ("L", "RGB", "CMYK"):

@@ -61,14 +61,17 @@ def strictly(max_pixels: int) -> Iterator[None]:
 def open_strictly(data: bytes, formats: Iterable[str]) -> ImageFile.ImageFile:
     """Open an image as `Image.open`, without a limit of pixels, which a program may have changed.
 
-    Raises UnidentifiedImageError.
+    Raises UnidentifiedImageError, with what Pillow says of the format that the first bytes name.
     """
+    problem = ""
     for form in formats:
         factory, accept = Image.OPEN[form]
         if accept is None or accept(data[:16]) is True:
-            with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):
+            try:
                 return factory(io.BytesIO(data), "")
-    raise UnidentifiedImageError
+            except (SyntaxError, IndexError, TypeError, struct.error) as error:
+                problem = f"{form}, {error}" if accept else problem
+    raise UnidentifiedImageError(problem)
 
 
 def side_for(size: int) -> int:
@@ -143,6 +146,22 @@ def _content(kind: bytes, chunk: bytes, limit: int) -> bytes | None:
     except zlib.error:
         return None
     return None if inflate.unconsumed_tail else content
+
+
+PNG_DEPTH = 24  # position of the bits of a value
+
+
+def scale_transparency(image: Image.Image, data: bytes) -> None:
+    """Give the transparent value of an opened PNG 8 bits, as its pixels get.
+
+    Pillow leaves it as it is in the file, and finds it in no pixel, or in others.
+    """
+    transparent = image.info.get("transparency")
+    depth = data[PNG_DEPTH]
+    if isinstance(transparent, tuple) and depth == 16:
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)
+    elif isinstance(transparent, int) and image.mode == "L":
+        image.info["transparency"] = transparent * 255 // (2**depth - 1)
 
 
 def without_transparency(image: Image.Image, form: str | None) -> Image.Image:

@@ -6,6 +6,7 @@ from PIL import Image, ImageOps
 from pawprint.dataset import looks as module
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.looks import near_duplicates
+from pawprint.dataset.splitting import describe_contradictions
 
 ODD_COLUMNS = np.arange(16) % 2 == 1
 
@@ -90,3 +91,13 @@ def test_of_many_that_are_alike_each_is_paired_with_some(monkeypatch):
     pairs = near_duplicates(as_text(bits), 8)
     assert set(pairs[["first", "second"]].to_numpy().ravel()) == set(range(200))
     assert len(pairs) < 200 * 199 / 4
+
+
+def test_near_duplicates_with_different_labels_are_counted():
+    """pratikkayal/PlantDoc-Dataset 4: the same plants in two folders, resized."""
+    hashes = [character * 64 for character in "00f7"]
+    images = pd.DataFrame({"perceptual_hash": hashes, "label": ["leaf", "rust", "leaf", "rust"]})
+    line = describe_contradictions(images, 0)
+    assert line.startswith("1 pairs")
+    assert "leaf and rust" in line
+    assert describe_contradictions(images.assign(label="leaf"), 0) == ""

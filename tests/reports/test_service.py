@@ -49,17 +49,24 @@ FILE = part('name="photo"; filename="photo.jpg"\r\nContent-Type: image/jpeg', PH
     [
         [TEXT, FILE],
         [TEXT, NO_FILE, FILE, TEXT],
-        [FILE, part('name="photo"; filename="second.jpg"', photo(2))],
         [part("name=photo; filename=photo.jpg", PHOTO)],
         [part("name=\"photo\"; filename*=UTF-8''%e7%8c%ab.jpg", PHOTO)],
         [part('name="filename"', b"filename"), FILE],
     ],
 )
-def test_first_file_of_a_form_is_answered(ask, parts):
+def test_file_of_a_form_is_answered(ask, parts):
     """seaweedfs/seaweedfs 56, cedric05/dothttp 42: as `curl -F name=x -F photo=@photo.jpg`."""
     body, header = form(*parts)
     assert ask(body, **header) == ask(PHOTO)
     assert ask(PHOTO)[0] == 200
+
+
+def test_second_file_of_a_form_is_refused_by_its_name(ask):
+    """pytorch/serve 1536: a client that sends a batch takes one answer for all."""
+    body, header = form(TEXT, FILE, part('name="more"; filename="second.jpg"', photo(2)))
+    status, answer = ask(body, **header)
+    assert status == 422
+    assert "second.jpg" in answer["detail"]
 
 
 @pytest.mark.parametrize(
