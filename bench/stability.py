@@ -1,0 +1,287 @@
+"""What edits of photos change in a run: `python -m bench.stability --public FOLDER [NAME …]`.
+
+For each set of SETS, which are read from clones of their repositories in FOLDER, and each draw, a
+starting set of photos is drawn, of which a fifth is for test and a fifth for validation. After each
+edit of its training photos, the head and its folds are computed again, and the two runs have the
+test of `pawprint compare`, of all images that both have. Prints how often the second is called
+better or worse, with folds drawn by number, as before, and by a hash (pawprint/draws.py), and if
+the log loss also has to differ by a fraction of the old one; how many other photos are in another
+fold; and how much the log loss in folds changes. The features, of the image, its mirror image and a
+near-duplicate, are those of MobileNetV2 1.0 or, with --lite, of EfficientNet-Lite0, at 224 px; they
+are stored in --features. C is USUAL_C, and the temperature is 1.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+
+from bench.datasets import Public, public
+from pawprint.classes import log_losses
+from pawprint.draws import FOLDS, draw_folds
+from pawprint.engine.mapping import map_in_threads
+from pawprint.features.rows import Row, row_function
+from pawprint.images.decoder import decode, pixels_sha256
+from pawprint.images.formats import IDENTITY, View, mirrored
+from pawprint.network import cross_validation
+from pawprint.network.backbone import load_extractor
+from pawprint.network.cross_validation import USUAL_C, CrossValidation, Examples, standardise
+from pawprint.network.heads import fit_regressions
+from pawprint.params.model import Model, Weights
+from pawprint.scores.paired import LOG_LOSS, Pair, difference_of, paired_test
+
+SIDE = 224
+CELLS = "src/elpv_dataset/data"
+SETS = {
+    "waste": Public("arjunk00/chs", "dataset-resized/*/*.jpg"),
+    "X-rays": Public("muhammedtalo/COVID-19", "X-Ray Image DataSet/*/*.*"),
+    "textures": Public("pan8915/DeepTexture", "images/*/*.jpg"),
+    "cells": Public("zae-bayern/elpv-dataset", f"{CELLS}/images/*.png"),
+}
+PHOTOS = {"textures": 600}  # of a starting set
+USUAL_PHOTOS = 500
+MARGINS = (0.0, 0.01, 0.02, 0.03, 0.05)
+# A little nearer, moved and brighter.
+NEAR_DUPLICATE = View(np.array([[0.97, 0.0, 4.0], [0.0, 0.97, 2.0]]), brightness=6.0)
+
+
+class Photos(NamedTuple):
+    """Photos: features `(photos, 3, columns)`, class indices, pixels_sha256, and groups."""
+
+    rows: np.ndarray
+    actual: np.ndarray
+    keys: np.ndarray
+    groups: np.ndarray
+    labels: list[str]
+
+    def take(self, places: np.ndarray) -> "Photos":
+        """Return some of the photos."""
+        arrays = (array[places] for array in self[:4])
+        return Photos(*arrays, self.labels)
+
+
+def files_of(name: str, clones: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield names in folders of classes, and files; cells have their classes in a table."""
+    clone, files, *_ = SETS[name]
+    if name != "cells":
+        yield from public(clones / clone, files, slice(None))
+        return
+    data = clones / clone / CELLS
+    classes = {"0.0": "sound", "1.0": "defective"}  # others are uncertain
+    for line in (data / "labels.csv").read_text(encoding="utf-8").splitlines():
+        path, defect, _ = line.split()
+        if defect in classes:
+            yield f"{classes[defect]}/{path}", (data / path).read_bytes()
+
+
+def compute(rows_of: Callable[..., list[Row]], data: bytes) -> tuple[str, np.ndarray]:
+    """Return the pixels_sha256 of a file, and its features of three views."""
+    image = decode(data)
+    rows = rows_of(lambda side: image, [IDENTITY, mirrored(SIDE), NEAR_DUPLICATE])
+    return pixels_sha256(image), np.stack([row[-1].ravel() for row in rows]).astype(np.float16)
+
+
+def read_photos(name: str, clones: Path, folder: Path, is_lite: bool) -> Photos:
+    """Return the photos of a set, without exact duplicates; features are computed once."""
+    path = folder / f"{name}{'-lite' if is_lite else ''}.npz"
+    if not path.exists():
+        width = ("EfficientNetLite0", None) if is_lite else ("MobileNetV2", 1.0)
+        changes = dict(zip(("backbone", "alpha"), width))
+        changes |= {"image_size": SIDE, "fine_tune_at": None, "features": "last"}
+        model = Model.load().model_copy(update=changes)
+        network = load_extractor(model, Weights.load(), has_cut=False).network
+        names, files = zip(*files_of(name, clones))
+        computed = map_in_threads(partial(compute, row_function(network, model.resize)), files)
+        keys, rows = map(np.array, zip(*computed))
+        first = np.unique(keys, return_index=True)[1]
+        labels = np.array([file.split("/")[0] for file in names])[first]
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(path, labels=labels, keys=keys[first], rows=rows[first])
+    with np.load(path) as arrays:
+        labels, actual = np.unique(arrays["labels"], return_inverse=True)
+        return Photos(arrays["rows"], actual, arrays["keys"], arrays["keys"], labels.tolist())
+
+
+def remove(photos: Photos, rng: np.random.Generator, number: int) -> Photos:
+    """Return the photos without some."""
+    return photos.take(np.sort(rng.permutation(len(photos.actual))[number:]))
+
+
+def add_near_duplicates(photos: Photos, rng: np.random.Generator, number: int) -> Photos:
+    """Return the photos with near-duplicates of some, in their groups."""
+    originals = rng.permutation(len(photos.actual))[:number]
+    copies = photos.take(originals)
+    keys = np.array([rng.bytes(32).hex() for _ in originals])
+    copies = copies._replace(rows=np.repeat(copies.rows[:, 2:], 3, axis=1), keys=keys)
+    arrays = (np.concatenate(pair) for pair in zip(photos[:4], copies[:4]))
+    return Photos(*arrays, photos.labels)
+
+
+def relabel(photos: Photos, rng: np.random.Generator, number: int) -> Photos:
+    """Return the photos with wrong labels of some."""
+    actual = photos.actual.copy()
+    wrong = rng.permutation(len(actual))[:number]
+    actual[wrong] += rng.integers(1, len(photos.labels), number)
+    return photos._replace(actual=actual % len(photos.labels))
+
+
+EDITS: dict[str, Callable[[Photos, np.random.Generator], Photos]] = {
+    "one removed": partial(remove, number=1),
+    "ten removed": partial(remove, number=10),
+    "ten near-duplicates added": partial(add_near_duplicates, number=10),
+    "a quarter removed": lambda photos, rng: remove(photos, rng, len(photos.actual) // 4),
+    "ten labels made wrong": partial(relabel, number=10),
+}
+
+
+def folds_by_number(labels: np.ndarray, groups: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Return the folds of before: groups in an order drawn by a generator, the largest first."""
+    del keys
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    of_class = pd.crosstab(group, labels).to_numpy()
+    fold = np.zeros(len(sizes), int)
+    images = np.zeros((FOLDS, of_class.shape[1]), int)
+    for number in sorted(np.random.default_rng(0).permutation(len(sizes)), key=lambda n: -sizes[n]):
+        fold[number] = np.lexsort((images.sum(axis=1), images @ of_class[number]))[0]
+        images[fold[number]] += of_class[number]
+    return fold[group]
+
+
+FOLDS_BY = {"number": folds_by_number, "hash": draw_folds}
+
+
+def probabilities_in_folds(photos: Photos, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probabilities of training photos in folds, and the fold of each."""
+    draw = FOLDS_BY[method]
+    labels = np.array(photos.labels)[photos.actual]
+    images = photos.actual, photos.groups, photos.keys
+    examples = Examples({False: photos.rows}, *images, photos.labels)
+    with patch.object(cross_validation, "draw_folds", draw):
+        settings = CrossValidation(np.empty(0), *USUAL_C)
+        judged = cross_validation.cross_validate_as(settings, examples).probabilities
+    return judged, draw(labels, photos.groups, photos.keys)
+
+
+def predict(photos: Photos, held_out: Photos) -> np.ndarray:
+    """Return the probabilities of held-out photos, by the mean logits of both views."""
+    rows = photos.rows[:, 0].astype(np.float32)
+    standardisation = standardise(rows)
+    (model,) = fit_regressions(rows, photos.actual, np.ones(len(rows)), USUAL_C)
+    logits = np.zeros((len(held_out.rows), len(photos.labels)))
+    for view in range(2):
+        inputs = held_out.rows[:, view].astype(np.float32)
+        standardisation.apply(inputs)
+        logits += np.log(np.maximum(model.predict(inputs), 1e-30)) / 2
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+class Run(NamedTuple):
+    """Probabilities of held-out photos, and by method those of training photos in folds, folds."""
+
+    held_out: np.ndarray
+    judged: dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def run_of(photos: Photos, held_out: Photos) -> Run:
+    """Return what training on photos gives."""
+    judged = {method: probabilities_in_folds(photos, method) for method in FOLDS_BY}
+    return Run(predict(photos, held_out), judged)
+
+
+def pair_of(actual: np.ndarray, groups: np.ndarray, old: np.ndarray, new: np.ndarray) -> Pair:
+    """Pair probabilities of the same photos."""
+    is_right = [each.argmax(axis=1) == actual for each in (old, new)]
+    return Pair(actual, *is_right, groups, (log_losses(actual, old), log_losses(actual, new)))
+
+
+def compare_runs(
+    photos: tuple[Photos, Photos], runs: tuple[Run, Run], held_out: Photos, method: str
+) -> dict[str, float]:
+    """Return whether each margin calls the second run better or worse, and what moved."""
+    old, new = photos
+    _, first, second = np.intersect1d(old.keys, new.keys, return_indices=True)
+    judged, folds = zip(*(run.judged[method] for run in runs))
+    same = old.actual[first] == new.actual[second]
+    same &= ~np.isnan(judged[0][first, 0] + judged[1][second, 0])
+    kept = first[same], second[same]
+    both = [each[places] for each, places in zip(judged, kept)]
+    sets = [
+        pair_of(held_out.actual, held_out.groups, runs[0].held_out, runs[1].held_out),
+        pair_of(old.actual[kept[0]], old.groups[kept[0]], *both),
+    ]
+    whole = Pair.join(sets)
+    test = difference_of(whole, 0.95, paired_test(whole.differences, whole.groups), LOG_LOSS)
+    is_called = test.verdict in ("better", "worse")
+    change = abs(test.difference) / whole.values[0].mean()
+    losses = [
+        np.nanmean(log_losses(each.actual, probabilities))
+        for each, probabilities in zip(photos, judged)
+    ]
+    return {
+        **{f"margin {margin:.0%}": is_called and change >= margin for margin in MARGINS},
+        "moved": float((folds[0][first] != folds[1][second]).sum()),
+        "loss in folds": losses[0],
+        "change": losses[1] - losses[0],
+    }
+
+
+def draw(photos: Photos, name: str, seed: int) -> list[dict[str, float | str]]:
+    """Return a row for each edit and method, of a starting set of its own."""
+    rng = np.random.default_rng(seed)
+    places = rng.permutation(len(photos.actual))[: PHOTOS.get(name, USUAL_PHOTOS)]
+    training, held_out = (photos.take(part) for part in np.split(places, [len(places) * 3 // 5]))
+    before = run_of(training, held_out)
+    rows = []
+    for edit, change in EDITS.items():
+        changed = change(training, rng)
+        runs = before, run_of(changed, held_out)
+        for method in FOLDS_BY:
+            cells = compare_runs((training, changed), runs, held_out, method)
+            rows.append({"set": name, "edit": edit, "folds": method, **cells})
+    return rows
+
+
+def describe(rows: pd.DataFrame) -> str:
+    """Return the tables of the verdicts, of what moves, and of the loss in folds."""
+    verdicts = [column for column in rows if column.startswith("margin")]
+    by = rows.groupby(["edit", "folds"], sort=False)
+    tables = [by[verdicts].mean()]
+    one = rows[rows["edit"] == next(iter(EDITS))]
+    for keys in ("folds", ["set", "folds"]):
+        of = one.groupby(keys, sort=False)
+        table = of["moved"].agg(["mean", "max"]).add_prefix("moved, ")
+        table["loss in folds"] = of["loss in folds"].mean()
+        table["deviation of its change"] = of["change"].std()
+        table["largest change"] = of["change"].agg(lambda change: change.abs().max())
+        tables.append(table)
+    return "\n\n".join(table.to_string(float_format="{:.4f}".format) for table in tables)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(prog="python -m bench.stability")
+    parser.add_argument("--public", type=Path, required=True, help="of clones: OWNER/NAME")
+    parser.add_argument("--features", type=Path, help="folder; default: a temporary one")
+    parser.add_argument("--draws", type=int, default=100, help="default: %(default)s")
+    parser.add_argument("--lite", action="store_true", help="EfficientNet-Lite0")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="sets; default: all")
+    arguments = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = arguments.features or Path(scratch)
+        for name in arguments.names or SETS:
+            photos = read_photos(name, arguments.public, folder, arguments.lite)
+            for seed in range(arguments.draws):
+                rows += draw(photos, name, seed)
+    print(describe(pd.DataFrame(rows)))
+
+
+if __name__ == "__main__":
+    main()
