@@ -22,7 +22,7 @@ from pawprint.images.decoder import open_image
 from pawprint.images.formats import resize
 from pawprint.model.calibration import Detector
 from pawprint.model.metadata import Metadata, write_metadata
-from pawprint.model.page import PAGE_FILE, network_in
+from pawprint.model.page import OF_ONNX, PAGE_FILE, network_in
 from pawprint.model.predictor import RunNetwork
 from pawprint.model.served_model import IDENTITY_DIGITS
 from pawprint.network.hardware import keras, tf
@@ -105,7 +105,6 @@ def open_saved_model(path: Path) -> RunNetwork:
     return lambda pixels: {name: tensor.numpy() for name, tensor in loaded.serve(pixels).items()}
 
 
-OF_ONNX = ("onnx", "onnxruntime", "tf2onnx")
 FORMATS = {
     "keras": Format("model.keras", "keras", open_keras),
     "litert": Format("model.tflite", "litert", open_litert, modules=("ai_edge_litert",)),

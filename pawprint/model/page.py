@@ -8,6 +8,7 @@ import base64
 import gzip
 import html
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from pawprint.params.model import IMAGENET, PACKAGES, Model, Weights
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 PAGE_FILE = "model.html"
+OF_ONNX = ("onnx", "onnxruntime", "tf2onnx")  # packages that write and check it
 RULES = {"labels", "image_size", "resize", "bits", "unknown_threshold", "min_confidence", "model"}
 VERSION = "1.30.0"  # of ONNX Runtime Web
 ADDRESS = f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{VERSION}/dist"
@@ -37,7 +39,9 @@ RUNTIME = {
     ),
 }
 NETWORK = re.compile('<script type="text/plain" id="network">([^<]+)</script>')
-SMALL = 1024  # values of an array that stays float32: scales and biases add little to the file
+# An array with less than this part of all values stays float32. The first convolutions are such
+# arrays: they add little to the file, and their rounding changes outputs most.
+SMALL = 0.015
 LARGEST_HALF = float(np.finfo(np.float16).max)
 NOTICE = f"""\
 ONNX Runtime Web {VERSION} runs the model. https://github.com/microsoft/onnxruntime
@@ -125,12 +129,12 @@ def with_half_weights(network: bytes) -> bytes:
 
     model = onnx.load_from_string(network)
     graph = model.graph
+    arrays = [each for each in graph.initializer if each.data_type == onnx.TensorProto.FLOAT]
+    small = SMALL * sum(math.prod(tensor.dims) for tensor in arrays)
     casts = []
-    for tensor in graph.initializer:
-        if tensor.data_type != onnx.TensorProto.FLOAT:
-            continue
+    for tensor in arrays:
         values = numpy_helper.to_array(tensor)
-        if values.size < SMALL or not np.abs(values).max() <= LARGEST_HALF:
+        if values.size < small or not np.abs(values).max(initial=0) <= LARGEST_HALF:
             continue
         name = tensor.name
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}/float16"))
