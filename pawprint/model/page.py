@@ -24,7 +24,8 @@ from pawprint.params.model import IMAGENET, PACKAGES, Model, Weights
 TEMPLATE = Path(__file__).with_suffix(".html")
 PAGE_FILE = "model.html"
 OF_ONNX = ("onnx", "onnxruntime", "tf2onnx")  # packages that write and check it
-RULES = {"labels", "image_size", "resize", "bits", "unknown_threshold", "min_confidence", "model"}
+RULES = {"labels", "image_size", "resize", "bits", "decoded_side", "unknown_threshold"}
+RULES |= {"min_confidence", "model"}
 VERSION = "1.30.0"  # of ONNX Runtime Web
 ADDRESS = f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{VERSION}/dist"
 # The files of the runtime and their SHA-256, by the id of their part.

@@ -43,7 +43,12 @@ def described() -> Metadata:
     """Rules of which each decides a photo."""
     thresholds = {"red": 0.2, "blue": 0.9}
     return metadata(
-        image_size=SIZE, labels=COLOURS, thresholds=thresholds, min_confidence=0.6, bits=12
+        image_size=SIZE,
+        labels=COLOURS,
+        thresholds=thresholds,
+        min_confidence=0.6,
+        bits=12,
+        decoded_side=64,
     )
 
 
@@ -179,6 +184,25 @@ def test_files_that_cannot_be_read_are_named_and_others_go_on(page, tmp_path):
         assert reason in row["error"], row
         assert (row["label"], row["pixels_sha256"]) == ("", "")
     assert good["label"] and not good["error"]
+
+
+def test_large_jpeg_is_reduced_nearly_as_libjpeg_does(page):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    data = encode(Image.fromarray(noise).resize((1001, 803)), quality=92)
+    text = base64.b64encode(data).decode()
+    answer = page.evaluate(
+        """async (text) => {
+          const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+          const { bitmap, format } = await open(new File([bytes], "large.jpg"));
+          const scale = scaleOf(format, bitmap.width, bitmap.height);
+          const { pixels } = reduce(read(bitmap).pixels, bitmap.width, bitmap.height, scale);
+          return Array.from(pixels, (value) => String.fromCharCode(value)).join("");
+        }""",
+        text,
+    )
+    expected = np.asarray(decode(data, side=64)).astype(int)
+    pixels = np.frombuffer(answer.encode("latin-1"), np.uint8).reshape(expected.shape)
+    assert np.abs(pixels - expected).mean() < 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
