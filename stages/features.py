@@ -1,10 +1,11 @@
 """Compute the features of every image once, with the frozen layers.
 
-Rows that an interrupted run computed, or that are in the last recorded result, are not computed
-again. Reads data/raw/archives/, data/split/paths.csv, unknown.csv and unlabelled.csv in
-data/clean/, and models/extractor/. Params: `model.resize`, `augment`, `clean.bits`. Writes
-data/features/, what training reads, data/held_out/, of all images that training does not see, and
-data/features.json, which names what decides the bytes of a row. Run: `python -m stages.features`
+Draws augmented views of a photo first. Rows that an interrupted run computed, or that are in the
+last recorded result, are not computed again. Reads data/raw/archives/, data/split/paths.csv,
+unknown.csv and unlabelled.csv in data/clean/, and models/extractor/. Params: `model.resize`,
+`augment`, `clean.bits`. Writes plots/augmented.png, data/features/, what training reads,
+data/held_out/, of all images that training does not see, and data/features.json, which names what
+decides the bytes of a row. Run: `python -m stages.features`
 """
 
 import math
@@ -43,6 +44,7 @@ from pawprint.params.model import Model
 from pawprint.pipeline.entry import at_end, run_stage
 from pawprint.pipeline.recorded import Recorded
 from pawprint.project import IMAGES, PATHS
+from pawprint.reports.photos import write_augmented
 from pawprint.runtime import output_shapes, read_network
 from pawprint.tables import read_table, training_images
 
@@ -71,6 +73,8 @@ def main() -> None:
     earlier, processors = earlier_shards(Recorded(), origin)
     source = open_archive(project.RAW_ARCHIVES, Clean.load().bits)
     with source as archive, writing(project.FEATURES, project.INTERRUPTED_FEATURES.absolute()):
+        size = network.input().partial_shape[1].get_length()
+        write_augmented(project.AUGMENTED, archive, parts[-1].images, Augment.load(), size, resize)
         kinds = output_shapes(network)
         numbers = sum(map(math.prod, kinds.values()))
         views = sum(part.dtype.itemsize * part.numbers() for part in parts)

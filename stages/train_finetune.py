@@ -17,7 +17,7 @@ from pawprint import project
 from pawprint.features.store import StoredExamples
 from pawprint.files import read_labels, replacing, write_json
 from pawprint.network.heads import HeadWeights
-from pawprint.network.model import OUTPUTS, on_features, on_maps
+from pawprint.network.tail import OUTPUTS, on_features, on_maps
 from pawprint.params.model import Hardware, Head, Model, Train
 from pawprint.pipeline.entry import run_stage
 from pawprint.project import HISTORY, SPLIT

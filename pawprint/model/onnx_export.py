@@ -15,8 +15,9 @@ from onnx import compose, helper, numpy_helper, utils
 from pawprint.model.calibration import SMALLEST, Detector
 from pawprint.network.blocks import Block, OnnxNetwork, find_blocks, lengths_of
 from pawprint.network.heads import HeadWeights
-from pawprint.network.model import EPSILON, SMALLEST_VARIANCE
+from pawprint.network.model import SMALLEST_VARIANCE
 from pawprint.network.onnx_backbone import choose_tokens, last_maps, open_onnx
+from pawprint.network.tail import EPSILON
 from pawprint.params.model import Head, Model, Onnx
 
 BACKBONE = "backbone/"  # before the names of the file
@@ -180,7 +181,7 @@ def _mean(graph: Operations, maps: str) -> str:
 
 
 def _logits(graph: Operations, features: str, parts: Parts) -> str:
-    """Return the same logits as `head_logits` of network/model.py, divided by the temperature."""
+    """Return the same logits as `head_logits` of network/tail.py, divided by the temperature."""
     arrays = iter(parts.weights.arrays)
     if parts.weights.standardisation:
         scale, offset = parts.weights.standardisation

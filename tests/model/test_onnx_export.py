@@ -35,8 +35,8 @@ from pawprint.model.onnx_export import Parts, write_onnx
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import join, write_served_model
 from pawprint.network.heads import Standardisation
-from pawprint.network.model import OUTPUTS, on_features
 from pawprint.network.onnx_backbone import read_onnx
+from pawprint.network.tail import OUTPUTS, on_features
 from pawprint.params.model import Head
 from pawprint.runtime import compile_for_cpu, output_shapes, read_network, write_network
 

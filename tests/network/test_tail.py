@@ -12,15 +12,13 @@ from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index, with_blocks
 from pawprint.network.heads import Standardisation
 from pawprint.network.model import (
-    OUTPUTS,
     build_model,
     convert,
     head_with,
-    on_features,
-    on_maps,
     to_openvino,
     with_features,
 )
+from pawprint.network.tail import OUTPUTS, on_features, on_maps
 from pawprint.network.training import trained_layers
 from pawprint.runtime import compile_for_cpu, output_shapes, read_network, write_network
 

@@ -7,8 +7,8 @@ import pytest
 from conftest import PROJECT, run, succeed
 from dvc_yaml import STAGES
 
-WITH_TENSORFLOW = {"backbone", "train_finetune"}  # and `train_extract`, where it trains in epochs
-DRAWING = {"preview", "plot"}
+WITH_TENSORFLOW = {"backbone"}  # and stages of training, where they train in epochs
+DRAWING = {"features", "plot", "split"}
 
 
 def test_other_stages_import_no_tensorflow():
@@ -26,7 +26,7 @@ def test_other_stages_import_no_tensorflow():
     ],
 )
 def test_packages_that_take_long_are_imported_where_they_are_used(stages, packages):
-    """Such as scikit-learn, which `evaluate` imports for a curve, and `report` for a tree."""
+    """Such as scikit-learn, which `evaluate` imports for a curve, and `plot` for a tree."""
     code = f"import sys, {', '.join(f'stages.{stage}' for stage in stages)}; print(*sys.modules)"
     assert not packages & {*succeed("python", "-c", code, cwd=PROJECT).split()}
 

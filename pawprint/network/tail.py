@@ -1,0 +1,92 @@
+"""What follows the frozen layers, as a network of OpenVINO on stored features or maps.
+
+It needs no TensorFlow, which takes seconds to start.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import openvino
+
+from pawprint.network.heads import HeadWeights
+from pawprint.params.model import Head
+
+OUTPUTS = ("logits", "features")
+EPSILON = 1e-3  # of Keras' BatchNormalization
+operations = openvino.opset15
+
+
+def head_logits(features: openvino.Output, weights: HeadWeights, params: Head) -> openvino.Output:
+    """Return the logits `(batch, units)` of features `(batch, features)`, float32."""
+    arrays = iter(weights.arrays)
+    if weights.standardisation:
+        scale, offset = (operations.constant(term) for term in weights.standardisation)
+        features = operations.add(operations.multiply(features, scale), offset).output(0)
+    if params.dense:
+        features = operations.relu(_dense(features, next(arrays), next(arrays))).output(0)
+        if params.dense.batch_normalization:
+            gamma, beta, mean, variance = (next(arrays) for _ in range(4))
+            scale = gamma / np.sqrt(variance + np.float32(EPSILON))
+            features = operations.multiply(features, operations.constant(scale)).output(0)
+            offset = operations.constant(beta - mean * scale)
+            features = operations.add(features, offset).output(0)
+    return _dense(features, next(arrays), next(arrays))
+
+
+def _dense(features: openvino.Output, kernel: np.ndarray, bias: np.ndarray) -> openvino.Output:
+    product = operations.matmul(features, operations.constant(kernel), False, False)
+    return operations.add(product, operations.constant(bias)).output(0)
+
+
+def on_features(
+    shapes: Mapping[str, Sequence[int]], weights: HeadWeights, params: Head
+) -> tuple[openvino.Model, list[str]]:
+    """Return the head as a network of stored features, and the names of its inputs.
+
+    `shapes` are the shapes of the stored kinds.
+    """
+    kinds = ["blocks", "top"] if weights.has_blocks else ["top"]
+    means = "means" if "means" in shapes else "top"
+    parameters = {kind: _parameter(shapes[kind]) for kind in dict.fromkeys([*kinds, means])}
+    features = _side_by_side([parameters[kind].output(0) for kind in kinds])
+    # A node between input and output, each of which has a name of its own.
+    copied = operations.convert(parameters[means], np.float32).output(0)
+    outputs = [head_logits(features, weights, params), copied]
+    return openvino.Model(outputs, [*parameters.values()]), [*parameters]
+
+
+def on_maps(
+    shapes: Mapping[str, Sequence[int]],
+    trained: openvino.Model,
+    weights: HeadWeights,
+    params: Head,
+) -> tuple[openvino.Model, list[str]]:
+    """Return trained layers and a head as a network of stored maps, and the names of its inputs.
+
+    `trained` takes the maps at the cut, and gives features for the head and the means of the last
+    maps. The head also gets the first of the stored statistics of blocks, from before the cut.
+    """
+    head_input, means = (result.input_value(0) for result in trained.get_results())
+    parameters = {"cut": trained.get_parameters()[0]}
+    trained.reshape([-1, *shapes["cut"]])
+    width = weights.features - _width(head_input)
+    if width:
+        parameters["blocks"] = _parameter(shapes["blocks"])
+        zero, one = (operations.constant([number], np.int64) for number in (0, 1))
+        end = operations.constant([width], np.int64)
+        frozen = operations.slice(parameters["blocks"], zero, end, one, one)
+        head_input = _side_by_side([frozen.output(0), head_input])
+    outputs = [head_logits(head_input, weights, params), means]
+    return openvino.Model(outputs, [*parameters.values()]), [*parameters]
+
+
+def _parameter(shape: Sequence[int]) -> openvino.op.Parameter:
+    return operations.parameter([-1, *shape], np.float32)
+
+
+def _width(features: openvino.Output) -> int:
+    return list(features.partial_shape)[1].get_length()
+
+
+def _side_by_side(parts: list[openvino.Output]) -> openvino.Output:
+    return parts[0] if len(parts) == 1 else operations.concat(parts, 1).output(0)
