@@ -69,8 +69,7 @@ def main() -> None:
     of_data = {name: Image.open(project.PLOTS / f"{name}.png") for name in OF_DATA}
     group_of = independent(images).set_axis(images["path"])
     confidence = params["evaluate"]["confidence"]
-    is_chosen = is_chosen_on_validation(context)
-    result = pages.describe_result(scores, predictions, group_of, confidence, is_chosen)
+    result = pages.describe_result(scores, predictions["test"], group_of, confidence)
     of_page = {
         "result": result,
         "limits": limits,
@@ -184,17 +183,6 @@ def limits_run(
         context["training"].get("accuracy_by_series"),
         context["to_review"],
     )
-
-
-def is_chosen_on_validation(context: Mapping) -> bool:
-    """Return whether validation images chose an epoch, or decide which label a photo gets.
-
-    `context` is what the card needs.
-    """
-    is_solved = context["extract"]["learning_rate"].isna().all()
-    metadata = context["metadata"]
-    is_plain = not metadata["thresholds"] and metadata["min_confidence"] is None
-    return not (is_solved and is_plain and context["finetune"].empty)
 
 
 def describe_since_commit(now: Images) -> str:
