@@ -25,7 +25,7 @@ COMMANDS = {
     "serve": ("serve", "answer photos over HTTP with the served model"),
     "score": ("score", "score the served model on photos, beside the test split"),
     "suggest": ("suggest", "rank images without a label by how much a label would help"),
-    "export": ("export", "write the model as LiteRT, ONNX or SavedModel"),
+    "export": ("export", "write the model as one HTML page, LiteRT, ONNX or SavedModel"),
     "compare": (
         "compare",
         "say whether a run is better than another; a gate for pull requests",

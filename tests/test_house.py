@@ -22,7 +22,7 @@ THERE_IS = {
         "pawprint/engine": 2,
         "pawprint/features": 3,
         "pawprint/images": 5,
-        "pawprint/model": 6,
+        "pawprint/model": 7,
         "pawprint/network": 10,
         "pawprint/params": 3,
         "pawprint/pipeline": 4,

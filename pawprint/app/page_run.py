@@ -4,6 +4,7 @@ Run: the present results, changes since the last commit, `dvc repro`, `try`, Kee
 Compare: two runs, and the validation photos whose predictions differ.
 """
 
+import importlib.util
 import time
 from pathlib import Path
 from typing import Literal, get_args
@@ -19,12 +20,14 @@ from pawprint.commands.candidates import candidates_here, use_candidate
 from pawprint.commands.compare import read_run
 from pawprint.commands.recipes import set_params
 from pawprint.git import current_commit
+from pawprint.model.metadata import read_metadata
+from pawprint.model.page import OF_ONNX, PAGE_FILE
 from pawprint.params.data import Fetch
 from pawprint.params.model import Evaluate, Model
 from pawprint.params.section import Resize
 from pawprint.pipeline import dvc
 from pawprint.pipeline.dvc import WORKSPACE
-from pawprint.reports.pages import describe_score, headline_of, score_of
+from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
 from pawprint.scores.metrics import CATALOGUE
 from pawprint.scores.paired import tabulate_sets
 from pawprint.scores.runs import ComparedRun, compare_runs
@@ -56,7 +59,8 @@ def show_run() -> None:
         else:
             show_differences()
     follow(run.state, run.end)
-    for name, part in {"Params": show_params, "Try other params": show_candidates}.items():
+    parts = {"Params": show_params, "Try other params": show_candidates, "Share": show_page}
+    for name, part in parts.items():
         expander = st.expander(name, key=name, on_change="rerun")
         if expander.open:
             with expander, explain_errors():
@@ -214,6 +218,27 @@ def show_candidates() -> None:
             if candidate.name in names and st.button(f"Use {plain(candidate.name)}"):
                 use_candidate(candidate)
                 st.rerun()
+
+
+def show_page() -> None:
+    """Show a button that makes the page of the model, and offer the page that there is."""
+    st.markdown(
+        "One HTML file labels photos in a browser, by double click, without Pawprint and without "
+        "a network. You can send it to anybody."
+    )
+    if missing := [name for name in OF_ONNX if importlib.util.find_spec(name) is None]:
+        st.markdown(f"It needs {', '.join(missing)}. Run `pip install '.[app,export]'`.")
+        return
+    st.button("Make the page", on_click=start, args=("pawprint", "export", "--format", "page"))
+    folder = project.EXPORT / "page"
+    if (folder / PAGE_FILE).exists():
+        with explain_errors():
+            if read_metadata(folder).model != read_metadata(project.SERVED_MODEL).model:
+                st.markdown("The last page is of another model. Make it again.")
+                return
+            data = (folder / PAGE_FILE).read_bytes()
+            name = f"{project_name()}.html"
+            st.download_button("Download the page", data, name, "text/html", type="primary")
 
 
 @st.fragment(run_every=1)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from pawprint import project
 from pawprint.classes import UNKNOWN, log_losses
 from pawprint.errors import InputError, name_some, silent_stderr
-from pawprint.files import md5
+from pawprint.files import md5, write_text
 from pawprint.git import current_commit
 from pawprint.model import exports
 from pawprint.model.calibration import read_detector
@@ -24,6 +24,7 @@ from pawprint.model.exports import (
     write_int8,
 )
 from pawprint.model.metadata import Metadata
+from pawprint.model.page import About, fetch_runtime, page_of, whose_weights, with_half_weights
 from pawprint.model.predictor import load_predictor
 from pawprint.network.backbone import load_whole, onnx_file
 from pawprint.network.hardware import keras
@@ -33,11 +34,21 @@ from pawprint.params.data import Augment
 from pawprint.params.model import ONNX, Evaluate, Head, Model, Weights
 from pawprint.pipeline.recorded import Recorded
 from pawprint.project import SPLIT
+from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
 from pawprint.scores.intervals import fraction_interval, independent_counts
+from pawprint.scores.metrics import CATALOGUE
 from pawprint.tables import read_table, spread
 
 LITERT = "litert"
+PAGE = "page"
 SERVED = "served"
+HALF_TOLERANCE = 0.002  # of outputs with weights of 16 bits
+FEW = 20  # images with which the page is run once more
+SQUARES = {
+    "crop": "the middle is used",
+    "pad": "the whole photo between two borders of grey",
+    "stretch": "the whole photo, with another aspect ratio",
+}
 MOST_CHANGED = 0.01  # of the labels in 8 bits; a warning where the interval is above it
 
 
@@ -59,13 +70,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write the trained model in other formats, each in a folder of models/export/ with model.json.
 
-    Every exported model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], as its input
-    `pixels`, and returns the calibrated `probability` of the second of two classes, (batch, 1), or
-    of each of more classes, (batch, classes), and the `unknown_score`, (batch, 1). Where training
-    mirrors images left to right, these are means over the image and its mirror image, unless
-    `--single` is given. Its own runtime runs the model on the test images before the folder takes
-    its name. The table compares it with the served model: size, largest difference of an output,
-    and test images whose label changes; with `--single` or `--int8` validation and test images.
+    The format `page` is one HTML file that labels photos in a browser, without a server or a
+    network. Every other model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], as its
+    input `pixels`, and returns the calibrated `probability` of the second of two classes,
+    (batch, 1), or of each of more classes, (batch, classes), and the `unknown_score`, (batch, 1).
+    Where training mirrors images left to right, these are means over the image and its mirror
+    image, unless `--single` is given. Its own runtime runs the model on the test images before the
+    folder takes its name. The table compares it with the served model: size, largest difference of
+    an output, and test images whose label changes; with `--single`, `--int8` or a page validation
+    and test images.
 
     `--int8` also writes litert_int8, calibrated on training images. Its outputs differ from
     the served model: the table then has the log loss and the time for an image, too.
@@ -73,13 +86,14 @@ def run(arguments: argparse.Namespace) -> None:
     Examples:
       pawprint export --format litert onnx
       pawprint export --format litert --int8
+      pawprint export --format page
     """
     formats = _formats(arguments)
     predictor = load_predictor(project.SERVED_MODEL, mirrored=not arguments.single)
     metadata = _with_origin(predictor.metadata)
     model = _model_to_export(metadata, Augment.load().is_mirrored and not arguments.single)
     split = read_table(project.SPLIT_CSV, SPLIT)
-    has_validation = arguments.single or arguments.int8
+    has_validation = arguments.single or arguments.int8 or PAGE in formats
     rows = split[split["split"].isin(("validation", "test") if has_validation else ("test",))]
     paths = rows["path"]
     expected = exports.all_outputs(predictor.run, exports.read_pixels(paths, metadata))
@@ -87,12 +101,15 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.single:
         both = load_predictor(project.SERVED_MODEL)
         outputs[SERVED] = exports.all_outputs(both.run, exports.read_pixels(paths, metadata))
+    notes: list[str] = []
     for name in tqdm(formats, desc="export", unit="format", disable=None):
         folder = project.EXPORT / name
         reference = exports.Reference(exports.read_pixels(paths, metadata), expected)
         if name == INT8:
             train = split.loc[split["split"] == "train", "path"]
             outputs[name] = _export_int8(model, metadata, train, folder, reference)
+        elif name == PAGE:
+            outputs[name] = _export_page(model, metadata, paths, expected, notes)
         else:
             outputs[name] = exports.export(name, model, metadata, folder, reference)
     labels = {name: labels_of(of_model, metadata) for name, of_model in outputs.items()}
@@ -100,15 +117,14 @@ def run(arguments: argparse.Namespace) -> None:
         describe(name, outputs[name], expected, (labels[name] != labels[SERVED]).sum())
         for name in outputs
     )
+    in_float32 = labels_of(expected, metadata)
+    if arguments.single:
+        notes.append(describe_new_labels(paths, labels[SERVED], in_float32))
     if arguments.int8:
         table["log loss"] = _log_losses(outputs.values(), rows["label"], metadata)
         table["ms"] = ["", *_times(formats, paths, metadata)]
-    print(table.to_string(index=False))
-    in_float32 = labels_of(expected, metadata)
-    if arguments.single:
-        print(describe_new_labels(paths, labels[SERVED], in_float32))
-    if arguments.int8:
-        print(describe_int8(rows, in_float32, labels[INT8], Evaluate.load().confidence))
+        notes.append(describe_int8(rows, in_float32, labels[INT8], Evaluate.load().confidence))
+    print("\n".join([table.to_string(index=False), *notes]))
 
 
 def _formats(arguments: argparse.Namespace) -> list[str]:
@@ -120,10 +136,10 @@ def _formats(arguments: argparse.Namespace) -> list[str]:
     for name in formats:
         if arguments.int8 and name != LITERT:
             raise InputError(f"--int8: expected --format {LITERT} alone. Received: {name}")
-        if not is_of_keras and name != ONNX:
+        if not is_of_keras and name not in (ONNX, PAGE):
             raise InputError(
-                f"--format: expected {ONNX}, because model.backbone is {ONNX}, which has no "
-                f"layers of Keras. Received: {name}"
+                f"--format: expected {ONNX} or {PAGE}, because model.backbone is {ONNX}, which has "
+                f"no layers of Keras. Received: {name}"
             )
         exports.require_modules(name, is_of_keras=is_of_keras)
     return [*formats, INT8] if arguments.int8 else formats
@@ -148,6 +164,72 @@ def _export_int8(
     described = metadata.model_copy(update={"model": identity})
     write = partial(write_int8, model, images)
     return exports.export(LITERT, write, described, folder, reference._replace(tolerance=np.inf))
+
+
+def _export_page(
+    model: keras.Model | Callable[[Path], None],
+    metadata: Metadata,
+    paths: pd.Series,
+    expected: exports.NamedOutputs,
+    notes: list[str],
+) -> exports.NamedOutputs:
+    """Write the page of a model, add a line on its size to `notes`, and return its outputs.
+
+    Large arrays are float16 if no label of the images `paths` changes by that.
+    """
+    runtime = fetch_runtime()
+    about = describe_page(metadata)
+    network = exports.onnx_of(model)
+    small = with_half_weights(network)
+    run = exports.one_by_one(exports.open_onnx(small))
+    outputs = exports.all_outputs(run, exports.read_pixels(paths, metadata))
+    changed = (labels_of(outputs, metadata) != labels_of(expected, metadata)).sum()
+    difference = exports.largest_difference(outputs, expected)
+    is_half = changed == 0 and difference <= HALF_TOLERANCE
+    half, whole = (page_of(each, metadata, about, runtime) for each in (small, network))
+    few = paths.iloc[:FEW] if is_half else paths  # all have passed its network
+    reference = exports.Reference(
+        exports.read_pixels(few, metadata),
+        {name: values[: len(few)] for name, values in expected.items()},
+        HALF_TOLERANCE if is_half else exports.TOLERANCE,
+    )
+    write = partial(_write_page, half if is_half else whole)
+    of_page = exports.export(PAGE, write, metadata, project.EXPORT / PAGE, reference)
+    notes.append(
+        f"page: weights of {16 if is_half else 32} bits. {len(half) / 1e6:.1f} MB with 16 bits, "
+        f"which change {changed:,} of {len(paths):,} labels and outputs by up to "
+        f"{difference:.4f}; {len(whole) / 1e6:.1f} MB with 32 bits"
+    )
+    return outputs if is_half else of_page
+
+
+def _write_page(text: str, path: Path) -> None:
+    write_text(path, text)
+
+
+def describe_page(metadata: Metadata) -> About:
+    """Return what the page of the trained model says of it."""
+    level = Evaluate.load().confidence
+    scores = read_table(project.SCORES_CSV, project.SCORES)
+    names = dict.fromkeys(("accuracy", headline_of(scores)))
+    measured = [
+        f"{CATALOGUE[name].title} {describe_score(score_of(scores, 'test', name))}"
+        for name in names
+    ]
+    facts = {
+        "Classes": ", ".join(metadata.labels),
+        "Measured": f"{'; '.join(measured)} ({100 * level:g}% interval), on photos that it did "
+        "not learn from",
+        "Commit": metadata.commit or "none",
+        "Model": metadata.model or "of an earlier version",
+        "Photos": f"a square of {metadata.image_size} pixels: {SQUARES[metadata.resize]}",
+    }
+    if metadata.unknown_threshold is not None:
+        facts["Unknown"] = (
+            f"a photo whose unknown score is above {metadata.unknown_threshold:.4g} is unlike "
+            "those of training"
+        )
+    return About(project_name(), facts, whose_weights(Model.load(), Weights.load()))
 
 
 def _log_losses(

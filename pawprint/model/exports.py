@@ -22,6 +22,7 @@ from pawprint.images.decoder import open_image
 from pawprint.images.formats import resize
 from pawprint.model.calibration import Detector
 from pawprint.model.metadata import Metadata, write_metadata
+from pawprint.model.page import OF_ONNX, PAGE_FILE, network_in
 from pawprint.model.predictor import RunNetwork
 from pawprint.model.served_model import IDENTITY_DIGITS
 from pawprint.network.hardware import keras, tf
@@ -70,16 +71,24 @@ def open_litert(path: Path) -> RunNetwork:
     return lambda pixels: signature(**{name: pixels})
 
 
-def open_onnx(path: Path) -> RunNetwork:
-    """Open an ONNX file. Raises ValueError if tf2onnx could not convert all operations."""
+def open_onnx(file: Path | bytes) -> RunNetwork:
+    """Open an ONNX file, or its bytes.
+
+    Raises ValueError if tf2onnx could not convert all operations.
+    """
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     batch, *operations = session.get_inputs()
     if operations:  # tf2onnx makes inputs of operations that it lacks, as SiLU in EfficientNetV2
         raise ValueError(f"{len(operations)} operations that tf2onnx left out. Use litert")
     names = [output.name for output in session.get_outputs()]
     return lambda pixels: dict(zip(names, session.run(None, {batch.name: pixels})))
+
+
+def open_page(path: Path) -> RunNetwork:
+    """Open the network in a page, of which a browser runs the same bytes."""
+    return open_onnx(network_in(path))
 
 
 def open_keras(path: Path) -> RunNetwork:
@@ -99,7 +108,8 @@ def open_saved_model(path: Path) -> RunNetwork:
 FORMATS = {
     "keras": Format("model.keras", "keras", open_keras),
     "litert": Format("model.tflite", "litert", open_litert, modules=("ai_edge_litert",)),
-    "onnx": Format("model.onnx", "onnx", open_onnx, modules=("onnx", "onnxruntime", "tf2onnx")),
+    "onnx": Format("model.onnx", "onnx", open_onnx, OF_ONNX),
+    "page": Format(PAGE_FILE, "onnx", open_page, OF_ONNX),
     "saved_model": Format("", "tf_saved_model", open_saved_model),
 }
 
@@ -200,7 +210,7 @@ def export(
         path = new / form.file
         try:
             run = _write_and_open(model, path, form)
-            outputs = all_outputs(partial(_run_one, run), reference.images)
+            outputs = all_outputs(one_by_one(run), reference.images)
         except (InputError, OSError):  # of an image or a disk, not of the model
             raise
         except Exception as error:  # a converter raises anything for a model that it cannot convert
@@ -219,8 +229,12 @@ def export(
     return outputs
 
 
+def one_by_one(run: RunNetwork) -> RunNetwork:
+    """Return a network of batches as a function of one image, uint8 `(size, size, 3)`."""
+    return partial(_run_one, run)
+
+
 def _run_one(run: RunNetwork, pixels: np.ndarray) -> NamedOutputs:
-    """Return the outputs for one image, uint8 `(size, size, 3)`, of a network of batches."""
     outputs = run(pixels[None].astype(np.float32))
     return {name: values[0] for name, values in outputs.items()}
 
@@ -244,6 +258,33 @@ def convert_with_keras(model: keras.Model, path: Path, keras_name: str) -> None:
     """Write a model to `path` in the format of this name of Keras."""
     model(model.inputs)  # Keras exports only a model that was called
     model.export(str(path), format=keras_name, verbose=False)
+    if keras_name == "onnx":
+        name_dimensions(path)
+
+
+def name_dimensions(path: Path) -> None:
+    """Name the first dimension of inputs and outputs of an ONNX file, which tf2onnx numbers."""
+    import onnx
+
+    file = onnx.load(path)
+    for tensor in (*file.graph.input, *file.graph.output):
+        tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
+    onnx.save(file, path)
+
+
+def onnx_of(model: keras.Model | Callable[[Path], None]) -> bytes:
+    """Return a model as an ONNX file. Raises InputError if it cannot be converted."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "model.onnx")
+        try:
+            _write_and_open(model, path, FORMATS["onnx"])
+        except (InputError, OSError):
+            raise
+        except Exception as error:  # a converter raises anything
+            raise InputError(
+                f"onnx: expected a model that it can hold. Received: {reason(error)}"
+            ) from None
+        return path.read_bytes()
 
 
 def _require_own(folder: Path, new: Path) -> None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 from conftest import PROJECT, change, refused, write_files
@@ -32,6 +33,7 @@ ROUNDING = 2e-4  # how far outputs may be from those of the served model
 EACH_FORMAT = [
     pytest.param(name, marks=() if name in ("keras", "onnx") else pytest.mark.slow)
     for name in FORMATS
+    if name != "page"  # tests/model/test_page.py
 ]
 
 
@@ -107,6 +109,13 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     outputs = FORMATS[name].open(folder / FORMATS[name].file)(batch)
     assert sorted(outputs) == ["probability", "unknown_score"]
     assert all(output.shape == (3, 1) for output in outputs.values())
+    if name == "onnx":
+        described = onnx.load(folder / "model.onnx").graph
+        dimensions = [
+            tensor.type.tensor_type.shape.dim[0].dim_param
+            for tensor in (*described.input, *described.output)
+        ]
+        assert dimensions == ["batch"] * 3
 
     photos = sorted(Path("photos").iterdir())
     expected = predict(load_predictor(project.SERVED_MODEL), photos)
@@ -195,7 +204,7 @@ def test_network_of_an_onnx_file_is_exported_as_onnx_alone_and_without_tf2onnx(
     change(tmp_path, "model: {backbone: onnx, alpha: null, fine_tune_at: null}")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    with refused("--format: expected onnx", "Received: litert"):
+    with refused("--format: expected onnx or page", "Received: litert"):
         run_export(argparse.Namespace(format=["litert"], single=False, int8=False))
     require("onnx", is_of_keras=False)
     with refused("models/served"):  # the next that it looks for

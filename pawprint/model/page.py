@@ -1,0 +1,169 @@
+"""The model in one HTML page, which a browser opens by double click, without server or network.
+
+The page is the template page.html with four parts: what model.json says, the script and the
+WebAssembly of ONNX Runtime Web, and the network as ONNX.
+"""
+
+import base64
+import gzip
+import html
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pawprint.download import download
+from pawprint.errors import InputError
+from pawprint.model.metadata import Metadata
+from pawprint.params.model import IMAGENET, PACKAGES, Model, Weights
+
+TEMPLATE = Path(__file__).with_suffix(".html")
+PAGE_FILE = "model.html"
+OF_ONNX = ("onnx", "onnxruntime", "tf2onnx")  # packages that write and check it
+RULES = {"labels", "image_size", "resize", "bits", "decoded_side", "unknown_threshold"}
+RULES |= {"min_confidence", "model"}
+VERSION = "1.30.0"  # of ONNX Runtime Web
+ADDRESS = f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{VERSION}/dist"
+# The files of the runtime and their SHA-256, by the id of their part.
+RUNTIME = {
+    "runtime": (
+        "ort.wasm.bundle.min.mjs",
+        "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
+    ),
+    "wasm": (
+        "ort-wasm-simd-threaded.wasm",
+        "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+    ),
+}
+NETWORK = re.compile('<script type="text/plain" id="network">([^<]+)</script>')
+# An array with less than this part of all values stays float32. The first convolutions are such
+# arrays: they add little to the file, and their rounding changes outputs most.
+SMALL = 0.015
+LARGEST_HALF = float(np.finfo(np.float16).max)
+NOTICE = f"""\
+ONNX Runtime Web {VERSION} runs the model. https://github.com/microsoft/onnxruntime
+
+MIT License
+
+Copyright (c) Microsoft Corporation
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and \
+associated documentation files (the "Software"), to deal in the Software without restriction, \
+including without limitation the rights to use, copy, modify, merge, publish, distribute, \
+sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is \
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or \
+substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT \
+NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND \
+NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, \
+DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT \
+OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+
+The software that it contains:
+https://github.com/microsoft/onnxruntime/blob/v{VERSION}/ThirdPartyNotices.txt
+
+This page is from Pawprint: Apache License 2.0, https://www.apache.org/licenses/LICENSE-2.0"""
+
+
+class About(NamedTuple):
+    """What a page says of its model: a title, terms with their texts, and whose weights it has."""
+
+    title: str
+    facts: Mapping[str, str]
+    weights: str
+
+
+def fetch_runtime() -> dict[str, bytes]:
+    """Return the files of the runtime by the id of their part. Raises InputError."""
+    return {
+        part: download(f"{ADDRESS}/{name}", sha256, "--format page").read_bytes()
+        for part, (name, sha256) in RUNTIME.items()
+    }
+
+
+def page_of(network: bytes, metadata: Metadata, about: About, runtime: Mapping[str, bytes]) -> str:
+    """Return the page of a network, an ONNX file from `pixels` to the outputs of an export."""
+    rules = metadata.model_dump(mode="json", include=RULES)
+    rules["thresholds"] = list(metadata.thresholds.items())  # objects of JavaScript sort numbers
+    parts = {
+        "TITLE": html.escape(about.title),
+        "CLASSES": html.escape(", ".join(metadata.labels)),
+        "FACTS": "\n".join(
+            f"    <dt>{html.escape(term)}</dt><dd>{html.escape(text)}</dd>"
+            for term, text in about.facts.items()
+        ),
+        "NOTICES": html.escape(f"{about.weights}\n\n{NOTICE}"),
+        "MODEL": json.dumps(rules).replace("<", "\\u003c"),  # which could end the script
+        "NETWORK": _packed(network),
+    }
+    parts |= {name.upper(): _packed(content) for name, content in runtime.items()}
+    template = TEMPLATE.read_text(encoding="utf-8")
+    return re.sub("@([A-Z]+)@", lambda marker: parts[marker[1]], template)
+
+
+def _packed(content: bytes) -> str:
+    return base64.b64encode(gzip.compress(content, mtime=0)).decode()
+
+
+def network_in(path: Path) -> bytes:
+    """Return the ONNX file in a page. Raises InputError for another file."""
+    found = NETWORK.search(path.read_text(encoding="utf-8"))
+    if not found:
+        raise InputError(f"{path}: expected a page of a model. Received: another file.")
+    return gzip.decompress(base64.b64decode(found[1]))
+
+
+def with_half_weights(network: bytes) -> bytes:
+    """Return an ONNX file that stores large arrays as float16, and computes in float32.
+
+    It turns them back when it is loaded. An array with a value that float16 cannot hold stays.
+    """
+    import onnx  # comes with the extra `export`
+    from onnx import numpy_helper
+
+    model = onnx.load_from_string(network)
+    graph = model.graph
+    arrays = [each for each in graph.initializer if each.data_type == onnx.TensorProto.FLOAT]
+    small = SMALL * sum(math.prod(tensor.dims) for tensor in arrays)
+    casts = []
+    for tensor in arrays:
+        values = numpy_helper.to_array(tensor)
+        if values.size < small or not np.abs(values).max(initial=0) <= LARGEST_HALF:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}/float16"))
+        casts.append(
+            onnx.helper.make_node("Cast", [tensor.name], [name], to=onnx.TensorProto.FLOAT)
+        )
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return model.SerializeToString()
+
+
+def whose_weights(model: Model, weights: Weights) -> str:
+    """Return a sentence on the initial weights of a backbone, and their licence."""
+    name = model.backbone
+    if weights.source == "none":
+        return "The weights of the model began as random numbers."
+    if weights.source != IMAGENET:
+        return (
+            f"The model began with the weights in {Path(weights.source).name}. Their licence is "
+            "that of who published them."
+        )
+    if name in PACKAGES:
+        return (
+            f"The model began with Google's weights of {name}: Apache License 2.0, "
+            "https://www.apache.org/licenses/LICENSE-2.0"
+        )
+    return (
+        f"The model began with the weights of {name} that Keras publishes. Their licence: "
+        "https://keras.io/api/applications/"
+    )

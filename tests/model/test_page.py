@@ -1,0 +1,281 @@
+"""The page of a model, in Chromium, from a file: squares, labels, and what it says of a file."""
+
+import base64
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from app_browser import CHROMIUM, FLAGS, axe, playwright
+from conftest import MIRROR, encode, photo, refused
+from networks import COLOURS, colour_model, metadata
+from PIL import Image
+
+from pawprint.images.decoder import decode
+from pawprint.images.formats import resize
+from pawprint.model.exports import onnx_of, open_onnx
+from pawprint.model.metadata import Metadata
+from pawprint.model.page import (
+    RUNTIME,
+    About,
+    fetch_runtime,
+    network_in,
+    page_of,
+    with_half_weights,
+)
+from pawprint.model.predictor import load_predictor, predict
+from pawprint.model.served_model import write_served_model
+from pawprint.network.hardware import keras
+from pawprint.network.model import convert
+
+pytestmark = pytest.mark.slow
+SIZE = 32
+TEXT = '</script><script>alert("1")</script> & @MODEL@'
+# Many sides and scales: up, down, both; the second ones are resized down before across.
+SIDES = [(1, 1), (1, 500), (500, 1), (31, 32), (32, 32), (97, 211), (640, 480), (454, 639)]
+SIDES += [(37, 700), (368, 453), (288, 289), (601, 400)]
+
+
+@pytest.fixture(scope="module")
+def described() -> Metadata:
+    """Rules of which each decides a photo."""
+    thresholds = {"red": 0.2, "blue": 0.9}
+    return metadata(
+        image_size=SIZE,
+        labels=COLOURS,
+        thresholds=thresholds,
+        min_confidence=0.6,
+        bits=12,
+        decoded_side=64,
+    )
+
+
+@pytest.fixture(scope="module")
+def served(described, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("page") / "served"
+    network = convert(colour_model(SIZE, 3))
+    write_served_model(network, described, None, folder, is_mirrored=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def file(described, served) -> Path:
+    if not all((MIRROR / name).is_file() for name, _ in RUNTIME.values()):
+        pytest.skip(f"the runtime is not at {MIRROR}: set PAWPRINT_MIRROR")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PAWPRINT_MIRROR", str(MIRROR.resolve()))
+        runtime = fetch_runtime()
+    logits, _ = (model := colour_model(SIZE, 3)).outputs
+    probability = keras.layers.Activation("softmax", name="probability")(logits)
+    network = onnx_of(keras.Model(model.input, {"probability": probability}))
+    about = About(TEXT, {"Measured": "90%", "Commit": TEXT}, "weights")
+    described = load_predictor(served).metadata
+    path = served.parent / "model.html"
+    path.write_text(page_of(network, described, about, runtime), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    flags = [*FLAGS, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    with (
+        playwright.sync_playwright() as started,
+        started.chromium.launch(executable_path=CHROMIUM, args=flags) as browser,
+    ):
+        yield browser
+
+
+@pytest.fixture
+def page(browser, file) -> Iterator:
+    yield from loaded(browser, file)
+
+
+def loaded(browser, file: Path, script: str = "", **options) -> Iterator:
+    """The page when it has loaded its model. It must ask for nothing and log no error."""
+    with browser.new_context(**options) as context:
+        page = context.new_page()
+        page.add_init_script(script)
+        problems = []
+        page.on("console", lambda line: problems.append(line.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda request: problems.append(request.url))
+        page.goto(file.as_uri())
+        page.locator("#choose:enabled").wait_for()
+        yield page
+        allowed = (file.as_uri(), "blob:", "data:")
+        assert [problem for problem in problems if not problem.startswith(allowed)] == []
+
+
+def label(page, photos: list[Path]) -> list[dict]:
+    """The table that the page saves of these files."""
+    page.set_input_files("#files", [str(path) for path in photos])
+    while page.evaluate("rows.length") < len(photos):
+        page.wait_for_timeout(20)
+    return list(csv.DictReader(io.StringIO(page.evaluate("csv()"))))
+
+
+@pytest.mark.parametrize("method", ["crop", "pad", "stretch"])
+def test_square_of_pixels_is_that_of_the_library_byte_by_byte(page, method):
+    rng = np.random.default_rng(0)
+    for width, height in SIDES:
+        pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
+        for size in (32, 224, 288):
+            text = base64.b64encode(pixels.tobytes()).decode()
+            answer = page.evaluate(
+                """([text, ...rules]) => {
+                  const pixels = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+                  const result = square(pixels, ...rules);
+                  return Array.from(result, (value) => String.fromCharCode(value)).join("");
+                }""",
+                [text, width, height, size, method],
+            )
+            expected = resize(Image.fromarray(pixels), size, method)
+            assert answer.encode("latin-1") == expected.tobytes(), (width, height, size)
+
+
+def test_labels_and_table_are_those_of_predict(page, served, tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    first = decode(photo(1)).resize((90, 61))
+    alpha = Image.linear_gradient("L").resize(first.size)
+    contents = {
+        f"{colour}.png": encode(Image.new("RGB", (50, 40), colour), "PNG") for colour in COLOURS
+    }
+    contents |= {f"{number}.jpg": photo(number) for number in range(8)}
+    contents |= {
+        "turned, grey.jpg": encode(first.convert("L"), exif=turned),
+        "transparent.png": encode(Image.merge("RGBA", (*first.split(), alpha)), "PNG"),
+        "large.jpg": encode(first.resize((4000, 3000))),
+    }
+    for name, data in contents.items():
+        (tmp_path / name).write_bytes(data)
+    photos = [tmp_path / name for name in contents]
+    rows = label(page, photos)
+    expected = predict(load_predictor(served), photos)
+    assert {row["label"] for row in expected} >= {"red", "blue", "unsure"}
+    assert [row["label"] for row in rows] == [row["label"] for row in expected]
+    for row, of_predict in zip(rows, expected):
+        for name, value in of_predict["probabilities"].items():
+            assert float(row[f"probability_{name}"]) == pytest.approx(value, abs=0.002)
+        assert row["model"] == of_predict["model"]
+        if Path(row["path"]).suffix == ".jpg":
+            assert row["pixels_sha256"] == of_predict["pixels_sha256"]
+
+
+def test_files_that_cannot_be_read_are_named_and_others_go_on(page, tmp_path):
+    deep = Image.fromarray(np.full((40, 40), 3000, np.uint16))
+    noise = Image.effect_noise((300, 300), 90).convert("RGB")
+    contents = {
+        "notes.jpg": b"notes",
+        "cut.jpg": encode(noise)[:20_000],
+        "scan.tiff": encode(noise, "TIFF"),
+        "phone.heic": (Path(__file__).parents[1] / "support/turned.heic").read_bytes(),
+        "deep.png": encode(deep, "PNG"),
+        "empty.png": b"",
+        "good.jpg": photo(0),
+    }
+    for name, data in contents.items():
+        (tmp_path / name).write_bytes(data)
+    *bad, good = label(page, [tmp_path / name for name in contents])
+    expected = ("not an image", "cut off", "TIFF", "HEIC", "16 bits", "empty")
+    for row, reason in zip(bad, expected, strict=True):
+        assert reason in row["error"], row
+        assert (row["label"], row["pixels_sha256"]) == ("", "")
+    assert good["label"] and not good["error"]
+
+
+def test_large_jpeg_is_reduced_nearly_as_libjpeg_does(page):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    data = encode(Image.fromarray(noise).resize((1001, 803)), quality=92)
+    text = base64.b64encode(data).decode()
+    answer = page.evaluate(
+        """async (text) => {
+          const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+          const { bitmap, format } = await open(new File([bytes], "large.jpg"));
+          const scale = scaleOf(format, bitmap.width, bitmap.height);
+          const { pixels } = reduce(read(bitmap).pixels, bitmap.width, bitmap.height, scale);
+          return Array.from(pixels, (value) => String.fromCharCode(value)).join("");
+        }""",
+        text,
+    )
+    expected = np.asarray(decode(data, side=64)).astype(int)
+    pixels = np.frombuffer(answer.encode("latin-1"), np.uint8).reshape(expected.shape)
+    assert np.abs(pixels - expected).mean() < 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_page_has_no_finding_of_axe_and_fits_its_screen(browser, file, tmp_path, scheme, width):
+    paths = [tmp_path / f"a very long name of a photo {number}.jpg" for number in range(3)]
+    for number, path in enumerate(paths):
+        path.write_bytes(photo(number))
+    size = {"width": width, "height": 800}
+    for page in loaded(browser, file, viewport=size, color_scheme=scheme):
+        label(page, paths)
+        assert axe.Axe().run(page).response["violations"] == []
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        page.locator("tbody button").first.focus()
+        page.keyboard.press("ArrowDown")
+        assert page.locator("#name").inner_text() == paths[1].name
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Save as CSV").click()
+        text = download.value.path().read_text(encoding="utf-8")
+        assert len(text.splitlines()) == 4
+
+
+def test_photo_of_the_camera_gets_a_label(page):
+    page.get_by_role("button", name="Use the camera").click()
+    page.wait_for_timeout(500)
+    page.get_by_role("button", name="Take the photo").click()
+    page.locator("#answer").wait_for()
+    assert page.locator("#name").inner_text().startswith("camera ")
+
+
+DISTURBING = """const read = CanvasRenderingContext2D.prototype.getImageData;
+CanvasRenderingContext2D.prototype.getImageData = function (...box) {
+  const image = read.apply(this, box);
+  image.data[40] ^= 1;
+  return image;
+};"""
+
+
+@pytest.mark.parametrize(("script", "is_told"), [("", False), (DISTURBING, True)])
+def test_browser_that_disturbs_pixels_is_told_so(browser, file, script, is_told):
+    for page in loaded(browser, file, script):
+        assert page.locator("#disturbed").is_visible() == is_told
+
+
+def test_without_scripts_the_page_says_where_it_works(browser, file):
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(file.as_uri())
+        assert "static web host" in page.locator("body").inner_text()
+        assert not page.locator("#choose").is_visible()
+
+
+def test_text_of_the_project_is_text_and_notices_are_there(page):
+    assert page.locator("h1").inner_text() == TEXT
+    notices = page.locator("pre").text_content()
+    assert "weights" in notices and "Copyright (c) Microsoft Corporation" in notices
+
+
+def test_half_weights_take_half_of_the_bytes_and_give_nearly_the_same():
+    keras.utils.set_random_seed(0)
+    pixels = keras.Input((8, 8, 3), name="pixels")
+    hidden = keras.layers.Dense(300, activation="relu")(keras.layers.Flatten()(pixels / 255))
+    probability = keras.layers.Dense(1, activation="sigmoid", name="probability")(hidden)
+    network = onnx_of(keras.Model(pixels, {"probability": probability}))
+    half = with_half_weights(network)
+    assert len(half) < 0.6 * len(network)
+    batch = np.random.default_rng(0).uniform(0, 255, (4, 8, 8, 3)).astype(np.float32)
+    first, second = (open_onnx(each)(batch)["probability"] for each in (network, half))
+    assert 0 < np.abs(first - second).max() < 0.002
+
+
+def test_file_that_is_no_page_is_refused(tmp_path):
+    path = tmp_path / "model.html"
+    path.write_text("<p>", encoding="utf-8")
+    with refused(f"{path}: expected a page"):
+        network_in(path)
