@@ -8,7 +8,7 @@ from conftest import PROJECT, run, succeed
 from dvc_yaml import STAGES
 
 WITH_TENSORFLOW = {"backbone"}  # and the stages that train, where they train in epochs
-DRAWING = {"preview", "plot"}
+DRAWING = {"features", "plot", "split"}
 TRAINING = {"train_extract", "train_finetune"}
 
 
@@ -27,7 +27,7 @@ def test_other_stages_import_no_tensorflow():
     ],
 )
 def test_packages_that_take_long_are_imported_where_they_are_used(stages, packages):
-    """Such as scikit-learn, which `evaluate` imports for a curve, and `report` for a tree."""
+    """Such as scikit-learn, which `evaluate` imports for a curve, and `plot` for a tree."""
     code = f"import sys, {', '.join(f'stages.{stage}' for stage in stages)}; print(*sys.modules)"
     assert not packages & {*succeed("python", "-c", code, cwd=PROJECT).split()}
 

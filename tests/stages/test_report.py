@@ -1,4 +1,4 @@
-"""The stage `report` on the tables of a made-up run, with grey pictures and a served model."""
+"""The pages of the stage `plot` on the tables of a made-up run, with grey pictures and a model."""
 
 import contextlib
 import html
@@ -20,7 +20,7 @@ from pawprint.files import md5, read_json, write_json
 from pawprint.project import HISTORY, REJECTED, SCORES
 from pawprint.reports.pages import describe_score, score_of
 from pawprint.tables import IMAGE_DIGITS, read_predictions, read_table, write_table
-from stages import report
+from stages import plot
 
 LABELS = {"a|b": 30, "bee": 12, "<cow>": 5}
 FILES = [("<script>alert(1)</script>.jpg", "not_an_image", "a & b")]
@@ -36,7 +36,7 @@ def workspace(tmp_path_factory) -> Path:
     shutil.copy(PROJECT / project.LABELS_CSV, workspace)
     write_files(workspace / project.SERVED_MODEL, {"model.bin": "bin", "model.xml": "xml"})
     write_run(workspace, LABELS, pd.DataFrame(FILES, columns=list(REJECTED)), ("train", "test"))
-    for path in STAGES["report"]["deps"]:
+    for path in STAGES["plot"]["deps"]:
         if path.endswith(".png"):
             Image.new("RGB", (30, 20), "grey").save(workspace / path)
     return workspace
@@ -47,7 +47,7 @@ def reports(workspace: Path, changes: str = "{}") -> tuple[str, str]:
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     (workspace / "params.yaml").write_text(overlay(params, changes), encoding="utf-8")
     with contextlib.chdir(workspace):
-        report.main()
+        plot.main()
     card, page = (
         (workspace / path).read_text(encoding="utf-8")
         for path in (project.MODEL_CARD, project.REPORT)
