@@ -1,7 +1,8 @@
 """Score the served model on the outputs for held-out images; list labels to review.
 
-Labels with a low probability are for a person to review: of training images by cross-validation, of
-the others by the model. Images in labels.csv are not listed again.
+Different labels of near-duplicates are for a person to review, and labels with a low probability:
+of training images by cross-validation, of the others by the model. Images in labels.csv are not
+listed again.
 Reads test.npz, unknown.npz and validation.npz in data/outputs/, data/clean/metadata.csv, images.csv
 and near_duplicates.csv in data/split/, data/cross_validation.csv, labels.csv and models/served/.
 Params: `evaluate`. Writes data/probabilities.csv of test images, data/probabilities_validation.csv,
@@ -161,7 +162,9 @@ def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
     for _, row in read_csv_rows(project.LABELS_CSV, LABEL_COLUMNS):
         hashes = [sha256] if (sha256 := row.get("pixels_sha256")) else spellings(row["path"])
         reviewed.update(hashes)
-    return list_suspects(pd.concat(judged), reviewed)
+    near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, project.NEAR_DUPLICATES)
+    rows = near_duplicates[near_duplicates["contradicts"] != ""]
+    return list_suspects(pd.concat(judged), reviewed, [*zip(rows["path"], rows["contradicts"])])
 
 
 if __name__ == "__main__":

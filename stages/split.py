@@ -53,7 +53,7 @@ def main() -> None:
             f"{len(near_duplicates):,} near-duplicates, {divided_pairs:,} pairs of them in "
             f"different splits; see {project.NEAR_DUPLICATES_CSV}"
         )
-    if line := splitting.describe_contradictions(images, params.near_duplicate_distance):
+    if line := splitting.describe_contradictions(near_duplicates):
         lines.append(line)
     lines += describe_groups(rows, params)
     lines += describe_kept(rows, kept_splits, params)

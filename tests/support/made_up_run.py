@@ -105,8 +105,8 @@ def write_run(
     curve = pd.DataFrame({"images": [40, 80], "accuracy": [0.8, 0.9], "loss": 0.3})
     curve = curve.assign(score="accuracy", gain=[None, 0.1], low=[None, 0.05], high=[None, 0.15])
     copies = pd.DataFrame({name: ["a.jpg", "b.jpg"] for name in NEAR_DUPLICATES})
-    copies = copies.assign(group="a.jpg", split=splits, distance=0)
-    suspects = pd.DataFrame({name: [0.5] for name in LABELS_TO_REVIEW})
+    copies = copies.assign(group="a.jpg", split=splits, contradicts="", distance=0)
+    suspects = pd.DataFrame({name: [0.5] for name in LABELS_TO_REVIEW}).assign(contradicts="")
     for path, frame, columns in (
         (project.SCORES_CSV, scores_of(labels), SCORES),
         (project.SPLIT_CSV, split_of(numbers), SPLIT),
