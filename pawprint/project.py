@@ -120,6 +120,7 @@ NEAR_DUPLICATES: Columns = {
     "archive_split": "str",
     "split": "str",
     "nearest": "str",
+    "contradicts": "str",  # path of the nearest one with another label, or empty
     "distance": "int64",
 }
 HISTORY: Columns = {
@@ -172,8 +173,10 @@ LABELS_TO_REVIEW: Columns = {
     "likely": "str",
     "split": "str",
     "probability": "float64",
+    "contradicts": "str",  # path of a near-duplicate with another label, or empty
     "pixels_sha256": "str",
 }
+ADDED = ("contradicts",)  # columns that tables of earlier versions may lack
 # `label` is the class of the probabilities: the second of two, or PREDICTED of more.
 RELIABILITY: Columns = {
     "split": "str",

@@ -12,7 +12,7 @@ import pandas as pd
 from pawprint.classes import log_losses
 from pawprint.errors import printable
 from pawprint.files import parse_file, replacing
-from pawprint.project import PREDICTIONS, PROBABILITY, UNKNOWN_SCORE, Columns
+from pawprint.project import ADDED, PREDICTIONS, PROBABILITY, UNKNOWN_SCORE, Columns
 
 # Digits of `pixels_sha256` in `image`, likely to differ among a million images.
 IMAGE_DIGITS = 16
@@ -21,8 +21,8 @@ IMAGE_DIGITS = 16
 def read_table(path: Path, columns: Columns) -> pd.DataFrame:
     """Read a CSV file with exactly these columns.
 
-    Text is not converted: an empty cell is "", and "NA" is a word. Raises InputError if the file is
-    missing or another table.
+    Text is not converted: an empty cell is "", and "NA" is a word. Columns in ADDED are empty where
+    the file has none. Raises InputError if the file is missing or another table.
     """
     return parse_file(path, lambda content: parse_table(content, columns))
 
@@ -41,7 +41,8 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
                 index_col=False,
                 encoding="utf-8",
             )
-        if list(frame) != list(columns):
+        added = [name for name in columns if name in ADDED and name not in frame]
+        if list(frame) != [name for name in columns if name not in added]:
             raise ValueError(f"the columns {', '.join(map(str, frame))}")
         # pandas fills a row of too few cells. Our tables have no empty cell in the last column.
         if (frame.iloc[:, -1] == "").any():
@@ -51,7 +52,7 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
         # Columns of probabilities have names of the file.
         expected = f"expected a table with the columns {', '.join(columns)}. Received: {received}"
         raise ValueError(printable(expected)) from None
-    return frame
+    return frame.assign(**dict.fromkeys(added, ""))[list(columns)].astype(columns)
 
 
 def write_table(path: Path, frame: pd.DataFrame, columns: Columns) -> None:

@@ -116,7 +116,7 @@ def describe_unlabelled_folders(rejected: pd.DataFrame, params: Clean) -> Iterat
     if folders := describe_unlabelled(rejected, NO_CLASS):
         yield f"labels in metadata.csv that are no class: {folders}; see clean.labels"
     if folders := describe_unlabelled(rejected, NOT_NAMED):
-        todo = "move the images into the folders of their classes"
+        todo = "move the images into the folders of their classes, those in train/ if there is one"
         if isinstance(params.labels, dict):
             todo = "add the folders to clean.labels, or set it to auto"
         yield f"unlabelled: {folders}; {todo}"

@@ -1,8 +1,9 @@
 """Fit temperature and thresholds, write the served model, and score it; list labels to review.
 
 The served model is fitted on validation images, and scored on validation and test images, from the
-outputs of the network. Labels with a low probability are for a person to review: of training images
-by cross-validation, of the others by the model. Images in labels.csv are not listed again.
+outputs of the network. Different labels of near-duplicates are for a person to review, and labels
+with a low probability: of training images by cross-validation, of the others by the model. Images
+in labels.csv are not listed again.
 Reads data/outputs/, data/clean/metadata.csv, images.csv, labels.json and near_duplicates.csv in
 data/split/, data/cross_validation.csv, labels.csv, models/extractor/ and models/network/. Params:
 `calibrate`, `evaluate`, `augment`, `clean.bits`, `model.resize`. Writes models/served/,
@@ -212,7 +213,9 @@ def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
     for _, row in read_csv_rows(project.LABELS_CSV, LABEL_COLUMNS):
         hashes = [sha256] if (sha256 := row.get("pixels_sha256")) else spellings(row["path"])
         reviewed.update(hashes)
-    return list_suspects(pd.concat(judged), reviewed)
+    near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, project.NEAR_DUPLICATES)
+    rows = near_duplicates[near_duplicates["contradicts"] != ""]
+    return list_suspects(pd.concat(judged), reviewed, [*zip(rows["path"], rows["contradicts"])])
 
 
 if __name__ == "__main__":

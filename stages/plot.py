@@ -121,6 +121,7 @@ def card_context(
         "divided": divided_groups(near_duplicates),
         "corrections": len(read_csv_rows(project.LABELS_CSV, LABEL_COLUMNS)),
         "to_review": to_review,
+        "contradictions": int((to_review["contradicts"] != "").sum()),
         "score": partial(pages.score_of, scores),
         "warning": describe_shift(scores),
         "headline": pages.headline_of(scores),

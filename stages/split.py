@@ -63,7 +63,7 @@ def main() -> None:
             f"{len(near_duplicates):,} near-duplicates, {divided_pairs:,} pairs of them in "
             f"different splits; see {project.NEAR_DUPLICATES_CSV}"
         )
-    if line := splitting.describe_contradictions(images, params.near_duplicate_distance):
+    if line := splitting.describe_contradictions(near_duplicates):
         lines.append(line)
     lines += describe_left_out(images)
     lines += describe_groups(rows, params)

@@ -67,6 +67,17 @@ def test_empty_cell_is_read_only_in_a_column_that_may_have_one(tmp_path):
         read_table(tmp_path / "rows.csv", columns | {"low": "float64"})
 
 
+def test_column_that_earlier_versions_did_not_write_is_empty(tmp_path):
+    columns = {"path": "str", "contradicts": "str", "images": "int64"}
+    (tmp_path / "rows.csv").write_text("path,images\nNA,1\n")
+    assert read_table(tmp_path / "rows.csv", columns).to_dict("records") == [
+        {"path": "NA", "contradicts": "", "images": 1}
+    ]
+    (tmp_path / "rows.csv").write_text("images,path\n1,NA\n")
+    with refused("expected a table"):
+        read_table(tmp_path / "rows.csv", columns)
+
+
 def test_predictions_have_the_labels_of_their_columns(tmp_path):
     rows = pd.DataFrame({"path": ["1.jpg"], "actual": ["b"], "predicted": ["b"], "other": [1]})
     rows["pixels_sha256"] = "a1"

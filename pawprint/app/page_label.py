@@ -365,11 +365,12 @@ def show_review() -> Walk | None:
     rows = read_table(project.LABELS_TO_REVIEW_CSV, project.LABELS_TO_REVIEW)
     rows = photos.keep_present(rows)
     if rows.empty:
-        st.success("None: no label has a low probability.")
+        st.success("None: no label has a low probability or contradicts a near-duplicate.")
         return None
     st.markdown(
-        f"{len(rows)} images have a label with a low probability by a model that was not trained "
-        "on them. The labels that you choose go to `labels.csv`."
+        f"{len(rows)} images have a near-duplicate with another label, or a label with a low "
+        "probability by a model that was not trained on them. The labels that you choose go to "
+        "`labels.csv`."
     )
     corrected = {image_of(row, "path") for row in read_rows(project.LABELS_CSV, "path")}
     advice = "To train with the corrections, press Run on the page Run."
@@ -392,7 +393,10 @@ def show_review() -> Walk | None:
 
 def doubt(row: pd.Series) -> str:
     """Return why the label of an image may be wrong, in Markdown."""
-    return (
+    label = (
         f"Labelled **{plain(row['label'])}** ({plain(row['split'])}), with probability "
-        f"{row['probability']:.1%}; perhaps **{plain(row['likely'])}**."
+        f"{row['probability']:.1%}; "
     )
+    if row["contradicts"]:
+        return f"{label}its near-duplicate **{plain(row['contradicts'])}** has another label."
+    return f"{label}perhaps **{plain(row['likely'])}**."

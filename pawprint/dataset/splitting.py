@@ -26,7 +26,7 @@ from pawprint.dataset.looks import near_duplicates, nearest
 from pawprint.draws import hash_keys
 from pawprint.errors import InputError, name_some, printable
 from pawprint.params.data import Split
-from pawprint.project import SPLITS
+from pawprint.project import LABELS_TO_REVIEW_CSV, SPLITS
 
 # Near-duplicates are joined to groups of at most this fraction, or this number if it is larger.
 MAX_GROUP_FRACTION = 0.01
@@ -90,29 +90,41 @@ def split(
     images = images[columns]
     closest = nearest(pairs)
     duplicates = images.loc[closest["image"]].assign(
-        nearest=images["path"].loc[closest["nearest"]].array, distance=closest["distance"].array
+        nearest=images["path"].loc[closest["nearest"]].array,
+        contradicts=_contradictions(images, pairs).reindex(closest["image"], fill_value="").array,
+        distance=closest["distance"].array,
     )
     splits = images["split"].to_numpy()
     divided = int((splits[pairs["first"]] != splits[pairs["second"]]).sum())
     return images.sort_values("path"), duplicates.sort_values(["group", "path"]), divided
 
 
-def describe_contradictions(images: pd.DataFrame, max_distance: int) -> str:
+def _contradictions(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
+    """Return the path of the nearest near-duplicate with another label, by position of an image.
+
+    `pairs` are as from `near_duplicates`.
+    """
+    labels = images["label"].to_numpy()
+    closest = nearest(pairs[labels[pairs["first"]] != labels[pairs["second"]]])
+    return images["path"].loc[closest["nearest"]].set_axis(closest["image"])
+
+
+def describe_contradictions(duplicates: pd.DataFrame) -> str:
     """Return a line on near-duplicates with different labels, or "" without any.
 
     It names the pair of classes that has half of them or more: a folder may be there twice.
-    `images` is a table IMAGES, `max_distance` is `split.near_duplicate_distance`.
+    `duplicates` is a table NEAR_DUPLICATES.
     """
-    pairs = near_duplicates(images["perceptual_hash"], max_distance)
-    first, second = (images["label"].to_numpy()[pairs[name]] for name in ("first", "second"))
-    differ = [tuple(sorted(pair)) for pair in zip(first, second) if pair[0] != pair[1]]
-    if not differ:
+    labels = duplicates.set_index("path")["label"]
+    rows = duplicates[duplicates["contradicts"] != ""]
+    if rows.empty:
         return ""
-    text = f"{len(differ):,} pairs of near-duplicates have different labels"
-    (classes, number), *_ = Counter(differ).most_common(1)
-    if 2 * number >= len(differ):
-        text += f", {number:,} of them {printable(' and '.join(classes))}"
-    return f"{text}: look at them in `pawprint app`, and correct labels.csv"
+    pairs = zip(rows["label"], rows["contradicts"].map(labels))
+    (classes, number), *_ = Counter(tuple(sorted(pair)) for pair in pairs).most_common(1)
+    text = f"{len(rows):,} images have near-duplicates with another label"
+    if 2 * number >= len(rows):
+        text += f", {number:,} of them {printable(' or '.join(classes))}"
+    return f"{text}; {LABELS_TO_REVIEW_CSV} will have them first"
 
 
 def _find_groups(paths: pd.Series, pattern: str) -> pd.Series:

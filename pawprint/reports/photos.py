@@ -184,17 +184,18 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
 
 
 def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Image:
-    """Draw the first images of LABELS_TO_REVIEW: file name, label, its probability, `likely`.
+    """Draw the first images of LABELS_TO_REVIEW: file name, label, its probability, and why.
 
-    `likely` is the most probable other label.
+    That is `likely`, the most probable other label, or a near-duplicate with another label.
     """
     rows = suspects.head(LABELS_TO_REVIEW)
     cells = []
     for row in rows.itertuples():
         label = shorten(row.label, MAX_LABEL)
-        title = (
-            f"{PurePosixPath(row.path).name}\n{label} {row.probability:.1%}\nperhaps {row.likely}"
-        )
+        why = f"perhaps {row.likely}"
+        if row.contradicts:
+            why = f"≈ {PurePosixPath(row.contradicts).name}"
+        title = f"{PurePosixPath(row.path).name}\n{label} {row.probability:.1%}\n{why}"
         cells.append((_reader(archive, row.path), title, RED))
     return photo_grid({f"Labels to review ({len(rows):,} of {len(suspects):,})": cells})
 

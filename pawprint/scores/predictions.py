@@ -37,18 +37,34 @@ def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) ->
     )
 
 
-def list_suspects(judged: pd.DataFrame, reviewed: Collection[str] = ()) -> pd.DataFrame:
-    """Return the table LABELS_TO_REVIEW, the least probable labels first.
+def list_suspects(
+    judged: pd.DataFrame,
+    reviewed: Collection[str] = (),
+    contradictions: Collection[tuple[str, str]] = (),
+) -> pd.DataFrame:
+    """Return the table LABELS_TO_REVIEW: contradictions, then the least probable labels first.
 
-    `judged` is a table JUDGED with the column `split`. Images that a person has given a label,
-    `reviewed` by path in composed Unicode or `pixels_sha256`, are left out.
+    `judged` is a table JUDGED with the column `split`. `contradictions` are paths of images, each
+    with the path of its near-duplicate of another label: one of the two labels is wrong, or both
+    images show both classes. The images of a pair follow each other, the pair with the least
+    probable label first. Images that a person has given a label, `reviewed` by path in composed
+    Unicode or `pixels_sha256`, are left out.
     """
+    others = dict(contradictions)
+    judged = judged.assign(contradicts=[others.get(path, "") for path in judged["path"]])
     is_suspect = (judged["probability"] < MAX_OF_LABEL) & (
         judged["likely_probability"] > MIN_OF_OTHER
     )
+    is_suspect |= judged["contradicts"] != ""
     is_suspect &= ~judged["pixels_sha256"].isin(reviewed)
     is_suspect &= ~judged["path"].str.normalize("NFC").isin(reviewed)
-    return judged[is_suspect].sort_values("probability", kind="stable")
+    suspects = judged[is_suspect].sort_values("probability", kind="stable")
+    pairs = [
+        "\n".join(sorted(pair)) if pair[1] else ""
+        for pair in zip(suspects["path"], suspects["contradicts"])
+    ]
+    order = pd.factorize(np.array(pairs, object))[0]
+    return suspects.iloc[np.lexsort((order, suspects["contradicts"] == ""))]
 
 
 def with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -66,7 +66,7 @@ def workspace(tmp_path_factory) -> Path:
     repro(project)
     # The drawn images have no label to review.
     suspects = table(project, "data/split/images.csv").query("split == 'train'").head(1)
-    suspects = suspects.assign(likely="dog", probability=0.01)
+    suspects = suspects.assign(likely="dog", probability=0.01, contradicts="")
     write_table(project / LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW)
     commit(project, "Train")
     return project

@@ -1,6 +1,6 @@
 """Pages of the app in Streamlit's own test runner, without a browser."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 import pytest
@@ -128,7 +128,7 @@ def press(page: AppTest, label: str) -> None:
 
 OTHER = {"cat": "dog", "dog": "cat"}
 SUSPECTS = [
-    (path, label, OTHER[label], "test", 0.1, pixels) for path, label, _, pixels, *_ in PHOTOS
+    (path, label, OTHER[label], "test", 0.1, "", pixels) for path, label, _, pixels, *_ in PHOTOS
 ]
 FIRST, PIXELS = PHOTOS[0][0], PHOTOS[0][3]
 HEADER = "path,label,pixels_sha256\n"
@@ -171,6 +171,15 @@ def test_correction_counts_for_the_image_with_its_pixels(project, row, number):
     page = to_review(project, SUSPECTS)
     press(page, "Start")
     assert page.caption[0].value.startswith(f"1 of {number}")
+
+
+def test_near_duplicate_with_another_label_is_named_where_its_label_is_reviewed(project):
+    """pratikkayal/PlantDoc-Dataset 4: the same plants in two folders, resized."""
+    path, *others, _, pixels = SUSPECTS[0]
+    write_photos(project)
+    page = to_review(project, [(path, *others, SUSPECTS[1][0], pixels)])
+    press(page, "Start")
+    assert any(PurePosixPath(SUSPECTS[1][0]).stem in part.value for part in page.markdown)
 
 
 def test_image_renamed_since_it_was_listed_is_corrected_under_its_present_name(project):

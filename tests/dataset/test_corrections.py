@@ -42,3 +42,20 @@ def test_correction_that_cannot_be_applied_names_its_line(tmp_path, text, messag
     labels.write_text(text, encoding="utf-8")
     with refused(*message.split("…")):
         read_corrections(labels, MEMBERS, LABELS)
+
+
+@pytest.mark.parametrize("label", ["None", "NONE", "Unsure", "Unlabelled", "UNKNOWN"])
+def test_reserved_label_is_refused_in_any_case_where_labels_csv_names_the_classes(tmp_path, label):
+    """flairNLP/flair 2068: NONE means that there is no label."""
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"path,label\ncats/1.jpg,NA\ndogs/4.jpg,{label}\n", encoding="utf-8")
+    with refused("line 3: ", repr(label)):
+        read_corrections(labels, MEMBERS, None)
+
+
+@pytest.mark.parametrize("label", ["none", "NA", "null", "nan"])
+def test_word_that_other_programs_read_as_no_value_is_a_label(tmp_path, label):
+    """googledatalab/pydatalab 398; `none` rejects the image."""
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"path,label\ncats/1.jpg,{label}\n", encoding="utf-8")
+    assert read_corrections(labels, MEMBERS, None) == [Correction("cats/1.jpg", label)]

@@ -95,9 +95,9 @@ def test_of_many_that_are_alike_each_is_paired_with_some(monkeypatch):
 
 def test_near_duplicates_with_different_labels_are_counted():
     """pratikkayal/PlantDoc-Dataset 4: the same plants in two folders, resized."""
-    hashes = [character * 64 for character in "00f7"]
-    images = pd.DataFrame({"perceptual_hash": hashes, "label": ["leaf", "rust", "leaf", "rust"]})
-    line = describe_contradictions(images, 0)
-    assert line.startswith("1 pairs")
-    assert "leaf and rust" in line
-    assert describe_contradictions(images.assign(label="leaf"), 0) == ""
+    rows = [("a", "leaf", "b"), ("b", "rust", "a"), ("c", "leaf", ""), ("d", "leaf", "")]
+    table = pd.DataFrame(rows, columns=["path", "label", "contradicts"])
+    line = describe_contradictions(table)
+    assert line.startswith("2 images")
+    assert "leaf or rust" in line
+    assert describe_contradictions(table[2:]) == ""

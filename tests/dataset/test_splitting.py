@@ -201,6 +201,12 @@ def test_near_duplicates_are_in_one_split_and_listed():
         ["/cat/0.jpg", "/cat/far.jpg", "/dog/near.jpg", 8],
         ["/cat/0.jpg", "/dog/near.jpg", "/cat/0.jpg", 8],
     ]
+    labels = rows.set_index("path")["label"]
+    others = alike[alike["contradicts"] != ""]
+    assert (others["label"].array != labels[others["contradicts"]].array).all()
+    assert {first["path"], "/cat/far.jpg"} < set(others["path"])
+    nearest = alike["nearest"].map(labels).to_numpy() != alike["label"].to_numpy()
+    assert (alike["contradicts"][nearest] == alike["nearest"][nearest]).all()
     assert set(splits_of(rows)) > set(alike["path"])
 
 

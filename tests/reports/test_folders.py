@@ -13,11 +13,11 @@ from conftest import clean_archive, pawprint, photo, photos_of, refused, run, wr
 
 from pawprint import project
 from pawprint.classes import UNKNOWN
-from pawprint.commands.init import describe_classes
+from pawprint.commands.init import create, describe_classes
 from pawprint.commands.upgrade import labels_of_last_run
 from pawprint.dataset.cleaning import without_duplicates
 from pawprint.dataset.folders import describe_class_counts, read_folders
-from pawprint.dataset.sources import fetch
+from pawprint.dataset.sources import describe_empty, fetch
 from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.model.predictor import find_images
@@ -260,3 +260,38 @@ def test_upgrade_writes_the_reading_of_folders_that_the_last_run_used(
     write_table(tmp_path / project.IMAGES_CSV, kept, columns)
     expected = before if written is ... else written
     assert labels_of_last_run(tmp_path, {"clean.labels": "auto"}) == expected
+
+
+@pytest.mark.parametrize("label", ["none", "None", "Unsure", "UNSURE"])
+@pytest.mark.parametrize("is_table", [False, True], ids=["folders", "metadata.csv"])
+def test_reserved_label_is_refused_in_any_case_before_a_project_is_made(tmp_path, label, is_table):
+    """flairNLP/flair 2068: NONE means that there is no label."""
+    folders = ("ant", "bee", label)
+    names = [f"{folder}/{number}.jpg" for folder in folders for number in range(2)]
+    files = photos_of(names)
+    expected = f"Received: {label!r}"
+    if is_table:
+        rows = [f"{name.replace('/', '_')},{name.split('/')[0]}" for name in names]
+        files = {name.replace("/", "_"): data for name, data in files.items()}
+        files["metadata.csv"] = "\n".join(["file_name,label", *rows]).encode()
+        expected += f".*2 rows.*{label}_0.jpg"
+    photos = write_files(tmp_path / "photos", files)
+    with pytest.raises(InputError, match=expected):
+        create(tmp_path / "project", photos, None, False)
+    assert not (tmp_path / "project").exists()
+
+
+def test_names_that_other_programs_read_as_no_value_are_classes():
+    """googledatalab/pydatalab 398: pandas reads the label NA as a missing value."""
+    folders = ["NA", "null", "nan", "N-A"]
+    assert set(labels_of(images_in(*folders)).values()) == set(folders)
+
+
+def test_empty_folder_of_a_split_is_not_said_to_be_no_class(tmp_path):
+    """huggingface/pytorch-image-models 957: an empty folder of validation, of a class in train."""
+    write_files(tmp_path, photos_of(images_in("train/a", "train/b", "val/a")))
+    for name in ("val/b", "val/c"):
+        (tmp_path / name).mkdir(parents=True)
+    of_b, of_c = describe_empty(tmp_path)
+    assert str(Path("val", "b")) in of_b and "no class" not in of_b
+    assert str(Path("val", "c")) in of_c and "no class" in of_c

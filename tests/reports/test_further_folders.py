@@ -100,3 +100,10 @@ def test_folders_named_like_splits_that_give_none_are_told(labels, folders, name
     lines = list(describe_names(places))
     assert bool(lines) == bool(named)
     assert not named or named in lines[0]
+
+
+def test_folder_that_only_validation_has_is_no_class():
+    """ultralytics/ultralytics 26182: its images counted as the first class of training."""
+    found = labels_of(images_in("train/a", "train/b", "val/a", "val/c"))
+    assert {found[name] for name in images_in("val/c")} == {""}
+    assert {found[name] for name in images_in("train/a", "val/a")} == {"a"}

@@ -6,7 +6,10 @@ from pawprint.scores.predictions import judge, list_suspects
 
 
 def suspects(
-    label: list[str], probabilities: list[list[float]], reviewed: tuple[str, ...] = ()
+    label: list[str],
+    probabilities: list[list[float]],
+    reviewed: tuple[str, ...] = (),
+    contradictions: tuple[tuple[str, str], ...] = (),
 ) -> pd.DataFrame:
     """Those of images of ant, bee and cow, or the first of them."""
     paths = [f"{number}.jpg" for number in range(len(label))]
@@ -14,15 +17,15 @@ def suspects(
     classes = ["ant", "bee", "cow"][: len(probabilities[0])]
     judged = judge(images, np.array(probabilities), classes)
     splits = np.resize(["train", "test"], len(label))
-    return list_suspects(judged.assign(split=splits), reviewed)
+    return list_suspects(judged.assign(split=splits), reviewed, contradictions)
 
 
 def test_labels_below_a_tenth_are_listed_the_least_probable_first():
     of_two = [[0.08, 0.92], [0.11, 0.89], [0.97, 0.03], [0.0, 1.0], [0.5, 0.5]]
     table = suspects(["ant", "ant", "bee", "bee", "ant"], of_two)
     assert table[list(LABELS_TO_REVIEW)].values.tolist() == [
-        ["2.jpg", "bee", "ant", "train", 0.03, "bee"],
-        ["0.jpg", "ant", "bee", "train", 0.08, "ant"],
+        ["2.jpg", "bee", "ant", "train", 0.03, "", "bee"],
+        ["0.jpg", "ant", "bee", "train", 0.08, "", "ant"],
     ]
 
 
@@ -37,3 +40,19 @@ def test_label_that_a_person_has_given_is_not_listed_again():
     assert len(suspects(["ant", "bee", "ant"], of_two)) == 3
     table = suspects(["ant", "bee", "ant"], of_two, ("0.jpg", "bee"))
     assert table["path"].tolist() == ["2.jpg"]
+
+
+def test_both_of_near_duplicates_with_different_labels_stand_first_pair_by_pair():
+    """pratikkayal/PlantDoc-Dataset 4: the same plants in two folders, resized."""
+    of_two = [[0.9, 0.1], [0.2, 0.8], [0.01, 0.99], [0.1, 0.9], [0.3, 0.7]]
+    label = ["ant", "bee", "ant", "bee", "ant"]
+    pairs = (("0.jpg", "3.jpg"), ("3.jpg", "0.jpg"), ("1.jpg", "4.jpg"), ("4.jpg", "1.jpg"))
+    table = suspects(label, of_two, contradictions=pairs)
+    assert table[["path", "contradicts"]].values.tolist() == [
+        *(["4.jpg", "1.jpg"], ["1.jpg", "4.jpg"]),
+        *(["0.jpg", "3.jpg"], ["3.jpg", "0.jpg"]),
+        ["2.jpg", ""],
+    ]
+    table = suspects(label, of_two, ("4.jpg",), pairs)
+    assert "4.jpg" not in table["path"].tolist()
+    assert "1.jpg" in table["path"].tolist()

@@ -19,7 +19,15 @@ from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack, read_json, write_json
 from pawprint.model.metadata import Outputs, read_metadata
-from pawprint.project import IMAGES, JUDGED, MEASURES, METADATA, REJECTED, SPLIT
+from pawprint.project import (
+    IMAGES,
+    JUDGED,
+    MEASURES,
+    METADATA,
+    NEAR_DUPLICATES,
+    REJECTED,
+    SPLIT,
+)
 from pawprint.scores.shift import SERIES
 from pawprint.tables import (
     read_predictions,
@@ -183,12 +191,19 @@ def test_metrics_of_many_classes_have_the_lowest_recalls(folder):
 
 
 def test_evaluate_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
-    """A weak model has a low probability of correct labels. One in labels.csv is not listed."""
+    """A weak model has a low probability of correct labels. One in labels.csv is not listed.
+
+    pratikkayal/PlantDoc-Dataset 4: a near-duplicate with another label is listed first.
+    """
     hard = [(f"{name}.jpg", "cat", "dog", 0.01, 0.99, name) for name in ("0", "1")]
     hard = pd.DataFrame(hard, columns=list(JUDGED))
     write_table(folder / project.CROSS_VALIDATION_CSV, hard, JUDGED)
     (folder / project.LABELS_CSV).write_text("path,label,pixels_sha256\n1.jpg,cat,1\n")
     easy = tabulate(images_of(["cat/1.jpg"]), np.array([[0.9, 0.1]]), np.array([0]), ["cat", "dog"])
+    alike = [("1.jpg", "cat/1.jpg", "cat", "", "test", "1.jpg", "1.jpg", 3)]
+    alike = pd.DataFrame(alike, columns=list(NEAR_DUPLICATES))
+    write_table(folder / project.NEAR_DUPLICATES_CSV, alike, NEAR_DUPLICATES)
     with contextlib.chdir(folder):
         suspects = evaluate.find_suspects({"test": easy})
-    assert suspects["path"].tolist() == ["0.jpg"]
+    assert suspects["path"].tolist() == ["cat/1.jpg", "0.jpg"]
+    assert suspects["contradicts"].tolist() == ["1.jpg", ""]
