@@ -8,7 +8,7 @@ import pytest
 from made_up_examples import examples_of, sha256_of
 from sklearn import model_selection
 
-from pawprint.app import groups
+from pawprint.app import groups as app_groups
 from pawprint.draws import FOLDS, draw_folds, draw_places
 from pawprint.model.calibration import fit_unknown
 from pawprint.network import cross_validation as validation
@@ -211,9 +211,9 @@ def test_photos_that_the_app_learns_from_depend_on_photos_not_on_their_order(mon
     keys, order = photos_in_another_order(200)
     rows = np.random.default_rng(1).normal(size=(200, 8))
     labels = np.resize(["ant", "bee"], 200)
-    monkeypatch.setattr(groups, "MAX_OF_CLASS", 20)
-    before = groups.fit_head(rows, labels, [*keys])
-    after = groups.fit_head(rows[order], labels[order], [*keys[order]])
+    monkeypatch.setattr(app_groups, "MAX_OF_CLASS", 20)
+    before = app_groups.fit_head(rows, labels, [*keys])
+    after = app_groups.fit_head(rows[order], labels[order], [*keys[order]])
     np.testing.assert_allclose(after.probabilities, before.probabilities[order], atol=1e-3)
 
 
