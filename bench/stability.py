@@ -8,7 +8,11 @@ better or worse, with folds drawn by number, as before, and by a hash (pawprint/
 the log loss also has to differ by a fraction of the old one; how many other photos are in another
 fold; and how much the log loss in folds changes. The features, of the image, its mirror image and a
 near-duplicate, are those of MobileNetV2 1.0 or, with --lite, of EfficientNet-Lite0, at 224 px; they
-are stored in --features. C is USUAL_C, and the temperature is 1.
+are stored in --features, as are the rows of each draw, so that a run that is stopped goes on. C is
+USUAL_C, and the temperature is 1.
+
+With --limits, one photo is removed from one starting set, EDITED times, each from the whole set.
+Prints the numbers of `limits` (pawprint/scores/limits.py), and how often their order is another.
 """
 
 import argparse
@@ -34,7 +38,18 @@ from pawprint.network.backbone import load_extractor
 from pawprint.network.cross_validation import USUAL_C, CrossValidation, Examples, standardise
 from pawprint.network.heads import fit_regressions
 from pawprint.params.model import Model, Weights
-from pawprint.scores.paired import LOG_LOSS, Pair, difference_of, paired_test
+from pawprint.scores import limits
+from pawprint.scores.intervals import paired_test
+from pawprint.scores.paired import (
+    LOG_LOSS,
+    MARGIN,
+    Comparison,
+    Pair,
+    difference_of,
+    tabulate_curve,
+)
+from pawprint.scores.predictions import judge, list_suspects
+from pawprint.tables import tabulate
 
 SIDE = 224
 CELLS = "src/elpv_dataset/data"
@@ -46,7 +61,9 @@ SETS = {
 }
 PHOTOS = {"textures": 600}  # of a starting set
 USUAL_PHOTOS = 500
-MARGINS = (0.0, 0.01, 0.02, 0.03, 0.05)
+EDITED = 30  # times that one photo is removed, for --limits
+MARGINS = (0.0, 0.01, 0.02, 0.03, 0.04, 0.05)
+CALLED = ("better", "worse")
 # A little nearer, moved and brighter.
 NEAR_DUPLICATE = View(np.array([[0.97, 0.0, 4.0], [0.0, 0.97, 2.0]]), brightness=6.0)
 
@@ -87,9 +104,14 @@ def compute(rows_of: Callable[..., list[Row]], data: bytes) -> tuple[str, np.nda
     return pixels_sha256(image), np.stack([row[-1].ravel() for row in rows]).astype(np.float16)
 
 
+def stored(folder: Path, name: str, is_lite: bool) -> Path:
+    """Return the path, without a suffix, of what is stored of a set."""
+    return folder / (f"{name}-lite" if is_lite else name)
+
+
 def read_photos(name: str, clones: Path, folder: Path, is_lite: bool) -> Photos:
     """Return the photos of a set, without exact duplicates; features are computed once."""
-    path = folder / f"{name}{'-lite' if is_lite else ''}.npz"
+    path = stored(folder, name, is_lite).with_suffix(".npz")
     if not path.exists():
         width = ("EfficientNetLite0", None) if is_lite else ("MobileNetV2", 1.0)
         changes = dict(zip(("backbone", "alpha"), width))
@@ -153,6 +175,12 @@ def folds_by_number(labels: np.ndarray, groups: np.ndarray, keys: np.ndarray) ->
     return fold[group]
 
 
+KINDS = {  # by how sentences start
+    "More images": "more images",
+    "Telling": "confused classes",
+    "A recall": "weak class",
+    "Corrected": "wrong labels",
+}
 FOLDS_BY = {"number": folds_by_number, "hash": draw_folds}
 
 
@@ -218,14 +246,14 @@ def compare_runs(
     ]
     whole = Pair.join(sets)
     test = difference_of(whole, 0.95, paired_test(whole.differences, whole.groups), LOG_LOSS)
-    is_called = test.verdict in ("better", "worse")
-    change = abs(test.difference) / whole.values[0].mean()
+    means = (float(values.mean()) for values in whole.values)
+    compared = Comparison(len(whole.actual), *means, test, pd.DataFrame())
     losses = [
         np.nanmean(log_losses(each.actual, probabilities))
         for each, probabilities in zip(photos, judged)
     ]
     return {
-        **{f"margin {margin:.0%}": is_called and change >= margin for margin in MARGINS},
+        **{f"margin {margin:.0%}": compared.verdict(margin) in CALLED for margin in MARGINS},
         "moved": float((folds[0][first] != folds[1][second]).sum()),
         "loss in folds": losses[0],
         "change": losses[1] - losses[0],
@@ -248,11 +276,102 @@ def draw(photos: Photos, name: str, seed: int) -> list[dict[str, float | str]]:
     return rows
 
 
+def read_draws(photos: Photos, name: str, path: Path, number: int) -> pd.DataFrame:
+    """Return the rows of a set's draws. Those that a file has are not computed again."""
+    done = set(pd.read_csv(path)["draw"]) if path.exists() else set()
+    for seed in sorted(set(range(number)) - done):
+        rows = pd.DataFrame(draw(photos, name, seed)).assign(draw=seed)
+        rows.to_csv(path, mode="a", header=not path.exists(), index=False)
+    rows = pd.read_csv(path)
+    return rows[rows["draw"] < number]
+
+
+def limits_run(photos: Photos, held_out: Photos) -> limits.Run:
+    """Return what `limits` looks at, after training on photos; half of the others are for test."""
+    images = photos.actual, photos.groups, photos.keys
+    examples = Examples({False: photos.rows}, *images, photos.labels)
+    settings = cross_validation.cross_validate_as(CrossValidation(np.empty(0), *USUAL_C), examples)
+    learned, fits = cross_validation.learning_curve(examples, settings)
+    curve = tabulate_curve(photos.actual[learned], photos.groups[learned], fits)
+    halves = np.array_split(np.arange(len(held_out.actual)), 2)
+    sets = {
+        "train": photos,
+        "validation": held_out.take(halves[0]),
+        "test": held_out.take(halves[1]),
+    }
+    tables = {name: images_of(part).assign(split=name) for name, part in sets.items()}
+    predictions = {}
+    judged = []
+    for name, table in tables.items():
+        is_training = name == "train"
+        probabilities = settings.probabilities if is_training else predict(photos, sets[name])
+        known = ~np.isnan(probabilities[:, 0])
+        judged.append(judge(table[known], probabilities[known], photos.labels))
+        if not is_training:
+            classes = probabilities.argmax(axis=1)
+            predictions[name] = tabulate(table, probabilities, classes, photos.labels)
+    to_review = list_suspects(pd.concat(judged, ignore_index=True))
+    images = pd.concat(tables.values(), ignore_index=True)
+    return limits.Run(images, judged[0], predictions, 1.0, curve, pd.DataFrame(), None, to_review)
+
+
+def images_of(photos: Photos) -> pd.DataFrame:
+    """Return the columns of the tables SPLIT and IMAGES that sizes of limits need."""
+    label = np.array(photos.labels)[photos.actual]
+    columns = {"path": photos.keys, "label": label, "group": photos.groups}
+    return pd.DataFrame({**columns, "pixels_sha256": photos.keys})
+
+
+def limits_of_edits(photos: Photos, name: str) -> list[dict[str, object]]:
+    """Return a row for each limit before and after each edit: one training photo removed."""
+    rng = np.random.default_rng(0)
+    places = rng.permutation(len(photos.actual))[: PHOTOS.get(name, USUAL_PHOTOS)]
+    training, held_out = (photos.take(part) for part in np.split(places, [len(places) * 3 // 5]))
+    rows = []
+    for edit in range(EDITED + 1):
+        changed = remove(training, rng, 1) if edit else training
+        for place, limit in enumerate(limits.rank_limits(limits_run(changed, held_out))):
+            cells = {"size": limit.size, "sentence": limit.sentence}
+            kind = next(kind for start, kind in KINDS.items() if limit.sentence.startswith(start))
+            rows.append({"set": name, "edit": edit, "limit": kind, "place": place, **cells})
+    return rows
+
+
+def describe_limits(rows: pd.DataFrame) -> str:
+    """Return the numbers of each set's limits, and how often their order is another one.
+
+    A number has changed by more than its error if it has by more than the standard error before.
+    """
+    lines = []
+    for name, of_set in rows.groupby("set", sort=False):
+        sizes = of_set.pivot(index="edit", columns="limit", values="size")
+        orders = of_set.groupby("edit")["limit"].agg(tuple)
+        has_changed = pd.Series(False, index=sizes.index)
+        for limit, column in sizes.items():
+            errors = column.map(lambda size: size.errors if isinstance(size, limits.Size) else 0)
+            changes = (errors - errors[0]).abs()
+            error = column[0].standard_error
+            has_changed |= changes > error
+            numbers = ", ".join(f"{size.number}" for size in column.dropna())
+            of_change = f"largest change {changes.max():.2f}, standard error {error:.2f}"
+            lines.append(f"{name}, {limit}: {numbers}; {of_change}")
+        is_other = orders != orders[0]
+        lines.append(
+            f"{name}: {len(orders) - 1} edits, {is_other.sum()} with another order, "
+            f"{(is_other & ~has_changed).sum()} of them without a change by more than an error"
+        )
+        first = of_set[(of_set["edit"] == 0)]["sentence"]
+        lines += [f"  {sentence}" for sentence in first]
+    return "\n".join(lines)
+
+
 def describe(rows: pd.DataFrame) -> str:
-    """Return the tables of the verdicts, of what moves, and of the loss in folds."""
+    """Return tables: verdicts, those with MARGIN by set, what moves, and the loss in folds."""
     verdicts = [column for column in rows if column.startswith("margin")]
     by = rows.groupby(["edit", "folds"], sort=False)
     tables = [by[verdicts].mean()]
+    by_set = rows[rows["folds"] == "hash"].groupby(["edit", "set"], sort=False)
+    tables.append(by_set[f"margin {MARGIN:.0%}"].mean().unstack())
     one = rows[rows["edit"] == next(iter(EDITS))]
     for keys in ("folds", ["set", "folds"]):
         of = one.groupby(keys, sort=False)
@@ -271,16 +390,20 @@ def main() -> None:
     parser.add_argument("--features", type=Path, help="folder; default: a temporary one")
     parser.add_argument("--draws", type=int, default=100, help="default: %(default)s")
     parser.add_argument("--lite", action="store_true", help="EfficientNet-Lite0")
+    parser.add_argument("--limits", action="store_true", help="after EDITED edits of each set")
     parser.add_argument("names", nargs="*", metavar="NAME", help="sets; default: all")
     arguments = parser.parse_args()
-    rows = []
+    tables = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.features or Path(scratch)
         for name in arguments.names or SETS:
             photos = read_photos(name, arguments.public, folder, arguments.lite)
-            for seed in range(arguments.draws):
-                rows += draw(photos, name, seed)
-    print(describe(pd.DataFrame(rows)))
+            if arguments.limits:
+                tables.append(pd.DataFrame(limits_of_edits(photos, name)))
+                continue
+            path = stored(folder, name, arguments.lite).with_suffix(".draws.csv")
+            tables.append(read_draws(photos, name, path, arguments.draws))
+    print((describe_limits if arguments.limits else describe)(pd.concat(tables)))
 
 
 if __name__ == "__main__":

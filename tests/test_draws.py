@@ -6,10 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up_examples import examples_of, sha256_of
+from sklearn import model_selection
 
+from pawprint.app import groups as app_groups
 from pawprint.draws import FOLDS, draw_folds, draw_places
+from pawprint.model.calibration import fit_unknown
 from pawprint.network import cross_validation as validation
+from pawprint.network import new_head
+from pawprint.network.heads import Standardisation
 from pawprint.network.new_head import part_that_fits
+from pawprint.scores.limits import find_shortcut
 
 EDITS = 200
 
@@ -174,3 +180,63 @@ def test_one_photo_less_leaves_what_is_learned_from_nearly_as_it_was(monkeypatch
         assert len(before ^ after) <= 3
     folds = validation._folds(examples).fold
     assert set(folds[parts_of(examples)[0]]) == set(range(FOLDS))
+
+
+def photos_in_another_order(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Keys of photos, and an order of them, as new photos between the others give."""
+    return sha256_of(np.arange(number)), np.random.default_rng(0).permutation(number)
+
+
+def test_folds_of_the_detector_depend_on_photos_not_on_their_order():
+    keys, order = photos_in_another_order(60)
+    features = np.random.default_rng(1).exponential(1, (60, 20))
+    scores = fit_unknown(features, keys)[1]
+    np.testing.assert_allclose(fit_unknown(features[order], keys[order])[1], scores[order])
+
+
+def test_standardised_photos_depend_on_photos_not_on_their_order(monkeypatch):
+    keys, order = photos_in_another_order(400)
+    features = np.random.default_rng(1).exponential(1, (400, 1, 20))
+    monkeypatch.setattr(new_head, "STANDARDISED", 100 * 20)
+    before, after = (
+        new_head._standardisation(features[places], pd.Series(keys[places]))
+        for places in (np.arange(400), order)
+    )
+    np.testing.assert_allclose(after.scale, before.scale, rtol=1e-5)
+    everything = Standardisation.from_moments(features.mean(axis=(0, 1)), features.std(axis=(0, 1)))
+    assert not np.allclose(before.scale, everything.scale, rtol=1e-3)  # of a part
+
+
+def test_photos_that_the_app_learns_from_depend_on_photos_not_on_their_order(monkeypatch):
+    keys, order = photos_in_another_order(200)
+    rows = np.random.default_rng(1).normal(size=(200, 8))
+    labels = np.resize(["ant", "bee"], 200)
+    monkeypatch.setattr(app_groups, "MAX_OF_CLASS", 20)
+    before = app_groups.fit_head(rows, labels, [*keys])
+    after = app_groups.fit_head(rows[order], labels[order], [*keys[order]])
+    np.testing.assert_allclose(after.probabilities, before.probabilities[order], atol=1e-3)
+
+
+def test_folds_in_which_a_shortcut_is_found_stay_after_an_edit(monkeypatch):
+    """One photo less moves as few others as in cross-validation, and taken back none."""
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({"label": np.resize(["ant", "bee"], 200), "split": "train"})
+    table["pixels_sha256"] = sha256_of(np.arange(200))
+    table["path"] = table["group"] = table["pixels_sha256"] + ".jpg"
+    table = table.assign(width=500, height=400, brightness=np.where(table.index % 2, 250, 10))
+    table["perceptual_hash"] = [rng.bytes(32).hex() for _ in range(200)]
+    folds = []
+
+    def record(tree, values, labels, cv, **others):
+        for _, judged in cv.split(values, labels, others.get("groups")):
+            folds[-1].append(set(values.index[judged]))
+        return np.array(labels)
+
+    monkeypatch.setattr(model_selection, "cross_val_predict", record)
+    for rows in (table, table[1:], table.sample(frac=1, random_state=0)):
+        folds.append([])
+        find_shortcut(rows)
+    before, less, shuffled = folds
+    assert len(before) == FOLDS and before == shuffled
+    moved = set().union(*(old - new for old, new in zip(before, less)))
+    assert len(moved - {0}) < FOLDS

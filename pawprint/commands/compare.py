@@ -18,7 +18,8 @@ from pawprint.params.model import Evaluate
 from pawprint.pipeline.dvc import WORKSPACE, read_revision
 from pawprint.pipeline.recorded import Recorded
 from pawprint.project import JUDGED, PREDICTED_CLASSES, PREDICTED_CSV, SCORES, SPLIT
-from pawprint.scores.runs import TRAINING, Run, compare_runs
+from pawprint.scores.paired import MARGIN
+from pawprint.scores.runs import COMPARED, TRAINING, Run, compare_runs
 from pawprint.tables import parse_predictions, parse_table, with_image
 
 MODEL_JSON = project.SERVED_MODEL / METADATA_FILE
@@ -29,8 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old", metavar="REV", help="commit, branch, tag or experiment")
     others = "runs to compare with the first; default: the workspace"
     parser.add_argument("new", metavar="REV", nargs="*", default=[WORKSPACE], help=others)
-    gate = "exit status 1 if a run is worse than the first, or the two cannot be compared"
+    gate = (
+        "exit status 1 if a run is worse than the first, the two cannot be compared, or fewer than "
+        f"{COMPARED:.0%} of the first run's test images are compared"
+    ).replace("%", "%%")
     parser.add_argument("--gate", action="store_true", help=gate)
+    parser.epilog = (
+        "If photos or labels of two runs differ, better or worse also takes a difference of "
+        f"{MARGIN:.0%} of the log loss."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,14 +47,12 @@ def run(arguments: argparse.Namespace) -> int:
     A run is a commit, branch, tag or experiment. Each run after the first is compared with the
     first; without another one, the workspace, whose results its params and code must have made.
     The test is of the log loss of test and validation images and, without fine-tuning, of training
-    images in folds, which a commit's data is needed for. If photos or labels differ, better or
-    worse also takes a difference of 3% of the log loss. Images that a run lacks, or has with
+    images in folds, which a commit's data is needed for. Images that a run lacks, or has with
     another label, are left out, and counted with the reason. An image is known by its pixels, not
     by its path.
 
     What changed for a user of the model follows: thresholds, images that are decided, and images
-    that are called unknown. With --gate, the exit status is also 1 if more than a tenth of the
-    first run's test images are left out.
+    that are called unknown.
 
     Examples:
       pawprint compare HEAD

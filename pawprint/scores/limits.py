@@ -1,13 +1,13 @@
 """Limits: what would raise the score of this model, in at most seven sentences.
 
-MEASURED has a function for each limit with a size, in errors of 100 images, by which the sentences
-are in order. UNMEASURED has those without a size. A function returns None where there is no such
-limit.
+MEASURED has a function for each limit with a size, in errors of 100 images. By these the sentences
+are in order, where they differ by more than chance. UNMEASURED has those without a size. A function
+returns None where there is no such limit.
 """
 
 from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -79,10 +79,14 @@ class Size(NamedTuple):
         As Akaike's criterion has it, an estimate counts whose square is more than MIN_RATIO times
         the square of its standard error. One that is much larger stays as it is.
         """
-        error = (self.high - self.low) / DEVIATIONS
         if self.errors <= 0:
             return 0.0
-        return self.errors * max(0.0, 1 - MIN_RATIO * (error / self.errors) ** 2)
+        return self.errors * max(0.0, 1 - MIN_RATIO * (self.standard_error / self.errors) ** 2)
+
+    @property
+    def standard_error(self) -> float:
+        """Return the standard error of `errors`, by the width of the interval."""
+        return (self.high - self.low) / DEVIATIONS
 
     @property
     def verb(self) -> str:
@@ -91,8 +95,14 @@ class Size(NamedTuple):
 
     @property
     def number(self) -> int:
-        """Return `expected` as it is printed, by which limits are in order."""
+        """Return `expected` as it is printed."""
         return round(self.expected)
+
+    def is_like(self, other: Self) -> bool:
+        """Return whether two have the same `verb`, and do not differ by more than chance."""
+        reach = DEVIATIONS / 2 * np.hypot(self.standard_error, other.standard_error)
+        is_near = abs(self.expected - other.expected) <= reach
+        return bool(is_near and self.verb == other.verb)
 
     def __str__(self) -> str:
         if self.number == 0:
@@ -132,7 +142,8 @@ def find_limits(run: Run) -> Limits:
     unmeasured = [limit for find in UNMEASURED if (limit := find(run))]
     heading = (
         f"The model is wrong for {wrong:.0f} of 100 images that it did not learn from, each class "
-        "counted the same. What takes errors away, the most first:"
+        "counted the same. What takes errors away, the most first if they differ by more than "
+        "chance, each number less what chance may have added:"
     )
     return Limits(heading, rank_limits(run), [*unmeasured, other_backbone(run)])
 
@@ -140,10 +151,18 @@ def find_limits(run: Run) -> Limits:
 def rank_limits(run: Run) -> list[Limit]:
     """Return what would take away errors of the model, the most errors first.
 
-    Limits of the same number of errors are in the order of MEASURED.
+    What may save errors only by chance comes last. Sizes that do not differ from the largest by
+    more than chance are in the order of MEASURED, and so on for the others: else one photo more or
+    less would give another order.
     """
-    measured = [limit for find in MEASURED if (limit := find(run))]
-    return sorted(measured, key=lambda limit: -limit.size.number if limit.size else 0)
+    found = [limit for find in MEASURED if (limit := find(run))]
+    left = [(limit.size, limit) for limit in found if limit.size]
+    ranked = []
+    while left:
+        first = max((size for size, _ in left), key=lambda size: (size.low > 0, size.expected))
+        ranked += [limit for size, limit in left if size.is_like(first)]
+        left = [(size, limit) for size, limit in left if not size.is_like(first)]
+    return ranked
 
 
 def more_images(run: Run) -> Limit | None:
@@ -153,9 +172,12 @@ def more_images(run: Run) -> Limit | None:
         return None
     size = Size(*(100 * curve[["gain", "low", "high"]].iloc[-1].astype(float)))
     before, last = curve["images"].iloc[-2:]
+    score = curve["score"].iloc[-1]
     return Limit(
-        f"More images {size.verb} {size} of 100, as the last doubling did, from {before:,} to "
-        f"{last:,} training images; pawprint suggest chooses those to label first.",
+        f"More images {size.verb} {size} of 100: the last doubling, from {before:,} to {last:,} "
+        f"training images, changed the {score} by {size.errors:+.1f} points ({CONFIDENCE:.0%} "
+        f"interval {size.low:+.1f} to {size.high:+.1f}); pawprint suggest chooses those to label "
+        "first.",
         size,
     )
 
@@ -389,10 +411,11 @@ def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
     return bits[:, 2::2, 0].sum(axis=1, dtype=int) + bits[:, 0, 2::2].sum(axis=1, dtype=int)
 
 
+# What says which images to look at comes before what asks for more of any kind.
 MEASURED: tuple[Callable[[Run], Limit | None], ...] = (
-    more_images,
     confused_classes,
     weak_class,
+    more_images,
     wrong_labels,
 )
 UNMEASURED: tuple[Callable[[Run], Limit | None], ...] = (shortcut, divided_series)

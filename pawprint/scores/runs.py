@@ -168,28 +168,25 @@ def compare_runs(old: Run, new: Sequence[Run], confidence: float) -> list[Compar
 
     There is one test of each, of all these images together. Training images count where all runs
     have judged them. Classes that a run names in `calibrate` have their counts in the table. The
-    images of a group of `old` are not independent; without its data, each image is a group. Raises
-    InputError if the runs have no test or no validation images in common.
+    images of a group of `old` are not independent; without its data, each image is a group. Of a
+    set without a common image, all images are left out. Raises InputError if the runs have no test
+    images in common.
     """
     runs = [old, *new]
-    names = [name for name in old.judged if all(name in run.judged for run in runs)]
-    common = {name: _common_images(runs, name) for name in names}
-    pairs = [
-        {name: _merge(old.judged[name], run.judged[name], common[name]) for name in names}
-        for run in new
-    ]
+    pairs = _pair_images(runs)
     groups = _groups(old.split)
-    sets = [{name: _pair(table, groups) for name, table in of_run.items()} for of_run in pairs]
+    common = [{name: table for name, table in of.items() if len(table)} for of in pairs]
+    sets = [{name: _pair(table, groups) for name, table in of.items()} for of in common]
     named = dict.fromkeys(name for run in runs for name in _named_classes(run.calibrate))
     results = []
     test_images = len(old.judged["test"])
-    for run, of_run, comparison in zip(new, pairs, compare(sets, confidence)):
+    for run, every, of_run, comparison in zip(new, pairs, common, compare(sets, confidence)):
         for name in named:
             comparison.sets[f"class {name}"] = [
                 "" if images == TRAINING else _describe_found(table, name)  # has no threshold
                 for images, table in of_run.items()
             ]
-        left_out = [_describe_left_out(old, run, name, table) for name, table in of_run.items()]
+        left_out = [_describe_left_out(old, run, name, table) for name, table in every.items()]
         results.append(
             ComparedRun(
                 old.name,
@@ -207,14 +204,25 @@ def compare_runs(old: Run, new: Sequence[Run], confidence: float) -> list[Compar
     return results
 
 
-def _common_images(runs: Sequence[Run], name: str) -> pd.DataFrame:
-    """Return `image` and `actual` of the images of a set that all runs have with one label."""
-    tables = [run.judged[name][["image", "actual"]] for run in runs]
-    common = functools.reduce(pd.merge, tables)
-    if common.empty:
-        images = ", ".join(f"{len(table):,} of {run.name}" for run, table in zip(runs, tables))
-        raise InputError(f"{name}: expected common images. Received: none, of {images}")
-    return common
+def _pair_images(runs: Sequence[Run]) -> list[dict[str, pd.DataFrame]]:
+    """Pair the first run with each other one, by set: the images that all have with one label."""
+    old, *new = runs
+    names = [name for name in old.judged if all(name in run.judged for run in runs)]
+    common = {
+        name: functools.reduce(pd.merge, [run.judged[name][["image", "actual"]] for run in runs])
+        for name in names
+    }
+    if common["test"].empty:
+        tests = ", ".join(f"{len(run.judged['test']):,} of {run.name}" for run in runs)
+        raise InputError(
+            f"cannot compare {' with '.join(run.name for run in runs)}: no test image is in all of "
+            f"them with the same label ({tests}). Compare runs of the same photos, or `pawprint "
+            "score` each model on photos that none has learned from."
+        )
+    return [
+        {name: _merge(old.judged[name], run.judged[name], common[name]) for name in names}
+        for run in new
+    ]
 
 
 def _merge(old: pd.DataFrame, new: pd.DataFrame, common: pd.DataFrame) -> pd.DataFrame:

@@ -99,7 +99,7 @@ def test_class_with_a_tenth_of_the_images_is_the_first_though_it_has_few_errors(
 
 def test_order_is_the_same_after_one_label_is_corrected():
     """Of the image whose label is the least probable."""
-    run = run_of(wrong_labels=0.1, gain=0.05)
+    run = run_of(wrong_labels=0.2, gain=0.05)
     row = run.judged["probability"].idxmin()
     path = run.judged["path"][row]
     judged = run.judged.copy()
@@ -110,6 +110,22 @@ def test_order_is_the_same_after_one_label_is_corrected():
     corrected = run._replace(judged=judged, to_review=to_review)
     kinds = [[limit.sentence.split()[0] for limit in rank_limits(of)] for of in (run, corrected)]
     assert kinds[0] == kinds[1] and len(kinds[0]) > 1
+
+
+@pytest.mark.parametrize("gain", [0.07, 0.10])
+def test_sizes_that_differ_by_chance_are_in_one_order(gain):
+    """Two classes alike cost about 10 errors: more images are said to save more, or less."""
+    starts = [limit.sentence.split()[0] for limit in rank_limits(run_of(ALIKE, gain=gain))]
+    assert starts[:2] == ["Telling", "More"]
+    starts = [limit.sentence.split()[0] for limit in rank_limits(run_of(ALIKE, gain=0.4))]
+    assert starts[:2] == ["More", "Telling"]
+
+
+def test_more_images_have_the_gain_of_the_curve_and_its_interval():
+    sentence = limits.more_images(run_of(gain=0.05)).sentence
+    assert sentence.startswith("More images would save 3 errors of 100")  # less what chance adds
+    assert "from 115 to 230 training images" in sentence
+    assert "+5.0 points" in sentence and "+1.0 to +9.0" in sentence
 
 
 def test_something_is_said_of_a_model_that_is_often_wrong_whatever_is_certain():

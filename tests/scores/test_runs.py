@@ -129,8 +129,17 @@ def test_several_runs_are_compared_on_the_images_of_all():
 
 
 def test_runs_without_a_common_test_image_cannot_be_compared():
-    with pytest.raises(InputError, match="test: expected common images"):
+    with pytest.raises(InputError, match=r"cannot compare old with new: .*\. Compare runs"):
         compared(run_of(test=judged(range(500, 510))))
+
+
+def test_runs_without_a_common_validation_image_are_compared_on_the_others():
+    others = judged(range(1500, 1510))
+    result = compared(run_of(loss=0.1, validation=others))
+    assert (result.verdict, result.passes, [*result.pairs]) == ("better", True, ["test"])
+    (line,) = result.left_out
+    assert line.startswith("validation: 0 images are compared, 110 left out: 100 only in old")
+    assert result.comparison.images == len(SETS["test"])
 
 
 @pytest.mark.parametrize(("left", "passes"), [(90, True), (89, False)])
