@@ -107,7 +107,7 @@ def draw_augmented(
     archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
 ) -> Figure:
     """Draw the views of the first training image as the network sees them in training."""
-    heading = "One training image and its augmented views"
+    heading = "The views of one training image"
     if train.empty:
         return photo_grid({heading: []})
     first = train.iloc[0]
