@@ -7,8 +7,10 @@ after a change. `--commits OLD NEW` compares cold runs of two commits in place o
 with `--photos N`, on N photos of the example enlarged to those of a phone, without fine-tuning;
 with `--second-day FOLDER`, on photos in folders of classes with the params of `pawprint init`: the
 CPU seconds of the first run and of those after one corrected label, twenty more photos, a new class
-(the last, which should have twenty) and another param. The runs alternate. Run after `dvc repro`,
-on a machine with nothing else to do: about 50 minutes on two cores, or 25 with `--rounds 1`.
+(the last, which should have twenty) and another param. `--embeddings` runs bench/embeddings.py and
+a cold `dvc repro` of the recipe `efficientnet-lite0` on the same photos, and prints seconds, CPU
+seconds and the ratio of their medians. The runs alternate. Run after `dvc repro`, on a machine with
+nothing else to do: about 50 minutes on two cores, or 25 with `--rounds 1`.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,10 +30,11 @@ import pandas as pd
 from PIL import Image
 
 from pawprint import project
-from pawprint.commands.recipes import overlay
+from pawprint.commands.recipes import apply_recipe, overlay
 from pawprint.files import parse_yaml, read_json
 from pawprint.images.archive import members, open_archive
 from pawprint.images.decoder import open_image
+from pawprint.params.model import IMAGENET
 from pawprint.project import SPLITS
 from pawprint.recipes.demo import PROJECT, dvc_environment, prepare, run_dvc
 from pawprint.tables import spread
@@ -262,12 +266,69 @@ def commit_all(workspace: Path) -> None:
         subprocess.run(["git", *command], cwd=workspace, check=True)
 
 
+def write_lite0(path: Path) -> None:
+    """Write the network of bench/embeddings.py as an ONNX file."""
+    # TensorFlow starts here, which only this comparison needs.
+    from pawprint.network.backbone import application
+    from pawprint.network.hardware import keras
+
+    network = application("EfficientNetLite0", None, 224, IMAGENET)
+    means = keras.layers.GlobalAveragePooling2D()(network.output)
+    keras.Model(network.input, means).export(path, format="onnx", verbose=False)
+
+
+def compare_embeddings(rounds: int) -> pd.DataFrame:
+    """Seconds of each step and of the CPU, and scores of the photos in `validation`, by `name`."""
+    params = apply_recipe(
+        (PROJECT / "params.yaml").read_text(encoding="utf-8"), "efficientnet-lite0"
+    )
+    params = overlay(params, f'fetch: {{source: "{PROJECT / project.RAW_IMAGES}"}}')
+    runs = []
+    with tempfile.TemporaryDirectory() as folder:
+        network, photos = Path(folder, "lite0.onnx"), Path(folder, "photos")
+        write_lite0(network)
+        with zipfile.ZipFile(PROJECT / project.RAW_IMAGES) as archive:
+            archive.extractall(photos)
+        (training,) = photos.rglob("train")
+        for round_ in range(rounds):
+            script = ("bench/embeddings.py", str(training.parent), str(network))
+            before = cpu_of_children()
+            seconds, line = run_steps(PROJECT, *script)
+            cpu = {"CPU": cpu_of_children() - before}
+            runs.append({"name": "embeddings"} | seconds | cpu | json.loads(line))
+            (workspace := Path(folder, f"workspace {round_}")).mkdir()
+            prepare(workspace, params)
+            before = cpu_of_children()
+            seconds, _ = run_steps(workspace, "-m", "dvc", "repro")
+            cpu = {"CPU": cpu_of_children() - before}
+            runs.append({"name": "pipeline"} | seconds | cpu | scores_of_held_out(workspace))
+    return pd.DataFrame(runs)
+
+
+def cpu_of_children() -> float:
+    """CPU seconds, of users and the system, of the processes that have ended."""
+    return sum(os.times()[2:4])
+
+
+def scores_of_held_out(workspace: Path) -> dict[str, float]:
+    """Accuracy and log loss of the validation and the test images together."""
+    scores = read_json(workspace / project.EVALUATE_METRICS)
+    images = read_json(workspace / project.SPLIT_METRICS)
+    numbers = [images[split] for split in SPLITS[1:]]
+    return {
+        name: np.average([scores[split][name] for split in SPLITS[1:]], weights=numbers)
+        for name in ("accuracy", "loss")
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, 3 unless told")
     parser.add_argument("--commits", nargs=2, metavar="COMMIT", help="compare these two instead")
     parser.add_argument("--photos", type=int, metavar="N", help="of a phone, for --commits")
     parser.add_argument("--second-day", type=Path, metavar="FOLDER", help="for --commits")
+    embeddings = "compare with bench/embeddings.py instead"
+    parser.add_argument("--embeddings", action="store_true", help=embeddings)
     options = parser.parse_args()
     if options.second_day and not options.commits:
         parser.error("--second-day: expected --commits, too")
@@ -275,6 +336,11 @@ def main() -> None:
         runs = second_day(options.commits, options.second_day.resolve(), options.rounds)
         table = runs.groupby(["change", "name"], sort=False).median().T
         print(table.round(1).to_string())
+        return
+    if options.embeddings:
+        table = compare_embeddings(options.rounds).groupby("name", sort=False).median().T
+        table["ratio"] = table["pipeline"] / table["embeddings"]
+        print(table.round(4).to_string())
         return
     runs = (
         compare_commits(options.commits, options.rounds, options.photos)

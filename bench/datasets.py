@@ -32,7 +32,7 @@ from sklearn.preprocessing import StandardScaler
 from bench.compare import with_seed
 from pawprint import project
 from pawprint.commands.init import MODEL, left_out_of
-from pawprint.commands.recipes import overlay
+from pawprint.commands.recipes import overlay, set_values
 from pawprint.features.rows import row_function
 from pawprint.features.store import stored_examples
 from pawprint.files import pack, read_json
@@ -71,6 +71,7 @@ PUBLIC = {
     "traffic signs": Public(*SIGNS, "split: {group: '^([0-9]+/[0-9]{5})'}"),
     "traffic signs without a group": Public(*SIGNS),
     "waste": Public("arjunk00/chs", "dataset-resized/*/*.jpg"),
+    "masks": Public("chandrikadeb7/Face-Mask-Detection", "dataset/*/*"),
     "clothing": Public(
         "alexeygrigorev/clothing-dataset-small",
         "*/*/*.jpg",
@@ -132,7 +133,7 @@ def params_of(archive: Path, seed: int, changes: str) -> str:
     """The params of `pawprint init` for these images."""
     params = with_seed((PROJECT / "params.yaml").read_text(encoding="utf-8"), seed)
     params = overlay(params, f"fetch: {{source: {archive}}}\nsplit: {{seed: {seed}}}\n")
-    params = overlay(params, MODEL)
+    params = set_values(params, MODEL)
     if left_out_of(archive) > MAX_LEFT_OUT:
         params = overlay(params, "model: {resize: stretch}")
     return overlay(params, changes) if changes else params

@@ -1,7 +1,8 @@
 """The command `try`: candidates for the backbone and its images, ranked on training images.
 
-A cross-validated head, as in `train_extract`, is fitted to the features of one view of each image.
-Rows of features are kept where the stage `features` finds them, and nothing else is.
+A cross-validated head, as in `train_extract`, is fitted to the features of each image: of all views
+where the head is solved and nothing is fine-tuned, else of one. Rows of features are kept where the
+stage `features` finds them, and nothing else is.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from pawprint.images.formats import IDENTITY
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.heads import sample_weights
 from pawprint.package import python_in
-from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
+from pawprint.params.model import AUTO, LBFGS, ONNX, PACKAGES, Params, load_params
 from pawprint.params.section import Resize, check_content
 from pawprint.pipeline.fingerprint import Code, feature_row_code
 from pawprint.pipeline.recorded import Recorded
@@ -48,22 +49,24 @@ MAX_IMAGES = 2000
 ROUNDS = 20  # of one image, for its CPU time
 SQUARE = 1.05  # of the longer side to the shorter, at most
 MOST = 0.95  # of the images
-CHEAPER = 0.9  # times the CPU time of today
+CHEAPER = 0.9  # times the seconds of today
 MARGIN = 0.01  # above the lowest log loss
 RULE = (
     "The rule: use the cheapest candidate whose log loss is within "
     f"{MARGIN} of the lowest. A candidate counts if it is significantly better than the current "
-    f"params, or needs at most {CHEAPER:.0%} of their CPU time."
+    f"params, or needs at most {CHEAPER:.0%} of their seconds."
 )
-TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "params")
-WIDTHS = (8, 8, 28, 19, 6, 0)  # of the columns after the first
+TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "run s", "params")
+WIDTHS = (8, 8, 28, 19, 6, 6, 0)  # of the columns after the first
 TODAY = "today"
+VIEWS = "augment.views"
+MORE_VIEWS = 4  # than the one of `pawprint init`: docs/decisions/37
 # Of lite2 and deep one is tried: lite2 if its package is installed, or else what Keras downloads.
 PRESETS = {
     "fast": ("MobileNetV2", 0.35, 160),
     "wide": ("MobileNetV2", 1.0, 160),
-    "default": ("MobileNetV2", 1.0, 224),  # of `pawprint init`
-    "lite": ("EfficientNetLite0", None, 224),
+    "full": ("MobileNetV2", 1.0, 224),
+    "default": ("EfficientNetLite0", None, 224),  # of `pawprint init`
     "lite2": ("EfficientNetLite2", None, 260),
     "deep": ("EfficientNetV2B0", None, 224),
 }
@@ -86,7 +89,8 @@ def run(arguments: argparse.Namespace) -> None:
     at. Each candidate gets a cross-validated head; its row is printed when it is measured, the row
     of the params of today first. `difference` is its log loss minus the first row's, with its
     interval; it is better or worse if it is significant over all candidates. CPU ms are the time of
-    one image, without decoding. Features are kept for the next `dvc repro`.
+    one image; run s the seconds in which the next run computes the features of all images, if it
+    has none of them. Both are without decoding. Features are kept for the next `dvc repro`.
 
     Examples:
       pawprint try --use
@@ -134,7 +138,7 @@ def _choices(arguments: argparse.Namespace) -> dict[str, list]:
     choices: dict[str, list] = {}
     for text in arguments.S:
         key, is_given, values = text.partition("=")
-        if not is_given or key.partition(".")[0] not in ("model", "weights"):
+        if not is_given or (key != VIEWS and key.partition(".")[0] not in ("model", "weights")):
             arguments.error(f"argument -S: expected model.KEY=VALUE. Received: {text}")
         choices[key] = [parse_yaml(value, "-S") for value in values.split(",")]
     return choices
@@ -160,8 +164,8 @@ def candidates(content: dict, choices: Mapping[str, list], images: pd.DataFrame)
     `images` has `width` and `height`: of square ones every `model.resize` gives the same. Raises
     InputError for wrong choices.
     """
-    wanted = _combinations(choices) if choices else _defaults(content["model"], images)
     found = [_candidate(TODAY, {}, content)]
+    wanted = _combinations(choices) if choices else _defaults(found[0].params, images)
     for name, values in wanted.items():
         candidate = _candidate(name, values, content)
         if all(candidate.changes != other.changes for other in found):
@@ -177,17 +181,27 @@ def _combinations(choices: Mapping[str, list]) -> dict[str, dict]:
     return {",".join(text): params for text, params in zip(texts, combined)}
 
 
-def _defaults(model: dict, images: pd.DataFrame) -> dict[str, dict]:
+def _defaults(today: Params, images: pd.DataFrame) -> dict[str, dict]:
+    model = today.model
     has_lite2 = any(distributions(name=PACKAGES["EfficientNetLite2"]))
     keys = ("model.backbone", "model.alpha", "model.image_size")
     wanted = {name: dict(zip(keys, values)) for name, values in PRESETS.items()}
     del wanted["deep" if has_lite2 else "lite2"]
-    if model["backbone"] != ONNX:  # whose file has one size
-        wanted["larger"] = {"model.image_size": min(32 * round(model["image_size"] / 24), 1024)}
+    if model.backbone != ONNX:  # whose file has one size
+        wanted["larger"] = {"model.image_size": min(32 * round(model.image_size / 24), 1024)}
     sides = images[["width", "height"]]
     if (sides.max(axis=1) <= SQUARE * sides.min(axis=1)).mean() < MOST:
         wanted |= {resize: {"model.resize": resize} for resize in get_args(Resize)}
-    return wanted
+    if not _is_solved(today):
+        return wanted
+    # Other networks have one view, as in a new project: with four they take four times as long.
+    wanted = {name: values | {VIEWS: 1} for name, values in wanted.items()}
+    return {"views": {VIEWS: MORE_VIEWS if today.augment.views == 1 else 1}} | wanted
+
+
+def _is_solved(params: Params) -> bool:
+    """Return whether a solved head is all that learns from the views of images."""
+    return params.train_extract.optimizer == LBFGS and params.model.fine_tune_at is None
 
 
 def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate:
@@ -233,11 +247,15 @@ def use_candidate(candidate: Candidate) -> list[str]:
 
 
 class Sample(NamedTuple):
-    """Training images, of the table SPLIT, and how a head learns from them."""
+    """Training images, of the table SPLIT, and how a head learns from them.
+
+    `sizes` are the numbers of all training images and of all others.
+    """
 
     images: pd.DataFrame
     labels: list[str]
     class_weight: str | None
+    sizes: tuple[int, int]
 
 
 def require_images() -> None:
@@ -258,19 +276,22 @@ def draw_sample() -> Sample:
     split = read_table(project.SPLIT_CSV, SPLIT)
     weight = load_params().train_extract.weight_for(split.loc[split["split"] == "train", "label"])
     images = training_images(split, MAX_IMAGES).sort_index()
-    return Sample(images, labels, weight)
+    training = int((split["split"] == "train").sum())
+    return Sample(images, labels, weight, (training, len(split) - training))
 
 
 class Measured(NamedTuple):
     """A candidate with its scores, on the images that it and the first row judge.
 
     `probabilities` are `(images, classes)`, NaN for an image that is not judged. `cpu_ms` are
-    milliseconds of all cores for an image. `comparison` is with the first row, None for this.
+    milliseconds of all cores for an image, `seconds` of a run for the features of all images.
+    `comparison` is with the first row, None for this.
     """
 
     candidate: Candidate
     probabilities: np.ndarray
     cpu_ms: float
+    seconds: float
     accuracy: float
     loss: float
     comparison: paired.Comparison | None
@@ -306,8 +327,11 @@ def measure_each(
 
 def _measure(
     params: Params, sample: Sample, archive: Archive, left: float, cpu_ms: dict[str, float]
-) -> tuple[np.ndarray, float]:
-    """Return probabilities and CPU time; `cpu_ms` has the times of networks, each timed once."""
+) -> tuple[np.ndarray, float, float]:
+    """Return probabilities, CPU time of an image, and seconds of the features of all images.
+
+    `cpu_ms` has the times of networks, each timed once.
+    """
     model = params.model
     images = sample.images
     if left <= 0:
@@ -328,18 +352,24 @@ def _measure(
     key = str(origin["network"])
     if key not in cpu_ms:
         cpu_ms[key] = _time(compute, model.image_size)
-    seconds = cpu_ms[key] * len(images) / CORES / 1000
+    augment = params.augment
+    views = augment.views if _is_solved(params) else 1
+    seconds = cpu_ms[key] * views * len(images) / CORES / 1000
     if seconds > left:
         raise InputError(f"it would take {seconds:,.0f} s of {left:,.0f} left. See --minutes")
     place = shards.place_of_rows(origin) / "try" / str(count_shards(len(images)))
-    one = params.augment.model_copy(update={"views": 1, "keep_original": True})
-    views = functools.partial(views_of, one, model.image_size, ())
-    computer = shards.ShardComputer(archive, compute, output_shapes(network), views)
+    one = augment.model_copy(update={"views": 1, "keep_original": True})
+    learned = augment if views > 1 else one
+    views_here = functools.partial(views_of, learned, model.image_size, ())
+    computer = shards.ShardComputer(archive, compute, output_shapes(network), views_here)
     earlier, _ = shards.earlier_shards(Recorded(), origin)
     shards.write_shards(computer, shards.tasks(images, TRAIN, place, earlier))
     store = StoredExamples({TRAIN: place}, images, sample.labels)
     examples = open_examples(store, model.features, sample.class_weight)
-    return cross_validate(examples).probabilities, cpu_ms[key]
+    training, others = sample.sizes
+    passes = augment.views * training + (2 if augment.is_mirrored else 1) * others
+    run_seconds = cpu_ms[key] * passes / CORES / 1000
+    return cross_validate(examples).probabilities, cpu_ms[key], run_seconds
 
 
 def _time(compute: Callable, size: int) -> float:
@@ -351,20 +381,20 @@ def _time(compute: Callable, size: int) -> float:
 
 def row_of(
     candidate: Candidate,
-    measured: tuple[np.ndarray, float],
+    measured: tuple[np.ndarray, float, float],
     first: Measured | None,
     sample: Sample,
     level: float,
 ) -> Measured:
     """Return the row of a candidate, compared at a level with the first one, if there is one."""
-    new, cpu_ms = measured
+    new, cpu_ms, seconds = measured
     actual = pd.Index(sample.labels).get_indexer(sample.images["label"])
     weights = sample_weights(sample.class_weight, actual)
     both = (first.probabilities if first else new), new
     pair = paired.pair_probabilities(actual, both, sample.images["group"].to_numpy(), weights)
     comparison = paired.compare([{"images": pair}], 1 - level)[0] if first else None
     scores = pair.new_right.mean(), pair.values[1].mean()
-    return Measured(candidate, new, cpu_ms, *scores, comparison)
+    return Measured(candidate, new, cpu_ms, seconds, *scores, comparison)
 
 
 def choose(rows: Sequence[Measured]) -> Measured:
@@ -373,11 +403,11 @@ def choose(rows: Sequence[Measured]) -> Measured:
     considered = [first]
     for row in rows[1:]:
         is_better = row.comparison is not None and row.comparison.test.verdict == "better"
-        if is_better or row.cpu_ms <= CHEAPER * first.cpu_ms:
+        if is_better or row.seconds <= CHEAPER * first.seconds:
             considered.append(row)
     highest = min(row.loss for row in considered) + MARGIN
     good = [row for row in considered if row.loss <= highest]
-    return min(good, key=lambda row: (row.cpu_ms, row.loss))
+    return min(good, key=lambda row: (row.seconds, row.loss))
 
 
 def describe_choice(best: Measured, first: Measured) -> str:
@@ -386,7 +416,10 @@ def describe_choice(best: Measured, first: Measured) -> str:
     base = first.candidate.name
     if best.comparison:
         verdict = paired.describe_verdict(base, name, best.comparison)
-        return f"{verdict} CPU time of an image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}."
+        return (
+            f"{verdict} CPU time of an image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}; "
+            f"features of all images: {best.seconds:,.0f} s, was {first.seconds:,.0f}."
+        )
     if base == TODAY:
         return "Keep the current params."
     return f"Use {name}: the current network has no weights here."
@@ -396,7 +429,8 @@ def _print_row(row: Measured, options: Sequence[Candidate], has_titles: bool) ->
     test = row.comparison and row.comparison.test
     difference = f"{test.difference:+.4f} ({test.low:+.4f} to {test.high:+.4f})" if test else ""
     texts = [row.candidate.name, f"{row.accuracy:.2%}", f"{row.loss:.4f}", difference]
-    texts += [test.verdict if test else "", f"{row.cpu_ms:.1f}", describe_params(row.candidate)]
+    texts += [test.verdict if test else "", f"{row.cpu_ms:.1f}", f"{row.seconds:,.0f}"]
+    texts.append(describe_params(row.candidate))
     first = max(len(TITLES[0]), *(len(option.name) for option in options))
     for cells in [TITLES, texts] if has_titles else [texts]:
         print("  ".join(map(str.ljust, cells, (first, *WIDTHS))).rstrip(), flush=True)

@@ -57,9 +57,15 @@ from pawprint.templates import (
     with_own,
 )
 
-# Width and size are the best on thirteen sets of images (docs/backbones.md); fine-tuning from a
-# solved head helps on too few of ten (docs/decisions/28).
-MODEL = {"model.alpha": 1.0, "model.image_size": 224, "model.fine_tune_at": None}
+# The network is the best of its cost on eleven sets of images, and one view is enough for a solved
+# head (docs/decisions/37); fine-tuning from it helps on too few of ten (docs/decisions/28).
+MODEL = {
+    "model.backbone": "EfficientNetLite0",
+    "model.alpha": None,
+    "model.image_size": 224,
+    "model.fine_tune_at": None,
+    "augment.views": 1,
+}
 # Of a repository that photos are in: with them, DVC would track nothing of it here, or refuse.
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
 WITHOUT_CLASSES = "No folder is a class: give the photos labels in the app, or in a metadata.csv"

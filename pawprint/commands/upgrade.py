@@ -54,6 +54,12 @@ REPLACED = {
     "model.fine_tune_last": "model.fine_tune_at (-24 for 24, the number of layers for 0)",
 }
 
+VIEWS = "augment.views"
+COST_OF_VIEWS = (
+    "Each training image passes the network {} times, most of the time of a first run. "
+    "`pawprint try` measures what that gives on yours"
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add no argument: what is renewed is the project here."""
@@ -269,6 +275,8 @@ def _renew(params: str, earlier: dict[str, object], labels: list[str]) -> tuple[
             default = json.dumps(defaults[name])
             kept = json.dumps(value)
             notes.append(f"{PARAMS}: {name}: {kept} is kept; the default is now {default}")
+            if name == VIEWS and values.get("model.fine_tune_at") is None:
+                notes[-1] += f". {COST_OF_VIEWS.format(kept)}"
     for name in OF_A_CLASS:
         if isinstance(value := values.get(name), float):
             params, note = _name_class(params, name, value, labels)

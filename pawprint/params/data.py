@@ -199,5 +199,9 @@ class Augment(Section):
 
     @property
     def is_mirrored(self) -> bool:
-        """True if training, and so the served network, mirrors images left to right."""
-        return self.RandomFlip is not None and self.RandomFlip.mode != "vertical"
+        """True if training, and so the served network, mirrors images left to right.
+
+        A head that saw each image as it is alone may take its mirror image for another thing.
+        """
+        is_drawn = self.views > 1 or not self.keep_original
+        return is_drawn and self.RandomFlip is not None and self.RandomFlip.mode != "vertical"

@@ -112,7 +112,7 @@ def draw_augmented(
 
     `train` is a table with the columns `path` and `pixels_sha256`.
     """
-    heading = "One training image and its augmented views"
+    heading = "The views of one training image"
     if train.empty:
         return photo_grid({heading: []})
     first = train.iloc[0]

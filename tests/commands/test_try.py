@@ -207,6 +207,43 @@ def test_default_candidates_are_valid_params_that_differ(made):
     assert "pad" not in {candidate.name for candidate in candidates.candidates(content, {}, nearly)}
 
 
+def solved(content: dict, views: int) -> dict:
+    """Params with a solved head, nothing to fine-tune, and so many views."""
+    changed = {"model": content["model"] | {"fine_tune_at": None}}
+    return content | changed | {"augment": content["augment"] | {"views": views}}
+
+
+def test_views_are_a_candidate_where_a_solved_head_alone_learns_from_them(made):
+    content = read_yaml(made / "params.yaml")
+    for views, others in ((1, 4), (4, 1), (2, 1)):
+        today, *found = candidates.candidates(solved(content, views), {}, SIZES)
+        of_views = {candidate.name: candidate.params.augment.views for candidate in found}
+        assert of_views.pop("views") == others and set(of_views.values()) == {1}
+        assert today.params.augment.views == views
+    assert "views" not in {each.name for each in candidates.candidates(content, {}, SIZES)}
+
+
+def test_views_are_measured_with_their_price_and_taken_by_the_stage_features(
+    made, tmp_path, monkeypatch, capsys
+):
+    folder = shutil.copytree(made, tmp_path / "project", ignore=shutil.ignore_patterns(".dvc"))
+    monkeypatch.chdir(folder)
+    write_yaml = overlay((folder / "params.yaml").read_text(), "model: {fine_tune_at: null}")
+    (folder / "params.yaml").write_text(overlay(write_yaml, "augment: {views: 1}"))
+    options = candidates.candidates_here({"augment.views": [3]})
+    sample = candidates.draw_sample()
+    (_, today), (_, more) = candidates.measure_each(options, sample, minutes=1)
+    assert more.cpu_ms == today.cpu_ms
+    # 24 of 48 images are for training; the other images are mirrored if training mirrors.
+    assert more.seconds == pytest.approx(today.seconds * (3 * 24 + 2 * 24) / 48)
+    candidates.use_candidate(more.candidate)
+    computed = count_images(monkeypatch)
+    write_inputs_of_features()
+    features.main()
+    assert len(computed) == 24
+    assert "24 images computed, 24 reused" in capsys.readouterr().out
+
+
 def test_default_candidates_have_the_networks_that_are_installed(made, monkeypatch):
     content, installed = read_yaml(made / "params.yaml"), []
     for path in (sys.path, []):
@@ -263,26 +300,26 @@ def test_wrong_choice_is_one_line(tried):
         tried("-S", "model.image_size=112", "--minutes", "0", "--use", "image_size=112")
 
 
-def used(losses: list[float], cpu_ms: list[float]) -> int:
+def used(losses: list[float], seconds: list[float]) -> int:
     """The number of the result that is used of some with these log losses, each of 400 images."""
     table = pd.DataFrame({"label": np.resize(["a", "b"], 400), "group": np.arange(400)})
-    sample, rows = candidates.Sample(table, ["a", "b"], None), []
-    for number, (loss, ms) in enumerate(zip(losses, cpu_ms)):
+    sample, rows = candidates.Sample(table, ["a", "b"], None, (400, 0)), []
+    for number, (loss, cost) in enumerate(zip(losses, seconds)):
         of_label = np.exp(-loss - 0.05 * (-1) ** (np.arange(400) >> number))
         probabilities = np.tile(1 - of_label[:, None], 2)
         probabilities[np.arange(400), np.arange(400) % 2] = of_label
         first: Measured | None = rows[0] if rows else None
         named = Candidate(str(number) if number else TODAY, {}, None)
-        rows.append(row_of(named, (probabilities, ms), first, sample, 0.05))
+        rows.append(row_of(named, (probabilities, 7, cost), first, sample, 0.05))
     return rows.index(choose(rows))
 
 
 def test_cheapest_of_the_best_is_used():
-    for losses, cpu_ms, best in (
+    for losses, seconds, best in (
         ([0.50, 0.30, 0.302], [9, 20, 5], 2),  # as good as the best, and cheaper
         ([0.50, 0.30, 0.35], [9, 20, 5], 1),  # worse than the best
         ([0.30, 0.301, 0.302], [9, 20, 8.9], 0),  # hardly cheaper
         ([0.30, 0.299], [9, 20], 0),  # not significantly better
         ([0.30, 0.35], [9, 5], 0),  # cheaper, and worse
     ):
-        assert used(losses, cpu_ms) == best
+        assert used(losses, seconds) == best

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from conftest import PROJECT, refused
 
-from pawprint.commands.recipes import add_missing, flat
+from pawprint.commands.recipes import add_missing, flat, overlay
 from pawprint.commands.upgrade import upgrade
 from pawprint.files import write_json
 from pawprint.pipeline.fingerprint import Code, feature_row_code
@@ -67,6 +67,17 @@ def test_defaults_of_an_upgrade_are_those_of_new_projects(tmp_path):
     (tmp_path / "params.yaml").write_text(without, encoding="utf-8")
     upgrade(tmp_path)
     assert flat((tmp_path / "params.yaml").read_text())["model.fine_tune_at"] is None
+
+
+def test_projects_keep_their_views_and_learn_what_they_cost(tmp_path):
+    for changes, has_price in (("model: {fine_tune_at: null}", True), ("{}", False)):
+        params = overlay(TEMPLATE, changes)
+        write_json(tmp_path / STATE, {"files": {}, "params": flat(params)})
+        (tmp_path / "params.yaml").write_text(params, encoding="utf-8")
+        (line,) = [line for line in upgrade(tmp_path) if "augment.views" in line]
+        assert "4 is kept; the default is now 1" in line
+        assert ("4 times" in line and "pawprint try" in line) == has_price
+        assert flat((tmp_path / "params.yaml").read_text())["augment.views"] == 4
 
 
 # Params that no version has had, as a user may have them, and what is left of each section.

