@@ -34,8 +34,8 @@ from pawprint.features.rows import Row, row_function
 from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.images.formats import IDENTITY, View, mirrored
 from pawprint.network import cross_validation
-from pawprint.network.backbone import load_extractor
 from pawprint.network.cross_validation import USUAL_C, CrossValidation, Examples, standardise
+from pawprint.network.extractor import load_extractor
 from pawprint.network.heads import fit_regressions
 from pawprint.params.model import Model, Weights
 from pawprint.scores import limits

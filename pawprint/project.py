@@ -33,7 +33,7 @@ INTERRUPTED_FEATURES = Path(".dvc/tmp/pawprint")
 CROSS_VALIDATION_CSV = Path("data/cross_validation.csv")
 
 BACKBONE = Path("models/backbone/network.keras")
-ONNX_BACKBONE = Path("models/backbone/network.xml")  # of an ONNX file, as OpenVINO has it
+FROZEN_BACKBONE = Path("models/backbone/network.xml")  # where Keras builds none
 EXTRACTOR = Path("models/extractor/network.xml")
 HEAD = Path("models/head.npz")
 NETWORK = Path("models/network/network.xml")  # of features, which the extractor gives

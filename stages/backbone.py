@@ -1,7 +1,8 @@
 """Load the pre-trained backbone, and convert its frozen layers to OpenVINO for `features`.
 
 Keras downloads the weights `imagenet` to its cache, in the folder that the environment variable
-KERAS_HOME names. Of a backbone in an ONNX file all layers are frozen. Params: `weights`,
+KERAS_HOME names. TensorFlow does not start for an ONNX file, or for an EfficientNet-Lite of which
+nothing is fine-tuned: models/backbone/ is then a copy of the extractor. Params: `weights`,
 `model.backbone`, `model.alpha`, `model.image_size`, `model.pooling`, `model.features`,
 `model.fine_tune_at`, `model.onnx`. Writes models/backbone/ and models/extractor/. Says so if
 TensorFlow lacks what it needs to fine-tune on an NVIDIA GPU of this computer.
@@ -15,9 +16,7 @@ import sys
 
 from pawprint import project
 from pawprint.files import replacing
-from pawprint.network.backbone import load_extractor, weights_sha256
-from pawprint.network.hardware import tf
-from pawprint.network.model import save_model
+from pawprint.network.extractor import load_extractor
 from pawprint.params.model import Model, Weights
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import output_shapes, write_network
@@ -36,12 +35,14 @@ def main() -> None:
     weights = Weights.load()
     if model.fine_tune_at is not None and (line := describe_missing_cuda()):
         print(f"backbone: {line}", file=sys.stderr)
-    network, outputs, backbone = load_extractor(model, weights)
+    network, outputs, sha256, backbone = load_extractor(model, weights)
     with replacing(project.BACKBONE.parent) as folder:
         folder.mkdir()
         if backbone is None:
-            write_network(network, folder / project.ONNX_BACKBONE.name, outputs)
+            write_network(network, folder / project.FROZEN_BACKBONE.name, outputs)
         else:
+            from pawprint.network.model import save_model
+
             save_model(backbone, folder / project.BACKBONE.name)
     with replacing(project.EXTRACTOR.parent) as folder:
         folder.mkdir()
@@ -49,8 +50,8 @@ def main() -> None:
     shapes = output_shapes(network).items()
     features = [f"{'x'.join(map(str, shape))} {MEANING[kind]}" for kind, shape in shapes]
     line = f"backbone: features of each image: {', '.join(features)}"
-    if backbone is not None and weights.sha256 is None:
-        line += f"; weights.sha256 is null, that of these is {weights_sha256(backbone)}"
+    if sha256 and weights.sha256 is None:
+        line += f"; weights.sha256 is null, that of these is {sha256}"
     print(line)
 
 
@@ -60,6 +61,8 @@ def describe_missing_cuda() -> str | None:
     None where it finds one, on systems other than Linux, for which TensorFlow has no CUDA, and
     where CUDA_VISIBLE_DEVICES hides all GPUs.
     """
+    from pawprint.network.hardware import tf
+
     is_hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     driver = shutil.which("nvidia-smi")  # comes with it, also in containers and WSL
     if sys.platform != "linux" or not driver or is_hidden or tf.config.list_physical_devices("GPU"):

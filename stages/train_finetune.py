@@ -56,16 +56,17 @@ def train(
     """
     # TensorFlow starts here, which takes seconds.
     from pawprint.network import training
-    from pawprint.network.backbone import load_whole
+    from pawprint.network.backbone import with_head
     from pawprint.network.hardware import make_deterministic, training_on
-    from pawprint.network.model import parts, save_model, to_openvino
+    from pawprint.network.model import load_model, parts, save_model, to_openvino
 
     params = Train.load("train_finetune")
     head = Head.load()
     classes = len(store.labels)
     make_deterministic(params.seed)  # of the dropout in the head, too
     with training_on(Hardware.load()) as precision:
-        model, first = load_whole(project.BACKBONE, Model.load(), weights, head, classes)
+        backbone = load_model(project.BACKBONE, layers=())
+        model, first = with_head(backbone, Model.load(), weights, head, classes)
         data = training.open_batches(store, ("cut",), params, weights.has_blocks)
         phase = training.Phase("train_finetune", params, precision, project.FINETUNE_HISTORY_CSV)
         optimizer, history, keeper = training.fine_tune(model, first, data, phase)

@@ -34,6 +34,7 @@ from pawprint.files import parse_yaml, read_labels, read_mapping, read_text
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.formats import IDENTITY
 from pawprint.network.cross_validation import cross_validate, open_examples
+from pawprint.network.extractor import load_extractor, needs_keras
 from pawprint.network.heads import sample_weights
 from pawprint.package import python_in
 from pawprint.params.model import AUTO, LBFGS, ONNX, PACKAGES, Params, load_params
@@ -336,15 +337,16 @@ def _measure(
     images = sample.images
     if left <= 0:
         raise InputError("no time is left to measure it. See --minutes")
-    # TensorFlow starts here, which takes seconds.
-    from pawprint.network.backbone import load_extractor
-    from pawprint.network.hardware import keras
+    if needs_keras(model, params.weights):
+        # TensorFlow starts here, which takes seconds.
+        from pawprint.network.hardware import keras
 
-    keras.config.disable_interactive_logging()  # of downloads, between the lines of a table
+        keras.config.disable_interactive_logging()  # of downloads, between the lines of a table
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / project.EXTRACTOR.name
-        extractor, outputs, _ = load_extractor(model, params.weights)
-        write_network(extractor, path, outputs)  # the bytes that the stage `backbone` writes
+        extractor = load_extractor(model, params.weights)
+        # The bytes that the stage `backbone` writes.
+        write_network(extractor.network, path, extractor.outputs)
         code = feature_row_code(Code())
         network = read_network(path)
         origin = shards.origin_of(path, model.resize, code)

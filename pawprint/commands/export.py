@@ -26,10 +26,12 @@ from pawprint.model.exports import (
 from pawprint.model.metadata import Metadata
 from pawprint.model.page import About, fetch_runtime, page_of, whose_weights, with_half_weights
 from pawprint.model.predictor import load_predictor
-from pawprint.network.backbone import load_whole, onnx_file
+from pawprint.network.backbone import load_backbone, with_head
+from pawprint.network.extractor import needs_keras
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
 from pawprint.network.model import load_model
+from pawprint.network.weights_file import onnx_file
 from pawprint.params.data import Augment
 from pawprint.params.model import ONNX, Evaluate, Head, Model, Weights
 from pawprint.pipeline.recorded import Recorded
@@ -262,16 +264,26 @@ def _model_to_export(metadata: Metadata, is_mirrored: bool) -> keras.Model | Cal
         weights = HeadWeights.read(project.HEAD)
         parts = Parts(weights, Head.load(), metadata.temperature, detector)
         return partial(write_onnx, onnx_file(Weights.load()), params, parts, is_mirrored)
-    model = exports.for_export(_trained_model(metadata, params), metadata.temperature, detector)
+    model = exports.for_export(keras_model(metadata, params), metadata.temperature, detector)
     return exports.mean_over_flip(model) if is_mirrored else model
 
 
-def _trained_model(metadata: Metadata, params: Model) -> keras.Model:
-    """Return the model of Keras: of pixels to what its head gives."""
+def keras_model(metadata: Metadata, params: Model) -> keras.Model:
+    """Return the model of Keras: of pixels to what its head gives.
+
+    A backbone that the stage built without Keras is built again, from `weights.source`. Raises
+    InputError if this, or a file of the run, is missing.
+    """
     if project.TRAINED_MODEL.exists():
         return load_model(project.TRAINED_MODEL)
-    weights = HeadWeights.read(project.HEAD)
-    model, _ = load_whole(project.BACKBONE, params, weights, Head.load(), len(metadata.labels))
+    weights = Weights.load()
+    if needs_keras(params, weights):
+        backbone = load_model(project.BACKBONE, layers=())
+    else:
+        options = (params.alpha, params.image_size, weights.source, weights.sha256)
+        backbone = load_backbone(params.backbone, *options)
+    head = HeadWeights.read(project.HEAD)
+    model, _ = with_head(backbone, params, head, Head.load(), len(metadata.labels))
     return model
 
 

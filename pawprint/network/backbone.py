@@ -1,17 +1,12 @@
-"""A backbone of Keras with its weights; the extractor, which gives the features that are stored."""
+"""A backbone of Keras with its weights, and its extractor."""
 
-import hashlib
 import traceback
 import warnings
 from pathlib import Path
-from typing import NamedTuple
 
 import openvino
 
-from pawprint.download import download
-from pawprint.errors import InputError, NoWeightsError, reason, without_secrets
-from pawprint.files import digest
-from pawprint.git import pointer_at
+from pawprint.errors import InputError, NoWeightsError, reason
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.heads import HeadWeights
@@ -22,12 +17,11 @@ from pawprint.network.model import (
     convert,
     find_application,
     head_with,
-    load_model,
     pooling_layer,
     preprocessing,
 )
-from pawprint.network.onnx_backbone import read_onnx
-from pawprint.params.model import IMAGENET, ONNX, Head, Model, Weights
+from pawprint.network.weights_file import FILE, arrays_sha256, require_file, verify
+from pawprint.params.model import IMAGENET, Head, Model, Weights
 
 
 def application(
@@ -110,53 +104,25 @@ def load_backbone(
     if source in (IMAGENET, "none"):
         network = application(name, alpha, image_size, IMAGENET if source == IMAGENET else None)
         if sha256:
-            _verify(sha256, weights_sha256(network), f"the weights {source} of {name}")
+            verify(sha256, weights_sha256(network), f"the weights {source} of {name}")
         return network
     path = Path(source)
-    require_file(path, sha256, source, "imagenet, none or the path of a file")
+    require_file(path, sha256, source, FILE)
     return application(name, alpha, image_size, path)
 
 
-def require_file(path: Path, sha256: str | None, source: str, expected: str) -> None:
-    """Raise InputError if the file is missing or has another hash. `source` is its name."""
-    if found := pointer_at(path):
-        raise InputError(f"weights.source: {source}: expected {expected}. Received: {found}.")
-    if not path.is_file():
-        raise InputError(
-            f"weights.source: expected {expected}. Received: {without_secrets(source)!r}, which is "
-            "no file."
-        )
-    _verify(sha256, digest(path), source)
-
-
 def weights_sha256(network: keras.Model) -> str:
-    """Return the hash of the weights: float32 values, little-endian, in the order of `get_weights`.
-
-    It is the same in every layout of a file and with every version of Keras.
-    """
-    digest = hashlib.sha256()
-    for weight in network.get_weights():
-        digest.update(weight.astype("<f4").tobytes())
-    return digest.hexdigest()
+    """Return `arrays_sha256` of the weights of a network, in the order of `get_weights`."""
+    return arrays_sha256(network.get_weights())
 
 
-def _verify(expected: str | None, actual: str, name: str) -> None:
-    if expected != actual:
-        raise InputError(
-            f"weights.sha256: expected the hash of {name}. Received: {expected or 'null'}, where "
-            f"it is {actual}. Set this one if these are the right weights."
-        )
-
-
-def load_whole(
-    path: Path, params: Model, weights: HeadWeights, head: Head, classes: int
+def with_head(
+    backbone: keras.Model, params: Model, weights: HeadWeights, head: Head, classes: int
 ) -> tuple[keras.Model, int]:
-    """Return the backbone in a file with a head, and the first layer that fine-tuning trains.
+    """Return the backbone with a head, and the first layer that fine-tuning trains.
 
-    The number of layers stands for none. Raises InputError if the file is missing or damaged, and
-    as `first_trained`.
+    The number of layers stands for none. Raises InputError as `first_trained`.
     """
-    backbone = load_model(path, layers=())
     first = first_trained(params, backbone)
     first = len(backbone.layers) if first is None else first
     if weights.has_blocks:
@@ -165,52 +131,22 @@ def load_whole(
     return build_model(params.backbone, backbone, whole, params.pooling), first
 
 
-class Extractor(NamedTuple):
-    """A network with the names of its outputs, and its backbone; None for an ONNX file."""
+def convert_backbone(
+    model: Model, weights: Weights, has_cut: bool = True
+) -> tuple[openvino.Model, list[str], keras.Model]:
+    """Return the extractor of these params, the names of its outputs, and the backbone.
 
-    network: openvino.Model
-    outputs: list[str]
-    backbone: keras.Model | None
-
-
-def load_extractor(model: Model, weights: Weights, has_cut: bool = True) -> Extractor:
-    """Return the extractor of these params, with `has_cut` also of the maps for fine-tuning.
-
-    Keras downloads its weights `imagenet` to its cache. Raises InputError for wrong weights and for
-    params that do not fit the backbone.
+    Keras downloads its weights `imagenet` to its cache. Raises InputError as `load_backbone`, and
+    for params that do not fit the backbone.
     """
-    name = model.backbone
     make_deterministic(seed=0)
-    if name == ONNX:
-        network = read_onnx(onnx_file(weights), model)
-        extractor = Extractor(network, ["blocks", "top"][-len(network.outputs) :], None)
-    else:
-        options = (model.alpha, model.image_size, weights.source, weights.sha256)
-        backbone = load_backbone(name, *options)
-        first = first_trained(model, backbone)
-        cut = cut_index(backbone, first) if has_cut and first is not None else None
-        whole = backbone if model.features == "last" else with_blocks(backbone)
-        built, outputs = build_extractor(name, whole, model.pooling, cut)
-        extractor = Extractor(convert(built), outputs, backbone)
-    if model.features == "blocks" and "blocks" not in extractor.outputs:
-        raise InputError(
-            f"model.features: expected auto or last, because {name} has no blocks that a head can "
-            "see. Received: blocks"
-        )
-    return extractor
-
-
-def onnx_file(weights: Weights) -> Path:
-    """Return the ONNX file of these weights, downloaded if they have a URL.
-
-    Raises InputError if it is missing or has another hash.
-    """
-    source = weights.source
-    sha256 = weights.sha256
-    path = download(source, sha256, "weights.source") if "://" in source else Path(source)
-    expected = "the path or the URL of a file, because model.backbone is onnx"
-    require_file(path, sha256, source, expected)
-    return path
+    options = (model.alpha, model.image_size, weights.source, weights.sha256)
+    backbone = load_backbone(model.backbone, *options)
+    first = first_trained(model, backbone)
+    cut = cut_index(backbone, first) if has_cut and first is not None else None
+    whole = backbone if model.features == "last" else with_blocks(backbone)
+    built, outputs = build_extractor(model.backbone, whole, model.pooling, cut)
+    return convert(built), outputs, backbone
 
 
 def build_extractor(

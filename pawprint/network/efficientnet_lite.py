@@ -1,27 +1,26 @@
-"""EfficientNet-Lite, which Keras lacks: the networks, and the reader of their weights.
+"""EfficientNet-Lite, which Keras lacks: the networks, their weights, and their extractor.
 
 https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet (lite) has the networks:
 EfficientNet with ReLU6, without squeeze-and-excite, with a stem and a head of one width. The
-weights are files of packages that only hold them. No code of a package is imported, and no code
-in a file is run.
+weights are files of packages that only hold them. No code of a package is imported. TensorFlow is
+not needed here; efficientnet_lite_keras.py has the networks for training.
 """
 
-import io
 import math
-import pickle
-import struct
-from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import openvino
 
-from pawprint.errors import InputError, NoWeightsError, reason
+from pawprint.errors import InputError, NoWeightsError
 from pawprint.files import digest
-from pawprint.named_file import read_bytes
-from pawprint.network.hardware import keras
-from pawprint.params.model import IMAGENET, PACKAGES
+from pawprint.network import openvino_blocks
+from pawprint.network.openvino_blocks import Maps, choose_ends
+from pawprint.network.torch_file import read_tensors
+from pawprint.params.model import PACKAGES, Model
 
 VERSION = "0.1.0"  # of each package
 # Of each stage: kernel, stride of its first block, channels, blocks, and their expansion.
@@ -37,15 +36,10 @@ STAGES = (
 STEM = 32  # channels
 TOP = 1280
 EPSILON = 1e-3  # of batch normalization
-OPTIONS = {"padding": "same", "use_bias": False}
-# Random weights for which maps keep their scale.
-SCALING = {"class_name": "VarianceScaling", "config": {"scale": 2, "mode": "fan_out"}}
-KERAS_FILES = (".h5", ".keras")  # that `load_weights` takes
-
-# At the start of PyTorch's files of arrays before 1.6.
-MAGIC = 0x1950A86A20F9469CFC6C
-PROTOCOL = 1001
-DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
+KERAS_FILES = (".h5", ".keras")  # with weights that Keras wrote, and no arrays of a package
+MEAN, SCALE = 127, 128  # of pixels
+ARRAYS = 5  # of a convolution: its kernel, and four of its batch normalization
+operations = openvino.opset15
 
 
 class Variant(NamedTuple):
@@ -85,39 +79,48 @@ VARIANTS = {
 
 def preprocess_input(pixels: np.ndarray) -> np.ndarray:
     """Return the input of the networks for RGB pixels in [0, 255]."""
-    return (pixels - 127) / 128
+    return (pixels - MEAN) / SCALE
 
 
-def efficientnet_lite(
-    name: str, input_shape: tuple[int, int, int], weights: str | None = None
-) -> keras.Model:
-    """Return a network without its top: float32 `(batch, size, size, 3)` to feature maps.
+class Convolution(NamedTuple):
+    """A convolution of `inputs` channels, its batch normalization, and ReLU6 if `is_activated`."""
 
-    `weights` is IMAGENET for the installed package, a file for `read_tensors` or Keras'
-    `load_weights`, or None for random weights. Layers have names as in Keras' EfficientNet. Raises
-    InputError for a missing package and a file that `read_tensors` refuses or that does not fit.
-    """
+    name: str
+    kernel: int
+    stride: int
+    inputs: int
+    channels: int
+    is_depthwise: bool = False
+    is_activated: bool = True
+
+
+class Block(NamedTuple):
+    """Convolutions, one after another. If `is_added`, the input is added to what they give."""
+
+    name: str
+    convolutions: list[Convolution]
+    is_added: bool = False
+
+    @property
+    def channels(self) -> int:
+        """The channels of the maps at the end."""
+        return self.convolutions[-1].channels
+
+
+def blocks(name: str) -> list[Block]:
+    """Return the stem, the blocks and the top of a network, named as in Keras' EfficientNet."""
     variant = VARIANTS[name]
-    pixels = keras.Input(input_shape)
-    maps = _convolution(pixels, STEM, "stem", kernel=3, stride=2)
-    for stage, (kernel, stride, channels, blocks, expansion) in enumerate(STAGES, 1):
+    found = [Block("stem", [Convolution("stem", 3, 2, 3, STEM)])]
+    for stage, (kernel, stride, channels, count, expansion) in enumerate(STAGES, 1):
+        channels = _round(variant.width * channels)
         if 1 < stage < len(STAGES):
-            blocks = math.ceil(variant.depth * blocks)
-        for block in range(blocks):
-            block_name = f"block{stage}{chr(ord('a') + block)}"
-            shape = (kernel, 1 if block else stride, _round(variant.width * channels), expansion)
-            maps = _block(maps, block_name, *shape)
-    maps = _convolution(maps, TOP, "top")
-    network = keras.Model(pixels, maps, name=name)
-    if weights == IMAGENET:
-        _set_tensors(network, packaged_file(name))
-    elif weights:
-        path = Path(weights)
-        if path.suffix in KERAS_FILES:
-            network.load_weights(path)
-        else:
-            _set_tensors(network, path)
-    return network
+            count = math.ceil(variant.depth * count)
+        for number in range(count):
+            block_name = f"block{stage}{chr(ord('a') + number)}"
+            sizes = (kernel, 1 if number else stride, found[-1].channels, channels)
+            found.append(_block(block_name, *sizes, expansion))
+    top = Convolution("top", 1, 1, found[-1].channels, TOP)
+    return [*found, Block("top", [top])]
 
 
 def _round(channels: float) -> int:
@@ -127,37 +130,16 @@ def _round(channels: float) -> int:
 
 
 def _block(
-    maps: keras.KerasTensor, name: str, kernel: int, stride: int, channels: int, expansion: int
-) -> keras.KerasTensor:
-    before = maps
+    name: str, kernel: int, stride: int, inputs: int, channels: int, expansion: int
+) -> Block:
+    wide = expansion * inputs
+    convolutions = [
+        Convolution(name, kernel, stride, wide, wide, is_depthwise=True),
+        Convolution(f"{name}_project", 1, 1, wide, channels, is_activated=False),
+    ]
     if expansion > 1:
-        maps = _convolution(maps, expansion * maps.shape[-1], f"{name}_expand")
-    options = OPTIONS | {"depthwise_initializer": SCALING, "name": f"{name}_dwconv"}
-    maps = keras.layers.DepthwiseConv2D(kernel, stride, **options)(maps)
-    maps = _normalized(maps, f"{name}_bn")
-    maps = keras.layers.ReLU(6, name=f"{name}_activation")(maps)
-    maps = _convolution(maps, channels, f"{name}_project", is_activated=False)
-    if stride == 1 and before.shape == maps.shape:
-        maps = keras.layers.Add(name=f"{name}_add")([maps, before])
-    return maps
-
-
-def _convolution(
-    maps: keras.KerasTensor,
-    channels: int,
-    name: str,
-    kernel: int = 1,
-    stride: int = 1,
-    is_activated: bool = True,
-) -> keras.KerasTensor:
-    options = OPTIONS | {"kernel_initializer": SCALING, "name": f"{name}_conv"}
-    maps = keras.layers.Conv2D(channels, kernel, stride, **options)(maps)
-    maps = _normalized(maps, f"{name}_bn")
-    return keras.layers.ReLU(6, name=f"{name}_activation")(maps) if is_activated else maps
-
-
-def _normalized(maps: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    return keras.layers.BatchNormalization(epsilon=EPSILON, name=name)(maps)
+        convolutions.insert(0, Convolution(f"{name}_expand", 1, 1, inputs, wide))
+    return Block(name, convolutions, is_added=stride == 1 and inputs == channels)
 
 
 def packaged_file(name: str) -> Path:
@@ -181,129 +163,113 @@ def packaged_file(name: str) -> Path:
     )
 
 
-def _set_tensors(network: keras.Model, path: Path) -> None:
-    """Copy the weights of a file of PyTorch, which has the layers in the same order."""
+def read_arrays(name: str, path: Path) -> list[np.ndarray]:
+    """Return the arrays of a network in a file of PyTorch, float32, ARRAYS for each convolution.
+
+    They are its kernel, `(channels, inputs, height, width)`, and scale, offset, mean and variance
+    of its batch normalization. Raises InputError for a file that `read_tensors` refuses, and for
+    arrays of another network.
+    """
     arrays = [
         array
         for key, array in read_tensors(path).items()
         if not key.startswith("_fc.") and not key.endswith(".num_batches_tracked")
     ]
-    for index, array in enumerate(arrays):
-        if array.ndim == 4:  # of a convolution: (output, input, height, width)
-            is_depthwise = array.shape[1] == 1
-            arrays[index] = array.transpose(2, 3, *((0, 1) if is_depthwise else (1, 0)))
-    if [array.shape for array in arrays] != [weight.shape for weight in network.weights]:
+    convolutions = [each for block in blocks(name) for each in block.convolutions]
+    expected = [shape for each in convolutions for shape in _shapes(each)]
+    if [array.shape for array in arrays] != expected:
         raise InputError(
-            f"{path}: expected weights of {network.name} (model.backbone). Received: {len(arrays)} "
-            "arrays, which are those of another network. Check weights.source."
+            f"{path}: expected weights of {name} (model.backbone). Received: {len(arrays)} arrays, "
+            "which are those of another network. Check weights.source."
         )
-    network.set_weights(arrays)
+    return [array.astype(np.float32) for array in arrays]
 
 
-class _Tensor(NamedTuple):
-    """An array in a storage. Offset and strides count its numbers, not bytes."""
-
-    storage: str
-    offset: int
-    sizes: tuple[int, ...]
-    strides: tuple[int, ...]
+def _shapes(convolution: Convolution) -> list[tuple[int, ...]]:
+    inputs = 1 if convolution.is_depthwise else convolution.inputs
+    kernel = (convolution.channels, inputs, convolution.kernel, convolution.kernel)
+    return [kernel, *[(convolution.channels,)] * (ARRAYS - 1)]
 
 
-class _Unpickler(pickle._Unpickler):
-    """An unpickler of tensors. `storages` are the types and lengths of their storages, by key.
+def as_in_keras(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """Return arrays of `read_arrays` with the kernels that Keras has, in the same order."""
+    return [
+        array.transpose(2, 3, *((0, 1) if array.shape[1] == 1 else (1, 0)))
+        if array.ndim == 4
+        else array
+        for array in arrays
+    ]
 
-    It is Python's own in Python, without the operation that makes an array of bytes: this and the
-    unpickler in C take as much memory as a number in the file says.
+
+def build_extractor(model: Model, arrays: Sequence[np.ndarray]) -> tuple[openvino.Model, list[str]]:
+    """Return a network from pixels to features, and output names, for arrays of `read_arrays`.
+
+    Pixels are uint8 `(batch, size, size, 3)`. The outputs are those of `build_extractor` in
+    backbone.py without a cut, float32, in the same order and with the same columns.
     """
-
-    dispatch = {  # noqa: RUF012 - pickle's own attribute
-        opcode: load
-        for opcode, load in pickle._Unpickler.dispatch.items()
-        if opcode != pickle.BYTEARRAY8[0]
-    }
-
-    def __init__(self, stream: io.BytesIO) -> None:
-        super().__init__(stream)
-        self.storages: dict[str, tuple[str, int]] = {}
-
-    def find_class(self, module: str, name: str) -> object:
-        """Return the object that a pickle names. Only a dict and a tensor can be made of these."""
-        known = {
-            "collections.OrderedDict": OrderedDict,
-            "torch._utils._rebuild_tensor_v2": self._tensor,
-            **{f"torch.{storage}": dtype for storage, dtype in DTYPES.items()},
-        }
-        if f"{module}.{name}" not in known:
-            raise ValueError(f"{module}.{name}, which is no part of an array")
-        return known[f"{module}.{name}"]
-
-    def persistent_load(self, identifier: tuple) -> str:
-        """Return the key of a storage."""
-        kind, dtype, key, _, length, view = identifier
-        if kind != "storage" or dtype not in DTYPES.values() or view is not None:
-            raise ValueError("a storage of another kind")
-        self.storages[key] = dtype, length
-        return key
-
-    def _tensor(
-        self, storage: str, offset: int, sizes: tuple, strides: tuple, *_: object
-    ) -> _Tensor:
-        return _Tensor(storage, offset, sizes, strides)
+    size = model.image_size
+    pixels = operations.parameter([-1, size, size, 3], np.uint8)
+    ends = _block_ends(pixels, blocks(model.backbone), iter(arrays))
+    last = ends[-1]
+    features = {}
+    if model.features != "last":
+        features["blocks"] = openvino_blocks.block_statistics(_chosen(model, ends))
+    means = operations.reduce_mean(last, [2, 3]).output(0)
+    features["top"] = means
+    if model.pooling != "average":
+        in_rows = operations.transpose(last, [0, 2, 3, 1])
+        width = math.prod(openvino_blocks.lengths_of(last))
+        features["top"] = operations.reshape(in_rows, [-1, width], False).output(0)
+        features["means"] = means
+    return openvino.Model([*features.values()], [pixels]), [*features]
 
 
-def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays by name, float32 or int64, of a file that PyTorch before 1.6 wrote.
-
-    The file holds pickles, and a pickle can run any code. This reader accepts arrays and nothing
-    else: of all that a pickle can name, it knows an ordered dict, the function that makes an array
-    and two types of numbers, and it runs no code of PyTorch. A file that names anything else, that
-    is cut off, or whose sizes do not fit its numbers raises InputError.
-    """
-    data = read_bytes(path)
-    try:
-        return _tensors_in(io.BytesIO(data))
-    except Exception as error:  # pickle raises anything for a damaged file
-        raise InputError(
-            f"{path}: expected arrays as PyTorch before 1.6 wrote them. Received: {reason(error)}"
-        ) from None
-
-
-def _tensors_in(stream: io.BytesIO) -> dict[str, np.ndarray]:
-    unpickler = _Unpickler(stream)
-    if unpickler.load() != MAGIC or unpickler.load() != PROTOCOL:
-        raise ValueError("another format")
-    if not unpickler.load()["little_endian"]:
-        raise ValueError("numbers of another byte order")
-    tensors = unpickler.load()
-    keys = unpickler.load()
-    storages = {}
-    for key in keys:
-        dtype, length = unpickler.storages[key]
-        (written,) = struct.unpack("<q", stream.read(8))
-        if written != length:
-            raise ValueError(f"a storage of {written} numbers where {length} are named")
-        numbers = stream.read(length * np.dtype(dtype).itemsize)
-        storages[key] = np.frombuffer(numbers, dtype)
-        if len(storages[key]) != length:
-            raise ValueError("a file that is cut off")
-    if stream.read(1):
-        raise ValueError("more than the numbers of the arrays")
-    return {name: _array(tensor, storages) for name, tensor in tensors.items()}
+def _block_ends(
+    pixels: openvino.Node, network: list[Block], arrays: Iterator[np.ndarray]
+) -> list[openvino.Output]:
+    """Return the maps at the end of each block, `(batch, channels, height, width)`."""
+    numbers = operations.convert(pixels, np.float32)
+    centred = operations.subtract(numbers, np.float32(MEAN))
+    maps = operations.transpose(operations.multiply(centred, np.float32(1 / SCALE)), [0, 3, 1, 2])
+    ends = []
+    for block in network:
+        before = maps
+        for convolution in block.convolutions:
+            maps = _convolve(maps, convolution, [next(arrays) for _ in range(ARRAYS)])
+        if block.is_added:
+            maps = operations.add(maps, before)
+        ends.append(maps.output(0))
+    return ends
 
 
-def _array(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:
-    """Return a view of the numbers of a storage, none of which lies outside."""
-    numbers = storages[tensor.storage]
-    sizes = tensor.sizes
-    strides = tensor.strides
-    if not _are_counts(tensor.offset, *sizes, *strides) or len(sizes) != len(strides):
-        raise ValueError("sizes or strides that are no whole numbers")
-    last = tensor.offset + sum((size - 1) * stride for size, stride in zip(sizes, strides))
-    if 0 in sizes or last >= len(numbers) or math.prod(sizes) > len(numbers):
-        raise ValueError(f"an array of shape {sizes} in a storage of {len(numbers)} numbers")
-    steps = [stride * numbers.itemsize for stride in strides]
-    return np.lib.stride_tricks.as_strided(numbers[tensor.offset :], sizes, steps, writeable=False)
+def _convolve(
+    maps: openvino.Node, convolution: Convolution, arrays: list[np.ndarray]
+) -> openvino.Node:
+    """Return the maps after a convolution, which takes in its batch normalization."""
+    kernel, gamma, beta, mean, variance = (array.astype(np.float64) for array in arrays)
+    scale = gamma / np.sqrt(variance + EPSILON)
+    kernel = (kernel * scale[:, None, None, None]).astype(np.float32)
+    offset = (beta - mean * scale).astype(np.float32)[None, :, None, None]
+    convolve = operations.convolution
+    if convolution.is_depthwise:
+        convolve = operations.group_convolution
+        kernel = kernel[:, None]  # a group for each channel
+    strides = [convolution.stride] * 2
+    options = ([0, 0], [0, 0], [1, 1], "same_upper")
+    maps = convolve(maps, operations.constant(kernel), strides, *options)
+    maps = operations.add(maps, operations.constant(offset))
+    return operations.clamp(maps, 0.0, 6.0) if convolution.is_activated else maps
 
 
-def _are_counts(*values: object) -> bool:
-    return all(type(value) is int and value >= 0 for value in values)
+def _chosen(model: Model, ends: list[openvino.Output]) -> list[openvino_blocks.Block]:
+    """Return the ends of blocks whose statistics a head takes."""
+    network = blocks(model.backbone)
+    maps = []
+    for index, (block, end) in enumerate(zip(network, ends)):
+        is_branch = any(each.is_added for each in network[index : index + 2])
+        # Operations are between the ends of two blocks.
+        size = tuple(openvino_blocks.lengths_of(end)[1:])
+        maps.append(Maps(2 * index, size, block.channels, is_branch))
+    *before, last = maps
+    chosen = choose_ends(before, (model.image_size,) * 2, last)
+    return [openvino_blocks.Block(ends[index // 2], 1) for index in chosen]

@@ -13,16 +13,29 @@ import numpy as np
 import openvino
 import pytest
 from conftest import PROJECT, refused
-from networks import pixels
+from networks import metadata, model_params, pixels, weights_of
 
 from pawprint import project
+from pawprint.commands.export import keras_model
 from pawprint.commands.recipes import overlay
 from pawprint.files import digest
-from pawprint.network.backbone import application, load_backbone, weights_sha256
-from pawprint.network.blocks import cut_index, first_trained
-from pawprint.network.efficientnet_lite import VARIANTS, packaged_file, read_tensors
+from pawprint.model.served_model import join
+from pawprint.network.backbone import (
+    application,
+    build_extractor,
+    load_backbone,
+    weights_sha256,
+)
+from pawprint.network.blocks import cut_index, first_trained, with_blocks
+from pawprint.network.efficientnet_lite import VARIANTS, packaged_file
+from pawprint.network.extractor import load_extractor, needs_keras
+from pawprint.network.feature_network import OUTPUTS, on_features
+from pawprint.network.hardware import keras
+from pawprint.network.heads import HeadWeights
 from pawprint.network.model import load_model, preprocessing
-from pawprint.params.model import PACKAGES, Model
+from pawprint.network.torch_file import read_tensors
+from pawprint.params.model import PACKAGES, Head, Model, Weights
+from pawprint.runtime import compile_for_cpu, output_shapes, read_network, write_network
 from stages import backbone as stage
 
 NAME, SIZE = "EfficientNetLite0", 64
@@ -227,6 +240,89 @@ def test_features_are_those_of_another_conversion(mirror):
     assert maps.mean(axis=(1, 2)) == pytest.approx(expected, abs=1e-4)
 
 
+def frozen(name: str = NAME, **changes: object) -> Model:
+    values = {"backbone": name, "alpha": None, "image_size": SIZE, "fine_tune_at": None}
+    return model_params(**values | changes)
+
+
+PUBLISHED = Weights(source="imagenet", sha256=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "pooling", "features"),
+    [
+        (NAME, 32, "average", "auto"),  # whose last maps are one number for each channel
+        ("EfficientNetLite1", 97, "flatten", "auto"),
+        ("EfficientNetLite2", 64, "average", "last"),
+        pytest.param(NAME, 224, "flatten", "auto", marks=pytest.mark.extended),
+        pytest.param("EfficientNetLite1", 240, "average", "auto", marks=pytest.mark.extended),
+        pytest.param("EfficientNetLite2", 260, "average", "auto", marks=pytest.mark.extended),
+    ],
+)
+def test_features_of_frozen_layers_are_those_of_keras(name, size, pooling, features):
+    """In the same order, as built from the arrays of the package without Keras."""
+    model = frozen(name, image_size=size, pooling=pooling, features=features)
+    extractor = load_extractor(model, PUBLISHED)
+    assert extractor.backbone is None
+    backbone = application(name, None, size, "imagenet")
+    assert extractor.weights_sha256 == weights_sha256(backbone)
+    whole = backbone if features == "last" else with_blocks(backbone)
+    built, outputs = build_extractor(name, whole, pooling)
+    assert extractor.outputs == outputs
+    images = pixels(2, size)
+    images[1] //= 4
+    run = compile_for_cpu(extractor.network)
+    expected = keras.tree.flatten(built(images.astype(np.float32), training=False))
+    for number, image in enumerate(images):
+        for found, of_keras in zip(run(image), expected, strict=True):
+            row = of_keras[number].numpy()
+            assert np.abs(found - row).max() < 1e-5 * np.abs(row).max()
+
+
+def written(folder: Path, weights: Weights = PUBLISHED) -> list[bytes]:
+    folder.mkdir()
+    network, outputs, *_ = load_extractor(frozen(), weights)
+    write_network(network, folder / "network.xml", outputs)
+    return [path.read_bytes() for path in sorted(folder.iterdir())]
+
+
+def test_extractor_of_the_same_weights_has_the_same_bytes(tmp_path):
+    path = tmp_path / "elsewhere.bin"
+    path.symlink_to(packaged_file(NAME))
+    of_file = Weights(source=str(path), sha256=VARIANTS[NAME].sha256)
+    first = written(tmp_path / "1")
+    assert len(first) == 2
+    assert first == written(tmp_path / "2") == written(tmp_path / "3", of_file)
+
+
+def test_wrong_weights_are_refused_also_without_keras(tmp_path):
+    model = frozen()
+    with refused("weights.sha256: expected the hash of the weights imagenet", "f" * 64):
+        load_extractor(model, Weights(source="imagenet", sha256="f" * 64))
+    path = packaged_file("EfficientNetLite1")
+    with refused("weights.sha256: expected the hash of", VARIANTS["EfficientNetLite1"].sha256):
+        load_extractor(model, Weights(source=str(path), sha256=None))
+    other = Weights(source=str(path), sha256=VARIANTS["EfficientNetLite1"].sha256)
+    with refused(f"{path.name}: expected weights of EfficientNetLite0"):
+        load_extractor(model, other)
+
+
+@pytest.mark.parametrize(
+    ("source", "at", "is_needed"),
+    [
+        ("imagenet", None, False),
+        ("weights.pth", None, False),
+        ("imagenet", "auto", True),
+        ("imagenet", 0, True),
+        ("none", None, True),
+        ("saved.weights.h5", None, True),
+    ],
+)
+def test_keras_is_needed_to_fine_tune_and_for_weights_that_it_reads_or_draws(source, at, is_needed):
+    model = frozen(fine_tune_at=at)
+    assert needs_keras(model, Weights(source=source, sha256=None)) == is_needed
+
+
 @pytest.fixture
 def without_packages(monkeypatch):
     monkeypatch.setattr(sys, "path", [])
@@ -257,12 +353,17 @@ def test_package_with_another_file_is_refused(tmp_path, monkeypatch):
         load_backbone(NAME, None, SIZE, "imagenet", None)
 
 
-def test_stage_writes_the_backbone_and_its_extractor(tmp_path, monkeypatch, capsys):
-    model = "{backbone: EfficientNetLite0, alpha: null, image_size: 64, fine_tune_at: auto}"
+def write_params(fine_tune_at: str) -> None:
+    """The params of a project, in the current folder."""
+    model = f"{{backbone: {NAME}, alpha: null, image_size: {SIZE}, fine_tune_at: {fine_tune_at}}}"
     changes = f"{{weights: {{source: imagenet, sha256: null}}, model: {model}}}"
-    text = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), changes)
-    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    text = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    Path("params.yaml").write_text(overlay(text, changes), encoding="utf-8")
+
+
+def test_stage_writes_the_backbone_and_its_extractor(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    write_params("auto")
     stage.main()
     printed = capsys.readouterr().out
     assert "1280 of the last maps" in printed and "of blocks" in printed
@@ -272,3 +373,27 @@ def test_stage_writes_the_backbone_and_its_extractor(tmp_path, monkeypatch, caps
         cut = backbone.operations[cut_index(backbone, first_trained(params, backbone))]
         assert cut.name == ("block6a_expand_activation" if "dw" in at else "block5c_add")
     assert project.EXTRACTOR.exists() and weights_sha256(backbone) in printed
+
+
+def test_frozen_backbone_is_built_for_an_export_from_the_package(tmp_path, monkeypatch, capsys):
+    """What Keras then has gives what the stages have made without it."""
+    monkeypatch.chdir(tmp_path)
+    write_params("null")
+    stage.main()
+    found = {path.relative_to(tmp_path) for path in tmp_path.rglob("models/*/*.*")}
+    weights = [path.with_suffix(".bin") for path in (project.FROZEN_BACKBONE, project.EXTRACTOR)]
+    assert found == {project.FROZEN_BACKBONE, project.EXTRACTOR, *weights}
+    extractor = read_network(project.EXTRACTOR)
+    assert "sha256 is null, that of these is " in capsys.readouterr().out
+    shapes = output_shapes(extractor)
+    features = shapes["blocks"][0] + shapes["top"][0]
+    weights_of(Head.load(), features, 2, has_blocks=True).write(project.HEAD)
+    head = HeadWeights.read(project.HEAD)
+    network, kinds = on_features(shapes, head, Head.load())
+    write_network(network, Path("network.xml"), OUTPUTS, kinds)
+    run = compile_for_cpu(join(extractor, read_network(Path("network.xml"))))
+    image = pixels(1, SIZE)
+    (logits,) = run(image[0])[0]
+    model = keras_model(metadata(image_size=SIZE), Model.load())
+    (probability,) = model.predict(image.astype(np.float32), verbose=0)[0]
+    assert probability == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-5)

@@ -24,7 +24,7 @@ from onnx_files import (
 
 from pawprint.errors import InputError
 from pawprint.files import digest
-from pawprint.network.backbone import load_extractor
+from pawprint.network.extractor import load_extractor
 from pawprint.network.onnx_backbone import read_onnx
 from pawprint.params.model import Weights
 from pawprint.runtime import compile_for_cpu, write_network

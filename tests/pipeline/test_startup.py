@@ -1,29 +1,53 @@
 """How a process starts: what a stage does not need it does not import, as TensorFlow takes long."""
 
+import shutil
 import sys
 import venv
 
 import pytest
-from conftest import PROJECT, run, succeed
+from conftest import PROJECT, change, run, succeed
 from dvc_yaml import STAGES
+from onnx_files import FIRST, MEANS, VECTOR, write
 
-WITH_TENSORFLOW = {"backbone"}  # and the stages that train, where they train in epochs
+from pawprint import project
+from pawprint.files import digest
+
 DRAWING = {"features", "plot", "split"}
 TRAINING = {"train_extract", "train_finetune"}
 
 
-def test_other_stages_import_no_tensorflow():
-    stages = ", ".join(f"stages.{stage}" for stage in {*STAGES} - WITH_TENSORFLOW)
+def test_stages_import_no_tensorflow_before_they_need_it():
+    """Which `backbone` does for most networks, and the stages that train for epochs."""
+    stages = ", ".join(f"stages.{stage}" for stage in STAGES)
     code = f"import sys, {stages}; print(*sys.modules)"
     imported = succeed("python", "-c", code, cwd=PROJECT).split()
     assert not {"tensorflow", "keras"} & set(imported)
+
+
+LITE = (
+    "{weights: {source: imagenet, sha256: null}, model: {backbone: EfficientNetLite0, alpha: null,"
+)
+ONNX = "{weights: {source: a.onnx, sha256: HASH}, model: {backbone: onnx, alpha: null,"
+
+
+@pytest.mark.parametrize("network", [LITE, ONNX])
+def test_backbone_starts_no_tensorflow_for_frozen_arrays_and_files(tmp_path, network):
+    file = write(tmp_path / "a.onnx", FIRST, VECTOR, MEANS)
+    shutil.copy(PROJECT / "params.yaml", tmp_path)
+    change(
+        tmp_path, f"{network.replace('HASH', digest(file))} image_size: 32, fine_tune_at: null}}}}"
+    )
+    code = "import sys, stages.backbone as stage; stage.main(); print(*sys.modules)"
+    *_, imported = succeed("python", "-c", code, cwd=tmp_path, PYTHONPATH=str(PROJECT)).splitlines()
+    assert not {"tensorflow", "keras", "matplotlib", "sklearn"} & set(imported.split())
+    assert (tmp_path / project.EXTRACTOR).exists()
 
 
 @pytest.mark.parametrize(
     ("stages", "packages"),
     [
         ({"code"}, {"pandas", "PIL", "requests", "dvc"}),
-        ({*STAGES} - WITH_TENSORFLOW - DRAWING - TRAINING, {"matplotlib", "sklearn"}),
+        ({*STAGES} - DRAWING - TRAINING, {"matplotlib", "sklearn"}),
     ],
 )
 def test_packages_that_take_long_are_imported_where_they_are_used(stages, packages):

@@ -1,0 +1,83 @@
+"""The extractor: the frozen layers of a backbone for OpenVINO, which give the stored features.
+
+TensorFlow starts only where Keras has to build the backbone.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import openvino
+
+from pawprint.errors import InputError
+from pawprint.network import efficientnet_lite
+from pawprint.network.onnx_backbone import read_onnx
+from pawprint.network.weights_file import FILE, arrays_sha256, onnx_file, require_file, verify
+from pawprint.params.model import IMAGENET, ONNX, PACKAGES, Model, Weights
+
+if TYPE_CHECKING:
+    from pawprint.network.hardware import keras
+
+
+class Extractor(NamedTuple):
+    """A network with the names of its outputs, and the hash of its weights, None for an ONNX file.
+
+    `backbone` is the network of Keras, None where Keras has built none.
+    """
+
+    network: openvino.Model
+    outputs: list[str]
+    weights_sha256: str | None = None
+    backbone: "keras.Model | None" = None
+
+
+def needs_keras(model: Model, weights: Weights) -> bool:
+    """Return whether Keras builds the backbone of these params.
+
+    It does not build an ONNX file, nor an EfficientNet-Lite of published arrays of which nothing is
+    fine-tuned.
+    """
+    if model.backbone == ONNX:
+        return False
+    source = weights.source
+    has_arrays = source != "none" and Path(source).suffix not in efficientnet_lite.KERAS_FILES
+    return not (model.backbone in PACKAGES and has_arrays and model.fine_tune_at is None)
+
+
+def load_extractor(model: Model, weights: Weights, has_cut: bool = True) -> Extractor:
+    """Return the extractor of these params, with `has_cut` also of the maps for fine-tuning.
+
+    Raises InputError for wrong weights and for params that do not fit the backbone.
+    """
+    if needs_keras(model, weights):
+        # TensorFlow starts here, which takes seconds.
+        from pawprint.network.backbone import convert_backbone, weights_sha256
+
+        network, outputs, backbone = convert_backbone(model, weights, has_cut)
+        extractor = Extractor(network, outputs, weights_sha256(backbone), backbone)
+    elif model.backbone == ONNX:
+        network = read_onnx(onnx_file(weights), model)
+        extractor = Extractor(network, ["blocks", "top"][-len(network.outputs) :])
+    else:
+        extractor = _of_arrays(model, weights)
+    if model.features == "blocks" and "blocks" not in extractor.outputs:
+        raise InputError(
+            f"model.features: expected auto or last, because {model.backbone} has no blocks that a "
+            "head can see. Received: blocks"
+        )
+    return extractor
+
+
+def _of_arrays(model: Model, weights: Weights) -> Extractor:
+    """Return the extractor of an EfficientNet-Lite, built from the arrays of its weights."""
+    name = model.backbone
+    source, sha256 = weights.source, weights.sha256
+    path = Path(source)
+    if source == IMAGENET:
+        path = efficientnet_lite.packaged_file(name)
+    else:
+        require_file(path, sha256, source, FILE)
+    arrays = efficientnet_lite.read_arrays(name, path)
+    found = arrays_sha256(efficientnet_lite.as_in_keras(arrays))
+    if source == IMAGENET and sha256:
+        verify(sha256, found, f"the weights {source} of {name}")
+    return Extractor(*efficientnet_lite.build_extractor(model, arrays), found)

@@ -1,0 +1,127 @@
+"""The reader of files of arrays that PyTorch before 1.6 wrote. It runs no code in a file."""
+
+import io
+import math
+import pickle
+import struct
+from collections import OrderedDict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pawprint.errors import InputError, reason
+from pawprint.named_file import read_bytes
+
+MAGIC = 0x1950A86A20F9469CFC6C  # at the start
+PROTOCOL = 1001
+DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
+
+
+class _Tensor(NamedTuple):
+    """An array in a storage. Offset and strides count its numbers, not bytes."""
+
+    storage: str
+    offset: int
+    sizes: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class _Unpickler(pickle._Unpickler):
+    """An unpickler of tensors. `storages` are the types and lengths of their storages, by key.
+
+    It is Python's own in Python, without the operation that makes an array of bytes: this and the
+    unpickler in C take as much memory as a number in the file says.
+    """
+
+    dispatch = {  # noqa: RUF012 - pickle's own attribute
+        opcode: load
+        for opcode, load in pickle._Unpickler.dispatch.items()
+        if opcode != pickle.BYTEARRAY8[0]
+    }
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream)
+        self.storages: dict[str, tuple[str, int]] = {}
+
+    def find_class(self, module: str, name: str) -> object:
+        """Return the object that a pickle names. Only a dict and a tensor can be made of these."""
+        known = {
+            "collections.OrderedDict": OrderedDict,
+            "torch._utils._rebuild_tensor_v2": self._tensor,
+            **{f"torch.{storage}": dtype for storage, dtype in DTYPES.items()},
+        }
+        if f"{module}.{name}" not in known:
+            raise ValueError(f"{module}.{name}, which is no part of an array")
+        return known[f"{module}.{name}"]
+
+    def persistent_load(self, identifier: tuple) -> str:
+        """Return the key of a storage."""
+        kind, dtype, key, _, length, view = identifier
+        if kind != "storage" or dtype not in DTYPES.values() or view is not None:
+            raise ValueError("a storage of another kind")
+        self.storages[key] = dtype, length
+        return key
+
+    def _tensor(
+        self, storage: str, offset: int, sizes: tuple, strides: tuple, *_: object
+    ) -> _Tensor:
+        return _Tensor(storage, offset, sizes, strides)
+
+
+def read_tensors(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays by name, float32 or int64, of a file that PyTorch before 1.6 wrote.
+
+    The file holds pickles, and a pickle can run any code. This reader accepts arrays and nothing
+    else: of all that a pickle can name, it knows an ordered dict, the function that makes an array
+    and two types of numbers, and it runs no code of PyTorch. A file that names anything else, that
+    is cut off, or whose sizes do not fit its numbers raises InputError.
+    """
+    data = read_bytes(path)
+    try:
+        return _tensors_in(io.BytesIO(data))
+    except Exception as error:  # pickle raises anything for a damaged file
+        raise InputError(
+            f"{path}: expected arrays as PyTorch before 1.6 wrote them. Received: {reason(error)}"
+        ) from None
+
+
+def _tensors_in(stream: io.BytesIO) -> dict[str, np.ndarray]:
+    unpickler = _Unpickler(stream)
+    if unpickler.load() != MAGIC or unpickler.load() != PROTOCOL:
+        raise ValueError("another format")
+    if not unpickler.load()["little_endian"]:
+        raise ValueError("numbers of another byte order")
+    tensors = unpickler.load()
+    keys = unpickler.load()
+    storages = {}
+    for key in keys:
+        dtype, length = unpickler.storages[key]
+        (written,) = struct.unpack("<q", stream.read(8))
+        if written != length:
+            raise ValueError(f"a storage of {written} numbers where {length} are named")
+        numbers = stream.read(length * np.dtype(dtype).itemsize)
+        storages[key] = np.frombuffer(numbers, dtype)
+        if len(storages[key]) != length:
+            raise ValueError("a file that is cut off")
+    if stream.read(1):
+        raise ValueError("more than the numbers of the arrays")
+    return {name: _array(tensor, storages) for name, tensor in tensors.items()}
+
+
+def _array(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:
+    """Return a view of the numbers of a storage, none of which lies outside."""
+    numbers = storages[tensor.storage]
+    sizes = tensor.sizes
+    strides = tensor.strides
+    if not _are_counts(tensor.offset, *sizes, *strides) or len(sizes) != len(strides):
+        raise ValueError("sizes or strides that are no whole numbers")
+    last = tensor.offset + sum((size - 1) * stride for size, stride in zip(sizes, strides))
+    if 0 in sizes or last >= len(numbers) or math.prod(sizes) > len(numbers):
+        raise ValueError(f"an array of shape {sizes} in a storage of {len(numbers)} numbers")
+    steps = [stride * numbers.itemsize for stride in strides]
+    return np.lib.stride_tricks.as_strided(numbers[tensor.offset :], sizes, steps, writeable=False)
+
+
+def _are_counts(*values: object) -> bool:
+    return all(type(value) is int and value >= 0 for value in values)

@@ -1,0 +1,61 @@
+"""The file of weights that params.yaml names, and the hash of weights."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from pawprint.download import download
+from pawprint.errors import InputError, without_secrets
+from pawprint.files import digest
+from pawprint.git import pointer_at
+from pawprint.params.model import Weights
+
+FILE = "imagenet, none or the path of a file"  # expected as the source
+
+
+def require_file(path: Path, sha256: str | None, source: str, expected: str) -> None:
+    """Raise InputError if the file is missing or has another hash. `source` is its name."""
+    if found := pointer_at(path):
+        raise InputError(f"weights.source: {source}: expected {expected}. Received: {found}.")
+    if not path.is_file():
+        raise InputError(
+            f"weights.source: expected {expected}. Received: {without_secrets(source)!r}, which is "
+            "no file."
+        )
+    verify(sha256, digest(path), source)
+
+
+def onnx_file(weights: Weights) -> Path:
+    """Return the ONNX file of these weights, downloaded if they have a URL.
+
+    Raises InputError if it is missing or has another hash.
+    """
+    source = weights.source
+    sha256 = weights.sha256
+    path = download(source, sha256, "weights.source") if "://" in source else Path(source)
+    expected = "the path or the URL of a file, because model.backbone is onnx"
+    require_file(path, sha256, source, expected)
+    return path
+
+
+def arrays_sha256(arrays: Iterable[np.ndarray]) -> str:
+    """Return the hash of weights: float32 values, little-endian, one array after another.
+
+    Their order and their axes are those that Keras has in memory. So the hash is the same in every
+    layout of a file and with every version of Keras.
+    """
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(array.astype("<f4").tobytes())
+    return found.hexdigest()
+
+
+def verify(expected: str | None, actual: str, name: str) -> None:
+    """Raise InputError if the hash of the weights of this name is not the expected one."""
+    if expected != actual:
+        raise InputError(
+            f"weights.sha256: expected the hash of {name}. Received: {expected or 'null'}, where "
+            f"it is {actual}. Set this one if these are the right weights."
+        )
