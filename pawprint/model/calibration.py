@@ -7,7 +7,6 @@ import numpy as np
 import openvino
 
 from pawprint.classes import SIGNIFICANT, log_losses
-from pawprint.draws import draw_folds
 from pawprint.files import read_arrays
 from pawprint.model.metadata import to_probabilities
 from pawprint.params.model import Calibrate
@@ -232,6 +231,8 @@ def fit_unknown(features: np.ndarray, pixels_sha256: np.ndarray) -> tuple[Detect
     float64 `(images,)`: each fold is scored by a detector of the others. Fewer than three images
     have NaN.
     """
+    from pawprint.draws import draw_folds  # needs pandas, which a small installation does not have
+
     fold = draw_folds(np.zeros(len(features)), pixels_sha256, pixels_sha256)
     scores = np.full(len(features), np.nan)
     for number in np.unique(fold) if len(features) > 2 else ():

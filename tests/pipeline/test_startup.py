@@ -56,6 +56,12 @@ def test_packages_that_take_long_are_imported_where_they_are_used(stages, packag
     assert not packages & {*succeed("python", "-c", code, cwd=PROJECT).split()}
 
 
+def test_predict_needs_no_pandas():
+    """A small installation, which has only what predicts and serves, is without it."""
+    code = "import sys, pawprint.commands.predict; print('pandas' in sys.modules)"
+    assert succeed("python", "-c", code, cwd=PROJECT) == "False\n"
+
+
 def test_openvino_reports_no_import_to_its_makers():
     code = "import sys, pawprint.commands.predict; print('openvino.tools.ovc' in sys.modules)"
     code += "; print(sys.modules['openvino_telemetry'])"
