@@ -1,11 +1,13 @@
-"""Score the served model on the outputs for held-out images; list labels to review.
+"""Fit temperature and thresholds, write the served model, and score it; list labels to review.
 
-Labels with a low probability are for a person to review: of training images by cross-validation, of
-the others by the model. Images in labels.csv are not listed again.
-Reads test.npz, unknown.npz and validation.npz in data/outputs/, data/clean/metadata.csv, images.csv
-and near_duplicates.csv in data/split/, data/cross_validation.csv, labels.csv and models/served/.
-Params: `evaluate`. Writes data/probabilities.csv of test images, data/probabilities_validation.csv,
-metrics/evaluate.json, plots/scores.csv, plots/reliability.csv, plots/roc.csv, plots/decided.csv,
+The served model is fitted on validation images, and scored on validation and test images, from the
+outputs of the network. Labels with a low probability are for a person to review: of training images
+by cross-validation, of the others by the model. Images in labels.csv are not listed again.
+Reads data/outputs/, data/clean/metadata.csv, images.csv, labels.json and near_duplicates.csv in
+data/split/, data/cross_validation.csv, labels.csv, models/extractor/ and models/network/. Params:
+`calibrate`, `evaluate`, `augment`, `clean.bits`, `model.resize`. Writes models/served/,
+data/probabilities.csv of test images, data/probabilities_validation.csv, metrics/evaluate.json,
+plots/scores.csv, plots/reliability.csv, plots/roc.csv, plots/decided.csv,
 plots/labels_to_review.csv, and what Git keeps of the predictions, plots/predictions.csv and
 plots/predictions_validation.csv. Run: `python -m stages.evaluate`
 """
@@ -16,12 +18,19 @@ import pandas as pd
 from pawprint import project
 from pawprint.classes import UNKNOWN
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows, spellings
-from pawprint.files import write_json
-from pawprint.model.metadata import Metadata, Outputs, read_metadata
-from pawprint.params.model import Evaluate
+from pawprint.errors import InputError
+from pawprint.files import read_labels, write_json
+from pawprint.images.formats import side_for
+from pawprint.model.calibration import read_detector
+from pawprint.model.metadata import Metadata, Outputs
+from pawprint.model.served_model import join, write_served_model
+from pawprint.params.data import Augment, Clean
+from pawprint.params.model import Calibrate, Evaluate, Model, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
+from pawprint.runtime import read_network
 from pawprint.scores import metrics
 from pawprint.scores.predictions import Evaluation, evaluate, judge, list_suspects
+from pawprint.scores.rules import describe_rules, fit_rules
 from pawprint.scores.shift import (
     compare_splits,
     describe_shift,
@@ -44,18 +53,25 @@ SPLITS = ("validation", "test")
 
 
 def main() -> None:
-    """Write the scores and the predictions of both splits, and print the results."""
-    confidence = Evaluate.load().confidence
-    metadata = read_metadata(project.SERVED_MODEL)
+    """Write the served model, and how it does on validation and test images."""
     split = read_table(project.SPLIT_CSV, project.SPLIT)
-    split["group"] = independent(split)
-    results = {}
-    for name in SPLITS:
-        outputs = Outputs.read(project.OUTPUTS / f"{name}.npz")
-        results[name] = evaluate(split[split["split"] == name], outputs, metadata, confidence)
+    outputs = {
+        name: Outputs.read(project.OUTPUTS / f"{name}.npz") for name in (*project.SPLITS, UNKNOWN)
+    }
+    write_scores(split, outputs, write_model(split, outputs))
+
+
+def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Metadata) -> None:
+    """Write scores and predictions of both splits, from outputs by split; print the results."""
+    confidence = Evaluate.load().confidence
+    rows = split.assign(group=independent(split))
+    results = {
+        name: evaluate(rows[rows["split"] == name], outputs[name], metadata, confidence)
+        for name in SPLITS
+    }
     validation, test = results.values()
     further = compare(validation, test, confidence)
-    unknown = measure_unknown(test, metadata, confidence)
+    unknown = measure_unknown(test, outputs, metadata, confidence)
     of_test = pd.concat([test.scores, *further.values(), *unknown]).assign(split="test")
     scores = pd.concat([validation.scores.assign(split="validation"), of_test])
     scores = scores.astype(project.SCORES)
@@ -82,6 +98,39 @@ def main() -> None:
         print(f"evaluate: {line}")
 
 
+def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
+    """Write the served model with rules fitted on validation, and print them. Returns the rules.
+
+    `split` is the table SPLIT. The test images in it and in `outputs`, by split, are not looked at.
+    """
+    params = Calibrate.load()
+    labels = read_labels(project.LABELS_JSON)
+    if problem := problem_of_threshold(params, labels):
+        raise InputError(f"{project.PARAMS}: {problem}")
+    seen = split[split["split"] != "test"]
+    groups = independent(seen)[seen["split"] == "validation"].to_numpy()
+    network = join(read_network(project.EXTRACTOR), read_network(project.NETWORK))
+    size = network.input().partial_shape[1].get_length()
+    metadata = Metadata(
+        labels=labels,
+        image_size=size,
+        resize=Model.load().resize,
+        bits=Clean.load().bits,
+        decoded_side=side_for(size),
+        temperature=1,
+    )
+    validation = outputs["validation"]
+    metadata = fit_rules(params, metadata, validation, outputs["train"].unknown_scores, groups)
+    is_mirrored = Augment.load().is_mirrored
+    detector = None if params.unknown_quantile is None else read_detector(project.OUTPUTS)
+    write_served_model(network, metadata, detector, project.SERVED_MODEL, is_mirrored=is_mirrored)
+    takes = "an image and its mirror image" if is_mirrored else "an image"
+    print(f"evaluate: temperature {metadata.temperature:g}; the served model sees {takes}")
+    for line in describe_rules(params, metadata, validation, groups):
+        print(f"evaluate: {line}")
+    return metadata
+
+
 def compare(validation: Evaluation, test: Evaluation, confidence: float) -> dict[str, pd.DataFrame]:
     """Return further rows of SCORES of the test set, without `split`, by what they compare."""
     near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, project.NEAR_DUPLICATES)
@@ -93,12 +142,14 @@ def compare(validation: Evaluation, test: Evaluation, confidence: float) -> dict
     }
 
 
-def measure_unknown(test: Evaluation, metadata: Metadata, confidence: float) -> list[pd.DataFrame]:
+def measure_unknown(
+    test: Evaluation, outputs: dict[str, Outputs], metadata: Metadata, confidence: float
+) -> list[pd.DataFrame]:
     """Return rows of SCORES of the unknown images, if there are some that the model may refuse."""
-    scores = Outputs.read(project.OUTPUTS / f"{UNKNOWN}.npz").unknown_scores
+    scores = outputs[UNKNOWN].unknown_scores
     if metadata.unknown_threshold is None or not len(scores):
         return []
-    known = Outputs.read(project.OUTPUTS / "test.npz").unknown_scores
+    known = outputs["test"].unknown_scores
     groups = np.append(np.arange(len(scores)).astype(str), test.images["group"])
     threshold = metadata.unknown_threshold
     return [metrics.measure_unknown(scores, known, threshold, confidence, groups)]

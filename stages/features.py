@@ -1,10 +1,10 @@
 """Compute the features of every image once, with the frozen layers.
 
-Rows that an interrupted run computed, or that are in the last recorded result, are not computed
-again. Reads data/raw/archives/, data/split/paths.csv, unknown.csv and unlabelled.csv in
-data/clean/, and models/extractor/. Params: `model.resize`, `augment`, `clean.bits`. Writes
-data/features/, a folder for each split, and data/features.json, which names what decides the bytes
-of a row. Run: `python -m stages.features`
+Draws augmented views of a photo first. Rows that an interrupted run computed, or that are in the
+last recorded result, are not computed again. Reads data/raw/archives/, data/split/paths.csv,
+unknown.csv and unlabelled.csv in data/clean/, and models/extractor/. Params: `model.resize`,
+`augment`, `clean.bits`. Writes plots/augmented.png, data/features/, a folder for each split, and
+data/features.json, which names what decides the bytes of a row. Run: `python -m stages.features`
 """
 
 import shutil
@@ -37,6 +37,7 @@ from pawprint.params.model import Model
 from pawprint.pipeline.entry import at_end, run_stage
 from pawprint.pipeline.recorded import Recorded
 from pawprint.project import IMAGES, PATHS
+from pawprint.reports.photos import write_augmented
 from pawprint.runtime import output_shapes, read_network
 from pawprint.tables import read_table, training_images
 
@@ -56,6 +57,8 @@ def main() -> None:
     todo = [task for each in folders.items() for task in tasks(images, *each, earlier)]
     source = open_archive(project.RAW_ARCHIVES, Clean.load().bits)
     with source as archive, writing(project.FEATURES, project.INTERRUPTED_FEATURES.absolute()):
+        size = network.input().partial_shape[1].get_length()
+        write_augmented(project.AUGMENTED, archive, images, Augment.load(), size, resize)
         compute = row_function(network, resize)
         views = views_to_store(images, network)
         computer = ShardComputer(archive, compute, output_shapes(network), views)

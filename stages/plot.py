@@ -1,58 +1,203 @@
-"""Draw the pictures of a run from the tables that other stages wrote.
+"""Draw the pictures of a run; write the model card, and one HTML page, which needs no network.
 
-Reads data/probabilities.csv, data/probabilities_validation.csv, tables in plots/,
-models/served/ and data/raw/archives/. Params: `clean.bits`. Writes plots/*.png,
-except what the stage `preview` writes. Run: `python -m stages.plot`
+Reads labels.csv, tables in data/, data/clean/, data/split/ and plots/, pictures of the data in
+plots/, metrics/train_extract.json, data/raw/archives/, models/served/ and all params. Writes
+docs/model_card.md, plots/limits.txt, pictures of the results in plots/, and plots/report.html,
+which shows photos. Says what differs from the photos, labels and splits of the last commit, by Git
+and DVC's cache. Run: `python -m stages.plot`
 """
 
+from collections.abc import Mapping
+from functools import partial
+
 import pandas as pd
+from PIL import Image
 
 from pawprint import project
-from pawprint.images.archive import open_archive
-from pawprint.model.metadata import read_metadata
-from pawprint.params.data import Clean
-from pawprint.pipeline.entry import run_stage
-from pawprint.reports.charts import (
-    draw_confusion,
-    draw_decided,
-    draw_learning_curves,
-    draw_reliability,
-    draw_roc,
-    save,
+from pawprint.classes import SIGNIFICANT
+from pawprint.dataset.changes import (
+    NOT_KNOWN,
+    Images,
+    describe_changes,
+    find_changes,
+    images_of,
 )
-from pawprint.reports.photos import draw_errors, draw_labels_to_review, draw_predictions
+from pawprint.dataset.cleaning import describe_files, describe_imbalance
+from pawprint.dataset.looks import describe_unusual, find_unusual
+from pawprint.dataset.splitting import divided_groups
+from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows
+from pawprint.errors import hide_secrets
+from pawprint.files import md5, read_json, read_mapping, write_text
+from pawprint.images.archive import Archive, open_archive
+from pawprint.model.metadata import read_metadata
+from pawprint.params.data import Augment, Clean
+from pawprint.pipeline.entry import run_stage
+from pawprint.pipeline.recorded import last_commit
+from pawprint.reports import charts, pages, photos
+from pawprint.scores.limits import SIZE_UNKNOWN, Run, find_limits
+from pawprint.scores.predictions import list_errors
+from pawprint.scores.shift import describe_shift, describe_slices, independent
 from pawprint.tables import read_predictions, read_table
+
+OF_FILE = ["path", "width", "height", "brightness", "perceptual_hash"]  # columns of IMAGES
+OF_DATA = ("augmented", "near_duplicates", "samples", "unusual")  # pictures of earlier stages
 
 
 def main() -> None:
-    """Draw the pictures of the run."""
-    metadata = read_metadata(project.SERVED_MODEL)
-    test = read_predictions(project.TEST_PREDICTIONS_CSV)
-    validation = read_predictions(project.VALIDATION_PREDICTIONS_CSV)
-    figures = {
-        "learning_curves": draw_learning_curves(
-            read_table(project.EXTRACT_HISTORY_CSV, project.HISTORY),
-            read_table(project.FINETUNE_HISTORY_CSV, project.HISTORY),
-            read_table(project.LEARNING_CURVE_CSV, project.LEARNING_CURVE),
-        ),
-        "confusion": draw_confusion(test),
-        "roc": draw_roc(read_table(project.ROC_CSV, project.ROC)),
-        "reliability": draw_reliability(read_table(project.RELIABILITY_CSV, project.RELIABILITY)),
-        "decided": draw_decided(
-            read_table(project.DECIDED_CSV, project.DECIDED),
-            test,
-            metadata.min_confidence,
-            list(metadata.thresholds),
-        ),
+    """Write the pictures, the model card, the page and the limits, and print the result."""
+    content = read_mapping(project.PARAMS)
+    params: dict = {name: hide_secrets(section) for name, section in content.items()}
+    metadata = read_metadata(project.SERVED_MODEL).model_dump()
+    scores = read_table(project.SCORES_CSV, project.SCORES)
+    images = read_table(project.SPLIT_CSV, project.SPLIT)
+    judged = read_table(project.CROSS_VALIDATION_CSV, project.JUDGED)
+    predictions = {name: read_predictions(path) for name, path in project.PREDICTIONS_CSV.items()}
+    files = read_table(project.IMAGES_CSV, project.IMAGES)
+    unknown = read_table(project.UNKNOWN_CSV, project.IMAGES)
+    rejected = read_table(project.REJECTED_CSV, project.REJECTED)
+    context = card_context(params, metadata, scores, images) | {
+        "rejected": rejected,
+        "files": describe_files(pd.concat([images, unknown]), rejected),
     }
-    to_review = read_table(project.LABELS_TO_REVIEW_CSV, project.LABELS_TO_REVIEW)
+    limits = find_limits(limits_run(context, images.merge(files[OF_FILE]), judged, predictions))
+    labels = metadata["labels"]
     with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
-        figures["predictions"] = draw_predictions(archive, test)
-        figures["errors"] = draw_errors(archive, pd.concat([validation, test]))
-        figures["labels_to_review"] = draw_labels_to_review(archive, to_review)
-    for name, figure in figures.items():
-        save(figure, project.PLOTS / f"{name}.png")
-    print(f"plot: {len(figures)} pictures in {project.PLOTS}")
+        pictures = draw(archive, context, predictions)
+        shown = pages.show_errors(archive, list_errors(judged, predictions), labels)
+    for name, picture in pictures.items():
+        charts.save(picture, project.PLOTS / f"{name}.png")
+    of_data = {name: Image.open(project.PLOTS / f"{name}.png") for name in OF_DATA}
+    group_of = independent(images).set_axis(images["path"])
+    confidence = params["evaluate"]["confidence"]
+    result = pages.describe_result(scores, predictions["test"], group_of, confidence)
+    of_page = {
+        "result": result,
+        "limits": limits,
+        "measured": [
+            (limit.sentence, limit.confused and pages.pair_id(*limit.confused, labels))
+            for limit in limits.measured
+        ],
+        "size_unknown": SIZE_UNKNOWN,
+        "gallery": shown,
+        "matrix": pages.link_matrix(predictions["test"], labels, shown["ids"]),
+        "confused": pages.link_pairs(predictions["test"], labels, shown["ids"]),
+        "most_confident": pages.describe_decided(context["decided"]),
+        "of_classes": pages.link_classes(context["of_classes"], labels, shown["ids"]),
+        "unusual": describe_unusual(find_unusual(files)),
+        "picture": lambda name: pages.data_uri((pictures | of_data)[name]),
+        "data_md5": md5(project.SPLIT_CSV),
+    }
+    write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
+    write_text(project.REPORT, pages.fill(pages.REPORT, **context | of_page))
+    write_text(project.LIMITS, limits.text)
+    print(result)
+    if changes := describe_since_commit(images_of(images, unknown, rejected)):
+        print(f"Since the last commit: {changes}")
+    print(f"Open {project.REPORT}: errors, labels to review, and what limits the model.")
+
+
+def card_context(
+    params: dict, metadata: dict, scores: pd.DataFrame, images: pd.DataFrame
+) -> dict[str, object]:
+    """Return what the templates of the model card and the page need, by name.
+
+    What `clean` says of the files is not among it. `scores` is the table SCORES, `images` the table
+    SPLIT.
+    """
+    near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, project.NEAR_DUPLICATES)
+    to_review = read_table(project.LABELS_TO_REVIEW_CSV, project.LABELS_TO_REVIEW)
+    return {
+        "params": params,
+        "metadata": metadata,
+        "significant": SIGNIFICANT,
+        "extract": read_table(project.EXTRACT_HISTORY_CSV, project.HISTORY),
+        "finetune": read_table(project.FINETUNE_HISTORY_CSV, project.HISTORY),
+        "curve": read_table(project.LEARNING_CURVE_CSV, project.LEARNING_CURVE),
+        "decided": read_table(project.DECIDED_CSV, project.DECIDED),
+        "training": read_json(project.EXTRACT_METRICS),
+        "counts": pages.count_images(images),
+        "imbalance": describe_imbalance(images),
+        "near_duplicates": near_duplicates,
+        "divided": divided_groups(near_duplicates),
+        "corrections": len(read_csv_rows(project.LABELS_CSV, LABEL_COLUMNS)),
+        "to_review": to_review,
+        "score": partial(pages.score_of, scores),
+        "warning": describe_shift(scores),
+        "headline": pages.headline_of(scores),
+        "results": pages.result_rows(scores),
+        "slices": pages.slice_rows(scores),
+        "worse_slices": describe_slices(scores),
+        "of_classes": pages.class_rows(scores),
+        "is_mirrored": Augment.load().is_mirrored,
+        "scores": scores,
+    }
+
+
+def draw(
+    archive: Archive, context: Mapping, predictions: dict[str, pd.DataFrame]
+) -> dict[str, Image.Image]:
+    """Return the pictures of the results by name.
+
+    `context` is what the card needs, and `predictions` the tables PREDICTIONS by split.
+    """
+    test = predictions["test"]
+    metadata = context["metadata"]
+    named = list(metadata["thresholds"])
+    reliability = read_table(project.RELIABILITY_CSV, project.RELIABILITY)
+    figures = {
+        "learning_curves": charts.draw_learning_curves(
+            context["extract"], context["finetune"], context["curve"]
+        ),
+        "confusion": charts.draw_confusion(test),
+        "roc": charts.draw_roc(read_table(project.ROC_CSV, project.ROC)),
+        "reliability": charts.draw_reliability(reliability),
+        "decided": charts.draw_decided(context["decided"], test, metadata["min_confidence"], named),
+    }
+    return {name: charts.render(figure) for name, figure in figures.items()} | {
+        "predictions": photos.draw_predictions(archive, test),
+        "errors": photos.draw_errors(archive, pd.concat([predictions["validation"], test])),
+        "labels_to_review": photos.draw_labels_to_review(archive, context["to_review"]),
+    }
+
+
+def limits_run(
+    context: Mapping,
+    images: pd.DataFrame,
+    judged: pd.DataFrame,
+    predictions: dict[str, pd.DataFrame],
+) -> Run:
+    """Return what `find_limits` looks at.
+
+    `context` is what the card needs, `images` the table SPLIT with OF_FILE, `judged` the table
+    JUDGED, and `predictions` the tables PREDICTIONS by split.
+    """
+    extract = context["extract"]
+    learned = extract["accuracy"][extract["kept"]]
+    return Run(
+        images,
+        judged,
+        predictions,
+        learned.iloc[-1] if len(learned) else None,
+        context["curve"],
+        context["near_duplicates"],
+        context["training"].get("accuracy_by_series"),
+        context["to_review"],
+    )
+
+
+def describe_since_commit(now: Images) -> str:
+    """Return what differs from the images of the last commit, or "" if it has none."""
+    commit = last_commit()
+    if commit.hash_of("split", project.SPLIT_CSV) is None:
+        return ""
+    tables = [
+        commit.table("split", project.SPLIT_CSV, project.SPLIT),
+        commit.table("clean", project.UNKNOWN_CSV, project.IMAGES),
+        commit.table("clean", project.REJECTED_CSV, project.REJECTED),
+    ]
+    if any(table is None for table in tables):
+        return NOT_KNOWN
+    return describe_changes(find_changes(images_of(*tables), now))
 
 
 if __name__ == "__main__":

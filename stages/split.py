@@ -1,14 +1,15 @@
-"""Assign every usable image to training, validation or test, by a hash of its content.
+"""Assign every usable image to training, validation or test, and show the data.
 
-A group of near-duplicates, or of `split.group`, is in one split, unless the archive's own splits
-divide it. Images in splits.csv stay in their split. Reads data/clean/images.csv,
-data/clean/metadata.csv and splits.csv. Params: `split`. Writes data/split/images.csv,
-data/split/train_validation.csv, data/split/paths.csv, data/split/labels.json, which has the order
-of the classes everywhere, data/split/near_duplicates.csv, metrics/split.json and
-metrics/classes.csv, the images of each class in each split. Says which images are in another split
+A hash of an image's content decides. A group of near-duplicates, or of `split.group`, is in one
+split, unless the archive's own splits divide it. Images in splits.csv stay in their split. Reads
+data/clean/images.csv, data/clean/metadata.csv, data/raw/archives/ and splits.csv. Params: `split`,
+`clean.bits`, `model.resize`. Writes data/split/images.csv, data/split/train_validation.csv,
+data/split/paths.csv, data/split/labels.json, which has the order of the classes everywhere,
+data/split/near_duplicates.csv, metrics/split.json, metrics/classes.csv, the images of each class in
+each split, and the pictures plots/samples.png, plots/unusual.png and plots/near_duplicates.png.
+Says if `model.resize: crop` leaves out much of the images, and which images are in another split
 than in the last commit, by Git and DVC's cache. As long as fewer than two classes have images, all
-are for training, and `train_extract` says that labels are missing.
-Run: `python -m stages.split`
+are for training, and `train_extract` says that labels are missing. Run: `python -m stages.split`
 """
 
 import pandas as pd
@@ -17,12 +18,18 @@ from pawprint import project
 from pawprint.classes import problem_of_labels
 from pawprint.dataset import splitting
 from pawprint.dataset.changes import NOT_KNOWN, Images, describe_moves, find_changes
+from pawprint.dataset.looks import find_unusual
 from pawprint.dataset.user_tables import describe_kept_splits, read_kept_splits
 from pawprint.files import md5, write_json
-from pawprint.params.data import Split
+from pawprint.images.archive import open_archive
+from pawprint.images.decoder import MAX_LEFT_OUT, left_out
+from pawprint.params.data import Clean, Split
+from pawprint.params.model import Model
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import last_commit
 from pawprint.project import CLASSES, IMAGES, METADATA, NEAR_DUPLICATES, PATHS, SPLIT, SPLITS
+from pawprint.reports import photos
+from pawprint.reports.charts import save
 from pawprint.tables import read_table, write_table
 
 
@@ -34,7 +41,9 @@ def main() -> None:
     if problem := problem_of_labels(images["label"].unique()):
         # For training all, so that `features` computes them until then.
         rows = images.assign(split="train", group=images["path"])
-        write(rows, pd.DataFrame(columns=list(NEAR_DUPLICATES)), 0)
+        none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
+        write(rows, none, 0)
+        draw(images, rows, none)
         print(f"split: labels are missing: {problem}. Label photos with `pawprint app`")
         return
     dates = None
@@ -43,6 +52,7 @@ def main() -> None:
         dates = splitting.read_dates(images, metadata, params.date)
     rows, near_duplicates, divided_pairs = splitting.split(images, params, kept_splits, dates)
     counts = write(rows, near_duplicates, divided_pairs)
+    draw(images, rows, near_duplicates)
     rules = splitting.find_rules(rows, kept_splits, params.use_archive_split or dates is not None)
     lines = [", ".join(f"{number:,} {name}" for name, number in counts.items())]
     if params.date and dates is not None:
@@ -55,6 +65,7 @@ def main() -> None:
         )
     if line := splitting.describe_contradictions(images, params.near_duplicate_distance):
         lines.append(line)
+    lines += describe_left_out(images)
     lines += describe_groups(rows, params)
     lines += describe_kept(rows, kept_splits, params)
     lines += describe_moves_since_commit(rows, rules, params)
@@ -75,6 +86,33 @@ def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame, divided_pairs: int)
     write_table(project.CLASSES_CSV, classes.reset_index(), CLASSES)
     write_json(project.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})
     return counts
+
+
+def draw(images: pd.DataFrame, rows: pd.DataFrame, near_duplicates: pd.DataFrame) -> None:
+    """Draw photos of the tables IMAGES, SPLIT and NEAR_DUPLICATES, to look at before training."""
+    sizes = images[["path", "width", "height"]]
+    train = rows.loc[rows["split"] == "train", list(SPLIT)].merge(sizes, on="path")
+    with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
+        pictures = {
+            "samples": photos.draw_samples(archive, train),
+            "unusual": photos.draw_unusual(archive, find_unusual(images)),
+            "near_duplicates": photos.draw_near_duplicates(archive, near_duplicates),
+        }
+    for name, picture in pictures.items():
+        save(picture, project.PLOTS / f"{name}.png")
+
+
+def describe_left_out(images: pd.DataFrame) -> list[str]:
+    """Return a line on what `model.resize: crop` leaves out, if it is much."""
+    if Model.load().resize != "crop":
+        return []
+    out = left_out(images["width"], images["height"])
+    if out <= MAX_LEFT_OUT:
+        return []
+    return [
+        f"model.resize: crop leaves out {out:.0%} of the median image; stretch and pad keep all of "
+        "it"
+    ]
 
 
 def uses_archive(params: Split) -> bool:

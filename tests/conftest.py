@@ -43,8 +43,7 @@ def sha256(path: Path) -> str:
 SAMPLE_SHA256 = sha256(SAMPLE_WEIGHTS)
 OFFLINE = f"weights: {{source: pawprint/recipes/sample/base.h5, sha256: {SAMPLE_SHA256}}}\n"
 # What runs after a change of fine-tuning.
-AFTER_FINETUNING = ["train_finetune", "predict", "calibrate", "evaluate"]
-AFTER_FINETUNING += ["plot", "report"]
+AFTER_FINETUNING = ["train_finetune", "predict", "evaluate", "plot"]
 # Params of a run that takes seconds, for images.zip beside the project. The head is trained in
 # epochs, so that each param can be changed alone.
 TINY = """

@@ -1,8 +1,6 @@
 """What there is, and that imports point one way, from room to room."""
 
-import ast
 import tomllib
-from collections import Counter
 from pathlib import PurePosixPath
 
 import pytest
@@ -14,31 +12,11 @@ from pawprint.files import read_yaml
 # What a maintainer has to hold. Who raises a number lowers another one, or writes a decision:
 # docs/decisions/33.
 THERE_IS = {
-    "modules": {
-        "pawprint": 11,
-        "pawprint/app": 7,
-        "pawprint/commands": 16,
-        "pawprint/dataset": 8,
-        "pawprint/engine": 2,
-        "pawprint/features": 3,
-        "pawprint/images": 5,
-        "pawprint/model": 7,
-        "pawprint/network": 10,
-        "pawprint/params": 3,
-        "pawprint/pipeline": 4,
-        "pawprint/recipes": 1,
-        "pawprint/reports": 3,
-        "pawprint/scores": 6,
-        "pawprint/templates": 1,
-        "stages": 15,
-    },
     "params": 62,
     "commands": 14,
-    "stages": 14,
+    "stages": 11,
     "extras": 7,
 }
-MAX_LINES = 400  # of a module
-MAX_MAIN = 60  # lines of the `main` of a stage
 
 # Which rooms a folder of code imports, besides the modules of `pawprint/` itself.
 MAY_IMPORT = {
@@ -51,7 +29,7 @@ MAY_IMPORT = {
     "pawprint/features": {"engine", "images", "params", "pipeline"},
     "pawprint/network": {"features", "params"},
     "pawprint/model": {"engine", "images", "network", "params", "pipeline"},
-    "pawprint/scores": {"model"},
+    "pawprint/scores": {"model", "params"},
     "pawprint/reports": {"dataset", "engine", "images", "params", "scores"},
 }
 ROOMS = {name.removeprefix("pawprint/") for name in MAY_IMPORT} - {"pawprint"}
@@ -88,9 +66,7 @@ def test_no_stage_imports_another(stage):
     assert {module for module in closure if room(module) == "stages"} == {stage, PACKAGE}
 
 
-@pytest.mark.parametrize(
-    "stage", [f"stages/{stage}.py" for stage in ("predict", "calibrate", "evaluate")]
-)
+@pytest.mark.parametrize("stage", [f"stages/{stage}.py" for stage in ("predict", "evaluate")])
 def test_prediction_and_calibration_do_not_depend_on_the_training_code(stage):
     assert "pawprint/network" not in {room(module) for module in CODE.closure(stage)}
 
@@ -110,13 +86,11 @@ def test_one_module_imports_dvc():
 
 
 def test_what_there_is_is_what_the_table_says():
-    """A module counts if it has more than a docstring; a param is a value of params.yaml."""
+    """A param is a value of params.yaml."""
     with (PROJECT / "pyproject.toml").open("rb") as file:
         extras = tomllib.load(file)["project"]["optional-dependencies"]
     sections = read_yaml(PROJECT / "params.yaml").values()
-    rooms = Counter(room(module) for module in MODULES if has_code(module))
     assert {
-        "modules": {name: rooms[name] for name in sorted(rooms) if name in (*CODE_ROOMS, "stages")},
         "params": sum(map(count_values, sections)),
         "commands": len(COMMANDS),
         "stages": len(read_yaml(PROJECT / "dvc.yaml")["stages"]),
@@ -124,20 +98,5 @@ def test_what_there_is_is_what_the_table_says():
     } == THERE_IS
 
 
-def has_code(module: str) -> bool:
-    return len(ast.parse((PROJECT / module).read_text(encoding="utf-8")).body) > 1
-
-
 def count_values(value: object) -> int:
     return sum(map(count_values, value.values())) if isinstance(value, dict) and value else 1
-
-
-@pytest.mark.parametrize(
-    "module", [name for name in MODULES if room(name) in (*CODE_ROOMS, "stages")]
-)
-def test_module_is_short(module):
-    text = (PROJECT / module).read_text(encoding="utf-8")
-    assert text.count("\n") <= MAX_LINES
-    if module in STAGES:
-        [main] = [node for node in ast.parse(text).body if getattr(node, "name", "") == "main"]
-        assert main.end_lineno - main.lineno < MAX_MAIN

@@ -171,7 +171,7 @@ def read_test_split(metadata: Metadata) -> pd.DataFrame | None:
     if not table.exists() or not (served / METADATA_FILE).exists():
         return None
     recorded = Recorded()
-    expected = [recorded.hash_of("evaluate", table), recorded.hash_of("evaluate", served, "deps")]
+    expected = [recorded.hash_of("evaluate", table), recorded.served_model()]
     is_other = any(expected) and expected != [md5(table), md5_of_folder(served)]
     if is_other or read_metadata(served).model != metadata.model:
         return None

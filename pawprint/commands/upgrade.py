@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import hashlib
 import json
+import re
 import tempfile
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from pawprint.dataset.folders import AUTO, READINGS
 from pawprint.dataset.layouts import find_places, is_metadata
 from pawprint.dataset.user_tables import EMPTY_TABLES, LABEL_COLUMNS, read_csv_rows
 from pawprint.errors import InputError
-from pawprint.files import parse_yaml, read_json, read_text, write_text
+from pawprint.files import parse_mapping, parse_yaml, read_json, read_text, write_text
 from pawprint.git import git, ignored, try_git, work_tree
 from pawprint.images.archive import members, open_archive
 from pawprint.params.model import Params
@@ -35,15 +36,17 @@ from pawprint.project import (
     LABELS_JSON,
     LOCK,
     PARAMS,
+    PIPELINE,
     RAW_ARCHIVES,
     STATE,
     UNKNOWN_CSV,
     UNLABELLED_CSV,
 )
-from pawprint.templates import IGNORE, IGNORES, README, files, names_in_git, take_back
+from pawprint.templates import IGNORE, IGNORES, README, files, names_in_git, outputs_of, take_back
 
 OF_IMAGE = ("path", "label", "archive_split", "pixels_sha256")  # in IMAGES of every version
 OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # numbers before version 0.4
+GONE = ("calibrate", "preview", "report", "review")  # stages of versions before 0.5
 # Params of earlier versions, and what to set instead.
 REPLACED = {
     "calibrate.test_time_augmentation": "augment.RandomFlip, which decides it",
@@ -102,7 +105,9 @@ def upgrade(folder: Path = Path()) -> list[str]:
         path = folder / table
         if not path.exists() or read_text(path) == f"{','.join(LABEL_COLUMNS)}\n":
             changes[str(table)] = no_rows
-    for name, text in changes.items():
+    lock, gone = without_gone(folder, changes.get(str(PIPELINE)))
+    notes += gone
+    for name, text in (changes | lock).items():
         write_text(folder / name, text)
     write_state(folder, texts)
     notes += describe_features(folder)
@@ -151,6 +156,33 @@ def _renew_file(
         return {}, []
     kept = "" if merged == text else "; your changes are kept"
     return {name: merged}, [f"{name}: renewed{kept}"]
+
+
+def without_gone(folder: Path, pipeline: str | None) -> tuple[dict[str, str], list[str]]:
+    """Return dvc.lock, by its name, without the stages in GONE that `dvc.yaml` lacks; and lines.
+
+    There is no dvc.lock where nothing goes. `pipeline` is the new text of `dvc.yaml`, None if it
+    stays. A line says which stages go, and one for each of their files that no stage writes now.
+    """
+    path = folder / LOCK
+    if not path.is_file() or not (folder / PIPELINE).is_file():
+        return {}, []
+    text = read_text(path)
+    stages = parse_mapping(pipeline or read_text(folder / PIPELINE), str(PIPELINE)).get("stages")
+    recorded = Recorded(text)
+    gone = [name for name in GONE if name in recorded.stages and name not in (stages or {})]
+    for name in gone:
+        text = re.sub(rf"(?m)^  {name}:\n(?:   .*\n|\n)*", "", text)
+    if not gone or Recorded(text).stages.keys() != recorded.stages.keys() - {*gone}:
+        return {}, []
+    written = {path for stage in (stages or {}).values() for path in outputs_of(stage)}
+    outputs = {path for name in gone for path in recorded.hashes(name)}
+    left = sorted(path for path in outputs - written if (folder / path).exists())
+    notes = [f"{LOCK}: no longer has {', '.join(gone)}, which are part of other stages now"]
+    notes += [
+        f"{path}: no stage writes it any more; remove it if you do not need it" for path in left
+    ]
+    return {str(LOCK): text}, notes
 
 
 def labels_of_last_run(

@@ -220,7 +220,7 @@ def default_model() -> Path:
     if served.exists():
         return served
     example_md5 = md5_of_folder(example)
-    if project.PARAMS.exists() and Recorded().hash_of("calibrate", served) != example_md5:
+    if project.PARAMS.exists() and Recorded().served_model() != example_md5:
         return served
     print(f"the model is the example, {example}: there is no {served}", file=sys.stderr)
     return example

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml, read_yaml
 from pawprint.git import try_git
-from pawprint.project import CODE, LOCK, PARAMS, Columns
+from pawprint.project import CODE, LOCK, PARAMS, SERVED_MODEL, Columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +55,11 @@ class Recorded:
         """Return the MD5 of an output, or of another kind of file. None if there is none."""
         md5 = self.hashes(stage, kind).get(path.as_posix())
         return md5 if is_md5(md5) else None
+
+    def served_model(self) -> str | None:
+        """Return the MD5 of the served model, which `calibrate` wrote before version 0.5."""
+        md5s = (self.hash_of(stage, SERVED_MODEL) for stage in ("evaluate", "calibrate"))
+        return next(filter(None, md5s), None)
 
     def params(self, stage: str) -> dict[str, object]:
         """Return the params of a stage, by the keys that dvc.yaml lists. {} if there are none."""

@@ -17,6 +17,7 @@ import pandas as pd
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from pawprint.classes import PREDICTED
 from pawprint.errors import name_some
@@ -76,7 +77,7 @@ def use_fonts(texts: Iterable[str]) -> None:
         print(
             f"plots: expected a font with {name_some(sorted(missing))}. Received: none, so figures "
             f"have boxes in their place. Install one (Debian and Ubuntu: {packages}) and run `dvc "
-            "repro -sf preview plot`.",
+            "repro -f`.",
             file=sys.stderr,
         )
 
@@ -108,13 +109,19 @@ def shorten(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - half - 1]}…{text[-half:]}"
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a PNG, the same bytes for the same picture, and close the figure."""
+def render(figure: Figure) -> Image.Image:
+    """Return the figure as an RGB picture, and close it."""
+    figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]  # Agg
+    plt.close(figure)
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def save(picture: Image.Image, path: Path) -> None:
+    """Write a PNG, the same bytes for the same picture."""
     with replacing(path) as partial:
         # Level 3 takes half the time of the default, and photos take fewer bytes.
-        options = {"compress_level": 3}
-        figure.savefig(partial, metadata={"Software": None}, pil_kwargs=options)
-    plt.close(figure)
+        picture.save(partial, "PNG", compress_level=3)
 
 
 MAX_LABEL = 14  # characters of a label beside the confusion matrix

@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 from pawprint.classes import UNKNOWN, headline
 from pawprint.dataset.splitting import FEW
-from pawprint.errors import printable
+from pawprint.errors import name_some, printable
 from pawprint.files import write_text
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image, read_again
@@ -244,39 +244,39 @@ def fraction(score: pd.Series) -> str:
 
 
 def describe_result(
-    scores: pd.DataFrame,
-    predictions: Mapping[str, pd.DataFrame],
-    group_of: pd.Series,
-    confidence: float,
-    is_chosen: bool,
+    scores: pd.DataFrame, test: pd.DataFrame, group_of: pd.Series, confidence: float
 ) -> str:
-    """Describe the fraction of held-out photos that is right, and whether the splits differ.
+    """Describe how many test photos are right, beside a model that always names one class.
 
-    The first sentence is about the test photos. Validation photos are among them if nothing was
-    chosen on these (`is_chosen`) and the two do not differ by more than chance: more photos give a
-    smaller interval. Where classes are imbalanced, it also has the mean of their recalls.
-    `predictions` has the tables PREDICTIONS by split, `group_of` the group of independent images by
-    path.
+    Where classes are imbalanced, that is also said of the mean of their recalls. A model whose
+    interval is not above the score of the largest class is called no better, and classes that are
+    never recognised are named. `scores` is the table SCORES, `test` the table PREDICTIONS of the
+    test split, and `group_of` the group of independent images by path.
     """
-    difference = scores[scores["score"] == "accuracy_difference"]
-    differs = ((difference["low"] > 0) | (difference["high"] < 0)).any()
-    splits = ("test",) if is_chosen or differs else ("test", "validation")
-    rows = pd.concat([predictions[split] for split in splits])
-    is_right = rows["actual"] == rows["predicted"]
-    groups = rows["path"].map(group_of).fillna(rows["path"]).to_numpy()
+    is_right = test["actual"] == test["predicted"]
+    groups = test["path"].map(group_of).fillna(test["path"]).to_numpy()
     low, high = fraction_interval(*independent_counts(is_right.to_numpy(), groups), confidence)
+    counts = test["actual"].value_counts()
+    largest = counts.index[counts == counts.max()]
+    named = f"{printable(largest[0])}, the largest class," if len(largest) == 1 else "one class"
+    baseline = counts.max() / len(test)
     text = (
-        f"Right for {is_right.sum():,} of {len(rows):,} {' and '.join(splits)} photos: "
-        f"{is_right.mean():.1%} ({100 * confidence:g}% interval {low:.1%} to {high:.1%})"
+        f"Correct on {is_right.sum():,} of {len(test):,} test photos: {is_right.mean():.1%} "
+        f"({100 * confidence:g}% interval {low:.1%} to {high:.1%})"
     )
+    of_one = f"Always naming {named} gets {baseline:.1%}"
+    recalls = is_right.groupby(test["actual"]).mean()
     if headline_of(scores) != "accuracy":
-        recalls = is_right.groupby(rows["actual"]).mean()
+        low = score_of(scores, "test", "mean_recall")["low"]
+        baseline = 1 / len(counts)
         text += f"; {recalls.mean():.1%} on average over the classes"
-    if differs:
-        validation = predictions["validation"]
-        right = (validation["actual"] == validation["predicted"]).mean()
-        text += f". It is right for {right:.1%} of validation photos: more than chance explains"
-    return f"{text}."
+        of_one += f", and {baseline:.1%} on average"
+    sentences = [text, of_one]
+    if low <= baseline:
+        sentences.append("The model is not shown to be better than that")
+    if never := [printable(label) for label in recalls.index[recalls == 0]]:
+        sentences.append(f"Never recognised: {name_some(never)}")
+    return f"{'. '.join(sentences)}."
 
 
 def describe_decided(decided: pd.DataFrame) -> str:

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 from pawprint.engine.mapping import map_in_threads
@@ -17,7 +16,7 @@ from pawprint.images.decoder import open_image
 from pawprint.images.formats import apply, resize, side_for
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
-from pawprint.reports.charts import BLUE, GREY, RED, shorten, use_fonts
+from pawprint.reports.charts import BLUE, GREY, RED, render, save, shorten, use_fonts
 from pawprint.scores.predictions import rank_predictions, with_confidence
 from pawprint.tables import spread
 
@@ -42,7 +41,7 @@ UNUSUAL = 12
 Cell = tuple[Callable[[], Image.Image], str, str]
 
 
-def photo_grid(sections: dict[str, Iterable[Cell]]) -> Figure:
+def photo_grid(sections: dict[str, Iterable[Cell]]) -> Image.Image:
     """Draw whole photos in equal squares; each section starts a row under its own title.
 
     Photos are read by several threads, and reduced to PHOTO_SIZE at once, which saves memory.
@@ -54,22 +53,25 @@ def photo_grid(sections: dict[str, Iterable[Cell]]) -> Figure:
     height = CELL_HEIGHT * rows + TITLE_HEIGHT * len(cells)
     dpi = plt.rcParams["figure.dpi"]
     figure = plt.figure(figsize=np.divide((width, height), dpi), layout="none")
-    top = height
-    # Axes for each photo would take longer to lay out than everything else.
+    placed = []
+    top = 0
     for title, section in cells.items():
-        y = (top - TITLE_HEIGHT / 2) / height
+        y = 1 - (top + TITLE_HEIGHT / 2) / height
         figure.text(MARGIN / width, y, title, va="center", fontsize=11)
-        top -= TITLE_HEIGHT
+        top += TITLE_HEIGHT
         for number, (photo, name, colour) in enumerate(section):
             row, column = divmod(number, COLUMNS)
             left = CELL_WIDTH * column + MARGIN
-            bottom = top - CELL_HEIGHT * (row + 1) + MARGIN
-            figure.figimage(photo, left, bottom)
+            upper = top + CELL_HEIGHT * (row + 1) - MARGIN - photo.height
+            placed.append((photo, (left, upper)))
             x = (left + photo.width // 2) / width
-            y = (bottom + photo.height + MARGIN) / height
+            y = 1 - (upper - MARGIN) / height
             figure.text(x, y, name, ha="center", color=colour, fontsize=9)
-        top -= CELL_HEIGHT * -(-len(section) // COLUMNS)
-    return figure
+        top += CELL_HEIGHT * -(-len(section) // COLUMNS)
+    picture = render(figure)
+    for photo, place in placed:  # Matplotlib would resample each of them
+        picture.paste(photo, place)
+    return picture
 
 
 def _fit(cell: Cell) -> tuple[Image.Image, str, str]:
@@ -90,7 +92,7 @@ def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
     return spread(pd.concat(spread(rows, per_class) for _, rows in train.groupby("label")), number)
 
 
-def draw_samples(archive: Archive, train: pd.DataFrame) -> Figure:
+def draw_samples(archive: Archive, train: pd.DataFrame) -> Image.Image:
     """Draw training images of each class, at equal distances, with label and size in pixels.
 
     `train` is a table SPLIT with the columns `width` and `height`.
@@ -105,8 +107,11 @@ def draw_samples(archive: Archive, train: pd.DataFrame) -> Figure:
 
 def draw_augmented(
     archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
-) -> Figure:
-    """Draw the views of the first training image as the network sees them in training."""
+) -> Image.Image:
+    """Draw the views of the first training image as the network sees them in training.
+
+    `train` is a table with the columns `path` and `pixels_sha256`.
+    """
     heading = "One training image and its augmented views"
     if train.empty:
         return photo_grid({heading: []})
@@ -122,7 +127,20 @@ def draw_augmented(
     return photo_grid({heading: cells})
 
 
-def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Figure:
+def write_augmented(
+    path: Path,
+    archive: Archive,
+    images: pd.DataFrame,
+    augment: Augment,
+    image_size: int,
+    resize_by: Resize,
+) -> None:
+    """Write the picture of `draw_augmented`; `images` is a table PATHS."""
+    train = images[images["split"] == "train"]
+    save(draw_augmented(archive, train, augment, image_size, resize_by), path)
+
+
+def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Image.Image:
     """Draw the first images of the table NEAR_DUPLICATES, with group number, label and split."""
     groups = near_duplicates["group"].factorize()[0] + 1
     rows = near_duplicates.assign(group=groups).head(NEAR_DUPLICATES)
@@ -133,7 +151,7 @@ def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Fig
     return photo_grid({f"Near-duplicates ({len(rows):,} of {len(near_duplicates):,})": cells})
 
 
-def draw_unusual(archive: Archive, found: pd.DataFrame) -> Figure:
+def draw_unusual(archive: Archive, found: pd.DataFrame) -> Image.Image:
     """Draw the first images that `find_unusual` returns, with the file name and what they look."""
     rows = found.head(UNUSUAL)
     cells = [
@@ -143,14 +161,14 @@ def draw_unusual(archive: Archive, found: pd.DataFrame) -> Figure:
     return photo_grid({f"Unusual images ({len(rows):,} of {len(found):,})": cells})
 
 
-def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Figure:
+def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     """Draw images at equal distances in the table PREDICTIONS, the same for every model."""
     rows = spread(with_confidence(predictions), PREDICTIONS)
     title = f"Test images ({len(rows):,} of {len(predictions):,})"
     return photo_grid({title: _cells(archive, rows)})
 
 
-def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Figure:
+def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     """Draw the most confident errors, and the least confident of the other predictions.
 
     `predictions` is a table PREDICTIONS. The confidence is the probability of the predicted label.
@@ -165,7 +183,7 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Figure:
     return photo_grid({first: _cells(archive, errors), second: _cells(archive, unsure)})
 
 
-def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Figure:
+def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Image:
     """Draw the first images of LABELS_TO_REVIEW: file name, label, its probability, `likely`.
 
     `likely` is the most probable other label.

@@ -104,9 +104,8 @@ def names_in_git(source: str) -> list[str]:
     Files that a run writes are among them. `source` is the images' place, relative to the project.
     """
     stages = parse_mapping(pipeline(False), "template")["stages"].values()
-    outs = [out for stage in stages for key in OUTS for out in stage.get(key, ())]
-    outs = [out for out in outs if isinstance(out, dict)]
-    results = [path for out in outs for path, of in out.items() if not of.get("cache", True)]
+    outs = [out for stage in stages for out in outputs_of(stage).items()]
+    results = [path for path, options in outs if not options.get("cache", True)]
     names = [*files(source), *results, CONFIG, ".dvc/.gitignore"]
     names += map(str, (LABELS_CSV, LOCK, PARAMS, SPLITS_CSV, STATE))
     if is_tracked(source):
@@ -114,6 +113,16 @@ def names_in_git(source: str) -> list[str]:
     elif not lies_outside(source):
         names.append(source)
     return names
+
+
+def outputs_of(stage: dict) -> dict[str, dict]:
+    """Return the options of each output of a stage in `dvc.yaml`, by its path."""
+    outs = [out for key in OUTS for out in stage.get(key) or ()]
+    return {
+        path: options or {}
+        for out in outs
+        for path, options in (out.items() if isinstance(out, dict) else [(out, {})])
+    }
 
 
 def pipeline(is_outside: bool) -> str:

@@ -79,7 +79,7 @@ def test_project_of_such_photos_runs_until_labels_are_missing(tmp_path):
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "pawprint app"
     folder = tmp_path / "project"
-    said, _ = stages(folder, "preview")
+    said, _ = stages(folder, "split")
     assert "clean: no classes; 6 unlabelled" in said
     (missing,) = [line for line in said if line.startswith("split: labels are missing: ")]
     assert "pawprint app" in missing

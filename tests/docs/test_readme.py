@@ -116,7 +116,7 @@ def test_colleague_runs_a_changed_param_without_the_photos_of_the_author(install
     installed.succeed("dvc", "pull", cwd=colleague)
     assert installed.repro(colleague) == []
     change(colleague, "evaluate: {confidence: 0.9}")
-    assert installed.repro(colleague) == ["evaluate", "plot", "report"]
+    assert installed.repro(colleague) == ["evaluate", "plot"]
     assert " D " not in status(colleague)
 
 
@@ -130,7 +130,7 @@ COLOUR = [("pawprint/reports/charts.py", '"#0072B2"', '"#0072B3"')]
 @pytest.mark.slow
 def test_upgrade_runs_the_stages_that_it_changes(project, tmp_path):
     newer = Installed(tmp_path / "newer", *NOTHING)
-    for edits, ran in (((), []), (COLOUR, ["preview", "plot", "report"])):
+    for edits, ran in (((), []), (COLOUR, ["split", "features", "plot"])):
         if edits:
             newer.install(*edits)
         newer.succeed("pawprint", "upgrade", cwd=project)

@@ -32,12 +32,12 @@ MODULE = "pawprint/dataset/cleaning.py"
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """A project of few photos in which `preview` has run."""
+    """A project of few photos in which `split` has run."""
     folder = tmp_path_factory.mktemp("edits")
     names = [f"{label}/{number}.jpg" for label in ("cats", "dogs") for number in range(1, 7)]
     write_files(folder / "photos", photos_of(names))
     project = git_project(folder / "project", "fetch: {source: ../photos}")
-    assert repro(project, "preview") == ["fetch", "clean", "split", "preview"]
+    assert repro(project, "split") == ["fetch", "clean", "split"]
     return project
 
 
@@ -53,7 +53,7 @@ def restored(project):
         ("clean", "pawprint/engine/dask.py", "import", "import os, ", None),  # decides no byte
         ("clean", MODULE, "\nNOT_LISTED =", "\n# A comment\nNOT_LISTED =", None),
         ("clean", MODULE, "\nNOT_LISTED =", "\nUNUSED = 0\nNOT_LISTED =", MODULE),
-        ("preview", STYLE, "axes", "#axes", STYLE),
+        ("split", STYLE, "axes", "#axes", STYLE),
         ("code", "requirements.txt", "numpy==", "numpy==0.", "requirements.txt"),
     ],
 )

@@ -76,24 +76,24 @@ def test_folder_that_dvc_tracks_is_read_where_it_is_and_only_as_it_was_listed(tm
     folder = write_files(project / "photos" / "all", photos)
     succeed("dvc", "add", "photos", cwd=project)
     (tmp_path / "records").mkdir()
-    stages = ["fetch", "clean", "split", "preview"]
-    assert repro(project, "preview", **recording(tmp_path / "records")) == stages
+    stages = ["fetch", "clean", "split"]
+    assert repro(project, "split", **recording(tmp_path / "records")) == stages
     commit(project, "Run")
     assert [path.name for path in (project / "data/raw/archives").iterdir()] == [LIST]
     split = read_table(project / SPLIT_CSV, SPLIT)
     shown = split["path"][split["split"] == "train"].iloc[0]
-    for stage in ("clean", "preview"):
+    for stage in ("clean", "split"):
         record = tmp_path / "records" / f"{stage}.txt"
         assert f"photos/all/{shown}" in opened(record)[0]
         assert surprises(project, stage, record) == set()
     for other, received in ((photo(9), "changed since"), (None, "no such file")):
         (folder / shown).write_bytes(other) if other else (folder / shown).unlink()
-        result = run("python", "-m", "stages.preview", cwd=project)
+        result = run("python", "-m", "stages.split", cwd=project)
         (line,) = result.stderr.splitlines()
         assert f"photos/all/{shown}: expected the file that `fetch` listed" in line
         assert received in line and result.returncode == 1
-    assert repro(project, "preview") == stages
+    assert repro(project, "split") == stages
     succeed("git", "restore", ".", cwd=project)
     succeed("dvc", "checkout", "--allow-missing", cwd=project)
-    assert repro(project, "preview") == []
-    succeed("python", "-m", "stages.preview", cwd=project)
+    assert repro(project, "split") == []
+    succeed("python", "-m", "stages.split", cwd=project)

@@ -12,7 +12,7 @@ from onnx_files import FIRST, MEANS, VECTOR, write
 from pawprint import project
 from pawprint.files import digest
 
-DRAWING = {"preview", "plot"}
+DRAWING = {"features", "plot", "split"}
 TRAINING = {"train_extract", "train_finetune"}
 
 
@@ -51,7 +51,7 @@ def test_backbone_starts_no_tensorflow_for_frozen_arrays_and_files(tmp_path, net
     ],
 )
 def test_packages_that_take_long_are_imported_where_they_are_used(stages, packages):
-    """Such as scikit-learn, which `evaluate` imports for a curve, and `report` for a tree."""
+    """Such as scikit-learn, which `evaluate` imports for a curve, and `plot` for a tree."""
     code = f"import sys, {', '.join(f'stages.{stage}' for stage in stages)}; print(*sys.modules)"
     assert not packages & {*succeed("python", "-c", code, cwd=PROJECT).split()}
 

@@ -7,12 +7,12 @@ from pawprint.reports.charts import draw_confusion
 DRAW = """
 import sys
 from pathlib import Path
-from pawprint.reports.charts import plt, save
+from pawprint.reports.charts import plt, render, save
 
 figure, axis = plt.subplots()
 axis.plot([1, 2], label="a")
 axis.legend()
-save(figure, Path(sys.argv[1]))
+save(render(figure), Path(sys.argv[1]))
 """
 SETTINGS = "lines.linewidth: 9\nfont.size: 30\nsavefig.dpi: 30\nlines.marker: o\n"
 

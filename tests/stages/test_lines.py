@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import PROJECT, encode, refused
-from made_up_run import PER_CLASS, predictions_of, write_run
+from made_up_run import PER_CLASS, predictions_of, write_photos, write_run
 from networks import write_features
 from PIL import Image
 
@@ -18,7 +18,7 @@ from pawprint.classes import UNKNOWN
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack, read_json, write_json
-from pawprint.model.metadata import Outputs
+from pawprint.model.metadata import Outputs, read_metadata
 from pawprint.project import IMAGES, JUDGED, MEASURES, METADATA, REJECTED, SPLIT
 from pawprint.scores.shift import SERIES
 from pawprint.tables import (
@@ -53,6 +53,7 @@ def images_of(paths: list[str]) -> pd.DataFrame:
 def test_split_keeps_the_images_of_splits_csv_and_says_what_follows(folder, capsys):
     table = images_of([f"{label}/{n}.jpg" for label in ("cat", "dog") for n in range(10)])
     write_table(folder / project.IMAGES_CSV, table, IMAGES)
+    write_photos(folder, table["path"])
     kept = table["pixels_sha256"][:8]
     rows = "".join(f"{pixels},test\n" for pixels in kept)
     (folder / project.SPLITS_CSV).write_text(f"pixels_sha256,split\n{rows}", encoding="utf-8")
@@ -100,6 +101,7 @@ def test_split_names_classes_with_few_test_images(folder, capsys):
     sizes = {"ant": 60, "bee": 3, "cow": 60}
     table = images_of([f"{label}/{n}.jpg" for label, size in sizes.items() for n in range(size)])
     write_table(folder / project.IMAGES_CSV, table, IMAGES)
+    write_photos(folder, table["path"])
     (folder / project.SPLITS_CSV).write_text("pixels_sha256,split\n", encoding="utf-8")
     with contextlib.chdir(folder):
         split.main()
@@ -163,15 +165,15 @@ def test_metrics_of_many_classes_have_the_lowest_recalls(folder):
     labels = [f"class {number:02}" for number in range(24)]
     write_run(folder, dict.fromkeys(labels, PER_CLASS), pd.DataFrame(columns=list(REJECTED)))
     write_table(folder / project.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
+    outputs = {}
     for seed, name in enumerate(evaluate.SPLITS):
         actual, probabilities = predictions_of(labels, seed)
-        outputs = Outputs(actual, np.log(probabilities), np.zeros(len(actual)))
-        outputs.write(folder / project.OUTPUTS / f"{name}.npz")
-    none = Outputs(*(array[:0] for array in outputs))
-    none.write(folder / project.OUTPUTS / f"{UNKNOWN}.npz")
+        outputs[name] = Outputs(actual, np.log(probabilities), np.zeros(len(actual)))
+    outputs[UNKNOWN] = Outputs(*(array[:0] for array in outputs["test"]))
     (folder / project.LABELS_CSV).write_text(EMPTY_TABLES[project.LABELS_CSV], encoding="utf-8")
     with contextlib.chdir(folder):
-        evaluate.main()
+        split_table = read_table(project.SPLIT_CSV, SPLIT)
+        evaluate.write_scores(split_table, outputs, read_metadata(project.SERVED_MODEL))
         test = read_json(project.EVALUATE_METRICS)["test"]
         predictions = read_predictions(project.PREDICTIONS_CSV["test"])
     is_right = predictions["predicted"] == predictions["actual"]

@@ -1,4 +1,4 @@
-"""The stage `report` on the tables of a made-up run, with grey pictures and a served model."""
+"""The pages of the stage `plot` on the tables of a made-up run, with grey pictures and a model."""
 
 import contextlib
 import html
@@ -16,11 +16,11 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.commands.recipes import overlay
-from pawprint.files import md5, read_json, write_json
-from pawprint.project import HISTORY, REJECTED, SCORES
-from pawprint.reports.pages import describe_score, score_of
+from pawprint.files import md5, write_json
+from pawprint.project import REJECTED, SCORES
+from pawprint.reports.pages import describe_result, describe_score, score_of
 from pawprint.tables import IMAGE_DIGITS, read_predictions, read_table, write_table
-from stages import report
+from stages import plot
 
 LABELS = {"a|b": 30, "bee": 12, "<cow>": 5}
 FILES = [("<script>alert(1)</script>.jpg", "not_an_image", "a & b")]
@@ -36,7 +36,7 @@ def workspace(tmp_path_factory) -> Path:
     shutil.copy(PROJECT / project.LABELS_CSV, workspace)
     write_files(workspace / project.SERVED_MODEL, {"model.bin": "bin", "model.xml": "xml"})
     write_run(workspace, LABELS, pd.DataFrame(FILES, columns=list(REJECTED)), ("train", "test"))
-    for path in STAGES["report"]["deps"]:
+    for path in STAGES["plot"]["deps"]:
         if path.endswith(".png"):
             Image.new("RGB", (30, 20), "grey").save(workspace / path)
     return workspace
@@ -47,7 +47,7 @@ def reports(workspace: Path, changes: str = "{}") -> tuple[str, str]:
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     (workspace / "params.yaml").write_text(overlay(params, changes), encoding="utf-8")
     with contextlib.chdir(workspace):
-        report.main()
+        plot.main()
     card, page = (
         (workspace / path).read_text(encoding="utf-8")
         for path in (project.MODEL_CARD, project.REPORT)
@@ -180,42 +180,31 @@ def result_of(workspace: Path, capsys, changes: str = "{}") -> list[str]:
     return lines
 
 
-def write_solved(workspace: Path) -> None:
-    """Make the head one by regression, without fine-tuning: validation images choose no epoch."""
-    history = read_table(workspace / project.EXTRACT_HISTORY_CSV, HISTORY)
-    solved = history.head(1).assign(learning_rate=None)
-    write_table(workspace / project.EXTRACT_HISTORY_CSV, solved, HISTORY)
-    write_table(workspace / project.FINETUNE_HISTORY_CSV, history[:0], HISTORY)
+def test_last_lines_are_the_result_of_test_photos_beside_naming_one_class(other, capsys):
+    test = read_predictions(other / project.PREDICTIONS_CSV["test"])
+    right = (test["actual"] == test["predicted"]).sum()
+    result, last = result_of(other, capsys)
+    assert result.startswith(
+        f"Correct on {right} of {len(test)} test photos: {right / len(test):.1%}"
+    )
+    largest = test["actual"].value_counts().max() / len(test)
+    assert f"Always naming one class gets {largest:.1%}" in result
+    assert "not shown to be better" not in result and str(project.REPORT) in last
+    assert result in html.unescape((other / project.REPORT).read_text(encoding="utf-8"))
 
 
-def test_last_lines_are_the_result_of_photos_on_which_nothing_was_chosen(other, capsys):
-    tables = {
-        split: read_predictions(other / path) for split, path in project.PREDICTIONS_CSV.items()
-    }
-    right = {split: (t["actual"] == t["predicted"]).sum() for split, t in tables.items()}
-    of_test = f"Right for {right['test']} of 30 test photos: {right['test'] / 30:.1%} (95%"
-    both = sum(right.values())
-    of_both = f"Right for {both} of 60 test and validation photos: {both / 60:.1%} (95%"
-    result, last = result_of(other, capsys)  # fine-tuned
-    assert result.startswith(of_test) and str(project.REPORT) in last
-    write_solved(other)
-    result, *_ = result_of(other, capsys)
-    assert result.startswith(of_both)
-    assert result in (other / project.REPORT).read_text(encoding="utf-8")
-    path = other / project.SERVED_MODEL / "model.json"
-    model = read_json(path)
-    for chosen in ({"thresholds": {"bee": 0.4}}, {"min_confidence": 0.9}):
-        write_json(path, model | chosen)
-        lines = result_of(other, capsys, "{calibrate: {max_error: 0.1}}")
-        assert lines[0].startswith(of_test)
-    write_json(path, model)
-    scores = read_table(other / project.SCORES_CSV, SCORES)
-    row = ("test", "", "accuracy_difference", -0.4, -0.5, -0.3, 30)
-    shifted = pd.concat([scores, pd.DataFrame([row], columns=list(SCORES))])
-    write_table(other / project.SCORES_CSV, shifted, SCORES)
-    result, *_ = result_of(other, capsys)
-    assert result.startswith(of_test) and "more than chance" in result
-    assert f"{right['validation'] / 30:.1%}" in result
+def test_model_that_names_one_class_is_called_no_better_than_that():
+    """400 photos of noise beside 60: 87% right, and every photo was called the first class."""
+    actual = ["many"] * 160 + ["few"] * 24
+    test = pd.DataFrame({"actual": actual, "predicted": "many", "path": list(map(str, range(184)))})
+    rows = [("test", name, "recall", 0.5, 0.4, 0.6, n) for name, n in (("many", 160), ("few", 24))]
+    rows.append(("test", "", "mean_recall", 0.5, 0.4, 0.6, 184))
+    scores = pd.DataFrame(rows, columns=list(SCORES))
+    result = describe_result(scores, test, pd.Series(dtype=str), 0.95)
+    assert "not shown to be better" in result and "Never recognised: few" in result
+    better = test.assign(predicted=test["actual"])
+    result = describe_result(scores.assign(value=1.0, low=0.9), better, pd.Series(dtype=str), 0.95)
+    assert "not shown" not in result and "Never" not in result
 
 
 def test_page_has_what_cross_validation_chose(other):

@@ -25,7 +25,7 @@ from pawprint.tables import probabilities_in, read_predictions
 
 pytestmark = pytest.mark.slow
 STAGES = ["fetch", "clean", "split", "backbone", "features", "train_extract"]
-STAGES += ["train_finetune", "predict", "calibrate", "evaluate"]
+STAGES += ["train_finetune", "predict", "evaluate"]
 COMMON = """
 fetch: {source: photos}
 clean: {labels: auto}

@@ -1,4 +1,4 @@
-"""What `split` and `report` say of the last commit, which decides no byte of what they write."""
+"""What `split` and `plot` say of the last commit, which decides no byte of what they write."""
 
 import contextlib
 import hashlib
@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import PROJECT, change, commit, git_init, sha256
+from made_up_run import write_photos
 
 from pawprint import project
 from pawprint.classes import UNKNOWN
@@ -16,7 +17,7 @@ from pawprint.dataset.changes import images_of
 from pawprint.files import md5, read_yaml
 from pawprint.project import IMAGES, MEASURES, REJECTED, SPLIT
 from pawprint.tables import read_table, write_table
-from stages import report, split
+from stages import plot, split
 
 RECORDED = {
     "clean": [project.UNKNOWN_CSV, project.REJECTED_CSV],
@@ -27,7 +28,7 @@ NONE_REJECTED = pd.DataFrame(columns=list(REJECTED))
 
 def images(label: str, numbers: range, archive_split: str = "") -> pd.DataFrame:
     hashes = [hashlib.sha256(f"{label}{number}".encode()).hexdigest() for number in numbers]
-    table = pd.DataFrame({"path": [f"{archive_split}/{label}/{n}.jpg" for n in numbers]})
+    table = pd.DataFrame({"path": [f"{archive_split or 'all'}/{label}/{n}.jpg" for n in numbers]})
     table = table.assign(label=label, archive_split=archive_split, group="")
     return table.assign(
         width=300,
@@ -57,6 +58,7 @@ class Committed:
     def split(self, table: pd.DataFrame, unknown: pd.DataFrame = WASTE[:0]) -> None:
         self.images = table.reset_index(drop=True)
         write_table(self.folder / project.IMAGES_CSV, table, IMAGES)
+        write_photos(self.folder, table["path"])
         write_table(self.folder / project.UNKNOWN_CSV, unknown, IMAGES)
         write_table(self.folder / project.REJECTED_CSV, NONE_REJECTED, REJECTED)
         with contextlib.chdir(self.folder):
@@ -167,7 +169,7 @@ def test_output_is_the_same_whatever_git_and_the_cache_have(committed, tmp_path,
 def since(committed: Committed, unknown: pd.DataFrame = WASTE[:0], rejected=NONE_REJECTED) -> str:
     with contextlib.chdir(committed.folder):
         rows = read_table(project.SPLIT_CSV, SPLIT)
-        return report.describe_since_commit(images_of(rows, unknown, rejected))
+        return plot.describe_since_commit(images_of(rows, unknown, rejected))
 
 
 def test_end_of_a_run_says_what_changed_in_labels_photos_and_splits(committed):

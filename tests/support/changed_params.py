@@ -97,46 +97,37 @@ TOGETHER_WITH = {
     "train_finetune.reduce_lr_on_plateau": {"learning_rate_decay": None},
 }
 
-LATE = ["calibrate", "evaluate", "plot", "report"]
+LATE = ["evaluate", "plot"]
 FINETUNE = ["train_finetune", "predict", *LATE]
 EXTRACT = ["train_extract", *FINETUNE]
 FEATURES = ["features", *EXTRACT]
 SECTIONS = {
-    "fetch": ["fetch", "clean", "split", "preview", *FEATURES],
-    "split": ["split", "preview", *FEATURES],
+    "fetch": ["fetch", "clean", "split", *FEATURES],
+    "split": ["split", *FEATURES],
     "model": ["backbone", *FEATURES],
-    "augment": ["preview", *FEATURES],
-    "preview": ["preview", "report"],
+    "augment": FEATURES,
     "head": EXTRACT,
     "hardware": EXTRACT,
     "train_extract": EXTRACT,
     "train_finetune": FINETUNE,
     "calibrate": LATE,
-    "evaluate": ["evaluate", "plot", "report"],
-    "plot": ["plot", "report"],
+    "evaluate": LATE,
 }
 # Params that other stages read, or whose value here leaves an output as it was.
 EXCEPTIONS = {
-    "weights.source": ["backbone", "report"],  # the same weights
-    "weights.sha256": ["backbone", "report"],
-    "clean.rule": ["clean", "report"],  # every image has a JFIF header
+    "weights.source": ["backbone", "plot"],  # the same weights
+    "weights.sha256": ["backbone", "plot"],
+    "clean.rule": ["clean", "plot"],  # every image has a JFIF header
     # every image has 8 bits
-    "clean.bits": [*("clean", "preview", "features", "calibrate", "evaluate", "plot", "report")],
-    "clean.labels": ["clean", "report"],  # one more folder name, which the archive does not have
-    "split.near_duplicate_distance": ["split", "report"],  # no image looks like another
-    "model.image_size": ["preview", "backbone", *FEATURES],
-    "model.resize": ["preview", *FEATURES],
-    "hardware.devices": ["train_extract", "train_finetune", "report"],  # there is no GPU
-    # other last digits, which the tables of evaluate do not have
-    "hardware.threads": [stage for stage in EXTRACT if stage != "plot"],
+    "clean.bits": ["clean", "split", "features", "evaluate", "plot"],
+    "clean.labels": ["clean", "plot"],  # one more folder name, which the archive does not have
+    "split.near_duplicate_distance": ["split", "plot"],  # no image looks like another
+    "model.resize": ["split", *FEATURES],
+    "hardware.devices": ["train_extract", "train_finetune", "plot"],  # there is no GPU
     # the classes are of one size, but not in each fold
-    "train_extract.class_weight": ["train_extract", "evaluate", "plot", "report"],
-    "train_extract.keep_best": ["train_extract", "report"],  # the last epoch is the best
-    "train_finetune.class_weight": ["train_finetune", "report"],
-    "calibrate.temperature": ["calibrate", "report"],  # it is not significant
-    # the tables of predictions have the class of every image
-    "calibrate.max_error": ["calibrate", "evaluate", "plot", "report"],
-    "calibrate.unknown_quantile": ["calibrate", "evaluate", "plot", "report"],
+    "train_extract.class_weight": ["train_extract", *LATE],
+    "train_extract.keep_best": ["train_extract", "plot"],  # the last epoch is the best
+    "train_finetune.class_weight": ["train_finetune", "plot"],
 }
 
 

@@ -23,7 +23,7 @@ COMPUTED_BEFORE = {
     "fetch": RECORDED,  # of the last commit, which it names the differences from
     "clean": RECORDED,
     "split": RECORDED,  # of the last commit, as for `fetch`
-    "report": RECORDED,  # too
+    "plot": RECORDED,  # too
     "features": {*RECORDED, ".dvc/tmp/pawprint"},
 }
 # `.images.part.csv`, under which images.csv is written; see pawprint/files.py.

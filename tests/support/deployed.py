@@ -65,18 +65,17 @@ def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
     write_table(folder / project.IMAGES_CSV, kept, IMAGES)
     write_table(folder / project.SPLIT_CSV, split, SPLIT)
     with contextlib.chdir(folder):
-        write_outputs(split)
-        evaluate.main()
+        evaluate.write_scores(split, outputs_of(split), read_metadata(project.SERVED_MODEL))
     return {path: images[path] for path in split.loc[split["split"] == "test", "path"]}
 
 
-def write_outputs(split: pd.DataFrame) -> None:
-    """What the stage `predict` would write of the network of the served model."""
+def outputs_of(split: pd.DataFrame) -> dict[str, Outputs]:
+    """What the stage `predict` would write, by split, of the network of the served model."""
     metadata = read_metadata(project.SERVED_MODEL)
     network = convert(colour_model(metadata.image_size, len(metadata.labels)))
     how = metadata.image_size, metadata.resize
     run = runner(network, ("logits", "features"))
-    project.OUTPUTS.mkdir()
+    outputs = {}
     with open_archive(project.RAW_ARCHIVES) as archive:
         for name, rows in split.groupby("split"):
             actual = pd.Index(metadata.labels).get_indexer(rows["label"])
@@ -85,6 +84,5 @@ def write_outputs(split: pd.DataFrame) -> None:
                 for path in rows["path"]
             ]
             logits, features = (np.array(values, np.float64) for values in zip(*results))
-            outputs = Outputs(actual, logits, GREENNESS.score(features))
-            outputs.write(project.OUTPUTS / f"{name}.npz")
-    Outputs(*(array[:0] for array in outputs)).write(project.OUTPUTS / f"{UNKNOWN}.npz")
+            outputs[name] = Outputs(actual, logits, GREENNESS.score(features))
+    return outputs | {UNKNOWN: Outputs(*(array[:0] for array in outputs["test"]))}

@@ -1,5 +1,6 @@
 """Tables of a made-up run, of any classes, in the form in which stages write them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from conftest import encode
 from PIL import Image
 
 from pawprint import project
-from pawprint.classes import predicted_classes
+from pawprint.classes import PREDICTED, predicted_classes
 from pawprint.files import pack, write_json
 from pawprint.model.metadata import Metadata
 from pawprint.project import (
@@ -21,6 +22,8 @@ from pawprint.project import (
     MEASURES,
     NEAR_DUPLICATES,
     REJECTED,
+    RELIABILITY,
+    ROC,
     SCORES,
     SPLIT,
 )
@@ -84,10 +87,15 @@ def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:
             table = tabulate(images, probabilities, probabilities.argmax(axis=1), labels)
             write_predictions(workspace / project.PREDICTIONS_CSV[split], table)
         tables.append(images)
+    write_photos(workspace, pd.concat(tables)["path"])
+
+
+def write_photos(workspace: Path, paths: Iterable[str]) -> None:
+    """An archive of grey photos with these names."""
     photo = encode(Image.new("RGB", (8, 8), "grey"), "PNG")
     archive = workspace / project.RAW_IMAGES
     archive.parent.mkdir(parents=True, exist_ok=True)
-    pack(archive, [(path, photo) for path in pd.concat(tables)["path"]])
+    pack(archive, [(path, photo) for path in paths])
 
 
 def write_run(
@@ -96,7 +104,7 @@ def write_run(
     rejected: pd.DataFrame,
     splits: tuple[str, str] = ("train", "train"),
 ) -> None:
-    """What the stage `report` reads, besides pictures, for images of these labels.
+    """What the stage `plot` reads, besides pictures, for images of these labels.
 
     `splits` are those of two near-duplicates.
     """
@@ -107,6 +115,10 @@ def write_run(
     copies = pd.DataFrame({name: ["a.jpg", "b.jpg"] for name in NEAR_DUPLICATES})
     copies = copies.assign(group="a.jpg", split=splits, distance=0)
     suspects = pd.DataFrame({name: [0.5] for name in LABELS_TO_REVIEW})
+    suspects = suspects.assign(path=split_of(numbers)["path"][0], label=labels[0], likely=labels[1])
+    bins = pd.DataFrame({name: [0.5] * 2 for name in RELIABILITY})
+    bins = bins.assign(split=["validation", "test"], label=PREDICTED, images=1)
+    roc = pd.DataFrame({name: [0.0, 1.0] for name in ROC}).assign(label=labels[-1])
     for path, frame, columns in (
         (project.SCORES_CSV, scores_of(labels), SCORES),
         (project.SPLIT_CSV, split_of(numbers), SPLIT),
@@ -118,6 +130,8 @@ def write_run(
         (project.FINETUNE_HISTORY_CSV, history, HISTORY),
         (project.LEARNING_CURVE_CSV, curve, LEARNING_CURVE),
         (project.LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW),
+        (project.RELIABILITY_CSV, bins, RELIABILITY),
+        (project.ROC_CSV, roc, ROC),
     ):
         write_table(workspace / path, frame, columns)
     write_predictions_of(workspace, numbers)

@@ -58,7 +58,7 @@ def test_key_or_entry_that_is_missing_is_refused(stages, name, key, place):
     [
         ("code", "outs", 0, "data/code"),
         ("clean", "metrics", 0, {"metrics/clean.json": {"cache": True}}),
-        ("report", "params", 0, {"params.yaml": ["clean"]}),
+        ("plot", "params", 0, {"params.yaml": ["clean"]}),
     ],
 )
 def test_option_that_decides_what_is_kept_or_noticed_is_refused(stages, name, key, place, changed):
