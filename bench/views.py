@@ -41,13 +41,13 @@ from pawprint.images.archive import open_archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
 from pawprint.images.formats import IDENTITY, mirrored
-from pawprint.network.backbone import load_extractor
 from pawprint.network.cross_validation import (
     FOLDS,
     Examples,
     cross_validate,
     standardise,
 )
+from pawprint.network.extractor import load_extractor
 from pawprint.network.heads import Regression, Standardisation, fit_regressions, sample_weights
 from pawprint.params.model import load_params
 from pawprint.project import SPLIT
@@ -145,8 +145,8 @@ def compute(workspace: Path, network: str, images: pd.DataFrame, part: str) -> R
     model, augment = (params := load_params(changed)).model, params.augment
     path = workspace.parent / f"{network}.xml"
     if not path.exists():
-        extractor, outputs, _ = load_extractor(model, params.weights)
-        write_network(extractor, path, outputs)
+        extractor = load_extractor(model, params.weights)
+        write_network(extractor.network, path, extractor.outputs)
     rows_of = row_function(read_network(path), model.resize)
     same = [IDENTITY, mirrored(model.image_size)]
     views = [
@@ -274,7 +274,8 @@ def measure(
         first,
         pd.Index(labels).get_indexer(images["label"]),
         images["group"].to_numpy(),
-        len(labels),
+        images["pixels_sha256"].to_numpy(),
+        labels,
         params.train_extract.weight_for(images["label"]),
     )
     return judge(Rows(blocks, top, np.array(0)), examples, passes)

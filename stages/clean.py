@@ -79,7 +79,7 @@ def main() -> None:
     write_table(project.DECODED_CSV, usable, DECODED)
     write_json(project.CLEAN_METRICS, {"rejected": len(rejected)})
     lines = [
-        *describe_corrected(usable, len(corrections) - len(not_applied)),
+        *(describe_corrected(usable, len(corrections) - len(not_applied)) if corrections else ()),
         *describe(usable, rejected, decoded),
         *describe_unlabelled_folders(rejected, params),
         *describe_content(usable, params),
@@ -93,10 +93,9 @@ def main() -> None:
 
 def describe_corrected(usable: pd.DataFrame, applied: int) -> Iterator[str]:
     """Yield a line on the classes as corrections leave them; folders have other counts."""
-    if applied:
-        plural = "s" if applied > 1 else ""
-        counts = describe_class_counts(Counter(usable["label"]))
-        yield f"{counts}, with {applied:,} correction{plural} of {project.LABELS_CSV}"
+    plural = "" if applied == 1 else "s"
+    counts = describe_class_counts(Counter(usable["label"]))
+    yield f"{counts}, with {applied:,} correction{plural} of {project.LABELS_CSV}"
 
 
 def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame) -> Iterator[str]:

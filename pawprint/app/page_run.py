@@ -22,6 +22,7 @@ from pawprint.commands.recipes import set_params
 from pawprint.git import current_commit
 from pawprint.model.metadata import read_metadata
 from pawprint.model.page import OF_ONNX, PAGE_FILE
+from pawprint.package import DISTRIBUTION
 from pawprint.params.data import Fetch
 from pawprint.params.model import Evaluate, Model
 from pawprint.params.section import Resize
@@ -227,7 +228,9 @@ def show_page() -> None:
         "a network. You can send it to anybody."
     )
     if missing := [name for name in OF_ONNX if importlib.util.find_spec(name) is None]:
-        st.markdown(f"It needs {', '.join(missing)}. Run `pip install '.[app,export]'`.")
+        st.markdown(
+            f"It needs {', '.join(missing)}. Run `pip install '{DISTRIBUTION}[app,export]'`."
+        )
         return
     st.button("Make the page", on_click=start, args=("pawprint", "export", "--format", "page"))
     folder = project.EXPORT / "page"
@@ -307,7 +310,10 @@ def show_comparison() -> None:
     level = Evaluate.load().confidence
     (compared,) = compare_runs(read_run(first), [read_run(second)], level)
     show_compared(plain(compared.sentences[0]), compared)
-    pairs = compared.pairs["validation"]
+    pairs = compared.pairs.get("validation")
+    if pairs is None:
+        st.markdown("The runs have no validation image in common.")
+        return
     differ = pairs[pairs["predicted_old"] != pairs["predicted"]]
     st.markdown(f"{len(differ)} of the {len(pairs)} validation images have another prediction.")
     with explain_errors():

@@ -67,7 +67,7 @@ PRESETS = {
     "fast": ("MobileNetV2", 0.35, 160),
     "wide": ("MobileNetV2", 1.0, 160),
     "full": ("MobileNetV2", 1.0, 224),
-    "default": ("EfficientNetLite0", None, 224),  # of `pawprint init`
+    "lite0": ("EfficientNetLite0", None, 224),  # of `pawprint init`
     "lite2": ("EfficientNetLite2", None, 260),
     "deep": ("EfficientNetV2B0", None, 224),
 }
@@ -140,7 +140,10 @@ def _choices(arguments: argparse.Namespace) -> dict[str, list]:
     for text in arguments.S:
         key, is_given, values = text.partition("=")
         if not is_given or (key != VIEWS and key.partition(".")[0] not in ("model", "weights")):
-            arguments.error(f"argument -S: expected model.KEY=VALUE. Received: {text}")
+            arguments.error(
+                f"argument -S: expected model.KEY, weights.KEY or {VIEWS}, each with =VALUE. "
+                f"Received: {text}"
+            )
         choices[key] = [parse_yaml(value, "-S") for value in values.split(",")]
     return choices
 

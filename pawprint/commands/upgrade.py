@@ -25,7 +25,7 @@ from pawprint.errors import InputError
 from pawprint.files import parse_mapping, parse_yaml, read_json, read_text, write_text
 from pawprint.git import git, ignored, try_git, work_tree
 from pawprint.images.archive import members, open_archive
-from pawprint.params.model import Params
+from pawprint.params.model import LBFGS, Params
 from pawprint.params.section import check_content, shown
 from pawprint.pipeline.fingerprint import Code, feature_row_code
 from pawprint.pipeline.recorded import Recorded
@@ -179,16 +179,18 @@ def without_gone(folder: Path, pipeline: str | None) -> tuple[dict[str, str], li
     gone = [name for name in GONE if name in recorded.stages and name not in (stages or {})]
     for name in gone:
         text = re.sub(rf"(?m)^  {name}:\n(?:   .*\n|\n)*", "", text)
-    if not gone or Recorded(text).stages.keys() != recorded.stages.keys() - {*gone}:
-        return {}, []
     written = {path for stage in (stages or {}).values() for path in outputs_of(stage)}
-    outputs = {path for name in gone for path in recorded.hashes(name)}
+    outputs = {path for name in recorded.stages for path in recorded.hashes(name)}
     left = sorted(path for path in outputs - written if (folder / path).exists())
-    notes = [f"{LOCK}: no longer has {', '.join(gone)}, which are part of other stages now"]
-    notes += [
+    notes = [
         f"{path}: no stage writes it any more; remove it if you do not need it" for path in left
     ]
-    return {str(LOCK): text}, notes
+    if not gone or Recorded(text).stages.keys() != recorded.stages.keys() - {*gone}:
+        return {}, notes
+    return {str(LOCK): text}, [
+        f"{LOCK}: no longer has {', '.join(gone)}, which are part of other stages now",
+        *notes,
+    ]
 
 
 def labels_of_last_run(
@@ -275,7 +277,8 @@ def _renew(params: str, earlier: dict[str, object], labels: list[str]) -> tuple[
             default = json.dumps(defaults[name])
             kept = json.dumps(value)
             notes.append(f"{PARAMS}: {name}: {kept} is kept; the default is now {default}")
-            if name == VIEWS and values.get("model.fine_tune_at") is None:
+            is_solved = values.get("train_extract.optimizer") == LBFGS
+            if name == VIEWS and is_solved and values.get("model.fine_tune_at") is None:
                 notes[-1] += f". {COST_OF_VIEWS.format(kept)}"
     for name in OF_A_CLASS:
         if isinstance(value := values.get(name), float):

@@ -94,7 +94,11 @@ def describe_empty(folder: Path) -> list[str]:
     empty = empty_folders(folder)
     if not empty:
         return []
-    full = {Path(parent).name.lower() for parent, _, files in os.walk(folder) if files}
+    full = {
+        Path(parent).name.lower()
+        for parent, _, files in os.walk(folder)
+        if {*files} - {*OF_SYSTEMS}
+    }
     return [
         f"{printable(str(path))} has no files, "
         + (

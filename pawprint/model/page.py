@@ -19,9 +19,11 @@ import numpy as np
 from pawprint.download import download
 from pawprint.errors import InputError
 from pawprint.model.metadata import Metadata
+from pawprint.package import PACKAGE
 from pawprint.params.model import IMAGENET, PACKAGES, Model, Weights
 
-TEMPLATE = Path(__file__).with_suffix(".html")
+# Not beside this module: fingerprints of stages hold what lies beside the modules that they import.
+TEMPLATE = PACKAGE / "templates/page.html"
 PAGE_FILE = "model.html"
 OF_ONNX = ("onnx", "onnxruntime", "tf2onnx")  # packages that write and check it
 RULES = {"labels", "image_size", "resize", "bits", "decoded_side", "unknown_threshold"}

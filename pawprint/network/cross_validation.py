@@ -245,7 +245,7 @@ def _judge(
         if len(np.unique(training_classes)) < 2 or not len(places):
             continue
         with threadpool_limits(1):
-            rows = np.concatenate([view[training] for view in views]).astype(np.float32)
+            rows = np.concatenate([view[training] for view in views]).astype(np.float32, copy=False)
             standardisation = standardise(rows)
             targets = np.tile(training_classes, settings.views)
             weights = sample_weights(examples.class_weight, targets) / settings.views
@@ -271,7 +271,7 @@ def predict_rows(
     shape = (len(models), len(images), len(models[0].classes))
     probabilities = np.empty(shape, np.float32)
     for part in np.array_split(np.arange(len(images)), -(-len(images) // BLOCK)):
-        rows = view_of(features, 0, images[part]).astype(np.float32)
+        rows = view_of(features, 0, images[part]).astype(np.float32, copy=False)
         standardisation.apply(rows)
         for number, model in enumerate(models):
             probabilities[number, part] = model.predict(rows)
@@ -302,7 +302,7 @@ def _folds(examples: Examples) -> Folds:
 
 
 def view_of(features: Features | np.ndarray, view: int, images: np.ndarray) -> np.ndarray:
-    """Return one view of each of these images, float16 `(images, features)`."""
+    """Return one view of each of these images, `(images, features)`, as they are stored."""
     return features[images, np.full_like(images, view)].reshape(len(images), -1)
 
 

@@ -29,7 +29,7 @@ IN_MEMORY = b"MEM_ADDR_/*"
 # Numbers of ImageNet's classes: so many numbers are a classifier's rather than features.
 CLASSES = (1000, 1001, 21841, 21843)
 BLOCKS = (1, 2, 3, 4, 6, 8, 12, 16)  # of one colour, in each row of an image
-TOLERANCE = 1e-3  # relative; features are stored as float16, which has three digits
+TOLERANCE = 1e-3  # relative: three digits
 operations = openvino.opset15
 
 

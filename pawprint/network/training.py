@@ -21,7 +21,7 @@ from pawprint.tables import write_table
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of (float32 features, float32 class indices), from float16 `(images, views, …)`.
+    """Batches of (float32 features, float32 class indices), from stored `(images, views, …)`.
 
     With `blocks`, the features are a pair: `features` and `blocks` of the same views. With
     `views_per_epoch` "one", epoch e takes view (e + i) of image i, modulo its number of views: each

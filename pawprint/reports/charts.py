@@ -77,7 +77,7 @@ def use_fonts(texts: Iterable[str]) -> None:
         print(
             f"plots: expected a font with {name_some(sorted(missing))}. Received: none, so figures "
             f"have boxes in their place. Install one (Debian and Ubuntu: {packages}) and run `dvc "
-            "repro -f`.",
+            "repro -sf split features plot`.",
             file=sys.stderr,
         )
 
