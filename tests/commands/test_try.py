@@ -228,8 +228,8 @@ def test_views_are_measured_with_their_price_and_taken_by_the_stage_features(
 ):
     folder = shutil.copytree(made, tmp_path / "project", ignore=shutil.ignore_patterns(".dvc"))
     monkeypatch.chdir(folder)
-    write_yaml = overlay((folder / "params.yaml").read_text(), "model: {fine_tune_at: null}")
-    (folder / "params.yaml").write_text(overlay(write_yaml, "augment: {views: 1}"))
+    params = overlay((folder / "params.yaml").read_text(), "model: {fine_tune_at: null}")
+    (folder / "params.yaml").write_text(overlay(params, "augment: {views: 1}"))
     options = candidates.candidates_here({"augment.views": [3]})
     sample = candidates.draw_sample()
     (_, today), (_, more) = candidates.measure_each(options, sample, minutes=1)

@@ -73,7 +73,7 @@ def test_photos_and_labels_since_the_commit_stay_when_a_run_is_discarded(project
     """treeverse/dvc 2802, 2498: README's way to discard removed a photo that DVC had cached."""
     new = write_files(project, {"photos/cat/new.jpg": photo(100)}) / "photos/cat/new.jpg"
     relabel(project)
-    replace(project / paths.PARAMS, "  views: 4", "  views: 2")
+    replace(project / paths.PARAMS, "  views: 1", "  views: 2")
     lock = (project / paths.LOCK).read_bytes()
     succeed("dvc", "repro", "-q", "fetch", cwd=project)
     assert (project / paths.LOCK).read_bytes() != lock
@@ -89,7 +89,7 @@ def test_params_are_shown_as_a_diff_and_a_no_changes_nothing(project, monkeypatc
     class Terminal:
         isatty = staticmethod(lambda: True)
 
-    replace(project / paths.PARAMS, "  views: 4", "  views: 2")
+    replace(project / paths.PARAMS, "  views: 1", "  views: 2")
     before = (project / paths.PARAMS).read_bytes()
     arguments = Namespace(yes=False)
     with refused("--yes"):  # as in a script
@@ -99,7 +99,7 @@ def test_params_are_shown_as_a_diff_and_a_no_changes_nothing(project, monkeypatc
     assert run_discard(arguments) == 1
     assert (project / paths.PARAMS).read_bytes() == before
     shown = capsys.readouterr().out
-    assert "-  views: 4" in shown and "+  views: 2" in shown and "params.yaml" in shown
+    assert "-  views: 1" in shown and "+  views: 2" in shown and "params.yaml" in shown
 
     def end_of_input(_: str) -> str:
         raise EOFError
@@ -149,7 +149,7 @@ def test_discard_mends_params_pipeline_and_outputs_that_cannot_be_read(project):
 
 
 def test_discard_names_what_the_cache_lacks(project):
-    replace(project / paths.PARAMS, "  views: 4", "  views: 2")
+    replace(project / paths.PARAMS, "  views: 1", "  views: 2")
     (project / paths.SPLIT_CSV).unlink()
     shutil.rmtree(project / ".dvc/cache")
     with refused(str(paths.SPLIT_CSV), "dvc pull dvc.yaml", "dvc repro"):
