@@ -48,7 +48,7 @@ def draw(labels: list[str], path: Path) -> list[str]:
     names = [*PREDICTIONS, *(f"probability_{label}" for label in labels)]
     figure = charts.draw_confusion(pd.DataFrame(rows, columns=names))
     texts = [text for text in figure.findobj(Text) if text.get_text() in labels]
-    charts.save(figure, path)
+    charts.save(charts.render(figure), path)
     assert {text.get_text() for text in texts} == set(labels)
     return texts[0].get_fontfamily()
 
