@@ -107,7 +107,7 @@ def test_photos_in_a_dvc_repository_and_behind_links_are_tracked(installed, phot
     for options in ([], ["--outside"]):
         result = installed.run(*refused, *options, cwd=tmp_path)
         (line,) = result.stderr.splitlines()
-        assert "cannot read" in line and " a link" in line and not (tmp_path / "other").exists()
+        assert " a link" in line and not (tmp_path / "other").exists()
 
 
 def test_failed_init_leaves_nothing(installed, photos, tmp_path):
