@@ -81,7 +81,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     assert type(model.optimizer).__name__ == optimizer
     assert len(model.trainable_variables) == trained
     params = load_params(workspace / "params.yaml")
-    index = Shard(workspace / "data" / "features" / "shard-0.npy").read("index")
+    index = Shard(workspace / "data/features/train/shard-0.npy").read("index")
     assert index["view"].max() + 1 == params.augment.views
 
 
