@@ -102,7 +102,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     lines = [
         *describe_decisions(results, metadata, confidence),
         *describe_further(**further),
-        *describe_unknown(unknown),
+        *describe_refused(unknown),
         f"{describe_right(results)}; {len(suspects):,} labels to review",
     ]
     for line in lines:
@@ -195,7 +195,7 @@ def describe_further(
     return lines
 
 
-def describe_unknown(rows: list[pd.DataFrame]) -> list[str]:
+def describe_refused(rows: list[pd.DataFrame]) -> list[str]:
     """Return a line on the unknown images, if there are some."""
     return [
         f"refused {table['value'].iloc[0]:.2%} of {table['images'].iloc[0]:,} unknown images"

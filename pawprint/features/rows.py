@@ -11,7 +11,8 @@ import numpy as np
 import openvino
 from PIL import Image
 
-from pawprint.images.formats import View, apply, resize, side_for
+from pawprint.images.formats import side_for
+from pawprint.images.views import View, apply, resize
 from pawprint.runtime import CompiledNetwork, compile_for_cpu
 
 Row = list[np.ndarray]  # one array for each kind
