@@ -41,7 +41,7 @@ from pawprint.model.served_model import join, write_served_model
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Calibrate, Evaluate, Model, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
-from pawprint.runtime import read_network
+from pawprint.runtime import image_size_of, read_network
 from pawprint.scores import metrics
 from pawprint.scores.prediction_table import (
     losses_in,
@@ -121,7 +121,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     seen = split[split["split"] != "test"]
     groups = independent(seen)[seen["split"] == "validation"].to_numpy()
     network = join(read_network(paths.EXTRACTOR), read_network(paths.NETWORK))
-    size = network.input().partial_shape[1].get_length()
+    size = image_size_of(network)
     metadata = Metadata(
         labels=labels,
         image_size=size,
