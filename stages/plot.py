@@ -34,6 +34,7 @@ from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import last_commit
 from pawprint.reports import charts, pages, photos
+from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import SIZE_UNKNOWN, Run, find_limits
 from pawprint.scores.predictions import list_errors
 from pawprint.scores.shift import describe_shift, describe_slices, independent
@@ -68,8 +69,7 @@ def main() -> None:
         charts.save(picture, project.PLOTS / f"{name}.png")
     of_data = {name: Image.open(project.PLOTS / f"{name}.png") for name in OF_DATA}
     group_of = independent(images).set_axis(images["path"])
-    confidence = params["evaluate"]["confidence"]
-    result = pages.describe_result(scores, predictions["test"], group_of, confidence)
+    result = pages.describe_result(scores, predictions["test"], group_of, CONFIDENCE)
     of_page = {
         "result": result,
         "limits": limits,

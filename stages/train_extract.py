@@ -28,7 +28,7 @@ from pawprint.network.cross_validation import (
 )
 from pawprint.network.heads import NewHead
 from pawprint.network.new_head import Settings, learn_head
-from pawprint.params.model import Hardware, Head, Model, TrainHead, problem_of_head
+from pawprint.params.model import Hardware, Head, Model, TrainExtract, problem_of_head
 from pawprint.pipeline.entry import run_stage
 from pawprint.project import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.scores.paired import tabulate_curve
@@ -39,9 +39,9 @@ from pawprint.tables import read_table, write_table
 
 def main() -> None:
     """Write the new head, and how it and its training images are judged."""
-    params = TrainHead.load("train_extract")
+    params = TrainExtract.load("train_extract")
     head_params = Head.load()
-    if problem := problem_of_head(params.optimizer, head_params.dense):
+    if problem := problem_of_head(params.epochs, head_params.dense):
         raise InputError(f"{project.PARAMS}: {problem}")
     split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
     images = split[split["split"] == "train"]

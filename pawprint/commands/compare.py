@@ -14,10 +14,10 @@ from pawprint.commands.check import require_reproduced
 from pawprint.errors import InputError
 from pawprint.files import parse_mapping
 from pawprint.model.metadata import METADATA_FILE, parse_metadata
-from pawprint.params.model import Evaluate
 from pawprint.pipeline.dvc import WORKSPACE, read_revision
 from pawprint.pipeline.recorded import Recorded
 from pawprint.project import JUDGED, PREDICTED_CLASSES, PREDICTED_CSV, SCORES, SPLIT
+from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.paired import MARGIN
 from pawprint.scores.runs import COMPARED, TRAINING, Run, compare_runs
 from pawprint.tables import parse_predictions, parse_table, with_image
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     if WORKSPACE in (old, *new):
         require_reproduced("evaluate")
     runs = {rev: read_run(rev) for rev in (old, *new)}
-    results = compare_runs(runs[old], [runs[rev] for rev in new], Evaluate.load().confidence)
+    results = compare_runs(runs[old], [runs[rev] for rev in new], CONFIDENCE)
     for compared in results:
         print(compared.text)
         if arguments.gate:

@@ -33,11 +33,11 @@ from pawprint.network.heads import HeadWeights
 from pawprint.network.model import load_model
 from pawprint.network.weights_file import onnx_file
 from pawprint.params.data import Augment
-from pawprint.params.model import ONNX, Evaluate, Head, Model, Weights
+from pawprint.params.model import ONNX, Head, Model, Weights
 from pawprint.pipeline.recorded import Recorded
 from pawprint.project import SPLIT
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
-from pawprint.scores.intervals import fraction_interval, independent_counts
+from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE
 from pawprint.tables import read_table, spread
 
@@ -125,7 +125,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.int8:
         table["log loss"] = _log_losses(outputs.values(), rows["label"], metadata)
         table["ms"] = ["", *_times(formats, paths, metadata)]
-        notes.append(describe_int8(rows, in_float32, labels[INT8], Evaluate.load().confidence))
+        notes.append(describe_int8(rows, in_float32, labels[INT8], CONFIDENCE))
     print("\n".join([table.to_string(index=False), *notes]))
 
 
@@ -211,7 +211,7 @@ def _write_page(text: str, path: Path) -> None:
 
 def describe_page(metadata: Metadata) -> About:
     """Return what the page of the trained model says of it."""
-    level = Evaluate.load().confidence
+    level = CONFIDENCE
     scores = read_table(project.SCORES_CSV, project.SCORES)
     names = dict.fromkeys(("accuracy", headline_of(scores)))
     measured = [

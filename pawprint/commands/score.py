@@ -47,16 +47,15 @@ from pawprint.model.predictor import (
 )
 from pawprint.named_file import read_bytes
 from pawprint.params.data import Clean
-from pawprint.params.model import Evaluate
 from pawprint.pipeline.recorded import Recorded
 from pawprint.project import PROBABILITY, UNKNOWN_SCORE
 from pawprint.reports.pages import MAX_ERRORS, rows_beside_test, write_errors
+from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.paired import Comparison, compare, describe_comparison, pair_predictions
 from pawprint.scores.predictions import confusion, most_confused, predictions_in, tabulate_beside
 from pawprint.scores.shift import LIKE, Likeness, compare_photos, measure_slices
 from pawprint.tables import predicted_labels, read_predictions, tabulate
 
-CONFIDENCE = 0.95  # of intervals, where there is no params.yaml
 FAILED = 3  # exit status of --fail
 MAX_CONFUSED = 5  # pairs of classes
 UNLABELLED = "unlabelled"
@@ -155,11 +154,6 @@ def find_photos(folder: Path, labels: Sequence[str]) -> Photos:
     return Photos(folder, table, further_columns(listed, images))
 
 
-def read_confidence() -> float:
-    """Return the confidence of intervals."""
-    return Evaluate.load().confidence if project.PARAMS.exists() else CONFIDENCE
-
-
 def read_test_split(metadata: Metadata) -> pd.DataFrame | None:
     """Return the table PREDICTIONS of the test split by the served model, or None without one.
 
@@ -209,7 +203,7 @@ def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
         scored = [_score_and_say(predictor, photos, taken) for predictor in predictors]
         first, *others = (result.predictions for result in scored)
         runs = [{"photos": pair_predictions(first, other)} for other in others]
-        compared = list(zip(folders[1:], compare(runs, read_confidence())))
+        compared = list(zip(folders[1:], compare(runs, CONFIDENCE)))
         if arguments.format == "json":
             record = _record_of(scored[0], compared, labels)
             print_record(record, scored[0].left_out, scored[0].failed)
@@ -245,7 +239,6 @@ def score(predictor: Predictor, photos: Photos, take: Take = take_all) -> ScoreR
     Raises InputError if no photo has a class.
     """
     metadata = predictor.metadata
-    confidence = read_confidence()
     labelled = photos.table.dropna(subset="label")
     paths = [photos.folder / path for path in labelled["path"]]
     rows = list(take(predict_each(predictor, paths, _prediction_and_hash), len(paths)))
@@ -274,9 +267,9 @@ def score(predictor: Predictor, photos: Photos, take: Take = take_all) -> ScoreR
         )
     of_classes = table[is_of_class].reset_index(drop=True)
     test = read_test_split(metadata)
-    scores = tabulate_beside(of_classes, table[~is_of_class], test, metadata, confidence)
+    scores = tabulate_beside(of_classes, table[~is_of_class], test, metadata, CONFIDENCE)
     is_right = of_classes["predicted"] == of_classes["actual"]
-    slices = measure_slices(of_classes.assign(correct=is_right), photos.further, confidence)
+    slices = measure_slices(of_classes.assign(correct=is_right), photos.further, CONFIDENCE)
     if len(slices):
         scores = pd.concat([scores, slices.assign(different="")], ignore_index=True)
     return ScoreResult(scores, of_classes, left_out, failed, not last_run.split.empty)
@@ -364,7 +357,7 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
         print_left_out(left_out, failed)
         predicted = predictions_in(_tabulate_answers(answers, metadata), metadata)
         beside = predictions_in(test.assign(group=test.index), metadata)
-        found = compare_photos(predicted, beside, read_confidence())
+        found = compare_photos(predicted, beside, CONFIDENCE)
         if arguments.format == "json":
             numbers = {"images": len(answers), "test_images": len(test)}
             print_record(found._asdict() | numbers, left_out, failed)
