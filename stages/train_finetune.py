@@ -13,14 +13,14 @@ from pathlib import Path
 import openvino
 import pandas as pd
 
-from pawprint import project
+from pawprint import paths
+from pawprint.columns import HISTORY, SPLIT
 from pawprint.features.store import StoredExamples, stored_examples
 from pawprint.files import read_labels, replacing, write_json
 from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
 from pawprint.network.heads import HeadWeights
 from pawprint.params.model import FineTuningEpochs, Hardware, Head, Model, TrainFinetune
 from pawprint.pipeline.entry import run_stage
-from pawprint.project import HISTORY, SPLIT
 from pawprint.runtime import write_network
 from pawprint.tables import read_table, write_table
 
@@ -28,11 +28,11 @@ from pawprint.tables import read_table, write_table
 def main() -> None:
     """Write the network, trained further or as it is."""
     params = TrainFinetune.load("train_finetune")
-    labels = read_labels(project.LABELS_JSON)
-    weights = HeadWeights.read(project.HEAD)
-    split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
-    store = stored_examples(project.FEATURES, split, labels)
-    with replacing(project.NETWORK.parent) as folder:
+    labels = read_labels(paths.LABELS_JSON)
+    weights = HeadWeights.read(paths.HEAD)
+    split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
+    store = stored_examples(paths.FEATURES, split, labels)
+    with replacing(paths.NETWORK.parent) as folder:
         folder.mkdir()
         if unset := unset_param(params):
             network, kinds = on_features(store.shapes(), weights, Head.load())
@@ -41,9 +41,9 @@ def main() -> None:
             result = f"{unset} is null: the head is kept as it is"
         else:
             network, kinds, history, metrics, result = train(store, weights, params, folder)
-        write_network(network, folder / project.NETWORK.name, OUTPUTS, kinds)
-    write_json(project.FINETUNE_METRICS, metrics)
-    write_table(project.FINETUNE_HISTORY_CSV, history, HISTORY)
+        write_network(network, folder / paths.NETWORK.name, OUTPUTS, kinds)
+    write_json(paths.FINETUNE_METRICS, metrics)
+    write_table(paths.FINETUNE_HISTORY_CSV, history, HISTORY)
     print(f"train_finetune: {result}")
 
 
@@ -73,14 +73,14 @@ def train(
     classes = len(store.labels)
     make_deterministic(epochs.seed)  # of the dropout in the head, too
     with training_on(Hardware.load()) as precision:
-        backbone = load_model(project.BACKBONE, layers=())
+        backbone = load_model(paths.BACKBONE, layers=())
         model, first = with_head(backbone, Model.load(), weights, head, classes)
         data = training.open_batches(store, ("cut",), epochs, weights.has_blocks)
         is_balanced = params.weight_for(store.classes("train")) is not None
-        path = project.FINETUNE_HISTORY_CSV
+        path = paths.FINETUNE_HISTORY_CSV
         phase = training.Phase("train_finetune", epochs, precision, path, is_balanced)
         optimizer, history, keeper = training.fine_tune(model, first, data, phase)
-    save_model(model, folder / project.TRAINED_MODEL.name, optimizer)
+    save_model(model, folder / paths.TRAINED_MODEL.name, optimizer)
     trained = to_openvino(training.trained_layers(model, first))
     weights = weights._replace(arrays=parts(model)[-1].get_weights())
     network, kinds = on_maps(store.shapes(), trained, weights, head)
