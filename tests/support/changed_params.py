@@ -54,7 +54,7 @@ def changed_values(workspace: Path) -> dict:
         "augment.RandomSaturation": {"factor": [0.3, 0.7]},
         "augment.RandomHue": {"factor": 0.1},
         "augment.RandomGrayscale": {"factor": 0.5},
-        "augment.RandomErasing": {"scale": [0.1, 0.2]},
+        "augment.RandomErasing": {"factor": 0.5},
         "augment.seed": 2,
         "head.dense": {"units": 4},
         "head.dropout": 0.5,
