@@ -84,7 +84,7 @@ def _command(name: str, module: str) -> str:
     description = _as_markdown(inspect.getdoc(command.run) or "")
     return (
         f"\n## {name}\n\n{description}\n\n```text\n{usage}```\n\n"
-        f"{_table(['argument', 'meaning'], rows)}"
+        f"{_table(['argument', 'meaning'], rows)}\n{parser.epilog or ''}\n"
     )
 
 
