@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Say whether a run is better than another, with one test on all images that both have.
 
     A run is a commit, branch, tag or experiment. Each further run is compared with the first. By
-    default, that is the workspace, whose results must be those of its params and code. The test
+    default, that is the workspace, whose params and code must have made its results. The test
     compares the log loss of validation and test images. Without fine-tuning, it includes the
     cross-validated training images, for which a commit's data is needed. Images that a run lacks,
     or has with another label, are left out and counted, with the reason. Images are matched by
