@@ -16,10 +16,10 @@ from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
 from pawprint.files import write_text
 from pawprint.params.model import Model
 from pawprint.pipeline import dvc
-from pawprint.scores.intervals import fraction_interval
+from pawprint.scores.intervals import CONFIDENCE, fraction_interval
 from pawprint.tables import write_table
 
-ACCURACY_LOW, ACCURACY_HIGH = fraction_interval(2, 4, 0.9)  # of v2, at the confidence of its params
+ACCURACY_LOW, ACCURACY_HIGH = fraction_interval(2, 4, CONFIDENCE)  # of v2
 
 
 @pytest.fixture
