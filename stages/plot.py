@@ -126,6 +126,7 @@ def card_context(
     return {
         "params": params,
         "metadata": metadata,
+        "confidence": CONFIDENCE,
         "significant": SIGNIFICANT,
         "extract": read_table(paths.EXTRACT_HISTORY_CSV, HISTORY),
         "finetune": read_table(paths.FINETUNE_HISTORY_CSV, HISTORY),

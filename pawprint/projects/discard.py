@@ -29,7 +29,7 @@ def has_run(folder: Path) -> bool:
 
 
 def describe(folder: Path) -> str:
-    """Return such as `HEAD (1a2b3c4 Classify hotdogs)`."""
+    """Return such as `HEAD (1a2b3c4 Classify food)`."""
     return printable(git("log", "-1", "--format=HEAD (%h %s)", folder=folder).strip())
 
 
