@@ -1,4 +1,4 @@
-"""The pages Run and Compare.
+"""The pages Run, Report and Compare.
 
 Run: the present results, changes since the last commit, `dvc repro`, `try`, Keep and Discard.
 Compare: two runs, and the validation photos whose predictions differ.
@@ -6,6 +6,7 @@ Compare: two runs, and the validation photos whose predictions differ.
 
 import importlib.util
 import time
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -19,7 +20,8 @@ from pawprint.commands import discard
 from pawprint.commands.candidates import candidates_here, use_candidate
 from pawprint.commands.compare import read_run
 from pawprint.commands.recipes import set_params
-from pawprint.git import current_commit
+from pawprint.errors import InputError
+from pawprint.git import current_commit, try_git
 from pawprint.model.metadata import read_metadata
 from pawprint.model.page import OF_ONNX, PAGE_FILE
 from pawprint.package import DISTRIBUTION
@@ -37,6 +39,9 @@ from pawprint.tables import read_table
 INPUTS = (*discard.INPUTS, *discard.TABLES, project.LOCK)
 MAX_LINES = 6  # the last ones are shown
 MAX_NAMED = 4  # stages
+MAX_COMMITS = 50  # offered by the page Compare
+EXPERIMENTS = "refs/exps"
+REFS = {EXPERIMENTS: "experiment", "refs/heads": "branch", "refs/tags": "tag"}
 GOES_ON = ("running", "elsewhere")  # states of a run
 # By the state of a run: a label, and what Streamlit calls it.
 LABELS: dict[str, tuple[str, Literal["running", "complete", "error"]]] = {
@@ -244,6 +249,13 @@ def show_page() -> None:
             st.download_button("Download the page", data, name, "text/html", type="primary")
 
 
+def show_report() -> None:
+    """Show the report of the last run, which is one HTML file."""
+    if not project.REPORT.exists():
+        raise InputError(f"{project.REPORT}: cannot show it: no such file. Run `dvc repro`.")
+    st.iframe(project.REPORT, alt="Report of the last run")
+
+
 @st.fragment(run_every=1)
 def follow(state: str, end: float) -> None:
     """Show the run, each second anew. When it starts or ends, the whole page is shown anew."""
@@ -301,12 +313,25 @@ def offer_features() -> None:
 def show_comparison() -> None:
     """Show the verdict of `pawprint compare`, and the photos whose predictions differ."""
     st.markdown(
-        "A run is a commit, a branch, a tag or an experiment, or `workspace`, the present files. "
-        "`dvc exp show` and DVC's extension for VS Code list all runs with their params and "
-        "metrics."
+        "The last commits with a run, experiments, branches and tags. You can also type another "
+        "commit. `dvc exp show` and DVC's extension for VS Code list all runs with their params "
+        "and metrics."
     )
-    first = st.text_input("Baseline", "HEAD")
-    second = st.text_input("The baseline with", WORKSPACE)
+    runs = find_runs()
+    commits = [run for run in runs if run != WORKSPACE]
+    if not commits:
+        st.markdown("No commit has a run yet. Keep, on the page Run, makes one.")
+        return
+    left, right = st.columns(2)
+    first, second = (
+        column.selectbox(
+            name, names, key=name, accept_new_options=True, format_func=partial(name_of, runs)
+        )
+        for column, name, names in (
+            (left, "Baseline", [*commits, WORKSPACE]),
+            (right, "The baseline with", [WORKSPACE, *commits]),
+        )
+    )
     level = Evaluate.load().confidence
     (compared,) = compare_runs(read_run(first), [read_run(second)], level)
     show_compared(plain(compared.sentences[0]), compared)
@@ -323,6 +348,29 @@ def show_comparison() -> None:
         row = photos.grid(rows, "differ", describe_predictions)
         if row is not None:
             photos.open_large(row["path"], describe_predictions(row))
+
+
+def find_runs() -> dict[str, str]:
+    """Return the runs that there are, with what they are: WORKSPACE, commits, and names in Git.
+
+    The commits are the last ones that changed the predictions of a run.
+    """
+    predictions = str(project.PREDICTED_CSV["validation"])
+    log = try_git("log", f"-{MAX_COMMITS}", "--format=%h %cs %s", "--", predictions) or ""
+    runs = {WORKSPACE: "the present files"} | dict(line.split(" ", 1) for line in log.splitlines())
+    for ref in (try_git("for-each-ref", "--format=%(refname)", *REFS) or "").splitlines():
+        kind = next(kind for kind in REFS if ref.startswith(kind))
+        # The name of an experiment comes after its commit's, in two parts.
+        name = ref.rsplit("/", 1)[-1] if kind == EXPERIMENTS else ref.removeprefix(f"{kind}/")
+        is_internal = kind == EXPERIMENTS and ref.count("/") < 4
+        if not is_internal:
+            runs.setdefault(name, REFS[kind])
+    return runs
+
+
+def name_of(runs: dict[str, str], run: str) -> str:
+    """Return the name of a run with what it is, for a list."""
+    return f"{run}: {runs[run]}" if run in runs else run
 
 
 def describe_predictions(row: pd.Series) -> str:

@@ -63,19 +63,58 @@ def answer(page) -> dict[str, str]:
     names = photos_on(page)
     kinds = [name.split(".")[0] for name in names]
     label = max(sorted(set(kinds)), key=kinds.count)
-    letters = page.locator(".photo kbd").all_inner_texts()
-    for letter, kind in zip(letters, kinds):
-        if kind != label:
-            page.keyboard.press(letter)
+    for photo, kind in zip(page.locator(".photo").all(), kinds):
+        if photo.locator("kbd").count():  # not with one photo at a time
+            if (photo.get_attribute("aria-pressed") == "true") != (kind == label):
+                page.keyboard.press(photo.locator("kbd").inner_text())
     choice = page.get_by_role("button", name=label, exact=True)
-    if not choice.count():
-        page.get_by_role("textbox", name="New class").fill(label)
-        press(page, "Enter")
-    elif not letters:  # one photo at a time
+    if choice.count():
         press(page, choice.locator("kbd").inner_text())
     else:
-        press(page, choice.locator("kbd").inner_text(), "Enter")
+        press(page, "+", *label, "Enter")
     return {name: label for name, kind in zip(names, kinds) if kind == label}
+
+
+def test_keys_are_those_of_the_page_whatever_the_keyboard_and_the_focus(project, browser):
+    with served(project) as address, opened(browser, address, viewport=WIDE) as page:
+        page.get_by_role("tab", name="Unlabelled").wait_for()
+        if page.get_by_role("button", name="Prepare the photos").count():
+            page.get_by_role("button", name="Prepare the photos").click()
+        expect(page.locator(".photo").first).to_be_visible(timeout=300_000)
+        last = page.locator(".photo").last.bounding_box()
+        assert last["y"] + last["height"] <= WIDE["height"]  # all of a page without scrolling
+        press(page, "+", *80 * "w", "Enter")
+        press(page, "+", *"dog", "Enter")
+        page.get_by_role("tab", name="Unlabelled").click()
+        names = photos_on(page)
+        page.keyboard.press("b")  # with the focus on the tab
+        expect(page.locator('.photo[aria-pressed="false"]')).to_have_count(1)
+        page.keyboard.press("Shift+B")
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_text(names[1])).to_be_visible()
+        assert serious(page) == {}
+        page.keyboard.press("ArrowRight")
+        expect(dialog.get_by_text(names[2])).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        expect(page.locator('.photo[aria-pressed="false"]')).to_have_count(1)
+
+        number = int(page.locator(".page").get_attribute("data-number"))
+        # As a French keyboard without Shift, where 2 and 6 are other characters.
+        send = "(code, key) => dispatchEvent(new KeyboardEvent('keydown', {code, key, cancelable: true}))"
+        page.evaluate(f"([code, key]) => ({send})(code, key)", ["Digit6", "-"])
+        page.evaluate(f"([code, key]) => ({send})(code, key)", ["Digit2", "é"])
+        page.locator(f'.page[data-number="{number + 1}"]').wait_for()
+        labels = labels_in(project)
+        assert {labels[name] for name in names if name in labels} == {"dog"}
+        assert names[1] not in labels and len(labels) == 3 * len(names) - 1
+        page.set_viewport_size(PHONE)
+        box = page.get_by_role("button", name=80 * "w", exact=True)
+        assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
+        assert page.locator("html").evaluate("page => page.scrollWidth") <= PHONE["width"]
+        for _ in range(3):
+            press(page, "u")
+        assert labels_in(project) == {}
 
 
 def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, browser):
@@ -85,8 +124,7 @@ def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, b
         opened(browser, address, viewport=PHONE) as other,
     ):
         expect(page.get_by_role("heading", name="Label", level=1)).to_be_visible()
-        page.get_by_role("button", name="Prepare the photos").click()
-        expect(page.locator(".photo").first).to_be_visible(timeout=300_000)
+        page.locator(".photo").first.wait_for()
         shown = photos_on(page)
         gone = next(path for path in (project / "photos").glob("*.jpg") if path.name not in shown)
         gone.unlink()
@@ -107,6 +145,19 @@ def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, b
         press(page, "u")
         assert photos_on(page) == before
         assert labels_in(project) == written
+
+        last = answer(page)
+        page.reload()
+        assert labels_in(project) == written | last
+        page.locator(".photo").first.wait_for()
+        press(page, "u")
+        assert photos_on(page) == before
+        assert labels_in(project) == written
+
+        doubted = photos_on(page)
+        press(page, "?")
+        assert labels_in(project) == written
+        assert not set(photos_on(page)) & set(doubted)
 
         press(page, "g")
         assert len(photos_on(page)) == 1
