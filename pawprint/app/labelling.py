@@ -352,7 +352,7 @@ def find_waiting() -> list[str]:
     source = Path(Fetch.load().source)
     if not source.is_dir():
         return []
-    names = [path.relative_to(source).as_posix() for path in source.rglob("*")]
+    names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*"))
     names = [name for name in names if is_image_name(name)]
     known: set[str] = set()
     for path, columns in ((UNLABELLED_CSV, IMAGES), (IMAGES_CSV, IMAGES), (REJECTED_CSV, REJECTED)):
