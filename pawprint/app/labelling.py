@@ -19,6 +19,7 @@ from unicodedata import normalize
 from filelock import FileLock
 
 from pawprint.classes import problem_of_labels, problem_of_names
+from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.folders import (
     OUTER,
     SPLIT_OF_FOLDER,
@@ -33,12 +34,10 @@ from pawprint.files import read_labels, replacing, write_text
 from pawprint.images.archive import is_image_name
 from pawprint.named_file import copy_file, read_bytes
 from pawprint.params.data import Clean, Fetch
-from pawprint.project import (
-    IMAGES,
+from pawprint.paths import (
     IMAGES_CSV,
     LABELS_CSV,
     LABELS_JSON,
-    REJECTED,
     REJECTED_CSV,
     UNDECIDED_CSV,
     UNLABELLED_CSV,

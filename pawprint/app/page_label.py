@@ -13,7 +13,7 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from pawprint import project
+from pawprint import paths
 from pawprint.app import answers, groups, labelling, page_labelled, page_run, photos, pools
 from pawprint.app.answers import Change
 from pawprint.app.groups import Pages
@@ -21,13 +21,15 @@ from pawprint.app.labelling import Places, image_of, read_rows
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.app.pools import Photos
 from pawprint.classes import NEITHER
-from pawprint.commands.suggest import images_in, read_labelled, suggest
+from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.dataset.user_tables import spellings
 from pawprint.errors import InputError
 from pawprint.files import read_json, read_text
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import read_again
 from pawprint.params.data import Fetch
+from pawprint.projects.labelled import read_labelled
+from pawprint.projects.suggestion import images_in, suggest
 from pawprint.tables import read_table
 
 NUMBER = 50  # new images at a time
@@ -62,7 +64,7 @@ def show() -> None:
         "Labels to review": show_review,
         "Labelled": page_labelled.show,
     }
-    has_review = project.LABELS_TO_REVIEW_CSV.exists() and not labelling.has_unlabelled()
+    has_review = paths.LABELS_TO_REVIEW_CSV.exists() and not labelling.has_unlabelled()
     first = "Labels to review" if has_review else None
     tabs = st.tabs(list(parts), default=first, key="label-part", on_change="rerun")
     for tab, (key, part) in zip(tabs, parts.items()):
@@ -154,7 +156,7 @@ def show_new() -> Walk | None:
     source = Path(Fetch.load().source)
     training = labelling.folder_for_training(source)
     default = str(training or source) if source.is_dir() else ""
-    uploads = str(project.UNLABELLED) if project.UNLABELLED.is_dir() else ""
+    uploads = str(paths.UNLABELLED) if paths.UNLABELLED.is_dir() else ""
     origin, target = st.session_state.get("given", (uploads, default))
     ways = (f"The {NUMBER} that help the model most, one by one", "All, by pages")
     with st.form("new", border=False):
@@ -201,7 +203,7 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     refused = st.session_state.setdefault("refused", set())  # images that show none of the classes
     labelled = refused.intersection(images) | labelling.find_copies(images, places)
     items = []
-    for path, row in suggest(served, origin, read_labelled(), NUMBER + len(labelled)):
+    for path, row in suggest(served, origin, read_labelled(Path()), NUMBER + len(labelled)):
         if path not in labelled and not row["error"]:
             label = row["label"]
             probability = row["probabilities"].get(label)  # none of unknown
@@ -236,14 +238,14 @@ def show_unlabelled() -> None:
     waiting = labelling.find_waiting()
     found = None
     try:
-        files = (project.RAW_ARCHIVES, project.UNLABELLED_CSV, project.FEATURES)
+        files = (paths.RAW_ARCHIVES, paths.UNLABELLED_CSV, paths.FEATURES)
         found = pools.project_photos(*files)
     except InputError:
         if not labelling.has_unlabelled():
             raise
     has_photos = bool(found and (found.pool.images or found.pool.others))
     if waiting:
-        since = " since the last run" if project.UNLABELLED_CSV.exists() else ""
+        since = " since the last run" if paths.UNLABELLED_CSV.exists() else ""
         have = "1 photo has" if len(waiting) == 1 else f"{len(waiting):,} photos have"
         st.markdown(f"**{have} come without a label{since}**, such as {plain(waiting[0])}.")
     if waiting or found is None:
@@ -259,11 +261,11 @@ def explain_none() -> None:
     st.success("Every image of the last run has a label.")
     source = Path(Fetch.load().source)
     if source.is_dir():
-        folder = plain(str(source / project.UNLABELLED))
+        folder = plain(str(source / paths.UNLABELLED))
         st.markdown(f"Photos that you put into the folder {folder} are offered here.")
-    if project.UNLABELLED.is_dir():
+    if paths.UNLABELLED.is_dir():
         st.markdown(
-            f"Photos of the page Add photos are in the folder {project.UNLABELLED}: the tab New "
+            f"Photos of the page Add photos are in the folder {paths.UNLABELLED}: the tab New "
             "images labels them."
         )
 
@@ -428,7 +430,7 @@ def large_of(source: Photos, pages: Pages) -> dict[str, str | int] | None:
 
 def show_review() -> Walk | None:
     """Show a button. Returns the walk through labels to review when it begins."""
-    rows = read_table(project.LABELS_TO_REVIEW_CSV, project.LABELS_TO_REVIEW)
+    rows = read_table(paths.LABELS_TO_REVIEW_CSV, LABELS_TO_REVIEW)
     rows = photos.keep_present(rows)
     if rows.empty:
         st.success("None: no label has a low probability or contradicts a near-duplicate.")
@@ -438,11 +440,11 @@ def show_review() -> Walk | None:
         "probability by a model that was not trained on them. The labels that you choose go to "
         "`labels.csv`."
     )
-    corrected = {image_of(row, "path") for row in read_rows(project.LABELS_CSV, "path")}
+    corrected = {image_of(row, "path") for row in read_rows(paths.LABELS_CSV, "path")}
     advice = "To train with the corrections, press Run on the page Run."
     corrected |= {spelling for name in corrected for spelling in spellings(name)}
-    paths = rows["path"].str.normalize("NFC")
-    rest = rows[~(rows["pixels_sha256"].isin(corrected) | paths.isin(corrected))]
+    names = rows["path"].str.normalize("NFC")
+    rest = rows[~(rows["pixels_sha256"].isin(corrected) | names.isin(corrected))]
     if not st.button("Start", type="primary"):
         return None
     items = [
@@ -454,7 +456,7 @@ def show_review() -> Walk | None:
         )
         for _, row in (rows if rest.empty else rest).iterrows()
     ]
-    return Walk(items, [*read_json(project.LABELS_JSON)], advice, [])
+    return Walk(items, [*read_json(paths.LABELS_JSON)], advice, [])
 
 
 def doubt(row: pd.Series) -> str:

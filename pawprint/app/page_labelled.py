@@ -7,17 +7,17 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from pawprint import project
+from pawprint import paths
 from pawprint.app import labelling, photos
 from pawprint.app.labelling import UNDECIDED
 from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.classes import NEITHER
+from pawprint.columns import IMAGES
 from pawprint.dataset.layouts import find_places, read_metadata_csv
 from pawprint.errors import InputError
 from pawprint.images.archive import members
 from pawprint.images.decoder import read_again
 from pawprint.params.data import Clean
-from pawprint.project import IMAGES
 from pawprint.tables import read_table
 
 NAMES = {NEITHER: "None of them", UNDECIDED: "I do not know"}
@@ -55,9 +55,9 @@ def show() -> None:
 def labelled() -> list[dict[str, str]]:
     """Return path, label and pixels_sha256, or "", of each row, the last ones first."""
     rows = []
-    for table in (project.LABELS_CSV, project.UNDECIDED_CSV):
+    for table in (paths.LABELS_CSV, paths.UNDECIDED_CSV):
         for row in reversed(labelling.read_rows(table, "path")):
-            label = row["label"] if table == project.LABELS_CSV else UNDECIDED
+            label = row["label"] if table == paths.LABELS_CSV else UNDECIDED
             pixels = row.get("pixels_sha256", "")
             rows.append({"path": row["path"], "label": label, "pixels_sha256": pixels})
     return rows
@@ -68,7 +68,7 @@ def find_present(rows: list[dict[str, str]]) -> tuple[pd.DataFrame, list[str]]:
 
     `listed` is the path of the row. A photo of a folder elsewhere is known by its path there.
     """
-    names, path_of = present(project.RAW_ARCHIVES, project.IMAGES_CSV, project.UNLABELLED_CSV)
+    names, path_of = present(paths.RAW_ARCHIVES, paths.IMAGES_CSV, paths.UNLABELLED_CSV)
     found, missing = [], []
     for row in rows:
         path = path_of.get(row["pixels_sha256"], row["path"])

@@ -13,13 +13,13 @@ from pawprint.app.answers import Change
 from pawprint.app.groups import Head, Pool
 from pawprint.app.labelling import UNDECIDED, Places
 from pawprint.classes import NEITHER, problem_of_labels
-from pawprint.commands.suggest import images_in
 from pawprint.errors import InputError
 from pawprint.images.decoder import read_again
 from pawprint.model.calibration import unit_length
 from pawprint.model.predictor import Prediction, default_model, predict_each
 from pawprint.params.data import Clean, Fetch
 from pawprint.pipeline.entry import stamps
+from pawprint.projects.suggestion import images_in
 
 Images = Sequence[groups.Image]
 

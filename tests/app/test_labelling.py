@@ -38,15 +38,10 @@ from pawprint.app.labelling import (
     undecided,
     write_rows,
 )
+from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.sources import fetch
 from pawprint.files import write_text
-from pawprint.project import (
-    IMAGES,
-    LABELS_CSV,
-    REJECTED,
-    REJECTED_CSV,
-    UNLABELLED_CSV,
-)
+from pawprint.paths import LABELS_CSV, REJECTED_CSV, UNLABELLED_CSV
 from pawprint.tables import write_table
 
 NAMES = {"cat": ["cat"], "dog": ["dog"]}
