@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 import streamlit as st
-from PIL import Image
 
 from pawprint import paths
 from pawprint.app import labelling, photos
@@ -14,9 +13,8 @@ from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.classes import NEITHER
 from pawprint.columns import IMAGES
 from pawprint.dataset.layouts import find_places, read_metadata_csv
-from pawprint.errors import InputError
+from pawprint.errors import InputError, name_some
 from pawprint.images.archive import members
-from pawprint.images.decoder import read_again
 from pawprint.params.data import Clean
 from pawprint.tables import read_table
 
@@ -49,7 +47,10 @@ def show() -> None:
     if row is not None:
         open_correction(row)
     if missing:
-        st.caption(f"Not among the photos of the last run: {plain(', '.join(missing[:9]))}")
+        st.caption(
+            f"{len(missing):,} more are not among the photos of the last run, or lie in a folder "
+            f"elsewhere: {plain(name_some(missing))}"
+        )
 
 
 def labelled() -> list[dict[str, str]]:
@@ -66,14 +67,13 @@ def labelled() -> list[dict[str, str]]:
 def find_present(rows: list[dict[str, str]]) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows whose photo is there, with its present path, and the paths of the others.
 
-    `listed` is the path of the row. A photo of a folder elsewhere is known by its path there.
+    `listed` is the path of the row.
     """
     names, path_of = present(paths.RAW_ARCHIVES, paths.IMAGES_CSV, paths.UNLABELLED_CSV)
     found, missing = [], []
     for row in rows:
         path = path_of.get(row["pixels_sha256"], row["path"])
-        is_here = path in names or (Path(path).is_absolute() and Path(path).is_file())
-        if is_here:
+        if path in names:
             found.append(row | {"path": path, "listed": row["path"]})
         else:
             missing.append(path)
@@ -120,7 +120,7 @@ def show_correction(row: pd.Series) -> None:
         if is_saved or is_removed:
             correct(row, chosen if is_saved else None, classes)
             st.rerun()
-        photos.show_large(read(row["path"]), photos.alt(row["path"]))
+        photos.show_large(photos.photo(row["path"]), photos.alt(row["path"]))
         st.caption(plain(row["path"]))
 
 
@@ -139,10 +139,3 @@ def classes_here() -> tuple[list[str], bool]:
     classes, _ = find_places(names, rows, Clean.load().labels, archive.filename)
     given = [name for name in dict.fromkeys(labelling.labels_given().values()) if name != NEITHER]
     return classes or given, not classes
-
-
-def read(path: str) -> Image.Image:
-    """Return a photo of the last run, or of a folder elsewhere. Raises InputError."""
-    if Path(path).is_absolute():
-        return read_again(Path(path), path, Clean.load().bits, photos.LARGE)
-    return photos.photo(path)
