@@ -93,8 +93,10 @@ def test_keys_are_those_of_the_page_whatever_the_keyboard_and_the_focus(project,
         press(page, "+", *"dog", "Enter")
         page.get_by_role("tab", name="Unlabelled").click()
         names = photos_on(page)
+        marked = page.locator('.photo[aria-pressed="true"]')
+        number_marked = marked.count()
         page.keyboard.press("b")  # with the focus on the tab
-        expect(page.locator('.photo[aria-pressed="false"]')).to_have_count(1)
+        expect(marked).to_have_count(number_marked - 1)
         page.keyboard.press("Shift+B")
         dialog = page.get_by_role("dialog")
         expect(dialog.get_by_text(names[1])).to_be_visible()
@@ -103,7 +105,7 @@ def test_keys_are_those_of_the_page_whatever_the_keyboard_and_the_focus(project,
         expect(dialog.get_by_text(names[2])).to_be_visible()
         page.keyboard.press("Escape")
         expect(dialog).to_have_count(0)
-        expect(page.locator('.photo[aria-pressed="false"]')).to_have_count(1)
+        expect(marked).to_have_count(number_marked - 1)
 
         number = int(page.locator(".page").get_attribute("data-number"))
         # As a French keyboard without Shift, where 2 and 6 are other characters.
@@ -113,7 +115,8 @@ def test_keys_are_those_of_the_page_whatever_the_keyboard_and_the_focus(project,
         page.locator(f'.page[data-number="{number + 1}"]').wait_for()
         labels = labels_in(project)
         assert {labels[name] for name in names if name in labels} == {"dog"}
-        assert names[1] not in labels and len(labels) == 3 * len(names) - 1
+        assert names[1] not in labels
+        assert len([name for name in names if name in labels]) == number_marked - 1
         page.set_viewport_size(PHONE)
         box = page.get_by_role("button", name=80 * "w", exact=True)
         assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
