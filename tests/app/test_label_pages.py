@@ -163,10 +163,12 @@ def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, b
         assert photos_on(page) == before
         assert labels_in(project) == written
 
-        doubted = photos_on(page)
+        marked = page.locator('.photo[aria-pressed="true"] img')
+        doubted = {Path(photo.get_attribute("alt")).name for photo in marked.all()}
         press(page, "?")
         assert labels_in(project) == written
-        assert not set(photos_on(page)) & set(doubted)
+        assert not set(photos_on(page)) & doubted
+        assert {row["path"] for row in read_rows(project / "undecided.csv", "path")} == doubted
 
         press(page, "g")
         assert len(photos_on(page)) == 1
@@ -180,5 +182,6 @@ def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, b
     assert labels_in(project) == written
     assert all(name.startswith(label) for name, label in written.items())
     assert len(written) == 79 and gone.name not in written
+    assert read_rows(project / "undecided.csv", "path") == []
     said = succeed("dvc", "repro", "split", cwd=project)
     assert "clean: classes by labels.csv: cat, dog" in said
