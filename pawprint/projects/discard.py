@@ -65,7 +65,7 @@ def to_keep(folder: Path) -> list[str]:
     """
     if not has_commit(folder):
         return changed_files(folder, [Path()])
-    files = [*results(folder), *INPUTS, *TABLES]
+    files = [*results(folder), *INPUTS, *TABLES, paths.UNDECIDED_CSV]
     source = Path(f"{Fetch.load(path=folder / paths.PARAMS).source}.dvc")
     return changed_files(folder, [*files, source] if (folder / source).exists() else files)
 
