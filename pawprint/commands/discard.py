@@ -12,8 +12,9 @@ from pawprint.errors import InputError, name_some, printable, without_secrets
 from pawprint.files import read_text
 from pawprint.git import git, try_git
 from pawprint.params.data import Fetch
-from pawprint.pipeline.dvc import alone, check_out, find_changed_files, find_stages_to_run
+from pawprint.pipeline.dvc import check_out, find_changed_files, find_stages_to_run
 from pawprint.pipeline.recorded import Recorded
+from pawprint.pipeline.runs import alone
 
 # What a run reads, but for photos and the tables of the user.
 INPUTS = (project.PARAMS, project.PIPELINE, project.REQUIREMENTS)

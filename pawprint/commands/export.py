@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from pawprint import project
 from pawprint.classes import UNKNOWN, log_losses
@@ -35,6 +34,7 @@ from pawprint.network.weights_file import onnx_file
 from pawprint.params.data import Augment
 from pawprint.params.model import ONNX, Evaluate, Head, Model, Weights
 from pawprint.pipeline.recorded import Recorded
+from pawprint.progress import track
 from pawprint.project import SPLIT
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
 from pawprint.scores.intervals import fraction_interval, independent_counts
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> None:
         both = load_predictor(project.SERVED_MODEL)
         outputs[SERVED] = exports.all_outputs(both.run, exports.read_pixels(paths, metadata))
     notes: list[str] = []
-    for name in tqdm(formats, desc="export", unit="format", disable=None):
+    for name in track(formats, "export", unit="format"):
         folder = project.EXPORT / name
         reference = exports.Reference(exports.read_pixels(paths, metadata), expected)
         if name == INT8:

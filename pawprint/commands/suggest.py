@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from scipy.sparse import csr_array
-from tqdm import tqdm
 
 from pawprint import project
 from pawprint.classes import UNKNOWN, UNSURE
@@ -35,6 +34,7 @@ from pawprint.model.predictor import (
 )
 from pawprint.model.served_model import FEATURES
 from pawprint.params.data import Split
+from pawprint.progress import track
 from pawprint.project import IMAGES, SPLIT
 from pawprint.reports.pages import write_suggestions
 from pawprint.tables import read_table, training_images
@@ -272,7 +272,7 @@ def _read_labelled(predictor: Predictor, labelled: LabelledImages) -> tuple[pd.S
         results = map_items(
             lambda path: predictor.predict(open_image(archive, path, side)).features, images["path"]
         )
-        rows = tqdm(results, "training images", len(images), unit="image", disable=None)
+        rows = track(results, "training images", len(images))
         features = np.array(list(rows))
     return labelled.images["perceptual_hash"], unit_length(features).astype(np.float32)
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from PIL import Image
-from tqdm import tqdm
 
 from pawprint.classes import NEITHER, UNLABELLED, are_imbalanced
 from pawprint.dataset.folders import SHOWN, lies_unlabelled
@@ -32,6 +31,7 @@ from pawprint.images.archive import (
 )
 from pawprint.images.decoder import DecodedImage, decoding, pixels_sha256
 from pawprint.images.formats import scale_for
+from pawprint.progress import track
 from pawprint.project import DECODED, IMAGES, METADATA, REJECTED
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
@@ -100,7 +100,7 @@ def clean(
     paths = set(reused["path"])
     new = [name for name in labelled if name not in paths]
     results = map_items(partial(_row_or_rejection, partial(_examine, archive, rule, origin)), new)
-    examined = list(tqdm(results, "clean", len(new), unit="image", disable=None))
+    examined = list(track(results, "clean", len(new)))
     complete = [row for row in examined if "reason" not in row]
     content = pd.concat([reused, pd.DataFrame(complete, columns=["path", *DECODED])])
     images = pd.DataFrame(labelled.values(), columns=ASSIGNED).merge(content, on="path")
@@ -147,7 +147,7 @@ def _find_known_rows(
     row_of = dict(zip(decoded["key"], range(len(decoded))))
     files = names if row_of else ()
     computed = map_in_threads(partial(_key_of_member, archive, origin), files)
-    keys = tqdm(computed, "known files", len(files), unit="file", disable=None)
+    keys = track(computed, "known files", len(files), "file")
     positions = {name: row_of[key] for name, key in zip(names, keys) if key in row_of}
     return decoded.iloc[list(positions.values())].assign(path=list(positions))
 

@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 import openvino
 from PIL import Image
-from tqdm import tqdm
 
 from pawprint import package, project
 from pawprint.classes import SMALLEST, class_probabilities
@@ -44,6 +43,7 @@ from pawprint.model.served_model import (
     single,
 )
 from pawprint.pipeline.recorded import Recorded
+from pawprint.progress import track
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
 
 MODEL_FILES = ("model.*", "*.npz", "*.pb", "variables/*")  # of a served or exported model
@@ -298,7 +298,7 @@ def predict_each(
     names = (os.fsencode(path).decode("utf-8", "surrogateescape") for path in images)
     items = ((printable(name), path.absolute()) for name, path in zip(names, images))
     rows = map_items(partial(_predict_file, predictor, further, has_hashes), items)
-    yield from tqdm(rows, total=len(images), desc="predict", unit="image", disable=None)
+    yield from track(rows, "predict", len(images))
 
 
 def _predict_file(
@@ -347,7 +347,7 @@ def write_saliency(
     Raises InputError if an image is missing now, or a picture cannot be written.
     """
     items = [item for item in zip(images, rows, pictures) if not item[1]["error"]]
-    for path, row, picture in tqdm(items, desc="saliency", unit="image", disable=None):
+    for path, row, picture in track(items, "saliency"):
         rules = (predictor.metadata.bits, predictor.metadata.decoded_side)
         image = read_again(path, row["path"], *rules)
         with replacing(picture) as new:
