@@ -1,30 +1,33 @@
-"""The log of a service, a table of answers: how it is written, and read by `pawprint score`."""
+"""The log of a service, JSON lines of answers: how it is written, and read by `pawprint score`.
+
+Logs of earlier versions are CSV tables, as those of `pawprint predict`. They are read, too.
+"""
 
 import contextlib
 import csv
 import errno
 import io
+import json
 import os
-import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from math import nan
 from pathlib import Path
 from unicodedata import normalize
 
+from filelock import FileLock
+
 from pawprint.classes import UNKNOWN, UNSURE
-from pawprint.dataset.user_tables import csv_rows
+from pawprint.dataset.user_tables import Cells, csv_rows
 from pawprint.errors import InputError, printable
 from pawprint.files import detach
 from pawprint.named_file import read_bytes
 
-HAS_LOCKS = os.name == "posix"
-if HAS_LOCKS:
-    import fcntl
-
 STDOUT = ("-", "/dev/stdout")
-IDENTITY = re.compile("[0-9a-f]{16}")  # of a model
+BEGIN = b'{"time": "'  # of each line
+KEYS = {"pixels_sha256", "label", "probabilities", "model"}  # of a line that is read
+PATIENCE = 10  # seconds for another process to write its line
 # Why rows of a table do not count.
 TORN = "of rows that are not whole"
 OTHER_MODEL = "of another model"
@@ -32,177 +35,136 @@ COPY = "copies"
 
 
 class AnswerLog:
-    """A table to which threads and processes append rows, each whole or not at all.
+    """A file to which threads and processes append lines of JSON, each whole or not at all.
 
-    A row has the identity of the model, so that a table may outlive it. Before each row the file is
-    looked at, as `logging.handlers.WatchedFileHandler` does: one that was moved, truncated or is
-    empty begins anew, with a header, and a row at the end that was cut is removed. Processes on
-    Linux and macOS take turns by a lock. A pipe, a terminal or a device gets the header, then rows.
+    A line has the identity of the model, so that a log may outlive it. The file is opened for each
+    line: one that was moved or truncated begins anew. Processes take turns by a lock beside it. A
+    pipe, a terminal or a device stays open.
     """
 
-    def __init__(self, path: Path, labels: list[str], model: str | None) -> None:
-        """Open or make the table. Raises InputError if it cannot be, or is another table."""
-        names = [f"probability_{label}" for label in labels]
-        columns = ["time", "pixels_sha256", "label", *names, "unknown_score", "model"]
+    def __init__(self, path: Path, model: str | None) -> None:
+        """Open or make the file. Raises InputError if it cannot be, or is another file."""
         self._path = path
         self._model = model
-        self._columns = len(columns)
-        self._header = line_of(columns)
         self._lock = threading.Lock()
-        self._file: io.FileIO | None = None
-        self._is_stream = False
+        self._stream: io.FileIO | None = None
         try:
             self._append(b"")
         except OSError as error:
             raise InputError(
-                f"{printable(str(path))}: expected a table to append to. Received: "
-                f"{error.strerror}."
+                f"{printable(str(path))}: expected a file to append to. Received: {error.strerror}."
             ) from None
 
     def append(self, sha256: str, answer: dict) -> None:
-        """Write a row: the time, the hash of an image, its answer and the model.
+        """Write a line: the time, the hash of an image, its answer and the model.
 
-        Raises OSError, or InputError for another table; then the file has nothing of the row.
+        Raises OSError, or InputError for another file; then the file has nothing of the line.
         """
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
-        numbers = *answer["probabilities"].values(), answer["unknown_score"]
-        self._append(line_of([time, sha256, answer["label"], *numbers, self._model]))
+        keys = ("label", "probabilities", "unknown_score")
+        record = {"time": time, "pixels_sha256": sha256} | {key: answer[key] for key in keys}
+        line = json.dumps(record | {"model": self._model}, ensure_ascii=False)
+        self._append(line.encode() + b"\n")
 
-    def _append(self, row: bytes) -> None:
+    def _append(self, line: bytes) -> None:
         with self._lock:
-            try:
-                if self._file is None or self._is_moved(self._file):
-                    self._close()
-                    self._file = self._open()
-                    if self._is_stream:
-                        self._write(self._file, self._header)
-                with locked(self._file):
-                    if not self._is_stream:
-                        self._mend(self._file)
-                    self._write(self._file, row)
-            except BaseException:
-                self._close()  # the next row opens the file anew
-                raise
+            is_stdout = str(self._path) in STDOUT
+            if is_stdout or (self._path.exists() and not self._path.is_file()):
+                self._append_to_stream(line)
+            else:
+                with locked(self._path):
+                    append_to_file(self._path, line)
 
-    def _open(self) -> io.FileIO:
-        if str(self._path) in STDOUT:  # a socket, as of some containers, cannot be opened
-            self._is_stream = True
-            return io.FileIO(os.dup(1), "w")
-        self._is_stream = self._path.exists() and not self._path.is_file()
-        if not self._is_stream:
-            detach(self._path)
-            return io.FileIO(self._path, "a+")
-        try:  # not waiting for the reader of a pipe
-            descriptor = os.open(self._path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                raise OSError(error.errno, "a pipe that nothing reads. Start its reader") from None
-            raise
-        os.set_blocking(descriptor, True)
-        return io.FileIO(descriptor, "w")
-
-    def _close(self) -> None:
-        if self._file:
-            with contextlib.suppress(OSError):
-                self._file.close()
-        self._file = None
-
-    def _is_moved(self, file: io.FileIO) -> bool:
-        if str(self._path) in STDOUT:
-            return False
+    def _append_to_stream(self, line: bytes) -> None:
         try:
-            return not os.path.samestat(self._path.stat(), os.fstat(file.fileno()))
-        except FileNotFoundError:
-            return True
-
-    def _mend(self, file: io.FileIO) -> None:
-        """Write the header of an empty file, and end the last row, or remove it if it was cut."""
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        first = file.read(len(self._header))
-        if first == self._header:
-            if last := last_line(file, size):
-                cells = next(csv.reader([last.decode(errors="replace")]))
-                if len(cells) == self._columns and IDENTITY.fullmatch(cells[-1]):
-                    self._write(file, b"\n")
-                else:
-                    file.truncate(size - len(last))
-        elif size == len(first) and self._header.startswith(first):
-            file.truncate(0)
-            self._write(file, self._header)
-        else:
-            raise InputError(
-                f"{printable(str(self._path))}: expected the table of a model with these labels "
-                "and the column model. Received: another file. Name a new file."
-            )
-
-    def _write(self, file: io.FileIO, data: bytes) -> None:
-        """Write all bytes, or, of a file, none: a full disk may take a part of them."""
-        size = 0 if self._is_stream else file.seek(0, os.SEEK_END)
-        try:
-            while data:
-                data = data[file.write(data) :]
+            self._stream = self._stream or open_stream(self._path)
+            write_all(self._stream, line)
         except OSError:
-            if not self._is_stream:
-                file.truncate(size)
+            if self._stream:  # the next line opens it anew
+                with contextlib.suppress(OSError):
+                    self._stream.close()
+            self._stream = None
             raise
+
+
+def open_stream(path: Path) -> io.FileIO:
+    """Open standard output, a pipe, a terminal or a device."""
+    if str(path) in STDOUT:  # a socket, as of some containers, cannot be opened
+        return io.FileIO(os.dup(1), "w")
+    try:  # not waiting for the reader of a pipe
+        descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(error.errno, "a pipe that nothing reads. Start its reader") from None
+        raise
+    os.set_blocking(descriptor, True)
+    return io.FileIO(descriptor, "w")
 
 
 @contextlib.contextmanager
-def locked(file: io.FileIO) -> Iterator[None]:
-    """Keep other processes away from a file, where its system has such locks."""
-    if HAS_LOCKS:
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes away from a file by a lock beside it, where its system has one."""
+    lock = FileLock(f"{path}.lock", timeout=PATIENCE, poll_interval=0.01)
+    with contextlib.suppress(OSError):  # as where no other file can be made
+        if path.parent.is_dir():  # the lock would make it
+            lock.acquire()
     try:
         yield
     finally:
-        if HAS_LOCKS:
-            with contextlib.suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_UN)
+        lock.release()
 
 
-def last_line(file: io.FileIO, size: int) -> bytes:
-    """Return what follows the last newline of a file of `size` bytes."""
-    end = b""
-    number = 1  # of bytes: mostly, the last one is a newline
-    while len(end) < size and b"\n" not in end:
-        start = max(0, size - number)
-        file.seek(start)
-        end = file.read(size - start)
-        number *= 1024
-    return end.rpartition(b"\n")[2]
+def append_to_file(path: Path, line: bytes) -> None:
+    """Append a line, the whole of it or nothing, behind a line that was cut.
+
+    Raises InputError for a file that is no log, and OSError.
+    """
+    detach(path)
+    with io.FileIO(path, "a+") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        if not BEGIN.startswith(file.read(len(BEGIN))):
+            raise InputError(
+                f"{printable(str(path))}: expected a log of JSON lines. Received: another file, "
+                "such as the CSV of an earlier version. Name a new file."
+            )
+        file.seek(max(0, size - 1))
+        is_cut = size and file.read(1) != b"\n"
+        try:
+            write_all(file, b"\n" + line if is_cut and line else line)
+        except OSError:
+            file.truncate(size)
+            raise
 
 
-def line_of(cells: Iterable[object]) -> bytes:
-    """Return a row of a CSV file, in UTF-8."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue().encode()
+def write_all(file: io.FileIO, data: bytes) -> None:
+    """Write all bytes: a full disk may take a part of them before it fails."""
+    while data:
+        data = data[file.write(data) :]
 
 
 def read_answers(path: Path, labels: Sequence[str], has_scores: bool) -> list[dict]:
-    """Read a table that a service or `predict` wrote, in rows as of `predict_each`.
+    """Read a log or a table of `predict`, as CSV or JSON lines, in rows as of `predict_each`.
 
     With `has_scores` each has a number as `unknown_score`. A row that is not whole, as after a
-    power failure, has no label and the error TORN. Raises InputError if it is another table, or one
-    of other labels.
+    power failure, has no label and the error TORN. Raises InputError if it is another file, and if
+    a table is one of other labels; rows of JSON lines with other labels are of another model.
     """
     where = printable(str(path))
-    try:
-        content, torn = without_torn_rows(read_bytes(path))
-    except OSError as error:
-        raise InputError(
-            f"{where}: expected a table that can be read. Received: {error.strerror}."
-        ) from None
-    names = [f"probability_{label}" for label in labels]
+    content = _content_of(path)
+    names = [_column_of(label) for label in labels]
     if has_scores:
         names.append("unknown_score")
-    names = [normalize("NFC", name.lower()) for name in names]
+    columns = ("label", *names, "pixels_sha256", "model")
+    if is_json_lines(content):
+        found, torn = cells_of_lines(content, where, labels)
+    else:
+        content, torn = without_torn_rows(content)
+        found = csv_rows(content, where, columns)
     rows: list[dict] = [
         {"path": f"line {line}", "label": "", "error": TORN, "model": ""} for line in torn
     ]
-    for line, cells in csv_rows(content, where, ("label", *names, "pixels_sha256", "model")):
+    for line, cells in found:
         label = cells["label"]
         numbers = [_number(cells[name]) for name in names]
         are_right = all(0 <= number <= 1 for number in numbers[: len(labels)])
@@ -220,6 +182,86 @@ def read_answers(path: Path, labels: Sequence[str], has_scores: bool) -> list[di
         row["unknown_score"] = numbers[-1] if has_scores else None
         rows.append(row | {"probabilities": dict(zip(labels, numbers))})
     return rows
+
+
+def _content_of(path: Path) -> bytes:
+    try:
+        return read_bytes(path)
+    except OSError as error:
+        raise InputError(
+            f"{printable(str(path))}: expected a file that can be read. Received: {error.strerror}."
+        ) from None
+
+
+def is_json_lines(content: bytes) -> bool:
+    """Return whether a file is JSON lines, or empty, as a log without answers."""
+    return content.lstrip()[:1] in (b"", b"{")
+
+
+def records_in(content: bytes) -> Iterator[tuple[int, dict | None]]:
+    """Yield the number and the object of each line, None for one that is not whole."""
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if line.strip():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                record = None
+            yield number, record if isinstance(record, dict) else None
+
+
+def cells_of_lines(
+    content: bytes, where: str, labels: Sequence[str]
+) -> tuple[list[tuple[int, Cells]], list[int]]:
+    """Return the cells of each line of a log, by the columns of a CSV, and the lines that are torn.
+
+    A line of a model of other labels is of OTHER_MODEL.
+    """
+    found: list[tuple[int, Cells]] = []
+    torn: list[int] = []
+    for line, record in records_in(content):
+        if record is None:
+            torn.append(line)
+            continue
+        probabilities = record.get("probabilities", "none")
+        if not record.keys() >= KEYS or not isinstance(probabilities, dict | None):
+            raise InputError(
+                f"{where}: line {line}: expected a line of `pawprint serve --log` or `pawprint "
+                f"predict --format jsonl`. Received: the keys {printable(', '.join(record))}."
+            )
+        known = probabilities or {}
+        if known.keys() - {*labels}:
+            record |= {"label": None, "model": OTHER_MODEL}
+        numbers = {_column_of(label): known.get(label) for label in labels}
+        cells = {"unknown_score": None} | record | numbers
+        found.append((line, {key: _cell(value) for key, value in cells.items()}))
+    return found, torn
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _column_of(label: str) -> str:
+    return normalize("NFC", f"probability_{label}".lower())
+
+
+def rows_with(source: Path, columns: Collection[str]) -> list[Cells]:
+    """Return the rows of a table of `predict`, as CSV or JSON lines, that are whole.
+
+    Raises InputError if it cannot be read, or lacks one of the columns.
+    """
+    where = printable(str(source))
+    content = _content_of(source)
+    if not is_json_lines(content):
+        return [cells for _, cells in csv_rows(content, where, columns)]
+    records = [(line, record) for line, record in records_in(content) if record is not None]
+    for line, record in records:
+        if missing := [name for name in columns if name not in record]:
+            raise InputError(
+                f"{where}: line {line}: expected the keys {', '.join(columns)}, as of `pawprint "
+                f"predict --format jsonl`. Received: no {missing[0]}."
+            )
+    return [{key: _cell(value) for key, value in record.items()} for _, record in records]
 
 
 def _number(cell: str) -> float:

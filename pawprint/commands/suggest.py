@@ -13,10 +13,10 @@ from scipy.sparse import csr_array
 from pawprint import project
 from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.commands import add_format, add_model, add_sheet, count, output, require_existing
+from pawprint.commands.answer_log import rows_with
 from pawprint.commands.predict import FORMATS
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.looks import near_duplicates
-from pawprint.dataset.user_tables import read_csv_rows
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import open_archive
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     folder = "folder of images, also in subfolders"
     source.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help=folder)
-    table = "table of `pawprint predict --format csv`, whose images are taken"
+    table = "table of `pawprint predict --format csv` or jsonl, whose images are taken"
     source.add_argument("--from", dest="table", type=Path, metavar="TABLE", help=table)
     number = "number of images; default: %(default)s"
     parser.add_argument("-n", "--number", type=count, default=50, metavar="N", help=number)
@@ -173,8 +173,8 @@ def images_in(source: Path) -> list[Path]:
     """
     where = printable(str(source))
     if not source.is_dir():
-        rows = read_csv_rows(source, ("path", "label"))
-        images = [Path(row["path"]) for _, row in rows if row["label"]]
+        rows = rows_with(source, ("path", "label"))
+        images = [Path(row["path"]) for row in rows if row["label"]]
     else:
         images = [path for path in find_images([source]) if path != source]
     if not images:

@@ -328,8 +328,8 @@ WRITERS = {
     "params": ("params", lambda path: write_text(path, "text")),
     "splits": ("pixels_sha256,split\n", lambda path: keep_splits(path, SPLITS)),
     "log": (
-        "time,pixels_sha256,label,probability_cat,probability_dog,unknown_score,model\n",
-        lambda path: AnswerLog(path, ["cat", "dog"], None).append("", ANSWER),
+        '{"time": "2026-11-26T03:06:00.000+00:00"}\n',
+        lambda path: AnswerLog(path, None).append("", ANSWER),
     ),
 }
 
