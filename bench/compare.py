@@ -29,13 +29,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pawprint import project
-from pawprint.commands.recipes import apply_recipe, overlay
+from pawprint import paths
+from pawprint.columns import SPLITS
 from pawprint.files import parse_yaml, read_json
 from pawprint.images.archive import members, open_archive
 from pawprint.images.decoder import open_image
+from pawprint.params.file import overlay
 from pawprint.params.model import IMAGENET
-from pawprint.project import SPLITS
+from pawprint.projects.recipes import apply_recipe
 from pawprint.recipes.demo import PROJECT, dvc_environment, prepare, run_dvc
 from pawprint.tables import spread
 
@@ -107,8 +108,8 @@ def run_pipeline(params: str) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         prepare(workspace := Path(folder), params)
         seconds, _ = run_steps(workspace, "-m", "dvc", "repro")
-        extract = read_json(workspace / project.EXTRACT_METRICS)
-        evaluate = read_json(workspace / project.EVALUATE_METRICS)
+        extract = read_json(workspace / paths.EXTRACT_METRICS)
+        evaluate = read_json(workspace / paths.EVALUATE_METRICS)
         return seconds | {
             "accuracy of train_extract": extract["validation_accuracy"],
             "accuracy of total": evaluate["validation"]["accuracy"],
@@ -119,7 +120,7 @@ def run_pipeline(params: str) -> Run:
 def params_for(size: int, seed: int) -> str:
     """The committed params with another seed; size and images of the script."""
     text = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-    images = f'fetch: {{source: "{PROJECT / project.RAW_IMAGES}"}}'
+    images = f'fetch: {{source: "{PROJECT / paths.RAW_IMAGES}"}}'
     text = overlay(text, f"{images}\nmodel: {{image_size: {size}, resize: stretch}}")
     return with_seed(text, seed)
 
@@ -163,7 +164,7 @@ def cost_of_changes() -> dict[str, float]:
 
 def write_phone_photos(folder: Path, number: int) -> None:
     """JPEGs of 12 million pixels and about 2.7 MB, as many of each class, in folders of classes."""
-    with open_archive(PROJECT / project.RAW_ARCHIVES) as archive:
+    with open_archive(PROJECT / paths.RAW_ARCHIVES) as archive:
         for name in spread(pd.DataFrame({"name": members(archive)}), number)["name"]:
             image = open_image(archive, name).resize(PHONE, Image.Resampling.BICUBIC)
             noise = np.random.default_rng(0).normal(0, 4, (*PHONE[::-1], 1)).astype(np.float32)
@@ -192,7 +193,7 @@ def compare_commits(commits: list[str], rounds: int, photos: int | None) -> pd.D
                 before = os.times()
                 seconds, _ = run_steps(Path(folder), "-m", "dvc", "repro")
                 seconds["CPU"] = sum(os.times()[2:4]) - sum(before[2:4])
-                scores = read_json(Path(folder, project.EVALUATE_METRICS))
+                scores = read_json(Path(folder, paths.EVALUATE_METRICS))
                 scores = {f"accuracy on {name}": scores[name]["accuracy"] for name in SPLITS[1:]}
                 runs.append({"name": commit} | seconds | scores)
     return pd.DataFrame(runs)
@@ -284,12 +285,12 @@ def compare_embeddings(rounds: int) -> pd.DataFrame:
     params = apply_recipe(
         (PROJECT / "params.yaml").read_text(encoding="utf-8"), "efficientnet-lite0"
     )
-    params = overlay(params, f'fetch: {{source: "{PROJECT / project.RAW_IMAGES}"}}')
+    params = overlay(params, f'fetch: {{source: "{PROJECT / paths.RAW_IMAGES}"}}')
     runs = []
     with tempfile.TemporaryDirectory() as folder:
         network, photos = Path(folder, "lite0.onnx"), Path(folder, "photos")
         write_lite0(network)
-        with zipfile.ZipFile(PROJECT / project.RAW_IMAGES) as archive:
+        with zipfile.ZipFile(PROJECT / paths.RAW_IMAGES) as archive:
             archive.extractall(photos)
         (training,) = photos.rglob("train")
         for round_ in range(rounds):
@@ -314,8 +315,8 @@ def cpu_of_children() -> float:
 
 def scores_of_held_out(workspace: Path) -> dict[str, float]:
     """Accuracy and log loss of the validation and the test images together."""
-    scores = read_json(workspace / project.EVALUATE_METRICS)
-    images = read_json(workspace / project.SPLIT_METRICS)
+    scores = read_json(workspace / paths.EVALUATE_METRICS)
+    images = read_json(workspace / paths.SPLIT_METRICS)
     numbers = [images[split] for split in SPLITS[1:]]
     return {
         name: np.average([scores[split][name] for split in SPLITS[1:]], weights=numbers)

@@ -13,25 +13,25 @@ from pathlib import Path
 import openvino
 import pandas as pd
 
-from pawprint import project
+from pawprint import paths
+from pawprint.columns import HISTORY, SPLIT
 from pawprint.features.store import StoredExamples, stored_examples
 from pawprint.files import read_labels, replacing, write_json
 from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
 from pawprint.network.heads import HeadWeights
 from pawprint.params.model import Hardware, Head, Model, Train
 from pawprint.pipeline.entry import run_stage
-from pawprint.project import HISTORY, SPLIT
 from pawprint.runtime import write_network
 from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
     """Write the network, trained further or as it is."""
-    labels = read_labels(project.LABELS_JSON)
-    weights = HeadWeights.read(project.HEAD)
-    split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
-    store = stored_examples(project.FEATURES, split, labels)
-    with replacing(project.NETWORK.parent) as folder:
+    labels = read_labels(paths.LABELS_JSON)
+    weights = HeadWeights.read(paths.HEAD)
+    split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
+    store = stored_examples(paths.FEATURES, split, labels)
+    with replacing(paths.NETWORK.parent) as folder:
         folder.mkdir()
         if Model.load().fine_tune_at is None:
             network, kinds = on_features(store.shapes(), weights, Head.load())
@@ -40,9 +40,9 @@ def main() -> None:
             result = "model.fine_tune_at is null: no epochs, the head is kept as it is"
         else:
             network, kinds, history, metrics, result = train(store, weights, folder)
-        write_network(network, folder / project.NETWORK.name, OUTPUTS, kinds)
-    write_json(project.FINETUNE_METRICS, metrics)
-    write_table(project.FINETUNE_HISTORY_CSV, history, HISTORY)
+        write_network(network, folder / paths.NETWORK.name, OUTPUTS, kinds)
+    write_json(paths.FINETUNE_METRICS, metrics)
+    write_table(paths.FINETUNE_HISTORY_CSV, history, HISTORY)
     print(f"train_finetune: {result}")
 
 
@@ -65,12 +65,12 @@ def train(
     classes = len(store.labels)
     make_deterministic(params.seed)  # of the dropout in the head, too
     with training_on(Hardware.load()) as precision:
-        backbone = load_model(project.BACKBONE, layers=())
+        backbone = load_model(paths.BACKBONE, layers=())
         model, first = with_head(backbone, Model.load(), weights, head, classes)
         data = training.open_batches(store, ("cut",), params, weights.has_blocks)
-        phase = training.Phase("train_finetune", params, precision, project.FINETUNE_HISTORY_CSV)
+        phase = training.Phase("train_finetune", params, precision, paths.FINETUNE_HISTORY_CSV)
         optimizer, history, keeper = training.fine_tune(model, first, data, phase)
-    save_model(model, folder / project.TRAINED_MODEL.name, optimizer)
+    save_model(model, folder / paths.TRAINED_MODEL.name, optimizer)
     trained = to_openvino(training.trained_layers(model, first))
     weights = weights._replace(arrays=parts(model)[-1].get_weights())
     network, kinds = on_maps(store.shapes(), trained, weights, head)

@@ -15,12 +15,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pawprint.commands.recipes import overlay
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.layouts import Layout, find_places, read_metadata_csv
 from pawprint.dataset.user_tables import Correction
 from pawprint.errors import InputError
 from pawprint.images.archive import members, open_archive
+from pawprint.params.file import overlay
 from pawprint.pipeline.fingerprint import Code
 from pawprint.recipes.demo import dvc_environment, write_archive
 

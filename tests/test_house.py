@@ -35,12 +35,13 @@ MAY_IMPORT = {
 ROOMS = {name.removeprefix("pawprint/") for name in MAY_IMPORT} - {"pawprint"}
 MAY_IMPORT |= {
     "pawprint/templates": set(),
-    "pawprint/commands": ROOMS | {"templates"},
-    "pawprint/recipes": ROOMS | {"commands"},  # the demo, which no module imports
-    "pawprint/app": ROOMS | {"commands"},
+    "pawprint/projects": ROOMS | {"templates"},
+    "pawprint/commands": ROOMS | {"projects", "templates"},
+    "pawprint/recipes": ROOMS | {"projects"},  # the demo, which no module imports
+    "pawprint/app": ROOMS | {"projects"},
     "stages": ROOMS | {"templates"},  # `code` checks a project's files
     "examples": ROOMS,
-    "bench": ROOMS | {"commands", "recipes"},
+    "bench": ROOMS | {"projects", "recipes"},
 }
 CODE_ROOMS = [name for name in MAY_IMPORT if name.startswith("pawprint")]
 PACKAGE = "stages/__init__.py"

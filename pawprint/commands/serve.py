@@ -16,13 +16,13 @@ from email.parser import BytesHeaderParser
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pawprint.commands.answer_log import AnswerLog
 from pawprint.errors import InputError, printable
 from pawprint.git import current_commit
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import sha256_of_all_pixels
 from pawprint.model.predictor import Predictor, default_model, load_predictor
 from pawprint.package import DISTRIBUTION, installed_version
+from pawprint.projects.answers import AnswerLog
 from pawprint.runtime import CORES
 
 try:

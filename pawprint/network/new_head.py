@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from pawprint.columns import HISTORY
 from pawprint.draws import draw_places, hash_keys
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
@@ -33,7 +34,6 @@ from pawprint.network.heads import (
     sample_weights,
 )
 from pawprint.params.model import IN_BATCHES, LBFGS, Hardware, Head, Train, TrainHead
-from pawprint.project import HISTORY
 
 STANDARDISED = 10_000_000  # numbers, 80 MB as float64
 

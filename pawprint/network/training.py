@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import Difference
+from pawprint.columns import HISTORY
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.blocks import split_before
@@ -16,7 +17,6 @@ from pawprint.network.model import gives_logits, parts, pool
 from pawprint.network.openvino_blocks import STATISTICS
 from pawprint.params.model import Train
 from pawprint.progress import count
-from pawprint.project import HISTORY
 from pawprint.tables import write_table
 
 

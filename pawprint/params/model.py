@@ -29,7 +29,7 @@ from pawprint.params.section import (
     either,
     shown,
 )
-from pawprint.project import PARAMS
+from pawprint.paths import PARAMS
 
 ONNX = "onnx"  # as the backbone: a file
 IMAGENET = "imagenet"  # as the source of weights: Keras or a package

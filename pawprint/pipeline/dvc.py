@@ -62,8 +62,8 @@ def tracked_files(folder: Path) -> dict[str, str] | None:
     return None
 
 
-def read_revision(rev: str, path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
-    """Return what `parse` makes of a file of a revision, in Git or in DVC's cache or remote.
+def read_revision(folder: Path, rev: str, path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
+    """Return what `parse` makes of a project's file of a revision, in Git or DVC's cache or remote.
 
     A revision is a commit, branch, tag or experiment, or WORKSPACE. Raises InputError if there is
     none, if Git does not read the repository, and if `parse` raises ValueError: "expected …".
@@ -76,9 +76,10 @@ def read_revision(rev: str, path: Path, parse: Callable[[bytes], Parsed]) -> Par
         if not rev:  # DVC would read the workspace
             raise FileNotFoundError("an empty name")
         if rev == WORKSPACE:
-            return parse(path.read_bytes())
-        work_tree(Path())  # raises with Git's reason, where DVC has a traceback
-        return parse(api.read(_from_root(path), rev=rev, mode="rb"))
+            return parse((folder / path).read_bytes())
+        work_tree(folder)  # raises with Git's reason, where DVC has a traceback
+        with contextlib.chdir(folder):
+            return parse(api.read(_from_root(path), rev=rev, mode="rb"))
     except ValueError as error:
         raise InputError(f"{rev}: {path}: {error}. Choose a revision that has this.") from None
     except (OSError, DvcException, DataIndexDirError) as error:
@@ -141,14 +142,17 @@ def _reasons_of_dvc(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _project(command: str, advice: str = "") -> Iterator["Repo"]:
-    """Open the project. Raises InputError if it is none, or for an error of DVC in the block."""
+def _project(folder: Path, command: str, advice: str = "") -> Iterator["Repo"]:
+    """Open the project in a folder, which is the current one in the block: DVC names files from it.
+
+    Raises InputError if it is none, or for an error of DVC in the block.
+    """
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
     from dvc.repo import Repo
 
     try:
-        with Repo() as repo:
+        with contextlib.chdir(folder), Repo() as repo:
             yield repo
     except DvcException as error:
         expected = "no other running `dvc`" if isinstance(error, LockError) else "success"
@@ -157,13 +161,13 @@ def _project(command: str, advice: str = "") -> Iterator["Repo"]:
         ) from None
 
 
-def find_changed(stages: tuple[str, ...] = ()) -> dict[str, set[str]]:
+def find_changed(folder: Path, stages: tuple[str, ...] = ()) -> dict[str, set[str]]:
     """Return what differs from dvc.lock by stage, for these stages and those before them, or all.
 
     A stage without a change has none; the key of a file that DVC tracks is the name of its .dvc
     file. Missing data does not differ. Raises InputError during another run.
     """
-    with _project("dvc status") as repo:
+    with _project(folder, "dvc status") as repo:
         status = repo.status(targets=list(stages) or None, with_deps=bool(stages))
         groups = [repo.stage.collect(name, with_deps=True) for name in stages or (None,)]
     names = {stage.addressing for group in groups for stage in group}
@@ -183,23 +187,23 @@ def _names_of_changes(changes: list[dict | str]) -> Iterator[str]:
                 yield path
 
 
-def find_stages_to_run() -> list[str]:
+def find_stages_to_run(folder: Path) -> list[str]:
     """Return the stages that `dvc repro` would begin with, in the order of dvc.yaml.
 
     Stages after these run, too, where their inputs change. Raises InputError if DVC fails.
     """
-    with _project("dvc status") as repo:
+    with _project(folder, "dvc status") as repo:
         status = repo.status()
     return [name for name in status if name != "code" and not name.endswith(".dvc")]
 
 
-def find_changed_files(source: str) -> dict[str, list[str]]:
+def find_changed_files(folder: Path, source: str) -> dict[str, list[str]]:
     """Return what differs in a tracked file or folder from the last commit: paths by kind.
 
     The kinds are added, deleted, modified and renamed; a folder ends in a slash. Raises InputError
     if DVC fails.
     """
-    with _project("dvc diff") as repo:
+    with _project(folder, "dvc diff") as repo:
         found = repo.diff(targets=[source])
     paths = {kind: [file["path"] for file in files] for kind, files in found.items()}
     return {
@@ -208,7 +212,7 @@ def find_changed_files(source: str) -> dict[str, list[str]]:
     }
 
 
-def check_out(pipeline: Path) -> set[str]:
+def check_out(folder: Path, pipeline: Path) -> set[str]:
     """Restore what the stages of a dvc.yaml write, and return the outputs that the cache lacks.
 
     Outputs of stages that have not run are among them. Raises InputError if DVC fails.
@@ -217,7 +221,7 @@ def check_out(pipeline: Path) -> set[str]:
 
     # It names all outputs of stages that the commit has not run.
     logging.getLogger("dvc_data").setLevel(logging.ERROR)
-    with _project("dvc checkout", ". Run `dvc repro`.") as repo:
+    with _project(folder, "dvc checkout", ". Run `dvc repro`.") as repo:
         try:
             repo.checkout([pipeline.name], force=True)
         except CheckoutError as error:

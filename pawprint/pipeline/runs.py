@@ -25,13 +25,13 @@ from pawprint.errors import InputError
 from pawprint.package import python_in
 from pawprint.progress import VARIABLE, Progress, read_progress
 
-FOLDER = Path(".dvc/tmp")
-LOCK = FOLDER / "pawprint-run.lock"
-TURN = FOLDER / "pawprint-turn.lock"  # who takes LOCK or looks at it, one at a time
-PROCESS = FOLDER / "pawprint-run.pid"
-LOG = FOLDER / "pawprint-run.log"
-PROGRESS = FOLDER / "pawprint-run.progress"
-USERS = FOLDER / "rwlock"  # DVC's own list of the processes that read and write
+# In the folder of a project.
+LOCK = Path(".dvc/tmp/pawprint-run.lock")
+TURN = Path(".dvc/tmp/pawprint-turn.lock")  # of who takes LOCK or looks at it
+PROCESS = Path(".dvc/tmp/pawprint-run.pid")
+LOG = Path(".dvc/tmp/pawprint-run.log")
+PROGRESS = Path(".dvc/tmp/pawprint-run.progress")
+USERS = Path(".dvc/tmp/rwlock")  # DVC's own list of the processes that read and write
 IS_POSIX = os.name == "posix"
 WITHIN = "--within"  # the process is the one of the command
 STARTED = "started"
@@ -62,44 +62,50 @@ class PipelineRun(NamedTuple):
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Hold LOCK, for one block of all processes at a time. Raises InputError while DVC runs."""
-    with _turn():
-        lock = _take()
+    with _turn(folder):
+        lock = _take(folder)
     with lock:
-        if is_elsewhere():
+        if is_elsewhere(folder):
             raise InputError("Expected no other run. Received: one in a terminal.")
         yield
 
 
-def _turn() -> FileLock:
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    return FileLock(TURN, poll_interval=0.01)
+def _turn(folder: Path) -> FileLock:
+    path = folder / TURN
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path, poll_interval=0.01)
 
 
-def _take() -> contextlib.AbstractContextManager:
+def _take(folder: Path) -> contextlib.AbstractContextManager:
     """Take LOCK, and return what gives it back. Raises InputError if another process holds it."""
     try:
-        return FileLock(LOCK).acquire(blocking=False)
+        return FileLock(folder / LOCK).acquire(blocking=False)
     except Timeout:
         raise InputError("Expected no other run. Received: one that goes on.") from None
 
 
-def is_elsewhere() -> bool:
+def is_elsewhere(folder: Path) -> bool:
     """Return whether a `dvc` runs a stage. Between stages it holds a lock of DVC's own."""
-    text = USERS.read_text(encoding="utf-8") if USERS.exists() else ""
+    users = folder / USERS
+    text = users.read_text(encoding="utf-8") if users.exists() else ""
     return any(psutil.pid_exists(int(process)) for process in re.findall(r'"pid": (\d+)', text))
 
 
-def start(*command: str) -> None:
-    """Start a Python module with arguments, as "dvc", "repro". Raises InputError if one goes on."""
-    with alone():  # raises InputError
+def start(folder: Path, *command: str) -> None:
+    """Start a Python module with arguments in a project, as "dvc", "repro".
+
+    Raises InputError if one goes on.
+    """
+    with alone(folder):  # raises InputError
         pass
-    with _turn():
+    with _turn(folder):
         for path in (LOG, PROGRESS):
-            path.unlink(missing_ok=True)
+            (folder / path).unlink(missing_ok=True)
         process = subprocess.Popen(
-            [*python_in(), "-m", __name__, *command],
+            [*python_in(folder), "-m", __name__, *command],
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             # Ctrl-C in the terminal of who starts it does not reach it. On Windows, neither does
@@ -113,16 +119,24 @@ def start(*command: str) -> None:
                 raise InputError("Expected no other run. Received: one that started meanwhile.")
 
 
-def stop() -> None:
-    """Stop the run, as Ctrl+C does. Windows ends its processes, as it has no Ctrl+C for others."""
+def stop(folder: Path) -> None:
+    """Stop the run of a project, as Ctrl+C does.
+
+    Windows has no Ctrl+C for other processes, so they are ended there.
+    """
     with contextlib.suppress(OSError, ValueError, psutil.Error):  # it has ended
-        if is_running():
-            process = int(PROCESS.read_text(encoding="utf-8"))
-            _write_line(STOPPED)
+        if is_running(folder):
+            process = _process(folder)
+            _write_line(folder, STOPPED)
             if IS_POSIX:
-                os.killpg(process, signal.SIGINT)
+                os.killpg(process.pid, signal.SIGINT)
             else:
-                _end_below(psutil.Process(process))
+                _end_below(process)
+
+
+def _process(folder: Path) -> psutil.Process:
+    """Return the process that `start` started last. Raises OSError, ValueError or psutil.Error."""
+    return psutil.Process(int((folder / PROCESS).read_text(encoding="utf-8")))
 
 
 def _end_below(process: psutil.Process) -> None:
@@ -132,24 +146,25 @@ def _end_below(process: psutil.Process) -> None:
             child.kill()
 
 
-def is_running() -> bool:
+def is_running(folder: Path) -> bool:
     """Return whether a run that `start` started goes on."""
-    if not LOCK.exists():
+    if not (folder / LOCK).exists():
         return False
-    with _turn():  # those that look do not collide
+    with _turn(folder):  # those that look do not collide
         try:
-            with _take():
+            with _take(folder):
                 return False
         except InputError:
             return True
 
 
-def read() -> PipelineRun:
-    """Return the last run."""
-    state = "running" if is_running() else "killed"  # first: an ended run has its last line
-    if state != "running" and is_elsewhere():
+def read(folder: Path) -> PipelineRun:
+    """Return the last run of a project."""
+    state = "running" if is_running(folder) else "killed"  # first: an ended run has its last line
+    if state != "running" and is_elsewhere(folder):
         return PipelineRun("elsewhere", [], [], None, 0.0)
-    text = LOG.read_text(encoding="utf-8") if LOG.exists() else ""
+    log = folder / LOG
+    text = log.read_text(encoding="utf-8") if log.exists() else ""
     steps: list[tuple[str, str, float]] = []
     lines: list[str] = []
     last = 0.0
@@ -167,28 +182,30 @@ def read() -> PipelineRun:
         else:
             lines.append(line)
     if state == "running":
-        return PipelineRun(state, steps, lines, read_progress(PROGRESS) or _busy(), 0.0)
+        progress = read_progress(folder / PROGRESS) or _busy(folder)
+        return PipelineRun(state, steps, lines, progress, 0.0)
     return PipelineRun(state if text else "", steps, lines, None, last)
 
 
-def _busy() -> Progress | None:
+def _busy(folder: Path) -> Progress | None:
     """Return BUSY if the run is a `dvc` that runs no stage now, None otherwise."""
     with contextlib.suppress(OSError, ValueError, psutil.Error):
-        process = psutil.Process(int(PROCESS.read_text(encoding="utf-8")))
-        below = [{*each.cmdline()} for each in process.children(recursive=True)]
+        below = [{*each.cmdline()} for each in _process(folder).children(recursive=True)]
         if below and all({WITHIN, "dvc"} <= words for words in below):
             return BUSY
     return None
 
 
-def printed(*inputs: Path) -> list[str]:
+def printed(folder: Path, *inputs: Path) -> list[str]:
     """Return the lines of the last run, none if one of its inputs is newer or missing."""
-    if not LOG.exists() or is_running():
+    log = folder / LOG
+    if not log.exists() or is_running(folder):
         return []
-    end = LOG.stat().st_mtime
-    if any(not path.exists() or path.stat().st_mtime > end for path in inputs):
+    end = log.stat().st_mtime
+    files = [folder / path for path in inputs]
+    if any(not path.exists() or path.stat().st_mtime > end for path in files):
         return []
-    return [row.partition("\t")[2] for row in LOG.read_text(encoding="utf-8").splitlines()]
+    return [row.partition("\t")[2] for row in log.read_text(encoding="utf-8").splitlines()]
 
 
 def error_of(run: PipelineRun) -> str:
@@ -199,15 +216,16 @@ def error_of(run: PipelineRun) -> str:
     return of_stage[-1] if of_stage else (run.lines[end:] or ["DVC said nothing"])[0]
 
 
-def _write_line(text: str) -> None:
-    with LOG.open("a", encoding="utf-8") as log:
+def _write_line(folder: Path, text: str) -> None:
+    with (folder / LOG).open("a", encoding="utf-8") as log:
         log.write(f"{time.time():.1f}\t{text}\n")
 
 
 def _run(command: list[str]) -> None:
-    """Run a command until its end, and write what it prints into LOG."""
+    """Run a command in the project of this folder until its end, and write what it prints."""
+    here = Path()
     signal.signal(signal.SIGINT, lambda *_: None)  # for the command, in the same group
-    with _take():
+    with _take(here):
         PROCESS.write_text(str(os.getpid()), encoding="utf-8")
         print(STARTED, flush=True)
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -224,8 +242,8 @@ def _run(command: list[str]) -> None:
         assert process.stdout
         for line in process.stdout:
             if not NOISE.match(line):
-                _write_line(line.rstrip())
-        _write_line(f"{END}{process.wait()}")
+                _write_line(here, line.rstrip())
+        _write_line(here, f"{END}{process.wait()}")
 
 
 def _run_within(runner: str, module: str, *arguments: str) -> None:

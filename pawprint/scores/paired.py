@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import headline, log_losses
-from pawprint.project import LEARNING_CURVE
+from pawprint.columns import LEARNING_CURVE
 from pawprint.scores.intervals import (
     extend_to_zero,
     holm,
@@ -16,7 +16,7 @@ from pawprint.scores.intervals import (
     paired_interval,
     paired_test,
 )
-from pawprint.tables import losses_in
+from pawprint.scores.prediction_table import losses_in
 
 LOG_LOSS = "log loss"
 EQUAL = 0.01  # of accuracy or mean recall: models that differ by no more are equal

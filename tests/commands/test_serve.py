@@ -17,10 +17,10 @@ from networks import write_colour_model
 from PIL import Image
 from servers import HOST, request, started
 
-from pawprint.commands.answer_log import read_answers
 from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.model.metadata import read_metadata
 from pawprint.package import installed_version
+from pawprint.projects.answers import read_answers
 from pawprint.recipes.demo import draw_picture
 
 pytestmark = pytest.mark.slow

@@ -8,19 +8,12 @@ import pandas as pd
 import pytest
 from conftest import PROJECT, refused
 
-from pawprint.commands.recipes import add_missing, flat, overlay
-from pawprint.commands.upgrade import upgrade
+from pawprint.columns import IMAGES
 from pawprint.files import write_json
-from pawprint.pipeline.fingerprint import Code, feature_row_code
-from pawprint.project import (
-    FEATURE_ROW_CODE,
-    IMAGES,
-    IMAGES_CSV,
-    LOCK,
-    STATE,
-    UNKNOWN_CSV,
-    UNLABELLED_CSV,
-)
+from pawprint.params.file import add_missing, flat, overlay
+from pawprint.paths import FEATURE_ROW_CODE, IMAGES_CSV, LOCK, STATE, UNKNOWN_CSV, UNLABELLED_CSV
+from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
+from pawprint.projects.upgrade import upgrade
 from pawprint.tables import write_table
 
 TEMPLATE = (PROJECT / "params.yaml").read_text(encoding="utf-8")
@@ -123,7 +116,7 @@ def test_features_that_the_next_run_computes_again_are_counted(tmp_path, is_chan
     for path, number in ((IMAGES_CSV, 5), (UNKNOWN_CSV, 0), (UNLABELLED_CSV, 2)):
         rows = pd.DataFrame("1", range(number), list(IMAGES))
         write_table(tmp_path / path, rows, dict.fromkeys(IMAGES, "str"))
-    code = "" if is_changed else feature_row_code(Code(tmp_path))
+    code = "" if is_changed else row_code(Code(tmp_path), FEATURE_ROW)
     md5 = hashlib.md5(code.encode()).hexdigest()
     deps = [{"path": FEATURE_ROW_CODE.as_posix(), "md5": md5}]
     write_json(tmp_path / LOCK, {"stages": {"features": {"deps": deps}}})

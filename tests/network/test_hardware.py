@@ -9,12 +9,12 @@ import pytest
 from conftest import PROJECT, succeed
 from networks import sample_backbone, train_params, write_features
 
+from pawprint.columns import SPLIT
 from pawprint.features.store import stored_examples
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.model import build_head, build_model, load_model, save_model
 from pawprint.network.training import Phase, fine_tune, open_batches, train_head
 from pawprint.params.model import Dense, Head
-from pawprint.project import SPLIT
 from pawprint.tables import read_table, write_table
 
 LABELS = ["cat", "dog"]

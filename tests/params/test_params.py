@@ -10,9 +10,9 @@ from conftest import PROJECT
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pawprint.commands.recipes import overlay
 from pawprint.errors import InputError
 from pawprint.params.data import Flip
+from pawprint.params.file import overlay
 from pawprint.params.model import OPTIONAL, REQUIRED, TrainHead, load_params
 
 # Every key that may be null has a value, so that the keys in it are tested too.

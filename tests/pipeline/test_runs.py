@@ -8,11 +8,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import environment_with, git_init, refused, succeed
+from conftest import PROJECT, environment_with, git_init, refused, succeed
 from kills import start as start_in_terminal
 
 from pawprint.pipeline import runs
 
+HERE = Path()
 # It has 3 of 4 items behind it when it waits.
 WAITING = """\
 import sys, time
@@ -56,9 +57,9 @@ def gate(tmp_path, monkeypatch) -> Path:
 def wait() -> runs.PipelineRun:
     """The run, once its second stage waits. Fails if the run ends before."""
     while not Path("waits").exists():
-        assert psutil.wait_procs(processes()[:1], timeout=0.05)[1], runs.read()
+        assert psutil.wait_procs(processes()[:1], timeout=0.05)[1], runs.read(HERE)
     Path("waits").unlink()
-    return runs.read()
+    return runs.read(HERE)
 
 
 def open_gate(gate: Path, text: str) -> None:
@@ -70,7 +71,7 @@ def open_gate(gate: Path, text: str) -> None:
 def ended() -> runs.PipelineRun:
     """The run, after its end."""
     psutil.wait_procs(processes()[:1])
-    return runs.read()
+    return runs.read(HERE)
 
 
 def processes() -> list[psutil.Process]:
@@ -83,29 +84,29 @@ def processes() -> list[psutil.Process]:
 
 
 def test_one_run_goes_on_at_a_time_and_is_seen_with_its_stages_and_progress(gate):
-    runs.start("dvc", "repro")
+    runs.start(HERE, "dvc", "repro")
     run = wait()
     assert (run.state, [name for name, *_ in run.steps]) == ("running", ["first", "second"])
     assert run.progress[:2] == ("counting", 75)
     assert "3/4" in run.progress.detail
     with refused("one that goes on"):
-        runs.start("dvc", "repro")
+        runs.start(HERE, "dvc", "repro")
     open_gate(gate, "second: all is well, 猫\n")
     run = ended()
     assert (run.state, run.progress) == ("done", None)
     assert run.lines == ["second: all is well, 猫"]
-    runs.start("dvc", "repro")
+    runs.start(HERE, "dvc", "repro")
     assert [kind for _, kind, _ in ended().steps] == ["didn't change"] * 2
 
 
 def test_failed_run_has_one_line_and_the_next_one_goes_on_with_its_stage(gate):
-    runs.start("dvc", "repro")
+    runs.start(HERE, "dvc", "repro")
     wait()
     open_gate(gate, "")
     run = ended()
     assert run.state == "failed"
     assert "failed to reproduce 'second'" in runs.error_of(run)
-    runs.start("dvc", "repro")
+    runs.start(HERE, "dvc", "repro")
     wait()
     open_gate(gate, "second: expected cats. Received: none.\n")
     assert [step[:2] for step in ended().steps] == [("first", "didn't change"), ("second", "")]
@@ -113,31 +114,36 @@ def test_failed_run_has_one_line_and_the_next_one_goes_on_with_its_stage(gate):
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end):
-    runs.start("dvc", "repro")
+    runs.start(HERE, "dvc", "repro")
     wait()
     before = processes()
     if end == "stop":
-        runs.stop()
+        runs.stop(HERE)
     else:
         before[0].kill()
     psutil.wait_procs(before)
-    run = runs.read()
+    run = runs.read(HERE)
     assert run.state == {"stop": "stopped", "kill": "killed"}[end]
     if end == "stop" and runs.IS_POSIX:  # as gently as Ctrl-C
         assert "second: stopped after 3 of 4" in run.lines
     assert "second" not in Path("dvc.lock").read_text(encoding="utf-8")
-    assert not runs.is_elsewhere()
-    runs.start("dvc", "repro")
+    assert not runs.is_elsewhere(HERE)
+    runs.start(HERE, "dvc", "repro")
     wait()
     open_gate(gate, "second: once more\n")
     assert ended().state == "done"
 
 
 @pytest.mark.skipif(not runs.IS_POSIX, reason="a signal")
-def test_run_outlives_who_started_it_and_its_ctrl_c(gate):
-    script = "import os, signal; from pawprint.pipeline import runs; runs.start('dvc', 'repro'); "
-    script += "os.killpg(0, signal.SIGINT)"
-    process = psutil.Popen([sys.executable, "-c", script], start_new_session=True)
+def test_run_outlives_who_started_it_from_elsewhere_and_its_ctrl_c(gate):
+    code = """import os, signal, sys
+from pathlib import Path
+from pawprint.pipeline import runs
+runs.start(Path(sys.argv[1]), "dvc", "repro")
+os.killpg(0, signal.SIGINT)
+"""
+    command = [sys.executable, "-c", code, str(gate.parent)]
+    process = psutil.Popen(command, cwd=PROJECT, start_new_session=True)
     assert process.wait() == -signal.SIGINT
     wait()
     open_gate(gate, "second: alone\n")
@@ -152,7 +158,7 @@ def test_between_its_stages_dvc_is_said_to_be_at_work(gate, monkeypatch):
     with module.open("a") as file:
         file.write("    pathlib.Path('waits').touch()\n    time.sleep(0.01)\n")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(module.parent.resolve()), *sys.path]))
-    runs.start("dvc", "repro")
+    runs.start(HERE, "dvc", "repro")
     assert wait().progress == runs.BUSY
     open_gate(gate, "")
     assert ended().state == "done"
@@ -162,10 +168,10 @@ def test_run_in_a_terminal_is_seen_and_no_other_starts(gate):
     with start_in_terminal(gate.parent) as process:
         while not Path("waits").exists():
             assert psutil.wait_procs([process], timeout=0.05)[1]
-        assert runs.is_elsewhere()
+        assert runs.is_elsewhere(HERE)
         with refused("one in a terminal"):
-            runs.start("dvc", "repro")
+            runs.start(HERE, "dvc", "repro")
         open_gate(gate, "second: of a terminal\n")
         process.communicate()
-    assert not runs.is_elsewhere()
-    assert runs.read().state == ""
+    assert not runs.is_elsewhere(HERE)
+    assert runs.read(HERE).state == ""

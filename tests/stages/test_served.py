@@ -12,16 +12,16 @@ from conftest import OFFLINE, PROJECT, encode, succeed, write_files
 from networks import sample_backbone
 from PIL import Image
 
-from pawprint import load, project
+from pawprint import load, paths
 from pawprint.classes import UNKNOWN
-from pawprint.commands.recipes import overlay
 from pawprint.files import digest, write_json
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.model.metadata import Outputs, to_probabilities
 from pawprint.network.hardware import keras
+from pawprint.params.file import overlay
 from pawprint.pipeline import entry
-from pawprint.tables import probabilities_in, read_predictions
+from pawprint.scores.prediction_table import probabilities_in, read_predictions
 
 pytestmark = pytest.mark.slow
 STAGES = ["fetch", "clean", "split", "backbone", "features", "train_extract"]
@@ -87,13 +87,13 @@ def run_stages(folder: Path, *changes: str) -> None:
 
     It runs with the instructions that most processors have.
     """
-    params = (PROJECT / project.PARAMS).read_text(encoding="utf-8")
+    params = (PROJECT / paths.PARAMS).read_text(encoding="utf-8")
     for each in (COMMON, *changes):
         params = overlay(params, each)
-    (folder / project.PARAMS).write_text(params, encoding="utf-8")
-    for name in (project.LABELS_CSV, project.SPLITS_CSV):
+    (folder / paths.PARAMS).write_text(params, encoding="utf-8")
+    for name in (paths.LABELS_CSV, paths.SPLITS_CSV):
         shutil.copy(PROJECT / name, folder)
-    write_json(folder / project.FEATURE_ROW_CODE, "the code of a row")
+    write_json(folder / paths.FEATURE_ROW_CODE, "the code of a row")
     with contextlib.chdir(folder):
         for stage in STAGES:
             if stage == "features":
@@ -130,10 +130,10 @@ EXTENDED = ("fine-tuned, flatten, logits", "frozen, flatten, not mirrored", "den
 def test_served_model_says_of_each_photo_what_evaluate_counted(photos, tmp_path, case):
     (tmp_path / "photos").symlink_to(photos)
     run_stages(tmp_path, weights(tmp_path, case), CASES[case])
-    with contextlib.chdir(tmp_path), open_archive(project.RAW_ARCHIVES) as archive:
-        model = load(project.SERVED_MODEL)
+    with contextlib.chdir(tmp_path), open_archive(paths.RAW_ARCHIVES) as archive:
+        model = load(paths.SERVED_MODEL)
         seen = 0
-        for path in project.PREDICTIONS_CSV.values():
+        for path in paths.PROBABILITIES_CSV.values():
             table = read_predictions(path)
             expected = probabilities_in(table)
             for row, probabilities in zip(table.itertuples(), expected):
@@ -144,7 +144,7 @@ def test_served_model_says_of_each_photo_what_evaluate_counted(photos, tmp_path,
                 assert predicted.unknown_score == pytest.approx(row.unknown_score, abs=1e-5)
                 seen += 1
         assert seen >= 12
-        unknown = Outputs.read(project.OUTPUTS / f"{UNKNOWN}.npz")
+        unknown = Outputs.read(paths.OUTPUTS / f"{UNKNOWN}.npz")
         temperature = model.metadata.temperature
         for name, probabilities in zip(
             ("unknown/0.jpg", "unknown/1.jpg"), to_probabilities(unknown.logits, temperature)

@@ -21,8 +21,9 @@ from pathlib import Path
 
 from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, environment_with, sha256
 
-from pawprint.commands.recipes import apply_recipe, overlay
 from pawprint.files import pack
+from pawprint.params.file import overlay
+from pawprint.projects.recipes import apply_recipe
 from pawprint.recipes.demo import draw_dataset, prepare
 
 # The weights are no file of a workspace, whose files test_pipeline.py follows. The other two have
