@@ -139,7 +139,7 @@ def show_new() -> Walk | None:
     """Show a form. Returns the walk through new images when it begins."""
     st.markdown(
         f"Shows the {NUMBER} images whose labels help the model most, one by one. They are of a "
-        "folder, or of a table of `pawprint predict --format csv`."
+        "folder, or of a table of `pawprint predict --format csv` or jsonl."
     )
     source = Path(Fetch.load().source)
     training = labelling.folder_for_training(source)

@@ -54,7 +54,9 @@ HERE = Path()  # the project
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    source = "folder of photos; or a table of `predict --format csv`, or the log of `serve`"
+    source = (
+        "folder of photos; or a table of `predict --format csv` or jsonl, or the log of `serve`"
+    )
     parser.add_argument("source", type=Path, metavar="FOLDER", help=source)
     sheet = f"new page with at most {MAX_ERRORS} of the most confident errors, of labelled photos"
     add_sheet(parser, sheet)

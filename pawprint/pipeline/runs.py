@@ -32,7 +32,6 @@ PROCESS = Path(".dvc/tmp/pawprint-run.pid")
 LOG = Path(".dvc/tmp/pawprint-run.log")
 PROGRESS = Path(".dvc/tmp/pawprint-run.progress")
 USERS = Path(".dvc/tmp/rwlock")  # DVC's own list of the processes that read and write
-IS_POSIX = os.name == "posix"
 WITHIN = "--within"  # the process is the one of the command
 STARTED = "started"
 STOPPED = "stopped by the user"
@@ -128,10 +127,10 @@ def stop(folder: Path) -> None:
         if is_running(folder):
             process = _process(folder)
             _write_line(folder, STOPPED)
-            if IS_POSIX:
-                os.killpg(process.pid, signal.SIGINT)
-            else:
+            if sys.platform == "win32":
                 _end_below(process)
+            else:
+                os.killpg(process.pid, signal.SIGINT)
 
 
 def _process(folder: Path) -> psutil.Process:

@@ -22,6 +22,7 @@ from pawprint import progress
 progress.SECONDS = 0
 bar = progress.count("counting", 4)
 bar.update(3)
+print("second: waits")
 Path("waits").touch()
 try:
     while not Path("gate").exists():
@@ -59,7 +60,11 @@ def wait() -> runs.PipelineRun:
     while not Path("waits").exists():
         assert psutil.wait_procs(processes()[:1], timeout=0.05)[1], runs.read(HERE)
     Path("waits").unlink()
-    return runs.read(HERE)
+    for _ in range(100):  # until the line of the stage has come through the pipe
+        if (run := runs.read(HERE)).lines:
+            break
+        psutil.wait_procs(processes()[:1], timeout=0.05)
+    return run
 
 
 def open_gate(gate: Path, text: str) -> None:
@@ -89,12 +94,13 @@ def test_one_run_goes_on_at_a_time_and_is_seen_with_its_stages_and_progress(gate
     assert (run.state, [name for name, *_ in run.steps]) == ("running", ["first", "second"])
     assert run.progress[:2] == ("counting", 75)
     assert "3/4" in run.progress.detail
+    assert run.lines == ["second: waits"]  # as it is printed, not at the end
     with refused("one that goes on"):
         runs.start(HERE, "dvc", "repro")
     open_gate(gate, "second: all is well, 猫\n")
     run = ended()
     assert (run.state, run.progress) == ("done", None)
-    assert run.lines == ["second: all is well, 猫"]
+    assert run.lines[1:] == ["second: all is well, 猫"]
     runs.start(HERE, "dvc", "repro")
     assert [kind for _, kind, _ in ended().steps] == ["didn't change"] * 2
 
@@ -105,7 +111,9 @@ def test_failed_run_has_one_line_and_the_next_one_goes_on_with_its_stage(gate):
     open_gate(gate, "")
     run = ended()
     assert run.state == "failed"
-    assert "failed to reproduce 'second'" in runs.error_of(run)
+    assert runs.error_of(run) == "second: waits"
+    silent = run._replace(lines=run.lines[1:])
+    assert "failed to reproduce 'second'" in runs.error_of(silent)
     runs.start(HERE, "dvc", "repro")
     wait()
     open_gate(gate, "second: expected cats. Received: none.\n")
@@ -124,7 +132,7 @@ def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end
     psutil.wait_procs(before)
     run = runs.read(HERE)
     assert run.state == {"stop": "stopped", "kill": "killed"}[end]
-    if end == "stop" and runs.IS_POSIX:  # as gently as Ctrl-C
+    if end == "stop" and os.name == "posix":  # as gently as Ctrl-C
         assert "second: stopped after 3 of 4" in run.lines
     assert "second" not in Path("dvc.lock").read_text(encoding="utf-8")
     assert not runs.is_elsewhere(HERE)
@@ -134,7 +142,7 @@ def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end
     assert ended().state == "done"
 
 
-@pytest.mark.skipif(not runs.IS_POSIX, reason="a signal")
+@pytest.mark.skipif(os.name != "posix", reason="a signal")
 def test_run_outlives_who_started_it_from_elsewhere_and_its_ctrl_c(gate):
     code = """import os, signal, sys
 from pathlib import Path
@@ -154,9 +162,9 @@ def test_between_its_stages_dvc_is_said_to_be_at_work(gate, monkeypatch):
     """As where it fetches what a stage wrote. Here, a module of that name waits in its place."""
     module = Path("busy/dvc.py")
     module.parent.mkdir()
-    module.write_text("import pathlib, time\nwhile not pathlib.Path('gate').exists():\n")
-    with module.open("a") as file:
-        file.write("    pathlib.Path('waits').touch()\n    time.sleep(0.01)\n")
+    lines = ["import pathlib, time", "print('waits')", "while not pathlib.Path('gate').exists():"]
+    lines += ["    pathlib.Path('waits').touch()", "    time.sleep(0.01)"]
+    module.write_text("\n".join(lines))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(module.parent.resolve()), *sys.path]))
     runs.start(HERE, "dvc", "repro")
     assert wait().progress == runs.BUSY
