@@ -48,6 +48,7 @@ def gate(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name, value in environment_with().items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     git_init(tmp_path)
     succeed("dvc", "init", "-q", cwd=tmp_path)
     (tmp_path / "waiting.py").write_text(WAITING, encoding="utf-8")
@@ -129,7 +130,7 @@ def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end
         runs.stop(HERE)
     else:
         before[0].kill()
-    psutil.wait_procs(before)
+    assert psutil.wait_procs(before, timeout=60)[1] == []
     run = runs.read(HERE)
     assert run.state == {"stop": "stopped", "kill": "killed"}[end]
     if end == "stop" and os.name == "posix":  # as gently as Ctrl-C
