@@ -30,7 +30,10 @@ def overlay(params: str, changes: str) -> str:
 
 
 def set_values(params: str, values: Mapping[str, object]) -> str:
-    """Return what `overlay` does, by names such as `model.alpha`."""
+    """Return what `overlay` does, by names such as `model.alpha` or `train_finetune.epochs.seed`.
+
+    Raises InputError for a name that `params.yaml` lacks and may not lack.
+    """
     absent = [name for name, value in values.items() if value is None and is_optional(name)]
     for name in absent:
         if name in flat(params):
@@ -38,28 +41,48 @@ def set_values(params: str, values: Mapping[str, object]) -> str:
     yaml = _yaml()
     content = yaml.load(params)
     for name, value in values.items():
-        if name in absent:
-            continue
-        if isinstance(value, CommentedMap):
-            value.ca.comment = None  # of the recipe
-        section, key = name.split(".")
-        keys = content.get(section) or CommentedMap()
-        if is_optional(name) and key not in keys:
-            names = list(section_of(section).model_fields)
-            later = names[names.index(key) :]
-            place = next((at for at, other in enumerate(keys) if other in later), len(keys))
-            keys.insert(place, key, value)
-        if key not in keys:
-            raise InputError(f"{name}: the recipe names a key not in params.yaml.")
-        keys[key] = value
-        _keep_near(keys.ca.items.get(key))
+        if name not in absent:
+            _set_value(content, name, value)
     yaml.dump(content, text := io.StringIO())
     return text.getvalue()
 
 
+def _set_value(content: CommentedMap, name: str, value: object) -> None:
+    """Set a value of the file; comments of a recipe do not come with it."""
+    if isinstance(value, CommentedMap):
+        value.ca.comment = None
+    section, key, *inner = name.split(".")
+    keys = content.get(section) or CommentedMap()
+    if inner:
+        _set_inner(keys.get(key), name, value)
+        return
+    if is_optional(name) and key not in keys:
+        _insert(keys, section, key, value)
+    if key not in keys:
+        raise InputError(f"{name}: {PARAMS} has no such key.")
+    keys[key] = value
+    _keep_near(keys.ca.items.get(key))
+
+
+def _insert(keys: CommentedMap, section: str, key: str, value: object) -> None:
+    """Add a key of a section in the order of its model."""
+    names = list(section_of(section).model_fields)
+    later = names[names.index(key) :]
+    place = next((at for at, other in enumerate(keys) if other in later), len(keys))
+    keys.insert(place, key, value)
+
+
+def _set_inner(mapping: object, name: str, value: object) -> None:
+    """Set a key inside the value of a param, which is a mapping, such as `epochs`."""
+    param, _, key = name.rpartition(".")
+    if not isinstance(mapping, dict):
+        raise InputError(f"{name}: {param} is not a mapping. Set {param} to one with {key}.")
+    mapping[key] = value
+
+
 def is_optional(name: str) -> bool:
     """Return whether `params.yaml` may lack a param, such as a layer of `augment`."""
-    section, key = name.split(".")
+    section, _, key = name.partition(".")
     fields = section_of(section).model_fields if section in Params.model_fields else {}
     return key in fields and not fields[key].is_required()
 
