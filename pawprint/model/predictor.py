@@ -13,7 +13,6 @@ from typing import BinaryIO, NamedTuple, Self
 import numpy as np
 import openvino
 from PIL import Image
-from tqdm import tqdm
 
 from pawprint import package, paths
 from pawprint.classes import class_probabilities
@@ -42,6 +41,7 @@ from pawprint.model.served_model import (
     single,
 )
 from pawprint.pipeline.recorded import Recorded
+from pawprint.progress import track
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
 
 MODEL_FILES = ("model.*", "*.npz", "*.pb", "variables/*")  # of a served or exported model
@@ -261,7 +261,7 @@ def predict_each(
     names = (os.fsencode(path).decode("utf-8", "surrogateescape") for path in images)
     items = ((printable(name), path.absolute()) for name, path in zip(names, images))
     rows = map_items(partial(_predict_file, predictor, further, has_hashes), items)
-    yield from tqdm(rows, total=len(images), desc="predict", unit="image", disable=None)
+    yield from track(rows, "predict", len(images))
 
 
 def _predict_file(

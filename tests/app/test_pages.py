@@ -16,7 +16,7 @@ from pawprint.app import groups, labelling, page_label, page_run, photos, pools
 from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
 from pawprint.files import write_text
 from pawprint.params.model import Model
-from pawprint.pipeline import dvc
+from pawprint.pipeline import runs
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval
 from pawprint.tables import write_table
 
@@ -274,9 +274,9 @@ def test_candidates_that_try_has_printed_have_buttons_until_the_params_change(pr
     write_table(paths.IMAGES_CSV, images, IMAGES)
     page = AppTest.from_function(script, default_timeout=60).run()
     assert [button.label for button in page.button] == ["Try"]
-    dvc.LOG.parent.mkdir(parents=True, exist_ok=True)
+    runs.LOG.parent.mkdir(parents=True, exist_ok=True)
     rows = ("try: 2 of 2: larger", "larger  97.5%", "`pawprint try --use larger` sets it")
-    dvc.LOG.write_text("".join(f"1.0\t{row}\n" for row in rows), encoding="utf-8")
+    runs.LOG.write_text("".join(f"1.0\t{row}\n" for row in rows), encoding="utf-8")
     page.run()
     assert page.code[0].value == "larger  97.5%"
     assert [button.label for button in page.button] == ["Try", "Use larger"]
