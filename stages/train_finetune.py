@@ -5,7 +5,7 @@ computed. Reads train/ and validation/ in data/features/, data/split/train_valid
 data/split/labels.json, models/backbone/ and models/head.npz. Params: `train_finetune`, `head`,
 `hardware`, `model.backbone`, `model.pooling`, `model.fine_tune_at`. Writes models/network/, what
 follows the frozen layers for OpenVINO and, if layers were trained, the whole model for Keras,
-metrics/train_finetune.json and plots/history_finetune.csv. Run: `python -m stages.train_finetune`
+and plots/history_finetune.csv. Run: `python -m stages.train_finetune`
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ import pandas as pd
 
 from pawprint import project
 from pawprint.features.store import StoredExamples, stored_examples
-from pawprint.files import read_labels, replacing, write_json
+from pawprint.files import read_labels, replacing
 from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
 from pawprint.network.heads import HeadWeights
 from pawprint.params.model import Hardware, Head, Model, Train
@@ -36,23 +36,20 @@ def main() -> None:
         if Model.load().fine_tune_at is None:
             network, kinds = on_features(store.shapes(), weights, Head.load())
             history = pd.DataFrame(columns=list(HISTORY))
-            metrics: dict[str, float] = {"kept_epoch": 0}
             result = "model.fine_tune_at is null: no epochs, the head is kept as it is"
         else:
-            network, kinds, history, metrics, result = train(store, weights, folder)
+            network, kinds, history, result = train(store, weights, folder)
         write_network(network, folder / project.NETWORK.name, OUTPUTS, kinds)
-    write_json(project.FINETUNE_METRICS, metrics)
     write_table(project.FINETUNE_HISTORY_CSV, history, HISTORY)
     print(f"train_finetune: {result}")
 
 
 def train(
     store: StoredExamples, weights: HeadWeights, folder: Path
-) -> tuple[openvino.Model, list[str], pd.DataFrame, dict[str, float], str]:
+) -> tuple[openvino.Model, list[str], pd.DataFrame, str]:
     """Train, and write the model of Keras.
 
-    Returns the network, the kinds of features that it takes, the table HISTORY, the metrics, and
-    what is kept.
+    Returns the network, the kinds of features that it takes, the table HISTORY, and what is kept.
     """
     # TensorFlow starts here, which takes seconds.
     from pawprint.network import training
@@ -74,8 +71,7 @@ def train(
     trained = to_openvino(training.trained_layers(model, first))
     weights = weights._replace(arrays=parts(model)[-1].get_weights())
     network, kinds = on_maps(store.shapes(), trained, weights, head)
-    metrics = training.measure_kept(history, keeper)
-    return network, kinds, history, metrics, training.describe_kept(history, keeper)
+    return network, kinds, history, training.describe_kept(history, keeper)
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_gro
         train_extract.main()
     lines = [line for line in capsys.readouterr().out.splitlines() if SERIES in line]
     assert len(lines) == (not is_grouped)
-    assert ("accuracy_by_series" in read_json(folder / project.EXTRACT_METRICS)) != is_grouped
+    assert ("accuracy_by_series" in read_json(folder / project.CROSS_VALIDATION_JSON)) != is_grouped
 
 
 def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:
@@ -164,12 +164,13 @@ def test_training_records_which_views_it_learns_from(folder, capsys, is_like_the
     features[:, 1:, 0] *= 1 if is_like_the_image else -1
     (line,) = trained(folder, features, capsys)
     assert "of 90 training images" in line
-    metrics = read_json(folder / project.EXTRACT_METRICS)
+    metrics = read_json(folder / project.CROSS_VALIDATION_JSON)
     assert (metrics["views"], metrics["blocks"]) == (3 if is_like_the_image else 1, 0)
     assert (metrics["views_loss_change"] < -metrics["views_loss_error"]) == is_like_the_image
 
 
-def test_metrics_of_many_classes_have_the_lowest_recalls(folder):
+def test_metrics_are_few_even_with_many_classes_and_an_error_limit(folder):
+    """The other stages have three."""
     labels = [f"class {number:02}" for number in range(24)]
     write_run(folder, dict.fromkeys(labels, PER_CLASS), pd.DataFrame(columns=list(REJECTED)))
     write_table(folder / project.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
@@ -181,13 +182,17 @@ def test_metrics_of_many_classes_have_the_lowest_recalls(folder):
     (folder / project.LABELS_CSV).write_text(EMPTY_TABLES[project.LABELS_CSV], encoding="utf-8")
     with contextlib.chdir(folder):
         split_table = read_table(project.SPLIT_CSV, SPLIT)
-        evaluate.write_scores(split_table, outputs, read_metadata(project.SERVED_MODEL))
-        test = read_json(project.EVALUATE_METRICS)["test"]
+        metadata = read_metadata(project.SERVED_MODEL).model_copy(update={"min_confidence": 0.6})
+        evaluate.write_scores(split_table, outputs, metadata)
+        metrics = read_json(project.EVALUATE_METRICS)
         predictions = read_predictions(project.PREDICTIONS_CSV["test"])
+    assert sum(map(len, metrics.values())) <= 7
     is_right = predictions["predicted"] == predictions["actual"]
+    of_test = metrics["test"]
+    assert of_test["accuracy"] == pytest.approx(is_right.mean())
     recalls = is_right.groupby(predictions["actual"]).mean()
-    assert len(test["recall"]) < len(labels)
-    assert sorted(test["recall"].values()) == sorted(recalls)[: len(test["recall"])]
+    assert of_test["mean_recall"] == pytest.approx(recalls.mean())
+    assert 0 < of_test["decided"] < 1 and 0 <= of_test["error_of_decided"] < 1 - is_right.mean()
 
 
 def test_evaluate_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):

@@ -144,5 +144,5 @@ def write_run(
     )
     decided = pd.DataFrame({"decided": [0.5, 1], "error": [0, 0.1], "confidence": [0.9, 0.5]})
     write_table(workspace / project.DECIDED_CSV, decided, DECIDED)
-    write_json(workspace / project.EXTRACT_METRICS, {})
+    write_json(workspace / project.CROSS_VALIDATION_JSON, {})
     write_json(workspace / project.SERVED_MODEL / "model.json", metadata.model_dump())
