@@ -1,11 +1,12 @@
-"""Load the pre-trained backbone, and convert its frozen layers to OpenVINO for `features`.
+"""Load the pre-trained network, and separate its frozen layers, which training never changes.
 
-Keras downloads the weights `imagenet` to its cache, in the folder that the environment variable
-KERAS_HOME names. TensorFlow does not start for an ONNX file, or for an EfficientNet-Lite of which
-nothing is fine-tuned: models/backbone/ is then a copy of the extractor. Params: `weights`,
-`model.backbone`, `model.alpha`, `model.image_size`, `model.pooling`, `model.features`,
-`model.fine_tune_at`, `model.onnx`. Writes models/backbone/ and models/extractor/. Says so if
-TensorFlow lacks what it needs to fine-tune on an NVIDIA GPU of this computer.
+The frozen layers are converted to OpenVINO for `features`. Keras downloads the weights `imagenet`
+to its cache, in the folder that the environment variable KERAS_HOME names. TensorFlow does not
+start for an ONNX file, or for an EfficientNet-Lite of which nothing is fine-tuned: models/backbone/
+is then a copy of the extractor. Params: `weights`, `model.backbone`, `model.alpha`,
+`model.image_size`, `model.pooling`, `model.features`, `model.fine_tune_at`, `model.onnx`. Writes
+models/backbone/ and models/extractor/. Says so if TensorFlow lacks what it needs to fine-tune on an
+NVIDIA GPU of this computer.
 Run: `python -m stages.backbone`
 """
 
@@ -14,7 +15,7 @@ import shutil
 import subprocess
 import sys
 
-from pawprint import project
+from pawprint import paths
 from pawprint.files import replacing
 from pawprint.network.extractor import load_extractor
 from pawprint.params.model import Model, Weights
@@ -36,17 +37,17 @@ def main() -> None:
     if model.fine_tune_at is not None and (line := describe_missing_cuda()):
         print(f"backbone: {line}", file=sys.stderr)
     network, outputs, sha256, backbone = load_extractor(model, weights)
-    with replacing(project.BACKBONE.parent) as folder:
+    with replacing(paths.BACKBONE.parent) as folder:
         folder.mkdir()
         if backbone is None:
-            write_network(network, folder / project.FROZEN_BACKBONE.name, outputs)
+            write_network(network, folder / paths.FROZEN_BACKBONE.name, outputs)
         else:
             from pawprint.network.model import save_model
 
-            save_model(backbone, folder / project.BACKBONE.name)
-    with replacing(project.EXTRACTOR.parent) as folder:
+            save_model(backbone, folder / paths.BACKBONE.name)
+    with replacing(paths.EXTRACTOR.parent) as folder:
         folder.mkdir()
-        write_network(network, folder / project.EXTRACTOR.name, outputs)
+        write_network(network, folder / paths.EXTRACTOR.name, outputs)
     shapes = output_shapes(network).items()
     features = [f"{'x'.join(map(str, shape))} {MEANING[kind]}" for kind, shape in shapes]
     line = f"backbone: features of each image: {', '.join(features)}"

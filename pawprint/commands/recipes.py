@@ -1,30 +1,10 @@
-"""The command `recipes`: YAML files with only the params that they change.
-
-ruamel.yaml keeps the comments of `params.yaml`. Other commands change params with the same
-functions.
-"""
+"""The command `recipes`: a list of them, one of them, or its values in params.yaml."""
 
 import argparse
-import io
-from collections.abc import Mapping
 from pathlib import Path
-from typing import get_type_hints
 
-import yaml
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
-
-from pawprint.commands import align, require_committed
-from pawprint.errors import InputError
-from pawprint.files import parse_mapping, parse_yaml, read_text, write_text
-from pawprint.package import PACKAGE
-from pawprint.params.model import Params
-from pawprint.params.section import Section, check_content
-from pawprint.project import PARAMS
-
-RECIPES = PACKAGE / "recipes"
-NULL = "tag:yaml.org,2002:null"
-GOES_ON = (";", ":", ",")  # ends of a comment
+from pawprint.commands import align
+from pawprint.projects.recipes import read_recipe, recipe_names, use_recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,8 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """List recipes, show one, or write it into params.yaml.
 
-    `use` writes the values of `default`, then the recipe's. Comments, order and other
-    params are kept, as are images, classes and weights where the recipe's are not in this project.
+    `use` writes the values of the recipe `default`, then the values of the recipe. Comments, the
+    order of lines and all other params stay. Images, classes and weights stay, too, if the recipe's
+    are not in this project.
 
     Examples:
       pawprint recipes
@@ -66,209 +47,5 @@ def show_recipe(arguments: argparse.Namespace) -> None:
 
 def use(arguments: argparse.Namespace) -> None:
     """Write `params.yaml`. Raises InputError if it has uncommitted changes."""
-    before = read_text(PARAMS)
-    today = parse_mapping(before, str(PARAMS))
-    after = apply_recipe(before, arguments.name)
-    recipe = parse_mapping(after, str(PARAMS))
-    own = {}
-    for section in ("fetch", "weights"):
-        source = recipe[section]["source"]
-        if source.startswith("pawprint/") and not Path(source).exists():  # only in the repository
-            own[section] = today[section]
-    if "fetch" in own:
-        own["clean"] = {"labels": today["clean"]["labels"]}
-    if own:
-        after = overlay(after, yaml.safe_dump(own, default_flow_style=None))
-    if after != before:
-        require_committed()
-    write_text(PARAMS, after)
+    use_recipe(Path(), arguments.name)
     print(f"params.yaml: {arguments.name}. Now run `dvc repro`.")
-
-
-def recipe_names() -> list[str]:
-    """Return the names of all recipes, sorted."""
-    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
-
-
-def read_recipe(name: str) -> str:
-    """Return the text of a recipe."""
-    return (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
-
-
-def apply_recipe(params: str, name: str) -> str:
-    """Return the text of `params.yaml` with the values of a recipe, whatever it had before.
-
-    Params that no recipe names, such as the seeds, are not changed.
-    """
-    return overlay(overlay(params, read_recipe("default")), read_recipe(name))
-
-
-def overlay(params: str, changes: str) -> str:
-    """Return the text of `params.yaml` with other values; comments and order are kept.
-
-    Raises InputError if `changes` has a key that `params.yaml` does not have.
-    """
-    values: dict[str, object] = {}
-    for section, keys in _yaml().load(changes).items():
-        values |= {f"{section}.{key}": value for key, value in keys.items()}
-    return set_values(params, values)
-
-
-def set_values(params: str, values: Mapping[str, object]) -> str:
-    """Return what `overlay` does, by names such as `model.alpha`."""
-    absent = [name for name, value in values.items() if value is None and is_optional(name)]
-    for name in absent:
-        if name in flat(params):
-            params = without_param(params, name, is_kept=False)
-    yaml = _yaml()
-    content = yaml.load(params)
-    for name, value in values.items():
-        if name in absent:
-            continue
-        if isinstance(value, CommentedMap):
-            value.ca.comment = None  # of the recipe
-        section, key = name.split(".")
-        keys = content.get(section) or CommentedMap()
-        if is_optional(name) and key not in keys:
-            names = list(section_of(section).model_fields)
-            later = names[names.index(key) :]
-            place = next((at for at, other in enumerate(keys) if other in later), len(keys))
-            keys.insert(place, key, value)
-        if key not in keys:
-            raise InputError(f"{name}: the recipe names a key not in params.yaml.")
-        keys[key] = value
-        _keep_near(keys.ca.items.get(key))
-    yaml.dump(content, text := io.StringIO())
-    return text.getvalue()
-
-
-def is_optional(name: str) -> bool:
-    """Return whether `params.yaml` may lack a param, such as a layer of `augment`."""
-    section, key = name.split(".")
-    fields = section_of(section).model_fields if section in Params.model_fields else {}
-    return key in fields and not fields[key].is_required()
-
-
-def section_of(name: str) -> type[Section]:
-    """Return the model of a section of `params.yaml`."""
-    return get_type_hints(Params)[name]
-
-
-def add_missing(params: str, template: str) -> str:
-    """Return the text of `params.yaml` with what it lacks of a template, and the comments.
-
-    They come first in their section: after its last one may be comments on the next section.
-    """
-    yaml = _yaml()
-    content = yaml.load(params)
-    for section, values in yaml.load(template).items():
-        is_new = section not in content
-        keys = content.setdefault(section, CommentedMap())
-        for key, value in reversed(list(values.items())):
-            if key not in keys and (is_new or not is_optional(f"{section}.{key}")):
-                comment = values.ca.items.get(key)
-                lines = comment[2].value.partition("\n\n")[0] if comment and comment[2] else ""
-                comment_text = " ".join(line.strip("# ") for line in lines.splitlines())
-                keys.insert(0, key, value, comment_text or None)
-    yaml.dump(content, text := io.StringIO())
-    return text.getvalue()
-
-
-def without_param(params: str, name: str, is_kept: bool) -> str:
-    """Return the text of `params.yaml` without a param, whose other lines stay as they are.
-
-    With `is_kept`, a comment has its name and value. A section without params goes, too, and a
-    comment that goes on below the param's line, which ends with one of GOES_ON then.
-    """
-    section, key = name.split(".", 1)
-    root = _yaml().compose(params)
-    head, keys = next(pair for pair in root.value if pair[0].value == section)
-    start, end = next(pair for pair in keys.value if pair[0].value == key)
-    rows = params.splitlines(keepends=True)
-    if keys.flow_style:  # {key: value, …}, perhaps of several lines
-        at = head.start_mark.index
-        first = head.start_mark.line
-        text = params[start.start_mark.index : end.end_mark.index]
-        left = params[at : start.start_mark.index].rstrip(", ")  # up to the param before, or to {
-        right = params[end.end_mark.index :].lstrip(", ")
-        comma = "" if left.endswith("{") or right.startswith("}") else ", "
-        rows = f"{params[:at]}{left}{comma}{right}".splitlines(keepends=True)
-        comment = [f"# {section}.{' '.join(text.split())}\n"]
-        last = first + 1 if len(keys.value) == 1 else first
-    else:
-        first = start.start_mark.line
-        last = end.end_mark.line + (end.end_mark.column > 0)
-        while not rows[last - 1].strip():  # what a block of text ends with
-            last -= 1
-        while rows[last - 1].rstrip().endswith(GOES_ON) and _is_comment("".join(rows[last:][:1])):
-            last += 1
-        indent = " " * start.start_mark.column
-        comment = [f"{indent}# {section}.{rows[first].lstrip()}"]
-        comment += [
-            row if _is_comment(row) else f"{indent}# {row[len(indent) :]}"
-            for row in rows[first + 1 : last]
-        ]
-    rows[first:last] = comment if is_kept else []
-    if len(keys.value) == 1 and not is_kept:
-        if not keys.flow_style:
-            first = head.start_mark.line
-            del rows[first]
-        if not "".join(rows[first - 1 : first + 1]).strip():  # the lines around the section
-            del rows[first : first + 1]
-    elif len(keys.value) == 1 and not keys.flow_style:
-        del rows[head.start_mark.line]
-    return "".join(rows)
-
-
-def _is_comment(row: str) -> bool:
-    return row.lstrip().startswith("#")
-
-
-def _yaml() -> YAML:
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096  # do not wrap long lines
-    yaml.representer.add_representer(
-        type(None), lambda representer, _: representer.represent_scalar(NULL, "null")
-    )
-    return yaml
-
-
-def _keep_near(comments: list | None) -> None:
-    """Put the comment at the end of a changed line two spaces after the new value."""
-    if comments and comments[2] and comments[2].value.startswith("#"):  # or a blank line
-        comments[2].column = 0
-        comments[2].value = f" {comments[2].value}"
-
-
-def flat(text: str) -> dict[str, object]:
-    """Return the value of each param by its name, such as `model.alpha`.
-
-    Raises InputError if the text is no YAML, or not made of sections.
-    """
-    content = parse_yaml(text, str(PARAMS))
-    if not isinstance(content, dict) or not all(
-        isinstance(section, dict) for section in content.values()
-    ):
-        raise InputError(f"{PARAMS}: expected sections with params. Received: something else.")
-    return {f"{name}.{key}": value for name, keys in content.items() for key, value in keys.items()}
-
-
-def set_params(changes: dict[str, object]) -> None:
-    """Write other values into params.yaml, by names such as `model.alpha`.
-
-    Raises InputError, with nothing written, if one is wrong.
-    """
-    text = set_values(read_text(PARAMS), changes)
-    check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
-    write_text(PARAMS, text)
-
-
-def describe_param_changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
-    """Return such as "model.alpha: 0.35 → null", for each param of `after` with another value."""
-    values = {name: (before.get(name), value) for name, value in after.items()}
-    return [
-        f"{name}: {' → '.join('null' if each is None else str(each) for each in pair)}"
-        for name, pair in values.items()
-        if pair[0] != pair[1]
-    ]

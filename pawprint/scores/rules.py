@@ -11,6 +11,7 @@ from pawprint.model.calibration import (
 )
 from pawprint.model.metadata import Metadata, Outputs, to_probabilities
 from pawprint.params.model import Calibrate
+from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.metrics import (
     OF_A_CLASS,
     Predictions,
@@ -19,8 +20,6 @@ from pawprint.scores.metrics import (
     tabulate_scores,
 )
 from pawprint.scores.predictions import LEVEL, choose_min_confidence
-
-CONFIDENCE = 0.95  # of the intervals of recall and precision
 
 
 def fit_rules(

@@ -9,17 +9,18 @@ from typing import Protocol, TypeVar
 import numpy as np
 import pandas as pd
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import log_losses
+from pawprint.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.errors import InputError
 from pawprint.files import parse_mapping
 from pawprint.model.metadata import METADATA_FILE, Metadata, parse_metadata
-from pawprint.project import HISTORY, JUDGED, PREDICTED_CLASSES, PREDICTED_CSV, SPLIT
+from pawprint.scores.prediction_table import parse_predictions, with_image
 from pawprint.scores.runs import TRAINING, Run
-from pawprint.tables import parse_predictions, parse_table, with_image
+from pawprint.tables import parse_table
 
 Parsed = TypeVar("Parsed")
-MODEL_JSON = project.SERVED_MODEL / METADATA_FILE
+MODEL_JSON = paths.SERVED_MODEL / METADATA_FILE
 OLD_METRICS = Path("metrics/train_finetune.json")  # of earlier versions, with `kept_epoch`
 
 
@@ -43,18 +44,18 @@ def read_run(read: Reader, name: str) -> Run:
 
     Files that only DVC keeps may be missing. Raises InputError without predictions or params.
     """
-    judged = {split: read(path, _parse) for split, path in PREDICTED_CSV.items()}
-    run = Run(name, judged, read(project.PARAMS, _calibrate))
+    judged = {split: read(path, _parse) for split, path in paths.PREDICTED_CLASSES_CSV.items()}
+    run = Run(name, judged, read(paths.PARAMS, _calibrate))
     try:
-        run = run._replace(split=read(project.SPLIT_CSV, _parse_split))
+        run = run._replace(split=read(paths.SPLIT_CSV, _parse_split))
         if not _is_fine_tuned(read):
-            judged[TRAINING] = read(project.CROSS_VALIDATION_CSV, _parse_judged)
+            judged[TRAINING] = read(paths.CROSS_VALIDATION_CSV, _parse_judged)
     except InputError as error:
         run = run._replace(missing=str(error))
     if run.split is not None:
         with contextlib.suppress(InputError):
             metadata = read(MODEL_JSON, _parse_metadata)
-            test = read(project.TEST_PREDICTIONS_CSV, parse_predictions)
+            test = read(paths.TEST_PROBABILITIES_CSV, parse_predictions)
             return run._replace(metadata=metadata, test=test)
     return run
 
@@ -62,12 +63,12 @@ def read_run(read: Reader, name: str) -> Run:
 def _is_fine_tuned(read: Reader) -> bool:
     """Return whether an epoch of fine-tuning is kept: then training images have no folds."""
     with contextlib.suppress(InputError):
-        return bool(read(project.FINETUNE_HISTORY_CSV, _parse_history)["kept"].any())
+        return bool(read(paths.FINETUNE_HISTORY_CSV, _parse_history)["kept"].any())
     return read(OLD_METRICS, json.loads)["kept_epoch"] != 0
 
 
 def _calibrate(params: bytes) -> Mapping[str, object]:
-    section = parse_mapping(params.decode(), str(project.PARAMS)).get("calibrate")
+    section = parse_mapping(params.decode(), str(paths.PARAMS)).get("calibrate")
     return section if isinstance(section, dict) else {}
 
 

@@ -19,7 +19,7 @@ from pawprint.files import OF_SYSTEMS, parse_mapping, read_mapping, read_text, w
 from pawprint.git import git, ignored, work_tree
 from pawprint.named_file import read_bytes
 from pawprint.package import DISTRIBUTION, ROOT
-from pawprint.project import LABELS_CSV, LOCK, MODEL_CARD, PARAMS, REQUIREMENTS, SPLITS_CSV, STATE
+from pawprint.paths import LABELS_CSV, LOCK, MODEL_CARD, PARAMS, REQUIREMENTS, SPLITS_CSV, STATE
 
 README_TEXT = Path(__file__).with_name("README.md")
 README = "README.md"

@@ -108,7 +108,7 @@ def test_run_ends_with_the_verdict_of_compare_with_the_last_commit(workspace, re
 @pytest.mark.extended
 def test_queued_sweep_runs_in_dvcs_own_folders(workspace):
     """And `1e-6` arrives as a number."""
-    sweep = ("evaluate", "-S", "evaluate.confidence=1e-6,0.8")
+    sweep = ("evaluate", "-S", "calibrate.max_error=1e-6,0.8")
     queued = run("dvc", "exp", "run", "--queue", "--allow-missing", *sweep, cwd=workspace)
     assert queued.stdout.count("Queued experiment") == 2, queued.stderr
     succeed("dvc", "exp", "run", "--run-all", cwd=workspace)
@@ -117,7 +117,7 @@ def test_queued_sweep_runs_in_dvcs_own_folders(workspace):
     levels = set()
     for experiment in head["experiments"]:
         data = experiment["revs"][0]["data"]
-        levels.add(data["params"]["params.yaml"]["data"]["evaluate"]["confidence"])
+        levels.add(data["params"]["params.yaml"]["data"]["calibrate"]["max_error"])
         assert data["metrics"]["metrics/evaluate.json"]["data"]["test"]["accuracy"] > 0
     assert levels == {1e-6, 0.8}
 
@@ -137,7 +137,7 @@ def origin(workspace, tmp_path) -> Path:
     ("changed", "stages", "pulled", "left_out"),
     [
         pytest.param(
-            "train_finetune: {learning_rate: 0.02}",
+            "train_finetune: {epochs: {number: 3, learning_rate: 0.02}}",
             AFTER_FINETUNING,
             "data/features/train/shard-0.npy",
             "models/extractor",
@@ -149,15 +149,8 @@ def origin(workspace, tmp_path) -> Path:
             "data/outputs/test.npz",
             "data/features",
         ),
-        pytest.param(
-            "evaluate: {confidence: 0.5}",
-            expected_stages("evaluate.confidence"),
-            "data/outputs/test.npz",
-            "data/features",
-            marks=pytest.mark.extended,
-        ),
     ],
-    ids=["train_finetune", "calibrate", "evaluate"],
+    ids=["train_finetune", "calibrate"],
 )
 def test_change_in_an_empty_clone_pulls_only_what_it_needs(
     origin, changed, stages, pulled, left_out
@@ -199,7 +192,7 @@ def test_two_branches_are_merged(workspace, tmp_path):
     succeed("git", "branch", "other", cwd=project)
     for branch, changes, first in (
         ("main", "calibrate: {temperature: false}", "evaluate"),
-        ("other", "train_finetune: {seed: 2}", "train_finetune"),
+        ("other", "train_finetune: {epochs: {number: 3, seed: 2}}", "train_finetune"),
     ):
         succeed("git", "checkout", "-q", branch, cwd=project)
         succeed("dvc", "checkout", cwd=project)

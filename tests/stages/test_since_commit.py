@@ -12,11 +12,9 @@ import pytest
 from conftest import PROJECT, change, commit, git_init, sha256
 from made_up_run import write_photos
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import UNKNOWN
-from pawprint.dataset.changes import images_of
-from pawprint.files import md5, read_yaml
-from pawprint.project import (
+from pawprint.columns import (
     HISTORY,
     IMAGES,
     JUDGED,
@@ -25,13 +23,16 @@ from pawprint.project import (
     REJECTED,
     SPLIT,
 )
-from pawprint.tables import read_table, with_image, write_table
+from pawprint.dataset.changes import images_of
+from pawprint.files import md5, read_yaml
+from pawprint.scores.prediction_table import with_image
+from pawprint.tables import read_table, write_table
 from stages import plot, split
 
 RECORDED = {
-    "clean": [project.UNKNOWN_CSV, project.REJECTED_CSV],
-    "split": [project.SPLIT_CSV],
-    "train_extract": [project.CROSS_VALIDATION_CSV],
+    "clean": [paths.UNKNOWN_CSV, paths.REJECTED_CSV],
+    "split": [paths.SPLIT_CSV],
+    "train_extract": [paths.CROSS_VALIDATION_CSV],
     "plot": [],
 }
 NONE_REJECTED = pd.DataFrame(columns=list(REJECTED))
@@ -61,7 +62,7 @@ class Committed:
         self.md5s: dict[Path, str] = {}  # of what DVC keeps
         folder.mkdir()
         shutil.copy(PROJECT / "params.yaml", folder)
-        (folder / project.SPLITS_CSV).write_text("pixels_sha256,split\n")
+        (folder / paths.SPLITS_CSV).write_text("pixels_sha256,split\n")
         (folder / ".gitignore").write_text("/data\n/.dvc\n")
         git_init(folder)
         self.split(table)
@@ -69,35 +70,35 @@ class Committed:
 
     def split(self, table: pd.DataFrame, unknown: pd.DataFrame = WASTE[:0]) -> None:
         self.images = table.reset_index(drop=True)
-        write_table(self.folder / project.IMAGES_CSV, table, IMAGES)
+        write_table(self.folder / paths.IMAGES_CSV, table, IMAGES)
         write_photos(self.folder, table["path"])
-        write_table(self.folder / project.UNKNOWN_CSV, unknown, IMAGES)
-        write_table(self.folder / project.REJECTED_CSV, NONE_REJECTED, REJECTED)
+        write_table(self.folder / paths.UNKNOWN_CSV, unknown, IMAGES)
+        write_table(self.folder / paths.REJECTED_CSV, NONE_REJECTED, REJECTED)
         with contextlib.chdir(self.folder):
             split.main()
 
     def commit(self) -> None:
         stages = {}
         with contextlib.chdir(self.folder):
-            for stage, paths in RECORDED.items():
-                paths = [path for path in paths if path.exists()]
-                outs = [{"path": path.as_posix(), "md5": md5(path)} for path in paths]
-                for path, out in zip(paths, outs):
+            for stage, listed in RECORDED.items():
+                present = [path for path in listed if path.exists()]
+                outs = [{"path": path.as_posix(), "md5": md5(path)} for path in present]
+                for path, out in zip(present, outs):
                     self.md5s[path] = out["md5"]
                     cached = self.folder / ".dvc/cache/files/md5" / out["md5"][:2]
                     cached.mkdir(parents=True, exist_ok=True)
                     shutil.copy(path, cached / out["md5"][2:])
                 stages[stage] = {"outs": outs}
-            params = read_yaml(project.PARAMS)
+            params = read_yaml(paths.PARAMS)
             of_split = {"params.yaml": {"split": params["split"]}}
             stages["plot"]["params"] = {"params.yaml": params}
-            splits = {"path": str(project.SPLITS_CSV), "md5": md5(project.SPLITS_CSV)}
+            splits = {"path": str(paths.SPLITS_CSV), "md5": md5(paths.SPLITS_CSV)}
             stages["split"] |= {"params": of_split, "deps": [splits]}
-            project.LOCK.write_text(json.dumps({"stages": stages}))
+            paths.LOCK.write_text(json.dumps({"stages": stages}))
         commit(self.folder, "Run")
 
     def splits(self) -> pd.Series:
-        rows = read_table(self.folder / project.SPLIT_CSV, SPLIT)
+        rows = read_table(self.folder / paths.SPLIT_CSV, SPLIT)
         return rows.set_index("pixels_sha256")["split"]
 
 
@@ -140,7 +141,7 @@ def test_photos_that_a_corrected_label_moves_are_counted_by_class_and_direction(
 def test_photos_that_the_user_moved_are_no_chance(committed, capsys):
     before = committed.splits()
     pixels = before.index[before == "train"][0]
-    table = committed.folder / project.SPLITS_CSV
+    table = committed.folder / paths.SPLITS_CSV
     table.write_text(f"pixels_sha256,split\n{pixels},test\n")
     committed.split(committed.images)
     (line,) = said(capsys)
@@ -171,7 +172,7 @@ def test_output_is_the_same_whatever_git_and_the_cache_have(committed, tmp_path,
     fewer = committed.images[1:]
     committed.split(fewer)
     said(capsys)
-    with_commit = sha256(committed.folder / project.SPLIT_CSV)
+    with_commit = sha256(committed.folder / paths.SPLIT_CSV)
     shutil.rmtree(committed.folder / ".dvc")
     committed.split(fewer)
     (line,) = said(capsys)
@@ -179,16 +180,16 @@ def test_output_is_the_same_whatever_git_and_the_cache_have(committed, tmp_path,
     shutil.rmtree(committed.folder / ".git")
     committed.split(fewer)
     assert said(capsys) == []
-    assert sha256(committed.folder / project.SPLIT_CSV) == with_commit
+    assert sha256(committed.folder / paths.SPLIT_CSV) == with_commit
 
 
 def since(
     committed: Committed, unknown: pd.DataFrame = WASTE[:0], rejected=NONE_REJECTED
 ) -> list[str]:
     with contextlib.chdir(committed.folder):
-        rows = read_table(project.SPLIT_CSV, SPLIT)
-        params = read_yaml(project.PARAMS)
-        return plot.describe_since_commit(images_of(rows, unknown, rejected), params, 0.95)
+        rows = read_table(paths.SPLIT_CSV, SPLIT)
+        params = read_yaml(paths.PARAMS)
+        return plot.describe_since_commit(images_of(rows, unknown, rejected), params)
 
 
 def test_end_of_a_run_says_what_changed_in_labels_photos_and_splits(committed):
@@ -211,7 +212,7 @@ def test_end_of_a_run_says_what_changed_in_labels_photos_and_splits(committed):
     assert since(committed)[0] == "Since the last commit: 30 photos removed (paper)"
     shutil.rmtree(committed.folder / ".dvc")
     assert "not known here" in since(committed)[0]
-    (committed.folder / project.LOCK).unlink()
+    (committed.folder / paths.LOCK).unlink()
     commit(committed.folder, "No run")
     assert since(committed) == []
 
@@ -234,7 +235,7 @@ def test_params_of_the_last_run_are_named_with_their_values(committed):
 
 
 def test_stages_with_other_code_are_named(committed):
-    lock = committed.folder / project.LOCK
+    lock = committed.folder / paths.LOCK
     content = json.loads(lock.read_text())
     for stage in content["stages"]:
         content["stages"][stage].setdefault("deps", []).append(
@@ -249,7 +250,7 @@ def test_stages_with_other_code_are_named(committed):
 
 def predict(committed: Committed, wrong: int) -> None:
     """Write the predictions of a run without fine-tuning, `wrong` of them in each set."""
-    rows = read_table(committed.folder / project.SPLIT_CSV, SPLIT)
+    rows = read_table(committed.folder / paths.SPLIT_CSV, SPLIT)
     other = rows["label"].map({"glass": "metal", "metal": "glass"}).fillna("glass")
     rows = rows.assign(likely=other, number=rows.groupby("split").cumcount())
     is_wrong = rows["number"] < wrong
@@ -261,13 +262,13 @@ def predict(committed: Committed, wrong: int) -> None:
         probability=np.exp(-losses),
         likely_probability=1 - np.exp(-losses),
     )
-    for name, path in project.PREDICTED_CSV.items():
+    for name, path in paths.PREDICTED_CLASSES_CSV.items():
         part = with_image(tables[tables["split"] == name])
         write_table(committed.folder / path, part, PREDICTED_CLASSES)
     none = pd.DataFrame(columns=list(HISTORY))
-    write_table(committed.folder / project.FINETUNE_HISTORY_CSV, none, HISTORY)
+    write_table(committed.folder / paths.FINETUNE_HISTORY_CSV, none, HISTORY)
     training = tables[tables["split"] == "train"]
-    write_table(committed.folder / project.CROSS_VALIDATION_CSV, training, JUDGED)
+    write_table(committed.folder / paths.CROSS_VALIDATION_CSV, training, JUDGED)
 
 
 def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
@@ -280,7 +281,7 @@ def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
     _, verdict = since(committed)
     assert verdict.startswith("This run is worse than the last commit: log loss ")
     assert "of 120 images" in verdict  # with those of training, in folds
-    for name in (project.CROSS_VALIDATION_CSV, project.SPLIT_CSV):
+    for name in (paths.CROSS_VALIDATION_CSV, paths.SPLIT_CSV):
         shutil.rmtree(committed.folder / ".dvc/cache/files/md5" / committed.md5s[name][:2])
         assert not any("This run is" in line for line in since(committed))
 
