@@ -34,7 +34,7 @@ MAY_IMPORT = {
 }
 ROOMS = {name.removeprefix("pawprint/") for name in MAY_IMPORT} - {"pawprint"}
 MAY_IMPORT |= {
-    "pawprint/templates": set(),
+    "pawprint/templates": {"pipeline"},
     "pawprint/commands": ROOMS | {"templates"},
     "pawprint/recipes": ROOMS | {"commands"},  # the demo, which no module imports
     "pawprint/app": ROOMS | {"commands"},

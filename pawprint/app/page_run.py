@@ -20,9 +20,9 @@ from pawprint.commands.candidates import candidates_here, use_candidate
 from pawprint.commands.compare import read_run
 from pawprint.commands.recipes import set_params
 from pawprint.git import current_commit
+from pawprint.installation import install_command
 from pawprint.model.metadata import read_metadata
 from pawprint.model.page import OF_ONNX, PAGE_FILE
-from pawprint.package import DISTRIBUTION
 from pawprint.params.data import Fetch
 from pawprint.params.model import Evaluate, Model
 from pawprint.params.section import Resize
@@ -228,9 +228,7 @@ def show_page() -> None:
         "a network. You can send it to anybody."
     )
     if missing := [name for name in OF_ONNX if importlib.util.find_spec(name) is None]:
-        st.markdown(
-            f"It needs {', '.join(missing)}. Run `pip install '{DISTRIBUTION}[app,export]'`."
-        )
+        st.markdown(f"It needs {', '.join(missing)}. Run `{install_command('app,export')}`.")
         return
     st.button("Make the page", on_click=start, args=("pawprint", "export", "--format", "page"))
     folder = project.EXPORT / "page"

@@ -11,7 +11,8 @@ from pawprint.errors import InputError, name_some, printable
 from pawprint.files import digest
 from pawprint.package import script_of
 from pawprint.pipeline.dvc import find_changed
-from pawprint.pipeline.fingerprint import Code, not_as_pinned
+from pawprint.pipeline.fingerprint import Code, split_fingerprint
+from pawprint.pipeline.lock import not_as_pinned
 from pawprint.pipeline.recorded import Recorded, is_md5
 from pawprint.project import LOCK
 
@@ -41,8 +42,10 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.files:
         check_files(Recorded())
         return
-    lines = {line for text in require_reproduced().values() for line in text.splitlines()}
-    if versions := not_as_pinned(sorted(line for line in lines if "==" in line)):
+    code = Code()
+    locked = (code.as_locked(text) for text in require_reproduced().values())
+    pins = {pin for text in locked for pin in split_fingerprint(text)[1]}
+    if versions := not_as_pinned(sorted(pins)):
         raise InputError(
             f"requirements.txt: expected the installed versions. Received: {', '.join(versions)}. "
             "Run `pip install -r requirements.txt`."
