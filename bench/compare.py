@@ -29,26 +29,24 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pawprint import project
-from pawprint.commands.recipes import apply_recipe, overlay
+from pawprint import paths
+from pawprint.columns import SPLITS
 from pawprint.files import parse_yaml, read_json
 from pawprint.images.archive import members, open_archive
 from pawprint.images.decoder import open_image
+from pawprint.params.file import overlay, set_values
 from pawprint.params.model import IMAGENET
-from pawprint.project import SPLITS
+from pawprint.projects.recipes import apply_recipe
 from pawprint.recipes.demo import PROJECT, dvc_environment, prepare, run_dvc
 from pawprint.tables import spread
 
 SIZE = 288
 EPOCHS = 10  # of each phase of the script
-ADAM = (
-    "train_extract: {optimizer: adam, epochs: 10, learning_rate: 0.001, batch_size: 32, "
-    "views_per_epoch: one, keep_best: false, seed: 1}\n"
-)
+ADAM = "train_extract: {epochs: {number: 10, keep_best: false}}\n"
 # What is changed, and the stages up to which `dvc repro` is asked to run; none for all.
 CHANGES = {
     "nothing": ("{}", ()),
-    "train_finetune.learning_rate": ("train_finetune: {learning_rate: 0.0001}", ()),
+    "train_finetune.epochs": ("train_finetune: {epochs: {number: 5, learning_rate: 0.0001}}", ()),
     "head.dense, for train_extract": ("head: {dense: {units: 64}}\n" + ADAM, ("train_extract",)),
     "augment.RandomRotation": ("augment: {RandomRotation: {factor: 0.15}}", ()),
     "split.seed": ("split: {seed: 99}", ()),
@@ -58,7 +56,7 @@ OF_PHOTOS = """
 fetch: {source: photos}
 clean: {labels: auto}
 model: {fine_tune_at: null}
-train_finetune: {epochs: 0}
+train_finetune: {epochs: null}
 """
 Run = dict[str, float]  # seconds of each step, `total`, and accuracies by the step that reaches it
 
@@ -107,8 +105,8 @@ def run_pipeline(params: str) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         prepare(workspace := Path(folder), params)
         seconds, _ = run_steps(workspace, "-m", "dvc", "repro")
-        extract = read_json(workspace / project.EXTRACT_METRICS)
-        evaluate = read_json(workspace / project.EVALUATE_METRICS)
+        extract = read_json(workspace / paths.EXTRACT_METRICS)
+        evaluate = read_json(workspace / paths.EVALUATE_METRICS)
         return seconds | {
             "accuracy of train_extract": extract["validation_accuracy"],
             "accuracy of total": evaluate["validation"]["accuracy"],
@@ -119,23 +117,25 @@ def run_pipeline(params: str) -> Run:
 def params_for(size: int, seed: int) -> str:
     """The committed params with another seed; size and images of the script."""
     text = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-    images = f'fetch: {{source: "{PROJECT / project.RAW_IMAGES}"}}'
+    images = f'fetch: {{source: "{PROJECT / paths.RAW_IMAGES}"}}'
     text = overlay(text, f"{images}\nmodel: {{image_size: {size}, resize: stretch}}")
     return with_seed(text, seed)
 
 
 def with_seed(params: str, seed: int) -> str:
-    """The params with this seed of each phase that has one: a head that is solved has none."""
-    phases = ["train_finetune"]
-    if parse_yaml(params, "params.yaml")["train_extract"]["seed"] is not None:
-        phases.append("train_extract")
-    return overlay(params, "\n".join(f"{phase}: {{seed: {seed}}}" for phase in phases))
+    """The params with this seed of each phase that has one: a head that is fitted has none."""
+    content = parse_yaml(params, "params.yaml")
+    epochs = {phase: content[phase]["epochs"] for phase in ("train_extract", "train_finetune")}
+    values = {f"{name}.epochs": keys | {"seed": seed} for name, keys in epochs.items() if keys}
+    return set_values(params, values)
 
 
 def with_epochs(params: str, epochs: int) -> str:
     """The params with so many epochs of each phase, both by Adam."""
-    epochs_of_each = "train_extract: {epochs: %d}\ntrain_finetune: {epochs: %d}"
-    return overlay(overlay(params, ADAM), epochs_of_each % (epochs, epochs))
+    content = parse_yaml(overlay(params, ADAM), "params.yaml")
+    phases = ("train_extract", "train_finetune")
+    values = {f"{name}.epochs": content[name]["epochs"] | {"number": epochs} for name in phases}
+    return set_values(params, values)
 
 
 def compare(rounds: int) -> pd.DataFrame:
@@ -163,7 +163,7 @@ def cost_of_changes() -> dict[str, float]:
 
 def write_phone_photos(folder: Path, number: int) -> None:
     """JPEGs of 12 million pixels and about 2.7 MB, as many of each class, in folders of classes."""
-    with open_archive(PROJECT / project.RAW_ARCHIVES) as archive:
+    with open_archive(PROJECT / paths.RAW_ARCHIVES) as archive:
         for name in spread(pd.DataFrame({"name": members(archive)}), number)["name"]:
             image = open_image(archive, name).resize(PHONE, Image.Resampling.BICUBIC)
             noise = np.random.default_rng(0).normal(0, 4, (*PHONE[::-1], 1)).astype(np.float32)
@@ -192,7 +192,7 @@ def compare_commits(commits: list[str], rounds: int, photos: int | None) -> pd.D
                 before = os.times()
                 seconds, _ = run_steps(Path(folder), "-m", "dvc", "repro")
                 seconds["CPU"] = sum(os.times()[2:4]) - sum(before[2:4])
-                scores = read_json(Path(folder, project.EVALUATE_METRICS))
+                scores = read_json(Path(folder, paths.EVALUATE_METRICS))
                 scores = {f"accuracy on {name}": scores[name]["accuracy"] for name in SPLITS[1:]}
                 runs.append({"name": commit} | seconds | scores)
     return pd.DataFrame(runs)
@@ -284,12 +284,12 @@ def compare_embeddings(rounds: int) -> pd.DataFrame:
     params = apply_recipe(
         (PROJECT / "params.yaml").read_text(encoding="utf-8"), "efficientnet-lite0"
     )
-    params = overlay(params, f'fetch: {{source: "{PROJECT / project.RAW_IMAGES}"}}')
+    params = overlay(params, f'fetch: {{source: "{PROJECT / paths.RAW_IMAGES}"}}')
     runs = []
     with tempfile.TemporaryDirectory() as folder:
         network, photos = Path(folder, "lite0.onnx"), Path(folder, "photos")
         write_lite0(network)
-        with zipfile.ZipFile(PROJECT / project.RAW_IMAGES) as archive:
+        with zipfile.ZipFile(PROJECT / paths.RAW_IMAGES) as archive:
             archive.extractall(photos)
         (training,) = photos.rglob("train")
         for round_ in range(rounds):
@@ -314,8 +314,8 @@ def cpu_of_children() -> float:
 
 def scores_of_held_out(workspace: Path) -> dict[str, float]:
     """Accuracy and log loss of the validation and the test images together."""
-    scores = read_json(workspace / project.EVALUATE_METRICS)
-    images = read_json(workspace / project.SPLIT_METRICS)
+    scores = read_json(workspace / paths.EVALUATE_METRICS)
+    images = read_json(workspace / paths.SPLIT_METRICS)
     numbers = [images[split] for split in SPLITS[1:]]
     return {
         name: np.average([scores[split][name] for split in SPLITS[1:]], weights=numbers)

@@ -30,9 +30,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.compare import with_seed
-from pawprint import project
-from pawprint.commands.init import MODEL, left_out_of
-from pawprint.commands.recipes import overlay, set_values
+from pawprint import paths
+from pawprint.columns import SCORES, SPLIT
 from pawprint.features.rows import row_function
 from pawprint.features.store import stored_examples
 from pawprint.files import pack, read_json
@@ -40,8 +39,10 @@ from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import MAX_LEFT_OUT, open_image
 from pawprint.images.formats import IDENTITY
 from pawprint.network.cross_validation import VALUES_OF_C
+from pawprint.params.file import overlay
 from pawprint.params.model import Model
-from pawprint.project import SCORES, SPLIT
+from pawprint.projects.init import left_out_of
+from pawprint.projects.recipes import NEW, read_recipe
 from pawprint.recipes.demo import PROJECT, prepare, run_dvc
 from pawprint.runtime import read_network
 from pawprint.tables import read_table
@@ -82,14 +83,14 @@ PUBLIC = {
 
 def measure(workspace: Path) -> dict[str, float]:
     """The cells of one run."""
-    split = read_table(workspace / project.SPLIT_CSV, SPLIT)
-    labels = read_json(workspace / project.LABELS_JSON)
-    examples = stored_examples(workspace / project.FEATURES, split, labels)
+    split = read_table(workspace / paths.SPLIT_CSV, SPLIT)
+    labels = read_json(workspace / paths.LABELS_JSON)
+    examples = stored_examples(workspace / paths.FEATURES, split, labels)
     train, actual = examples.open("train", "top"), examples.classes("train")
     test = split[split["split"] == "test"]
     how = Model.load(path=workspace / "params.yaml").resize
-    rows_of = row_function(read_network(workspace / project.EXTRACTOR), how)
-    with open_archive(workspace / project.RAW_ARCHIVES) as archive:
+    rows_of = row_function(read_network(workspace / paths.EXTRACTOR), how)
+    with open_archive(workspace / paths.RAW_ARCHIVES) as archive:
         reads = [partial(open_image, archive, path) for path in test["path"]]
         features = np.stack([rows_of(read, [IDENTITY])[0][-1] for read in reads])
     fitted = LogisticRegressionCV(
@@ -104,7 +105,7 @@ def measure(workspace: Path) -> dict[str, float]:
     regression.fit(train[images, first_views].astype(np.float32), actual)
     of_regression = regression.predict(features)
     of_test = pd.Index(labels).get_indexer(test["label"])
-    scores = read_table(workspace / project.SCORES_CSV, SCORES)
+    scores = read_table(workspace / paths.SCORES_CSV, SCORES)
     scores = scores.query("split == 'test' and label == ''").set_index("score")["value"]
     return {
         "images": len(split),
@@ -133,7 +134,7 @@ def params_of(archive: Path, seed: int, changes: str) -> str:
     """The params of `pawprint init` for these images."""
     params = with_seed((PROJECT / "params.yaml").read_text(encoding="utf-8"), seed)
     params = overlay(params, f"fetch: {{source: {archive}}}\nsplit: {{seed: {seed}}}\n")
-    params = set_values(params, MODEL)
+    params = overlay(params, read_recipe(NEW))
     if left_out_of(archive) > MAX_LEFT_OUT:
         params = overlay(params, "model: {resize: stretch}")
     return overlay(params, changes) if changes else params
@@ -153,7 +154,7 @@ def run(archive: Path, workspace: Path, changes: str, seeds: int) -> dict[str, s
 
 def photos(number: int | None = None) -> Images:
     """The archive's images, or so many of each class without the archive's splits."""
-    with open_archive(project.RAW_ARCHIVES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
         names = sorted(name for name in members(archive) if name.endswith(".jpg"))
         for label in ("cat", "dog") if number else ():
             of_label = [name for name in names if Path(name).name.startswith(label)]
@@ -180,8 +181,8 @@ def public(clone: Path, files: str, taken: slice) -> Images:
         inside = [part for part in path.parent.relative_to(clone).parts if part != "Imgs"]
         places = inside[-2:] if inside[0] in ("train", "val") else inside[-1:]
         of_class.setdefault("/".join(places), []).append(path)
-    for folder, paths in of_class.items():
-        for path in paths[taken]:
+    for folder, found in of_class.items():
+        for path in found[taken]:
             yield f"{folder}/{path.name}", path.read_bytes()
 
 

@@ -27,11 +27,11 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from bench.compare import params_for
-from pawprint import project
-from pawprint.commands.recipes import overlay
+from pawprint import paths
 from pawprint.files import digest, read_yaml
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import decode
+from pawprint.params.file import overlay
 from pawprint.recipes.demo import PROJECT, dvc_environment, prepare
 
 SIZE = 96
@@ -41,7 +41,7 @@ Cells = dict[str, list[float]]  # seconds, megabytes of memory and of outputs
 
 def originals() -> list[tuple[str, Image.Image]]:
     """The class and the pixels of each image of the archive, in random order."""
-    with open_archive(project.RAW_ARCHIVES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
         names = [name for name in members(archive) if name.endswith(".jpg")]
         random.Random(1).shuffle(names)
         images = [(Path(name).parent.name, decode(read_member(archive, name))) for name in names]
@@ -101,7 +101,7 @@ def run_stages(workspace: Path) -> Cells:
     cells = {}
     for stage in read_yaml(PROJECT / "dvc.yaml")["stages"]:
         seconds, memory = run(workspace, "repro", "--single-item", stage)
-        outs = read_yaml(workspace / project.LOCK)["stages"][stage].get("outs", [])
+        outs = read_yaml(workspace / paths.LOCK)["stages"][stage].get("outs", [])
         cells[stage] = [seconds, memory, sum(out["size"] for out in outs) / 1e6]
     return cells | {"nothing to do": [*min(run(workspace, "repro") for _ in range(3)), 0]}
 
@@ -118,7 +118,7 @@ def measure(
     """The cells for this number of images and, if images are added, for these; by title."""
     archive, workspace = folder / "images.zip", folder / "workspace"
     write_images(archive, classes, 0, images)
-    changes = f"fetch: {{source: {archive}}}\ntrain_finetune: {{epochs: 1}}\n"
+    changes = f"fetch: {{source: {archive}}}\ntrain_finetune: {{epochs: {{number: 1}}}}\n"
     if classes > 2:
         changes += "clean: {labels: auto}\n"
     if weights:

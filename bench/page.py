@@ -18,12 +18,12 @@ import pandas as pd
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from pawprint import project
+from pawprint import paths
+from pawprint.columns import SPLIT
 from pawprint.images.archive import open_archive, read_member
 from pawprint.images.decoder import decode
 from pawprint.model.page import PAGE_FILE
 from pawprint.model.predictor import load_predictor, predict
-from pawprint.project import SPLIT
 from pawprint.tables import read_table, spread
 
 PHOTOS = 250  # as they are
@@ -69,11 +69,11 @@ def saved(image: Image.Image, form: str, **options: object) -> bytes:
 
 def write_photos(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield the kind and the file of each photo."""
-    split = read_table(project.SPLIT_CSV, SPLIT)
+    split = read_table(paths.SPLIT_CSV, SPLIT)
     names = spread(split.loc[split["split"] != "train", "path"], PHOTOS + len(CHANGES) * CHANGED)
     kinds = ["as it is"] * max(0, len(names) - len(CHANGES) * CHANGED)
     kinds += [kind for kind in CHANGES for _ in range(CHANGED)]
-    with open_archive(project.RAW_ARCHIVES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
         for number, (kind, name) in enumerate(zip(kinds, names)):
             data, suffix = read_member(archive, name), Path(name).suffix
             if kind in CHANGES:
@@ -99,8 +99,8 @@ def rows_of_page(page: Page, address: str, photos: list[Path]) -> list[dict]:
 
 def main() -> None:
     """Print a row for each kind of photos."""
-    file = project.EXPORT / "page" / PAGE_FILE
-    predictor = load_predictor(project.SERVED_MODEL)
+    file = paths.EXPORT / "page" / PAGE_FILE
+    predictor = load_predictor(paths.SERVED_MODEL)
     labels = predictor.metadata.labels
     with TemporaryDirectory() as folder, sync_playwright() as started:
         kinds, photos = zip(*write_photos(Path(folder)))

@@ -10,8 +10,9 @@ import argparse
 from statistics import mean, median
 
 from bench.compare import run_pipeline, with_seed
-from pawprint.commands.recipes import apply_recipe, overlay, recipe_names
+from pawprint.params.file import overlay
 from pawprint.params.model import load_params
+from pawprint.projects.recipes import apply_recipe, recipe_names
 from pawprint.recipes.demo import PROJECT
 
 SEEDS = 3

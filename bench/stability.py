@@ -48,8 +48,8 @@ from pawprint.scores.paired import (
     difference_of,
     tabulate_curve,
 )
+from pawprint.scores.prediction_table import tabulate
 from pawprint.scores.predictions import judge, list_suspects
-from pawprint.tables import tabulate
 
 SIDE = 224
 CELLS = "src/elpv_dataset/data"

@@ -31,9 +31,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits
 
 from bench.datasets import PUBLIC, Images, params_of, photos, public
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import Difference, log_losses
-from pawprint.commands.recipes import overlay
+from pawprint.columns import SPLIT
 from pawprint.engine.mapping import map_in_threads
 from pawprint.features.rows import row_function
 from pawprint.files import pack, read_labels
@@ -49,8 +49,8 @@ from pawprint.network.cross_validation import (
 )
 from pawprint.network.extractor import load_extractor
 from pawprint.network.heads import Regression, Standardisation, fit_regressions, sample_weights
+from pawprint.params.file import overlay
 from pawprint.params.model import load_params
-from pawprint.project import SPLIT
 from pawprint.recipes.demo import prepare, run_dvc
 from pawprint.runtime import read_network, write_network
 from pawprint.tables import read_table
@@ -127,7 +127,7 @@ def sets(clones: Path) -> dict[str, tuple[Images, str]]:
 
 def make_project(images: Images, changes: str, workspace: Path) -> None:
     """Make a project of random images of a set, and run it as far as `split`."""
-    if (workspace / project.SPLIT_CSV).exists():
+    if (workspace / paths.SPLIT_CSV).exists():
         return
     workspace.mkdir(parents=True, exist_ok=True)
     archive = workspace / "images.zip"
@@ -155,7 +155,7 @@ def compute(workspace: Path, network: str, images: pd.DataFrame, part: str) -> R
         else [draw_view(augment, sha256, view, model.image_size) for view in range(1, DRAWN + 1)]
         for sha256 in images["pixels_sha256"]
     ]
-    with open_archive(workspace / project.RAW_ARCHIVES) as archive:
+    with open_archive(workspace / paths.RAW_ARCHIVES) as archive:
         reads = [partial(open_image, archive, path) for path in images["path"]]
         start = time.process_time()
         rows = list(map_in_threads(lambda task: rows_of(*task), zip(reads, views)))
@@ -256,11 +256,11 @@ def measure(
     workspace: Path, network: str, number: int, parts: tuple[str, ...] = (SAME, OTHERS)
 ) -> dict[str, Judged] | None:
     """Judge the views for so many images of a set, or return None if it has too few."""
-    images = read_table(workspace / project.SPLIT_CSV, SPLIT).sample(frac=1, random_state=1)
+    images = read_table(workspace / paths.SPLIT_CSV, SPLIT).sample(frac=1, random_state=1)
     if number > min(SIZES) and len(images) <= 2 * min(SIZES):
         return None
     images = images[:number]
-    labels = read_labels(workspace / project.LABELS_JSON)
+    labels = read_labels(workspace / paths.LABELS_JSON)
     stored = [stored_rows(workspace, network, images, part) for part in parts]
     blocks, top = (np.concatenate(arrays, axis=1) for arrays in list(zip(*stored))[:2])
     least = images[: min(SIZES)]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pawprint.errors import InputError
 from pawprint.package import installed_version, pages
+from pawprint.paths import LOCK, PARAMS
 from pawprint.pipeline.entry import run
-from pawprint.project import LOCK, PARAMS
 
 # The module of each command in pawprint/commands/, and its summary.
 COMMANDS = {

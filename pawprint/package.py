@@ -6,7 +6,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
-from pawprint.project import STATE
+from pawprint.paths import STATE
 
 DISTRIBUTION = "pawprint-dvc"  # `pawprint` on PyPI is somebody else's
 PACKAGE = Path(__file__).parent

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 
-from pawprint import project
+from pawprint import paths
 from pawprint.files import replacing
 from pawprint.network.extractor import load_extractor
 from pawprint.params.model import Model, Weights
@@ -36,17 +36,17 @@ def main() -> None:
     if model.fine_tune_at is not None and (line := describe_missing_cuda()):
         print(f"backbone: {line}", file=sys.stderr)
     network, outputs, sha256, backbone = load_extractor(model, weights)
-    with replacing(project.BACKBONE.parent) as folder:
+    with replacing(paths.BACKBONE.parent) as folder:
         folder.mkdir()
         if backbone is None:
-            write_network(network, folder / project.FROZEN_BACKBONE.name, outputs)
+            write_network(network, folder / paths.FROZEN_BACKBONE.name, outputs)
         else:
             from pawprint.network.model import save_model
 
-            save_model(backbone, folder / project.BACKBONE.name)
-    with replacing(project.EXTRACTOR.parent) as folder:
+            save_model(backbone, folder / paths.BACKBONE.name)
+    with replacing(paths.EXTRACTOR.parent) as folder:
         folder.mkdir()
-        write_network(network, folder / project.EXTRACTOR.name, outputs)
+        write_network(network, folder / paths.EXTRACTOR.name, outputs)
     shapes = output_shapes(network).items()
     features = [f"{'x'.join(map(str, shape))} {MEANING[kind]}" for kind, shape in shapes]
     line = f"backbone: features of each image: {', '.join(features)}"

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import UNKNOWN, UNLABELLED
+from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset.cleaning import (
     NO_CLASS,
     NONE_DECODED,
@@ -37,47 +38,46 @@ from pawprint.dataset.layouts import (
     find_places,
     read_metadata_csv,
 )
-from pawprint.dataset.looks import describe_unusual, find_unusual
+from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import classes_given, read_corrections
 from pawprint.errors import name_some, printable
-from pawprint.files import write_json
+from pawprint.files import read_text, write_json
 from pawprint.images.archive import describe_encoding, members, open_archive
 from pawprint.params.data import Clean
-from pawprint.pipeline.entry import run_stage, running_code
+from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import Recorded
-from pawprint.project import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.tables import write_table
 
 
 def main() -> None:
     """List the images, and print what was found."""
     params = Clean.load()
-    decoded = Recorded().table("clean", project.DECODED_CSV, DECODED)
+    decoded = Recorded().table("clean", paths.DECODED_CSV, DECODED)
     decoded = NONE_DECODED if decoded is None else decoded
-    with open_archive(project.RAW_ARCHIVES, params.bits) as archive:
+    with open_archive(paths.RAW_ARCHIVES, params.bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
         classes, places = find_places(names, rows, params.labels, archive.filename)
         if encoding := describe_encoding(archive):
             print(f"clean: {encoding}")
-        corrections = read_corrections(project.LABELS_CSV, set(names), classes or None)
+        corrections = read_corrections(paths.LABELS_CSV, set(names), classes or None)
         if not corrections:
             print(f"clean: {describe_class_counts(count_labels(places, rows))}", flush=True)
         if not classes and (given := classes_given(corrections)):
-            print(f"clean: classes by {project.LABELS_CSV}: {', '.join(map(printable, given))}")
+            print(f"clean: classes by {paths.LABELS_CSV}: {', '.join(map(printable, given))}")
         layout = Layout(classes, places, rows)
-        known = Known(repr(running_code("clean")), decoded)
+        known = Known(read_text(paths.DECODED_ROW_CODE), decoded)
         usable, rejected, not_applied = clean(archive, layout, params.rule, corrections, known)
     is_unknown = usable["label"] == UNKNOWN
     is_unlabelled = usable["label"] == ""
     images = usable[~is_unknown & ~is_unlabelled]
-    write_table(project.IMAGES_CSV, images, IMAGES)
-    write_table(project.UNKNOWN_CSV, usable[is_unknown], IMAGES)
-    write_table(project.UNLABELLED_CSV, usable[is_unlabelled], IMAGES)
-    write_table(project.METADATA_CSV, further_columns(rows, images["path"]), METADATA)
-    write_table(project.REJECTED_CSV, rejected, REJECTED)
-    write_table(project.DECODED_CSV, usable, DECODED)
-    write_json(project.CLEAN_METRICS, {"rejected": len(rejected)})
+    write_table(paths.IMAGES_CSV, images, IMAGES)
+    write_table(paths.UNKNOWN_CSV, usable[is_unknown], IMAGES)
+    write_table(paths.UNLABELLED_CSV, usable[is_unlabelled], IMAGES)
+    write_table(paths.METADATA_CSV, further_columns(rows, images["path"]), METADATA)
+    write_table(paths.REJECTED_CSV, rejected, REJECTED)
+    write_table(paths.DECODED_CSV, usable, DECODED)
+    write_json(paths.CLEAN_METRICS, {"rejected": len(rejected)})
     lines = [
         *(describe_corrected(usable, len(corrections) - len(not_applied)) if corrections else ()),
         *describe(usable, rejected, decoded),
@@ -95,13 +95,13 @@ def describe_corrected(usable: pd.DataFrame, applied: int) -> Iterator[str]:
     """Yield a line on the classes as corrections leave them; folders have other counts."""
     plural = "" if applied == 1 else "s"
     counts = describe_class_counts(Counter(usable["label"]))
-    yield f"{counts}, with {applied:,} correction{plural} of {project.LABELS_CSV}"
+    yield f"{counts}, with {applied:,} correction{plural} of {paths.LABELS_CSV}"
 
 
 def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame) -> Iterator[str]:
     """Yield lines on the files; `decoded` has the rows of the last recorded result."""
     if len(rejected):
-        yield f"{describe_files(usable, rejected)}; see {project.REJECTED_CSV}"
+        yield f"{describe_files(usable, rejected)}; see {paths.REJECTED_CSV}"
     if reused := usable["key"].isin(decoded["key"]).sum():
         yield f"{reused:,} images were not decoded again, as their files are known"
     if pointers := describe_pointers(rejected):
@@ -137,12 +137,12 @@ def describe_looks(images: pd.DataFrame) -> Iterator[str]:
         yield f"{unusual}; see plots/unusual.png"
 
 
-def describe_not_applied(paths: list[str]) -> Iterator[str]:
+def describe_not_applied(names: list[str]) -> Iterator[str]:
     """Yield a line on the rows of labels.csv that are of no image."""
-    if paths:
+    if names:
         yield (
-            f"{project.LABELS_CSV}: not applied, because no image has their pixels_sha256: "
-            f"{name_some(paths)}. If a label is right for the photo that has this name now, empty "
+            f"{paths.LABELS_CSV}: not applied, because no image has their pixels_sha256: "
+            f"{name_some(names)}. If a label is right for the photo that has this name now, empty "
             "its pixels_sha256"
         )
 

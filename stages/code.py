@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-from pawprint import project
+from pawprint import paths
 from pawprint.dataset.sources import list_files, require_utf8
 from pawprint.dataset.user_tables import classes_given, read_corrections, read_kept_splits
 from pawprint.errors import InputError, name_some
@@ -22,9 +22,11 @@ from pawprint.package import STAGES, folders_of_code, script_of
 from pawprint.params.model import Params, load_params, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.fingerprint import (
+    DECODED_ROW,
+    FEATURE_ROW,
     Code,
     describe_code_changes,
-    feature_row_code,
+    row_code,
     split_fingerprint,
 )
 from pawprint.pipeline.lock import not_as_pinned
@@ -47,16 +49,17 @@ def main() -> None:
     check_tables(params, fetched(source, recorded))
     folders = folders_of_code()
     if "pawprint/stages" in folders:  # of an installed package
-        require_stages(project.PIPELINE)
+        require_stages(paths.PIPELINE)
     code = Code()
     scripts = {path.stem for folder in (STAGES, Path("stages")) for path in folder.glob("*.py")}
     after = {
         stage: code.fingerprint(script_of(stage))
         for stage in sorted(scripts - {"__init__", "code"})
     }
-    with replacing(project.CODE) as folder:
+    with replacing(paths.CODE) as folder:
         folder.mkdir()
-        write_text(folder / project.FEATURE_ROW_CODE.name, feature_row_code(code))
+        write_text(folder / paths.DECODED_ROW_CODE.name, row_code(code, DECODED_ROW))
+        write_text(folder / paths.FEATURE_ROW_CODE.name, row_code(code, FEATURE_ROW))
         for stage, text in after.items():
             write_text(folder / f"{stage}.txt", text)
     if not sys.dont_write_bytecode:
@@ -108,8 +111,8 @@ def describe_versions(
     if not stages:
         return None
     pins = {pin for stage in stages for pin in split_fingerprint(locked[stage])[1]}
-    differing = f"{project.REQUIREMENTS}: {name_some(not_as_pinned(sorted(pins)))} installed"
-    install = f"`pip install -r {project.REQUIREMENTS}`"
+    differing = f"{paths.REQUIREMENTS}: {name_some(not_as_pinned(sorted(pins)))} installed"
+    install = f"`pip install -r {paths.REQUIREMENTS}`"
     again = [stage for stage in stages if recorded.has_code(stage, locked[stage])]
     if again:
         return f"{differing}: {', '.join(again)} run again, which {install} avoids"
@@ -120,14 +123,14 @@ def recorded_code(recorded: Recorded, stage: str, text: str) -> str | None:
     """Return the fingerprint of the last run of a stage, None if it is not known."""
     if recorded.has_code(stage, text):  # also where the cache lacks the text
         return text
-    return recorded.text(recorded.hash_of(stage, project.CODE / f"{stage}.txt", "deps"))
+    return recorded.text(recorded.hash_of(stage, paths.CODE / f"{stage}.txt", "deps"))
 
 
 def fetched(source: Path, recorded: Recorded) -> Path:
     """Return what `fetch` wrote of a YAML file with a URL, if it is there, or else the source."""
     is_url = source.is_file() and source.suffix in (".yaml", ".yml")
     if is_url and recorded.hash_of("fetch", source, "deps") == md5(source):
-        return project.RAW_IMAGES
+        return paths.RAW_IMAGES
     return source
 
 
@@ -137,24 +140,24 @@ def check_tables(params: Params, source: Path) -> None:
     Where the names of the files of the source are known, that is also one in the folders of the
     classes, in `clean.labels`, and in the classes of thresholds.
     """
-    read_kept_splits(project.SPLITS_CSV)
-    corrections = read_corrections(project.LABELS_CSV)
+    read_kept_splits(paths.SPLITS_CSV)
+    corrections = read_corrections(paths.LABELS_CSV)
     files = list_files(source)
     if files is None:
         return
     names, read = files
     if source.is_dir() and leaves_out(str(source), names):  # the others may be other classes
-        read_corrections(project.LABELS_CSV, names)
+        read_corrections(paths.LABELS_CSV, names)
         return
     from pawprint.dataset.layouts import find_places, parse_metadata_csv  # takes long
 
     rows = parse_metadata_csv(str(source), names, read)
     classes, _ = find_places(names, rows, params.clean.labels, str(source))
     if corrections:
-        read_corrections(project.LABELS_CSV, names, classes or None)
+        read_corrections(paths.LABELS_CSV, names, classes or None)
     classes = classes or classes_given(corrections)
     if classes and (problem := problem_of_threshold(params.calibrate, classes)):
-        raise InputError(f"{project.PARAMS}: {problem}")
+        raise InputError(f"{paths.PARAMS}: {problem}")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,21 @@ plots/predictions_validation.csv. Run: `python -m stages.evaluate`
 import numpy as np
 import pandas as pd
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import UNKNOWN
+from pawprint.columns import (
+    DECIDED,
+    JUDGED,
+    LABELS_TO_REVIEW,
+    METADATA,
+    NEAR_DUPLICATES,
+    PREDICTED_CLASSES,
+    RELIABILITY,
+    ROC,
+    SCORES,
+    SPLIT,
+    SPLITS,
+)
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows, spellings
 from pawprint.errors import InputError
 from pawprint.files import read_labels, write_json
@@ -26,10 +39,18 @@ from pawprint.model.calibration import read_detector
 from pawprint.model.metadata import Metadata, Outputs
 from pawprint.model.served_model import join, write_served_model
 from pawprint.params.data import Augment, Clean
-from pawprint.params.model import Calibrate, Evaluate, Model, problem_of_threshold
+from pawprint.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import read_network
 from pawprint.scores import metrics
+from pawprint.scores.intervals import CONFIDENCE
+from pawprint.scores.prediction_table import (
+    losses_in,
+    predicted_labels,
+    probabilities_in,
+    with_image,
+    write_predictions,
+)
 from pawprint.scores.predictions import Evaluation, evaluate, judge, list_suspects
 from pawprint.scores.rules import describe_rules, fit_rules
 from pawprint.scores.shift import (
@@ -40,57 +61,46 @@ from pawprint.scores.shift import (
     measure_apart,
     measure_slices,
 )
-from pawprint.tables import (
-    losses_in,
-    predicted_labels,
-    probabilities_in,
-    read_table,
-    with_image,
-    write_predictions,
-    write_table,
-)
+from pawprint.tables import read_table, write_table
 
-SPLITS = ("validation", "test")
+HELD_OUT = ("validation", "test")
 
 
 def main() -> None:
     """Write the served model, and how it does on validation and test images."""
-    split = read_table(project.SPLIT_CSV, project.SPLIT)
-    outputs = {
-        name: Outputs.read(project.OUTPUTS / f"{name}.npz") for name in (*project.SPLITS, UNKNOWN)
-    }
+    split = read_table(paths.SPLIT_CSV, SPLIT)
+    outputs = {name: Outputs.read(paths.OUTPUTS / f"{name}.npz") for name in (*SPLITS, UNKNOWN)}
     write_scores(split, outputs, write_model(split, outputs))
 
 
 def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Metadata) -> None:
     """Write scores and predictions of both splits, from outputs by split; print the results."""
-    confidence = Evaluate.load().confidence
     rows = split.assign(group=independent(split))
     results = {
-        name: evaluate(rows[rows["split"] == name], outputs[name], metadata, confidence)
-        for name in SPLITS
+        name: evaluate(rows[rows["split"] == name], outputs[name], metadata, CONFIDENCE)
+        for name in HELD_OUT
     }
     validation, test = results.values()
-    further = compare(validation, test, confidence)
-    unknown = measure_unknown(test, outputs, metadata, confidence)
+    further = compare(validation, test)
+    unknown = measure_unknown(test, outputs, metadata)
     of_test = pd.concat([test.scores, *further.values(), *unknown]).assign(split="test")
     scores = pd.concat([validation.scores.assign(split="validation"), of_test])
-    scores = scores.astype(project.SCORES)
+    scores = scores.astype(SCORES)
     predictions = {name: result.predictions for name, result in results.items()}
     for name, table in predictions.items():
-        write_predictions(project.PREDICTIONS_CSV[name], table)
+        write_predictions(paths.PROBABILITIES_CSV[name], table)
         short = with_image(table).assign(loss=losses_in(table))
-        write_table(project.PREDICTED_CSV[name], short, project.PREDICTED_CLASSES)
+        write_table(paths.PREDICTED_CLASSES_CSV[name], short, PREDICTED_CLASSES)
     reliability = [result.reliability.assign(split=name) for name, result in results.items()]
-    write_table(project.RELIABILITY_CSV, pd.concat(reliability), project.RELIABILITY)
-    write_table(project.ROC_CSV, test.roc, project.ROC)
-    write_table(project.DECIDED_CSV, test.decided, project.DECIDED)
-    write_table(project.SCORES_CSV, scores, project.SCORES)
-    write_json(project.EVALUATE_METRICS, metrics.summarize(scores))
+    write_table(paths.RELIABILITY_CSV, pd.concat(reliability), RELIABILITY)
+    write_table(paths.ROC_CSV, test.roc, ROC)
+    write_table(paths.DECIDED_CSV, test.decided, DECIDED)
+    write_table(paths.SCORES_CSV, scores, SCORES)
+    write_json(paths.EVALUATE_METRICS, metrics.summarize(scores))
     suspects = find_suspects(predictions)
-    write_table(project.LABELS_TO_REVIEW_CSV, suspects, project.LABELS_TO_REVIEW)
+    write_table(paths.LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW)
     lines = [
-        *describe_decisions(results, metadata, confidence),
+        *describe_decisions(results, metadata),
         *describe_further(**further),
         *describe_unknown(unknown),
         f"{describe_right(results)}; {len(suspects):,} labels to review",
@@ -105,12 +115,12 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     `split` is the table SPLIT. The test images in it and in `outputs`, by split, are not looked at.
     """
     params = Calibrate.load()
-    labels = read_labels(project.LABELS_JSON)
+    labels = read_labels(paths.LABELS_JSON)
     if problem := problem_of_threshold(params, labels):
-        raise InputError(f"{project.PARAMS}: {problem}")
+        raise InputError(f"{paths.PARAMS}: {problem}")
     seen = split[split["split"] != "test"]
     groups = independent(seen)[seen["split"] == "validation"].to_numpy()
-    network = join(read_network(project.EXTRACTOR), read_network(project.NETWORK))
+    network = join(read_network(paths.EXTRACTOR), read_network(paths.NETWORK))
     size = network.input().partial_shape[1].get_length()
     metadata = Metadata(
         labels=labels,
@@ -123,8 +133,8 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     validation = outputs["validation"]
     metadata = fit_rules(params, metadata, validation, outputs["train"].unknown_scores, groups)
     is_mirrored = Augment.load().is_mirrored
-    detector = None if params.unknown_quantile is None else read_detector(project.OUTPUTS)
-    write_served_model(network, metadata, detector, project.SERVED_MODEL, is_mirrored=is_mirrored)
+    detector = None if params.unknown_quantile is None else read_detector(paths.OUTPUTS)
+    write_served_model(network, metadata, detector, paths.SERVED_MODEL, is_mirrored=is_mirrored)
     takes = "an image and its mirror image" if is_mirrored else "an image"
     print(f"evaluate: temperature {metadata.temperature:g}; the served model sees {takes}")
     for line in describe_rules(params, metadata, validation, groups):
@@ -132,19 +142,19 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     return metadata
 
 
-def compare(validation: Evaluation, test: Evaluation, confidence: float) -> dict[str, pd.DataFrame]:
+def compare(validation: Evaluation, test: Evaluation) -> dict[str, pd.DataFrame]:
     """Return further rows of SCORES of the test set, without `split`, by what they compare."""
-    near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, project.NEAR_DUPLICATES)
-    metadata = read_table(project.METADATA_CSV, project.METADATA)
+    near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, NEAR_DUPLICATES)
+    metadata = read_table(paths.METADATA_CSV, METADATA)
     return {
-        "apart": measure_apart(test.images, near_duplicates, confidence),
+        "apart": measure_apart(test.images, near_duplicates, CONFIDENCE),
         "differences": compare_splits(validation.images, test.images),
-        "slices": measure_slices(test.images, metadata, confidence),
+        "slices": measure_slices(test.images, metadata, CONFIDENCE),
     }
 
 
 def measure_unknown(
-    test: Evaluation, outputs: dict[str, Outputs], metadata: Metadata, confidence: float
+    test: Evaluation, outputs: dict[str, Outputs], metadata: Metadata
 ) -> list[pd.DataFrame]:
     """Return rows of SCORES of the unknown images, if there are some that the model may refuse."""
     scores = outputs[UNKNOWN].unknown_scores
@@ -153,22 +163,20 @@ def measure_unknown(
     known = outputs["test"].unknown_scores
     groups = np.append(np.arange(len(scores)).astype(str), test.images["group"])
     threshold = metadata.unknown_threshold
-    return [metrics.measure_unknown(scores, known, threshold, confidence, groups)]
+    return [metrics.measure_unknown(scores, known, threshold, CONFIDENCE, groups)]
 
 
-def describe_decisions(
-    results: dict[str, Evaluation], metadata: Metadata, confidence: float
-) -> list[str]:
+def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> list[str]:
     """Return lines on the classes with a threshold, and on the images that are decided."""
     lines = []
     for name, result in results.items():
         for label in metadata.thresholds:
             title = f"{name} {label}:"
             scores = metrics.OF_A_CLASS, result.scores
-            lines.append(metrics.describe_fractions(title, *scores, confidence, label))
+            lines.append(metrics.describe_fractions(title, *scores, CONFIDENCE, label))
         if metadata.min_confidence is not None:
             scores = metrics.OF_DECIDED, result.scores
-            lines.append(metrics.describe_fractions(name, *scores, confidence))
+            lines.append(metrics.describe_fractions(name, *scores, CONFIDENCE))
     return lines
 
 
@@ -204,16 +212,16 @@ def describe_right(results: dict[str, Evaluation]) -> str:
 
 def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the table LABELS_TO_REVIEW; `predictions` has tables PREDICTIONS by split."""
-    judged = [read_table(project.CROSS_VALIDATION_CSV, project.JUDGED).assign(split="train")]
+    judged = [read_table(paths.CROSS_VALIDATION_CSV, JUDGED).assign(split="train")]
     for name, table in predictions.items():
         images = table.rename(columns={"actual": "label"})
         of_split = judge(images, probabilities_in(table), predicted_labels(table))
         judged.append(of_split.assign(split=name))
     reviewed: set[str] = set()
-    for _, row in read_csv_rows(project.LABELS_CSV, LABEL_COLUMNS):
+    for _, row in read_csv_rows(paths.LABELS_CSV, LABEL_COLUMNS):
         hashes = [sha256] if (sha256 := row.get("pixels_sha256")) else spellings(row["path"])
         reviewed.update(hashes)
-    near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, project.NEAR_DUPLICATES)
+    near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, NEAR_DUPLICATES)
     rows = near_duplicates[near_duplicates["contradicts"] != ""]
     return list_suspects(pd.concat(judged), reviewed, [*zip(rows["path"], rows["contradicts"])])
 

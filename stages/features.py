@@ -14,8 +14,9 @@ from pathlib import Path
 import openvino
 import pandas as pd
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import UNKNOWN, UNLABELLED
+from pawprint.columns import IMAGES, PATHS
 from pawprint.features.rows import row_function
 from pawprint.features.shards import (
     ShardComputer,
@@ -36,7 +37,6 @@ from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.pipeline.entry import at_end, run_stage
 from pawprint.pipeline.recorded import Recorded
-from pawprint.project import IMAGES, PATHS
 from pawprint.reports.photos import write_augmented
 from pawprint.runtime import output_shapes, read_network
 from pawprint.tables import read_table, training_images
@@ -45,9 +45,9 @@ from pawprint.tables import read_table, training_images
 def main() -> None:
     """Write the rows of features that are not known yet, and publish all of them."""
     resize = Model.load().resize
-    network = read_network(project.EXTRACTOR)
+    network = read_network(paths.EXTRACTOR)
     images = read_images()
-    origin = origin_of(project.EXTRACTOR, resize, read_text(project.FEATURE_ROW_CODE))
+    origin = origin_of(paths.EXTRACTOR, resize, read_text(paths.FEATURE_ROW_CODE))
     path = place_of_rows(origin)
     earlier, processors = earlier_shards(Recorded(), origin)
     numbers = images["split"].value_counts().to_dict()
@@ -55,14 +55,14 @@ def main() -> None:
         split: path / split / str(count_shards(numbers.get(split, 0))) for split in STORED_SPLITS
     }
     todo = [task for each in folders.items() for task in tasks(images, *each, earlier)]
-    source = open_archive(project.RAW_ARCHIVES, Clean.load().bits)
-    with source as archive, writing(project.FEATURES, project.INTERRUPTED_FEATURES.absolute()):
+    source = open_archive(paths.RAW_ARCHIVES, Clean.load().bits)
+    with source as archive, writing(paths.FEATURES, paths.INTERRUPTED_FEATURES.absolute()):
         size = network.input().partial_shape[1].get_length()
-        write_augmented(project.AUGMENTED, archive, images, Augment.load(), size, resize)
+        write_augmented(paths.AUGMENTED, archive, images, Augment.load(), size, resize)
         compute = row_function(network, resize)
         views = views_to_store(images, network)
         computer = ShardComputer(archive, compute, output_shapes(network), views)
-        require_space(project.FEATURES, computer.size_of(images))
+        require_space(paths.FEATURES, computer.size_of(images))
         computed = write_shards(computer, todo)
     reused = images["pixels_sha256"].nunique() - len(computed)
     used = sorted({*(processors if reused else ()), *computed.values()})
@@ -76,8 +76,8 @@ def main() -> None:
 
 def read_images() -> pd.DataFrame:
     """Return all images that have features: the table PATHS, with further names of splits."""
-    images = [read_table(project.PATHS_CSV, PATHS)]
-    for name, path in (UNKNOWN, project.UNKNOWN_CSV), (UNLABELLED, project.UNLABELLED_CSV):
+    images = [read_table(paths.PATHS_CSV, PATHS)]
+    for name, path in (UNKNOWN, paths.UNKNOWN_CSV), (UNLABELLED, paths.UNLABELLED_CSV):
         images.append(read_table(path, IMAGES).assign(split=name)[list(PATHS)])
     return pd.concat(images, ignore_index=True)
 
@@ -98,12 +98,12 @@ def views_to_store(images: pd.DataFrame, network: openvino.Model) -> ViewsOf:
 
 def publish(folders: dict[str, Path], origin: dict) -> None:
     """Write the output from the folders of the splits; remove what interrupted runs have left."""
-    with replacing(project.FEATURES) as new:
+    with replacing(paths.FEATURES) as new:
         new.mkdir()
         for split, folder in folders.items():
             shutil.move(folder, new / split)
-    write_json(project.FEATURES_ORIGIN, origin)
-    shutil.rmtree(project.INTERRUPTED_FEATURES, ignore_errors=True)
+    write_json(paths.FEATURES_ORIGIN, origin)
+    shutil.rmtree(paths.INTERRUPTED_FEATURES, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pawprint import project
+from pawprint import paths
 from pawprint.dataset.sources import describe_file_changes, fetch
 from pawprint.errors import InputError, without_secrets
 from pawprint.git import try_git
@@ -33,7 +33,7 @@ def main() -> None:
             f"them this project's own: `dvc remove {imported}.dvc`, then `dvc add {imported}`"
         )
     tracked = tracked_files(source) if source.is_dir() else None
-    print(f"fetch: {fetch(source, project.RAW_ARCHIVES, tracked)} from {source}")
+    print(f"fetch: {fetch(source, paths.RAW_ARCHIVES, tracked)} from {source}")
     try:
         for line in describe_since_commit(source, tracked):
             print(f"fetch: {line}")
@@ -47,21 +47,21 @@ def describe_since_commit(source: Path, tracked: dict[str, str] | None) -> Itera
     Those that DVC tracks are compared with the list of the commit's own .dvc file, all others with
     what `fetch` wrote. There are none where DVC's cache lacks that.
     """
-    lock = try_git("show", f"HEAD:./{project.LOCK}")
+    lock = try_git("show", f"HEAD:./{paths.LOCK}")
     recorded = Recorded(lock)
     when = "the last commit"
     dvc_file = try_git("show", f"HEAD:./{source.as_posix()}.dvc")
     before: Mapping[str, object] = recorded.files_of(md5_in(dvc_file or ""))
     if not before or tracked is None:
         before = recorded_contents(recorded)
-        tracked = contents_at(project.RAW_ARCHIVES)
+        tracked = contents_at(paths.RAW_ARCHIVES)
         when = "the last run" if lock is None else when
     return describe_file_changes(before, tracked, when) if before and tracked else iter(())
 
 
 def recorded_contents(recorded: Recorded) -> dict[str, str]:
     """Return `contents_at` of the recorded result of `fetch`; {} if DVC's cache lacks it."""
-    files = recorded.files("fetch", project.RAW_ARCHIVES)
+    files = recorded.files("fetch", paths.RAW_ARCHIVES)
     match recorded.json_of(files.get(LIST)):
         case [str(), dict(md5s)]:
             return md5s

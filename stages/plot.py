@@ -13,8 +13,22 @@ from functools import partial
 import pandas as pd
 from PIL import Image
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import SIGNIFICANT
+from pawprint.columns import (
+    DECIDED,
+    HISTORY,
+    IMAGES,
+    JUDGED,
+    LABELS_TO_REVIEW,
+    LEARNING_CURVE,
+    NEAR_DUPLICATES,
+    REJECTED,
+    RELIABILITY,
+    ROC,
+    SCORES,
+    SPLIT,
+)
 from pawprint.dataset.changes import (
     NOT_KNOWN,
     Images,
@@ -23,8 +37,8 @@ from pawprint.dataset.changes import (
     images_of,
 )
 from pawprint.dataset.cleaning import describe_files, describe_imbalance
-from pawprint.dataset.looks import describe_unusual, find_unusual
 from pawprint.dataset.splitting import divided_groups
+from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows
 from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_json, read_mapping, write_text
@@ -34,10 +48,12 @@ from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import last_commit
 from pawprint.reports import charts, pages, photos
+from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import SIZE_UNKNOWN, Run, find_limits
+from pawprint.scores.prediction_table import read_predictions
 from pawprint.scores.predictions import list_errors
 from pawprint.scores.shift import describe_shift, describe_slices, independent
-from pawprint.tables import read_predictions, read_table
+from pawprint.tables import read_table
 
 OF_FILE = ["path", "width", "height", "brightness", "perceptual_hash"]  # columns of IMAGES
 OF_DATA = ("augmented", "near_duplicates", "samples", "unusual")  # pictures of earlier stages
@@ -45,31 +61,30 @@ OF_DATA = ("augmented", "near_duplicates", "samples", "unusual")  # pictures of 
 
 def main() -> None:
     """Write the pictures, the model card, the page and the limits, and print the result."""
-    content = read_mapping(project.PARAMS)
+    content = read_mapping(paths.PARAMS)
     params: dict = {name: hide_secrets(section) for name, section in content.items()}
-    metadata = read_metadata(project.SERVED_MODEL).model_dump()
-    scores = read_table(project.SCORES_CSV, project.SCORES)
-    images = read_table(project.SPLIT_CSV, project.SPLIT)
-    judged = read_table(project.CROSS_VALIDATION_CSV, project.JUDGED)
-    predictions = {name: read_predictions(path) for name, path in project.PREDICTIONS_CSV.items()}
-    files = read_table(project.IMAGES_CSV, project.IMAGES)
-    unknown = read_table(project.UNKNOWN_CSV, project.IMAGES)
-    rejected = read_table(project.REJECTED_CSV, project.REJECTED)
+    metadata = read_metadata(paths.SERVED_MODEL).model_dump()
+    scores = read_table(paths.SCORES_CSV, SCORES)
+    images = read_table(paths.SPLIT_CSV, SPLIT)
+    judged = read_table(paths.CROSS_VALIDATION_CSV, JUDGED)
+    predictions = {name: read_predictions(path) for name, path in paths.PROBABILITIES_CSV.items()}
+    files = read_table(paths.IMAGES_CSV, IMAGES)
+    unknown = read_table(paths.UNKNOWN_CSV, IMAGES)
+    rejected = read_table(paths.REJECTED_CSV, REJECTED)
     context = card_context(params, metadata, scores, images) | {
         "rejected": rejected,
         "files": describe_files(pd.concat([images, unknown]), rejected),
     }
     limits = find_limits(limits_run(context, images.merge(files[OF_FILE]), judged, predictions))
     labels = metadata["labels"]
-    with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
+    with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         pictures = draw(archive, context, predictions)
         shown = pages.show_errors(archive, list_errors(judged, predictions), labels)
     for name, picture in pictures.items():
-        charts.save(picture, project.PLOTS / f"{name}.png")
-    of_data = {name: Image.open(project.PLOTS / f"{name}.png") for name in OF_DATA}
+        charts.save(picture, paths.PLOTS / f"{name}.png")
+    of_data = {name: Image.open(paths.PLOTS / f"{name}.png") for name in OF_DATA}
     group_of = independent(images).set_axis(images["path"])
-    confidence = params["evaluate"]["confidence"]
-    result = pages.describe_result(scores, predictions["test"], group_of, confidence)
+    result = pages.describe_result(scores, predictions["test"], group_of, CONFIDENCE)
     of_page = {
         "result": result,
         "limits": limits,
@@ -85,15 +100,15 @@ def main() -> None:
         "of_classes": pages.link_classes(context["of_classes"], labels, shown["ids"]),
         "unusual": describe_unusual(find_unusual(files)),
         "picture": lambda name: pages.data_uri((pictures | of_data)[name]),
-        "data_md5": md5(project.SPLIT_CSV),
+        "data_md5": md5(paths.SPLIT_CSV),
     }
-    write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
-    write_text(project.REPORT, pages.fill(pages.REPORT, **context | of_page))
-    write_text(project.LIMITS, limits.text)
+    write_text(paths.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
+    write_text(paths.REPORT, pages.fill(pages.REPORT, **context | of_page))
+    write_text(paths.LIMITS, limits.text)
     print(result)
     if changes := describe_since_commit(images_of(images, unknown, rejected)):
         print(f"Since the last commit: {changes}")
-    print(f"Open {project.REPORT}: errors, labels to review, and what limits the model.")
+    print(f"Open {paths.REPORT}: errors, labels to review, and what limits the model.")
 
 
 def card_context(
@@ -104,22 +119,22 @@ def card_context(
     What `clean` says of the files is not among it. `scores` is the table SCORES, `images` the table
     SPLIT.
     """
-    near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, project.NEAR_DUPLICATES)
-    to_review = read_table(project.LABELS_TO_REVIEW_CSV, project.LABELS_TO_REVIEW)
+    near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, NEAR_DUPLICATES)
+    to_review = read_table(paths.LABELS_TO_REVIEW_CSV, LABELS_TO_REVIEW)
     return {
         "params": params,
         "metadata": metadata,
         "significant": SIGNIFICANT,
-        "extract": read_table(project.EXTRACT_HISTORY_CSV, project.HISTORY),
-        "finetune": read_table(project.FINETUNE_HISTORY_CSV, project.HISTORY),
-        "curve": read_table(project.LEARNING_CURVE_CSV, project.LEARNING_CURVE),
-        "decided": read_table(project.DECIDED_CSV, project.DECIDED),
-        "training": read_json(project.EXTRACT_METRICS),
+        "extract": read_table(paths.EXTRACT_HISTORY_CSV, HISTORY),
+        "finetune": read_table(paths.FINETUNE_HISTORY_CSV, HISTORY),
+        "curve": read_table(paths.LEARNING_CURVE_CSV, LEARNING_CURVE),
+        "decided": read_table(paths.DECIDED_CSV, DECIDED),
+        "training": read_json(paths.EXTRACT_METRICS),
         "counts": pages.count_images(images),
         "imbalance": describe_imbalance(images),
         "near_duplicates": near_duplicates,
         "divided": divided_groups(near_duplicates),
-        "corrections": len(read_csv_rows(project.LABELS_CSV, LABEL_COLUMNS)),
+        "corrections": len(read_csv_rows(paths.LABELS_CSV, LABEL_COLUMNS)),
         "to_review": to_review,
         "contradictions": int((to_review["contradicts"] != "").sum()),
         "score": partial(pages.score_of, scores),
@@ -144,13 +159,13 @@ def draw(
     test = predictions["test"]
     metadata = context["metadata"]
     named = list(metadata["thresholds"])
-    reliability = read_table(project.RELIABILITY_CSV, project.RELIABILITY)
+    reliability = read_table(paths.RELIABILITY_CSV, RELIABILITY)
     figures = {
         "learning_curves": charts.draw_learning_curves(
             context["extract"], context["finetune"], context["curve"]
         ),
         "confusion": charts.draw_confusion(test),
-        "roc": charts.draw_roc(read_table(project.ROC_CSV, project.ROC)),
+        "roc": charts.draw_roc(read_table(paths.ROC_CSV, ROC)),
         "reliability": charts.draw_reliability(reliability),
         "decided": charts.draw_decided(context["decided"], test, metadata["min_confidence"], named),
     }
@@ -189,12 +204,12 @@ def limits_run(
 def describe_since_commit(now: Images) -> str:
     """Return what differs from the images of the last commit, or "" if it has none."""
     commit = last_commit()
-    if commit.hash_of("split", project.SPLIT_CSV) is None:
+    if commit.hash_of("split", paths.SPLIT_CSV) is None:
         return ""
     tables = [
-        commit.table("split", project.SPLIT_CSV, project.SPLIT),
-        commit.table("clean", project.UNKNOWN_CSV, project.IMAGES),
-        commit.table("clean", project.REJECTED_CSV, project.REJECTED),
+        commit.table("split", paths.SPLIT_CSV, SPLIT),
+        commit.table("clean", paths.UNKNOWN_CSV, IMAGES),
+        commit.table("clean", paths.REJECTED_CSV, REJECTED),
     ]
     if any(table is None for table in tables):
         return NOT_KNOWN

@@ -13,15 +13,15 @@ import numpy as np
 import openvino
 import pandas as pd
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import UNKNOWN
+from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.engine.mapping import map_in_threads
 from pawprint.features.store import Features, open_features
 from pawprint.files import read_labels, write_arrays
 from pawprint.model.calibration import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
 from pawprint.model.metadata import Outputs
 from pawprint.pipeline.entry import run_stage
-from pawprint.project import IMAGES, SPLIT, TRAIN
 from pawprint.runtime import (
     CompiledNetwork,
     compile_for_cpu,
@@ -34,25 +34,25 @@ from pawprint.tables import read_table, training_images
 
 def main() -> None:
     """Write the outputs for all splits, and the detector."""
-    labels = pd.Index(read_labels(project.LABELS_JSON))
-    split = read_table(project.SPLIT_CSV, SPLIT)
-    network = read_network(project.NETWORK)
+    labels = pd.Index(read_labels(paths.LABELS_JSON))
+    split = read_table(paths.SPLIT_CSV, SPLIT)
+    network = read_network(paths.NETWORK)
     run = partial(run_on_stored, network, compile_for_cpu(network))
     train = training_images(split, DETECTOR_IMAGES)
-    folder = project.FEATURES / TRAIN
+    folder = paths.FEATURES / TRAIN
     logits, features = run(folder, train["pixels_sha256"], themselves=True)
     detector, scores = fit_unknown(features[:, 0], train["pixels_sha256"].to_numpy())
-    write_arrays(project.OUTPUTS / DETECTOR_FILE, **detector._asdict())
+    write_arrays(paths.OUTPUTS / DETECTOR_FILE, **detector._asdict())
     actual = labels.get_indexer(train["label"])
-    Outputs(actual, logits.mean(axis=1), scores).write(project.OUTPUTS / "train.npz")
+    Outputs(actual, logits.mean(axis=1), scores).write(paths.OUTPUTS / "train.npz")
     images = {name: split[split["split"] == name] for name in ("validation", "test")}
-    images[UNKNOWN] = read_table(project.UNKNOWN_CSV, IMAGES)
+    images[UNKNOWN] = read_table(paths.UNKNOWN_CSV, IMAGES)
     for name, rows in images.items():
-        logits, features = run(project.FEATURES / name, rows["pixels_sha256"])
+        logits, features = run(paths.FEATURES / name, rows["pixels_sha256"])
         scores = detector.score(features)
         actual = labels.get_indexer(rows["label"])
         outputs = Outputs(actual, logits.mean(axis=1), scores.mean(axis=1))
-        outputs.write(project.OUTPUTS / f"{name}.npz")
+        outputs.write(paths.OUTPUTS / f"{name}.npz")
     numbers = ", ".join(f"{len(rows):,} {name}" for name, rows in images.items() if len(rows))
     print(f"predict: {numbers} images")
 

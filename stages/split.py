@@ -14,11 +14,12 @@ are for training, and `train_extract` says that labels are missing. Run: `python
 
 import pandas as pd
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import problem_of_labels
+from pawprint.columns import CLASSES, IMAGES, METADATA, NEAR_DUPLICATES, PATHS, SPLIT, SPLITS
 from pawprint.dataset import splitting
 from pawprint.dataset.changes import NOT_KNOWN, Images, describe_moves, find_changes
-from pawprint.dataset.looks import find_unusual
+from pawprint.dataset.unusual import find_unusual
 from pawprint.dataset.user_tables import describe_kept_splits, read_kept_splits
 from pawprint.files import md5, write_json
 from pawprint.images.archive import open_archive
@@ -27,7 +28,6 @@ from pawprint.params.data import Clean, Split
 from pawprint.params.model import Model
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import last_commit
-from pawprint.project import CLASSES, IMAGES, METADATA, NEAR_DUPLICATES, PATHS, SPLIT, SPLITS
 from pawprint.reports import photos
 from pawprint.reports.charts import save
 from pawprint.tables import read_table, write_table
@@ -36,8 +36,8 @@ from pawprint.tables import read_table, write_table
 def main() -> None:
     """Write the split, and print what decides it."""
     params = Split.load()
-    images = read_table(project.IMAGES_CSV, IMAGES)
-    kept_splits = read_kept_splits(project.SPLITS_CSV)
+    images = read_table(paths.IMAGES_CSV, IMAGES)
+    kept_splits = read_kept_splits(paths.SPLITS_CSV)
     if problem := problem_of_labels(images["label"].unique()):
         # For training all, so that `features` computes them until then.
         rows = images.assign(split="train", group=images["path"])
@@ -48,7 +48,7 @@ def main() -> None:
         return
     dates = None
     if params.date:
-        metadata = read_table(project.METADATA_CSV, METADATA)
+        metadata = read_table(paths.METADATA_CSV, METADATA)
         dates = splitting.read_dates(images, metadata, params.date)
     rows, near_duplicates, divided_pairs = splitting.split(images, params, kept_splits, dates)
     counts = write(rows, near_duplicates, divided_pairs)
@@ -61,7 +61,7 @@ def main() -> None:
     if divided_pairs:
         lines.append(
             f"{len(near_duplicates):,} near-duplicates, {divided_pairs:,} pairs of them in "
-            f"different splits; see {project.NEAR_DUPLICATES_CSV}"
+            f"different splits; see {paths.NEAR_DUPLICATES_CSV}"
         )
     if line := splitting.describe_contradictions(near_duplicates):
         lines.append(line)
@@ -76,15 +76,15 @@ def main() -> None:
 def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame, divided_pairs: int) -> dict[str, int]:
     """Write all outputs, and return how many images each split has."""
     counts = rows["split"].value_counts().reindex(SPLITS, fill_value=0).to_dict()
-    write_table(project.SPLIT_CSV, rows, SPLIT)
+    write_table(paths.SPLIT_CSV, rows, SPLIT)
     # A table of its own, so that a changed test image trains nothing again.
-    write_table(project.TRAIN_VALIDATION_CSV, rows[rows["split"] != "test"], SPLIT)
-    write_table(project.PATHS_CSV, rows, PATHS)  # for features, which no label changes
-    write_json(project.LABELS_JSON, sorted(rows["label"].unique()))
-    write_table(project.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)
+    write_table(paths.TRAIN_VALIDATION_CSV, rows[rows["split"] != "test"], SPLIT)
+    write_table(paths.PATHS_CSV, rows, PATHS)  # for features, which no label changes
+    write_json(paths.LABELS_JSON, sorted(rows["label"].unique()))
+    write_table(paths.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)
     classes = pd.crosstab(rows["label"], rows["split"]).reindex(columns=SPLITS, fill_value=0)
-    write_table(project.CLASSES_CSV, classes.reset_index(), CLASSES)
-    write_json(project.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})
+    write_table(paths.CLASSES_CSV, classes.reset_index(), CLASSES)
+    write_json(paths.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})
     return counts
 
 
@@ -92,14 +92,14 @@ def draw(images: pd.DataFrame, rows: pd.DataFrame, near_duplicates: pd.DataFrame
     """Draw photos of the tables IMAGES, SPLIT and NEAR_DUPLICATES, to look at before training."""
     sizes = images[["path", "width", "height"]]
     train = rows.loc[rows["split"] == "train", list(SPLIT)].merge(sizes, on="path")
-    with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
+    with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         pictures = {
             "samples": photos.draw_samples(archive, train),
             "unusual": photos.draw_unusual(archive, find_unusual(images)),
             "near_duplicates": photos.draw_near_duplicates(archive, near_duplicates),
         }
     for name, picture in pictures.items():
-        save(picture, project.PLOTS / f"{name}.png")
+        save(picture, paths.PLOTS / f"{name}.png")
 
 
 def describe_left_out(images: pd.DataFrame) -> list[str]:
@@ -145,7 +145,7 @@ def describe_kept(rows: pd.DataFrame, kept_splits: dict[str, str], params: Split
     if params.date or (uses_archive(params) and has_test):
         fractions = {}
     lines = describe_kept_splits(rows, kept_splits, fractions)
-    return [f"{project.SPLITS_CSV}: {line}" for line in lines]
+    return [f"{paths.SPLITS_CSV}: {line}" for line in lines]
 
 
 def describe_moves_since_commit(rows: pd.DataFrame, rules: pd.Series, params: Split) -> list[str]:
@@ -154,9 +154,9 @@ def describe_moves_since_commit(rows: pd.DataFrame, rules: pd.Series, params: Sp
     `rules` are those that decided on the rows.
     """
     commit = last_commit()
-    if commit.hash_of("split", project.SPLIT_CSV) in (None, md5(project.SPLIT_CSV)):
+    if commit.hash_of("split", paths.SPLIT_CSV) in (None, md5(paths.SPLIT_CSV)):
         return []
-    before = commit.table("split", project.SPLIT_CSV, SPLIT)
+    before = commit.table("split", paths.SPLIT_CSV, SPLIT)
     if before is None:
         return [f"which photos moved since the last commit is {NOT_KNOWN}"]
     changes = find_changes(Images(before), Images(rows))
@@ -166,8 +166,8 @@ def describe_moves_since_commit(rows: pd.DataFrame, rules: pd.Series, params: Sp
         for name, value in params.model_dump().items()
         if isinstance(recorded, dict) and recorded.get(name, value) != value
     ]
-    if commit.hash_of("split", project.SPLITS_CSV, "deps") != md5(project.SPLITS_CSV):
-        causes.append(str(project.SPLITS_CSV))
+    if commit.hash_of("split", paths.SPLITS_CSV, "deps") != md5(paths.SPLITS_CSV):
+        causes.append(str(paths.SPLITS_CSV))
     moved = changes[changes["kind"] == "moved"]
     line = describe_moves(moved, rules.set_axis(rows["path"]), causes)
     return [line] if line else []

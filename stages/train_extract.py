@@ -12,8 +12,9 @@ Run: `python -m stages.train_extract`
 import numpy as np
 import pandas as pd
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import problem_of_labels
+from pawprint.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.errors import InputError
 from pawprint.features.store import stored_examples
 from pawprint.files import read_labels, write_json
@@ -28,9 +29,8 @@ from pawprint.network.cross_validation import (
 )
 from pawprint.network.heads import NewHead
 from pawprint.network.new_head import Settings, learn_head
-from pawprint.params.model import Hardware, Head, Model, TrainHead, problem_of_head
+from pawprint.params.model import Hardware, Head, Model, TrainExtract, problem_of_head
 from pawprint.pipeline.entry import run_stage
-from pawprint.project import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.scores.paired import tabulate_curve
 from pawprint.scores.predictions import judge
 from pawprint.scores.shift import accuracy_by_series, describe_series, find_series
@@ -39,21 +39,21 @@ from pawprint.tables import read_table, write_table
 
 def main() -> None:
     """Write the new head, and how it and its training images are judged."""
-    params = TrainHead.load("train_extract")
+    params = TrainExtract.load("train_extract")
     head_params = Head.load()
-    if problem := problem_of_head(params.optimizer, head_params.dense):
-        raise InputError(f"{project.PARAMS}: {problem}")
-    split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
+    if problem := problem_of_head(params.epochs, head_params.dense):
+        raise InputError(f"{paths.PARAMS}: {problem}")
+    split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
     images = split[split["split"] == "train"]
-    labels = read_labels(project.LABELS_JSON)
+    labels = read_labels(paths.LABELS_JSON)
     if problem := problem_of_labels(labels):
         raise InputError(
             f"labels are missing: {problem}. Label photos with `pawprint app`, then run `dvc repro`"
         )
-    store = stored_examples(project.FEATURES, split, labels)
+    store = stored_examples(paths.FEATURES, split, labels)
     examples = open_examples(store, Model.load().features, params.weight_for(images["label"]))
     judged = cross_validate(examples)
-    settings = Settings(params, head_params, Hardware.load(), project.EXTRACT_HISTORY_CSV)
+    settings = Settings(params, head_params, Hardware.load(), paths.EXTRACT_HISTORY_CSV)
     head = learn_head(store, examples, judged, settings)
     is_judged = ~np.isnan(judged.probabilities).any(axis=1)
     probabilities = judged.probabilities[is_judged]
@@ -63,12 +63,12 @@ def main() -> None:
         metrics["accuracy_by_series"] = by_series
     in_curve, fits = learning_curve(examples, judged)
     curve = tabulate_curve(examples.actual[in_curve], examples.groups[in_curve], fits)
-    head.weights.write(project.HEAD)
-    write_json(project.EXTRACT_METRICS, metrics)
+    head.weights.write(paths.HEAD)
+    write_json(paths.EXTRACT_METRICS, metrics)
     rows = judge(images[is_judged], probabilities, labels)
-    write_table(project.CROSS_VALIDATION_CSV, rows, JUDGED)
-    write_table(project.EXTRACT_HISTORY_CSV, head.history, HISTORY)
-    write_table(project.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
+    write_table(paths.CROSS_VALIDATION_CSV, rows, JUDGED)
+    write_table(paths.EXTRACT_HISTORY_CSV, head.history, HISTORY)
+    write_table(paths.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
     right = round(metrics["cross_validated_accuracy"] * len(probabilities))
     lines = [
         f"{head.method}, right for {right:,} of {len(probabilities):,} training images in "

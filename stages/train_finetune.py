@@ -13,41 +13,49 @@ from pathlib import Path
 import openvino
 import pandas as pd
 
-from pawprint import project
+from pawprint import paths
+from pawprint.columns import HISTORY, SPLIT
 from pawprint.features.store import StoredExamples, stored_examples
 from pawprint.files import read_labels, replacing, write_json
 from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
 from pawprint.network.heads import HeadWeights
-from pawprint.params.model import Hardware, Head, Model, Train
+from pawprint.params.model import FineTuningEpochs, Hardware, Head, Model, TrainFinetune
 from pawprint.pipeline.entry import run_stage
-from pawprint.project import HISTORY, SPLIT
 from pawprint.runtime import write_network
 from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
     """Write the network, trained further or as it is."""
-    labels = read_labels(project.LABELS_JSON)
-    weights = HeadWeights.read(project.HEAD)
-    split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
-    store = stored_examples(project.FEATURES, split, labels)
-    with replacing(project.NETWORK.parent) as folder:
+    params = TrainFinetune.load("train_finetune")
+    labels = read_labels(paths.LABELS_JSON)
+    weights = HeadWeights.read(paths.HEAD)
+    split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
+    store = stored_examples(paths.FEATURES, split, labels)
+    with replacing(paths.NETWORK.parent) as folder:
         folder.mkdir()
-        if Model.load().fine_tune_at is None:
+        if unset := unset_param(params):
             network, kinds = on_features(store.shapes(), weights, Head.load())
             history = pd.DataFrame(columns=list(HISTORY))
             metrics: dict[str, float] = {"kept_epoch": 0}
-            result = "model.fine_tune_at is null: no epochs, the head is kept as it is"
+            result = f"{unset} is null: the head is kept as it is"
         else:
-            network, kinds, history, metrics, result = train(store, weights, folder)
-        write_network(network, folder / project.NETWORK.name, OUTPUTS, kinds)
-    write_json(project.FINETUNE_METRICS, metrics)
-    write_table(project.FINETUNE_HISTORY_CSV, history, HISTORY)
+            network, kinds, history, metrics, result = train(store, weights, params, folder)
+        write_network(network, folder / paths.NETWORK.name, OUTPUTS, kinds)
+    write_json(paths.FINETUNE_METRICS, metrics)
+    write_table(paths.FINETUNE_HISTORY_CSV, history, HISTORY)
     print(f"train_finetune: {result}")
 
 
+def unset_param(params: TrainFinetune) -> str | None:
+    """Return the name of the param that is null and so leaves the backbone frozen, or None."""
+    if Model.load().fine_tune_at is None:
+        return "model.fine_tune_at"
+    return "train_finetune.epochs" if params.epochs is None else None
+
+
 def train(
-    store: StoredExamples, weights: HeadWeights, folder: Path
+    store: StoredExamples, weights: HeadWeights, params: TrainFinetune, folder: Path
 ) -> tuple[openvino.Model, list[str], pd.DataFrame, dict[str, float], str]:
     """Train, and write the model of Keras.
 
@@ -60,17 +68,19 @@ def train(
     from pawprint.network.hardware import make_deterministic, training_on
     from pawprint.network.model import load_model, parts, save_model, to_openvino
 
-    params = Train.load("train_finetune")
+    epochs = params.epochs or FineTuningEpochs()
     head = Head.load()
     classes = len(store.labels)
-    make_deterministic(params.seed)  # of the dropout in the head, too
+    make_deterministic(epochs.seed)  # of the dropout in the head, too
     with training_on(Hardware.load()) as precision:
-        backbone = load_model(project.BACKBONE, layers=())
+        backbone = load_model(paths.BACKBONE, layers=())
         model, first = with_head(backbone, Model.load(), weights, head, classes)
-        data = training.open_batches(store, ("cut",), params, weights.has_blocks)
-        phase = training.Phase("train_finetune", params, precision, project.FINETUNE_HISTORY_CSV)
+        data = training.open_batches(store, ("cut",), epochs, weights.has_blocks)
+        is_balanced = params.weight_for(store.classes("train")) is not None
+        path = paths.FINETUNE_HISTORY_CSV
+        phase = training.Phase("train_finetune", epochs, precision, path, is_balanced)
         optimizer, history, keeper = training.fine_tune(model, first, data, phase)
-    save_model(model, folder / project.TRAINED_MODEL.name, optimizer)
+    save_model(model, folder / paths.TRAINED_MODEL.name, optimizer)
     trained = to_openvino(training.trained_layers(model, first))
     weights = weights._replace(arrays=parts(model)[-1].get_weights())
     network, kinds = on_maps(store.shapes(), trained, weights, head)

@@ -15,12 +15,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pawprint.commands.recipes import overlay
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.layouts import Layout, find_places, read_metadata_csv
 from pawprint.dataset.user_tables import Correction
 from pawprint.errors import InputError
 from pawprint.images.archive import members, open_archive
+from pawprint.params.file import overlay
 from pawprint.pipeline.fingerprint import Code
 from pawprint.recipes.demo import dvc_environment, write_archive
 
@@ -50,9 +50,8 @@ TINY = """
 fetch: {source: ../images.zip}
 model: {image_size: 96}
 augment: {views: 2}
-train_extract: {optimizer: adam, epochs: 3, learning_rate: 0.001, batch_size: 32,
-  views_per_epoch: one, keep_best: false, seed: 1}
-train_finetune: {epochs: 3, learning_rate: 0.001, keep_best: false}
+train_extract: {epochs: {number: 3, keep_best: false}}
+train_finetune: {epochs: {number: 3, learning_rate: 0.001, keep_best: false}}
 """
 
 

@@ -2,14 +2,13 @@ import pandas as pd
 import pytest
 from conftest import refused
 
-from pawprint.tables import (
+from pawprint.scores.prediction_table import (
     predicted_labels,
     probabilities_in,
     read_predictions,
-    read_table,
     write_predictions,
-    write_table,
 )
+from pawprint.tables import read_table, write_table
 
 COLUMNS = {"path": "str", "images": "int64", "probability": "float64", "label": "str"}
 

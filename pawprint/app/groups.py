@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import NEITHER, UNLABELLED
+from pawprint.columns import IMAGES, REJECTED, SPLIT, TRAIN
 from pawprint.dataset.layouts import find_places, read_metadata_csv
 from pawprint.draws import hash_keys
 from pawprint.features.store import open_features
@@ -156,14 +157,14 @@ def read_pool(archive: Archive, labels: dict[str, list[str]] | str) -> Pool:
 
     Raises InputError if `features` has not computed its photos.
     """
-    unlabelled = read_table(project.UNLABELLED_CSV, project.IMAGES)
-    rejected = read_table(project.REJECTED_CSV, project.REJECTED)
+    unlabelled = read_table(paths.UNLABELLED_CSV, IMAGES)
+    rejected = read_table(paths.REJECTED_CSV, REJECTED)
     others = rejected.loc[rejected["reason"] == UNLABELLED, "path"]
-    split = pd.DataFrame(columns=list(project.SPLIT))
-    if project.SPLIT_CSV.exists():
-        split = read_table(project.SPLIT_CSV, project.SPLIT)
+    split = pd.DataFrame(columns=list(SPLIT))
+    if paths.SPLIT_CSV.exists():
+        split = read_table(paths.SPLIT_CSV, SPLIT)
     train = training_images(split, len(split)).groupby("label").head(MAX_OF_CLASS)
-    parts = ((UNLABELLED, unlabelled), (project.TRAIN, train))
+    parts = ((UNLABELLED, unlabelled), (TRAIN, train))
     views = [_first_views(name, table["pixels_sha256"]) for name, table in parts if len(table)]
     rows = np.concatenate(views) if views else np.empty((0, 1), np.float32)
     empty = np.array([], int)
@@ -177,7 +178,7 @@ def read_pool(archive: Archive, labels: dict[str, list[str]] | str) -> Pool:
 
 
 def _first_views(split: str, pixels_sha256: pd.Series) -> np.ndarray:
-    folder = project.FEATURES / split
+    folder = paths.FEATURES / split
     features = open_features(folder, kinds_of(has_blocks=False), pixels_sha256)
     return view_of(features, 0, np.arange(len(pixels_sha256))).astype(np.float32)
 

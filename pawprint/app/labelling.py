@@ -19,6 +19,7 @@ from unicodedata import normalize
 from filelock import FileLock
 
 from pawprint.classes import problem_of_labels, problem_of_names
+from pawprint.columns import IMAGES
 from pawprint.dataset.folders import OUTER, SPLIT_OF_FOLDER, is_class_name, split_in_words
 from pawprint.dataset.layouts import FILE_NAME
 from pawprint.dataset.user_tables import MARKS, Cells, csv_rows, parse_csv
@@ -27,7 +28,7 @@ from pawprint.files import read_labels, replacing, write_text
 from pawprint.images.archive import is_image_name
 from pawprint.named_file import copy_file, read_bytes
 from pawprint.params.data import Clean, Fetch
-from pawprint.project import IMAGES, LABELS_CSV, LABELS_JSON, UNLABELLED_CSV
+from pawprint.paths import LABELS_CSV, LABELS_JSON, UNLABELLED_CSV
 from pawprint.tables import read_table
 
 LOCK = FileLock(".dvc/tmp/labels.lock")  # of all sessions and processes in the project

@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from pawprint import project
+from pawprint import paths
 from pawprint.app import labelling, page_data, page_label, page_run
 from pawprint.app.photos import explain_errors, plain
 from pawprint.files import md5
@@ -59,8 +59,8 @@ st.set_page_config(page_title=title, page_icon="🐾", layout="wide")
 about = [f"**{plain(project_name())}**"]
 if commit := current_commit(digits=7):
     about.append(f"commit {commit}")
-if project.SPLIT_CSV.exists():
-    about.append(f"images {md5(project.SPLIT_CSV)[:DIGITS]}")
+if paths.SPLIT_CSV.exists():
+    about.append(f"images {md5(paths.SPLIT_CSV)[:DIGITS]}")
 with st.container(key="about"):
     st.markdown(" · ".join(about))
 with st.container(horizontal=True):  # Streamlit's own navigation is behind a menu on phones

@@ -10,13 +10,14 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pawprint import project
+from pawprint import paths
 from pawprint.app import labelling, photos
 from pawprint.app.labelling import Places
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.classes import UNKNOWN, UNSURE
-from pawprint.dataset.looks import describe_unusual, find_unusual
+from pawprint.columns import IMAGES, NEAR_DUPLICATES, PROBABILITY, REJECTED, SPLIT, SPLITS
 from pawprint.dataset.splitting import divided_groups
+from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.errors import InputError
 from pawprint.files import write_text
 from pawprint.images.archive import ACCEPTED, UnusableImageError, is_image_name, require_safe_name
@@ -24,12 +25,12 @@ from pawprint.images.decoder import FORMATS, decode
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import Predictor
 from pawprint.params.data import Clean, Fetch
-from pawprint.params.model import Evaluate
-from pawprint.project import PREDICTIONS_CSV, PROBABILITY, SPLITS, UNLABELLED
+from pawprint.paths import PROBABILITIES_CSV, UNLABELLED
 from pawprint.reports.pages import count_images
-from pawprint.scores.intervals import fraction_interval
+from pawprint.scores.intervals import CONFIDENCE, fraction_interval
+from pawprint.scores.prediction_table import predicted_labels, read_predictions
 from pawprint.scores.predictions import confusion, most_confused, rank_predictions
-from pawprint.tables import predicted_labels, read_predictions, read_table
+from pawprint.tables import read_table
 
 WITHOUT = "Without a label, for the page Label"
 ANY = "any label"
@@ -123,7 +124,7 @@ def show_data() -> None:
 
 def show_counts() -> None:
     """Show the number of images of each class and split."""
-    images = read_table(project.SPLIT_CSV, project.SPLIT)
+    images = read_table(paths.SPLIT_CSV, SPLIT)
     counts = count_images(images)[list(SPLITS)]
     with st.container(horizontal=True, gap="large"):
         st.metric("Images", f"{len(images):,}")
@@ -134,7 +135,7 @@ def show_counts() -> None:
 
 def show_rejected() -> None:
     """Show the rejected files with the reason of each."""
-    rows = read_table(project.REJECTED_CSV, project.REJECTED)
+    rows = read_table(paths.REJECTED_CSV, REJECTED)
     if rows.empty:
         st.success("None: all files are usable.")
         return
@@ -144,7 +145,7 @@ def show_rejected() -> None:
 
 def show_near_duplicates() -> None:
     """Show the groups of near-duplicates, first the groups that lie across splits."""
-    rows = read_table(project.NEAR_DUPLICATES_CSV, project.NEAR_DUPLICATES)
+    rows = read_table(paths.NEAR_DUPLICATES_CSV, NEAR_DUPLICATES)
     if rows.empty:
         st.success("None: no two images are near-duplicates.")
         return
@@ -164,7 +165,7 @@ def show_near_duplicates() -> None:
 
 def show_unusual() -> None:
     """Show the images that stand out, the most unusual first."""
-    found = find_unusual(read_table(project.IMAGES_CSV, project.IMAGES))
+    found = find_unusual(read_table(paths.IMAGES_CSV, IMAGES))
     if found.empty:
         st.success("None: no image stands out.")
         return
@@ -181,12 +182,12 @@ def describe_place(row: pd.Series) -> str:
 
 def show_predictions() -> None:
     """Show the scores of a split, and its photos with their predictions."""
-    split = st.segmented_control("Split", list(PREDICTIONS_CSV), default="test", required=True)
-    path = PREDICTIONS_CSV[split]
+    split = st.segmented_control("Split", list(PROBABILITIES_CSV), default="test", required=True)
+    path = PROBABILITIES_CSV[split]
     images = read(path)
     labels = predicted_labels(images)
     if len(labels) == 2:
-        thresholds = read_metadata(project.SERVED_MODEL).thresholds
+        thresholds = read_metadata(paths.SERVED_MODEL).thresholds
         choose_threshold(images, labels, *next(iter(thresholds.items()), (labels[1], 0.5)))
     show_scores(images, labels)
     with explain_errors():
@@ -224,7 +225,7 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
     """
     counts = confusion(images, labels)
     correct = pd.Series(np.diag(counts), labels)
-    level = Evaluate.load().confidence
+    level = CONFIDENCE
     low, high = fraction_interval(int(correct.sum()), len(images), level)
     st.metric("Accuracy", f"{correct.sum() / len(images):.2%}")
     st.caption(

@@ -11,19 +11,21 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from pawprint import project
+from pawprint import paths
 from pawprint.app import groups, labelling, page_run, photos
 from pawprint.app.groups import Pages, Pool
 from pawprint.app.labelling import Places, image_of, read_rows
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.classes import NEITHER
-from pawprint.commands.suggest import images_in, read_labelled, suggest
+from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.dataset.user_tables import spellings
 from pawprint.errors import InputError
 from pawprint.files import read_json, read_text
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import read_again
 from pawprint.params.data import Clean, Fetch
+from pawprint.projects.labelled import read_labelled
+from pawprint.projects.suggestion import images_in, suggest
 from pawprint.tables import read_table
 
 NUMBER = 50  # new images at a time
@@ -142,7 +144,7 @@ def show_new() -> Walk | None:
     source = Path(Fetch.load().source)
     training = labelling.folder_for_training(source)
     default = str(training or source) if source.is_dir() else ""
-    uploads = str(project.UNLABELLED) if project.UNLABELLED.is_dir() else ""
+    uploads = str(paths.UNLABELLED) if paths.UNLABELLED.is_dir() else ""
     origin, target = st.session_state.get("given", (uploads, default))
     with st.form("new", border=False):
         origin = st.text_input("Folder or table of images without labels", origin)
@@ -185,7 +187,7 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     refused = st.session_state.setdefault("refused", set())  # images that show none of the classes
     labelled = refused.intersection(images) | labelling.find_copies(images, places)
     items = []
-    for path, row in suggest(served, origin, read_labelled(), NUMBER + len(labelled)):
+    for path, row in suggest(served, origin, read_labelled(Path()), NUMBER + len(labelled)):
         if path not in labelled and not row["error"]:
             label = row["label"]
             probability = row["probabilities"].get(label)  # none of unknown
@@ -218,7 +220,7 @@ def _save(places: Places, refused: set[Path], path: Path, label: str) -> Callabl
 def show_unlabelled() -> None:
     """Show pages of photos that look alike, or the stages that they need first."""
     try:
-        pool = read_pool(project.RAW_ARCHIVES, project.UNLABELLED_CSV, project.FEATURES)
+        pool = read_pool(paths.RAW_ARCHIVES, paths.UNLABELLED_CSV, paths.FEATURES)
     except InputError:
         if not labelling.has_unlabelled():
             raise
@@ -362,7 +364,7 @@ def change_size(asked: dict) -> None:
 
 def show_review() -> Walk | None:
     """Show a button. Returns the walk through labels to review when it begins."""
-    rows = read_table(project.LABELS_TO_REVIEW_CSV, project.LABELS_TO_REVIEW)
+    rows = read_table(paths.LABELS_TO_REVIEW_CSV, LABELS_TO_REVIEW)
     rows = photos.keep_present(rows)
     if rows.empty:
         st.success("None: no label has a low probability or contradicts a near-duplicate.")
@@ -372,11 +374,11 @@ def show_review() -> Walk | None:
         "probability by a model that was not trained on them. The labels that you choose go to "
         "`labels.csv`."
     )
-    corrected = {image_of(row, "path") for row in read_rows(project.LABELS_CSV, "path")}
+    corrected = {image_of(row, "path") for row in read_rows(paths.LABELS_CSV, "path")}
     advice = "To train with the corrections, press Run on the page Run."
     corrected |= {spelling for name in corrected for spelling in spellings(name)}
-    paths = rows["path"].str.normalize("NFC")
-    rest = rows[~(rows["pixels_sha256"].isin(corrected) | paths.isin(corrected))]
+    names = rows["path"].str.normalize("NFC")
+    rest = rows[~(rows["pixels_sha256"].isin(corrected) | names.isin(corrected))]
     if not st.button("Start", type="primary"):
         return None
     items = [
@@ -388,7 +390,7 @@ def show_review() -> Walk | None:
         )
         for _, row in (rows if rest.empty else rest).iterrows()
     ]
-    return Walk(items, [*read_json(project.LABELS_JSON)], advice, [])
+    return Walk(items, [*read_json(paths.LABELS_JSON)], advice, [])
 
 
 def doubt(row: pd.Series) -> str:

@@ -12,29 +12,32 @@ from typing import Literal, get_args
 import pandas as pd
 import streamlit as st
 
-from pawprint import project
+from pawprint import paths
 from pawprint.app import photos
 from pawprint.app.photos import HASHED, explain_errors, plain
-from pawprint.commands import discard
-from pawprint.commands.candidates import candidates_here, use_candidate
-from pawprint.commands.compare import read_run
-from pawprint.commands.recipes import set_params
+from pawprint.columns import SCORES
 from pawprint.git import current_commit
 from pawprint.installation import install_command
 from pawprint.model.metadata import read_metadata
 from pawprint.model.page import OF_ONNX, PAGE_FILE
 from pawprint.params.data import Fetch
-from pawprint.params.model import Evaluate, Model
+from pawprint.params.file import set_params
+from pawprint.params.model import Model
 from pawprint.params.section import Resize
 from pawprint.pipeline import dvc
 from pawprint.pipeline.dvc import WORKSPACE
+from pawprint.projects import discard
+from pawprint.projects.candidates import candidates_of, use_candidate
+from pawprint.projects.comparison import read_run
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
+from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.metrics import CATALOGUE
 from pawprint.scores.paired import tabulate_sets
 from pawprint.scores.runs import ComparedRun, compare_runs
 from pawprint.tables import read_table
 
-INPUTS = (*discard.INPUTS, *discard.TABLES, project.LOCK)
+HERE = Path()  # the app runs in the project's folder
+INPUTS = (*discard.INPUTS, *discard.TABLES, paths.LOCK)
 MAX_LINES = 6  # the last ones are shown
 MAX_NAMED = 4  # stages
 GOES_ON = ("running", "elsewhere")  # states of a run
@@ -53,7 +56,7 @@ def show_run() -> None:
     if not dvc.HAS_TERMINALS:
         st.warning("This page needs Linux or macOS. Run `dvc repro` in a terminal.")
         return
-    run = dvc.read()
+    run = dvc.read(HERE)
     with explain_errors():
         if run.state in GOES_ON:
             st.markdown(describe_model())
@@ -70,28 +73,28 @@ def show_run() -> None:
 
 def describe_model() -> str:
     """Return the test score of the model, and its first limit, in Markdown."""
-    if not (project.SCORES_CSV.exists() and project.LIMITS.exists()):  # as while they are made
+    if not (paths.SCORES_CSV.exists() and paths.LIMITS.exists()):  # as while they are made
         return "There are no results yet: **Run** makes them."
-    lines = project.LIMITS.read_text(encoding="utf-8").splitlines()
+    lines = paths.LIMITS.read_text(encoding="utf-8").splitlines()
     limit = next((line.removeprefix("- ") for line in lines if line.startswith("- ")), "")
     return f"The model has a **{plain(test_score())}**. {plain(limit)}"
 
 
 def test_score() -> str:
     """Return the headline metric on the test images with its interval."""
-    scores = read_table(project.SCORES_CSV, project.SCORES)
+    scores = read_table(paths.SCORES_CSV, SCORES)
     name = headline_of(scores)
     return f"test {CATALOGUE[name].title} of {describe_score(score_of(scores, 'test', name))}"
 
 
 def show_differences() -> None:
     """Show the verdict, the changes since the last commit, and the buttons."""
-    files = (*INPUTS, project.SCORES_CSV, Path(Fetch.load().source))
+    files = (*INPUTS, paths.SCORES_CSV, Path(Fetch.load().source))
     commit = current_commit()
-    has_earlier = discard.has_run()
+    has_earlier = discard.has_run(HERE)
     kept, lost, stages = describe_changes(files, commit)
-    is_whole = project.SCORES_CSV.exists() and not stages
-    if is_whole and has_earlier and discard.changed_files([project.LOCK]):
+    is_whole = paths.SCORES_CSV.exists() and not stages
+    if is_whole and has_earlier and discard.changed_files(HERE, [paths.LOCK]):
         with explain_errors(), st.container(border=True):
             compared = compare_with_commit(files, commit)
             verdict = plain(compared.sentences[0])
@@ -107,9 +110,9 @@ def show_differences() -> None:
     with st.container(horizontal=True):
         kind: Literal["primary", "secondary"] = "primary" if stages else "secondary"
         st.button("Run", on_click=start, args=("dvc", "repro"), type=kind)
-        if is_whole and discard.to_keep() and st.button("Keep", type="primary"):
+        if is_whole and discard.to_keep(HERE) and st.button("Keep", type="primary"):
             ask_keep("; ".join([*kept, *lost]) or "Run")
-        if has_earlier and discard.to_discard() and st.button("Discard"):
+        if has_earlier and discard.to_discard(HERE) and st.button("Discard"):
             ask_discard(lost)
 
 
@@ -119,14 +122,14 @@ def describe_changes(
     files: tuple[Path, ...], commit: str | None
 ) -> tuple[list[str], list[str], list[str]]:
     """Return the result of `describe_since_commit`. Raises InputError."""
-    return discard.describe_since_commit()
+    return discard.describe_since_commit(HERE)
 
 
 @st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)
 def compare_with_commit(files: tuple[Path, ...], commit: str | None) -> ComparedRun:
     """Compare the last commit with the present files by `compare_runs`. Raises InputError."""
-    old, new = read_run("HEAD", "the last commit"), read_run(WORKSPACE, "this run")
-    (compared,) = compare_runs(old, [new], Evaluate.load().confidence)
+    old, new = read_run(HERE, "HEAD", "the last commit"), read_run(HERE, WORKSPACE, "this run")
+    (compared,) = compare_runs(old, [new], CONFIDENCE)
     return compared
 
 
@@ -145,7 +148,7 @@ def bullets(lines: list[str]) -> str:
 def start(*command: str) -> None:
     """Start a command as a run. Shows errors of the start."""
     with explain_errors():
-        dvc.start(*command)
+        dvc.start(HERE, *command)
 
 
 @st.dialog("Keep this run")
@@ -153,14 +156,14 @@ def ask_keep(subject: str) -> None:
     """Show a form that commits the run. `subject` begins the proposed message."""
     with explain_errors():
         st.markdown("A commit in Git keeps it. `git push` and `dvc push` share it.")
-        show_files(discard.to_keep())
+        show_files(discard.to_keep(HERE))
         message = st.text_area("Message", f"{subject}\n\n{test_score()}")
         author = {}
-        if not discard.has_author():
+        if not discard.has_author(HERE):
             author = {"user.name": st.text_input("Your name, which Git writes into commits")}
             author["user.email"] = st.text_input("Your e-mail address")
         if st.button("Keep", key="keep", type="primary"):
-            discard.keep(message, author)
+            discard.keep(HERE, message, author)
             st.rerun()
 
 
@@ -174,9 +177,9 @@ def ask_discard(lost: list[str]) -> None:
         )
         if lost:
             st.markdown("You lose these changes:\n" + bullets(lost))
-        show_files(discard.to_discard())
+        show_files(discard.to_discard(HERE))
         if st.button("Discard", key="discard", type="primary"):
-            discard.discard()
+            discard.discard(HERE)
             st.rerun()
 
 
@@ -197,9 +200,11 @@ def show_params() -> None:
         is_sent = st.form_submit_button("Write to params.yaml")
     layer = (model.fine_tune_at or "auto") if is_tuned else None
     if is_sent:
-        set_params({"model.image_size": size, "model.resize": resize, "model.fine_tune_at": layer})
+        set_params(
+            HERE, {"model.image_size": size, "model.resize": resize, "model.fine_tune_at": layer}
+        )
         st.rerun()
-    st.code(project.PARAMS.read_text(encoding="utf-8"), language=None, wrap_lines=True)
+    st.code(paths.PARAMS.read_text(encoding="utf-8"), language=None, wrap_lines=True)
 
 
 def show_candidates() -> None:
@@ -208,16 +213,16 @@ def show_candidates() -> None:
         "Measures other networks and image sizes on your training images, which takes minutes."
     )
     st.button("Try", on_click=start, args=("pawprint", "try"))
-    lines = dvc.printed(project.PARAMS, project.SPLIT_CSV)
+    lines = dvc.printed(HERE, paths.PARAMS, paths.SPLIT_CSV)
     if not lines or not lines[0].startswith("try: "):
         return
     shown = [line for line in lines if not line.startswith(("try: ", "features: ", "`"))]
     st.code("\n".join(shown), language=None)
     names = {line.split()[0] for line in shown if line.split()}
     with st.container(horizontal=True), explain_errors():
-        for candidate in candidates_here({})[1:]:
+        for candidate in candidates_of(HERE, {})[1:]:
             if candidate.name in names and st.button(f"Use {plain(candidate.name)}"):
-                use_candidate(candidate)
+                use_candidate(HERE, candidate)
                 st.rerun()
 
 
@@ -231,10 +236,10 @@ def show_page() -> None:
         st.markdown(f"It needs {', '.join(missing)}. Run `{install_command('app,export')}`.")
         return
     st.button("Make the page", on_click=start, args=("pawprint", "export", "--format", "page"))
-    folder = project.EXPORT / "page"
+    folder = paths.EXPORT / "page"
     if (folder / PAGE_FILE).exists():
         with explain_errors():
-            if read_metadata(folder).model != read_metadata(project.SERVED_MODEL).model:
+            if read_metadata(folder).model != read_metadata(paths.SERVED_MODEL).model:
                 st.markdown("The last page is of another model. Make it again.")
                 return
             data = (folder / PAGE_FILE).read_bytes()
@@ -245,7 +250,7 @@ def show_page() -> None:
 @st.fragment(run_every=1)
 def follow(state: str, end: float) -> None:
     """Show the run, each second anew. When it starts or ends, the whole page is shown anew."""
-    run = dvc.read()
+    run = dvc.read(HERE)
     if (run.state, run.end) != (state, end):
         st.rerun()
     if state == "elsewhere":
@@ -266,7 +271,7 @@ def follow(state: str, end: float) -> None:
             if run.lines:
                 st.code("\n".join(run.lines[-MAX_LINES:]), language=None, wrap_lines=True)
         if is_running:
-            st.button("Stop", on_click=dvc.stop)
+            st.button("Stop", on_click=dvc.stop, args=(HERE,))
 
 
 def describe_steps(steps: list[tuple[str, str, float]], ends: list[float]) -> list[str]:
@@ -289,7 +294,7 @@ def offer_features() -> None:
     if not dvc.HAS_TERMINALS:
         st.markdown("Run `dvc repro features` in a terminal.")
         return
-    run = dvc.read()
+    run = dvc.read(HERE)
     if run.state not in GOES_ON:
         command = ("dvc", "repro", "features")
         st.button("Prepare the photos", on_click=start, args=command, type="primary")
@@ -305,8 +310,8 @@ def show_comparison() -> None:
     )
     first = st.text_input("Baseline", "HEAD")
     second = st.text_input("The baseline with", WORKSPACE)
-    level = Evaluate.load().confidence
-    (compared,) = compare_runs(read_run(first), [read_run(second)], level)
+    level = CONFIDENCE
+    (compared,) = compare_runs(read_run(HERE, first), [read_run(HERE, second)], level)
     show_compared(plain(compared.sentences[0]), compared)
     pairs = compared.pairs.get("validation")
     if pairs is None:

@@ -17,7 +17,8 @@ import pandas as pd
 import streamlit as st
 from PIL import Image, ImageOps
 
-from pawprint import project
+from pawprint import paths
+from pawprint.columns import SPLIT
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, open_archive
 from pawprint.images.decoder import FORMATS, open_image
@@ -25,9 +26,9 @@ from pawprint.images.formats import side_for
 from pawprint.model.predictor import Predictor, default_model, load_predictor, saliency_of
 from pawprint.params.data import Clean
 from pawprint.pipeline.entry import stamps
-from pawprint.project import SPLIT
 from pawprint.reports.pages import data_uri
-from pawprint.tables import read_table, with_image
+from pawprint.scores.prediction_table import with_image
+from pawprint.tables import read_table
 
 
 @contextlib.contextmanager
@@ -74,7 +75,7 @@ def keep_present(rows: pd.DataFrame) -> pd.DataFrame:
     An image is known by `pixels_sha256`, or by the `image` of a table PREDICTED_CLASSES. Raises
     InputError.
     """
-    images = with_image(read_table(project.SPLIT_CSV, SPLIT)[["path", "pixels_sha256"]])
+    images = with_image(read_table(paths.SPLIT_CSV, SPLIT)[["path", "pixels_sha256"]])
     key = "image" if "image" in rows else "pixels_sha256"
     return rows.drop(columns="path", errors="ignore").merge(images, on=key)
 
@@ -177,7 +178,7 @@ def alt(name: str) -> str:
 
 def archive() -> Archive:
     """Return the archive of the last run. Raises InputError."""
-    return _archive(project.RAW_ARCHIVES, _bits(project.PARAMS))
+    return _archive(paths.RAW_ARCHIVES, _bits(paths.PARAMS))
 
 
 @st.cache_data(max_entries=1, show_spinner=False, hash_funcs=HASHED)
@@ -197,7 +198,7 @@ def large(name: str) -> str:
 
 def square(name: str) -> str:
     """Return a photo as it is in a grid, as a data URI. Raises InputError."""
-    return _square(name, project.RAW_ARCHIVES, _bits(project.PARAMS))
+    return _square(name, paths.RAW_ARCHIVES, _bits(paths.PARAMS))
 
 
 @st.cache_data(max_entries=4000, show_spinner=False, hash_funcs=HASHED)

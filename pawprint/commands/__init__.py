@@ -7,7 +7,6 @@ docstring is the help and ends with an example.
 import argparse
 import contextlib
 import io
-import json
 import os
 import signal
 import stat
@@ -15,9 +14,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from pawprint import package, project
+from pawprint import package, paths
 from pawprint.errors import InputError, printable
-from pawprint.git import try_git
 
 
 def add_format(parser: argparse.ArgumentParser, formats: Iterable[str]) -> None:
@@ -34,7 +32,7 @@ def add_format(parser: argparse.ArgumentParser, formats: Iterable[str]) -> None:
 
 def add_model(parser: argparse.ArgumentParser, more: str = "", action: str = "store") -> None:
     """Add --model, with `more` at the end of its help; with the action `append` it may repeat."""
-    default = f"{project.SERVED_MODEL} or, if there is none, {package.EXAMPLE_MODEL}"
+    default = f"{paths.SERVED_MODEL} or, if there is none, {package.EXAMPLE_MODEL}"
     served = f"the served model or an export; default: {default}{more}"
     parser.add_argument("--model", type=Path, metavar="FOLDER", help=served, action=action)
 
@@ -180,33 +178,6 @@ def align(rows: Iterable[Sequence[str]]) -> str:
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-
-
-def print_left_out(left_out: dict[str, int], failed: list[dict]) -> None:
-    """Print on stderr which files gave no label, and how many photos do not count."""
-    for row in failed:
-        print(f"score: {row['path']}: {row['error']}", file=sys.stderr)
-    for reason, images in left_out.items():
-        if images:
-            print(f"score: photos left out: {images:,} {reason}", file=sys.stderr)
-
-
-def print_record(record: dict, left_out: dict[str, int], failed: list[dict]) -> None:
-    """Print a record, whose table `scores` has null for cells without a value."""
-    scores = record["scores"].astype(object).where(record["scores"].notna(), None)
-    record |= {"scores": scores.to_dict("records")}
-    record["left_out"] = {reason: int(number) for reason, number in left_out.items()}
-    record["errors"] = [{"path": row["path"], "error": row["error"]} for row in failed]
-    print(json.dumps(record, indent=2))
-
-
-def require_committed() -> None:
-    """Raise InputError for changes of params.yaml that are in no commit."""
-    if try_git("status", "--porcelain", "--", project.PARAMS.name) != "":
-        raise InputError(
-            "params.yaml: expected a file without uncommitted changes, which would be lost. "
-            "Commit it first."
-        )
 
 
 def require_existing(path: Path) -> None:

@@ -1,76 +1,29 @@
-"""The command `try`: candidates for the backbone and its images, ranked on training images.
-
-A cross-validated head, as in `train_extract`, is fitted to the features of each image: of all views
-where the head is solved and nothing is fine-tuned, else of one. Rows of features are kept where the
-stage `features` finds them, and nothing else is.
-"""
+"""The command `try`."""
 
 import argparse
-import functools
-import itertools
-import subprocess
 import sys
-import tempfile
-import time
-import timeit
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import distributions
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, get_args
 
-import numpy as np
-import pandas as pd
-from PIL import Image
-
-from pawprint import project
-from pawprint.classes import SIGNIFICANT, problem_of_labels
-from pawprint.commands.recipes import describe_param_changes, flat, set_params
-from pawprint.errors import InputError, NoWeightsError
-from pawprint.features import shards
-from pawprint.features.rows import row_function
-from pawprint.features.store import StoredExamples, count_shards
-from pawprint.features.views import views_of
-from pawprint.files import parse_yaml, read_labels, read_mapping, read_text
-from pawprint.images.archive import Archive, open_archive
-from pawprint.images.formats import IDENTITY
-from pawprint.network.cross_validation import cross_validate, open_examples
-from pawprint.network.extractor import load_extractor, needs_keras
-from pawprint.network.heads import sample_weights
-from pawprint.package import python_in
-from pawprint.params.model import AUTO, LBFGS, ONNX, PACKAGES, Params, load_params
-from pawprint.params.section import Resize, check_content
-from pawprint.pipeline.fingerprint import Code, feature_row_code
-from pawprint.pipeline.recorded import Recorded
-from pawprint.project import IMAGES, SPLIT, TRAIN
-from pawprint.runtime import CORES, output_shapes, read_network, write_network
-from pawprint.scores import paired
-from pawprint.tables import read_table, training_images
-
-MAX_IMAGES = 2000
-ROUNDS = 20  # of one image, for its CPU time
-SQUARE = 1.05  # of the longer side to the shorter, at most
-MOST = 0.95  # of the images
-CHEAPER = 0.9  # times the seconds of today
-MARGIN = 0.01  # above the lowest log loss
-RULE = (
-    "The rule: use the cheapest candidate whose log loss is within "
-    f"{MARGIN} of the lowest. A candidate counts if it is significantly better than the current "
-    f"params, or needs at most {CHEAPER:.0%} of their seconds."
+from pawprint.errors import InputError
+from pawprint.files import parse_yaml
+from pawprint.projects.candidates import (
+    RULE,
+    VIEWS,
+    Candidate,
+    Measured,
+    candidates_of,
+    choose,
+    describe_choice,
+    describe_params,
+    draw_sample,
+    measure_each,
+    require_images,
+    use_candidate,
 )
+
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "run s", "params")
 WIDTHS = (8, 8, 28, 19, 6, 6, 0)  # of the columns after the first
-TODAY = "today"
-VIEWS = "augment.views"
-MORE_VIEWS = 4  # than the one of `pawprint init`: docs/decisions/37
-# Of lite2 and deep one is tried: lite2 if its package is installed, or else what Keras downloads.
-PRESETS = {
-    "fast": ("MobileNetV2", 0.35, 160),
-    "wide": ("MobileNetV2", 1.0, 160),
-    "full": ("MobileNetV2", 1.0, 224),
-    "lite0": ("EfficientNetLite0", None, 224),  # of `pawprint init`
-    "lite2": ("EfficientNetLite2", None, 260),
-    "deep": ("EfficientNetV2B0", None, 224),
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -98,13 +51,14 @@ def run(arguments: argparse.Namespace) -> None:
       pawprint try -S model.image_size=160,224 -S model.resize=crop,pad
       pawprint try --use fast
     """
-    require_images()
-    options = candidates_here(_choices(arguments))
+    folder = Path()
+    require_images(folder)
+    options = candidates_of(folder, _choices(arguments))
     if arguments.use:
         options = [options[0], _named(arguments.use, options)]
     rows: list[Measured] = []
     failed: list[InputError] = []
-    sample = draw_sample()
+    sample = draw_sample(folder)
     about = f"{len(options)} candidates on {len(sample.images):,} images"
     print(f"try: {about}, at most about {arguments.minutes:g} minutes", file=sys.stderr)
     for option, row in measure_each(options, sample, arguments.minutes):
@@ -120,13 +74,13 @@ def run(arguments: argparse.Namespace) -> None:
         raise failed[0]
     best = rows[-1] if arguments.use else choose(rows)
     print(f"{describe_choice(best, rows[0])}\n{RULE}")
-    _use(arguments, best.candidate)
+    _use(folder, arguments, best.candidate)
 
 
-def _use(arguments: argparse.Namespace, best: "Candidate") -> None:
+def _use(folder: Path, arguments: argparse.Namespace, best: Candidate) -> None:
     """Write the params of a candidate with --use, or print how to."""
     if arguments.use is not None:
-        for line in use_candidate(best) if best.changes else ["unchanged"]:
+        for line in use_candidate(folder, best) if best.changes else ["unchanged"]:
             print(f"params.yaml: {line}")
         if best.changes:
             print("Now run `dvc repro`.")
@@ -148,286 +102,12 @@ def _choices(arguments: argparse.Namespace) -> dict[str, list]:
     return choices
 
 
-class Candidate(NamedTuple):
-    """Params with `changes` by key, such as `model.alpha`."""
-
-    name: str
-    changes: dict[str, object]
-    params: Params
-
-
-def candidates_here(choices: Mapping[str, list]) -> list[Candidate]:
-    """Return the `candidates` for the params and the images of this project."""
-    return candidates(read_mapping(project.PARAMS), choices, read_table(project.IMAGES_CSV, IMAGES))
-
-
-def candidates(content: dict, choices: Mapping[str, list], images: pd.DataFrame) -> list[Candidate]:
-    """Return today's params, then each combination of `choices`, or the default candidates.
-
-    `content` is what params.yaml holds; choices are values by key, such as `model.image_size`.
-    `images` has `width` and `height`: of square ones every `model.resize` gives the same. Raises
-    InputError for wrong choices.
-    """
-    found = [_candidate(TODAY, {}, content)]
-    wanted = _combinations(choices) if choices else _defaults(found[0].params, images)
-    for name, values in wanted.items():
-        candidate = _candidate(name, values, content)
-        if all(candidate.changes != other.changes for other in found):
-            found.append(candidate)
-    return found
-
-
-def _combinations(choices: Mapping[str, list]) -> dict[str, dict]:
-    shown = [key for key, values in choices.items() if len(values) > 1] or list(choices)
-    names = [key.split(".")[-1] for key in shown]
-    combined = [dict(zip(choices, values)) for values in itertools.product(*choices.values())]
-    texts = [[f"{name}={params[key]}" for name, key in zip(names, shown)] for params in combined]
-    return {",".join(text): params for text, params in zip(texts, combined)}
-
-
-def _defaults(today: Params, images: pd.DataFrame) -> dict[str, dict]:
-    model = today.model
-    has_lite2 = any(distributions(name=PACKAGES["EfficientNetLite2"]))
-    keys = ("model.backbone", "model.alpha", "model.image_size")
-    wanted = {name: dict(zip(keys, values)) for name, values in PRESETS.items()}
-    del wanted["deep" if has_lite2 else "lite2"]
-    if model.backbone != ONNX:  # whose file has one size
-        wanted["larger"] = {"model.image_size": min(32 * round(model.image_size / 24), 1024)}
-    sides = images[["width", "height"]]
-    if (sides.max(axis=1) <= SQUARE * sides.min(axis=1)).mean() < MOST:
-        wanted |= {resize: {"model.resize": resize} for resize in get_args(Resize)}
-    if not _is_solved(today):
-        return wanted
-    # Other networks have one view, as in a new project: with four they take four times as long.
-    wanted = {name: values | {VIEWS: 1} for name, values in wanted.items()}
-    return {"views": {VIEWS: MORE_VIEWS if today.augment.views == 1 else 1}} | wanted
-
-
-def _is_solved(params: Params) -> bool:
-    """Return whether a solved head is all that learns from the views of images."""
-    return params.train_extract.optimizer == LBFGS and params.model.fine_tune_at is None
-
-
-def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate:
-    """Return a candidate; another network has the published weights, unless others are wanted.
-
-    Another backbone has no layer of the name in `fine_tune_at`, so that is AUTO there.
-    """
-    model = content["model"]
-    is_new = [wanted.get(f"model.{key}", model[key]) != model[key] for key in ("backbone", "alpha")]
-    if is_new[0] and model["fine_tune_at"] is not None:
-        wanted = {"model.fine_tune_at": AUTO} | wanted
-    if any(is_new) and "weights.source" not in wanted:
-        wanted = {"weights.source": "imagenet", "weights.sha256": None, "model.onnx": None} | wanted
-    merged = {section: dict(values) for section, values in content.items()}
-    changes = {}
-    for key, value in wanted.items():
-        section, _, inner = key.partition(".")
-        if content[section].get(inner) != value:
-            changes[key] = value
-        merged[section][inner] = value
-    return Candidate(name, changes, check_content(Params, merged, Path(name), []))
-
-
 def _named(name: str, options: Sequence[Candidate]) -> Candidate:
     for option in options[1:]:
         if option.name == name:
             return option
     names = ", ".join(option.name for option in options[1:])
     raise InputError(f"--use: expected one of {names}. Received: {name}. Give the same -S, too.")
-
-
-def describe_params(candidate: Candidate) -> str:
-    """Return such as "alpha=0.35 image_size=160"."""
-    values = {key: "null" if value is None else value for key, value in candidate.changes.items()}
-    return " ".join(f"{key.split('.')[1]}={value}" for key, value in values.items())
-
-
-def use_candidate(candidate: Candidate) -> list[str]:
-    """Write the params of a candidate. Returns a line for each change, such as `a.b: 1 → 2`."""
-    before = flat(read_text(project.PARAMS))
-    set_params(candidate.changes)
-    return describe_param_changes(before, candidate.changes)
-
-
-class Sample(NamedTuple):
-    """Training images, of the table SPLIT, and how a head learns from them.
-
-    `sizes` are the numbers of all training images and of all others.
-    """
-
-    images: pd.DataFrame
-    labels: list[str]
-    class_weight: str | None
-    sizes: tuple[int, int]
-
-
-def require_images() -> None:
-    """Run `dvc repro split` where its images are missing."""
-    paths = project.SPLIT_CSV, project.IMAGES_CSV, project.RAW_ARCHIVES
-    if all(path.exists() for path in paths):
-        return
-    command = [*python_in(), "-m", "dvc", "repro", "split"]
-    if subprocess.run(command).returncode or not all(path.exists() for path in paths):
-        raise InputError(f"{paths[0]}: expected images. In a clone, run `dvc pull` first.")
-
-
-def draw_sample() -> Sample:
-    """Return at most MAX_IMAGES training images of this project."""
-    labels = read_labels(project.LABELS_JSON)
-    if problem := problem_of_labels(labels):
-        raise InputError(f"labels are missing: {problem}. Label photos with `pawprint app` first.")
-    split = read_table(project.SPLIT_CSV, SPLIT)
-    weight = load_params().train_extract.weight_for(split.loc[split["split"] == "train", "label"])
-    images = training_images(split, MAX_IMAGES).sort_index()
-    training = int((split["split"] == "train").sum())
-    return Sample(images, labels, weight, (training, len(split) - training))
-
-
-class Measured(NamedTuple):
-    """A candidate with its scores, on the images that it and the first row judge.
-
-    `probabilities` are `(images, classes)`, NaN for an image that is not judged. `cpu_ms` are
-    milliseconds of all cores for an image, `seconds` of a run for the features of all images.
-    `comparison` is with the first row, None for this.
-    """
-
-    candidate: Candidate
-    probabilities: np.ndarray
-    cpu_ms: float
-    seconds: float
-    accuracy: float
-    loss: float
-    comparison: paired.Comparison | None
-
-
-def measure_each(
-    options: Sequence[Candidate], sample: Sample, minutes: float
-) -> Iterator[tuple[Candidate, Measured | InputError]]:
-    """Yield each candidate with its row, or why it has none: for lack of time, or its error.
-
-    Raises InputError for the first, but for one without weights. A line on stderr says when a
-    candidate begins.
-    """
-    end = time.monotonic() + 60 * minutes
-    level = SIGNIFICANT / max(len(options) - 1, 1)
-    cpu_ms: dict[str, float] = {}
-    first = None
-    with open_archive(project.RAW_ARCHIVES, options[0].params.clean.bits) as archive:
-        for number, option in enumerate(options):
-            print(f"try: {number + 1} of {len(options)}: {option.name}", file=sys.stderr)
-            left = end - time.monotonic() if number else float("inf")
-            try:
-                measured = _measure(option.params, sample, archive, left, cpu_ms)
-            except InputError as error:
-                if not number and not isinstance(error, NoWeightsError):
-                    raise
-                yield option, error
-                continue
-            row = row_of(option, measured, first, sample, level)
-            first = first or row
-            yield option, row
-
-
-def _measure(
-    params: Params, sample: Sample, archive: Archive, left: float, cpu_ms: dict[str, float]
-) -> tuple[np.ndarray, float, float]:
-    """Return probabilities, CPU time of an image, and seconds of the features of all images.
-
-    `cpu_ms` has the times of networks, each timed once.
-    """
-    model = params.model
-    images = sample.images
-    if left <= 0:
-        raise InputError("no time is left to measure it. See --minutes")
-    if needs_keras(model, params.weights):
-        # TensorFlow starts here, which takes seconds.
-        from pawprint.network.hardware import keras
-
-        keras.config.disable_interactive_logging()  # of downloads, between the lines of a table
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / project.EXTRACTOR.name
-        extractor = load_extractor(model, params.weights)
-        # The bytes that the stage `backbone` writes.
-        write_network(extractor.network, path, extractor.outputs)
-        code = feature_row_code(Code())
-        network = read_network(path)
-        origin = shards.origin_of(path, model.resize, code)
-    compute = row_function(network, model.resize)
-    key = str(origin["network"])
-    if key not in cpu_ms:
-        cpu_ms[key] = _time(compute, model.image_size)
-    augment = params.augment
-    views = augment.views if _is_solved(params) else 1
-    seconds = cpu_ms[key] * views * len(images) / CORES / 1000
-    if seconds > left:
-        raise InputError(f"it would take {seconds:,.0f} s of {left:,.0f} left. See --minutes")
-    place = shards.place_of_rows(origin) / "try" / str(count_shards(len(images)))
-    one = augment.model_copy(update={"views": 1, "keep_original": True})
-    learned = augment if views > 1 else one
-    views_here = functools.partial(views_of, learned, model.image_size, ())
-    computer = shards.ShardComputer(archive, compute, output_shapes(network), views_here)
-    earlier, _ = shards.earlier_shards(Recorded(), origin)
-    shards.write_shards(computer, shards.tasks(images, TRAIN, place, earlier))
-    store = StoredExamples({TRAIN: place}, images, sample.labels)
-    examples = open_examples(store, model.features, sample.class_weight)
-    training, others = sample.sizes
-    passes = augment.views * training + (2 if augment.is_mirrored else 1) * others
-    run_seconds = cpu_ms[key] * passes / CORES / 1000
-    return cross_validate(examples).probabilities, cpu_ms[key], run_seconds
-
-
-def _time(compute: Callable, size: int) -> float:
-    """Return the lowest CPU milliseconds for an image, as another program makes any longer."""
-    image = Image.new("RGB", (size, size))
-    once = functools.partial(compute, lambda side: image, [IDENTITY])
-    return 1000 * min(timeit.repeat(once, timer=time.process_time, repeat=ROUNDS, number=1))
-
-
-def row_of(
-    candidate: Candidate,
-    measured: tuple[np.ndarray, float, float],
-    first: Measured | None,
-    sample: Sample,
-    level: float,
-) -> Measured:
-    """Return the row of a candidate, compared at a level with the first one, if there is one."""
-    new, cpu_ms, seconds = measured
-    actual = pd.Index(sample.labels).get_indexer(sample.images["label"])
-    weights = sample_weights(sample.class_weight, actual)
-    both = (first.probabilities if first else new), new
-    pair = paired.pair_probabilities(actual, both, sample.images["group"].to_numpy(), weights)
-    comparison = paired.compare([{"images": pair}], 1 - level)[0] if first else None
-    scores = pair.new_right.mean(), pair.values[1].mean()
-    return Measured(candidate, new, cpu_ms, seconds, *scores, comparison)
-
-
-def choose(rows: Sequence[Measured]) -> Measured:
-    """Return the row to use, by RULE."""
-    first = rows[0]
-    considered = [first]
-    for row in rows[1:]:
-        is_better = row.comparison is not None and row.comparison.test.verdict == "better"
-        if is_better or row.seconds <= CHEAPER * first.seconds:
-            considered.append(row)
-    highest = min(row.loss for row in considered) + MARGIN
-    good = [row for row in considered if row.loss <= highest]
-    return min(good, key=lambda row: (row.seconds, row.loss))
-
-
-def describe_choice(best: Measured, first: Measured) -> str:
-    """Return what to use, and why."""
-    name = best.candidate.name
-    base = first.candidate.name
-    if best.comparison:
-        verdict = paired.describe_verdict(base, name, best.comparison)
-        return (
-            f"{verdict} CPU time of an image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}; "
-            f"features of all images: {best.seconds:,.0f} s, was {first.seconds:,.0f}."
-        )
-    if base == TODAY:
-        return "Keep the current params."
-    return f"Use {name}: the current network has no weights here."
 
 
 def _print_row(row: Measured, options: Sequence[Candidate], has_titles: bool) -> None:

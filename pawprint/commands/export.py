@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import UNKNOWN, log_losses
+from pawprint.columns import SCORES, SPLIT
 from pawprint.errors import InputError, name_some, silent_stderr
 from pawprint.files import md5, write_text
 from pawprint.git import current_commit
@@ -33,11 +34,10 @@ from pawprint.network.heads import HeadWeights
 from pawprint.network.model import load_model
 from pawprint.network.weights_file import onnx_file
 from pawprint.params.data import Augment
-from pawprint.params.model import ONNX, Evaluate, Head, Model, Weights
+from pawprint.params.model import ONNX, Head, Model, Weights
 from pawprint.pipeline.recorded import Recorded
-from pawprint.project import SPLIT
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
-from pawprint.scores.intervals import fraction_interval, independent_counts
+from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE
 from pawprint.tables import read_table, spread
 
@@ -91,27 +91,27 @@ def run(arguments: argparse.Namespace) -> None:
       pawprint export --format page
     """
     formats = _formats(arguments)
-    predictor = load_predictor(project.SERVED_MODEL, mirrored=not arguments.single)
+    predictor = load_predictor(paths.SERVED_MODEL, mirrored=not arguments.single)
     metadata = _with_origin(predictor.metadata)
     model = _model_to_export(metadata, Augment.load().is_mirrored and not arguments.single)
-    split = read_table(project.SPLIT_CSV, SPLIT)
+    split = read_table(paths.SPLIT_CSV, SPLIT)
     has_validation = arguments.single or arguments.int8 or PAGE in formats
     rows = split[split["split"].isin(("validation", "test") if has_validation else ("test",))]
-    paths = rows["path"]
-    expected = exports.all_outputs(predictor.run, exports.read_pixels(paths, metadata))
+    photos = rows["path"]
+    expected = exports.all_outputs(predictor.run, exports.read_pixels(photos, metadata))
     outputs = {SERVED: expected}
     if arguments.single:
-        both = load_predictor(project.SERVED_MODEL)
-        outputs[SERVED] = exports.all_outputs(both.run, exports.read_pixels(paths, metadata))
+        both = load_predictor(paths.SERVED_MODEL)
+        outputs[SERVED] = exports.all_outputs(both.run, exports.read_pixels(photos, metadata))
     notes: list[str] = []
     for name in tqdm(formats, desc="export", unit="format", disable=None):
-        folder = project.EXPORT / name
-        reference = exports.Reference(exports.read_pixels(paths, metadata), expected)
+        folder = paths.EXPORT / name
+        reference = exports.Reference(exports.read_pixels(photos, metadata), expected)
         if name == INT8:
             train = split.loc[split["split"] == "train", "path"]
             outputs[name] = _export_int8(model, metadata, train, folder, reference)
         elif name == PAGE:
-            outputs[name] = _export_page(model, metadata, paths, expected, notes)
+            outputs[name] = _export_page(model, metadata, photos, expected, notes)
         else:
             outputs[name] = exports.export(name, model, metadata, folder, reference)
     labels = {name: labels_of(of_model, metadata) for name, of_model in outputs.items()}
@@ -121,11 +121,11 @@ def run(arguments: argparse.Namespace) -> None:
     )
     in_float32 = labels_of(expected, metadata)
     if arguments.single:
-        notes.append(describe_new_labels(paths, labels[SERVED], in_float32))
+        notes.append(describe_new_labels(photos, labels[SERVED], in_float32))
     if arguments.int8:
         table["log loss"] = _log_losses(outputs.values(), rows["label"], metadata)
-        table["ms"] = ["", *_times(formats, paths, metadata)]
-        notes.append(describe_int8(rows, in_float32, labels[INT8], Evaluate.load().confidence))
+        table["ms"] = ["", *_times(formats, photos, metadata)]
+        notes.append(describe_int8(rows, in_float32, labels[INT8], CONFIDENCE))
     print("\n".join([table.to_string(index=False), *notes]))
 
 
@@ -149,7 +149,7 @@ def _formats(arguments: argparse.Namespace) -> list[str]:
 
 def _with_origin(metadata: Metadata) -> Metadata:
     """Return the metadata with the images and the commit that the model comes from."""
-    images = Recorded().hash_of("predict", project.SPLIT_CSV, "deps") or md5(project.SPLIT_CSV)
+    images = Recorded().hash_of("predict", paths.SPLIT_CSV, "deps") or md5(paths.SPLIT_CSV)
     return metadata.model_copy(update={"data_md5": images, "commit": current_commit()})
 
 
@@ -171,35 +171,35 @@ def _export_int8(
 def _export_page(
     model: keras.Model | Callable[[Path], None],
     metadata: Metadata,
-    paths: pd.Series,
+    photos: pd.Series,
     expected: exports.NamedOutputs,
     notes: list[str],
 ) -> exports.NamedOutputs:
     """Write the page of a model, add a line on its size to `notes`, and return its outputs.
 
-    Large arrays are float16 if no label of the images `paths` changes by that.
+    Large arrays are float16 if no label of the images `photos` changes by that.
     """
     runtime = fetch_runtime()
     about = describe_page(metadata)
     network = exports.onnx_of(model)
     small = with_half_weights(network)
     run = exports.one_by_one(exports.open_onnx(small))
-    outputs = exports.all_outputs(run, exports.read_pixels(paths, metadata))
+    outputs = exports.all_outputs(run, exports.read_pixels(photos, metadata))
     changed = (labels_of(outputs, metadata) != labels_of(expected, metadata)).sum()
     difference = exports.largest_difference(outputs, expected)
     is_half = changed == 0 and difference <= HALF_TOLERANCE
     half, whole = (page_of(each, metadata, about, runtime) for each in (small, network))
-    few = paths.iloc[:FEW] if is_half else paths  # all have passed its network
+    few = photos.iloc[:FEW] if is_half else photos  # all have passed its network
     reference = exports.Reference(
         exports.read_pixels(few, metadata),
         {name: values[: len(few)] for name, values in expected.items()},
         HALF_TOLERANCE if is_half else exports.TOLERANCE,
     )
     write = partial(_write_page, half if is_half else whole)
-    of_page = exports.export(PAGE, write, metadata, project.EXPORT / PAGE, reference)
+    of_page = exports.export(PAGE, write, metadata, paths.EXPORT / PAGE, reference)
     notes.append(
         f"page: weights of {16 if is_half else 32} bits. {len(half) / 1e6:.1f} MB with 16 bits, "
-        f"which change {changed:,} of {len(paths):,} labels and outputs by up to "
+        f"which change {changed:,} of {len(photos):,} labels and outputs by up to "
         f"{difference:.4f}; {len(whole) / 1e6:.1f} MB with 32 bits"
     )
     return outputs if is_half else of_page
@@ -211,8 +211,8 @@ def _write_page(text: str, path: Path) -> None:
 
 def describe_page(metadata: Metadata) -> About:
     """Return what the page of the trained model says of it."""
-    level = Evaluate.load().confidence
-    scores = read_table(project.SCORES_CSV, project.SCORES)
+    level = CONFIDENCE
+    scores = read_table(paths.SCORES_CSV, SCORES)
     names = dict.fromkeys(("accuracy", headline_of(scores)))
     measured = [
         f"{CATALOGUE[name].title} {describe_score(score_of(scores, 'test', name))}"
@@ -242,12 +242,12 @@ def _log_losses(
     return [f"{log_losses(classes, each['probability']).mean():.4f}" for each in outputs]
 
 
-def _times(names: list[str], paths: pd.Series, metadata: Metadata) -> list[str]:
+def _times(names: list[str], photos: pd.Series, metadata: Metadata) -> list[str]:
     """Return the milliseconds that models of LiteRT take for an image, in their order."""
     form = exports.FORMATS[LITERT]
     with silent_stderr():
-        runs = [form.open(project.EXPORT / name / form.file) for name in names]
-    (pixels,) = exports.read_pixels(paths.iloc[:1], metadata)
+        runs = [form.open(paths.EXPORT / name / form.file) for name in names]
+    (pixels,) = exports.read_pixels(photos.iloc[:1], metadata)
     return [f"{time:.1f}" for time in milliseconds(runs, pixels)]
 
 
@@ -256,12 +256,12 @@ def _model_to_export(metadata: Metadata, is_mirrored: bool) -> keras.Model | Cal
     params = Model.load()
     detector = None
     if metadata.unknown_threshold is not None:
-        detector = read_detector(project.SERVED_MODEL)
+        detector = read_detector(paths.SERVED_MODEL)
     if params.backbone == ONNX:
         # The package onnx comes with the extra `export`.
         from pawprint.model.onnx_export import Parts, write_onnx
 
-        weights = HeadWeights.read(project.HEAD)
+        weights = HeadWeights.read(paths.HEAD)
         parts = Parts(weights, Head.load(), metadata.temperature, detector)
         return partial(write_onnx, onnx_file(Weights.load()), params, parts, is_mirrored)
     model = exports.for_export(keras_model(metadata, params), metadata.temperature, detector)
@@ -274,15 +274,15 @@ def keras_model(metadata: Metadata, params: Model) -> keras.Model:
     A backbone that the stage built without Keras is built again, from `weights.source`. Raises
     InputError if this, or a file of the run, is missing.
     """
-    if project.TRAINED_MODEL.exists():
-        return load_model(project.TRAINED_MODEL)
+    if paths.TRAINED_MODEL.exists():
+        return load_model(paths.TRAINED_MODEL)
     weights = Weights.load()
     if needs_keras(params, weights):
-        backbone = load_model(project.BACKBONE, layers=())
+        backbone = load_model(paths.BACKBONE, layers=())
     else:
         options = (params.alpha, params.image_size, weights.source, weights.sha256)
         backbone = load_backbone(params.backbone, *options)
-    head = HeadWeights.read(project.HEAD)
+    head = HeadWeights.read(paths.HEAD)
     model, _ = with_head(backbone, params, head, Head.load(), len(metadata.labels))
     return model
 
@@ -291,7 +291,7 @@ def describe(
     name: str, outputs: exports.NamedOutputs, expected: exports.NamedOutputs, changed: int
 ) -> dict:
     """Return the row of a model in the table."""
-    folder = project.EXPORT / name if name != SERVED else project.SERVED_MODEL
+    folder = paths.EXPORT / name if name != SERVED else paths.SERVED_MODEL
     files = [file for file in folder.rglob("*") if file.is_file()]
     return {
         "format": name,
@@ -301,15 +301,15 @@ def describe(
     }
 
 
-def describe_new_labels(paths: pd.Series, before: np.ndarray, after: np.ndarray) -> str:
+def describe_new_labels(photos: pd.Series, before: np.ndarray, after: np.ndarray) -> str:
     """Return which labels change, `(images,)`."""
     changes = [
         f"{path} ({one}, then {other})"
-        for path, one, other in zip(paths, before, after)
+        for path, one, other in zip(photos, before, after)
         if one != other
     ]
     which = f": {name_some(changes)}" if changes else ""
-    return f"{len(changes):,} of {len(paths):,} held-out images get another label{which}"
+    return f"{len(changes):,} of {len(photos):,} held-out images get another label{which}"
 
 
 def describe_int8(

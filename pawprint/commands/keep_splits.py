@@ -1,13 +1,11 @@
 """The command `keep-splits`."""
 
 import argparse
+from pathlib import Path
 
-from pawprint.dataset.user_tables import keep_splits, read_kept_splits
-from pawprint.errors import InputError
-from pawprint.files import md5
-from pawprint.pipeline.recorded import Recorded
-from pawprint.project import LOCK, SPLIT, SPLIT_CSV, SPLITS, SPLITS_CSV
-from pawprint.tables import read_table
+from pawprint.columns import SPLITS
+from pawprint.paths import SPLITS_CSV
+from pawprint.projects.splits import keep_last_splits
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,24 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
       pawprint keep-splits
       pawprint keep-splits --train
     """
-    recorded = Recorded()
-    result = recorded.hash_of("split", SPLIT_CSV)
-    if not result:
-        raise InputError(
-            f"{LOCK}: expected the result of `split`. Received: none. Run `dvc repro split`."
-        )
-    has_rows = SPLITS_CSV.exists() and read_kept_splits(SPLITS_CSV)
-    if arguments.train and not has_rows:
-        raise InputError(
-            f"{SPLITS_CSV}: expected the splits of the images that were there before. Received: "
-            "none. Run `pawprint keep-splits` before you add images."
-        )
-    if has_rows and recorded.hash_of("split", SPLITS_CSV, "deps") != md5(SPLITS_CSV):
-        raise InputError(
-            f"{SPLITS_CSV}: expected the file that `split` last read. Received: an edit of it. Run "
-            "`dvc repro split`."
-        )
-    new = keep_splits(SPLITS_CSV, read_table(recorded.file(result), SPLIT), arguments.train)
+    new = keep_last_splits(Path(), arguments.train)
     counts = new["split"].value_counts().reindex(SPLITS, fill_value=0)
     added = ", ".join(f"{number:,} {name}" for name, number in counts.items())
     print(f"keep-splits: {SPLITS_CSV}: {len(new):,} images added: {added}. Run `dvc repro`.")

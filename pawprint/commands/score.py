@@ -5,16 +5,16 @@ photos of another kind.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from pawprint import project
+from pawprint import paths
+from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.commands import (
     Taken,
     add_format,
@@ -22,49 +22,34 @@ from pawprint.commands import (
     add_sheet,
     align,
     output,
-    print_left_out,
-    print_record,
     require_existing,
 )
-from pawprint.commands.answer_log import COPY, OTHER_MODEL, read_answers, select_answers
-from pawprint.commands.suggest import is_near_training, read_labelled
-from pawprint.dataset import layouts
-from pawprint.dataset.cleaning import further_columns, perceptual_hash, without_duplicates
-from pawprint.dataset.folders import OUTER
+from pawprint.commands.answer_log import OTHER_MODEL, read_answers, select_answers
 from pawprint.errors import InputError, printable
-from pawprint.files import md5, md5_of_folder
-from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
+from pawprint.model.metadata import Metadata, read_metadata
 from pawprint.model.predictor import (
-    Prediction,
     Predictor,
-    Take,
     default_model,
     load_predictor,
-    names_below,
     predict_each,
-    take_all,
-    take_images,
 )
-from pawprint.named_file import read_bytes
-from pawprint.params.data import Clean
-from pawprint.params.model import Evaluate
-from pawprint.pipeline.recorded import Recorded
-from pawprint.project import PROBABILITY, UNKNOWN_SCORE
+from pawprint.projects.scoring import (
+    Photos,
+    ScoreResult,
+    find_photos,
+    read_test_split,
+    score,
+)
 from pawprint.reports.pages import MAX_ERRORS, rows_beside_test, write_errors
+from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.paired import Comparison, compare, describe_comparison, pair_predictions
-from pawprint.scores.predictions import confusion, most_confused, predictions_in, tabulate_beside
-from pawprint.scores.shift import LIKE, Likeness, compare_photos, measure_slices
-from pawprint.tables import predicted_labels, read_predictions, tabulate
+from pawprint.scores.predictions import confusion, most_confused, predictions_in
+from pawprint.scores.shift import LIKE, Likeness, compare_photos
 
-CONFIDENCE = 0.95  # of intervals, where there is no params.yaml
 FAILED = 3  # exit status of --fail
 MAX_CONFUSED = 5  # pairs of classes
-UNLABELLED = "unlabelled"
-NEAR = "near-duplicates of training images"
-LABELLED = "labelled since, now training images"
-CONTRADICTORY = "copies in several classes"
 FEW = 50  # photos, of which only a large difference is significant
-HASH = "pixels_sha256"
+HERE = Path()  # the project
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -105,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     require_existing(source)
     arguments.model = arguments.model or [default_model()]
     labels = read_metadata(arguments.model[0]).labels
-    photos = find_photos(source, labels) if source.is_dir() else None
+    photos = find_photos(HERE, source, labels) if source.is_dir() else None
     if photos is None or photos.table["label"].isna().all():
         return _compare_unlabelled(arguments, photos)
     if arguments.fail:
@@ -114,84 +99,6 @@ def run(arguments: argparse.Namespace) -> int:
             f"photos are of {', '.join(photos.table['label'].dropna().unique())}."
         )
     return _score_labelled(arguments, photos)
-
-
-class Photos(NamedTuple):
-    """The images below a folder.
-
-    `table` has `path`, relative to the folder, `label`, one of the model's, UNKNOWN or None, and
-    `group`, from metadata.csv or the image alone. `further` is the table METADATA.
-    """
-
-    folder: Path
-    table: pd.DataFrame
-    further: pd.DataFrame
-
-
-def find_photos(folder: Path, labels: Sequence[str]) -> Photos:
-    """Return the images below a folder, sorted by path, with their labels.
-
-    Raises InputError for no image, and a metadata.csv without one of the labels.
-    """
-    folder_names = Clean.load().labels if project.PARAMS.exists() else "auto"
-    names = sorted(name for name in names_below(folder) if (folder / name).is_file())
-    rows = layouts.parse_metadata_csv(str(folder), names, lambda name: read_bytes(folder / name))
-    named = folder_names if isinstance(folder_names, dict) else {}
-    folder_of = {name.lower(): label for label in labels for name in (label, *named.get(label, ()))}
-    folders = layouts.folders_of(rows)
-    listed = rows or {}
-    images = take_images(folder, [name for name in names if not layouts.is_metadata(name)], listed)
-    places = (
-        layouts.label_and_split(folders(name), folder_of, folder_names == OUTER) for name in images
-    )
-    table = pd.DataFrame({"path": images, "label": [place.label or None for place in places]})
-    table["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
-    if table.empty or (rows is not None and table["label"].isna().all()):
-        raise InputError(
-            f"{printable(str(folder))}: expected images in folders called {', '.join(labels)}, a "
-            "metadata.csv with these labels, or images without labels. Received: "
-            f"{len(images):,} images with other labels."
-        )
-    return Photos(folder, table, further_columns(listed, images))
-
-
-def read_confidence() -> float:
-    """Return the confidence of intervals."""
-    return Evaluate.load().confidence if project.PARAMS.exists() else CONFIDENCE
-
-
-def read_test_split(metadata: Metadata) -> pd.DataFrame | None:
-    """Return the table PREDICTIONS of the test split by the served model, or None without one.
-
-    None also if `metadata` have another identity than the served model, or if the table or the
-    served model is another than dvc.lock has.
-    """
-    table = project.TEST_PREDICTIONS_CSV
-    served = project.SERVED_MODEL
-    if not table.exists() or not (served / METADATA_FILE).exists():
-        return None
-    recorded = Recorded()
-    expected = [recorded.hash_of("evaluate", table), recorded.served_model()]
-    is_other = any(expected) and expected != [md5(table), md5_of_folder(served)]
-    if is_other or read_metadata(served).model != metadata.model:
-        return None
-    predictions = read_predictions(table)
-    return predictions if predicted_labels(predictions) == metadata.labels else None
-
-
-class ScoreResult(NamedTuple):
-    """The result of `score`.
-
-    `scores` has the rows of `tabulate_beside`, then rows of `measure_slices`; `predictions` a table
-    PREDICTIONS with a column `group`; `left_out` has numbers of images by reason, `failed` the rows
-    of `predict` with an error, and `has_training` says whether a last run was compared with.
-    """
-
-    scores: pd.DataFrame
-    predictions: pd.DataFrame
-    left_out: dict[str, int]
-    failed: list[dict]
-    has_training: bool
 
 
 def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
@@ -209,7 +116,7 @@ def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
         scored = [_score_and_say(predictor, photos, taken) for predictor in predictors]
         first, *others = (result.predictions for result in scored)
         runs = [{"photos": pair_predictions(first, other)} for other in others]
-        compared = list(zip(folders[1:], compare(runs, read_confidence())))
+        compared = list(zip(folders[1:], compare(runs, CONFIDENCE)))
         if arguments.format == "json":
             record = _record_of(scored[0], compared, labels)
             print_record(record, scored[0].left_out, scored[0].failed)
@@ -227,75 +134,13 @@ def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
 
 def _score_and_say(predictor: Predictor, photos: Photos, taken: Taken) -> ScoreResult:
     """Score a model, and print what is left out of its scores."""
-    scored = score(predictor, photos, taken.take)
+    scored = score(HERE, predictor, photos, taken.take)
     print_left_out(scored.left_out, scored.failed)
     if not scored.has_training:
         print("score: no training images here: near-duplicates of them count", file=sys.stderr)
     if scored.scores["test"].isna().all():
         print("score: no test split of this model here to compare with", file=sys.stderr)
     return scored
-
-
-def score(predictor: Predictor, photos: Photos, take: Take = take_all) -> ScoreResult:
-    """Score labelled photos as `evaluate` does, beside the test split of the last run.
-
-    Photos that are UNKNOWN show none of the classes. Of photos with the same pixels one counts, or
-    none if their labels differ, as in `clean`. Photos of a group count as one in intervals and
-    tests. Near-duplicates of training images are left out, unless they are of the test split.
-    Raises InputError if no photo has a class.
-    """
-    metadata = predictor.metadata
-    confidence = read_confidence()
-    labelled = photos.table.dropna(subset="label")
-    paths = [photos.folder / path for path in labelled["path"]]
-    rows = list(take(predict_each(predictor, paths, _prediction_and_hash), len(paths)))
-    failed = [row for row in rows if row["error"]]
-    columns = ["prediction", HASH, "hash"]
-    usable = labelled.join(pd.DataFrame(rows, labelled.index, columns)).dropna(subset=columns)
-    images, copies = without_duplicates(usable.assign(archive_split=""))
-    last_run = read_labelled()
-    training = last_run.split.loc[last_run.split["split"] == "train", HASH]
-    is_labelled = images[HASH].isin(training)
-    is_near = is_near_training(images, last_run) & ~is_labelled
-    left_out = {
-        UNLABELLED: len(photos.table) - len(labelled),
-        COPY: (copies["reason"] == "duplicate").sum(),
-        CONTRADICTORY: (copies["reason"] == "contradictory").sum(),
-        LABELLED: is_labelled.sum(),
-        NEAR: is_near.sum(),
-    }
-    table = _tabulate(images[~(is_near | is_labelled)], metadata)
-    is_of_class = table["actual"].isin(metadata.labels)
-    if not is_of_class.any():
-        counts = ", ".join(f"{number:,} {why}" for why, number in left_out.items() if number)
-        raise InputError(
-            f"{printable(str(photos.folder))}: expected photos of {', '.join(metadata.labels)}. "
-            f"Received: none, after {counts or 'no photo'} and {len(failed):,} unusable files."
-        )
-    of_classes = table[is_of_class].reset_index(drop=True)
-    test = read_test_split(metadata)
-    scores = tabulate_beside(of_classes, table[~is_of_class], test, metadata, confidence)
-    is_right = of_classes["predicted"] == of_classes["actual"]
-    slices = measure_slices(of_classes.assign(correct=is_right), photos.further, confidence)
-    if len(slices):
-        scores = pd.concat([scores, slices.assign(different="")], ignore_index=True)
-    return ScoreResult(scores, of_classes, left_out, failed, not last_run.split.empty)
-
-
-def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:
-    return {"prediction": predicted._replace(features=None), "hash": perceptual_hash(image)}
-
-
-def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
-    """Return the table PREDICTIONS of images with a `prediction`, and the number of a `group`."""
-    probabilities = np.array([prediction.probabilities for prediction in images["prediction"]])
-    probabilities = probabilities.reshape(len(images), len(metadata.labels))  # also of no image
-    unknown_scores = None
-    if metadata.unknown_threshold is not None:
-        unknown_scores = np.array([prediction.unknown_score for prediction in images["prediction"]])
-    classes = metadata.classes(probabilities)
-    table = tabulate(images, probabilities, classes, metadata.labels, unknown_scores)
-    return table.assign(group=pd.factorize(images["group"])[0])
 
 
 def print_scores(scored: ScoreResult) -> None:
@@ -341,11 +186,11 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
         )
     metadata = read_metadata(folder)
     has_scores = metadata.unknown_threshold is not None
-    test = read_test_split(metadata)
+    test = read_test_split(HERE, metadata)
     if test is None or (has_scores and UNKNOWN_SCORE not in test):
         raise InputError(
             f"{folder}: expected the results of its test split to compare with. Received: no "
-            f"{project.TEST_PREDICTIONS_CSV}, or one of another model than {project.SERVED_MODEL}. "
+            f"{paths.TEST_PROBABILITIES_CSV}, or one of another model than {paths.SERVED_MODEL}. "
             "Run this in the project of the model, after `dvc pull` or `dvc repro`."
         )
     with output(arguments, needs_all=True) as taken:
@@ -364,7 +209,7 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
         print_left_out(left_out, failed)
         predicted = predictions_in(_tabulate_answers(answers, metadata), metadata)
         beside = predictions_in(test.assign(group=test.index), metadata)
-        found = compare_photos(predicted, beside, read_confidence())
+        found = compare_photos(predicted, beside, CONFIDENCE)
         if arguments.format == "json":
             numbers = {"images": len(answers), "test_images": len(test)}
             print_record(found._asdict() | numbers, left_out, failed)
@@ -373,6 +218,19 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
     if arguments.fail and found.verdict != LIKE:
         return FAILED
     return int(bool(failed))
+
+
+def print_likeness(found: Likeness, photos: int, test: int) -> None:
+    """Print the verdict, and a table of the fractions of photos and of test photos."""
+    reasons = f" ({', '.join(found.different)})" if found.different else ""
+    if found.verdict == LIKE and photos < FEW:
+        reasons = "; they are few, so only a large difference would show"
+    lines: list[Sequence[str]] = [("", f"{photos:,} photos", f"{test:,} test photos")]
+    for name, label, *numbers in found.scores.itertuples(index=False):
+        cells = ("{:.2%}, {:.2%} to {:.2%}".format(*side) for side in (numbers[:3], numbers[3:]))
+        lines.append((f"{name} {label}", *cells))
+    print("Without labels: compared with the test photos.")
+    print(f"The photos: {found.verdict}{reasons}.\n\n{align(lines)}")
 
 
 def _tabulate_answers(rows: Sequence[dict], metadata: Metadata) -> pd.DataFrame:
@@ -385,14 +243,19 @@ def _tabulate_answers(rows: Sequence[dict], metadata: Metadata) -> pd.DataFrame:
     return table.assign(group=table.index)
 
 
-def print_likeness(found: Likeness, photos: int, test: int) -> None:
-    """Print the verdict, and a table of the fractions of photos and of test photos."""
-    reasons = f" ({', '.join(found.different)})" if found.different else ""
-    if found.verdict == LIKE and photos < FEW:
-        reasons = "; they are few, so only a large difference would show"
-    lines: list[Sequence[str]] = [("", f"{photos:,} photos", f"{test:,} test photos")]
-    for score, label, *numbers in found.scores.itertuples(index=False):
-        cells = ("{:.2%}, {:.2%} to {:.2%}".format(*side) for side in (numbers[:3], numbers[3:]))
-        lines.append((f"{score} {label}", *cells))
-    print("Without labels: compared with the test photos.")
-    print(f"The photos: {found.verdict}{reasons}.\n\n{align(lines)}")
+def print_left_out(left_out: dict[str, int], failed: list[dict]) -> None:
+    """Print on stderr which files gave no label, and how many photos do not count."""
+    for row in failed:
+        print(f"score: {row['path']}: {row['error']}", file=sys.stderr)
+    for reason, images in left_out.items():
+        if images:
+            print(f"score: photos left out: {images:,} {reason}", file=sys.stderr)
+
+
+def print_record(record: dict, left_out: dict[str, int], failed: list[dict]) -> None:
+    """Print a record, whose table `scores` has null for cells without a value."""
+    scores = record["scores"].astype(object).where(record["scores"].notna(), None)
+    record |= {"scores": scores.to_dict("records")}
+    record["left_out"] = {reason: int(number) for reason, number in left_out.items()}
+    record["errors"] = [{"path": row["path"], "error": row["error"]} for row in failed]
+    print(json.dumps(record, indent=2))

@@ -1,6 +1,5 @@
 """Decode every image once, apply corrections, and list usable images and rejected ones."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
@@ -9,13 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from tqdm import tqdm
 
 from pawprint.classes import NEITHER, UNLABELLED, are_imbalanced
+from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
+from pawprint.dataset.decoded import decode_row, key_of
 from pawprint.dataset.folders import SHOWN, lies_unlabelled
 from pawprint.dataset.layouts import Layout, Row, is_metadata
-from pawprint.dataset.looks import measure
 from pawprint.dataset.user_tables import Correction
 from pawprint.engine.mapping import map_in_threads, map_items
 from pawprint.errors import InputError, printable
@@ -30,19 +29,7 @@ from pawprint.images.archive import (
     read_member,
     require_safe,
 )
-from pawprint.images.decoder import DecodedImage, decoding, pixels_sha256
-from pawprint.images.formats import scale_for
-from pawprint.project import DECODED, IMAGES, METADATA, REJECTED
 
-# TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
-# https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
-# The file is a member that zipfile opened, whose `peek` returns up to 512 bytes:
-# https://github.com/python/cpython/blob/3.11/Lib/zipfile.py
-JFIF = b"JFIF"
-JFIF_WITHIN = 512  # bytes
-HASH_SIDE = 16  # squared, its bits
-HASHED = 512  # pixels of each side that the hash of a large image is of, at least
-PROPERTIES = DecodedImage._fields[1:4]
 NOT_LISTED = "no row in metadata.csv"
 NOT_NAMED = "in no folder of a class"
 NO_CLASS = "its label in metadata.csv is no class"
@@ -99,7 +86,7 @@ def clean(
     reused = _find_known_rows(archive, origin, known.decoded, labelled)
     paths = set(reused["path"])
     new = [name for name in labelled if name not in paths]
-    results = map_items(partial(_row_or_rejection, partial(_examine, archive, rule, origin)), new)
+    results = map_items(partial(_row_or_rejection, partial(decode_row, archive, rule, origin)), new)
     examined = list(tqdm(results, "clean", len(new), unit="image", disable=None))
     complete = [row for row in examined if "reason" not in row]
     content = pd.concat([reused, pd.DataFrame(complete, columns=["path", *DECODED])])
@@ -155,54 +142,9 @@ def _find_known_rows(
 def _key_of_member(archive: Archive, origin: bytes, name: str) -> str:
     """Return the key of a file, or "" if it cannot be read."""
     try:
-        return _key(origin, archive.md5_of(name) or read_member(archive, name))
+        return key_of(origin, archive.md5_of(name) or read_member(archive, name))
     except UnusableImageError:
         return ""
-
-
-def _key(origin: bytes, data: bytes) -> str:
-    """Return the `key` of DECODED from what decodes, and a file's bytes or their listed MD5."""
-    digest = hashlib.sha256(origin)
-    digest.update(data)
-    return digest.hexdigest()
-
-
-def _examine(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
-    """Return the columns of a file's row that its content gives. Raises UnusableImageError."""
-    data = read_member(archive, name)
-    with decoding(data, archive.bits) as (image, *properties, _):
-        if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
-            raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
-        grey = _reduced(image)  # with the same hash as the image
-        return {
-            "path": name,
-            "key": _key(origin, archive.md5_of(name) or data),
-            "width": image.width,
-            "height": image.height,
-            "pixels_sha256": pixels_sha256(image),
-            "perceptual_hash": perceptual_hash(grey),
-            **measure(grey),
-            **dict(zip(PROPERTIES, properties)),
-        }
-
-
-def perceptual_hash(image: Image.Image) -> str:
-    """Return which of the lowest 256 frequencies are above their median, a bit for each.
-
-    The bits are in hexadecimal, row by row. imagehash 4.3.2 gives the same for the square, as
-    `phash(image, hash_size=16)`: docs/decisions/10.
-    """
-    from scipy.fft import dctn  # takes long, and most runs of `clean` hash few images
-
-    side = 4 * HASH_SIDE
-    square = _reduced(image).resize((side, side), Image.Resampling.LANCZOS)
-    lowest = dctn(np.asarray(square))[:HASH_SIDE, :HASH_SIDE]
-    return np.packbits(lowest > np.median(lowest)).tobytes().hex()
-
-
-def _reduced(image: Image.Image) -> Image.Image:
-    """Return the image in grey, a large one with sides of HASHED pixels or more."""
-    return image.reduce(scale_for(image.size, HASHED)).convert("L")
 
 
 def _row_or_rejection(function: Callable[[str], dict], name: str) -> dict:
@@ -335,7 +277,7 @@ def describe_imbalance(images: pd.DataFrame) -> str:
 def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
     """Return what `clean.bits` should be for grey of more than 8 bits, or "" if it is right.
 
-    `images` has the columns PROPERTIES; it was cleaned with `bits`.
+    `images` has the columns `used_bits` and `file_bits`; it was cleaned with `bits`.
     """
     deep = images[images["file_bits"] > 8]
     used = deep["used_bits"].max()

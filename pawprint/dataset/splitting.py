@@ -22,11 +22,12 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from pawprint.dataset.looks import near_duplicates, nearest
+from pawprint.columns import SPLITS
+from pawprint.dataset.near_duplicates import near_duplicates, nearest
 from pawprint.draws import hash_keys
 from pawprint.errors import InputError, name_some, printable
 from pawprint.params.data import Split
-from pawprint.project import LABELS_TO_REVIEW_CSV, SPLITS
+from pawprint.paths import LABELS_TO_REVIEW_CSV
 
 # Near-duplicates are joined to groups of at most this fraction, or this number if it is larger.
 MAX_GROUP_FRACTION = 0.01

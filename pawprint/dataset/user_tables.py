@@ -12,10 +12,11 @@ from unicodedata import normalize
 from urllib.parse import unquote
 
 from pawprint.classes import NEITHER, RESERVED, is_reserved, problem_of_names
+from pawprint.columns import SPLITS
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import write_text
 from pawprint.named_file import read_bytes
-from pawprint.project import LABELS_CSV, SPLITS, SPLITS_CSV
+from pawprint.paths import LABELS_CSV, SPLITS_CSV
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pawprint import project
+from pawprint import paths
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
 from pawprint.features.rows import Row, fits
@@ -195,9 +195,9 @@ def tasks(images: pd.DataFrame, split: str, folder: Path, earlier: list[list[str
 def _sources(earlier: list[list[str]], number: int, shards: int) -> list[str]:
     """Return the earlier shards that may hold rows of one of `shards`."""
     sources = []
-    for paths in earlier:
-        first, end = (place * len(paths) // shards for place in (number, number + 1))
-        sources += paths[first : max(end, first + 1)]
+    for shards_of in earlier:
+        first, end = (place * len(shards_of) // shards for place in (number, number + 1))
+        sources += shards_of[first : max(end, first + 1)]
     return sources
 
 
@@ -247,7 +247,7 @@ def interrupted_shards(folder: Path) -> list[list[str]]:
 def origin_of(network: Path, resize: str, code: str) -> dict[str, object]:
     """Return what decides the bytes of a row, besides the image's pixels and the view.
 
-    `network` is the file of an extractor, `code` what `feature_row_code` returned for data/code/.
+    `network` is the file of an extractor, `code` what `row_code` returned for data/code/.
     """
     return {
         "resize": resize,
@@ -256,10 +256,10 @@ def origin_of(network: Path, resize: str, code: str) -> dict[str, object]:
     }
 
 
-def place_of_rows(origin: dict[str, object]) -> Path:
+def place_of_rows(origin: dict[str, object], project: Path = Path()) -> Path:
     """Return the folder for rows of an origin until the stage `features` publishes its outputs."""
     name = hashlib.sha256(json.dumps(origin).encode()).hexdigest()
-    return project.INTERRUPTED_FEATURES.absolute() / name
+    return (project / paths.INTERRUPTED_FEATURES).absolute() / name
 
 
 def earlier_shards(
@@ -271,9 +271,9 @@ def earlier_shards(
     last recorded result if it has this origin.
     """
     found = []
-    for folder in sorted(place_of_rows(origin).glob("*")):
+    for folder in sorted(place_of_rows(origin, recorded.folder).glob("*")):
         found += interrupted_shards(folder)
-    last = recorded.json("features", project.FEATURES_ORIGIN)
+    last = recorded.json("features", paths.FEATURES_ORIGIN)
     if not isinstance(last, dict) or not last.items() >= origin.items():
         return found, [processor()]
     found += recorded_shards(recorded)
@@ -285,7 +285,7 @@ def recorded_shards(recorded: Recorded) -> list[list[str]]:
 
     They need not be there.
     """
-    files = recorded.files("features", project.FEATURES)
+    files = recorded.files("features", paths.FEATURES)
     by_split = []
     for split in STORED_SPLITS:
         count = sum(path.startswith(f"{split}/") for path in files)

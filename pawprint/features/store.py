@@ -21,10 +21,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pawprint.columns import SPLITS, TRAIN
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, reason
 from pawprint.files import writing
-from pawprint.project import SPLITS, TRAIN
 
 IMAGES_PER_SHARD = 64  # at most, on average, up to MAX_SHARDS
 MAX_SHARDS = 4096  # DVC takes a millisecond for each file of an output

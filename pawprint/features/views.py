@@ -3,11 +3,11 @@
 from collections.abc import Collection
 
 from pawprint.classes import UNKNOWN, UNLABELLED
+from pawprint.columns import SPLITS, TRAIN
 from pawprint.features.store import ITSELF
 from pawprint.images.augmentation import draw_view
 from pawprint.images.formats import IDENTITY, View, mirrored
 from pawprint.params.data import Augment
-from pawprint.project import SPLITS, TRAIN
 
 STORED_SPLITS = (*SPLITS, UNKNOWN, UNLABELLED)
 

@@ -16,7 +16,7 @@ import openvino
 from PIL import Image
 from tqdm import tqdm
 
-from pawprint import package, project
+from pawprint import package, paths
 from pawprint.classes import SMALLEST, class_probabilities
 from pawprint.engine.mapping import map_in_threads, map_items
 from pawprint.errors import InputError, printable, reason, silent_stderr
@@ -215,12 +215,12 @@ def default_model() -> Path:
 
     A line on stderr names the example. Raises InputError if it is damaged.
     """
-    served = project.SERVED_MODEL
+    served = paths.SERVED_MODEL
     example = package.EXAMPLE_MODEL
     if served.exists():
         return served
     example_md5 = md5_of_folder(example)
-    if project.PARAMS.exists() and Recorded().served_model() != example_md5:
+    if paths.PARAMS.exists() and Recorded().served_model() != example_md5:
         return served
     print(f"the model is the example, {example}: there is no {served}", file=sys.stderr)
     return example

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from pawprint.errors import InputError, printable, without_secrets
 from pawprint.files import read_yaml
-from pawprint.project import PARAMS
+from pawprint.paths import PARAMS
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -93,8 +93,8 @@ def tracked_files(folder: Path) -> dict[str, str] | None:
     return None
 
 
-def read_revision(rev: str, path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
-    """Return what `parse` makes of a file of a revision, in Git or in DVC's cache or remote.
+def read_revision(folder: Path, rev: str, path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
+    """Return what `parse` makes of a project's file of a revision, in Git or DVC's cache or remote.
 
     A revision is a commit, branch, tag or experiment, or WORKSPACE. Raises InputError if there is
     none, if Git does not read the repository, and if `parse` raises ValueError: "expected …".
@@ -107,9 +107,10 @@ def read_revision(rev: str, path: Path, parse: Callable[[bytes], Parsed]) -> Par
         if not rev:  # DVC would read the workspace
             raise FileNotFoundError("an empty name")
         if rev == WORKSPACE:
-            return parse(path.read_bytes())
-        work_tree(Path())  # raises with Git's reason, where DVC has a traceback
-        return parse(api.read(_from_root(path), rev=rev, mode="rb"))
+            return parse((folder / path).read_bytes())
+        work_tree(folder)  # raises with Git's reason, where DVC has a traceback
+        with contextlib.chdir(folder):
+            return parse(api.read(_from_root(path), rev=rev, mode="rb"))
     except ValueError as error:
         raise InputError(f"{rev}: {path}: {error}. Choose a revision that has this.") from None
     except (OSError, DvcException, DataIndexDirError) as error:
@@ -172,14 +173,17 @@ def _reasons_of_dvc(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _project(command: str, advice: str = "") -> Iterator["Repo"]:
-    """Open the project. Raises InputError if it is none, or for an error of DVC in the block."""
+def _project(folder: Path, command: str, advice: str = "") -> Iterator["Repo"]:
+    """Open the project in a folder, which is the current one in the block: DVC names files from it.
+
+    Raises InputError if it is none, or for an error of DVC in the block.
+    """
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
     from dvc.repo import Repo
 
     try:
-        with Repo() as repo:
+        with contextlib.chdir(folder), Repo() as repo:
             yield repo
     except DvcException as error:
         expected = "no other running `dvc`" if isinstance(error, LockError) else "success"
@@ -188,13 +192,13 @@ def _project(command: str, advice: str = "") -> Iterator["Repo"]:
         ) from None
 
 
-def find_changed(stages: tuple[str, ...] = ()) -> dict[str, set[str]]:
+def find_changed(folder: Path, stages: tuple[str, ...] = ()) -> dict[str, set[str]]:
     """Return what differs from dvc.lock by stage, for these stages and those before them, or all.
 
     A stage without a change has none; the key of a file that DVC tracks is the name of its .dvc
     file. Missing data does not differ. Raises InputError during another run.
     """
-    with _project("dvc status") as repo:
+    with _project(folder, "dvc status") as repo:
         status = repo.status(targets=list(stages) or None, with_deps=bool(stages))
         groups = [repo.stage.collect(name, with_deps=True) for name in stages or (None,)]
     names = {stage.addressing for group in groups for stage in group}
@@ -214,23 +218,23 @@ def _names_of_changes(changes: list[dict | str]) -> Iterator[str]:
                 yield path
 
 
-def find_stages_to_run() -> list[str]:
+def find_stages_to_run(folder: Path) -> list[str]:
     """Return the stages that `dvc repro` would begin with, in the order of dvc.yaml.
 
     Stages after these run, too, where their inputs change. Raises InputError if DVC fails.
     """
-    with _project("dvc status") as repo:
+    with _project(folder, "dvc status") as repo:
         status = repo.status()
     return [name for name in status if name != "code" and not name.endswith(".dvc")]
 
 
-def find_changed_files(source: str) -> dict[str, list[str]]:
+def find_changed_files(folder: Path, source: str) -> dict[str, list[str]]:
     """Return what differs in a tracked file or folder from the last commit: paths by kind.
 
     The kinds are added, deleted, modified and renamed; a folder ends in a slash. Raises InputError
     if DVC fails.
     """
-    with _project("dvc diff") as repo:
+    with _project(folder, "dvc diff") as repo:
         found = repo.diff(targets=[source])
     paths = {kind: [file["path"] for file in files] for kind, files in found.items()}
     return {
@@ -239,7 +243,7 @@ def find_changed_files(source: str) -> dict[str, list[str]]:
     }
 
 
-def check_out(pipeline: Path) -> set[str]:
+def check_out(folder: Path, pipeline: Path) -> set[str]:
     """Restore what the stages of a dvc.yaml write, and return the outputs that the cache lacks.
 
     Outputs of stages that have not run are among them. Raises InputError if DVC fails.
@@ -248,7 +252,7 @@ def check_out(pipeline: Path) -> set[str]:
 
     # It names all outputs of stages that the commit has not run.
     logging.getLogger("dvc_data").setLevel(logging.ERROR)
-    with _project("dvc checkout", ". Run `dvc repro`.") as repo:
+    with _project(folder, "dvc checkout", ". Run `dvc repro`.") as repo:
         try:
             repo.checkout([pipeline.name], force=True)
         except CheckoutError as error:
@@ -276,48 +280,56 @@ class PipelineRun(NamedTuple):
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[IO]:
+def alone(folder: Path) -> Iterator[IO]:
     """Hold LOCK, for one block of all processes at a time. Raises InputError while DVC runs."""
-    LOCK.parent.mkdir(parents=True, exist_ok=True)
-    with LOCK.open("a+") as lock:
+    path = folder / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as lock:
         try:
             if HAS_TERMINALS:  # elsewhere, no process holds it
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError("Expected no other run. Received: one that goes on.") from None
-        if is_elsewhere():
+        if is_elsewhere(folder):
             raise InputError("Expected no other run. Received: one in a terminal.")
         yield lock
 
 
-def is_elsewhere() -> bool:
+def is_elsewhere(folder: Path) -> bool:
     """Return whether a `dvc` runs a stage. Between stages it holds a lock of DVC's own."""
-    text = USERS.read_text(encoding="utf-8") if USERS.exists() else ""
+    users = folder / USERS
+    text = users.read_text(encoding="utf-8") if users.exists() else ""
     return any(psutil.pid_exists(int(process)) for process in re.findall(r'"pid": (\d+)', text))
 
 
-def start(*command: str) -> None:
-    """Start a Python module with arguments, as "dvc", "repro". Raises InputError if one goes on."""
-    with alone() as lock:
-        LOG.unlink(missing_ok=True)
-        apart = [*python_in(), "-m", "pawprint.pipeline.dvc", *command]
-        process = subprocess.Popen(apart, pass_fds=[lock.fileno()], start_new_session=True)
+def start(folder: Path, *command: str) -> None:
+    """Start a Python module with arguments in a project, as "dvc", "repro".
+
+    Raises InputError if one goes on.
+    """
+    with alone(folder) as lock:
+        (folder / LOG).unlink(missing_ok=True)
+        apart = [*python_in(folder), "-m", "pawprint.pipeline.dvc", *command]
+        process = subprocess.Popen(
+            apart, cwd=folder, pass_fds=[lock.fileno()], start_new_session=True
+        )
         lock.truncate(0)
         lock.write(str(process.pid))
 
 
-def stop() -> None:
-    """Stop the run, as Ctrl+C does."""
+def stop(folder: Path) -> None:
+    """Stop the run of a project, as Ctrl+C does."""
     with contextlib.suppress(OSError):  # it has ended
-        if is_running():
-            os.kill(int(LOCK.read_text(encoding="utf-8")), signal.SIGINT)
+        if is_running(folder):
+            os.kill(int((folder / LOCK).read_text(encoding="utf-8")), signal.SIGINT)
 
 
-def is_running() -> bool:
+def is_running(folder: Path) -> bool:
     """Return whether a run that `start` started goes on."""
-    if not LOCK.exists():
+    path = folder / LOCK
+    if not path.exists():
         return False
-    with LOCK.open() as lock:
+    with path.open() as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # those that look do not collide
         except BlockingIOError:
@@ -325,12 +337,13 @@ def is_running() -> bool:
     return False
 
 
-def read() -> PipelineRun:
-    """Return the last run."""
-    state = "running" if is_running() else "killed"  # first: an ended run has its last line
-    if state != "running" and is_elsewhere():
+def read(folder: Path) -> PipelineRun:
+    """Return the last run of a project."""
+    state = "running" if is_running(folder) else "killed"  # first: an ended run has its last line
+    if state != "running" and is_elsewhere(folder):
         return PipelineRun("elsewhere", [], [], None, 0.0)
-    text = LOG.read_text(encoding="utf-8") if LOG.exists() else ""
+    log = folder / LOG
+    text = log.read_text(encoding="utf-8") if log.exists() else ""
     steps: list[tuple[str, str, float]] = []
     lines: list[str] = []
     bar = None
@@ -354,14 +367,16 @@ def read() -> PipelineRun:
     return PipelineRun(state if text else "", steps, lines, bar, last)
 
 
-def printed(*inputs: Path) -> list[str]:
+def printed(folder: Path, *inputs: Path) -> list[str]:
     """Return the lines of the last run, none if one of its inputs is newer or missing."""
-    if not LOG.exists() or is_running():
+    log = folder / LOG
+    if not log.exists() or is_running(folder):
         return []
-    end = LOG.stat().st_mtime
-    if any(not path.exists() or path.stat().st_mtime > end for path in inputs):
+    end = log.stat().st_mtime
+    files = [folder / path for path in inputs]
+    if any(not path.exists() or path.stat().st_mtime > end for path in files):
         return []
-    return [row.partition("\t")[2] for row in LOG.read_text(encoding="utf-8").splitlines()]
+    return [row.partition("\t")[2] for row in log.read_text(encoding="utf-8").splitlines()]
 
 
 def error_of(run: PipelineRun) -> str:

@@ -20,7 +20,7 @@ from typing import NoReturn, TextIO
 from pawprint.errors import InputError
 from pawprint.named_file import NamedFile, describe_failure
 from pawprint.package import script_of
-from pawprint.project import CODE, LABELS_CSV, LOCK, PARAMS, PIPELINE, REQUIREMENTS, SPLITS_CSV
+from pawprint.paths import CODE, LABELS_CSV, LOCK, PARAMS, PIPELINE, REQUIREMENTS, SPLITS_CSV
 
 # Dependencies that no stage writes, besides `fetch.source`.
 EDITED = {*map(str, (LABELS_CSV, SPLITS_CSV, PARAMS, REQUIREMENTS)), "pawprint", "stages"}

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import hashlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path, PurePosixPath
 
@@ -17,8 +17,8 @@ from packaging.utils import canonicalize_name
 from pawprint.errors import InputError, name_some
 from pawprint.named_file import read_bytes
 from pawprint.package import folders_of_code
+from pawprint.paths import REQUIREMENTS
 from pawprint.pipeline.lock import SAME, read_pins, versions_of
-from pawprint.project import REQUIREMENTS
 
 # Distributions that decide no byte of a result: they schedule, check, show progress, carry
 # functions and results to workers, or find and lock the folder of downloads.
@@ -27,24 +27,27 @@ DECIDE_NO_BYTE = {
     *("platformdirs", "pydantic", "pydantic-core", "tqdm"),
 }
 # Modules of ours that decide no byte either. The package loads models for other programs, and
-# `installation` knows where it came from. `project`
-# holds names, which the tables and dvc.yaml have, too: a change of one alone is an error. The
-# others start a stage and end it, ask DVC, and map work over threads or a cluster, for which a test
-# compares the bytes.
+# `installation` knows where it came from. `paths` holds names that dvc.yaml has, too: a change of
+# one alone is an error. The others start a stage and end it, ask DVC, and map work over threads or
+# a cluster, for which a test compares the bytes.
 OURS_DECIDE_NO_BYTE = {
-    *("pawprint/__init__.py", "pawprint/installation.py", "pawprint/project.py"),
+    *("pawprint/__init__.py", "pawprint/installation.py", "pawprint/paths.py"),
     *("pawprint/engine/__init__.py", "pawprint/engine/dask.py", "pawprint/engine/mapping.py"),
     *("pawprint/pipeline/dvc.py", "pawprint/pipeline/entry.py"),
 }
 # Distributions that decide bytes for another one that imports them: h5py writes Keras' files.
 BROUGHT = {"keras": {"h5py"}}
 OURS = ("pawprint", "stages")  # folders of code
+# Its definitions count one by one: a new column of a score does not decode a photo again.
+COLUMNS = "pawprint/columns.py"
 # What decides the bytes of a row of features, besides the pixels of the image, which are hashed
 # from a full decode: rows, and JPEGs that are decoded at a part of their size.
 FEATURE_ROW = ("pawprint/features/rows.py", "pawprint/images/jpeg.py")
-# The distributions that compute a row. NumPy only carries numbers there: its versions give the same
-# bytes (docs/decisions/39), and a new one computes no row again.
-COMPUTE_ROW = {"opencv-python-headless", "openvino", "pillow", "simplejpeg"}
+# What decides a row of the table DECODED, besides the bytes of the file.
+DECODED_ROW = ("pawprint/dataset/decoded.py",)
+# The distributions that compute a row of features. NumPy only carries numbers there: its versions
+# give the same bytes (docs/decisions/39), and a new one computes no row again.
+COMPUTE_FEATURES = {"opencv-python-headless", "openvino", "pillow", "simplejpeg"}
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Each stage looks at the same modules, which nothing changes.
 parse = functools.cache(ast.parse)
@@ -70,6 +73,25 @@ def _text(value: object) -> str:
         fields["values"] = [part for part in value.values if not _is_empty_text(part)]
     texts = [f"{name}={_text(field)}" for name, field in fields.items() if field not in (None, [])]
     return f"{type(value).__name__}({', '.join(texts)})"
+
+
+def definition(source: str, name: str) -> str:
+    """Return the syntax of what a module assigns to a name, and of what this refers to there."""
+    assigned = _assigned(source)
+    node = assigned[name]
+    used = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} & assigned.keys()
+    others = (definition(source, other) for other in sorted(used - {name}))
+    return "".join([_text(node), *others])
+
+
+@functools.cache
+def _assigned(source: str) -> dict[str, ast.stmt]:
+    """Return the statements that assign to a name of a module, by the name."""
+    found: dict[str, ast.stmt] = {}
+    for node in parse(source).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        found |= {target.id: node for target in targets if isinstance(target, ast.Name)}
+    return found
 
 
 def _is_empty_text(part: ast.expr) -> bool:
@@ -126,8 +148,9 @@ class Code:
         """The distributions of each top-level module that is installed."""
         return packages_distributions()
 
-    def path_of(self, file: str) -> Path:
-        """Return where a file is."""
+    def path_of(self, part: str) -> Path:
+        """Return where a file is, or the one of `FILE:NAME`."""
+        file = COLUMNS if part.startswith(f"{COLUMNS}:") else part
         for name, folder in self.folders.items():
             if file.startswith(f"{name}/"):
                 return folder / file.removeprefix(f"{name}/")
@@ -138,7 +161,8 @@ class Code:
 
         The files are the script, all modules that it imports, directly or through others, also in
         functions, the `__init__.py` on the way, and data files beside a module, such as templates.
-        A folder without `__init__.py` is no package: all files in it, scripts too, are data of the
+        COLUMNS has a line `HASH  FILE:NAME` for each table whose columns they import. A folder
+        without `__init__.py` is no package: all files in it, scripts too, are data of the
         package above. The pins are the lines of requirements.txt of the distributions that these
         modules import, and of BROUGHT. In a project, where another version is installed or no line
         names one, the pin is the installed version. Raises InputError for a distribution without
@@ -156,6 +180,8 @@ class Code:
         folders = {PurePosixPath(module).parent.as_posix() for module in modules}
         files = {file for folder in folders for file in self._data_in(folder)}
         files |= modules
+        if COLUMNS in files:
+            files = files - {COLUMNS} | self._columns_in(modules)
         pins = {pin for module in modules for pin in self._pins_of(module)}
         return "".join(f"{line}\n" for line in [*map(self._line, sorted(files)), *sorted(pins)])
 
@@ -174,6 +200,21 @@ class Code:
             new = {file for module in new for file in self.imported_files(module)} - modules
             new -= OURS_DECIDE_NO_BYTE
         return modules
+
+    def _columns_in(self, modules: Iterable[str]) -> set[str]:
+        """Return `FILE:NAME` for each name that modules import from COLUMNS.
+
+        That is every name if one of them imports the module itself.
+        """
+        module = COLUMNS.removesuffix(".py").replace("/", ".")
+        names: set[str] = set()
+        for imported in map(self.imports_of, modules):
+            if module in imported:
+                found = {name for name in imported if name.startswith(f"{module}.")}
+                names |= {name.rpartition(".")[2] for name in found} or _assigned(
+                    self._read(COLUMNS)
+                ).keys()
+        return {f"{COLUMNS}:{name}" for name in names}
 
     def _imported_files(self, module: str) -> set[str]:
         """Return the project's files that a module imports directly."""
@@ -248,24 +289,30 @@ class Code:
                 files.append(name)
         return files
 
-    def line_of(self, file: str) -> str:
-        """Return the line `HASH  FILE` of a file."""
-        content = read_bytes(self.path_of(file))
-        if file.endswith(".py"):
-            with contextlib.suppress(SyntaxError, ValueError):  # a template, or half an edit
-                content = syntax_of(content.decode()).encode()
-        return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
+    def line_of(self, part: str) -> str:
+        """Return the line `HASH  FILE` of a file, or `HASH  FILE:NAME` of a name in it."""
+        path = self.path_of(part)
+        content = read_bytes(path)
+        if path.suffix == ".py":
+            # A template, half an edit, or a name that is gone.
+            with contextlib.suppress(KeyError, SyntaxError, ValueError):
+                source = content.decode()
+                name = part.removeprefix(f"{COLUMNS}:")
+                content = (syntax_of(source) if name == part else definition(source, name)).encode()
+        return f"{hashlib.sha256(content).hexdigest()[:16]}  {part}"
 
 
-def feature_row_code(code: Code) -> str:
-    """Return the fingerprint of FEATURE_ROW, of whose pins those in COMPUTE_ROW count.
+def row_code(code: Code, modules: Iterable[str]) -> str:
+    """Return the fingerprint of FEATURE_ROW or DECODED_ROW: while it stays, rows are reused.
 
-    Rows are reused as long as it stays the same.
+    Of a row of features, the pins in COMPUTE_FEATURES count.
     """
     lines: set[str] = set()
-    for module in FEATURE_ROW:
+    for module in modules:
         files, pins = split_fingerprint(code.fingerprint(module))
-        lines |= {*files, *(pin for pin in pins if _name_of(pin) in COMPUTE_ROW)}
+        if modules == FEATURE_ROW:
+            pins = [pin for pin in pins if _name_of(pin) in COMPUTE_FEATURES]
+        lines |= {*files, *pins}
     return "".join(f"{line}\n" for line in sorted(lines))
 
 

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from pawprint.files import read_text
 from pawprint.package import DISTRIBUTION, ROOT
-from pawprint.project import REQUIREMENTS
+from pawprint.paths import REQUIREMENTS
 
 # Distributions with the same modules and results as one that is pinned: docs/install.md.
 SAME = {"tensorflow-cpu": "tensorflow"}

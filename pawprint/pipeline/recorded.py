@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
+from pawprint.columns import Columns
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml, read_yaml
 from pawprint.git import try_git
-from pawprint.project import CODE, LOCK, PARAMS, SERVED_MODEL, Columns
+from pawprint.paths import CODE, LOCK, PARAMS, SERVED_MODEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,24 +29,29 @@ def is_md5(value: object) -> TypeGuard[str]:
 
 
 class Recorded:
-    """The recorded result of each stage, in `dvc.lock` or another such text; {} without one.
+    """The recorded result of each stage, in a project's `dvc.lock` or another such text.
 
     Files in the cache are never written, and never fetched from a remote.
     """
 
-    def __init__(self, lock: str | None = None) -> None:
+    def __init__(self, lock: str | None = None, folder: Path = Path()) -> None:
+        self.folder = folder
         self.stages: dict[str, dict] = {}
         with contextlib.suppress(InputError, LookupError, TypeError, ValueError):
-            content = read_yaml(LOCK) if lock is None else parse_yaml(lock, str(LOCK))
+            content = read_yaml(folder / LOCK) if lock is None else parse_yaml(lock, str(LOCK))
             stages = _value_at(content, "stages")
             self.stages = stages if isinstance(stages, dict) else {}
+
+    @property
+    def _dvc_folder(self) -> Path:
+        return Path(os.environ.get("DVC_ROOT", self.folder), ".dvc")
 
     @functools.cached_property
     def cache(self) -> Path:
         """Return the folder of the files; DVC's default, if DVC cannot read its settings."""
         from pawprint.pipeline.dvc import folder_of_cache  # asked for only where DVC is needed
 
-        return folder_of_cache(_dvc_folder())
+        return folder_of_cache(self._dvc_folder)
 
     def hashes(self, stage: str, kind: str = "outs") -> dict[str, object]:
         """Return the MD5 of outputs in dvc.lock by path, or of files of another kind: `deps`."""
@@ -97,7 +103,7 @@ class Recorded:
         if expected is None:
             return None
         # Where DVC keeps it by default, without reading its settings, which takes 0.1 s.
-        path = _dvc_folder() / "cache/files/md5" / expected[:2] / expected[2:]
+        path = self._dvc_folder / "cache/files/md5" / expected[:2] / expected[2:]
         with contextlib.suppress(OSError, ValueError):
             content = (path if path.is_file() else self.file(expected)).read_bytes()
             if hashlib.md5(content, usedforsecurity=False).hexdigest() == expected:
@@ -122,10 +128,6 @@ class Recorded:
     def files_of(self, md5: str | None) -> dict[str, object]:
         """Return the same as `files`, for a folder with this MD5."""
         return _hashes_by("relpath", lambda: self.json_of(md5))
-
-
-def _dvc_folder() -> Path:
-    return Path(os.environ.get("DVC_ROOT", "."), ".dvc")
 
 
 def last_commit() -> Recorded:

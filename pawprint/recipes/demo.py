@@ -25,13 +25,13 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageDraw
 
-from pawprint import project
-from pawprint.commands.recipes import apply_recipe
+from pawprint import paths
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError
 from pawprint.files import pack, replacing
 from pawprint.package import folders_of_code
 from pawprint.pipeline.entry import run
+from pawprint.projects.recipes import apply_recipe
 
 Pen = ImageDraw.ImageDraw  # draws on a square of 200 pixels
 # Ranges of hues in degrees.
@@ -195,7 +195,7 @@ def prepare(workspace: Path, params: str) -> None:
     (workspace / "params.yaml").write_text(params, encoding="utf-8", newline="\n")
     for table, no_rows in EMPTY_TABLES.items():
         (workspace / table).write_text(no_rows, encoding="utf-8", newline="\n")
-    (workspace / project.MODEL_CARD.parent).mkdir(exist_ok=True)
+    (workspace / paths.MODEL_CARD.parent).mkdir(exist_ok=True)
     if not (workspace / ".dvc").exists():
         run_dvc(workspace, "init", "--no-scm", "--quiet")
     shutil.copytree(PROJECT / ".dvc" / "plots", workspace / ".dvc" / "plots", dirs_exist_ok=True)
@@ -226,8 +226,8 @@ def run_sample() -> None:
     write_archive(WORKSPACE / ARCHIVE)
     prepare(WORKSPACE, apply_recipe(params, "sample"))
     run_dvc(WORKSPACE, "repro")
-    run_dvc(WORKSPACE, "metrics", "show", project.EVALUATE_METRICS.as_posix())
-    print(f"\nReport, with all pictures: {os.path.relpath(WORKSPACE / project.REPORT)}")
+    run_dvc(WORKSPACE, "metrics", "show", paths.EVALUATE_METRICS.as_posix())
+    print(f"\nReport, with all pictures: {os.path.relpath(WORKSPACE / paths.REPORT)}")
     print("Next: `. .venv/bin/activate` and `dvc repro` train on real photos of cats and dogs;")
     print('README.md, "Your own photos in five minutes", trains on yours.')
 

@@ -20,10 +20,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from pawprint.classes import PREDICTED
+from pawprint.columns import PROBABILITY
 from pawprint.errors import name_some
-from pawprint.project import PROBABILITY
+from pawprint.scores.prediction_table import predicted_labels
 from pawprint.scores.predictions import STEPS, confusion, most_confused
-from pawprint.tables import predicted_labels
 
 matplotlib.use("Agg")  # draws to files; needs no window
 

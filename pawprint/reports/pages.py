@@ -14,18 +14,18 @@ from markupsafe import Markup
 from PIL import Image
 
 from pawprint.classes import UNKNOWN, headline
+from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import FEW
 from pawprint.errors import name_some, printable
 from pawprint.files import write_text
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image, read_again
 from pawprint.images.formats import side_for
-from pawprint.project import SPLITS
 from pawprint.scores.intervals import fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE, SLICE, measure_fraction
+from pawprint.scores.prediction_table import with_image
 from pawprint.scores.predictions import confusion, most_confused, rank_predictions
 from pawprint.scores.shift import DIFFERENCE
-from pawprint.tables import with_image
 
 TEMPLATES = Path(__file__).parent / "templates"
 MODEL_CARD = TEMPLATES / "model_card.md"

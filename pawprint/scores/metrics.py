@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import PREDICTED, UNKNOWN, log_losses
-from pawprint.project import RELIABILITY, ROC, SCORES
+from pawprint.columns import RELIABILITY, ROC, SCORES
 from pawprint.scores.intervals import (
     area_interval,
     fraction_interval,

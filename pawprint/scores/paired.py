@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import headline, log_losses
-from pawprint.project import LEARNING_CURVE
+from pawprint.columns import LEARNING_CURVE
 from pawprint.scores.intervals import (
+    CONFIDENCE,
     extend_to_zero,
     holm,
     mean_by_group,
@@ -16,7 +17,7 @@ from pawprint.scores.intervals import (
     paired_interval,
     paired_test,
 )
-from pawprint.tables import losses_in
+from pawprint.scores.prediction_table import losses_in
 
 LOG_LOSS = "log loss"
 EQUAL = 0.01  # of accuracy or mean recall: models that differ by no more are equal
@@ -249,9 +250,6 @@ def tabulate_sets(compared: Comparison) -> pd.DataFrame:
         cells |= {name: cell for name, cell in row.items() if isinstance(cell, str)}
         rows.append(cells)
     return pd.DataFrame(rows).fillna("")
-
-
-CONFIDENCE = 0.95
 
 
 def tabulate_curve(

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import SIGNIFICANT
+from pawprint.columns import DECIDED, PREDICTIONS, UNKNOWN_SCORE
 from pawprint.errors import InputError
 from pawprint.model.metadata import Metadata, Outputs, to_probabilities
-from pawprint.project import DECIDED, PREDICTIONS, UNKNOWN_SCORE
 from pawprint.scores import metrics
 from pawprint.scores.intervals import holm, independent_counts, two_sets_test
-from pawprint.tables import predicted_labels, probabilities_in, tabulate
+from pawprint.scores.prediction_table import predicted_labels, probabilities_in, tabulate
 
 # A label is listed below the first, if another has more than the second: among many classes
 # an image may have a low probability of each. docs/decisions/13 has the precision and the recall.

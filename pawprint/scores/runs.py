@@ -7,10 +7,10 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
+from pawprint.columns import UNKNOWN_SCORE
 from pawprint.errors import InputError, name_some, printable
 from pawprint.model.calibration import describe_found
 from pawprint.model.metadata import Metadata
-from pawprint.project import UNKNOWN_SCORE
 from pawprint.scores.paired import (
     MARGIN,
     Comparison,
@@ -19,8 +19,8 @@ from pawprint.scores.paired import (
     describe_verdict,
     tabulate_sets,
 )
+from pawprint.scores.prediction_table import probabilities_in, with_image
 from pawprint.scores.shift import independent
-from pawprint.tables import probabilities_in, with_image
 
 TRAINING = "training, in folds"
 IDENTICAL = "identical"

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pawprint.columns import SCORES
 from pawprint.errors import printable
-from pawprint.project import SCORES
 from pawprint.scores.intervals import (
     extend_to_zero,
     holm,

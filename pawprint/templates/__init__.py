@@ -20,8 +20,8 @@ from pawprint.git import git, ignored, work_tree
 from pawprint.installation import requirement
 from pawprint.named_file import read_bytes
 from pawprint.package import ROOT
+from pawprint.paths import LABELS_CSV, LOCK, MODEL_CARD, PARAMS, REQUIREMENTS, SPLITS_CSV, STATE
 from pawprint.pipeline.lock import locked_versions
-from pawprint.project import LABELS_CSV, LOCK, MODEL_CARD, PARAMS, REQUIREMENTS, SPLITS_CSV, STATE
 
 README_TEXT = Path(__file__).with_name("README.md")
 README = "README.md"

@@ -26,11 +26,12 @@ from faults import black_png
 from PIL import Image
 from servers import served
 
+from pawprint.columns import LABELS_TO_REVIEW, SCORES
 from pawprint.dataset.layouts import read_metadata_csv
 from pawprint.dataset.sources import fetch
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
-from pawprint.project import LABELS_TO_REVIEW, LABELS_TO_REVIEW_CSV, SCORES, SCORES_CSV
+from pawprint.paths import LABELS_TO_REVIEW_CSV, SCORES_CSV
 from pawprint.recipes.demo import draw_dataset
 from pawprint.reports.pages import score_of
 from pawprint.tables import read_table, write_table

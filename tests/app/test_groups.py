@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import clean_archive, photos_of, refused, write_files
 
-from pawprint import project
+from pawprint import paths
 from pawprint.app.groups import (
     Clusters,
     Head,
@@ -18,11 +18,11 @@ from pawprint.app.groups import (
     read_pool,
     surest,
 )
+from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.sources import fetch
 from pawprint.errors import InputError
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.images.archive import open_archive
-from pawprint.project import IMAGES, REJECTED
 from pawprint.tables import write_table
 
 KINDS = ("ant", "bee", "cat")
@@ -186,25 +186,25 @@ def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_f
 ):
     monkeypatch.chdir(tmp_path)
     write_files(tmp_path / "photos", photos_of(f"{number}.jpg" for number in range(6)))
-    fetch(Path("photos"), project.RAW_ARCHIVES)
-    kept, rejected, _ = clean_archive(project.RAW_ARCHIVES, labels="auto")
-    write_table(project.REJECTED_CSV, rejected, REJECTED)
+    fetch(Path("photos"), paths.RAW_ARCHIVES)
+    kept, rejected, _ = clean_archive(paths.RAW_ARCHIVES, labels="auto")
+    write_table(paths.REJECTED_CSV, rejected, REJECTED)
     sorted_pixels = sorted(kept["pixels_sha256"])
     index = np.zeros(6, INDEX)
     index["pixels_sha256"] = sorted_pixels
-    folder = project.FEATURES / "unlabelled"
+    folder = paths.FEATURES / "unlabelled"
     folder.mkdir(parents=True)
     rows = np.arange(6, dtype=np.float32)[:, None] + np.ones((1, 4), np.float32)
     write_shard(shard_path(folder, 0), {"index": index, "top": rows})
     for labelled in (0, 2):  # which `clean` then leaves out
-        write_table(project.UNLABELLED_CSV, kept.iloc[labelled:], IMAGES)
-        with open_archive(project.RAW_ARCHIVES) as archive:
+        write_table(paths.UNLABELLED_CSV, kept.iloc[labelled:], IMAGES)
+        with open_archive(paths.RAW_ARCHIVES) as archive:
             pool = read_pool(archive, "auto")
         assert (pool.known, pool.classes) == ([], [])
         pixels = [pixels for _, pixels in pool.images]
         assert pool.rows[:, 0].tolist() == [1 + sorted_pixels.index(each) for each in pixels]
-    write_table(project.UNLABELLED_CSV, kept.assign(pixels_sha256=64 * "0"), IMAGES)
-    with open_archive(project.RAW_ARCHIVES) as archive, refused("expected features"):
+    write_table(paths.UNLABELLED_CSV, kept.assign(pixels_sha256=64 * "0"), IMAGES)
+    with open_archive(paths.RAW_ARCHIVES) as archive, refused("expected features"):
         read_pool(archive, "auto")
 
 

@@ -32,7 +32,7 @@ from pawprint.app.labelling import (
 )
 from pawprint.dataset.sources import fetch
 from pawprint.files import write_text
-from pawprint.project import LABELS_CSV
+from pawprint.paths import LABELS_CSV
 
 NAMES = {"cat": ["cat"], "dog": ["dog"]}
 numbers = itertools.count()

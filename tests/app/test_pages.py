@@ -11,11 +11,11 @@ from app_project import PHOTOS, git, write_photos, write_project, write_split
 from conftest import change, printed
 from streamlit.testing.v1 import AppTest
 
-from pawprint import project as paths
+from pawprint import paths
+from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
 from pawprint.files import write_text
 from pawprint.params.model import Model
 from pawprint.pipeline import dvc
-from pawprint.project import IMAGES, LABELS_TO_REVIEW, REJECTED
 from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import write_table
 
@@ -64,7 +64,7 @@ def test_two_runs_are_compared_as_compare_does_with_their_photos(project):
 
 def test_run_that_does_not_exist_or_is_of_an_old_version_is_one_line(project):
     old = "path,actual,predicted,probability\ncats/1.jpg,cat,cat,0.5\n"
-    (project / paths.PREDICTED_CSV["validation"]).write_text(old, encoding="utf-8")
+    (project / paths.PREDICTED_CLASSES_CSV["validation"]).write_text(old, encoding="utf-8")
     page = opened("page_run", "show_comparison")
     for revision, expected in (
         ("HEAD", "plots/predictions_validation.csv: expected a"),

@@ -9,18 +9,17 @@ import pandas as pd
 import pytest
 from conftest import clone, commit, complaint, git_project, pawprint, printed, replace, succeed
 
+from pawprint.columns import JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.files import write_json
-from pawprint.project import (
+from pawprint.paths import (
     CROSS_VALIDATION_CSV,
     FINETUNE_METRICS,
-    JUDGED,
-    PREDICTED_CLASSES,
-    PREDICTED_CSV,
-    PREDICTIONS_CSV,
-    SPLIT,
+    PREDICTED_CLASSES_CSV,
+    PROBABILITIES_CSV,
     SPLIT_CSV,
 )
-from pawprint.tables import read_table, tabulate, write_predictions, write_table
+from pawprint.scores.prediction_table import tabulate, write_predictions
+from pawprint.tables import read_table, write_table
 
 IMAGES = 200
 
@@ -36,7 +35,7 @@ def write(project: Path, wrong: set[int], images: range = range(IMAGES)) -> None
         }
         for number in images
     ]
-    for path in PREDICTED_CSV.values():
+    for path in PREDICTED_CLASSES_CSV.values():
         write_table(project / path, pd.DataFrame(rows), PREDICTED_CLASSES)
 
 
@@ -127,7 +126,7 @@ def test_training_images_in_folds_count_where_no_run_is_fine_tuned(project, kept
 def write_data(project: Path, probability: float, wrong: set[int]) -> None:
     """What `evaluate` and `train_extract` write; `wrong` are training images."""
     (project / "data" / "split").mkdir(parents=True, exist_ok=True)
-    for split, path in PREDICTED_CSV.items():
+    for split, path in PREDICTED_CLASSES_CSV.items():
         table = read_table(project / path, PREDICTED_CLASSES)
         values = np.linspace(-0.05, 0.05, IMAGES) + probability
         of_dog = np.where(table["predicted"] == "dog", values, 1 - values)
@@ -136,7 +135,7 @@ def write_data(project: Path, probability: float, wrong: set[int]) -> None:
         )
         both = np.stack([1 - of_dog, of_dog], axis=1)
         predictions = tabulate(rows, both, (of_dog > 0.5).astype(int), ["cat", "dog"])
-        write_predictions(project / PREDICTIONS_CSV[split], predictions)
+        write_predictions(project / PROBABILITIES_CSV[split], predictions)
     values[list(wrong)] = 1 - values[list(wrong)]
     other = rows["label"].map({"cat": "dog", "dog": "cat"})
     judged = rows.assign(likely=other, probability=values, likely_probability=1 - values)

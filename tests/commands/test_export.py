@@ -12,7 +12,8 @@ import pytest
 from conftest import PROJECT, change, refused, write_files
 from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
 
-from pawprint import project
+from pawprint import paths
+from pawprint.columns import SPLIT
 from pawprint.commands.export import describe_int8
 from pawprint.commands.export import run as run_export
 from pawprint.errors import InputError
@@ -25,7 +26,6 @@ from pawprint.model.predictor import load_predictor, predict
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.model import build_head, build_model, convert, save_model, with_features
-from pawprint.project import SPLIT
 from pawprint.tables import write_table
 
 METADATA = metadata(temperature=1.5, thresholds={"dog": 0.4}, unknown_threshold=0.2)
@@ -41,7 +41,7 @@ EACH_FORMAT = [
 def workspace(tmp_path_factory, drawn_archive) -> Path:
     """A folder with drawn images, their split, and a model that tells most of them apart."""
     folder = tmp_path_factory.mktemp("workspace")
-    archive = folder / project.RAW_IMAGES
+    archive = folder / paths.RAW_IMAGES
     archive.parent.mkdir(parents=True)
     shutil.copy(drawn_archive, archive)
     with open_archive(archive) as opened:
@@ -51,17 +51,17 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
     split = pd.DataFrame(dict.fromkeys(SPLIT, names))
     split["label"] = ["cat" if "/cats/" in name else "dog" for name in names]
     split["split"] = ["train" if "/train/" in name else "test" for name in names]
-    write_table(folder / project.SPLIT_CSV, split, SPLIT)
+    write_table(folder / paths.SPLIT_CSV, split, SPLIT)
     train = split[split["split"] == "train"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         pixels = np.stack(list(read_pixels(train["path"], METADATA)))
     model = model_for(pixels, (train["label"] == "dog").to_numpy())
-    save_model(model, folder / project.TRAINED_MODEL)
-    shutil.copy(PROJECT / project.PARAMS, folder)
+    save_model(model, folder / paths.TRAINED_MODEL)
+    shutil.copy(PROJECT / paths.PARAMS, folder)
     both = with_features(model)
     detector = fit_detector(both.predict(pixels.astype(np.float32), verbose=0)[1])
-    served = folder / project.SERVED_MODEL
+    served = folder / paths.SERVED_MODEL
     write_served_model(convert(both), METADATA, detector, served, is_mirrored=True)
     return folder
 
@@ -98,9 +98,9 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     assert 0.1 < float(megabytes) < 10
     assert float(difference) <= ROUNDING
     assert (changed, others) == ("0", [])
-    folder = project.EXPORT / name
-    served = read_metadata(project.SERVED_MODEL).model_dump(mode="json")  # with its identity
-    described = served | {"data_md5": md5(project.SPLIT_CSV)}
+    folder = paths.EXPORT / name
+    served = read_metadata(paths.SERVED_MODEL).model_dump(mode="json")  # with its identity
+    described = served | {"data_md5": md5(paths.SPLIT_CSV)}
     assert json.loads((folder / "model.json").read_text()) == described
     if name != "saved_model":
         assert {path.name for path in folder.iterdir()} == {FORMATS[name].file, "model.json"}
@@ -118,7 +118,7 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
         assert dimensions == ["batch"] * 3
 
     photos = sorted(Path("photos").iterdir())
-    expected = predict(load_predictor(project.SERVED_MODEL), photos)
+    expected = predict(load_predictor(paths.SERVED_MODEL), photos)
     assert {row["label"] for row in expected} == {"cat", "dog", "unknown"}
     if name == "keras":
         return  # which Keras alone reads
@@ -144,14 +144,14 @@ def test_int8_is_compared_with_the_served_model_on_validation_and_test_images(
     assert ROUNDING < float(of_int8[2]) < 0.2
     assert served[4] == of_float[4]  # log loss
     assert float(of_int8[5]) > 0  # milliseconds
-    images = (pd.read_csv(project.SPLIT_CSV)["split"] != "train").sum()
+    images = (pd.read_csv(paths.SPLIT_CSV)["split"] != "train").sum()
     assert f" {of_int8[3]} of {images} " in changes
     assert "interval" in fraction
-    identities = [read_metadata(project.EXPORT / row[0]).model for row in (of_float, of_int8)]
-    assert identities[0] == read_metadata(project.SERVED_MODEL).model != identities[1]
+    identities = [read_metadata(paths.EXPORT / row[0]).model for row in (of_float, of_int8)]
+    assert identities[0] == read_metadata(paths.SERVED_MODEL).model != identities[1]
     photos = sorted(Path("photos").iterdir())
-    rows = predict(load_predictor(project.EXPORT / "litert_int8"), photos)
-    expected = predict(load_predictor(project.SERVED_MODEL), photos)
+    rows = predict(load_predictor(paths.EXPORT / "litert_int8"), photos)
+    expected = predict(load_predictor(paths.SERVED_MODEL), photos)
     assert np.mean([a["label"] == b["label"] for a, b in zip(rows, expected)]) > 0.8
 
 
@@ -199,7 +199,7 @@ def test_missing_package_is_one_line_that_says_how_to_install_it(monkeypatch):
 def test_network_of_an_onnx_file_is_exported_as_onnx_alone_and_without_tf2onnx(
     tmp_path, monkeypatch
 ):
-    shutil.copy(PROJECT / project.PARAMS, tmp_path)
+    shutil.copy(PROJECT / paths.PARAMS, tmp_path)
     change(tmp_path, "weights: {source: a.onnx, sha256: null}")
     change(tmp_path, "model: {backbone: onnx, alpha: null, fine_tune_at: null}")
     monkeypatch.chdir(tmp_path)

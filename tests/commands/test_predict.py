@@ -10,7 +10,7 @@ from conftest import JPEG, PROJECT, complaint, encode, pawprint, printed, succee
 from networks import metadata, write_colour_model
 from PIL import Image
 
-from pawprint import project
+from pawprint import paths
 from pawprint.commands.predict import FORMATS
 from pawprint.model.predictor import Predictor, find_images, load_predictor, predict
 from pawprint.package import EXAMPLE_MODEL
@@ -24,7 +24,7 @@ def plain(colour: str | tuple[int, int, int]) -> bytes:
 def workspace(tmp_path_factory) -> Path:
     """A folder with a served model, which calls red images dogs, and photos."""
     folder = tmp_path_factory.mktemp("workspace")
-    write_colour_model(folder / project.SERVED_MODEL)
+    write_colour_model(folder / paths.SERVED_MODEL)
     dog, cat = (plain(colour) for colour in ("red", "blue"))
     photos = {"dog.png": dog, "cat.png": cat, "deep/dog.PNG": dog, "notes.txt": "notes"}
     write_files(folder / "photos", photos)
@@ -33,7 +33,7 @@ def workspace(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def predictor(workspace) -> Predictor:
-    return load_predictor(workspace / project.SERVED_MODEL)
+    return load_predictor(workspace / paths.SERVED_MODEL)
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def test_model_of_the_package_is_used_outside_of_a_project_that_has_none(tmp_pat
     assert result.returncode == 0 and result.stdout.startswith(("cat", "dog"))
     assert str(EXAMPLE_MODEL) in result.stderr
     (tmp_path / "params.yaml").touch()  # of other images
-    assert f"{project.SERVED_MODEL}" in complaint(tmp_path, "predict", "dog.png")
-    write_colour_model(tmp_path / project.SERVED_MODEL)
+    assert f"{paths.SERVED_MODEL}" in complaint(tmp_path, "predict", "dog.png")
+    write_colour_model(tmp_path / paths.SERVED_MODEL)
     assert printed(tmp_path, "predict", "dog.png")
 
 

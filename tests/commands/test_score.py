@@ -10,9 +10,13 @@ from deployed import IMAGES_OF_A_CLASS, TEST, coloured, write_deployed
 from networks import write_colour_model
 from PIL import Image
 
-from pawprint import project
+from pawprint import paths
+from pawprint.columns import SCORES
 from pawprint.commands.answer_log import COPY, read_answers
-from pawprint.commands.score import (
+from pawprint.files import md5, md5_of_folder, write_json
+from pawprint.model.metadata import read_metadata
+from pawprint.model.predictor import load_predictor
+from pawprint.projects.scoring import (
     CONTRADICTORY,
     LABELLED,
     NEAR,
@@ -21,10 +25,6 @@ from pawprint.commands.score import (
     find_photos,
     score,
 )
-from pawprint.files import md5, md5_of_folder, write_json
-from pawprint.model.metadata import read_metadata
-from pawprint.model.predictor import load_predictor
-from pawprint.project import SCORES
 from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import read_table
 
@@ -46,9 +46,9 @@ def here(deployed, monkeypatch) -> dict[str, bytes]:
 OTHERS = "file_name,label\n1.png,bird\n"
 
 
-def scored(folder: Path, model: Path = project.SERVED_MODEL) -> ScoreResult:
+def scored(folder: Path, model: Path = paths.SERVED_MODEL) -> ScoreResult:
     predictor = load_predictor(model)
-    return score(predictor, find_photos(folder, predictor.metadata.labels))
+    return score(Path(), predictor, find_photos(Path(), folder, predictor.metadata.labels))
 
 
 def new(label: str, images: int, first: int = 1000) -> dict[str, bytes]:
@@ -65,12 +65,12 @@ def test_images_of_the_test_split_have_the_figures_of_evaluate(deployed, here, t
     folder = write_files(tmp_path, here)
     record = json.loads(printed(deployed[0], "score", str(folder), "--format", "json"))
     rows = {(row["score"], row["label"]): row for row in record["scores"]}
-    summary = json.loads(project.EVALUATE_METRICS.read_text())["test"]
+    summary = json.loads(paths.EVALUATE_METRICS.read_text())["test"]
     assert summary.pop("recall").keys() == {"cat", "dog"}
     assert summary["accuracy"] < 1
     values = {name: rows[name, ""]["value"] for name in summary}
     assert values == pytest.approx(summary, abs=1e-6)
-    of_test = read_table(project.SCORES_CSV, SCORES).query("split == 'test'")
+    of_test = read_table(paths.SCORES_CSV, SCORES).query("split == 'test'")
     for row in of_test[of_test["score"].isin(["refused", "recall"])].itertuples():
         found_row = rows[row.score, row.label]
         ends = [found_row[column] for column in ("value", "low", "high")]
@@ -138,23 +138,23 @@ def test_other_photos_are_beside_the_test_split_and_a_large_difference_is_told(h
     assert row_of(result, "refused")["different"] == "no"
 
 
-@pytest.mark.parametrize("replaced", [project.SERVED_MODEL, project.TEST_PREDICTIONS_CSV])
+@pytest.mark.parametrize("replaced", [paths.SERVED_MODEL, paths.TEST_PROBABILITIES_CSV])
 def test_table_of_another_model_is_beside_no_figure(here, tmp_path, monkeypatch, replaced):
     """As after `git switch` without `dvc checkout`."""
-    shutil.copytree(project.SERVED_MODEL, tmp_path / project.SERVED_MODEL)
+    shutil.copytree(paths.SERVED_MODEL, tmp_path / paths.SERVED_MODEL)
     (tmp_path / "data").mkdir()
-    shutil.copy(project.TEST_PREDICTIONS_CSV, tmp_path / "data")
+    shutil.copy(paths.TEST_PROBABILITIES_CSV, tmp_path / "data")
     monkeypatch.chdir(tmp_path)
     of = {
-        project.TEST_PREDICTIONS_CSV: md5(project.TEST_PREDICTIONS_CSV),
-        project.SERVED_MODEL: md5_of_folder(project.SERVED_MODEL),
+        paths.TEST_PROBABILITIES_CSV: md5(paths.TEST_PROBABILITIES_CSV),
+        paths.SERVED_MODEL: md5_of_folder(paths.SERVED_MODEL),
     }
     for is_replaced in (False, True):
         if is_replaced:
             of[replaced] = of[replaced].translate(str.maketrans("0123456789", "1234567890"))
         hashes = [{"path": path.as_posix(), "md5": value} for path, value in of.items()]
         stage = {"outs": hashes}
-        write_json(project.LOCK, {"stages": {"evaluate": stage}})
+        write_json(paths.LOCK, {"stages": {"evaluate": stage}})
         result = scored(write_files(tmp_path / "new", new("cat", 4)))
         assert result.scores["test"].isna().all() == is_replaced
 
@@ -202,12 +202,12 @@ def test_models_are_compared_photo_by_photo(deployed, here, tmp_path):
     """One that calls every photo a dog, with the first; one of other classes is refused."""
     folder = write_files(tmp_path / "new", new("cat", 40) | new("dog", 10))
     other = write_colour_model(tmp_path / "other", bias=9, unknown_threshold=0.2)
-    both = str(folder), "--model", str(project.SERVED_MODEL), "--model"
+    both = str(folder), "--model", str(paths.SERVED_MODEL), "--model"
     table, record = (
         pawprint(deployed[0], "score", *both, str(other), "--format", form).stdout
         for form in ("table", "json")
     )
-    assert table.count(f"{other} is worse than {project.SERVED_MODEL}") == 1
+    assert table.count(f"{other} is worse than {paths.SERVED_MODEL}") == 1
     (compared,) = json.loads(record)["compared"]
     assert (compared["images"], compared["test"]["verdict"]) == (50, "worse")
     assert compared["sets"][0]["accuracy new"] == 0.2
@@ -256,7 +256,7 @@ def test_table_of_predict_is_monitored_as_its_photos_are(sure, photos, tmp_path)
         assert row["low"] <= row["value"] <= row["high"]
 
 
-def predicted(folder: Path, photos: Path, model: Path = project.SERVED_MODEL) -> list[str]:
+def predicted(folder: Path, photos: Path, model: Path = paths.SERVED_MODEL) -> list[str]:
     """The lines of the table of `predict`."""
     command = ("predict", str(photos), "--format", "csv", "--model", str(model))
     return printed(folder, *command).splitlines(keepends=True)
@@ -293,7 +293,7 @@ def test_copies_of_a_photo_count_as_one(sure, photos, tmp_path):
 
 def test_rows_that_failed_are_told_and_the_status_is_1(sure, photos, tmp_path):
     header, *rows = predicted(sure, photos)
-    model = read_metadata(sure / project.SERVED_MODEL).model
+    model = read_metadata(sure / paths.SERVED_MODEL).model
     failed = [f"{number}.png,,,,,empty: 0 bytes,,{model}\n" for number in range(30)]
     (tmp_path / "table.csv").write_text("".join([header, *rows, *failed]))
     result = pawprint(sure, "score", str(tmp_path / "table.csv"))

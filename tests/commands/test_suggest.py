@@ -9,11 +9,12 @@ from conftest import clean_archive, encode, pawprint, photo, photos_in, refused
 from networks import metadata, write_colour_model
 from PIL import Image
 
-from pawprint import project
-from pawprint.commands.suggest import read_labelled, suggest
+from pawprint import paths
+from pawprint.columns import IMAGES, SPLIT
 from pawprint.files import pack
 from pawprint.model.predictor import Predictor, load_predictor
-from pawprint.project import IMAGES, SPLIT
+from pawprint.projects.labelled import read_labelled
+from pawprint.projects.suggestion import suggest
 from pawprint.reports.pages import write_suggestions
 from pawprint.tables import write_table
 
@@ -33,21 +34,21 @@ def tinted(colour: tuple[int, int, int], number: int) -> bytes:
 def labelled(tmp_path_factory) -> Path:
     """A folder with a served model and the images of a run, `photo(100)` to `photo(103)`."""
     folder = tmp_path_factory.mktemp("labelled")
-    write_colour_model(folder / project.SERVED_MODEL)
-    archive = folder / project.RAW_IMAGES
+    write_colour_model(folder / paths.SERVED_MODEL)
+    archive = folder / paths.RAW_IMAGES
     archive.parent.mkdir(parents=True)
     names = ("cats/100.jpg", "cats/101.jpg", "dogs/102.jpg", "dogs/103.jpg")
     pack(archive, ((name, photo(int(Path(name).stem))) for name in names))
     images, *_ = clean_archive(archive)
-    write_table(folder / project.IMAGES_CSV, images, IMAGES)
+    write_table(folder / paths.IMAGES_CSV, images, IMAGES)
     split = images.assign(split=["train", "validation", "train", "test"], group=images["path"])
-    write_table(folder / project.SPLIT_CSV, split, SPLIT)
+    write_table(folder / paths.SPLIT_CSV, split, SPLIT)
     return folder
 
 
 @pytest.fixture(scope="module")
 def predictor(labelled) -> Predictor:
-    return load_predictor(labelled / project.SERVED_MODEL)
+    return load_predictor(labelled / paths.SERVED_MODEL)
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def here(labelled, monkeypatch) -> None:
 
 
 def suggested(predictor: Predictor, folder: Path, number: int) -> list[dict]:
-    return [row for _, row in suggest(predictor, folder, read_labelled(), number)]
+    return [row for _, row in suggest(predictor, folder, read_labelled(Path()), number)]
 
 
 def names(rows: list[dict]) -> list[str]:
@@ -112,7 +113,7 @@ def test_unreadable_file_is_listed_at_the_end_and_the_status_is_1(labelled, phot
 
 def test_half_of_the_photos_of_a_table_may_be_unknown_and_none_of_a_folder(tmp_path):
     """Those with a label in the table of `predict`, and no other file beside them."""
-    write_colour_model(tmp_path / project.SERVED_MODEL, unknown_threshold=0.25)
+    write_colour_model(tmp_path / paths.SERVED_MODEL, unknown_threshold=0.25)
     for number in range(5):
         colour = (20, 220, 20) if number < 2 else (100, 50, 100)
         (tmp_path / f"é {number}.png").write_bytes(tinted(colour, number))
@@ -145,7 +146,7 @@ def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):
     wide = Image.open(io.BytesIO(photo(50))).resize((900, 600))
     (photos / "<b>wide & turned.jpg").write_bytes(encode(wide, exif=turned))
     (photos / "text.jpg").write_text("a dog")
-    ranked = suggest(predictor, photos, read_labelled(), 50)
+    ranked = suggest(predictor, photos, read_labelled(Path()), 50)
     path = tmp_path / "sheet.html"
     write_suggestions(path, None, ranked)
     text = path.read_text(encoding="utf-8")

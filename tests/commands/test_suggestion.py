@@ -1,8 +1,8 @@
 import numpy as np
 from scipy.sparse import csr_array
 
-from pawprint.commands import suggest
-from pawprint.commands.suggest import Candidates, choose
+from pawprint.projects import suggestion as suggest
+from pawprint.projects.suggestion import Candidates, choose
 
 
 def at(*degrees: float) -> np.ndarray:

@@ -22,17 +22,17 @@ from conftest import (
 )
 from PIL import Image
 
-from pawprint import project
+from pawprint import paths
 from pawprint.__main__ import main
-from pawprint.commands import candidates
-from pawprint.commands.candidates import TODAY, Candidate, Measured, choose, row_of
-from pawprint.commands.recipes import overlay
+from pawprint.columns import IMAGES, PATHS, SPLIT
 from pawprint.features.shards import ShardComputer
 from pawprint.files import pack, read_yaml, write_json
 from pawprint.images.decoder import pixels_sha256
+from pawprint.params.file import overlay
 from pawprint.params.model import PACKAGES
-from pawprint.pipeline.fingerprint import Code, feature_row_code
-from pawprint.project import IMAGES, PATHS, SPLIT
+from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
+from pawprint.projects import candidates
+from pawprint.projects.candidates import TODAY, Candidate, Measured, choose, row_of
 from pawprint.tables import read_table, write_table
 from stages import backbone, features
 
@@ -58,15 +58,15 @@ def made(tmp_path_factory) -> Path:
         rows.append((name, label, split[number // 2 % 4], name, pixels_sha256(image)))
         data = encode(image, "PNG") if rows[-1][2] == "train" else b"opened"
         members.append((name, data))
-    archive = folder / project.RAW_IMAGES
+    archive = folder / paths.RAW_IMAGES
     archive.parent.mkdir(parents=True)
     pack(archive, members)
-    write_table(folder / project.SPLIT_CSV, pd.DataFrame(rows, columns=list(SPLIT)), SPLIT)
+    write_table(folder / paths.SPLIT_CSV, pd.DataFrame(rows, columns=list(SPLIT)), SPLIT)
     of_images = SIZES.assign(path=[path for path, _ in members]).reindex(
         columns=list(IMAGES), fill_value="0"
     )
-    write_table(folder / project.IMAGES_CSV, of_images, IMAGES)
-    write_json(folder / project.LABELS_JSON, ["dark", "light"])
+    write_table(folder / paths.IMAGES_CSV, of_images, IMAGES)
+    write_json(folder / paths.LABELS_JSON, ["dark", "light"])
     weights = f"weights: {{source: {SAMPLE_WEIGHTS}, sha256: {SAMPLE_SHA256}}}\n"
     text = overlay((PROJECT / "params.yaml").read_text(), f"{weights}model: {{image_size: 64}}")
     (folder / "params.yaml").write_text(text)
@@ -122,12 +122,12 @@ def test_rows_are_computed_once_and_taken_by_the_stage_features(
     monkeypatch.chdir(folder)
     replace(folder / "params.yaml", "views: 4", "views: 1")
     computed = count_images(monkeypatch)
-    today, sample = candidates.candidates_here({})[:1], candidates.draw_sample()
+    today, sample = candidates.candidates_of(Path(), {})[:1], candidates.draw_sample(Path())
     for images in (24, 0):
         computed.clear()
         assert len(list(candidates.measure_each(today, sample, minutes=1))) == 1
         assert len(computed) == images
-    assert [path.name for path in Path(".dvc/tmp").iterdir()] == [project.INTERRUPTED_FEATURES.name]
+    assert [path.name for path in Path(".dvc/tmp").iterdir()] == [paths.INTERRUPTED_FEATURES.name]
     write_inputs_of_features()
     features.main()
     assert len(computed) == 24
@@ -148,15 +148,15 @@ def count_images(monkeypatch) -> list[str]:
 
 def write_inputs_of_features() -> None:
     """What the stages before `features` write, with images in place of what is no image."""
-    table = read_table(project.SPLIT_CSV, SPLIT)
+    table = read_table(paths.SPLIT_CSV, SPLIT)
     numbers = [int(Path(path).stem) for path in table["path"]]
     images = [encode(wide_image(*pair), "PNG") for pair in zip(table["label"], numbers)]
-    pack(project.RAW_IMAGES, list(zip(table["path"], images)))
-    write_table(project.PATHS_CSV, table, PATHS)
-    for path in (project.UNKNOWN_CSV, project.UNLABELLED_CSV):
+    pack(paths.RAW_IMAGES, list(zip(table["path"], images)))
+    write_table(paths.PATHS_CSV, table, PATHS)
+    for path in (paths.UNKNOWN_CSV, paths.UNLABELLED_CSV):
         write_table(path, pd.DataFrame(columns=list(IMAGES)), IMAGES)
-    project.CODE.mkdir()
-    project.FEATURE_ROW_CODE.write_text(feature_row_code(Code()))
+    paths.CODE.mkdir()
+    paths.FEATURE_ROW_CODE.write_text(row_code(Code(), FEATURE_ROW))
     backbone.main()
 
 
@@ -230,13 +230,13 @@ def test_views_are_measured_with_their_price_and_taken_by_the_stage_features(
     monkeypatch.chdir(folder)
     params = overlay((folder / "params.yaml").read_text(), "model: {fine_tune_at: null}")
     (folder / "params.yaml").write_text(overlay(params, "augment: {views: 1}"))
-    options = candidates.candidates_here({"augment.views": [3]})
-    sample = candidates.draw_sample()
+    options = candidates.candidates_of(Path(), {"augment.views": [3]})
+    sample = candidates.draw_sample(Path())
     (_, today), (_, more) = candidates.measure_each(options, sample, minutes=1)
     assert more.cpu_ms == today.cpu_ms
     # 24 of 48 images are for training; the other images are mirrored if training mirrors.
     assert more.seconds == pytest.approx(today.seconds * (3 * 24 + 2 * 24) / 48)
-    candidates.use_candidate(more.candidate)
+    candidates.use_candidate(Path(), more.candidate)
     computed = count_images(monkeypatch)
     write_inputs_of_features()
     features.main()
@@ -303,7 +303,7 @@ def test_wrong_choice_is_one_line(tried):
 def used(losses: list[float], seconds: list[float]) -> int:
     """The number of the result that is used of some with these log losses, each of 400 images."""
     table = pd.DataFrame({"label": np.resize(["a", "b"], 400), "group": np.arange(400)})
-    sample, rows = candidates.Sample(table, ["a", "b"], None, (400, 0)), []
+    sample, rows = candidates.Sample(Path(), table, ["a", "b"], None, (400, 0)), []
     for number, (loss, cost) in enumerate(zip(losses, seconds)):
         of_label = np.exp(-loss - 0.05 * (-1) ** (np.arange(400) >> number))
         probabilities = np.tile(1 - of_label[:, None], 2)

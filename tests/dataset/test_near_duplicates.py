@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
-from pawprint.dataset import looks as module
-from pawprint.dataset.cleaning import perceptual_hash
-from pawprint.dataset.looks import near_duplicates
+from pawprint.dataset import near_duplicates as module
+from pawprint.dataset.looks import perceptual_hash
+from pawprint.dataset.near_duplicates import near_duplicates
 from pawprint.dataset.splitting import describe_contradictions
 
 ODD_COLUMNS = np.arange(16) % 2 == 1

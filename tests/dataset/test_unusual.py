@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageFilter
 
-from pawprint.dataset.looks import describe_unusual, find_unusual, measure
+from pawprint.dataset.looks import measure
+from pawprint.dataset.unusual import describe_unusual, find_unusual
 
 
 def pictures() -> dict[str, Image.Image]:

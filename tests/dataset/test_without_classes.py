@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 from conftest import clean_archive, complaint, pawprint, photo, photos_of, refused, run, write_files
 
-from pawprint import project
-from pawprint.commands.init import WITHOUT_CLASSES, describe_classes
+from pawprint import paths
 from pawprint.dataset.folders import read_folders
 from pawprint.dataset.sources import fetch
 from pawprint.dataset.user_tables import Correction, classes_given
 from pawprint.errors import InputError
+from pawprint.projects.init import WITHOUT_CLASSES, describe_classes
 
 NAMES = [f"IMG_{number}.jpg" for number in range(6)]
 
@@ -83,11 +83,11 @@ def test_project_of_such_photos_runs_until_labels_are_missing(tmp_path):
     assert "clean: no classes; 6 unlabelled" in said
     (missing,) = [line for line in said if line.startswith("split: labels are missing: ")]
     assert "pawprint app" in missing
-    aside = pd.read_csv(folder / project.UNLABELLED_CSV)
+    aside = pd.read_csv(folder / paths.UNLABELLED_CSV)
     assert aside["path"].tolist() == NAMES
     assert complaint(folder, "try").startswith("labels are missing: ")
     rows = [f"{name},{label}\n" for name, label in zip(NAMES, "aaabbb")]
-    (folder / project.LABELS_CSV).write_text("path,label\n" + "".join(rows), encoding="utf-8")
+    (folder / paths.LABELS_CSV).write_text("path,label\n" + "".join(rows), encoding="utf-8")
     said, _ = stages(folder, "split")
     assert "clean: classes by labels.csv: a, b" in said
-    assert sorted(pd.read_csv(folder / project.SPLIT_CSV)["label"]) == list("aaabbb")
+    assert sorted(pd.read_csv(folder / paths.SPLIT_CSV)["label"]) == list("aaabbb")

@@ -8,12 +8,13 @@ from itertools import chain
 from conftest import MODULES, PROJECT, succeed
 
 from pawprint.__main__ import COMMANDS
+from pawprint.columns import SCORES
 from pawprint.files import md5_of_folder, read_yaml
 from pawprint.model.metadata import Metadata
 from pawprint.package import EXAMPLE_MODEL
 from pawprint.params.model import Params
+from pawprint.paths import SCORES_CSV
 from pawprint.pipeline.recorded import Recorded
-from pawprint.project import SCORES, SCORES_CSV
 from pawprint.reports.pages import fraction, score_of
 from pawprint.tables import read_table
 

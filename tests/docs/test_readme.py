@@ -13,10 +13,10 @@ from conftest import PROJECT, SAMPLE_WEIGHTS, change, clone, set_author, succeed
 from installed import NO_NETWORK, SMALL, Installed
 from pages import blocks, commands
 
-from pawprint import project as paths
+from pawprint import paths
+from pawprint.columns import SPLIT
 from pawprint.images.archive import open_archive, read_member
 from pawprint.images.decoder import decode, pixels_sha256
-from pawprint.project import SPLIT
 from pawprint.recipes.demo import draw_picture
 from pawprint.tables import read_table
 

@@ -21,7 +21,7 @@ from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, change, run, set_au
 from installed import NO_NETWORK
 from pages import blocks, commands
 
-from pawprint import project
+from pawprint import paths
 
 PAGE = PROJECT / "docs" / "tutorial.md"
 INSTALLATION = ("python3 -m venv ", ". .venv/", "pip install ")
@@ -67,7 +67,7 @@ def test_every_command_works_and_prints_what_the_page_shows(installed, tmp_path)
         if language == "yaml":
             change(folder, text)
         elif language == "csv":
-            (folder / project.LABELS_CSV).write_text(text, encoding="utf-8")
+            (folder / paths.LABELS_CSV).write_text(text, encoding="utf-8")
         else:
             assert language == "console"
             for command, lines in commands(text):
@@ -85,6 +85,6 @@ def test_every_command_works_and_prints_what_the_page_shows(installed, tmp_path)
                     away = NO_NETWORK | {"KERAS_HOME": str(tmp_path / "keras")}
                     printed = installed.succeed(*shell, cwd=folder, **away)
                     found, shown = comparable(printed.splitlines()), comparable(lines)
-                    is_part = command.endswith(project.LABELS_TO_REVIEW_CSV.as_posix())
+                    is_part = command.endswith(paths.LABELS_TO_REVIEW_CSV.as_posix())
                     holds = set(shown) - {"…"} <= set(found) if is_part else agrees(shown, found)
                     assert holds, f"$ {command}\n{printed}"

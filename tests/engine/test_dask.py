@@ -19,8 +19,7 @@ from networks import sample_backbone, write_colour_model
 from servers import HOST, free_port
 
 import pawprint
-from pawprint import project as paths
-from pawprint.commands.recipes import overlay
+from pawprint import paths
 from pawprint.engine import dask as engine
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
@@ -33,6 +32,7 @@ from pawprint.model.predictor import load_predictor, predict
 from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index
 from pawprint.network.model import convert
+from pawprint.params.file import overlay
 from pawprint.pipeline import entry
 from pawprint.recipes.demo import write_archive
 from pawprint.runtime import read_network, write_network

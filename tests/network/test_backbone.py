@@ -8,12 +8,12 @@ import pytest
 from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, refused, run
 from networks import sample_backbone
 
-from pawprint import project
-from pawprint.commands.recipes import overlay
+from pawprint import paths
 from pawprint.files import digest
 from pawprint.network.backbone import load_backbone, weights_sha256
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.model import load_model
+from pawprint.params.file import overlay
 from stages.backbone import describe_missing_cuda
 
 NETWORK = ("MobileNetV2", 0.35, 64)
@@ -81,7 +81,7 @@ def test_weights_of_keras_are_those_of_224_pixels_for_another_size(tmp_path):
     result = run_stage(tmp_path, "{model: {image_size: 150}, weights: {sha256: null}}")
     assert (result.returncode, result.stderr) == (0, "")
     assert "sha256 is null, that of these is " in result.stdout
-    backbone = load_model(tmp_path / project.BACKBONE, layers=())
+    backbone = load_model(tmp_path / paths.BACKBONE, layers=())
     assert backbone.input_shape == (None, 150, 150, 3)
     for weight, expected in zip(backbone.get_weights(), sample_backbone().get_weights()):
         assert np.array_equal(weight, expected)

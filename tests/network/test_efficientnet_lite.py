@@ -15,9 +15,8 @@ import pytest
 from conftest import PROJECT, refused
 from networks import metadata, model_params, pixels, weights_of
 
-from pawprint import project
+from pawprint import paths
 from pawprint.commands.export import keras_model
-from pawprint.commands.recipes import overlay
 from pawprint.files import digest
 from pawprint.model.served_model import join
 from pawprint.network.backbone import (
@@ -34,6 +33,7 @@ from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
 from pawprint.network.model import load_model, preprocessing
 from pawprint.network.torch_file import read_tensors
+from pawprint.params.file import overlay
 from pawprint.params.model import PACKAGES, Head, Model, Weights
 from pawprint.runtime import compile_for_cpu, output_shapes, read_network, write_network
 from stages import backbone as stage
@@ -367,12 +367,12 @@ def test_stage_writes_the_backbone_and_its_extractor(tmp_path, monkeypatch, caps
     stage.main()
     printed = capsys.readouterr().out
     assert "1280 of the last maps" in printed and "of blocks" in printed
-    backbone = load_model(project.BACKBONE, layers=())
+    backbone = load_model(paths.BACKBONE, layers=())
     for at in ("auto", "block6a_expand_conv", "block6a_dwconv"):
         params = Model.load().model_copy(update={"fine_tune_at": at})
         cut = backbone.operations[cut_index(backbone, first_trained(params, backbone))]
         assert cut.name == ("block6a_expand_activation" if "dw" in at else "block5c_add")
-    assert project.EXTRACTOR.exists() and weights_sha256(backbone) in printed
+    assert paths.EXTRACTOR.exists() and weights_sha256(backbone) in printed
 
 
 def test_frozen_backbone_is_built_for_an_export_from_the_package(tmp_path, monkeypatch, capsys):
@@ -381,14 +381,14 @@ def test_frozen_backbone_is_built_for_an_export_from_the_package(tmp_path, monke
     write_params("null")
     stage.main()
     found = {path.relative_to(tmp_path) for path in tmp_path.rglob("models/*/*.*")}
-    weights = [path.with_suffix(".bin") for path in (project.FROZEN_BACKBONE, project.EXTRACTOR)]
-    assert found == {project.FROZEN_BACKBONE, project.EXTRACTOR, *weights}
-    extractor = read_network(project.EXTRACTOR)
+    weights = [path.with_suffix(".bin") for path in (paths.FROZEN_BACKBONE, paths.EXTRACTOR)]
+    assert found == {paths.FROZEN_BACKBONE, paths.EXTRACTOR, *weights}
+    extractor = read_network(paths.EXTRACTOR)
     assert "sha256 is null, that of these is " in capsys.readouterr().out
     shapes = output_shapes(extractor)
     features = shapes["blocks"][0] + shapes["top"][0]
-    weights_of(Head.load(), features, 2, has_blocks=True).write(project.HEAD)
-    head = HeadWeights.read(project.HEAD)
+    weights_of(Head.load(), features, 2, has_blocks=True).write(paths.HEAD)
+    head = HeadWeights.read(paths.HEAD)
     network, kinds = on_features(shapes, head, Head.load())
     write_network(network, Path("network.xml"), OUTPUTS, kinds)
     run = compile_for_cpu(join(extractor, read_network(Path("network.xml"))))

@@ -12,6 +12,7 @@ from kills import start as start_in_terminal
 
 from pawprint.pipeline import dvc as running
 
+HERE = Path()
 pytestmark = pytest.mark.skipif(not running.HAS_TERMINALS, reason="needs terminals")
 
 STAGES = """\
@@ -37,10 +38,10 @@ def gate(tmp_path, monkeypatch) -> Path:
 
 def opened(gate: Path) -> IO:
     """The gate, once the stage reads it. Fails if the run ends before."""
-    while running.is_running():
+    while running.is_running(HERE):
         with contextlib.suppress(OSError):  # nobody reads it yet
             return os.fdopen(os.open(gate, os.O_WRONLY | os.O_NONBLOCK), "w")
-    pytest.fail(str(running.read()))
+    pytest.fail(str(running.read(HERE)))
 
 
 def ended() -> running.PipelineRun:
@@ -49,31 +50,31 @@ def ended() -> running.PipelineRun:
 
     with running.LOCK.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
-    return running.read()
+    return running.read(HERE)
 
 
 def test_one_run_goes_on_at_a_time_and_is_seen_with_its_stages(gate):
-    running.start("dvc", "repro")
+    running.start(HERE, "dvc", "repro")
     with opened(gate) as waiting:
-        run = running.read()
+        run = running.read(HERE)
         assert (run.state, [name for name, *_ in run.steps]) == ("running", ["first", "second"])
         with refused("one that goes on"):
-            running.start("dvc", "repro")
+            running.start(HERE, "dvc", "repro")
         waiting.write("second: all is well\n")
     run = ended()
     assert run.state == "done"
     assert run.lines == ["second: all is well"]
-    running.start("dvc", "repro")
+    running.start(HERE, "dvc", "repro")
     assert [kind for _, kind, _ in ended().steps] == ["didn't change"] * 2
 
 
 def test_failed_run_has_one_line_and_the_next_one_goes_on_with_its_stage(gate):
-    running.start("dvc", "repro")
+    running.start(HERE, "dvc", "repro")
     opened(gate).close()
     run = ended()
     assert run.state == "failed"
     assert "failed to reproduce 'second'" in running.error_of(run)
-    running.start("dvc", "repro")
+    running.start(HERE, "dvc", "repro")
     with opened(gate) as waiting:
         waiting.write("second: expected cats. Received: none.\n")
     assert [step[:2] for step in ended().steps] == [("first", "didn't change"), ("second", "")]
@@ -81,18 +82,18 @@ def test_failed_run_has_one_line_and_the_next_one_goes_on_with_its_stage(gate):
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end):
-    running.start("dvc", "repro")
+    running.start(HERE, "dvc", "repro")
     with opened(gate):
         if end == "stop":
-            running.stop()
+            running.stop(HERE)
         else:
             os.kill(int(running.LOCK.read_text(encoding="utf-8")), signal.SIGKILL)
         ended()
     assert "second" not in Path("dvc.lock").read_text(encoding="utf-8")
-    while running.is_elsewhere():  # until the system has forgotten the process
+    while running.is_elsewhere(HERE):  # until the system has forgotten the process
         pass
-    assert running.read().state == {"stop": "stopped", "kill": "killed"}[end]
-    running.start("dvc", "repro")
+    assert running.read(HERE).state == {"stop": "stopped", "kill": "killed"}[end]
+    running.start(HERE, "dvc", "repro")
     with opened(gate) as waiting:
         waiting.write("second: once more\n")
     assert ended().state == "done"
@@ -101,10 +102,10 @@ def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end
 def test_run_in_a_terminal_is_seen_and_no_other_starts(gate):
     with start_in_terminal(gate.parent) as process:
         with gate.open("w") as waiting:
-            assert running.is_elsewhere()
+            assert running.is_elsewhere(HERE)
             with refused("one in a terminal"):
-                running.start("dvc", "repro")
+                running.start(HERE, "dvc", "repro")
             waiting.write("second: of a terminal\n")
         process.communicate()
-    assert not running.is_elsewhere()
-    assert running.read().state == ""
+    assert not running.is_elsewhere(HERE)
+    assert running.read(HERE).state == ""

@@ -32,14 +32,15 @@ from faults import (
 )
 from PIL import Image, ImageChops, ImageStat
 
-from pawprint.commands.recipes import apply_recipe, overlay
+from pawprint.columns import IMAGES as IMAGE_COLUMNS
+from pawprint.columns import REJECTED
 from pawprint.errors import InputError, printable
 from pawprint.files import pack, read_json
 from pawprint.images.archive import UnusableImageError, members, open_archive, read_member
 from pawprint.images.decoder import decode, open_image
 from pawprint.images.formats import resize
-from pawprint.project import IMAGES as IMAGE_COLUMNS
-from pawprint.project import REJECTED
+from pawprint.params.file import overlay
+from pawprint.projects.recipes import apply_recipe
 from pawprint.recipes.demo import draw_dataset, prepare
 from pawprint.tables import read_table
 

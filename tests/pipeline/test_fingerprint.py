@@ -8,9 +8,11 @@ import pytest
 from conftest import CODE, PROJECT, refused, run, write_files
 
 from pawprint.pipeline.fingerprint import (
+    DECODED_ROW,
+    FEATURE_ROW,
     Code,
     describe_code_changes,
-    feature_row_code,
+    row_code,
     syntax_of,
 )
 
@@ -157,19 +159,57 @@ def test_stage_says_which_versions_are_not_those_of_its_pins(tmp_path):
     assert "pandas" in first and "requirements.txt" in first and "numpy" not in first
 
 
-def test_new_name_of_a_path_or_a_table_changes_the_code_of_stages_that_use_it(tmp_path):
-    """`project` is left out: what it names stands in dvc.yaml, or is read with the table."""
-    stages = [f"stages/{name}.py" for name in ("clean", "split", "evaluate")]
+@pytest.fixture
+def repository(tmp_path) -> Path:
+    """A copy of the code."""
     for folder in ("pawprint", "stages"):
         shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.pyc"))
     shutil.copy(PROJECT / "requirements.txt", tmp_path)
-    before = [Code(tmp_path).fingerprint(stage) for stage in stages]
-    assert not any("pawprint/project.py" in text for text in before)
-    names = re.findall(r"^[A-Z]\w+", (tmp_path / "pawprint/project.py").read_text(), re.MULTILINE)
+    return tmp_path
+
+
+def replace_in(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_new_type_of_a_column_changes_the_code_of_the_stages_that_read_or_write_its_table(
+    repository,
+):
+    """Also of a table that takes it from another one, as DECODED its measures."""
+    names = ["clean", "split", "features", "train_finetune", "predict", "evaluate"]
+    code = Code(repository)
+    before = {name: code.fingerprint(f"stages/{name}.py") for name in names}
+    rows = [row_code(code, of_row) for of_row in (FEATURE_ROW, DECODED_ROW)]
+    columns = repository / "pawprint/columns.py"
+    for old, new, changed in (
+        ('"threshold": "float64"', '"threshold": "float32"', {"evaluate"}),
+        ('"detail": "str"', '"detail": "object"', {"clean"}),
+        ('"entropy"), "float64"', '"entropy"), "float32"', {"clean", "split", "predict"}),
+    ):
+        replace_in(columns, old, new)
+        code = Code(repository)
+        after = {name: code.fingerprint(f"stages/{name}.py") for name in names}
+        assert {name for name in names if after[name] != before[name]} >= changed
+        assert after["train_finetune"] == before["train_finetune"]
+        for line in describe_code_changes(before, after):
+            assert "pawprint/columns.py:" in line
+        before = after
+    assert rows == [row_code(code, of_row) for of_row in (FEATURE_ROW, DECODED_ROW)]
+
+
+def test_new_name_of_a_path_changes_the_code_of_stages_that_use_it(repository):
+    """`paths` is left out: what it names stands in dvc.yaml."""
+    stages = [f"stages/{name}.py" for name in ("clean", "split", "evaluate")]
+    before = [Code(repository).fingerprint(stage) for stage in stages]
+    assert not any("pawprint/paths.py" in text for text in before)
+    text = (repository / "pawprint/paths.py").read_text(encoding="utf-8")
+    names = re.findall(r"^[A-Z]\w+", text, re.MULTILINE)
     any_name = re.compile(rf"\b({'|'.join(names)})\b")
-    for path in tmp_path.rglob("*.py"):
+    for path in repository.rglob("*.py"):
         path.write_text(any_name.sub(r"NEW_\1", path.read_text(encoding="utf-8")), "utf-8")
-    after = [Code(tmp_path).fingerprint(stage) for stage in stages]
+    after = [Code(repository).fingerprint(stage) for stage in stages]
     assert not set(before) & set(after)
 
 
@@ -186,14 +226,23 @@ def test_fetch_does_not_follow_the_pin_of_scipy():
     assert not any(pin.startswith("scipy==") for pin in pins)
 
 
-@pytest.mark.parametrize("module", ["features/rows.py", "images/formats.py", "images/jpeg.py"])
-def test_rows_of_features_are_computed_again_after_an_edit_of_what_decides_them(tmp_path, module):
-    """Also of the decoder of JPEGs: rows take them at a part of their size."""
-    for folder in ("pawprint", "stages"):
-        shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.pyc"))
-    shutil.copy(PROJECT / "requirements.txt", tmp_path)
-    before = feature_row_code(Code(tmp_path))
-    assert before == feature_row_code(CODE)
-    with (tmp_path / "pawprint" / module).open("a") as file:
-        file.write("\n\nADDED = 1\n")
-    assert feature_row_code(Code(tmp_path)) != before
+def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothing_else(repository):
+    """Rows of features also by the decoder of JPEGs, which they take at a part of their size."""
+    rows = {"features": FEATURE_ROW, "decoded": DECODED_ROW}
+    before = {name: row_code(Code(repository), modules) for name, modules in rows.items()}
+    assert before == {name: row_code(CODE, modules) for name, modules in rows.items()}
+    for module, changed in (
+        ("features/rows.py", {"features"}),
+        ("images/formats.py", {"features", "decoded"}),
+        ("images/jpeg.py", {"features", "decoded"}),
+        ("images/decoder.py", {"decoded"}),
+        ("dataset/looks.py", {"decoded"}),
+        ("dataset/cleaning.py", set()),
+        ("dataset/near_duplicates.py", set()),
+        ("reports/photos.py", set()),
+    ):
+        with (repository / "pawprint" / module).open("a") as file:
+            file.write("\n\nADDED = 1\n")
+        after = {name: row_code(Code(repository), modules) for name, modules in rows.items()}
+        assert {name for name in rows if after[name] != before[name]} == changed, module
+        before = after

@@ -5,7 +5,7 @@ from importlib.metadata import version
 import pytest
 from conftest import CODE, MODULES, PROJECT
 
-from pawprint.pipeline.fingerprint import Code, feature_row_code, split_fingerprint
+from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code, split_fingerprint
 from pawprint.pipeline.lock import (
     DECIDE_BYTES,
     locked_versions,
@@ -65,7 +65,9 @@ def test_lines_stay_where_nothing_is_installed():
 
 def test_lock_of_a_project_names_what_the_fingerprints_name():
     texts = [CODE.fingerprint(stage) for stage in STAGES]
-    pins = {pin for text in [*texts, feature_row_code(CODE)] for pin in split_fingerprint(text)[1]}
+    pins = {
+        pin for text in [*texts, row_code(CODE, FEATURE_ROW)] for pin in split_fingerprint(text)[1]
+    }
     named = {pin.partition("==")[0] for pin in pins}
     assert named == {*DECIDE_BYTES}
     assert pins == {*locked_versions()} or not_as_pinned(sorted(pins))
@@ -162,8 +164,8 @@ def _pandas(code: Code, text: str) -> tuple[str, str]:
 
 
 def test_new_numpy_computes_no_row_of_features_again(project):
-    before = feature_row_code(project)
-    assert feature_row_code(lock(project, "\nnumpy==", "\nnumpy==0.")) == before
+    before = row_code(project, FEATURE_ROW)
+    assert row_code(lock(project, "\nnumpy==", "\nnumpy==0."), FEATURE_ROW) == before
     pins = split_fingerprint(before)[1]
     assert {pin.partition("==")[0] for pin in pins} == {
         *("opencv-python-headless", "openvino", "pillow", "simplejpeg")

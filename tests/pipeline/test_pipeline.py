@@ -19,24 +19,24 @@ from dependencies import opened, recording, run_stage, surprises, with_dependenc
 from dvc_yaml import OUTPUTS, STAGES, params_of
 from kills import SAMPLE, SMALL, Undisturbed, fingerprint, recover
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import UNKNOWN, log_losses
-from pawprint.commands.recipes import overlay
+from pawprint.columns import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
 from pawprint.model.metadata import to_probabilities
 from pawprint.model.predictor import load_predictor
-from pawprint.project import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
+from pawprint.params.file import overlay
 from pawprint.recipes.demo import ARCHIVE, draw_dataset, prepare, write_archive
-from pawprint.tables import probabilities_in, read_predictions, read_table
+from pawprint.scores.prediction_table import probabilities_in, read_predictions
+from pawprint.tables import read_table
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and groups of processes as in POSIX")
 # Of params that exclude each other or name the classes, all differ from those of the run.
 EXCLUDING = {
     "clean.labels": {"a": ["a"], "b": ["b"]},
-    "train_extract.learning_rate_decay": None,
     "calibrate.threshold": None,
     "calibrate.recall": {"a": 0.1},
 }
@@ -138,12 +138,12 @@ def test_changed_param_reruns_only_what_follows_it_and_the_old_value_only_what_g
 
 
 def test_images_of_no_class_are_evaluated_and_train_nothing(copied):
-    before = read_table(copied / project.SCORES_CSV, SCORES)
+    before = read_table(copied / paths.SCORES_CSV, SCORES)
     drawn = draw_dataset(train=10, validation=6)
     others = [(f"drawn/unknown/{name}.jpg", photo(name)) for name in range(4)]
     pack(copied.parent / "images.zip", [*drawn, *others])
     assert "train_extract" not in repro(copied, "evaluate")
-    scores = read_table(copied / project.SCORES_CSV, SCORES)
+    scores = read_table(copied / paths.SCORES_CSV, SCORES)
     of_no_class = scores[scores["label"] == UNKNOWN]
     assert of_no_class["score"].tolist() == ["refused", "roc_auc"]
     assert of_no_class["images"].tolist() == [4, 4]
@@ -151,9 +151,9 @@ def test_images_of_no_class_are_evaluated_and_train_nothing(copied):
 
 
 def test_served_model_gives_what_was_evaluated_for_photos_decoded_anew(small):
-    predictor = load_predictor(small / project.SERVED_MODEL)
-    table = read_predictions(small / project.TEST_PREDICTIONS_CSV)
-    with open_archive(small / project.RAW_ARCHIVES) as archive:
+    predictor = load_predictor(small / paths.SERVED_MODEL)
+    table = read_predictions(small / paths.TEST_PROBABILITIES_CSV)
+    with open_archive(small / paths.RAW_ARCHIVES) as archive:
         predicted = [predictor.predict(open_image(archive, path)) for path in table["path"]]
     probabilities = np.array([prediction.probabilities for prediction in predicted])
     assert probabilities == pytest.approx(probabilities_in(table), abs=2e-6)
@@ -162,10 +162,10 @@ def test_served_model_gives_what_was_evaluated_for_photos_decoded_anew(small):
 
 
 def test_removed_test_image_is_evaluated_without_fitting_anything_again(copied):
-    split = read_table(copied / project.SPLIT_CSV, SPLIT)
-    split[["pixels_sha256", "split"]].to_csv(copied / project.SPLITS_CSV, index=False)
+    split = read_table(copied / paths.SPLIT_CSV, SPLIT)
+    split[["pixels_sha256", "split"]].to_csv(copied / paths.SPLITS_CSV, index=False)
     removed = split["path"][split["split"] == "test"].iloc[0]
-    with open_archive(copied / project.RAW_ARCHIVES) as archive:
+    with open_archive(copied / paths.RAW_ARCHIVES) as archive:
         kept = [(name, read_member(archive, name)) for name in members(archive) if name != removed]
     pack(copied.parent / "images.zip", kept)
     ran = repro(copied)
@@ -219,11 +219,11 @@ def test_sample_learns_and_its_saved_model_gives_what_training_measured(sample):
     assert extract["initial_accuracy"] < 0.7 < extract["validation_accuracy"]
     assert evaluated["validation"]["accuracy"] > extract["validation_accuracy"]
     assert evaluated["test"]["accuracy"] >= 0.9
-    history = read_table(sample / project.FINETUNE_HISTORY_CSV, HISTORY)
+    history = read_table(sample / paths.FINETUNE_HISTORY_CSV, HISTORY)
     trained = history[history["kept"]].iloc[-1]
-    rows = read_table(sample / project.SPLIT_CSV, SPLIT).query("split == 'validation'")
-    model = load_predictor(sample / project.SERVED_MODEL, mirrored=False)
-    with open_archive(sample / project.RAW_ARCHIVES) as archive:
+    rows = read_table(sample / paths.SPLIT_CSV, SPLIT).query("split == 'validation'")
+    model = load_predictor(sample / paths.SERVED_MODEL, mirrored=False)
+    with open_archive(sample / paths.RAW_ARCHIVES) as archive:
         predicted = [model.predict(open_image(archive, path)) for path in rows["path"]]
     calibrated = np.array([each.probabilities for each in predicted])
     logits = model.metadata.temperature * np.log(calibrated[:, 1:] / calibrated[:, :1])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pawprint.commands.check import damaged_files
 from pawprint.pipeline.recorded import Recorded
+from pawprint.projects.check import damaged_files
 
 LISTING = "a" * 32 + ".dir"
 

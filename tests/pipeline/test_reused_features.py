@@ -11,9 +11,10 @@ import pytest
 from conftest import PROJECT, TINY, environment_with, photo, replace, succeed
 from kills import fingerprint
 
-from pawprint import project
-from pawprint.commands.recipes import apply_recipe, overlay
+from pawprint import paths
 from pawprint.features.store import Shard
+from pawprint.params.file import overlay
+from pawprint.projects.recipes import apply_recipe
 from pawprint.recipes.demo import prepare, write_archive
 
 pytestmark = pytest.mark.slow
@@ -54,7 +55,7 @@ def features(workspace: Path) -> dict[str, str]:
 
 def test_corrected_label_runs_no_features(workspace):
     before = features(workspace)
-    with (workspace / project.LABELS_CSV).open("a", encoding="utf-8") as labels:
+    with (workspace / paths.LABELS_CSV).open("a", encoding="utf-8") as labels:
         labels.write("drawn/train/cats/cat.0001.jpg,dog\n")
     printed = succeed("dvc", "repro", "features", cwd=workspace)
     assert "Running stage 'split'" in printed and "Running stage 'features'" not in printed
@@ -70,7 +71,7 @@ def test_image_that_training_does_not_see_changes_nothing_that_training_reads(wo
     after = features(workspace)
     changed = {path for path in before | after if before.get(path) != after.get(path)}
     folders = {Path(path).parent for path in changed}
-    assert folders == {project.FEATURES / "unknown", project.FEATURES / "unlabelled"}
+    assert folders == {paths.FEATURES / "unknown", paths.FEATURES / "unlabelled"}
 
 
 @pytest.mark.extended
@@ -90,7 +91,7 @@ def test_killed_run_goes_on_where_it_was(workspace):
     replace(
         workspace / "pawprint/features/store.py", "IMAGES_PER_SHARD = 64", "IMAGES_PER_SHARD = 8"
     )
-    kept = workspace / project.INTERRUPTED_FEATURES
+    kept = workspace / paths.INTERRUPTED_FEATURES
     for finished in range(1, 5):
         with subprocess.Popen(
             FEATURES,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import change, git_project, photo, photos_of, succeed, write_files
 
-from pawprint import project as paths
+from pawprint import paths
 
 PHOTOS = 8
 

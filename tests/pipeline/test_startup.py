@@ -9,7 +9,7 @@ from conftest import PROJECT, change, run, succeed
 from dvc_yaml import STAGES
 from onnx_files import FIRST, MEANS, VECTOR, write
 
-from pawprint import project
+from pawprint import paths
 from pawprint.files import digest
 
 DRAWING = {"features", "plot", "split"}
@@ -40,7 +40,7 @@ def test_backbone_starts_no_tensorflow_for_frozen_arrays_and_files(tmp_path, net
     code = "import sys, stages.backbone as stage; stage.main(); print(*sys.modules)"
     *_, imported = succeed("python", "-c", code, cwd=tmp_path, PYTHONPATH=str(PROJECT)).splitlines()
     assert not {"tensorflow", "keras", "matplotlib", "sklearn"} & set(imported.split())
-    assert (tmp_path / project.EXTRACTOR).exists()
+    assert (tmp_path / paths.EXTRACTOR).exists()
 
 
 @pytest.mark.parametrize(

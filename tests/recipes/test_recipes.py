@@ -3,11 +3,12 @@
 import pytest
 from conftest import OFFLINE, PROJECT, complaint, git_project, printed, refused, repro, run, succeed
 
-from pawprint.commands.recipes import apply_recipe, overlay, read_recipe, recipe_names
 from pawprint.features.store import Shard
 from pawprint.files import pack, parse_yaml
 from pawprint.network.hardware import keras
+from pawprint.params.file import overlay
 from pawprint.params.model import load_params
+from pawprint.projects.recipes import apply_recipe, read_recipe, recipe_names
 from pawprint.recipes import demo
 from pawprint.recipes.demo import draw_dataset, prepare
 
@@ -19,7 +20,7 @@ SMALL = f"""
 fetch: {{source: ../images.zip}}
 {OFFLINE}
 model: {{alpha: 0.35, image_size: 96}}
-train_extract: {{epochs: 1}}
+train_extract: {{epochs: {{number: 1}}}}
 """
 EXTENDED = pytest.mark.extended
 

@@ -14,14 +14,14 @@ import pytest
 from conftest import PROJECT, photos_of, replace, succeed
 from openvino import opset13 as ops
 
-from pawprint import project
+from pawprint import paths
+from pawprint.columns import IMAGES, PATHS
 from pawprint.files import pack
 from pawprint.package import STAGES
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.pipeline import entry
 from pawprint.pipeline.entry import run_stage
-from pawprint.project import IMAGES, PATHS
 from pawprint.runtime import write_network
 from pawprint.tables import write_table
 from stages import features
@@ -133,25 +133,25 @@ def test_features_of_a_stage_that_failed_at_its_end_are_not_computed_again(
     folder, monkeypatch, capsys
 ):
     photos = photos_of(f"cats/{number}.jpg" for number in range(4))
-    project.RAW_IMAGES.parent.mkdir(parents=True)
-    pack(project.RAW_IMAGES, photos.items())
+    paths.RAW_IMAGES.parent.mkdir(parents=True)
+    pack(paths.RAW_IMAGES, photos.items())
     rows = pd.DataFrame({"path": list(photos), "label": "cat", "split": "train"})
     rows["pixels_sha256"] = [f"{number:064}" for number in range(4)]
-    write_table(project.PATHS_CSV, rows, PATHS)
-    for path in (project.UNKNOWN_CSV, project.UNLABELLED_CSV):
+    write_table(paths.PATHS_CSV, rows, PATHS)
+    for path in (paths.UNKNOWN_CSV, paths.UNLABELLED_CSV):
         write_table(path, pd.DataFrame(columns=list(IMAGES)), IMAGES)
-    extractor(project.EXTRACTOR)
-    project.FEATURE_ROW_CODE.parent.mkdir(parents=True)
-    project.FEATURE_ROW_CODE.write_text("")
+    extractor(paths.EXTRACTOR)
+    paths.FEATURE_ROW_CODE.parent.mkdir(parents=True)
+    paths.FEATURE_ROW_CODE.write_text("")
 
     def main() -> None:
         features.main()
         replace(folder / "params.yaml", "views: 4", "views: 5")
 
     assert "params.yaml: augment: " in failure(monkeypatch, capsys, "features", main)
-    shutil.rmtree(project.FEATURES, ignore_errors=True)  # as DVC does before a stage runs
+    shutil.rmtree(paths.FEATURES, ignore_errors=True)  # as DVC does before a stage runs
     monkeypatch.delenv("DVC_STAGE")
     replace(folder / "params.yaml", "views: 5", "views: 4")
     printed = succeed("python", "-m", "stages.features", cwd=folder, PYTHONPATH=str(PROJECT))
     assert "0 images computed, 4 reused" in printed
-    assert project.FEATURES.is_dir() and not project.INTERRUPTED_FEATURES.exists()
+    assert paths.FEATURES.is_dir() and not paths.INTERRUPTED_FEATURES.exists()

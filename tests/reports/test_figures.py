@@ -1,7 +1,7 @@
 import pandas as pd
 from conftest import PROJECT, succeed
 
-from pawprint.project import PREDICTIONS
+from pawprint.columns import PREDICTIONS
 from pawprint.reports.charts import draw_confusion
 
 DRAW = """

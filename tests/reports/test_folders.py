@@ -11,17 +11,17 @@ import pandas as pd
 import pytest
 from conftest import clean_archive, pawprint, photo, photos_of, refused, run, write_files
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import UNKNOWN
-from pawprint.commands.init import create, describe_classes
-from pawprint.commands.upgrade import labels_of_last_run
+from pawprint.columns import IMAGES, MEASURES
 from pawprint.dataset.cleaning import without_duplicates
 from pawprint.dataset.folders import describe_class_counts, read_folders
 from pawprint.dataset.sources import describe_empty, fetch
 from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.model.predictor import find_images
-from pawprint.project import IMAGES, MEASURES
+from pawprint.projects.init import create, describe_classes
+from pawprint.projects.upgrade import labels_of_last_run
 from pawprint.tables import write_table
 
 
@@ -252,12 +252,12 @@ def test_upgrade_writes_the_reading_of_folders_that_the_last_run_used(
 ):
     """Earlier versions took each folder of images for a class, and knew fewer splits."""
     write_files(tmp_path / "photos", photos_of(images_in(*folders)))
-    fetch(tmp_path / "photos", tmp_path / project.RAW_ARCHIVES)
-    kept, *_ = clean_archive(tmp_path / project.RAW_ARCHIVES, labels=before)
+    fetch(tmp_path / "photos", tmp_path / paths.RAW_ARCHIVES)
+    kept, *_ = clean_archive(tmp_path / paths.RAW_ARCHIVES, labels=before)
     write_files(tmp_path, {"labels.csv": "path,label\n"})
     # Version 0.3 had no measures of looks.
     columns = {name: kind for name, kind in IMAGES.items() if name not in MEASURES}
-    write_table(tmp_path / project.IMAGES_CSV, kept, columns)
+    write_table(tmp_path / paths.IMAGES_CSV, kept, columns)
     expected = before if written is ... else written
     assert labels_of_last_run(tmp_path, {"clean.labels": "auto"}) == expected
 

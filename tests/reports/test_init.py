@@ -10,14 +10,15 @@ import pytest
 from conftest import commit, git_init, photos_of, refused, succeed, write_files
 
 from pawprint import __main__ as command_line
-from pawprint.commands import require_committed
-from pawprint.commands.init import create, defaults
-from pawprint.commands.recipes import flat
-from pawprint.commands.upgrade import upgrade
 from pawprint.files import write_json
 from pawprint.git import current_commit
+from pawprint.params.file import flat
+from pawprint.paths import STATE
 from pawprint.pipeline.dvc import read_revision
-from pawprint.project import STATE
+from pawprint.projects.init import create
+from pawprint.projects.recipes import require_committed
+from pawprint.projects.state import defaults
+from pawprint.projects.upgrade import upgrade
 from pawprint.templates import names_in_git, restored_after_failure
 
 pwd, resource = pytest.importorskip("pwd"), pytest.importorskip("resource")  # not on Windows
@@ -105,9 +106,9 @@ def test_repository_of_another_owner_is_one(tmp_path, images, monkeypatch):
     assert listing(tmp_path) == before
     monkeypatch.chdir(tmp_path)
     with refused("dubious ownership", "safe.directory"):
-        require_committed()
+        require_committed(Path())
     with refused("dubious ownership", "safe.directory"):
-        read_revision("HEAD", Path("params.yaml"), bytes)
+        read_revision(Path(), "HEAD", Path("params.yaml"), bytes)
     assert current_commit() is None
 
 

@@ -11,8 +11,8 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 from matplotlib.text import Text
 
+from pawprint.columns import PREDICTIONS
 from pawprint.model.predictor import find_images, names_below
-from pawprint.project import PREDICTIONS
 from pawprint.reports import charts
 
 

@@ -27,13 +27,13 @@ from conftest import (
     write_files,
 )
 
-from pawprint import project as paths
+from pawprint import paths
 from pawprint.app.labelling import write_rows
-from pawprint.commands import discard as last_commit
 from pawprint.commands.answer_log import AnswerLog
 from pawprint.commands.discard import run as run_discard
 from pawprint.dataset.user_tables import keep_splits
 from pawprint.files import is_link_of_dvc, md5, pack, write_text
+from pawprint.projects import discard as last_commit
 from stages import fetch
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(20)]
@@ -124,7 +124,7 @@ def test_discard_leaves_what_no_stage_writes(project, is_staged):
     relabel(project)
     if is_staged:
         succeed("git", "add", "-A", cwd=project)
-    last_commit.discard()
+    last_commit.discard(Path())
     assert not (project / paths.SPLIT_METRICS).exists()
     assert (project / "plots/mine.csv").read_text() == "c\n"
     assert (project / "metrics/notes.txt").read_text() == "b\n"
@@ -142,7 +142,7 @@ def test_discard_mends_params_pipeline_and_outputs_that_cannot_be_read(project):
     split = (project / paths.SPLIT_CSV).read_bytes()
     (project / paths.SPLIT_CSV).write_bytes(b"half")
     shutil.rmtree(project / "data/clean")
-    last_commit.discard()
+    last_commit.discard(Path())
     assert changed(project) == ""
     assert (project / paths.SPLIT_CSV).read_bytes() == split
     assert (project / paths.IMAGES_CSV).exists()
@@ -153,7 +153,7 @@ def test_discard_names_what_the_cache_lacks(project):
     (project / paths.SPLIT_CSV).unlink()
     shutil.rmtree(project / ".dvc/cache")
     with refused(str(paths.SPLIT_CSV), "dvc pull dvc.yaml", "dvc repro"):
-        last_commit.discard()
+        last_commit.discard(Path())
     assert changed(project) == ""  # params are back nevertheless
     assert len(list((project / "photos").rglob("*.jpg"))) == len(NAMES)
 
@@ -162,10 +162,10 @@ def test_discard_before_the_first_commit_says_so_and_changes_nothing(tmp_path, m
     write_files(tmp_path, {"params.yaml": "fetch: {source: photos}\n"})
     monkeypatch.chdir(tmp_path)
     with refused("not a git repository"):
-        last_commit.discard()
+        last_commit.discard(Path())
     succeed("git", "init", "-q", cwd=tmp_path)
     with refused("expected a commit"):
-        last_commit.discard()
+        last_commit.discard(Path())
     assert (tmp_path / "params.yaml").exists()
 
 
@@ -176,7 +176,7 @@ def test_discard_leaves_a_project_that_no_commit_has(project):
     succeed("git", "add", "README.md", cwd=project)
     succeed("git", "commit", "-qm", "README alone", cwd=project)
     with refused("expected a commit", "params.yaml"):
-        last_commit.discard()
+        last_commit.discard(Path())
     assert all((project / name).exists() for name in (*last_commit.INPUTS, paths.STATE))
 
 
@@ -190,7 +190,7 @@ def test_first_run_is_discarded_in_a_project_below_the_top_of_a_repository(
     succeed("git", "commit", "-qm", "Without a run", cwd=tmp_path)
     write_files(tmp_path, {"other.txt": "x"})
     monkeypatch.chdir(folder)
-    last_commit.discard()
+    last_commit.discard(Path())
     assert changed(tmp_path) == "?? other.txt\n"
     assert not (folder / paths.LOCK).exists()
     assert len(list((folder / "photos").rglob("*.jpg"))) == len(NAMES)

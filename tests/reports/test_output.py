@@ -22,10 +22,11 @@ from networks import write_colour_model
 
 from pawprint.commands import output
 from pawprint.commands.predict import FORMATS
-from pawprint.commands.suggest import images_in, read_labelled, suggest
 from pawprint.dataset.user_tables import csv_rows
 from pawprint.errors import InputError
 from pawprint.model.predictor import load_predictor, predict_each
+from pawprint.projects.labelled import read_labelled
+from pawprint.projects.suggestion import images_in, suggest
 
 LABELS = ["cat", "dog"]
 NAMES = [f"猫/ü {number}.jpg" for number in range(9)]
@@ -180,7 +181,11 @@ def test_suggest_ranks_what_was_looked_at_before_it_was_stopped(folder, monkeypa
     monkeypatch.chdir(folder)
     predictor = load_predictor(folder / "models" / "served")
     stopped = suggest(
-        predictor, Path("photos"), read_labelled(), 9, lambda rows, total: list(rows)[: total // 2]
+        predictor,
+        Path("photos"),
+        read_labelled(Path()),
+        9,
+        lambda rows, total: list(rows)[: total // 2],
     )
     assert sorted(str(path) for path, _ in stopped) == [f"photos/{name}" for name in NAMES[:4]]
 

@@ -15,7 +15,8 @@ from conftest import CATS_AND_DOGS, PROJECT, encode, photo, photos_of, write_fil
 from faults import JPEG, LARGE, PHOTO, part, profile_of_swapped_colours
 from PIL import Image, ImageCms, PngImagePlugin
 
-from pawprint import project
+from pawprint import paths
+from pawprint.columns import DECODED
 from pawprint.dataset.cleaning import Known, describe_pages
 from pawprint.dataset.cleaning import clean as clean_images
 from pawprint.dataset.layouts import Layout, find_places
@@ -24,7 +25,6 @@ from pawprint.images import decoder
 from pawprint.images.archive import UnusableImageError, members, open_archive
 from pawprint.images.decoder import decode, decode_file, decoding
 from pawprint.images.jpeg import MAX_EXTRA, MAX_PADDING
-from pawprint.project import DECODED
 from pawprint.tables import read_table, write_table
 from stages import clean
 
@@ -312,9 +312,9 @@ def folder(tmp_path) -> Path:
     shutil.copy(PROJECT / "params.yaml", tmp_path)
     scans = {f"cat/{n}.tif": pages(*(Image.open(io.BytesIO(photo(n))),) * 3) for n in (50, 51, 52)}
     files = photos_of([f"{label}/{n}.jpg" for label in ("cat", "dog") for n in range(4)]) | scans
-    path = tmp_path / project.RAW_ARCHIVES / "images.zip"
+    path = tmp_path / paths.RAW_ARCHIVES / "images.zip"
     path.parent.mkdir(parents=True)
-    shutil.copy(PROJECT / project.LABELS_CSV, tmp_path)
+    shutil.copy(PROJECT / paths.LABELS_CSV, tmp_path)
     pack(path, sorted(files.items()))
     return tmp_path
 
@@ -328,7 +328,7 @@ def test_clean_says_how_many_files_have_further_pages(folder, capsys):
 
 def test_count_of_known_files_is_that_of_their_rows(folder):
     """A second run decodes none of them again."""
-    with open_archive(folder / project.RAW_ARCHIVES) as archive:
+    with open_archive(folder / paths.RAW_ARCHIVES) as archive:
         layout = Layout(*find_places(members(archive), None, CATS_AND_DOGS, archive.filename))
         first, _, _ = clean_images(archive, layout, "decodes", [])
         write_table(folder / "decoded.csv", first, DECODED)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from conftest import JPEG, PROJECT, clean_archive, photos_of, refused, write_files
 
-from pawprint.commands.init import create
 from pawprint.dataset.sources import fetch
 from pawprint.files import pack
 from pawprint.git import pointer_at
@@ -17,6 +16,7 @@ from pawprint.images.archive import UnusableImageError, open_archive
 from pawprint.images.decoder import decode, read_file
 from pawprint.model.predictor import load_predictor
 from pawprint.package import EXAMPLE_MODEL
+from pawprint.projects.init import create
 
 LFS = (
     b"version https://git-lfs.github.com/spec/v1\n"

@@ -17,12 +17,12 @@ import pytest
 from conftest import PROJECT, photos_of, refused, run, write_files
 
 from pawprint import git
-from pawprint.commands.init import create
 from pawprint.dataset.sources import is_tar, tar_files
 from pawprint.features.store import write_shard
 from pawprint.files import pack
 from pawprint.images.archive import open_archive, read_member
 from pawprint.named_file import copy_file, read_bytes
+from pawprint.projects.init import create
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files of Linux")
 FAILS = Path("/proc/self/mem")  # opens; a read at its start is an error of input and output

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, clean_archive, photo, refused
 
-from pawprint import project
-from pawprint.commands.init import create
+from pawprint import paths
 from pawprint.files import pack
 from pawprint.images.archive import describe_encoding, describe_unsafe, members, open_archive
+from pawprint.projects.init import create
 from stages import clean
 
 
@@ -111,10 +111,10 @@ def test_zip_that_says_utf8_needs_no_line(tmp_path):
 
 
 def test_clean_prints_the_line(tmp_path, capsys):
-    for name in ("params.yaml", project.LABELS_CSV):
+    for name in ("params.yaml", paths.LABELS_CSV):
         shutil.copy(PROJECT / name, tmp_path)
-    (tmp_path / project.RAW_ARCHIVES).mkdir(parents=True)
-    path = tmp_path / project.RAW_ARCHIVES / "images.zip"
+    (tmp_path / paths.RAW_ARCHIVES).mkdir(parents=True)
+    path = tmp_path / paths.RAW_ARCHIVES / "images.zip"
     named(path, "cats/猫.jpg", "dogs/狗.jpg", "cats/plain.jpg", encoding="gbk")
     with contextlib.chdir(tmp_path):
         clean.main()

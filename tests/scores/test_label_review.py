@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from pawprint.project import LABELS_TO_REVIEW
+from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.scores.predictions import judge, list_suspects
 
 

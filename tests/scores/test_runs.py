@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pawprint.columns import SCORES
 from pawprint.errors import InputError
 from pawprint.model.metadata import Metadata
-from pawprint.project import SCORES
 from pawprint.scores.paired import MARGIN, NO_USE, NOT_SHOWN
+from pawprint.scores.prediction_table import tabulate
 from pawprint.scores.runs import IDENTICAL, TRAINING, ComparedRun, Run, compare_runs
-from pawprint.tables import tabulate
 
 LABELS = ["cat", "dog"]
 IMAGES = 100  # of each set

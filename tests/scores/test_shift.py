@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.project import NEAR_DUPLICATES
+from pawprint.columns import NEAR_DUPLICATES
 from pawprint.scores.shift import MIN_DIFFERENCE, compare_splits, describe_shift, measure_apart
 
 

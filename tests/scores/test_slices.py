@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.project import METADATA
+from pawprint.columns import METADATA
 from pawprint.reports.pages import slice_rows
 from pawprint.scores.metrics import SLICE
 from pawprint.scores.shift import DIFFERENCE, describe_slices, measure_slices

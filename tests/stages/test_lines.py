@@ -13,28 +13,16 @@ from made_up_run import PER_CLASS, predictions_of, write_photos, write_run
 from networks import write_features
 from PIL import Image
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import UNKNOWN
+from pawprint.columns import IMAGES, JUDGED, MEASURES, METADATA, NEAR_DUPLICATES, REJECTED, SPLIT
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack, read_json, write_json
 from pawprint.model.metadata import Outputs, read_metadata
-from pawprint.project import (
-    IMAGES,
-    JUDGED,
-    MEASURES,
-    METADATA,
-    NEAR_DUPLICATES,
-    REJECTED,
-    SPLIT,
-)
+from pawprint.scores.prediction_table import read_predictions, tabulate
 from pawprint.scores.shift import SERIES
-from pawprint.tables import (
-    read_predictions,
-    read_table,
-    tabulate,
-    write_table,
-)
+from pawprint.tables import read_table, write_table
 from stages import clean, evaluate, split, train_extract
 
 
@@ -60,19 +48,19 @@ def images_of(paths: list[str]) -> pd.DataFrame:
 
 def test_split_keeps_the_images_of_splits_csv_and_says_what_follows(folder, capsys):
     table = images_of([f"{label}/{n}.jpg" for label in ("cat", "dog") for n in range(10)])
-    write_table(folder / project.IMAGES_CSV, table, IMAGES)
+    write_table(folder / paths.IMAGES_CSV, table, IMAGES)
     write_photos(folder, table["path"])
     kept = table["pixels_sha256"][:8]
     rows = "".join(f"{pixels},test\n" for pixels in kept)
-    (folder / project.SPLITS_CSV).write_text(f"pixels_sha256,split\n{rows}", encoding="utf-8")
+    (folder / paths.SPLITS_CSV).write_text(f"pixels_sha256,split\n{rows}", encoding="utf-8")
     with contextlib.chdir(folder):
         split.main()
-        splits = read_table(project.SPLIT_CSV, SPLIT).set_index("pixels_sha256")["split"]
+        splits = read_table(paths.SPLIT_CSV, SPLIT).set_index("pixels_sha256")["split"]
         assert set(splits[kept]) == {"test"}
         new, line = [line for line in capsys.readouterr().out.splitlines() if "splits.csv" in line]
         assert "12 images are not in the file" in new
         assert "80.0% of 10 images of cat for test" in line
-        project.SPLITS_CSV.write_text(f"pixels_sha256,split\n{kept[0]},spare\n", encoding="utf-8")
+        paths.SPLITS_CSV.write_text(f"pixels_sha256,split\n{kept[0]},spare\n", encoding="utf-8")
         with refused("splits.csv: line 2: expected the split train, validation, test", "'spare'"):
             split.main()
 
@@ -82,9 +70,9 @@ def test_clean_names_folders_of_images_that_metadata_csv_gives_no_class(folder, 
     images = [encode(Image.effect_noise((40, 40), 9 + 9 * number), "PNG") for number in range(8)]
     rows = "".join(f"{name},{name[:3]}\n" for name in names[:5]) + f"{names[5]},bird\n"
     table = ("metadata.csv", f"file_name,label\n{rows}".encode())
-    (folder / project.RAW_ARCHIVES).mkdir(parents=True)
-    pack(folder / project.RAW_IMAGES, [table, *zip(names, images)])
-    (folder / project.LABELS_CSV).write_text(EMPTY_TABLES[project.LABELS_CSV], encoding="utf-8")
+    (folder / paths.RAW_ARCHIVES).mkdir(parents=True)
+    pack(folder / paths.RAW_IMAGES, [table, *zip(names, images)])
+    (folder / paths.LABELS_CSV).write_text(EMPTY_TABLES[paths.LABELS_CSV], encoding="utf-8")
     with contextlib.chdir(folder):
         clean.main()
     lines = [line for line in capsys.readouterr().out.splitlines() if "metadata.csv" in line]
@@ -96,10 +84,10 @@ def test_clean_counts_classes_after_corrections(folder, capsys):
     """Counts of folders made a new user think that a label had not been applied."""
     names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(4)]
     images = [encode(Image.effect_noise((40, 40), 9 + 9 * number), "PNG") for number in range(8)]
-    (folder / project.RAW_ARCHIVES).mkdir(parents=True)
-    pack(folder / project.RAW_IMAGES, zip(names, images))
+    (folder / paths.RAW_ARCHIVES).mkdir(parents=True)
+    pack(folder / paths.RAW_IMAGES, zip(names, images))
     with contextlib.chdir(folder):
-        project.LABELS_CSV.write_text("path,label,pixels_sha256\ncat/0.png,dog\n", encoding="utf-8")
+        paths.LABELS_CSV.write_text("path,label,pixels_sha256\ncat/0.png,dog\n", encoding="utf-8")
         clean.main()
     out = capsys.readouterr().out
     assert "cat (3), dog (5)" in out and "cat (4)" not in out
@@ -108,9 +96,9 @@ def test_clean_counts_classes_after_corrections(folder, capsys):
 def test_split_names_classes_with_few_test_images(folder, capsys):
     sizes = {"ant": 60, "bee": 3, "cow": 60}
     table = images_of([f"{label}/{n}.jpg" for label, size in sizes.items() for n in range(size)])
-    write_table(folder / project.IMAGES_CSV, table, IMAGES)
+    write_table(folder / paths.IMAGES_CSV, table, IMAGES)
     write_photos(folder, table["path"])
-    (folder / project.SPLITS_CSV).write_text("pixels_sha256,split\n", encoding="utf-8")
+    (folder / paths.SPLITS_CSV).write_text("pixels_sha256,split\n", encoding="utf-8")
     with contextlib.chdir(folder):
         split.main()
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "bee" in line]
@@ -134,23 +122,23 @@ def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_gro
     index = [(table["pixels_sha256"][image].encode(), b".jpg", 0, 0) for image in order]
     columns = {"index": np.array(index, INDEX), "top": top[order].astype(np.float32)}
     for name in ("train", "validation"):
-        (folder / project.FEATURES / name).mkdir(parents=True)
-        write_shard(shard_path(folder / project.FEATURES / name, 0), columns)
-    write_table(folder / project.TRAIN_VALIDATION_CSV, table, SPLIT)
-    write_json(folder / project.LABELS_JSON, ["a", "b"])
+        (folder / paths.FEATURES / name).mkdir(parents=True)
+        write_shard(shard_path(folder / paths.FEATURES / name, 0), columns)
+    write_table(folder / paths.TRAIN_VALIDATION_CSV, table, SPLIT)
+    write_json(folder / paths.LABELS_JSON, ["a", "b"])
     with contextlib.chdir(folder):
         train_extract.main()
     lines = [line for line in capsys.readouterr().out.splitlines() if SERIES in line]
     assert len(lines) == (not is_grouped)
-    assert ("accuracy_by_series" in read_json(folder / project.EXTRACT_METRICS)) != is_grouped
+    assert ("accuracy_by_series" in read_json(folder / paths.EXTRACT_METRICS)) != is_grouped
 
 
 def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:
     """What `train_extract` says of these `(images, views, …)`, of two classes in turn."""
     actual = np.arange(len(features)) % 2
-    table = write_features(folder / project.FEATURES, actual, top=features)
-    write_table(folder / project.TRAIN_VALIDATION_CSV, table.assign(group=table["path"]), SPLIT)
-    write_json(folder / project.LABELS_JSON, ["cat", "dog"])
+    table = write_features(folder / paths.FEATURES, actual, top=features)
+    write_table(folder / paths.TRAIN_VALIDATION_CSV, table.assign(group=table["path"]), SPLIT)
+    write_json(folder / paths.LABELS_JSON, ["cat", "dog"])
     with contextlib.chdir(folder):
         train_extract.main()
     return capsys.readouterr().out.splitlines()
@@ -164,7 +152,7 @@ def test_training_records_which_views_it_learns_from(folder, capsys, is_like_the
     features[:, 1:, 0] *= 1 if is_like_the_image else -1
     (line,) = trained(folder, features, capsys)
     assert "of 90 training images" in line
-    metrics = read_json(folder / project.EXTRACT_METRICS)
+    metrics = read_json(folder / paths.EXTRACT_METRICS)
     assert (metrics["views"], metrics["blocks"]) == (3 if is_like_the_image else 1, 0)
     assert (metrics["views_loss_change"] < -metrics["views_loss_error"]) == is_like_the_image
 
@@ -172,18 +160,18 @@ def test_training_records_which_views_it_learns_from(folder, capsys, is_like_the
 def test_metrics_of_many_classes_have_the_lowest_recalls(folder):
     labels = [f"class {number:02}" for number in range(24)]
     write_run(folder, dict.fromkeys(labels, PER_CLASS), pd.DataFrame(columns=list(REJECTED)))
-    write_table(folder / project.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
+    write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
     outputs = {}
     for seed, name in enumerate(evaluate.SPLITS):
         actual, probabilities = predictions_of(labels, seed)
         outputs[name] = Outputs(actual, np.log(probabilities), np.zeros(len(actual)))
     outputs[UNKNOWN] = Outputs(*(array[:0] for array in outputs["test"]))
-    (folder / project.LABELS_CSV).write_text(EMPTY_TABLES[project.LABELS_CSV], encoding="utf-8")
+    (folder / paths.LABELS_CSV).write_text(EMPTY_TABLES[paths.LABELS_CSV], encoding="utf-8")
     with contextlib.chdir(folder):
-        split_table = read_table(project.SPLIT_CSV, SPLIT)
-        evaluate.write_scores(split_table, outputs, read_metadata(project.SERVED_MODEL))
-        test = read_json(project.EVALUATE_METRICS)["test"]
-        predictions = read_predictions(project.PREDICTIONS_CSV["test"])
+        split_table = read_table(paths.SPLIT_CSV, SPLIT)
+        evaluate.write_scores(split_table, outputs, read_metadata(paths.SERVED_MODEL))
+        test = read_json(paths.EVALUATE_METRICS)["test"]
+        predictions = read_predictions(paths.PROBABILITIES_CSV["test"])
     is_right = predictions["predicted"] == predictions["actual"]
     recalls = is_right.groupby(predictions["actual"]).mean()
     assert len(test["recall"]) < len(labels)
@@ -197,12 +185,12 @@ def test_evaluate_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
     """
     hard = [(f"{name}.jpg", "cat", "dog", 0.01, 0.99, name) for name in ("0", "1")]
     hard = pd.DataFrame(hard, columns=list(JUDGED))
-    write_table(folder / project.CROSS_VALIDATION_CSV, hard, JUDGED)
-    (folder / project.LABELS_CSV).write_text("path,label,pixels_sha256\n1.jpg,cat,1\n")
+    write_table(folder / paths.CROSS_VALIDATION_CSV, hard, JUDGED)
+    (folder / paths.LABELS_CSV).write_text("path,label,pixels_sha256\n1.jpg,cat,1\n")
     easy = tabulate(images_of(["cat/1.jpg"]), np.array([[0.9, 0.1]]), np.array([0]), ["cat", "dog"])
     alike = [("1.jpg", "cat/1.jpg", "cat", "", "test", "1.jpg", "1.jpg", 3)]
     alike = pd.DataFrame(alike, columns=list(NEAR_DUPLICATES))
-    write_table(folder / project.NEAR_DUPLICATES_CSV, alike, NEAR_DUPLICATES)
+    write_table(folder / paths.NEAR_DUPLICATES_CSV, alike, NEAR_DUPLICATES)
     with contextlib.chdir(folder):
         suspects = evaluate.find_suspects({"test": easy})
     assert suspects["path"].tolist() == ["cat/1.jpg", "0.jpg"]

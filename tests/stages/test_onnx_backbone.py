@@ -7,19 +7,19 @@ import pytest
 from conftest import OFFLINE, change, complaint, git_project, printed, repro
 from networks import pixels, sample_backbone
 
-from pawprint import project
+from pawprint import paths
+from pawprint.columns import PROBABILITY
 from pawprint.files import digest, read_json
 from pawprint.network.hardware import keras
-from pawprint.project import PROBABILITY
 from pawprint.recipes.demo import write_archive
-from pawprint.tables import read_predictions
+from pawprint.scores.prediction_table import read_predictions
 
 pytestmark = pytest.mark.slow
 
 SMALL = """
 fetch: {source: ../images.zip}
 augment: {views: 2}
-train_finetune: {epochs: 0}
+train_finetune: {epochs: null}
 calibrate: {threshold: {dog: 0.5}}
 """
 NATIVE = f"{OFFLINE}model: {{image_size: 96, features: blocks, fine_tune_at: 154}}"
@@ -50,15 +50,15 @@ def projects(tmp_path_factory) -> tuple[Path, Path]:
 
 
 def test_every_image_gets_the_decision_of_keras(projects):
-    for path in (project.TEST_PREDICTIONS_CSV, project.VALIDATION_PREDICTIONS_CSV):
+    for path in (paths.TEST_PROBABILITIES_CSV, paths.VALIDATION_PROBABILITIES_CSV):
         native, file = (read_predictions(folder / path) for folder in projects)
         assert native["predicted"].equals(file["predicted"])
         of_dogs = PROBABILITY + "dog"
         assert file[of_dogs].to_numpy() == pytest.approx(native[of_dogs].to_numpy(), abs=1e-3)
-    native, file = (read_json(folder / project.EXTRACT_METRICS) for folder in projects)
+    native, file = (read_json(folder / paths.EXTRACT_METRICS) for folder in projects)
     assert file["validation_accuracy"] == native["validation_accuracy"]
     for folder in projects:
-        assert read_json(folder / project.FINETUNE_METRICS)["kept_epoch"] == 0
+        assert read_json(folder / paths.FINETUNE_METRICS)["kept_epoch"] == 0
 
 
 def test_served_model_works_without_keras_and_is_exported_as_onnx_alone(projects, tmp_path):
@@ -78,7 +78,7 @@ def test_stages_after_the_backbone_run_for_other_features_alone(projects):
     (file.parent / "pooled.onnx").rename(file.parent / "moved.onnx")
     change(file, "weights: {source: ../moved.onnx}")
     assert repro(file, "evaluate") == ["backbone"]
-    change(file, "train_finetune: {epochs: 1}")
+    change(file, "train_finetune: {epochs: {number: 1}}")
     assert repro(file, "evaluate") == ["train_finetune"]  # which trains no layer of a file
     change(file, "model: {onnx: {mean: [0, 0, 0]}}")
     assert repro(file, "train_extract") == ["backbone", "features", "train_extract"]

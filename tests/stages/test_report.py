@@ -14,12 +14,13 @@ from dvc_yaml import STAGES
 from made_up_run import write_run
 from PIL import Image
 
-from pawprint import project
-from pawprint.commands.recipes import overlay
+from pawprint import paths
+from pawprint.columns import REJECTED, SCORES
 from pawprint.files import md5, write_json
-from pawprint.project import REJECTED, SCORES
+from pawprint.params.file import overlay
 from pawprint.reports.pages import describe_result, describe_score, score_of
-from pawprint.tables import IMAGE_DIGITS, read_predictions, read_table, write_table
+from pawprint.scores.prediction_table import IMAGE_DIGITS, read_predictions
+from pawprint.tables import read_table, write_table
 from stages import plot
 
 LABELS = {"a|b": 30, "bee": 12, "<cow>": 5}
@@ -33,8 +34,8 @@ SECRETS = f"{{fetch: {{source: '{URL}'}}, weights: {{source: '{URL}'}}}}"
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory) -> Path:
     workspace = tmp_path_factory.mktemp("report")
-    shutil.copy(PROJECT / project.LABELS_CSV, workspace)
-    write_files(workspace / project.SERVED_MODEL, {"model.bin": "bin", "model.xml": "xml"})
+    shutil.copy(PROJECT / paths.LABELS_CSV, workspace)
+    write_files(workspace / paths.SERVED_MODEL, {"model.bin": "bin", "model.xml": "xml"})
     write_run(workspace, LABELS, pd.DataFrame(FILES, columns=list(REJECTED)), ("train", "test"))
     for path in STAGES["plot"]["deps"]:
         if path.endswith(".png"):
@@ -49,8 +50,7 @@ def reports(workspace: Path, changes: str = "{}") -> tuple[str, str]:
     with contextlib.chdir(workspace):
         plot.main()
     card, page = (
-        (workspace / path).read_text(encoding="utf-8")
-        for path in (project.MODEL_CARD, project.REPORT)
+        (workspace / path).read_text(encoding="utf-8") for path in (paths.MODEL_CARD, paths.REPORT)
     )
     return " ".join(card.split()), page
 
@@ -87,7 +87,7 @@ def test_page_needs_nothing_beside_itself(both):
 
 def test_cell_of_the_confusion_matrix_and_class_open_the_photos_of_their_errors(both, workspace):
     _, page = both
-    of_test = read_predictions(workspace / project.TEST_PREDICTIONS_CSV)
+    of_test = read_predictions(workspace / paths.TEST_PROBABILITIES_CSV)
     labels = list(LABELS)
     targets = set(re.findall(r'<a href="#(errors[0-9-]+)">', page))
     wrong = of_test[of_test["actual"] != of_test["predicted"]]
@@ -108,7 +108,7 @@ def test_cell_of_the_confusion_matrix_and_class_open_the_photos_of_their_errors(
 
 
 def test_numbers_are_those_of_the_tables(both, workspace):
-    scores = read_table(workspace / project.SCORES_CSV, SCORES)
+    scores = read_table(workspace / paths.SCORES_CSV, SCORES)
     for text in both:
         test, validation = (
             text.index(describe_score(score_of(scores, split, "accuracy")))
@@ -153,11 +153,11 @@ def test_passwords_and_tokens_of_sources_are_left_out(both):
 
 
 def test_warning_of_a_test_set_of_another_kind_is_at_the_top(other):
-    scores = read_table(other / project.SCORES_CSV, SCORES)
+    scores = read_table(other / paths.SCORES_CSV, SCORES)
     assert "differs from the validation set" not in "".join(reports(other))
     row = ("test", "", "accuracy_difference", -0.4, -0.5, -0.3, 47)
     shifted = pd.concat([scores, pd.DataFrame([row], columns=list(SCORES))])
-    write_table(other / project.SCORES_CSV, shifted, SCORES)
+    write_table(other / paths.SCORES_CSV, shifted, SCORES)
     card, page = reports(other)
     assert "accuracy -40.0 points (-50.0 to -30.0)" in card.split("## Model")[0]
     assert "accuracy -40.0 points (-50.0 to -30.0)" in page.split("<h2>")[0]
@@ -165,7 +165,7 @@ def test_warning_of_a_test_set_of_another_kind_is_at_the_top(other):
 
 def test_limits_at_the_top_are_those_of_the_file(other):
     _, page = reports(other)
-    lines = (other / project.LIMITS).read_text(encoding="utf-8").splitlines()
+    lines = (other / paths.LIMITS).read_text(encoding="utf-8").splitlines()
     assert len(lines) > 2
     for line in lines:
         assert html.escape(line.removeprefix("- "), quote=False) in page.split("<h2>")[0]
@@ -181,7 +181,7 @@ def result_of(workspace: Path, capsys, changes: str = "{}") -> list[str]:
 
 
 def test_last_lines_are_the_result_of_test_photos_beside_naming_one_class(other, capsys):
-    test = read_predictions(other / project.PREDICTIONS_CSV["test"])
+    test = read_predictions(other / paths.PROBABILITIES_CSV["test"])
     right = (test["actual"] == test["predicted"]).sum()
     result, last = result_of(other, capsys)
     assert result.startswith(
@@ -189,8 +189,8 @@ def test_last_lines_are_the_result_of_test_photos_beside_naming_one_class(other,
     )
     largest = test["actual"].value_counts().max() / len(test)
     assert f"Always naming one class gets {largest:.1%}" in result
-    assert "not shown to be better" not in result and str(project.REPORT) in last
-    assert result in html.unescape((other / project.REPORT).read_text(encoding="utf-8"))
+    assert "not shown to be better" not in result and str(paths.REPORT) in last
+    assert result in html.unescape((other / paths.REPORT).read_text(encoding="utf-8"))
 
 
 def test_model_that_names_one_class_is_called_no_better_than_that():
@@ -210,7 +210,7 @@ def test_model_that_names_one_class_is_called_no_better_than_that():
 def test_page_has_what_cross_validation_chose(other):
     numbers = {"C": 10, "views": 1, "blocks": 1}
     gains = {"blocks_loss_change": -0.0139, "blocks_loss_error": 0.0091}
-    write_json(other / project.EXTRACT_METRICS, numbers | gains)
+    write_json(other / paths.EXTRACT_METRICS, numbers | gains)
     _, page = reports(other)
     assert "-0.0139 ± 0.0091" in page and "C = 10," in page
 
@@ -218,7 +218,7 @@ def test_page_has_what_cross_validation_chose(other):
 def test_hashes_are_at_the_bottom(both, workspace):
     _, page = both
     top, bottom = page.split('<h2 id="run">')
-    digest = md5(workspace / project.SPLIT_CSV)
+    digest = md5(workspace / paths.SPLIT_CSV)
     assert digest in bottom and digest[:8] not in top
 
 

@@ -12,16 +12,16 @@ from conftest import OFFLINE, PROJECT, encode, succeed, write_files
 from networks import sample_backbone
 from PIL import Image
 
-from pawprint import load, project
+from pawprint import load, paths
 from pawprint.classes import UNKNOWN
-from pawprint.commands.recipes import overlay
 from pawprint.files import digest, write_json
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.model.metadata import Outputs, to_probabilities
 from pawprint.network.hardware import keras
+from pawprint.params.file import overlay
 from pawprint.pipeline import entry
-from pawprint.tables import probabilities_in, read_predictions
+from pawprint.scores.prediction_table import probabilities_in, read_predictions
 
 pytestmark = pytest.mark.slow
 STAGES = ["fetch", "clean", "split", "backbone", "features", "train_extract"]
@@ -31,7 +31,7 @@ fetch: {source: photos}
 clean: {labels: auto}
 augment: {views: 2}
 model: {image_size: 96, features: blocks}
-train_finetune: {epochs: 1, learning_rate: 0.001, keep_best: false}
+train_finetune: {epochs: {number: 1, learning_rate: 0.001, keep_best: false}}
 """
 FROZEN = "{image_size: 96, fine_tune_at: null"
 CASES = {
@@ -42,8 +42,7 @@ CASES = {
     "frozen, flatten, not mirrored": f"model: {FROZEN}, pooling: flatten}}\n"
     "augment: {RandomFlip: null}",
     "dense head": f"model: {FROZEN}}}\nhead: {{dense: {{units: 8, batch_normalization: true}}}}\n"
-    "train_extract: {optimizer: adam, epochs: 2, learning_rate: 0.001, batch_size: 8, "
-    "views_per_epoch: one, keep_best: false, seed: 1}",
+    "train_extract: {epochs: {number: 2, batch_size: 8, keep_best: false}}",
     "onnx": "{}",
 }
 OTHER_PROCESSOR = {"OV_CPU_MAX_ISA": "AVX2", "PYTHONPATH": str(PROJECT)}
@@ -87,13 +86,13 @@ def run_stages(folder: Path, *changes: str) -> None:
 
     It runs with the instructions that most processors have.
     """
-    params = (PROJECT / project.PARAMS).read_text(encoding="utf-8")
+    params = (PROJECT / paths.PARAMS).read_text(encoding="utf-8")
     for each in (COMMON, *changes):
         params = overlay(params, each)
-    (folder / project.PARAMS).write_text(params, encoding="utf-8")
-    for name in (project.LABELS_CSV, project.SPLITS_CSV):
+    (folder / paths.PARAMS).write_text(params, encoding="utf-8")
+    for name in (paths.LABELS_CSV, paths.SPLITS_CSV):
         shutil.copy(PROJECT / name, folder)
-    write_json(folder / project.FEATURE_ROW_CODE, "the code of a row")
+    write_json(folder / paths.FEATURE_ROW_CODE, "the code of a row")
     with contextlib.chdir(folder):
         for stage in STAGES:
             if stage == "features":
@@ -130,10 +129,10 @@ EXTENDED = ("fine-tuned, flatten, logits", "frozen, flatten, not mirrored", "den
 def test_served_model_says_of_each_photo_what_evaluate_counted(photos, tmp_path, case):
     (tmp_path / "photos").symlink_to(photos)
     run_stages(tmp_path, weights(tmp_path, case), CASES[case])
-    with contextlib.chdir(tmp_path), open_archive(project.RAW_ARCHIVES) as archive:
-        model = load(project.SERVED_MODEL)
+    with contextlib.chdir(tmp_path), open_archive(paths.RAW_ARCHIVES) as archive:
+        model = load(paths.SERVED_MODEL)
         seen = 0
-        for path in project.PREDICTIONS_CSV.values():
+        for path in paths.PROBABILITIES_CSV.values():
             table = read_predictions(path)
             expected = probabilities_in(table)
             for row, probabilities in zip(table.itertuples(), expected):
@@ -144,7 +143,7 @@ def test_served_model_says_of_each_photo_what_evaluate_counted(photos, tmp_path,
                 assert predicted.unknown_score == pytest.approx(row.unknown_score, abs=1e-5)
                 seen += 1
         assert seen >= 12
-        unknown = Outputs.read(project.OUTPUTS / f"{UNKNOWN}.npz")
+        unknown = Outputs.read(paths.OUTPUTS / f"{UNKNOWN}.npz")
         temperature = model.metadata.temperature
         for name, probabilities in zip(
             ("unknown/0.jpg", "unknown/1.jpg"), to_probabilities(unknown.logits, temperature)

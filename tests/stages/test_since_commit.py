@@ -11,17 +11,17 @@ import pytest
 from conftest import PROJECT, change, commit, git_init, sha256
 from made_up_run import write_photos
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import UNKNOWN
+from pawprint.columns import IMAGES, MEASURES, REJECTED, SPLIT
 from pawprint.dataset.changes import images_of
 from pawprint.files import md5, read_yaml
-from pawprint.project import IMAGES, MEASURES, REJECTED, SPLIT
 from pawprint.tables import read_table, write_table
 from stages import plot, split
 
 RECORDED = {
-    "clean": [project.UNKNOWN_CSV, project.REJECTED_CSV],
-    "split": [project.SPLIT_CSV],
+    "clean": [paths.UNKNOWN_CSV, paths.REJECTED_CSV],
+    "split": [paths.SPLIT_CSV],
 }
 NONE_REJECTED = pd.DataFrame(columns=list(REJECTED))
 
@@ -49,7 +49,7 @@ class Committed:
         self.folder = folder
         folder.mkdir()
         shutil.copy(PROJECT / "params.yaml", folder)
-        (folder / project.SPLITS_CSV).write_text("pixels_sha256,split\n")
+        (folder / paths.SPLITS_CSV).write_text("pixels_sha256,split\n")
         (folder / ".gitignore").write_text("/data\n/.dvc\n")
         git_init(folder)
         self.split(table)
@@ -57,10 +57,10 @@ class Committed:
 
     def split(self, table: pd.DataFrame, unknown: pd.DataFrame = WASTE[:0]) -> None:
         self.images = table.reset_index(drop=True)
-        write_table(self.folder / project.IMAGES_CSV, table, IMAGES)
+        write_table(self.folder / paths.IMAGES_CSV, table, IMAGES)
         write_photos(self.folder, table["path"])
-        write_table(self.folder / project.UNKNOWN_CSV, unknown, IMAGES)
-        write_table(self.folder / project.REJECTED_CSV, NONE_REJECTED, REJECTED)
+        write_table(self.folder / paths.UNKNOWN_CSV, unknown, IMAGES)
+        write_table(self.folder / paths.REJECTED_CSV, NONE_REJECTED, REJECTED)
         with contextlib.chdir(self.folder):
             split.main()
 
@@ -74,14 +74,14 @@ class Committed:
                     cached.mkdir(parents=True, exist_ok=True)
                     shutil.copy(path, cached / out["md5"][2:])
                 stages[stage] = {"outs": outs}
-            of_split = {"params.yaml": {"split": read_yaml(project.PARAMS)["split"]}}
-            splits = {"path": str(project.SPLITS_CSV), "md5": md5(project.SPLITS_CSV)}
+            of_split = {"params.yaml": {"split": read_yaml(paths.PARAMS)["split"]}}
+            splits = {"path": str(paths.SPLITS_CSV), "md5": md5(paths.SPLITS_CSV)}
             stages["split"] |= {"params": of_split, "deps": [splits]}
-            project.LOCK.write_text(json.dumps({"stages": stages}))
+            paths.LOCK.write_text(json.dumps({"stages": stages}))
         commit(self.folder, "Run")
 
     def splits(self) -> pd.Series:
-        rows = read_table(self.folder / project.SPLIT_CSV, SPLIT)
+        rows = read_table(self.folder / paths.SPLIT_CSV, SPLIT)
         return rows.set_index("pixels_sha256")["split"]
 
 
@@ -124,7 +124,7 @@ def test_photos_that_a_corrected_label_moves_are_counted_by_class_and_direction(
 def test_photos_that_the_user_moved_are_no_chance(committed, capsys):
     before = committed.splits()
     pixels = before.index[before == "train"][0]
-    table = committed.folder / project.SPLITS_CSV
+    table = committed.folder / paths.SPLITS_CSV
     table.write_text(f"pixels_sha256,split\n{pixels},test\n")
     committed.split(committed.images)
     (line,) = said(capsys)
@@ -155,7 +155,7 @@ def test_output_is_the_same_whatever_git_and_the_cache_have(committed, tmp_path,
     fewer = committed.images[1:]
     committed.split(fewer)
     said(capsys)
-    with_commit = sha256(committed.folder / project.SPLIT_CSV)
+    with_commit = sha256(committed.folder / paths.SPLIT_CSV)
     shutil.rmtree(committed.folder / ".dvc")
     committed.split(fewer)
     (line,) = said(capsys)
@@ -163,12 +163,12 @@ def test_output_is_the_same_whatever_git_and_the_cache_have(committed, tmp_path,
     shutil.rmtree(committed.folder / ".git")
     committed.split(fewer)
     assert said(capsys) == []
-    assert sha256(committed.folder / project.SPLIT_CSV) == with_commit
+    assert sha256(committed.folder / paths.SPLIT_CSV) == with_commit
 
 
 def since(committed: Committed, unknown: pd.DataFrame = WASTE[:0], rejected=NONE_REJECTED) -> str:
     with contextlib.chdir(committed.folder):
-        rows = read_table(project.SPLIT_CSV, SPLIT)
+        rows = read_table(paths.SPLIT_CSV, SPLIT)
         return plot.describe_since_commit(images_of(rows, unknown, rejected))
 
 
@@ -189,6 +189,6 @@ def test_end_of_a_run_says_what_changed_in_labels_photos_and_splits(committed):
     assert since(committed) == "30 photos removed (paper)"
     shutil.rmtree(committed.folder / ".dvc")
     assert since(committed).startswith("not known here")
-    (committed.folder / project.LOCK).unlink()
+    (committed.folder / paths.LOCK).unlink()
     commit(committed.folder, "No run")
     assert since(committed) == ""

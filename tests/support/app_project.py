@@ -6,12 +6,13 @@ from pathlib import Path
 import pandas as pd
 from conftest import PROJECT, commit, git_init, photo, succeed
 
-from pawprint import project as paths
-from pawprint.commands.recipes import overlay
+from pawprint import paths
+from pawprint.columns import PREDICTED_CLASSES, PREDICTIONS, SPLIT
 from pawprint.files import pack, write_json
 from pawprint.model.metadata import Metadata
-from pawprint.project import PREDICTED_CLASSES, PREDICTIONS, SPLIT
-from pawprint.tables import IMAGE_DIGITS, write_predictions, write_table
+from pawprint.params.file import overlay
+from pawprint.scores.prediction_table import IMAGE_DIGITS, write_predictions
+from pawprint.tables import write_table
 
 PHOTOS = [
     ("cats/1.jpg", "cat", "cat", 64 * "1", 0.9, 0.1),
@@ -39,10 +40,10 @@ def write_project(project: Path) -> Path:
     params = overlay(committed, "evaluate: {confidence: 0.9}")
     (project / "params.yaml").write_text(params, encoding="utf-8")
     for subject, table in (("Early", right), ("Late", predictions)):
-        for path in (paths.TEST_PREDICTIONS_CSV, paths.VALIDATION_PREDICTIONS_CSV):
+        for path in (paths.TEST_PROBABILITIES_CSV, paths.VALIDATION_PROBABILITIES_CSV):
             (project / path).parent.mkdir(exist_ok=True)
             write_predictions(project / path, table)
-        for path in paths.PREDICTED_CSV.values():
+        for path in paths.PREDICTED_CLASSES_CSV.values():
             (project / path).parent.mkdir(exist_ok=True)
             images = table.assign(image=table["pixels_sha256"].str[:IMAGE_DIGITS], loss=0.1)
             write_table(project / path, images, PREDICTED_CLASSES)

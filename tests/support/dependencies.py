@@ -8,8 +8,8 @@ from conftest import CODE, copy_into, run
 from dvc_yaml import OUTPUTS, STAGES
 
 from pawprint.images.archive import open_archive
+from pawprint.paths import RAW_ARCHIVES
 from pawprint.pipeline.fingerprint import OURS_DECIDE_NO_BYTE
-from pawprint.project import RAW_ARCHIVES
 
 RECORDER = Path(__file__).parent / "recorder"
 # Every stage checks the whole file; DVC follows the keys that dvc.yaml lists.

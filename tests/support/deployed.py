@@ -10,8 +10,9 @@ from conftest import PROJECT, clean_archive, encode
 from networks import GREENNESS, colour_model, write_colour_model
 from PIL import Image
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import UNKNOWN
+from pawprint.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SPLIT
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
@@ -19,7 +20,6 @@ from pawprint.images.formats import resize
 from pawprint.model.metadata import Outputs, read_metadata
 from pawprint.model.predictor import runner
 from pawprint.network.model import convert
-from pawprint.project import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SPLIT
 from pawprint.tables import write_table
 from stages import evaluate
 
@@ -42,14 +42,14 @@ def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
 
     `changes` are to the model's metadata.
     """
-    write_colour_model(folder / project.SERVED_MODEL, **changes)
-    shutil.copy(PROJECT / project.PARAMS, folder)
+    write_colour_model(folder / paths.SERVED_MODEL, **changes)
+    shutil.copy(PROJECT / paths.PARAMS, folder)
     images = {
         f"pets/{label}s/{number}.png": coloured(label, number)
         for label in ("cat", "dog")
         for number in range(IMAGES_OF_A_CLASS)
     }
-    archive = folder / project.RAW_IMAGES
+    archive = folder / paths.RAW_IMAGES
     archive.parent.mkdir(parents=True)
     pack(archive, images.items())
     kept, *_ = clean_archive(archive)
@@ -57,26 +57,26 @@ def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
     splits = np.where(numbers < TEST, "test", np.where(numbers % 2, "train", "validation"))
     split = kept.assign(split=splits, group=kept["path"])
     none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
-    write_table(folder / project.NEAR_DUPLICATES_CSV, none, NEAR_DUPLICATES)
-    write_table(folder / project.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
+    write_table(folder / paths.NEAR_DUPLICATES_CSV, none, NEAR_DUPLICATES)
+    write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
     judged = pd.DataFrame(columns=list(JUDGED))
-    write_table(folder / project.CROSS_VALIDATION_CSV, judged, JUDGED)
-    (folder / project.LABELS_CSV).write_text("path,label,pixels_sha256\n")
-    write_table(folder / project.IMAGES_CSV, kept, IMAGES)
-    write_table(folder / project.SPLIT_CSV, split, SPLIT)
+    write_table(folder / paths.CROSS_VALIDATION_CSV, judged, JUDGED)
+    (folder / paths.LABELS_CSV).write_text("path,label,pixels_sha256\n")
+    write_table(folder / paths.IMAGES_CSV, kept, IMAGES)
+    write_table(folder / paths.SPLIT_CSV, split, SPLIT)
     with contextlib.chdir(folder):
-        evaluate.write_scores(split, outputs_of(split), read_metadata(project.SERVED_MODEL))
+        evaluate.write_scores(split, outputs_of(split), read_metadata(paths.SERVED_MODEL))
     return {path: images[path] for path in split.loc[split["split"] == "test", "path"]}
 
 
 def outputs_of(split: pd.DataFrame) -> dict[str, Outputs]:
     """What the stage `predict` would write, by split, of the network of the served model."""
-    metadata = read_metadata(project.SERVED_MODEL)
+    metadata = read_metadata(paths.SERVED_MODEL)
     network = convert(colour_model(metadata.image_size, len(metadata.labels)))
     how = metadata.image_size, metadata.resize
     run = runner(network, ("logits", "features"))
     outputs = {}
-    with open_archive(project.RAW_ARCHIVES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
         for name, rows in split.groupby("split"):
             actual = pd.Index(metadata.labels).get_indexer(rows["label"])
             results = [

@@ -21,15 +21,16 @@ from pathlib import Path
 
 from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, environment_with, sha256
 
-from pawprint.commands.recipes import apply_recipe, overlay
 from pawprint.files import pack
+from pawprint.params.file import overlay
+from pawprint.projects.recipes import apply_recipe
 from pawprint.recipes.demo import draw_dataset, prepare
 
 # The weights are no file of a workspace, whose files test_pipeline.py follows. The other two have
 # values that changed_params.py and test_pipeline.py can change.
 CHANGES = f"""
 weights: {{source: {SAMPLE_WEIGHTS}}}
-train_extract: {{learning_rate_decay: cosine}}
+train_extract: {{epochs: {{number: 3, learning_rate_decay: cosine, keep_best: false}}}}
 calibrate: {{threshold: {{dog: 0.5}}}}
 """
 SAMPLE = apply_recipe((PROJECT / "params.yaml").read_text(encoding="utf-8"), "sample")

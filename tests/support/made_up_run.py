@@ -8,11 +8,9 @@ import pandas as pd
 from conftest import encode
 from PIL import Image
 
-from pawprint import project
+from pawprint import paths
 from pawprint.classes import PREDICTED, predicted_classes
-from pawprint.files import pack, write_json
-from pawprint.model.metadata import Metadata
-from pawprint.project import (
+from pawprint.columns import (
     DECIDED,
     HISTORY,
     IMAGES,
@@ -27,9 +25,12 @@ from pawprint.project import (
     SCORES,
     SPLIT,
 )
+from pawprint.files import pack, write_json
+from pawprint.model.metadata import Metadata
 from pawprint.scores.metrics import Predictions, tabulate_scores
+from pawprint.scores.prediction_table import tabulate, write_predictions
 from pawprint.scores.predictions import judge
-from pawprint.tables import tabulate, write_predictions, write_table
+from pawprint.tables import write_table
 
 PER_CLASS = 10  # of each class in a split
 
@@ -82,10 +83,10 @@ def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:
         images = images.assign(label=np.array(labels)[actual], pixels_sha256="0")
         if split == "train":
             judged = judge(images, probabilities, labels)
-            write_table(workspace / project.CROSS_VALIDATION_CSV, judged, JUDGED)
+            write_table(workspace / paths.CROSS_VALIDATION_CSV, judged, JUDGED)
         else:
             table = tabulate(images, probabilities, probabilities.argmax(axis=1), labels)
-            write_predictions(workspace / project.PREDICTIONS_CSV[split], table)
+            write_predictions(workspace / paths.PROBABILITIES_CSV[split], table)
         tables.append(images)
     write_photos(workspace, pd.concat(tables)["path"])
 
@@ -93,7 +94,7 @@ def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:
 def write_photos(workspace: Path, paths: Iterable[str]) -> None:
     """An archive of grey photos with these names."""
     photo = encode(Image.new("RGB", (8, 8), "grey"), "PNG")
-    archive = workspace / project.RAW_IMAGES
+    archive = workspace / paths.RAW_IMAGES
     archive.parent.mkdir(parents=True, exist_ok=True)
     pack(archive, [(path, photo) for path in paths])
 
@@ -120,18 +121,18 @@ def write_run(
     bins = bins.assign(split=["validation", "test"], label=PREDICTED, images=1)
     roc = pd.DataFrame({name: [0.0, 1.0] for name in ROC}).assign(label=labels[-1])
     for path, frame, columns in (
-        (project.SCORES_CSV, scores_of(labels), SCORES),
-        (project.SPLIT_CSV, split_of(numbers), SPLIT),
-        (project.IMAGES_CSV, images_of(numbers), IMAGES),
-        (project.REJECTED_CSV, rejected, REJECTED),
-        (project.UNKNOWN_CSV, pd.DataFrame(columns=list(IMAGES)), IMAGES),
-        (project.NEAR_DUPLICATES_CSV, copies, NEAR_DUPLICATES),
-        (project.EXTRACT_HISTORY_CSV, history, HISTORY),
-        (project.FINETUNE_HISTORY_CSV, history, HISTORY),
-        (project.LEARNING_CURVE_CSV, curve, LEARNING_CURVE),
-        (project.LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW),
-        (project.RELIABILITY_CSV, bins, RELIABILITY),
-        (project.ROC_CSV, roc, ROC),
+        (paths.SCORES_CSV, scores_of(labels), SCORES),
+        (paths.SPLIT_CSV, split_of(numbers), SPLIT),
+        (paths.IMAGES_CSV, images_of(numbers), IMAGES),
+        (paths.REJECTED_CSV, rejected, REJECTED),
+        (paths.UNKNOWN_CSV, pd.DataFrame(columns=list(IMAGES)), IMAGES),
+        (paths.NEAR_DUPLICATES_CSV, copies, NEAR_DUPLICATES),
+        (paths.EXTRACT_HISTORY_CSV, history, HISTORY),
+        (paths.FINETUNE_HISTORY_CSV, history, HISTORY),
+        (paths.LEARNING_CURVE_CSV, curve, LEARNING_CURVE),
+        (paths.LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW),
+        (paths.RELIABILITY_CSV, bins, RELIABILITY),
+        (paths.ROC_CSV, roc, ROC),
     ):
         write_table(workspace / path, frame, columns)
     write_predictions_of(workspace, numbers)
@@ -143,6 +144,6 @@ def write_run(
         unknown_threshold=0.48,
     )
     decided = pd.DataFrame({"decided": [0.5, 1], "error": [0, 0.1], "confidence": [0.9, 0.5]})
-    write_table(workspace / project.DECIDED_CSV, decided, DECIDED)
-    write_json(workspace / project.EXTRACT_METRICS, {})
-    write_json(workspace / project.SERVED_MODEL / "model.json", metadata.model_dump())
+    write_table(workspace / paths.DECIDED_CSV, decided, DECIDED)
+    write_json(workspace / paths.EXTRACT_METRICS, {})
+    write_json(workspace / paths.SERVED_MODEL / "model.json", metadata.model_dump())

@@ -1,0 +1,117 @@
+"""Pairs of images whose perceptual hashes differ in few bits."""
+
+import itertools
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from pawprint.engine.mapping import map_in_threads
+
+# A hash is a square of 16 x 16 bits: the signs of the lowest vertical (rows) and horizontal
+# (columns) frequencies of an image. In hexadecimal, a byte is half a row.
+LOW_BYTES = slice(0, 16, 2)  # the 8 x 8 lowest frequencies
+LOW_BITS = 64
+# Mirroring an image changes the sign of every odd horizontal frequency.
+MIRROR = np.uint64(0x5555_5555_5555_5555)
+SHARED = 3  # blocks
+# Up to so many hashes with the same blocks are each compared with all others, and more if there are
+# few images: up to PAIRS divided by the number of hashes. Of more, each is compared with fewer, so
+# that time and memory do not grow by a square.
+COMPARED_WITH_ALL = 64
+PAIRS = 2**24
+
+
+def near_duplicates(hashes: pd.Series, max_distance: int) -> pd.DataFrame:
+    """Find pairs of images whose perceptual hashes differ in few bits, perhaps after mirroring one.
+
+    `hashes` are 256 bits each, as hexadecimal text. Of the 64 bits of the lowest frequencies at
+    most `max_distance` differ, and of all bits at most six times as many. The result has the int64
+    columns `first` and `second`, two positions with first < second, and `distance`, the number of
+    different bits of 256. Of images with the same hash, each is paired with the first one, and only
+    the first one is paired with images of other hashes.
+
+    The 64 bits are divided into `max_distance + 3` blocks, of which the hashes of a pair share
+    three or more. So for each three blocks, hashes that are equal in them are compared. If these
+    are more than 64, and than 16,777,216 divided by the number of hashes, each is compared only
+    with the next ones in the order of all bits. So of very many hashes that are all alike, or that
+    share blocks with many others, not every pair is found.
+    """
+    distinct, first, numbers = np.unique(
+        hashes.to_numpy("S64"), return_index=True, return_inverse=True
+    )
+    content = np.frombuffer(bytes.fromhex(distinct.tobytes().decode()), np.uint8)
+    content = content.reshape(len(distinct), 32)
+    blocks = max_distance + SHARED
+    edges = [LOW_BITS * index // blocks for index in range(blocks + 1)]
+    masks = [np.uint64((1 << end) - (1 << start)) for start, end in itertools.pairwise(edges)]
+    close = map_in_threads(
+        partial(_compare, content, max_distance, masks),
+        itertools.combinations(range(blocks), SHARED),
+    )
+    same = np.column_stack([first[numbers], np.arange(len(hashes)), np.zeros(len(hashes), int)])
+    alike = np.concatenate([np.empty((0, 3), np.int64), *close])
+    alike[:, :2] = np.sort(first[alike[:, :2]], axis=1)
+    pairs = np.concatenate([same[same[:, 0] != same[:, 1]], alike])
+    frame = pd.DataFrame(pairs, columns=["first", "second", "distance"])
+    return frame.sort_values(list(frame)).drop_duplicates(["first", "second"], ignore_index=True)
+
+
+def _compare(
+    content: np.ndarray, max_distance: int, masks: list[np.uint64], blocks: tuple[int, ...]
+) -> np.ndarray:
+    """Return int64 `(pairs, 3)`: two rows of `content`, and their distance.
+
+    The rows of a pair share these blocks, and no three earlier ones.
+    """
+    low = np.ascontiguousarray(content[:, LOW_BYTES]).view(np.uint64).ravel()
+    mask = np.bitwise_or.reduce([masks[block] for block in blocks])
+    key = np.minimum(low & mask, (low ^ MIRROR) & mask)  # the same for the mirror image
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    low = low[order]
+    words = content.view(np.uint64)
+    earlier = set(range(blocks[-1])).difference(blocks)
+    pairs = [np.empty((0, 3), np.int64)]
+    for one, offset in _equal_keys(key):
+        difference = low[one] ^ low[one + offset]
+        for flip in (np.uint64(0), MIRROR):
+            close = np.flatnonzero(np.bitwise_count(difference ^ flip) <= max_distance)
+            different = difference[close] ^ flip
+            is_new = different & mask == 0
+            for block in earlier:
+                is_new &= different & masks[block] != 0
+            pair = order[one[close[is_new], None] + [0, offset]]
+            bits = np.bitwise_count(words[pair[:, 0]] ^ words[pair[:, 1]] ^ flip)
+            pair = np.column_stack([pair, bits.sum(axis=1, dtype=np.int64)])
+            pairs.append(pair[pair[:, 2] <= 6 * max_distance])
+    return np.concatenate(pairs)
+
+
+def _equal_keys(key: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield positions, and an offset at which the sorted keys are the same.
+
+    These are all pairs or, of very many, the nearest.
+    """
+    one = np.arange(len(key))
+    size = np.searchsorted(key, key, "right") - np.searchsorted(key, key)
+    limit = max(COMPARED_WITH_ALL, PAIRS // max(len(key), 1))
+    compared = np.maximum(limit**2 // size, 1)
+    for offset in range(1, len(key)):
+        one = one[: np.searchsorted(one, len(key) - offset)]
+        one = one[(key[one] == key[one + offset]) & (compared[one] >= offset)]
+        if not len(one):
+            break
+        yield one, offset
+
+
+def nearest(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each position in a pair, with int64 `image`, `nearest` and `distance`.
+
+    `nearest` is the position of the image at the smallest distance; of several, the lowest.
+    """
+    one_way = pairs.set_axis(["image", "nearest", "distance"], axis="columns")
+    other_way = pairs.set_axis(["nearest", "image", "distance"], axis="columns")
+    both = pd.concat([one_way, other_way]).sort_values(["image", "distance", "nearest"])
+    return both.drop_duplicates("image")

@@ -1,0 +1,64 @@
+"""Images that stand out, as they are dark, blurred or empty.
+
+Nothing is rejected for it. A person looks at them.
+"""
+
+import numpy as np
+import pandas as pd
+
+# Robust z-scores above 3.5 are potential outliers: Iglewicz and Hoaglin, How to Detect and Handle
+# Outliers, 1993. Half of the values of a normal distribution lie within 0.6745 deviations.
+MIN_SCORE = 3.5
+QUARTILE = 0.6745
+LOOKS = {  # how an image looks, by the measure and the direction in which it stands out
+    ("brightness", -1): "dark",
+    ("brightness", 1): "bright",
+    ("contrast", -1): "pale",
+    ("sharpness", -1): "blurred",
+    ("entropy", -1): "empty",
+}
+
+
+def find_unusual(images: pd.DataFrame) -> pd.DataFrame:
+    """Return the images that stand out, the most unusual first: `path`, `looks` and `score`.
+
+    `images` is a table IMAGES. The score is the robust z-score of a measure: the distance from the
+    median, in deviations that the median of all distances tells. An image is listed once, by its
+    largest score. Brightness is compared by its logit, contrast and sharpness by their logarithms,
+    as a few images have many times as much as the others.
+    """
+    light = images["brightness"].clip(0.5, 254.5)
+    measures = pd.DataFrame(
+        {
+            "brightness": np.log(light / (255 - light)),
+            "contrast": np.log(images["contrast"] + 1),
+            "sharpness": np.log(images["sharpness"] + 1),
+            "entropy": images["entropy"].astype(float),
+        }
+    )
+    distances = measures - measures.median()
+    spread = distances.abs().median() / QUARTILE
+    scores = distances[spread.index[spread > 0]] / spread[spread > 0]
+    directed = {
+        looks: direction * scores[name]
+        for (name, direction), looks in LOOKS.items()
+        if name in scores
+    }
+    if not directed:
+        return pd.DataFrame({"path": [], "looks": [], "score": []}).astype({"score": float})
+    table = pd.DataFrame(directed)
+    found = pd.DataFrame(
+        {"path": images["path"], "looks": table.idxmax(axis=1), "score": table.max(axis=1)}
+    )
+    found = found[found["score"] > MIN_SCORE]
+    return found.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def describe_unusual(found: pd.DataFrame) -> str:
+    """Return such as "3 images stand out: 2 blurred, 1 dark", or "" if none does."""
+    if found.empty:
+        return ""
+    counts = ", ".join(
+        f"{number:,} {looks}" for looks, number in found["looks"].value_counts().items()
+    )
+    return f"{len(found):,} images stand out: {counts}"

@@ -1,0 +1,212 @@
+"""The editor of params.yaml, by ruamel.yaml: it keeps comments, order and all other values."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import get_type_hints
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+
+from pawprint.errors import InputError
+from pawprint.files import parse_yaml, read_text, write_text
+from pawprint.params.model import Params
+from pawprint.params.section import Section, check_content
+from pawprint.paths import PARAMS
+
+NULL = "tag:yaml.org,2002:null"
+GOES_ON = (";", ":", ",")  # ends of a comment
+
+
+def overlay(params: str, changes: str) -> str:
+    """Return the text of `params.yaml` with other values; comments and order are kept.
+
+    Raises InputError if `changes` has a key that `params.yaml` does not have.
+    """
+    values: dict[str, object] = {}
+    for section, keys in _yaml().load(changes).items():
+        values |= {f"{section}.{key}": value for key, value in keys.items()}
+    return set_values(params, values)
+
+
+def set_values(params: str, values: Mapping[str, object]) -> str:
+    """Return what `overlay` does, by names such as `model.alpha` or `train_finetune.epochs.seed`.
+
+    Raises InputError for a name that `params.yaml` lacks and may not lack.
+    """
+    absent = [name for name, value in values.items() if value is None and is_optional(name)]
+    for name in absent:
+        if name in flat(params):
+            params = without_param(params, name, is_kept=False)
+    yaml = _yaml()
+    content = yaml.load(params)
+    for name, value in values.items():
+        if name not in absent:
+            _set_value(content, name, value)
+    yaml.dump(content, text := io.StringIO())
+    return text.getvalue()
+
+
+def _set_value(content: CommentedMap, name: str, value: object) -> None:
+    """Set a value of the file; comments of a recipe do not come with it."""
+    if isinstance(value, CommentedMap):
+        value.ca.comment = None
+    section, key, *inner = name.split(".")
+    keys = content.get(section) or CommentedMap()
+    if inner:
+        _set_inner(keys.get(key), name, value)
+        return
+    if is_optional(name) and key not in keys:
+        _insert(keys, section, key, value)
+    if key not in keys:
+        raise InputError(f"{name}: {PARAMS} has no such key.")
+    keys[key] = value
+    _keep_near(keys.ca.items.get(key))
+
+
+def _insert(keys: CommentedMap, section: str, key: str, value: object) -> None:
+    """Add a key of a section in the order of its model."""
+    names = list(section_of(section).model_fields)
+    later = names[names.index(key) :]
+    place = next((at for at, other in enumerate(keys) if other in later), len(keys))
+    keys.insert(place, key, value)
+
+
+def _set_inner(mapping: object, name: str, value: object) -> None:
+    """Set a key inside the value of a param, which is a mapping, such as `epochs`."""
+    param, _, key = name.rpartition(".")
+    if not isinstance(mapping, dict):
+        raise InputError(f"{name}: {param} is not a mapping. Set {param} to one with {key}.")
+    mapping[key] = value
+
+
+def is_optional(name: str) -> bool:
+    """Return whether `params.yaml` may lack a param, such as a layer of `augment`."""
+    section, _, key = name.partition(".")
+    fields = section_of(section).model_fields if section in Params.model_fields else {}
+    return key in fields and not fields[key].is_required()
+
+
+def section_of(name: str) -> type[Section]:
+    """Return the model of a section of `params.yaml`."""
+    return get_type_hints(Params)[name]
+
+
+def add_missing(params: str, template: str) -> str:
+    """Return the text of `params.yaml` with what it lacks of a template, and the comments.
+
+    They come first in their section: after its last one may be comments on the next section.
+    """
+    yaml = _yaml()
+    content = yaml.load(params)
+    for section, values in yaml.load(template).items():
+        is_new = section not in content
+        keys = content.setdefault(section, CommentedMap())
+        for key, value in reversed(list(values.items())):
+            if key not in keys and (is_new or not is_optional(f"{section}.{key}")):
+                comment = values.ca.items.get(key)
+                lines = comment[2].value.partition("\n\n")[0] if comment and comment[2] else ""
+                comment_text = " ".join(line.strip("# ") for line in lines.splitlines())
+                keys.insert(0, key, value, comment_text or None)
+    yaml.dump(content, text := io.StringIO())
+    return text.getvalue()
+
+
+def without_param(params: str, name: str, is_kept: bool) -> str:
+    """Return the text of `params.yaml` without a param, whose other lines stay as they are.
+
+    With `is_kept`, a comment has its name and value. A section without params goes, too, and a
+    comment that goes on below the param's line, which ends with one of GOES_ON then.
+    """
+    section, key = name.split(".", 1)
+    root = _yaml().compose(params)
+    head, keys = next(pair for pair in root.value if pair[0].value == section)
+    start, end = next(pair for pair in keys.value if pair[0].value == key)
+    rows = params.splitlines(keepends=True)
+    if keys.flow_style:  # {key: value, …}, perhaps of several lines
+        at = head.start_mark.index
+        first = head.start_mark.line
+        text = params[start.start_mark.index : end.end_mark.index]
+        left = params[at : start.start_mark.index].rstrip(", ")  # up to the param before, or to {
+        right = params[end.end_mark.index :].lstrip(", ")
+        comma = "" if left.endswith("{") or right.startswith("}") else ", "
+        rows = f"{params[:at]}{left}{comma}{right}".splitlines(keepends=True)
+        comment = [f"# {section}.{' '.join(text.split())}\n"]
+        last = first + 1 if len(keys.value) == 1 else first
+    else:
+        first = start.start_mark.line
+        last = end.end_mark.line + (end.end_mark.column > 0)
+        while not rows[last - 1].strip():  # what a block of text ends with
+            last -= 1
+        while rows[last - 1].rstrip().endswith(GOES_ON) and _is_comment("".join(rows[last:][:1])):
+            last += 1
+        indent = " " * start.start_mark.column
+        comment = [f"{indent}# {section}.{rows[first].lstrip()}"]
+        comment += [
+            row if _is_comment(row) else f"{indent}# {row[len(indent) :]}"
+            for row in rows[first + 1 : last]
+        ]
+    rows[first:last] = comment if is_kept else []
+    if len(keys.value) == 1 and not is_kept:
+        if not keys.flow_style:
+            first = head.start_mark.line
+            del rows[first]
+        if not "".join(rows[first - 1 : first + 1]).strip():  # the lines around the section
+            del rows[first : first + 1]
+    elif len(keys.value) == 1 and not keys.flow_style:
+        del rows[head.start_mark.line]
+    return "".join(rows)
+
+
+def _is_comment(row: str) -> bool:
+    return row.lstrip().startswith("#")
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096  # do not wrap long lines
+    yaml.representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar(NULL, "null")
+    )
+    return yaml
+
+
+def _keep_near(comments: list | None) -> None:
+    """Put the comment at the end of a changed line two spaces after the new value."""
+    if comments and comments[2] and comments[2].value.startswith("#"):  # or a blank line
+        comments[2].column = 0
+        comments[2].value = f" {comments[2].value}"
+
+
+def flat(text: str) -> dict[str, object]:
+    """Return the value of each param by its name, such as `model.alpha`.
+
+    Raises InputError if the text is no YAML, or not made of sections.
+    """
+    content = parse_yaml(text, str(PARAMS))
+    if not isinstance(content, dict) or not all(
+        isinstance(section, dict) for section in content.values()
+    ):
+        raise InputError(f"{PARAMS}: expected sections with params. Received: something else.")
+    return {f"{name}.{key}": value for name, keys in content.items() for key, value in keys.items()}
+
+
+def set_params(folder: Path, changes: Mapping[str, object]) -> None:
+    """Write other values into params.yaml of a project, by names such as `model.alpha`.
+
+    Raises InputError, with nothing written, if one is wrong.
+    """
+    text = set_values(read_text(folder / PARAMS), changes)
+    check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
+    write_text(folder / PARAMS, text)
+
+
+def describe_param_changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
+    """Return such as "model.alpha: 0.35 → null", for each param of `after` with another value."""
+    values = {name: (before.get(name), value) for name, value in after.items()}
+    return [
+        f"{name}: {' → '.join('null' if each is None else str(each) for each in pair)}"
+        for name, pair in values.items()
+        if pair[0] != pair[1]
+    ]

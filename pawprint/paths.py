@@ -1,0 +1,73 @@
+"""Where a project keeps what: its files and folders, as in `dvc.yaml`, relative to its folder."""
+
+from pathlib import Path
+
+PIPELINE = Path("dvc.yaml")
+PARAMS = Path("params.yaml")
+LABELS_CSV = Path("labels.csv")
+SPLITS_CSV = Path("splits.csv")
+UNLABELLED = Path("unlabelled")  # photos that the app got without a label
+REQUIREMENTS = Path("requirements.txt")
+LOCK = Path("dvc.lock")
+STATE = Path(".pawprint.json")  # the files that `init` wrote, by name, and the default params
+CODE = Path("data/code")  # what the stage `code` writes
+DECODED_ROW_CODE = CODE / "decoded_row.txt"
+FEATURE_ROW_CODE = CODE / "feature_row.txt"
+
+RAW_ARCHIVES = Path("data/raw/archives")
+RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or files.json, of a folder in DVC
+IMAGES_CSV = Path("data/clean/images.csv")
+METADATA_CSV = Path("data/clean/metadata.csv")  # further columns of the source's
+UNKNOWN_CSV = Path("data/clean/unknown.csv")
+DECODED_CSV = Path("data/clean/decoded.csv")  # what later runs of `clean` take over
+UNLABELLED_CSV = Path("data/clean/unlabelled.csv")
+REJECTED_CSV = Path("data/clean/rejected.csv")
+SPLIT_CSV = Path("data/split/images.csv")
+TRAIN_VALIDATION_CSV = Path("data/split/train_validation.csv")  # the part that training reads
+PATHS_CSV = Path("data/split/paths.csv")  # of the images, whatever their labels
+LABELS_JSON = Path("data/split/labels.json")  # of the classes, in the order of their indices
+NEAR_DUPLICATES_CSV = Path("data/split/near_duplicates.csv")
+FEATURES = Path("data/features")  # a folder for each split
+FEATURES_ORIGIN = Path("data/features.json")
+# Outside of the outputs, because DVC deletes those before a stage runs.
+INTERRUPTED_FEATURES = Path(".dvc/tmp/pawprint")
+CROSS_VALIDATION_CSV = Path("data/cross_validation.csv")
+
+BACKBONE = Path("models/backbone/network.keras")
+FROZEN_BACKBONE = Path("models/backbone/network.xml")  # where Keras builds none
+EXTRACTOR = Path("models/extractor/network.xml")
+HEAD = Path("models/head.npz")
+NETWORK = Path("models/network/network.xml")  # of features, which the extractor gives
+TRAINED_MODEL = Path("models/network/model.keras")  # of pixels, if layers were trained
+OUTPUTS = Path("data/outputs")  # of the network, for held-out images
+SERVED_MODEL = Path("models/served")
+EXPORT = Path("models/export")  # of `pawprint export`
+
+CLEAN_METRICS = Path("metrics/clean.json")
+SPLIT_METRICS = Path("metrics/split.json")
+CLASSES_CSV = Path("metrics/classes.csv")
+EXTRACT_METRICS = Path("metrics/train_extract.json")
+FINETUNE_METRICS = Path("metrics/train_finetune.json")
+EVALUATE_METRICS = Path("metrics/evaluate.json")
+MODEL_CARD = Path("docs/model_card.md")
+REPORT = Path("plots/report.html")
+LIMITS = Path("plots/limits.txt")  # what limits the model
+AUGMENTED = Path("plots/augmented.png")
+
+EXTRACT_HISTORY_CSV = Path("plots/history_extract.csv")
+LEARNING_CURVE_CSV = Path("plots/learning_curve.csv")
+FINETUNE_HISTORY_CSV = Path("plots/history_finetune.csv")
+TEST_PROBABILITIES_CSV = Path("data/probabilities.csv")
+VALIDATION_PROBABILITIES_CSV = Path("data/probabilities_validation.csv")
+PROBABILITIES_CSV = {"test": TEST_PROBABILITIES_CSV, "validation": VALIDATION_PROBABILITIES_CSV}
+# The part of them that Git keeps.
+PREDICTED_CLASSES_CSV = {
+    "test": Path("plots/predictions.csv"),
+    "validation": Path("plots/predictions_validation.csv"),
+}
+LABELS_TO_REVIEW_CSV = Path("plots/labels_to_review.csv")
+RELIABILITY_CSV = Path("plots/reliability.csv")
+ROC_CSV = Path("plots/roc.csv")
+DECIDED_CSV = Path("plots/decided.csv")
+SCORES_CSV = Path("plots/scores.csv")
+PLOTS = Path("plots")

@@ -1,0 +1,135 @@
+"""Whether the results of a project are those of its code and params, and its files are whole."""
+
+import os
+import stat
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pawprint.errors import InputError, name_some, printable
+from pawprint.files import digest
+from pawprint.package import script_of
+from pawprint.paths import LOCK
+from pawprint.pipeline.dvc import find_changed
+from pawprint.pipeline.fingerprint import Code, split_fingerprint
+from pawprint.pipeline.lock import not_as_pinned
+from pawprint.pipeline.recorded import Recorded, is_md5
+
+
+def require_results(folder: Path) -> None:
+    """Raise InputError if other code, params or packages made the results of a project."""
+    code = Code(folder)
+    locked = (code.as_locked(text) for text in require_reproduced(folder).values())
+    pins = {pin for text in locked for pin in split_fingerprint(text)[1]}
+    if versions := not_as_pinned(sorted(pins)):
+        raise InputError(
+            f"requirements.txt: expected the installed versions. Received: {', '.join(versions)}. "
+            "Run `pip install -r requirements.txt`."
+        )
+
+
+def require_reproduced(folder: Path, *stages: str) -> dict[str, str]:
+    """Raise InputError if params, code or results of stages of a project differ from dvc.lock.
+
+    Those of the stages before them count, too; without names, all stages do. Returns the
+    fingerprint of each that counts, without `code`.
+    """
+    changed = find_changed(folder, stages)
+    # The stage `code` differs after a changed comment; what counts are the fingerprints.
+    changed.pop("code", None)
+    code = Code(folder)
+    # Photos that DVC tracks, and a user's own stages, have no code of ours.
+    scripts = {name: script_of(name, folder) for name in changed}
+    fingerprints = {
+        name: code.fingerprint(script)
+        for name, script in scripts.items()
+        if code.path_of(script).is_file()
+    }
+    recorded = Recorded(folder=folder)
+    of_code = {name for name, text in fingerprints.items() if not recorded.has_code(name, text)}
+    names = set().union(*changed.values(), (f"code of {name}" for name in of_code))
+    if names:
+        raise InputError(
+            "workspace: expected the results of its params and code. Received: changes since the "
+            f"last run: {name_some(sorted(names))}. Run `dvc repro`."
+        )
+    return fingerprints
+
+
+def find_damaged(recorded: Recorded) -> tuple[int, list[str], list[str]]:
+    """Return how many copies of the files of dvc.lock there are, and a line for each damaged one.
+
+    Also returns the folders whose list of files is not in the cache. Copies are in the cache and in
+    the workspace; damaged ones in the cache are removed. Raises InputError if dvc.lock has no
+    results.
+    """
+    outs = [
+        (stage, Path(path), md5)
+        for stage in recorded.stages
+        for path, md5 in recorded.hashes(stage).items()
+    ]
+    if not outs:
+        raise InputError(f"{LOCK}: expected the results of a run. Received: none. Run `dvc repro`.")
+    copies, damaged = damaged_files(recorded, [(path, md5) for _, path, md5 in outs])
+    # The lists of files of folders: those that are left are undamaged.
+    folders = [out for out in outs if is_md5(out[2]) and out[2].endswith(".dir")]
+    members = [
+        (path / name, md5)
+        for stage, path, _ in folders
+        for name, md5 in recorded.files(stage, path).items()
+    ]
+    unlisted = [path.as_posix() for _, path, md5 in folders if not recorded.file(md5).is_file()]
+    of_folders, more = damaged_files(recorded, members)
+    return copies + of_folders, damaged + more, unlisted
+
+
+def damaged_files(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[int, list[str]]:
+    """Return how many copies of files, given with their MD5, there are, and the damaged ones.
+
+    Each of these is a line, and those in the cache are removed. The MD5 of a folder is the one of
+    the list of its files, which is in the cache only. A path outside of the project, or what is no
+    MD5, is a line, and no file is read for it.
+    """
+    copies: dict[Path, tuple[Path, str]] = {}
+    damaged = []
+    for path, md5 in files:
+        if is_md5(md5) and not path.anchor and ".." not in path.parts:
+            file = recorded.folder / path
+            copies[file] = copies[recorded.file(md5)] = file, md5
+        else:
+            damaged.append(
+                f"{LOCK}: expected paths in the project, and MD5s of 32 hexadecimal digits. "
+                f"Received: {printable(str(path))} with {md5!r}. Restore {LOCK}, or run "
+                "`dvc repro --force`."
+            )
+    copies = {copy: original for copy, original in copies.items() if copy.is_file()}
+    with tqdm(copies.items(), desc="check", unit="file", disable=None) as progress:
+        found = [damage_of(copy, path, md5, recorded.cache) for copy, (path, md5) in progress]
+    return len(copies), [*damaged, *filter(None, found)]
+
+
+def damage_of(copy: Path, path: Path, md5: str, cache: Path) -> str | None:
+    """Return how a copy of the file `path` differs from its MD5, or None if it does not.
+
+    A damaged copy in the cache is removed. One that a stage removes meanwhile is not damaged.
+    """
+    try:
+        actual = digest(copy, "md5")
+        if actual == md5.removesuffix(".dir"):
+            return None
+        differs = f"{copy}: expected the file {path} with the MD5 {md5}. Received: {actual}"
+        if copy == path:
+            return f"{differs}. If you did not change it, remove it. Run `dvc repro`."
+        if not copy.resolve().is_relative_to(cache.resolve()):
+            return f"{differs}. A link leads out of DVC's cache. Remove the link."
+        if os.name == "nt":  # which removes no file that is read-only
+            copy.chmod(stat.S_IWRITE)
+        copy.unlink()
+        return f"{differs}. It is removed from DVC's cache. Run `dvc repro`."
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return (
+            f"{copy}: expected to read it, and to remove it from DVC's cache if it is damaged. "
+            f"Received: {error.strerror}. Check permissions."
+        )

@@ -1,0 +1,175 @@
+"""What differs from the last commit; Keep and Discard, in Git and DVC."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from pawprint import paths
+from pawprint.errors import InputError, name_some, printable, without_secrets
+from pawprint.files import read_text
+from pawprint.git import git, try_git
+from pawprint.params.data import Fetch
+from pawprint.params.file import describe_param_changes, flat
+from pawprint.pipeline.dvc import alone, check_out, find_changed_files, find_stages_to_run
+from pawprint.pipeline.recorded import Recorded
+
+# What a run reads, but for photos and the tables of the user.
+INPUTS = (paths.PARAMS, paths.PIPELINE, paths.REQUIREMENTS)
+TABLES = (paths.LABELS_CSV, paths.SPLITS_CSV)
+
+
+def has_commit(folder: Path) -> bool:
+    """Return whether there is a commit."""
+    return try_git("rev-parse", "--verify", "HEAD", folder=folder) is not None
+
+
+def has_run(folder: Path) -> bool:
+    """Return whether the last commit has a run."""
+    return has_commit(folder) and bool(git("ls-tree", "HEAD", "--", paths.LOCK.name, folder=folder))
+
+
+def describe(folder: Path) -> str:
+    """Return such as `HEAD (1a2b3c4 Classify hotdogs)`."""
+    return printable(git("log", "-1", "--format=HEAD (%h %s)", folder=folder).strip())
+
+
+def has_author(folder: Path) -> bool:
+    """Return whether Git knows who commits."""
+    return try_git("var", "GIT_COMMITTER_IDENT", folder=folder) is not None
+
+
+def results(folder: Path) -> list[Path]:
+    """Return dvc.lock, and what the stages of the last commit and of the last run write."""
+    committed = git("show", f"HEAD:./{paths.LOCK}", folder=folder) if has_run(folder) else ""
+    outs = map(Path, outputs(Recorded(folder=folder)) | outputs(Recorded(committed, folder)))
+    return [paths.LOCK, *sorted(out for out in outs if not out.anchor and ".." not in out.parts)]
+
+
+def outputs(recorded: Recorded) -> set[str]:
+    """Return the paths of the outputs of all stages."""
+    return {out for stage in recorded.stages for out in recorded.hashes(stage)}
+
+
+def changed_files(folder: Path, files: Iterable[Path]) -> list[str]:
+    """Return the files that differ from the last commit, as named from the repository's top."""
+    listed = (f":(literal){path}" for path in files)
+    options = ("--porcelain", "--no-renames", "--untracked-files=all", "-z")
+    changed = git("status", *options, "--", *listed, folder=folder)
+    return [entry[3:] for entry in changed.split("\0") if entry]
+
+
+def to_keep(folder: Path) -> list[str]:
+    """Return the files to commit, as `changed_files` names them.
+
+    For a first commit these are all files, or else what a run reads and writes.
+    """
+    if not has_commit(folder):
+        return changed_files(folder, [Path()])
+    files = [*results(folder), *INPUTS, *TABLES]
+    source = Path(f"{Fetch.load(path=folder / paths.PARAMS).source}.dvc")
+    return changed_files(folder, [*files, source] if (folder / source).exists() else files)
+
+
+def to_discard(folder: Path) -> list[str]:
+    """Return the files to restore, or to remove where the last commit has none.
+
+    They are named as by `changed_files`. Photos, the file with which DVC tracks them, labels and
+    splits are not among them. Raises InputError without a commit of the project: what it lacks
+    would be removed.
+    """
+    git("rev-parse", "--git-dir", folder=folder)  # raises InputError with Git's own reason
+    committed = (
+        git("ls-tree", "HEAD", "--", *map(str, INPUTS), folder=folder) if has_commit(folder) else ""
+    )
+    if len(committed.splitlines()) < len(INPUTS):
+        raise InputError(
+            f"discard: expected a commit to go back to, with {name_some(map(str, INPUTS))}. "
+            "Received: none. Run `git add .` and `git commit`, which keep everything."
+        )
+    # STATE is of the same upgrade as INPUTS.
+    return changed_files(folder, [*results(folder), *INPUTS, paths.STATE])
+
+
+def keep(folder: Path, message: str, author: dict[str, str]) -> None:
+    """Commit the files of `to_keep`. Raises InputError during a run, or if Git fails.
+
+    `author` has settings of Git that this repository gets first.
+    """
+    with alone(folder):
+        for setting in author.items():
+            git("config", *setting, folder=folder)
+        files = [f":(top,literal){name}" for name in to_keep(folder)]
+        git("add", "--", *files, folder=folder)
+        git("commit", "--quiet", "--file=-", "--", *files, text=message, folder=folder)
+
+
+def discard(folder: Path) -> None:
+    """Restore the last commit's run: `to_discard`, and then what DVC keeps of its stages.
+
+    Raises InputError during a run, if Git or DVC fails, or if DVC's cache lacks a result.
+    """
+    with alone(folder):
+        names = to_discard(folder)
+        tree = {
+            *git("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD", folder=folder).split(
+                "\0"
+            )
+        }
+        old = [f":(top,literal){name}" for name in names if name in tree]
+        new = [f":(top,literal){name}" for name in names if name not in tree]
+        if old:
+            git("restore", "--source=HEAD", "--staged", "--worktree", "--", *old, folder=folder)
+        if new:
+            git("rm", "--quiet", "--cached", "--ignore-unmatch", "--", *new, folder=folder)
+            git("clean", "--quiet", "--force", "--", *new, folder=folder)
+        lacking = outputs(Recorded(folder=folder)) & check_out(folder, paths.PIPELINE)
+    if lacking:
+        raise InputError(
+            f"discard: {name_some(sorted(lacking))}: expected the results of the last commit in "
+            f"DVC's cache. Received: none. Run `dvc pull {paths.PIPELINE}`, or `dvc repro` to "
+            "make them again."
+        )
+
+
+def diff_of_inputs(folder: Path) -> str:
+    """Return the diff of INPUTS since the last commit, without secrets."""
+    options = ("--no-color", "--no-ext-diff", "--unified=0", "--irreversible-delete")
+    text = git("diff", *options, "HEAD", "--", *map(str, INPUTS), folder=folder)
+    return "".join(f"{printable(without_secrets(line))}\n" for line in text.splitlines())
+
+
+def describe_since_commit(folder: Path) -> tuple[list[str], list[str], list[str]]:
+    """Return what differs from the last commit, in words, and the stages that DVC would run.
+
+    First is what Discard leaves, then what it restores. Stages after these run, too, where their
+    inputs change. Raises InputError.
+    """
+    stages = find_stages_to_run(folder)
+    if not has_commit(folder):
+        return [], [], stages
+    source = Fetch.load(path=folder / paths.PARAMS).source
+    photos = find_changed_files(folder, source) if (folder / f"{source}.dvc").exists() else {}
+    before = flat(git("show", f"HEAD:./{paths.PARAMS}", folder=folder))
+    removed = dict.fromkeys(before)  # such as a layer of `augment`
+    params = describe_param_changes(before, removed | flat(read_text(folder / paths.PARAMS)))
+    lost = [*_lines(folder, paths.PIPELINE, paths.REQUIREMENTS), *params]
+    return [*_photos(photos), *_lines(folder, *TABLES)], lost, stages
+
+
+def _photos(files: dict[str, list[str]]) -> Iterable[str]:
+    """Yield such as "12 photos of cat added", from the paths of changed files by kind."""
+    for kind in ("added", "deleted", "modified", "renamed"):
+        names = files.get(kind, ())
+        folders = Counter(PurePosixPath(name).parent.name for name in names if name[-1] != "/")
+        for folder, number in sorted(folders.items()):
+            noun = "photo" if number == 1 else "photos"
+            yield f"{number:,} {noun} of {folder} {kind}"
+
+
+def _lines(folder: Path, *files: Path) -> Iterable[str]:
+    """Yield such as "labels.csv, lines changed: 3", for files of text."""
+    for line in git(
+        "diff", "--numstat", "HEAD", "--", *map(str, files), folder=folder
+    ).splitlines():
+        added, removed, name = line.split("\t")
+        yield f"{name}, lines changed: {max(int(added), int(removed))}"

@@ -1,0 +1,366 @@
+"""A new project for images of a user."""
+
+import contextlib
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, NoReturn
+
+import numpy as np
+from PIL import Image
+
+from pawprint.dataset.folders import AUTO, describe_class_counts
+from pawprint.dataset.layouts import (
+    count_labels,
+    describe_names,
+    find_places,
+    is_metadata,
+    parse_metadata_csv,
+    read_metadata_csv,
+)
+from pawprint.dataset.sources import folder_files, is_tar, require_utf8, tar_files
+from pawprint.dataset.user_tables import EMPTY_TABLES
+from pawprint.errors import InputError, name_some, printable
+from pawprint.files import parse_mapping, read_text, walk, write_text
+from pawprint.git import MAX_BYTES, git, pointer, pointer_at, work_tree
+from pawprint.images.archive import (
+    BROKEN,
+    describe_encoding,
+    describe_unsafe,
+    is_image_name,
+    members,
+    open_archive,
+    what_is,
+)
+from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, left_out
+from pawprint.installation import requirement
+from pawprint.named_file import copy_file, describe_failure, naming, read_bytes, reading
+from pawprint.package import PACKAGE
+from pawprint.params.file import set_values
+from pawprint.paths import PARAMS, REQUIREMENTS
+from pawprint.pipeline.dvc import make_project, track
+from pawprint.projects.recipes import NEW, apply_recipe
+from pawprint.projects.state import write_state
+from pawprint.templates import (
+    CONFIG,
+    DVC_IGNORE,
+    IGNORE,
+    files,
+    names_in_git,
+    require_free,
+    restored_after_failure,
+    take_back,
+    template,
+    with_own,
+)
+
+# Of a repository that photos are in: with them, DVC would track nothing of it here, or refuse.
+OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
+WITHOUT_CLASSES = "No folder is a class: give the photos labels in the app, or in a metadata.csv"
+MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
+
+
+def create(
+    folder: Path, images: Path | None, recipe: str | None, is_outside: bool, labels: str = AUTO
+) -> tuple[str, list[str]]:
+    """Make a project with Git and DVC in a new or empty folder, or a clone without a project.
+
+    Returns its `fetch.source`, and lines: which classes the images have, if that can be known
+    before `fetch`, what `.gitignore` takes back, and which `model.resize` was chosen and why.
+    `labels` is AUTO or the reading of folders for `clean.labels`.
+
+    The images are copied into the project, for DVC, if they are not to stay outside; a YAML file
+    with their URL for Git. Without `images`, the recipe names them. Raises InputError, with
+    the folder as it was, if there are no images or the folder holds what is in the way.
+    """
+    params = apply_recipe(template(PARAMS.name), recipe or NEW)
+    if images or labels != AUTO:
+        params = set_values(params, {"clean.labels": labels})
+    images = images or _images_of(recipe, params)
+    with reading():
+        _require_apart(folder, images, is_outside)
+        if not (images.is_dir() or _is_url(images)):
+            _require_archive(images)
+        notes = describe_classes(images, parse_mapping(params, PARAMS.name)["clean"]["labels"])
+    source = _source_of(folder, images, is_outside)
+    params = set_values(params, {"fetch.source": source})
+    copied = {images: images.name} if _is_url(images) else {}
+    weights = PACKAGE.parent / parse_mapping(params, PARAMS.name)["weights"]["source"]
+    if weights.is_file():  # of the package
+        copied[weights] = weights.name
+        params = set_values(params, {"weights.source": weights.name})
+    choice: list[str] = []
+    if not recipe:
+        with reading():
+            params, choice = _choose_resize(params, images)
+    in_git = [*names_in_git(source), *copied.values()]
+    require_free(folder, in_git if is_outside else [*in_git, source])
+    with restored_after_failure(folder):
+        notes += _write_project(folder, source, params, in_git)
+        for path, name in copied.items():
+            shutil.copy(path, folder / name)
+        if images not in copied and not is_outside:
+            notes += _bring(images, folder, source)
+    return source, [*notes, *choice]
+
+
+def _images_of(recipe: str | None, params: str) -> Path:
+    """Return the images of a recipe. Raises InputError if it has none of its own."""
+    source = parse_mapping(params, PARAMS.name)["fetch"]["source"]
+    if not source.startswith("pawprint/"):
+        raise InputError(f"{recipe}: expected --images, as this recipe has none of its own.")
+    return PACKAGE.parent / source
+
+
+def _is_url(images: Path) -> bool:
+    """Return whether this is a file with the URL of images."""
+    return images.suffix in (".yaml", ".yml")
+
+
+def _source_of(folder: Path, images: Path, is_outside: bool) -> str:
+    """Return the `fetch.source` of images."""
+    if _is_url(images):
+        return images.name
+    if is_outside:
+        return _path_from(folder, images)
+    return f"photos{''.join(images.suffixes[-2:])}" if images.is_file() else "photos"
+
+
+def _choose_resize(params: str, images: Path) -> tuple[str, list[str]]:
+    """Return params with a `model.resize` for these images, and lines that say why."""
+    out = left_out_of(images)
+    if out is None:
+        return params, []
+    part = f"{out:.0%} of the median image"
+    if out > MAX_LEFT_OUT:
+        params = set_values(params, {"model.resize": "stretch"})
+    chosen = parse_mapping(params, PARAMS.name)["model"]["resize"]
+    cut = f"the middle square leaves out {part}"
+    advice = (
+        f"{cut}. That is usual for photos: change it only if what matters is at the edges"
+        if chosen == "crop"
+        else f"{cut}, which `crop` would lose; nothing to do"
+    )
+    return params, [f"model.resize is {chosen}: {advice}"]
+
+
+def _write_project(folder: Path, source: str, params: str, in_git: list[str]) -> list[str]:
+    """Write a project without its images, and return lines on rules that .gitignore takes back.
+
+    `in_git` are the names of the files that Git must not leave out.
+    """
+    texts = with_own(folder, files(source))
+    if work_tree(folder) is None:
+        git("init", "--quiet", folder=folder)
+    write_text(folder / IGNORE, texts[IGNORE])  # first, as DVC refuses what it names
+    rules = take_back(folder, in_git)
+    if rules:
+        texts[IGNORE] = read_text(folder / IGNORE)
+    make_project(folder)
+    written = texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
+    for name, text in written.items():
+        write_text(folder / name, text)
+    write_state(folder, {name: text for name, text in files(source).items() if name in texts})
+    _, missing = requirement()
+    notes = [missing] if missing and str(REQUIREMENTS) in texts else []
+    return [f".gitignore takes back what this rule leaves out: {rule}" for rule in rules] + notes
+
+
+def _bring(images: Path, folder: Path, source: str) -> list[str]:
+    """Copy images into a project, for DVC. Returns a line about a .dvcignore that is left out."""
+    _copy(images, folder / source)
+    track(folder, source)
+    path = images / DVC_IGNORE
+    has_rules = path.is_file() and re.search(r"^\s*[^\s#]", read_text(path), re.MULTILINE)
+    return [f"{path} is left out: files that it names are copied, too"] if has_rules else []
+
+
+def _require_archive(path: Path) -> None:
+    """Raise InputError for a file that is neither a whole zip with images nor a tar."""
+    if is_tar(path):
+        return
+    if not zipfile.is_zipfile(path):
+        raise InputError(
+            f"{path}: expected a folder, a zip, a tar or a YAML file with the URL of one. "
+            f"Received: {what_is(path) or 'another file'}."
+        )
+    with open_archive(path) as archive:
+        names = members(archive)
+        if problem := describe_unsafe(names):
+            raise InputError(f"{path}: {problem}")
+        if any(map(is_image_name, names)) or any(map(is_metadata, names)):
+            _require_content(_pointers_in(path, archive.zip_file))
+            return
+    raise InputError(
+        f"{path}: expected a zip of images. Received: {name_some(names) or 'no files'}. Unpack an "
+        "archive that it holds, and name that."
+    )
+
+
+def _pointers_in(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
+    """Yield the path of each image in a zip that is a pointer, and what it is."""
+    for info in archive.infolist():
+        if is_image_name(info.filename) and info.file_size <= MAX_BYTES:
+            with contextlib.suppress(*BROKEN, RuntimeError):  # encrypted; `clean` says so
+                if what := pointer(archive.read(info)):
+                    yield f"{path}/{info.filename}", what
+
+
+def _copy(images: Path, target: Path) -> None:
+    """Copy a file, or a folder and what its links lead to, so that the user may write all copies.
+
+    `dvc add --out` would copy, too, but with many small files it takes 1.7 times the seconds.
+    Raises InputError for the files that cannot be read, the first by name, and at once where a copy
+    cannot be written.
+    """
+    copies = {images: target}
+    if images.is_dir():
+        below = {path: path.relative_to(images) for path in sorted(_walk(images))}
+        copies = {
+            path: target / inner
+            for path, inner in below.items()
+            if set(OF_REPOSITORIES).isdisjoint(inner.parts)
+        }
+    failed = []
+    for path, copy in copies.items():
+        try:
+            if path.exists() and not path.is_file():  # a pipe would never end
+                raise InputError(f"{path}: expected a file. Received: none. Move it elsewhere.")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy_file(path, copy)
+        except OSError as error:
+            if error.filename != str(path):
+                raise InputError(describe_failure(error, "write")) from None
+            failed.append(error)
+    _require_read(failed)
+
+
+def _require_read(failed: list[OSError]) -> None:
+    """Raise InputError for files that cannot be read. What they hold is unknown, so they stay."""
+    if failed:
+        raise InputError(describe_failure(failed[0], "read", len(failed) - 1))
+
+
+def left_out_of(source: Path) -> float | None:
+    """Return `left_out` of at most MAX_READ images in a folder or a zip; None without images.
+
+    Only headers are read. A file that is no image is left out.
+    """
+    sizes: list[tuple[int, int]] = []
+    opens: dict[str, Callable[[], IO[bytes]]] = {}
+    with contextlib.ExitStack() as opened:
+        if source.is_dir():
+            paths = {path.relative_to(source).as_posix(): path for path in _walk(source)}
+            opens = {name: partial[IO[bytes]](paths[name].open, "rb") for name in sorted(paths)}
+        else:
+            with contextlib.suppress(zipfile.BadZipFile), naming(source):  # a tar, or damaged
+                archive = opened.enter_context(zipfile.ZipFile(source))
+                opens = {name: partial(archive.open, name) for name in archive.namelist()}
+        images = [name for name in opens if is_image_name(name)]
+        for name in images[:: -(-len(images) // MAX_READ) or 1]:
+            # Pillow and zips raise anything for a damaged file.
+            with contextlib.suppress(Exception), opens[name]() as file:
+                sizes.append(Image.open(file, formats=FORMATS).size)
+    return left_out(*np.array(sizes).T) if sizes else None
+
+
+def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
+    if found := pointer_at(images):
+        raise InputError(f"{images}: expected images or an archive. Received: {found}.")
+    if not images.exists():
+        raise InputError(
+            f"{images}: expected a folder, zip, tar or YAML file with the URL of images. "
+            "Received: nothing there. Name one with --images."
+        )
+    if images.is_dir():
+        if is_outside:
+            folder_files(images)  # raises InputError for a link
+        paths = list(_walk(images))
+        _require_content(_pointers_at(path for path in paths if is_image_name(path.name)))
+        if is_outside and (refused := [path for path in paths if path.name == DVC_IGNORE]):
+            raise InputError(
+                f"{refused[0]}: expected no such file in images with --outside, as DVC refuses "
+                "their folder. Name a folder without it, or let the images be copied."
+            )
+        require_utf8(path for path in paths if path.is_file())
+    if folder.resolve().is_relative_to(images.resolve()):
+        raise InputError(f"{folder}: expected a folder outside of {images}.")
+    if images.resolve().is_relative_to(folder.resolve()):
+        raise InputError(
+            f"{images}: expected images outside of {folder}, which gets a copy of them. Move them."
+        )
+
+
+def _pointers_at(images: Iterable[Path]) -> Iterator[tuple[object, str]]:
+    """Yield the path of each image that is a pointer, and what it is.
+
+    Raises InputError for files that cannot be read.
+    """
+    failed = []
+    for path in images:
+        try:
+            if what := pointer_at(path):
+                yield path, what
+        except OSError as error:
+            failed.append(error)
+    _require_read(failed)
+
+
+def _require_content(pointers: Iterable[tuple[object, str]]) -> None:
+    """Raise InputError for images, each with what it is, that are pointers to their content."""
+    if first := next(pointers := iter(pointers), None):
+        name, what = first
+        more = f" and {number:,} more" if (number := sum(1 for _ in pointers)) else ""
+        raise InputError(f"{printable(str(name))}{more}: expected images. Received: {what}.")
+
+
+def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[str]:
+    """Return lines on the classes of a folder or archive; none for the URL of one.
+
+    `labels` is `clean.labels`. Raises InputError as `find_places`.
+    """
+    encoding = ""
+    if images.is_dir():
+        paths = {path.relative_to(images).as_posix(): path for path in _walk(images)}
+        names = sorted(paths)
+        rows = parse_metadata_csv(str(images), names, lambda name: read_bytes(paths[name]))
+    elif zipfile.is_zipfile(images):
+        with open_archive(images) as archive:
+            names = members(archive)
+            encoding = describe_encoding(archive)
+            rows = read_metadata_csv(archive, names)
+    elif is_tar(images):
+        tables = {name: data if is_metadata(name) else b"" for name, data in tar_files(images)}
+        names = sorted(tables)
+        rows = parse_metadata_csv(str(images), names, tables.__getitem__)
+    else:
+        return []
+    if problem := describe_unsafe(names):
+        raise InputError(f"{images}: {problem}")
+    classes, places = find_places(names, rows, labels, str(images))
+    notes = [describe_class_counts(count_labels(places, rows)), encoding, *describe_names(places)]
+    notes += [] if classes else [WITHOUT_CLASSES]
+    return [note for note in notes if note]
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield what `walk` yields. Raises InputError for a folder that it leaves out."""
+    return walk(folder, _refuse)
+
+
+def _refuse(path: Path, why: str) -> NoReturn:
+    raise InputError(
+        f"cannot read the folder {printable(str(path))}: {why}. Check the permissions and links."
+    )
+
+
+def _path_from(folder: Path, images: Path) -> str:
+    images = images.parent.resolve() / images.name
+    try:
+        return Path(os.path.relpath(images, folder.resolve())).as_posix()
+    except ValueError:  # on another drive of Windows
+        return images.as_posix()

@@ -1,0 +1,73 @@
+"""The labelled images of a project's last run, and whether another image looks like one of them."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+from pawprint import paths
+from pawprint.columns import IMAGES, SPLIT
+from pawprint.dataset.near_duplicates import near_duplicates
+from pawprint.params.data import Split
+from pawprint.tables import read_table
+
+DISTANCE = 8  # of near-duplicates, where there is no params.yaml
+
+
+class LabelledImages(NamedTuple):
+    """The images of the last run: the tables IMAGES and SPLIT, of no row where there are none.
+
+    `distance` is the largest between hashes of near-duplicates, `missing` the first file that is
+    not there, if any.
+    """
+
+    images: pd.DataFrame
+    split: pd.DataFrame
+    archives: Path
+    distance: int
+    missing: Path | None
+
+
+def read_labelled(folder: Path) -> LabelledImages:
+    """Return the images of the last run of a project."""
+    params = folder / paths.PARAMS
+    distance = Split.load(path=params).near_duplicate_distance if params.exists() else DISTANCE
+    archives = folder / paths.RAW_ARCHIVES
+    tables = {folder / paths.IMAGES_CSV: IMAGES, folder / paths.SPLIT_CSV: SPLIT}
+    missing = [path for path in (*tables, archives) if not path.exists()]
+    if tables.keys() & set(missing):
+        images, split = (pd.DataFrame(columns=list(columns)) for columns in tables.values())
+    else:
+        images, split = (read_table(path, columns) for path, columns in tables.items())
+    return LabelledImages(images, split, archives, distance, next(iter(missing), None))
+
+
+def is_near_training(images: pd.DataFrame, last_run: LabelledImages) -> pd.Series:
+    """Return whether each image looks like one of training, and is not of the test split, bool.
+
+    The images have `pixels_sha256` and the perceptual `hash`.
+    """
+    split = last_run.split
+    if split.empty or images.empty:
+        return pd.Series(False, images.index)
+    hash_of = last_run.images.set_index("path")["perceptual_hash"]
+    training = split.loc[split["split"] == "train", "path"].map(hash_of).dropna()
+    new = images["hash"].drop_duplicates()
+    is_near, _ = compare_hashes(training, new, last_run.distance)
+    is_test = images["pixels_sha256"].isin(split.loc[split["split"] == "test", "pixels_sha256"])
+    return images["hash"].isin(new[is_near]) & ~is_test
+
+
+def compare_hashes(known: pd.Series, new: pd.Series, distance: int) -> tuple[np.ndarray, csr_array]:
+    """Return whether each new hash is near a known one, bool `(new,)`; which are, `(new, new)`.
+
+    The new ones differ from each other.
+    """
+    near = near_duplicates(pd.concat([known, new]), distance)
+    pairs = near[["first", "second"]].to_numpy() - len(known)
+    is_near = np.isin(np.arange(len(new)), pairs[pairs[:, 0] < 0, 1])
+    pairs = pairs[pairs[:, 0] >= 0]
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    return is_near, csr_array((np.ones(len(both), bool), both.T), (len(new), len(new)))

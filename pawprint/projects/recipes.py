@@ -1,0 +1,70 @@
+"""Recipes: YAML files with only the params that they change, and their comments."""
+
+from pathlib import Path
+
+import yaml
+
+from pawprint.errors import InputError
+from pawprint.files import parse_mapping, read_text, write_text
+from pawprint.git import try_git
+from pawprint.package import PACKAGE
+from pawprint.params.file import overlay
+from pawprint.paths import PARAMS
+
+RECIPES = PACKAGE / "recipes"
+# Of a new project. Its network is the best of its cost on eleven sets of images, and one view is
+# enough for a solved head (docs/decisions/37); fine-tuning from it helps on too few of ten
+# (docs/decisions/28).
+NEW = "efficientnet-lite0"
+
+
+def recipe_names() -> list[str]:
+    """Return the names of all recipes, sorted."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def read_recipe(name: str) -> str:
+    """Return the text of a recipe."""
+    return (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def apply_recipe(params: str, name: str) -> str:
+    """Return the text of `params.yaml` with the values of a recipe, whatever it had before.
+
+    Params that no recipe names, such as the seeds, are not changed.
+    """
+    return overlay(overlay(params, read_recipe("default")), read_recipe(name))
+
+
+def use_recipe(folder: Path, name: str) -> None:
+    """Write the values of a recipe into params.yaml of a project.
+
+    Images, classes and weights are kept where the recipe's are not in the project. Raises
+    InputError if the file would change and has uncommitted changes.
+    """
+    before = read_text(folder / PARAMS)
+    today = parse_mapping(before, str(PARAMS))
+    after = apply_recipe(before, name)
+    recipe = parse_mapping(after, str(PARAMS))
+    own = {}
+    for section in ("fetch", "weights"):
+        source = recipe[section]["source"]
+        # Only in the repository.
+        if source.startswith("pawprint/") and not (folder / source).exists():
+            own[section] = today[section]
+    if "fetch" in own:
+        own["clean"] = {"labels": today["clean"]["labels"]}
+    if own:
+        after = overlay(after, yaml.safe_dump(own, default_flow_style=None))
+    if after != before:
+        require_committed(folder)
+    write_text(folder / PARAMS, after)
+
+
+def require_committed(folder: Path) -> None:
+    """Raise InputError for changes of params.yaml that are in no commit."""
+    if try_git("status", "--porcelain", "--", PARAMS.name, folder=folder) != "":
+        raise InputError(
+            "params.yaml: expected a file without uncommitted changes, which would be lost. "
+            "Commit it first."
+        )

@@ -1,0 +1,181 @@
+"""Labelled photos of a model's use, scored beside the test split of a project's last run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from pawprint import paths
+from pawprint.dataset import layouts
+from pawprint.dataset.cleaning import further_columns, without_duplicates
+from pawprint.dataset.folders import OUTER
+from pawprint.dataset.looks import perceptual_hash
+from pawprint.errors import InputError, printable
+from pawprint.files import md5, md5_of_folder
+from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
+from pawprint.model.predictor import (
+    Prediction,
+    Predictor,
+    Take,
+    names_below,
+    predict_each,
+    take_all,
+    take_images,
+)
+from pawprint.named_file import read_bytes
+from pawprint.params.data import Clean
+from pawprint.pipeline.recorded import Recorded
+from pawprint.projects.labelled import is_near_training, read_labelled
+from pawprint.scores.intervals import CONFIDENCE
+from pawprint.scores.prediction_table import predicted_labels, read_predictions, tabulate
+from pawprint.scores.predictions import tabulate_beside
+from pawprint.scores.shift import measure_slices
+
+UNLABELLED = "unlabelled"
+NEAR = "near-duplicates of training images"
+LABELLED = "labelled since, now training images"
+CONTRADICTORY = "copies in several classes"
+COPY = "copies"
+HASH = "pixels_sha256"
+
+
+class Photos(NamedTuple):
+    """The images below a folder.
+
+    `table` has `path`, relative to the folder, `label`, one of the model's, UNKNOWN or None, and
+    `group`, from metadata.csv or the image alone. `further` is the table METADATA.
+    """
+
+    folder: Path
+    table: pd.DataFrame
+    further: pd.DataFrame
+
+
+def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
+    """Return the images below a folder, sorted by path, with their labels.
+
+    Folders of classes are called as in `clean.labels` of a project, or as the labels.
+
+    Raises InputError for no image, and a metadata.csv without one of the labels.
+    """
+    params = project / paths.PARAMS
+    folder_names = Clean.load(path=params).labels if params.exists() else "auto"
+    names = sorted(name for name in names_below(folder) if (folder / name).is_file())
+    rows = layouts.parse_metadata_csv(str(folder), names, lambda name: read_bytes(folder / name))
+    named = folder_names if isinstance(folder_names, dict) else {}
+    folder_of = {name.lower(): label for label in labels for name in (label, *named.get(label, ()))}
+    folders = layouts.folders_of(rows)
+    listed = rows or {}
+    images = take_images(folder, [name for name in names if not layouts.is_metadata(name)], listed)
+    places = (
+        layouts.label_and_split(folders(name), folder_of, folder_names == OUTER) for name in images
+    )
+    table = pd.DataFrame({"path": images, "label": [place.label or None for place in places]})
+    table["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
+    if table.empty or (rows is not None and table["label"].isna().all()):
+        raise InputError(
+            f"{printable(str(folder))}: expected images in folders called {', '.join(labels)}, a "
+            "metadata.csv with these labels, or images without labels. Received: "
+            f"{len(images):,} images with other labels."
+        )
+    return Photos(folder, table, further_columns(listed, images))
+
+
+def read_test_split(folder: Path, metadata: Metadata) -> pd.DataFrame | None:
+    """Return the table PREDICTIONS of a project's test split by the served model, or None.
+
+    None also if `metadata` have another identity than the served model, or if the table or the
+    served model is another than dvc.lock has.
+    """
+    table = folder / paths.TEST_PROBABILITIES_CSV
+    served = folder / paths.SERVED_MODEL
+    if not table.exists() or not (served / METADATA_FILE).exists():
+        return None
+    recorded = Recorded(folder=folder)
+    expected = [recorded.hash_of("evaluate", paths.TEST_PROBABILITIES_CSV), recorded.served_model()]
+    is_other = any(expected) and expected != [md5(table), md5_of_folder(served)]
+    if is_other or read_metadata(served).model != metadata.model:
+        return None
+    predictions = read_predictions(table)
+    return predictions if predicted_labels(predictions) == metadata.labels else None
+
+
+class ScoreResult(NamedTuple):
+    """The result of `score`.
+
+    `scores` has the rows of `tabulate_beside`, then rows of `measure_slices`; `predictions` a table
+    PREDICTIONS with a column `group`; `left_out` has numbers of images by reason, `failed` the rows
+    of `predict` with an error, and `has_training` says whether a last run was compared with.
+    """
+
+    scores: pd.DataFrame
+    predictions: pd.DataFrame
+    left_out: dict[str, int]
+    failed: list[dict]
+    has_training: bool
+
+
+def score(
+    project: Path, predictor: Predictor, photos: Photos, take: Take = take_all
+) -> ScoreResult:
+    """Score labelled photos as `evaluate` does, beside the test split of a project's last run.
+
+    Photos that are UNKNOWN show none of the classes. Of photos with the same pixels one counts, or
+    none if their labels differ, as in `clean`. Photos of a group count as one in intervals and
+    tests. Near-duplicates of training images are left out, unless they are of the test split.
+    Raises InputError if no photo has a class.
+    """
+    metadata = predictor.metadata
+    labelled = photos.table.dropna(subset="label")
+    paths = [photos.folder / path for path in labelled["path"]]
+    rows = list(take(predict_each(predictor, paths, _prediction_and_hash), len(paths)))
+    failed = [row for row in rows if row["error"]]
+    columns = ["prediction", HASH, "hash"]
+    usable = labelled.join(pd.DataFrame(rows, labelled.index, columns)).dropna(subset=columns)
+    images, copies = without_duplicates(usable.assign(archive_split=""))
+    last_run = read_labelled(project)
+    training = last_run.split.loc[last_run.split["split"] == "train", HASH]
+    is_labelled = images[HASH].isin(training)
+    is_near = is_near_training(images, last_run) & ~is_labelled
+    left_out = {
+        UNLABELLED: len(photos.table) - len(labelled),
+        COPY: (copies["reason"] == "duplicate").sum(),
+        CONTRADICTORY: (copies["reason"] == "contradictory").sum(),
+        LABELLED: is_labelled.sum(),
+        NEAR: is_near.sum(),
+    }
+    table = _tabulate(images[~(is_near | is_labelled)], metadata)
+    is_of_class = table["actual"].isin(metadata.labels)
+    if not is_of_class.any():
+        counts = ", ".join(f"{number:,} {why}" for why, number in left_out.items() if number)
+        raise InputError(
+            f"{printable(str(photos.folder))}: expected photos of {', '.join(metadata.labels)}. "
+            f"Received: none, after {counts or 'no photo'} and {len(failed):,} unusable files."
+        )
+    of_classes = table[is_of_class].reset_index(drop=True)
+    test = read_test_split(project, metadata)
+    scores = tabulate_beside(of_classes, table[~is_of_class], test, metadata, CONFIDENCE)
+    is_right = of_classes["predicted"] == of_classes["actual"]
+    slices = measure_slices(of_classes.assign(correct=is_right), photos.further, CONFIDENCE)
+    if len(slices):
+        scores = pd.concat([scores, slices.assign(different="")], ignore_index=True)
+    return ScoreResult(scores, of_classes, left_out, failed, not last_run.split.empty)
+
+
+def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:
+    return {"prediction": predicted._replace(features=None), "hash": perceptual_hash(image)}
+
+
+def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
+    """Return the table PREDICTIONS of images with a `prediction`, and the number of a `group`."""
+    probabilities = np.array([prediction.probabilities for prediction in images["prediction"]])
+    probabilities = probabilities.reshape(len(images), len(metadata.labels))  # also of no image
+    unknown_scores = None
+    if metadata.unknown_threshold is not None:
+        unknown_scores = np.array([prediction.unknown_score for prediction in images["prediction"]])
+    classes = metadata.classes(probabilities)
+    table = tabulate(images, probabilities, classes, metadata.labels, unknown_scores)
+    return table.assign(group=pd.factorize(images["group"])[0])

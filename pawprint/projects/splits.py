@@ -1,0 +1,40 @@
+"""The splits of a project's last result, kept in splits.csv."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from pawprint.columns import SPLIT
+from pawprint.dataset.user_tables import keep_splits, read_kept_splits
+from pawprint.errors import InputError
+from pawprint.files import md5
+from pawprint.paths import LOCK, SPLIT_CSV, SPLITS_CSV
+from pawprint.pipeline.recorded import Recorded
+from pawprint.tables import read_table
+
+
+def keep_last_splits(folder: Path, are_training: bool) -> pd.DataFrame:
+    """Add the images of the last result to splits.csv of a project, and return their rows.
+
+    They keep their split, or become training images if they `are_training`. Raises InputError
+    without a result, and if splits.csv was edited since.
+    """
+    table = folder / SPLITS_CSV
+    recorded = Recorded(folder=folder)
+    result = recorded.hash_of("split", SPLIT_CSV)
+    if not result:
+        raise InputError(
+            f"{LOCK}: expected the result of `split`. Received: none. Run `dvc repro split`."
+        )
+    has_rows = table.exists() and read_kept_splits(table)
+    if are_training and not has_rows:
+        raise InputError(
+            f"{SPLITS_CSV}: expected the splits of the images that were there before. Received: "
+            "none. Run `pawprint keep-splits` before you add images."
+        )
+    if has_rows and recorded.hash_of("split", SPLITS_CSV, "deps") != md5(table):
+        raise InputError(
+            f"{SPLITS_CSV}: expected the file that `split` last read. Received: an edit of it. Run "
+            "`dvc repro split`."
+        )
+    return keep_splits(table, read_table(recorded.file(result), SPLIT), are_training)

@@ -1,0 +1,37 @@
+"""What a project has from the package: the texts of files, and the default params."""
+
+import contextlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+from pawprint.errors import InputError
+from pawprint.files import read_text, write_json
+from pawprint.package import DISTRIBUTION
+from pawprint.params.file import flat
+from pawprint.paths import PARAMS, STATE
+from pawprint.projects.recipes import NEW, apply_recipe
+from pawprint.templates import template
+
+
+def read_state(folder: Path) -> dict:
+    """Return what `write_state` wrote. Raises InputError if it is not there or another file."""
+    path = folder / STATE
+    if not path.exists():
+        raise InputError(f"{path}: expected a project that `pawprint init` made.")
+    with contextlib.suppress(ValueError):
+        state = json.loads(read_text(path))
+        if isinstance(state, dict) and {"files", "params"} <= state.keys():
+            return state
+    raise InputError(f"{path}: expected what `pawprint init` wrote. Restore it from Git.")
+
+
+def write_state(folder: Path, texts: dict[str, str]) -> None:
+    """Write which texts of files, by name, and which defaults a project has from the package."""
+    record = {"version": version(DISTRIBUTION), "files": texts, "params": flat(defaults())}
+    write_json(folder / STATE, record)
+
+
+def defaults() -> str:
+    """Return the params of a new project without a recipe."""
+    return apply_recipe(template(PARAMS.name), NEW)

@@ -1,0 +1,185 @@
+"""Which images without a label to label first."""
+
+import sys
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy.sparse import csr_array
+from tqdm import tqdm
+
+from pawprint.classes import UNKNOWN, UNSURE
+from pawprint.dataset.looks import perceptual_hash
+from pawprint.dataset.user_tables import read_csv_rows
+from pawprint.engine.mapping import map_items
+from pawprint.errors import InputError, printable
+from pawprint.images.archive import open_archive
+from pawprint.images.decoder import open_image
+from pawprint.model.calibration import unit_length
+from pawprint.model.predictor import (
+    Prediction,
+    Predictor,
+    Take,
+    find_images,
+    predict_each,
+    take_all,
+)
+from pawprint.model.served_model import FEATURES
+from pawprint.projects.labelled import LabelledImages, compare_hashes
+from pawprint.tables import training_images
+
+MAX_TRAINING = 2000  # images, whose features new ones are compared with
+SMALLEST = 0.01  # uncertainty, so that images of which the model is certain differ by distance
+BLOCK = 1024  # images compared at a time with labelled ones
+MEASURED = ("hash", "features", "uncertainty")
+
+
+def uncertainty(probabilities: np.ndarray) -> np.ndarray:
+    """Return 1 less the margin between the two largest of probabilities `(…, classes)`.
+
+    Float `(…)`, from SMALLEST to 1. Scheffer, Decomain and Wrobel, Active Hidden Markov Models for
+    Information Extraction, 2001, define the margin.
+    """
+    second, first = np.moveaxis(np.sort(probabilities)[..., -2:], -1, 0)
+    return np.maximum(1 - (first - second), SMALLEST)
+
+
+class Candidates(NamedTuple):
+    """Images without a label: features, float32 `(images, channels)` of length 1, and weights.
+
+    `alike`, bool `(images, images)`, pairs images of which one is enough. `is_unknown`, bool
+    `(images,)`, says of which not too many are wanted, and `is_unsure` which come first.
+    """
+
+    features: np.ndarray
+    weight: np.ndarray
+    alike: csr_array
+    is_unknown: np.ndarray
+    is_unsure: np.ndarray
+
+
+def choose(images: Candidates, labelled: np.ndarray, number: int, unknown: int) -> np.ndarray:
+    """Return the positions of at most `number` images, the best first; of equal ones, the first.
+
+    Each has the largest product of `weight` and distance to the nearest of `labelled` and of the
+    images chosen before, of the images `is_unsure` as long as there are some. The distance is 1
+    less the cosine of features. `labelled` are features, too; there may be none. An image is left
+    out if `alike` pairs it with one chosen before. At most `unknown` of the images `is_unknown` are
+    chosen.
+    """
+    features, weight, alike, is_unknown, is_unsure = images
+    cosine = np.full(len(features), -1, np.float32)  # to the nearest
+    for start in range(0, len(features) if len(labelled) else 0, BLOCK):
+        block = slice(start, start + BLOCK)
+        cosine[block] = (features[block] @ labelled.T).max(axis=1)
+    is_open = np.ones(len(features), bool)
+    chosen: list[int] = []
+    while True:
+        if is_unknown[chosen].sum() >= unknown:
+            is_open &= ~is_unknown
+        if len(chosen) >= number or not is_open.any():
+            return np.array(chosen, int)
+        gain = weight * (1 - cosine) + 3 * is_unsure  # a product is at most 2
+        best = int(np.where(is_open, gain, -1).argmax())
+        chosen.append(best)
+        is_open[best] = is_open[alike[[best]].indices] = False
+        cosine = np.maximum(cosine, features @ features[best])
+
+
+def images_in(source: Path) -> list[Path]:
+    """Return the images of a folder, or those with a label in a table of `predict`.
+
+    Raises InputError if there are none, or it is another table.
+    """
+    where = printable(str(source))
+    if not source.is_dir():
+        rows = read_csv_rows(source, ("path", "label"))
+        images = [Path(row["path"]) for _, row in rows if row["label"]]
+    else:
+        images = [path for path in find_images([source]) if path != source]
+    if not images:
+        raise InputError(
+            f"{where}: expected a folder of images, or a table of `predict`. Received: none."
+        )
+    return images
+
+
+def suggest(
+    predictor: Predictor,
+    source: Path,
+    labelled: LabelledImages,
+    number: int,
+    take: Take = take_all,
+) -> list[tuple[Path, dict]]:
+    """Return the images of `images_in` to label first with rows of `predict`, then those that fail.
+
+    Of at most `number` images of a folder none is unknown: most of these show no class. Of the
+    images of a table half may be, as an alarm of `score` is most often about them. A line on stderr
+    says how many images are left out. Of rows that `take` ends early, those until then are ranked.
+    Raises InputError as `images_in`, and without features.
+    """
+    unknown = 0 if source.is_dir() else number // 2
+    size = predictor.metadata.image_size
+    if FEATURES not in predictor.run(np.zeros((size, size, 3), np.uint8)):
+        raise InputError(
+            f"{predictor.folder}: expected a served model with the output features. Received: an "
+            "export, or a model of an earlier version. Run `dvc repro` for models/served."
+        )
+    images = images_in(source)
+    known, features = _features_of_labelled(predictor, labelled)
+    rows = predict_each(predictor, images, _hash_and_features, has_hashes=False)
+    pairs = list(zip(images, take(rows, len(images))))
+    measured = pd.DataFrame(
+        {name: [row.pop(name, None) for _, row in pairs] for name in MEASURED}, dtype=object
+    )
+    usable = measured.dropna()
+    new = usable.drop_duplicates("hash")
+    is_near, alike = compare_hashes(known, new["hash"], labelled.distance)
+    rest = new[~is_near]
+    alike = alike[~is_near][:, ~is_near]
+    answers = np.array([pairs[index][1]["label"] for index in rest.index], object)
+    is_unknown = answers == UNKNOWN
+    candidates = Candidates(
+        np.array(rest["features"].tolist(), np.float32),
+        rest["uncertainty"].to_numpy(float),
+        alike,
+        is_unknown,
+        answers == UNSURE,
+    )
+    chosen = choose(candidates, features, number, unknown)
+    unknown_left = is_unknown.sum() - is_unknown[chosen].sum()
+    line = f"{is_near.sum():,} near-duplicates of labelled images, {unknown_left:,} unknown images"
+    print(f"suggest: left out {line}", file=sys.stderr)
+    failed = measured.index.difference(usable.index)
+    return [pairs[index] for index in (*rest.index[chosen], *failed)]
+
+
+def _hash_and_features(image: Image.Image, predicted: Prediction) -> dict:
+    features = unit_length(cast(np.ndarray, predicted.features))  # `suggest` requires them
+    weight = uncertainty(predicted.probabilities)
+    values = (perceptual_hash(image), features.astype(np.float32), weight)
+    return dict(zip(MEASURED, values))
+
+
+def _features_of_labelled(
+    predictor: Predictor, labelled: LabelledImages
+) -> tuple[pd.Series, np.ndarray]:
+    """Return perceptual hashes of labelled images, and features of training images, float32.
+
+    Both are empty without the images of the last run; a line on stderr says so.
+    """
+    if labelled.missing:
+        line = f"{labelled.missing} does not exist: the images are not compared with labelled ones"
+        print(line, file=sys.stderr)
+        return pd.Series(dtype=str), np.empty((0, 0), np.float32)
+    images = training_images(labelled.split, MAX_TRAINING)
+    with open_archive(labelled.archives, predictor.metadata.bits) as archive:
+        side = predictor.metadata.decoded_side
+        results = map_items(
+            lambda path: predictor.predict(open_image(archive, path, side)).features, images["path"]
+        )
+        rows = tqdm(results, "training images", len(images), unit="image", disable=None)
+        features = np.array(list(rows))
+    return labelled.images["perceptual_hash"], unit_length(features).astype(np.float32)
