@@ -1,7 +1,7 @@
 import pytest
 from conftest import PROJECT, refused
 
-from pawprint.params.file import overlay, without_param
+from pawprint.params.file import overlay, set_values, without_param
 
 
 def test_null_and_comment_stay_in_their_places():
