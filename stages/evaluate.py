@@ -1,16 +1,16 @@
-"""Fit temperature and thresholds, write the served model, and score it; list labels to review.
+"""Measure how good the model is on images that it has not seen, and write the model for use.
 
-The served model is fitted on validation images, and scored on validation and test images, from the
-outputs of the network. Different labels of near-duplicates are for a person to review, and labels
-with a low probability: of training images by cross-validation, of the others by the model. Images
-in labels.csv are not listed again.
-Reads data/outputs/, data/clean/metadata.csv, images.csv, labels.json and near_duplicates.csv in
-data/split/, data/cross_validation.csv, labels.csv, models/extractor/ and models/network/. Params:
-`calibrate`, `evaluate`, `augment`, `clean.bits`, `model.resize`. Writes models/served/,
-data/probabilities.csv of test images, data/probabilities_validation.csv, metrics/evaluate.json,
-plots/scores.csv, plots/reliability.csv, plots/roc.csv, plots/decided.csv,
-plots/labels_to_review.csv, and what Git keeps of the predictions, plots/predictions.csv and
-plots/predictions_validation.csv. Run: `python -m stages.evaluate`
+Temperature and thresholds are fitted on validation images. The served model is scored on validation
+and test images, from the outputs of the network. Different labels of near-duplicates are for a
+person to review, and labels with a low probability: of training images by cross-validation, of the
+others by the model. Images in labels.csv are not listed again. Reads data/outputs/,
+data/clean/metadata.csv, images.csv, labels.json and near_duplicates.csv in data/split/,
+data/cross_validation.csv, labels.csv, models/extractor/ and models/network/. Params: `calibrate`,
+`evaluate`, `augment`, `clean.bits`, `model.resize`. Writes models/served/, data/probabilities.csv
+of test images, data/probabilities_validation.csv, metrics/evaluate.json, plots/scores.csv,
+plots/reliability.csv, plots/roc.csv, plots/decided.csv, plots/labels_to_review.csv, and what Git
+keeps of the predictions, plots/predictions.csv and plots/predictions_validation.csv.
+Run: `python -m stages.evaluate`
 """
 
 import numpy as np

@@ -1,10 +1,12 @@
-"""Draw the pictures of a run; write the model card, and one HTML page, which needs no network.
+"""Draw what people look at, last of all, so that a new colour in a chart trains nothing.
 
-Reads labels.csv, tables in data/, data/clean/, data/split/ and plots/, pictures of the data in
-plots/, metrics/train_extract.json, data/raw/archives/, models/served/ and all params. Writes
+Writes the figures, the model card, and one HTML page that works offline. Reads labels.csv, tables
+in data/, data/clean/, data/split/ and plots/, pictures of the data in plots/,
+metrics/train_extract.json, data/raw/archives/, models/served/ and all params. Writes
 docs/model_card.md, plots/limits.txt, pictures of the results in plots/, and plots/report.html,
 which shows photos. Says what differs from the photos, labels and splits of the last commit, by Git
-and DVC's cache. Run: `python -m stages.plot`
+and DVC's cache.
+Run: `python -m stages.plot`
 """
 
 from collections.abc import Mapping

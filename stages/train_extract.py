@@ -1,11 +1,10 @@
-"""Feature extraction: train a new head on the stored features of the frozen backbone.
+"""Feature extraction: train a new head alone, in seconds, because the frozen layers have run.
 
 A linear head is solved, by logistic regression; other heads are trained in epochs, by Keras. Either
 way a cross-validated regression judges the training images. Reads train/ and validation/ in
-data/features/, data/split/train_validation.csv and data/split/labels.json. Params:
-`train_extract`, `head`, `hardware`, `model.features`. Writes models/head.npz,
-data/cross_validation.csv, metrics/train_extract.json, plots/history_extract.csv and
-plots/learning_curve.csv.
+data/features/, data/split/train_validation.csv and data/split/labels.json. Params: `train_extract`,
+`head`, `hardware`, `model.features`. Writes models/head.npz, data/cross_validation.csv,
+metrics/train_extract.json, plots/history_extract.csv and plots/learning_curve.csv.
 Run: `python -m stages.train_extract`
 """
 

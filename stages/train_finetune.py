@@ -1,11 +1,12 @@
-"""Fine-tuning: train the last layers of the backbone together with the head.
+"""Fine-tuning: adapt the last layers of the backbone to these images, together with the head.
 
-Training starts from the stored features at the cut, so only the layers after the cut are
-computed. Reads train/ and validation/ in data/features/, data/split/train_validation.csv,
+Training starts from the stored features at the cut, so only the layers after the cut are computed.
+Reads train/ and validation/ in data/features/, data/split/train_validation.csv,
 data/split/labels.json, models/backbone/ and models/head.npz. Params: `train_finetune`, `head`,
 `hardware`, `model.backbone`, `model.pooling`, `model.fine_tune_at`. Writes models/network/, what
 follows the frozen layers for OpenVINO and, if layers were trained, the whole model for Keras,
-metrics/train_finetune.json and plots/history_finetune.csv. Run: `python -m stages.train_finetune`
+metrics/train_finetune.json and plots/history_finetune.csv.
+Run: `python -m stages.train_finetune`
 """
 
 from pathlib import Path
