@@ -18,7 +18,7 @@ from pawprint.errors import InputError, name_some
 from pawprint.named_file import read_bytes
 from pawprint.package import folders_of_code
 from pawprint.paths import REQUIREMENTS
-from pawprint.pipeline.lock import SAME, read_pins, versions_of
+from pawprint.pipeline.lock import SAME, not_as_pinned, read_pins, versions_of
 
 # Distributions that decide no byte of a result: they schedule, check, show progress, carry
 # functions and results to workers, or find and lock the folder of downloads.
@@ -270,7 +270,10 @@ class Code:
     def as_locked(self, fingerprint: str) -> str:
         """Return a fingerprint as it is where the versions of requirements.txt are installed."""
         files, pins = split_fingerprint(fingerprint)
-        locked = {pin for line in pins for pin in self.pins.get(_name_of(line), [line])}
+        locked: set[str] = set()
+        for line in pins:
+            lock = self.pins.get(_name_of(line), [])
+            locked.update(lock if not_as_pinned(lock) else [line])
         return "".join(f"{line}\n" for line in [*files, *sorted(locked)])
 
     def _find_data(self, folder: str, is_package: bool = True) -> list[str]:
