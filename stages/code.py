@@ -112,12 +112,12 @@ def describe_versions(
     if not stages:
         return None
     pins = {pin for stage in stages for pin in split_fingerprint(locked[stage])[1]}
-    differing = f"{paths.REQUIREMENTS}: {name_some(not_as_pinned(sorted(pins)))} installed"
+    differing = f"installed: {name_some(not_as_pinned(sorted(pins)))} of {paths.REQUIREMENTS}"
     install = f"`pip install -r {paths.REQUIREMENTS}`"
     again = [stage for stage in stages if recorded.has_code(stage, locked[stage])]
     if again:
-        return f"{differing}: {', '.join(again)} run again, which {install} avoids"
-    return f"{differing}: results may differ from those of the lock. {install} installs it"
+        return f"{differing}. Therefore {', '.join(again)} run again; {install} avoids this"
+    return f"{differing}. Results may differ; {install} installs the versions of the project"
 
 
 def recorded_code(recorded: Recorded, stage: str, text: str) -> str | None:
