@@ -182,7 +182,7 @@ def upgraded(installed: Installed, project: Path) -> dict[str, str]:
     return {line.split(": ")[1]: line for line in lines}
 
 
-DATE = "null  # or a column of metadata.csv: the images of the last dates are the test set"
+DATE = "null  # a column of metadata.csv with dates: the images of the last dates are the test set"
 
 
 @pytest.fixture(scope="module")
@@ -192,8 +192,8 @@ def newer(tmp_path_factory) -> Installed:
         tmp_path_factory.mktemp("newer"),
         ("pyproject.toml", 'version = "', 'version = "9.'),
         ("dvc.yaml", "desc: Bring the images", "desc: Pack the images"),
-        ("params.yaml", "  confidence: 0.95 ", "  confidence: 0.9 "),
-        ("params.yaml", "evaluate:\n", "evaluate:\n  columns: 4  # of photos\n"),
+        ("params.yaml", "  seed: 1  # another", "  seed: 2  # another"),
+        ("params.yaml", "\nsplit:\n", "\nsplit:\n  columns: 4  # of photos\n"),
         ("params.yaml", f"  date: {DATE}\n", ""),
         ("pawprint/params/data.py", "    date: Annotated[str, Field(min_length=1)] | None\n", ""),
         (".dvc/plots/roc.json", "{", "{\n"),
@@ -207,7 +207,7 @@ def test_upgrade_renews_what_the_user_has_not_changed(newer, project):
     assert "Pack the images" in (project / "dvc.yaml").read_text()
     assert (project / "requirements.txt").read_text().startswith("# pawprint-dvc 9.")
     params = read_yaml(project / "params.yaml")
-    assert (params["evaluate"]["columns"], params["evaluate"]["confidence"]) == (4, 0.95)
+    assert (params["split"]["columns"], params["split"]["seed"]) == (4, 1)
     assert "date" not in params["split"]
 
 
