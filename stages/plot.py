@@ -163,7 +163,6 @@ def card_context(
         "of_classes": pages.class_rows(scores),
         "is_mirrored": Augment.load().is_mirrored,
         "scores": scores,
-        "confidence": CONFIDENCE,
     }
 
 

@@ -37,7 +37,7 @@ MAY_IMPORT = {
 }
 ROOMS = {name.removeprefix("pawprint/") for name in MAY_IMPORT} - {"pawprint"}
 MAY_IMPORT |= {
-    "pawprint/templates": set(),
+    "pawprint/templates": {"pipeline"},
     "pawprint/projects": ROOMS | {"templates"},
     "pawprint/commands": ROOMS | {"projects", "templates"},
     "pawprint/recipes": ROOMS | {"projects"},  # the demo, which no module imports
