@@ -1,5 +1,6 @@
 """The editor of params.yaml, by ruamel.yaml: it keeps comments, order and all other values."""
 
+import difflib
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import get_type_hints
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from pawprint.errors import InputError
+from pawprint.errors import InputError, printable
 from pawprint.files import parse_yaml, read_text, write_text
 from pawprint.params.model import Params
 from pawprint.params.section import Section, check_content
@@ -30,7 +31,10 @@ def overlay(params: str, changes: str) -> str:
 
 
 def set_values(params: str, values: Mapping[str, object]) -> str:
-    """Return what `overlay` does, by names such as `model.alpha`."""
+    """Return what `overlay` does, by names such as `model.alpha`.
+
+    A name such as `augment.RandomZoom.height_factor` is of a key in a mapping that is there.
+    """
     absent = [name for name, value in values.items() if value is None and is_optional(name)]
     for name in absent:
         if name in flat(params):
@@ -42,8 +46,11 @@ def set_values(params: str, values: Mapping[str, object]) -> str:
             continue
         if isinstance(value, CommentedMap):
             value.ca.comment = None  # of the recipe
-        section, key = name.split(".")
+        section, key, *inner = name.split(".", 2)
         keys = content.get(section) or CommentedMap()
+        if inner:
+            _set_inner(keys.get(key), name, value)
+            continue
         if is_optional(name) and key not in keys:
             names = list(section_of(section).model_fields)
             later = names[names.index(key) :]
@@ -57,9 +64,35 @@ def set_values(params: str, values: Mapping[str, object]) -> str:
     return text.getvalue()
 
 
+def _require_param(name: str) -> None:
+    """Raise InputError if a name is not of a section and a param."""
+    section, _, rest = name.partition(".")
+    first = rest.partition(".")[0]
+    known = [f"{each}.{key}" for each in Params.model_fields for key in section_of(each).model_fields]
+    if f"{section}.{first}" in known:
+        return
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {near[0]}?" if near else "docs/params.md lists them."
+    raise InputError(f"params.yaml: {printable(name)}: unknown param. {hint}")
+
+
+def _set_inner(mapping: object, name: str, value: object) -> None:
+    """Set a key of a mapping, such as the one of a layer. Raises InputError if it is none."""
+    section, key, inner = name.split(".", 2)
+    if not isinstance(mapping, CommentedMap):
+        raise InputError(
+            f"params.yaml: {section}.{key}: expected a mapping with {inner}. Received: another "
+            f"value. Set {section}.{key} to a mapping."
+        )
+    mapping[inner] = value
+    _keep_near(mapping.ca.items.get(inner))
+
+
 def is_optional(name: str) -> bool:
     """Return whether `params.yaml` may lack a param, such as a layer of `augment`."""
-    section, key = name.split(".")
+    section, key, *inner = name.split(".")
+    if inner:
+        return False
     fields = section_of(section).model_fields if section in Params.model_fields else {}
     return key in fields and not fields[key].is_required()
 
@@ -170,10 +203,12 @@ def flat(text: str) -> dict[str, object]:
 
 
 def set_params(folder: Path, changes: Mapping[str, object]) -> None:
-    """Write other values into params.yaml of a project, by names such as `model.alpha`.
+    """Write other values into params.yaml of a project, by the names of `set_values`.
 
     Raises InputError, with nothing written, if one is wrong.
     """
+    for name in changes:
+        _require_param(name)
     text = set_values(read_text(folder / PARAMS), changes)
     check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
     write_text(folder / PARAMS, text)
