@@ -14,7 +14,7 @@ export PYTHONUTF8 := 1
 LOCK := uv pip compile --quiet --universal --python-version 3.11 \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock" --upgrade
 
-.PHONY: demo test test-all test-extended release-check lock
+.PHONY: demo docs test test-all test-extended release-check lock
 
 demo: .venv/installed
 	$(BIN)/python -m pawprint.recipes.demo
@@ -33,6 +33,10 @@ test-all: test
 # All combinations of what `make test-all` tests one case of.
 test-extended: .venv/installed-dev
 	$(PYTEST) -m extended
+
+# The site in build/site/; a dead link or another warning is an error.
+docs: .venv/installed-dev
+	$(BIN)/python docs/site/build.py
 
 # The committed results are those of this code, these params and these packages.
 release-check: .venv/installed

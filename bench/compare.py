@@ -34,7 +34,7 @@ from pawprint.columns import SPLITS
 from pawprint.files import parse_yaml, read_json
 from pawprint.images.archive import members, open_archive
 from pawprint.images.decoder import open_image
-from pawprint.params.file import overlay
+from pawprint.params.file import overlay, set_values
 from pawprint.params.model import IMAGENET
 from pawprint.projects.recipes import apply_recipe
 from pawprint.recipes.demo import PROJECT, dvc_environment, prepare, run_dvc
@@ -42,14 +42,11 @@ from pawprint.tables import spread
 
 SIZE = 288
 EPOCHS = 10  # of each phase of the script
-ADAM = (
-    "train_extract: {optimizer: adam, epochs: 10, learning_rate: 0.001, batch_size: 32, "
-    "views_per_epoch: one, keep_best: false, seed: 1}\n"
-)
+ADAM = "train_extract: {epochs: {number: 10, keep_best: false}}\n"
 # What is changed, and the stages up to which `dvc repro` is asked to run; none for all.
 CHANGES = {
     "nothing": ("{}", ()),
-    "train_finetune.learning_rate": ("train_finetune: {learning_rate: 0.0001}", ()),
+    "train_finetune.epochs": ("train_finetune: {epochs: {number: 5, learning_rate: 0.0001}}", ()),
     "head.dense, for train_extract": ("head: {dense: {units: 64}}\n" + ADAM, ("train_extract",)),
     "augment.RandomRotation": ("augment: {RandomRotation: {factor: 0.15}}", ()),
     "split.seed": ("split: {seed: 99}", ()),
@@ -59,7 +56,7 @@ OF_PHOTOS = """
 fetch: {source: photos}
 clean: {labels: auto}
 model: {fine_tune_at: null}
-train_finetune: {epochs: 0}
+train_finetune: {epochs: null}
 """
 Run = dict[str, float]  # seconds of each step, `total`, and accuracies by the step that reaches it
 
@@ -126,17 +123,19 @@ def params_for(size: int, seed: int) -> str:
 
 
 def with_seed(params: str, seed: int) -> str:
-    """The params with this seed of each phase that has one: a head that is solved has none."""
-    phases = ["train_finetune"]
-    if parse_yaml(params, "params.yaml")["train_extract"]["seed"] is not None:
-        phases.append("train_extract")
-    return overlay(params, "\n".join(f"{phase}: {{seed: {seed}}}" for phase in phases))
+    """The params with this seed of each phase that has one: a head that is fitted has none."""
+    content = parse_yaml(params, "params.yaml")
+    epochs = {phase: content[phase]["epochs"] for phase in ("train_extract", "train_finetune")}
+    values = {f"{name}.epochs": keys | {"seed": seed} for name, keys in epochs.items() if keys}
+    return set_values(params, values)
 
 
 def with_epochs(params: str, epochs: int) -> str:
     """The params with so many epochs of each phase, both by Adam."""
-    epochs_of_each = "train_extract: {epochs: %d}\ntrain_finetune: {epochs: %d}"
-    return overlay(overlay(params, ADAM), epochs_of_each % (epochs, epochs))
+    content = parse_yaml(overlay(params, ADAM), "params.yaml")
+    phases = ("train_extract", "train_finetune")
+    values = {f"{name}.epochs": content[name]["epochs"] | {"number": epochs} for name in phases}
+    return set_values(params, values)
 
 
 def compare(rounds: int) -> pd.DataFrame:

@@ -118,7 +118,7 @@ def measure(
     """The cells for this number of images and, if images are added, for these; by title."""
     archive, workspace = folder / "images.zip", folder / "workspace"
     write_images(archive, classes, 0, images)
-    changes = f"fetch: {{source: {archive}}}\ntrain_finetune: {{epochs: 1}}\n"
+    changes = f"fetch: {{source: {archive}}}\ntrain_finetune: {{epochs: {{number: 1}}}}\n"
     if classes > 2:
         changes += "clean: {labels: auto}\n"
     if weights:

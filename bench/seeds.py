@@ -14,8 +14,8 @@ import pandas as pd
 
 from pawprint.recipes.demo import dvc_environment
 
-SEEDS = {f"seed-{seed}": f"train_finetune.seed={seed}" for seed in range(1, 6)}
-RUNS = {"head": "train_finetune.epochs=0"} | SEEDS
+SEEDS = {f"seed-{seed}": f"train_finetune.epochs.seed={seed}" for seed in range(1, 6)}
+RUNS = {"head": "train_finetune.epochs=null"} | SEEDS
 SCORES = ["validation.accuracy", "validation.loss", "test.accuracy", "test.loss"]
 
 

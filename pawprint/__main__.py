@@ -20,24 +20,24 @@ COMMANDS = {
     "upgrade": ("upgrade", "renew this project after an upgrade of the package"),
     "app": ("app", "open the web app"),
     "recipes": ("recipes", "list recipes, print one, or write one into params.yaml"),
-    "try": ("candidates", "rank backbones and image sizes on your training images"),
+    "try": ("candidates", "rank networks and image sizes on your training images"),
     "predict": ("predict", "label photos with the served model"),
     "serve": ("serve", "answer photos over HTTP with the served model"),
-    "score": ("score", "score the served model on photos, beside the test split"),
+    "score": ("score", "score the served model on photos, compared with the test split"),
     "suggest": ("suggest", "rank images without a label by how much a label would help"),
     "export": ("export", "write the model as one HTML page, LiteRT, ONNX or SavedModel"),
     "compare": (
         "compare",
-        "say whether a run is better than another; a gate for pull requests",
+        "say whether a run is better than another; gate pull requests",
     ),
     "discard": ("discard", "go back to the run and the params of the last commit"),
     "check": (
         "check",
-        "fail if the results are not those of this code, or files are damaged",
+        "fail if other code made the results, or files are damaged",
     ),
     "keep-splits": (
         "keep_splits",
-        "write the last result's splits into splits.csv, so that they stay",
+        "write the last result's splits into splits.csv, so that images stay in them",
     ),
 }
 
@@ -51,7 +51,8 @@ The loop:
   pawprint compare HEAD                is this run better than the last commit's?
   pawprint predict PHOTO               label new photos
 
-DVC trains: after a change of photos, labels or params, `dvc repro` runs only what it affects."""
+DVC trains: after a change of photos, labels or params, `dvc repro` runs only the stages that
+the change affects."""
 
 # The others also run in a folder of photos.
 IN_PROJECT = COMMANDS.keys() - {"init", "predict", "recipes", "score", "serve", "suggest"}

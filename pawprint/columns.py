@@ -52,8 +52,8 @@ NEAR_DUPLICATES: Columns = {
     "distance": "int64",
 }
 HISTORY: Columns = {
-    "epoch": "int64",  # of the phase, from 1 on; 0 for a head by LBFGS
-    "learning_rate": "Float64",  # empty for LBFGS
+    "epoch": "int64",  # of the phase, from 1 on; 0 for a head that is fitted
+    "learning_rate": "Float64",  # empty for a head that is fitted
     "accuracy": "float64",
     "loss": "float64",
     "validation_accuracy": "float64",

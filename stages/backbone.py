@@ -1,11 +1,12 @@
-"""Load the pre-trained backbone, and convert its frozen layers to OpenVINO for `features`.
+"""Load the pre-trained network, and separate its frozen layers, which training never changes.
 
-Keras downloads the weights `imagenet` to its cache, in the folder that the environment variable
-KERAS_HOME names. TensorFlow does not start for an ONNX file, or for an EfficientNet-Lite of which
-nothing is fine-tuned: models/backbone/ is then a copy of the extractor. Params: `weights`,
-`model.backbone`, `model.alpha`, `model.image_size`, `model.pooling`, `model.features`,
-`model.fine_tune_at`, `model.onnx`. Writes models/backbone/ and models/extractor/. Says so if
-TensorFlow lacks what it needs to fine-tune on an NVIDIA GPU of this computer.
+The frozen layers are converted to OpenVINO for `features`. Keras downloads the weights `imagenet`
+to its cache, in the folder that the environment variable KERAS_HOME names. TensorFlow does not
+start for an ONNX file, or for an EfficientNet-Lite of which nothing is fine-tuned: models/backbone/
+is then a copy of the extractor. Params: `weights`, `model.backbone`, `model.alpha`,
+`model.image_size`, `model.pooling`, `model.features`, `model.fine_tune_at`, `model.onnx`. Writes
+models/backbone/ and models/extractor/. Says so if TensorFlow lacks what it needs to fine-tune on an
+NVIDIA GPU of this computer.
 Run: `python -m stages.backbone`
 """
 

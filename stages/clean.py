@@ -1,10 +1,10 @@
-"""Decode every image once, and list which can be used and why the others cannot.
+"""Decode every image once, before a damaged, duplicate or unlabelled one can spoil training.
 
-Applies the corrections of labels.csv; exact duplicates are removed. Files with the bytes of a
-usable image of the last recorded result are not decoded again. Reads data/raw/archives/ and
-labels.csv. Params: `clean`. Writes data/clean/images.csv, data/clean/metadata.csv,
-data/clean/unknown.csv, data/clean/unlabelled.csv, data/clean/rejected.csv, data/clean/decoded.csv
-and metrics/clean.json.
+Lists the usable files, and the others with a reason. Applies the corrections of labels.csv; exact
+duplicates are removed. Files with the bytes of a usable image of the last recorded result are not
+decoded again. Reads data/raw/archives/ and labels.csv. Params: `clean`. Writes
+data/clean/images.csv, data/clean/metadata.csv, data/clean/unknown.csv, data/clean/unlabelled.csv,
+data/clean/rejected.csv, data/clean/decoded.csv and metrics/clean.json.
 Run: `python -m stages.clean`
 """
 

@@ -1,9 +1,10 @@
-"""Check what people write, and write what each stage's code does, as one file per stage.
+"""Check hand-edited files before anything runs, and fingerprint the code of each stage.
 
 An error in params.yaml, labels.csv or splits.csv is found here, before DVC removes an output of
 another stage. Every other stage depends on its file, so that an edit runs the stages that it
 reaches, and a comment runs none. Reads the package, stages/, requirements.txt, labels.csv,
-splits.csv and names of photos. Params: all. Writes data/code/. Run: `python -m stages.code`
+splits.csv and names of photos. Params: all. Writes data/code/.
+Run: `python -m stages.code`
 """
 
 import compileall

@@ -1,16 +1,16 @@
-"""Fit temperature and thresholds, write the served model, and score it; list labels to review.
+"""Measure how good the model is on images that it has not seen, and write the model for use.
 
-The served model is fitted on validation images, and scored on validation and test images, from the
-outputs of the network. Different labels of near-duplicates are for a person to review, and labels
-with a low probability: of training images by cross-validation, of the others by the model. Images
-in labels.csv are not listed again.
-Reads data/outputs/, data/clean/metadata.csv, images.csv, labels.json and near_duplicates.csv in
-data/split/, data/cross_validation.csv, labels.csv, models/extractor/ and models/network/. Params:
-`calibrate`, `evaluate`, `augment`, `clean.bits`, `model.resize`. Writes models/served/,
-data/probabilities.csv of test images, data/probabilities_validation.csv, metrics/evaluate.json,
-plots/scores.csv, plots/reliability.csv, plots/roc.csv, plots/decided.csv,
-plots/labels_to_review.csv, and what Git keeps of the predictions, plots/predictions.csv and
-plots/predictions_validation.csv. Run: `python -m stages.evaluate`
+Temperature and thresholds are fitted on validation images. The served model is scored on validation
+and test images, from the outputs of the network. Different labels of near-duplicates are for a
+person to review, and labels with a low probability: of training images by cross-validation, of the
+others by the model. Images in labels.csv are not listed again. Reads data/outputs/,
+data/clean/metadata.csv, images.csv, labels.json and near_duplicates.csv in data/split/,
+data/cross_validation.csv, labels.csv, models/extractor/ and models/network/. Params: `calibrate`,
+`evaluate`, `augment`, `clean.bits`, `model.resize`. Writes models/served/, data/probabilities.csv
+of test images, data/probabilities_validation.csv, metrics/evaluate.json, plots/scores.csv,
+plots/reliability.csv, plots/roc.csv, plots/decided.csv, plots/labels_to_review.csv, and what Git
+keeps of the predictions, plots/predictions.csv and plots/predictions_validation.csv.
+Run: `python -m stages.evaluate`
 """
 
 import numpy as np
@@ -39,10 +39,11 @@ from pawprint.model.calibration import read_detector
 from pawprint.model.metadata import Metadata, Outputs
 from pawprint.model.served_model import join, write_served_model
 from pawprint.params.data import Augment, Clean
-from pawprint.params.model import Calibrate, Evaluate, Model, problem_of_threshold
+from pawprint.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import read_network
 from pawprint.scores import metrics
+from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.prediction_table import (
     losses_in,
     predicted_labels,
@@ -74,15 +75,14 @@ def main() -> None:
 
 def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Metadata) -> None:
     """Write scores and predictions of both splits, from outputs by split; print the results."""
-    confidence = Evaluate.load().confidence
     rows = split.assign(group=independent(split))
     results = {
-        name: evaluate(rows[rows["split"] == name], outputs[name], metadata, confidence)
+        name: evaluate(rows[rows["split"] == name], outputs[name], metadata, CONFIDENCE)
         for name in HELD_OUT
     }
     validation, test = results.values()
-    further = compare(validation, test, confidence)
-    unknown = measure_unknown(test, outputs, metadata, confidence)
+    further = compare(validation, test)
+    unknown = measure_unknown(test, outputs, metadata)
     of_test = pd.concat([test.scores, *further.values(), *unknown]).assign(split="test")
     scores = pd.concat([validation.scores.assign(split="validation"), of_test])
     scores = scores.astype(SCORES)
@@ -100,7 +100,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     suspects = find_suspects(predictions)
     write_table(paths.LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW)
     lines = [
-        *describe_decisions(results, metadata, confidence),
+        *describe_decisions(results, metadata),
         *describe_further(**further),
         *describe_unknown(unknown),
         f"{describe_right(results)}; {len(suspects):,} labels to review",
@@ -142,19 +142,19 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     return metadata
 
 
-def compare(validation: Evaluation, test: Evaluation, confidence: float) -> dict[str, pd.DataFrame]:
+def compare(validation: Evaluation, test: Evaluation) -> dict[str, pd.DataFrame]:
     """Return further rows of SCORES of the test set, without `split`, by what they compare."""
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, NEAR_DUPLICATES)
     metadata = read_table(paths.METADATA_CSV, METADATA)
     return {
-        "apart": measure_apart(test.images, near_duplicates, confidence),
+        "apart": measure_apart(test.images, near_duplicates, CONFIDENCE),
         "differences": compare_splits(validation.images, test.images),
-        "slices": measure_slices(test.images, metadata, confidence),
+        "slices": measure_slices(test.images, metadata, CONFIDENCE),
     }
 
 
 def measure_unknown(
-    test: Evaluation, outputs: dict[str, Outputs], metadata: Metadata, confidence: float
+    test: Evaluation, outputs: dict[str, Outputs], metadata: Metadata
 ) -> list[pd.DataFrame]:
     """Return rows of SCORES of the unknown images, if there are some that the model may refuse."""
     scores = outputs[UNKNOWN].unknown_scores
@@ -163,22 +163,20 @@ def measure_unknown(
     known = outputs["test"].unknown_scores
     groups = np.append(np.arange(len(scores)).astype(str), test.images["group"])
     threshold = metadata.unknown_threshold
-    return [metrics.measure_unknown(scores, known, threshold, confidence, groups)]
+    return [metrics.measure_unknown(scores, known, threshold, CONFIDENCE, groups)]
 
 
-def describe_decisions(
-    results: dict[str, Evaluation], metadata: Metadata, confidence: float
-) -> list[str]:
+def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> list[str]:
     """Return lines on the classes with a threshold, and on the images that are decided."""
     lines = []
     for name, result in results.items():
         for label in metadata.thresholds:
             title = f"{name} {label}:"
             scores = metrics.OF_A_CLASS, result.scores
-            lines.append(metrics.describe_fractions(title, *scores, confidence, label))
+            lines.append(metrics.describe_fractions(title, *scores, CONFIDENCE, label))
         if metadata.min_confidence is not None:
             scores = metrics.OF_DECIDED, result.scores
-            lines.append(metrics.describe_fractions(name, *scores, confidence))
+            lines.append(metrics.describe_fractions(name, *scores, CONFIDENCE))
     return lines
 
 

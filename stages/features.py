@@ -1,10 +1,11 @@
-"""Compute the features of every image once, with the frozen layers.
+"""Run the frozen layers once per image, so that training does not repeat them in each epoch.
 
 Draws augmented views of a photo first. Rows that an interrupted run computed, or that are in the
 last recorded result, are not computed again. Reads data/raw/archives/, data/split/paths.csv,
 unknown.csv and unlabelled.csv in data/clean/, and models/extractor/. Params: `model.resize`,
 `augment`, `clean.bits`. Writes plots/augmented.png, data/features/, a folder for each split, and
-data/features.json, which names what decides the bytes of a row. Run: `python -m stages.features`
+data/features.json, which names what decides the bytes of a row.
+Run: `python -m stages.features`
 """
 
 import shutil

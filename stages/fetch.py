@@ -1,9 +1,9 @@
-"""Fetch the images as a zip, which nothing unpacks; or list the files of a folder that DVC tracks.
+"""Bring the images in, so that all later stages work on the same ones.
 
 Reads `fetch.source`: a folder with one subfolder per class, a zip or a tar of such a folder, or a
-YAML file with the URL of one. Params: `fetch`. Writes data/raw/archives/: images.zip, or
-files.json with the files of a folder that DVC tracks and their MD5. Later stages read them there.
-Says how many files are fewer and more than in the last commit, by Git and DVC's cache.
+YAML file with the URL of one. Params: `fetch`. Writes data/raw/archives/: images.zip, or files.json
+with the files of a folder that DVC tracks and their MD5. Later stages read them there. Says how
+many files are fewer and more than in the last commit, by Git and DVC's cache.
 Run: `python -m stages.fetch`
 """
 

@@ -1,10 +1,12 @@
-"""Draw the pictures of a run; write the model card, and one HTML page, which needs no network.
+"""Draw what people look at, last of all, so that a new colour in a chart trains nothing.
 
-Reads labels.csv, tables in data/, data/clean/, data/split/ and plots/, pictures of the data in
-plots/, metrics/train_extract.json, data/raw/archives/, models/served/ and all params. Writes
+Writes the figures, the model card, and one HTML page that works offline. Reads labels.csv, tables
+in data/, data/clean/, data/split/ and plots/, pictures of the data in plots/,
+metrics/train_extract.json, data/raw/archives/, models/served/ and all params. Writes
 docs/model_card.md, plots/limits.txt, pictures of the results in plots/, and plots/report.html,
 which shows photos. Says what differs from the photos, labels and splits of the last commit, by Git
-and DVC's cache. Run: `python -m stages.plot`
+and DVC's cache.
+Run: `python -m stages.plot`
 """
 
 from collections.abc import Mapping
@@ -48,6 +50,7 @@ from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import last_commit
 from pawprint.reports import charts, pages, photos
+from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import SIZE_UNKNOWN, Run, find_limits
 from pawprint.scores.prediction_table import read_predictions
 from pawprint.scores.predictions import list_errors
@@ -83,8 +86,7 @@ def main() -> None:
         charts.save(picture, paths.PLOTS / f"{name}.png")
     of_data = {name: Image.open(paths.PLOTS / f"{name}.png") for name in OF_DATA}
     group_of = independent(images).set_axis(images["path"])
-    confidence = params["evaluate"]["confidence"]
-    result = pages.describe_result(scores, predictions["test"], group_of, confidence)
+    result = pages.describe_result(scores, predictions["test"], group_of, CONFIDENCE)
     of_page = {
         "result": result,
         "limits": limits,

@@ -1,9 +1,10 @@
-"""Run the network on the stored features of every held-out image.
+"""Run the network once on held-out images, so that a new threshold or metric does not need it.
 
-Fits the detector of unknown inputs on training images first. Reads train/, validation/, test/ and
-unknown/ in data/features/, images.csv and labels.json in data/split/, data/clean/unknown.csv and
-models/network/. Writes data/outputs/: the outputs for training, validation, test and unknown
-images, and the detector. Run: `python -m stages.predict`
+It works on stored features. Fits the detector of unknown inputs on training images first. Reads
+train/, validation/, test/ and unknown/ in data/features/, images.csv and labels.json in
+data/split/, data/clean/unknown.csv and models/network/. Writes data/outputs/: the outputs for
+training, validation, test and unknown images, and the detector.
+Run: `python -m stages.predict`
 """
 
 from functools import partial

@@ -1,4 +1,4 @@
-"""Assign every usable image to training, validation or test, and show the data.
+"""Decide which images train, tune and test, so that the score is about images never seen.
 
 A hash of an image's content decides. A group of near-duplicates, or of `split.group`, is in one
 split, unless the archive's own splits divide it. Images in splits.csv stay in their split. Reads
@@ -9,7 +9,8 @@ data/split/near_duplicates.csv, metrics/split.json, metrics/classes.csv, the ima
 each split, and the pictures plots/samples.png, plots/unusual.png and plots/near_duplicates.png.
 Says if `model.resize: crop` leaves out much of the images, and which images are in another split
 than in the last commit, by Git and DVC's cache. As long as fewer than two classes have images, all
-are for training, and `train_extract` says that labels are missing. Run: `python -m stages.split`
+are for training, and `train_extract` says that labels are missing.
+Run: `python -m stages.split`
 """
 
 import pandas as pd

@@ -1,11 +1,10 @@
-"""Feature extraction: train a new head on the stored features of the frozen backbone.
+"""Feature extraction: train a new head alone, in seconds, because the frozen layers have run.
 
 A linear head is solved, by logistic regression; other heads are trained in epochs, by Keras. Either
 way a cross-validated regression judges the training images. Reads train/ and validation/ in
-data/features/, data/split/train_validation.csv and data/split/labels.json. Params:
-`train_extract`, `head`, `hardware`, `model.features`. Writes models/head.npz,
-data/cross_validation.csv, metrics/train_extract.json, plots/history_extract.csv and
-plots/learning_curve.csv.
+data/features/, data/split/train_validation.csv and data/split/labels.json. Params: `train_extract`,
+`head`, `hardware`, `model.features`. Writes models/head.npz, data/cross_validation.csv,
+metrics/train_extract.json, plots/history_extract.csv and plots/learning_curve.csv.
 Run: `python -m stages.train_extract`
 """
 
@@ -29,7 +28,7 @@ from pawprint.network.cross_validation import (
 )
 from pawprint.network.heads import NewHead
 from pawprint.network.new_head import Settings, learn_head
-from pawprint.params.model import Hardware, Head, Model, TrainHead, problem_of_head
+from pawprint.params.model import Hardware, Head, Model, TrainExtract, problem_of_head
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores.paired import tabulate_curve
 from pawprint.scores.predictions import judge
@@ -39,9 +38,9 @@ from pawprint.tables import read_table, write_table
 
 def main() -> None:
     """Write the new head, and how it and its training images are judged."""
-    params = TrainHead.load("train_extract")
+    params = TrainExtract.load("train_extract")
     head_params = Head.load()
-    if problem := problem_of_head(params.optimizer, head_params.dense):
+    if problem := problem_of_head(params.epochs, head_params.dense):
         raise InputError(f"{paths.PARAMS}: {problem}")
     split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
     images = split[split["split"] == "train"]

@@ -1,11 +1,12 @@
-"""Fine-tuning: train the last layers of the backbone together with the head.
+"""Fine-tuning: adapt the last layers of the backbone to these images, together with the head.
 
-Training starts from the stored features at the cut, so only the layers after the cut are
-computed. Reads train/ and validation/ in data/features/, data/split/train_validation.csv,
+Training starts from the stored features at the cut, so only the layers after the cut are computed.
+Reads train/ and validation/ in data/features/, data/split/train_validation.csv,
 data/split/labels.json, models/backbone/ and models/head.npz. Params: `train_finetune`, `head`,
 `hardware`, `model.backbone`, `model.pooling`, `model.fine_tune_at`. Writes models/network/, what
 follows the frozen layers for OpenVINO and, if layers were trained, the whole model for Keras,
-metrics/train_finetune.json and plots/history_finetune.csv. Run: `python -m stages.train_finetune`
+metrics/train_finetune.json and plots/history_finetune.csv.
+Run: `python -m stages.train_finetune`
 """
 
 from pathlib import Path
@@ -19,7 +20,7 @@ from pawprint.features.store import StoredExamples, stored_examples
 from pawprint.files import read_labels, replacing, write_json
 from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
 from pawprint.network.heads import HeadWeights
-from pawprint.params.model import Hardware, Head, Model, Train
+from pawprint.params.model import FineTuningEpochs, Hardware, Head, Model, TrainFinetune
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import write_network
 from pawprint.tables import read_table, write_table
@@ -27,27 +28,35 @@ from pawprint.tables import read_table, write_table
 
 def main() -> None:
     """Write the network, trained further or as it is."""
+    params = TrainFinetune.load("train_finetune")
     labels = read_labels(paths.LABELS_JSON)
     weights = HeadWeights.read(paths.HEAD)
     split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
     store = stored_examples(paths.FEATURES, split, labels)
     with replacing(paths.NETWORK.parent) as folder:
         folder.mkdir()
-        if Model.load().fine_tune_at is None:
+        if unset := unset_param(params):
             network, kinds = on_features(store.shapes(), weights, Head.load())
             history = pd.DataFrame(columns=list(HISTORY))
             metrics: dict[str, float] = {"kept_epoch": 0}
-            result = "model.fine_tune_at is null: no epochs, the head is kept as it is"
+            result = f"{unset} is null: the head is kept as it is"
         else:
-            network, kinds, history, metrics, result = train(store, weights, folder)
+            network, kinds, history, metrics, result = train(store, weights, params, folder)
         write_network(network, folder / paths.NETWORK.name, OUTPUTS, kinds)
     write_json(paths.FINETUNE_METRICS, metrics)
     write_table(paths.FINETUNE_HISTORY_CSV, history, HISTORY)
     print(f"train_finetune: {result}")
 
 
+def unset_param(params: TrainFinetune) -> str | None:
+    """Return the name of the param that is null and so leaves the backbone frozen, or None."""
+    if Model.load().fine_tune_at is None:
+        return "model.fine_tune_at"
+    return "train_finetune.epochs" if params.epochs is None else None
+
+
 def train(
-    store: StoredExamples, weights: HeadWeights, folder: Path
+    store: StoredExamples, weights: HeadWeights, params: TrainFinetune, folder: Path
 ) -> tuple[openvino.Model, list[str], pd.DataFrame, dict[str, float], str]:
     """Train, and write the model of Keras.
 
@@ -60,15 +69,17 @@ def train(
     from pawprint.network.hardware import make_deterministic, training_on
     from pawprint.network.model import load_model, parts, save_model, to_openvino
 
-    params = Train.load("train_finetune")
+    epochs = params.epochs or FineTuningEpochs()
     head = Head.load()
     classes = len(store.labels)
-    make_deterministic(params.seed)  # of the dropout in the head, too
+    make_deterministic(epochs.seed)  # of the dropout in the head, too
     with training_on(Hardware.load()) as precision:
         backbone = load_model(paths.BACKBONE, layers=())
         model, first = with_head(backbone, Model.load(), weights, head, classes)
-        data = training.open_batches(store, ("cut",), params, weights.has_blocks)
-        phase = training.Phase("train_finetune", params, precision, paths.FINETUNE_HISTORY_CSV)
+        data = training.open_batches(store, ("cut",), epochs, weights.has_blocks)
+        is_balanced = params.weight_for(store.classes("train")) is not None
+        path = paths.FINETUNE_HISTORY_CSV
+        phase = training.Phase("train_finetune", epochs, precision, path, is_balanced)
         optimizer, history, keeper = training.fine_tune(model, first, data, phase)
     save_model(model, folder / paths.TRAINED_MODEL.name, optimizer)
     trained = to_openvino(training.trained_layers(model, first))

@@ -50,9 +50,8 @@ TINY = """
 fetch: {source: ../images.zip}
 model: {image_size: 96}
 augment: {views: 2}
-train_extract: {optimizer: adam, epochs: 3, learning_rate: 0.001, batch_size: 32,
-  views_per_epoch: one, keep_best: false, seed: 1}
-train_finetune: {epochs: 3, learning_rate: 0.001, keep_best: false}
+train_extract: {epochs: {number: 3, keep_best: false}}
+train_finetune: {epochs: {number: 3, learning_rate: 0.001, keep_best: false}}
 """
 
 

@@ -25,10 +25,9 @@ from pawprint.images.decoder import FORMATS, decode
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import Predictor
 from pawprint.params.data import Clean, Fetch
-from pawprint.params.model import Evaluate
 from pawprint.paths import PROBABILITIES_CSV, UNLABELLED
 from pawprint.reports.pages import count_images
-from pawprint.scores.intervals import fraction_interval
+from pawprint.scores.intervals import CONFIDENCE, fraction_interval
 from pawprint.scores.prediction_table import predicted_labels, read_predictions
 from pawprint.scores.predictions import confusion, most_confused, rank_predictions
 from pawprint.tables import read_table
@@ -226,7 +225,7 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
     """
     counts = confusion(images, labels)
     correct = pd.Series(np.diag(counts), labels)
-    level = Evaluate.load().confidence
+    level = CONFIDENCE
     low, high = fraction_interval(int(correct.sum()), len(images), level)
     st.metric("Accuracy", f"{correct.sum() / len(images):.2%}")
     st.caption(

@@ -22,7 +22,7 @@ from pawprint.model.page import OF_ONNX, PAGE_FILE
 from pawprint.package import DISTRIBUTION
 from pawprint.params.data import Fetch
 from pawprint.params.file import set_params
-from pawprint.params.model import Evaluate, Model
+from pawprint.params.model import Model
 from pawprint.params.section import Resize
 from pawprint.pipeline import dvc
 from pawprint.pipeline.dvc import WORKSPACE
@@ -30,6 +30,7 @@ from pawprint.projects import discard
 from pawprint.projects.candidates import candidates_of, use_candidate
 from pawprint.projects.comparison import read_run
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
+from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.metrics import CATALOGUE
 from pawprint.scores.paired import tabulate_sets
 from pawprint.scores.runs import ComparedRun, compare_runs
@@ -128,7 +129,7 @@ def describe_changes(
 def compare_with_commit(files: tuple[Path, ...], commit: str | None) -> ComparedRun:
     """Compare the last commit with the present files by `compare_runs`. Raises InputError."""
     old, new = read_run(HERE, "HEAD", "the last commit"), read_run(HERE, WORKSPACE, "this run")
-    (compared,) = compare_runs(old, [new], Evaluate.load().confidence)
+    (compared,) = compare_runs(old, [new], CONFIDENCE)
     return compared
 
 
@@ -311,7 +312,7 @@ def show_comparison() -> None:
     )
     first = st.text_input("Baseline", "HEAD")
     second = st.text_input("The baseline with", WORKSPACE)
-    level = Evaluate.load().confidence
+    level = CONFIDENCE
     (compared,) = compare_runs(read_run(HERE, first), [read_run(HERE, second)], level)
     show_compared(plain(compared.sentences[0]), compared)
     pairs = compared.pairs.get("validation")

@@ -1,6 +1,6 @@
-"""The commands of `pawprint`, a module each, and what they share.
+"""The commands of `pawprint`, a module each, and the functions that they share.
 
-Of a module, `add_arguments` adds the arguments of its command, and `run` is the command, whose
+Each module has `add_arguments`, which adds the command's arguments, and `run`, the command, whose
 docstring is the help and ends with an example.
 """
 
@@ -24,16 +24,16 @@ def add_format(parser: argparse.ArgumentParser, formats: Iterable[str]) -> None:
         "--format",
         choices=formats,
         default="table",
-        help="format of the output; default: %(default)s",
+        help="print in this format; default: %(default)s",
     )
-    new = "a new file for the output, in UTF-8; one that exists is never replaced"
+    new = "write to this new file, in UTF-8; existing files are never replaced"
     parser.add_argument("--output", type=_file, metavar="FILE", help=new)
 
 
 def add_model(parser: argparse.ArgumentParser, more: str = "", action: str = "store") -> None:
     """Add --model, with `more` at the end of its help; with the action `append` it may repeat."""
-    default = f"{paths.SERVED_MODEL} or, if there is none, {package.EXAMPLE_MODEL}"
-    served = f"the served model or an export; default: {default}{more}"
+    default = f"{paths.SERVED_MODEL} or, if missing, {package.EXAMPLE_MODEL}"
+    served = f"use this served model or export; default: {default}{more}"
     parser.add_argument("--model", type=Path, metavar="FOLDER", help=served, action=action)
 
 

@@ -14,18 +14,18 @@ LOCAL = ("127.0.0.1", "localhost", "::1")  # server.allowedHosts in app/.streaml
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    port = "port of this computer to listen on; default: %(default)s"
+    port = "listen on this port; default: %(default)s"
     parser.add_argument("--port", type=int, default=8501, help=port)
-    name = "also answer by this host name, such as that of a proxy; may repeat"
+    name = "answer to this host name, too, such as a proxy's name; may be repeated"
     parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help=name)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Open the web app: images, labels and results of this project in the browser.
 
-    It listens on this computer only, and answers browsers that call it localhost. Where a proxy
-    forwards it under another name, as in Codespaces, name that with --allow-host; the proxy must
-    ask for a password, as the app changes files and runs commands for whoever reaches it.
+    The app accepts connections from this computer only, under the name localhost. If a proxy such
+    as Codespaces forwards it under another name, give the name with --allow-host. The proxy must
+    ask for a password, because whoever reaches the app can change files and run commands.
 
     Examples:
       pawprint app --port 8502

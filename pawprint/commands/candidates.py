@@ -28,23 +28,23 @@ WIDTHS = (8, 8, 28, 19, 6, 6, 0)  # of the columns after the first
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    choice = "values to try in place of the default candidates; all combinations of several -S"
+    choice = "try these values instead of the default candidates; several -S: all combinations"
     parser.add_argument("-S", action="append", default=[], metavar="KEY=VALUE[,…]", help=choice)
-    minutes = "time after which no further candidate is measured; default: %(default)s"
+    minutes = "start no further candidate after this time; default: %(default)s"
     parser.add_argument("--minutes", type=float, default=5, metavar="M", help=minutes)
-    named = "candidate whose params are written into params.yaml; by default the one of the rule"
+    named = "write a candidate's params into params.yaml; without NAME, the best candidate's"
     parser.add_argument("--use", nargs="?", const="", metavar="NAME", help=named)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Rank other params of the backbone and its images by what they give on your training images.
+    """Rank other networks, image sizes and resizing methods on your training images.
 
-    A sample of at most 2,000 training images is taken; validation and test images are not looked
-    at. Each candidate gets a cross-validated head; its row is printed when it is measured, the row
-    of the params of today first. `difference` is its log loss minus the first row's, with its
-    interval; it is better or worse if it is significant over all candidates. CPU ms are the time of
-    one image; run s the seconds in which the next run computes the features of all images, if it
-    has none of them. Both are without decoding. Features are kept for the next `dvc repro`.
+    At most 2,000 training images are used, and no validation or test images. Each candidate gets a
+    cross-validated head, and its row is printed when it is measured. The current params come first.
+    `difference` is the candidate's log loss minus theirs, with its interval. A candidate is better
+    or worse if the difference is significant over all candidates. `CPU ms` is the CPU time for one
+    image. `run s` is the time in which the next run computes the features of all images, if none
+    are stored. Both exclude decoding. The features are kept for the next `dvc repro`.
 
     Examples:
       pawprint try --use

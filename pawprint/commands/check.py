@@ -10,21 +10,21 @@ from pawprint.projects.check import find_damaged, require_results
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    files = "hashes of all files instead; damaged ones are removed from DVC's cache"
+    files = "hash all files instead, and remove damaged files from DVC's cache"
     parser.add_argument("--files", action="store_true", help=files)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Fail if other code, other params or other packages made the results.
 
-    Compares params, code and files with dvc.lock, without data. The exit status is 1 if one
-    differs, or if an installed package is not the version that requirements.txt pins.
+    Compares params, code and files with dvc.lock. This does not need the data. The exit status is 1
+    if one of them differs, or if the installed version of a package differs from requirements.txt.
 
-    DVC does not hash a read-only file of its cache, so it restores a damaged one. With --files, all
-    files that dvc.lock names are hashed, in the cache and in the workspace. Damaged files are
-    removed from the cache, and nothing else: `dvc repro` makes them again, `dvc repro --pull`
-    fetches them. A file of the workspace that differs is named. One that is missing is not damaged.
-    The exit status is 1 if any file is damaged.
+    DVC does not hash the read-only files in its cache, so it can restore a damaged one. With
+    --files, all files that dvc.lock names are hashed, in the cache and in the workspace. Damaged
+    files are removed from the cache: `dvc repro` makes them again, `dvc repro --pull` fetches them.
+    In the workspace, files that differ are named and kept. Missing files are not damaged. The exit
+    status is 1 if any file is damaged.
 
     Examples:
       pawprint check

@@ -11,16 +11,16 @@ from pawprint.projects.discard import describe, diff_of_inputs, discard, to_disc
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("--yes", action="store_true", help="no question before files change")
+    parser.add_argument("--yes", action="store_true", help="do not ask before changing files")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Go back to the run of the last commit, and to its params.
 
-    What the stages write, dvc.lock, params.yaml, dvc.yaml and requirements.txt become as in the
-    last commit. What is lost is shown first: your changes as a diff, and the names of the files.
-    Photos, the file with which DVC tracks them, labels.csv and splits.csv stay as they are. The
-    exit status is 1 if the answer is no.
+    Restores dvc.lock, params.yaml, dvc.yaml, requirements.txt and all outputs of stages. First
+    shows what will be lost: your changes as a diff, and the names of the files. Photos, the file
+    with which DVC tracks them, labels.csv and splits.csv stay as they are. The exit status is 1 if
+    you answer no.
 
     Examples:
       pawprint discard

@@ -34,10 +34,10 @@ from pawprint.network.heads import HeadWeights
 from pawprint.network.model import load_model
 from pawprint.network.weights_file import onnx_file
 from pawprint.params.data import Augment
-from pawprint.params.model import ONNX, Evaluate, Head, Model, Weights
+from pawprint.params.model import ONNX, Head, Model, Weights
 from pawprint.pipeline.recorded import Recorded
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
-from pawprint.scores.intervals import fraction_interval, independent_counts
+from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE
 from pawprint.tables import read_table, spread
 
@@ -56,16 +56,16 @@ MOST_CHANGED = 0.01  # of the labels in 8 bits; a warning where the interval is 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    formats = "formats to write, one or more"
+    formats = "write these formats"
     parser.add_argument(
         "--format", nargs="+", required=True, choices=tuple(exports.FORMATS), help=formats
     )
     single = (
-        "a model of the image alone, where the served one takes the mean over it and its mirror "
-        "image: half of the time"
+        "predict from the image alone, in half the time, if the served model averages an image and "
+        "its mirror image"
     )
     parser.add_argument("--single", action="store_true", help=single)
-    int8 = "litert also with convolutions in 8 bits, and what that costs"
+    int8 = "write LiteRT with 8-bit convolutions, too, and print what that costs"
     parser.add_argument("--int8", action="store_true", help=int8)
 
 
@@ -73,17 +73,18 @@ def run(arguments: argparse.Namespace) -> None:
     """Write the trained model in other formats, each in a folder of models/export/ with model.json.
 
     The format `page` is one HTML file that labels photos in a browser, without a server or a
-    network. Every other model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], as its
-    input `pixels`, and returns the calibrated `probability` of the second of two classes,
-    (batch, 1), or of each of more classes, (batch, classes), and the `unknown_score`, (batch, 1).
-    Where training mirrors images left to right, these are means over the image and its mirror
-    image, unless `--single` is given. Its own runtime runs the model on the test images before the
-    folder takes its name. The table compares it with the served model: size, largest difference of
-    an output, and test images whose label changes; with `--single`, `--int8` or a page validation
-    and test images.
+    network. Every other model has one input, `pixels`: float32 RGB, (batch, size, size, 3) in
+    [0, 255]. It returns the calibrated `probability`, and the `unknown_score`, (batch, 1). With two
+    classes, `probability` is for the second class, (batch, 1), else for each class, (batch,
+    classes). If training mirrors images left to right, both are means over the image and its mirror
+    image, unless `--single` is given.
+
+    Before the folder gets its name, the format's own runtime runs the model on the test images, and
+    with `--single`, `--int8` or a page also on the validation images. The table compares it with
+    the served model: size, largest difference of an output, and images whose label changes.
 
     `--int8` also writes litert_int8, calibrated on training images. Its outputs differ from
-    the served model: the table then has the log loss and the time for an image, too.
+    the served model, so the table then has the log loss and the time per image, too.
 
     Examples:
       pawprint export --format litert onnx
@@ -125,7 +126,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.int8:
         table["log loss"] = _log_losses(outputs.values(), rows["label"], metadata)
         table["ms"] = ["", *_times(formats, photos, metadata)]
-        notes.append(describe_int8(rows, in_float32, labels[INT8], Evaluate.load().confidence))
+        notes.append(describe_int8(rows, in_float32, labels[INT8], CONFIDENCE))
     print("\n".join([table.to_string(index=False), *notes]))
 
 
@@ -211,7 +212,7 @@ def _write_page(text: str, path: Path) -> None:
 
 def describe_page(metadata: Metadata) -> About:
     """Return what the page of the trained model says of it."""
-    level = Evaluate.load().confidence
+    level = CONFIDENCE
     scores = read_table(paths.SCORES_CSV, SCORES)
     names = dict.fromkeys(("accuracy", headline_of(scores)))
     measured = [

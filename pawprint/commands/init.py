@@ -10,29 +10,29 @@ from pawprint.projects.recipes import recipe_names
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    place = "a new or an empty folder, or a clone without a project"
+    place = "make the project in this folder: new, empty, or a clone without a project"
     parser.add_argument("folder", type=Path, metavar="DIR", help=place)
-    images = "folder, zip, tar, or YAML file with the URL of one"
+    images = "use these photos: a folder, zip or tar, or a YAML file with the URL of an archive"
     parser.add_argument("--images", type=Path, metavar="SOURCE", help=images)
-    recipe = "params of a published notebook: `pawprint recipes` lists them"
+    recipe = "use the params of a recipe, such as a published notebook; see `pawprint recipes`"
     parser.add_argument("--recipe", choices=recipe_names(), metavar="NAME", help=recipe)
-    outside = "photos that stay where they are, outside of the project"
+    outside = "leave the photos where they are, outside the project"
     parser.add_argument("--outside", action="store_true", help=outside)
-    reading = "first or last folder above an image as its class; asked for if they differ"
+    reading = "take the first or the last folder above an image as its class, if folders are nested"
     parser.add_argument("--labels", choices=["outer", "inner"], default="auto", help=reading)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Make a project for your photos: a folder with params.yaml and the pipeline, for Git and DVC.
 
-    The photos are one folder per class, a folder with metadata.csv, a zip or tar of one, or a YAML
-    file with the URL of one. Without classes, you give the photos labels in the app. DVC copies
-    them into the project, so that `dvc pull` brings them to others: change them there from then on.
-    The folder is new or empty, or a clone that holds no project: its history and its files stay,
-    and nothing is overwritten.
+    The photos are in one folder per class, or have a metadata.csv, in a folder, a zip or a tar. A
+    YAML file can give the URL of an archive. If the photos have no classes, label them in the app.
+    DVC copies the photos into the project, so that `dvc pull` brings them to others. From then on,
+    change them there. The project's folder is new or empty, or a clone without a project. Its
+    history and its files stay, and nothing is overwritten.
 
     Examples:
-      pawprint init hotdog --images ~/photos
+      pawprint init food --images ~/photos
       pawprint init cats --recipe default
     """
     folder = arguments.folder

@@ -10,17 +10,17 @@ from pawprint.projects.splits import keep_last_splits
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    train = "training as the split of new images, such as those that `pawprint suggest` named"
+    train = "make new images training images, such as the images that `pawprint suggest` named"
     parser.add_argument("--train", action="store_true", help=train)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the splits of the last result into splits.csv, so that all images stay in their split.
 
-    The images of the last `dvc repro split` that the file does not have are added. Run it again
-    each time images were added and `dvc repro split` has placed them, before labels are corrected.
-    With --train, they become training images, so that validation and test stay as they are: images
-    that somebody chose are no sample. You can edit the column `split`.
+    Adds the images of the last `dvc repro split` that the file lacks. Each time you add images, run
+    `dvc repro split`, then this command, and only then correct labels. With --train, new images
+    become training images, so that validation and test sets stay as they are: hand-picked images
+    are not a random sample. You can edit the column `split`.
 
     Examples:
       pawprint keep-splits

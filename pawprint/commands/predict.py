@@ -24,24 +24,30 @@ from pawprint.model.predictor import (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="label this image, or all images below this folder",
+    )
     add_format(parser, FORMATS)
     add_model(parser)
-    top = "labels per image, the most probable ones; default: 1 in a table, all in JSON"
+    top = "print the K most probable labels; default: 1 in a table, all in JSON"
     parser.add_argument("--top", type=count, metavar="K", help=top)
-    classes_only = "one of the classes for every photo, and never unknown"
+    classes_only = "give every photo one of the classes, never unknown or unsure"
     parser.add_argument("--no-unknown", action="store_true", help=classes_only)
-    saliency = "new folder for pictures of the regions that matter (saliency)"
+    saliency = "write saliency maps, which mark the regions that matter, into this new folder"
     parser.add_argument("--saliency", type=Path, metavar="FOLDER", help=saliency)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Label photos with the served model, or with an exported one.
 
-    Prints the label of each photo and its probability, or the most probable labels. A photo unlike
-    the training images is unknown, and one that a person should see is unsure. A folder stands for
-    the image files below it. A file that gives no label is listed with the reason, and the exit
-    status is 1. All formats but the table print each row when it is done.
+    Prints the label of each photo and its probability, or the most probable labels. The label is
+    unknown for a photo unlike the training images, and unsure for one that a person should check.
+    Photos that cannot be labelled are listed with the reason, and the exit status is 1. All formats
+    except the table print each row as soon as it is ready.
 
     Examples:
       pawprint predict photos

@@ -22,8 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """List recipes, show one, or write it into params.yaml.
 
-    `use` writes the values of `default`, then the recipe's. Comments, order and other
-    params are kept, as are images, classes and weights where the recipe's are not in this project.
+    `use` writes the values of the recipe `default`, then the values of the recipe. Comments, the
+    order of lines and all other params stay. Images, classes and weights stay, too, if the recipe's
+    are not in this project.
 
     Examples:
       pawprint recipes

@@ -37,11 +37,11 @@ from pawprint.projects.scoring import (
     Photos,
     ScoreResult,
     find_photos,
-    read_confidence,
     read_test_split,
     score,
 )
 from pawprint.reports.pages import MAX_ERRORS, rows_beside_test, write_errors
+from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.paired import Comparison, compare, describe_comparison, pair_predictions
 from pawprint.scores.predictions import confusion, most_confused, predictions_in
 from pawprint.scores.shift import LIKE, Likeness, compare_photos
@@ -54,32 +54,34 @@ HERE = Path()  # the project
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    source = "folder of photos; or a table of `predict --format csv`, or the log of `serve`"
+    source = "score these photos, or a table from `predict --format csv` or `serve --log`"
     parser.add_argument("source", type=Path, metavar="FOLDER", help=source)
-    sheet = f"new page with at most {MAX_ERRORS} of the most confident errors, of labelled photos"
+    sheet = (
+        f"write a new page with up to {MAX_ERRORS} of the most confident errors on labelled photos"
+    )
     add_sheet(parser, sheet)
-    fail = f"exit status {FAILED} for photos without labels that are not like the test photos"
+    fail = f"exit with status {FAILED} if unlabelled photos are not like the test photos"
     parser.add_argument("--fail", action="store_true", help=fail)
     add_format(parser, ("table", "json"))
-    add_model(parser, "; others are compared with the first one given", action="append")
+    add_model(parser, "; further models are compared with the first", action="append")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Score the served model on photos of its use, beside the test split of the last run.
+    """Score the served model on production photos, compared with the test split of the last run.
 
-    Photos with labels are in folders of classes, or have a metadata.csv. Prints accuracy, mean
-    recall, log loss and the fraction called unknown with their intervals, whether they differ
-    significantly from the scores of the test split, each class and slice of metadata.csv, and which
-    classes are confused. Copies and near-duplicates of training images are left out; photos of a
-    group count as one in intervals and tests. With several --model, the others are compared with
-    the first, photo by photo.
+    Labelled photos are in folders named like the classes, or have a metadata.csv. Prints accuracy,
+    balanced accuracy (mean recall), log loss and the fraction flagged as unknown, with intervals,
+    and whether they differ significantly from the test split. Then follow each class, the slices of
+    metadata.csv, and the classes that are confused. Copies and near-duplicates of training images
+    are left out. In intervals and tests, a group of photos counts as one. If --model is repeated,
+    each further model is compared with the first, photo by photo.
 
-    Where no folder is called as a class, the photos are without labels, as in a table of
-    predictions: the fractions called unknown and unsure, the predicted classes and the mean
-    confidence are compared with the test photos. No alarm does not mean that the model is
-    right: label some photos from time to time.
+    If no folder is named like a class, the photos are unlabelled, and so are the photos of a table.
+    Then the fractions flagged as unknown and unsure, the predicted classes and the mean confidence
+    are compared with the test photos. No alarm does not mean that the model is right: label some
+    photos from time to time.
 
-    A file that cannot be used is listed on stderr, and the exit status is 1.
+    Files that cannot be used are listed on stderr, and the exit status is 1.
 
     Examples:
       pawprint score ../may_labelled --sheet ../errors.html
@@ -116,7 +118,7 @@ def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
         scored = [_score_and_say(predictor, photos, taken) for predictor in predictors]
         first, *others = (result.predictions for result in scored)
         runs = [{"photos": pair_predictions(first, other)} for other in others]
-        compared = list(zip(folders[1:], compare(runs, read_confidence(HERE))))
+        compared = list(zip(folders[1:], compare(runs, CONFIDENCE)))
         if arguments.format == "json":
             record = _record_of(scored[0], compared, labels)
             print_record(record, scored[0].left_out, scored[0].failed)
@@ -209,7 +211,7 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
         print_left_out(left_out, failed)
         predicted = predictions_in(_tabulate_answers(answers, metadata), metadata)
         beside = predictions_in(test.assign(group=test.index), metadata)
-        found = compare_photos(predicted, beside, read_confidence(HERE))
+        found = compare_photos(predicted, beside, CONFIDENCE)
         if arguments.format == "json":
             numbers = {"images": len(answers), "test_images": len(test)}
             print_record(found._asdict() | numbers, left_out, failed)

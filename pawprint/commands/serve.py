@@ -46,26 +46,28 @@ NOT_LOGGED = "log_error"  # a key of an answer: why its row is not in the log
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    model = "a served model or an export; default: models/served or, if there is none, the example"
+    model = "use this served model or export; default: models/served or, if missing, the example"
     parser.add_argument("model", nargs="?", type=Path, metavar="FOLDER", help=model)
-    host = "address to listen on; default: %(default)s, this computer only"
+    host = "listen on this address; default: %(default)s, for this computer only"
     parser.add_argument("--host", default="127.0.0.1", help=host)
-    port = "port to listen on; default: %(default)s"
+    port = "listen on this port; default: %(default)s"
     parser.add_argument("--port", type=int, default=8000, help=port)
-    seconds = "seconds that an upload may take; default: %(default)s"
+    seconds = "stop an upload after this many seconds; default: %(default)s"
     parser.add_argument("--seconds", type=float, default=30, metavar="N", help=seconds)
-    origin = "origin whose pages may ask, such as https://example.org; may repeat; * is any"
+    origin = (
+        "answer web pages of this origin, such as https://example.org; may be repeated; * is any"
+    )
     parser.add_argument(
         "--allow-origin", type=_origin, action="append", default=[], metavar="ORIGIN", help=origin
     )
-    log = "table to which each answer is appended; - is stdout"
+    log = "append each answer to this table; - is stdout"
     parser.add_argument("--log", type=Path, metavar="FILE.csv", help=log)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Answer photos over HTTP with the served model, or with an exported one.
 
-    `POST /predict` takes an image as the body or as the only file of a form, and answers with the
+    `POST /predict` takes an image as the body, or as the only file of a form. The answer has the
     label, the probability of each class and the unknown score. `GET /health` names the model.
 
     Examples:

@@ -14,13 +14,13 @@ from pawprint.reports.pages import write_suggestions
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     source = parser.add_mutually_exclusive_group(required=True)
-    folder = "folder of images, also in subfolders"
+    folder = "rank the images in this folder and its subfolders"
     source.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help=folder)
-    table = "table of `pawprint predict --format csv`, whose images are taken"
+    table = "rank the images of a table from `pawprint predict --format csv`"
     source.add_argument("--from", dest="table", type=Path, metavar="TABLE", help=table)
-    number = "number of images; default: %(default)s"
+    number = "print this many images; default: %(default)s"
     parser.add_argument("-n", "--number", type=count, default=50, metavar="N", help=number)
-    add_sheet(parser, "new page with the photos")
+    add_sheet(parser, "write a new page with the photos")
     add_format(parser, FORMATS)
     add_model(parser)
 
@@ -28,13 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Rank images without a label by how much a label would help.
 
-    First come images that the model calls unsure, then others of which it is uncertain, and which
-    are unlike the training images and unlike the images before them in the list. Near-duplicates of
-    labelled images, and of images before them in the list, are left out. Images that the model
-    calls unknown are, too; they may be half of the list of a table. Files that give no
-    label come last, with the reason, and the exit status is 1. `pawprint keep-splits`, before you
-    add images, and `pawprint keep-splits --train`, after `dvc repro split`, make the images that
-    you label training images only. Ctrl-C ranks the images that were looked at until then.
+    Images that the model calls unsure come first. Then follow images of which it is uncertain, and
+    images unlike the training images and unlike the images before them in the list. Left out are
+    near-duplicates of labelled images and of images before them, and images flagged as unknown,
+    which can be half of the images in a table. Files that cannot be labelled come last, with the
+    reason, and the exit status is 1. Ctrl-C ranks the images that were read until then.
+
+    To use the images that you label for training only, run `pawprint keep-splits` before you add
+    them, and `pawprint keep-splits --train` after `dvc repro split`.
 
     Examples:
       pawprint suggest ../photos/new -n 20 --sheet ../suggested.html

@@ -13,10 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Renew this project after an upgrade of the package; `git diff` shows what changed.
 
-    The changes of the package are merged into your files. Where you changed the same lines, your
-    file stays, and the new one is put beside it, as FILE.new. params.yaml keeps your values and
-    comments, and gets new params with their defaults. Params that no longer exist go, and those
-    that you had changed become comments. Nothing is committed.
+    Merges the package's changes into your files. In case of a conflict, your version of a file
+    stays, and the new version is put beside it as FILE.new. params.yaml keeps your values and
+    comments, and gets new params with their defaults. Params that no longer exist are removed; if
+    you had changed one, it becomes a comment. Nothing is committed.
 
     Example:
       pawprint upgrade

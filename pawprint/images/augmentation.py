@@ -12,6 +12,8 @@ from pawprint.images.formats import View
 from pawprint.params import data
 from pawprint.params.data import Augment
 
+ERASED = (0.02, 0.33)  # of the image, by a box of RandomErasing, as in Keras
+
 
 def draw_view(params: Augment, pixels_sha256: str, number: int, size: int) -> View:
     """Draw a view of an image.
@@ -93,14 +95,12 @@ def _grayscale(layer: data.Grayscale, random: Generator, size: int) -> float:
 
 
 def _erasing(layer: data.Erasing, random: Generator, size: int) -> np.ndarray:
-    """Draw the first column and row, their ends, and the filling: a value, or minus a seed."""
+    """Draw the first column and row of a box, their ends, and the seed of its noise."""
     if random.random() >= random.uniform(0, layer.factor):
         return np.zeros(5)
-    low, high = sorted(layer.scale)
-    sides = size * np.sqrt(random.uniform(low, high, 2))
+    sides = size * np.sqrt(random.uniform(*ERASED, 2))
     start = random.random(2) * (size - sides)
-    fill = -random.integers(1, 2**53) if layer.fill_value is None else layer.fill_value
-    return np.ceil([*start, *start + sides, fill])
+    return np.ceil([*start, *start + sides, random.integers(1, 2**53)])
 
 
 MAPS: dict[str, Callable] = {

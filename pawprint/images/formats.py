@@ -310,7 +310,7 @@ class View(NamedTuple):
     saturation: float = 1.0  # factor
     hue: float = 0.0  # added, in turns
     grayscale: float = 0.0  # or 1
-    erasing: np.ndarray = np.zeros(5)  # left, top, right, bottom; value, or minus a seed of noise
+    erasing: np.ndarray = np.zeros(5)  # left, top, right, bottom; seed of the noise
 
 
 IDENTITY = View()
@@ -326,13 +326,11 @@ def apply(pixels: np.ndarray, view: View) -> np.ndarray:
     pixels = warp(pixels, view.transformation)
     if view[1:6] != IDENTITY[1:6]:
         pixels = _with_colours(pixels, view)
-    left, top, right, bottom, fill = map(int, view.erasing)
+    left, top, right, bottom, seed = map(int, view.erasing)
     if left < right and top < bottom:
-        if fill < 0:
-            noise = np.random.default_rng(-fill).standard_normal((bottom - top, right - left, 3))
-            fill = np.rint((255 * noise).clip(0, 255))
+        noise = np.random.default_rng(seed).standard_normal((bottom - top, right - left, 3))
         pixels = pixels.copy()
-        pixels[top:bottom, left:right] = fill
+        pixels[top:bottom, left:right] = np.rint((255 * noise).clip(0, 255))
     return pixels
 
 

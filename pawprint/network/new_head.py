@@ -33,7 +33,7 @@ from pawprint.network.heads import (
     kinds_of,
     sample_weights,
 )
-from pawprint.params.model import IN_BATCHES, LBFGS, Hardware, Head, Train, TrainHead
+from pawprint.params.model import IN_BATCHES, Epochs, Hardware, Head, TrainExtract
 
 STANDARDISED = 10_000_000  # numbers, 80 MB as float64
 
@@ -41,7 +41,7 @@ STANDARDISED = 10_000_000  # numbers, 80 MB as float64
 class Settings(NamedTuple):
     """Settings of the training; the table HISTORY is written to `path` after each epoch."""
 
-    train: TrainHead
+    train: TrainExtract
     head: Head
     hardware: Hardware
     path: Path
@@ -52,26 +52,26 @@ def learn_head(
 ) -> NewHead:
     """Return a head on the features that the cross-validation chose.
 
-    With LBFGS it is solved. Features that do not fit are learned in batches, as IN_BATCHES says.
+    Without epochs it is fitted. Features that do not fit into memory are learned in batches, as
+    IN_BATCHES says.
     """
     has_blocks = cross_validation.has_blocks
-    if settings.train.optimizer == LBFGS:
+    params = settings.train.epochs
+    if params is None:
         part = part_that_fits(examples, cross_validation)
         if part is not None:
             features = store.open("validation", *kinds_of(has_blocks))
             validation = features, store.classes("validation")
             return solve(examples, validation, store.labels, cross_validation, part)
         print(
-            f"train_extract: lbfgs cannot hold {len(examples.actual):,} images with "
-            f"{examples.classes:,} classes, so adam learns in batches"
+            f"train_extract: {len(examples.actual):,} images with {examples.classes:,} classes do "
+            "not fit into memory for a logistic regression, so Keras trains the head in batches"
         )
-        params = IN_BATCHES.model_copy(update={"class_weight": settings.train.class_weight})
-    else:
-        params = settings.train.in_epochs()
+        params = IN_BATCHES
     return _train(store, has_blocks, params, settings)
 
 
-def _train(store: StoredExamples, has_blocks: bool, params: Train, settings: Settings) -> NewHead:
+def _train(store: StoredExamples, has_blocks: bool, params: Epochs, settings: Settings) -> NewHead:
     """Return a head that is trained in batches, and write the history to the settings' path.
 
     Statistics of blocks are standardised by the first views of some training images.
@@ -89,7 +89,8 @@ def _train(store: StoredExamples, has_blocks: bool, params: Train, settings: Set
         standardisation = _standardisation(data.train.features, images["pixels_sha256"])
     with training_on(settings.hardware) as precision:
         network = build_head(settings.head, len(store.labels), standardisation)
-        phase = Phase("train_extract", params, precision, settings.path)
+        is_balanced = settings.train.weight_for(store.classes("train")) is not None
+        phase = Phase("train_extract", params, precision, settings.path, is_balanced)
         arrays, initial, final, history = train_head(network, data, phase)
     weights = HeadWeights(arrays, standardisation, has_blocks)
     return NewHead(weights, initial, final, history, f"after {len(history)} epochs")

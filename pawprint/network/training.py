@@ -16,7 +16,7 @@ from pawprint.network.hardware import computing_in, keras
 from pawprint.network.heads import balanced_weights
 from pawprint.network.model import gives_logits, parts, pool
 from pawprint.network.openvino_blocks import STATISTICS
-from pawprint.params.model import Train
+from pawprint.params.model import Epochs
 from pawprint.tables import write_table
 
 
@@ -84,19 +84,21 @@ class Data(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """Settings of a phase: a section of the params, its name, and the layers' dtype policy.
+    """Settings of a phase: its section of the params, its epochs, and the layers' dtype policy.
 
-    The table HISTORY is written to `path` after each epoch, so that others can watch.
+    The table HISTORY is written to `path` after each epoch, so that others can watch. Images weigh
+    the same in the loss, or classes do if `is_balanced`.
     """
 
     section: str
-    params: Train
+    params: Epochs
     precision: str = "float32"
     path: Path | None = None
+    is_balanced: bool = False
 
 
 def open_batches(
-    examples: StoredExamples, kinds: tuple[str, ...], params: Train, has_blocks: bool = False
+    examples: StoredExamples, kinds: tuple[str, ...], params: Epochs, has_blocks: bool = False
 ) -> Data:
     """Return batches of these kinds of features, side by side.
 
@@ -115,7 +117,7 @@ def open_batches(
     return Data(*batches)
 
 
-def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:
+def compile_model(model: keras.Model, params: Epochs, from_logits: bool) -> None:
     """Set optimizer, loss and metric. Call this after every change of `trainable`.
 
     Targets are indices of classes. One unit is for the second of two classes.
@@ -148,17 +150,17 @@ def fit_epochs(
     params = phase.params
     progress = Progress(train, phase)
     keeper = KeepBest(validation) if params.keep_best else None
-    if params.early_stopping:
-        keeper = keras.callbacks.EarlyStopping(**dict(params.early_stopping))
     callbacks = [progress, keeper] if keeper else [progress]
+    if params.early_stopping:
+        callbacks.append(keras.callbacks.EarlyStopping(**dict(params.early_stopping)))
     if params.reduce_lr_on_plateau:
         callbacks.append(keras.callbacks.ReduceLROnPlateau(**dict(params.reduce_lr_on_plateau)))
     callbacks.append(keras.callbacks.TerminateOnNaN())
     model.fit(
         train,
         validation_data=validation,
-        epochs=params.epochs,
-        class_weight=balanced_weights(train.labels) if params.weight_for(train.labels) else None,
+        epochs=params.number,
+        class_weight=balanced_weights(train.labels) if phase.is_balanced else None,
         callbacks=callbacks,
         shuffle=False,  # Batches shuffles, by image and not only by batch
         verbose=int(sys.stdout.isatty()),
@@ -166,10 +168,10 @@ def fit_epochs(
     history = progress.history()
     _require_finite(history, phase)
     kept_epoch = history["epoch"].max()
-    if keeper and keeper.best_weights is not None:  # EarlyStopping may restore none
+    if keeper:
         kept_epoch = None if keeper.best_epoch is None else keeper.best_epoch + 1
     history["kept"] = history["epoch"] == kept_epoch
-    return history, keeper if isinstance(keeper, KeepBest) else None
+    return history, keeper
 
 
 def _require_finite(history: pd.DataFrame, phase: Phase) -> None:
@@ -178,7 +180,7 @@ def _require_finite(history: pd.DataFrame, phase: Phase) -> None:
     if phase.path:
         phase.path.unlink()
     raise InputError(
-        f"{phase.section}.learning_rate: expected a rate at which training converges. Received: "
+        f"{phase.section}.epochs: expected a learning_rate at which training converges. Received: "
         f"{phase.params.learning_rate:g}, and the loss is not finite after epoch "
         f"{history['epoch'].iloc[-1]}. Lower it."
     )
@@ -263,7 +265,7 @@ class KeepBest(keras.callbacks.Callback):
         self.model.set_weights(self.best_weights)
 
 
-def cosine_decay(params: Train, steps: int) -> np.ndarray:
+def cosine_decay(params: Epochs, steps: int) -> np.ndarray:
     """Return the learning rate of each step, `(epochs * steps,)`; `steps` are in each epoch.
 
     It increases linearly from 0 to `learning_rate` in half an epoch, then decreases as half a
@@ -271,7 +273,7 @@ def cosine_decay(params: Train, steps: int) -> np.ndarray:
     (https://arxiv.org/abs/1706.02677); Loshchilov and Hutter, SGDR, 2017
     (https://arxiv.org/abs/1608.03983).
     """
-    step = np.arange(params.epochs * steps)
+    step = np.arange(params.number * steps)
     warmup = steps // 2
     turn = np.pi * (step - warmup) / (len(step) - warmup)
     decrease = (1 + np.cos(turn)) / 2
@@ -318,8 +320,8 @@ def fine_tune(
 ) -> tuple[keras.Optimizer, pd.DataFrame, KeepBest | None]:
     """Train the layers of the backbone from `first` on, and the head, in place.
 
-    Without epochs the backbone stays frozen. It stays in inference mode, also inside `fit`: its
-    dropout is set to 0, and batch normalization keeps its weights
+    The backbone stays in inference mode, even inside `fit`: its dropout is set to 0, and batch
+    normalization keeps its weights
     (https://keras.io/guides/transfer_learning/, docs/decisions/01). The data are the feature maps
     at the cut and, for a backbone `with_blocks`, the statistics of all blocks, of which the head
     takes the blocks that are not trained. Returns the optimizer, and what `fit` returns.
@@ -328,7 +330,7 @@ def fine_tune(
     backbone.trainable = True
     for index, layer in enumerate(backbone.layers):
         is_normalization = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = index >= first and not is_normalization and phase.params.epochs > 0
+        layer.trainable = index >= first and not is_normalization
         if isinstance(layer, keras.layers.Dropout):  # `fit` overrides training=False below
             layer.rate = 0.0
     blocks = backbone.outputs[:-1]
@@ -381,8 +383,6 @@ def measure_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> dict[
 
 def describe_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> str:
     """Describe the epoch that fine-tuning keeps and, if a keeper chose it, the reason."""
-    if history.empty:
-        return "no epochs: the head is kept as it is"
     rows = history[history["kept"]]
     last = (history if rows.empty else rows).iloc[-1]
     epoch = f"epoch {last['epoch']}"

@@ -169,11 +169,9 @@ class Grayscale(Section):
 
 
 class Erasing(Section):
-    """The arguments of `RandomErasing`."""
+    """The argument of `RandomErasing`."""
 
     factor: UpToOne = 1.0
-    scale: Interval = Field(default=[0.02, 0.33])
-    fill_value: Annotated[int, Field(ge=0, le=255)] | None = None
 
 
 class Augment(Section):

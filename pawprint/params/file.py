@@ -31,9 +31,9 @@ def overlay(params: str, changes: str) -> str:
 
 
 def set_values(params: str, values: Mapping[str, object]) -> str:
-    """Return what `overlay` does, by names such as `model.alpha`.
+    """Return what `overlay` does, by names such as `model.alpha` or `train_finetune.epochs.seed`.
 
-    A name such as `augment.RandomZoom.height_factor` is of a key in a mapping that is there.
+    Raises InputError for a name that `params.yaml` lacks and may not lack.
     """
     absent = [name for name, value in values.items() if value is None and is_optional(name)]
     for name in absent:
@@ -42,57 +42,48 @@ def set_values(params: str, values: Mapping[str, object]) -> str:
     yaml = _yaml()
     content = yaml.load(params)
     for name, value in values.items():
-        if name in absent:
-            continue
-        if isinstance(value, CommentedMap):
-            value.ca.comment = None  # of the recipe
-        section, key, *inner = name.split(".", 2)
-        keys = content.get(section) or CommentedMap()
-        if inner:
-            _set_inner(keys.get(key), name, value)
-            continue
-        if is_optional(name) and key not in keys:
-            names = list(section_of(section).model_fields)
-            later = names[names.index(key) :]
-            place = next((at for at, other in enumerate(keys) if other in later), len(keys))
-            keys.insert(place, key, value)
-        if key not in keys:
-            raise InputError(f"{name}: the recipe names a key not in params.yaml.")
-        keys[key] = value
-        _keep_near(keys.ca.items.get(key))
+        if name not in absent:
+            _set_value(content, name, value)
     yaml.dump(content, text := io.StringIO())
     return text.getvalue()
 
 
-def _require_param(name: str) -> None:
-    """Raise InputError if a name is not of a section and a param."""
-    section, _, rest = name.partition(".")
-    first = rest.partition(".")[0]
-    known = [f"{each}.{key}" for each in Params.model_fields for key in section_of(each).model_fields]
-    if f"{section}.{first}" in known:
+def _set_value(content: CommentedMap, name: str, value: object) -> None:
+    """Set a value of the file; comments of a recipe do not come with it."""
+    if isinstance(value, CommentedMap):
+        value.ca.comment = None
+    section, key, *inner = name.split(".")
+    keys = content.get(section) or CommentedMap()
+    if inner:
+        _set_inner(keys.get(key), name, value)
         return
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {near[0]}?" if near else "docs/params.md lists them."
-    raise InputError(f"params.yaml: {printable(name)}: unknown param. {hint}")
+    if is_optional(name) and key not in keys:
+        _insert(keys, section, key, value)
+    if key not in keys:
+        raise InputError(f"{name}: {PARAMS} has no such key.")
+    keys[key] = value
+    _keep_near(keys.ca.items.get(key))
+
+
+def _insert(keys: CommentedMap, section: str, key: str, value: object) -> None:
+    """Add a key of a section in the order of its model."""
+    names = list(section_of(section).model_fields)
+    later = names[names.index(key) :]
+    place = next((at for at, other in enumerate(keys) if other in later), len(keys))
+    keys.insert(place, key, value)
 
 
 def _set_inner(mapping: object, name: str, value: object) -> None:
-    """Set a key of a mapping, such as the one of a layer. Raises InputError if it is none."""
-    section, key, inner = name.split(".", 2)
-    if not isinstance(mapping, CommentedMap):
-        raise InputError(
-            f"params.yaml: {section}.{key}: expected a mapping with {inner}. Received: another "
-            f"value. Set {section}.{key} to a mapping."
-        )
-    mapping[inner] = value
-    _keep_near(mapping.ca.items.get(inner))
+    """Set a key inside the value of a param, which is a mapping, such as `epochs`."""
+    param, _, key = name.rpartition(".")
+    if not isinstance(mapping, dict):
+        raise InputError(f"{name}: {param} is not a mapping. Set {param} to one with {key}.")
+    mapping[key] = value
 
 
 def is_optional(name: str) -> bool:
     """Return whether `params.yaml` may lack a param, such as a layer of `augment`."""
-    section, key, *inner = name.split(".")
-    if inner:
-        return False
+    section, _, key = name.partition(".")
     fields = section_of(section).model_fields if section in Params.model_fields else {}
     return key in fields and not fields[key].is_required()
 
@@ -205,13 +196,24 @@ def flat(text: str) -> dict[str, object]:
 def set_params(folder: Path, changes: Mapping[str, object]) -> None:
     """Write other values into params.yaml of a project, by the names of `set_values`.
 
-    Raises InputError, with nothing written, if one is wrong.
+    Raises InputError, with nothing written, if a name or a value is wrong.
     """
     for name in changes:
         _require_param(name)
     text = set_values(read_text(folder / PARAMS), changes)
     check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
     write_text(folder / PARAMS, text)
+
+
+def _require_param(name: str) -> None:
+    """Raise InputError if a name is not of a section and a param, and perhaps a key inside it."""
+    params = [f"{each}.{key}" for each in Params.model_fields for key in section_of(each).model_fields]
+    param, _, inner = name.partition(".")[2].partition(".")
+    if f"{name.partition('.')[0]}.{param}" in params and "." not in inner:
+        return
+    near = difflib.get_close_matches(name, params, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]}?" if near else "docs/params.md lists all params."
+    raise InputError(f"{PARAMS}: {printable(name)}: expected the name of a param. {hint}")
 
 
 def describe_param_changes(before: dict[str, object], after: dict[str, object]) -> list[str]:

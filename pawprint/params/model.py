@@ -193,7 +193,6 @@ class Hardware(Section):
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 
 
-Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 # Keras' identifiers: https://keras.io/api/optimizers/
 Optimizer = Literal[
     "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "lion", "nadam",
@@ -202,41 +201,59 @@ Optimizer = Literal[
 
 
 class EarlyStopping(Section):
-    """The Keras callback (https://keras.io/api/callbacks/early_stopping/)."""
+    """The Keras callback on the validation loss.
 
-    monitor: Monitor = "val_loss"
-    min_delta: NotNegative = 0.0
+    https://keras.io/api/callbacks/early_stopping/
+    """
+
     patience: WholeNumber = 0
-    mode: Literal["auto", "min", "max"] = "auto"
-    baseline: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    restore_best_weights: bool = False
-    start_from_epoch: WholeNumber = 0
 
 
 class ReduceLROnPlateau(Section):
-    """The Keras callback (https://keras.io/api/callbacks/reduce_lr_on_plateau/)."""
+    """The Keras callback on the validation loss.
 
-    monitor: Monitor = "val_loss"
+    https://keras.io/api/callbacks/reduce_lr_on_plateau/
+    """
+
     factor: Fraction = 0.1
     patience: WholeNumber = 10
-    mode: Literal["auto", "min", "max"] = "auto"
-    min_delta: NotNegative = 0.0001
-    cooldown: WholeNumber = 0
     min_lr: NotNegative = 0.0
+
+
+class Epochs(Section):
+    """Training in epochs, by Keras. A key that is not written has its default."""
+
+    number: Count = 10
+    optimizer: Optimizer = "adam"
+    learning_rate: Positive = 0.001
+    learning_rate_decay: Literal["cosine"] | None = None
+    batch_size: Count = 32
+    views_per_epoch: Literal["one", "all"] = "one"
+    keep_best: bool = True
+    early_stopping: EarlyStopping | None = None
+    reduce_lr_on_plateau: ReduceLROnPlateau | None = None
+    seed: Seed = 1
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        return self.with_one_of("learning_rate_decay", "reduce_lr_on_plateau")
+
+
+class FineTuningEpochs(Epochs):
+    """Epochs of fine-tuning, whose rate is low, because the layers are pre-trained."""
+
+    number: Count = 5
+    learning_rate: Positive = 0.0002
+
+
+# For a linear head, if its features do not fit into memory at once: docs/decisions/25.
+IN_BATCHES = Epochs(learning_rate_decay="cosine", batch_size=128)
 
 
 class _Phase(Section):
     """Params that both phases of training have with the same values."""
 
-    optimizer: str
-    learning_rate_decay: Literal["cosine"] | None
     class_weight: Literal["auto", "balanced"] | None
-    early_stopping: EarlyStopping | None
-    reduce_lr_on_plateau: ReduceLROnPlateau | None
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        return self.with_one_of("learning_rate_decay", "reduce_lr_on_plateau")
 
     def weight_for(self, classes: Iterable) -> Literal["balanced"] | None:
         """Return `class_weight` for images of these classes; auto depends on `are_imbalanced`."""
@@ -245,74 +262,24 @@ class _Phase(Section):
         return "balanced" if are_imbalanced(Counter(classes).values()) else None
 
 
-class Train(_Phase):
-    """A phase that Keras trains in epochs."""
+class TrainExtract(_Phase):
+    """The head: trained in epochs, or fitted as a logistic regression if `epochs` is null."""
 
-    optimizer: Optimizer
-    epochs: WholeNumber
-    learning_rate: Positive
-    batch_size: Count
-    views_per_epoch: Literal["one", "all"]
-    keep_best: bool
-    seed: Seed
+    epochs: Epochs | None
 
 
-LBFGS = "lbfgs"
-# For a linear head, if LBFGS cannot hold the features: docs/decisions/25.
-IN_BATCHES = Train(
-    optimizer="adam",
-    epochs=10,
-    learning_rate=0.001,
-    learning_rate_decay="cosine",
-    batch_size=128,
-    views_per_epoch="one",
-    class_weight="auto",
-    keep_best=True,
-    early_stopping=None,
-    reduce_lr_on_plateau=None,
-    seed=1,
-)
-REQUIRED = ("epochs", "learning_rate", "batch_size", "views_per_epoch", "keep_best", "seed")
-OPTIONAL = ("learning_rate_decay", "early_stopping", "reduce_lr_on_plateau")
+class TrainFinetune(_Phase):
+    """The last layers of the backbone: trained in epochs, or not at all if `epochs` is null."""
+
+    epochs: FineTuningEpochs | None
 
 
-class TrainHead(_Phase):
-    """The head: trained in epochs, or solved by LBFGS, for which params of epochs are null."""
-
-    optimizer: Literal[Optimizer, "lbfgs"]
-    epochs: WholeNumber | None
-    learning_rate: Positive | None
-    batch_size: Count | None
-    views_per_epoch: Literal["one", "all"] | None
-    keep_best: bool | None
-    seed: Seed | None
-
-    @field_validator(*(REQUIRED + OPTIONAL))
-    @classmethod
-    def _belongs_to_the_optimizer(cls, value: object, info: ValidationInfo) -> object:
-        optimizer = info.data.get("optimizer")  # missing if it is wrong itself
-        if optimizer == LBFGS and value is not None:
-            raise ValueError(
-                f"expected null, because train_extract.optimizer is {LBFGS}. "
-                f"Received: {shown(value)}"
-            )
-        if optimizer not in (LBFGS, None) and value is None and info.field_name in REQUIRED:
-            raise ValueError(
-                f"expected a value, because train_extract.optimizer is {optimizer}. Received: null"
-            )
-        return value
-
-    def in_epochs(self) -> Train:
-        """Return the params of a head that is trained in epochs."""
-        return Train(**dict(self))
-
-
-def problem_of_head(optimizer: str, dense: object) -> str | None:
-    """Describe a dense layer in the head that is wrong for this optimizer, or return None."""
-    if optimizer == LBFGS and dense is not None:
+def problem_of_head(epochs: Epochs | None, dense: Dense | None) -> str | None:
+    """Describe a dense layer in the head that is wrong without epochs, or return None."""
+    if epochs is None and dense is not None:
         return (
-            f"head.dense: expected null, because train_extract.optimizer is {LBFGS}, which solves "
-            "one linear layer. Set another optimizer, such as adam, or remove the dense layer"
+            "head.dense: expected null, because train_extract.epochs is null, which fits one "
+            "linear layer. Set epochs, such as {number: 10}, or remove the dense layer"
         )
     return None
 
@@ -359,12 +326,6 @@ def problem_of_threshold(params: Calibrate, labels: Sequence[str]) -> str | None
     return None
 
 
-class Evaluate(Section):
-    """The confidence of intervals."""
-
-    confidence: Fraction
-
-
 class Params(Section):
     """The whole file; one attribute per section."""
 
@@ -376,15 +337,14 @@ class Params(Section):
     augment: Augment
     head: Head
     hardware: Hardware
-    train_extract: TrainHead
-    train_finetune: Train
+    train_extract: TrainExtract
+    train_finetune: TrainFinetune
     calibrate: Calibrate
-    evaluate: Evaluate
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
         problems = [
-            problem_of_head(self.train_extract.optimizer, self.head.dense),
+            problem_of_head(self.train_extract.epochs, self.head.dense),
             problem_of_weights(self.model.backbone, self.weights.source),
         ]
         if isinstance(self.clean.labels, dict):  # or else they are known after `clean`

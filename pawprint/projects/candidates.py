@@ -37,7 +37,7 @@ from pawprint.network.extractor import load_extractor, needs_keras
 from pawprint.network.heads import sample_weights
 from pawprint.package import python_in
 from pawprint.params.file import describe_param_changes, flat, set_params
-from pawprint.params.model import AUTO, LBFGS, ONNX, PACKAGES, Params, load_params
+from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.params.section import Resize, check_content
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.pipeline.recorded import Recorded
@@ -128,7 +128,7 @@ def _defaults(today: Params, images: pd.DataFrame) -> dict[str, dict]:
 
 def _is_solved(params: Params) -> bool:
     """Return whether a solved head is all that learns from the views of images."""
-    return params.train_extract.optimizer == LBFGS and params.model.fine_tune_at is None
+    return params.train_extract.epochs is None and params.model.fine_tune_at is None
 
 
 def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate:

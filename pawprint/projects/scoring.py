@@ -27,14 +27,13 @@ from pawprint.model.predictor import (
 )
 from pawprint.named_file import read_bytes
 from pawprint.params.data import Clean
-from pawprint.params.model import Evaluate
 from pawprint.pipeline.recorded import Recorded
 from pawprint.projects.labelled import is_near_training, read_labelled
+from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.prediction_table import predicted_labels, read_predictions, tabulate
 from pawprint.scores.predictions import tabulate_beside
 from pawprint.scores.shift import measure_slices
 
-CONFIDENCE = 0.95  # of intervals, where there is no params.yaml
 UNLABELLED = "unlabelled"
 NEAR = "near-duplicates of training images"
 LABELLED = "labelled since, now training images"
@@ -85,12 +84,6 @@ def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
     return Photos(folder, table, further_columns(listed, images))
 
 
-def read_confidence(folder: Path) -> float:
-    """Return the confidence of intervals of a project."""
-    params = folder / paths.PARAMS
-    return Evaluate.load(path=params).confidence if params.exists() else CONFIDENCE
-
-
 def read_test_split(folder: Path, metadata: Metadata) -> pd.DataFrame | None:
     """Return the table PREDICTIONS of a project's test split by the served model, or None.
 
@@ -136,7 +129,6 @@ def score(
     Raises InputError if no photo has a class.
     """
     metadata = predictor.metadata
-    confidence = read_confidence(project)
     labelled = photos.table.dropna(subset="label")
     paths = [photos.folder / path for path in labelled["path"]]
     rows = list(take(predict_each(predictor, paths, _prediction_and_hash), len(paths)))
@@ -165,9 +157,9 @@ def score(
         )
     of_classes = table[is_of_class].reset_index(drop=True)
     test = read_test_split(project, metadata)
-    scores = tabulate_beside(of_classes, table[~is_of_class], test, metadata, confidence)
+    scores = tabulate_beside(of_classes, table[~is_of_class], test, metadata, CONFIDENCE)
     is_right = of_classes["predicted"] == of_classes["actual"]
-    slices = measure_slices(of_classes.assign(correct=is_right), photos.further, confidence)
+    slices = measure_slices(of_classes.assign(correct=is_right), photos.further, CONFIDENCE)
     if len(slices):
         scores = pd.concat([scores, slices.assign(different="")], ignore_index=True)
     return ScoreResult(scores, of_classes, left_out, failed, not last_run.split.empty)

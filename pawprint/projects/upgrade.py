@@ -15,7 +15,7 @@ from pawprint.files import parse_mapping, parse_yaml, read_json, read_text, writ
 from pawprint.git import git, ignored, try_git, work_tree
 from pawprint.images.archive import members, open_archive
 from pawprint.params.file import add_missing, flat, is_optional, overlay, set_values, without_param
-from pawprint.params.model import LBFGS, Params
+from pawprint.params.model import Params
 from pawprint.params.section import check_content, shown
 from pawprint.paths import (
     FEATURE_ROW_CODE,
@@ -31,6 +31,7 @@ from pawprint.paths import (
 )
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.pipeline.recorded import Recorded
+from pawprint.projects.earlier_params import renew_epochs, with_epochs
 from pawprint.projects.state import defaults as new_defaults
 from pawprint.projects.state import read_state, write_state
 from pawprint.templates import IGNORE, IGNORES, README, files, names_in_git, outputs_of, take_back
@@ -223,9 +224,10 @@ def _renew(params: str, earlier: dict[str, object], labels: list[str]) -> tuple[
     `earlier` are the defaults that the project was made with, `labels` its classes, if they are
     known. A param that no longer exists goes if it has its default, and becomes a comment if not.
     """
+    params, notes = renew_epochs(params)
+    earlier = with_epochs(earlier)
     values = flat(params)
     defaults = flat(new_defaults())
-    notes = []
     for name, value in values.items():
         if is_optional(name) and value is not None:
             continue
@@ -237,7 +239,7 @@ def _renew(params: str, earlier: dict[str, object], labels: list[str]) -> tuple[
             default = json.dumps(defaults[name])
             kept = json.dumps(value)
             notes.append(f"{PARAMS}: {name}: {kept} is kept; the default is now {default}")
-            is_solved = values.get("train_extract.optimizer") == LBFGS
+            is_solved = values.get("train_extract.epochs") is None
             if name == VIEWS and is_solved and values.get("model.fine_tune_at") is None:
                 notes[-1] += f". {COST_OF_VIEWS.format(kept)}"
     for name in OF_A_CLASS:

@@ -229,7 +229,7 @@ def run_sample() -> None:
     run_dvc(WORKSPACE, "metrics", "show", paths.EVALUATE_METRICS.as_posix())
     print(f"\nReport, with all pictures: {os.path.relpath(WORKSPACE / paths.REPORT)}")
     print("Next: `. .venv/bin/activate` and `dvc repro` train on real photos of cats and dogs;")
-    print('README.md, "Your own photos in five minutes", trains on yours.')
+    print('README.md, "Three commands", trains on yours.')
 
 
 def main() -> None:

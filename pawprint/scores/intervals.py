@@ -12,6 +12,7 @@ import pandas as pd
 DRAWS = 10_000
 BATCH = 200
 REACHED = 100
+CONFIDENCE = 0.95  # of each interval that a person reads
 Draw = Callable[[np.random.Generator], np.ndarray]
 STEPS = 20  # of a standard deviation, to which values are rounded: few are drawn in less time
 

@@ -15,13 +15,12 @@ from scipy.optimize import minimize
 from scipy.special import ndtri
 
 from pawprint.draws import draw_folds
-from pawprint.scores.intervals import linear_interval
+from pawprint.scores.intervals import CONFIDENCE, linear_interval
 from pawprint.scores.prediction_table import predicted_labels, probabilities_in
 from pawprint.scores.predictions import every_prediction, judge, list_suspects
 from pawprint.scores.shift import describe_divided_series, describe_series
 from pawprint.tables import training_images
 
-CONFIDENCE = 0.95  # of the intervals of sizes
 DEVIATIONS = 2 * ndtri((1 + CONFIDENCE) / 2)  # standard deviations in the width of an interval
 MIN_RATIO = 2  # of a likelihood, or of squares: twice the number of parameters
 MIN_LEARNED = 0.9  # of the images that a head learned from, else the features are weak

@@ -9,6 +9,7 @@ import pandas as pd
 from pawprint.classes import headline, log_losses
 from pawprint.columns import LEARNING_CURVE
 from pawprint.scores.intervals import (
+    CONFIDENCE,
     extend_to_zero,
     holm,
     mean_by_group,
@@ -249,9 +250,6 @@ def tabulate_sets(compared: Comparison) -> pd.DataFrame:
         cells |= {name: cell for name, cell in row.items() if isinstance(cell, str)}
         rows.append(cells)
     return pd.DataFrame(rows).fillna("")
-
-
-CONFIDENCE = 0.95
 
 
 def tabulate_curve(

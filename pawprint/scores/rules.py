@@ -12,10 +12,9 @@ from pawprint.model.calibration import (
 )
 from pawprint.model.metadata import Metadata, Outputs, to_probabilities
 from pawprint.params.model import Calibrate
+from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.metrics import OF_A_CLASS, Predictions, describe_fractions, tabulate_scores
 from pawprint.scores.predictions import LEVEL, choose_min_confidence
-
-CONFIDENCE = 0.95  # of the intervals of recall and precision
 
 
 def fit_rules(

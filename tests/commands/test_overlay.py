@@ -1,7 +1,7 @@
 import pytest
 from conftest import PROJECT, refused
 
-from pawprint.params.file import overlay, without_param
+from pawprint.params.file import overlay, set_values, without_param
 
 
 def test_null_and_comment_stay_in_their_places():
@@ -13,7 +13,7 @@ def test_null_and_comment_stay_in_their_places():
 
 def test_key_that_params_lacks_is_named():
     for recipe, key in (("splitt: {seed: 2}", "splitt.seed"), ("split: {seeds: 2}", "split.seeds")):
-        with refused(f"{key}: the recipe names a key not in params"):
+        with refused(f"{key}: params.yaml has no such key"):
             overlay("split:\n  seed: 1  # why\n", recipe)
 
 
@@ -66,3 +66,11 @@ def test_layer_that_goes_takes_no_comment_of_others_with_it():
     assert "RandomZoom: {height_factor: 0.2}" in overlay(
         without, "augment: {RandomZoom: {height_factor: 0.2}}"
     )
+
+
+def test_key_inside_a_value_is_set_alone():
+    text = "train_finetune:\n  epochs: {number: 5, seed: 1}  # why\n"
+    changed = set_values(text, {"train_finetune.epochs.number": 7})
+    assert changed == text.replace("5", "7")
+    with refused("train_finetune.epochs.seed: train_finetune.epochs is not a mapping"):
+        set_values("train_finetune:\n  epochs: null\n", {"train_finetune.epochs.seed": 1})

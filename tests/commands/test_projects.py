@@ -213,7 +213,7 @@ def edit(project: Path) -> None:
     for name, text in MINE.items():
         with (project / name).open("a") as file:
             file.write(text)
-    change(project, "{train_finetune: {learning_rate: 0.001}, fetch: {source: photos/part}}")
+    change(project, "{train_finetune: {epochs: {number: 5}}, fetch: {source: photos/part}}")
     replace(project / "dvc.yaml", "stages:\n", "stages:\n  ours:\n    cmd: echo ours\n\n")
 
 

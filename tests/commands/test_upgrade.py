@@ -11,8 +11,10 @@ from conftest import PROJECT, refused
 from pawprint.columns import IMAGES
 from pawprint.files import write_json
 from pawprint.params.file import add_missing, flat, overlay
+from pawprint.params.model import load_params
 from pawprint.paths import FEATURE_ROW_CODE, IMAGES_CSV, LOCK, STATE, UNKNOWN_CSV, UNLABELLED_CSV
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
+from pawprint.projects.earlier_params import renew_epochs
 from pawprint.projects.upgrade import upgrade
 from pawprint.tables import write_table
 
@@ -140,3 +142,53 @@ def test_table_of_labels_gets_all_columns_only_where_it_has_no_row(tmp_path, row
     upgrade(tmp_path)
     header = "path,label" if rows else "path,label,pixels_sha256"
     assert table.read_text(encoding="utf-8") == f"{header}\n{rows}"
+
+
+EARLIER = """\
+model: {fine_tune_at: null}
+train_extract:
+  optimizer: lbfgs  # solves a linear head
+  epochs: null  # ours
+  learning_rate: null
+  class_weight: auto
+  seed: null
+train_finetune:
+  epochs: 7
+  optimizer: sgd
+  learning_rate: 0.02  # why
+  class_weight: balanced
+  keep_best: true
+  early_stopping: {patience: 3, monitor: loss, restore_best_weights: false}
+  seed: 4
+
+# The end
+calibrate: {temperature: true}
+"""
+
+
+def test_params_of_epochs_of_earlier_versions_keep_their_values():
+    text, notes = renew_epochs(EARLIER)
+    values = flat(text)
+    assert values["train_extract.epochs"] is None
+    assert values["train_finetune.epochs"] == {
+        "number": 7,
+        "optimizer": "sgd",
+        "learning_rate": 0.02,
+        "keep_best": False,  # early_stopping without restore_best_weights took its place
+        "early_stopping": {"patience": 3},
+        "seed": 4,
+    }
+    assert values["train_finetune.class_weight"] == "balanced"
+    assert len(values) == 6 and "# The end\ncalibrate:" in text
+    assert [line for line in notes if "early_stopping.monitor: no longer exists" in line]
+    assert renew_epochs(text) == (text, [])
+
+
+def test_params_of_a_project_of_the_version_before_are_right_after_upgrade(tmp_path):
+    write_json(tmp_path / STATE, {"files": {}, "params": flat(EARLIER)})
+    phases = EARLIER[EARLIER.index("train_extract") : EARLIER.index("\n# The end")]
+    today = TEMPLATE[TEMPLATE.index("train_extract:") : TEMPLATE.index("\ncalibrate:")]
+    path = tmp_path / "params.yaml"
+    path.write_text(TEMPLATE.replace(today, phases), encoding="utf-8")
+    upgrade(tmp_path)
+    assert load_params(path).train_finetune.epochs.number == 7

@@ -5,7 +5,7 @@ from typing import get_args
 import numpy as np
 import pytest
 from conftest import SAMPLE_WEIGHTS, refused
-from networks import PLAIN, metadata, model_params, pixels, train_params
+from networks import PLAIN, epochs_of, metadata, model_params, pixels
 from PIL import Image
 
 from pawprint.model.calibration import fit_detector
@@ -90,7 +90,7 @@ def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
     at_cut, blocks, top = (array[:, None].astype(np.float16) for array in features)
     top = np.concatenate([blocks, top], axis=2)
     standardisation = Standardisation.from_moments(top[:, 0].mean(axis=0), top[:, 0].std(axis=0))
-    phase = Phase("", train_params(epochs=2, learning_rate=1e-3))
+    phase = Phase("", epochs_of(2, learning_rate=1e-3))
     at_top = Data(Batches(top, labels, 4, "one", seed=1), Batches(top, labels, 4))
     arrays, *_ = train_head(build_head(PLAIN, 2, standardisation), at_top, phase)
     head = head_with(HeadWeights(arrays, standardisation, True), PLAIN, 2)

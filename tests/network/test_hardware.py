@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import PROJECT, succeed
-from networks import sample_backbone, train_params, write_features
+from networks import epochs_of, sample_backbone, write_features
 
 from pawprint.columns import SPLIT
 from pawprint.features.store import stored_examples
@@ -18,7 +18,7 @@ from pawprint.params.model import Dense, Head
 from pawprint.tables import read_table, write_table
 
 LABELS = ["cat", "dog"]
-TRAIN = train_params(epochs=10, learning_rate=2e-3, learning_rate_decay="cosine", batch_size=8)
+TRAIN = epochs_of(10, learning_rate=2e-3, learning_rate_decay="cosine", batch_size=8)
 # No dropout: each device would drop other units.
 HEAD = Head(dense=Dense(units=8), dropout=0.0, output="probabilities")
 FIRST = 150  # of the layers trained: the last convolution and what follows it

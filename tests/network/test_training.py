@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from networks import train_params, write_features
+from networks import epochs_of, write_features
 
 from pawprint.classes import Difference
 from pawprint.features.store import stored_examples
@@ -27,7 +27,7 @@ from pawprint.params.model import EarlyStopping
 def test_batches_are_those_of_arrays_in_the_order_of_the_split_table(tmp_path):
     split = write_features(tmp_path, LABELS, cut=FEATURES + 1000, top=FEATURES)
     examples = stored_examples(tmp_path, split, ["cat", "dog"])
-    train, validation = open_batches(examples, ("top",), train_params())
+    train, validation = open_batches(examples, ("top",), epochs_of())
     assert (len(train), len(validation)) == (3, 3)
     expected = Batches(FEATURES, LABELS, 4, "one", seed=1)
     for batches, like in ((train, expected), (validation, Batches(FEATURES[:, :1], LABELS, 4))):
@@ -74,7 +74,7 @@ def learnable() -> Data:
 def diverging(**changes) -> tuple[keras.Model, pd.DataFrame, Batches, float]:
     """A model that was trained for what makes validation worse, from the second epoch on or all."""
     make_deterministic(1)
-    params = train_params(epochs=4, optimizer="sgd", learning_rate=1.0, **changes)
+    params = epochs_of(4, optimizer="sgd", learning_rate=1.0, **changes)
     model = new_model()
     compile_model(model, params, False)
     data = learnable()
@@ -99,7 +99,7 @@ def test_lower_loss_with_a_lower_accuracy_is_said():
 
 def test_best_epoch_between_others_is_kept():
     make_deterministic(1)
-    params = train_params(epochs=8, optimizer="sgd", learning_rate=1.0, keep_best=True)
+    params = epochs_of(8, optimizer="sgd", learning_rate=1.0, keep_best=True)
     model = new_model()
     compile_model(model, params, False)
     data = learnable()
@@ -118,18 +118,16 @@ def test_best_epoch_between_others_is_kept():
     assert line.endswith(f"{before.mean():.4f}, difference {difference}")
 
 
-def test_early_stopping_takes_the_place_of_keep_best():
-    stopping = EarlyStopping(patience=10)
-    _, history, *_ = diverging(keep_best=True, early_stopping=stopping)
-    assert history["kept"].tolist() == [False] * 3 + [True]
-    stopping = EarlyStopping(patience=1, restore_best_weights=True)
-    model, history, validation, _ = diverging(early_stopping=stopping)
-    assert history["kept"].tolist() == [True, False]
-    best = history["validation_loss"].min()
-    assert validate(model, validation)["loss"] == pytest.approx(best, rel=1e-5)
+def test_training_stops_early_and_keep_best_decides_what_is_kept():
+    stopping = EarlyStopping(patience=1)
+    _, history, *_ = diverging(early_stopping=stopping)
+    assert history["kept"].tolist() == [False, True]
+    model, history, validation, before = diverging(keep_best=True, early_stopping=stopping)
+    assert history["kept"].tolist() == [False, False]  # no epoch is better than none
+    assert validate(model, validation)["loss"] == pytest.approx(before)
 
 
-DECAYED = train_params(epochs=4, learning_rate=0.1, learning_rate_decay="cosine")
+DECAYED = epochs_of(4, learning_rate=0.1, learning_rate_decay="cosine")
 
 
 def test_rate_warms_up_for_half_an_epoch_and_decays_as_a_cosine_in_every_step():
@@ -148,7 +146,7 @@ def test_each_step_has_its_epochs_rate_and_views_and_training_can_be_continued(b
     data, (again, _) = learnable(), learnable()
     data.train.batch_size = again.batch_size = batch_size
     history, _ = fit_epochs(models[0], data, Phase("", params))
-    rates = cosine_decay(params, len(data.train)).reshape(params.epochs, -1)
+    rates = cosine_decay(params, len(data.train)).reshape(params.number, -1)
     assert history["learning_rate"].to_list() == pytest.approx(rates[:, -1].tolist())
     assert float(models[0].optimizer.learning_rate) == pytest.approx(params.learning_rate)
     for epoch, of_epoch in enumerate(rates):
@@ -165,7 +163,7 @@ def test_measured_loss_is_without_the_penalty_on_weights():
         [keras.Input((2,)), keras.layers.Dense(1, "sigmoid", kernel_regularizer="l2")]
     )
     model.set_weights([np.full((2, 1), 9.0), np.zeros(1)])
-    compile_model(model, train_params(), False)
+    compile_model(model, epochs_of(), False)
     _, validation = learnable()
     probability = 1 / (1 + np.exp(-9.0))  # for each image: one of its two features is 1
     expected = -(np.log(probability) + np.log(1 - probability)) / 2

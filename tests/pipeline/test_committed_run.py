@@ -93,7 +93,7 @@ def test_change_reruns_exactly_the_stages_that_it_affects(workspace, restored, p
 @pytest.mark.extended
 def test_queued_sweep_runs_in_dvcs_own_folders(workspace):
     """And `1e-6` arrives as a number."""
-    sweep = ("evaluate", "-S", "evaluate.confidence=1e-6,0.8")
+    sweep = ("evaluate", "-S", "calibrate.max_error=1e-6,0.8")
     queued = run("dvc", "exp", "run", "--queue", "--allow-missing", *sweep, cwd=workspace)
     assert queued.stdout.count("Queued experiment") == 2, queued.stderr
     succeed("dvc", "exp", "run", "--run-all", cwd=workspace)
@@ -102,7 +102,7 @@ def test_queued_sweep_runs_in_dvcs_own_folders(workspace):
     levels = set()
     for experiment in head["experiments"]:
         data = experiment["revs"][0]["data"]
-        levels.add(data["params"]["params.yaml"]["data"]["evaluate"]["confidence"])
+        levels.add(data["params"]["params.yaml"]["data"]["calibrate"]["max_error"])
         assert data["metrics"]["metrics/evaluate.json"]["data"]["test"]["accuracy"] > 0
     assert levels == {1e-6, 0.8}
 
@@ -122,7 +122,7 @@ def origin(workspace, tmp_path) -> Path:
     ("changed", "stages", "pulled", "left_out"),
     [
         pytest.param(
-            "train_finetune: {learning_rate: 0.02}",
+            "train_finetune: {epochs: {number: 3, learning_rate: 0.02}}",
             AFTER_FINETUNING,
             "data/features/train/shard-0.npy",
             "models/extractor",
@@ -134,15 +134,8 @@ def origin(workspace, tmp_path) -> Path:
             "data/outputs/test.npz",
             "data/features",
         ),
-        pytest.param(
-            "evaluate: {confidence: 0.5}",
-            expected_stages("evaluate.confidence"),
-            "data/outputs/test.npz",
-            "data/features",
-            marks=pytest.mark.extended,
-        ),
     ],
-    ids=["train_finetune", "calibrate", "evaluate"],
+    ids=["train_finetune", "calibrate"],
 )
 def test_change_in_an_empty_clone_pulls_only_what_it_needs(
     origin, changed, stages, pulled, left_out
@@ -184,7 +177,7 @@ def test_two_branches_are_merged(workspace, tmp_path):
     succeed("git", "branch", "other", cwd=project)
     for branch, changes, first in (
         ("main", "calibrate: {temperature: false}", "evaluate"),
-        ("other", "train_finetune: {seed: 2}", "train_finetune"),
+        ("other", "train_finetune: {epochs: {number: 3, seed: 2}}", "train_finetune"),
     ):
         succeed("git", "checkout", "-q", branch, cwd=project)
         succeed("dvc", "checkout", cwd=project)

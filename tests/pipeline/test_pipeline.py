@@ -37,7 +37,6 @@ posix = pytest.mark.skipif(os.name != "posix", reason="limits and groups of proc
 # Of params that exclude each other or name the classes, all differ from those of the run.
 EXCLUDING = {
     "clean.labels": {"a": ["a"], "b": ["b"]},
-    "train_extract.learning_rate_decay": None,
     "calibrate.threshold": None,
     "calibrate.recall": {"a": 0.1},
 }

@@ -20,7 +20,7 @@ SMALL = f"""
 fetch: {{source: ../images.zip}}
 {OFFLINE}
 model: {{alpha: 0.35, image_size: 96}}
-train_extract: {{epochs: 1}}
+train_extract: {{epochs: {{number: 1}}}}
 """
 EXTENDED = pytest.mark.extended
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 SMALL = """
 fetch: {source: ../images.zip}
 augment: {views: 2}
-train_finetune: {epochs: 0}
+train_finetune: {epochs: null}
 calibrate: {threshold: {dog: 0.5}}
 """
 NATIVE = f"{OFFLINE}model: {{image_size: 96, features: blocks, fine_tune_at: 154}}"
@@ -78,7 +78,7 @@ def test_stages_after_the_backbone_run_for_other_features_alone(projects):
     (file.parent / "pooled.onnx").rename(file.parent / "moved.onnx")
     change(file, "weights: {source: ../moved.onnx}")
     assert repro(file, "evaluate") == ["backbone"]
-    change(file, "train_finetune: {epochs: 1}")
+    change(file, "train_finetune: {epochs: {number: 1}}")
     assert repro(file, "evaluate") == ["train_finetune"]  # which trains no layer of a file
     change(file, "model: {onnx: {mean: [0, 0, 0]}}")
     assert repro(file, "train_extract") == ["backbone", "features", "train_extract"]

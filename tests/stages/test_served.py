@@ -31,7 +31,7 @@ fetch: {source: photos}
 clean: {labels: auto}
 augment: {views: 2}
 model: {image_size: 96, features: blocks}
-train_finetune: {epochs: 1, learning_rate: 0.001, keep_best: false}
+train_finetune: {epochs: {number: 1, learning_rate: 0.001, keep_best: false}}
 """
 FROZEN = "{image_size: 96, fine_tune_at: null"
 CASES = {
@@ -42,8 +42,7 @@ CASES = {
     "frozen, flatten, not mirrored": f"model: {FROZEN}, pooling: flatten}}\n"
     "augment: {RandomFlip: null}",
     "dense head": f"model: {FROZEN}}}\nhead: {{dense: {{units: 8, batch_normalization: true}}}}\n"
-    "train_extract: {optimizer: adam, epochs: 2, learning_rate: 0.001, batch_size: 8, "
-    "views_per_epoch: one, keep_best: false, seed: 1}",
+    "train_extract: {epochs: {number: 2, batch_size: 8, keep_best: false}}",
     "onnx": "{}",
 }
 OTHER_PROCESSOR = {"OV_CPU_MAX_ISA": "AVX2", "PYTHONPATH": str(PROJECT)}

@@ -30,7 +30,7 @@ from pawprint.recipes.demo import draw_dataset, prepare
 # values that changed_params.py and test_pipeline.py can change.
 CHANGES = f"""
 weights: {{source: {SAMPLE_WEIGHTS}}}
-train_extract: {{learning_rate_decay: cosine}}
+train_extract: {{epochs: {{number: 3, learning_rate_decay: cosine, keep_best: false}}}}
 calibrate: {{threshold: {{dog: 0.5}}}}
 """
 SAMPLE = apply_recipe((PROJECT / "params.yaml").read_text(encoding="utf-8"), "sample")

@@ -16,7 +16,7 @@ from pawprint.network.backbone import application
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
 from pawprint.network.model import activation_for, build_head, build_model, convert
-from pawprint.params.model import Dense, Head, Model, Train
+from pawprint.params.model import Dense, Epochs, Head, Model
 
 SIZE = 96  # of the images that the sample backbone was trained on
 PLAIN = Head(dense=None, dropout=0.2, output="probabilities")
@@ -69,11 +69,9 @@ def model_params(**changes) -> Model:
     return Model(**values | others | changes)
 
 
-def train_params(**changes) -> Train:
-    values = {"epochs": 1, "optimizer": "adam", "learning_rate": 0.1, "batch_size": 4, "seed": 1}
-    values |= {"views_per_epoch": "one", "keep_best": False}
-    others = "learning_rate_decay", "class_weight", "early_stopping", "reduce_lr_on_plateau"
-    return Train(**values | dict.fromkeys(others) | changes)
+def epochs_of(number: int = 1, **changes) -> Epochs:
+    values = {"learning_rate": 0.1, "batch_size": 4, "keep_best": False}
+    return Epochs(number=number, **values | changes)
 
 
 def metadata(**changes) -> Metadata:

@@ -1,0 +1,32 @@
+"""Settings of Sphinx for the pages that `build.py` gathers."""
+
+from pygments.lexers.special import TextLexer
+from sphinx.application import Sphinx
+from sphinx.highlighting import lexer_classes
+
+from pawprint.package import installed_version
+
+project = "Pawprint"
+release = version = installed_version() or ""
+root_doc = "index"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+
+# Anchors of headings as forges make them, so that one link works in both places.
+myst_heading_anchors = 4
+suppress_warnings = ["epub", "myst.header"]  # pages of decisions may begin below level 1
+default_role = "code"  # docstrings mark code with single backticks
+autodoc_typehints = "description"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"exclude-members": "model_config, model_post_init"}  # pydantic's own
+
+html_theme = "furo"
+html_title = "Pawprint"
+html_copy_source = False
+html_show_copyright = False
+html_static_path = ["static"]
+html_css_files = ["pages.css"]
+
+
+def setup(app: Sphinx) -> None:
+    """Show tables in text, for which Pygments has no lexer, as they are."""
+    lexer_classes["csv"] = TextLexer

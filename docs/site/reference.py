@@ -1,0 +1,188 @@
+"""The reference: what is public in Python, the commands, and the params, from their sources."""
+
+import argparse
+import importlib
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from types import FunctionType
+
+from pydantic import BaseModel, WrapValidator
+
+import pawprint
+from pawprint.__main__ import COMMANDS
+from pawprint.files import read_yaml
+from pawprint.params.model import Params
+
+ROOT = Path(__file__).parents[2]
+# What functions of the package return and raise, and so programs use.
+RESULTS = {
+    "pawprint.model.predictor": ["Predictor", "Prediction"],
+    "pawprint.model.metadata": ["Metadata"],
+    "pawprint.errors": ["InputError"],
+    "pawprint.images.archive": ["UnusableImageError"],
+}
+PYTHON = """# Python
+
+A program imports `pawprint` and calls the functions below.
+[Use the model](../use.md#in-other-programs) has examples.
+"""
+COMMANDS_PAGE = """# Commands
+
+`pawprint COMMAND --help` prints the same text in the terminal.
+"""
+PARAMS = """# Values of params
+
+The first stage checks `params.yaml` against these tables. [Params](../params.md) says what each
+param does. The last column has the value in the example.
+"""
+
+
+def python_page() -> str:
+    """Return the page of the public functions and classes, which autodoc fills from docstrings."""
+    own = [
+        name
+        for name, value in vars(pawprint).items()
+        if isinstance(value, FunctionType | type)
+        and value.__module__.startswith("pawprint")
+        and not name.startswith("_")
+    ]
+    objects = [("pawprint", name, getattr(pawprint, name)) for name in own] + [
+        (module, name, getattr(importlib.import_module(module), name))
+        for module, names in RESULTS.items()
+        for name in names
+        if name not in own
+    ]
+    return PYTHON + "".join(
+        _autodoc("class" if isinstance(value, type) else "function", f"{module}.{name}")
+        for module, name, value in objects
+    )
+
+
+def _autodoc(kind: str, name: str) -> str:
+    options = "   :members:\n" if kind == "class" else ""
+    heading = name.rpartition(".")[2]
+    return f"\n## {heading}\n\n```{{eval-rst}}\n.. auto{kind}:: {name}\n{options}```\n"
+
+
+def commands_page() -> str:
+    """Return the page of all commands, from their parsers."""
+    return COMMANDS_PAGE + "".join(_command(name, module) for name, (module, _) in COMMANDS.items())
+
+
+def _command(name: str, module: str) -> str:
+    command = importlib.import_module(f"pawprint.commands.{module}")
+    # Lines of usage as wide as the page, whatever the terminal.
+    wide = partial(argparse.HelpFormatter, width=90)
+    parser = argparse.ArgumentParser(prog=f"pawprint {name}", formatter_class=wide, add_help=False)
+    command.add_arguments(parser)
+    usage = parser.format_usage().removeprefix("usage: ").replace("\n       ", "\n")
+    rows = [row for action in parser._actions for row in _rows(action)]  # no public list of them
+    description = _as_markdown(inspect.getdoc(command.run) or "")
+    return (
+        f"\n## {name}\n\n{description}\n\n```text\n{usage}```\n\n"
+        f"{_table(['argument', 'meaning'], rows)}\n{parser.epilog or ''}\n"
+    )
+
+
+def _as_markdown(text: str) -> str:
+    """Return a docstring, whose examples are indented, as paragraphs and blocks."""
+    text = re.sub(r"((?:^  .*(?:\n|$))+)", r"\n```console\n\1\n```\n", text, flags=re.MULTILINE)
+    return re.sub(r"^  (?=\S)", "$ ", text, flags=re.MULTILINE).replace("\n\n```\n", "\n```\n")
+
+
+def _rows(action: argparse.Action) -> Iterator[tuple[str, str]]:
+    """Yield an argument and what it means; for commands of a command, each of them."""
+    if isinstance(action, argparse._SubParsersAction):
+        for name, parser in action.choices.items():
+            usage = parser.format_usage().partition(name)[2].replace(" [-h]", "").strip()
+            help = next(part.help for part in action._choices_actions if part.dest == name)
+            yield f"`{name} {usage}`", help or ""
+        return
+    value = action.metavar or action.dest
+    if action.option_strings:
+        takes = action.nargs != 0 and not action.choices
+        metavar = action.metavar or action.dest.upper()
+        value = ", ".join(action.option_strings) + (f" {metavar}" if takes else "")
+    text = (action.help or "") % {**vars(action), "prog": "pawprint"}
+    text = text.replace(f"{ROOT}/", "")  # the default of --model, wherever this is built
+    choices = ", ".join(f"`{choice}`" for choice in action.choices or ())
+    yield f"`{value}`", f"{text}; one of {choices}" if choices else text
+
+
+def params_page() -> str:
+    """Return the page of the values that each param takes, from the schema of params.yaml."""
+    example = read_yaml(ROOT / "params.yaml")
+    page = PARAMS
+    for section, field in Params.model_fields.items():
+        model = field.annotation
+        assert isinstance(model, type) and issubclass(model, BaseModel)
+        rows = [
+            (f"`{section}.{key}`", value, _yaml(example[section], key))
+            for key, value in _values(model)
+        ]
+        page += f"\n## {section}\n\n{inspect.getdoc(model)}\n\n"
+        page += _table(["param", "values", "example"], rows)
+    return page
+
+
+def _values(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    """Yield each key of a section and what it may be."""
+    schema = model.model_json_schema()
+    for key, field in model.model_fields.items():
+        own = [item.func for item in field.metadata if isinstance(item, WrapValidator)]
+        # Such a validator has its own sentence, for messages: pawprint/params/section.py.
+        text = own and isinstance(own[0], partial) and own[0].args[1]
+        yield key, text or _describe(schema["properties"][key], schema.get("$defs", {}))
+
+
+SIMPLE = {"string": "text", "boolean": "true or false", "null": "null"}
+
+
+def _describe(schema: dict, parts: dict) -> str:
+    """Describe a JSON schema in a few words."""
+    if "anyOf" in schema:
+        return " or ".join(_describe(part, parts) for part in schema["anyOf"])
+    if "$ref" in schema:
+        part = parts[schema["$ref"].rpartition("/")[2]]
+        keys = [f"`{key}`: {_describe(value, parts)}" for key, value in part["properties"].items()]
+        return f"a mapping ({'; '.join(keys)})"
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
+    if "pattern" in schema:
+        return "64 hexadecimal digits"
+    if schema["type"] == "array":
+        return f"a list of {schema['minItems']} numbers"
+    return SIMPLE.get(schema["type"]) or _number(schema)
+
+
+WORDS = {
+    "minimum": "from {}",
+    "exclusiveMinimum": "above {}",
+    "maximum": "to {}",
+    "exclusiveMaximum": "below {}",
+}
+NO_LIMIT = 2**31  # from here on, a limit only keeps numbers in their type
+
+
+def _number(schema: dict) -> str:
+    kind = "a whole number" if schema["type"] == "integer" else "a number"
+    limits = [word.format(schema[key]) for key, word in WORDS.items() if key in schema]
+    return " ".join([kind, *(limit for limit in limits if int(float(limit.split()[1])) < NO_LIMIT)])
+
+
+def _yaml(section: dict, key: str) -> str:
+    """Return a value of params.yaml as code; empty for a layer that the example does not use."""
+    if key not in section:
+        return ""
+    value = section[key]
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+
+
+def _table(head: list[str], rows: list[tuple[str, ...]]) -> str:
+    lines = [tuple(head), ("---",) * len(head), *rows]
+    cells = ([cell.replace("|", "\\|").replace("<", "&lt;") for cell in row] for row in lines)
+    return "".join(f"| {' | '.join(row)} |\n" for row in cells) if rows else ""

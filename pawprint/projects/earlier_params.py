@@ -1,0 +1,101 @@
+"""Params of versions before 0.5 in today's form: what describes training in epochs is a mapping."""
+
+from collections.abc import Mapping
+
+from ruamel.yaml.comments import CommentedMap
+
+from pawprint.params.file import flat, set_values, without_param
+from pawprint.params.model import EarlyStopping, ReduceLROnPlateau
+from pawprint.params.section import Section
+from pawprint.paths import PARAMS
+
+PHASES = ("train_extract", "train_finetune")
+# Keys of a phase that are keys of `epochs` now.
+MOVED = (
+    "optimizer",
+    "learning_rate",
+    "learning_rate_decay",
+    "batch_size",
+    "views_per_epoch",
+    "keep_best",
+    "early_stopping",
+    "reduce_lr_on_plateau",
+    "seed",
+)
+LBFGS = "lbfgs"  # the optimizer of a head that is fitted, not trained in epochs
+CALLBACKS: dict[str, type[Section]] = {
+    "early_stopping": EarlyStopping,
+    "reduce_lr_on_plateau": ReduceLROnPlateau,
+}
+ERASING = "augment.RandomErasing"
+
+
+def renew_epochs(params: str) -> tuple[str, list[str]]:
+    """Return the text of `params.yaml` with today's form of what earlier versions had.
+
+    A line says what has moved, and one what Keras' arguments no longer exist.
+    """
+    notes = []
+    values = flat(params)
+    for phase in PHASES:
+        if f"{phase}.optimizer" not in values:
+            continue
+        epochs, dropped = epochs_of(values, phase)
+        for key in MOVED:
+            if f"{phase}.{key}" in values:
+                params = without_param(params, f"{phase}.{key}", is_kept=False)
+        params = set_values(params, {f"{phase}.epochs": _in_one_line(epochs)})
+        has = "null, which fits the head" if epochs is None else "a mapping"
+        if phase == "train_finetune" and epochs is None:
+            has = "null, which trains nothing"
+        notes.append(f"{PARAMS}: {phase}.epochs: is {has} now, with the values that you had")
+        notes += [f"{PARAMS}: {phase}.{name}: no longer exists, and is removed" for name in dropped]
+    erasing = values.get(ERASING)
+    if isinstance(erasing, dict) and erasing.keys() - {"factor"}:
+        kept = {key: value for key, value in erasing.items() if key == "factor"}
+        params = set_values(params, {ERASING: _in_one_line(kept)})
+        dropped = sorted(erasing.keys() - {"factor"})
+        notes += [f"{PARAMS}: {ERASING}.{key}: no longer exists, and is removed" for key in dropped]
+    return params, notes
+
+
+def epochs_of(values: Mapping[str, object], phase: str) -> tuple[dict | None, list[str]]:
+    """Return the mapping `epochs` of a phase, and names that it lacks, from earlier params by name.
+
+    There is none for a head that is fitted and for 0 epochs.
+    """
+    number = values.get(f"{phase}.epochs")
+    if values.get(f"{phase}.optimizer") == LBFGS or not number:
+        return None, []
+    epochs: dict = {"number": number}
+    dropped: list[str] = []
+    for key in MOVED:
+        value = values.get(f"{phase}.{key}")
+        if key in CALLBACKS and isinstance(value, dict):
+            known = CALLBACKS[key].model_fields
+            if key == "early_stopping":  # which took the place of keep_best
+                epochs["keep_best"] = bool(value.get("restore_best_weights"))
+            gone = [name for name in value if name not in (*known, "restore_best_weights")]
+            dropped += [f"{key}.{name}" for name in gone]
+            value = {name: value[name] for name in value if name in known}
+        if value is not None:
+            epochs[key] = value
+    return epochs, dropped
+
+
+def with_epochs(values: Mapping[str, object]) -> dict[str, object]:
+    """Return params by name, such as the defaults of an earlier version, in today's form."""
+    moved = {f"{phase}.{key}" for phase in PHASES for key in MOVED}
+    today = {name: value for name, value in values.items() if name not in moved}
+    for phase in PHASES:
+        if f"{phase}.optimizer" in values:
+            today[f"{phase}.epochs"], _ = epochs_of(values, phase)
+    return today
+
+
+def _in_one_line(mapping: dict | None) -> CommentedMap | None:
+    if mapping is None:
+        return None
+    content = CommentedMap(mapping)
+    content.fa.set_flow_style()
+    return content

@@ -1,0 +1,62 @@
+"""The site: `make docs` is strict, and the reference has what is public."""
+
+import shutil
+import sys
+
+import pytest
+from conftest import PROJECT, run
+
+from pawprint.__main__ import COMMANDS
+from pawprint.files import read_yaml
+
+BUILD = PROJECT / "docs" / "site" / "build.py"
+
+
+@pytest.fixture(scope="module")
+def reference():
+    sys.path.insert(0, str(BUILD.parent))
+    import reference
+
+    sys.path.remove(str(BUILD.parent))
+    return reference
+
+
+def test_reference_has_every_command_with_its_options_and_examples(reference):
+    page = reference.commands_page()
+    sections = dict(part.split("\n", 1) for part in page.split("\n## ")[1:])
+    assert list(sections) == list(COMMANDS)
+    assert "| `--minutes M` |" in sections["try"]
+    assert "| `show NAME` |" in sections["recipes"]
+    assert "```console\n$ pawprint predict photos\n" in sections["predict"]
+    assert str(PROJECT) not in page
+
+
+def test_reference_has_what_each_param_takes_and_its_value(reference):
+    page = reference.params_page()
+    for section, params in read_yaml(PROJECT / "params.yaml").items():
+        for key in params:
+            assert f"\n| `{section}.{key}` | " in page
+    assert "| `split.near_duplicate_distance` | a whole number from 0 to 16 | `8` |" in page
+    assert "| `clean.labels` | auto, outer, inner, or a mapping of each class" in page
+
+
+def test_reference_has_the_public_functions_and_what_they_return(reference):
+    page = reference.python_page()
+    for name in ("load", "Predictor", "Prediction", "InputError"):
+        assert f"\n## {name}\n" in page
+
+
+@pytest.mark.slow
+def test_dead_link_fails_the_build_and_is_named(tmp_path):
+    pytest.importorskip("sphinx", reason="Sphinx is not installed")
+    shutil.copytree(PROJECT / "docs", tmp_path / "docs")
+    for name in ("README.md", "CHANGELOG.md", "LICENSE"):
+        shutil.copy(PROJECT / name, tmp_path)
+    page = tmp_path / "docs" / "scale.md"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(f"{text}\n[Gone](tutorial.md#gone)\n", encoding="utf-8")
+    where = ("--docs", str(page.parent), "--output", str(tmp_path / "build"))
+    result = run("python", str(BUILD), *where, cwd=tmp_path)
+    assert result.returncode
+    (line,) = [line for line in result.stderr.splitlines() if "WARNING" in line]
+    assert "scale.md" in line and "gone" in line
