@@ -116,14 +116,14 @@ class Predictor:
         return decode_file(data, self.metadata.bits, self.metadata.decoded_side)
 
     @overload
-    def predict(self, image: Sequence[str | os.PathLike]) -> "pd.DataFrame": ...
+    def predict(self, image: list[str] | list[Path]) -> "pd.DataFrame": ...
 
     @overload
     def predict(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction: ...
 
     def predict(
         self,
-        image: Sequence[str | os.PathLike] | Image.Image | bytes | BinaryIO | str | os.PathLike,
+        image: list[str] | list[Path] | Image.Image | bytes | BinaryIO | str | os.PathLike,
     ) -> "Prediction | pd.DataFrame":
         """Return the prediction for a path, the bytes of a file, an open file, or Pillow's image.
 
@@ -133,15 +133,13 @@ class Predictor:
         else, such as an array, InputError for a URL, and if an output is not finite or
         `probability` has no probabilities.
         """
-        if isinstance(image, list | tuple):
+        if isinstance(image, list):
             return predict_all(self, [Path(path) for path in image])
         if isinstance(image, str | os.PathLike) and os.path.isdir(image):  # noqa: PTH112
             return predict_all(self, [Path(image)])
         return self._predict_one(image)
 
-    def _predict_one(
-        self, image: Image.Image | bytes | BinaryIO | str | os.PathLike
-    ) -> Prediction:
+    def _predict_one(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction:
         metadata = self.metadata
         if isinstance(image, Image.Image):
             image = to_upright_rgb(image)

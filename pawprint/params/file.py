@@ -207,7 +207,9 @@ def set_params(folder: Path, changes: Mapping[str, object]) -> None:
 
 def _require_param(name: str) -> None:
     """Raise InputError if a name is not of a section and a param, and perhaps a key inside it."""
-    params = [f"{each}.{key}" for each in Params.model_fields for key in section_of(each).model_fields]
+    params = [
+        f"{each}.{key}" for each in Params.model_fields for key in section_of(each).model_fields
+    ]
     param, _, inner = name.partition(".")[2].partition(".")
     if f"{name.partition('.')[0]}.{param}" in params and "." not in inner:
         return

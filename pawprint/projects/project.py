@@ -17,7 +17,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # without ipywidgets, a notebook's bar is text
+    from tqdm.auto import tqdm
 
 from pawprint import paths
 from pawprint.columns import LABELS_TO_REVIEW, SCORES, SPLIT
@@ -26,11 +29,11 @@ from pawprint.files import read_text
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.package import python_in
 from pawprint.params.file import describe_param_changes, flat, set_params
-from pawprint.params.model import Evaluate
 from pawprint.pipeline import dvc
 from pawprint.pipeline.dvc import PipelineRun
 from pawprint.projects.discard import has_run
 from pawprint.reports.pages import describe_result
+from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.prediction_table import read_predictions
 from pawprint.scores.shift import independent
 from pawprint.tables import read_table
@@ -58,7 +61,8 @@ class Comparison(NamedTuple):
         table = self.table.to_string(index=False)
         return "\n".join([*self.sentences, "", table, *self.notes])
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
     def _repr_html_(self) -> str:
         first, *others = map(html.escape, self.sentences)
@@ -85,7 +89,8 @@ class Result(NamedTuple):
             lines.append(f"Since the last commit: {self.comparison.sentences[0]}")
         return "\n".join(lines)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class Report(NamedTuple):
@@ -178,8 +183,7 @@ class Project:
     def _describe_result(self) -> str:
         images = read_table(self.folder / paths.SPLIT_CSV, SPLIT)
         group_of = independent(images).set_axis(images["path"])
-        level = Evaluate.load(path=self.folder / paths.PARAMS).confidence
-        return describe_result(self.scores(), self.predictions(), group_of, level)
+        return describe_result(self.scores(), self.predictions(), group_of, CONFIDENCE)
 
     def scores(self) -> pd.DataFrame:
         """Return all scores of validation and test images.
@@ -241,7 +245,9 @@ class Project:
         """
         path = self.folder / paths.REPORT
         if not path.is_file():
-            raise InputError(f"{path}: expected the report of a run. Received: none. Run the project.")
+            raise InputError(
+                f"{path}: expected the report of a run. Received: none. Run the project."
+            )
         return Report(path)
 
     def load(self) -> Predictor:
