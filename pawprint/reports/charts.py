@@ -1,6 +1,6 @@
 """Learning curves, confusion matrix, ROC curves, decisions and reliability diagram.
 
-`pawprint.project` describes the tables. scikit-learn's displays are not used: importing it takes
+`pawprint.columns` describes the tables. scikit-learn's displays are not used: importing it takes
 longer than drawing all charts. Charts of many classes grow in height or leave out numbers, so that
 their text can be read.
 """

@@ -12,7 +12,7 @@ from pawprint.columns import SCORES
 from pawprint.files import md5_of_folder, read_yaml
 from pawprint.model.metadata import Metadata
 from pawprint.package import EXAMPLE_MODEL
-from pawprint.params.model import Params
+from pawprint.params.model import Epochs, Params
 from pawprint.paths import SCORES_CSV
 from pawprint.pipeline.recorded import Recorded
 from pawprint.reports.pages import fraction, score_of
@@ -83,7 +83,7 @@ def test_pages_explain_every_stage_param_key_and_command():
         for section, model in Params.model_fields.items()
         for key, field in model.annotation.model_fields.items()
     ]
-    params, layers = read("docs/params.md").split("\n## ")[:2]
+    params, epochs, layers = read("docs/params.md").split("\n## ")[:3]
     cells = re.findall(r"^\| (`[^|]+) \|", params, re.MULTILINE)
     written = {name for name, field in fields if field.is_required()}
     assert set(re.findall(r"`([\w.]+)`", " ".join(cells))) == written
@@ -91,6 +91,7 @@ def test_pages_explain_every_stage_param_key_and_command():
     assert [f"augment.{row.strip('`')}" for row in rows] == [
         name for name, field in fields if not field.is_required()
     ]
+    assert re.findall(r"^\| `(\w+)` \|", epochs, re.MULTILINE) == list(Epochs.model_fields)
     section = read("docs/use.md").partition("## The served model")[2].partition("\n## ")[0]
     cells = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
     assert sorted(re.findall(r"`(\w+)`", " ".join(cells))) == sorted(Metadata.model_fields)
