@@ -331,6 +331,7 @@ def _follow(folder: Path, *command: str) -> PipelineRun:
         while (run := dvc.read(folder)).state == "running":
             bars.show(run)
             time.sleep(SECONDS)
+        bars.show(run)
     except KeyboardInterrupt:
         dvc.stop(folder)
         while dvc.is_running(folder):
