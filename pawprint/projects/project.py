@@ -99,7 +99,9 @@ class Report(NamedTuple):
     path: Path
 
     def _repr_html_(self) -> str:
-        page = html.escape(read_text(self.path))
+        # Without a base, a link to a part of the page would open the notebook inside the frame.
+        text = read_text(self.path).replace("<head>", '<head><base href="about:srcdoc">', 1)
+        page = html.escape(text)
         style = f"width: 100%; height: {REPORT_HEIGHT}px; border: 1px solid #ccc"
         return f'<div><iframe title="Report" style="{style}" srcdoc="{page}"></iframe></div>'
 
@@ -259,7 +261,7 @@ class Project:
         """
         return load_predictor(self.folder / paths.SERVED_MODEL)
 
-    def export(self, form: Literal["litert", "onnx", "page", "savedmodel"]) -> Path:
+    def export(self, form: Literal["keras", "litert", "onnx", "page", "saved_model"]) -> Path:
         """Write the model in another format, as `pawprint export` does, and return its folder.
 
         Prints how the written model differs from the served one on the test images.
