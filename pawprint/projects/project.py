@@ -39,6 +39,7 @@ from pawprint.scores.shift import independent
 from pawprint.tables import read_table
 
 SECONDS = 0.5  # between two looks at a run
+MEASURED = ("accuracy", "log_loss", "difference", "low", "high", "cpu_ms", "seconds")
 REPORT_HEIGHT = 700  # pixels
 DONE = 100  # percent
 FORMAT = "{desc} {percentage:3.0f}% {bar} {elapsed}{postfix}"
@@ -142,7 +143,7 @@ class Project:
         """
         run = _follow(self.folder, "pawprint", "try", "--format", "json", "--minutes", str(minutes))
         rows = json.loads(next(line for line in reversed(run.lines) if line.startswith("[")))
-        return pd.DataFrame(rows).set_index("candidate")
+        return pd.DataFrame(rows).set_index("candidate").astype(dict.fromkeys(MEASURED, "float64"))
 
     def set(self, values: Mapping[str, object]) -> list[str]:
         """Write values into params.yaml, by names such as `model.image_size`; comments stay.
