@@ -29,8 +29,9 @@ from pawprint.files import read_text
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.package import python_in
 from pawprint.params.file import describe_param_changes, flat, set_params
-from pawprint.pipeline import dvc
-from pawprint.pipeline.dvc import PipelineRun
+from pawprint.pipeline import runs
+from pawprint.pipeline.dvc import WORKSPACE
+from pawprint.pipeline.runs import PipelineRun
 from pawprint.projects.discard import has_run
 from pawprint.reports.pages import describe_result
 from pawprint.scores.intervals import CONFIDENCE
@@ -228,7 +229,7 @@ class Project:
         """
         return read_table(self.folder / paths.LABELS_TO_REVIEW_CSV, LABELS_TO_REVIEW)
 
-    def compare(self, old: str = "HEAD", new: str = dvc.WORKSPACE) -> Comparison:
+    def compare(self, old: str = "HEAD", new: str = WORKSPACE) -> Comparison:
         """Say whether a run is better than an older one, as `pawprint compare` does.
 
         A run is a commit, branch, tag or experiment, or "workspace", the files as they are.
@@ -329,16 +330,16 @@ def _follow(folder: Path, *command: str) -> PipelineRun:
 
     It is the run that the app starts, too, so that there is one at a time.
     """
-    dvc.start(folder, *command)
+    runs.start(folder, *command)
     bars = _Bars()
     try:
-        while (run := dvc.read(folder)).state == "running":
+        while (run := runs.read(folder)).state == "running":
             bars.show(run)
             time.sleep(SECONDS)
         bars.show(run)
     except KeyboardInterrupt:
-        dvc.stop(folder)
-        while dvc.is_running(folder):
+        runs.stop(folder)
+        while runs.is_running(folder):
             time.sleep(SECONDS)
         raise
     finally:
@@ -346,7 +347,7 @@ def _follow(folder: Path, *command: str) -> PipelineRun:
     if run.state == "done":
         return run
     if run.state == "failed":
-        raise InputError(dvc.error_of(run))
+        raise InputError(runs.error_of(run))
     raise InputError(
         f"cannot finish the run: it was {run.state}. Run it again: it continues there."
     )
@@ -367,10 +368,10 @@ class _Bars:
                 title = f"{name} ({outcome})" if outcome else name
                 self.open = tqdm(total=DONE, desc=title, bar_format=FORMAT)
         self.number = len(run.steps)
-        if self.open is not None and run.bar and run.state == "running":
-            title, percent, more = run.bar
-            self.open.set_postfix_str(f"{title}: {more}", refresh=False)
-            self._fill(int(percent))
+        if self.open is not None and run.progress:
+            title, percent, detail = run.progress
+            self.open.set_postfix_str(f"{title}: {detail}".rstrip(": "), refresh=False)
+            self._fill(percent or 0)
         elif run.state == "done":
             self.close(is_done=True)
 

@@ -1,5 +1,6 @@
 """A small repository with results, for tests of the app that need no run and no browser."""
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -35,8 +36,7 @@ def write_project(project: Path) -> Path:
     git_init(project)
     predictions = pd.DataFrame(PHOTOS, columns=COLUMNS)
     right = predictions.assign(predicted=predictions["actual"])
-    params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-    (project / "params.yaml").write_text(params, encoding="utf-8")
+    shutil.copy(PROJECT / "params.yaml", project)
     for subject, table in (("Early", right), ("Late", predictions)):
         for path in (paths.TEST_PROBABILITIES_CSV, paths.VALIDATION_PROBABILITIES_CSV):
             (project / path).parent.mkdir(exist_ok=True)
