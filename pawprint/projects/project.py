@@ -375,7 +375,7 @@ class _Bars:
         elif run.state == "done":
             self.close(is_done=True)
 
-    def _fill(self, percent: int) -> None:
+    def _fill(self, percent: float) -> None:
         if self.open is not None:
             self.open.n = percent
             self.open.refresh()

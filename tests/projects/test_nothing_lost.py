@@ -3,6 +3,7 @@
 Sources: public reports, a repository and the number of an issue in each docstring.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -233,8 +234,9 @@ def test_photos_of_an_archive_are_compared_with_the_last_run_where_there_is_no_c
     archive = md5(paths.RAW_IMAGES)
     write_files(cache, {f"{archive[:2]}/{archive[2:]}": paths.RAW_IMAGES.read_bytes()})
     listing = json.dumps([{"md5": archive, "relpath": paths.RAW_IMAGES.name}])
-    write_files(cache, {f"aa/{30 * 'a'}.dir": listing})
-    out = {"path": str(paths.RAW_ARCHIVES), "md5": f"{32 * 'a'}.dir"}
+    of_listing = f"{hashlib.md5(listing.encode()).hexdigest()}.dir"
+    write_files(cache, {f"{of_listing[:2]}/{of_listing[2:]}": listing})
+    out = {"path": str(paths.RAW_ARCHIVES), "md5": of_listing}
     write_files(tmp_path, {"dvc.lock": json.dumps({"stages": {"fetch": {"outs": [out]}}})})
     assert len(fetched(capsys)) == 1  # the same
     pack(tmp_path / "photos.zip", photos_of(NAMES[2:]).items())
