@@ -1,4 +1,4 @@
-"""The pages Run and Compare.
+"""The pages Run, Report and Compare.
 
 Run: the present results, changes since the last commit, `dvc repro`, `try`, Keep and Discard.
 Compare: two runs, and the validation photos whose predictions differ.
@@ -6,6 +6,7 @@ Compare: two runs, and the validation photos whose predictions differ.
 
 import importlib.util
 import time
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -16,16 +17,18 @@ from pawprint import paths
 from pawprint.app import photos
 from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.columns import SCORES
-from pawprint.git import current_commit
+from pawprint.errors import InputError
+from pawprint.git import current_commit, try_git
+from pawprint.installation import install_command
 from pawprint.model.metadata import read_metadata
 from pawprint.model.page import OF_ONNX, PAGE_FILE
-from pawprint.package import DISTRIBUTION
 from pawprint.params.data import Fetch
 from pawprint.params.file import set_params
 from pawprint.params.model import Model
 from pawprint.params.section import Resize
-from pawprint.pipeline import dvc
+from pawprint.pipeline import runs
 from pawprint.pipeline.dvc import WORKSPACE
+from pawprint.progress import Progress
 from pawprint.projects import discard
 from pawprint.projects.candidates import candidates_of, use_candidate
 from pawprint.projects.comparison import read_run
@@ -40,6 +43,9 @@ HERE = Path()  # the app runs in the project's folder
 INPUTS = (*discard.INPUTS, *discard.TABLES, paths.LOCK)
 MAX_LINES = 6  # the last ones are shown
 MAX_NAMED = 4  # stages
+MAX_COMMITS = 50  # offered by the page Compare
+EXPERIMENTS = "refs/exps"
+REFS = {EXPERIMENTS: "experiment", "refs/heads": "branch", "refs/tags": "tag"}
 GOES_ON = ("running", "elsewhere")  # states of a run
 # By the state of a run: a label, and what Streamlit calls it.
 LABELS: dict[str, tuple[str, Literal["running", "complete", "error"]]] = {
@@ -53,10 +59,7 @@ LABELS: dict[str, tuple[str, Literal["running", "complete", "error"]]] = {
 
 def show_run() -> None:
     """Show the model, the changes since the last commit, the run, and params."""
-    if not dvc.HAS_TERMINALS:
-        st.warning("This page needs Linux or macOS. Run `dvc repro` in a terminal.")
-        return
-    run = dvc.read(HERE)
+    run = runs.read(HERE)
     with explain_errors():
         if run.state in GOES_ON:
             st.markdown(describe_model())
@@ -148,7 +151,7 @@ def bullets(lines: list[str]) -> str:
 def start(*command: str) -> None:
     """Start a command as a run. Shows errors of the start."""
     with explain_errors():
-        dvc.start(HERE, *command)
+        runs.start(HERE, *command)
 
 
 @st.dialog("Keep this run")
@@ -213,7 +216,7 @@ def show_candidates() -> None:
         "Measures other networks and image sizes on your training images, which takes minutes."
     )
     st.button("Try", on_click=start, args=("pawprint", "try"))
-    lines = dvc.printed(HERE, paths.PARAMS, paths.SPLIT_CSV)
+    lines = runs.printed(HERE, paths.PARAMS, paths.SPLIT_CSV)
     if not lines or not lines[0].startswith("try: "):
         return
     shown = [line for line in lines if not line.startswith(("try: ", "features: ", "`"))]
@@ -233,9 +236,7 @@ def show_page() -> None:
         "a network. You can send it to anybody."
     )
     if missing := [name for name in OF_ONNX if importlib.util.find_spec(name) is None]:
-        st.markdown(
-            f"It needs {', '.join(missing)}. Run `pip install '{DISTRIBUTION}[app,export]'`."
-        )
+        st.markdown(f"It needs {', '.join(missing)}. Run `{install_command('app,export')}`.")
         return
     st.button("Make the page", on_click=start, args=("pawprint", "export", "--format", "page"))
     folder = paths.EXPORT / "page"
@@ -249,10 +250,17 @@ def show_page() -> None:
             st.download_button("Download the page", data, name, "text/html", type="primary")
 
 
+def show_report() -> None:
+    """Show the report of the last run, which is one HTML file."""
+    if not paths.REPORT.exists():
+        raise InputError(f"{paths.REPORT}: cannot show it: no such file. Run `dvc repro`.")
+    st.iframe(paths.REPORT, alt="Report of the last run")
+
+
 @st.fragment(run_every=1)
 def follow(state: str, end: float) -> None:
     """Show the run, each second anew. When it starts or ends, the whole page is shown anew."""
-    run = dvc.read(HERE)
+    run = runs.read(HERE)
     if (run.state, run.end) != (state, end):
         st.rerun()
     if state == "elsewhere":
@@ -264,16 +272,24 @@ def follow(state: str, end: float) -> None:
         label, kind = LABELS[state]
         is_running = state == "running"
         if state == "failed":
-            st.error(plain(dvc.error_of(run)))
+            st.error(plain(runs.error_of(run)))
         with st.status(label.format(stage=stage, seconds=seconds), state=kind, expanded=is_running):
-            if run.bar and is_running:
-                title, percent, detail = run.bar
-                st.progress(int(percent), plain(f"{title}: {detail}"))
+            if run.progress:
+                show_progress(run.progress)
             st.markdown(bullets(describe_steps(run.steps, ends)))
             if run.lines:
                 st.code("\n".join(run.lines[-MAX_LINES:]), language=None, wrap_lines=True)
         if is_running:
-            st.button("Stop", on_click=dvc.stop, args=(HERE,))
+            st.button("Stop", on_click=runs.stop, args=(HERE,))
+
+
+def show_progress(progress: Progress) -> None:
+    """Show a bar, or words where nobody knows how much is left."""
+    text = plain(": ".join(filter(None, (progress.title, progress.detail))))
+    if progress.percent is None:
+        st.caption(text)
+    else:
+        st.progress(progress.percent, text)
 
 
 def describe_steps(steps: list[tuple[str, str, float]], ends: list[float]) -> list[str]:
@@ -293,10 +309,7 @@ def offer_features() -> None:
     st.markdown(
         "So that photos that look alike come together, the network has to see each of them once."
     )
-    if not dvc.HAS_TERMINALS:
-        st.markdown("Run `dvc repro features` in a terminal.")
-        return
-    run = dvc.read(HERE)
+    run = runs.read(HERE)
     if run.state not in GOES_ON:
         command = ("dvc", "repro", "features")
         st.button("Prepare the photos", on_click=start, args=command, type="primary")
@@ -306,12 +319,25 @@ def offer_features() -> None:
 def show_comparison() -> None:
     """Show the verdict of `pawprint compare`, and the photos whose predictions differ."""
     st.markdown(
-        "A run is a commit, a branch, a tag or an experiment, or `workspace`, the present files. "
-        "`dvc exp show` and DVC's extension for VS Code list all runs with their params and "
-        "metrics."
+        "The last commits with a run, experiments, branches and tags. You can also type another "
+        "commit. `dvc exp show` and DVC's extension for VS Code list all runs with their params "
+        "and metrics."
     )
-    first = st.text_input("Baseline", "HEAD")
-    second = st.text_input("The baseline with", WORKSPACE)
+    runs = find_runs()
+    commits = [run for run in runs if run != WORKSPACE]
+    if not commits:
+        st.markdown("No commit has a run yet. Keep, on the page Run, makes one.")
+        return
+    left, right = st.columns(2)
+    first, second = (
+        column.selectbox(
+            name, names, key=name, accept_new_options=True, format_func=partial(name_of, runs)
+        )
+        for column, name, names in (
+            (left, "Baseline", [*commits, WORKSPACE]),
+            (right, "The baseline with", [WORKSPACE, *commits]),
+        )
+    )
     level = CONFIDENCE
     (compared,) = compare_runs(read_run(HERE, first), [read_run(HERE, second)], level)
     show_compared(plain(compared.sentences[0]), compared)
@@ -328,6 +354,29 @@ def show_comparison() -> None:
         row = photos.grid(rows, "differ", describe_predictions)
         if row is not None:
             photos.open_large(row["path"], describe_predictions(row))
+
+
+def find_runs() -> dict[str, str]:
+    """Return the runs that there are, with what they are: WORKSPACE, commits, and names in Git.
+
+    The commits are the last ones that changed the predictions of a run.
+    """
+    predictions = str(paths.PREDICTED_CLASSES_CSV["validation"])
+    log = try_git("log", f"-{MAX_COMMITS}", "--format=%h %cs %s", "--", predictions) or ""
+    runs = {WORKSPACE: "the present files"} | dict(line.split(" ", 1) for line in log.splitlines())
+    for ref in (try_git("for-each-ref", "--format=%(refname)", *REFS) or "").splitlines():
+        kind = next(kind for kind in REFS if ref.startswith(kind))
+        # The name of an experiment comes after its commit's, in two parts.
+        name = ref.rsplit("/", 1)[-1] if kind == EXPERIMENTS else ref.removeprefix(f"{kind}/")
+        is_internal = kind == EXPERIMENTS and ref.count("/") < 4
+        if not is_internal:
+            runs.setdefault(name, REFS[kind])
+    return runs
+
+
+def name_of(runs: dict[str, str], run: str) -> str:
+    """Return the name of a run with what it is, for a list."""
+    return f"{run}: {runs[run]}" if run in runs else run
 
 
 def describe_predictions(row: pd.Series) -> str:

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from pawprint.classes import NEITHER, UNLABELLED, are_imbalanced
+from pawprint.classes import NEITHER, UNLABELLED
 from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset.decoded import decode_row, key_of
 from pawprint.dataset.folders import SHOWN, lies_unlabelled
@@ -29,13 +28,13 @@ from pawprint.images.archive import (
     read_member,
     require_safe,
 )
+from pawprint.progress import track
 
 NOT_LISTED = "no row in metadata.csv"
 NOT_NAMED = "in no folder of a class"
 NO_CLASS = "its label in metadata.csv is no class"
 ASSIGNED = ["path", "label", "archive_split", "group"]
 NONE_DECODED = pd.DataFrame(columns=list(DECODED)).astype(DECODED)
-MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
 
 
 class Known(NamedTuple):
@@ -87,7 +86,7 @@ def clean(
     paths = set(reused["path"])
     new = [name for name in labelled if name not in paths]
     results = map_items(partial(_row_or_rejection, partial(decode_row, archive, rule, origin)), new)
-    examined = list(tqdm(results, "clean", len(new), unit="image", disable=None))
+    examined = list(track(results, "clean", len(new)))
     complete = [row for row in examined if "reason" not in row]
     content = pd.concat([reused, pd.DataFrame(complete, columns=["path", *DECODED])])
     images = pd.DataFrame(labelled.values(), columns=ASSIGNED).merge(content, on="path")
@@ -134,7 +133,7 @@ def _find_known_rows(
     row_of = dict(zip(decoded["key"], range(len(decoded))))
     files = names if row_of else ()
     computed = map_in_threads(partial(_key_of_member, archive, origin), files)
-    keys = tqdm(computed, "known files", len(files), unit="file", disable=None)
+    keys = track(computed, "known files", len(files), "file")
     positions = {name: row_of[key] for name, key in zip(names, keys) if key in row_of}
     return decoded.iloc[list(positions.values())].assign(path=list(positions))
 
@@ -254,23 +253,6 @@ def _describe_reason(label: str, rejected: pd.DataFrame) -> str:
     return (
         f"Most frequent for {label}: {number} {reason.replace('_', ' ')} ({detail}), such as "
         f"{path}. {todo.get(reason, 'docs/images.md has the reasons.')}"
-    )
-
-
-def describe_imbalance(images: pd.DataFrame) -> str:
-    """Return text such as "300 images of dog, 40 of cat; …" above MAX_IMBALANCE, or else "".
-
-    It ends with what `class_weight` has to do with it. `images` has a column `label`.
-    """
-    counts = images["label"].value_counts().sort_index()
-    most = counts.max()
-    fewest = counts.min()
-    if most <= MAX_IMBALANCE * fewest:
-        return ""
-    weights = "auto weights" if are_imbalanced(counts) else "balanced would weight"
-    return (
-        f"{most:,} images of {counts.idxmax()}, {fewest:,} of {counts.idxmin()}; class_weight: "
-        f"{weights} each class the same"
     )
 
 

@@ -4,34 +4,33 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Self
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self, overload
 
-import cv2
 import numpy as np
 import openvino
 from PIL import Image
-from tqdm import tqdm
 
 from pawprint import package, paths
-from pawprint.classes import SMALLEST, class_probabilities
-from pawprint.engine.mapping import map_in_threads, map_items
+from pawprint.classes import class_probabilities
+from pawprint.columns import PROBABILITY
+from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable, reason, silent_stderr
-from pawprint.files import md5_of_folder, replacing, walk
+from pawprint.files import md5_of_folder
 from pawprint.git import pointer_at
-from pawprint.images.archive import MAX_BYTES, UnusableImageError, count_suffixes, is_image_name
+from pawprint.images.archive import MAX_BYTES, UnusableImageError
 from pawprint.images.decoder import (
     DecodedImage,
     decode_file,
-    read_again,
     read_file,
     sha256_of_all_pixels,
     to_upright_rgb,
 )
-from pawprint.images.formats import resize
+from pawprint.images.folder import find_images
+from pawprint.images.views import resize
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.model.served_model import (
     FEATURES,
@@ -44,7 +43,11 @@ from pawprint.model.served_model import (
     single,
 )
 from pawprint.pipeline.recorded import Recorded
+from pawprint.progress import track
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MODEL_FILES = ("model.*", "*.npz", "*.pb", "variables/*")  # of a served or exported model
 TOLERANCE = 1e-3  # of the sum of probabilities
@@ -111,13 +114,31 @@ class Predictor:
         """Decode the bytes of a file for `predict`. Raises UnusableImageError."""
         return decode_file(data, self.metadata.bits, self.metadata.decoded_side)
 
-    def predict(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction:
+    @overload
+    def predict(self, image: list[str] | list[Path]) -> "pd.DataFrame": ...
+
+    @overload
+    def predict(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction: ...
+
+    def predict(
+        self,
+        image: list[str] | list[Path] | Image.Image | bytes | BinaryIO | str | os.PathLike,
+    ) -> "Prediction | pd.DataFrame":
         """Return the prediction for a path, the bytes of a file, an open file, or Pillow's image.
+
+        For a folder, or a list of paths of images and folders, it is the table of `predict_all`.
 
         Raises UnusableImageError or OSError if the image cannot be decoded, TypeError for anything
         else, such as an array, InputError for a URL, and if an output is not finite or
         `probability` has no probabilities.
         """
+        if isinstance(image, list):
+            return predict_all(self, [Path(path) for path in image])
+        if isinstance(image, str | os.PathLike) and os.path.isdir(image):  # noqa: PTH112
+            return predict_all(self, [Path(image)])
+        return self._predict_one(image)
+
+    def _predict_one(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction:
         metadata = self.metadata
         if isinstance(image, Image.Image):
             image = to_upright_rgb(image)
@@ -226,41 +247,6 @@ def default_model() -> Path:
     return example
 
 
-def take_images(folder: Path, names: Sequence[str], table: Container[str] = ()) -> list[str]:
-    """Return the images among these files of a folder; a line on stderr counts the others.
-
-    Names in `table` are images, whatever their suffix.
-    """
-    images = [name for name in names if name in table or is_image_name(name)]
-    if others := sorted(set(names).difference(images)):
-        line = f"{len(others):,} other files ({count_suffixes(others)})"
-        print(f"{printable(str(folder))}: {line}", file=sys.stderr)
-    return images
-
-
-def names_below(folder: Path) -> list[str]:
-    """Return the paths of the files below a folder, also through links, sorted by their parts.
-
-    A line on stderr names folders that are not searched.
-    """
-    left_out: list[tuple[Path, str]] = []
-    files = sorted(walk(folder, lambda path, why: left_out.append((path, why))))
-    for path, why in left_out:
-        print(f"{printable(str(path))}: not searched: {why}", file=sys.stderr)
-    return [path.relative_to(folder).as_posix() for path in files]
-
-
-def find_images(paths: list[Path]) -> list[Path]:
-    """Return the files given, and for each folder the images below it, sorted."""
-    images = []
-    for path in paths:
-        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-            images += [path / name for name in take_images(path, names_below(path))] or [path]
-        else:
-            images.append(path)
-    return images
-
-
 def predict(
     predictor: Predictor,
     images: list[Path],
@@ -269,6 +255,27 @@ def predict(
 ) -> list[dict]:
     """Return all rows of `predict_each`."""
     return list(predict_each(predictor, images, further, has_hashes))
+
+
+def predict_all(predictor: Predictor, paths: list[Path]) -> "pd.DataFrame":
+    """Return a table with a row for each of these images and those below these folders.
+
+    The columns are `path`, `label`, the probability of each class, as `probability_cat`,
+    `unknown_score` and `error`, which says why an image has no label. They are NaN then.
+    """
+    import pandas as pd  # which serving alone does not need
+
+    rows = predict_each(predictor, find_images(paths), has_hashes=False)
+    labels = predictor.metadata.labels
+    names = {f"{PROBABILITY}{label}": label for label in labels}
+    cells = [
+        {"path": row["path"], "label": row["label"]}
+        | {name: row["probabilities"].get(label, np.nan) for name, label in names.items()}
+        | {"unknown_score": row["unknown_score"], "error": row["error"]}
+        for row in rows
+    ]
+    table = pd.DataFrame(cells, columns=["path", "label", *names, "unknown_score", "error"])
+    return table.astype(dict.fromkeys([*names, "unknown_score"], "float64"))
 
 
 Take = Callable[[Iterable[dict], int], Iterable[dict]]  # the rows of so many images, or fewer
@@ -298,7 +305,7 @@ def predict_each(
     names = (os.fsencode(path).decode("utf-8", "surrogateescape") for path in images)
     items = ((printable(name), path.absolute()) for name, path in zip(names, images))
     rows = map_items(partial(_predict_file, predictor, further, has_hashes), items)
-    yield from tqdm(rows, total=len(images), desc="predict", unit="image", disable=None)
+    yield from track(rows, "predict", len(images))
 
 
 def _predict_file(
@@ -332,68 +339,3 @@ def _predict_file(
         "pixels_sha256": sha256_of_all_pixels(decoded, data, metadata.bits) if has_hashes else "",
     }
     return row | further(decoded.image, prediction) if further else row
-
-
-STEPS = 10  # of the window along a side; a window is two steps wide and high
-OPACITY = 0.5  # of the heat over the image
-SIZE = 600  # pixels of a side of the picture
-
-
-def write_saliency(
-    predictor: Predictor, images: list[Path], rows: Iterable[dict], pictures: list[Path]
-) -> None:
-    """Write a picture of the regions that matter for each row without an error.
-
-    Raises InputError if an image is missing now, or a picture cannot be written.
-    """
-    items = [item for item in zip(images, rows, pictures) if not item[1]["error"]]
-    for path, row, picture in tqdm(items, desc="saliency", unit="image", disable=None):
-        rules = (predictor.metadata.bits, predictor.metadata.decoded_side)
-        image = read_again(path, row["path"], *rules)
-        with replacing(picture) as new:
-            Image.fromarray(saliency_of(predictor, image)).save(new)
-
-
-def saliency_of(predictor: Predictor, image: Image.Image) -> np.ndarray:
-    """Draw the heat of the predicted class over an image, uint8 `(SIZE, SIZE, 3)`."""
-    metadata = predictor.metadata
-    label = metadata.labels.index(predictor.class_of(predictor.predict(image).probabilities))
-    heat = occlusion(predictor, resize(image, metadata.image_size, metadata.resize), label)
-    heat = (255 * cv2.resize(heat, (SIZE, SIZE))).astype(np.uint8)
-    colours = cv2.cvtColor(cv2.applyColorMap(heat, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
-    return cv2.addWeighted(resize(image, SIZE, metadata.resize), 1 - OPACITY, colours, OPACITY, 0)
-
-
-def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarray:
-    """Return how much the class of this index depends on each region: float32 `(size, size)`.
-
-    `pixels` is uint8 `(size, size, 3)`. A window with the mean colour of the image covers one place
-    after another. The heat of a place is the decrease of the class's log-odds, averaged over the
-    windows that cover it: Zeiler and Fergus, Visualizing and Understanding Convolutional Networks,
-    2014 (https://arxiv.org/abs/1311.2901). It is scaled to [0, 1]. All zeros means no decrease.
-    """
-    windows = list(np.ndindex(STEPS - 1, STEPS - 1))
-    log_odds = partial(_log_odds, predictor, pixels, label)
-    whole, *scores = map_in_threads(log_odds, [None, *windows])
-    fall, covers = np.zeros((2, STEPS, STEPS), np.float32)
-    for (top, left), value in zip(windows, scores):
-        fall[top : top + 2, left : left + 2] += whole - value
-        covers[top : top + 2, left : left + 2] += 1
-    heat = cv2.resize(fall / covers, pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    heat = np.maximum(heat, 0)
-    return heat / heat.max() if heat.any() else heat
-
-
-def _log_odds(
-    predictor: Predictor, pixels: np.ndarray, label: int, window: tuple[int, int] | None
-) -> float:
-    """Return the log-odds of a class for the image, covered at a window if there is one."""
-    covered = pixels.copy()
-    if window:
-        edges = np.linspace(0, len(pixels), STEPS + 1).astype(int)
-        top, left = window
-        colour = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
-        covered[edges[top] : edges[top + 2], edges[left] : edges[left + 2]] = colour
-    probabilities = class_probabilities(predictor.run(covered)["probability"])
-    probability = np.clip(np.float64(probabilities[label]), SMALLEST, 1 - SMALLEST)
-    return float(np.log(probability / (1 - probability)))

@@ -5,7 +5,6 @@ A stage also refuses code that DVC has not recorded, and inputs that change whil
 
 import contextlib
 import functools
-import gc
 import io
 import itertools
 import os
@@ -17,9 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, TextIO
 
+from pawprint import collector
 from pawprint.errors import InputError
 from pawprint.named_file import NamedFile, describe_failure
-from pawprint.package import DISTRIBUTION, script_of
+from pawprint.package import script_of
 from pawprint.paths import CODE, LABELS_CSV, LOCK, PARAMS, PIPELINE, REQUIREMENTS, SPLITS_CSV
 
 # Dependencies that no stage writes, besides `fetch.source`.
@@ -56,7 +56,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         _discard_unwritten()
     if status:
         _report_removed_outputs()
-    gc.freeze()  # else Python looks several times through all modules before it ends
+    collector.resume()  # else Python looks several times through all modules before it ends
     sys.exit(status)
 
 
@@ -68,9 +68,11 @@ def _problem_in(error: Exception) -> str | None:
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, ModuleNotFoundError):  # as after an installation for serving
+        from pawprint.installation import install_command
+
         return (
             f"{sys.argv[0]}: expected all packages of Pawprint. Received: no {error.name}. Run "
-            f"`pip install {DISTRIBUTION}`, which adds what is missing."
+            f"`{install_command()}`, which adds what is missing."
         )
     if isinstance(error, MemoryError):
         return f"{sys.argv[0]}: expected more free memory. Received: too little."
@@ -156,8 +158,7 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
     If DVC starts the stage, it is a user's mistake if the stage `code` recorded other code, or if
     inputs that DVC records change before the stage ends.
     """
-    gc.freeze()  # imported modules stay to the end
-    gc.enable()
+    collector.resume()
     stage = Path(sys.argv[0]).stem
     lines, differing = running_code(stage)
     if differing:
@@ -199,7 +200,7 @@ def at_end(action: Callable[[], None]) -> None:
 def running_code(stage: str) -> tuple[list[str], list[str]]:
     """Return the lines of a stage's fingerprint, and the packages that differ from its pins."""
     # Only here, because it takes most of the time until `stages` sets `sys.excepthook`.
-    from pawprint.pipeline.fingerprint import not_as_pinned
+    from pawprint.pipeline.lock import not_as_pinned
 
     code = CODE / f"{stage}.txt"
     lines = code.read_text(encoding="utf-8").splitlines() if code.is_file() else []

@@ -10,8 +10,9 @@ from pawprint.files import read_text
 from pawprint.git import git, try_git
 from pawprint.params.data import Fetch
 from pawprint.params.file import describe_param_changes, flat
-from pawprint.pipeline.dvc import alone, check_out, find_changed_files, find_stages_to_run
+from pawprint.pipeline.dvc import check_out, find_changed_files, find_stages_to_run
 from pawprint.pipeline.recorded import Recorded
+from pawprint.pipeline.runs import alone
 
 # What a run reads, but for photos and the tables of the user.
 INPUTS = (paths.PARAMS, paths.PIPELINE, paths.REQUIREMENTS)
@@ -29,7 +30,7 @@ def has_run(folder: Path) -> bool:
 
 
 def describe(folder: Path) -> str:
-    """Return such as `HEAD (1a2b3c4 Classify hotdogs)`."""
+    """Return such as `HEAD (1a2b3c4 Classify food)`."""
     return printable(git("log", "-1", "--format=HEAD (%h %s)", folder=folder).strip())
 
 
@@ -65,7 +66,7 @@ def to_keep(folder: Path) -> list[str]:
     """
     if not has_commit(folder):
         return changed_files(folder, [Path()])
-    files = [*results(folder), *INPUTS, *TABLES]
+    files = [*results(folder), *INPUTS, *TABLES, paths.UNDECIDED_CSV]
     source = Path(f"{Fetch.load(path=folder / paths.PARAMS).source}.dvc")
     return changed_files(folder, [*files, source] if (folder / source).exists() else files)
 

@@ -254,7 +254,8 @@ def _groups(split: pd.DataFrame | None) -> pd.Series:
 
 
 def _pair(both: pd.DataFrame, groups: pd.Series) -> Pair:
-    group = both["image"].map(groups).astype("str").fillna(both["image"]).to_numpy()
+    group_of = groups.to_dict()
+    group = np.array([group_of.get(image, image) for image in both["image"]], object)
     return Pair(
         both["actual"].to_numpy(),
         (both["predicted_old"] == both["actual"]).to_numpy(),

@@ -29,11 +29,11 @@ from conftest import (
 
 from pawprint import paths
 from pawprint.app.labelling import write_rows
-from pawprint.commands.answer_log import AnswerLog
 from pawprint.commands.discard import run as run_discard
 from pawprint.dataset.user_tables import keep_splits
 from pawprint.files import is_link_of_dvc, md5, pack, write_text
 from pawprint.projects import discard as last_commit
+from pawprint.projects.answers import AnswerLog
 from stages import fetch
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(20)]
@@ -328,8 +328,8 @@ WRITERS = {
     "params": ("params", lambda path: write_text(path, "text")),
     "splits": ("pixels_sha256,split\n", lambda path: keep_splits(path, SPLITS)),
     "log": (
-        "time,pixels_sha256,label,probability_cat,probability_dog,unknown_score,model\n",
-        lambda path: AnswerLog(path, ["cat", "dog"], None).append("", ANSWER),
+        '{"time": "2026-11-26T03:06:00.000+00:00"}\n',
+        lambda path: AnswerLog(path, None).append("", ANSWER),
     ),
 }
 
