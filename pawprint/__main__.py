@@ -1,7 +1,6 @@
 """The command line: `pawprint COMMAND`."""
 
 import argparse
-import gc
 import getpass
 import importlib
 import inspect
@@ -9,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from pawprint import collector
 from pawprint.errors import InputError
 from pawprint.package import installed_version, pages
 from pawprint.paths import LOCK, PARAMS
@@ -74,10 +74,8 @@ def main() -> int | None:
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if sys.argv[1:2] == [name]:  # the others are not imported: TensorFlow takes seconds
-            gc.disable()  # imported modules stay, so the collector finds nothing
-            module = importlib.import_module(f"pawprint.commands.{place}")
-            gc.freeze()
-            gc.enable()
+            with collector.paused():
+                module = importlib.import_module(f"pawprint.commands.{place}")
             command.description = inspect.getdoc(module.run)
             module.add_arguments(command)
             command.set_defaults(run=module.run, error=command.error)

@@ -13,11 +13,11 @@ import platformdirs
 import requests
 from filelock import FileLock
 from requests.adapters import HTTPAdapter
-from tqdm import tqdm
 from urllib3 import Retry
 
 from pawprint.errors import InputError
 from pawprint.files import digest, replacing
+from pawprint.progress import count
 
 MIRROR = "PAWPRINT_MIRROR"
 TIMEOUT = 30  # seconds without a byte
@@ -72,7 +72,7 @@ def _cached_file(url: str, sha256: str | None) -> Path:
         with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
             response.raise_for_status()
             size = response.raw.length_remaining
-            progress = tqdm(None, "download", size, unit="B", unit_scale=True, disable=None)
+            progress = count("download", size, "B")
             with replacing(file) as partial, partial.open("wb") as out, progress:
                 for data in response.iter_content(2**20):
                     out.write(data)

@@ -23,7 +23,7 @@ THERE_IS = {
 
 # Which rooms a folder of code imports, besides the modules of `pawprint/` itself.
 MAY_IMPORT = {
-    "pawprint": {"model", "pipeline"},  # the package loads models
+    "pawprint": {"model", "pipeline", "projects"},  # loads models, opens projects
     "pawprint/pipeline": set(),
     "pawprint/params": {"pipeline"},
     "pawprint/images": {"params"},

@@ -150,8 +150,8 @@ def show_new() -> Walk | None:
         show_pages(pools.open_folder(*folder))
         return None
     st.markdown(
-        "For images of a folder elsewhere, or of a table of `pawprint predict --format csv`. Those "
-        "that get a class are copied."
+        "For images of a folder elsewhere, or of a table of `pawprint predict --format csv` or "
+        "jsonl. Those that get a class are copied."
     )
     source = Path(Fetch.load().source)
     training = labelling.folder_for_training(source)

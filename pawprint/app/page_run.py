@@ -26,8 +26,9 @@ from pawprint.params.data import Fetch
 from pawprint.params.file import set_params
 from pawprint.params.model import Model
 from pawprint.params.section import Resize
-from pawprint.pipeline import dvc
+from pawprint.pipeline import runs
 from pawprint.pipeline.dvc import WORKSPACE
+from pawprint.progress import Progress
 from pawprint.projects import discard
 from pawprint.projects.candidates import candidates_of, use_candidate
 from pawprint.projects.comparison import read_run
@@ -58,10 +59,7 @@ LABELS: dict[str, tuple[str, Literal["running", "complete", "error"]]] = {
 
 def show_run() -> None:
     """Show the model, the changes since the last commit, the run, and params."""
-    if not dvc.HAS_TERMINALS:
-        st.warning("This page needs Linux or macOS. Run `dvc repro` in a terminal.")
-        return
-    run = dvc.read(HERE)
+    run = runs.read(HERE)
     with explain_errors():
         if run.state in GOES_ON:
             st.markdown(describe_model())
@@ -153,7 +151,7 @@ def bullets(lines: list[str]) -> str:
 def start(*command: str) -> None:
     """Start a command as a run. Shows errors of the start."""
     with explain_errors():
-        dvc.start(HERE, *command)
+        runs.start(HERE, *command)
 
 
 @st.dialog("Keep this run")
@@ -218,7 +216,7 @@ def show_candidates() -> None:
         "Measures other networks and image sizes on your training images, which takes minutes."
     )
     st.button("Try", on_click=start, args=("pawprint", "try"))
-    lines = dvc.printed(HERE, paths.PARAMS, paths.SPLIT_CSV)
+    lines = runs.printed(HERE, paths.PARAMS, paths.SPLIT_CSV)
     if not lines or not lines[0].startswith("try: "):
         return
     shown = [line for line in lines if not line.startswith(("try: ", "features: ", "`"))]
@@ -262,7 +260,7 @@ def show_report() -> None:
 @st.fragment(run_every=1)
 def follow(state: str, end: float) -> None:
     """Show the run, each second anew. When it starts or ends, the whole page is shown anew."""
-    run = dvc.read(HERE)
+    run = runs.read(HERE)
     if (run.state, run.end) != (state, end):
         st.rerun()
     if state == "elsewhere":
@@ -274,16 +272,24 @@ def follow(state: str, end: float) -> None:
         label, kind = LABELS[state]
         is_running = state == "running"
         if state == "failed":
-            st.error(plain(dvc.error_of(run)))
+            st.error(plain(runs.error_of(run)))
         with st.status(label.format(stage=stage, seconds=seconds), state=kind, expanded=is_running):
-            if run.bar and is_running:
-                title, percent, detail = run.bar
-                st.progress(int(percent), plain(f"{title}: {detail}"))
+            if run.progress:
+                show_progress(run.progress)
             st.markdown(bullets(describe_steps(run.steps, ends)))
             if run.lines:
                 st.code("\n".join(run.lines[-MAX_LINES:]), language=None, wrap_lines=True)
         if is_running:
-            st.button("Stop", on_click=dvc.stop, args=(HERE,))
+            st.button("Stop", on_click=runs.stop, args=(HERE,))
+
+
+def show_progress(progress: Progress) -> None:
+    """Show a bar, or words where nobody knows how much is left."""
+    text = plain(": ".join(filter(None, (progress.title, progress.detail))))
+    if progress.percent is None:
+        st.caption(text)
+    else:
+        st.progress(progress.percent, text)
 
 
 def describe_steps(steps: list[tuple[str, str, float]], ends: list[float]) -> list[str]:
@@ -303,10 +309,7 @@ def offer_features() -> None:
     st.markdown(
         "So that photos that look alike come together, the network has to see each of them once."
     )
-    if not dvc.HAS_TERMINALS:
-        st.markdown("Run `dvc repro features` in a terminal.")
-        return
-    run = dvc.read(HERE)
+    run = runs.read(HERE)
     if run.state not in GOES_ON:
         command = ("dvc", "repro", "features")
         st.button("Prepare the photos", on_click=start, args=command, type="primary")

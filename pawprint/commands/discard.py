@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from pawprint.errors import InputError, printable
-from pawprint.pipeline.dvc import alone
+from pawprint.pipeline.runs import alone
 from pawprint.projects.discard import describe, diff_of_inputs, discard, to_discard
 
 

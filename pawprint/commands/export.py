@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN, log_losses
@@ -36,6 +35,7 @@ from pawprint.network.weights_file import onnx_file
 from pawprint.params.data import Augment
 from pawprint.params.model import ONNX, Head, Model, Weights
 from pawprint.pipeline.recorded import Recorded
+from pawprint.progress import track
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE
@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> None:
         both = load_predictor(paths.SERVED_MODEL)
         outputs[SERVED] = exports.all_outputs(both.run, exports.read_pixels(photos, metadata))
     notes: list[str] = []
-    for name in tqdm(formats, desc="export", unit="format", disable=None):
+    for name in track(formats, "export", unit="format"):
         folder = paths.EXPORT / name
         reference = exports.Reference(exports.read_pixels(photos, metadata), expected)
         if name == INT8:

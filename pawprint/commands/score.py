@@ -24,7 +24,6 @@ from pawprint.commands import (
     output,
     require_existing,
 )
-from pawprint.commands.answer_log import OTHER_MODEL, read_answers, select_answers
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import Metadata, read_metadata
 from pawprint.model.predictor import (
@@ -33,6 +32,7 @@ from pawprint.model.predictor import (
     load_predictor,
     predict_each,
 )
+from pawprint.projects.answers import OTHER_MODEL, read_answers, select_answers
 from pawprint.projects.scoring import (
     Photos,
     ScoreResult,
@@ -54,7 +54,7 @@ HERE = Path()  # the project
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    source = "score these photos, or a table from `predict --format csv` or `serve --log`"
+    source = "score these photos, or a table from `predict --format csv` or jsonl or `serve --log`"
     parser.add_argument("source", type=Path, metavar="FOLDER", help=source)
     sheet = (
         f"write a new page with up to {MAX_ERRORS} of the most confident errors on labelled photos"

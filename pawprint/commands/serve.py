@@ -1,6 +1,6 @@
 """The command `serve`: an HTTP service for a served or exported model, and its log of answers.
 
-A log is a table of all answers, which several services may share.
+A log has all answers, as JSON lines, and several services may share it.
 """
 
 import argparse
@@ -16,7 +16,6 @@ from email.parser import BytesHeaderParser
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pawprint.commands.answer_log import AnswerLog
 from pawprint.errors import InputError, printable
 from pawprint.git import current_commit
 from pawprint.images.archive import UnusableImageError
@@ -24,6 +23,7 @@ from pawprint.images.decoder import sha256_of_all_pixels
 from pawprint.installation import install_command
 from pawprint.model.predictor import Predictor, default_model, load_predictor
 from pawprint.package import installed_version
+from pawprint.projects.answers import AnswerLog
 from pawprint.runtime import CORES
 
 try:
@@ -40,7 +40,7 @@ HEALTH = ["GET", "HEAD", "OPTIONS"]
 MAX_PARTS = 100  # of a form
 MAX_HEADER = 2**12  # bytes of the header of a part that are read
 FORM = "multipart/form-data"
-NOT_LOGGED = "log_error"  # a key of an answer: why its row is not in the log
+NOT_LOGGED = "log_error"  # a key of an answer: why it is not in the log
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-origin", type=_origin, action="append", default=[], metavar="ORIGIN", help=origin
     )
-    log = "append each answer to this table; - is stdout"
-    parser.add_argument("--log", type=Path, metavar="FILE.csv", help=log)
+    log = "append each answer to this file, as a line of JSON; - is stdout"
+    parser.add_argument("--log", type=Path, metavar="FILE.jsonl", help=log)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -130,13 +130,13 @@ def create_app(
 ) -> FastAPI:
     """Return the service for the model in `folder`. An upload may take `seconds`.
 
-    Answers are appended to the table `log`, if it is given. Browsers let pages of `origins` read
+    Answers are appended to the file `log`, if it is given. Browsers let pages of `origins` read
     them, such as "https://example.org".
     """
     predictor = load_predictor(folder)
     labels = predictor.metadata.labels
     model = predictor.metadata.model
-    answers = AnswerLog(log, labels, model) if log else None
+    answers = AnswerLog(log, model) if log else None
     about = {
         "status": "ok",
         "labels": labels,
@@ -247,7 +247,7 @@ def explain(error: UnusableImageError, content_type: str) -> str:
 
 
 def classify(predictor: Predictor, data: bytes, answers: AnswerLog | None) -> dict:
-    """Return the answer for an upload, which says so if its row could not be logged.
+    """Return the answer for an upload, which says so if it could not be logged.
 
     Raises UnusableImageError if `data` is no complete image.
     """

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from pawprint.classes import NEITHER, UNLABELLED
 from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
@@ -29,6 +28,7 @@ from pawprint.images.archive import (
     read_member,
     require_safe,
 )
+from pawprint.progress import track
 
 NOT_LISTED = "no row in metadata.csv"
 NOT_NAMED = "in no folder of a class"
@@ -86,7 +86,7 @@ def clean(
     paths = set(reused["path"])
     new = [name for name in labelled if name not in paths]
     results = map_items(partial(_row_or_rejection, partial(decode_row, archive, rule, origin)), new)
-    examined = list(tqdm(results, "clean", len(new), unit="image", disable=None))
+    examined = list(track(results, "clean", len(new)))
     complete = [row for row in examined if "reason" not in row]
     content = pd.concat([reused, pd.DataFrame(complete, columns=["path", *DECODED])])
     images = pd.DataFrame(labelled.values(), columns=ASSIGNED).merge(content, on="path")
@@ -133,7 +133,7 @@ def _find_known_rows(
     row_of = dict(zip(decoded["key"], range(len(decoded))))
     files = names if row_of else ()
     computed = map_in_threads(partial(_key_of_member, archive, origin), files)
-    keys = tqdm(computed, "known files", len(files), unit="file", disable=None)
+    keys = track(computed, "known files", len(files), "file")
     positions = {name: row_of[key] for name, key in zip(names, keys) if key in row_of}
     return decoded.iloc[list(positions.values())].assign(path=list(positions))
 

@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from pawprint import paths
 from pawprint.engine.mapping import map_items
@@ -41,6 +40,7 @@ from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
 from pawprint.images.views import IDENTITY, View
 from pawprint.pipeline.recorded import Recorded, is_md5
+from pawprint.progress import count
 from pawprint.runtime import processor
 
 Key = tuple[bytes, bytes, bytes]  # of a row: pixels_sha256, suffix, drawn
@@ -217,7 +217,7 @@ def write_shards(computer: ShardComputer, todo: list[Task]) -> dict[str, str]:
     sample = [image[-1] for task in todo[:8] for image in task.images[:8]][:8]
     images = sum(len(task.images) for task in todo)
     computed: dict[str, str] = {}
-    with tqdm(desc="features", total=images, unit="image", disable=None) as bar:
+    with count("features", images) as bar:
         for size, new, name in map_items(computer, todo, chunk=1, proof=(prove, sample)):
             bar.update(size)
             computed |= dict.fromkeys(new, name)

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Self
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self, overload
 
 import numpy as np
 import openvino
 from PIL import Image
-from tqdm import tqdm
 
 from pawprint import package, paths
 from pawprint.classes import class_probabilities
+from pawprint.columns import PROBABILITY
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.files import md5_of_folder
@@ -29,6 +29,7 @@ from pawprint.images.decoder import (
     sha256_of_all_pixels,
     to_upright_rgb,
 )
+from pawprint.images.folder import find_images
 from pawprint.images.views import resize
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.model.served_model import (
@@ -42,7 +43,11 @@ from pawprint.model.served_model import (
     single,
 )
 from pawprint.pipeline.recorded import Recorded
+from pawprint.progress import track
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MODEL_FILES = ("model.*", "*.npz", "*.pb", "variables/*")  # of a served or exported model
 TOLERANCE = 1e-3  # of the sum of probabilities
@@ -109,13 +114,31 @@ class Predictor:
         """Decode the bytes of a file for `predict`. Raises UnusableImageError."""
         return decode_file(data, self.metadata.bits, self.metadata.decoded_side)
 
-    def predict(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction:
+    @overload
+    def predict(self, image: list[str] | list[Path]) -> "pd.DataFrame": ...
+
+    @overload
+    def predict(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction: ...
+
+    def predict(
+        self,
+        image: list[str] | list[Path] | Image.Image | bytes | BinaryIO | str | os.PathLike,
+    ) -> "Prediction | pd.DataFrame":
         """Return the prediction for a path, the bytes of a file, an open file, or Pillow's image.
+
+        For a folder, or a list of paths of images and folders, it is the table of `predict_all`.
 
         Raises UnusableImageError or OSError if the image cannot be decoded, TypeError for anything
         else, such as an array, InputError for a URL, and if an output is not finite or
         `probability` has no probabilities.
         """
+        if isinstance(image, list):
+            return predict_all(self, [Path(path) for path in image])
+        if isinstance(image, str | os.PathLike) and os.path.isdir(image):  # noqa: PTH112
+            return predict_all(self, [Path(image)])
+        return self._predict_one(image)
+
+    def _predict_one(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction:
         metadata = self.metadata
         if isinstance(image, Image.Image):
             image = to_upright_rgb(image)
@@ -234,6 +257,27 @@ def predict(
     return list(predict_each(predictor, images, further, has_hashes))
 
 
+def predict_all(predictor: Predictor, paths: list[Path]) -> "pd.DataFrame":
+    """Return a table with a row for each of these images and those below these folders.
+
+    The columns are `path`, `label`, the probability of each class, as `probability_cat`,
+    `unknown_score` and `error`, which says why an image has no label. They are NaN then.
+    """
+    import pandas as pd  # which serving alone does not need
+
+    rows = predict_each(predictor, find_images(paths), has_hashes=False)
+    labels = predictor.metadata.labels
+    names = {f"{PROBABILITY}{label}": label for label in labels}
+    cells = [
+        {"path": row["path"], "label": row["label"]}
+        | {name: row["probabilities"].get(label, np.nan) for name, label in names.items()}
+        | {"unknown_score": row["unknown_score"], "error": row["error"]}
+        for row in rows
+    ]
+    table = pd.DataFrame(cells, columns=["path", "label", *names, "unknown_score", "error"])
+    return table.astype(dict.fromkeys([*names, "unknown_score"], "float64"))
+
+
 Take = Callable[[Iterable[dict], int], Iterable[dict]]  # the rows of so many images, or fewer
 
 
@@ -261,7 +305,7 @@ def predict_each(
     names = (os.fsencode(path).decode("utf-8", "surrogateescape") for path in images)
     items = ((printable(name), path.absolute()) for name, path in zip(names, images))
     rows = map_items(partial(_predict_file, predictor, further, has_hashes), items)
-    yield from tqdm(rows, total=len(images), desc="predict", unit="image", disable=None)
+    yield from track(rows, "predict", len(images))
 
 
 def _predict_file(

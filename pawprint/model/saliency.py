@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from pawprint.classes import SMALLEST, class_probabilities
 from pawprint.engine.mapping import map_in_threads
@@ -15,6 +14,7 @@ from pawprint.files import replacing
 from pawprint.images.decoder import read_again
 from pawprint.images.views import resize
 from pawprint.model.predictor import Predictor
+from pawprint.progress import track
 
 STEPS = 10  # of the window along a side; a window is two steps wide and high
 OPACITY = 0.5  # of the heat over the image
@@ -29,7 +29,7 @@ def write_saliency(
     Raises InputError if an image is missing now, or a picture cannot be written.
     """
     items = [item for item in zip(images, rows, pictures) if not item[1]["error"]]
-    for path, row, picture in tqdm(items, desc="saliency", unit="image", disable=None):
+    for path, row, picture in track(items, "saliency"):
         rules = (predictor.metadata.bits, predictor.metadata.decoded_side)
         image = read_again(path, row["path"], *rules)
         with replacing(picture) as new:

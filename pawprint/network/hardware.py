@@ -1,13 +1,17 @@
-"""TensorFlow and Keras, started quietly, and the GPUs that training runs on."""
+"""TensorFlow and Keras, started once, quietly, and the GPUs that training runs on.
+
+All modules of networks import `keras` and `tf` from here. Some of them derive classes from Keras',
+so it has to start before they can be imported, and not when a stage begins.
+"""
 
 import contextlib
-import gc
 import os
 import sys
 from collections.abc import Iterable, Iterator
 
 import joblib
 
+from pawprint import collector
 from pawprint.errors import silent_stderr
 from pawprint.params.model import Hardware
 
@@ -15,36 +19,55 @@ from pawprint.params.model import Hardware
 # same on machines of up to four cores; with two, four threads are as fast as two.
 THREADS = max(4, joblib.cpu_count())
 
-if sys.flags.optimize > 1:
-    raise SystemExit(  # nothing can be imported from here
-        "PYTHONOPTIMIZE: expected 0 or 1, because TensorFlow needs its docstrings. Received: 2."
-    )
 # Settings of the user that change results are replaced: DVC cannot see them.
-os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
-for name in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "TF_XLA_FLAGS", "XLA_FLAGS"):
-    os.environ.pop(name, None)
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+SETTINGS = {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "1"}
+REMOVED = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "TF_XLA_FLAGS", "XLA_FLAGS")
 # Keras imports these, if they are installed, for its own wrappers. Without them a stage starts in
-# two thirds of the time. The import of a module fails where it is None.
-UNUSED = {"matplotlib", "pandas", "scipy", "sklearn"} - sys.modules.keys()
-sys.modules.update(dict.fromkeys(UNUSED))  # type: ignore[arg-type]  # Python allows None
-with silent_stderr():
-    import keras
-    import tensorflow as tf
-for name in UNUSED:
-    del sys.modules[name]
+# two thirds of the time.
+UNUSED = ("matplotlib", "pandas", "scipy", "sklearn")
 
-keras.config.set_floatx("float32")
-keras.config.set_epsilon(1e-7)
-keras.config.set_image_data_format("channels_last")
-tf.config.threading.set_intra_op_parallelism_threads(THREADS)
-tf.config.threading.set_inter_op_parallelism_threads(THREADS)
-# Only training takes GPUs (training_on); other stages would allocate their memory for nothing.
-tf.config.set_visible_devices([], "GPU")
-# Imported modules stay to the end of the process. Without this, the garbage collector walks
-# through all of them at exit.
-gc.freeze()
+
+def start_keras() -> None:
+    """Import TensorFlow and Keras into this process, with the same settings for every user.
+
+    This is all that Pawprint changes of a process for them: environment variables, which have to be
+    set before the import, what Keras may import, the configuration of both, and no GPUs, which only
+    `training_on` takes: other stages would allocate their memory for nothing.
+    """
+    if sys.flags.optimize > 1:
+        raise SystemExit(  # nothing can be imported from here
+            "PYTHONOPTIMIZE: expected 0 or 1, because TensorFlow needs its docstrings. Received: 2."
+        )
+    os.environ |= SETTINGS
+    for name in REMOVED:
+        os.environ.pop(name, None)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with collector.paused(), silent_stderr(), without_modules(UNUSED):
+        import keras
+        import tensorflow as tf
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+    tf.config.threading.set_inter_op_parallelism_threads(THREADS)
+    tf.config.set_visible_devices([], "GPU")
+
+
+@contextlib.contextmanager
+def without_modules(names: Iterable[str]) -> Iterator[None]:
+    """Let imports of these modules fail in the block, but for those that are imported already."""
+    hidden = {*names} - sys.modules.keys()
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import fail
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+start_keras()
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
 
 
 def make_deterministic(seed: int) -> None:

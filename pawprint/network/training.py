@@ -1,6 +1,5 @@
 """Training on stored features: a new head, then the last layers of the backbone with it."""
 
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from pawprint.network.heads import balanced_weights
 from pawprint.network.model import gives_logits, parts, pool
 from pawprint.network.openvino_blocks import STATISTICS
 from pawprint.params.model import Epochs
+from pawprint.progress import count
 from pawprint.tables import write_table
 
 
@@ -163,7 +163,7 @@ def fit_epochs(
         class_weight=balanced_weights(train.labels) if phase.is_balanced else None,
         callbacks=callbacks,
         shuffle=False,  # Batches shuffles, by image and not only by batch
-        verbose=int(sys.stdout.isatty()),
+        verbose=0,  # Progress shows a bar
     )
     history = progress.history()
     _require_finite(history, phase)
@@ -189,7 +189,8 @@ def _require_finite(history: pd.DataFrame, phase: Phase) -> None:
 class Progress(keras.callbacks.Callback):
     """Starts the epochs of `train`, sets the rate of each step if it decays, and records HISTORY.
 
-    A schedule of Keras would be saved with the optimizer, at a rate of 0 after the last step.
+    It shows a bar of all batches, with the losses of the last epoch. A schedule of Keras would be
+    saved with the optimizer, at a rate of 0 after the last step.
     """
 
     def __init__(self, train: Batches, phase: Phase) -> None:
@@ -200,18 +201,26 @@ class Progress(keras.callbacks.Callback):
         decays = phase.params.learning_rate_decay == "cosine"
         self.rates = cosine_decay(phase.params, len(train)).tolist() if decays else []
 
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Begin the bar."""
+        total = self.phase.params.number * len(self.train)
+        self.bar = count(self.phase.section, total, "batch")
+
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Choose the views of the epoch."""
         self.train.start_epoch(epoch)
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Set the rate of the step."""
+        self.bar.update()
         if self.rates:
             step = self.train.epoch * len(self.train) + batch
             optimizer_of(self.model).learning_rate = self.rates[step]
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
         """Record the epoch, and write the table."""
+        losses = {"loss": logs["loss"], "validation_loss": logs["val_loss"]}
+        self.bar.set_postfix({"epoch": epoch + 1} | losses, refresh=False)
         metrics = {name.replace("val_", "validation_"): value for name, value in logs.items()}
         rate = float(keras.ops.convert_to_numpy(optimizer_of(self.model).learning_rate))
         self.rows.append(metrics | {"epoch": epoch + 1, "learning_rate": rate, "kept": False})
@@ -219,7 +228,8 @@ class Progress(keras.callbacks.Callback):
             write_table(self.phase.path, self.history(), HISTORY)
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Set the rate of the params again."""
+        """End the bar, and set the rate of the params again."""
+        self.bar.close()
         if self.rates:
             optimizer_of(self.model).learning_rate = self.phase.params.learning_rate
 
@@ -300,19 +310,18 @@ def image_losses(model: keras.Model, batches: Batches) -> np.ndarray:
 
 def train_head(
     head: keras.Model, data: Data, phase: Phase
-) -> tuple[list[np.ndarray], dict, dict, pd.DataFrame]:
+) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
     """Train a new head on pooled features.
 
-    Returns its arrays, the metrics on validation before and after, and the history.
+    Returns its arrays, the metrics on validation, and the history.
     """
     inputs = keras.Input(data.train.features.shape[2:])
     model = keras.Model(inputs, head(inputs))
     with computing_in(phase.precision, [model, *head.layers[:-1]]):
         compile_model(model, phase.params, gives_logits(head))
-        initial = validate(model, data.validation)
         history, _ = fit_epochs(model, data, phase)
         final = validate(model, data.validation)
-    return head.get_weights(), initial, final, history
+    return head.get_weights(), final, history
 
 
 def fine_tune(
@@ -361,24 +370,6 @@ def trained_layers(whole: keras.Model, first: int) -> keras.Model:
     maps = tail(at_cut, training=False)
     means = keras.layers.GlobalAveragePooling2D()(keras.tree.flatten(maps)[-1])
     return keras.Model(at_cut, [pool(maps, pooling), means])
-
-
-def measure_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> dict[str, float]:
-    """Return the number of the epoch that fine-tuning keeps, 0 for the head alone, and metrics.
-
-    `train_accuracy` is the mean over the steps of the epoch, as in the table HISTORY.
-    `validation_loss` belongs to the kept model, `initial_loss` to the head alone.
-    """
-    rows = history[history["kept"]]
-    metrics: dict[str, float] = {"kept_epoch": int(rows["epoch"].max()) if len(rows) else 0}
-    if len(rows):
-        metrics |= {"train_accuracy": rows["accuracy"].iloc[-1]}
-        metrics |= {"validation_loss": rows["validation_loss"].iloc[-1]}
-    if keeper:
-        initial = float(keeper.losses.mean())
-        change = keeper.difference.mean if len(rows) else 0
-        metrics |= {"initial_loss": initial, "validation_loss": initial + change}
-    return metrics
 
 
 def describe_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> str:

@@ -1,55 +1,24 @@
-"""All that Pawprint asks of DVC: its settings, files of a revision, what changed, runs of stages.
+"""All that Pawprint asks of DVC: its settings, files of a revision, what changed.
 
-No other module imports DVC. It is imported in functions, as that takes 0.3 s, which a stage or the
-process of a run need not wait for. A run is a command as a process of its own, in a terminal of its
-own: it outlives who started it. What it prints is in LOG, each line after its time. LOCK is held as
-long as it runs.
+No other module imports DVC. It is imported in functions, as that takes 0.3 s, which a stage need
+not wait for. `runs` starts `dvc repro` as a process of its own.
 """
 
 import contextlib
 import logging
 import os
-import re
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple, TypeVar
-
-import psutil
+from typing import TYPE_CHECKING, TypeVar
 
 from pawprint.errors import InputError, printable, reason
 from pawprint.git import work_tree
-from pawprint.package import python_in
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
 WORKSPACE = "workspace"
 Parsed = TypeVar("Parsed")
-HAS_TERMINALS = os.name == "posix"
-if HAS_TERMINALS:
-    import fcntl
-    import pty
-    import termios
-
-LOCK = Path(".dvc/tmp/pawprint-run.lock")
-LOG = Path(".dvc/tmp/pawprint-run.log")
-USERS = Path(".dvc/tmp/rwlock")  # DVC's own list of the processes that read and write
-SIZE = (50, 100)  # of the terminal: lines, columns
-END = "exit status "
-# A stage of `dvc repro` or a candidate of `pawprint try`.
-STEP = re.compile(
-    r"(?:(?:Running stage|Stage) '|try: \d+ of \d+: )([^']+?)'?(?: is)?:? ?(cached|didn't change|$)"
-)
-BAR = re.compile(r"(\S[^|]*): +(\d+)%\|.*\| *(.*)")  # progress of a step
-# Progress of DVC, colours, and what helps at a terminal only.
-NOISE = re.compile(
-    r"!?\s*$|\s*\d+%[ |]|.*\[\d+:\d\d[<,]"
-    r"|> |Updating lock|Generating lock|To (track|enable)|\t(git|dvc) |Use `"
-)
 
 
 def folder_of_cache(folder: Path) -> Path:
@@ -262,154 +231,3 @@ def check_out(folder: Path, pipeline: Path) -> set[str]:
 
 def _one_line(error: Exception) -> str:
     return printable(" ".join(str(error).split()))
-
-
-class PipelineRun(NamedTuple):
-    """The last run. `steps` has each step: name, "cached", "didn't change" or "", and start.
-
-    `lines` and `bar` (title, percent, more) belong to its last step, `end` is its time, 0 while it
-    goes on. `state` is one of running, elsewhere (in a terminal, of which nothing else is
-    known), done, failed, stopped, killed, and "" if there was none.
-    """
-
-    state: str
-    steps: list[tuple[str, str, float]]
-    lines: list[str]
-    bar: tuple[str, str, str] | None
-    end: float
-
-
-@contextlib.contextmanager
-def alone(folder: Path) -> Iterator[IO]:
-    """Hold LOCK, for one block of all processes at a time. Raises InputError while DVC runs."""
-    path = folder / LOCK
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as lock:
-        try:
-            if HAS_TERMINALS:  # elsewhere, no process holds it
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError("Expected no other run. Received: one that goes on.") from None
-        if is_elsewhere(folder):
-            raise InputError("Expected no other run. Received: one in a terminal.")
-        yield lock
-
-
-def is_elsewhere(folder: Path) -> bool:
-    """Return whether a `dvc` runs a stage. Between stages it holds a lock of DVC's own."""
-    users = folder / USERS
-    text = users.read_text(encoding="utf-8") if users.exists() else ""
-    return any(psutil.pid_exists(int(process)) for process in re.findall(r'"pid": (\d+)', text))
-
-
-def start(folder: Path, *command: str) -> None:
-    """Start a Python module with arguments in a project, as "dvc", "repro".
-
-    Raises InputError if one goes on.
-    """
-    with alone(folder) as lock:
-        (folder / LOG).unlink(missing_ok=True)
-        apart = [*python_in(folder), "-m", "pawprint.pipeline.dvc", *command]
-        process = subprocess.Popen(
-            apart, cwd=folder, pass_fds=[lock.fileno()], start_new_session=True
-        )
-        lock.truncate(0)
-        lock.write(str(process.pid))
-
-
-def stop(folder: Path) -> None:
-    """Stop the run of a project, as Ctrl+C does."""
-    with contextlib.suppress(OSError):  # it has ended
-        if is_running(folder):
-            os.kill(int((folder / LOCK).read_text(encoding="utf-8")), signal.SIGINT)
-
-
-def is_running(folder: Path) -> bool:
-    """Return whether a run that `start` started goes on."""
-    path = folder / LOCK
-    if not path.exists():
-        return False
-    with path.open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # those that look do not collide
-        except BlockingIOError:
-            return True
-    return False
-
-
-def read(folder: Path) -> PipelineRun:
-    """Return the last run of a project."""
-    state = "running" if is_running(folder) else "killed"  # first: an ended run has its last line
-    if state != "running" and is_elsewhere(folder):
-        return PipelineRun("elsewhere", [], [], None, 0.0)
-    log = folder / LOG
-    text = log.read_text(encoding="utf-8") if log.exists() else ""
-    steps: list[tuple[str, str, float]] = []
-    lines: list[str] = []
-    bar = None
-    last = 0.0
-    for row in text.splitlines():
-        seconds, _, line = row.partition("\t")
-        last = float(seconds)
-        if step := STEP.match(line):
-            steps.append((step[1], step[2], last))
-            lines = []
-            bar = None
-        elif line.startswith(END) and state != "running":
-            is_stopped = any("^C" in line for line in lines)  # as the terminal shows it
-            state = "done" if line == f"{END}0" else "stopped" if is_stopped else "failed"
-        elif found := BAR.match(line):
-            bar = found[1], found[2], found[3]
-        else:
-            lines.append(line)
-    if state == "running":
-        return PipelineRun(state, steps, lines, bar, 0.0)
-    return PipelineRun(state if text else "", steps, lines, bar, last)
-
-
-def printed(folder: Path, *inputs: Path) -> list[str]:
-    """Return the lines of the last run, none if one of its inputs is newer or missing."""
-    log = folder / LOG
-    if not log.exists() or is_running(folder):
-        return []
-    end = log.stat().st_mtime
-    files = [folder / path for path in inputs]
-    if any(not path.exists() or path.stat().st_mtime > end for path in files):
-        return []
-    return [row.partition("\t")[2] for row in log.read_text(encoding="utf-8").splitlines()]
-
-
-def error_of(run: PipelineRun) -> str:
-    """Return the line that says why a run failed: of the stage, or else of DVC."""
-    is_error = [line.startswith("ERROR") for line in run.lines]
-    end = is_error.index(True) if any(is_error) else len(run.lines)
-    of_stage = [line for line in run.lines[:end] if not line.startswith("DVC has removed")]
-    return of_stage[-1] if of_stage else (run.lines[end:] or ["DVC said nothing"])[0]
-
-
-def main() -> None:
-    """Run a module in a terminal, and write what it prints into LOG."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    process, terminal = pty.fork()
-    if not process:
-        # Ignored in what a script starts in the background, so that Stop would do nothing.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.environ |= {"PATH": path, "TQDM_MININTERVAL": "1"}
-        os.execv(sys.executable, [*python_in(), "-m", *sys.argv[1:]])
-    signal.signal(signal.SIGINT, lambda *_: os.write(terminal, b"\x03"))
-    termios.tcsetwinsize(terminal, SIZE)
-    rest = b""
-    with LOG.open("w", encoding="utf-8", buffering=1) as log:
-        with contextlib.suppress(OSError):  # on Linux, the end
-            while data := os.read(terminal, 65536):
-                *lines, rest = re.split(rb"[\r\n]+", rest + data)
-                for line in lines:
-                    text = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", line.decode(errors="replace"))
-                    if BAR.match(text) or not NOISE.match(text):
-                        log.write(f"{time.time():.1f}\t{text}\n")
-        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        log.write(f"{time.time():.1f}\t{END}{status}\n")
-
-
-if __name__ == "__main__":
-    main()

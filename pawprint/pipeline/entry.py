@@ -5,7 +5,6 @@ A stage also refuses code that DVC has not recorded, and inputs that change whil
 
 import contextlib
 import functools
-import gc
 import io
 import itertools
 import os
@@ -17,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, TextIO
 
+from pawprint import collector
 from pawprint.errors import InputError
 from pawprint.named_file import NamedFile, describe_failure
 from pawprint.package import script_of
@@ -56,7 +56,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         _discard_unwritten()
     if status:
         _report_removed_outputs()
-    gc.freeze()  # else Python looks several times through all modules before it ends
+    collector.resume()  # else Python looks several times through all modules before it ends
     sys.exit(status)
 
 
@@ -158,8 +158,7 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
     If DVC starts the stage, it is a user's mistake if the stage `code` recorded other code, or if
     inputs that DVC records change before the stage ends.
     """
-    gc.freeze()  # imported modules stay to the end
-    gc.enable()
+    collector.resume()
     stage = Path(sys.argv[0]).stem
     lines, differing = running_code(stage)
     if differing:

@@ -4,8 +4,6 @@ import os
 import stat
 from pathlib import Path
 
-from tqdm import tqdm
-
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import digest
 from pawprint.package import script_of
@@ -14,6 +12,7 @@ from pawprint.pipeline.dvc import find_changed
 from pawprint.pipeline.fingerprint import Code, split_fingerprint
 from pawprint.pipeline.lock import not_as_pinned
 from pawprint.pipeline.recorded import Recorded, is_md5
+from pawprint.progress import track
 
 
 def require_results(folder: Path) -> None:
@@ -103,7 +102,7 @@ def damaged_files(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple
                 "`dvc repro --force`."
             )
     copies = {copy: original for copy, original in copies.items() if copy.is_file()}
-    with tqdm(copies.items(), desc="check", unit="file", disable=None) as progress:
+    with track(copies.items(), "check", unit="file") as progress:
         found = [damage_of(copy, path, md5, recorded.cache) for copy, (path, md5) in progress]
     return len(copies), [*damaged, *filter(None, found)]
 

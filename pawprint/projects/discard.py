@@ -10,8 +10,9 @@ from pawprint.files import read_text
 from pawprint.git import git, try_git
 from pawprint.params.data import Fetch
 from pawprint.params.file import describe_param_changes, flat
-from pawprint.pipeline.dvc import alone, check_out, find_changed_files, find_stages_to_run
+from pawprint.pipeline.dvc import check_out, find_changed_files, find_stages_to_run
 from pawprint.pipeline.recorded import Recorded
+from pawprint.pipeline.runs import alone
 
 # What a run reads, but for photos and the tables of the user.
 INPUTS = (paths.PARAMS, paths.PIPELINE, paths.REQUIREMENTS)

@@ -8,11 +8,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from scipy.sparse import csr_array
-from tqdm import tqdm
 
 from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.dataset.looks import perceptual_hash
-from pawprint.dataset.user_tables import read_csv_rows
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import open_archive
@@ -21,6 +19,8 @@ from pawprint.images.folder import find_images
 from pawprint.model.calibration import unit_length
 from pawprint.model.predictor import Prediction, Predictor, Take, predict_each, take_all
 from pawprint.model.served_model import FEATURES
+from pawprint.progress import track
+from pawprint.projects.answers import rows_with
 from pawprint.projects.labelled import LabelledImages, compare_hashes
 from pawprint.tables import training_images
 
@@ -89,8 +89,8 @@ def images_in(source: Path) -> list[Path]:
     """
     where = printable(str(source))
     if not source.is_dir():
-        rows = read_csv_rows(source, ("path", "label"))
-        images = [Path(row["path"]) for _, row in rows if row["label"]]
+        rows = rows_with(source, ("path", "label"))
+        images = [Path(row["path"]) for row in rows if row["label"]]
     else:
         images = [path for path in find_images([source]) if path != source]
     if not images:
@@ -174,6 +174,6 @@ def _features_of_labelled(
         results = map_items(
             lambda path: predictor.predict(open_image(archive, path, side)).features, images["path"]
         )
-        rows = tqdm(results, "training images", len(images), unit="image", disable=None)
+        rows = track(results, "training images", len(images))
         features = np.array(list(rows))
     return labelled.images["perceptual_hash"], unit_length(features).astype(np.float32)

@@ -16,7 +16,7 @@ from pawprint.app import groups, labelling, page_label, page_run, photos, pools
 from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
 from pawprint.files import write_text
 from pawprint.params.model import Model
-from pawprint.pipeline import dvc
+from pawprint.pipeline import runs
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval
 from pawprint.tables import write_table
 
@@ -88,7 +88,7 @@ def test_test_images_have_their_interval_and_another_threshold_changes_their_ord
     write_photos(project)
     page = opened("page_data", "show_predictions")
     assert page.metric[0].value == "50.00%"
-    interval = f"90% interval (Wilson) {ACCURACY_LOW:.1%} to {ACCURACY_HIGH:.1%}"
+    interval = f"{CONFIDENCE:.0%} interval (Wilson) {ACCURACY_LOW:.1%} to {ACCURACY_HIGH:.1%}"
     assert page.caption[0].value == f"2 of 4 correct; {interval}"
     right = ["dog 70.0%", "cat 90.0%"]
     wrong = [":red[✗ cat 80.0%]", ":red[✗ dog 60.0%]"]
@@ -274,9 +274,9 @@ def test_candidates_that_try_has_printed_have_buttons_until_the_params_change(pr
     write_table(paths.IMAGES_CSV, images, IMAGES)
     page = AppTest.from_function(script, default_timeout=60).run()
     assert [button.label for button in page.button] == ["Try"]
-    dvc.LOG.parent.mkdir(parents=True, exist_ok=True)
+    runs.LOG.parent.mkdir(parents=True, exist_ok=True)
     rows = ("try: 2 of 2: larger", "larger  97.5%", "`pawprint try --use larger` sets it")
-    dvc.LOG.write_text("".join(f"1.0\t{row}\n" for row in rows), encoding="utf-8")
+    runs.LOG.write_text("".join(f"1.0\t{row}\n" for row in rows), encoding="utf-8")
     page.run()
     assert page.code[0].value == "larger  97.5%"
     assert [button.label for button in page.button] == ["Try", "Use larger"]

@@ -1,6 +1,5 @@
 """`pawprint serve` as a real process, over real HTTP."""
 
-import csv
 import http.client
 import json
 import socket
@@ -18,10 +17,10 @@ from networks import write_colour_model
 from PIL import Image
 from servers import HOST, request, started
 
-from pawprint.commands.answer_log import read_answers
 from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.model.metadata import read_metadata
 from pawprint.package import installed_version
+from pawprint.projects.answers import read_answers
 from pawprint.recipes.demo import draw_picture
 
 pytestmark = pytest.mark.slow
@@ -180,9 +179,9 @@ def test_more_connections_than_the_limit_are_told_and_others_are_served_later(as
 PROCESSES, ROWS = 2, 100  # of each process
 
 
-def test_answers_of_several_processes_are_rows_of_one_table(tmp_path):
+def test_answers_of_several_processes_are_lines_of_one_log(tmp_path):
     model = write_colour_model(tmp_path / "model", unknown_threshold=0.3)
-    table = tmp_path / "answers.csv"
+    table = tmp_path / "answers.jsonl"
     photos = [encode(Image.new("RGB", (32, 32), (red, 60, 120)), "PNG") for red in range(100, 150)]
     with ExitStack() as opened:
         given = [(tmp_path / f"log {each}", "--log", str(table)) for each in range(PROCESSES)]
@@ -191,16 +190,16 @@ def test_answers_of_several_processes_are_rows_of_one_table(tmp_path):
         with ThreadPoolExecutor(16) as threads:
             answers = list(threads.map(lambda each: request(each[0], "/predict", each[1]), sent))
     assert {status for status, _ in answers} == {200}
-    rows = list(csv.DictReader(table.open(newline="", encoding="utf-8")))
+    rows = [json.loads(line) for line in table.read_text(encoding="utf-8").splitlines()]
     assert len(rows) == PROCESSES * ROWS
     hashes = [pixels_sha256(decode(photo)) for _, photo in sent]
     expected = Counter(
-        (sha256, answer["label"], *map(str, answer["probabilities"].values()))
+        (sha256, answer["label"], *answer["probabilities"].values())
         for sha256, (_, answer) in zip(hashes, answers)
     )
     assert {row["model"] for row in rows} == {read_metadata(model).model}
-    columns = ("pixels_sha256", "label", "probability_cat", "probability_dog")
-    assert Counter(tuple(row[name] for name in columns) for row in rows) == expected
+    logged = ((row["pixels_sha256"], row["label"], *row["probabilities"].values()) for row in rows)
+    assert Counter(logged) == expected
     assert len(read_answers(table, ["cat", "dog"], has_scores=True)) == len(rows)
 
 
@@ -226,5 +225,5 @@ def test_other_file_is_not_written_to(tmp_path):
     given = ("pawprint", "serve", str(MODEL), "--log", str(tmp_path / "notes.csv"))
     result = run("python", "-m", *given, cwd=PROJECT)
     assert result.returncode == 1
-    assert result.stderr.startswith(f"{tmp_path / 'notes.csv'}: expected the table of a model")
+    assert result.stderr.startswith(f"{tmp_path / 'notes.csv'}: expected a log of JSON lines")
     assert (tmp_path / "notes.csv").read_text() == "notes"

@@ -1,8 +1,9 @@
 """The log of `pawprint serve` as other tools' logs: whole rows, rotation, pipes."""
 
-import csv
 import errno
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from conftest import photo, refused
 from servers import SERVICE, request, started
 
-from pawprint.commands.answer_log import TORN, AnswerLog, read_answers, select_answers
+from pawprint.projects.answers import TORN, AnswerLog, read_answers, select_answers
 
 LABELS = ["cat", "black, white dog"]
 MODEL = "0123456789abcdef"
@@ -20,17 +21,16 @@ posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows has no such fil
 
 
 def log_to(path: Path) -> AnswerLog:
-    return AnswerLog(path, LABELS, MODEL)
+    return AnswerLog(path, MODEL)
 
 
 def hashes_in(path: Path) -> list[str]:
-    """The column of hashes of a table, which must have a header and nothing but whole rows."""
+    """The hashes in a log of nothing but whole lines."""
     content = path.read_bytes()
     assert content.endswith(b"\n")
-    header, *rows = csv.reader(content.decode().splitlines(), strict=True)
-    assert header[:3] == ["time", "pixels_sha256", "label"]
-    assert all(len(row) == len(header) and row[-1] == MODEL for row in rows)
-    return [row[1] for row in rows]
+    rows = [json.loads(line) for line in content.decode().splitlines()]
+    assert all({**row, **ANSWER, "model": MODEL} == row for row in rows)
+    return [row["pixels_sha256"] for row in rows]
 
 
 @posix_only
@@ -41,7 +41,7 @@ def test_answers_of_a_full_disk_say_that_they_are_not_logged(tmp_path):
     """
     pytest.importorskip("fastapi", reason="install the extra `serve`")
     limited = ("bash", "-c", 'ulimit -f 1; exec "$0" "$@"', *SERVICE)
-    table = tmp_path / "log.csv"
+    table = tmp_path / "log.jsonl"
     with started(tmp_path / "output", "--log", str(table), command=limited) as (_, port):
         answers = [request(port, "/predict", photo(number)) for number in range(12)]
     logged = [answer for status, answer in answers if status == 200]
@@ -54,35 +54,43 @@ def test_answers_of_a_full_disk_say_that_they_are_not_logged(tmp_path):
     assert all(answer["probabilities"] for answer in others)
     content = table.read_text()
     assert content.endswith("\n")
-    assert len(content.splitlines()) == 1 + len(logged)
+    assert [json.loads(line)["label"] for line in content.splitlines()] == [
+        answer["label"] for answer in logged
+    ]
 
 
-def test_torn_end_is_repaired_before_the_next_row(tmp_path):
+def counted(path: Path) -> tuple[list[str], int]:
+    """The hashes that `score` reads, and how many lines are torn."""
+    rows, left_out, _ = select_answers(read_answers(path, LABELS, has_scores=True), MODEL)
+    return [row["pixels_sha256"] for row in rows], left_out[TORN]
+
+
+def test_torn_end_costs_no_other_line(tmp_path):
     """The same reports. A killed process or a power failure leaves it, at any byte."""
-    whole = tmp_path / "whole.csv"
+    whole = tmp_path / "whole.jsonl"
     log = log_to(whole)
     for name in ("first", "second"):
         log.append(name, ANSWER)
     content = whole.read_bytes()
-    lines = content.splitlines(keepends=True)
-    kept = len(lines[0]) + len(lines[1])
+    kept = len(content.splitlines(keepends=True)[0])
     for length in range(len(content) + 1):
-        table = tmp_path / f"{length}.csv"
-        table.write_bytes(content[:length])
-        log_to(table).append("third", ANSWER)
+        path = tmp_path / "log.jsonl"
+        path.write_bytes(content[:length])
+        log_to(path).append("third", ANSWER)
         before = (length >= kept - 1) + (length >= len(content) - 1)  # but for a newline
-        assert hashes_in(table) == [*["first", "second"][:before], "third"]
+        is_torn = length not in (0, kept - 1, kept, len(content) - 1, len(content))
+        assert counted(path) == ([*["first", "second"][:before], "third"], is_torn)
 
 
-def test_row_that_was_torn_by_another_process_meanwhile_is_removed(tmp_path):
+def test_line_that_another_process_tore_meanwhile_is_counted(tmp_path):
     """The same reports. Zeros are what a file system may leave after a power failure."""
-    log = log_to(tmp_path / "log.csv")
+    log = log_to(tmp_path / "log.jsonl")
     log.append("first", ANSWER)
-    for torn in (b"2026-11-26T03:06", bytes(100_000)):
-        with (tmp_path / "log.csv").open("ab") as file:
+    for number, torn in enumerate((b'{"time": "2026-11-26T03:06', bytes(100_000))):
+        with (tmp_path / "log.jsonl").open("ab") as file:
             file.write(torn)
-        log.append("next", ANSWER)
-    assert hashes_in(tmp_path / "log.csv") == ["first", "next", "next"]
+        log.append(f"next {number}", ANSWER)
+    assert counted(tmp_path / "log.jsonl") == (["first", "next 0", "next 1"], 2)
 
 
 def rename(path: Path) -> None:
@@ -103,7 +111,7 @@ def copy_and_truncate(path: Path) -> None:
 @pytest.mark.parametrize("rotate", [rename, rename_and_create, copy_and_truncate])
 def test_rows_after_a_rotation_are_in_a_new_table(tmp_path, rotate):
     """fireice-uk/xmr-stak-cpu 208, rackerlabs/repose 1271: the ways of logrotate."""
-    path = tmp_path / "log.csv"
+    path = tmp_path / "log.jsonl"
     logs = [log_to(path), log_to(path)]  # as of two services
     for log in logs:
         log.append("before", ANSWER)
@@ -118,14 +126,13 @@ def test_log_is_written_again_once_its_folder_is_back(tmp_path):
     """As of a drive that was away for a moment."""
     folder = tmp_path / "drive"
     folder.mkdir()
-    log = log_to(folder / "log.csv")
-    (folder / "log.csv").unlink()
-    folder.rmdir()
+    log = log_to(folder / "log.jsonl")
+    shutil.rmtree(folder)
     with pytest.raises(OSError, match="No such file"):
         log.append("lost", ANSWER)
     folder.mkdir()
     log.append("after", ANSWER)
-    assert hashes_in(folder / "log.csv") == ["after"]
+    assert hashes_in(folder / "log.jsonl") == ["after"]
 
 
 def test_log_needs_no_hard_links_and_takes_an_empty_file(tmp_path, monkeypatch):
@@ -135,20 +142,20 @@ def test_log_needs_no_hard_links_and_takes_an_empty_file(tmp_path, monkeypatch):
         raise OSError(errno.EPERM, "no links here")
 
     monkeypatch.setattr(os, "link", refuse)
-    (tmp_path / "empty.csv").touch()
-    for name in ("new.csv", "empty.csv"):
+    (tmp_path / "empty.jsonl").touch()
+    for name in ("new.jsonl", "empty.jsonl"):
         log_to(tmp_path / name).append("first", ANSWER)
         assert hashes_in(tmp_path / name) == ["first"]
 
 
 def test_other_table_is_not_written_to(tmp_path):
-    path = tmp_path / "log.csv"
+    path = tmp_path / "log.jsonl"
     log = log_to(path)
-    for other in ("notes", "notes\n", "time,label\n2026,cat"):
+    for other in ("notes", "notes\n", "time,label\n2026,cat", '{"path": 1}\n'):
         path.write_text(other)
-        with refused("log.csv", "Received: another file"):
+        with refused("log.jsonl", "Received: another file"):
             log_to(path)
-        with refused("log.csv", "Received: another file"):
+        with refused("log.jsonl", "Received: another file"):
             log.append("first", ANSWER)
         assert path.read_text() == other
 
@@ -156,10 +163,8 @@ def test_other_table_is_not_written_to(tmp_path):
 APPEND = f"""
 import sys
 from pathlib import Path
-from pawprint.model.metadata import Metadata
-from pawprint.commands.answer_log import AnswerLog
-from pawprint.commands.answer_log import AnswerLog, TORN, read_answers, select_answers
-log = AnswerLog(Path(sys.argv[1]), {LABELS}, {MODEL!r})
+from pawprint.projects.answers import AnswerLog
+log = AnswerLog(Path(sys.argv[1]), {MODEL!r})
 log.append("first", {ANSWER})
 """
 
@@ -169,7 +174,7 @@ log.append("first", {ANSWER})
 @pytest.mark.parametrize("is_file", [False, True])
 def test_log_on_stdout_is_its_rows(tmp_path, name, is_file):
     """nextcloud/logreader 1217, nginx/docker-nginx 107. It waited for ever."""
-    output = tmp_path / "output.csv"
+    output = tmp_path / "output.jsonl"
     with output.open("wb") as file:
         stdout = file if is_file else subprocess.PIPE
         command = (sys.executable, "-c", APPEND, name)
@@ -184,13 +189,13 @@ def test_log_in_a_named_pipe_is_its_rows(tmp_path):
     """nextcloud/logreader 1217, nginx/docker-nginx 107. One that nothing reads is one line."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with refused("pipe", "expected a table to append to", "reader"):
+    with refused("pipe", "expected a file to append to", "reader"):
         log_to(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     log = log_to(pipe)
     log.append("first", ANSWER)
-    (tmp_path / "read.csv").write_bytes(os.read(reader, 10_000))
-    assert hashes_in(tmp_path / "read.csv") == ["first"]
+    (tmp_path / "read.jsonl").write_bytes(os.read(reader, 10_000))
+    assert hashes_in(tmp_path / "read.jsonl") == ["first"]
     os.close(reader)
     with pytest.raises(BrokenPipeError):
         log.append("lost", ANSWER)
@@ -200,30 +205,70 @@ def test_log_in_a_named_pipe_is_its_rows(tmp_path):
 def test_log_in_a_device(tmp_path):
     log_to(Path("/dev/null")).append("first", ANSWER)
     if Path("/dev/full").exists():
-        with refused("/dev/full", "No space left on device"):
-            log_to(Path("/dev/full"))
-    for name in (tmp_path, tmp_path / "absent/log.csv"):
-        with refused(str(name), "expected a table to append to"):
+        with pytest.raises(OSError, match="No space left on device"):
+            log_to(Path("/dev/full")).append("lost", ANSWER)
+    for name in (tmp_path, tmp_path / "absent/log.jsonl"):
+        with refused(str(name), "expected a file to append to"):
             log_to(name)
 
 
-def test_score_reads_whole_rows_and_counts_the_others(tmp_path):
+def test_score_reads_whole_lines_and_counts_the_others(tmp_path):
     """can1357/oh-my-pi 8596: a row was cut, also within a letter or quotes, and the next glued."""
     labels = ["猫", 'dog, "old"']
-    path = tmp_path / "log.csv"
-    log = AnswerLog(path, labels, MODEL)
+    path = tmp_path / "log.jsonl"
+    log = log_to(path)
     for number, label in enumerate(labels):
         probabilities = dict(zip(labels, (0.9, 0.1)))
         answer = {"label": label, "probabilities": probabilities, "unknown_score": 0.25}
         log.append(str(number), answer)
-    header, *rows = path.read_bytes().splitlines(keepends=True)
-    after_time = rows[0].index(b",") + 1
-    cuts = [row[:length] for row in rows for length in range(after_time, len(row) - 16)]
-    table = [header, *[cut + rows[1] for cut in cuts], bytes(512) + b"\n", header, *rows, cuts[0]]
-    path.write_bytes(b"".join(table))
+    lines = path.read_bytes().splitlines(keepends=True)
+    cuts = [lines[0][:length] for length in range(1, len(lines[0]) - 1)]
+    path.write_bytes(b"".join([*[cut + lines[1] for cut in cuts], bytes(512) + b"\n", *lines]))
     rows = read_answers(path, labels, has_scores=True)
     photos, left_out, failed = select_answers(rows, MODEL)
     assert [row["pixels_sha256"] for row in photos] == ["0", "1"]
+    assert [row["probabilities"] for row in photos] == [probabilities] * 2
     assert [row["unknown_score"] for row in photos] == [0.25, 0.25]
+    assert left_out == {TORN: len(cuts) + 1, "of another model": 0, "copies": 0}
+    assert failed == []
+
+
+def test_log_outlives_a_model_of_other_labels(tmp_path):
+    path = tmp_path / "log.jsonl"
+    log = AnswerLog(path, "another")
+    log.append("0", {"label": "cow", "probabilities": {"cow": 1.0}, "unknown_score": None})
+    log_to(path).append("1", ANSWER)
+    photos, left_out, failed = select_answers(read_answers(path, LABELS, True), MODEL)
+    assert [row["pixels_sha256"] for row in photos] == ["1"]
+    assert (left_out["of another model"], failed) == (1, [])
+
+
+def test_csv_of_an_earlier_version_is_read_and_its_torn_rows_are_counted(tmp_path):
+    """can1357/oh-my-pi 8596, as above."""
+    labels = ["猫", 'dog, "old"']
+    header = (
+        'time,pixels_sha256,label,probability_猫,"probability_dog, ""old""",unknown_score,model'
+    )
+    rows = [
+        f"2026-11-26T03:06:00.000+00:00,0,猫,0.9,0.1,0.25,{MODEL}",
+        f'2026-11-26T03:06:01.000+00:00,1,"dog, ""old""",0.1,0.9,0.25,{MODEL}',
+    ]
+    lines = [f"{line}\n".encode() for line in (header, *rows)]
+    after_time = lines[1].index(b",") + 1
+    cuts = [row[:end] for row in lines[1:] for end in range(after_time, len(row) - 17)]
+    glued = [cut + lines[2] for cut in cuts]
+    path = tmp_path / "log.csv"
+    content = [lines[0], *glued, bytes(512) + b"\n", *lines, cuts[0]]
+    path.write_bytes(b"".join(content))
+    photos, left_out, failed = select_answers(read_answers(path, labels, True), MODEL)
+    assert [row["pixels_sha256"] for row in photos] == ["0", "1"]
     assert left_out == {TORN: len(cuts) + 2, "of another model": 0, "copies": 0}
     assert failed == []
+
+
+@pytest.mark.parametrize("line", ['{"path": "1.jpg"}', '{"label": "cat", "probabilities": [1]}'])
+def test_other_lines_of_json_are_one_line(tmp_path, line):
+    path = tmp_path / "other.jsonl"
+    path.write_text(f"{line}\n")
+    with refused("other.jsonl: line 1: expected a line of `pawprint serve --log`"):
+        read_answers(path, LABELS, has_scores=True)

@@ -119,12 +119,13 @@ def test_half_of_the_photos_of_a_table_may_be_unknown_and_none_of_a_folder(tmp_p
         (tmp_path / f"é {number}.png").write_bytes(tinted(colour, number))
     (tmp_path / "text.png").write_text("a dog")
     names = sorted(path.name for path in tmp_path.glob("*.png"))
-    table = pawprint(tmp_path, "predict", *names, "--format", "csv").stdout
-    (tmp_path / "may.csv").write_text(table, encoding="utf-8")
+    for form in ("csv", "jsonl"):
+        table = pawprint(tmp_path, "predict", *names, "--format", form).stdout
+        (tmp_path / f"may.{form}").write_text(table, encoding="utf-8")
     (tmp_path / "later.png").write_bytes(tinted((100, 50, 100), 5))
-    for number, suggested, unknown in ((2, 2, 1), (9, 5, 2)):
+    for number, suggested, unknown, form in ((2, 2, 1, "csv"), (9, 5, 2, "jsonl")):
         options = ("-n", str(number), "--format", "json")
-        result = pawprint(tmp_path, "suggest", "--from", "may.csv", *options)
+        result = pawprint(tmp_path, "suggest", "--from", f"may.{form}", *options)
         rows = json.loads(result.stdout)
         assert (result.returncode, len(rows)) == (0, suggested)
         assert {row["path"] for row in rows} <= {*names} - {"text.png"}

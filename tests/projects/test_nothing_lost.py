@@ -29,11 +29,11 @@ from conftest import (
 
 from pawprint import paths
 from pawprint.app.labelling import write_rows
-from pawprint.commands.answer_log import AnswerLog
 from pawprint.commands.discard import run as run_discard
 from pawprint.dataset.user_tables import keep_splits
 from pawprint.files import is_link_of_dvc, md5, pack, write_text
 from pawprint.projects import discard as last_commit
+from pawprint.projects.answers import AnswerLog
 from stages import fetch
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(20)]
@@ -117,7 +117,7 @@ def test_params_are_shown_as_a_diff_and_a_no_changes_nothing(project, monkeypatc
 def test_discard_leaves_what_no_stage_writes(project, is_staged):
     """Also of a folder of results, and where the commit lacks a result that this run has."""
     write_files(project, {"plots/mine.csv": "a\n", "metrics/notes.txt": "b\n"})
-    succeed("git", "rm", "-q", "--cached", str(paths.SPLIT_METRICS), cwd=project)
+    succeed("git", "rm", "-q", "--cached", str(paths.CLEAN_METRICS), cwd=project)
     succeed("git", "add", "plots", cwd=project)
     succeed("git", "commit", "-qm", "Own files", cwd=project)
     write_files(project, {"plots/mine.csv": "c\n"})
@@ -125,7 +125,7 @@ def test_discard_leaves_what_no_stage_writes(project, is_staged):
     if is_staged:
         succeed("git", "add", "-A", cwd=project)
     last_commit.discard(Path())
-    assert not (project / paths.SPLIT_METRICS).exists()
+    assert not (project / paths.CLEAN_METRICS).exists()
     assert (project / "plots/mine.csv").read_text() == "c\n"
     assert (project / "metrics/notes.txt").read_text() == "b\n"
     assert {line[3:] for line in changed(project).splitlines()} == {
@@ -328,8 +328,8 @@ WRITERS = {
     "params": ("params", lambda path: write_text(path, "text")),
     "splits": ("pixels_sha256,split\n", lambda path: keep_splits(path, SPLITS)),
     "log": (
-        "time,pixels_sha256,label,probability_cat,probability_dog,unknown_score,model\n",
-        lambda path: AnswerLog(path, ["cat", "dog"], None).append("", ANSWER),
+        '{"time": "2026-11-26T03:06:00.000+00:00"}\n',
+        lambda path: AnswerLog(path, None).append("", ANSWER),
     ),
 }
 

