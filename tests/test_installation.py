@@ -5,7 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, commit, git_init, refused, succeed, write_files
+from conftest import PROJECT, commit, git_init, refused, set_author, succeed, write_files
 
 from pawprint import installation
 from pawprint.installation import address_of, install_command, renewal, requirement
@@ -91,6 +91,8 @@ def test_copy_of_a_clone_is_its_commit_only_where_the_code_is_the_same(installed
     for name in succeed("git", "ls-files", "-m", "-o", "--exclude-standard", cwd=PROJECT).split():
         if (PROJECT / name).is_file():
             write_files(path, {name: (PROJECT / name).read_bytes()})
+    set_author(path)
+    write_files(path, {"new.txt": "so that there is something to commit"})
     commit(path, "All")
     succeed("git", "remote", "set-url", "origin", SHARED, cwd=path)
     succeed("git", "update-ref", "refs/remotes/origin/main", "HEAD", cwd=path)

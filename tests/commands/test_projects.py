@@ -225,7 +225,7 @@ def edit(project: Path) -> None:
     for name, text in MINE.items():
         with (project / name).open("a") as file:
             file.write(text)
-    change(project, "{train_finetune: {epochs: {number: 5}}, fetch: {source: photos/part}}")
+    change(project, "{train_finetune: {epochs: {number: 7}}, fetch: {source: photos/part}}")
     replace(project / "dvc.yaml", "stages:\n", "stages:\n  ours:\n    cmd: echo ours\n\n")
 
 
@@ -239,7 +239,7 @@ def test_upgrade_merges_its_changes_into_those_of_the_user(newer, project):
     assert "Pack the images" in texts["dvc.yaml"] and "cmd: echo ours" in texts["dvc.yaml"]
     assert {"/photos", "/photos/part", "/ours"} <= set(texts[".gitignore"].splitlines())
     assert texts["requirements.txt"].startswith("# pawprint-dvc 9.")
-    assert "learning_rate: 0.001 " in texts["params.yaml"] and "columns: 4" in texts["params.yaml"]
+    assert "number: 7" in texts["params.yaml"] and "columns: 4" in texts["params.yaml"]
 
 
 def test_upgrade_keeps_a_file_in_conflict_and_those_of_a_project_of_an_earlier_version(
