@@ -37,7 +37,7 @@ from pawprint.features.store import stored_examples
 from pawprint.files import pack, read_json
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import MAX_LEFT_OUT, open_image
-from pawprint.images.formats import IDENTITY
+from pawprint.images.views import IDENTITY
 from pawprint.network.cross_validation import VALUES_OF_C
 from pawprint.params.file import overlay
 from pawprint.params.model import Model

@@ -32,7 +32,7 @@ from pawprint.draws import FOLDS, draw_folds
 from pawprint.engine.mapping import map_in_threads
 from pawprint.features.rows import Row, row_function
 from pawprint.images.decoder import decode, pixels_sha256
-from pawprint.images.formats import IDENTITY, View, mirrored
+from pawprint.images.views import IDENTITY, View, mirrored
 from pawprint.network import cross_validation
 from pawprint.network.cross_validation import USUAL_C, CrossValidation, Examples, standardise
 from pawprint.network.extractor import load_extractor

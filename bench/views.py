@@ -40,7 +40,7 @@ from pawprint.files import pack, read_labels
 from pawprint.images.archive import open_archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.formats import IDENTITY, mirrored
+from pawprint.images.views import IDENTITY, mirrored
 from pawprint.network.cross_validation import (
     FOLDS,
     Examples,

@@ -6,6 +6,7 @@ PIPELINE = Path("dvc.yaml")
 PARAMS = Path("params.yaml")
 LABELS_CSV = Path("labels.csv")
 SPLITS_CSV = Path("splits.csv")
+UNDECIDED_CSV = Path("undecided.csv")  # photos whose class a person does not know
 UNLABELLED = Path("unlabelled")  # photos that the app got without a label
 REQUIREMENTS = Path("requirements.txt")
 LOCK = Path("dvc.lock")

@@ -178,6 +178,11 @@ def read_network(path: Path) -> openvino.Model:
     return openvino.Core().read_model(path.read_bytes(), weights)
 
 
+def image_size_of(network: openvino.Model) -> int:
+    """Return the side in pixels of the squares that a network takes: its `model.image_size`."""
+    return network.input().partial_shape[1].get_length()
+
+
 def input_shapes(network: openvino.Model) -> dict[str, tuple[int, ...]]:
     """Return the shape of each input by its name, without the axis of the batch."""
     return {port.get_any_name(): _row_shape(port) for port in network.inputs}

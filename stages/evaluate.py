@@ -41,7 +41,7 @@ from pawprint.model.served_model import join, write_served_model
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
-from pawprint.runtime import read_network
+from pawprint.runtime import image_size_of, read_network
 from pawprint.scores import metrics
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.prediction_table import (
@@ -102,7 +102,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     lines = [
         *describe_decisions(results, metadata),
         *describe_further(**further),
-        *describe_unknown(unknown),
+        *describe_refused(unknown),
         f"{describe_right(results)}; {len(suspects):,} labels to review",
     ]
     for line in lines:
@@ -121,7 +121,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     seen = split[split["split"] != "test"]
     groups = independent(seen)[seen["split"] == "validation"].to_numpy()
     network = join(read_network(paths.EXTRACTOR), read_network(paths.NETWORK))
-    size = network.input().partial_shape[1].get_length()
+    size = image_size_of(network)
     metadata = Metadata(
         labels=labels,
         image_size=size,
@@ -193,7 +193,7 @@ def describe_further(
     return lines
 
 
-def describe_unknown(rows: list[pd.DataFrame]) -> list[str]:
+def describe_refused(rows: list[pd.DataFrame]) -> list[str]:
     """Return a line on the unknown images, if there are some."""
     return [
         f"refused {table['value'].iloc[0]:.2%} of {table['images'].iloc[0]:,} unknown images"

@@ -39,7 +39,7 @@ from pawprint.params.model import Model
 from pawprint.pipeline.entry import at_end, run_stage
 from pawprint.pipeline.recorded import Recorded
 from pawprint.reports.photos import write_augmented
-from pawprint.runtime import output_shapes, read_network
+from pawprint.runtime import image_size_of, output_shapes, read_network
 from pawprint.tables import read_table, training_images
 
 
@@ -58,7 +58,7 @@ def main() -> None:
     todo = [task for each in folders.items() for task in tasks(images, *each, earlier)]
     source = open_archive(paths.RAW_ARCHIVES, Clean.load().bits)
     with source as archive, writing(paths.FEATURES, paths.INTERRUPTED_FEATURES.absolute()):
-        size = network.input().partial_shape[1].get_length()
+        size = image_size_of(network)
         write_augmented(paths.AUGMENTED, archive, images, Augment.load(), size, resize)
         compute = row_function(network, resize)
         views = views_to_store(images, network)
@@ -90,7 +90,7 @@ def views_to_store(images: pd.DataFrame, network: openvino.Model) -> ViewsOf:
     training is the image itself, those of the detector have a row of their own.
     """
     augment = Augment.load()
-    size = network.input().partial_shape[1].get_length()
+    size = image_size_of(network)
     themselves: frozenset[str] = frozenset()
     if not augment.keep_original:
         themselves = frozenset(training_images(images, DETECTOR_IMAGES)["pixels_sha256"])

@@ -38,7 +38,7 @@ from pawprint.dataset.changes import (
     find_changes,
     images_of,
 )
-from pawprint.dataset.cleaning import describe_files, describe_imbalance
+from pawprint.dataset.cleaning import describe_files
 from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows
@@ -126,6 +126,7 @@ def card_context(
     return {
         "params": params,
         "metadata": metadata,
+        "confidence": CONFIDENCE,
         "significant": SIGNIFICANT,
         "extract": read_table(paths.EXTRACT_HISTORY_CSV, HISTORY),
         "finetune": read_table(paths.FINETUNE_HISTORY_CSV, HISTORY),
@@ -133,7 +134,7 @@ def card_context(
         "decided": read_table(paths.DECIDED_CSV, DECIDED),
         "training": read_json(paths.EXTRACT_METRICS),
         "counts": pages.count_images(images),
-        "imbalance": describe_imbalance(images),
+        "imbalance": pages.describe_imbalance(images),
         "near_duplicates": near_duplicates,
         "divided": divided_groups(near_duplicates),
         "corrections": len(read_csv_rows(paths.LABELS_CSV, LABEL_COLUMNS)),

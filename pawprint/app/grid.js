@@ -1,65 +1,104 @@
-// A page of photos that get a class together. All are marked; the server hears of one answer.
-// Keys: letters mark photos, digits choose a class, Enter gives it, - marks all or none, u takes
-// the last page back, g changes between a page and one photo.
+// A page of photos that get a class together; the server hears of one answer. Keys: letters mark
+// photos, with Shift they show one large; digits give a class, Enter the likely one, ? none as a
+// person does not know; + types a class, Space skips, Backspace marks all or none, u takes the last
+// page back, g changes between a page and one photo. Digits are told by their place, as some
+// keyboards need Shift for them.
 const LETTERS = "abcdefhijklmnopqrstvwxyz";
+const UNDECIDED = "?";
+const NEITHER = "none";
 
 export default function ({ data, parentElement, setTriggerValue }) {
   parentElement.querySelector(".page")?.remove();
   const page = add(parentElement, "div", { className: "page" });
   page.dataset.number = data.page;
+  keepName(data.cookie);
   const single = data.photos.length === 1 && data.single;
-  const marked = new Set(data.photos.keys());
-  let label = data.label;
+  // The same page is drawn again, as when a photo is shown large: what was done on it stays.
+  const before = parentElement.pawprintState;
+  const isSame = before?.page === data.page && before.first === data.photos[0]?.alt;
+  const state = isSame ? before : startOf(data);
+  parentElement.pawprintState = state;
+  const { marked } = state;
   let sent = false;
 
   const classes = add(page, "div", { className: "bar", role: "group", ariaLabel: "Class" });
-  const buttons = data.classes.map(([name, text], index) => {
-    const button = add(classes, "button", { className: "class", type: "button" });
-    const key = name === data.none ? "0" : index < 9 ? String(index + 1) : "";
-    withKey(button, key, text);
-    button.onclick = () => choose(name);
-    return [name, key, button];
-  });
-  const field = data.new && add(classes, "input", { ariaLabel: "New class", maxLength: 80 });
-  if (field) {
-    field.placeholder = "New class";
-    field.oninput = () => choose(field.value.trim(), false);
-  }
+  const buttons = data.classes.map((name, index) => classButton(name, name, index < 9 ? String(index + 1) : ""));
+  buttons.push(classButton(NEITHER, "None of them", "0"), classButton(UNDECIDED, "I do not know", "?"));
+  const field = typeField();
 
   const actions = add(page, "div", { className: "bar" });
-  const save = action("Enter", single ? "Save" : "Give to the marked", submit);
+  const save = action("Enter", "", () => give(field?.value.trim() || data.label));
   save.classList.add("save");
-  const all = single ? action("-", "Skip", () => send([])) : action("-", "Mark all or none", toggleAll);
+  const skip = action("Space", "Skip", () => send([]));
+  skip.title = "No label for now: they come again later.";
+  const all = single ? null : action("⌫", "Mark all or none", toggleAll);
+  all?.setAttribute("aria-keyshortcuts", "Backspace");
   const undo = action("u", "Undo", () => ask("undo"));
   undo.disabled = !data.undo;
-  save.disabled = all.disabled = !data.photos.length;
   const change = action("g", single ? "A page of photos" : "One by one", () => ask("change"));
+  add(actions, "span", { className: "done", textContent: data.done });
+  for (const each of [save, skip, all]) if (each) each.disabled = !data.photos.length;
 
   const status = add(page, "p", { className: "status", role: "status" });
   const grid = add(page, "div", { role: "group", ariaLabel: "Photos" });
   grid.className = single ? "photos single" : "photos";
-  const photos = data.photos.map(({ src, alt }, index) => {
-    const button = add(grid, "button", { className: "photo", type: "button" });
-    add(button, "img", { src, alt });
-    if (!single) {
-      add(button, "kbd", { textContent: LETTERS[index], ariaHidden: "true" });
-      button.onclick = () => toggle(index);
-    }
-    return button;
-  });
+  const photos = data.photos.map(photoButton);
+  const dialog = add(page, "dialog", { className: "large", tabIndex: -1, autofocus: true });
+  dialog.onclose = () => (state.large = null);
   show();
+  if (data.large && state.large === data.large.photo) open(data.large.photo, data.large);
+
+  function classButton(name, text, key) {
+    const button = add(classes, "button", { className: "class", type: "button" });
+    withKey(button, key, text);
+    button.onclick = () => give(name);
+    return [name, key, button];
+  }
+
+  function typeField() {
+    if (!data.new && data.classes.length <= 9) return null;
+    const name = data.new ? "New class" : "Class";
+    const box = add(classes, "label", { className: "field" });
+    add(box, "kbd", { textContent: "+", ariaHidden: "true" });
+    const input = add(box, "input", { ariaLabel: name, maxLength: 80, placeholder: name, value: state.text });
+    const list = add(box, "datalist", { id: "pawprint-classes" });
+    data.classes.slice(9).forEach((value) => add(list, "option", { value }));
+    input.setAttribute("list", list.id);
+    input.setAttribute("aria-keyshortcuts", "+");
+    input.oninput = () => {
+      state.text = input.value;
+      show();
+    };
+    return input;
+  }
 
   function action(key, text, take) {
-    const button = add(actions, "button", { type: "button", onclick: take });
+    const button = add(actions, "button", { type: "button" });
     withKey(button, key, text);
+    button.onclick = (event) => {
+      if (event.detail) button.blur(); // of a mouse: Space and Enter are keys of the page again
+      take();
+    };
     return button;
   }
 
-  function choose(name, clears = true) {
-    label = name;
-    if (clears && field) field.value = "";
-    if (clears && single && name) submit();
-    else show();
+  function photoButton({ src, alt }, index) {
+    const cell = add(grid, "div", { className: "cell" });
+    const button = add(cell, "button", { className: "photo", type: "button", title: alt });
+    add(button, "img", { src, alt });
+    if (single) {
+      add(cell, "p", { className: "name", textContent: alt });
+      return button;
+    }
+    add(button, "kbd", { textContent: LETTERS[index], ariaHidden: "true" });
+    button.onclick = (event) => {
+      if (event.detail) button.blur();
+      toggle(index);
+    };
+    const zoom = add(cell, "button", { className: "zoom", type: "button", textContent: "⤢" });
+    zoom.ariaLabel = `Larger: ${alt}`;
+    zoom.onclick = () => enlarge(index);
+    return button;
   }
 
   function toggle(index) {
@@ -75,32 +114,35 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 
   function show(text) {
-    buttons.forEach(([name, , button]) => (button.ariaPressed = String(name === label)));
+    buttons.forEach(([name, , button]) => (button.ariaPressed = String(name === data.label)));
     if (!single) photos.forEach((button, index) => (button.ariaPressed = String(marked.has(index))));
-    status.textContent = text || describe();
+    const label = field?.value.trim() || data.label;
+    save.lastChild.textContent = label ? `Give ${label}` : "Give a class";
+    status.textContent = text || describe(label);
   }
 
-  function describe() {
-    if (single || !photos.length) return "";
-    if (!marked.size) return "No photo is marked: Enter skips them.";
-    if (label) return `${marked.size} of ${photos.length} get: ${shown(label)}`;
-    return "What do the marked photos show? Unmark the others by a click or their letter.";
+  function describe(label) {
+    if (!photos.length) return "";
+    if (single) return label ? `Enter gives ${label}.` : "What does the photo show?";
+    if (!marked.size) return "No photo is marked. Mark some, or press Space: all come again later.";
+    const count = `${marked.size} of ${photos.length} are marked`;
+    const isTouch = matchMedia("(hover: none)").matches;
+    const keys = "A click or a letter marks or unmarks a photo; Shift and the letter, or ⤢, shows it large.";
+    const how = isTouch ? "A tap marks or unmarks a photo; ⤢ shows it large." : keys;
+    return label ? `${count}: ${label}? ${how}` : `${count}: what do they show? ${how}`;
   }
 
-  function shown(name) {
-    return (data.classes.find(([known]) => known === name) || [name, name])[1];
-  }
-
-  function submit() {
+  function give(label) {
     if (!photos.length) return;
-    if (label || !marked.size) send([...marked]);
+    if (!marked.size) show();
+    else if (label) send([...marked], label);
     else {
-      show("Choose a class first, or type the name of a new one.");
+      show("Which class? Press its digit, or type the name of a new one.");
       field?.focus();
     }
   }
 
-  function send(photos) {
+  function send(photos, label = "") {
     ask("answer", { label, marked: photos });
   }
 
@@ -112,32 +154,111 @@ export default function ({ data, parentElement, setTriggerValue }) {
     setTriggerValue(name, { page: data.page, ...value });
   }
 
-  function press(event) {
-    const target = event.composedPath()[0];
-    const inside = page.contains(target);
-    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    if (!inside && target.matches("a, button, input, select, textarea, [role=tab], [role=dialog] *")) return;
-    if (target === field && event.key !== "Enter") return;
-    const key = event.key.toLowerCase();
-    const found = buttons.find(([, digit]) => digit && digit === key);
-    if (key === "enter") {
-      if (![undo, change, all].includes(target)) submit();
-      else return;
-    } else if (found) choose(found[0]);
-    else if (key === "-") all.click();
-    else if (key === "u") undo.click();
-    else if (key === "g") change.click();
-    else if (key === " " && single && !inside) all.click();
-    else if (!single && key.length === 1 && LETTERS.indexOf(key) in photos) toggle(LETTERS.indexOf(key));
-    else return;
-    event.preventDefault();
+  function enlarge(index) {
+    if (sent || index < 0 || index >= photos.length) return;
+    state.large = index;
+    open(index, { src: data.photos[index].src, name: data.photos[index].alt });
+    setTriggerValue("large", { page: data.page, photo: index });
   }
 
-  const stop = () => document.removeEventListener("keydown", press);
+  function open(index, { src, name }) {
+    dialog.replaceChildren();
+    dialog.ariaLabel = name;
+    add(dialog, "img", { src, alt: name });
+    add(dialog, "p", { className: "name", textContent: name });
+    const bar = add(dialog, "div", { className: "bar" });
+    const buttonOf = (key, text, onclick) => withKey(add(bar, "button", { type: "button", onclick }), key, text);
+    buttonOf("←", "Previous", () => enlarge(index - 1));
+    buttonOf("→", "Next", () => enlarge(index + 1));
+    buttonOf("Space", marked.has(index) ? "Unmark" : "Mark", () => {
+      toggle(index);
+      dialog.close();
+    });
+    buttonOf("Esc", "Close", () => dialog.close());
+    if (!dialog.open) dialog.showModal();
+  }
+
+  function press(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.isComposing) return;
+    const target = event.composedPath()[0];
+    if (dialog.open ? pressLarge(event, target) : pressOnPage(event, target)) {
+      event.preventDefault();
+      event.stopPropagation(); // Streamlit has keys of its own
+    }
+  }
+
+  function pressLarge(event, target) {
+    const index = state.large;
+    if (event.key === "ArrowLeft") enlarge(index - 1);
+    else if (event.key === "ArrowRight") enlarge(index + 1);
+    else if (event.key === " " && target === dialog) {
+      toggle(index);
+      dialog.close();
+    } else return !["Escape", "Tab", "Enter", " "].includes(event.key);
+    return true;
+  }
+
+  // Returns whether the key was one of the page.
+  function pressOnPage(event, target) {
+    const key = event.key.toLowerCase();
+    const inside = page.contains(target);
+    if (target === field) return pressInField(event);
+    if (!inside && !leavesKeys(target, key)) return false;
+    const isControl = inside && target.matches("button:focus-visible");
+    if (isControl && (key === " " || (key === "enter" && !target.matches(".photo")))) return false;
+    const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code)?.[1];
+    const found = digit && buttons.find(([, shortcut]) => shortcut === digit);
+    if (found) give(found[0]);
+    else if (digit) return false;
+    else if (key === "enter") give(data.label);
+    else if (key === "?" || key === "/") give(UNDECIDED);
+    else if ((key === "+" || key === "=") && field) field.focus();
+    else if (key === " ") skip.click();
+    else if (key === "backspace" && all) all.click();
+    else if (key === "u") undo.click();
+    else if (key === "g") change.click();
+    else return pressLetter(event, LETTERS.indexOf(key));
+    return true;
+  }
+
+  function pressInField(event) {
+    if (event.key === "Escape") field.blur();
+    else if (event.key === "Enter") give(field.value.trim() || data.label);
+    else return false;
+    return true;
+  }
+
+  function pressLetter(event, index) {
+    if (single || event.key.length !== 1 || !(index in photos)) return false;
+    event.shiftKey ? enlarge(index) : toggle(index);
+    return true;
+  }
+
+  const stop = () => window.removeEventListener("keydown", press, true);
   parentElement.pawprintStop?.(); // of the page before, which Streamlit need not end
   parentElement.pawprintStop = stop;
-  document.addEventListener("keydown", press);
+  window.addEventListener("keydown", press, true);
   return stop;
+}
+
+function startOf(data) {
+  const marked = new Set(data.photos.slice(0, data.sure).keys());
+  return { page: data.page, first: data.photos[0]?.alt, marked, text: "", large: null };
+}
+
+// Whether an element that has the focus outside of the page, such as the tab that was clicked,
+// does nothing by this key.
+function leavesKeys(target, key) {
+  if (target.matches("input, select, textarea, [contenteditable], [role=combobox], [role=dialog] *")) return false;
+  const acts = key === "enter" || key === " ";
+  return !acts || !target.matches("a, button, summary, [role=radio]") || target.matches("[role=tab][aria-selected=true]");
+}
+
+// The server knows the browser by it after a reload.
+function keepName(cookie) {
+  const name = `${cookie.split("=")[0]}=`;
+  if (document.cookie.split("; ").some((each) => each.startsWith(name))) return;
+  document.cookie = `${cookie}; path=/; max-age=31536000; SameSite=Strict`;
 }
 
 function add(parent, name, properties) {
@@ -151,4 +272,6 @@ function withKey(button, key, text) {
   if (key) button.setAttribute("aria-keyshortcuts", key);
   if (key) add(button, "kbd", { textContent: key, ariaHidden: "true" });
   button.append(text);
+  if (!text) button.append(document.createTextNode(""));
+  return button;
 }

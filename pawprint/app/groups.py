@@ -5,7 +5,7 @@ have a label already are among them. First a page of each cluster is shown, as i
 that is not known yet. Then photos are shown by the class that a head takes them for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -33,10 +33,15 @@ Refused = set[tuple[int, str]]  # a photo, and a label that a person did not giv
 
 
 class Group(NamedTuple):
-    """Photos to be shown together, the surest first, and the class that they may be, or ""."""
+    """Photos to be shown together, the surest first, and the class that they may be, or "".
+
+    The first `sure` are of the cluster or predicted to be of the class. Others, the next likely
+    ones, fill the page.
+    """
 
     photos: np.ndarray
     label: str
+    sure: int
 
 
 class Clusters(NamedTuple):
@@ -85,6 +90,17 @@ def fit_head(rows: np.ndarray, labels: np.ndarray, keys: list[str]) -> Head | No
     return Head(classes.tolist(), model.predict(inputs))
 
 
+def mean_of(first: Head | None, second: Head | None) -> Head | None:
+    """Return the mean probabilities of two heads of the same photos; a class may be of one only."""
+    if first is None or second is None:
+        return first or second
+    classes = [*dict.fromkeys([*first.classes, *second.classes])]
+    probabilities = np.zeros((len(first.probabilities), len(classes)))
+    for head in (first, second):
+        probabilities[:, [classes.index(name) for name in head.classes]] += head.probabilities / 2
+    return Head(classes, probabilities)
+
+
 def photos_in_new_clusters(
     photos: np.ndarray, labels: np.ndarray, clusters: Clusters, refused: Refused
 ) -> np.ndarray:
@@ -94,18 +110,12 @@ def photos_in_new_clusters(
     return photos[~np.isin(clusters.number[photos], list(known))]
 
 
-def nearest(photos: np.ndarray, clusters: Clusters, number: int) -> Group:
-    """Return photos of one cluster, by distance: the cluster where they are nearest on average."""
-    order = photos[np.argsort(clusters.distance[photos], kind="stable")]
-    groups = [
-        order[clusters.number[order] == k][:number] for k in np.unique(clusters.number[order])
-    ]
-    group = min(groups, key=lambda group: clusters.distance[group].mean(), default=photos)
-    return Group(group, "")
-
-
 def surest(photos: np.ndarray, head: Head, refused: Refused, number: int) -> Group:
-    """Return photos of one class: the class with the largest sum of probabilities on the page."""
+    """Return photos of one class: the class with the largest sum of probabilities on the page.
+
+    Photos that the head takes for another class, by the probability of this one, fill the page,
+    without those that were refused as this class.
+    """
     probabilities = head.probabilities[photos]
     place = {photo: row for row, photo in enumerate(photos.tolist())}
     column = {label: index for index, label in enumerate(head.classes)}
@@ -114,13 +124,16 @@ def surest(photos: np.ndarray, head: Head, refused: Refused, number: int) -> Gro
             probabilities[place[photo], column[label]] = 0
     probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), np.finfo(float).tiny)
     best = probabilities.argmax(axis=1)
-    group = Group(photos[:0], "")
+    group = Group(photos[:0], "", 0)
     largest = -1.0
     for index in np.unique(best):
-        rows = np.flatnonzero(best == index)
-        order = rows[np.argsort(-probabilities[rows, index], kind="stable")][:number]
-        if (total := probabilities[order, index].sum()) > largest:
-            group = Group(photos[order], head.classes[index])
+        order = np.lexsort((-probabilities[:, index], best != index))
+        sure = min(int(np.sum(best == index)), number)
+        if (total := probabilities[order[:sure], index].sum()) > largest:
+            may_be = order[sure:][probabilities[order[sure:], index] > 0]
+            page = np.concatenate([order[:sure], may_be])[:number]
+            label = head.classes[index] if total > 0 else ""  # if they were refused as any class
+            group = Group(photos[page], label, sure)
             largest = total
     return group
 
@@ -132,6 +145,7 @@ class Pool(NamedTuple):
     `(photos, features)`, belong to `images`, then to training images, whose labels are `known`.
     `keys` are the pixels_sha256 of all these.
     `classes` come from folders, metadata.csv or `clean.labels`; [] if labels.csv gives them.
+    `head` is of a model that knows the classes, if there is one.
     """
 
     images: list[Image]
@@ -141,13 +155,33 @@ class Pool(NamedTuple):
     keys: list[str]
     clusters: Clusters
     classes: list[str]
+    head: Head | None = None
 
     def all_classes(self, given: dict[str, str]) -> list[str]:
-        """Return the classes of the source, or else the classes of training images and `given`.
+        """Return the classes: of the source by name, then others in the order of their first label.
 
-        `given` are labels by path or pixels_sha256.
+        `given` are labels by path or pixels_sha256. So a class stays where it is when another one
+        is added, and for everybody who has the same labels.
         """
-        return self.classes or sorted({*self.known, *given.values()} - {NEITHER})
+        names = dict.fromkeys([*given.values(), *sorted(self.known)])
+        return self.classes or [name for name in names if name not in ("", NEITHER)]
+
+
+def nearest(photos: np.ndarray, others: np.ndarray, pool: Pool, number: int) -> Group:
+    """Return photos of one cluster, by distance: the cluster where they are nearest on average.
+
+    Of `others`, the nearest to these fill the page.
+    """
+    clusters = pool.clusters
+    order = photos[np.argsort(clusters.distance[photos], kind="stable")]
+    groups = [
+        order[clusters.number[order] == k][:number] for k in np.unique(clusters.number[order])
+    ]
+    group = min(groups, key=lambda group: clusters.distance[group].mean())
+    rest = np.setdiff1d(others, group)
+    centre = unit_length(pool.rows[group]).mean(axis=0)
+    rest = rest[np.argsort(-(unit_length(pool.rows[rest]) @ centre), kind="stable")]
+    return Group(np.concatenate([group, rest])[:number], "", len(group))
 
 
 def read_pool(archive: Archive, labels: dict[str, list[str]] | str) -> Pool:
@@ -192,6 +226,7 @@ class Answer(NamedTuple):
     take_back: Callable[[], object]
     images: list[Image]
     label: str
+    sure: int
     refused: int
 
 
@@ -203,19 +238,24 @@ class Pages:
     size: int = PER_PAGE
     images: list[Image] = field(default_factory=list)  # on the page
     label: str = ""  # what they may be
+    sure: int = 0  # of them, the first, are marked
     unmarked: list[Image] = field(default_factory=list)  # on the page before
     refused: list[tuple[Image, str]] = field(default_factory=list)
     missing: set[Image] = field(default_factory=set)  # cannot be read
+    are_last: bool = False  # the images on the page are undecided, and no others are left
+    asked_last: set[Image] = field(default_factory=set)  # on such pages
     head: Head | None = None
     learned: int = -1  # labels of the head
     answers: list[Answer] = field(default_factory=list)
 
     def answer(self, marked: set[int], label: str, take_back: Callable[[], object]) -> None:
         """End the page: the images at these places have got the label, the others have not."""
-        self.answers.append(Answer(take_back, self.images, self.label, len(self.refused)))
+        shown = Answer(take_back, self.images, self.label, self.sure, len(self.refused))
+        self.answers.append(shown)
         self.unmarked = [image for place, image in enumerate(self.images) if place not in marked]
         refused = label if marked else self.label
         self.refused += [(image, refused) for image in self.unmarked]
+        self.asked_last |= {*self.images} if self.are_last else set()
         self.images = []
 
     def take_back(self) -> None:
@@ -225,40 +265,66 @@ class Pages:
         self.answers.pop()
         self.images = answer.images
         self.label = answer.label
+        self.sure = answer.sure
+        self.asked_last -= {*answer.images}
         del self.refused[answer.refused :]
 
-    def turn(self, pool: Pool, given: dict[str, str], seen: set[Image]) -> None:
+    def turn(
+        self,
+        pool: Pool,
+        given: dict[str, str],
+        seen: Collection[Image] = (),
+        undecided: Collection[str] = (),
+    ) -> None:
         """Choose the images of the next page.
 
-        `given` are labels by path or pixels_sha256. Images `seen` by others are left out as long
-        as there are others.
+        `given` are labels by path or pixels_sha256, and `undecided` such names of images of which
+        a person does not know the class: they come last, and not again once they were asked for
+        then. Images `seen` by others are left out as long as there are others.
         """
+        images = [*pool.images, *pool.others]
+        images = [image for image in images if image not in self.missing]
+        images = [image for image in images if image[0] not in given and image[1] not in given]
+        known = [image for image in images if not {*image}.intersection(undecided)]
+        images = known or [image for image in images if image not in self.asked_last]
+        free = [image for image in images if image not in seen] or images
+        preferred = [image for image in free if image not in self.unmarked]
+        self.images = []
+        for chosen in (preferred, free):  # all, rather than a page of the few that are preferred
+            if len(self.images) < self.size:
+                self.show(pool, chosen, given)
+        self.are_last = not known
+
+    def show(self, pool: Pool, images: list[Image], given: dict[str, str]) -> None:
+        """Choose the images of the page, of these. Those without features come last."""
+        place = {image: position for position, image in enumerate(pool.images)}
+        photos = np.array([place[image] for image in images if image in place], int)
+        if len(photos):
+            group = self.choose(pool, photos, given)
+            self.images = [pool.images[photo] for photo in group.photos]
+            self.label, self.sure = group.label, group.sure
+        else:
+            self.images, self.label = images[: self.size], ""
+            self.sure = len(self.images)
+
+    def choose(self, pool: Pool, photos: np.ndarray, given: dict[str, str]) -> Group:
+        """Return the next of these photos: of a cluster without a label, or of a class."""
         answers = [given.get(pixels) or given.get(path, "") for path, pixels in pool.images]
         labels = np.array([*answers, *pool.known], object)
         place = {image: position for position, image in enumerate(pool.images)}
-        missing = [place[image] for image in self.missing if image in place]
-        hidden = [place[image] for image in (*self.unmarked, *seen) if image in place]
         refused = {(place[image], label) for image, label in self.refused if image in place}
-        readable = np.setdiff1d(np.flatnonzero(labels == ""), missing)
-        preferred = np.setdiff1d(readable, hidden)
-        photos = preferred if len(preferred) else readable
         new = photos_in_new_clusters(photos, labels, pool.clusters, refused)
+        new = new if pool.head is None else new[:0]
         head = None if len(new) else self.fit(pool, labels)
-        if head is None:
-            group = nearest(new if len(new) else photos, pool.clusters, self.size)
-        else:
-            group = surest(photos, head, refused, self.size)
-        self.images = [pool.images[photo] for photo in group.photos]
-        self.label = group.label
-        if not self.images:
-            others = [image for image in pool.others if image not in self.missing]
-            self.images = [image for image in others if image[0] not in given][: self.size]
+        if head is not None:
+            return surest(photos, head, refused, self.size)
+        return nearest(new if len(new) else photos, photos, pool, self.size)
 
     def fit(self, pool: Pool, labels: np.ndarray) -> Head | None:
         """Return a head: the last one as long as few labels are new, None without two classes."""
         number = int(np.sum(labels != ""))
         is_fit = self.head is not None and len(self.head.probabilities) == len(pool.rows)
         if not is_fit or not 0 <= number - self.learned < REFITTED:
-            self.head = fit_head(pool.rows, labels, pool.keys)
+            self.head = mean_of(pool.head, fit_head(pool.rows, labels, pool.keys))
             self.learned = number
         return self.head

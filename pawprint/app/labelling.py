@@ -6,21 +6,27 @@ A copy is put where `dvc repro` finds its label, in the place of its class.
 import contextlib
 import csv
 import filecmp
-import functools
 import io
 import itertools
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from unicodedata import normalize
 
 from filelock import FileLock
 
 from pawprint.classes import problem_of_labels, problem_of_names
-from pawprint.columns import IMAGES
-from pawprint.dataset.folders import OUTER, SPLIT_OF_FOLDER, is_class_name, split_in_words
+from pawprint.columns import IMAGES, REJECTED
+from pawprint.dataset.folders import (
+    OUTER,
+    SPLIT_OF_FOLDER,
+    is_class_name,
+    lies_unlabelled,
+    split_in_words,
+)
 from pawprint.dataset.layouts import FILE_NAME
 from pawprint.dataset.user_tables import MARKS, Cells, csv_rows, parse_csv
 from pawprint.errors import InputError, printable
@@ -28,14 +34,71 @@ from pawprint.files import read_labels, replacing, write_text
 from pawprint.images.archive import is_image_name
 from pawprint.named_file import copy_file, read_bytes
 from pawprint.params.data import Clean, Fetch
-from pawprint.paths import LABELS_CSV, LABELS_JSON, UNLABELLED_CSV
+from pawprint.paths import (
+    IMAGES_CSV,
+    LABELS_CSV,
+    LABELS_JSON,
+    REJECTED_CSV,
+    UNDECIDED_CSV,
+    UNLABELLED_CSV,
+)
 from pawprint.tables import read_table
 
+Image = tuple[str, str]  # path and pixels_sha256, or "" if that is not known
+UNDECIDED = "?"  # in place of a label: a person does not know the class
 LOCK = FileLock(".dvc/tmp/labels.lock")  # of all sessions and processes in the project
 Changes = dict[str, Cells | None]  # cells of the row of each image, see `image_of`; None: no row
 # By class: the folder of its images, and the label that they get in the metadata.csv there, or
 # None if the folder gives the class.
 Places = dict[str, tuple[Path, str | None]]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A change of rows of a CSV."""
+
+    table: Path
+    key: str
+    before: Changes
+    after: Changes
+
+    def __call__(self) -> "Written":
+        """Take the change back. Returns what takes this back.
+
+        Raises InputError, with nothing changed, if the rows are no longer as `after`; InputError or
+        OSError if the file cannot be read.
+        """
+        return write_rows(self.table, self.key, self.before, self.after)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy of an image, and its row in a metadata.csv, if any."""
+
+    image: Path
+    copy: Path
+    row: Written | None
+
+    def __call__(self) -> None:
+        """Remove both.
+
+        Raises InputError, with nothing changed, if the image is no longer there with the same
+        bytes, as the copy may be the only one, and as `Written`.
+        """
+        with LOCK:
+            if self.copy.exists() and not is_same(self.image, self.copy):
+                raise InputError(
+                    f"{self.copy}: expected the copy of {self.image}. Received: another file, "
+                    "perhaps the only one. It stays."
+                )
+            if self.row:
+                self.row()
+            self.copy.unlink(missing_ok=True)
+
+
+def is_same(first: Path, second: Path) -> bool:
+    """Return whether two files have the same bytes; False if one is not there."""
+    return first.is_file() and second.is_file() and filecmp.cmp(first, second, shallow=False)
 
 
 def read_rows(table: Path, key: str) -> list[Cells]:
@@ -51,12 +114,10 @@ def image_of(row: Cells, key: str) -> str:
     return row.get("pixels_sha256") or row[key]
 
 
-def write_rows(
-    table: Path, key: str, changes: Changes, written: Changes | None = None
-) -> Callable[[], object]:
+def write_rows(table: Path, key: str, changes: Changes, written: Changes | None = None) -> Written:
     """Change cells in a CSV. Columns that it lacks are added, other cells stay.
 
-    Returns a function that takes the change back. Raises InputError, with nothing changed, if the
+    Returns the change, which can be taken back. Raises InputError, with nothing changed, if the
     cells are no longer as `written`; InputError or OSError if the file cannot be read.
     """
     with LOCK:
@@ -91,40 +152,69 @@ def write_rows(
         writer.writerows(split | cells for cells in added)
         mark = "\ufeff" if content.startswith((*MARKS,)) else ""  # and UTF-8, whatever it was
         write_text(table, mark + text.getvalue())
-    return functools.partial(write_rows, table, key, dict.fromkeys(changes) | replaced, changes)
+    return Written(table, key, dict.fromkeys(changes) | replaced, changes)
 
 
 def labels_given() -> dict[str, str]:
-    """Return the labels in labels.csv, by pixels_sha256 or, without, by path."""
+    """Return the labels in labels.csv, by pixels_sha256 or, without, by path, in their order."""
     return {image_of(row, "path"): row["label"] for row in read_rows(LABELS_CSV, "path")}
 
 
-def label_images(images: Iterable[tuple[str, str]], label: str) -> tuple[Callable[[], object], int]:
+def undecided() -> dict[str, str]:
+    """Return the paths in undecided.csv, by pixels_sha256 or, without, by path."""
+    return {image_of(row, "path"): row["path"] for row in read_rows(UNDECIDED_CSV, "path")}
+
+
+def label_images(images: Iterable[Image], label: str) -> tuple[list[Written], int]:
     """Give images, by `path` and `pixels_sha256` or "", a label in labels.csv, in one write.
 
-    An image that has a row there stays as it is. Returns a function that takes the rows back, and
-    the number of images that had one. Raises InputError or OSError, with nothing changed.
+    UNDECIDED as the label writes them into undecided.csv, from which another label takes them. An
+    image that has a row in labels.csv stays as it is. Returns the changes, to be taken back in this
+    order, and the number of images that had a row. Raises InputError or OSError, with nothing
+    changed.
     """
     with LOCK:
-        labelled = labels_given().keys()
-        changes: Changes = {}
-        had_one = 0
-        for path, pixels in images:
-            if {path, pixels} & labelled:
-                had_one += 1
-                continue
-            cells = {"path": path, "label": label}
-            changes[pixels or path] = cells | ({"pixels_sha256": pixels} if pixels else {})
-        return write_rows(LABELS_CSV, "path", changes), had_one
+        images = [*images]
+        labelled = labels_given()
+        unknown = undecided()
+        new = [image for image in images if image[0] not in labelled and image[1] not in labelled]
+        had_one = len(images) - len(new)
+        is_decided = label != UNDECIDED
+        cells = label if is_decided else ""
+        rows: Changes = {pixels or path: _row(path, pixels, cells) for path, pixels in new}
+        if not is_decided:
+            rows = {image: row for image, row in rows.items() if image not in unknown}
+            return [write_rows(UNDECIDED_CSV, "path", rows)] if rows else [], had_one
+        return [write_rows(LABELS_CSV, "path", rows), *decide(rows)], had_one
 
 
-def correct(path: str, pixels_sha256: str, label: str) -> Callable[[], object]:
-    """Give an image a label in labels.csv, also in place of another one.
+def decide(paths: Iterable[str]) -> list[Written]:
+    """Take the rows of images from undecided.csv. Returns the change, if any."""
+    with LOCK:
+        unknown = undecided()
+        rows: Changes = dict.fromkeys(path for path in paths if path in unknown)
+        return [write_rows(UNDECIDED_CSV, "path", rows)] if rows else []
 
-    Returns a function that takes this back. Raises InputError or OSError, with nothing changed.
+
+def _row(path: str, pixels: str, label: str) -> Cells:
+    return {"path": path, "label": label} | ({"pixels_sha256": pixels} if pixels else {})
+
+
+def correct(path: str, pixels_sha256: str, label: str | None) -> Written:
+    """Give an image a label in labels.csv, in place of one that it has, or none with None.
+
+    UNDECIDED as the label takes its row from labels.csv into undecided.csv. `pixels_sha256` may be
+    "". Returns the change of labels.csv. Raises InputError or OSError, with nothing changed.
     """
-    cells = {"path": path, "label": label, "pixels_sha256": pixels_sha256}
-    return write_rows(LABELS_CSV, "path", {pixels_sha256: cells})
+    image = pixels_sha256 or path
+    with LOCK:
+        cells = _row(path, pixels_sha256, label) if label and label != UNDECIDED else None
+        written = write_rows(LABELS_CSV, "path", {image: cells})
+        if label == UNDECIDED:
+            write_rows(UNDECIDED_CSV, "path", {image: _row(path, pixels_sha256, "")})
+        elif image in undecided():
+            write_rows(UNDECIDED_CSV, "path", {image: None})
+        return written
 
 
 def _content(table: Path, key: str) -> bytes:
@@ -145,15 +235,15 @@ def find_copies(images: Iterable[Path], places: Places) -> set[Path]:
     }
 
 
-def add(places: Places, image: Path, label: str) -> Callable[[], None]:
-    """Copy an image to the place of its label. Returns a function that takes this back.
+def add(places: Places, image: Path, label: str) -> Copy:
+    """Copy an image to the place of its label. Returns what takes this back.
 
     No file and no row is overwritten: a name that exists gets a number. Raises InputError or
     OSError, with nothing changed; also if the image is there already.
     """
     folder, recorded = places[label]
     table = folder / FILE_NAME
-    take_row_back = None
+    row = None
     with LOCK:
         if find_copies([image], places):
             raise InputError(f"{image}: expected a new image. Received: one with a label. Skip it.")
@@ -170,15 +260,37 @@ def add(places: Places, image: Path, label: str) -> Callable[[], None]:
             copy_file(image, partial)
             if recorded:
                 cells = {"file_name": copy.name, "label": recorded}
-                take_row_back = write_rows(table, "file_name", {copy.name: cells})
-    return functools.partial(_remove, copy, take_row_back)
+                row = write_rows(table, "file_name", {copy.name: cells})
+    return Copy(image, copy, row)
 
 
-def _remove(copy: Path, take_row_back: Callable[[], object] | None) -> None:
+def add_all(places: Places, images: Iterable[Path], label: str) -> list[Copy]:
+    """Copy images to the place of their label, each as `add`. Returns what takes this back.
+
+    Raises InputError or OSError, with nothing changed.
+    """
+    copies: list[Copy] = []
     with LOCK:
-        if take_row_back:
-            take_row_back()
-        copy.unlink(missing_ok=True)
+        try:
+            for image in images:
+                copies.append(add(places, image, label))
+        except (InputError, OSError):
+            for copy in reversed(copies):
+                copy()
+            raise
+    return copies
+
+
+def require_apart(origin: Path, target: Path, images: Iterable[Path]) -> None:
+    """Raise InputError if the images of `origin` are in or around the folder for labelled ones."""
+    resolved = target.resolve()
+    if resolved.is_relative_to(origin.resolve()) or any(
+        path.resolve().is_relative_to(resolved) for path in images
+    ):
+        raise InputError(
+            f"{origin}: expected images neither in nor around the folder for labelled ones. "
+            f"Received: {target} for these."
+        )
 
 
 def safe(image: PurePath) -> Path:
@@ -223,13 +335,31 @@ def class_named(label: str, classes: Iterable[str]) -> str:
 
 
 def has_unlabelled() -> bool:
-    """Return whether photos of the project lack a label, as far as is known before a run."""
+    """Return whether photos of the project lack a label, in the last run or since then."""
     if UNLABELLED_CSV.exists():
-        with contextlib.suppress(InputError):  # of another version, which the page explains
-            return not read_table(UNLABELLED_CSV, IMAGES).empty
-        return False
+        with contextlib.suppress(InputError):  # of another version
+            if not read_table(UNLABELLED_CSV, IMAGES).empty:
+                return True
+    return bool(find_waiting())
+
+
+def find_waiting() -> list[str]:
+    """Return the photos in fetch.source that lack a label, and that the last run does not know.
+
+    They lie in a folder named for it, such as unlabelled, or nothing there gives a label.
+    """
     source = Path(Fetch.load().source)
-    return source.is_dir() and lacks_classes(source)
+    if not source.is_dir():
+        return []
+    names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*"))
+    names = [name for name in names if is_image_name(name)]
+    known: set[str] = set()
+    for path, columns in ((UNLABELLED_CSV, IMAGES), (IMAGES_CSV, IMAGES), (REJECTED_CSV, REJECTED)):
+        with contextlib.suppress(InputError):  # not there, or of another version
+            known |= {*read_table(path, columns)["path"]}
+    new = [name for name in names if name not in known]
+    apart = [name for name in new if lies_unlabelled(name)]
+    return apart or (new if new and lacks_classes(source) else [])
 
 
 def comes_first() -> bool:

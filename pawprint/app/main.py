@@ -19,6 +19,7 @@ STYLE = """<style>
 [class*="st-key-photo-"] .stElementToolbar {display: none}
 [class*="st-key-photo-"] .stElementContainer:has(.stButton) {position: static}
 [class*="st-key-photo-"] button::after {content: ""; position: absolute; inset: 0; cursor: pointer}
+[data-testid="stMainBlockContainer"] {padding-top: 3rem}
 .st-key-about strong {font-size: 1.25rem}
 .st-key-asked img {max-height: calc(100vh - 23rem); object-fit: contain}
 </style>"""
@@ -38,6 +39,7 @@ ORDER = (
     ("Run", "play_circle", "run", page_run.show_run),
     ("Add photos", "upload", "add", page_data.show_upload),
     ("This run", "grid_view", "images", page_data.show_predictions),
+    ("Report", "description", "report", page_run.show_report),
     ("Data", "database", "data", page_data.show_data),
     ("Label", "label", "label", page_label.show),
     ("Try it", "add_a_photo", "try", page_data.show_trial),

@@ -1,21 +1,25 @@
 """The page Label: photos that look alike, new images, and labels to review, by keys."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import pandas as pd
 import streamlit as st
 from PIL import Image
 
 from pawprint import paths
-from pawprint.app import groups, labelling, page_run, photos
-from pawprint.app.groups import Pages, Pool
+from pawprint.app import answers, groups, labelling, page_labelled, page_run, photos, pools
+from pawprint.app.answers import Change
+from pawprint.app.groups import Pages
 from pawprint.app.labelling import Places, image_of, read_rows
 from pawprint.app.photos import explain_errors, plain, predictor
+from pawprint.app.pools import Photos
 from pawprint.classes import NEITHER
 from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.dataset.user_tables import spellings
@@ -23,13 +27,14 @@ from pawprint.errors import InputError
 from pawprint.files import read_json, read_text
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import read_again
-from pawprint.params.data import Clean, Fetch
+from pawprint.params.data import Fetch
 from pawprint.projects.labelled import read_labelled
 from pawprint.projects.suggestion import images_in, suggest
 from pawprint.tables import read_table
 
 NUMBER = 50  # new images at a time
 KEYS = 9  # classes that have a key
+COOKIE = "pawprint"  # the name of the browser
 EXPIRED = 600  # seconds after which photos that another session shows may be shown
 
 
@@ -52,18 +57,20 @@ class Walk(NamedTuple):
 
 
 def show() -> None:
-    """Show the ways to label in tabs."""
+    """Show the ways to label in tabs. The first one open has something to do, if any has."""
     parts = {
-        "New images": show_new,
         "Unlabelled": show_unlabelled,
+        "New images": show_new,
         "Labels to review": show_review,
+        "Labelled": page_labelled.show,
     }
-    first = "Unlabelled" if labelling.has_unlabelled() else None
+    has_review = paths.LABELS_TO_REVIEW_CSV.exists() and not labelling.has_unlabelled()
+    first = "Labels to review" if has_review else None
     tabs = st.tabs(list(parts), default=first, key="label-part", on_change="rerun")
     for tab, (key, part) in zip(tabs, parts.items()):
         if tab.open:
             with tab, explain_errors():
-                if key in st.session_state:
+                if isinstance(st.session_state.get(key), Walk):
                     ask(key)
                 elif walk := part():
                     st.session_state[key] = walk
@@ -104,6 +111,7 @@ def _show_labels(key: str, walk: Walk, item: Item) -> None:
         st.selectbox("Other classes", others, None, key=name, on_change=_press, args=pressed)
     _show_button(key, walk, "None of them", "0", partial(_answer, walk, item, NEITHER))
     _show_button(key, walk, "Skip", "space", partial(walk.answers.append, lambda: None))
+    st.caption("Skip leaves the image as it is.")
 
 
 def _show_button(
@@ -136,16 +144,21 @@ def _undo_answer(walk: Walk) -> None:
 
 
 def show_new() -> Walk | None:
-    """Show a form. Returns the walk through new images when it begins."""
+    """Show a form, or pages of a folder's photos. Returns the walk through images that begins."""
+    if folder := st.session_state.get("folder"):
+        st.button("Finish", "folder-finish", on_click=st.session_state.pop, args=("folder",))
+        show_pages(pools.open_folder(*folder))
+        return None
     st.markdown(
-        f"Shows the {NUMBER} images whose labels help the model most, one by one. They are of a "
-        "folder, or of a table of `pawprint predict --format csv` or jsonl."
+        "For images of a folder elsewhere, or of a table of `pawprint predict --format csv` or "
+        "jsonl. Those that get a class are copied."
     )
     source = Path(Fetch.load().source)
     training = labelling.folder_for_training(source)
     default = str(training or source) if source.is_dir() else ""
     uploads = str(paths.UNLABELLED) if paths.UNLABELLED.is_dir() else ""
     origin, target = st.session_state.get("given", (uploads, default))
+    ways = (f"The {NUMBER} that help the model most, one by one", "All, by pages")
     with st.form("new", border=False):
         origin = st.text_input("Folder or table of images without labels", origin)
         about = "It has a `metadata.csv` or a subfolder for each class, or is new."
@@ -153,15 +166,25 @@ def show_new() -> Walk | None:
         if training:
             about = f"Images in {plain(str(training))} are for training."
             st.caption(f"`fetch.source` has splits. {about}")
+        way = st.radio("Images", ways)
         if not st.form_submit_button("Start", type="primary"):
             return None
     if not origin or not target:
         raise InputError("Expected two names. Received: an empty one.")
-    with st.spinner("Ranking the images …"):
-        # `Path.expanduser` raises an error for a user that is unknown.
-        walk = walk_of_new(*(Path(os.path.expanduser(path)) for path in (origin, target)))  # noqa: PTH111
+    # `Path.expanduser` raises an error for a user that is unknown.
+    folder, place = (os.path.expanduser(path) for path in (origin, target))  # noqa: PTH111
+    walk = None
+    if way == ways[0]:
+        with st.spinner("Ranking the images …"):
+            walk = walk_of_new(Path(folder), Path(place))
+    else:
+        chosen = ((folder, place), pools.version_of(Path(folder)))
+        pools.open_folder(*chosen)  # raises InputError here, beside the form
+        st.session_state["folder"] = chosen
     # Only now: another default would be another field, without what was typed.
     st.session_state["given"] = origin, target
+    if walk is None:
+        st.rerun()
     return walk
 
 
@@ -171,14 +194,7 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     Raises InputError if there are none, or the two folders overlap.
     """
     images = images_in(origin)
-    resolved = target.resolve()
-    if resolved.is_relative_to(origin.resolve()) or any(
-        path.resolve().is_relative_to(resolved) for path in images
-    ):
-        raise InputError(
-            f"{origin}: expected images neither in nor around the folder for labelled ones. "
-            f"Received: {target} for these."
-        )
+    labelling.require_apart(origin, target, images)
     served = predictor()
     source = Path(Fetch.load().source)
     labels = served.metadata.labels
@@ -205,7 +221,7 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
         "them, and `pawprint keep-splits --train` after `dvc repro split`, keep them out of "
         "validation and test."
     )
-    if not resolved.is_relative_to(source.resolve()):
+    if not target.resolve().is_relative_to(source.resolve()):
         advice = f"To train with them, set `fetch.source` to {plain(str(target))}, then press Run."
     return Walk(items[:NUMBER], labels, advice, [])
 
@@ -219,23 +235,39 @@ def _save(places: Places, refused: set[Path], path: Path, label: str) -> Callabl
 
 def show_unlabelled() -> None:
     """Show pages of photos that look alike, or the stages that they need first."""
+    waiting = labelling.find_waiting()
+    found = None
     try:
-        pool = read_pool(paths.RAW_ARCHIVES, paths.UNLABELLED_CSV, paths.FEATURES)
+        files = (paths.RAW_ARCHIVES, paths.UNLABELLED_CSV, paths.FEATURES)
+        found = pools.project_photos(*files)
     except InputError:
         if not labelling.has_unlabelled():
             raise
+    has_photos = bool(found and (found.pool.images or found.pool.others))
+    if waiting:
+        since = " since the last run" if paths.UNLABELLED_CSV.exists() else ""
+        have = "1 photo has" if len(waiting) == 1 else f"{len(waiting):,} photos have"
+        st.markdown(f"**{have} come without a label{since}**, such as {plain(waiting[0])}.")
+    if waiting or found is None:
         page_run.offer_features()
-        return
-    if pool.images or pool.others:
-        show_pages(pool)
-    else:
-        st.success("None: every image of the last run has a label.")
+    if found and has_photos:
+        show_pages(found)
+    elif found and not waiting:
+        explain_none()
 
 
-@st.cache_resource(max_entries=1, show_spinner="Grouping the photos …", hash_funcs=photos.HASHED)
-def read_pool(*files: Path) -> Pool:
-    """Return the pool of the last run, which has these files. Raises InputError without one."""
-    return groups.read_pool(photos.archive(), Clean.load().labels)
+def explain_none() -> None:
+    """Say that no image lacks a label, and where to put those that do."""
+    st.success("Every image of the last run has a label.")
+    source = Path(Fetch.load().source)
+    if source.is_dir():
+        folder = plain(str(source / paths.UNLABELLED))
+        st.markdown(f"Photos that you put into the folder {folder} are offered here.")
+    if paths.UNLABELLED.is_dir():
+        st.markdown(
+            f"Photos of the page Add photos are in the folder {paths.UNLABELLED}: the tab New "
+            "images labels them."
+        )
 
 
 @st.cache_resource(show_spinner=False)
@@ -247,58 +279,83 @@ def shown() -> dict[int, tuple[float, list[groups.Image]]]:
     return {}
 
 
+def browser() -> str:
+    """Return the name of the browser, which it keeps in a cookie."""
+    return st.session_state.setdefault("browser", st.context.cookies.get(COOKIE) or uuid4().hex)
+
+
+def pages_of(source: Photos) -> Pages:
+    """Return the pages of this session, at first with the answers of its browser."""
+    key = f"pages-{source.name}"
+    if key not in st.session_state:
+        st.session_state[key] = Pages()
+        answers.restore(st.session_state[key], (browser(), source.name))
+    return st.session_state[key]
+
+
 @st.fragment
-def show_pages(pool: Pool) -> None:
+def show_pages(source: Photos) -> None:
     """Show the page of photos. An answer draws nothing else again."""
-    pages = st.session_state.setdefault("pages", Pages())
     with explain_errors():
-        given = labelling.labels_given()
-        cells = cells_of(pool, pages, given)
-        images = [*pool.images, *pool.others]
-        done = sum(path in given or pixels in given for path, pixels in images)
-        st.markdown(f"**{done:,} of {len(images):,} photos have got a label**, in `labels.csv`.")
+        pages = pages_of(source)
+        cells = cells_of(source, pages)
         if note := st.session_state.pop("note", ""):
             st.warning(plain(note))
         if not cells:
-            st.success("There is no other photo. To train with the labels, press Run on its page.")
+            st.success(f"There is no other photo. {source.advice}")
         folder = Path(__file__).parent
         css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
         grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
-        classes = pool.all_classes(given)
         data = {
             "page": pages.number,
+            "done": describe_progress(source),
             "photos": cells,
-            "classes": [*((name, name) for name in classes), (NEITHER, "None of them")],
-            "none": NEITHER,
+            "sure": pages.sure,
+            "classes": source.classes(),
             "label": pages.label,
-            "new": not pool.classes,
+            "new": source.accepts_new,
             "single": pages.size == 1,
             "undo": bool(pages.answers),
+            "large": large_of(source, pages),
+            "cookie": f"{COOKIE}={browser()}",
         }
         grid(
-            key="grid",
+            key=f"grid-{source.name}",
             data=data,
-            on_answer_change=partial(act, "answer", partial(give_labels, pool)),
-            on_undo_change=partial(act, "undo", undo),
-            on_change_change=partial(act, "change", change_size),
+            on_answer_change=partial(act, source, "answer", give_labels),
+            on_undo_change=partial(act, source, "undo", undo),
+            on_change_change=partial(act, source, "change", change_size),
+            on_large_change=partial(enlarge, source),
         )
 
 
-def cells_of(pool: Pool, pages: Pages, given: dict[str, str]) -> list[dict[str, str]]:
+def describe_progress(source: Photos) -> str:
+    """Return how many photos have got a label, and how many are undecided."""
+    given = source.given()
+    images = [*source.pool.images, *source.pool.others]
+    done = sum(path in given or pixels in given for path, pixels in images)
+    text = f"{done:,} of {len(images):,} photos have got a label."
+    unknown = labelling.undecided()
+    doubted = sum(path in unknown or pixels in unknown for path, pixels in images)
+    return f"{text} You do not know {doubted:,}, which come last." if doubted else text
+
+
+def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
     """Return picture and text of each photo of the page, without photos that cannot be read."""
     others = seen_by_others(id(pages))
     cells: list[dict[str, str]] = []
     while not cells:
         if not pages.images:
-            pages.turn(pool, given, others)
+            pages.turn(source.pool, source.given(), others, labelling.undecided())
         if not pages.images:
             break
-        picture = photos.large if pages.size == 1 else photos.square
-        for image in pages.images:
+        for place, image in enumerate([*pages.images]):
             try:
-                cells.append({"src": picture(image[0]), "alt": photos.alt(image[0])})
+                picture = source.picture(image[0], is_large=pages.size == 1)
+                cells.append({"src": picture, "alt": photos.alt(image[0])})
             except (InputError, UnusableImageError):  # such as of a photo that was removed
                 pages.missing.add(image)
+                pages.sure -= place < pages.sure
         pages.images = [image for image in pages.images if image not in pages.missing]
     shown()[id(pages)] = (time.time(), pages.images)
     return cells
@@ -312,54 +369,63 @@ def seen_by_others(session: int) -> set[groups.Image]:
     return {image for _, images in list(shown().values()) for image in images}
 
 
-def act(name: str, take: Callable[[dict], None]) -> None:
+def act(source: Photos, name: str, take: Callable[[Photos, Pages, dict], None]) -> None:
     """Take an action that a person asked for on the page that is shown, once.
 
     A note says why it failed.
     """
-    pages = st.session_state["pages"]
-    asked = st.session_state["grid"].get(name)
+    pages = pages_of(source)
+    asked = st.session_state[f"grid-{source.name}"].get(name)
     if not asked or asked["page"] != pages.number:
         return
     try:
-        take(asked)
+        take(source, pages, asked)
     except (InputError, OSError) as error:
         st.session_state["note"] = str(error)
     pages.number += 1  # also then, so that the page can be sent again
 
 
-def give_labels(pool: Pool, asked: dict) -> None:
+def give_labels(source: Photos, pages: Pages, asked: dict) -> None:
     """Write the labels of a page. Raises InputError for a label that is no class, or OSError."""
-    pages = st.session_state["pages"]
-    given = labelling.labels_given()
-    marked = set(asked["marked"])
-    images = [image for place, image in enumerate(pages.images) if place in marked]
-    if not images:
-        pages.answer(set(), "", lambda: None)
-        return
-    label = asked["label"]
-    classes = pool.all_classes(given)
-    if label != NEITHER:
-        label = labelling.class_named(label, classes)
-    if pool.classes and label not in (*classes, NEITHER):
-        raise InputError(f"Class: expected one of {', '.join(classes)}. Received: {label}.")
-    take_back, had_one = labelling.label_images(images, label)
-    pages.answer(marked, label, take_back)
-    if had_one:
-        st.session_state["note"] = f"{had_one} photos have a label from elsewhere, which stays."
+    marked = {place for place in asked["marked"] if place < len(pages.images)}
+    label = ""
+    changes: list[Change] = []
+    if marked:
+        label = asked["label"]
+        changes, had_one = source.give([pages.images[place] for place in sorted(marked)], label)
+        if had_one:
+            st.session_state["note"] = f"{had_one} photos have a label from elsewhere, which stays."
+    answers.record(pages, (browser(), source.name), marked, label, changes)
 
 
-def undo(asked: dict) -> None:
+def undo(source: Photos, pages: Pages, asked: dict) -> None:
     """Take back the last page. Raises InputError if its labels are others by now."""
-    if st.session_state["pages"].answers:
-        st.session_state["pages"].take_back()
+    if pages.answers:
+        pages.take_back()
+        source.taken_back(pages.images)
 
 
-def change_size(asked: dict) -> None:
+def change_size(source: Photos, pages: Pages, asked: dict) -> None:
     """Change between a page of photos and one photo at a time."""
-    pages = st.session_state["pages"]
     pages.size = groups.PER_PAGE if pages.size == 1 else 1
     pages.images = []
+
+
+def enlarge(source: Photos) -> None:
+    """Remember the photo that is to be shown large, on the page that is shown."""
+    st.session_state["large"] = st.session_state[f"grid-{source.name}"].get("large")
+
+
+def large_of(source: Photos, pages: Pages) -> dict[str, str | int] | None:
+    """Return the place of the photo to be shown large, its picture and its name, or None."""
+    asked = st.session_state.pop("large", None)
+    if not asked or asked["page"] != pages.number or asked["photo"] >= len(pages.images):
+        return None
+    path, _ = pages.images[asked["photo"]]
+    with contextlib.suppress(InputError, UnusableImageError):  # removed meanwhile
+        picture = source.picture(path, is_large=True)
+        return {"photo": asked["photo"], "src": picture, "name": path}
+    return None
 
 
 def show_review() -> Walk | None:

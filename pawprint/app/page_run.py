@@ -1,4 +1,4 @@
-"""The pages Run and Compare.
+"""The pages Run, Report and Compare.
 
 Run: the present results, changes since the last commit, `dvc repro`, `try`, Keep and Discard.
 Compare: two runs, and the validation photos whose predictions differ.
@@ -6,6 +6,7 @@ Compare: two runs, and the validation photos whose predictions differ.
 
 import importlib.util
 import time
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -16,7 +17,8 @@ from pawprint import paths
 from pawprint.app import photos
 from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.columns import SCORES
-from pawprint.git import current_commit
+from pawprint.errors import InputError
+from pawprint.git import current_commit, try_git
 from pawprint.model.metadata import read_metadata
 from pawprint.model.page import OF_ONNX, PAGE_FILE
 from pawprint.package import DISTRIBUTION
@@ -41,6 +43,9 @@ HERE = Path()  # the app runs in the project's folder
 INPUTS = (*discard.INPUTS, *discard.TABLES, paths.LOCK)
 MAX_LINES = 6  # the last ones are shown
 MAX_NAMED = 4  # stages
+MAX_COMMITS = 50  # offered by the page Compare
+EXPERIMENTS = "refs/exps"
+REFS = {EXPERIMENTS: "experiment", "refs/heads": "branch", "refs/tags": "tag"}
 GOES_ON = ("running", "elsewhere")  # states of a run
 # By the state of a run: a label, and what Streamlit calls it.
 LABELS: dict[str, tuple[str, Literal["running", "complete", "error"]]] = {
@@ -247,6 +252,13 @@ def show_page() -> None:
             st.download_button("Download the page", data, name, "text/html", type="primary")
 
 
+def show_report() -> None:
+    """Show the report of the last run, which is one HTML file."""
+    if not paths.REPORT.exists():
+        raise InputError(f"{paths.REPORT}: cannot show it: no such file. Run `dvc repro`.")
+    st.iframe(paths.REPORT, alt="Report of the last run")
+
+
 @st.fragment(run_every=1)
 def follow(state: str, end: float) -> None:
     """Show the run, each second anew. When it starts or ends, the whole page is shown anew."""
@@ -309,12 +321,25 @@ def offer_features() -> None:
 def show_comparison() -> None:
     """Show the verdict of `pawprint compare`, and the photos whose predictions differ."""
     st.markdown(
-        "A run is a commit, a branch, a tag or an experiment, or `workspace`, the present files. "
-        "`dvc exp show` and DVC's extension for VS Code list all runs with their params and "
-        "metrics."
+        "The last commits with a run, experiments, branches and tags. You can also type another "
+        "commit. `dvc exp show` and DVC's extension for VS Code list all runs with their params "
+        "and metrics."
     )
-    first = st.text_input("Baseline", "HEAD")
-    second = st.text_input("The baseline with", WORKSPACE)
+    runs = find_runs()
+    commits = [run for run in runs if run != WORKSPACE]
+    if not commits:
+        st.markdown("No commit has a run yet. Keep, on the page Run, makes one.")
+        return
+    left, right = st.columns(2)
+    first, second = (
+        column.selectbox(
+            name, names, key=name, accept_new_options=True, format_func=partial(name_of, runs)
+        )
+        for column, name, names in (
+            (left, "Baseline", [*commits, WORKSPACE]),
+            (right, "The baseline with", [WORKSPACE, *commits]),
+        )
+    )
     level = CONFIDENCE
     (compared,) = compare_runs(read_run(HERE, first), [read_run(HERE, second)], level)
     show_compared(plain(compared.sentences[0]), compared)
@@ -331,6 +356,29 @@ def show_comparison() -> None:
         row = photos.grid(rows, "differ", describe_predictions)
         if row is not None:
             photos.open_large(row["path"], describe_predictions(row))
+
+
+def find_runs() -> dict[str, str]:
+    """Return the runs that there are, with what they are: WORKSPACE, commits, and names in Git.
+
+    The commits are the last ones that changed the predictions of a run.
+    """
+    predictions = str(paths.PREDICTED_CLASSES_CSV["validation"])
+    log = try_git("log", f"-{MAX_COMMITS}", "--format=%h %cs %s", "--", predictions) or ""
+    runs = {WORKSPACE: "the present files"} | dict(line.split(" ", 1) for line in log.splitlines())
+    for ref in (try_git("for-each-ref", "--format=%(refname)", *REFS) or "").splitlines():
+        kind = next(kind for kind in REFS if ref.startswith(kind))
+        # The name of an experiment comes after its commit's, in two parts.
+        name = ref.rsplit("/", 1)[-1] if kind == EXPERIMENTS else ref.removeprefix(f"{kind}/")
+        is_internal = kind == EXPERIMENTS and ref.count("/") < 4
+        if not is_internal:
+            runs.setdefault(name, REFS[kind])
+    return runs
+
+
+def name_of(runs: dict[str, str], run: str) -> str:
+    """Return the name of a run with what it is, for a list."""
+    return f"{run}: {runs[run]}" if run in runs else run
 
 
 def describe_predictions(row: pd.Series) -> str:

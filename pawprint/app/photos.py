@@ -23,7 +23,8 @@ from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, open_archive
 from pawprint.images.decoder import FORMATS, open_image
 from pawprint.images.formats import side_for
-from pawprint.model.predictor import Predictor, default_model, load_predictor, saliency_of
+from pawprint.model.predictor import Predictor, default_model, load_predictor
+from pawprint.model.saliency import saliency_of
 from pawprint.params.data import Clean
 from pawprint.pipeline.entry import stamps
 from pawprint.reports.pages import data_uri

@@ -13,13 +13,9 @@ from pathlib import Path
 from pawprint.classes import UNSURE
 from pawprint.commands import add_format, add_model, align, count, output
 from pawprint.errors import InputError, printable
-from pawprint.model.predictor import (
-    default_model,
-    find_images,
-    load_predictor,
-    predict_each,
-    write_saliency,
-)
+from pawprint.images.folder import find_images
+from pawprint.model.predictor import default_model, load_predictor, predict_each
+from pawprint.model.saliency import write_saliency
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import NEITHER, UNLABELLED, are_imbalanced
+from pawprint.classes import NEITHER, UNLABELLED
 from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset.decoded import decode_row, key_of
 from pawprint.dataset.folders import SHOWN, lies_unlabelled
@@ -35,7 +35,6 @@ NOT_NAMED = "in no folder of a class"
 NO_CLASS = "its label in metadata.csv is no class"
 ASSIGNED = ["path", "label", "archive_split", "group"]
 NONE_DECODED = pd.DataFrame(columns=list(DECODED)).astype(DECODED)
-MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
 
 
 class Known(NamedTuple):
@@ -254,23 +253,6 @@ def _describe_reason(label: str, rejected: pd.DataFrame) -> str:
     return (
         f"Most frequent for {label}: {number} {reason.replace('_', ' ')} ({detail}), such as "
         f"{path}. {todo.get(reason, 'docs/images.md has the reasons.')}"
-    )
-
-
-def describe_imbalance(images: pd.DataFrame) -> str:
-    """Return text such as "300 images of dog, 40 of cat; …" above MAX_IMBALANCE, or else "".
-
-    It ends with what `class_weight` has to do with it. `images` has a column `label`.
-    """
-    counts = images["label"].value_counts().sort_index()
-    most = counts.max()
-    fewest = counts.min()
-    if most <= MAX_IMBALANCE * fewest:
-        return ""
-    weights = "auto weights" if are_imbalanced(counts) else "balanced would weight"
-    return (
-        f"{most:,} images of {counts.idxmax()}, {fewest:,} of {counts.idxmin()}; class_weight: "
-        f"{weights} each class the same"
     )
 
 

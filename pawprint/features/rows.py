@@ -11,8 +11,9 @@ import numpy as np
 import openvino
 from PIL import Image
 
-from pawprint.images.formats import View, apply, resize, side_for
-from pawprint.runtime import CompiledNetwork, compile_for_cpu
+from pawprint.images.formats import side_for
+from pawprint.images.views import View, apply, resize
+from pawprint.runtime import CompiledNetwork, compile_for_cpu, image_size_of
 
 Row = list[np.ndarray]  # one array for each kind
 Read = Callable[[int], Image.Image]  # reads an image with a `side` (images/decoder.py)
@@ -26,7 +27,7 @@ def row_function(
     It takes a function that reads the image, and the views. Several threads may call it. `method`
     is one of `resize`.
     """
-    size = network.input().partial_shape[1].get_length()
+    size = image_size_of(network)
     return partial(_compute, compile_for_cpu(network), size, method)
 
 

@@ -38,7 +38,7 @@ from pawprint.features.views import STORED_SPLITS
 from pawprint.files import md5
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
-from pawprint.images.formats import IDENTITY, View
+from pawprint.images.views import IDENTITY, View
 from pawprint.pipeline.recorded import Recorded, is_md5
 from pawprint.progress import count
 from pawprint.runtime import processor

@@ -28,7 +28,7 @@ from pawprint.files import writing
 
 IMAGES_PER_SHARD = 64  # at most, on average, up to MAX_SHARDS
 MAX_SHARDS = 4096  # DVC takes a millisecond for each file of an output
-# `drawn` has the fields of View (images/formats.py).
+# `drawn` has the fields of View (images/views.py).
 COLOURS = [(name, "<f8") for name in ("brightness", "contrast", "saturation", "hue", "grayscale")]
 DRAWN = [("transformation", "<f8", (2, 3)), *COLOURS, ("erasing", "<f8", (5,))]
 # Another format of a file with the same pixels may decode a large image to other pixels.

@@ -6,7 +6,7 @@ from pawprint.classes import UNKNOWN, UNLABELLED
 from pawprint.columns import SPLITS, TRAIN
 from pawprint.features.store import ITSELF
 from pawprint.images.augmentation import draw_view
-from pawprint.images.formats import IDENTITY, View, mirrored
+from pawprint.images.views import IDENTITY, View, mirrored
 from pawprint.params.data import Augment
 
 STORED_SPLITS = (*SPLITS, UNKNOWN, UNLABELLED)

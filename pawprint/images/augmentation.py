@@ -1,4 +1,4 @@
-"""Draws of augmented views, which formats.py applies.
+"""Draws of augmented views, which views.py applies.
 
 Names, arguments, units and distributions are as in the Keras layers.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 
-from pawprint.images.formats import View
+from pawprint.images.views import View
 from pawprint.params import data
 from pawprint.params.data import Augment
 

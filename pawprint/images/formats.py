@@ -1,4 +1,4 @@
-"""Resize images and draw views; and rules for Pillow: long texts, 8 bits of 16, sRGB, alpha.
+"""Rules for Pillow: long texts, 8 bits of 16, sRGB, alpha.
 
 What a program sets in Pillow holds for the whole process. Scanners write large texts and profiles.
 X-rays and microscopes write grey of more than 8 bits. Some programs write alpha 0 for all pixels.
@@ -14,9 +14,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from itertools import product
-from typing import NamedTuple, cast
+from typing import cast
 
-import cv2
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
@@ -269,117 +268,3 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         if np.abs(converted - unconverted).max() <= MAX_DIFFERENCE:
             return None
     return transform
-
-
-# About the mean value of ImageNet's pixels, so that every backbone's preprocessing takes the border
-# to nearly 0: 0.485, 0.456 and 0.406 of 255 have the mean 114. Ultralytics pads with the same grey.
-GREY = (114, 114, 114)
-BILINEAR = Image.Resampling.BILINEAR
-
-
-def resize(image: Image.Image, size: int, method: str) -> np.ndarray:
-    """Resize an image to uint8 `(size, size, 3)`, antialiased bilinear.
-
-    The method "crop" keeps the aspect ratio and crops to the largest central square; "pad" keeps
-    the aspect ratio and the full image, between two borders of GREY; "stretch" keeps the full image
-    and changes its aspect ratio.
-    """
-    square = (size, size)
-    if method == "crop":
-        return np.asarray(ImageOps.fit(image, square, BILINEAR))
-    if method == "stretch":
-        return np.asarray(image.resize(square, BILINEAR))
-    # ImageOps.pad rounds the shorter side of a narrow image to 0.
-    width, height = (max(1, round(size * side / max(image.size))) for side in image.size)
-    padded = Image.new("RGB", square, GREY)
-    corner = ((size - width) // 2, (size - height) // 2)
-    padded.paste(image.resize((width, height), BILINEAR), corner)
-    return np.asarray(padded)
-
-
-# Images are processed in parallel (engine/), not the pixels of one image.
-cv2.setNumThreads(1)
-
-
-class View(NamedTuple):
-    """The differences of a view from its image, in the order of application; by default none."""
-
-    transformation: np.ndarray = np.eye(3)[:2]  # of pixels of the view to pixels of the image
-    brightness: float = 0.0  # added
-    contrast: float = 1.0  # factor of the difference from the mean
-    saturation: float = 1.0  # factor
-    hue: float = 0.0  # added, in turns
-    grayscale: float = 0.0  # or 1
-    erasing: np.ndarray = np.zeros(5)  # left, top, right, bottom; seed of the noise
-
-
-IDENTITY = View()
-
-
-def mirrored(size: int) -> View:
-    """Return the view that mirrors a square with sides of `size` pixels, left for right."""
-    return View(np.array([[-1.0, 0.0, size - 1.0], [0.0, 1.0, 0.0]]))
-
-
-def apply(pixels: np.ndarray, view: View) -> np.ndarray:
-    """Return the view of an image, uint8 `(size, size, 3)` in and out."""
-    pixels = warp(pixels, view.transformation)
-    if view[1:6] != IDENTITY[1:6]:
-        pixels = _with_colours(pixels, view)
-    left, top, right, bottom, seed = map(int, view.erasing)
-    if left < right and top < bottom:
-        noise = np.random.default_rng(seed).standard_normal((bottom - top, right - left, 3))
-        pixels = pixels.copy()
-        pixels[top:bottom, left:right] = np.rint((255 * noise).clip(0, 255))
-    return pixels
-
-
-def _with_colours(pixels: np.ndarray, view: View) -> np.ndarray:
-    """Change colours as Keras' layers, by element, so that each computer gives the same bytes."""
-    brightness, contrast, saturation, hue, grayscale = map(float, view[1:6])
-    channels = np.moveaxis(pixels, -1, 0).astype(np.float32, order="C")
-    channels += brightness
-    channels.clip(0, 255, out=channels)
-    if contrast != 1:
-        means = channels.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
-        channels -= means
-        channels *= contrast
-        channels += means
-        channels.clip(0, 255, out=channels)
-    if saturation != 1:
-        value = channels.max(axis=0)
-        channels = value - (value - channels) * saturation
-    if hue:
-        _turn_hue(channels, hue)
-        channels.clip(0, 255, out=channels)
-    if grayscale:
-        red, green, blue = channels
-        channels[:] = 0.2989 * red + 0.5870 * green + 0.1140 * blue
-    channels = np.rint(channels.clip(0, 255, out=channels), out=channels)
-    return np.ascontiguousarray(np.moveaxis(channels.astype(np.uint8), 0, -1))
-
-
-def _turn_hue(channels: np.ndarray, turns: float) -> None:
-    red, green, blue = channels
-    value = channels.max(axis=0)
-    chroma = value - channels.min(axis=0)
-    divisor = np.where(chroma == 0, 1, chroma)
-    rest = np.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor)
-    sixths = np.where(value == red, (green - blue) / divisor, rest) + 6 * turns
-    for channel, offset in zip(channels, (5, 3, 1)):
-        place = sixths + offset
-        place -= 6 * np.floor(place / 6)
-        channel[:] = value - chroma * np.minimum(place, 4 - place).clip(0, 1)
-
-
-def warp(pixels: np.ndarray, transformation: np.ndarray) -> np.ndarray:
-    """Warp uint8 `(size, size, 3)`, in and out, by a float64 `(2, 3)` map."""
-    if (transformation == IDENTITY.transformation).all():
-        return pixels
-    return cv2.warpAffine(
-        pixels,
-        transformation,
-        pixels.shape[1::-1],
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REFLECT,
-    )

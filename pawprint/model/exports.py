@@ -19,7 +19,7 @@ from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.files import replacing
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
-from pawprint.images.formats import resize
+from pawprint.images.views import resize
 from pawprint.model.calibration import Detector
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.page import OF_ONNX, PAGE_FILE, network_in

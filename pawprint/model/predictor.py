@@ -4,33 +4,31 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
-import cv2
 import numpy as np
 import openvino
 from PIL import Image
 
 from pawprint import package, paths
-from pawprint.classes import SMALLEST, class_probabilities
-from pawprint.engine.mapping import map_in_threads, map_items
+from pawprint.classes import class_probabilities
+from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable, reason, silent_stderr
-from pawprint.files import md5_of_folder, replacing, walk
+from pawprint.files import md5_of_folder
 from pawprint.git import pointer_at
-from pawprint.images.archive import MAX_BYTES, UnusableImageError, count_suffixes, is_image_name
+from pawprint.images.archive import MAX_BYTES, UnusableImageError
 from pawprint.images.decoder import (
     DecodedImage,
     decode_file,
-    read_again,
     read_file,
     sha256_of_all_pixels,
     to_upright_rgb,
 )
-from pawprint.images.formats import resize
+from pawprint.images.views import resize
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.model.served_model import (
     FEATURES,
@@ -226,41 +224,6 @@ def default_model() -> Path:
     return example
 
 
-def take_images(folder: Path, names: Sequence[str], table: Container[str] = ()) -> list[str]:
-    """Return the images among these files of a folder; a line on stderr counts the others.
-
-    Names in `table` are images, whatever their suffix.
-    """
-    images = [name for name in names if name in table or is_image_name(name)]
-    if others := sorted(set(names).difference(images)):
-        line = f"{len(others):,} other files ({count_suffixes(others)})"
-        print(f"{printable(str(folder))}: {line}", file=sys.stderr)
-    return images
-
-
-def names_below(folder: Path) -> list[str]:
-    """Return the paths of the files below a folder, also through links, sorted by their parts.
-
-    A line on stderr names folders that are not searched.
-    """
-    left_out: list[tuple[Path, str]] = []
-    files = sorted(walk(folder, lambda path, why: left_out.append((path, why))))
-    for path, why in left_out:
-        print(f"{printable(str(path))}: not searched: {why}", file=sys.stderr)
-    return [path.relative_to(folder).as_posix() for path in files]
-
-
-def find_images(paths: list[Path]) -> list[Path]:
-    """Return the files given, and for each folder the images below it, sorted."""
-    images = []
-    for path in paths:
-        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-            images += [path / name for name in take_images(path, names_below(path))] or [path]
-        else:
-            images.append(path)
-    return images
-
-
 def predict(
     predictor: Predictor,
     images: list[Path],
@@ -332,68 +295,3 @@ def _predict_file(
         "pixels_sha256": sha256_of_all_pixels(decoded, data, metadata.bits) if has_hashes else "",
     }
     return row | further(decoded.image, prediction) if further else row
-
-
-STEPS = 10  # of the window along a side; a window is two steps wide and high
-OPACITY = 0.5  # of the heat over the image
-SIZE = 600  # pixels of a side of the picture
-
-
-def write_saliency(
-    predictor: Predictor, images: list[Path], rows: Iterable[dict], pictures: list[Path]
-) -> None:
-    """Write a picture of the regions that matter for each row without an error.
-
-    Raises InputError if an image is missing now, or a picture cannot be written.
-    """
-    items = [item for item in zip(images, rows, pictures) if not item[1]["error"]]
-    for path, row, picture in track(items, "saliency"):
-        rules = (predictor.metadata.bits, predictor.metadata.decoded_side)
-        image = read_again(path, row["path"], *rules)
-        with replacing(picture) as new:
-            Image.fromarray(saliency_of(predictor, image)).save(new)
-
-
-def saliency_of(predictor: Predictor, image: Image.Image) -> np.ndarray:
-    """Draw the heat of the predicted class over an image, uint8 `(SIZE, SIZE, 3)`."""
-    metadata = predictor.metadata
-    label = metadata.labels.index(predictor.class_of(predictor.predict(image).probabilities))
-    heat = occlusion(predictor, resize(image, metadata.image_size, metadata.resize), label)
-    heat = (255 * cv2.resize(heat, (SIZE, SIZE))).astype(np.uint8)
-    colours = cv2.cvtColor(cv2.applyColorMap(heat, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
-    return cv2.addWeighted(resize(image, SIZE, metadata.resize), 1 - OPACITY, colours, OPACITY, 0)
-
-
-def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarray:
-    """Return how much the class of this index depends on each region: float32 `(size, size)`.
-
-    `pixels` is uint8 `(size, size, 3)`. A window with the mean colour of the image covers one place
-    after another. The heat of a place is the decrease of the class's log-odds, averaged over the
-    windows that cover it: Zeiler and Fergus, Visualizing and Understanding Convolutional Networks,
-    2014 (https://arxiv.org/abs/1311.2901). It is scaled to [0, 1]. All zeros means no decrease.
-    """
-    windows = list(np.ndindex(STEPS - 1, STEPS - 1))
-    log_odds = partial(_log_odds, predictor, pixels, label)
-    whole, *scores = map_in_threads(log_odds, [None, *windows])
-    fall, covers = np.zeros((2, STEPS, STEPS), np.float32)
-    for (top, left), value in zip(windows, scores):
-        fall[top : top + 2, left : left + 2] += whole - value
-        covers[top : top + 2, left : left + 2] += 1
-    heat = cv2.resize(fall / covers, pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    heat = np.maximum(heat, 0)
-    return heat / heat.max() if heat.any() else heat
-
-
-def _log_odds(
-    predictor: Predictor, pixels: np.ndarray, label: int, window: tuple[int, int] | None
-) -> float:
-    """Return the log-odds of a class for the image, covered at a window if there is one."""
-    covered = pixels.copy()
-    if window:
-        edges = np.linspace(0, len(pixels), STEPS + 1).astype(int)
-        top, left = window
-        colour = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
-        covered[edges[top] : edges[top + 2], edges[left] : edges[left + 2]] = colour
-    probabilities = class_probabilities(predictor.run(covered)["probability"])
-    probability = np.clip(np.float64(probabilities[label]), SMALLEST, 1 - SMALLEST)
-    return float(np.log(probability / (1 - probability)))

@@ -11,7 +11,7 @@ import openvino
 from pawprint.files import digest, replacing, write_arrays
 from pawprint.model.calibration import DETECTOR_FILE, Detector, unknown_score
 from pawprint.model.metadata import Metadata, write_metadata
-from pawprint.runtime import read_network, take_uint8, write_network
+from pawprint.runtime import image_size_of, read_network, take_uint8, write_network
 
 NETWORK_FILE = "model.xml"
 # The model in its folder, by format.
@@ -161,7 +161,7 @@ def mirrored(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
     """
     pixels = network.get_parameters()[0]
     other = network.clone()
-    backwards = operations.constant(np.arange(_size(network))[::-1].copy(), np.int64)
+    backwards = operations.constant(np.arange(image_size_of(network))[::-1].copy(), np.int64)
     mirror_image = operations.gather(pixels, backwards, operations.constant(2, np.int64))
     for taker in other.input().get_target_inputs():
         taker.replace_source_output(mirror_image.output(0))
@@ -210,10 +210,6 @@ def _first(mean: openvino.Output) -> openvino.Output:
 def identity_of_single(identity: str) -> str:
     """Return the identity of the network of `single`, from the identity of the served model."""
     return hashlib.sha256(f"{identity} single".encode()).hexdigest()[:IDENTITY_DIGITS]
-
-
-def _size(network: openvino.Model) -> int:
-    return network.input().partial_shape[1].get_length()
 
 
 def identity_of(path: Path, metadata: Metadata) -> str:

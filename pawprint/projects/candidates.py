@@ -31,13 +31,13 @@ from pawprint.features.store import StoredExamples, count_shards
 from pawprint.features.views import views_of
 from pawprint.files import read_labels, read_mapping, read_text
 from pawprint.images.archive import Archive, open_archive
-from pawprint.images.formats import IDENTITY
+from pawprint.images.views import IDENTITY
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras
 from pawprint.network.heads import sample_weights
 from pawprint.package import python_in
 from pawprint.params.file import describe_param_changes, flat, set_params
-from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
+from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, Weights, load_params
 from pawprint.params.section import Resize, check_content
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.pipeline.recorded import Recorded
@@ -258,17 +258,18 @@ def _measure(
     `cpu_ms` has the times of networks, each timed once.
     """
     model = params.model
+    weights = _in_folder(params.weights, sample.folder)
     images = sample.images
     if left <= 0:
         raise InputError("no time is left to measure it. See --minutes")
-    if needs_keras(model, params.weights):
+    if needs_keras(model, weights):
         # TensorFlow starts here, which takes seconds.
         from pawprint.network.hardware import keras
 
         keras.config.disable_interactive_logging()  # of downloads, between the lines of a table
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / paths.EXTRACTOR.name
-        extractor = load_extractor(model, params.weights)
+        extractor = load_extractor(model, weights)
         # The bytes that the stage `backbone` writes.
         write_network(extractor.network, path, extractor.outputs)
         code = row_code(Code(sample.folder), FEATURE_ROW)
@@ -296,6 +297,12 @@ def _measure(
     passes = augment.views * training + (2 if augment.is_mirrored else 1) * others
     run_seconds = cpu_ms[key] * passes / CORES / 1000
     return cross_validate(examples).probabilities, cpu_ms[key], run_seconds
+
+
+def _in_folder(weights: Weights, folder: Path) -> Weights:
+    """Return weights whose path, if there is such a file in a project, is as seen from here."""
+    path = folder / weights.source
+    return weights.model_copy(update={"source": str(path)}) if path.is_file() else weights
 
 
 def _time(compute: Callable, size: int) -> float:

@@ -30,7 +30,7 @@ def has_run(folder: Path) -> bool:
 
 
 def describe(folder: Path) -> str:
-    """Return such as `HEAD (1a2b3c4 Classify hotdogs)`."""
+    """Return such as `HEAD (1a2b3c4 Classify food)`."""
     return printable(git("log", "-1", "--format=HEAD (%h %s)", folder=folder).strip())
 
 
@@ -66,7 +66,7 @@ def to_keep(folder: Path) -> list[str]:
     """
     if not has_commit(folder):
         return changed_files(folder, [Path()])
-    files = [*results(folder), *INPUTS, *TABLES]
+    files = [*results(folder), *INPUTS, *TABLES, paths.UNDECIDED_CSV]
     source = Path(f"{Fetch.load(path=folder / paths.PARAMS).source}.dvc")
     return changed_files(folder, [*files, source] if (folder / source).exists() else files)
 

@@ -15,16 +15,9 @@ from pawprint.dataset.folders import OUTER
 from pawprint.dataset.looks import perceptual_hash
 from pawprint.errors import InputError, printable
 from pawprint.files import md5, md5_of_folder
+from pawprint.images.folder import names_below, take_images
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
-from pawprint.model.predictor import (
-    Prediction,
-    Predictor,
-    Take,
-    names_below,
-    predict_each,
-    take_all,
-    take_images,
-)
+from pawprint.model.predictor import Prediction, Predictor, Take, predict_each, take_all
 from pawprint.named_file import read_bytes
 from pawprint.params.data import Clean
 from pawprint.pipeline.recorded import Recorded

@@ -15,15 +15,9 @@ from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
+from pawprint.images.folder import find_images
 from pawprint.model.calibration import unit_length
-from pawprint.model.predictor import (
-    Prediction,
-    Predictor,
-    Take,
-    find_images,
-    predict_each,
-    take_all,
-)
+from pawprint.model.predictor import Prediction, Predictor, Take, predict_each, take_all
 from pawprint.model.served_model import FEATURES
 from pawprint.progress import track
 from pawprint.projects.answers import rows_with

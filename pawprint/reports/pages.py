@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from pawprint.classes import UNKNOWN, headline
+from pawprint.classes import UNKNOWN, are_imbalanced, headline
 from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import FEW
 from pawprint.errors import name_some, printable
@@ -84,6 +84,7 @@ def data_uri(picture: Image.Image) -> str:
 
 SIDE = 320  # pixels of a photo, at most; twice its size in the page, for sharp screens
 MAX_ERRORS = 48
+MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
 
 
 def write_sheet(
@@ -365,3 +366,20 @@ def count_images(images: pd.DataFrame) -> pd.DataFrame:
     """Count images (table SPLIT): a row per label, sorted; a column per split, and `images`."""
     counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
     return counts.assign(images=counts.sum(axis=1))
+
+
+def describe_imbalance(images: pd.DataFrame) -> str:
+    """Return text such as "300 images of dog, 40 of cat; …" above MAX_IMBALANCE, or else "".
+
+    It ends with what `class_weight` has to do with it. `images` has a column `label`.
+    """
+    counts = images["label"].value_counts().sort_index()
+    most = counts.max()
+    fewest = counts.min()
+    if most <= MAX_IMBALANCE * fewest:
+        return ""
+    weights = "auto weights" if are_imbalanced(counts) else "balanced would weight"
+    return (
+        f"{most:,} images of {counts.idxmax()}, {fewest:,} of {counts.idxmin()}; class_weight: "
+        f"{weights} each class the same"
+    )

@@ -13,7 +13,8 @@ from pawprint.engine.mapping import map_in_threads
 from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.formats import apply, resize, side_for
+from pawprint.images.formats import side_for
+from pawprint.images.views import apply, resize
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
 from pawprint.reports.charts import BLUE, GREY, RED, render, save, shorten, use_fonts

@@ -38,13 +38,14 @@ from pawprint.tables import read_table, write_table
 
 pytestmark = pytest.mark.slow
 
-PAGES = ("Run", "Add photos", "This run", "Data", "Label", "Try it", "Compare")
+PAGES = ("Run", "Add photos", "This run", "Report", "Data", "Label", "Try it", "Compare")
 PARTS = {  # of pages
     "Counts": "Data",
     "Rejected": "Data",
     "Near-duplicates": "Data",
     "New images": "Label",
     "Labels to review": "Label",
+    "Labelled": "Label",
 }
 PHOTO = re.compile(r"\b(cat|dog)\.\d")
 
@@ -185,7 +186,9 @@ def current_image(page) -> str:
     return name
 
 
-def start(page, folder: Path, target: Path) -> None:
+def start(page, folder: Path, target: Path, way: str = "one by one") -> None:
+    open_part(page, "New images")
+    page.get_by_role("radiogroup").get_by_text(way).click()
     for name, path in (("without labels", folder), ("for labelled images", target)):
         page.get_by_role("textbox", name=re.compile(name)).fill(str(path))
     page.get_by_role("button", name="Start").click()
@@ -218,10 +221,7 @@ def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_pa
     press(page, "1", "6 of 6")
     press(page, "u", "5 of 6")
     assert current_image(page) == undone
-    fetch(target, tmp_path / "raw")
-    with open_archive(tmp_path / "raw") as archive:
-        rows = read_metadata_csv(archive, members(archive))
-    assert {name: row.label for name, row in rows.items()} == {first: "cat", second: "dog"}
+    assert rows_in(target, tmp_path / "raw") == {first: "cat", second: "dog"}
     assert {path.name for path in target.iterdir()} == {first, second, "metadata.csv"}
     assert {path.name for path in folder.iterdir()} == names
     page.get_by_role("button", name="Finish").click()
@@ -231,6 +231,44 @@ def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_pa
         press(page, "Space", f"{number} of 3")
     press(page, "Space", "You have seen all 3 images")
     assert {first, second, refused}.isdisjoint({skipped, undone})
+
+
+def test_photos_of_a_folder_elsewhere_are_copied_by_pages_and_taken_back(page, tmp_path):
+    folder, target = tmp_path / "new", tmp_path / "labelled"
+    folder.mkdir()
+    for name, data in draw_dataset(train=26, validation=0):
+        if re.search(r"\.002[1-6]\.", name):
+            (folder / Path(name).name).write_bytes(data)
+    number = len(list(folder.iterdir()))
+    open_page(page, "Label")
+    start(page, folder, target, "by pages")
+    for place in range(2):
+        page.locator(f'.page[data-number="{place}"] .photo').first.wait_for()
+        photos = page.locator('.photo[aria-pressed="true"] img')
+        first = [Path(each.get_attribute("alt")).name for each in photos.all()]
+        page.keyboard.press("1")  # cat
+    page.locator('.page[data-number="2"]').wait_for()
+    rows = rows_in(target, tmp_path / "raw")
+    assert len(rows) == len(list(target.glob("*.jpg"))) == number and set(first) <= set(rows)
+    assert set(rows.values()) == {"cat"}
+    page.keyboard.press("u")
+    page.locator('.page[data-number="3"] .photo').first.wait_for()
+    assert set(rows_in(target, tmp_path / "again")) == set(rows) - set(first)
+    page.keyboard.press("+")
+    page.keyboard.type("owl")
+    page.keyboard.press("Enter")
+    page.locator('.page[data-number="4"]').wait_for()
+    labels = rows_in(target, tmp_path / "last")
+    assert {name for name in labels if labels[name] == "owl"} == set(first)
+    assert len(list(folder.iterdir())) == number
+
+
+def rows_in(target: Path, raw: Path) -> dict[str, str]:
+    """The labels of a folder of labelled photos, as a run reads them."""
+    fetch(target, raw)
+    with open_archive(raw) as archive:
+        rows = read_metadata_csv(archive, members(archive))
+    return {name: row.label for name, row in rows.items()}
 
 
 def test_phone_never_scrolls_sideways(phone):

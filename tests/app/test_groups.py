@@ -8,6 +8,7 @@ from conftest import clean_archive, photos_of, refused, write_files
 
 from pawprint import paths
 from pawprint.app.groups import (
+    PER_PAGE,
     Clusters,
     Head,
     Image,
@@ -56,11 +57,13 @@ class Person:
         self.kind = dict(zip(pool.images, kinds))
         self.given: dict[str, str] = {}
         self.seen: list[tuple[list[Image], str]] = []
+        self.sure: list[list[Image]] = []
         self.keys = 0
 
     def page(self) -> list[Image]:
         self.pages.turn(self.pool, self.given, set())
         self.seen.append((self.pages.images, self.pages.label))
+        self.sure.append(self.pages.images[: self.pages.sure])
         return self.pages.images
 
     def answer(self, label: str | None = None) -> None:
@@ -70,7 +73,7 @@ class Person:
         label = label or max(sorted(set(kinds)), key=kinds.count)
         right = {place for place, kind in enumerate(kinds) if kind == label}
         self.keys += 1 + min(len(images) - len(right), len(right) + 1)
-        written = {images[place][1]: label for place in right}
+        written = {images[place][1] or images[place][0]: label for place in right}
         self.given |= written
         self.pages.answer(right, label, lambda: [self.given.pop(pixels) for pixels in written])
 
@@ -87,7 +90,7 @@ def test_all_photos_get_a_label_with_few_keys_also_where_groups_are_mixed(noise)
     right = sum(person.kind[image] == label for images, label in by_head for image in images)
     assert by_head and right >= 0.6 * sum(len(images) for images, _ in by_head)
     if noise < 1:
-        assert all(len({person.kind[image] for image in images}) <= 1 for images, _ in person.seen)
+        assert all(len({person.kind[image] for image in images}) <= 1 for images in person.sure)
 
 
 def test_unmarked_photos_come_back_later_and_not_for_the_class_that_they_did_not_get():
@@ -96,8 +99,8 @@ def test_unmarked_photos_come_back_later_and_not_for_the_class_that_they_did_not
     refused = set()
     unmarked: list[Image] = []
     while images := person.page():
-        left = len(kinds) - len(person.given)
-        if left > len(unmarked):
+        left = {image for image in person.kind if image[1] not in person.given} - set(unmarked)
+        if len([image for image in left if (image, person.pages.label) not in refused]) >= PER_PAGE:
             assert not set(unmarked) & set(images)
         assert not refused & {(image, person.pages.label) for image in images}
         person.answer()
@@ -173,12 +176,76 @@ def test_training_images_are_learned_from_and_photos_without_features_come_last(
 
 def test_surest_come_first():
     clusters = Clusters(np.array([0, 1, 1, 0]), np.array([0.9, 0.2, 0.1, 0.8]))
-    assert nearest(np.arange(4), clusters, 24).photos.tolist() == [2, 1]
+    pool = Pool([], [], np.eye(4, dtype=np.float32)[[0, 1, 1, 0]], [], [], clusters, [])
+    group = nearest(np.arange(4), np.arange(4), pool, 24)
+    assert (group.photos[:2].tolist(), group.sure, len(group.photos)) == ([2, 1], 2, 4)
     probabilities = np.array([[0.6, 0.4], [0.1, 0.9], [0.2, 0.8], [0.3, 0.7]])
     head = Head(["ant", "bee"], probabilities)
     group = surest(np.arange(4), head, {(1, "bee")}, 2)
     assert (group.photos.tolist(), group.label) == ([1, 0], "ant")
     assert surest(np.array([3, 2]), head, set(), 24).photos.tolist() == [2, 3]
+    group = surest(np.arange(4), head, {(0, "bee")}, 24)  # the rest of the page may be of the class
+    assert (group.photos.tolist(), group.label, group.sure) == ([1, 2, 3], "bee", 3)
+    group = surest(np.arange(4), head, {(0, "ant")}, 24)
+    assert (group.photos.tolist(), group.sure) == ([0, 1, 2, 3], 4)
+    group = surest(np.array([0]), head, {(0, "ant"), (0, "bee")}, 24)
+    assert (group.photos.tolist(), group.label) == ([0], "")
+
+
+@pytest.mark.parametrize("noise", [0.3, 2.0])
+def test_pages_are_full_as_long_as_there_are_enough_photos(noise):
+    rows, kinds = made_up(noise)
+    person = Person(pool_of(rows), kinds)
+    while images := person.page():
+        refused = [image for image, label in person.pages.refused if label == person.pages.label]
+        left = [image for image in person.kind if image[1] not in person.given]
+        may_be = len(left) if not person.pages.label else len(set(left) - set(refused))
+        assert len(images) == min(PER_PAGE, may_be)
+        assert 0 < person.pages.sure <= len(images)
+        person.answer()
+
+
+def test_photos_that_a_person_does_not_know_come_last_and_once():
+    rows, kinds = made_up(0.3)
+    person = Person(pool_of(rows, others=2), kinds)
+    person.kind |= dict.fromkeys(person.pool.others, "ant")
+    undecided = {pixels for _, pixels in person.pool.images[:30]} | {"other 1.jpg"}
+    seen: list[Image] = []
+    while True:
+        person.pages.turn(person.pool, person.given, undecided=undecided)
+        images = person.pages.images
+        if not images:
+            break
+        seen += images
+        if undecided.isdisjoint(images[0]):
+            person.answer()
+        else:
+            person.pages.answer(set(range(len(images))), "?", lambda: None)
+    last = [not undecided.isdisjoint(image) for image in seen]
+    assert last == sorted(last)
+    assert sum(last) == len(undecided)
+
+
+def test_class_stays_where_it_is_when_one_is_added():
+    pool = pool_of(made_up(0.3)[0])._replace(classes=[])
+    given = {"1": "owl", "2": "none", "3": "bee"}
+    assert pool.all_classes(given) == ["owl", "bee"]
+    assert pool.all_classes(given | {"4": "ant"}) == ["owl", "bee", "ant"]
+    assert pool._replace(classes=["cat", "dog"]).all_classes(given) == ["cat", "dog"]
+
+
+def test_model_that_knows_some_classes_and_labels_of_others_are_asked_both():
+    rows, kinds = made_up(0.3)
+    probabilities = np.stack([kinds == "ant", kinds != "ant"], axis=1).astype(float)
+    pool = pool_of(rows)._replace(head=Head(["ant", "bee"], probabilities))
+    pages = Pages()
+    pages.turn(pool, {})
+    assert pages.label in ("ant", "bee")
+    given = dict(zip((pixels for _, pixels in pool.images[:60]), kinds))
+    pages.turn(pool, given)
+    assert pages.head.classes == ["ant", "bee", "cat"]
+    likely = np.array(pages.head.classes)[pages.head.probabilities.argmax(axis=1)]
+    assert np.mean(likely[kinds == "ant"] == "ant") == 1
 
 
 def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_fail(

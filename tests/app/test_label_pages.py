@@ -40,6 +40,15 @@ def browser() -> Iterator:
         yield browser
 
 
+def prepare(page) -> None:
+    """Wait for the first photos; the first test computes what they need."""
+    button = page.get_by_role("button", name="Prepare the photos")
+    expect(button.or_(page.locator(".photo").first)).to_be_visible()
+    if button.count():
+        button.click()
+    expect(page.locator(".photo").first).to_be_visible(timeout=300_000)
+
+
 def labels_in(project: Path) -> dict[str, str]:
     return {row["path"]: row["label"] for row in read_rows(project / "labels.csv", "path")}
 
@@ -63,19 +72,58 @@ def answer(page) -> dict[str, str]:
     names = photos_on(page)
     kinds = [name.split(".")[0] for name in names]
     label = max(sorted(set(kinds)), key=kinds.count)
-    letters = page.locator(".photo kbd").all_inner_texts()
-    for letter, kind in zip(letters, kinds):
-        if kind != label:
-            page.keyboard.press(letter)
+    for photo, kind in zip(page.locator(".photo").all(), kinds):
+        is_marked = photo.get_attribute("aria-pressed")  # None with one photo at a time
+        if is_marked and (is_marked == "true") != (kind == label):
+            page.keyboard.press(photo.locator("kbd").inner_text())
     choice = page.get_by_role("button", name=label, exact=True)
-    if not choice.count():
-        page.get_by_role("textbox", name="New class").fill(label)
-        press(page, "Enter")
-    elif not letters:  # one photo at a time
+    if choice.count():
         press(page, choice.locator("kbd").inner_text())
     else:
-        press(page, choice.locator("kbd").inner_text(), "Enter")
+        press(page, "+", *label, "Enter")
     return {name: label for name, kind in zip(names, kinds) if kind == label}
+
+
+def test_keys_are_those_of_the_page_whatever_the_keyboard_and_the_focus(project, browser):
+    with served(project) as address, opened(browser, address, viewport=WIDE) as page:
+        prepare(page)
+        last = page.locator(".photo").last.bounding_box()
+        assert last["y"] + last["height"] <= WIDE["height"]  # all of a page without scrolling
+        press(page, "+", *80 * "w", "Enter")
+        press(page, "+", *"dog", "Enter")
+        page.get_by_role("tab", name="Unlabelled").click()
+        names = photos_on(page)
+        marked = page.locator('.photo[aria-pressed="true"]')
+        number_marked = marked.count()
+        page.keyboard.press("b")  # with the focus on the tab
+        expect(marked).to_have_count(number_marked - 1)
+        page.keyboard.press("Shift+B")
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_text(names[1])).to_be_visible()
+        assert serious(page) == {}
+        page.keyboard.press("ArrowRight")
+        expect(dialog.get_by_text(names[2])).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        expect(marked).to_have_count(number_marked - 1)
+
+        number = int(page.locator(".page").get_attribute("data-number"))
+        # As a French keyboard without Shift, where 2 and 6 are other characters.
+        for code, key in (("Digit6", "-"), ("Digit2", "é")):
+            event = {"code": code, "key": key, "bubbles": True, "composed": True}
+            page.get_by_role("tab", name="Unlabelled").dispatch_event("keydown", event)
+        page.locator(f'.page[data-number="{number + 1}"]').wait_for()
+        labels = labels_in(project)
+        assert {labels[name] for name in names if name in labels} == {"dog"}
+        assert names[1] not in labels
+        assert len([name for name in names if name in labels]) == number_marked - 1
+        page.set_viewport_size(PHONE)
+        box = page.get_by_role("button", name=80 * "w", exact=True)
+        assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
+        assert page.locator("html").evaluate("page => page.scrollWidth") <= PHONE["width"]
+        for _ in range(3):
+            press(page, "u")
+        assert labels_in(project) == {}
 
 
 def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, browser):
@@ -85,8 +133,7 @@ def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, b
         opened(browser, address, viewport=PHONE) as other,
     ):
         expect(page.get_by_role("heading", name="Label", level=1)).to_be_visible()
-        page.get_by_role("button", name="Prepare the photos").click()
-        expect(page.locator(".photo").first).to_be_visible(timeout=300_000)
+        prepare(page)
         shown = photos_on(page)
         gone = next(path for path in (project / "photos").glob("*.jpg") if path.name not in shown)
         gone.unlink()
@@ -108,6 +155,21 @@ def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, b
         assert photos_on(page) == before
         assert labels_in(project) == written
 
+        last = answer(page)
+        page.reload()
+        assert labels_in(project) == written | last
+        page.locator(".photo").first.wait_for()
+        press(page, "u")
+        assert photos_on(page) == before
+        assert labels_in(project) == written
+
+        marked = page.locator('.photo[aria-pressed="true"] img')
+        doubted = {Path(photo.get_attribute("alt")).name for photo in marked.all()}
+        press(page, "?")
+        assert labels_in(project) == written
+        assert not set(photos_on(page)) & doubted
+        assert {row["path"] for row in read_rows(project / "undecided.csv", "path")} == doubted
+
         press(page, "g")
         assert len(photos_on(page)) == 1
         written |= answer(page)
@@ -120,5 +182,6 @@ def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, b
     assert labels_in(project) == written
     assert all(name.startswith(label) for name, label in written.items())
     assert len(written) == 79 and gone.name not in written
+    assert read_rows(project / "undecided.csv", "path") == []
     said = succeed("dvc", "repro", "split", cwd=project)
     assert "clean: classes by labels.csv: cat, dog" in said

@@ -8,18 +8,19 @@ import pytest
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
 from app_project import PHOTOS, git, write_photos, write_project, write_split
-from conftest import change, printed
+from conftest import change, photo, printed
 from streamlit.testing.v1 import AppTest
 
 from pawprint import paths
+from pawprint.app import groups, labelling, page_label, page_run, photos, pools
 from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
 from pawprint.files import write_text
 from pawprint.params.model import Model
 from pawprint.pipeline import runs
-from pawprint.scores.intervals import fraction_interval
+from pawprint.scores.intervals import CONFIDENCE, fraction_interval
 from pawprint.tables import write_table
 
-ACCURACY_LOW, ACCURACY_HIGH = fraction_interval(2, 4, 0.9)  # of v2, at the confidence of its params
+ACCURACY_LOW, ACCURACY_HIGH = fraction_interval(2, 4, CONFIDENCE)  # of v2
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def project(tmp_path, monkeypatch) -> Path:
     return project
 
 
-def opened(page: str, show: str):
+def opened(page: str, show: str, **state: str):
     """A page after its function has run, in the frame of pawprint/app/main.py."""
 
     def script(page, show):
@@ -41,7 +42,10 @@ def opened(page: str, show: str):
         with explain_errors():
             getattr(importlib.import_module(f"pawprint.app.{page}"), show)()
 
-    shown = AppTest.from_function(script, args=(page, show), default_timeout=60).run()
+    shown = AppTest.from_function(script, args=(page, show), default_timeout=60)
+    for name, value in state.items():
+        shown.session_state[name] = value
+    shown.run()
     assert not shown.exception
     return shown
 
@@ -50,12 +54,17 @@ def test_two_runs_are_compared_as_compare_does_with_their_photos(project):
     write_photos(project)
     early = git("rev-parse", "--short", "v2~", cwd=project)
     page = opened("page_run", "show_comparison")
-    page.text_input[0].set_value("v2")
-    page.text_input[1].set_value(early).run()
+    page.selectbox[0].set_value("v2")
+    page.selectbox[1].set_value(early).run()
     assert not page.exception
     compared = printed(project, "compare", "v2", early)
     assert compared.splitlines()[0] in page.markdown[1].value.replace("\\", "")
     assert page.dataframe[0].value["accuracy"].tolist() == ["50.00% → 100.00%"] * 2
+    assert [*page_run.find_runs()][:3] == [
+        "workspace",
+        git("rev-parse", "--short", "v2", cwd=project),
+        early,
+    ]
     assert [button.label for button in page.button] == [
         "dog → cat, labelled cat",
         "cat → dog, labelled dog",
@@ -65,12 +74,11 @@ def test_two_runs_are_compared_as_compare_does_with_their_photos(project):
 def test_run_that_does_not_exist_or_is_of_an_old_version_is_one_line(project):
     old = "path,actual,predicted,probability\ncats/1.jpg,cat,cat,0.5\n"
     (project / paths.PREDICTED_CLASSES_CSV["validation"]).write_text(old, encoding="utf-8")
-    page = opened("page_run", "show_comparison")
     for revision, expected in (
-        ("HEAD", "plots/predictions_validation.csv: expected a"),
+        ("v2", "plots/predictions_validation.csv: expected a"),
         ("nowhere", "nowhere: expected a commit, branch, tag or experiment"),
     ):
-        page.text_input[0].set_value(revision).run()
+        page = opened("page_run", "show_comparison", Baseline=revision)  # as typed
         (warning,) = page.warning
         assert expected in warning.value.replace("\\", "")
         assert "\n" not in warning.value
@@ -91,14 +99,66 @@ def test_test_images_have_their_interval_and_another_threshold_changes_their_ord
     assert [button.label for button in page.button] == [wrong[0], "cat 40.0%", *right]
 
 
-def test_unlabelled_images_of_the_project_are_counted_with_those_that_have_got_a_label(project):
+def write_unlabelled(project: Path) -> None:
+    """Three photos without a label, of which the first has got one since."""
     write_photos(project)
     rows = [(f"{n}.jpg", "unlabelled", "in no folder") for n in range(3)]
     write_table(project / paths.REJECTED_CSV, pd.DataFrame(rows, columns=list(REJECTED)), REJECTED)
     aside = pd.DataFrame(columns=list(IMAGES))
     write_table(project / paths.UNLABELLED_CSV, aside, IMAGES)
     write_text(project / paths.LABELS_CSV, "path,label\n1.jpg,cat\n")
-    assert opened("page_label", "show_unlabelled").markdown[0].value.startswith("**1 of 3 photos")
+
+
+def test_unlabelled_images_of_the_project_are_counted_with_those_that_have_got_a_label(project):
+    write_unlabelled(project)
+    write_text(project / paths.UNDECIDED_CSV, "path,label\n2.jpg,\n")
+    pool = groups.read_pool(photos.archive(), "auto")
+    text = page_label.describe_progress(pools.ProjectPhotos(pool))
+    assert text.startswith("1 of 3 photos") and "do not know 1" in text
+
+
+def test_photos_without_a_label_that_came_before_or_since_a_run_can_be_prepared(project):
+    """They are no dead end: a button computes what their pages need."""
+    change(project, "fetch: {source: photos}")
+    for name in ("cat/1.jpg", "dog/1.jpg", "unlabelled/1.jpg", "unlabelled/2.jpg"):
+        (project / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / "photos" / name).write_bytes(photo(len(name)))
+    page = opened("page_label", "show")
+    assert [button.label for button in page.button] == ["Prepare the photos"]
+    assert page.markdown[0].value.startswith("**2 photos have come without a label**")
+    assert not page.success
+    (project / "photos" / "unlabelled" / "1.jpg").unlink()
+    write_unlabelled(project)
+    page = opened("page_label", "show_unlabelled")
+    assert page.markdown[0].value.startswith("**1 photo has come without a label since")
+    assert [button.label for button in page.button] == ["Prepare the photos"]
+
+
+def test_what_was_labelled_is_listed_and_corrected(project):
+    write_photos(project)
+    name, *_ = PHOTOS[0]
+    rows = f"path,label\n{name},dog\n{PHOTOS[1][0]},none\ngone.jpg,cat\n"
+    write_text(project / paths.LABELS_CSV, rows)
+    write_text(project / paths.UNDECIDED_CSV, f"path,label\n{PHOTOS[2][0]},\n")
+    page = opened("page_labelled", "show")
+    assert [button.label for button in page.button] == ["None of them", "dog", "I do not know"]
+    assert "gone" in page.caption[-1].value
+    page.selectbox[0].set_value("dog").run()
+    assert [button.label for button in page.button] == ["dog"]
+
+    def script(name):
+        import pandas as pd
+
+        from pawprint.app.page_labelled import show_correction
+
+        row = {"path": name, "listed": name, "label": "dog", "pixels_sha256": ""}
+        show_correction(pd.Series(row))
+
+    for pressed, label in (("Save", "cat"), ("Remove", None)):
+        page = AppTest.from_function(script, args=(name,), default_timeout=60).run()
+        page.selectbox[0].set_value("cat").run()
+        press(page, pressed)
+        assert labelling.labels_given().get(name) == label
 
 
 def to_review(project: Path, rows: list[tuple], labels: tuple[str, ...] = (), renamed=None):
@@ -200,7 +260,7 @@ def test_page_without_its_data_says_what_to_run(project):
 def test_folder_for_labelled_images_is_that_of_the_sources_training_split(project):
     change(project, "fetch: {source: photos}")
     (project / "photos" / "train" / "cat").mkdir(parents=True)
-    assert opened("page_label", "show").text_input[1].value == str(Path("photos", "train"))
+    assert opened("page_label", "show_new").text_input[1].value == str(Path("photos", "train"))
 
 
 def test_candidates_that_try_has_printed_have_buttons_until_the_params_change(project):

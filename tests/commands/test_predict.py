@@ -12,7 +12,8 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.commands.predict import FORMATS
-from pawprint.model.predictor import Predictor, find_images, load_predictor, predict
+from pawprint.images.folder import find_images
+from pawprint.model.predictor import Predictor, load_predictor, predict
 from pawprint.package import EXAMPLE_MODEL
 
 

@@ -28,7 +28,7 @@ from pawprint.columns import IMAGES, PATHS, SPLIT
 from pawprint.features.shards import ShardComputer
 from pawprint.files import pack, read_yaml, write_json
 from pawprint.images.decoder import pixels_sha256
-from pawprint.params.file import overlay
+from pawprint.params.file import overlay, set_params
 from pawprint.params.model import PACKAGES
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.projects import candidates
@@ -112,6 +112,24 @@ def test_params_that_show_the_class_are_used_and_rows_printed_when_measured(
     params.write_text(before)
     assert used in ("pad", "stretch")
     assert f"params.yaml: model.resize: crop → {used}" in lines
+
+
+def test_candidates_of_a_project_elsewhere_are_measured(made, tmp_path, monkeypatch):
+    """Its weights have a path in the project."""
+    ignored = shutil.ignore_patterns(".dvc")
+    folder = shutil.copytree(made, tmp_path / "elsewhere" / "waste", ignore=ignored)
+    shutil.copy(SAMPLE_WEIGHTS, folder)
+    set_params(folder, {"weights.source": Path(SAMPLE_WEIGHTS).name, "augment.views": 1})
+    monkeypatch.chdir(folder.parent)
+    project = Path("waste")
+    candidates.require_images(project)
+    today, resized = candidates.candidates_of(project, {"model.resize": ["pad"]})
+    rows = candidates.measure_each([today, resized], candidates.draw_sample(project), minutes=1)
+    assert [isinstance(row, Measured) for _, row in rows] == [True, True]
+    candidates.use_candidate(project, resized)
+    assert read_yaml(folder / "params.yaml")["model"]["resize"] == "pad"
+    assert [path.name for path in folder.parent.iterdir()] == ["waste"]
+    assert (folder / paths.INTERRUPTED_FEATURES).is_dir()
 
 
 def test_rows_are_computed_once_and_taken_by_the_stage_features(

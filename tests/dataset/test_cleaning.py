@@ -13,7 +13,7 @@ from pawprint.dataset.user_tables import Correction
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import decode, open_image, pixels_sha256
-from pawprint.model.predictor import find_images
+from pawprint.images.folder import find_images
 
 
 def test_jfif_rule_drops_what_tensorflow_datasets_drops(tmp_path):

@@ -118,14 +118,15 @@ def test_colleague_runs_a_changed_param_without_the_photos_of_the_author(install
     installed.succeed("pawprint", "predict", "../PHOTO.jpg", cwd=colleague)
     installed.succeed("dvc", "pull", cwd=colleague)
     assert installed.repro(colleague) == []
-    change(colleague, "evaluate: {confidence: 0.9}")
+    change(colleague, "calibrate: {unknown_quantile: 0.9}")
     assert installed.repro(colleague) == ["evaluate", "plot"]
     assert " D " not in status(colleague)
 
 
 NOTHING = [
     ("pawprint/images/decoder.py", '"""Decode image files, and', '"""Decode images, and'),
-    ("params.yaml", "  confidence: 0.95 ", "  confidence: 0.9 "),  # a project keeps its value
+    # A project keeps its value.
+    ("params.yaml", "  unknown_quantile: 0.995 ", "  unknown_quantile: 0.9 "),
 ]
 COLOUR = [("pawprint/reports/charts.py", '"#0072B2"', '"#0072B3"')]
 

@@ -27,7 +27,7 @@ from pawprint.features.rows import row_function
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
-from pawprint.images.formats import IDENTITY
+from pawprint.images.views import IDENTITY
 from pawprint.model.predictor import load_predictor, predict
 from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index

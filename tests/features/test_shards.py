@@ -14,7 +14,7 @@ from pawprint.features.shards import ShardComputer, Task, require_space, tasks, 
 from pawprint.features.store import INDEX, Shard, open_features, shard_path
 from pawprint.features.views import STORED_SPLITS, views_of
 from pawprint.images.augmentation import LAYERS
-from pawprint.images.formats import IDENTITY, View
+from pawprint.images.views import IDENTITY, View
 from pawprint.params.data import Augment
 
 ROTATE = Augment(

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 from pawprint.images.augmentation import LAYERS, draw_view
-from pawprint.images.formats import View, apply, warp
+from pawprint.images.views import View, apply, warp
 from pawprint.network.hardware import keras
 from pawprint.params.data import Augment
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 from pawprint.images import decoder
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import decode, decode_file
-from pawprint.images.formats import GREY, resize
+from pawprint.images.views import GREY, resize
 
 
 @pytest.mark.parametrize("data", [JPEG, HEIC], ids=["jpeg", "heic"])

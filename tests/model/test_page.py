@@ -14,7 +14,7 @@ from networks import COLOURS, colour_model, metadata
 from PIL import Image
 
 from pawprint.images.decoder import decode
-from pawprint.images.formats import resize
+from pawprint.images.views import resize
 from pawprint.model.exports import onnx_of, open_onnx
 from pawprint.model.metadata import Metadata
 from pawprint.model.page import (

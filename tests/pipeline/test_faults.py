@@ -38,7 +38,7 @@ from pawprint.errors import InputError, printable
 from pawprint.files import pack, read_json
 from pawprint.images.archive import UnusableImageError, members, open_archive, read_member
 from pawprint.images.decoder import decode, open_image
-from pawprint.images.formats import resize
+from pawprint.images.views import resize
 from pawprint.params.file import overlay
 from pawprint.projects.recipes import apply_recipe
 from pawprint.recipes.demo import draw_dataset, prepare

@@ -16,7 +16,7 @@ from pawprint.columns import IMAGES as MANIFEST
 from pawprint.errors import CONTROL_CHARACTERS, InputError
 from pawprint.images.archive import UnusableImageError, open_archive
 from pawprint.images.decoder import decode, open_image
-from pawprint.images.formats import resize
+from pawprint.images.views import resize
 from pawprint.tables import read_table, write_table
 
 SMALL = 20_000  # bytes; a larger input is changed too seldom where it matters

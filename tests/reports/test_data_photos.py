@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 from pawprint.images.archive import open_archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.formats import apply, resize
+from pawprint.images.views import apply, resize
 from pawprint.params.data import Augment
 from pawprint.reports.photos import PHOTO_SIZE, draw_augmented, samples
 

@@ -1,18 +1,16 @@
-"""Names of classes, files and folders as people have them."""
+"""Names of classes as people have them, in charts."""
 
 from pathlib import Path
 
 import matplotlib
 import pandas as pd
 import pytest
-from conftest import photos_of, write_files
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 from matplotlib.text import Text
 
 from pawprint.columns import PREDICTIONS
-from pawprint.model.predictor import find_images, names_below
 from pawprint.reports import charts
 
 
@@ -93,39 +91,3 @@ def test_names_of_the_default_font_look_for_no_other(fonts, tmp_path, capsys, mo
     monkeypatch.setattr(font_manager, "findSystemFonts", refuse)
     assert draw(["cat", "hündchen кот\ufe0f"], tmp_path / "plain.png") == ["sans-serif"]
     assert capsys.readouterr().err == ""
-
-
-@pytest.fixture
-def lab(tmp_path) -> Path:
-    """A folder with a link to a folder, which holds a link to a folder, and one to a file."""
-    elsewhere = write_files(tmp_path / "elsewhere", photos_of(["1.jpg", "2.jpg"]))
-    deep = write_files(tmp_path / "deep", photos_of(["3.jpg"]))
-    folder = write_files(tmp_path / "lab", photos_of(["dog/4.jpg"]))
-    try:
-        (folder / "cat").symlink_to(elsewhere, target_is_directory=True)
-        (elsewhere / "more").symlink_to(deep, target_is_directory=True)
-        (folder / "dog/5.jpg").symlink_to(deep / "3.jpg")
-    except OSError:
-        pytest.skip("this account of Windows may not make links")
-    return folder
-
-
-FOUND = ["cat/1.jpg", "cat/2.jpg", "cat/more/3.jpg", "dog/4.jpg", "dog/5.jpg"]
-
-
-def test_links_to_folders_are_followed(lab, capsys):
-    """cvg/Hierarchical-Localization 283, python/cpython 77609."""
-    assert names_below(lab) == FOUND  # as `score` reads them
-    assert find_images([lab]) == [lab / name for name in FOUND]  # and predict, suggest
-    assert capsys.readouterr().err == ""
-
-
-def test_link_to_a_folder_that_it_is_in_is_named(lab, tmp_path, capsys):
-    """python/cpython 77609: each loop is left out once."""
-    (lab / "dog/all").symlink_to(lab, target_is_directory=True)
-    (tmp_path / "deep/back").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
-    assert find_images([lab]) == [lab / name for name in FOUND]
-    lines = sorted(capsys.readouterr().err.splitlines())
-    assert [line.partition(":")[0] for line in lines] == [
-        str(lab / name) for name in ("cat/more/back", "dog/all")
-    ]

@@ -47,8 +47,8 @@ def open_page(page, name: str) -> None:
 
 
 def open_part(page, name: str) -> None:
-    page.get_by_role("tab", name=name).click()
-    panel = page.get_by_role("tabpanel", name=name)
+    page.get_by_role("tab", name=name, exact=True).click()
+    panel = page.get_by_role("tabpanel", name=name, exact=True)
     panel.get_by_test_id("stElementContainer").first.wait_for()
     settled(page)
 

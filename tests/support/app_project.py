@@ -1,5 +1,6 @@
 """A small repository with results, for tests of the app that need no run and no browser."""
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from pawprint import paths
 from pawprint.columns import PREDICTED_CLASSES, PREDICTIONS, SPLIT
 from pawprint.files import pack, write_json
 from pawprint.model.metadata import Metadata
-from pawprint.params.file import overlay
 from pawprint.scores.prediction_table import IMAGE_DIGITS, write_predictions
 from pawprint.tables import write_table
 
@@ -36,9 +36,7 @@ def write_project(project: Path) -> Path:
     git_init(project)
     predictions = pd.DataFrame(PHOTOS, columns=COLUMNS)
     right = predictions.assign(predicted=predictions["actual"])
-    committed = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-    params = overlay(committed, "evaluate: {confidence: 0.9}")
-    (project / "params.yaml").write_text(params, encoding="utf-8")
+    shutil.copy(PROJECT / "params.yaml", project)
     for subject, table in (("Early", right), ("Late", predictions)):
         for path in (paths.TEST_PROBABILITIES_CSV, paths.VALIDATION_PROBABILITIES_CSV):
             (project / path).parent.mkdir(exist_ok=True)

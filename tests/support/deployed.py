@@ -16,7 +16,7 @@ from pawprint.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SPLIT
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
-from pawprint.images.formats import resize
+from pawprint.images.views import resize
 from pawprint.model.metadata import Outputs, read_metadata
 from pawprint.model.predictor import runner
 from pawprint.network.model import convert

@@ -34,37 +34,36 @@ def stages(tmp_path):
         yield copy.deepcopy(STAGES)
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_stage_that_is_missing_or_frozen_is_refused(stages, name):
-    del stages[name]
-    with refused(f"dvc.yaml: stages.{name}.cmd: expected {STAGES[name]['cmd']}"):
-        check(stages)
-    stages[name] = STAGES[name] | {"frozen": True}
-    with refused(f"dvc.yaml: stages.{name}.frozen: expected false"):
-        check(stages)
+def test_stage_that_is_missing_or_frozen_is_refused(stages):
+    for name, stage in STAGES.items():
+        del stages[name]
+        with refused(f"dvc.yaml: stages.{name}.cmd: expected {stage['cmd']}"):
+            check(stages)
+        stages[name] = stage | {"frozen": True}
+        with refused(f"dvc.yaml: stages.{name}.frozen: expected false"):
+            check(stages)
+        stages[name] = stage
 
 
-@pytest.mark.parametrize(("name", "key", "place"), PLACES)
-def test_key_or_entry_that_is_missing_is_refused(stages, name, key, place):
-    own = stages[name] if place is None else stages[name][key]
-    del own[key if place is None else place]
-    stages[name]["cmd"] = ["echo", f"nice -n 5 {STAGES[name]['cmd']}"]
-    with refused(f"dvc.yaml: stages.{name}.{key}: expected "):
-        check(stages)
+def test_key_or_entry_that_is_missing_is_refused(stages):
+    for name, key, place in PLACES:
+        stage = copy.deepcopy(STAGES[name])
+        own = stage if place is None else stage[key]
+        del own[key if place is None else place]
+        stage["cmd"] = ["echo", f"nice -n 5 {STAGES[name]['cmd']}"]
+        with refused(f"dvc.yaml: stages.{name}.{key}: expected "):
+            check(stages | {name: stage})
 
 
-@pytest.mark.parametrize(
-    ("name", "key", "place", "changed"),
-    [
-        ("code", "outs", 0, "data/code"),
-        ("clean", "metrics", 0, {"metrics/clean.json": {"cache": True}}),
-        ("plot", "params", 0, {"params.yaml": ["clean"]}),
-    ],
-)
-def test_option_that_decides_what_is_kept_or_noticed_is_refused(stages, name, key, place, changed):
-    stages[name][key][place] = changed
-    with refused(f"dvc.yaml: stages.{name}.{key}: expected "):
-        check(stages)
+def test_option_that_decides_what_is_kept_or_noticed_is_refused(stages):
+    for name, key, changed in (
+        ("code", "outs", "data/code"),
+        ("clean", "metrics", {"metrics/clean.json": {"cache": True}}),
+        ("plot", "params", {"params.yaml": ["clean"]}),
+    ):
+        stage = STAGES[name] | {key: [changed, *STAGES[name][key][1:]]}
+        with refused(f"dvc.yaml: stages.{name}.{key}: expected "):
+            check(stages | {name: stage})
 
 
 def test_another_program_in_place_of_the_stage_is_refused(stages):

@@ -19,7 +19,7 @@ from pawprint.dataset.folders import describe_class_counts, read_folders
 from pawprint.dataset.sources import describe_empty, fetch
 from pawprint.errors import InputError
 from pawprint.files import pack
-from pawprint.model.predictor import find_images
+from pawprint.images.folder import find_images
 from pawprint.projects.init import create, describe_classes
 from pawprint.projects.upgrade import labels_of_last_run
 from pawprint.tables import write_table

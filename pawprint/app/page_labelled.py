@@ -1,0 +1,141 @@
+"""The part Labelled of the page Label: what labels.csv has, and undecided.csv, to correct any."""
+
+import contextlib
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from pawprint import paths
+from pawprint.app import labelling, photos
+from pawprint.app.labelling import UNDECIDED
+from pawprint.app.photos import HASHED, explain_errors, plain
+from pawprint.classes import NEITHER
+from pawprint.columns import IMAGES
+from pawprint.dataset.layouts import find_places, read_metadata_csv
+from pawprint.errors import InputError, name_some
+from pawprint.images.archive import members
+from pawprint.params.data import Clean
+from pawprint.tables import read_table
+
+NAMES = {NEITHER: "None of them", UNDECIDED: "I do not know"}
+ALL = "All"
+
+
+def show() -> None:
+    """Show the photos with a row, the last ones first, each with its label."""
+    rows = labelled()
+    if not rows:
+        st.markdown("No photo has a row in `labels.csv` yet. What you label is listed here.")
+        return
+    st.markdown(
+        "The rows of `labels.csv`, the last ones first, and of `undecided.csv`: photos whose class "
+        "somebody did not know. A click on a photo corrects its label."
+    )
+    counts = pd.Series([row["label"] for row in rows]).value_counts(sort=False)
+    names = [ALL, *sorted(set(counts.index) - NAMES.keys()), *(n for n in NAMES if n in counts)]
+    chosen = st.selectbox(
+        "Label",
+        names,
+        format_func=lambda name: (
+            f"{NAMES.get(name, name)} ({len(rows) if name == ALL else counts[name]:,})"
+        ),
+    )
+    rows = [row for row in rows if chosen in (ALL, row["label"])]
+    found, missing = find_present(rows)
+    row = photos.grid(found, "labelled", describe)
+    if row is not None:
+        open_correction(row)
+    if missing:
+        st.caption(
+            f"{len(missing):,} more are not among the photos of the last run, or lie in a folder "
+            f"elsewhere: {plain(name_some(missing))}"
+        )
+
+
+def labelled() -> list[dict[str, str]]:
+    """Return path, label and pixels_sha256, or "", of each row, the last ones first."""
+    rows = []
+    for table in (paths.LABELS_CSV, paths.UNDECIDED_CSV):
+        for row in reversed(labelling.read_rows(table, "path")):
+            label = row["label"] if table == paths.LABELS_CSV else UNDECIDED
+            pixels = row.get("pixels_sha256", "")
+            rows.append({"path": row["path"], "label": label, "pixels_sha256": pixels})
+    return rows
+
+
+def find_present(rows: list[dict[str, str]]) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows whose photo is there, with its present path, and the paths of the others.
+
+    `listed` is the path of the row.
+    """
+    names, path_of = present(paths.RAW_ARCHIVES, paths.IMAGES_CSV, paths.UNLABELLED_CSV)
+    found, missing = [], []
+    for row in rows:
+        path = path_of.get(row["pixels_sha256"], row["path"])
+        if path in names:
+            found.append(row | {"path": path, "listed": row["path"]})
+        else:
+            missing.append(path)
+    columns = ["path", "label", "pixels_sha256", "listed"]
+    return pd.DataFrame(found, columns=columns), missing
+
+
+@st.cache_data(max_entries=1, show_spinner=False, hash_funcs=HASHED)
+def present(raw: Path, *tables: Path) -> tuple[set[str], dict[str, str]]:
+    """Return the photos of the last run, and the path of each by its pixels_sha256."""
+    names = set(members(photos.archive()))
+    path_of: dict[str, str] = {}
+    for table in tables:
+        with contextlib.suppress(InputError):  # a run that failed before
+            path_of |= read_table(table, IMAGES).set_index("pixels_sha256")["path"].to_dict()
+    return names, path_of
+
+
+def describe(row: pd.Series) -> str:
+    """Return the label of a row, in Markdown."""
+    return plain(NAMES.get(row["label"], row["label"]))
+
+
+def open_correction(row: pd.Series) -> None:
+    """Open a dialog with a photo, and a form for its label."""
+    st.dialog(plain(photos.alt(row["path"])), width="large")(show_correction)(row)
+
+
+def show_correction(row: pd.Series) -> None:
+    """Show a photo and a form for its label."""
+    with explain_errors():
+        classes, accepts_new = classes_here()
+        names = [*classes, NEITHER, UNDECIDED]
+        chosen = st.selectbox(
+            "Label",
+            names,
+            names.index(row["label"]) if row["label"] in names else None,
+            accept_new_options=accepts_new,
+            format_func=lambda name: NAMES.get(name, name),
+        )
+        with st.container(horizontal=True):
+            is_saved = st.button("Save", type="primary", disabled=not chosen)
+            is_removed = st.button("Remove the label")
+        if is_saved or is_removed:
+            correct(row, chosen if is_saved else None, classes)
+            st.rerun()
+        photos.show_large(photos.photo(row["path"]), photos.alt(row["path"]))
+        st.caption(plain(row["path"]))
+
+
+def correct(row: pd.Series, label: str | None, classes: list[str]) -> None:
+    """Write the label of a row, or remove the row with None. Raises InputError or OSError."""
+    if label and label not in NAMES:
+        label = labelling.class_named(label, classes)
+    labelling.correct(row["listed"], row["pixels_sha256"], label)
+
+
+def classes_here() -> tuple[list[str], bool]:
+    """Return the classes, and whether a label may be a new one. Raises InputError."""
+    archive = photos.archive()
+    names = members(archive)
+    rows = read_metadata_csv(archive, names)
+    classes, _ = find_places(names, rows, Clean.load().labels, archive.filename)
+    given = [name for name in dict.fromkeys(labelling.labels_given().values()) if name != NEITHER]
+    return classes or given, not classes

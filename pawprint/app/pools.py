@@ -1,0 +1,197 @@
+"""Photos to label by pages: images of the project, and the images of a folder elsewhere."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from PIL import Image, ImageOps
+
+from pawprint.app import groups, labelling, photos
+from pawprint.app.answers import Change
+from pawprint.app.groups import Head, Pool
+from pawprint.app.labelling import UNDECIDED, Places
+from pawprint.classes import NEITHER, problem_of_labels
+from pawprint.errors import InputError
+from pawprint.images.decoder import read_again
+from pawprint.model.calibration import unit_length
+from pawprint.model.predictor import Prediction, default_model, predict_each
+from pawprint.params.data import Clean, Fetch
+from pawprint.pipeline.entry import stamps
+from pawprint.projects.suggestion import images_in
+
+Images = Sequence[groups.Image]
+
+
+class ProjectPhotos:
+    """Images of the last run without a label. Their labels go to labels.csv."""
+
+    name = ""
+    advice = "To train with the labels, press Run on the page Run."
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.accepts_new = not pool.classes
+
+    def given(self) -> dict[str, str]:
+        """Return the labels by pixels_sha256 or path. Raises InputError."""
+        return labelling.labels_given()
+
+    def classes(self) -> list[str]:
+        """Return the classes that a photo may get. Raises InputError."""
+        return self.pool.all_classes(self.given())
+
+    def picture(self, path: str, is_large: bool) -> str:
+        """Return a photo as a data URI. Raises InputError or UnusableImageError."""
+        return photos.large(path) if is_large else photos.square(path)
+
+    def give(self, images: Images, label: str) -> tuple[list[Change], int]:
+        """Write a label of `classes`, a new one, NEITHER or UNDECIDED.
+
+        Returns the changes, and the number of images that had a label from elsewhere. Raises
+        InputError or OSError, with nothing changed.
+        """
+        classes = self.classes()
+        if label not in (NEITHER, UNDECIDED):
+            label = labelling.class_named(label, classes)
+            if self.pool.classes and label not in classes:
+                expected = f"Class: expected one of {', '.join(classes)}. Received: {label}."
+                raise InputError(f"{expected} To add one, add photos of it on the page Add photos.")
+        changes, had_one = labelling.label_images(images, label)
+        return [*changes], had_one
+
+    def taken_back(self, images: Images) -> None:
+        """Forget the labels of images."""
+
+
+class FolderPhotos:
+    """Images of a folder elsewhere. Copies of those with a class go to the folder of its images.
+
+    `labels` are those given since the app was started, by path.
+    """
+
+    accepts_new = True
+
+    def __init__(self, origin: Path, target: Path, pool: Pool, bits: int | None) -> None:
+        self.name = str(origin)
+        self.advice = f"Copies of the photos are in {photos.plain(str(target))}."
+        self.target, self.pool, self.bits = target, pool, bits
+        images = [Path(path) for path, _ in pool.images]
+        self.labels = {str(path): "" for path in labelling.find_copies(images, self.places())}
+
+    def places(self) -> Places:
+        """Return the places of the model's classes. Raises InputError."""
+        names = {label: labelling.names_of(label) for label in self.pool.classes}
+        return labelling.places_in(self.target, names, Path(Fetch.load().source))
+
+    def given(self) -> dict[str, str]:
+        """Return the labels by path; "" for a photo that was labelled in another session."""
+        return self.labels
+
+    def classes(self) -> list[str]:
+        """Return the classes of the model, those in the folder, and new ones."""
+        there = labelling.classes_in(self.target) if self.target.is_dir() else ()
+        names = dict.fromkeys([*self.pool.classes, *there, *self.labels.values()])
+        return [name for name in names if name not in ("", NEITHER)]
+
+    def picture(self, path: str, is_large: bool) -> str:
+        """Return a photo as a data URI. Raises InputError."""
+        image = read_again(Path(path), path, self.bits, photos.LARGE)
+        return photos.data_uri(image) if is_large else square(image)
+
+    def give(self, images: Images, label: str) -> tuple[list[Change], int]:
+        """Copy photos to the place of a class, as `ProjectPhotos`; NEITHER is only remembered."""
+        paths = [Path(path) for path, _ in images]
+        changes: list[Change] = []
+        present: set[Path] = set()
+        if label == UNDECIDED:
+            changes += labelling.label_images(images, label)[0]
+        elif label != NEITHER:
+            place = self.place_of(label)
+            ((label, _),) = place.items()
+            present = labelling.find_copies(paths, self.places() | place)
+            new = [path for path in paths if path not in present]
+            changes += labelling.add_all(place, new, label)
+            changes += labelling.decide(map(str, paths))
+        if label != UNDECIDED:
+            self.labels |= {str(path): "" if path in present else label for path in paths}
+        return changes, len(present)
+
+    def place_of(self, label: str) -> Places:
+        """Return the place of a class, perhaps a new one. Raises InputError."""
+        places = self.places()
+        classes = self.classes()
+        label = labelling.class_named(label, classes)
+        if label in places:
+            return {label: places[label]}
+        if any(recorded for _, recorded in places.values()):
+            if problem := problem_of_labels({*classes, label}):
+                raise InputError(f"Class: {problem}.")
+            return {label: (self.target, label)}
+        return labelling.place_of(label, classes, self.target, Path(Fetch.load().source))
+
+    def taken_back(self, images: Images) -> None:
+        """Forget the labels of images."""
+        for path, _ in images:
+            self.labels.pop(path, None)
+
+
+Photos = ProjectPhotos | FolderPhotos
+
+
+def square(image: Image.Image) -> str:
+    """Return an image as it is in a grid, as a data URI."""
+    side = 2 * photos.CELL
+    return photos.data_uri(ImageOps.pad(image, (side, side), color=photos.BACKGROUND))
+
+
+@st.cache_resource(max_entries=1, show_spinner="Grouping the photos …", hash_funcs=photos.HASHED)
+def project_photos(*files: Path) -> ProjectPhotos:
+    """Return the images of the last run, which has these files. Raises InputError without one."""
+    return ProjectPhotos(groups.read_pool(photos.archive(), Clean.load().labels))
+
+
+# One for all sessions, so that none shows what another has labelled.
+@st.cache_resource(max_entries=4, show_spinner="Looking at the photos …", hash_funcs=photos.HASHED)
+def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPhotos:
+    """Return the images of a folder, or of a table of `predict`, with what a model sees in them.
+
+    `given` are the names of the folder and of the folder for labelled images. `version` is of the
+    files when they were named: one that vanishes later changes nothing. Raises InputError as
+    `images_in`, for folders that overlap, and for a model without features.
+    """
+    origin, target = map(Path, given)
+    images = images_in(origin)
+    labelling.require_apart(origin, target, images)
+    served = photos.predictor()
+    rows = predict_each(served, images, _features, has_hashes=False)
+    pairs = [(str(path.absolute()), row) for path, row in zip(images, rows) if not row["error"]]
+    if not pairs or pairs[0][1]["features"] is None:
+        raise InputError(
+            f"{origin}: expected images that a model with the output features can read. Received: "
+            f"{len(pairs)} images. Run `dvc repro`."
+        )
+    features = np.array([row["features"] for _, row in pairs])
+    labels = served.metadata.labels
+    probabilities = [[row["probabilities"][label] for label in labels] for _, row in pairs]
+    paths = [path for path, _ in pairs]
+    clusters = groups.find_clusters(features)
+    head = Head(labels, np.array(probabilities, float))
+    pool = Pool([(path, "") for path in paths], [], features, [], paths, clusters, labels, head)
+    return FolderPhotos(origin, target, pool, served.metadata.bits)
+
+
+def _features(image: Image.Image, predicted: Prediction) -> dict:
+    features = predicted.features
+    return {"features": None if features is None else unit_length(features).astype(np.float32)}
+
+
+def version_of(origin: Path) -> str:
+    """Return a name of the present files of a folder."""
+    return hashlib.md5(str(sorted(stamps(origin).items())).encode()).hexdigest()
+
+
+def open_folder(given: tuple[str, str], version: str) -> FolderPhotos:
+    """Return `folder_photos` with the present model. Raises InputError."""
+    return folder_photos(given, version, default_model())

@@ -1,0 +1,45 @@
+"""The images below a folder."""
+
+import os
+import sys
+from collections.abc import Container, Sequence
+from pathlib import Path
+
+from pawprint.errors import printable
+from pawprint.files import walk
+from pawprint.images.archive import count_suffixes, is_image_name
+
+
+def take_images(folder: Path, names: Sequence[str], table: Container[str] = ()) -> list[str]:
+    """Return the images among these files of a folder; a line on stderr counts the others.
+
+    Names in `table` are images, whatever their suffix.
+    """
+    images = [name for name in names if name in table or is_image_name(name)]
+    if others := sorted(set(names).difference(images)):
+        line = f"{len(others):,} other files ({count_suffixes(others)})"
+        print(f"{printable(str(folder))}: {line}", file=sys.stderr)
+    return images
+
+
+def names_below(folder: Path) -> list[str]:
+    """Return the paths of the files below a folder, also through links, sorted by their parts.
+
+    A line on stderr names folders that are not searched.
+    """
+    left_out: list[tuple[Path, str]] = []
+    files = sorted(walk(folder, lambda path, why: left_out.append((path, why))))
+    for path, why in left_out:
+        print(f"{printable(str(path))}: not searched: {why}", file=sys.stderr)
+    return [path.relative_to(folder).as_posix() for path in files]
+
+
+def find_images(paths: list[Path]) -> list[Path]:
+    """Return the files given, and for each folder the images below it, sorted."""
+    images = []
+    for path in paths:
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+            images += [path / name for name in take_images(path, names_below(path))] or [path]
+        else:
+            images.append(path)
+    return images

@@ -1,0 +1,81 @@
+"""Pictures of the regions of an image that matter for its predicted class."""
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from pawprint.classes import SMALLEST, class_probabilities
+from pawprint.engine.mapping import map_in_threads
+from pawprint.files import replacing
+from pawprint.images.decoder import read_again
+from pawprint.images.views import resize
+from pawprint.model.predictor import Predictor
+from pawprint.progress import track
+
+STEPS = 10  # of the window along a side; a window is two steps wide and high
+OPACITY = 0.5  # of the heat over the image
+SIZE = 600  # pixels of a side of the picture
+
+
+def write_saliency(
+    predictor: Predictor, images: list[Path], rows: Iterable[dict], pictures: list[Path]
+) -> None:
+    """Write a picture of the regions that matter for each row without an error.
+
+    Raises InputError if an image is missing now, or a picture cannot be written.
+    """
+    items = [item for item in zip(images, rows, pictures) if not item[1]["error"]]
+    for path, row, picture in track(items, "saliency"):
+        rules = (predictor.metadata.bits, predictor.metadata.decoded_side)
+        image = read_again(path, row["path"], *rules)
+        with replacing(picture) as new:
+            Image.fromarray(saliency_of(predictor, image)).save(new)
+
+
+def saliency_of(predictor: Predictor, image: Image.Image) -> np.ndarray:
+    """Draw the heat of the predicted class over an image, uint8 `(SIZE, SIZE, 3)`."""
+    metadata = predictor.metadata
+    label = metadata.labels.index(predictor.class_of(predictor.predict(image).probabilities))
+    heat = occlusion(predictor, resize(image, metadata.image_size, metadata.resize), label)
+    heat = (255 * cv2.resize(heat, (SIZE, SIZE))).astype(np.uint8)
+    colours = cv2.cvtColor(cv2.applyColorMap(heat, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    return cv2.addWeighted(resize(image, SIZE, metadata.resize), 1 - OPACITY, colours, OPACITY, 0)
+
+
+def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarray:
+    """Return how much the class of this index depends on each region: float32 `(size, size)`.
+
+    `pixels` is uint8 `(size, size, 3)`. A window with the mean colour of the image covers one place
+    after another. The heat of a place is the decrease of the class's log-odds, averaged over the
+    windows that cover it: Zeiler and Fergus, Visualizing and Understanding Convolutional Networks,
+    2014 (https://arxiv.org/abs/1311.2901). It is scaled to [0, 1]. All zeros means no decrease.
+    """
+    windows = list(np.ndindex(STEPS - 1, STEPS - 1))
+    log_odds = partial(_log_odds, predictor, pixels, label)
+    whole, *scores = map_in_threads(log_odds, [None, *windows])
+    fall, covers = np.zeros((2, STEPS, STEPS), np.float32)
+    for (top, left), value in zip(windows, scores):
+        fall[top : top + 2, left : left + 2] += whole - value
+        covers[top : top + 2, left : left + 2] += 1
+    heat = cv2.resize(fall / covers, pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    heat = np.maximum(heat, 0)
+    return heat / heat.max() if heat.any() else heat
+
+
+def _log_odds(
+    predictor: Predictor, pixels: np.ndarray, label: int, window: tuple[int, int] | None
+) -> float:
+    """Return the log-odds of a class for the image, covered at a window if there is one."""
+    covered = pixels.copy()
+    if window:
+        edges = np.linspace(0, len(pixels), STEPS + 1).astype(int)
+        top, left = window
+        colour = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
+        covered[edges[top] : edges[top + 2], edges[left] : edges[left + 2]] = colour
+    probabilities = class_probabilities(predictor.run(covered)["probability"])
+    probability = np.clip(np.float64(probabilities[label]), SMALLEST, 1 - SMALLEST)
+    return float(np.log(probability / (1 - probability)))
