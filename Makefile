@@ -44,7 +44,7 @@ release-check: .venv/installed
 
 # The complete locks for Python 3.11 to 3.13 on Linux, macOS and Windows.
 lock:
-	$(LOCK) --group run -o requirements.txt
+	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) pyproject.toml --all-extras -c requirements.txt -o requirements-dev.txt
 	$(LOCK) --group serve -c requirements-dev.txt -o requirements-serve.txt
 
@@ -52,7 +52,7 @@ lock:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo 'Python 3.11 to 3.13 is needed: make PYTHON=python3.12'; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(PIP) -e .
+	$(PIP) -r requirements.txt -e .
 	@touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt

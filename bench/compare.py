@@ -105,10 +105,10 @@ def run_pipeline(params: str) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         prepare(workspace := Path(folder), params)
         seconds, _ = run_steps(workspace, "-m", "dvc", "repro")
-        extract = read_json(workspace / paths.EXTRACT_METRICS)
+        head = pd.read_csv(workspace / paths.EXTRACT_HISTORY_CSV).query("kept")
         evaluate = read_json(workspace / paths.EVALUATE_METRICS)
         return seconds | {
-            "accuracy of train_extract": extract["validation_accuracy"],
+            "accuracy of train_extract": float(head["validation_accuracy"].iloc[-1]),
             "accuracy of total": evaluate["validation"]["accuracy"],
             "accuracy on test": evaluate["test"]["accuracy"],
         }
@@ -315,8 +315,8 @@ def cpu_of_children() -> float:
 def scores_of_held_out(workspace: Path) -> dict[str, float]:
     """Accuracy and log loss of the validation and the test images together."""
     scores = read_json(workspace / paths.EVALUATE_METRICS)
-    images = read_json(workspace / paths.SPLIT_METRICS)
-    numbers = [images[split] for split in SPLITS[1:]]
+    images = pd.read_csv(workspace / paths.CLASSES_CSV)
+    numbers = [images[split].sum() for split in SPLITS[1:]]
     return {
         name: np.average([scores[split][name] for split in SPLITS[1:]], weights=numbers)
         for name in ("accuracy", "loss")

@@ -33,6 +33,7 @@ FEATURES_ORIGIN = Path("data/features.json")
 # Outside of the outputs, because DVC deletes those before a stage runs.
 INTERRUPTED_FEATURES = Path(".dvc/tmp/pawprint")
 CROSS_VALIDATION_CSV = Path("data/cross_validation.csv")
+CROSS_VALIDATION_JSON = Path("data/cross_validation.json")  # what it chose, and what that gave
 
 BACKBONE = Path("models/backbone/network.keras")
 FROZEN_BACKBONE = Path("models/backbone/network.xml")  # where Keras builds none
@@ -45,10 +46,8 @@ SERVED_MODEL = Path("models/served")
 EXPORT = Path("models/export")  # of `pawprint export`
 
 CLEAN_METRICS = Path("metrics/clean.json")
-SPLIT_METRICS = Path("metrics/split.json")
 CLASSES_CSV = Path("metrics/classes.csv")
 EXTRACT_METRICS = Path("metrics/train_extract.json")
-FINETUNE_METRICS = Path("metrics/train_finetune.json")
 EVALUATE_METRICS = Path("metrics/evaluate.json")
 MODEL_CARD = Path("docs/model_card.md")
 REPORT = Path("plots/report.html")

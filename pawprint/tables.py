@@ -50,9 +50,13 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
 
 
 def write_table(path: Path, frame: pd.DataFrame, columns: Columns) -> None:
-    """Write these columns of the rows, in this order; floats with six significant digits."""
+    """Write these columns of the rows, in this order; floats with six significant digits.
+
+    A missing text is an empty cell: pandas before 3 would write "nan".
+    """
+    texts = {name: "" for name, kind in columns.items() if kind == "str"}
     with replacing(path) as partial:
-        frame[list(columns)].astype(columns).to_csv(
+        frame[list(columns)].fillna(texts).astype(columns).to_csv(
             partial, index=False, lineterminator="\n", encoding="utf-8", float_format="%.6g"
         )
 

@@ -17,7 +17,7 @@ from py_compile import PycInvalidationMode
 from pawprint import paths
 from pawprint.dataset.sources import list_files, require_utf8
 from pawprint.dataset.user_tables import classes_given, read_corrections, read_kept_splits
-from pawprint.errors import InputError
+from pawprint.errors import InputError, name_some
 from pawprint.files import md5, replacing, write_text
 from pawprint.package import STAGES, folders_of_code, script_of
 from pawprint.params.model import Params, load_params, problem_of_threshold
@@ -28,7 +28,9 @@ from pawprint.pipeline.fingerprint import (
     Code,
     describe_code_changes,
     row_code,
+    split_fingerprint,
 )
+from pawprint.pipeline.lock import not_as_pinned
 from pawprint.pipeline.recorded import Recorded
 from pawprint.templates import leaves_out, require_stages
 
@@ -66,6 +68,8 @@ def main() -> None:
         # that it runs an earlier module in place of one with both.
         for folder in folders.values():
             compileall.compile_dir(folder, force=True, quiet=2, invalidation_mode=CHECKED_HASH)
+    if line := describe_versions(recorded, after, {s: code.as_locked(after[s]) for s in after}):
+        print(f"code: {line}")
     print(f"code: {describe(recorded, after)}")
 
 
@@ -94,6 +98,26 @@ def describe(recorded: Recorded, after: dict[str, str]) -> str:
     changes = describe_code_changes(before, after) or ["the code of no stage changed"]
     more = f"; {len(changes) - MAX_CHANGES} more changes" if changes[MAX_CHANGES:] else ""
     return f"{'; '.join(changes[:MAX_CHANGES])}{more}"
+
+
+def describe_versions(
+    recorded: Recorded, after: dict[str, str], locked: dict[str, str]
+) -> str | None:
+    """Return a line on installed versions that are not the lock's, and which stages they run.
+
+    `after` has the fingerprint of each stage, `locked` what it is with the versions of
+    requirements.txt. None if it is the same for all stages.
+    """
+    stages = [stage for stage in after if after[stage] != locked[stage]]
+    if not stages:
+        return None
+    pins = {pin for stage in stages for pin in split_fingerprint(locked[stage])[1]}
+    differing = f"installed: {name_some(not_as_pinned(sorted(pins)))} of {paths.REQUIREMENTS}"
+    install = f"`pip install -r {paths.REQUIREMENTS}`"
+    again = [stage for stage in stages if recorded.has_code(stage, locked[stage])]
+    if again:
+        return f"{differing}. Therefore {', '.join(again)} run again; {install} avoids this"
+    return f"{differing}. Results may differ; {install} installs the versions of the project"
 
 
 def recorded_code(recorded: Recorded, stage: str, text: str) -> str | None:

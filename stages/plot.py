@@ -2,10 +2,10 @@
 
 Writes the figures, the model card, and one HTML page that works offline. Reads labels.csv, tables
 in data/, data/clean/, data/split/ and plots/, pictures of the data in plots/,
-metrics/train_extract.json, data/raw/archives/, models/served/ and all params. Writes
+data/cross_validation.json, data/raw/archives/, models/served/ and all params. Writes
 docs/model_card.md, plots/limits.txt, pictures of the results in plots/, and plots/report.html,
-which shows photos. Says what differs from the photos, labels and splits of the last commit, by Git
-and DVC's cache.
+which shows photos. Says what differs from the photos, labels, splits, params and code of the last
+commit, and whether the model is better, by Git and DVC's cache.
 Run: `python -m stages.plot`
 """
 
@@ -35,6 +35,8 @@ from pawprint.dataset.changes import (
     NOT_KNOWN,
     Images,
     describe_changes,
+    describe_code,
+    describe_params,
     find_changes,
     images_of,
 )
@@ -42,29 +44,36 @@ from pawprint.dataset.cleaning import describe_files
 from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows
-from pawprint.errors import hide_secrets
+from pawprint.errors import InputError, hide_secrets
 from pawprint.files import md5, read_json, read_mapping, write_text
 from pawprint.images.archive import Archive, open_archive
 from pawprint.model.metadata import read_metadata
 from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
-from pawprint.pipeline.recorded import last_commit
+from pawprint.pipeline.recorded import LastCommit, Recorded
 from pawprint.reports import charts, pages, photos
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import SIZE_UNKNOWN, Run, find_limits
 from pawprint.scores.prediction_table import read_predictions
 from pawprint.scores.predictions import list_errors
+from pawprint.scores.runs import compare_runs
 from pawprint.scores.shift import describe_shift, describe_slices, independent
+from pawprint.scores.stored_run import read_here, read_run
 from pawprint.tables import read_table
 
 OF_FILE = ["path", "width", "height", "brightness", "perceptual_hash"]  # columns of IMAGES
 OF_DATA = ("augmented", "near_duplicates", "samples", "unusual")  # pictures of earlier stages
+SAME = "the same photos, labels, splits, params and code"
+SAME_SETTINGS = "the same params and code"
+NEXT = (
+    "`git add .` and `git commit` keep this run. `pawprint discard` goes back to the last one, and "
+    "leaves photos and labels as they are."
+)
 
 
 def main() -> None:
     """Write the pictures, the model card, the page and the limits, and print the result."""
-    content = read_mapping(paths.PARAMS)
-    params: dict = {name: hide_secrets(section) for name, section in content.items()}
+    params = without_secrets(read_mapping(paths.PARAMS))
     metadata = read_metadata(paths.SERVED_MODEL).model_dump()
     scores = read_table(paths.SCORES_CSV, SCORES)
     images = read_table(paths.SPLIT_CSV, SPLIT)
@@ -108,9 +117,14 @@ def main() -> None:
     write_text(paths.REPORT, pages.fill(pages.REPORT, **context | of_page))
     write_text(paths.LIMITS, limits.text)
     print(result)
-    if changes := describe_since_commit(images_of(images, unknown, rejected)):
-        print(f"Since the last commit: {changes}")
+    for line in describe_since_commit(images_of(images, unknown, rejected), params):
+        print(line)
     print(f"Open {paths.REPORT}: errors, labels to review, and what limits the model.")
+
+
+def without_secrets(params: dict) -> dict:
+    """Return params by section as they are shown."""
+    return {name: hide_secrets(section) for name, section in params.items()}
 
 
 def card_context(
@@ -128,11 +142,12 @@ def card_context(
         "metadata": metadata,
         "confidence": CONFIDENCE,
         "significant": SIGNIFICANT,
+        "confidence": CONFIDENCE,
         "extract": read_table(paths.EXTRACT_HISTORY_CSV, HISTORY),
         "finetune": read_table(paths.FINETUNE_HISTORY_CSV, HISTORY),
         "curve": read_table(paths.LEARNING_CURVE_CSV, LEARNING_CURVE),
         "decided": read_table(paths.DECIDED_CSV, DECIDED),
-        "training": read_json(paths.EXTRACT_METRICS),
+        "training": read_json(paths.CROSS_VALIDATION_JSON),
         "counts": pages.count_images(images),
         "imbalance": pages.describe_imbalance(images),
         "near_duplicates": near_duplicates,
@@ -204,10 +219,32 @@ def limits_run(
     )
 
 
-def describe_since_commit(now: Images) -> str:
-    """Return what differs from the images of the last commit, or "" if it has none."""
-    commit = last_commit()
+def describe_since_commit(now: Images, params: dict) -> list[str]:
+    """Return what differs from the last commit, and what that did, or [] if it has no run.
+
+    `params` are without secrets. The verdict is that of `pawprint compare HEAD`; there is none
+    where DVC's cache lacks tables of the commit.
+    """
+    commit = LastCommit()
     if commit.hash_of("split", paths.SPLIT_CSV) is None:
+        return []
+    images = describe_images_since(commit, now)
+    parts = [describe_code(codes(commit), codes(Recorded()))]
+    if recorded := commit.params("plot"):  # all of them
+        parts.insert(0, describe_params(without_secrets(recorded), params))
+    further = ", ".join(filter(None, parts))
+    if images == NOT_KNOWN:
+        found = f"{further or SAME_SETTINGS}; which photos and labels changed is {NOT_KNOWN}"
+    else:
+        found = ", ".join(filter(None, [images, further])) or SAME
+    lines = [f"Since the last commit: {found}", *compare_with_commit(commit)]
+    return lines if found == SAME else [*lines, NEXT]
+
+
+def describe_images_since(commit: LastCommit, now: Images) -> str:
+    """Return what differs from the images of a commit, NOT_KNOWN, or "" if nothing does."""
+    outs = ("split", paths.SPLIT_CSV), ("clean", paths.UNKNOWN_CSV), ("clean", paths.REJECTED_CSV)
+    if all(commit.hash_of(stage, path) == md5(path) for stage, path in outs):
         return ""
     tables = [
         commit.table("split", paths.SPLIT_CSV, SPLIT),
@@ -217,6 +254,26 @@ def describe_since_commit(now: Images) -> str:
     if any(table is None for table in tables):
         return NOT_KNOWN
     return describe_changes(find_changes(images_of(*tables), now))
+
+
+def codes(recorded: Recorded) -> dict[str, str | None]:
+    """Return the hash of the code by stage, without `plot`, which changes no prediction."""
+    stages = [stage for stage in recorded.stages if stage not in ("code", "plot")]
+    return {name: recorded.hash_of(name, paths.CODE / f"{name}.txt", "deps") for name in stages}
+
+
+def compare_with_commit(commit: LastCommit) -> list[str]:
+    """Return the verdict of `pawprint compare HEAD` and what changed for a user, or []."""
+    try:
+        old = read_run(commit.read, "the last commit")
+        if old.missing:
+            return []
+        (compared,) = compare_runs(old, [read_run(read_here, "this run")], CONFIDENCE)
+    except InputError:  # no image in common, or no predictions
+        return []
+    verdict, *answers = compared.sentences
+    lines = [f"{verdict[0].upper()}{verdict[1:]}", *answers, compared.on_common_test]
+    return [line for line in lines if line]
 
 
 if __name__ == "__main__":

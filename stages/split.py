@@ -5,7 +5,7 @@ split, unless the archive's own splits divide it. Images in splits.csv stay in t
 data/clean/images.csv, data/clean/metadata.csv, data/raw/archives/ and splits.csv. Params: `split`,
 `clean.bits`, `model.resize`. Writes data/split/images.csv, data/split/train_validation.csv,
 data/split/paths.csv, data/split/labels.json, which has the order of the classes everywhere,
-data/split/near_duplicates.csv, metrics/split.json, metrics/classes.csv, the images of each class in
+data/split/near_duplicates.csv, metrics/classes.csv, the images of each class in
 each split, and the pictures plots/samples.png, plots/unusual.png and plots/near_duplicates.png.
 Says if `model.resize: crop` leaves out much of the images, and which images are in another split
 than in the last commit, by Git and DVC's cache. As long as fewer than two classes have images, all
@@ -28,7 +28,7 @@ from pawprint.images.decoder import MAX_LEFT_OUT, left_out
 from pawprint.params.data import Clean, Split
 from pawprint.params.model import Model
 from pawprint.pipeline.entry import run_stage
-from pawprint.pipeline.recorded import last_commit
+from pawprint.pipeline.recorded import LastCommit
 from pawprint.reports import photos
 from pawprint.reports.charts import save
 from pawprint.tables import read_table, write_table
@@ -43,7 +43,7 @@ def main() -> None:
         # For training all, so that `features` computes them until then.
         rows = images.assign(split="train", group=images["path"])
         none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
-        write(rows, none, 0)
+        write(rows, none)
         draw(images, rows, none)
         print(f"split: labels are missing: {problem}. Label photos with `pawprint app`")
         return
@@ -52,7 +52,7 @@ def main() -> None:
         metadata = read_table(paths.METADATA_CSV, METADATA)
         dates = splitting.read_dates(images, metadata, params.date)
     rows, near_duplicates, divided_pairs = splitting.split(images, params, kept_splits, dates)
-    counts = write(rows, near_duplicates, divided_pairs)
+    counts = write(rows, near_duplicates)
     draw(images, rows, near_duplicates)
     rules = splitting.find_rules(rows, kept_splits, params.use_archive_split or dates is not None)
     lines = [", ".join(f"{number:,} {name}" for name, number in counts.items())]
@@ -74,7 +74,7 @@ def main() -> None:
         print(f"split: {line}")
 
 
-def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame, divided_pairs: int) -> dict[str, int]:
+def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame) -> dict[str, int]:
     """Write all outputs, and return how many images each split has."""
     counts = rows["split"].value_counts().reindex(SPLITS, fill_value=0).to_dict()
     write_table(paths.SPLIT_CSV, rows, SPLIT)
@@ -85,7 +85,6 @@ def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame, divided_pairs: int)
     write_table(paths.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)
     classes = pd.crosstab(rows["label"], rows["split"]).reindex(columns=SPLITS, fill_value=0)
     write_table(paths.CLASSES_CSV, classes.reset_index(), CLASSES)
-    write_json(paths.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})
     return counts
 
 
@@ -111,8 +110,8 @@ def describe_left_out(images: pd.DataFrame) -> list[str]:
     if out <= MAX_LEFT_OUT:
         return []
     return [
-        f"model.resize: crop leaves out {out:.0%} of the median image; stretch and pad keep all of "
-        "it"
+        f"model.resize: crop leaves out {out:.0%} of the median image. If what decides a class may "
+        "be there, set it to stretch or pad; `pawprint try` measures both"
     ]
 
 
@@ -154,7 +153,7 @@ def describe_moves_since_commit(rows: pd.DataFrame, rules: pd.Series, params: Sp
 
     `rules` are those that decided on the rows.
     """
-    commit = last_commit()
+    commit = LastCommit()
     if commit.hash_of("split", paths.SPLIT_CSV) in (None, md5(paths.SPLIT_CSV)):
         return []
     before = commit.table("split", paths.SPLIT_CSV, SPLIT)

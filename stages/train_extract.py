@@ -3,7 +3,8 @@
 A linear head is solved, by logistic regression; other heads are trained in epochs, by Keras. Either
 way a cross-validated regression judges the training images. Reads train/ and validation/ in
 data/features/, data/split/train_validation.csv and data/split/labels.json. Params: `train_extract`,
-`head`, `hardware`, `model.features`. Writes models/head.npz, data/cross_validation.csv,
+`head`, `hardware`, `model.features`. Writes models/head.npz, data/cross_validation.csv and
+data/cross_validation.json, what it chose,
 metrics/train_extract.json, plots/history_extract.csv and plots/learning_curve.csv.
 Run: `python -m stages.train_extract`
 """
@@ -26,7 +27,6 @@ from pawprint.network.cross_validation import (
     metrics_of,
     open_examples,
 )
-from pawprint.network.heads import NewHead
 from pawprint.network.new_head import Settings, learn_head
 from pawprint.params.model import Hardware, Head, Model, TrainExtract, problem_of_head
 from pawprint.pipeline.entry import run_stage
@@ -56,14 +56,17 @@ def main() -> None:
     head = learn_head(store, examples, judged, settings)
     is_judged = ~np.isnan(judged.probabilities).any(axis=1)
     probabilities = judged.probabilities[is_judged]
-    metrics = measure(head, judged, metrics_of(probabilities, examples.actual[is_judged]))
+    folds = metrics_of(probabilities, examples.actual[is_judged])
+    metrics = {f"cross_validated_{name}": value for name, value in folds.items()}
+    chosen = choices(judged)
     by_series = compare_series(split, examples, judged)
     if by_series is not None:
-        metrics["accuracy_by_series"] = by_series
+        chosen["accuracy_by_series"] = by_series
     in_curve, fits = learning_curve(examples, judged)
     curve = tabulate_curve(examples.actual[in_curve], examples.groups[in_curve], fits)
     head.weights.write(paths.HEAD)
     write_json(paths.EXTRACT_METRICS, metrics)
+    write_json(paths.CROSS_VALIDATION_JSON, chosen)
     rows = judge(images[is_judged], probabilities, labels)
     write_table(paths.CROSS_VALIDATION_CSV, rows, JUDGED)
     write_table(paths.EXTRACT_HISTORY_CSV, head.history, HISTORY)
@@ -71,7 +74,7 @@ def main() -> None:
     right = round(metrics["cross_validated_accuracy"] * len(probabilities))
     lines = [
         f"{head.method}, right for {right:,} of {len(probabilities):,} training images in "
-        f"cross-validation, and for {metrics['validation_accuracy']:.1%} of validation",
+        f"cross-validation, and for {head.validation['accuracy']:.1%} of validation",
         *describe_not_judged(images["label"][~is_judged]),
     ]
     if by_series is not None:
@@ -80,23 +83,13 @@ def main() -> None:
         print(f"train_extract: {line}")
 
 
-def measure(head: NewHead, judged: CrossValidation, folds: dict[str, float]) -> dict[str, float]:
-    """Return the metrics of the head; `folds` are the metrics in cross-validation."""
-    metrics = {
-        "initial_accuracy": head.initial["accuracy"],
-        "validation_accuracy": head.validation["accuracy"],
-        **{f"cross_validated_{name}": value for name, value in folds.items()},
-        "C": judged.C,
-        "views": judged.views,
-        "blocks": int(judged.has_blocks),
-    }
+def choices(judged: CrossValidation) -> dict[str, float]:
+    """Return what cross-validation chose and, where it had a choice, the change of the log loss."""
+    chosen = {"C": judged.C, "views": judged.views, "blocks": int(judged.has_blocks)}
     for name, gain in (("blocks", judged.gain), ("views", judged.views_gain)):
         if gain is not None:
-            metrics |= {f"{name}_loss_change": gain.mean, f"{name}_loss_error": gain.error}
-    kept = head.history[head.history["kept"]]
-    if len(kept):
-        metrics["train_accuracy"] = kept["accuracy"].iloc[-1]
-    return metrics
+            chosen |= {f"{name}_loss_change": gain.mean, f"{name}_loss_error": gain.error}
+    return chosen
 
 
 def describe_not_judged(labels: pd.Series) -> list[str]:

@@ -5,7 +5,7 @@ Reads train/ and validation/ in data/features/, data/split/train_validation.csv,
 data/split/labels.json, models/backbone/ and models/head.npz. Params: `train_finetune`, `head`,
 `hardware`, `model.backbone`, `model.pooling`, `model.fine_tune_at`. Writes models/network/, what
 follows the frozen layers for OpenVINO and, if layers were trained, the whole model for Keras,
-metrics/train_finetune.json and plots/history_finetune.csv.
+and plots/history_finetune.csv.
 Run: `python -m stages.train_finetune`
 """
 
@@ -17,7 +17,7 @@ import pandas as pd
 from pawprint import paths
 from pawprint.columns import HISTORY, SPLIT
 from pawprint.features.store import StoredExamples, stored_examples
-from pawprint.files import read_labels, replacing, write_json
+from pawprint.files import read_labels, replacing
 from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
 from pawprint.network.heads import HeadWeights
 from pawprint.params.model import FineTuningEpochs, Hardware, Head, Model, TrainFinetune
@@ -38,12 +38,10 @@ def main() -> None:
         if unset := unset_param(params):
             network, kinds = on_features(store.shapes(), weights, Head.load())
             history = pd.DataFrame(columns=list(HISTORY))
-            metrics: dict[str, float] = {"kept_epoch": 0}
             result = f"{unset} is null: the head is kept as it is"
         else:
-            network, kinds, history, metrics, result = train(store, weights, params, folder)
+            network, kinds, history, result = train(store, weights, params, folder)
         write_network(network, folder / paths.NETWORK.name, OUTPUTS, kinds)
-    write_json(paths.FINETUNE_METRICS, metrics)
     write_table(paths.FINETUNE_HISTORY_CSV, history, HISTORY)
     print(f"train_finetune: {result}")
 
@@ -57,11 +55,10 @@ def unset_param(params: TrainFinetune) -> str | None:
 
 def train(
     store: StoredExamples, weights: HeadWeights, params: TrainFinetune, folder: Path
-) -> tuple[openvino.Model, list[str], pd.DataFrame, dict[str, float], str]:
+) -> tuple[openvino.Model, list[str], pd.DataFrame, str]:
     """Train, and write the model of Keras.
 
-    Returns the network, the kinds of features that it takes, the table HISTORY, the metrics, and
-    what is kept.
+    Returns the network, the kinds of features that it takes, the table HISTORY, and what is kept.
     """
     # TensorFlow starts here, which takes seconds.
     from pawprint.network import training
@@ -85,8 +82,7 @@ def train(
     trained = to_openvino(training.trained_layers(model, first))
     weights = weights._replace(arrays=parts(model)[-1].get_weights())
     network, kinds = on_maps(store.shapes(), trained, weights, head)
-    metrics = training.measure_kept(history, keeper)
-    return network, kinds, history, metrics, training.describe_kept(history, keeper)
+    return network, kinds, history, training.describe_kept(history, keeper)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ THERE_IS = {
 
 # Which rooms a folder of code imports, besides the modules of `pawprint/` itself.
 MAY_IMPORT = {
-    "pawprint": {"model", "pipeline"},  # the package loads models
+    "pawprint": {"model", "pipeline", "projects"},  # loads models, opens projects
     "pawprint/pipeline": set(),
     "pawprint/params": {"pipeline"},
     "pawprint/images": {"params"},
@@ -37,7 +37,7 @@ MAY_IMPORT = {
 }
 ROOMS = {name.removeprefix("pawprint/") for name in MAY_IMPORT} - {"pawprint"}
 MAY_IMPORT |= {
-    "pawprint/templates": set(),
+    "pawprint/templates": {"pipeline"},
     "pawprint/projects": ROOMS | {"templates"},
     "pawprint/commands": ROOMS | {"projects", "templates"},
     "pawprint/recipes": ROOMS | {"projects"},  # the demo, which no module imports

@@ -24,7 +24,10 @@ def test_table_is_read_as_written_with_the_dtypes_of_its_columns(tmp_path):
         write_table(tmp_path / "new" / "rows.csv", written, COLUMNS)
         found = read_table(tmp_path / "new" / "rows.csv", COLUMNS)
         assert found.to_dict("records") == written.to_dict("records")
-        assert found.dtypes.map(str).to_dict() == COLUMNS
+        assert (
+            found.dtypes.to_dict()
+            == pd.DataFrame(columns=[*COLUMNS]).astype(COLUMNS).dtypes.to_dict()
+        )
 
 
 def test_columns_are_ordered_and_floats_have_six_significant_digits(tmp_path):
@@ -64,6 +67,12 @@ def test_empty_cell_is_read_only_in_a_column_that_may_have_one(tmp_path):
     assert found["low"].isna().tolist() == [False, True]
     with refused("expected a table"):
         read_table(tmp_path / "rows.csv", columns | {"low": "float64"})
+
+
+def test_missing_text_is_an_empty_cell_with_every_version_of_pandas(tmp_path):
+    rows = pd.DataFrame({"path": ["a.jpg", None, float("nan")], "images": [1, 2, 3]})
+    write_table(tmp_path / "rows.csv", rows, {"path": "str", "images": "int64"})
+    assert (tmp_path / "rows.csv").read_text() == "path,images\na.jpg,1\n,2\n,3\n"
 
 
 def test_column_that_earlier_versions_did_not_write_is_empty(tmp_path):

@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 # Each page is in the navigation: Sphinx warns of one that is missing.
 NAVIGATION = {
-    "Start": ["tutorial", "from-notebook", "install"],
+    "Start": ["tutorial", "notebook", "from-notebook", "install"],
     "Guides": [
         "images",
         "params",

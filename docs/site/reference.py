@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from types import FunctionType
 
 from pydantic import BaseModel, WrapValidator
 
@@ -20,15 +19,15 @@ from pawprint.params.model import Params
 ROOT = Path(__file__).parents[2]
 # What functions of the package return and raise, and so programs use.
 RESULTS = {
-    "pawprint.model.predictor": ["Predictor", "Prediction"],
+    "pawprint.model.predictor": ["Predictor"],
     "pawprint.model.metadata": ["Metadata"],
-    "pawprint.errors": ["InputError"],
+    "pawprint.projects.project": ["Result", "Comparison", "Report"],
     "pawprint.images.archive": ["UnusableImageError"],
 }
 PYTHON = """# Python
 
-A program imports `pawprint` and calls the functions below.
-[Use the model](../use.md#in-other-programs) has examples.
+A program imports `pawprint` and calls the functions below. [Notebook](../notebook.md) and
+[Use the model](../use.md#in-other-programs) have examples.
 """
 COMMANDS_PAGE = """# Commands
 
@@ -43,18 +42,11 @@ param does. The last column has the value in the example.
 
 def python_page() -> str:
     """Return the page of the public functions and classes, which autodoc fills from docstrings."""
-    own = [
-        name
-        for name, value in vars(pawprint).items()
-        if isinstance(value, FunctionType | type)
-        and value.__module__.startswith("pawprint")
-        and not name.startswith("_")
-    ]
+    own = pawprint.__all__
     objects = [("pawprint", name, getattr(pawprint, name)) for name in own] + [
         (module, name, getattr(importlib.import_module(module), name))
         for module, names in RESULTS.items()
         for name in names
-        if name not in own
     ]
     return PYTHON + "".join(
         _autodoc("class" if isinstance(value, type) else "function", f"{module}.{name}")

@@ -19,9 +19,9 @@ from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.columns import SCORES
 from pawprint.errors import InputError
 from pawprint.git import current_commit, try_git
+from pawprint.installation import install_command
 from pawprint.model.metadata import read_metadata
 from pawprint.model.page import OF_ONNX, PAGE_FILE
-from pawprint.package import DISTRIBUTION
 from pawprint.params.data import Fetch
 from pawprint.params.file import set_params
 from pawprint.params.model import Model
@@ -236,9 +236,7 @@ def show_page() -> None:
         "a network. You can send it to anybody."
     )
     if missing := [name for name in OF_ONNX if importlib.util.find_spec(name) is None]:
-        st.markdown(
-            f"It needs {', '.join(missing)}. Run `pip install '{DISTRIBUTION}[app,export]'`."
-        )
+        st.markdown(f"It needs {', '.join(missing)}. Run `{install_command('app,export')}`.")
         return
     st.button("Make the page", on_click=start, args=("pawprint", "export", "--format", "page"))
     folder = paths.EXPORT / "page"

@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 from pawprint.errors import InputError
-from pawprint.package import DISTRIBUTION, PACKAGE, python_in
+from pawprint.installation import install_command
+from pawprint.package import PACKAGE, python_in
 
 LOCAL = ("127.0.0.1", "localhost", "::1")  # server.allowedHosts in app/.streamlit/config.toml
 
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
       pawprint app --allow-host NAME-8501.app.github.dev
     """
     if not importlib.util.find_spec("streamlit"):
-        raise InputError(f"app: expected streamlit. Run `pip install '{DISTRIBUTION}[app]'`.")
+        raise InputError(f"app: expected streamlit. Run `{install_command('app')}`.")
     command = [*python_in(), "-m", "streamlit", "run", str(PACKAGE / "app/main.py")]
     command.append(f"--server.port={arguments.port}")
     if arguments.allow_host:

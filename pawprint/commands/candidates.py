@@ -1,6 +1,8 @@
 """The command `try`."""
 
 import argparse
+import contextlib
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     minutes = "start no further candidate after this time; default: %(default)s"
     parser.add_argument("--minutes", type=float, default=5, metavar="M", help=minutes)
     named = "write a candidate's params into params.yaml; without NAME, the best candidate's"
+    output = "one line of JSON at the end: a list with an object for each candidate"
+    parser.add_argument("--format", choices=("table", "json"), default="table", help=output)
     parser.add_argument("--use", nargs="?", const="", metavar="NAME", help=named)
 
 
@@ -57,24 +61,46 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.use:
         options = [options[0], _named(arguments.use, options)]
     rows: list[Measured] = []
-    failed: list[InputError] = []
+    failed: dict[str, InputError] = {}
     sample = draw_sample(folder)
     about = f"{len(options)} candidates on {len(sample.images):,} images"
     print(f"try: {about}, at most about {arguments.minutes:g} minutes", file=sys.stderr)
-    for option, row in measure_each(options, sample, arguments.minutes):
-        if isinstance(row, InputError):
-            if option.name == arguments.use:
-                raise row
-            failed.append(row)
-            print(f"{option.name}: {row}", flush=True)
-        else:
-            rows.append(row)
-            _print_row(row, options, has_titles=len(rows) == 1)
-    if not rows:
-        raise failed[0]
-    best = rows[-1] if arguments.use else choose(rows)
-    print(f"{describe_choice(best, rows[0])}\n{RULE}")
-    _use(folder, arguments, best.candidate)
+    is_table = arguments.format == "table"
+    # Its one line of JSON is all that standard output gets.
+    with contextlib.nullcontext() if is_table else contextlib.redirect_stdout(sys.stderr):
+        for option, row in measure_each(options, sample, arguments.minutes):
+            if isinstance(row, InputError):
+                if option.name == arguments.use:
+                    raise row
+                failed[option.name] = row
+                print(f"{option.name}: {row}", flush=True)
+            else:
+                rows.append(row)
+                _print_row(row, options, has_titles=len(rows) == 1)
+        if not rows:
+            raise next(iter(failed.values()))
+        best = rows[-1] if arguments.use else choose(rows)
+        print(f"{describe_choice(best, rows[0])}\n{RULE}")
+        _use(folder, arguments, best.candidate)
+    if not is_table:
+        print(json.dumps([_record(option, rows, failed, best) for option in options]))
+
+
+def _record(
+    option: Candidate, rows: list[Measured], failed: dict[str, InputError], best: Measured
+) -> dict:
+    """Return the row of a candidate by its columns, or its error."""
+    record: dict[str, object] = {"candidate": option.name}
+    row = next((row for row in rows if row.candidate is option), None)
+    test = row.comparison.test if row and row.comparison else None
+    record["accuracy"] = row and float(row.accuracy)
+    record["log_loss"] = row and float(row.loss)
+    record |= {key: test and float(getattr(test, key)) for key in ("difference", "low", "high")}
+    record["verdict"] = test.verdict if test else ""
+    record |= {key: row and float(getattr(row, key)) for key in ("cpu_ms", "seconds")}
+    record["chosen"] = option is best.candidate
+    record["params"] = option.changes
+    return record | {"error": str(failed.get(option.name, ""))}
 
 
 def _use(folder: Path, arguments: argparse.Namespace, best: Candidate) -> None:

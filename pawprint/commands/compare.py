@@ -1,14 +1,15 @@
 """The command `compare`: the predictions of two runs, image by image."""
 
 import argparse
+import json
 from pathlib import Path
 
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.projects.check import require_reproduced
 from pawprint.projects.comparison import read_run
 from pawprint.scores.intervals import CONFIDENCE
-from pawprint.scores.paired import MARGIN
-from pawprint.scores.runs import COMPARED, compare_runs
+from pawprint.scores.paired import MARGIN, tabulate_sets
+from pawprint.scores.runs import COMPARED, ComparedRun, compare_runs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "exit with status 1 if a run is worse than the first or cannot be compared, or if fewer "
         f"than {COMPARED:.0%} of the first run's test images are compared"
     ).replace("%", "%%")
+    output = "one line of JSON: a list with an object for each run after the first"
+    parser.add_argument("--format", choices=("text", "json"), default="text", help=output)
     parser.add_argument("--gate", action="store_true", help=gate)
     parser.epilog = (
         "If photos or labels of two runs differ, a run is better or worse only if the log loss "
@@ -43,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     Examples:
       pawprint compare HEAD
       pawprint compare --gate main
+      pawprint compare HEAD --format json
     """
     folder = Path()
     old = arguments.old
@@ -51,8 +55,26 @@ def run(arguments: argparse.Namespace) -> int:
         require_reproduced(folder, "evaluate")
     runs = {rev: read_run(folder, rev) for rev in (old, *new)}
     results = compare_runs(runs[old], [runs[rev] for rev in new], CONFIDENCE)
-    for compared in results:
-        print(compared.text)
-        if arguments.gate:
-            print(compared.gate)
+    if arguments.format == "json":
+        print(json.dumps([_record(compared) for compared in results]))
+    else:
+        for compared in results:
+            print(compared.text)
+            if arguments.gate:
+                print(compared.gate)
     return int(arguments.gate and not all(compared.passes for compared in results))
+
+
+def _record(compared: ComparedRun) -> dict:
+    """Return what the text says of a run, by its parts."""
+    return {
+        "old": compared.old,
+        "new": compared.new,
+        "verdict": compared.verdict,
+        "sentences": compared.sentences,
+        "table": tabulate_sets(compared.comparison).to_dict("records"),
+        "left_out": compared.left_out,
+        "notes": compared.notes,
+        "gate": compared.gate,
+        "passes": compared.passes,
+    }

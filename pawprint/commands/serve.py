@@ -20,8 +20,9 @@ from pawprint.errors import InputError, printable
 from pawprint.git import current_commit
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import sha256_of_all_pixels
+from pawprint.installation import install_command
 from pawprint.model.predictor import Predictor, default_model, load_predictor
-from pawprint.package import DISTRIBUTION, installed_version
+from pawprint.package import installed_version
 from pawprint.projects.answers import AnswerLog
 from pawprint.runtime import CORES
 
@@ -32,9 +33,7 @@ try:
     from starlette.middleware.cors import CORSMiddleware
     from starlette.requests import ClientDisconnect
 except ModuleNotFoundError as error:
-    raise InputError(
-        f"serve: expected {error.name}. Run `pip install '{DISTRIBUTION}[serve]'`."
-    ) from None
+    raise InputError(f"serve: expected {error.name}. Run `{install_command('serve')}`.") from None
 MAX_CONNECTIONS = 64  # more get 503; together they hold at most 640 MiB of uploads
 MAX_BYTES = 10 * 2**20  # of an upload
 HEALTH = ["GET", "HEAD", "OPTIONS"]

@@ -1,7 +1,8 @@
-"""Changes between the images of two runs: rows, counts, and sentences about them."""
+"""Changes between two runs, of images, params and code: rows, counts, and sentences about them."""
 
+import json
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import pandas as pd
@@ -13,6 +14,7 @@ from pawprint.errors import name_some, printable
 KINDS = ["added", "removed", "relabelled", "moved", "rejected"]
 CHANGES = ["path", "kind", "label", "before", "after"]
 COMPARED = ["path", "label", "split", "pixels_sha256"]
+UNSET = "not set"
 NOT_KNOWN = (
     "not known here, as DVC's cache lacks its tables of images, or an earlier version wrote them; "
     "`dvc pull` before a run fetches them from the remote"
@@ -72,7 +74,7 @@ def find_changes(before: Images, after: Images) -> pd.DataFrame:
 def describe_changes(changes: pd.DataFrame) -> str:
     """Return such as "1 label corrected (glass to metal), 20 photos added (glass 10, metal 10)".
 
-    `changes` are rows of `find_changes`.
+    `changes` are rows of `find_changes`; "" for none.
     """
     rows = {kind: changes[changes["kind"] == kind] for kind in KINDS}
     parts = (
@@ -82,7 +84,38 @@ def describe_changes(changes: pd.DataFrame) -> str:
         _count("file", "rejected", rows["rejected"]["label"].replace("", "not counted before")),
         _count("photo", "moved", _arrows(rows["moved"])),
     )
-    return ", ".join(part for part in parts if part) or "the same photos, labels and splits"
+    return ", ".join(filter(None, parts))
+
+
+def describe_params(before: Mapping[str, Mapping], after: Mapping[str, Mapping]) -> str:
+    """Return such as "model.alpha: 0.35 → null", for each param that differs, or "" for none.
+
+    Both are sections by name. A param that a run does not have is "not set".
+    """
+    old, new = (
+        {
+            f"{section}.{name}": _value(value)
+            for section, values in content.items()
+            for name, value in values.items()
+        }
+        for content in (before, after)
+    )
+    names = dict.fromkeys([*new, *old])
+    pairs = {name: (old.get(name, UNSET), new.get(name, UNSET)) for name in names}
+    return ", ".join(f"{name}: {a} → {b}" for name, (a, b) in pairs.items() if a != b)
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def describe_code(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> str:
+    """Return "other code or packages (of clean, split)", of stages that both have, or "".
+
+    Both have a hash of its code by stage.
+    """
+    changed = [name for name, md5 in after.items() if before.get(name) not in (None, md5)]
+    return f"other code or packages (of {name_some(changed)})" if changed else ""
 
 
 def describe_moves(moved: pd.DataFrame, rules: pd.Series, causes: Collection[str]) -> str:

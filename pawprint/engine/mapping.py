@@ -50,9 +50,11 @@ def map_items(
         try:
             from pawprint.engine.dask import map_on_cluster
         except ModuleNotFoundError as error:
+            from pawprint.installation import install_command
+
             raise InputError(
                 f"{VARIABLE}: expected the packages of the extra `dask`. Received: {error}. "
-                "Run `pip install 'pawprint-dvc[dask]'`, or unset it."
+                f"Run `{install_command('dask')}`, or unset it."
             ) from None
         return map_on_cluster(scheduler, function, items, chunk, proof)
     return map_in_threads(function, items)

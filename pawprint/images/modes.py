@@ -165,7 +165,8 @@ def _is_unread_tiff(image: TiffImageFile) -> bool:
     if SIGNED in tags.get(SAMPLE_FORMAT, ()) and max(bits) <= 16:
         return True
     if tags.get(PHOTOMETRIC) == YCBCR and len(bits) > 1 and (is_raw or is_planar):
-        return _subsampling(tags) != (1, 1)
+        is_taken_for_rgb = is_raw and image.mode == "RGB"  # by Pillow before 13
+        return is_taken_for_rgb or _subsampling(tags) != (1, 1)
     has_more = len(bits) > 4 and any(tags.get(EXTRA_SAMPLES, ()))
     is_of_other_order = image.mode in ("LA", "La", "PA") or has_more or (is_raw and max(bits) > 8)
     return is_planar and is_of_other_order

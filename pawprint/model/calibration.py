@@ -110,23 +110,6 @@ def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: floa
     return float(best[np.abs(best - 0.5).argmin()])
 
 
-def describe_found(
-    actual: np.ndarray, predicted: np.ndarray, before: np.ndarray, name: int | str
-) -> str:
-    """Count the images of a class that are found, and the false alarms, now and before.
-
-    All are classes, by index or by label, `(images,)`; `before` are predictions of another model,
-    or without thresholds.
-    """
-    is_class = actual == name
-    found, was_found = ((each[is_class] == name).sum() for each in (predicted, before))
-    alarms, were_alarms = ((each[~is_class] == name).sum() for each in (predicted, before))
-    return (
-        f"{found} of {is_class.sum()} found (was {was_found}), {alarms} false alarms "
-        f"(was {were_alarms})"
-    )
-
-
 def describe_recall(
     label: str, expected: float, value: float, low: float, high: float, images: int
 ) -> str:

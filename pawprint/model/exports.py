@@ -20,6 +20,7 @@ from pawprint.files import replacing
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.views import resize
+from pawprint.installation import install_command
 from pawprint.model.calibration import Detector
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.page import OF_ONNX, PAGE_FILE, network_in
@@ -56,7 +57,7 @@ def require_modules(name: str, *, is_of_keras: bool = True) -> None:
         if is_needed and importlib.util.find_spec(module) is None:
             raise InputError(
                 f"{name}: expected the package {module} to be installed. Received: none. "
-                "Run `pip install 'pawprint-dvc[export]'`."
+                f"Run `{install_command('export')}`."
             )
 
 

@@ -25,8 +25,8 @@ from pawprint.classes import (
 )
 from pawprint.errors import InputError, is_printable, printable
 from pawprint.files import read_arrays, write_arrays, write_json
+from pawprint.installation import renewal
 from pawprint.named_file import read_bytes
-from pawprint.package import DISTRIBUTION
 from pawprint.params.section import Bits, Resize, Section
 
 METADATA_FILE = "model.json"
@@ -35,7 +35,6 @@ PACKAGES = ("openvino", "pillow")  # that run the model, and that its stage foll
 # that reads it, so that an earlier version can say which one to install. Format 1 has neither key.
 FORMAT = 1
 RELEASE = "0.4"
-UPGRADE = f"Run `pip install --upgrade {DISTRIBUTION}`"
 
 
 def _different_names(labels: list[str]) -> list[str]:
@@ -164,7 +163,7 @@ def parse_metadata(path: Path, content: bytes) -> Metadata:
         problem = error.errors()[0]
         message = problem["msg"]
         if problem["type"] == "extra_forbidden":
-            message = f"unknown here: made by a newer version of Pawprint, or added. {UPGRADE}"
+            message = f"unknown here: made by a newer version of Pawprint, or added. {renewal()}"
         reason = " ".join([*map(str, problem["loc"]), f"({message})"])
         raise _not_metadata(path, reason) from None
 
@@ -194,7 +193,7 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
             raise InputError(
                 f"{path}: expected a model of format {FORMAT} or earlier. Received: format "
                 f"{printable(str(number))}, made by a newer version of Pawprint; the first that "
-                f"reads it is {printable(str(release))}. {UPGRADE}."
+                f"reads it is {printable(str(release))}. {renewal()}."
             )
         if "threshold" in record:
             threshold = record.pop("threshold")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Self
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self, overload
 
 import numpy as np
 import openvino
@@ -16,6 +16,7 @@ from PIL import Image
 
 from pawprint import package, paths
 from pawprint.classes import class_probabilities
+from pawprint.columns import PROBABILITY
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.files import md5_of_folder
@@ -43,6 +44,9 @@ from pawprint.model.served_model import (
 from pawprint.pipeline.recorded import Recorded
 from pawprint.progress import track
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MODEL_FILES = ("model.*", "*.npz", "*.pb", "variables/*")  # of a served or exported model
 TOLERANCE = 1e-3  # of the sum of probabilities
@@ -109,13 +113,31 @@ class Predictor:
         """Decode the bytes of a file for `predict`. Raises UnusableImageError."""
         return decode_file(data, self.metadata.bits, self.metadata.decoded_side)
 
-    def predict(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction:
+    @overload
+    def predict(self, image: list[str] | list[Path]) -> "pd.DataFrame": ...
+
+    @overload
+    def predict(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction: ...
+
+    def predict(
+        self,
+        image: list[str] | list[Path] | Image.Image | bytes | BinaryIO | str | os.PathLike,
+    ) -> "Prediction | pd.DataFrame":
         """Return the prediction for a path, the bytes of a file, an open file, or Pillow's image.
+
+        For a folder, or a list of paths of images and folders, it is the table of `predict_all`.
 
         Raises UnusableImageError or OSError if the image cannot be decoded, TypeError for anything
         else, such as an array, InputError for a URL, and if an output is not finite or
         `probability` has no probabilities.
         """
+        if isinstance(image, list):
+            return predict_all(self, [Path(path) for path in image])
+        if isinstance(image, str | os.PathLike) and os.path.isdir(image):  # noqa: PTH112
+            return predict_all(self, [Path(image)])
+        return self._predict_one(image)
+
+    def _predict_one(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction:
         metadata = self.metadata
         if isinstance(image, Image.Image):
             image = to_upright_rgb(image)
@@ -232,6 +254,27 @@ def predict(
 ) -> list[dict]:
     """Return all rows of `predict_each`."""
     return list(predict_each(predictor, images, further, has_hashes))
+
+
+def predict_all(predictor: Predictor, paths: list[Path]) -> "pd.DataFrame":
+    """Return a table with a row for each of these images and those below these folders.
+
+    The columns are `path`, `label`, the probability of each class, as `probability_cat`,
+    `unknown_score` and `error`, which says why an image has no label. They are NaN then.
+    """
+    import pandas as pd  # which serving alone does not need
+
+    rows = predict_each(predictor, find_images(paths), has_hashes=False)
+    labels = predictor.metadata.labels
+    names = {f"{PROBABILITY}{label}": label for label in labels}
+    cells = [
+        {"path": row["path"], "label": row["label"]}
+        | {name: row["probabilities"].get(label, np.nan) for name, label in names.items()}
+        | {"unknown_score": row["unknown_score"], "error": row["error"]}
+        for row in rows
+    ]
+    table = pd.DataFrame(cells, columns=["path", "label", *names, "unknown_score", "error"])
+    return table.astype(dict.fromkeys([*names, "unknown_score"], "float64"))
 
 
 Take = Callable[[Iterable[dict], int], Iterable[dict]]  # the rows of so many images, or fewer

@@ -84,13 +84,12 @@ class HeadWeights(NamedTuple):
 
 
 class NewHead(NamedTuple):
-    """Weights, validation metrics before and after training, the table HISTORY, and the method.
+    """Weights, validation metrics after training, the table HISTORY, and the method.
 
     The method is a text such as "by logistic regression".
     """
 
     weights: HeadWeights
-    initial: dict[str, float]
     validation: dict[str, float]
     history: pd.DataFrame
     method: str

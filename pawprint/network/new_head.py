@@ -91,9 +91,9 @@ def _train(store: StoredExamples, has_blocks: bool, params: Epochs, settings: Se
         network = build_head(settings.head, len(store.labels), standardisation)
         is_balanced = settings.train.weight_for(store.classes("train")) is not None
         phase = Phase("train_extract", params, precision, settings.path, is_balanced)
-        arrays, initial, final, history = train_head(network, data, phase)
+        arrays, final, history = train_head(network, data, phase)
     weights = HeadWeights(arrays, standardisation, has_blocks)
-    return NewHead(weights, initial, final, history, f"after {len(history)} epochs")
+    return NewHead(weights, final, history, f"after {len(history)} epochs")
 
 
 def _standardisation(features: Features | np.ndarray, pixels_sha256: pd.Series) -> Standardisation:
@@ -132,8 +132,8 @@ def solve(
 
     All views of an image together weigh as much as the image. If one fit cannot hold them, it
     learns from the first view. `validation` has the same features, and class indices. Two classes
-    have one unit, the logit of the second. The metrics before are for weights of zero, and the
-    history has one row. Raises InputError if a class has no image.
+    have one unit, the logit of the second. The history has one row. Raises InputError if a class
+    has no image.
     """
     features = examples.features[cross_validation.has_blocks]
     actual = examples.actual
@@ -149,7 +149,6 @@ def solve(
     targets = np.repeat(actual[part], views)
     weights = sample_weights(examples.class_weight, targets)
     held_out, held_out_classes = validation
-    untrained = np.full((len(held_out_classes), len(labels)), 1 / len(labels))
     with threadpool_limits(1):
         standardisation = standardise(rows)
         (model,) = fit_regressions(rows, targets, weights / views, (cross_validation.C,))
@@ -166,7 +165,6 @@ def solve(
         HeadWeights(
             [model.weights, model.intercepts], standardisation, cross_validation.has_blocks
         ),
-        metrics_of(untrained, held_out_classes),
         final,
         history.reindex(columns=list(HISTORY)),
         method,

@@ -310,19 +310,18 @@ def image_losses(model: keras.Model, batches: Batches) -> np.ndarray:
 
 def train_head(
     head: keras.Model, data: Data, phase: Phase
-) -> tuple[list[np.ndarray], dict, dict, pd.DataFrame]:
+) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
     """Train a new head on pooled features.
 
-    Returns its arrays, the metrics on validation before and after, and the history.
+    Returns its arrays, the metrics on validation, and the history.
     """
     inputs = keras.Input(data.train.features.shape[2:])
     model = keras.Model(inputs, head(inputs))
     with computing_in(phase.precision, [model, *head.layers[:-1]]):
         compile_model(model, phase.params, gives_logits(head))
-        initial = validate(model, data.validation)
         history, _ = fit_epochs(model, data, phase)
         final = validate(model, data.validation)
-    return head.get_weights(), initial, final, history
+    return head.get_weights(), final, history
 
 
 def fine_tune(
@@ -371,24 +370,6 @@ def trained_layers(whole: keras.Model, first: int) -> keras.Model:
     maps = tail(at_cut, training=False)
     means = keras.layers.GlobalAveragePooling2D()(keras.tree.flatten(maps)[-1])
     return keras.Model(at_cut, [pool(maps, pooling), means])
-
-
-def measure_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> dict[str, float]:
-    """Return the number of the epoch that fine-tuning keeps, 0 for the head alone, and metrics.
-
-    `train_accuracy` is the mean over the steps of the epoch, as in the table HISTORY.
-    `validation_loss` belongs to the kept model, `initial_loss` to the head alone.
-    """
-    rows = history[history["kept"]]
-    metrics: dict[str, float] = {"kept_epoch": int(rows["epoch"].max()) if len(rows) else 0}
-    if len(rows):
-        metrics |= {"train_accuracy": rows["accuracy"].iloc[-1]}
-        metrics |= {"validation_loss": rows["validation_loss"].iloc[-1]}
-    if keeper:
-        initial = float(keeper.losses.mean())
-        change = keeper.difference.mean if len(rows) else 0
-        metrics |= {"initial_loss": initial, "validation_loss": initial + change}
-    return metrics
 
 
 def describe_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> str:

@@ -1,5 +1,6 @@
 """The editor of params.yaml, by ruamel.yaml: it keeps comments, order and all other values."""
 
+import difflib
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import get_type_hints
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from pawprint.errors import InputError
+from pawprint.errors import InputError, printable
 from pawprint.files import parse_yaml, read_text, write_text
 from pawprint.params.model import Params
 from pawprint.params.section import Section, check_content
@@ -193,13 +194,28 @@ def flat(text: str) -> dict[str, object]:
 
 
 def set_params(folder: Path, changes: Mapping[str, object]) -> None:
-    """Write other values into params.yaml of a project, by names such as `model.alpha`.
+    """Write other values into params.yaml of a project, by the names of `set_values`.
 
-    Raises InputError, with nothing written, if one is wrong.
+    Raises InputError, with nothing written, if a name or a value is wrong.
     """
+    for name in changes:
+        _require_param(name)
     text = set_values(read_text(folder / PARAMS), changes)
     check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
     write_text(folder / PARAMS, text)
+
+
+def _require_param(name: str) -> None:
+    """Raise InputError if a name is not of a section and a param, and perhaps a key inside it."""
+    params = [
+        f"{each}.{key}" for each in Params.model_fields for key in section_of(each).model_fields
+    ]
+    param, _, inner = name.partition(".")[2].partition(".")
+    if f"{name.partition('.')[0]}.{param}" in params and "." not in inner:
+        return
+    near = difflib.get_close_matches(name, params, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]}?" if near else "docs/params.md lists all params."
+    raise InputError(f"{PARAMS}: {printable(name)}: expected the name of a param. {hint}")
 
 
 def describe_param_changes(before: dict[str, object], after: dict[str, object]) -> list[str]:

@@ -19,7 +19,7 @@ from typing import NoReturn, TextIO
 from pawprint import collector
 from pawprint.errors import InputError
 from pawprint.named_file import NamedFile, describe_failure
-from pawprint.package import DISTRIBUTION, script_of
+from pawprint.package import script_of
 from pawprint.paths import CODE, LABELS_CSV, LOCK, PARAMS, PIPELINE, REQUIREMENTS, SPLITS_CSV
 
 # Dependencies that no stage writes, besides `fetch.source`.
@@ -68,9 +68,11 @@ def _problem_in(error: Exception) -> str | None:
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, ModuleNotFoundError):  # as after an installation for serving
+        from pawprint.installation import install_command
+
         return (
             f"{sys.argv[0]}: expected all packages of Pawprint. Received: no {error.name}. Run "
-            f"`pip install {DISTRIBUTION}`, which adds what is missing."
+            f"`{install_command()}`, which adds what is missing."
         )
     if isinstance(error, MemoryError):
         return f"{sys.argv[0]}: expected more free memory. Received: too little."
@@ -198,7 +200,7 @@ def at_end(action: Callable[[], None]) -> None:
 def running_code(stage: str) -> tuple[list[str], list[str]]:
     """Return the lines of a stage's fingerprint, and the packages that differ from its pins."""
     # Only here, because it takes most of the time until `stages` sets `sys.excepthook`.
-    from pawprint.pipeline.fingerprint import not_as_pinned
+    from pawprint.pipeline.lock import not_as_pinned
 
     code = CODE / f"{stage}.txt"
     lines = code.read_text(encoding="utf-8").splitlines() if code.is_file() else []

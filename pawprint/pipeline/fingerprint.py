@@ -7,41 +7,37 @@ import ast
 import contextlib
 import functools
 import hashlib
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import packages_distributions
 from pathlib import Path, PurePosixPath
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from pawprint.errors import InputError, name_some
-from pawprint.files import read_text
 from pawprint.named_file import read_bytes
-from pawprint.package import ROOT, folders_of_code
+from pawprint.package import folders_of_code
 from pawprint.paths import REQUIREMENTS
+from pawprint.pipeline.lock import SAME, not_as_pinned, read_pins, versions_of
 
-# Distributions that decide no byte of a result: they schedule, check, show progress or carry
-# functions and results to workers.
+# Distributions that decide no byte of a result: they schedule, check, show progress, carry
+# functions and results to workers, or find and lock the folder of downloads.
 DECIDE_NO_BYTE = {
-    *("cloudpickle", "dask", "distributed", "dvc", "dvc-data", "joblib", "packaging"),
-    *("pydantic", "pydantic-core", "tqdm"),
+    *("cloudpickle", "dask", "distributed", "dvc", "dvc-data", "filelock", "joblib", "packaging"),
+    *("platformdirs", "pydantic", "pydantic-core", "tqdm"),
 }
-# Modules of ours that decide no byte either. The package loads models for other programs. `paths`
-# holds names that dvc.yaml has, too: a change of one alone is an error. The others show
-# progress, spare the garbage collector work, start a stage and end it, ask DVC, and map work over
-# threads or a cluster, for which a test compares the bytes.
+# Modules of ours that decide no byte either. The package loads models for other programs, and
+# `installation` knows where it came from. `paths` holds names that dvc.yaml has, too: a change of
+# one alone is an error. The others show progress, spare the garbage collector work, start a stage
+# and end it, ask DVC, and map work over threads or a cluster, for which a test compares the bytes.
 OURS_DECIDE_NO_BYTE = {
-    *("pawprint/__init__.py", "pawprint/collector.py", "pawprint/paths.py"),
-    "pawprint/progress.py",
+    *("pawprint/__init__.py", "pawprint/collector.py", "pawprint/installation.py"),
+    *("pawprint/paths.py", "pawprint/progress.py"),
     *("pawprint/engine/__init__.py", "pawprint/engine/dask.py", "pawprint/engine/mapping.py"),
     *("pawprint/pipeline/dvc.py", "pawprint/pipeline/entry.py"),
 }
 # Distributions that decide bytes for another one that imports them: h5py writes Keras' files.
 BROUGHT = {"keras": {"h5py"}}
-# Distributions with the same modules and results as one that is pinned: docs/install.md.
-SAME = {"tensorflow-cpu": "tensorflow"}
 OURS = ("pawprint", "stages")  # folders of code
 # Its definitions count one by one: a new column of a score does not decode a photo again.
 COLUMNS = "pawprint/columns.py"
@@ -50,6 +46,9 @@ COLUMNS = "pawprint/columns.py"
 FEATURE_ROW = ("pawprint/features/rows.py", "pawprint/images/jpeg.py")
 # What decides a row of the table DECODED, besides the bytes of the file.
 DECODED_ROW = ("pawprint/dataset/decoded.py",)
+# The distributions that compute a row of features. NumPy only carries numbers there: its versions
+# give the same bytes (docs/decisions/39), and a new one computes no row again.
+COMPUTE_FEATURES = {"opencv-python-headless", "openvino", "pillow", "simplejpeg"}
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Each stage looks at the same modules, which nothing changes.
 parse = functools.cache(ast.parse)
@@ -137,10 +136,13 @@ class Code:
 
     @functools.cached_property
     def pins(self) -> dict[str, list[str]]:
-        """The pins of the package, in a project with the pins that the user added."""
-        is_installed = "pawprint/stages" in self.folders
-        packaged = read_pins(ROOT / REQUIREMENTS) if is_installed else {}
-        return read_pins(self.folder / REQUIREMENTS) | packaged
+        """The lines of requirements.txt by distribution: the lock."""
+        return read_pins(self.folder / REQUIREMENTS)
+
+    @property
+    def is_project(self) -> bool:
+        """Whether the folder runs the installed package, and not its own code as the repository."""
+        return "pawprint/stages" in self.folders
 
     @functools.cached_property
     def distributions(self) -> Mapping[str, list[str]]:
@@ -163,9 +165,10 @@ class Code:
         COLUMNS has a line `HASH  FILE:NAME` for each table whose columns they import. A folder
         without `__init__.py` is no package: all files in it, scripts too, are data of the
         package above. The pins are the lines of requirements.txt of the distributions that these
-        modules import, and of BROUGHT. Raises InputError for a distribution that is not
-        pinned, a relative import, and an import of another file of the project, whose edits would
-        run no stage.
+        modules import, and of BROUGHT. In a project, where another version is installed or no line
+        names one, the pin is the installed version. Raises InputError for a distribution without
+        a version, a relative import, and an import of another file of the project, whose edits
+        would run no stage.
         """
         modules = self.closure(script)
         for module in sorted(modules):
@@ -246,8 +249,9 @@ class Code:
             names: set[str] = {SAME.get(name, name) for name in installed}
             if top in (*OURS, *sys.stdlib_module_names) or names <= DECIDE_NO_BYTE:
                 continue
+            names = {name for name in names if name in self.pins} or names
             names = names.union(*(BROUGHT.get(name, ()) for name in names))
-            pinned = [line for name in names for line in self.pins.get(name, [])]
+            pinned = [line for name in names for line in self._lines_of_pin(name)]
             if not pinned and top not in self.distributions:
                 raise InputError(
                     f"{module}: expected the package that it imports as {top}. Received: none. Run "
@@ -259,6 +263,19 @@ class Code:
                     f"{module} imports. Received: none. Add it to the requirements."
                 )
             yield from pinned
+
+    def _lines_of_pin(self, name: str) -> list[str]:
+        pins = self.pins.get(name, [])
+        return versions_of(name, pins) if self.is_project else pins
+
+    def as_locked(self, fingerprint: str) -> str:
+        """Return a fingerprint as it is where the versions of requirements.txt are installed."""
+        files, pins = split_fingerprint(fingerprint)
+        locked: set[str] = set()
+        for line in pins:
+            lock = self.pins.get(_name_of(line), [])
+            locked.update(lock if not_as_pinned(lock) else [line])
+        return "".join(f"{line}\n" for line in [*files, *sorted(locked)])
 
     def _find_data(self, folder: str, is_package: bool = True) -> list[str]:
         """Return the files in a folder and in folders below it that are no packages.
@@ -290,9 +307,27 @@ class Code:
 
 
 def row_code(code: Code, modules: Iterable[str]) -> str:
-    """Return the fingerprint of FEATURE_ROW or DECODED_ROW: while it stays, rows are reused."""
-    lines = {line for module in modules for line in code.fingerprint(module).splitlines()}
+    """Return the fingerprint of FEATURE_ROW or DECODED_ROW: while it stays, rows are reused.
+
+    Of a row of features, the pins in COMPUTE_FEATURES count.
+    """
+    lines: set[str] = set()
+    for module in modules:
+        files, pins = split_fingerprint(code.fingerprint(module))
+        if modules == FEATURE_ROW:
+            pins = [pin for pin in pins if _name_of(pin) in COMPUTE_FEATURES]
+        lines |= {*files, *pins}
     return "".join(f"{line}\n" for line in sorted(lines))
+
+
+def split_fingerprint(fingerprint: str) -> tuple[list[str], list[str]]:
+    """Return the lines `HASH  FILE` of a fingerprint, and its pins."""
+    lines = fingerprint.splitlines()
+    return [line for line in lines if "  " in line], [line for line in lines if "  " not in line]
+
+
+def _name_of(pin: str) -> str:
+    return canonicalize_name(pin.partition("==")[0])
 
 
 def describe_code_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:
@@ -310,34 +345,3 @@ def describe_code_changes(before: dict[str, str | None], after: dict[str, str]) 
                 reason = name_some(sorted(names))
             stages.setdefault(reason, []).append(stage)
     return [f"{', '.join(names)} changed ({reason})" for reason, names in stages.items()]
-
-
-def read_pins(path: Path = REQUIREMENTS) -> dict[str, list[str]]:
-    """Return the lines of each distribution without comments, several for different markers."""
-    pins: dict[str, list[str]] = {}
-    for line in read_text(path).splitlines():
-        line = re.split(r"\s+(?:#|--|\\)", line)[0]
-        if pin := re.match(r"[A-Za-z0-9._-]+(?===)", line):
-            pins.setdefault(canonicalize_name(pin[0]), []).append(line)
-    return pins
-
-
-def not_as_pinned(lines: Iterable[str]) -> list[str]:
-    """Return texts such as "pillow 11.0.0 in place of 12.0.0" for pins that are not installed."""
-    differing = []
-    for line in lines:
-        pin = Requirement(line)
-        if pin.marker and not pin.marker.evaluate():
-            continue
-        installed = _installed_version(pin.name)
-        if not pin.specifier.contains(installed, prereleases=True):
-            differing.append(f"{pin.name} {installed} in place of {str(pin.specifier)[2:]}")
-    return differing
-
-
-def _installed_version(distribution: str) -> str:
-    """Return the version of a distribution, or of one in SAME that is in its place, or "none"."""
-    for name in (distribution, *(name for name, pinned in SAME.items() if pinned == distribution)):
-        with contextlib.suppress(PackageNotFoundError):
-            return version(name)
-    return "none"

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 from pawprint.columns import Columns
 from pawprint.errors import InputError
@@ -18,6 +18,8 @@ from pawprint.paths import CODE, LOCK, PARAMS, SERVED_MODEL
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Parsed = TypeVar("Parsed")
 
 
 def is_md5(value: object) -> TypeGuard[str]:
@@ -90,24 +92,30 @@ class Recorded:
 
     def text(self, md5: object) -> str | None:
         """Return the content of a file in the cache. None if it is missing."""
-        try:
-            return self.file(md5).read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            return None
+        content = self.content(md5)
+        with contextlib.suppress(ValueError):
+            return None if content is None else content.decode()
+        return None
 
     def table(self, stage: str, out: Path, columns: Columns) -> "pd.DataFrame | None":
         """Return a table. None if it is missing, is damaged, or has other columns."""
         from pawprint.tables import parse_table  # only here, because `code` needs no pandas
 
-        expected = self.hash_of(stage, out)
-        if expected is None:
+        content = self.content(self.hash_of(stage, out))
+        with contextlib.suppress(ValueError):
+            return None if content is None else parse_table(content, columns)
+        return None
+
+    def content(self, md5: object) -> bytes | None:
+        """Return the bytes of a file in the cache. None if it is missing or damaged."""
+        if not is_md5(md5):
             return None
         # Where DVC keeps it by default, without reading its settings, which takes 0.1 s.
-        path = self._dvc_folder / "cache/files/md5" / expected[:2] / expected[2:]
-        with contextlib.suppress(OSError, ValueError):
-            content = (path if path.is_file() else self.file(expected)).read_bytes()
-            if hashlib.md5(content, usedforsecurity=False).hexdigest() == expected:
-                return parse_table(content, columns)
+        path = self._dvc_folder / "cache/files/md5" / md5[:2] / md5[2:]
+        with contextlib.suppress(OSError):
+            content = (path if path.is_file() else self.file(md5)).read_bytes()
+            found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+            return content if found == md5.removesuffix(".dir") else None
         return None
 
     def json(self, stage: str, out: Path) -> dict | list:
@@ -130,12 +138,43 @@ class Recorded:
         return _hashes_by("relpath", lambda: self.json_of(md5))
 
 
-def last_commit() -> Recorded:
-    """Return the results that dvc.lock of the last commit records; none without such a commit."""
-    lock = None
+class LastCommit(Recorded):
+    """The results that dvc.lock of the last commit records; none without such a commit."""
+
+    def __init__(self) -> None:
+        super().__init__(_committed(LOCK) or "")
+
+    def read(self, path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
+        """Return what `parse` makes of a file of the commit, in Git or in the cache.
+
+        Raises InputError if it is in neither, or if `parse` raises ValueError: "expected …".
+        """
+        text = _committed(path)
+        content = self._output(path) if text is None else text.encode(errors="surrogateescape")
+        if content is None:
+            raise InputError(f"{path}: expected it in the last commit and DVC's cache.")
+        try:
+            return parse(content)
+        except ValueError as error:
+            raise InputError(f"{path} of the last commit: {error}") from None
+
+    def _output(self, path: Path) -> bytes | None:
+        """Return an output, or a file in one, from the cache."""
+        for stage in self.stages:
+            files = self.hashes(stage)
+            if path.as_posix() in files:
+                return self.content(files[path.as_posix()])
+            if (folder := path.parent.as_posix()) in files:
+                listed = self.files_of(self.hash_of(stage, Path(folder)))
+                return self.content(listed.get(path.name))
+        return None
+
+
+def _committed(path: Path) -> str | None:
+    """Return the text of a file in the last commit. None if there is none, or no such commit."""
     with contextlib.suppress(InputError):  # a repository that belongs to somebody else
-        lock = try_git("show", f"HEAD:./{LOCK}")
-    return Recorded(lock or "")
+        return try_git("show", f"HEAD:./{path.as_posix()}")
+    return None
 
 
 def md5_in(dvc_file: str) -> str | None:

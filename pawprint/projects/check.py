@@ -9,15 +9,18 @@ from pawprint.files import digest
 from pawprint.package import script_of
 from pawprint.paths import LOCK
 from pawprint.pipeline.dvc import find_changed
-from pawprint.pipeline.fingerprint import Code, not_as_pinned
+from pawprint.pipeline.fingerprint import Code, split_fingerprint
+from pawprint.pipeline.lock import not_as_pinned
 from pawprint.pipeline.recorded import Recorded, is_md5
 from pawprint.progress import track
 
 
 def require_results(folder: Path) -> None:
     """Raise InputError if other code, params or packages made the results of a project."""
-    lines = {line for text in require_reproduced(folder).values() for line in text.splitlines()}
-    if versions := not_as_pinned(sorted(line for line in lines if "==" in line)):
+    code = Code(folder)
+    locked = (code.as_locked(text) for text in require_reproduced(folder).values())
+    pins = {pin for text in locked for pin in split_fingerprint(text)[1]}
+    if versions := not_as_pinned(sorted(pins)):
         raise InputError(
             f"requirements.txt: expected the installed versions. Received: {', '.join(versions)}. "
             "Run `pip install -r requirements.txt`."

@@ -37,10 +37,11 @@ from pawprint.images.archive import (
     what_is,
 )
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, left_out
+from pawprint.installation import requirement
 from pawprint.named_file import copy_file, describe_failure, naming, read_bytes, reading
 from pawprint.package import PACKAGE
 from pawprint.params.file import set_values
-from pawprint.paths import PARAMS
+from pawprint.paths import PARAMS, REQUIREMENTS
 from pawprint.pipeline.dvc import make_project, track
 from pawprint.projects.recipes import NEW, apply_recipe
 from pawprint.projects.state import write_state
@@ -164,7 +165,9 @@ def _write_project(folder: Path, source: str, params: str, in_git: list[str]) ->
     for name, text in written.items():
         write_text(folder / name, text)
     write_state(folder, {name: text for name, text in files(source).items() if name in texts})
-    return [f".gitignore takes back what this rule leaves out: {rule}" for rule in rules]
+    _, missing = requirement()
+    notes = [missing] if missing and str(REQUIREMENTS) in texts else []
+    return [f".gitignore takes back what this rule leaves out: {rule}" for rule in rules] + notes
 
 
 def _bring(images: Path, folder: Path, source: str) -> list[str]:

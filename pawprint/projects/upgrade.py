@@ -14,6 +14,7 @@ from pawprint.errors import InputError
 from pawprint.files import parse_mapping, parse_yaml, read_json, read_text, write_text
 from pawprint.git import git, ignored, try_git, work_tree
 from pawprint.images.archive import members, open_archive
+from pawprint.installation import requirement
 from pawprint.params.file import add_missing, flat, is_optional, overlay, set_values, without_param
 from pawprint.params.model import Params
 from pawprint.params.section import check_content, shown
@@ -26,10 +27,12 @@ from pawprint.paths import (
     PARAMS,
     PIPELINE,
     RAW_ARCHIVES,
+    REQUIREMENTS,
     UNKNOWN_CSV,
     UNLABELLED_CSV,
 )
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
+from pawprint.pipeline.lock import renew_lock
 from pawprint.pipeline.recorded import Recorded
 from pawprint.projects.earlier_params import renew_epochs, with_epochs
 from pawprint.projects.state import defaults as new_defaults
@@ -126,6 +129,8 @@ def _renew_file(
         base = current
     if text in (base, current):
         return {}, []
+    if name == str(REQUIREMENTS):
+        return _renew_requirements(current, base or "", text)
     merged = merge(current, base or "", text, is_union=name in IGNORES)
     if merged is None:
         note = f"{name}: yours is kept, as both changed it; {name}.new is the new one"
@@ -134,6 +139,17 @@ def _renew_file(
         return {}, []
     kept = "" if merged == text else "; your changes are kept"
     return {name: merged}, [f"{name}: renewed{kept}"]
+
+
+def _renew_requirements(current: str, base: str, text: str) -> tuple[dict[str, str], list[str]]:
+    """Return what `_renew_file` does for requirements.txt, of which each package has its lines."""
+    renewed, kept = renew_lock(current, base, text)
+    notes = [f"{REQUIREMENTS}: your line of {name} is kept" for name in kept]
+    if renewed == current:
+        return {}, notes
+    line, missing = requirement()
+    notes += [missing] if missing and line in renewed.splitlines() else []
+    return {str(REQUIREMENTS): renewed}, [f"{REQUIREMENTS}: renewed", *notes]
 
 
 def without_gone(folder: Path, pipeline: str | None) -> tuple[dict[str, str], list[str]]:

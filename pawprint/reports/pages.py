@@ -22,7 +22,7 @@ from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image, read_again
 from pawprint.images.formats import side_for
 from pawprint.scores.intervals import fraction_interval, independent_counts
-from pawprint.scores.metrics import CATALOGUE, SLICE, measure_fraction
+from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, measure_fraction
 from pawprint.scores.prediction_table import with_image
 from pawprint.scores.predictions import confusion, most_confused, rank_predictions
 from pawprint.scores.shift import DIFFERENCE
@@ -346,7 +346,7 @@ def rows_beside_test(scores: pd.DataFrame) -> list[list[str]]:
 
     `scores` is a table of `tabulate_beside` with rows of slices.
     """
-    shown = {name for name, score in CATALOGUE.items() if score.is_tested or score.in_metrics}
+    shown = {name for name, score in CATALOGUE.items() if score.is_tested}.union(IN_METRICS["test"])
     rows = scores[scores["score"].isin(shown)]
     title = rows["score"].str.replace("_", " ") + " " + rows["label"]
     cells = pd.DataFrame({"score": title, "photos": rows.apply(describe_score, axis=1)})

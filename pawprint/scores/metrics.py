@@ -56,11 +56,6 @@ def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) ->
     return float(np.abs(mean * images - positives).sum() / len(actual))
 
 
-# Classes whose recall is in metrics/evaluate.json: all, or of more than MAX_RECALLS the LOWEST.
-MAX_RECALLS = 20
-LOWEST = 5
-
-
 class Predictions(NamedTuple):
     """Predictions for images of the classes.
 
@@ -205,22 +200,26 @@ class Score(NamedTuple):
     form: str = PERCENT
     measure: Callable[..., Cells | None] = measure_fraction  # with its interval
     over: Literal["images", "classes", "class"] = "images"  # a mean over classes; one of each class
-    in_metrics: bool = False  # metrics/evaluate.json
     is_tested: bool = False  # by `pawprint score`, against the test split
 
 
+# By which a person decides, by split. With those of other stages they are ten at most.
+IN_METRICS = {
+    "validation": ["accuracy", "loss"],
+    "test": ["accuracy", "mean_recall", "loss", "decided", "error_of_decided"],
+}
 OF_A_CLASS = ("recall", "precision")
 OF_DECIDED = ("decided", "error_of_decided")
 APART = "accuracy_without_near_duplicates"
 SLICE = "slice_accuracy"
 # In the order of plots/scores.csv; means over classes are of those that have images.
 CATALOGUE = {
-    "accuracy": Score("accuracy", _right, in_metrics=True, is_tested=True),
-    "loss": Score("log loss", _losses, NUMBER, _mean_loss, in_metrics=True, is_tested=True),
+    "accuracy": Score("accuracy", _right, is_tested=True),
+    "loss": Score("log loss", _losses, NUMBER, _mean_loss, is_tested=True),
     "mean_recall": Score(
-        "mean recall of the classes", _right, PERCENT, _mean_of_classes, "classes", True, True
+        "mean recall of the classes", _right, PERCENT, _mean_of_classes, "classes", True
     ),
-    "macro_f1": Score("mean F1 of the classes", _macro_f1, PERCENT, _alone, "classes", True),
+    "macro_f1": Score("mean F1 of the classes", _macro_f1, PERCENT, _alone, "classes"),
     "roc_auc": Score(
         "area under the ROC curve", lambda predictions: predictions.probabilities, NUMBER, _area
     ),
@@ -229,10 +228,8 @@ CATALOGUE = {
     "refused": Score(
         "images labelled unknown", lambda predictions: predictions.is_unknown, is_tested=True
     ),
-    "decided": Score(
-        "images decided, not unsure", lambda predictions: predictions.is_decided, in_metrics=True
-    ),
-    "error_of_decided": Score("error of the decided images", _error_of_decided, in_metrics=True),
+    "decided": Score("images decided, not unsure", lambda predictions: predictions.is_decided),
+    "error_of_decided": Score("error of the decided images", _error_of_decided),
     "recall": Score("recall", _recall, over="class", is_tested=True),
     "precision": Score("precision", _precision, over="class"),
     "f1": Score("F1", _f1, PERCENT, _alone, "class"),
@@ -279,19 +276,32 @@ def measure_unknown(
 
 
 def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Return the main scores of each split in a table SCORES: what `dvc metrics diff` shows.
+    """Return the scores IN_METRICS of each split in a table SCORES: what `dvc metrics diff` shows.
 
-    The recall of each class is among them or, of more than MAX_RECALLS, the LOWEST.
+    A score that the table lacks, such as `decided` without `calibrate.max_error`, is left out.
     """
-    names = [name for name, score in CATALOGUE.items() if score.in_metrics]
     overall = scores[scores["label"] == ""].pivot(index="split", columns="score", values="value")
-    summaries = {}
-    for name, rows in scores[scores["score"] == "recall"].groupby("split", sort=False):
-        recalls = rows.set_index("label")["value"]
-        shown = recalls if len(recalls) <= MAX_RECALLS else recalls.nsmallest(LOWEST)
-        summary = overall.loc[name].reindex(names).dropna()
-        summaries[name] = summary.to_dict() | {"recall": shown.to_dict()}
-    return summaries
+    return {
+        split: overall.loc[split].reindex(names).dropna().to_dict()
+        for split, names in IN_METRICS.items()
+    }
+
+
+def describe_found(
+    actual: np.ndarray, predicted: np.ndarray, before: np.ndarray, name: int | str
+) -> str:
+    """Count the images of a class that are found, and the false alarms, now and before.
+
+    All are classes, by index or by label, `(images,)`; `before` are predictions of another model,
+    or without thresholds.
+    """
+    is_class = actual == name
+    found, was_found = ((each[is_class] == name).sum() for each in (predicted, before))
+    alarms, were_alarms = ((each[~is_class] == name).sum() for each in (predicted, before))
+    return (
+        f"{found} of {is_class.sum()} found (was {was_found}), {alarms} false alarms "
+        f"(was {were_alarms})"
+    )
 
 
 def tabulate_reliability(

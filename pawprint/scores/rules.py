@@ -7,13 +7,18 @@ import numpy as np
 from pawprint.model.calibration import (
     calibrate,
     choose_unknown_threshold,
-    describe_found,
     describe_recall,
 )
 from pawprint.model.metadata import Metadata, Outputs, to_probabilities
 from pawprint.params.model import Calibrate
 from pawprint.scores.intervals import CONFIDENCE
-from pawprint.scores.metrics import OF_A_CLASS, Predictions, describe_fractions, tabulate_scores
+from pawprint.scores.metrics import (
+    OF_A_CLASS,
+    Predictions,
+    describe_found,
+    describe_fractions,
+    tabulate_scores,
+)
 from pawprint.scores.predictions import LEVEL, choose_min_confidence
 
 

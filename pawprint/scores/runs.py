@@ -9,8 +9,8 @@ import pandas as pd
 
 from pawprint.columns import UNKNOWN_SCORE
 from pawprint.errors import InputError, name_some, printable
-from pawprint.model.calibration import describe_found
 from pawprint.model.metadata import Metadata
+from pawprint.scores.metrics import describe_found
 from pawprint.scores.paired import (
     MARGIN,
     Comparison,
@@ -131,6 +131,22 @@ class ComparedRun(NamedTuple):
         return [describe_verdict(old, new, compared, self._margin), *self.answers]
 
     @property
+    def on_common_test(self) -> str:
+        """How many of the test images that both have are right, if either has others, or ""."""
+        left = next((line for line in self.left_out if line.startswith("test: ")), "")
+        if not left:
+            return ""
+        pairs = self.pairs["test"]
+        new, old = (
+            (pairs[column] == pairs["actual"]).mean() for column in ("predicted", "predicted_old")
+        )
+        _, _, why = left.partition("left out: ")
+        return (
+            f"The test photos differ: on the {len(pairs):,} that both have with one label, "
+            f"{new:.1%} are correct, was {old:.1%}; left out are {why}."
+        )
+
+    @property
     def text(self) -> str:
         """What `pawprint compare` prints: the sentences, a table of the sets, and further lines."""
         table = tabulate_sets(self.comparison).to_string(index=False)
@@ -238,7 +254,8 @@ def _groups(split: pd.DataFrame | None) -> pd.Series:
 
 
 def _pair(both: pd.DataFrame, groups: pd.Series) -> Pair:
-    group = both["image"].map(groups).astype("str").fillna(both["image"]).to_numpy()
+    group_of = groups.to_dict()
+    group = np.array([group_of.get(image, image) for image in both["image"]], object)
     return Pair(
         both["actual"].to_numpy(),
         (both["predicted_old"] == both["actual"]).to_numpy(),

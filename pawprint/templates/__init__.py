@@ -1,25 +1,27 @@
 """The files that `pawprint init` writes into a project's folder, and `pawprint upgrade` renews.
 
-Their texts lie at the top of the repository; `requirements.txt` has a line for
-this package, by the place it was installed from. A folder may hold files before, and Git must leave
-out none of the project's.
+Their texts lie at the top of the repository; `requirements.txt` has a line for this package, and
+the versions of others that decide the bytes of results. A folder may hold files before, and Git
+must leave out none of the project's.
 """
 
 import contextlib
+import functools
 import json
 import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
 
-from pawprint.errors import InputError, name_some, without_secrets
+from pawprint.errors import InputError, name_some
 from pawprint.files import OF_SYSTEMS, parse_mapping, read_mapping, read_text, write_text
 from pawprint.git import git, ignored, work_tree
+from pawprint.installation import requirement
 from pawprint.named_file import read_bytes
-from pawprint.package import DISTRIBUTION, ROOT
+from pawprint.package import ROOT
 from pawprint.paths import LABELS_CSV, LOCK, MODEL_CARD, PARAMS, REQUIREMENTS, SPLITS_CSV, STATE
+from pawprint.pipeline.lock import locked_versions
 
 README_TEXT = Path(__file__).with_name("README.md")
 README = "README.md"
@@ -28,6 +30,8 @@ DVC_IGNORE = ".dvcignore"
 # The text of a project comes after that of the user's file of this name, or before.
 IGNORES = (DVC_IGNORE, IGNORE)
 BEFORE = (".gitattributes", str(REQUIREMENTS))
+LOCKED = "# Versions of other packages that decide the bytes of results:\n"
+OWN = "# Packages of your own:\n"
 COMMENT = "# Files of the project that other rules leave out\n"
 NEUTRAL = {*OF_SYSTEMS, ".idea", ".venv", ".vscode"}  # may be in a folder without Git
 # What stages write, and folders that Python would take for the package.
@@ -93,9 +97,17 @@ def files(source: str) -> dict[str, str]:
         IGNORE: of_git,
         README: README_TEXT.read_text(encoding="utf-8"),
         "dvc.yaml": pipeline(lies_outside(source)),
-        "requirements.txt": f"{requirement()}\n\n# Packages of your own:\n",
+        str(REQUIREMENTS): requirements(),
         **{name: template(name) for name in sorted(plots)},
     }
+
+
+@functools.cache  # the environment of this process stays
+def requirements() -> str:
+    """Return the text of requirements.txt: this package, the versions in use, and a heading."""
+    line, _ = requirement()
+    versions = "".join(f"{version}\n" for version in locked_versions())
+    return f"{line}\n\n{LOCKED}{versions}\n{OWN}"
 
 
 def names_in_git(source: str) -> list[str]:
@@ -183,33 +195,6 @@ def _holds(own: object, expected: object) -> bool:
         case str(), str() if " " in expected:  # a command, perhaps with `nice` before it
             return expected in own
     return own == expected
-
-
-def requirement() -> str:
-    """Return where the package comes from: `pawprint-dvc @ git+https://host/pawprint@COMMIT`.
-
-    By what pip has recorded (PEP 610). Raises InputError if the package is not installed, as where
-    a clone of it runs without.
-    """
-    for distribution in distributions(name=DISTRIBUTION):
-        if not distribution.read_text("INSTALLER"):  # what a build left in the current folder
-            continue
-        origin = json.loads(distribution.read_text("direct_url.json") or "null")
-        if origin is None:  # an index of packages
-            return f"{DISTRIBUTION}=={distribution.version}"
-        url = origin["url"]
-        if git := origin.get("vcs_info"):
-            url = f"{git['vcs']}+{url}@{git['commit_id']}"
-        elif without_secrets(url) != url:  # a token is for whoever installs it
-            url = url.partition("?")[0]
-        if url.startswith("git+file:"):  # pip below 24.1 needs this form
-            return f"{url}#egg={DISTRIBUTION}"
-        sha256 = origin.get("archive_info", {}).get("hashes", {}).get("sha256")
-        return f"{DISTRIBUTION} @ {url}" + (f"#sha256={sha256}" if sha256 else "")
-    raise InputError(
-        f"{DISTRIBUTION}: expected the package to be installed. Received: a folder of it. Run "
-        "`pip install` with that folder."
-    )
 
 
 def require_free(folder: Path, names: Iterable[str]) -> None:

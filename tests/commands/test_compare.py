@@ -1,5 +1,6 @@
 """`compare` on recorded predictions."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,18 +8,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import clone, commit, complaint, git_project, pawprint, printed, replace, succeed
+from conftest import (
+    clone,
+    commit,
+    complaint,
+    git_project,
+    pawprint,
+    printed,
+    replace,
+    succeed,
+    write_files,
+)
 
-from pawprint.columns import JUDGED, PREDICTED_CLASSES, SPLIT
-from pawprint.files import write_json
+from pawprint.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.paths import (
     CROSS_VALIDATION_CSV,
-    FINETUNE_METRICS,
+    FINETUNE_HISTORY_CSV,
     PREDICTED_CLASSES_CSV,
     PROBABILITIES_CSV,
     SPLIT_CSV,
 )
 from pawprint.scores.prediction_table import tabulate, write_predictions
+from pawprint.scores.stored_run import OLD_METRICS
 from pawprint.tables import read_table, write_table
 
 IMAGES = 200
@@ -108,12 +119,29 @@ def test_several_runs_are_compared_with_the_first(project):
     assert text.count("workspace is better than old") == 1
 
 
+def write_history(project: Path, kept_epoch: int) -> None:
+    epochs = pd.DataFrame({name: [1.0, 2.0] for name in HISTORY})
+    epochs = epochs.assign(epoch=[1, 2], kept=[False, bool(kept_epoch)])
+    write_table(project / FINETUNE_HISTORY_CSV, epochs, HISTORY)
+
+
+def write_old_metrics(project: Path, kept_epoch: int) -> None:
+    """As earlier versions did, in which the history did not say which epoch is kept."""
+    write_files(
+        project,
+        {
+            OLD_METRICS.as_posix(): json.dumps({"kept_epoch": kept_epoch}),
+            FINETUNE_HISTORY_CSV.as_posix(): "epoch,accuracy\n1,1\n",
+        },
+    )
+
+
+@pytest.mark.parametrize("write_kept", [write_history, write_old_metrics])
 @pytest.mark.parametrize("kept_epoch", [0, 2])
-def test_training_images_in_folds_count_where_no_run_is_fine_tuned(project, kept_epoch):
+def test_training_images_in_folds_count_where_no_run_is_fine_tuned(project, kept_epoch, write_kept):
     """Of runs that are equal on held-out images, and not on those of training."""
-    other = clone(project, f"with data {kept_epoch}")
-    (other / FINETUNE_METRICS).parent.mkdir()
-    write_json(other / FINETUNE_METRICS, {"kept_epoch": kept_epoch})
+    other = clone(project, f"with data {kept_epoch} {write_kept.__name__}")
+    write_kept(other, kept_epoch)
     write_data(other, 0.6, set(range(12)))
     commit(other, "Less sure, with more errors in training")
     write_data(other, 0.9, set())

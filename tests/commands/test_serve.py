@@ -215,7 +215,7 @@ def test_small_installation_predicts_and_serves(installed, answers, tmp_path):
     assert succeed(*command, "predict", "--no-unknown", "cat.jpg", cwd=tmp_path).startswith("cat")
     result = run(*command, "init", "new", "--images", ".", cwd=tmp_path)
     assert (result.returncode, len(result.stderr.splitlines())) == (1, 1)
-    assert "Run `pip install pawprint-dvc`" in result.stderr
+    assert f"Run `pip install '{wheel}'`" in result.stderr
     with started(tmp_path / "log", command=(*command, "serve")) as (_, port):
         assert request(port, "/predict", PHOTO) == (200, answers[0])
 

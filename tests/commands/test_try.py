@@ -210,6 +210,16 @@ def test_candidates_beyond_the_minutes_are_left_out(tried):
     assert lines[2].startswith("image_size=128: ") and "--minutes" in lines[2]
 
 
+def test_json_is_one_line_with_every_candidate_and_nothing_else(tried):
+    choices = ("-S", "model.image_size=128", "--minutes", "0")
+    (line,) = tried(*choices, "--format", "json")
+    today, other = json.loads(line)
+    assert (today["candidate"], today["chosen"], today["error"]) == ("today", True, "")
+    assert 0.5 < today["accuracy"] <= 1 and today["params"] == {}
+    assert other["accuracy"] is None and "--minutes" in other["error"]
+    assert (other["chosen"], other["params"]) == (False, {"model.image_size": 128})
+
+
 def test_default_candidates_are_valid_params_that_differ(made):
     content = read_yaml(made / "params.yaml")
     wanted = {(0.35, 160), (1.0, 160), (1.0, 224)}

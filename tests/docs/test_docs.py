@@ -103,12 +103,17 @@ def test_locks_have_every_direct_requirement_and_no_index():
     project = tomllib.loads(read("pyproject.toml"))
     extras = chain.from_iterable(project["project"]["optional-dependencies"].values())
     groups = project["dependency-groups"]
-    common, (_, *serve), (_, *run) = groups["predict"], groups["serve"], groups["run"]
+    serve, run = groups["serve"], project["project"]["dependencies"]
+    names = {
+        re.match(r"[\w.-]+", line)[0]
+        for line in [*run, *project["project"]["optional-dependencies"]["serve"]]
+    }
+    assert {*serve} <= names
     versions = dict(re.findall(r"^([\w.-]+)==(\S+)", read("requirements-dev.txt"), re.MULTILINE))
     for lock, packages in (
-        ("requirements.txt", [*common, *run]),
-        ("requirements-serve.txt", [*common, *serve]),
-        ("requirements-dev.txt", [*common, *serve, *run, *extras]),
+        ("requirements.txt", run),
+        ("requirements-serve.txt", serve),
+        ("requirements-dev.txt", [*serve, *run, *extras]),
     ):
         locked = dict(re.findall(r"^([\w.-]+)==(\S+)", read(lock), re.MULTILINE))
         assert {re.match(r"[\w.-]+", line)[0].replace(".", "-") for line in packages} <= {*locked}

@@ -19,6 +19,7 @@ from conftest import (
     clone,
     commit,
     git_project,
+    printed,
     repro,
     run,
     succeed,
@@ -88,6 +89,20 @@ def test_change_reruns_exactly_the_stages_that_it_affects(workspace, restored, p
     assert (workspace / "params.yaml").read_bytes() != before
     ran = repro(workspace)
     assert sorted(ran) == sorted(expected_stages(param))
+
+
+def test_run_ends_with_the_verdict_of_compare_with_the_last_commit(workspace, restored):
+    change(workspace, "{calibrate: {temperature: false}, train_finetune: {learning_rate: 0.002}}")
+    lines = succeed("dvc", "repro", cwd=workspace).splitlines()
+    changed = (
+        "Since the last commit: train_finetune.learning_rate: 0.001 → 0.002, "
+        "calibrate.temperature: true → false"
+    )
+    verdict = printed(workspace, "compare", "HEAD").splitlines()[0]
+    for name, said in (("HEAD", "the last commit"), ("workspace", "this run")):
+        verdict = verdict.replace(name, said)
+    after = lines[lines.index(changed) + 1]
+    assert after.lower() == verdict.lower()
 
 
 @pytest.mark.extended

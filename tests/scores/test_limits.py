@@ -187,7 +187,7 @@ def renamed(run: Run, paths: list[str], **columns) -> Run:
 
 def with_divided_series() -> Run:
     run = run_of()
-    paths = run.images["path"].to_numpy(object)
+    paths = run.images["path"].to_numpy(object, copy=True)
     of_a = np.flatnonzero(run.images["label"] == "a")
     paths[of_a[[0, 1, -1]]] = [f"a/film_{frame}.jpg" for frame in range(3)]
     alike = NONE_ALIKE.assign(path=["a/film_0.jpg"], nearest=["a/film_1.jpg"])

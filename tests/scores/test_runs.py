@@ -89,6 +89,14 @@ def test_without_data_one_hash_of_both_says_that_photos_are_the_same():
     assert not compared(new._replace(split_md5="b"), old).has_same_photos
 
 
+def test_without_data_each_image_is_a_group():
+    """All of them in one group would be one image, whose difference nobody could show."""
+    old, new = (run._replace(split=None) for run in (OLD, run_of(loss=0.18)))
+    result = compared(new, old).comparison
+    assert result.test == compared(run_of(loss=0.18)).comparison.test
+    assert result.verdict() == "better"
+
+
 def test_identical_predictions_are_called_identical():
     result = compared(run_of())
     assert result.verdict == IDENTICAL

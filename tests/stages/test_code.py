@@ -15,7 +15,7 @@ from pawprint.params.file import overlay
 from pawprint.params.model import load_params
 from pawprint.pipeline.recorded import Recorded
 from pawprint.templates import DVC_IGNORE
-from stages.code import check_tables, describe
+from stages.code import check_tables, describe, describe_versions
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(3)]
 TABLES = {"labels.csv": "path,label\n", "splits.csv": "pixels_sha256,split\n"}
@@ -124,3 +124,18 @@ def test_stage_that_never_ran_is_no_change_of_code():
     assert describe(after_split, texts) == "the code of no stage changed"
     edited = texts | {"clean": "3  pawprint/a.py\n"}
     assert describe(after_split, edited).startswith("clean changed")
+
+
+def test_versions_that_are_not_the_locks_are_said_with_the_stages_that_they_run():
+    """Two colleagues with different versions would train in turn."""
+    locked = {name: f"1  pawprint/{name}.py\npandas==0.1\n" for name in ("clean", "split", "plot")}
+    after = {name: text.replace("0.1", "3.1") for name, text in locked.items()}
+    after["plot"] = locked["plot"]
+    md5 = hashlib.md5(locked["split"].encode()).hexdigest()
+    of_lock = Recorded(f"stages: {{split: {{deps: [{{path: data/code/split.txt, md5: {md5}}}]}}}}")
+    line = describe_versions(of_lock, after, locked)
+    assert "in place of 0.1" in line and "split run again" in line and "clean" not in line
+    assert "pip install -r requirements.txt" in line
+    line = describe_versions(Recorded(""), after, locked)
+    assert "run again" not in line and "may differ" in line
+    assert describe_versions(of_lock, locked, locked) is None

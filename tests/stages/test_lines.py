@@ -18,7 +18,7 @@ from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, JUDGED, MEASURES, METADATA, NEAR_DUPLICATES, REJECTED, SPLIT
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import INDEX, shard_path, write_shard
-from pawprint.files import pack, read_json, write_json
+from pawprint.files import pack, read_json, write_json, write_text
 from pawprint.model.metadata import Outputs, read_metadata
 from pawprint.scores.prediction_table import read_predictions, tabulate
 from pawprint.scores.shift import SERIES
@@ -71,6 +71,7 @@ def test_clean_names_folders_of_images_that_metadata_csv_gives_no_class(folder, 
     rows = "".join(f"{name},{name[:3]}\n" for name in names[:5]) + f"{names[5]},bird\n"
     table = ("metadata.csv", f"file_name,label\n{rows}".encode())
     (folder / paths.RAW_ARCHIVES).mkdir(parents=True)
+    write_text(folder / paths.DECODED_ROW_CODE, "code\n")
     pack(folder / paths.RAW_IMAGES, [table, *zip(names, images)])
     (folder / paths.LABELS_CSV).write_text(EMPTY_TABLES[paths.LABELS_CSV], encoding="utf-8")
     with contextlib.chdir(folder):
@@ -85,6 +86,7 @@ def test_clean_counts_classes_after_corrections(folder, capsys):
     names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(4)]
     images = [encode(Image.effect_noise((40, 40), 9 + 9 * number), "PNG") for number in range(8)]
     (folder / paths.RAW_ARCHIVES).mkdir(parents=True)
+    write_text(folder / paths.DECODED_ROW_CODE, "code\n")
     pack(folder / paths.RAW_IMAGES, zip(names, images))
     with contextlib.chdir(folder):
         paths.LABELS_CSV.write_text("path,label,pixels_sha256\ncat/0.png,dog\n", encoding="utf-8")
@@ -111,12 +113,12 @@ def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_gro
 ):
     """The frames of a track have in common what has nothing to do with their class."""
     tracks, frames = 40, 8
-    paths = [f"{'ab'[t % 2]}/{t:03}_{f}.png" for t in range(tracks) for f in range(frames)]
-    table = images_of(paths).assign(split=np.resize(["train"] * 3 + ["validation"], len(paths)))
+    names = [f"{'ab'[t % 2]}/{t:03}_{f}.png" for t in range(tracks) for f in range(frames)]
+    table = images_of(names).assign(split=np.resize(["train"] * 3 + ["validation"], len(names)))
     track = np.repeat(np.arange(tracks), frames)
-    table["group"] = [paths[t * frames] for t in track] if is_grouped else paths
+    table["group"] = [names[t * frames] for t in track] if is_grouped else names
     rng = np.random.default_rng(0)
-    top = rng.normal(size=(len(paths), 40)) + 3 * rng.normal(size=(tracks, 40))[track]
+    top = rng.normal(size=(len(names), 40)) + 3 * rng.normal(size=(tracks, 40))[track]
     top[:, 0] += table["label"] == "b"
     order = np.argsort(table["pixels_sha256"].to_numpy("S64"))
     index = [(table["pixels_sha256"][image].encode(), b".jpg", 0, 0) for image in order]
@@ -130,7 +132,7 @@ def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_gro
         train_extract.main()
     lines = [line for line in capsys.readouterr().out.splitlines() if SERIES in line]
     assert len(lines) == (not is_grouped)
-    assert ("accuracy_by_series" in read_json(folder / paths.EXTRACT_METRICS)) != is_grouped
+    assert ("accuracy_by_series" in read_json(folder / paths.CROSS_VALIDATION_JSON)) != is_grouped
 
 
 def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:
@@ -152,12 +154,13 @@ def test_training_records_which_views_it_learns_from(folder, capsys, is_like_the
     features[:, 1:, 0] *= 1 if is_like_the_image else -1
     (line,) = trained(folder, features, capsys)
     assert "of 90 training images" in line
-    metrics = read_json(folder / paths.EXTRACT_METRICS)
+    metrics = read_json(folder / paths.CROSS_VALIDATION_JSON)
     assert (metrics["views"], metrics["blocks"]) == (3 if is_like_the_image else 1, 0)
     assert (metrics["views_loss_change"] < -metrics["views_loss_error"]) == is_like_the_image
 
 
-def test_metrics_of_many_classes_have_the_lowest_recalls(folder):
+def test_metrics_are_few_even_with_many_classes_and_an_error_limit(folder):
+    """The other stages have three."""
     labels = [f"class {number:02}" for number in range(24)]
     write_run(folder, dict.fromkeys(labels, PER_CLASS), pd.DataFrame(columns=list(REJECTED)))
     write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
@@ -169,13 +172,17 @@ def test_metrics_of_many_classes_have_the_lowest_recalls(folder):
     (folder / paths.LABELS_CSV).write_text(EMPTY_TABLES[paths.LABELS_CSV], encoding="utf-8")
     with contextlib.chdir(folder):
         split_table = read_table(paths.SPLIT_CSV, SPLIT)
-        evaluate.write_scores(split_table, outputs, read_metadata(paths.SERVED_MODEL))
-        test = read_json(paths.EVALUATE_METRICS)["test"]
+        metadata = read_metadata(paths.SERVED_MODEL).model_copy(update={"min_confidence": 0.6})
+        evaluate.write_scores(split_table, outputs, metadata)
+        metrics = read_json(paths.EVALUATE_METRICS)
         predictions = read_predictions(paths.PROBABILITIES_CSV["test"])
+    assert sum(map(len, metrics.values())) <= 7
     is_right = predictions["predicted"] == predictions["actual"]
+    of_test = metrics["test"]
+    assert of_test["accuracy"] == pytest.approx(is_right.mean())
     recalls = is_right.groupby(predictions["actual"]).mean()
-    assert len(test["recall"]) < len(labels)
-    assert sorted(test["recall"].values()) == sorted(recalls)[: len(test["recall"])]
+    assert of_test["mean_recall"] == pytest.approx(recalls.mean())
+    assert 0 < of_test["decided"] < 1 and 0 <= of_test["error_of_decided"] < 1 - is_right.mean()
 
 
 def test_evaluate_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):

@@ -8,11 +8,12 @@ from conftest import OFFLINE, change, complaint, git_project, printed, repro
 from networks import pixels, sample_backbone
 
 from pawprint import paths
-from pawprint.columns import PROBABILITY
-from pawprint.files import digest, read_json
+from pawprint.columns import HISTORY, PROBABILITY
+from pawprint.files import digest
 from pawprint.network.hardware import keras
 from pawprint.recipes.demo import write_archive
 from pawprint.scores.prediction_table import read_predictions
+from pawprint.tables import read_table
 
 pytestmark = pytest.mark.slow
 
@@ -55,10 +56,11 @@ def test_every_image_gets_the_decision_of_keras(projects):
         assert native["predicted"].equals(file["predicted"])
         of_dogs = PROBABILITY + "dog"
         assert file[of_dogs].to_numpy() == pytest.approx(native[of_dogs].to_numpy(), abs=1e-3)
-    native, file = (read_json(folder / paths.EXTRACT_METRICS) for folder in projects)
-    assert file["validation_accuracy"] == native["validation_accuracy"]
+    native, file = (read_table(folder / paths.EXTRACT_HISTORY_CSV, HISTORY) for folder in projects)
+    assert file["validation_accuracy"].tolist() == native["validation_accuracy"].tolist()
     for folder in projects:
-        assert read_json(folder / paths.FINETUNE_METRICS)["kept_epoch"] == 0
+        history = read_table(folder / paths.FINETUNE_HISTORY_CSV, HISTORY)
+        assert not history["kept"].any()
 
 
 def test_served_model_works_without_keras_and_is_exported_as_onnx_alone(projects, tmp_path):

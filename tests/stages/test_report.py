@@ -210,7 +210,7 @@ def test_model_that_names_one_class_is_called_no_better_than_that():
 def test_page_has_what_cross_validation_chose(other):
     numbers = {"C": 10, "views": 1, "blocks": 1}
     gains = {"blocks_loss_change": -0.0139, "blocks_loss_error": 0.0091}
-    write_json(other / paths.EXTRACT_METRICS, numbers | gains)
+    write_json(other / paths.CROSS_VALIDATION_JSON, numbers | gains)
     _, page = reports(other)
     assert "-0.0139 ± 0.0091" in page and "C = 10," in page
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import PROJECT, change, commit, git_init, sha256
@@ -13,15 +14,26 @@ from made_up_run import write_photos
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN
-from pawprint.columns import IMAGES, MEASURES, REJECTED, SPLIT
+from pawprint.columns import (
+    HISTORY,
+    IMAGES,
+    JUDGED,
+    MEASURES,
+    PREDICTED_CLASSES,
+    REJECTED,
+    SPLIT,
+)
 from pawprint.dataset.changes import images_of
 from pawprint.files import md5, read_yaml
+from pawprint.scores.prediction_table import with_image
 from pawprint.tables import read_table, write_table
 from stages import plot, split
 
 RECORDED = {
     "clean": [paths.UNKNOWN_CSV, paths.REJECTED_CSV],
     "split": [paths.SPLIT_CSV],
+    "train_extract": [paths.CROSS_VALIDATION_CSV],
+    "plot": [],
 }
 NONE_REJECTED = pd.DataFrame(columns=list(REJECTED))
 
@@ -47,6 +59,7 @@ class Committed:
 
     def __init__(self, folder: Path, table: pd.DataFrame = WASTE) -> None:
         self.folder = folder
+        self.md5s: dict[Path, str] = {}  # of what DVC keeps
         folder.mkdir()
         shutil.copy(PROJECT / "params.yaml", folder)
         (folder / paths.SPLITS_CSV).write_text("pixels_sha256,split\n")
@@ -67,14 +80,18 @@ class Committed:
     def commit(self) -> None:
         stages = {}
         with contextlib.chdir(self.folder):
-            for stage, paths in RECORDED.items():
-                outs = [{"path": path.as_posix(), "md5": md5(path)} for path in paths]
-                for path, out in zip(paths, outs):
+            for stage, listed in RECORDED.items():
+                present = [path for path in listed if path.exists()]
+                outs = [{"path": path.as_posix(), "md5": md5(path)} for path in present]
+                for path, out in zip(present, outs):
+                    self.md5s[path] = out["md5"]
                     cached = self.folder / ".dvc/cache/files/md5" / out["md5"][:2]
                     cached.mkdir(parents=True, exist_ok=True)
                     shutil.copy(path, cached / out["md5"][2:])
                 stages[stage] = {"outs": outs}
-            of_split = {"params.yaml": {"split": read_yaml(paths.PARAMS)["split"]}}
+            params = read_yaml(paths.PARAMS)
+            of_split = {"params.yaml": {"split": params["split"]}}
+            stages["plot"]["params"] = {"params.yaml": params}
             splits = {"path": str(paths.SPLITS_CSV), "md5": md5(paths.SPLITS_CSV)}
             stages["split"] |= {"params": of_split, "deps": [splits]}
             paths.LOCK.write_text(json.dumps({"stages": stages}))
@@ -166,29 +183,117 @@ def test_output_is_the_same_whatever_git_and_the_cache_have(committed, tmp_path,
     assert sha256(committed.folder / paths.SPLIT_CSV) == with_commit
 
 
-def since(committed: Committed, unknown: pd.DataFrame = WASTE[:0], rejected=NONE_REJECTED) -> str:
+def since(
+    committed: Committed, unknown: pd.DataFrame = WASTE[:0], rejected=NONE_REJECTED
+) -> list[str]:
     with contextlib.chdir(committed.folder):
         rows = read_table(paths.SPLIT_CSV, SPLIT)
-        return plot.describe_since_commit(images_of(rows, unknown, rejected))
+        params = read_yaml(paths.PARAMS)
+        return plot.describe_since_commit(images_of(rows, unknown, rejected), params)
 
 
 def test_end_of_a_run_says_what_changed_in_labels_photos_and_splits(committed):
-    assert since(committed) == "the same photos, labels and splits"
+    assert since(committed) == [
+        "Since the last commit: the same photos, labels, splits, params and code"
+    ]
     more = [images(label, range(40, 50)) for label in ("metal", "glass")]
     unknown = images(UNKNOWN, range(2))
     table = pd.concat([committed.images, *more], ignore_index=True)
     committed.split(relabelled(table, table["pixels_sha256"][0], "metal")[:-1], unknown)
     damaged = pd.DataFrame([("glass/49.jpg", "truncated", "")], columns=list(REJECTED))
-    line = since(committed, unknown, damaged)
+    line, advice = since(committed, unknown, damaged)
     assert line.startswith(
-        "1 label corrected (glass to metal), 21 photos added (metal 10, glass 9, unknown 2), "
-        "1 file rejected (not counted before), "
+        "Since the last commit: 1 label corrected (glass to metal), 21 photos added (metal 10, "
+        "glass 9, unknown 2), 1 file rejected (not counted before), "
     )
     assert line.count(" moved (") == 1
+    assert "`git commit`" in advice and "`pawprint discard`" in advice
     committed.split(WASTE[:-30])
-    assert since(committed) == "30 photos removed (paper)"
+    assert since(committed)[0] == "Since the last commit: 30 photos removed (paper)"
     shutil.rmtree(committed.folder / ".dvc")
-    assert since(committed).startswith("not known here")
+    assert "not known here" in since(committed)[0]
     (committed.folder / paths.LOCK).unlink()
     commit(committed.folder, "No run")
-    assert since(committed) == ""
+    assert since(committed) == []
+
+
+def test_params_of_the_last_run_are_named_with_their_values(committed):
+    """Of its run, and not of params.yaml, which may have been committed before it."""
+    secret = "https://user:correct-horse@host/photos.zip"
+    change(committed.folder, f"fetch: {{source: '{secret}'}}")
+    committed.commit()
+    change(
+        committed.folder,
+        "calibrate: {max_error: 0.05}\naugment: {RandomContrast: {factor: 0.2}}\n"
+        "fetch: {source: photos}",
+    )
+    commit(committed.folder, "Params")
+    assert since(committed)[0] == (
+        "Since the last commit: fetch.source: https://host/photos.zip → photos, "
+        'augment.RandomContrast: not set → {"factor": 0.2}, calibrate.max_error: null → 0.05'
+    )
+
+
+def test_stages_with_other_code_are_named(committed):
+    lock = committed.folder / paths.LOCK
+    content = json.loads(lock.read_text())
+    for stage in content["stages"]:
+        content["stages"][stage].setdefault("deps", []).append(
+            {"path": f"data/code/{stage}.txt", "md5": "0" * 32}
+        )
+    lock.write_text(json.dumps(content))
+    commit(committed.folder, "Run")
+    content["stages"]["clean"]["deps"][-1]["md5"] = "1" * 32
+    lock.write_text(json.dumps(content))
+    assert since(committed)[0] == "Since the last commit: other code or packages (of clean)"
+
+
+def predict(committed: Committed, wrong: int) -> None:
+    """Write the predictions of a run without fine-tuning, `wrong` of them in each set."""
+    rows = read_table(committed.folder / paths.SPLIT_CSV, SPLIT)
+    other = rows["label"].map({"glass": "metal", "metal": "glass"}).fillna("glass")
+    rows = rows.assign(likely=other, number=rows.groupby("split").cumcount())
+    is_wrong = rows["number"] < wrong
+    losses = 0.1 + rows["number"] / 1000 + 2 * is_wrong
+    tables = rows.assign(
+        actual=rows["label"],
+        predicted=rows["label"].mask(is_wrong, other),
+        loss=losses,
+        probability=np.exp(-losses),
+        likely_probability=1 - np.exp(-losses),
+    )
+    for name, path in paths.PREDICTED_CLASSES_CSV.items():
+        part = with_image(tables[tables["split"] == name])
+        write_table(committed.folder / path, part, PREDICTED_CLASSES)
+    none = pd.DataFrame(columns=list(HISTORY))
+    write_table(committed.folder / paths.FINETUNE_HISTORY_CSV, none, HISTORY)
+    training = tables[tables["split"] == "train"]
+    write_table(committed.folder / paths.CROSS_VALIDATION_CSV, training, JUDGED)
+
+
+def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
+    """tests/pipeline/test_committed_run.py has the verdict beside that of `compare`."""
+    predict(committed, 0)
+    committed.commit()
+    identical = "The predictions of the last commit and this run are identical for all 120 images"
+    assert since(committed)[1].startswith(identical)
+    predict(committed, 15)
+    _, verdict = since(committed)
+    assert verdict.startswith("This run is worse than the last commit: log loss ")
+    assert "of 120 images" in verdict  # with those of training, in folds
+    for name in (paths.CROSS_VALIDATION_CSV, paths.SPLIT_CSV):
+        shutil.rmtree(committed.folder / ".dvc/cache/files/md5" / committed.md5s[name][:2])
+        assert not any("This run is" in line for line in since(committed))
+
+
+def test_score_of_other_test_photos_is_said_of_those_that_both_runs_have(committed):
+    """A new class that is easy raises the accuracy of all, and not of these."""
+    predict(committed, 3)
+    committed.commit()
+    table = pd.concat([committed.images, images("wood", range(40))], ignore_index=True)
+    committed.split(table)
+    predict(committed, 3)
+    lines = since(committed)
+    (line,) = [line for line in lines if line.startswith("The test photos differ")]
+    assert "on the 24 that both have with one label, 87.5% are correct, was 87.5%" in line
+    assert "8 of a new class (wood)" in line

@@ -75,11 +75,11 @@ def images_of(numbers: dict[str, int]) -> pd.DataFrame:
 def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:
     """Of both splits and, by cross-validation, of training images; and an archive of all images."""
     labels = list(numbers)
-    paths = [f"{label}/{number}.jpg" for label in labels for number in range(PER_CLASS)]
+    names = [f"{label}/{number}.jpg" for label in labels for number in range(PER_CLASS)]
     tables = [images_of(numbers)]
     for seed, split in enumerate(("train", "validation", "test")):
         actual, probabilities = predictions_of(labels, seed)
-        images = pd.DataFrame({"path": [f"{split}/{path}" for path in paths]})
+        images = pd.DataFrame({"path": [f"{split}/{name}" for name in names]})
         images = images.assign(label=np.array(labels)[actual], pixels_sha256="0")
         if split == "train":
             judged = judge(images, probabilities, labels)
@@ -91,12 +91,12 @@ def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:
     write_photos(workspace, pd.concat(tables)["path"])
 
 
-def write_photos(workspace: Path, paths: Iterable[str]) -> None:
+def write_photos(workspace: Path, names: Iterable[str]) -> None:
     """An archive of grey photos with these names."""
     photo = encode(Image.new("RGB", (8, 8), "grey"), "PNG")
     archive = workspace / paths.RAW_IMAGES
     archive.parent.mkdir(parents=True, exist_ok=True)
-    pack(archive, [(path, photo) for path in paths])
+    pack(archive, [(name, photo) for name in names])
 
 
 def write_run(
@@ -145,5 +145,5 @@ def write_run(
     )
     decided = pd.DataFrame({"decided": [0.5, 1], "error": [0, 0.1], "confidence": [0.9, 0.5]})
     write_table(workspace / paths.DECIDED_CSV, decided, DECIDED)
-    write_json(workspace / paths.EXTRACT_METRICS, {})
+    write_json(workspace / paths.CROSS_VALIDATION_JSON, {})
     write_json(workspace / paths.SERVED_MODEL / "model.json", metadata.model_dump())

@@ -1,0 +1,178 @@
+"""Where this installation of the package comes from, how it is renewed, and how others get it.
+
+pip and uv record the origin in `direct_url.json` (PEP 610), but for a package of an index.
+"""
+
+import contextlib
+import filecmp
+import json
+import re
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from pawprint.errors import InputError, without_secrets
+from pawprint.git import git, try_git
+from pawprint.package import DISTRIBUTION, PACKAGE
+
+LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "[::1]", "::1")
+REMOTE = ("git", "http", "https", "ssh")  # schemes of an address that others can reach
+SCP = re.compile(r"([\w.-]+@)?([\w.-]{2,}):(?!/?/)(.+)")  # git@host:team/repository.git
+NEEDED = f"requirements.txt does not name {DISTRIBUTION}"
+SHARED = "Add the line that installs it for others"
+
+
+def origin() -> dict:
+    """Return what `direct_url.json` says; {} for a package of an index, or one not installed."""
+    with contextlib.suppress(PackageNotFoundError):
+        return _origin_of(distribution(DISTRIBUTION))
+    return {}
+
+
+def _origin_of(package: Distribution) -> dict:
+    return json.loads(package.read_text("direct_url.json") or "{}")
+
+
+def install_command(extras: str = "") -> str:
+    """Return the command that installs this version with extras, such as "app,export"."""
+    found = origin()
+    named = f"{DISTRIBUTION}[{extras}]" if extras else DISTRIBUTION
+    if not found:
+        return f"pip install '{named}'"
+    url = without_secrets(found["url"])
+    if "vcs_info" in found:
+        url = f"{found['vcs_info']['vcs']}+{url}@{found['vcs_info']['commit_id']}"
+        return f"pip install '{_requirement(named, url)}'"
+    if not url.startswith("file:"):
+        return f"pip install '{named} @ {url}'"
+    option = "-e " if found.get("dir_info", {}).get("editable") else ""
+    return f"pip install {option}'{path_of(url)}{f'[{extras}]' if extras else ''}'"
+
+
+def renewal() -> str:
+    """Return the sentence that says how to bring a newer version of this installation."""
+    found = origin()
+    if not found:
+        return f"Run `pip install --upgrade {DISTRIBUTION}`"
+    url = without_secrets(found["url"])
+    if "vcs_info" in found:
+        newest = _requirement(DISTRIBUTION, f"{found['vcs_info']['vcs']}+{url}")
+        return f"Run `pip install --upgrade '{newest}'`"
+    if "dir_info" in found:
+        return f"Bring {path_of(url)} up to date, then run `{install_command()}`"
+    return f"It was installed from {url}: install a newer file"
+
+
+def _requirement(named: str, url: str) -> str:
+    """Return a requirement by URL; pip below 24.1 takes no `NAME @ git+file:` URL."""
+    return f"{url}#egg={named}" if "+file:" in url else f"{named} @ {url}"
+
+
+def path_of(url: str) -> str:
+    """Return the path of a URL `file:///path`."""
+    return url2pathname(urlsplit(url).path)
+
+
+def requirement() -> tuple[str, str]:
+    """Return the line of requirements.txt that installs this package for others, and a note.
+
+    The line is `pawprint-dvc==VERSION` of an index, the URL of a file, or `git+ORIGIN@COMMIT` of a
+    repository that others can reach. It names no path of this computer, and no password or token.
+    Where there is none, the line is a comment, and the note says what is missing. Raises InputError
+    if the package is not installed, as where a clone of it runs without.
+    """
+    for package in distributions(name=DISTRIBUTION):
+        if not package.read_text("INSTALLER"):  # what a build left in the current folder
+            continue
+        found = _origin_of(package)
+        if not found:
+            return f"{DISTRIBUTION}=={package.version}", ""
+        try:
+            return _shared(found), ""
+        except InputError as error:
+            line = f"# {DISTRIBUTION} {package.version}: add the line that installs it for others"
+            return line, str(error)
+    raise InputError(
+        f"{DISTRIBUTION}: expected the package to be installed. Received: a folder of it. Run "
+        "`pip install` with that folder."
+    )
+
+
+def _shared(found: dict) -> str:
+    """Return the line of an origin. Raises InputError where others cannot install from it."""
+    url = found["url"]
+    is_local = urlsplit(url).scheme == "file"
+    if "vcs_info" in found:
+        commit = found["vcs_info"]["commit_id"]
+        if is_local:
+            return _of_clone(Path(path_of(url)), commit)
+        return f"{DISTRIBUTION} @ {found['vcs_info']['vcs']}+{_public(url)}@{commit}"
+    if "dir_info" in found:
+        is_editable = found["dir_info"].get("editable", False)
+        return _of_clone(Path(path_of(url)), None, is_editable)
+    if is_local:
+        raise InputError(f"{NEEDED}: it was installed from {path_of(url)}, a file. {SHARED}.")
+    sha256 = found.get("archive_info", {}).get("hashes", {}).get("sha256")
+    return f"{DISTRIBUTION} @ {_public(url)}" + (f"#sha256={sha256}" if sha256 else "")
+
+
+def _public(url: str) -> str:
+    """Return a URL without password, token and query. Keeps the user `git` of SSH."""
+    parts = urlsplit(url)
+    if parts.scheme == "ssh":
+        user = f"{parts.username}@" if parts.username and not parts.password else ""
+        return f"ssh://{user}{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return without_secrets(url)
+
+
+def _of_clone(folder: Path, commit: str | None, is_editable: bool = False) -> str:
+    """Return the line of a commit in a clone, or of its present one, at the clone's origin.
+
+    Raises InputError if others cannot reach the origin, if it lacks the commit, or if the clone is
+    not what is installed.
+    """
+    where = f"{NEEDED}: it was installed from {folder}"
+    top = try_git("rev-parse", "--show-toplevel", folder=folder) if folder.is_dir() else None
+    if top is None or Path(top.strip()).resolve() != folder.resolve():
+        raise InputError(f"{where}, which is not a clone with Git. {SHARED}.")
+    address = address_of((try_git("remote", "get-url", "origin", folder=folder) or "").strip())
+    if address is None:
+        raise InputError(f"{where}, a clone without an origin that others can reach. {SHARED}.")
+    if commit is None:
+        changed = git("status", "--porcelain", folder=folder).strip()
+        if changed or not (is_editable or _is_installed(folder)):
+            raise InputError(
+                f"{where}, a clone whose commit is not what is installed. Commit its changes, push "
+                "and install it again, then run `pawprint upgrade`."
+            )
+        commit = git("rev-parse", "HEAD", folder=folder).strip()
+    if not (try_git("branch", "--remotes", "--contains", commit, folder=folder) or "").strip():
+        raise InputError(
+            f"{where}, whose commit {commit[:10]} is not in its origin. Push it, then run "
+            "`pawprint upgrade`."
+        )
+    return f"{DISTRIBUTION} @ git+{address}@{commit}"
+
+
+def address_of(remote: str) -> str | None:
+    """Return the URL of a Git remote without secrets, or None for one of this computer alone."""
+    scp = SCP.fullmatch(remote) if "://" not in remote else None
+    url = f"ssh://{scp[1] or ''}{scp[2]}/{scp[3]}" if scp else remote
+    parts = urlsplit(url)
+    if parts.scheme not in REMOTE or (parts.hostname or "") in LOCAL_HOSTS:
+        return None
+    return _public(url)
+
+
+def _is_installed(clone: Path) -> bool:
+    """Return whether the modules of the installed package are those of a clone."""
+    modules = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")}
+    pairs = {
+        name: clone / name if name.startswith("stages/") else clone / "pawprint" / name
+        for name in modules
+    }
+    return all(
+        path.is_file() and filecmp.cmp(PACKAGE / name, path, shallow=False)
+        for name, path in pairs.items()
+    )

@@ -1,0 +1,387 @@
+"""A project from Python, such as in a notebook.
+
+Tables and the model are read here. What changes a project or computes runs as a process of its own,
+because the modules that train hide GPUs from the process that imports them, and set its threads.
+"""
+
+import html
+import json
+import os
+import signal
+import subprocess
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # without ipywidgets, a notebook's bar is text
+    from tqdm.auto import tqdm
+
+from pawprint import paths
+from pawprint.columns import LABELS_TO_REVIEW, SCORES, SPLIT
+from pawprint.errors import InputError
+from pawprint.files import read_text
+from pawprint.model.predictor import Predictor, load_predictor
+from pawprint.package import python_in
+from pawprint.params.file import describe_param_changes, flat, set_params
+from pawprint.pipeline import dvc
+from pawprint.pipeline.dvc import PipelineRun
+from pawprint.projects.discard import has_run
+from pawprint.reports.pages import describe_result
+from pawprint.scores.intervals import CONFIDENCE
+from pawprint.scores.prediction_table import read_predictions
+from pawprint.scores.shift import independent
+from pawprint.tables import read_table
+
+SECONDS = 0.5  # between two looks at a run
+MEASURED = ("accuracy", "log_loss", "difference", "low", "high", "cpu_ms", "seconds")
+REPORT_HEIGHT = 700  # pixels
+DONE = 100  # percent
+FORMAT = "{desc} {percentage:3.0f}% {bar} {elapsed}{postfix}"
+
+
+class Comparison(NamedTuple):
+    """The workspace, or another run, beside an older run.
+
+    `verdict` is "better", "worse", "equal", "identical", or says that neither is shown. `sentences`
+    begin with the verdict; what changed for a user of the model follows. `table` has a row for each
+    set of images. `notes` say which images are not compared, and what is not known.
+    """
+
+    verdict: str
+    sentences: list[str]
+    table: pd.DataFrame
+    notes: list[str]
+
+    def __str__(self) -> str:
+        table = self.table.to_string(index=False)
+        return "\n".join([*self.sentences, "", table, *self.notes])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        first, *others = map(html.escape, self.sentences)
+        lines = [f"<b>{first}</b>", *others]
+        notes = "<br>".join(map(html.escape, self.notes))
+        return f"<p>{'<br>'.join(lines)}</p>{self.table.to_html(index=False)}<p>{notes}</p>"
+
+
+class Result(NamedTuple):
+    """What `Project.run` gives.
+
+    `text` says how many test images are right, beside naming one class always. `ran` are the stages
+    that ran, in order. `comparison` is with the last commit; None if that has no run, or no test
+    image in common.
+    """
+
+    text: str
+    ran: list[str]
+    comparison: Comparison | None
+
+    def __str__(self) -> str:
+        lines = [self.text, f"Stages that ran: {', '.join(self.ran) or 'none'}."]
+        if self.comparison:
+            lines.append(f"Since the last commit: {self.comparison.sentences[0]}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class Report(NamedTuple):
+    """The page `path`, which a notebook shows in its output."""
+
+    path: Path
+
+    def _repr_html_(self) -> str:
+        # Without a base, a link to a part of the page would open the notebook inside the frame.
+        text = read_text(self.path).replace("<head>", '<head><base href="about:srcdoc">', 1)
+        page = html.escape(text)
+        style = f"width: 100%; height: {REPORT_HEIGHT}px; border: 1px solid #ccc"
+        return f'<div><iframe title="Report" style="{style}" srcdoc="{page}"></iframe></div>'
+
+
+class Project:
+    """A project in a folder, as `pawprint init` makes it.
+
+    Results are those of the last run: an InputError says where there is none. Names of images are
+    paths below the photos of the project.
+
+    >>> project = pawprint.Project("food")
+    """
+
+    def __init__(self, folder: str | os.PathLike = ".") -> None:
+        """Open the project in a folder. Raises InputError if there is none."""
+        self.folder = Path(folder).absolute()
+        if not (self.folder / paths.PARAMS).is_file():
+            raise InputError(
+                f"{self.folder}: expected the folder of a project. Received: one without "
+                f"{paths.PARAMS}. Make a project with pawprint.init."
+            )
+
+    def __repr__(self) -> str:
+        return f"pawprint.Project({str(self.folder)!r})"
+
+    def candidates(self, *, minutes: float = 5) -> pd.DataFrame:
+        """Rank networks and image sizes on the training images, as `pawprint try` does.
+
+        Candidates after so many `minutes` are not measured. The table has a row for each candidate,
+        the first with the params of today: `accuracy`, `log_loss`, `difference` of the log loss
+        from the first row with its interval `low` to `high`, `verdict`, `cpu_ms` of one image, the
+        `seconds` of the next run's features, `chosen`, True for the candidate to use, `params`, for
+        `set`, and `error`, which says why a candidate has no scores.
+
+        >>> candidates = project.candidates(minutes=0.1)
+        >>> project.set(candidates.loc["fast", "params"])[0]
+        'model.backbone: EfficientNetLite0 → MobileNetV2'
+        """
+        run = _follow(self.folder, "pawprint", "try", "--format", "json", "--minutes", str(minutes))
+        rows = json.loads(next(line for line in reversed(run.lines) if line.startswith("[")))
+        return pd.DataFrame(rows).set_index("candidate").astype(dict.fromkeys(MEASURED, "float64"))
+
+    def set(self, values: Mapping[str, object]) -> list[str]:
+        """Write values into params.yaml, by names such as `model.image_size`; comments stay.
+
+        A key inside of a param is named such as `augment.RandomZoom.height_factor`. Returns a line
+        for each param that changed. Raises InputError, with nothing written, for a wrong one.
+
+        >>> project.set({"model.image_size": 160, "augment.RandomFlip.mode": "horizontal"})
+        ['model.image_size: 224 → 160']
+        """
+        before = flat(read_text(self.folder / paths.PARAMS))
+        plain = {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in values.items()
+        }
+        set_params(self.folder, plain)
+        return describe_param_changes(before, flat(read_text(self.folder / paths.PARAMS)))
+
+    def run(self) -> Result:
+        """Train and evaluate, as `dvc repro` does: only what a change affects is computed again.
+
+        Shows a bar for each stage that does something. An interrupt of the kernel stops the run, as
+        Ctrl-C does in a terminal; the next run goes on there. The run goes on if the kernel ends.
+        Raises InputError with the line of the stage that fails, and if another run goes on.
+
+        >>> result = project.run()
+        >>> "train_extract" in result.ran
+        True
+        """
+        run = _follow(self.folder, "dvc", "repro")
+        comparison = None
+        if has_run(self.folder):
+            try:
+                comparison = self.compare("HEAD")
+            except InputError as error:  # such as without a common test image
+                warnings.warn(str(error), stacklevel=2)
+        ran = [name for name, outcome, _ in run.steps if not outcome]
+        return Result(self._describe_result(), ran, comparison)
+
+    def _describe_result(self) -> str:
+        images = read_table(self.folder / paths.SPLIT_CSV, SPLIT)
+        group_of = independent(images).set_axis(images["path"])
+        return describe_result(self.scores(), self.predictions(), group_of, CONFIDENCE)
+
+    def scores(self) -> pd.DataFrame:
+        """Return all scores of validation and test images.
+
+        A row is a `score` of a `split`, of the class `label`, or of all classes where that is "",
+        with its `value`, the ends of its interval, `low` and `high`, which may be missing, and the
+        number of `images`.
+
+        >>> scores = project.scores()
+        >>> scores[(scores.split == "test") & (scores.score == "accuracy")].value.item() > 0.5
+        True
+        """
+        return read_table(self.folder / paths.SCORES_CSV, SCORES)
+
+    def predictions(self, split: Literal["test", "validation"] = "test") -> pd.DataFrame:
+        """Return the prediction of each test or validation image.
+
+        The columns are `path`, `actual`, which is its label, `predicted`, `pixels_sha256`, the
+        probability of each class, as `probability_cat`, and perhaps `unknown_score`.
+
+        >>> table = project.predictions("test")
+        >>> errors = table[table.actual != table.predicted]
+        """
+        if split not in paths.PROBABILITIES_CSV:
+            names = " or ".join(paths.PROBABILITIES_CSV)
+            raise InputError(f"predictions: expected {names}. Received: {split}.")
+        return read_predictions(self.folder / paths.PROBABILITIES_CSV[split])
+
+    def labels_to_review(self) -> pd.DataFrame:
+        """Return the images whose labels are perhaps wrong, the most suspect first.
+
+        A row has the `path`, its `label`, the `likely` other one, the `split`, the `probability` of
+        the label by a model that did not learn from the image, `contradicts`, the path of a
+        near-duplicate with another label or "", and `pixels_sha256`.
+
+        >>> project.labels_to_review().columns[:3].tolist()
+        ['path', 'label', 'likely']
+        """
+        return read_table(self.folder / paths.LABELS_TO_REVIEW_CSV, LABELS_TO_REVIEW)
+
+    def compare(self, old: str = "HEAD", new: str = dvc.WORKSPACE) -> Comparison:
+        """Say whether a run is better than an older one, as `pawprint compare` does.
+
+        A run is a commit, branch, tag or experiment, or "workspace", the files as they are.
+
+        >>> project.compare("workspace").verdict
+        'identical'
+        """
+        text = _command(self.folder, "compare", "--format", "json", old, new)
+        (run,) = json.loads(text)
+        notes = [*run["left_out"], *run["notes"]]
+        return Comparison(run["verdict"], run["sentences"], pd.DataFrame(run["table"]), notes)
+
+    def report(self) -> Report:
+        """Return the report of the last run, which a notebook shows inline.
+
+        >>> project.report().path.name
+        'report.html'
+        """
+        path = self.folder / paths.REPORT
+        if not path.is_file():
+            raise InputError(
+                f"{path}: expected the report of a run. Received: none. Run the project."
+            )
+        return Report(path)
+
+    def load(self) -> Predictor:
+        """Load the model of the last run, as `pawprint.load` does.
+
+        >>> model = project.load()
+        >>> model.predict(["photos/burger/0001.jpg", "photos/other"]).label[0]
+        'burger'
+        """
+        return load_predictor(self.folder / paths.SERVED_MODEL)
+
+    def export(self, form: Literal["keras", "litert", "onnx", "page", "saved_model"]) -> Path:
+        """Write the model in another format, as `pawprint export` does, and return its folder.
+
+        Prints how the written model differs from the served one on the test images.
+
+        >>> project.export("onnx").name  # doctest: +ELLIPSIS
+         model...
+        'onnx'
+        """
+        run = _follow(self.folder, "pawprint", "export", "--format", form)
+        print("\n".join(run.lines))
+        return self.folder / paths.EXPORT / form
+
+
+def make_project(
+    folder: str | os.PathLike,
+    images: str | os.PathLike | None,
+    recipe: str | None,
+    is_outside: bool,
+    labels: str,
+) -> Project:
+    """Make a project by the command `init`, and print what it says. Raises InputError."""
+    arguments = [os.fspath(folder)]
+    arguments += ["--images", os.fspath(images)] if images is not None else []
+    arguments += ["--recipe", recipe] if recipe else []
+    arguments += ["--outside"] if is_outside else []
+    arguments += ["--labels", labels] if labels != "auto" else []
+    text = _command(Path.cwd(), "init", *arguments)
+    print(text.partition("Next:\n")[0].rstrip())
+    return Project(folder)
+
+
+def _command(folder: Path, *arguments: str) -> str:
+    """Run a command of `pawprint` in a folder, and return what it prints.
+
+    Raises InputError with its line, if it fails. An interrupt stops it as Ctrl-C does.
+    """
+    process = subprocess.Popen(
+        [*python_in(folder), "-m", "pawprint", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,  # a kernel's interrupt also goes to what is in its session
+    )
+    try:
+        text, problem = process.communicate()
+    except KeyboardInterrupt:
+        # Windows has no Ctrl-C for one process.
+        process.send_signal(signal.SIGINT) if os.name == "posix" else process.terminate()
+        process.communicate()
+        raise
+    if process.returncode:
+        lines = problem.strip().splitlines() or [f"it ended with {process.returncode}"]
+        raise InputError(lines[-1])
+    return text
+
+
+def _follow(folder: Path, *command: str) -> PipelineRun:
+    """Run a Python module in a project and show bars until it ends. Raises InputError if it fails.
+
+    It is the run that the app starts, too, so that there is one at a time.
+    """
+    dvc.start(folder, *command)
+    bars = _Bars()
+    try:
+        while (run := dvc.read(folder)).state == "running":
+            bars.show(run)
+            time.sleep(SECONDS)
+        bars.show(run)
+    except KeyboardInterrupt:
+        dvc.stop(folder)
+        while dvc.is_running(folder):
+            time.sleep(SECONDS)
+        raise
+    finally:
+        bars.close()
+    if run.state == "done":
+        return run
+    if run.state == "failed":
+        raise InputError(dvc.error_of(run))
+    raise InputError(f"cannot end the run: it was {run.state}. Run it again: it goes on there.")
+
+
+class _Bars:
+    """A bar for each step of a run that does something, the last one open."""
+
+    def __init__(self) -> None:
+        self.number = 0  # of the steps that have a bar, or need none
+        self.open: tqdm | None = None
+
+    def show(self, run: PipelineRun) -> None:
+        """Show what is new in a run."""
+        for name, outcome, _ in run.steps[self.number :]:
+            self.close(is_done=True)
+            if outcome != "didn't change":
+                title = f"{name} ({outcome})" if outcome else name
+                self.open = tqdm(total=DONE, desc=title, bar_format=FORMAT)
+        self.number = len(run.steps)
+        if self.open is not None and run.bar and run.state == "running":
+            title, percent, more = run.bar
+            self.open.set_postfix_str(f"{title}: {more}", refresh=False)
+            self._fill(int(percent))
+        elif run.state == "done":
+            self.close(is_done=True)
+
+    def _fill(self, percent: int) -> None:
+        if self.open is not None:
+            self.open.n = percent
+            self.open.refresh()
+
+    def close(self, is_done: bool = False) -> None:
+        """Close the open bar, full if its step is done."""
+        if is_done:
+            if self.open is not None:
+                self.open.set_postfix_str("", refresh=False)
+            self._fill(DONE)
+        if self.open is not None:
+            self.open.close()
+        self.open = None

@@ -1,0 +1,105 @@
+"""A run read from its files, for the comparison of runs: of a commit, or of this folder."""
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from pawprint import paths
+from pawprint.classes import log_losses
+from pawprint.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT
+from pawprint.errors import InputError
+from pawprint.files import parse_mapping
+from pawprint.model.metadata import METADATA_FILE, Metadata, parse_metadata
+from pawprint.scores.prediction_table import parse_predictions, with_image
+from pawprint.scores.runs import TRAINING, Run
+from pawprint.tables import parse_table
+
+Parsed = TypeVar("Parsed")
+MODEL_JSON = paths.SERVED_MODEL / METADATA_FILE
+OLD_METRICS = Path("metrics/train_finetune.json")  # of earlier versions, with `kept_epoch`
+
+
+class Reader(Protocol):
+    """Returns what a function makes of a file of a run. Raises InputError where it is missing."""
+
+    def __call__(self, path: Path, parse: Callable[[bytes], Parsed], /) -> Parsed:
+        """`parse` raises ValueError, with "expected …", for what it cannot read."""
+
+
+def read_here(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
+    """Return what `parse` makes of a file of this folder, as a Reader."""
+    try:
+        return parse(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def read_run(read: Reader, name: str) -> Run:
+    """Return a run whose files `read` has. Its name in sentences is `name`.
+
+    Files that only DVC keeps may be missing. Raises InputError without predictions or params.
+    """
+    judged = {split: read(path, _parse) for split, path in paths.PREDICTED_CLASSES_CSV.items()}
+    run = Run(name, judged, read(paths.PARAMS, _calibrate))
+    try:
+        run = run._replace(split=read(paths.SPLIT_CSV, _parse_split))
+        if not _is_fine_tuned(read):
+            judged[TRAINING] = read(paths.CROSS_VALIDATION_CSV, _parse_judged)
+    except InputError as error:
+        run = run._replace(missing=str(error))
+    if run.split is not None:
+        with contextlib.suppress(InputError):
+            metadata = read(MODEL_JSON, _parse_metadata)
+            test = read(paths.TEST_PROBABILITIES_CSV, parse_predictions)
+            return run._replace(metadata=metadata, test=test)
+    return run
+
+
+def _is_fine_tuned(read: Reader) -> bool:
+    """Return whether an epoch of fine-tuning is kept: then training images have no folds."""
+    with contextlib.suppress(InputError):
+        return bool(read(paths.FINETUNE_HISTORY_CSV, _parse_history)["kept"].any())
+    return read(OLD_METRICS, json.loads)["kept_epoch"] != 0
+
+
+def _calibrate(params: bytes) -> Mapping[str, object]:
+    section = parse_mapping(params.decode(), str(paths.PARAMS)).get("calibrate")
+    return section if isinstance(section, dict) else {}
+
+
+def _parse_metadata(content: bytes) -> Metadata:
+    return parse_metadata(MODEL_JSON, content)
+
+
+def _parse(content: bytes) -> pd.DataFrame:
+    predictions = parse_table(content, PREDICTED_CLASSES)
+    if predictions.empty:
+        raise ValueError("expected a table with rows. Received: none")
+    return predictions
+
+
+def _parse_split(content: bytes) -> pd.DataFrame:
+    return parse_table(content, SPLIT)
+
+
+def _parse_history(content: bytes) -> pd.DataFrame:
+    return parse_table(content, HISTORY)
+
+
+def _parse_judged(content: bytes) -> pd.DataFrame:
+    """Return the table PREDICTED_CLASSES of training images, of a table JUDGED."""
+    table = with_image(parse_table(content, JUDGED))
+    is_right = table["probability"] > table["likely_probability"]
+    return pd.DataFrame(
+        {
+            "image": table["image"],
+            "actual": table["label"],
+            "predicted": table["label"].where(is_right, table["likely"]),
+            "loss": log_losses(np.zeros(len(table), int), table[["probability"]].to_numpy()),
+        }
+    )

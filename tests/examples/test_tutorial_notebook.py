@@ -1,0 +1,22 @@
+"""The notebook examples/tutorial.ipynb, as Jupyter runs it."""
+
+import nbformat
+import pytest
+from notebook import TUTORIAL, run_notebook, texts
+
+MOST = 500_000  # bytes
+
+
+def test_outputs_in_git_are_small_and_show_no_folder_of_a_user():
+    text = TUTORIAL.read_text(encoding="utf-8")
+    assert len(text) < MOST
+    assert not any(name in text for name in ("/home/", "/tmp/", "/root/", "/Users/"))
+
+
+@pytest.mark.slow
+def test_notebook_gives_the_outputs_that_it_shows(tmp_path):
+    """But for times, paths and pictures."""
+    shown = nbformat.read(TUTORIAL, as_version=4)
+    made = nbformat.read(TUTORIAL, as_version=4)
+    run_notebook(made, tmp_path)
+    assert texts(made) == texts(shown)

@@ -1,0 +1,255 @@
+"""`pawprint.Project`: tables, params, verdicts and runs of a project, from anywhere."""
+
+import doctest
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from app_project import write_photos, write_project
+from conftest import (
+    PROJECT,
+    commit,
+    encode,
+    environment_with,
+    git_init,
+    refused,
+    set_author,
+    succeed,
+    write_files,
+)
+from made_up_run import scores_of
+from networks import write_colour_model
+from PIL import Image
+
+import pawprint
+from pawprint import paths
+from pawprint.columns import SCORES
+from pawprint.files import read_yaml
+from pawprint.pipeline import dvc
+from pawprint.projects.project import Project
+from pawprint.recipes.demo import draw_tutorial
+from pawprint.tables import write_table
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    """One with two commits of predictions, of which the second has errors."""
+    folder = write_project(tmp_path_factory.mktemp("made") / "project")
+    write_photos(folder)
+    return Project(folder)
+
+
+@pytest.fixture
+def with_params(tmp_path) -> Project:
+    (tmp_path / "params.yaml").write_bytes((PROJECT / "params.yaml").read_bytes())
+    return Project(tmp_path)
+
+
+def test_package_exports_these_names_cheaply_and_nothing_that_trains():
+    names = ["InputError", "Prediction", "Project", "init", "load"]
+    assert dir(pawprint) == pawprint.__all__ == names
+    code = (
+        "import sys, pawprint; cheap = {*sys.modules}; from pawprint import *; "
+        "print(*({'pandas', 'openvino', 'dvc'} & cheap), *({'tensorflow', 'keras', 'dvc'} & "
+        "sys.modules.keys()))"
+    )
+    assert succeed("python", "-c", code, cwd=PROJECT).split() == []
+
+
+def test_folder_without_a_project_is_refused(tmp_path):
+    with refused(str(tmp_path), "params.yaml", "pawprint.init"):
+        Project(tmp_path)
+
+
+def test_tables_are_of_the_project_wherever_the_program_is(project, tmp_path, monkeypatch):
+    monkeypatch.chdir(project.folder.parent)
+    relative = Project(project.folder.name)
+    monkeypatch.chdir(tmp_path)
+    table = relative.predictions("validation")
+    assert (table["actual"] != table["predicted"]).sum() == 2
+    with refused("predictions", "test", "train"):
+        project.predictions("train")  # type: ignore[arg-type]
+    write_table(project.folder / paths.SCORES_CSV, scores_of(["cat", "dog"]), SCORES)
+    assert {*relative.scores()["split"]} == {"test", "validation"}
+    with refused(str(paths.LABELS_TO_REVIEW_CSV)):
+        relative.labels_to_review()
+
+
+def test_params_are_set_by_name_and_comments_stay(with_params):
+    path = with_params.folder / "params.yaml"
+    before = path.read_text(encoding="utf-8")
+    one = pd.Series([160])[0]  # a number of NumPy
+    lines = with_params.set({"model.image_size": one, "augment.RandomZoom.height_factor": 0.2})
+    assert lines[0] == "model.image_size: 288 → 160" and "0.2" in lines[1]
+    after = path.read_text(encoding="utf-8")
+    assert after.count("#") == before.count("#")
+    changed = read_yaml(path)
+    assert changed["model"]["image_size"] == 160
+    assert changed["augment"]["RandomZoom"] == {"height_factor": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "parts"),
+    [
+        ("model.image_sizes", 160, ["model.image_sizes", "model.image_size"]),
+        ("image_size", 160, ["image_size", "model.image_size"]),
+        ("model", 160, ["model: "]),
+        ("augment.RandomZoom.a.b", 1, ["augment.RandomZoom.a.b"]),
+        ("model.image_size.pixels", 160, ["model.image_size", "mapping"]),
+        ("model.image_size", "large", ["model.image_size", "large"]),
+    ],
+)
+def test_wrong_param_is_a_line_and_nothing_is_written(with_params, name, value, parts):
+    before = (with_params.folder / "params.yaml").read_bytes()
+    with refused(*parts):
+        with_params.set({"split.seed": 2, name: value})
+    assert (with_params.folder / "params.yaml").read_bytes() == before
+
+
+def test_verdict_has_sentences_and_a_table_as_text_and_as_html(project):
+    compared = project.compare("HEAD~1", "HEAD")
+    assert compared.sentences[0] in str(compared)
+    assert compared.verdict in compared.sentences[0].lower()
+    assert {"test", "validation"} <= {*compared.table["images"]}
+    page = compared._repr_html_()
+    assert "<table" in page and f"<b>{compared.sentences[0]}" in page
+    with refused("no-such", "commit"):
+        project.compare("no-such", "HEAD")
+
+
+def test_report_is_shown_whole_inside_of_the_notebook(project):
+    with refused("report.html"):
+        project.report()
+    path = project.folder / paths.REPORT
+    path.write_text('<head></head><p title="a">1 &lt; 2</p>', encoding="utf-8")
+    page = project.report()._repr_html_()
+    assert "href=&quot;about:srcdoc&quot;" in page  # else a link to a part opens the notebook
+    assert '&lt;p title=&quot;a&quot;&gt;1 &amp;lt; 2&lt;/p&gt;"' in page
+
+
+def test_model_labels_files_and_folders_of_folders_in_a_table(tmp_path):
+    write_colour_model(tmp_path / "served")
+    red = encode(Image.new("RGB", (40, 40), (200, 0, 0)), "PNG")
+    files = {"all/cat/1.png": red, "all/dog/2.png": red, "all/dog/broken.png": b"no"}
+    write_files(tmp_path, files)
+    model = pawprint.load(tmp_path / "served")
+    table = model.predict(tmp_path / "all")
+    assert [Path(path).name for path in table["path"]] == ["1.png", "2.png", "broken.png"]
+    assert table["label"].tolist() == [model.predict(red).label] * 2 + [""]
+    total = table[["probability_cat", "probability_dog"]].sum(axis=1, skipna=False)
+    assert total[:2].tolist() == pytest.approx([1, 1]) and pd.isna(total[2])
+    assert table["error"][2] and not table["error"][:2].any()
+    both = model.predict([tmp_path / "all/cat/1.png", tmp_path / "nothing.png"])
+    assert both["error"].tolist()[0] == "" and len(both) == 2
+
+
+def test_model_without_a_folder_is_of_the_project_or_the_example(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert pawprint.load().metadata.labels == ["cat", "dog"]
+    write_colour_model(tmp_path / paths.SERVED_MODEL, labels=["blue", "green", "red"])
+    assert pawprint.load().metadata.labels == ["blue", "green", "red"]
+
+
+STAGES = """\
+stages:
+  first: {cmd: echo first > first.txt, outs: [first.txt]}
+  second: {cmd: python wait.py, deps: [first.txt], outs: [second.txt]}
+"""
+WAIT = """\
+import pathlib, sys, time
+pathlib.Path("started").touch()
+while not pathlib.Path("go").exists(): time.sleep(0.05)
+sys.exit("second: nothing to read. Write it.")
+"""
+
+
+@pytest.fixture
+def waiting(with_params, monkeypatch) -> Project:
+    """One whose second stage waits for the file `go`, and then fails."""
+    for name, value in environment_with().items():
+        monkeypatch.setenv(name, value)
+    git_init(with_params.folder)
+    succeed("dvc", "init", "-q", cwd=with_params.folder)
+    write_files(with_params.folder, {"dvc.yaml": STAGES, "wait.py": WAIT})
+    return with_params
+
+
+def when_started(project: Project, action) -> threading.Thread:
+    """Do something once the second stage runs."""
+
+    def watch() -> None:
+        while not (project.folder / "started").exists():
+            time.sleep(0.05)
+        action()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+@pytest.mark.slow
+def test_interrupt_stops_the_run_and_the_next_one_goes_on_there(waiting):
+    here = Path.cwd()
+    thread = when_started(waiting, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        waiting.run()
+    thread.join()
+    assert not dvc.is_running(waiting.folder) and Path.cwd() == here
+    assert not (waiting.folder / "second.txt").exists()
+    (waiting.folder / "go").touch()
+    with refused("second: nothing to read. Write it."):
+        waiting.run()
+    assert [step[:2] for step in dvc.read(waiting.folder).steps] == [
+        ("first", "didn't change"),
+        ("second", ""),
+    ]
+
+
+@pytest.mark.slow
+def test_second_notebook_is_told_that_a_run_goes_on(waiting):
+    told = []
+
+    def start_again() -> None:
+        with pytest.raises(pawprint.InputError) as refusal:
+            Project(waiting.folder).run()
+        told.append(str(refusal.value))
+        (waiting.folder / "go").touch()
+
+    thread = when_started(waiting, start_again)
+    with refused("second: nothing to read. Write it."):
+        waiting.run()
+    thread.join()
+    assert told and "no other run" in told[0]
+
+
+@pytest.mark.slow
+def test_examples_of_the_docstrings_hold(tmp_path, monkeypatch):
+    """In their order, on the pictures of the tutorial."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in environment_with().items():
+        monkeypatch.setenv(name, value)
+    draw_tutorial(tmp_path / "given")
+    (tmp_path / "given" / "photos").rename(tmp_path / "photos")
+    names = ["init", "Project", "set", "run", "scores", "predictions", "labels_to_review"]
+    names += ["compare", "report", "load", "export", "candidates"]
+    parser = doctest.DocTestParser()
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    namespace = {"pawprint": pawprint}
+    undocumented = {name for name in vars(Project) if not name.startswith("_")} - {*names}
+    assert not undocumented
+    for name in names:
+        described = getattr(Project, name, None) or getattr(pawprint, name)
+        test = parser.get_doctest(described.__doc__ or "", namespace, name, None, 0)
+        assert test.examples, name
+        runner.run(test, clear_globs=False)
+        namespace |= test.globs
+        if name == "run":
+            set_author(tmp_path / "food")
+            commit(tmp_path / "food", "First")
+    load = parser.get_doctest(pawprint.load.__doc__ or "", namespace, "load", None, 0)
+    runner.run(load)
+    assert runner.summarize().failed == 0

@@ -1,0 +1,77 @@
+"""Run examples/tutorial.ipynb as Jupyter does. As a program, write it anew, with its outputs."""
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import nbformat
+from conftest import PROJECT
+from nbclient import NotebookClient
+
+TUTORIAL = PROJECT / "examples" / "tutorial.ipynb"
+LARGEST = 100_000  # characters of an output in Git
+AUTHOR = {
+    f"GIT_{role}_{key}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for key, value in (("NAME", "You"), ("EMAIL", "you@example.org"))
+}
+
+
+def run_notebook(notebook: nbformat.NotebookNode, folder: Path) -> None:
+    """Run all cells in a folder. Their outputs lack bars that were overwritten, and the folder."""
+    for cell in notebook.cells:
+        cell.get("metadata", {}).pop("execution", None)
+    client = NotebookClient(
+        notebook,
+        timeout=1200,
+        kernel_name="python3",
+        coalesce_streams=True,
+        resources={"metadata": {"path": folder}},
+    )
+    client.execute(env=os.environ | AUTHOR | {"PYTHONPATH": str(PROJECT)}, cwd=str(folder))
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # times
+        for output in cell.get("outputs", []):
+            _shorten(output, folder)
+
+
+def _shorten(output: nbformat.NotebookNode, folder: Path) -> None:
+    if output.output_type == "stream":
+        lines = output.text.split("\n")
+        output.text = "\n".join(line.rpartition("\r")[2] for line in lines if line.strip("\r "))
+        output.text = output.text.replace(f"{folder}{os.sep}", "")
+        return
+    data = output.get("data", {})
+    for kind in [kind for kind, text in data.items() if len(text) > LARGEST]:
+        del data[kind]
+    for kind, text in data.items():
+        if kind.startswith("text/"):
+            data[kind] = text.replace(f"{folder}{os.sep}", "")
+
+
+def texts(notebook: nbformat.NotebookNode) -> list[list[str]]:
+    """What a reader sees below each cell, without bars, times and pictures."""
+    return [
+        [_text(output) for output in cell.outputs if output.get("name") != "stderr"]
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+
+
+def _text(output: nbformat.NotebookNode) -> str:
+    text = output.get("text") or output.get("data", {}).get("text/plain", "")
+    return re.sub(r"\b\d+:\d\d\b|0x[0-9a-f]+|\[main [^\]]*\]", "…", text)
+
+
+def main() -> None:
+    """Run the notebook and write it."""
+    notebook = nbformat.read(TUTORIAL, as_version=4)
+    with tempfile.TemporaryDirectory() as folder:
+        run_notebook(notebook, Path(folder).resolve())
+    notebook.metadata.pop("language_info", None)  # the version of Python
+    nbformat.write(notebook, TUTORIAL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""Where the package comes from: the line that installs it for others, and how it is renewed."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, commit, git_init, refused, succeed, write_files
+
+from pawprint import installation
+from pawprint.installation import address_of, install_command, renewal, requirement
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+SHARED = "https://h.example/team/p.git"
+
+
+@pytest.fixture
+def installed_from(tmp_path, monkeypatch):
+    """A function that makes the package one of this origin, None for an index."""
+
+    def install(origin: dict | None) -> None:
+        info = {"METADATA": "Name: pawprint-dvc\nVersion: 0.2.0\n", "INSTALLER": "pip\n"}
+        if origin:
+            info["direct_url.json"] = json.dumps(origin)
+        write_files(tmp_path / "pawprint_dvc-0.2.0.dist-info", info)
+        monkeypatch.syspath_prepend(tmp_path)
+
+    return install
+
+
+def git(url: str) -> dict:
+    return {"url": url, "vcs_info": {"vcs": "git", "commit_id": COMMIT}}
+
+
+def folder(path: Path, editable: bool = True) -> dict:
+    return {"url": path.as_uri(), "dir_info": {"editable": True} if editable else {}}
+
+
+@pytest.mark.parametrize(
+    ("origin", "line"),
+    [
+        (None, "pawprint-dvc==0.2.0"),
+        (git("https://h/p"), f"pawprint-dvc @ git+https://h/p@{COMMIT}"),
+        (git("https://user:token@h/p"), f"pawprint-dvc @ git+https://h/p@{COMMIT}"),
+        (git("ssh://git@h/p.git"), f"pawprint-dvc @ git+ssh://git@h/p.git@{COMMIT}"),
+        (
+            {"url": "https://h/p.whl", "archive_info": {"hashes": {"sha256": "ab12"}}},
+            "pawprint-dvc @ https://h/p.whl#sha256=ab12",
+        ),
+        (
+            {"url": "https://h/p.whl?token=x", "archive_info": {}},
+            "pawprint-dvc @ https://h/p.whl",
+        ),
+    ],
+)
+def test_line_names_the_package_by_its_origin_without_secrets(installed_from, origin, line):
+    installed_from(origin)
+    assert requirement() == (line, "")
+
+
+@pytest.fixture
+def clone(tmp_path) -> Path:
+    """A clean clone whose origin others can reach, and has its commit."""
+    path = tmp_path / "my clone"
+    path.mkdir()
+    git_init(path)
+    write_files(path, {"a.py": "1\n"})
+    commit(path, "First")
+    succeed("git", "remote", "add", "origin", SHARED.replace("//", "//user:token@"), cwd=path)
+    succeed("git", "update-ref", "refs/remotes/origin/main", "HEAD", cwd=path)
+    return path
+
+
+def head(clone: Path) -> str:
+    return succeed("git", "rev-parse", "HEAD", cwd=clone).strip()
+
+
+def test_clean_clone_is_its_commit_at_the_origin(installed_from, clone):
+    line = f"pawprint-dvc @ git+{SHARED}@{head(clone)}"
+    installed_from(folder(clone))
+    assert requirement() == (line, "")
+    origin = git(clone.as_uri())
+    origin["vcs_info"]["commit_id"] = head(clone)
+    installed_from(origin)
+    assert requirement() == (line, "")
+
+
+def test_copy_of_a_clone_is_its_commit_only_where_the_code_is_the_same(installed_from, tmp_path):
+    path = tmp_path / "source"
+    succeed("git", "clone", "-q", PROJECT, path, cwd=tmp_path)
+    for name in succeed("git", "ls-files", "-m", "-o", "--exclude-standard", cwd=PROJECT).split():
+        if (PROJECT / name).is_file():
+            write_files(path, {name: (PROJECT / name).read_bytes()})
+    commit(path, "All")
+    succeed("git", "remote", "set-url", "origin", SHARED, cwd=path)
+    succeed("git", "update-ref", "refs/remotes/origin/main", "HEAD", cwd=path)
+    installed_from(folder(path, editable=False))
+    assert requirement() == (f"pawprint-dvc @ git+{SHARED}@{head(path)}", "")
+    (path / "pawprint/draws.py").write_text("x = 1\n")
+    commit(path, "Later")
+    succeed("git", "update-ref", "refs/remotes/origin/main", "HEAD", cwd=path)
+    assert "not what is installed" in requirement()[1]
+
+
+@pytest.mark.parametrize("case", ["changed", "unpushed", "no origin", "local", "no clone", "wheel"])
+def test_what_others_cannot_install_is_said_and_no_path_is_written(installed_from, clone, case):
+    origin, word = folder(clone), "origin"
+    if case == "changed":
+        (clone / "a.py").write_text("2\n")
+        word = "Commit"
+    elif case == "unpushed":
+        (clone / "a.py").write_text("2\n")
+        commit(clone, "Second")
+        word = "Push"
+    elif case == "no origin":
+        succeed("git", "remote", "remove", "origin", cwd=clone)
+    elif case == "local":
+        succeed("git", "remote", "set-url", "origin", "/srv/p.git", cwd=clone)
+    elif case == "no clone":
+        (clone / ".git").rename(clone.parent / "away")
+        word = "not a clone"
+    else:
+        origin, word = {"url": "file:///p.whl", "archive_info": {}}, "a file"
+    installed_from(origin)
+    line, missing = requirement()
+    assert line.startswith("# pawprint-dvc 0.2.0") and word in missing
+    assert str(clone) not in line and "\n" not in missing
+
+
+@pytest.mark.parametrize(
+    ("remote", "address"),
+    [
+        ("git@host:team/p.git", "ssh://git@host/team/p.git"),
+        ("https://token@h/p", "https://h/p"),
+        ("ssh://git@h:22/p", "ssh://git@h:22/p"),
+        *((remote, None) for remote in ("", "/srv/p", "../p", "file:///p", "C:\\p")),
+        *((f"http://{host}/p", None) for host in ("localhost:80", "127.0.0.1", "[::1]:80")),
+    ],
+)
+def test_address_of_a_remote_that_others_reach(remote, address):
+    assert address_of(remote) == address
+
+
+@pytest.mark.parametrize(
+    ("origin", "install", "renew"),
+    [
+        (None, "'pawprint-dvc[app]'", "--upgrade pawprint-dvc"),
+        (
+            git("https://h/p"),
+            f"'pawprint-dvc[app] @ git+https://h/p@{COMMIT}'",
+            "--upgrade 'pawprint-dvc @ git+https://h/p'",
+        ),
+        (
+            git("file:///p"),
+            f"'git+file:///p@{COMMIT}#egg=pawprint-dvc[app]'",
+            "--upgrade 'git+file:///p#egg=pawprint-dvc'",
+        ),
+        (folder(Path("/my p")), "-e '/my p[app]'", "-e '/my p'"),
+        (folder(Path("/p"), editable=False), "'/p[app]'", "'/p'"),
+        ({"url": "file:///p.whl", "archive_info": {}}, "'/p.whl[app]'", "file:///p.whl"),
+        (
+            {"url": "https://h/p.whl", "archive_info": {}},
+            "'pawprint-dvc[app] @ https://h/p.whl'",
+            "",
+        ),
+    ],
+)
+def test_messages_say_how_this_installation_is_renewed(installed_from, origin, install, renew):
+    """Somebody else could give an index the name of the package."""
+    installed_from(origin)
+    assert install_command("app") == f"pip install {install}"
+    assert renew in renewal()
+    if origin:
+        assert "install 'pawprint-dvc'" not in renewal() + install_command()
+
+
+def test_package_that_is_not_installed_is_one_line(monkeypatch):
+    monkeypatch.setattr(installation, "distributions", lambda name: [])
+    with refused("expected the package to be installed"):
+        requirement()
+    assert version("pawprint-dvc")
