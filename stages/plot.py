@@ -142,7 +142,6 @@ def card_context(
         "metadata": metadata,
         "confidence": CONFIDENCE,
         "significant": SIGNIFICANT,
-        "confidence": CONFIDENCE,
         "extract": read_table(paths.EXTRACT_HISTORY_CSV, HISTORY),
         "finetune": read_table(paths.FINETUNE_HISTORY_CSV, HISTORY),
         "curve": read_table(paths.LEARNING_CURVE_CSV, LEARNING_CURVE),

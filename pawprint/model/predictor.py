@@ -29,6 +29,7 @@ from pawprint.images.decoder import (
     sha256_of_all_pixels,
     to_upright_rgb,
 )
+from pawprint.images.folder import find_images
 from pawprint.images.views import resize
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.model.served_model import (

@@ -29,8 +29,9 @@ from pawprint.files import read_text
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.package import python_in
 from pawprint.params.file import describe_param_changes, flat, set_params
-from pawprint.pipeline import dvc
-from pawprint.pipeline.dvc import PipelineRun
+from pawprint.pipeline import runs
+from pawprint.pipeline.dvc import WORKSPACE
+from pawprint.pipeline.runs import PipelineRun
 from pawprint.projects.discard import has_run
 from pawprint.reports.pages import describe_result
 from pawprint.scores.intervals import CONFIDENCE
@@ -76,18 +77,18 @@ class Result(NamedTuple):
     """What `Project.run` gives.
 
     `text` says how many test images are right, beside naming one class always. `ran` are the stages
-    that ran, in order. `comparison` is with the last commit; None if that has no run, or no test
-    image in common.
+    that ran, in order. `verdict` is a sentence on the difference from the last commit, or why they
+    are not compared; "" if the last commit has no run. `comparison` has its table, if there is one.
     """
 
     text: str
     ran: list[str]
-    comparison: Comparison | None
+    verdict: str = ""
+    comparison: Comparison | None = None
 
     def __str__(self) -> str:
         lines = [self.text, f"Stages that ran: {', '.join(self.ran) or 'none'}."]
-        if self.comparison:
-            lines.append(f"Since the last commit: {self.comparison.sentences[0]}")
+        lines += [f"Since the last commit: {self.verdict}"] if self.verdict else []
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -166,22 +167,23 @@ class Project:
         """Train and evaluate, as `dvc repro` does: only what a change affects is computed again.
 
         Shows a bar for each stage that does something. An interrupt of the kernel stops the run, as
-        Ctrl-C does in a terminal; the next run goes on there. The run goes on if the kernel ends.
-        Raises InputError with the line of the stage that fails, and if another run goes on.
+        Ctrl-C does in a terminal; the next run continues there. If the kernel ends, the run
+        continues. Raises InputError with the line of the stage that fails, and during another run.
 
         >>> result = project.run()
         >>> "train_extract" in result.ran
         True
         """
         run = _follow(self.folder, "dvc", "repro")
-        comparison = None
-        if has_run(self.folder):
-            try:
-                comparison = self.compare("HEAD")
-            except InputError as error:  # such as without a common test image
-                warnings.warn(str(error), stacklevel=2)
         ran = [name for name, outcome, _ in run.steps if not outcome]
-        return Result(self._describe_result(), ran, comparison)
+        result = Result(self._describe_result(), ran)
+        if not has_run(self.folder):
+            return result
+        try:
+            comparison = self.compare("HEAD")
+        except InputError as error:  # such as without a common test image
+            return result._replace(verdict=str(error))
+        return result._replace(verdict=comparison.sentences[0], comparison=comparison)
 
     def _describe_result(self) -> str:
         images = read_table(self.folder / paths.SPLIT_CSV, SPLIT)
@@ -227,7 +229,7 @@ class Project:
         """
         return read_table(self.folder / paths.LABELS_TO_REVIEW_CSV, LABELS_TO_REVIEW)
 
-    def compare(self, old: str = "HEAD", new: str = dvc.WORKSPACE) -> Comparison:
+    def compare(self, old: str = "HEAD", new: str = WORKSPACE) -> Comparison:
         """Say whether a run is better than an older one, as `pawprint compare` does.
 
         A run is a commit, branch, tag or experiment, or "workspace", the files as they are.
@@ -318,8 +320,8 @@ def _command(folder: Path, *arguments: str) -> str:
         process.communicate()
         raise
     if process.returncode:
-        lines = problem.strip().splitlines() or [f"it ended with {process.returncode}"]
-        raise InputError(lines[-1])
+        lines = problem.strip() or f"cannot run {arguments[0]}: it ended with {process.returncode}."
+        raise InputError(lines.splitlines()[-1] if lines.startswith("usage: ") else lines)
     return text
 
 
@@ -328,16 +330,16 @@ def _follow(folder: Path, *command: str) -> PipelineRun:
 
     It is the run that the app starts, too, so that there is one at a time.
     """
-    dvc.start(folder, *command)
+    runs.start(folder, *command)
     bars = _Bars()
     try:
-        while (run := dvc.read(folder)).state == "running":
+        while (run := runs.read(folder)).state == "running":
             bars.show(run)
             time.sleep(SECONDS)
         bars.show(run)
     except KeyboardInterrupt:
-        dvc.stop(folder)
-        while dvc.is_running(folder):
+        runs.stop(folder)
+        while runs.is_running(folder):
             time.sleep(SECONDS)
         raise
     finally:
@@ -345,8 +347,10 @@ def _follow(folder: Path, *command: str) -> PipelineRun:
     if run.state == "done":
         return run
     if run.state == "failed":
-        raise InputError(dvc.error_of(run))
-    raise InputError(f"cannot end the run: it was {run.state}. Run it again: it goes on there.")
+        raise InputError(runs.error_of(run))
+    raise InputError(
+        f"cannot finish the run: it was {run.state}. Run it again: it continues there."
+    )
 
 
 class _Bars:
@@ -364,10 +368,10 @@ class _Bars:
                 title = f"{name} ({outcome})" if outcome else name
                 self.open = tqdm(total=DONE, desc=title, bar_format=FORMAT)
         self.number = len(run.steps)
-        if self.open is not None and run.bar and run.state == "running":
-            title, percent, more = run.bar
-            self.open.set_postfix_str(f"{title}: {more}", refresh=False)
-            self._fill(int(percent))
+        if self.open is not None and run.progress:
+            title, percent, detail = run.progress
+            self.open.set_postfix_str(f"{title}: {detail}".rstrip(": "), refresh=False)
+            self._fill(self.open.n if percent is None else percent)
         elif run.state == "done":
             self.close(is_done=True)
 

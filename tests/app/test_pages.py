@@ -88,7 +88,7 @@ def test_test_images_have_their_interval_and_another_threshold_changes_their_ord
     write_photos(project)
     page = opened("page_data", "show_predictions")
     assert page.metric[0].value == "50.00%"
-    interval = f"90% interval (Wilson) {ACCURACY_LOW:.1%} to {ACCURACY_HIGH:.1%}"
+    interval = f"{CONFIDENCE:.0%} interval (Wilson) {ACCURACY_LOW:.1%} to {ACCURACY_HIGH:.1%}"
     assert page.caption[0].value == f"2 of 4 correct; {interval}"
     right = ["dog 70.0%", "cat 90.0%"]
     wrong = [":red[✗ cat 80.0%]", ":red[✗ dog 60.0%]"]

@@ -56,7 +56,7 @@ stages:
   evaluate:
     cmd: python -m stages.evaluate
     deps: [data/code/evaluate.txt, models/served]
-    params: [evaluate]
+    params: [calibrate]
     plots:
       - plots/predictions.csv: {cache: false}
       - plots/predictions_validation.csv: {cache: false}
@@ -190,7 +190,7 @@ def test_gate_fails_only_for_a_worse_run(project):
 @pytest.mark.parametrize(
     ("changed", "name", "before", "after"),
     [
-        ("params.yaml evaluate", "params.yaml", "confidence: 0.95", "confidence: 0.9"),
+        ("params.yaml calibrate", "params.yaml", "temperature: true", "temperature: false"),
         ("code of evaluate", "pawprint/scores/metrics.py", "import numpy", "x = 1\nimport numpy"),
         ("plots/predictions.csv", "plots/predictions.csv", "cat,dog,", "cat,cat,"),
     ],

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import change, git_project, photo, photos_of, succeed, write_files
+from conftest import change, git_project, photo, photos_of, replace, succeed, write_files
 
 from pawprint import paths
 
@@ -78,6 +78,16 @@ def test_forced_run_reuses_undamaged_rows_only(project):
     before = outputs(project)
     assert reused(project, "--force") == 0
     assert outputs(project) == before
+
+
+def test_edit_of_clean_or_of_another_table_decodes_nothing(project):
+    for module in ("dataset/cleaning.py", "dataset/near_duplicates.py"):
+        with (project / "pawprint" / module).open("a", encoding="utf-8") as file:
+            file.write("UNUSED = 0\n")
+    columns = project / "pawprint/columns.py"
+    replace(columns, "REJECTED: Columns = {", "REJECTED: Columns = {**{}, ")
+    assert reused(project) == PHOTOS
+    check_from_nothing(project)
 
 
 @pytest.mark.parametrize(

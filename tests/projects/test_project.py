@@ -29,7 +29,7 @@ import pawprint
 from pawprint import paths
 from pawprint.columns import SCORES
 from pawprint.files import read_yaml
-from pawprint.pipeline import dvc
+from pawprint.pipeline import runs
 from pawprint.projects.project import Project
 from pawprint.recipes.demo import draw_tutorial
 from pawprint.tables import write_table
@@ -198,12 +198,12 @@ def test_interrupt_stops_the_run_and_the_next_one_goes_on_there(waiting):
     with pytest.raises(KeyboardInterrupt):
         waiting.run()
     thread.join()
-    assert not dvc.is_running(waiting.folder) and Path.cwd() == here
+    assert not runs.is_running(waiting.folder) and Path.cwd() == here
     assert not (waiting.folder / "second.txt").exists()
     (waiting.folder / "go").touch()
     with refused("second: nothing to read. Write it."):
         waiting.run()
-    assert [step[:2] for step in dvc.read(waiting.folder).steps] == [
+    assert [step[:2] for step in runs.read(waiting.folder).steps] == [
         ("first", "didn't change"),
         ("second", ""),
     ]
