@@ -1,7 +1,7 @@
 """Python's garbage collector, kept away from what a process imports.
 
-Imported modules stay to the end of a process, so each look at them finds nothing. Looks during
-imports are a fifth of the CPU time that the import of TensorFlow takes: 4.1 s instead of 3.3 s.
+Imported modules stay to the end of a process, so each look at them finds nothing. Without
+these looks, `import tensorflow, keras` takes 4.2 CPU seconds instead of 5.0.
 """
 
 import contextlib

@@ -371,7 +371,7 @@ class _Bars:
         if self.open is not None and run.progress:
             title, percent, detail = run.progress
             self.open.set_postfix_str(f"{title}: {detail}".rstrip(": "), refresh=False)
-            self._fill(self.open.n if percent is None else percent)
+            self._fill(int(self.open.n) if percent is None else percent)
         elif run.state == "done":
             self.close(is_done=True)
 
