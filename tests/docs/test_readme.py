@@ -152,9 +152,10 @@ def test_own_stage_takes_the_place_of_the_packages_and_is_fingerprinted(installe
     assert "dvc.yaml: stages.plot.cmd: expected one that runs stages/plot.py" in result.stderr
     for name, old, new in (
         ("dvc.yaml", "python -P -m pawprint.stages.plot", "python -m stages.plot"),
-        ("stages/plot.py", "Open {project", "See {project"),
+        ("stages/plot.py", "Open {paths", "See {paths"),
     ):
         text = (project / name).read_text(encoding="utf-8")
+        assert old in text
         (project / name).write_text(text.replace(old, new), encoding="utf-8")
         assert installed.repro(project)[:1] == ["plot"]
     assert installed.repro(project) == []
