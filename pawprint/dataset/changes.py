@@ -93,18 +93,21 @@ def describe_params(before: Mapping[str, Mapping], after: Mapping[str, Mapping])
     Both are sections by name. A param that a run does not have is "not set", which for null is no
     change. Of many, the first are named.
     """
-    old, new = (
-        {
-            f"{section}.{name}": _value(value)
-            for section, values in content.items()
-            for name, value in values.items()
-        }
-        for content in (before, after)
-    )
-    names = dict.fromkeys([*new, *old])
-    pairs = {name: (old.get(name, UNSET), new.get(name, UNSET)) for name in names}
-    changed = {name: pair for name, pair in pairs.items() if {*pair} - {"null", UNSET}}
-    return name_some(f"{name}: {a} → {b}" for name, (a, b) in changed.items() if a != b)
+    changed = _differences(before, after)
+    return name_some(f"{name}: {_value(a)} → {_value(b)}" for name, (a, b) in changed.items())
+
+
+def _differences(before: Mapping, after: Mapping) -> dict[str, tuple[object, object]]:
+    """Return the two values by name, such as `model.alpha`, where mappings differ in them."""
+    found: dict[str, tuple[object, object]] = {}
+    for name in dict.fromkeys([*after, *before]):
+        old, new = before.get(name), after.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            inner = _differences(old, new)
+            found |= {f"{name}.{key}": pair for key, pair in inner.items()}
+        elif old != new:
+            found[name] = before.get(name, UNSET), after.get(name, UNSET)
+    return found
 
 
 def _value(value: object) -> str:
