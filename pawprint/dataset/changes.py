@@ -90,7 +90,8 @@ def describe_changes(changes: pd.DataFrame) -> str:
 def describe_params(before: Mapping[str, Mapping], after: Mapping[str, Mapping]) -> str:
     """Return such as "model.alpha: 0.35 → null", for each param that differs, or "" for none.
 
-    Both are sections by name. A param that a run does not have is "not set".
+    Both are sections by name. A param that a run does not have is "not set", which for null is no
+    change. Of many, the first are named.
     """
     old, new = (
         {
@@ -102,7 +103,8 @@ def describe_params(before: Mapping[str, Mapping], after: Mapping[str, Mapping])
     )
     names = dict.fromkeys([*new, *old])
     pairs = {name: (old.get(name, UNSET), new.get(name, UNSET)) for name in names}
-    return ", ".join(f"{name}: {a} → {b}" for name, (a, b) in pairs.items() if a != b)
+    changed = {name: pair for name, pair in pairs.items() if {*pair} - {"null", UNSET}}
+    return name_some(f"{name}: {a} → {b}" for name, (a, b) in changed.items() if a != b)
 
 
 def _value(value: object) -> str:
