@@ -149,7 +149,7 @@ class ComparedRun(NamedTuple):
 
     @property
     def text(self) -> str:
-        """What `pawprint compare` prints: the sentences, a table of the sets, and further lines."""
+        """The output of `pawprint compare`: sentences, a table of the sets, and further lines."""
         table = tabulate_sets(self.comparison).to_string(index=False)
         return "\n".join([*self.sentences, "", table, *self.left_out, *self.notes])
 
