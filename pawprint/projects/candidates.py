@@ -196,7 +196,10 @@ def draw_sample(folder: Path) -> Sample:
     """Return at most MAX_IMAGES training images of a project."""
     labels = read_labels(folder / paths.LABELS_JSON)
     if problem := problem_of_labels(labels):
-        raise InputError(f"labels are missing: {problem}. Label photos with `pawprint app` first.")
+        raise InputError(
+            f"cannot try candidates: labels are missing: {problem}. Label photos with `pawprint "
+            "app`."
+        )
     split = read_table(folder / paths.SPLIT_CSV, SPLIT)
     params = load_params(folder / paths.PARAMS)
     weight = params.train_extract.weight_for(split.loc[split["split"] == "train", "label"])
@@ -266,7 +269,7 @@ def _measure(
         # TensorFlow starts here, which takes seconds.
         from pawprint.network.hardware import keras
 
-        keras.config.disable_interactive_logging()  # of downloads, between the lines of a table
+        keras.config.disable_interactive_logging()  # else bars would be between the lines
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / paths.EXTRACTOR.name
         extractor = load_extractor(model, weights)
@@ -283,7 +286,9 @@ def _measure(
     views = augment.views if _is_solved(params) else 1
     seconds = cpu_ms[key] * views * len(images) / CORES / 1000
     if seconds > left:
-        raise InputError(f"it would take {seconds:,.0f} s of {left:,.0f} left. See --minutes")
+        raise InputError(
+            f"it would take {seconds:,.0f} s, and {left:,.0f} s are left; see --minutes"
+        )
     place = shards.place_of_rows(origin, sample.folder) / "try" / str(count_shards(len(images)))
     one = augment.model_copy(update={"views": 1, "keep_original": True})
     learned = augment if views > 1 else one

@@ -120,7 +120,10 @@ def damage_of(copy: Path, path: Path, md5: str, cache: Path) -> str | None:
         if copy == path:
             return f"{differs}. If you did not change it, remove it. Run `dvc repro`."
         if not copy.resolve().is_relative_to(cache.resolve()):
-            return f"{differs}. A link leads out of DVC's cache. Remove the link."
+            return (
+                f"{differs}. It is reached through a link that leads out of DVC's cache. Remove "
+                "the link."
+            )
         if os.name == "nt":  # Windows does not remove read-only files
             copy.chmod(stat.S_IWRITE)
         copy.unlink()

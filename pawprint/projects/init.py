@@ -112,7 +112,10 @@ def _images_of(recipe: str | None, params: str) -> Path:
     """Return the images of a recipe. Raises InputError if it has none of its own."""
     source = parse_mapping(params, PARAMS.name)["fetch"]["source"]
     if not source.startswith("pawprint/"):
-        raise InputError(f"{recipe}: expected --images, as this recipe has none of its own.")
+        raise InputError(
+            f"cannot use the recipe {recipe} alone: it has no images of its own. Name yours with "
+            "--images."
+        )
     return PACKAGE.parent / source
 
 
@@ -229,7 +232,9 @@ def _copy(images: Path, target: Path) -> None:
     for path, copy in copies.items():
         try:
             if path.exists() and not path.is_file():  # a pipe would never end
-                raise InputError(f"{path}: expected a file. Received: none. Move it elsewhere.")
+                raise InputError(
+                    f"cannot copy {path}: it is not a regular file. Move it elsewhere."
+                )
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy_file(path, copy)
         except OSError as error:
@@ -257,7 +262,7 @@ def left_out_of(source: Path) -> float | None:
             paths = {path.relative_to(source).as_posix(): path for path in _walk(source)}
             opens = {name: partial[IO[bytes]](paths[name].open, "rb") for name in sorted(paths)}
         else:
-            with contextlib.suppress(zipfile.BadZipFile), naming(source):  # a tar, or damaged
+            with contextlib.suppress(zipfile.BadZipFile), naming(source):  # a tar or damaged zip
                 archive = opened.enter_context(zipfile.ZipFile(source))
                 opens = {name: partial(archive.open, name) for name in archive.namelist()}
         images = [name for name in opens if is_image_name(name)]
@@ -288,7 +293,10 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
             )
         require_utf8(path for path in paths if path.is_file())
     if folder.resolve().is_relative_to(images.resolve()):
-        raise InputError(f"{folder}: expected a folder outside of {images}.")
+        raise InputError(
+            f"cannot make the project in {folder}: it is inside the images, {images}. Name a "
+            "folder elsewhere."
+        )
     if images.resolve().is_relative_to(folder.resolve()):
         raise InputError(
             f"cannot copy {images}: it is inside {folder}, which gets a copy. Move the images "

@@ -253,9 +253,7 @@ class Project:
         """
         path = self.folder / paths.REPORT
         if not path.is_file():
-            raise InputError(
-                f"{path}: expected the report of a run. Received: none. Run the project."
-            )
+            raise InputError(f"cannot show {path}: there is no report yet. Run the project.")
         return Report(path)
 
     def load(self) -> Predictor:
@@ -288,7 +286,7 @@ def make_project(
     is_outside: bool,
     labels: str,
 ) -> Project:
-    """Make a project by the command `init`, and print what it says. Raises InputError."""
+    """Make a project with the command `init`, and print its output. Raises InputError."""
     arguments = [os.fspath(folder)]
     arguments += ["--images", os.fspath(images)] if images is not None else []
     arguments += ["--recipe", recipe] if recipe else []
@@ -300,9 +298,9 @@ def make_project(
 
 
 def _command(folder: Path, *arguments: str) -> str:
-    """Run a command of `pawprint` in a folder, and return what it prints.
+    """Run a command of `pawprint` in a folder, and return its output.
 
-    Raises InputError with its line, if it fails. An interrupt stops it as Ctrl-C does.
+    Raises InputError with its message if it fails. An interrupt stops it like Ctrl-C.
     """
     process = subprocess.Popen(
         [*python_in(folder), "-m", "pawprint", *arguments],
@@ -313,7 +311,7 @@ def _command(folder: Path, *arguments: str) -> str:
         stderr=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
-        start_new_session=True,  # a kernel's interrupt also goes to what is in its session
+        start_new_session=True,  # a kernel's interrupt reaches its whole session
     )
     try:
         text, problem = process.communicate()
@@ -331,7 +329,7 @@ def _command(folder: Path, *arguments: str) -> str:
 def _follow(folder: Path, *command: str) -> PipelineRun:
     """Run a Python module in a project and show bars until it ends. Raises InputError if it fails.
 
-    It is the run that the app starts, too, so that there is one at a time.
+    The app starts runs in the same way, so only one goes on at a time.
     """
     runs.start(folder, *command)
     bars = _Bars()
@@ -351,20 +349,18 @@ def _follow(folder: Path, *command: str) -> PipelineRun:
         return run
     if run.state == "failed":
         raise InputError(runs.error_of(run))
-    raise InputError(
-        f"cannot finish the run: it was {run.state}. Run it again: it continues there."
-    )
+    raise InputError(f"cannot finish the run: it was {run.state}. Run again to continue.")
 
 
 class _Bars:
-    """A bar for each step of a run that does something, the last one open."""
+    """A bar for each step of a run that is not skipped; the last bar is open."""
 
     def __init__(self) -> None:
-        self.number = 0  # of the steps that have a bar, or need none
+        self.number = 0  # of steps that have a bar or do not need one
         self.open: tqdm | None = None
 
     def show(self, run: PipelineRun) -> None:
-        """Show what is new in a run."""
+        """Show the progress of a run since the last call."""
         for name, outcome, _ in run.steps[self.number :]:
             self.close(is_done=True)
             if outcome != "didn't change":
