@@ -124,7 +124,7 @@ def output(arguments: argparse.Namespace, needs_all: bool = False) -> Iterator[T
         if not rows or error is not rows.error:
             raise
         raise InputError(
-            f"{printable(str(path or 'standard output'))}: expected to write it. Received: "
+            f"cannot write {printable(str(path or 'standard output'))}: "
             f"{error.strerror}{taken.describe()}."
         ) from None
     except KeyboardInterrupt:

@@ -31,7 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
         names = to_discard(folder)
     if names and not arguments.yes:
         if not sys.stdin.isatty():
-            raise InputError(f"discard: cannot ask about {len(names)} files: none. Add --yes.")
+            raise InputError(
+                f"discard: cannot ask about {len(names)} files without a terminal. Add --yes."
+            )
         print(diff_of_inputs(folder), end="")
         print(f"These files go back to {describe(folder)}:")
         print("\n".join(f"  {printable(name)}" for name in names))

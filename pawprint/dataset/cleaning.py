@@ -307,7 +307,7 @@ def describe_files(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
 def describe_pointers(rejected: pd.DataFrame) -> str:
     """Return text such as "20 images are missing: a pointer of Git LFS: run …", or "" without one.
 
-    The table is REJECTED.
+    `rejected` is a table REJECTED.
     """
     details = rejected["detail"][rejected["reason"] == "no_content"]
     if details.empty:

@@ -190,7 +190,7 @@ def describe_names(places: Mapping[str, Place]) -> Iterator[str]:
     """
     folders = _unread_folders(places)
     classes = {place.label.lower() for place in places.values()}
-    for is_class, said in ((False, "not a class, because it has"), (True, "has")):
+    for is_class, said in ((False, "not a class: "), (True, "")):
         shown = [
             f"{printable(folder)}/ ({count_suffixes(files)})"
             for folder, files in folders.items()
@@ -199,7 +199,7 @@ def describe_names(places: Mapping[str, Place]) -> Iterator[str]:
         more = f" and {len(shown) - SHOWN:,} more" if shown[SHOWN:] else ""
         if shown:
             names = ", ".join(shown[:SHOWN])
-            yield f"{said}: {names}{more}; docs/images.md lists the formats"
+            yield f"{said}no readable image in {names}{more}; docs/images.md lists the formats"
     labelled = {name: place for name, place in places.items() if place.label not in ("", UNKNOWN)}
     number = Counter(
         f"{folder}/"

@@ -51,8 +51,8 @@ REPLACED = {
 
 VIEWS = "augment.views"
 COST_OF_VIEWS = (
-    "Each training image passes the network {} times, most of the time of a first run. "
-    "`pawprint try` measures what that gives on yours"
+    "Each training image passes through the network {} times, which takes most of a first run. "
+    "`pawprint try` measures the benefit on your images"
 )
 
 
