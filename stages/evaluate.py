@@ -143,7 +143,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
 
 
 def compare(validation: Evaluation, test: Evaluation) -> dict[str, pd.DataFrame]:
-    """Return further rows of SCORES of the test set, without `split`, by what they compare."""
+    """Return further rows of SCORES for the test set, without `split`, by kind of comparison."""
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, NEAR_DUPLICATES)
     metadata = read_table(paths.METADATA_CSV, METADATA)
     return {

@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def choices(judged: CrossValidation) -> dict[str, float]:
-    """Return what cross-validation chose and, where it had a choice, the change of the log loss."""
+    """Return the choices of cross-validation and, if it had one, the change of the log loss."""
     chosen = {"C": judged.C, "views": judged.views, "blocks": int(judged.has_blocks)}
     for name, gain in (("blocks", judged.gain), ("views", judged.views_gain)):
         if gain is not None:
