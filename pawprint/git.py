@@ -1,4 +1,4 @@
-"""Git, by its command, and the pointers that Git or DVC keep in place of large files."""
+"""Run Git's command, and recognize the pointers that Git or DVC keep instead of large files."""
 
 import contextlib
 import os
@@ -9,20 +9,20 @@ from pathlib import Path
 from pawprint.errors import InputError, printable
 from pawprint.named_file import read_bytes
 
-# Git's messages in English, so that `NO_REPOSITORY` can be told from other failures.
+# Git's messages in English, so that `NO_REPOSITORY` can be distinguished from other failures.
 ENGLISH = {"LC_ALL": "C", "LANGUAGE": ""}
-# A command that only reads takes no lock, which a killed process would leave: git(1).
+# A command that only reads does not take locks, which a killed process would leave: git(1).
 ENVIRONMENT = ENGLISH | {"GIT_OPTIONAL_LOCKS": "0"}
 NO_REPOSITORY = "not a git repository (or any"
-OWNER = "safe.directory"  # in the message about a repository that belongs to somebody else
+OWNER = "safe.directory"  # in the message about a repository owned by another user
 
 
 def git(
     *arguments: str, folder: Path = Path(), text: str | None = None, passes: Container[int] = (0,)
 ) -> str:
-    """Return what Git prints in a folder, with `text` as its input.
+    """Return the output of a Git command in a folder, with `text` as its input.
 
-    `passes` are the exit statuses of success. Raises InputError with Git's reason if it fails, or
+    `passes` lists the exit statuses of success. Raises InputError with Git's reason if it fails or
     is not installed.
     """
     try:
@@ -36,29 +36,26 @@ def git(
             errors="surrogateescape",
         )
     except FileNotFoundError:
-        raise InputError(
-            "git: expected to find it. Received: no such command. Install Git."
-        ) from None
+        raise InputError("cannot run git: command not found. Install Git.") from None
     except OSError as error:
-        raise InputError(f"git: expected to run it. Received: {error.strerror}") from None
+        raise InputError(f"cannot run git: {error.strerror}.") from None
     if result.returncode not in passes:
         reason = _reason(result.stderr.strip() or result.stdout.strip() or "no message")
-        raise InputError(f"git {arguments[0]}: expected success. Received: {reason}")
+        raise InputError(f"git {arguments[0]} failed: {reason}")
     return result.stdout
 
 
 def _reason(message: str) -> str:
-    """Return the first error of Git's message and what follows it, or else its last line."""
+    """Return the first error in Git's message and the text after it, or else the last line."""
     lines = message.splitlines()
     errors = [number for number, line in enumerate(lines) if line.startswith(("fatal:", "error:"))]
     return printable(" ".join(" ".join(lines[errors[0] if errors else -1 :]).split()))
 
 
 def try_git(*arguments: str, folder: Path = Path()) -> str | None:
-    """Return what `git` does, or None if that fails.
+    """Return the result of `git`, or None if it fails.
 
-    Raises InputError if the repository belongs to somebody else: it is there, but Git reads nothing
-    of it.
+    Raises InputError if the repository is owned by another user, because Git refuses to read it.
     """
     try:
         return git(*arguments, folder=folder)

@@ -132,7 +132,7 @@ def surest(photos: np.ndarray, head: Head, refused: Refused, number: int) -> Gro
         if (total := probabilities[order[:sure], index].sum()) > largest:
             may_be = order[sure:][probabilities[order[sure:], index] > 0]
             page = np.concatenate([order[:sure], may_be])[:number]
-            label = head.classes[index] if total > 0 else ""  # if they were refused as any class
+            label = head.classes[index] if total > 0 else ""  # rejected for every class
             group = Group(photos[page], label, sure)
             largest = total
     return group
@@ -158,7 +158,7 @@ class Pool(NamedTuple):
     head: Head | None = None
 
     def all_classes(self, given: dict[str, str]) -> list[str]:
-        """Return the classes: of the source by name, then others in the order of their first label.
+        """Return the source's classes by name, then others in the order of their first label.
 
         `given` holds labels by path or pixels_sha256. A class keeps its position when another class
         is added, and for everybody with the same labels.

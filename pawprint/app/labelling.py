@@ -363,7 +363,7 @@ def find_waiting() -> list[str]:
 
 
 def comes_first() -> bool:
-    """Return whether labelling comes first: no model can learn from the labels that there are."""
+    """Return whether labelling comes first, because a model cannot learn from these labels."""
     labels = read_labels(LABELS_JSON) if LABELS_JSON.exists() else []
     return len(labels) < 2 and has_unlabelled()
 

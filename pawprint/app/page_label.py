@@ -144,7 +144,7 @@ def _undo_answer(walk: Walk) -> None:
 
 
 def show_new() -> Walk | None:
-    """Show a form, or pages of a folder's photos. Returns the walk through images that begins."""
+    """Show a form, or pages of a folder's photos. Returns the walk through images, if it begins."""
     if folder := st.session_state.get("folder"):
         st.button("Finish", "folder-finish", on_click=st.session_state.pop, args=("folder",))
         show_pages(pools.open_folder(*folder))
@@ -394,7 +394,7 @@ def give_labels(source: Photos, pages: Pages, asked: dict) -> None:
         label = asked["label"]
         changes, had_one = source.give([pages.images[place] for place in sorted(marked)], label)
         if had_one:
-            st.session_state["note"] = f"{had_one} photos have a label from elsewhere, which stays."
+            st.session_state["note"] = f"{had_one} photos already had a label, which stays."
     answers.record(pages, (browser(), source.name), marked, label, changes)
 
 

@@ -76,7 +76,7 @@ def show_run() -> None:
 
 def describe_model() -> str:
     """Return the test score of the model, and its first limit, in Markdown."""
-    if not (paths.SCORES_CSV.exists() and paths.LIMITS.exists()):  # as while they are made
+    if not (paths.SCORES_CSV.exists() and paths.LIMITS.exists()):  # while they are written
         return "This project does not have results yet. **Run** makes them."
     lines = paths.LIMITS.read_text(encoding="utf-8").splitlines()
     limit = next((line.removeprefix("- ") for line in lines if line.startswith("- ")), "")
