@@ -79,11 +79,11 @@ def work_tree(folder: Path) -> Path | None:
 
 
 def ignored(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the rule, as FILE:LINE: PATTERN, by each of the names in a folder that Git leaves out.
+    """Return the rules, as FILE:LINE: PATTERN, by the names in a folder that Git ignores.
 
-    A file need not exist. One that Git tracks counts, too.
+    Files need not exist. Files that Git tracks count, too.
     """
-    options = ("--no-index", "--verbose", "-z", "--stdin")  # DVC does not ask the index either
+    options = ("--no-index", "--verbose", "-z", "--stdin")  # DVC ignores the index, too
     found = git(
         "check-ignore", *options, folder=folder, text="\0".join(names), passes=(0, 1)
     ).split("\0")
@@ -97,10 +97,10 @@ def ignored(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def current_commit(digits: int = 40, folder: Path = Path()) -> str | None:
-    """Return the commit, with so many digits or more, and "-dirty" if tracked files differ from it.
+    """Return the commit, with at least this many digits, and "-dirty" if tracked files changed.
 
-    None outside of Git, and where Git does not read the repository: a service runs there, too. Tags
-    are left out of the name, so that it is the hash of the commit.
+    Returns None outside Git, and if Git refuses to read the repository, because a service must run
+    there, too. Tags are ignored, so that the name is the hash of the commit.
     """
     options = ("--always", f"--abbrev={digits}", "--exclude=*", "--dirty")
     with contextlib.suppress(InputError):
@@ -116,7 +116,7 @@ OF_ANNEX = "a pointer of git-annex: run `git annex get .` in its repository"
 
 
 def pointer(data: bytes) -> str | None:
-    """Return text on the bytes of a file that are a pointer, and what to run; or else None."""
+    """Return the kind of pointer in a file's bytes, with the command to run, or None."""
     if len(data) > MAX_BYTES:
         return None
     if data.startswith(LFS):
@@ -127,9 +127,9 @@ def pointer(data: bytes) -> str | None:
 
 
 def pointer_at(path: Path) -> str | None:
-    """Return the text of `pointer` on the file at a path, perhaps a link that leads nowhere.
+    """Return the text of `pointer` for the file at a path, perhaps a broken link.
 
-    Raises OSError that names the file if it cannot be read.
+    Raises OSError, which names the file, if it cannot be read.
     """
     if path.is_symlink() and not path.exists():
         target = os.fsencode(path.readlink()).replace(b"\\", b"/")
