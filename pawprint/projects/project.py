@@ -271,7 +271,7 @@ class Project:
         Prints how the written model differs from the served one on the test images.
 
         >>> project.export("onnx").name  # doctest: +ELLIPSIS
-         model...
+        format...
         'onnx'
         """
         run = _follow(self.folder, "pawprint", "export", "--format", form)

@@ -30,7 +30,7 @@ def kept_of(rows: pd.DataFrame) -> dict[str, str]:
             f"line 4: expected one split …test for {A}, which is in train",
         ),
         (f"{A},train\n", "line 1: expected the columns pixels_sha256,split"),
-        (None, "expected a file that can be read"),
+        (None, "cannot read "),
     ],
 )
 def test_mistake_names_its_line(tmp_path, text, message):

@@ -384,7 +384,7 @@ def test_frozen_backbone_is_built_for_an_export_from_the_package(tmp_path, monke
     weights = [path.with_suffix(".bin") for path in (paths.FROZEN_BACKBONE, paths.EXTRACTOR)]
     assert found == {paths.FROZEN_BACKBONE, paths.EXTRACTOR, *weights}
     extractor = read_network(paths.EXTRACTOR)
-    assert "sha256 is null, that of these is " in capsys.readouterr().out
+    assert "sha256 is null; the hash of these weights is " in capsys.readouterr().out
     shapes = output_shapes(extractor)
     features = shapes["blocks"][0] + shapes["top"][0]
     weights_of(Head.load(), features, 2, has_blocks=True).write(paths.HEAD)
