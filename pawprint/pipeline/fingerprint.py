@@ -141,7 +141,7 @@ class Code:
 
     @property
     def is_project(self) -> bool:
-        """Whether the folder runs the installed package, and not its own code as the repository."""
+        """Whether the folder runs the installed package, not its own code like the repository."""
         return "pawprint/stages" in self.folders
 
     @functools.cached_property

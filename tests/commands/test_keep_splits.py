@@ -28,7 +28,9 @@ def split_of(project: Path) -> dict[str, str]:
 
 
 def test_splits_that_are_kept_stay_while_photos_are_added(project):
-    assert "cannot keep splits: dvc.lock has no result of `split`" in complaint(project, "keep-splits")
+    assert "cannot keep splits: dvc.lock has no result of `split`" in complaint(
+        project, "keep-splits"
+    )
     repro(project, "split")
     assert "the images that were there before" in complaint(project, "keep-splits", "--train")
     first, table = split_of(project), sha256(project / SPLIT_CSV)
