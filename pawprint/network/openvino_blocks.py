@@ -194,7 +194,7 @@ def _cuts(nodes: list[_Node]) -> Iterator[tuple[int, bool, bool]]:
 
 
 def _axis_of_channels(output: openvino.Output, followed: int) -> int | None:
-    """Return 1 or 3, or None if these are no square maps. `followed` decides where both fit."""
+    """Return 1 or 3, or None if these are not square maps. `followed` decides if both fit."""
     shape = output.partial_shape
     if shape.rank != openvino.Dimension(4) or any(side.is_dynamic for side in list(shape)[1:]):
         return None

@@ -326,7 +326,7 @@ def test_dates_are_those_of_a_column_of_metadata():
     metadata = pd.DataFrame(cells, columns=list(METADATA))
     dates = read_dates(table, metadata, "Taken")
     assert dates["/cat/0.jpg"] > dates["/cat/1.jpg"]
-    with refused("split.date: expected a column of metadata.csv", "there are: taken"):
+    with refused("split.date: expected a column of metadata.csv", "Other columns: taken"):
         read_dates(table, metadata, "day")
     for value in ("17.3.26", ""):
         wrong = metadata[:1] if not value else metadata.replace("2026-02-27", value)

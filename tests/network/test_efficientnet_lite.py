@@ -151,7 +151,7 @@ def test_file_that_wants_to_run_code_is_refused_and_runs_nothing(tmp_path, place
         elif place == 2:  # in place of a size
             tensor.arguments = storage, 0, (call,), (1,), False, OrderedDict()
             content = file_of({"a": tensor}, storage, protocol=protocol)
-        with refused("weights.pth: expected arrays", "which is no part of an array"):
+        with refused("weights.pth: expected arrays", "which is not part of an array"):
             read(tmp_path, content)
         assert not written.exists()
 

@@ -145,7 +145,7 @@ def test_photos_that_the_user_moved_are_no_chance(committed, capsys):
     table.write_text(f"pixels_sha256,split\n{pixels},test\n")
     committed.split(committed.images)
     (line,) = said(capsys)
-    assert "1 by splits.csv" in line and "because splits.csv changed" in line
+    assert "1 as splits.csv says" in line and "because splits.csv changed" in line
     assert "keep-splits" not in line
     table.write_text("pixels_sha256,split\n")
     change(committed.folder, "split: {seed: 2, test_fraction: 0.3}")
