@@ -35,10 +35,22 @@ NAVIGATION = {
         "security",
     ],
     "Reference": ["reference/python", "reference/commands", "reference/params"],
-    "Project": ["model_card", "development", "decisions/README", "changelog"],
+    "Project": [
+        "model_card",
+        "development",
+        "contributing",
+        "reporting",
+        "decisions/README",
+        "changelog",
+    ],
 }
 # The pages outside docs/ have other names on the site.
-OUTSIDE = {"README.md": "index.md", "CHANGELOG.md": "changelog.md"}
+OUTSIDE = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "reporting.md",
+}
 
 
 def main() -> int:
@@ -63,17 +75,23 @@ def gather(docs: Path, pages: Path) -> None:
     shutil.copytree(docs, pages, ignore=shutil.ignore_patterns("site"))
     for name, new in OUTSIDE.items():
         text = (docs.parent / name).read_text(encoding="utf-8")
-        write(pages / new, text.replace("](docs/", "]("))
+        text = text.replace("](docs/", "](")
+        write(pages / new, re.sub(r"\]\((\w+\.md)", renamed, text))
     shutil.copy(docs.parent / "LICENSE", pages)
     for page in pages.glob("*.md"):
         text = page.read_text(encoding="utf-8")
-        write(page, re.sub(r"\]\(\.\./(\w+\.md)", lambda match: f"]({OUTSIDE[match[1]]}", text))
+        write(page, re.sub(r"\]\(\.\./(\w+\.md)", renamed, text))
     reference = {"python": python_page(), "commands": commands_page(), "params": params_page()}
     for name, text in reference.items():
         write(pages / "reference" / f"{name}.md", text)
     for caption, names in NAVIGATION.items():
         add_navigation(pages / "index.md", names, f":caption: {caption}")
     add_navigation(pages / "decisions/README.md", ["*"], ":glob:")
+
+
+def renamed(link: re.Match[str]) -> str:
+    """Return the start of a link to a page, with its name on the site."""
+    return f"]({OUTSIDE.get(link[1], link[1])}"
 
 
 def add_navigation(page: Path, names: list[str], option: str) -> None:

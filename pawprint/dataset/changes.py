@@ -90,19 +90,24 @@ def describe_changes(changes: pd.DataFrame) -> str:
 def describe_params(before: Mapping[str, Mapping], after: Mapping[str, Mapping]) -> str:
     """Return text such as "model.alpha: 0.35 → null", for each changed param, or "" for none.
 
-    Both arguments are sections by name. A param that a run lacks is "not set".
+    Both arguments are sections by name. A param that a run lacks is "not set", which does not count
+    as a change from null. If there are many, only the first are named.
     """
-    old, new = (
-        {
-            f"{section}.{name}": _value(value)
-            for section, values in content.items()
-            for name, value in values.items()
-        }
-        for content in (before, after)
-    )
-    names = dict.fromkeys([*new, *old])
-    pairs = {name: (old.get(name, UNSET), new.get(name, UNSET)) for name in names}
-    return ", ".join(f"{name}: {a} → {b}" for name, (a, b) in pairs.items() if a != b)
+    changed = _differences(before, after)
+    return name_some(f"{name}: {_value(a)} → {_value(b)}" for name, (a, b) in changed.items())
+
+
+def _differences(before: Mapping, after: Mapping) -> dict[str, tuple[object, object]]:
+    """Return both values by name, such as `model.alpha`, for each difference of the mappings."""
+    found: dict[str, tuple[object, object]] = {}
+    for name in dict.fromkeys([*after, *before]):
+        old, new = before.get(name), after.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            inner = _differences(old, new)
+            found |= {f"{name}.{key}": pair for key, pair in inner.items()}
+        elif old != new:
+            found[name] = before.get(name, UNSET), after.get(name, UNSET)
+    return found
 
 
 def _value(value: object) -> str:

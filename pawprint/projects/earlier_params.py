@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ruamel.yaml.comments import CommentedMap
 
 from pawprint.params.file import flat, set_values, without_param
-from pawprint.params.model import EarlyStopping, ReduceLROnPlateau
+from pawprint.params.model import EarlyStopping, Epochs, ReduceLROnPlateau
 from pawprint.params.section import Section
 from pawprint.paths import PARAMS
 
@@ -22,6 +22,8 @@ MOVED = (
     "reduce_lr_on_plateau",
     "seed",
 )
+DEFAULTS = Epochs.model_fields
+UNWRITTEN = ("optimizer", "views_per_epoch", "keep_best")  # of a new project, with their defaults
 LBFGS = "lbfgs"  # the optimizer of a head that is fitted, not trained in epochs
 CALLBACKS: dict[str, type[Section]] = {
     "early_stopping": EarlyStopping,
@@ -78,7 +80,7 @@ def epochs_of(values: Mapping[str, object], phase: str) -> tuple[dict | None, li
             gone = [name for name in value if name not in (*known, "restore_best_weights")]
             dropped += [f"{key}.{name}" for name in gone]
             value = {name: value[name] for name in value if name in known}
-        if value is not None:
+        if value is not None and not (key in UNWRITTEN and value == DEFAULTS[key].default):
             epochs[key] = value
     return epochs, dropped
 

@@ -61,6 +61,7 @@ from pawprint.templates import (
 # Folders of a repository around the photos: with them, DVC would track nothing here, or refuse.
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
 WITHOUT_CLASSES = "No folder is a class: give the photos labels in the app, or in a metadata.csv"
+SQUARE = 0.01  # of an image, at most, that the middle square leaves out: nothing to decide
 MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
 
 
@@ -136,7 +137,7 @@ def _source_of(folder: Path, images: Path, is_outside: bool) -> str:
 def _choose_resize(params: str, images: Path) -> tuple[str, list[str]]:
     """Return params with a `model.resize` for these images, and lines with the reason."""
     out = left_out_of(images)
-    if out is None:
+    if out is None or out < SQUARE:
         return params, []
     part = f"{out:.0%} of the median image"
     if out > MAX_LEFT_OUT:

@@ -270,9 +270,9 @@ class Project:
 
         Prints how the written model differs from the served one on the test images.
 
-        >>> project.export("onnx").name  # doctest: +ELLIPSIS
-        format...
-        'onnx'
+        >>> folder = project.export("onnx")  # doctest: +ELLIPSIS
+        format    MB largest difference  changed labels
+        served...
         """
         run = _follow(self.folder, "pawprint", "export", "--format", form)
         print("\n".join(run.lines))

@@ -1,11 +1,13 @@
 """The documentation agrees with the project: names, links, tables, numbers."""
 
+import hashlib
 import json
 import re
 import tomllib
 from itertools import chain
 
 from conftest import MODULES, PROJECT, succeed
+from PIL import Image
 
 from pawprint.__main__ import COMMANDS
 from pawprint.columns import SCORES
@@ -125,3 +127,10 @@ def test_page_of_development_names_every_room():
     section = read("docs/development.md").partition("## Rooms")[2].partition("\n## ")[0]
     named = set(re.findall(r"^\| `(\w+)/` \| ", section, re.MULTILINE))
     assert named == {path.split("/")[1] for path in MODULES if path.count("/") == 2}
+
+
+def test_picture_of_readme_shows_the_report_of_today():
+    template = PROJECT / "pawprint/reports/templates/report.html"
+    with Image.open(PROJECT / "docs" / "report.png") as picture:
+        (value,) = picture.text.values()
+    assert value == hashlib.sha256(template.read_bytes()).hexdigest()

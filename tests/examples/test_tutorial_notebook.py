@@ -2,6 +2,7 @@
 
 import nbformat
 import pytest
+from conftest import PROJECT
 from notebook import TUTORIAL, run_notebook, texts
 
 MOST = 500_000  # bytes
@@ -10,7 +11,8 @@ MOST = 500_000  # bytes
 def test_outputs_in_git_are_small_and_show_no_folder_of_a_user():
     text = TUTORIAL.read_text(encoding="utf-8")
     assert len(text) < MOST
-    assert not any(name in text for name in ("/home/", "/tmp/", "/root/", "/Users/"))
+    folders = ("/home/", "/tmp/", "/root/", "/Users/", str(PROJECT))
+    assert not any(name in text for name in folders)
 
 
 @pytest.mark.slow

@@ -92,11 +92,12 @@ def test_change_reruns_exactly_the_stages_that_it_affects(workspace, restored, p
 
 
 def test_run_ends_with_the_verdict_of_compare_with_the_last_commit(workspace, restored):
-    change(workspace, "{calibrate: {temperature: false}, train_finetune: {learning_rate: 0.002}}")
+    change(workspace, "{calibrate: {temperature: false}, train_finetune: {epochs: {number: 2}}}")
     lines = succeed("dvc", "repro", cwd=workspace).splitlines()
     changed = (
-        "Since the last commit: train_finetune.learning_rate: 0.001 → 0.002, "
-        "calibrate.temperature: true → false"
+        "Since the last commit: train_finetune.epochs.number: 3 → 2, "
+        "train_finetune.epochs.learning_rate: 0.001 → not set, "
+        "train_finetune.epochs.keep_best: false → not set, calibrate.temperature: true → false"
     )
     verdict = printed(workspace, "compare", "HEAD").splitlines()[0]
     for name, said in (("HEAD", "the last commit"), ("workspace", "this run")):

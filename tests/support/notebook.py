@@ -38,8 +38,10 @@ def run_notebook(notebook: nbformat.NotebookNode, folder: Path) -> None:
 
 def _shorten(output: nbformat.NotebookNode, folder: Path) -> None:
     if output.output_type == "stream":
-        lines = output.text.split("\n")
-        output.text = "\n".join(line.rpartition("\r")[2] for line in lines if line.strip("\r "))
+        lines = [line for line in output.text.split("\n") if line.strip("\r ")]
+        # `init` says how this package was installed.
+        kept = [line for line in lines if not line.startswith("requirements.txt ")]
+        output.text = "\n".join(line.rpartition("\r")[2] for line in kept)
         output.text = output.text.replace(f"{folder}{os.sep}", "")
         return
     data = output.get("data", {})

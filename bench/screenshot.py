@@ -1,0 +1,62 @@
+"""Write the picture of README: `python -m bench.screenshot FOLDER`.
+
+FOLDER is a project whose `dvc repro` has ended. The picture has the top of its report in Chromium
+and, below a line, the first photos of errors. It holds the SHA-256 of the report's template, so
+that a test notices a picture of an older page.
+"""
+
+import argparse
+import hashlib
+import io
+import shutil
+from pathlib import Path
+
+from PIL import Image, PngImagePlugin
+from playwright.sync_api import Page, sync_playwright
+
+from pawprint import paths
+from pawprint.recipes.demo import PROJECT
+
+TEMPLATE = PROJECT / "pawprint/reports/templates/report.html"
+KEY = "report.html SHA-256"  # in the picture
+PICTURE = PROJECT / "docs/report.png"
+WIDTH = 1100  # pixels
+HEIGHTS = {"h1": 600, "#photos": 340}  # in pixels, from these elements on
+MARGIN = 30  # in pixels, above an element
+
+
+def template_sha256() -> str:
+    """Return the SHA-256 of the report's template."""
+    return hashlib.sha256(TEMPLATE.read_bytes()).hexdigest()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="of a project")
+    options = parser.parse_args()
+    report = (options.folder / paths.REPORT).resolve()
+    with sync_playwright() as playwright:
+        # The system's browser, or Playwright's own. A page of ours needs no sandbox.
+        path = shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": WIDTH, "height": max(HEIGHTS.values())})
+        page.goto(report.as_uri())
+        parts = [shoot(page, selector, height) for selector, height in HEIGHTS.items()]
+        browser.close()
+    picture = Image.new("RGB", (WIDTH, sum(part.height for part in parts) + 1))
+    picture.paste(parts[0])
+    picture.paste(parts[1], (0, parts[0].height + 1))
+    more = PngImagePlugin.PngInfo()
+    more.add_text(KEY, template_sha256())
+    picture.quantize(256).save(PICTURE, pnginfo=more, optimize=True)
+
+
+def shoot(page: Page, selector: str, height: int) -> Image.Image:
+    """Return a picture of a page, WIDTH by `height` pixels, from an element on."""
+    top = page.locator(selector).bounding_box()["y"] - MARGIN
+    clip = {"x": 0, "y": max(top, 0), "width": WIDTH, "height": height}
+    return Image.open(io.BytesIO(page.screenshot(clip=clip, full_page=True))).convert("RGB")
+
+
+if __name__ == "__main__":
+    main()
