@@ -230,7 +230,7 @@ def describe_page(metadata: Metadata) -> About:
     if metadata.unknown_threshold is not None:
         facts["Unknown"] = (
             f"a photo whose unknown score is above {metadata.unknown_threshold:.4g} is unlike "
-            "those of training"
+            "the training images"
         )
     return About(project_name(), facts, whose_weights(Model.load(), Weights.load()))
 

@@ -355,9 +355,8 @@ def describe_kept_splits(
     moved = images[expected.notna() & (expected != images["split"])]
     if groups := sorted(set(moved["group"])):
         lines.append(
-            f"divides {len(groups):,} groups, those of {name_some(groups)}. Each is "
-            f"where the first of its images in the file is, so {len(moved):,} images are not where "
-            "their row says"
+            f"divides {len(groups):,} groups: {name_some(groups)}. Each follows its first image "
+            f"in the file, so {len(moved):,} images are not in the split of their row"
         )
     actual = pd.crosstab(images["label"], images["split"], normalize="index")
     gap = (actual[list(fractions)] - pd.Series(fractions)).stack().abs()

@@ -14,7 +14,7 @@ BATCH = 200
 REACHED = 100
 CONFIDENCE = 0.95  # of each interval shown to people
 Draw = Callable[[np.random.Generator], np.ndarray]
-STEPS = 20  # of a standard deviation, to which values are rounded: few are drawn in less time
+STEPS = 20  # per standard deviation: values are rounded, because few are drawn faster
 
 
 def paired_test(differences: np.ndarray, groups: np.ndarray, one_sided: bool = False) -> float:
