@@ -1,4 +1,4 @@
-"""Classes: names that are allowed, probabilities, and predicted classes."""
+"""Handle classes: allowed names, probabilities, and predicted classes."""
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,18 +11,18 @@ from pawprint.errors import is_printable, printable
 
 # Not allowed as labels of classes.
 NEITHER = "none"  # in labels.csv, an image to reject
-UNKNOWN = "unknown"  # predicted for an image unlike those of training; the folder of such images
-UNLABELLED = "unlabelled"  # an image that may get a label, other than one that shows no class
-UNSURE = "unsure"  # predicted for an image of the classes that a person should see
-RESERVED = (NEITHER, UNKNOWN, UNSURE, UNLABELLED)  # in any case
-PREDICTED = "the predicted class"  # in tables, the most probable of more than two classes
-MAX_LARGEST = 2  # times its even portion, above which the classes are imbalanced
+UNKNOWN = "unknown"  # predicted for images unlike the training images, and the name of their folder
+UNLABELLED = "unlabelled"  # an image that may still get a label
+UNSURE = "unsure"  # predicted for an image that a person should check
+RESERVED = (NEITHER, UNKNOWN, UNSURE, UNLABELLED)  # in upper or lower case
+PREDICTED = "the predicted class"  # in tables, the most probable class if there are more than two
+MAX_LARGEST = 2  # times its even share, above which the classes are imbalanced
 
 
 def are_imbalanced(images: Collection[int]) -> bool:
-    """Return whether one of three or more classes has over MAX_LARGEST times its even portion.
+    """Return whether one of three or more classes has over MAX_LARGEST times its even share.
 
-    `images` are the numbers of images of the classes that have some.
+    `images` holds the number of images of each class that has any.
     """
     return max(images) > MAX_LARGEST * sum(images) / len(images)
 
@@ -33,12 +33,12 @@ def headline(images: Collection[int]) -> str:
 
 
 def is_reserved(label: str) -> bool:
-    """Return whether no class can have this name, because it means something else."""
+    """Return whether a name is reserved and cannot be a class."""
     return label.lower() in RESERVED
 
 
 def problem_of_labels(labels: Iterable[str]) -> str | None:
-    """Return the problem of the names of classes, as "expected ... Received: ...", or None."""
+    """Return the problem with class names, as "expected ... Received: ...", or None."""
     labels = sorted(labels)
     if len(labels) < 2:
         names = ", ".join(map(printable, labels)) or "none"
@@ -47,14 +47,14 @@ def problem_of_labels(labels: Iterable[str]) -> str | None:
 
 
 def problem_of_names(labels: Iterable[str]) -> str | None:
-    """Return what is wrong with the names of any number of classes, or None."""
+    """Return the problem with the names of any number of classes, or None."""
     labels = sorted(labels)
     for label in labels:
         is_plain = label and is_printable(label) and label == label.strip()
         if not is_plain or "<" in label or is_reserved(label):  # DVC's plots are HTML
             return (
-                "expected labels of printable characters, without < and spaces at the ends, other "
-                f"than {', '.join(RESERVED)} in any case. Received: {label!r}"
+                "expected labels of printable characters, without < and spaces at the ends, "
+                f"except {', '.join(RESERVED)} in upper or lower case. Received: {label!r}"
             )
     by_name: dict[str, str] = {}
     for label in labels:
@@ -67,16 +67,16 @@ def problem_of_names(labels: Iterable[str]) -> str | None:
     return None
 
 
-# The least distance of a probability from 0 and 1: float32 rounds a smaller one from 1 to 0.
+# The smallest distance of a probability from 0 and 1, because float32 rounds a smaller one away.
 SMALLEST = 2**-25
-SIGNIFICANT = 0.05  # p-value below which a difference is not due to chance
+SIGNIFICANT = 0.05  # p-value below which a difference is significant
 
 
 def class_probabilities(output: np.ndarray) -> np.ndarray:
     """Return probabilities `(…, classes)`, which sum to 1, from a model's output, `(…, units)`.
 
-    One unit is the second of two classes. The output for more classes is divided by its sum, which
-    is near 1 in float32.
+    A single unit is the second of two classes. The output for more classes is divided by its sum,
+    which is near 1 in float32.
     """
     if output.shape[-1] == 1:
         return np.concatenate([1 - output, output], axis=-1)
@@ -86,8 +86,9 @@ def class_probabilities(output: np.ndarray) -> np.ndarray:
 def predicted_classes(probabilities: np.ndarray, thresholds: Mapping[int, float]) -> np.ndarray:
     """Return the index of each predicted class, int `(…)`, from `(…, classes)`.
 
-    `thresholds` are by index of some classes, of which the first whose probability is at or above
-    its threshold is predicted. Of all other images the most probable of the other classes is.
+    `thresholds` maps indices of some classes to thresholds. The first of these classes whose
+    probability reaches its threshold is predicted, otherwise the most probable of the other
+    classes.
     """
     others = probabilities.copy()
     others[..., list(thresholds)] = -1
@@ -100,25 +101,25 @@ def predicted_classes(probabilities: np.ndarray, thresholds: Mapping[int, float]
 def problem_of_named(values: object, labels: Sequence[str]) -> str | None:
     """Return the problem of numbers by class, such as thresholds, or None.
 
-    All classes but one may have a number. A number alone is a problem too.
+    All classes except one may have a number. A number without a class is a problem, too.
     """
     classes = ", ".join(map(printable, labels))
     if not isinstance(values, Mapping):
         return (
-            f"expected the class that it is of, such as {{{printable(labels[0])}: {values}}}, one "
-            f"of {classes}. Received: {values}"
+            f"expected a number for a class, such as {{{printable(labels[0])}: {values}}}, with "
+            f"one of {classes}. Received: {values}"
         )
     if unknown := [name for name in values if name not in labels]:
         near = difflib.get_close_matches(unknown[0], labels, n=1)
         hint = f"Did you mean {printable(near[0])}?" if near else f"Classes: {classes}"
         return f"expected classes. Received: {printable(unknown[0])}. {hint}"
     if len(values) >= len(labels):
-        return f"expected all classes but one at most. Received: {classes}"
+        return f"expected at most all classes except one. Received: {classes}"
     return None
 
 
 def log_losses(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return the log loss of each image, from 0 on, `(images,)`.
+    """Return the log loss of each image, 0 or more, `(images,)`.
 
     Probabilities below 2.2e-16 count as 2.2e-16.
     `actual` holds indices of classes, int `(images,)`; `probabilities` are `(images, classes)`.
@@ -130,7 +131,7 @@ def log_losses(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 class Difference(NamedTuple):
     """The difference of the mean log losses of two models on the same images.
 
-    `error` is the standard error of `mean`, from the differences of each image.
+    `error` is the standard error of `mean`, from the differences on each image.
     """
 
     mean: float
@@ -138,7 +139,7 @@ class Difference(NamedTuple):
 
     @classmethod
     def of(cls, losses: np.ndarray, other_losses: np.ndarray) -> Self:
-        """Return `losses` minus `other_losses`, both `(images,)`, of two images or more."""
+        """Return `losses` minus `other_losses`, both `(images,)`, for two images or more."""
         gaps = losses - other_losses
         return cls(float(gaps.mean()), float(gaps.std(ddof=1) / len(gaps) ** 0.5))
 

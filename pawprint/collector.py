@@ -1,7 +1,7 @@
-"""Python's garbage collector, kept away from what a process imports.
+"""Keep Python's garbage collector away from imported modules.
 
-Imported modules stay to the end of a process, so each look at them finds nothing. Without
-these looks, `import tensorflow, keras` takes 4.2 CPU seconds instead of 5.0.
+Imported modules stay until the end of a process, so collecting finds no garbage in them. Without
+collections, `import tensorflow, keras` takes 4.2 CPU seconds instead of 5.0.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ def pause() -> None:
 
 
 def resume() -> None:
-    """Start the collector for what comes from now on. It does not look at what is there."""
+    """Start the collector for new objects only. It ignores existing objects."""
     gc.freeze()
     gc.enable()
 

@@ -1,8 +1,8 @@
-"""The columns of a project's tables, and their types, which fingerprints follow one by one."""
+"""Define the columns of a project's tables and their types, each fingerprinted separately."""
 
 Columns = dict[str, str]
 
-# What dataset/looks.py measures of an image.
+# Measures of an image by dataset/looks.py.
 MEASURES: Columns = dict.fromkeys(("brightness", "contrast", "sharpness", "entropy"), "float64")
 IMAGES: Columns = {
     "path": "str",
@@ -48,7 +48,7 @@ NEAR_DUPLICATES: Columns = {
     "archive_split": "str",
     "split": "str",
     "nearest": "str",
-    "contradicts": "str",  # path of the nearest one with another label, or empty
+    "contradicts": "str",  # path of the nearest one with another label, or ""
     "distance": "int64",
 }
 HISTORY: Columns = {
@@ -70,14 +70,14 @@ LEARNING_CURVE: Columns = {
     "low": "Float64",
     "high": "Float64",
 }
-# Then one column per label, in their order: PROBABILITY and the label; then perhaps UNKNOWN_SCORE.
+# Then a column per label, in order, named PROBABILITY and the label; then perhaps UNKNOWN_SCORE.
 PREDICTIONS: Columns = {
     "path": "str",
     "actual": "str",
     "predicted": "str",
     "pixels_sha256": "str",  # names the image, whatever its path
 }
-# The part of it that `dvc plots` and `compare` need; `loss` is the log loss of the image.
+# The columns that `dvc plots` and `compare` need; `loss` is the log loss of the image.
 PREDICTED_CLASSES: Columns = {
     "image": "str",
     "actual": "str",
@@ -86,7 +86,8 @@ PREDICTED_CLASSES: Columns = {
 }
 PROBABILITY = "probability_"
 UNKNOWN_SCORE = "unknown_score"  # in predictions of a model with a detector of unknown inputs
-# An image by a model that did not learn from it; `likely` is the most probable of the other labels.
+# Predictions of models that did not learn from the image; `likely` is the most probable other
+# label.
 JUDGED: Columns = {
     "path": "str",
     "label": "str",
@@ -105,7 +106,7 @@ LABELS_TO_REVIEW: Columns = {
     "pixels_sha256": "str",
 }
 ADDED = ("contradicts",)  # columns that tables of earlier versions may lack
-# `label` is the class of the probabilities: the second of two, or PREDICTED of more.
+# `label` is the class of the probabilities: the second of two classes, otherwise PREDICTED.
 RELIABILITY: Columns = {
     "split": "str",
     "label": "str",
@@ -127,8 +128,8 @@ DECIDED: Columns = {
     "error": "float64",
     "confidence": "float64",
 }
-# `label` is "" for a score of all classes, UNKNOWN for one of unknown images, or a column of
-# metadata.csv with a value for scores of a slice; `low` and `high` are the ends of an interval.
+# `label` is "" for a score over all classes, UNKNOWN for a score of unknown images, or a column of
+# metadata.csv with a value for a slice. `low` and `high` are the ends of an interval.
 SCORES: Columns = {
     "split": "str",
     "label": "str",

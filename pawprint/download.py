@@ -1,7 +1,7 @@
-"""The file behind a URL: from the mirror, from the user's cache, or from its server.
+"""Get the file behind a URL from the mirror, from the user's cache, or from its server.
 
-Other libraries hold a file in memory (requests-cache), cut it at 2 GiB (CacheControl), or give an
-old file where the hash is not known (pooch).
+Other libraries hold a file in memory (requests-cache), truncate it at 2 GiB (CacheControl), or
+return an old file if the hash is unknown (pooch).
 """
 
 import hashlib
@@ -30,9 +30,9 @@ RETRY = Retry(
 def download(url: str, sha256: str | None, key: str) -> Path:
     """Return the local copy of the file at an `https` or `http` URL.
 
-    The folder in the environment variable PAWPRINT_MIRROR is searched by file name first. A cached
-    file with the SHA-256 given is used without a request. A redirect from https to http is refused.
-    Raises InputError that names `key`.
+    First searches the folder in the environment variable PAWPRINT_MIRROR for the file name. A
+    cached file with the given SHA-256 is used without a request. A redirect from https to http is
+    refused. Raises InputError, which names `key`.
     """
     name = PurePosixPath(urlsplit(url).path).name
     mirror = os.environ.get(MIRROR)
@@ -45,8 +45,8 @@ def download(url: str, sha256: str | None, key: str) -> Path:
         file_sha256 = sha256 and digest(path)
     except OSError as error:  # from the disk or the network: errors of requests are OSErrors
         raise InputError(
-            f"{key}: could not download {url} ({_reason(error)}). Set {MIRROR} to "
-            "a folder that has the file, or use a local copy."
+            f"{key}: cannot download {url}: {_reason(error)}. Set {MIRROR} to a folder that has "
+            "the file, or use a local copy."
         ) from None
     if file_sha256 != sha256:
         raise InputError(

@@ -1,9 +1,9 @@
-"""Draws by a hash: what is drawn depends on the images, not on how many there are, or their order.
+"""Draw with a hash, so that draws depend on the images, not on their number or order.
 
-A generator with a fixed seed draws by position, so that one image more or less changes nearly all
-that it draws. Here the order of images, or of groups, is the order of a hash of their keys, and
-ranks in this order are cut: an image more or less changes what is drawn at the cuts alone. Keys are
-`pixels_sha256`, so a new name or path changes nothing. Each purpose has an order of its own.
+A generator with a fixed seed draws by position, so one image more or less changes nearly every
+draw. Here, images or groups are ordered by a hash of their keys, and the order is cut at ranks: one
+image more or less only changes draws at the cuts. Keys are `pixels_sha256`, so a new name or path
+changes nothing. Each purpose has its own order.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 FOLDS = 5
-STEPS = 1024  # of the place of a class's first cut
+STEPS = 1024  # for the position of a class's first cut
 
 
 def hash_keys(keys: Iterable[object], purpose: str) -> np.ndarray:
@@ -23,15 +23,15 @@ def hash_keys(keys: Iterable[object], purpose: str) -> np.ndarray:
 
 
 def smallest_keys(groups: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Return the key of each group, in the order of `np.unique(groups)`: its images' smallest."""
+    """Return the smallest key in each group, in the order of `np.unique(groups)`."""
     return pd.Series(keys).groupby(groups).min().to_numpy()
 
 
 def draw_places(strata: np.ndarray, keys: Iterable[object], purpose: str) -> np.ndarray:
-    """Return the place of each key among those of its stratum, float64 `(keys,)` in [0, 1).
+    """Return the position of each key in its stratum, float64 `(keys,)` in [0, 1).
 
-    It is the rank of the hash, from 0 on, divided by the number of keys. So all below a fraction
-    are this fraction of each stratum, and at least one of it.
+    It is the rank of the hash, from 0, divided by the number of keys. The keys below a fraction are
+    therefore this fraction of each stratum, and at least one key.
     """
     hashes = pd.Series(hash_keys(keys, purpose)).groupby(strata)
     return ((hashes.rank(method="first") - 1) / hashes.transform("size")).to_numpy()
@@ -40,13 +40,13 @@ def draw_places(strata: np.ndarray, keys: Iterable[object], purpose: str) -> np.
 def draw_folds(labels: np.ndarray, groups: np.ndarray, keys: np.ndarray) -> np.ndarray:
     """Return the fold of each image, int64 `(images,)` in [0, FOLDS), the same in a group.
 
-    The groups of a class, in the order of their hashes, are cut in FOLDS parts, whose numbers of
-    groups differ by one at most; a class of two groups is in two folds. The key of a group is the
-    smallest of its images' `keys`. A group counts for the class with the most of its images or, if
-    there are several, for the first of these. If no class has two groups, all are cut together.
+    The groups of a class, ordered by their hashes, are cut into FOLDS parts, whose numbers of
+    groups differ by at most one; a class with two groups is in two folds. The key of a group is the
+    smallest of its images' `keys`. A group counts for the class with most of its images, the first
+    one if several tie. If no class has two groups, all groups are cut together.
 
-    A group that is added, removed or changed moves at most FOLDS - 1 others of each class that it
-    counts for, and none of another class, except if no class has two groups.
+    Adding, removing or changing a group moves at most FOLDS - 1 other groups of each class that it
+    counts for, and none of another class, unless no class has two groups.
     """
     group = np.unique(groups, return_inverse=True)[1]
     label = _label_of_groups(group, labels)
@@ -55,7 +55,7 @@ def draw_folds(labels: np.ndarray, groups: np.ndarray, keys: np.ndarray) -> np.n
         classes = np.zeros(len(label), int)
     hashes = pd.Series(hash_keys(smallest_keys(group, keys), "folds")).groupby(classes)
     rank = hashes.rank(method="first").astype(int) - 1
-    # Where FOLDS does not divide the number of groups, the larger folds differ from class to class.
+    # If FOLDS does not divide the number of groups, the larger folds differ from class to class.
     start = (hash_keys(names, "first fold") % STEPS).astype(int)[classes]
     fold = FOLDS * (STEPS * rank + start) // (STEPS * hashes.transform("size"))
     return fold.to_numpy()[group]

@@ -1,4 +1,4 @@
-"""The exception for a user's mistake, text without secrets, and silencing stderr."""
+"""Define the exception for a user's mistake, hide secrets in text, and silence stderr."""
 
 import contextlib
 import os
@@ -7,10 +7,10 @@ import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-# Lone surrogates stand for bytes of a file name that are not text.
+# Lone surrogates stand for bytes in a file name that are not text.
 _CONTROL = "\x00-\x1f\x7f-\x9f\ud800-\udfff"
 CONTROL_CHARACTERS = re.compile(f"[{_CONTROL}]")
-# Also marks that reverse the text after them: https://www.unicode.org/reports/tr9/
+# Including marks that reverse the text after them: https://www.unicode.org/reports/tr9/
 _ESCAPED = re.compile(f"[{_CONTROL}\u202a-\u202e\u2066-\u2069]")
 _STDERR = threading.RLock()
 LONGEST = 1000  # characters in a line of a message
@@ -20,10 +20,11 @@ NOISE = ("Exception from", "Check '", "FrontEnd API failed", "To facilitate")
 class InputError(Exception):
     """A wrong parameter, file or source: a user's mistake.
 
-    The message names the file or key, what was expected, what was received, and what to do. A tree
-    of the folders of an archive may follow it. Entry points print it and exit with status 1.
+    The message names the file or key, the reason, and what to do; for a wrong value, it says what
+    was expected and received. A tree of an archive's folders may follow. Entry points print it and
+    exit with status 1.
 
-    Whatever the message quotes, it shows no secrets, and not the middle of a very long line.
+    Secrets in the message are hidden, and very long lines are shortened in the middle.
     """
 
     def __init__(self, message: str) -> None:
@@ -35,7 +36,7 @@ class NoWeightsError(InputError):
 
 
 def _public_line(line: str) -> str:
-    # First to a length for which patterns are fast.
+    # First to a length at which patterns are fast.
     return _shorten(without_secrets(_shorten(line, 2 * LONGEST)), LONGEST)
 
 
@@ -56,14 +57,14 @@ def name_some(names: Iterable[str], most: int = 5) -> str:
 
 
 def is_printable(name: str) -> bool:
-    """Return whether a name is printable, also with joiners of zero width, which emoji need."""
+    """Return whether a name is printable; zero-width joiners count, because emoji need them."""
     return re.sub("[\u200c\u200d]", "", name).isprintable()
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of a library's error, printable, or its type if it says nothing.
+    """Return the first line of a library's error, printable, or its type if it is empty.
 
-    OpenVINO names places in its source before, in lines that begin with NOISE.
+    OpenVINO first names places in its source, in lines that begin with NOISE.
     """
     lines = (line.strip() for line in str(error).splitlines())
     says = (line for line in lines if line and not line.startswith(NOISE))
@@ -74,7 +75,7 @@ def reason(error: BaseException) -> str:
 def silent_stderr() -> Iterator[None]:
     """Discard writes to file descriptor 2; libraries in C++ do not use `sys.stderr`.
 
-    One thread at a time: a second one would keep the discarding descriptor.
+    Only one thread may do this at a time: a second one would keep the discarding descriptor.
     """
     with _STDERR, Path(os.devnull).open("w") as nowhere:
         stderr = os.dup(2)
@@ -86,8 +87,8 @@ def silent_stderr() -> Iterator[None]:
             os.close(stderr)
 
 
-# Patterns of text of any kind, also of URLs with a mistake, and what is left of them. A password
-# may hold any character, so all up to the last @ belongs to it.
+# Patterns for any text, even malformed URLs, and their replacements. A password may contain any
+# character, so everything up to the last @ belongs to it.
 PATTERNS = (
     (r"(?:\b([a-z][a-z0-9+.-]+:/+)[^\n]*|//\S*|[^\s'\"(:]*:\S*)@", r"\1"),
     (r"(\b[a-z][a-z0-9+.-]+:/[^\s?#]*)[?#][^\s'\")]*", r"\1"),
@@ -107,7 +108,7 @@ def hide_secrets(value: object) -> object:
 def without_secrets(text: str) -> str:
     """Return text without user and password, query and fragment of URLs, and values of secrets.
 
-    Such values are of tokens, keys, signatures and passwords, as their names say.
+    These are the values of names such as token, key, signature and password.
     """
     for pattern, replacement in PATTERNS:
         text = re.sub(pattern, replacement, text, flags=re.IGNORECASE)

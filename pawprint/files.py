@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, with the same bytes on every platform; YAML; hashes.
+"""Write files whole or not at all, with the same bytes on every platform; read YAML; hash.
 
 DVC reads and writes YAML 1.2, so `dvc exp run -S train.learning_rate=0.000001` writes `1e-6` for a
 number. PyYAML resolves scalars as YAML 1.1: `1e-6` is a string, `no` is False and `017` is 15. So
@@ -28,15 +28,15 @@ from pawprint.errors import InputError, printable, reason
 from pawprint.named_file import copy_file, describe_failure, open_binary, read_bytes
 
 Parsed = TypeVar("Parsed")
-OBJECT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")  # in a cache of DVC
-OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that looking at a folder writes
+OBJECT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")  # in DVC's cache
+OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that file managers write
 
 
 def is_link_of_dvc(path: Path) -> bool:
-    """Return whether this is a symbolic link to an object, perhaps missing, in a cache of DVC.
+    """Return whether this is a symbolic link to an object, perhaps missing, in a DVC cache.
 
-    With `cache.type` symlink, DVC puts such links in the place of the files that it tracks. It
-    names objects by their MD5, in each version and wherever the cache is.
+    With `cache.type` symlink, DVC replaces tracked files with such links. All versions name objects
+    by their MD5, wherever the cache is.
     """
     if not path.is_symlink():
         return False
@@ -45,9 +45,9 @@ def is_link_of_dvc(path: Path) -> bool:
 
 
 def detach(path: Path) -> None:
-    """Put a copy in the place of a file that is an object of DVC's cache, before it is appended to.
+    """Replace a file that is an object in DVC's cache with a copy, before appending to it.
 
-    It is one by a symbolic link, or by a hard link, which DVC makes read-only.
+    A file is one if it is a symbolic link into the cache or a hard link, which DVC makes read-only.
     """
     with contextlib.suppress(FileNotFoundError):
         status = path.stat()
@@ -58,15 +58,15 @@ def detach(path: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path` for a file or folder, renamed to `path` at the end.
+    """Provide a temporary name beside `path` for a file or folder, renamed to `path` at the end.
 
-    After an exception in the block, `path` is as before and the temporary one is removed; what a
-    killed process leaves is removed by the next one. So two processes that may write a path at once
-    need a lock. Errors raise InputError as in `writing`.
+    After an exception in the block, `path` is unchanged and the temporary file is removed. The next
+    process removes leftovers of a killed process, so processes that may write a path at the same
+    time need a lock. Errors raise InputError as in `writing`.
 
-    The target of a link is replaced, as people link tables to another drive; but a link of DVC's is
-    replaced itself, as its cache must never be written. The other name of a hard link keeps the
-    content.
+    If `path` is a link, its target is replaced, because people link tables to another drive. DVC's
+    links are replaced themselves, because its cache must never be written. The other name of a hard
+    link keeps the old content.
     """
     if path.is_symlink() and not is_link_of_dvc(path):
         path = Path(os.path.realpath(path))
@@ -87,8 +87,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def writing(path: Path, partial: Path | None = None) -> Iterator[None]:
     """Raise InputError for errors of the file system in the block, such as a full disk.
 
-    The message names `path`, or the file that could not be read. The block writes `path` or, before
-    it gets this name, the file or folder `partial`.
+    The message names `path`, or the file that could not be read. The block writes `path`, or
+    `partial`, which is renamed to it later.
     """
     try:
         yield
@@ -109,7 +109,7 @@ def _remove(path: Path) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Read a UTF-8 file of the user's. Raises InputError if it is missing or something else."""
+    """Read a user's UTF-8 file. Raises InputError if it is missing or not text."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -117,7 +117,7 @@ def read_text(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file with ends of lines as in `text`."""
+    """Write a UTF-8 file with the line ends of `text`."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
@@ -129,7 +129,7 @@ def write_json(path: Path, record: dict | list) -> None:
 
 
 def parse_file(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
-    """Return what `parse` makes of the bytes of a file that a stage wrote.
+    """Parse the bytes of a file that a stage wrote.
 
     Raises InputError if the file cannot be read, or `parse` raises ValueError: "expected …".
     """
@@ -140,20 +140,18 @@ def parse_file(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
             f"{path}: no such file. Run `dvc pull` to fetch it, or `dvc repro` to make it."
         ) from None
     except OSError as error:
-        raise InputError(
-            f"{path}: expected a file that can be read. Received: {error.strerror}"
-        ) from None
+        raise InputError(f"cannot read {path}: {error.strerror}.") from None
     except ValueError as error:
         raise InputError(f"{path}: {error}. Run `dvc repro` to make it again.") from None
 
 
 def read_json(path: Path) -> dict | list:
-    """Return what `write_json` wrote. Raises InputError as `parse_file`."""
+    """Read a file of `write_json`. Raises InputError for the reasons of `parse_file`."""
     return parse_file(path, _parse_json)
 
 
 def read_labels(path: Path) -> list[str]:
-    """Return the labels that `write_json` wrote as a list. Raises InputError as `parse_file`."""
+    """Read a list of labels from a file of `write_json`. Raises InputError like `parse_file`."""
     return parse_file(path, _parse_labels)
 
 
@@ -171,7 +169,7 @@ def _parse_json(content: bytes) -> dict | list:
         raise ValueError(f"expected JSON. Received: {error}") from None
 
 
-# The earliest date of a zip; a fixed one, so that equal contents give equal bytes.
+# The earliest date in a zip, fixed so that equal contents give equal bytes.
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -184,7 +182,7 @@ def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
         warnings.filterwarnings("ignore", "Duplicate name")  # `clean` rejects them
         for name, data in contents:
             member = zipfile.ZipInfo(name, FIXED_DATE)
-            member.create_system = 3  # Unix, whatever the system: it is part of the bytes
+            member.create_system = 3  # Unix on all systems, because it is part of the bytes
             archive.writestr(member, data)
 
 
@@ -196,9 +194,9 @@ def write_arrays(path: Path, *arrays: np.ndarray, **arrays_by_name: np.ndarray) 
 
 
 def read_arrays(path: Path, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """Return what `write_arrays` wrote, by name.
+    """Read the arrays of `write_arrays`, by name.
 
-    Raises InputError if it is missing or damaged, or if the arrays have other names than `names`.
+    Raises InputError if the file is missing or damaged, or if the arrays are not named `names`.
     """
     try:
         with np.load(path) as file:
@@ -214,10 +212,10 @@ def read_arrays(path: Path, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
 
 
 def walk(folder: Path, leave_out: Callable[[Path, str], None]) -> Iterator[Path]:
-    """Yield what is below a folder, but folders, also where links to folders lead.
+    """Yield everything below a folder except folders, following links to folders.
 
-    `leave_out` gets each folder that is not searched, and why: it cannot be read, or is a link to a
-    folder that it is in.
+    `leave_out` is called with each folder that is not searched, and the reason: it cannot be read,
+    or is a link to one of its parents.
     """
     errors: list[OSError] = []
     for parent, folders, names in os.walk(folder, onerror=errors.append, followlinks=True):
@@ -225,7 +223,7 @@ def walk(folder: Path, leave_out: Callable[[Path, str], None]) -> Iterator[Path]
         for path in [Path(parent, name) for name in folders]:
             if path.is_symlink() and path.resolve() in map(Path.resolve, path.absolute().parents):
                 folders.remove(path.name)
-                leave_out(path, "a link to a folder that it is in")
+                leave_out(path, "a link to one of its parent folders")
     for error in errors:
         leave_out(Path(error.filename), error.strerror or "")
 
@@ -235,13 +233,11 @@ def md5(path: Path) -> str:
     try:
         return digest(path, "md5")
     except OSError as error:
-        raise InputError(
-            f"{path}: expected a file to read. Received: {error.strerror}. Run `dvc repro`."
-        ) from None
+        raise InputError(f"cannot read {path}: {error.strerror}. Run `dvc repro`.") from None
 
 
 def md5_of_folder(folder: Path) -> str:
-    """Return the hash of a folder, as in dvc.lock. OF_SYSTEMS are left out, as by .dvcignore."""
+    """Return the hash of a folder, as in dvc.lock. OF_SYSTEMS are ignored, as in .dvcignore."""
     below = (path for path in folder.rglob("*") if path.name not in OF_SYSTEMS)
     paths = sorted(path for path in below if path.is_file())
     files = [{"md5": md5(path), "relpath": path.relative_to(folder).as_posix()} for path in paths]
@@ -260,12 +256,12 @@ TAG = "tag:yaml.org,2002:"
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader of its own, because a change of SafeLoader would change it for every library."""
+    """A separate loader, because changing SafeLoader would affect every library."""
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 - PyYAML's own attribute; without YAML 1.1's
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuse a key that occurs twice. Once constructed, merged keys would look like it too."""
+        """Refuse a duplicate key, here because merged keys would look the same once constructed."""
         node = super().compose_node(parent, index)
         seen = set()
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
@@ -278,8 +274,8 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-# YAML 1.2, core schema: https://yaml.org/spec/1.2.2/#1032-tag-resolution. As DVC's reader, this one
-# also accepts merge keys. `characters` are those that may be first.
+# YAML 1.2, core schema: https://yaml.org/spec/1.2.2/#1032-tag-resolution. Like DVC's reader, this
+# one also accepts merge keys. `characters` lists the possible first characters.
 for name, pattern, characters in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
@@ -303,19 +299,19 @@ _Loader.add_constructor(TAG + "int", _construct_int)
 
 
 def read_yaml(path: Path) -> object:
-    """Return the content of a YAML file. Raises InputError if it is missing or no YAML."""
+    """Return the content of a YAML file. Raises InputError if it is missing or not YAML."""
     return parse_yaml(read_text(path), str(path))
 
 
 def read_mapping(path: Path) -> dict:
-    """Return the mapping in a YAML file. Raises InputError as `read_text` and `parse_mapping`."""
+    """Return the mapping in a YAML file. Raises InputError like `read_text` and `parse_mapping`."""
     return parse_mapping(read_text(path), str(path))
 
 
 def parse_mapping(text: str, name: str) -> dict:
     """Return the mapping in a YAML document; {} if it is empty.
 
-    Raises InputError that begins with `name` if it is something else.
+    Raises InputError, which begins with `name`, for anything else.
     """
     content = parse_yaml(text, name)
     if content is None:
@@ -326,10 +322,10 @@ def parse_mapping(text: str, name: str) -> dict:
 
 
 def parse_yaml(text: str, name: str) -> object:
-    """Return the content of a YAML document. Raises InputError that begins with `name` if not."""
+    """Return the content of a YAML document. Raises InputError, which begins with `name`."""
     try:
         return yaml.load(text, _Loader)
-    # PyYAML lets errors of what it calls pass: int("x"), an unknown !!bool, nested lists.
+    # PyYAML passes on errors of functions that it calls: int("x"), an unknown !!bool, nested lists.
     except (yaml.YAMLError, AttributeError, LookupError, RecursionError, ValueError) as error:
         problem = str(error)
         if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark):

@@ -1,4 +1,4 @@
-"""Git, by its command, and the pointers that Git or DVC keep in place of large files."""
+"""Run Git's command, and recognize the pointers that Git or DVC keep instead of large files."""
 
 import contextlib
 import os
@@ -9,20 +9,20 @@ from pathlib import Path
 from pawprint.errors import InputError, printable
 from pawprint.named_file import read_bytes
 
-# Git's messages in English, so that `NO_REPOSITORY` can be told from other failures.
+# Git's messages in English, so that `NO_REPOSITORY` can be distinguished from other failures.
 ENGLISH = {"LC_ALL": "C", "LANGUAGE": ""}
-# A command that only reads takes no lock, which a killed process would leave: git(1).
+# A command that only reads does not take locks, which a killed process would leave: git(1).
 ENVIRONMENT = ENGLISH | {"GIT_OPTIONAL_LOCKS": "0"}
 NO_REPOSITORY = "not a git repository (or any"
-OWNER = "safe.directory"  # in the message about a repository that belongs to somebody else
+OWNER = "safe.directory"  # in the message about a repository owned by another user
 
 
 def git(
     *arguments: str, folder: Path = Path(), text: str | None = None, passes: Container[int] = (0,)
 ) -> str:
-    """Return what Git prints in a folder, with `text` as its input.
+    """Return the output of a Git command in a folder, with `text` as its input.
 
-    `passes` are the exit statuses of success. Raises InputError with Git's reason if it fails, or
+    `passes` lists the exit statuses of success. Raises InputError with Git's reason if it fails or
     is not installed.
     """
     try:
@@ -36,29 +36,26 @@ def git(
             errors="surrogateescape",
         )
     except FileNotFoundError:
-        raise InputError(
-            "git: expected to find it. Received: no such command. Install Git."
-        ) from None
+        raise InputError("cannot run git: command not found. Install Git.") from None
     except OSError as error:
-        raise InputError(f"git: expected to run it. Received: {error.strerror}") from None
+        raise InputError(f"cannot run git: {error.strerror}.") from None
     if result.returncode not in passes:
         reason = _reason(result.stderr.strip() or result.stdout.strip() or "no message")
-        raise InputError(f"git {arguments[0]}: expected success. Received: {reason}")
+        raise InputError(f"git {arguments[0]} failed: {reason}")
     return result.stdout
 
 
 def _reason(message: str) -> str:
-    """Return the first error of Git's message and what follows it, or else its last line."""
+    """Return the first error in Git's message and the text after it, or else the last line."""
     lines = message.splitlines()
     errors = [number for number, line in enumerate(lines) if line.startswith(("fatal:", "error:"))]
     return printable(" ".join(" ".join(lines[errors[0] if errors else -1 :]).split()))
 
 
 def try_git(*arguments: str, folder: Path = Path()) -> str | None:
-    """Return what `git` does, or None if that fails.
+    """Return the result of `git`, or None if it fails.
 
-    Raises InputError if the repository belongs to somebody else: it is there, but Git reads nothing
-    of it.
+    Raises InputError if the repository is owned by another user, because Git refuses to read it.
     """
     try:
         return git(*arguments, folder=folder)
@@ -82,11 +79,11 @@ def work_tree(folder: Path) -> Path | None:
 
 
 def ignored(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the rule, as FILE:LINE: PATTERN, by each of the names in a folder that Git leaves out.
+    """Return the rules, as FILE:LINE: PATTERN, by the names in a folder that Git ignores.
 
-    A file need not exist. One that Git tracks counts, too.
+    Files need not exist. Files that Git tracks count, too.
     """
-    options = ("--no-index", "--verbose", "-z", "--stdin")  # DVC does not ask the index either
+    options = ("--no-index", "--verbose", "-z", "--stdin")  # DVC ignores the index, too
     found = git(
         "check-ignore", *options, folder=folder, text="\0".join(names), passes=(0, 1)
     ).split("\0")
@@ -100,10 +97,10 @@ def ignored(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def current_commit(digits: int = 40, folder: Path = Path()) -> str | None:
-    """Return the commit, with so many digits or more, and "-dirty" if tracked files differ from it.
+    """Return the commit, with at least this many digits, and "-dirty" if tracked files changed.
 
-    None outside of Git, and where Git does not read the repository: a service runs there, too. Tags
-    are left out of the name, so that it is the hash of the commit.
+    Returns None outside Git, and if Git refuses to read the repository, because a service must run
+    there, too. Tags are ignored, so that the name is the hash of the commit.
     """
     options = ("--always", f"--abbrev={digits}", "--exclude=*", "--dirty")
     with contextlib.suppress(InputError):
@@ -119,7 +116,7 @@ OF_ANNEX = "a pointer of git-annex: run `git annex get .` in its repository"
 
 
 def pointer(data: bytes) -> str | None:
-    """Return text on the bytes of a file that are a pointer, and what to run; or else None."""
+    """Return the kind of pointer in a file's bytes, with the command to run, or None."""
     if len(data) > MAX_BYTES:
         return None
     if data.startswith(LFS):
@@ -130,9 +127,9 @@ def pointer(data: bytes) -> str | None:
 
 
 def pointer_at(path: Path) -> str | None:
-    """Return the text of `pointer` on the file at a path, perhaps a link that leads nowhere.
+    """Return the text of `pointer` for the file at a path, perhaps a broken link.
 
-    Raises OSError that names the file if it cannot be read.
+    Raises OSError, which names the file, if it cannot be read.
     """
     if path.is_symlink() and not path.exists():
         target = os.fsencode(path.readlink()).replace(b"\\", b"/")

@@ -1,6 +1,6 @@
-"""Where this installation of the package comes from, how it is renewed, and how others get it.
+"""Find where the package was installed from, how to upgrade it, and how others install it.
 
-pip and uv record the origin in `direct_url.json` (PEP 610), but for a package of an index.
+pip and uv record the origin in `direct_url.json` (PEP 610), except for packages from an index.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from pawprint.git import git, try_git
 from pawprint.package import DISTRIBUTION, PACKAGE
 
 LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "[::1]", "::1")
-REMOTE = ("git", "http", "https", "ssh")  # schemes of an address that others can reach
+REMOTE = ("git", "http", "https", "ssh")  # schemes of addresses that others can reach
 SCP = re.compile(r"([\w.-]+@)?([\w.-]{2,}):(?!/?/)(.+)")  # git@host:team/repository.git
 NEEDED = f"requirements.txt does not name {DISTRIBUTION}"
 SHARED = "Add the line that installs it for others"
 
 
 def origin() -> dict:
-    """Return what `direct_url.json` says; {} for a package of an index, or one not installed."""
+    """Return the content of `direct_url.json`; {} if installed from an index, or not installed."""
     with contextlib.suppress(PackageNotFoundError):
         return _origin_of(distribution(DISTRIBUTION))
     return {}
@@ -77,10 +77,10 @@ def path_of(url: str) -> str:
 def requirement() -> tuple[str, str]:
     """Return the line of requirements.txt that installs this package for others, and a note.
 
-    The line is `pawprint-dvc==VERSION` of an index, the URL of a file, or `git+ORIGIN@COMMIT` of a
-    repository that others can reach. It names no path of this computer, and no password or token.
-    Where there is none, the line is a comment, and the note says what is missing. Raises InputError
-    if the package is not installed, as where a clone of it runs without.
+    The line is `pawprint-dvc==VERSION` for an index, the URL of a file, or `git+ORIGIN@COMMIT` for
+    a repository that others can reach. It never contains a local path, a password or a token. If
+    others cannot install the package, the line is a comment, and the note gives the reason. Raises
+    InputError if the package is not installed, for example if a clone runs without installation.
     """
     for package in distributions(name=DISTRIBUTION):
         if not package.read_text("INSTALLER"):  # what a build left in the current folder
@@ -94,13 +94,13 @@ def requirement() -> tuple[str, str]:
             line = f"# {DISTRIBUTION} {package.version}: add the line that installs it for others"
             return line, str(error)
     raise InputError(
-        f"{DISTRIBUTION}: expected the package to be installed. Received: a folder of it. Run "
-        "`pip install` with that folder."
+        f"{DISTRIBUTION}: the package is not installed, but runs from a folder. Run `pip install` "
+        "with that folder."
     )
 
 
 def _shared(found: dict) -> str:
-    """Return the line of an origin. Raises InputError where others cannot install from it."""
+    """Return the line for an origin. Raises InputError if others cannot install from it."""
     url = found["url"]
     is_local = urlsplit(url).scheme == "file"
     if "vcs_info" in found:
@@ -127,10 +127,10 @@ def _public(url: str) -> str:
 
 
 def _of_clone(folder: Path, commit: str | None, is_editable: bool = False) -> str:
-    """Return the line of a commit in a clone, or of its present one, at the clone's origin.
+    """Return the line for a commit in a clone, by default the current one, at the clone's origin.
 
-    Raises InputError if others cannot reach the origin, if it lacks the commit, or if the clone is
-    not what is installed.
+    Raises InputError if others cannot reach the origin, if it lacks the commit, or if the clone
+    differs from the installed package.
     """
     where = f"{NEEDED}: it was installed from {folder}"
     top = try_git("rev-parse", "--show-toplevel", folder=folder) if folder.is_dir() else None
@@ -143,8 +143,8 @@ def _of_clone(folder: Path, commit: str | None, is_editable: bool = False) -> st
         changed = git("status", "--porcelain", folder=folder).strip()
         if changed or not (is_editable or _is_installed(folder)):
             raise InputError(
-                f"{where}, a clone whose commit is not what is installed. Commit its changes, push "
-                "and install it again, then run `pawprint upgrade`."
+                f"{where}, a clone whose commit differs from the installed package. Commit its "
+                "changes, push and install it again, then run `pawprint upgrade`."
             )
         commit = git("rev-parse", "HEAD", folder=folder).strip()
     if not (try_git("branch", "--remotes", "--contains", commit, folder=folder) or "").strip():
@@ -156,7 +156,7 @@ def _of_clone(folder: Path, commit: str | None, is_editable: bool = False) -> st
 
 
 def address_of(remote: str) -> str | None:
-    """Return the URL of a Git remote without secrets, or None for one of this computer alone."""
+    """Return the URL of a Git remote without secrets, or None for a local one."""
     scp = SCP.fullmatch(remote) if "://" not in remote else None
     url = f"ssh://{scp[1] or ''}{scp[2]}/{scp[3]}" if scp else remote
     parts = urlsplit(url)
@@ -166,7 +166,7 @@ def address_of(remote: str) -> str | None:
 
 
 def _is_installed(clone: Path) -> bool:
-    """Return whether the modules of the installed package are those of a clone."""
+    """Return whether the modules of the installed package equal the clone's."""
     modules = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")}
     pairs = {
         name: clone / name if name.startswith("stages/") else clone / "pawprint" / name

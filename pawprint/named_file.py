@@ -1,8 +1,8 @@
-"""Files whose errors name them, and what to do about an error of a file.
+"""Open files whose errors name them, and advise on errors of files.
 
-Python names a file that cannot be opened, but not one that cannot be read or written once it is
-open: a disk that fails, a drive in a cloud that is offline, a full disk. So what people may have
-to look at is opened here.
+Python names a file that cannot be opened, but not a file that fails once it is open, because of a
+failing disk, an offline cloud drive, or a full disk. Files that users may have to check are
+therefore opened here.
 """
 
 import contextlib
@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pawprint.errors import InputError, printable
 
-# Errors of writing only.
+# Errors that only writing raises.
 NO_ROOM = {errno.EFBIG, errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
-# Advice by the number of an error.
+# Advice by error number.
 ADVICE = {
     **dict.fromkeys((errno.EACCES, errno.EPERM), "Check the permissions"),
     **dict.fromkeys(NO_ROOM, "Free space, or choose another folder"),
@@ -28,9 +28,9 @@ CHECK = "Check the disk or the connection. If the file is in a cloud only, downl
 
 
 def describe_failure(error: OSError, action: str = "read or write", others: int = 0) -> str:
-    """Return a line on an error that names a file: the action, the file, the reason, what to do.
+    """Return a line on an error that names a file: action, file, reason, and what to do.
 
-    `others` is the number of further files that failed.
+    `others` is the number of other files that failed.
     """
     name = error.filename
     name = printable(os.fsdecode(name) if isinstance(name, bytes) else str(name))
@@ -41,7 +41,7 @@ def describe_failure(error: OSError, action: str = "read or write", others: int 
 
 @contextlib.contextmanager
 def naming(name: str | Path) -> Iterator[None]:
-    """Name a file in errors of the file system in the block that name none."""
+    """Add a file's name to file system errors in the block that lack one."""
     try:
         yield
     except OSError as error:
@@ -52,7 +52,7 @@ def naming(name: str | Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reading() -> Iterator[None]:
-    """Raise InputError for a named file that the block, which writes none, cannot read."""
+    """Raise InputError for a named file that the block cannot read; the block must not write."""
     try:
         yield
     except OSError as error:

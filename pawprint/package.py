@@ -1,4 +1,4 @@
-"""The place of the package, a repository or an installed one; versions of it and of a project."""
+"""Find the package, in a repository or installed, and its version."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ from pawprint.paths import STATE
 
 DISTRIBUTION = "pawprint-dvc"  # `pawprint` on PyPI is somebody else's
 PACKAGE = Path(__file__).parent
-# A wheel has the stages, and files of the repository's top folder, inside of the package.
+# A wheel has the stages, and files from the repository's top folder, inside the package.
 IS_WHEEL = (PACKAGE / "stages").is_dir()
 STAGES = PACKAGE / "stages" if IS_WHEEL else PACKAGE.parent / "stages"
 ROOT = PACKAGE / "templates/root" if IS_WHEEL else PACKAGE.parent
@@ -18,15 +18,15 @@ EXAMPLE_MODEL = ROOT / "examples/cats_and_dogs"  # the served model of the commi
 
 
 def folders_of_code(project: Path = Path()) -> dict[str, Path]:
-    """By the name that fingerprints give it, each folder of code that a project's stages run.
+    """Return the code folders that a project's stages run, keyed by their name in fingerprints.
 
-    The repository itself, or a copy of it, runs its own. All others run the installed package, and
-    own scripts in `stages/`.
+    The repository, or a copy of it, runs its own code. All other projects run the installed
+    package, and their own scripts in `stages/`.
     """
     own = {name: project / name for name in ("pawprint", "stages") if (project / name).is_dir()}
     if is_repository(project):
         return own
-    own.pop("pawprint", None)  # another folder of this name
+    own.pop("pawprint", None)  # another folder with this name
     return {"pawprint/stages": STAGES, "pawprint": PACKAGE} | own
 
 
@@ -39,20 +39,20 @@ def is_repository(project: Path) -> bool:
 
 
 def python_in(project: Path = Path()) -> list[str]:
-    """Return the command of this Python for modules, of which none is found in a project."""
+    """Return the command that runs modules with this Python, but not modules of a project."""
     return [sys.executable] if is_repository(project) else [sys.executable, "-P"]
 
 
 def script_of(stage: str, project: Path = Path()) -> str:
-    """Return the name of the script of a stage: the project's own, or else the package's."""
+    """Return the name of a stage's script: the project's own, or else the package's."""
     own = f"stages/{stage}.py"
     return own if (project / own).is_file() else f"pawprint/{own}"
 
 
 def pages() -> str:
-    """Return where the pages about the package are: below the address that it was installed from.
+    """Return the address of the documentation, below the address that was installed from.
 
-    pip records the address (PEP 610). Without one, as from an index, return "the repository".
+    pip records the address (PEP 610). Without one, such as from an index, this is "the repository".
     """
     from pawprint.errors import without_secrets
 

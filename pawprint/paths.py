@@ -1,4 +1,4 @@
-"""Where a project keeps what: its files and folders, as in `dvc.yaml`, relative to its folder."""
+"""Define the paths of a project's files and folders, as in `dvc.yaml`, relative to its folder."""
 
 from pathlib import Path
 
@@ -11,16 +11,16 @@ UNLABELLED = Path("unlabelled")  # photos that the app got without a label
 REQUIREMENTS = Path("requirements.txt")
 LOCK = Path("dvc.lock")
 STATE = Path(".pawprint.json")  # the files that `init` wrote, by name, and the default params
-CODE = Path("data/code")  # what the stage `code` writes
+CODE = Path("data/code")  # output of the stage `code`
 DECODED_ROW_CODE = CODE / "decoded_row.txt"
 FEATURE_ROW_CODE = CODE / "feature_row.txt"
 
 RAW_ARCHIVES = Path("data/raw/archives")
 RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or files.json, of a folder in DVC
 IMAGES_CSV = Path("data/clean/images.csv")
-METADATA_CSV = Path("data/clean/metadata.csv")  # further columns of the source's
+METADATA_CSV = Path("data/clean/metadata.csv")  # further columns of the source's file
 UNKNOWN_CSV = Path("data/clean/unknown.csv")
-DECODED_CSV = Path("data/clean/decoded.csv")  # what later runs of `clean` take over
+DECODED_CSV = Path("data/clean/decoded.csv")  # reused by later runs of `clean`
 UNLABELLED_CSV = Path("data/clean/unlabelled.csv")
 REJECTED_CSV = Path("data/clean/rejected.csv")
 SPLIT_CSV = Path("data/split/images.csv")
@@ -30,10 +30,10 @@ LABELS_JSON = Path("data/split/labels.json")  # of the classes, in the order of 
 NEAR_DUPLICATES_CSV = Path("data/split/near_duplicates.csv")
 FEATURES = Path("data/features")  # a folder for each split
 FEATURES_ORIGIN = Path("data/features.json")
-# Outside of the outputs, because DVC deletes those before a stage runs.
+# Outside the outputs, because DVC deletes outputs before a stage runs.
 INTERRUPTED_FEATURES = Path(".dvc/tmp/pawprint")
 CROSS_VALIDATION_CSV = Path("data/cross_validation.csv")
-CROSS_VALIDATION_JSON = Path("data/cross_validation.json")  # what it chose, and what that gave
+CROSS_VALIDATION_JSON = Path("data/cross_validation.json")  # the choices, and their effects
 
 BACKBONE = Path("models/backbone/network.keras")
 FROZEN_BACKBONE = Path("models/backbone/network.xml")  # where Keras builds none
@@ -60,7 +60,7 @@ FINETUNE_HISTORY_CSV = Path("plots/history_finetune.csv")
 TEST_PROBABILITIES_CSV = Path("data/probabilities.csv")
 VALIDATION_PROBABILITIES_CSV = Path("data/probabilities_validation.csv")
 PROBABILITIES_CSV = {"test": TEST_PROBABILITIES_CSV, "validation": VALIDATION_PROBABILITIES_CSV}
-# The part of them that Git keeps.
+# The columns of these tables that Git keeps.
 PREDICTED_CLASSES_CSV = {
     "test": Path("plots/predictions.csv"),
     "validation": Path("plots/predictions_validation.csv"),

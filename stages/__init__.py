@@ -6,5 +6,5 @@ from pawprint import collector
 from pawprint.pipeline.entry import shorten_ctrl_c
 
 sys.excepthook = shorten_ctrl_c  # before a script's imports, which take seconds
-if sys.argv[0] == "-m":  # as long as Python looks for the script to run
+if sys.argv[0] == "-m":  # while Python looks for the script to run
     collector.pause()  # `run_stage` resumes it

@@ -5,9 +5,8 @@ to its cache, in the folder that the environment variable KERAS_HOME names. Tens
 start for an ONNX file, or for an EfficientNet-Lite of which nothing is fine-tuned: models/backbone/
 is then a copy of the extractor. Params: `weights`, `model.backbone`, `model.alpha`,
 `model.image_size`, `model.pooling`, `model.features`, `model.fine_tune_at`, `model.onnx`. Writes
-models/backbone/ and models/extractor/. Says so if TensorFlow lacks what it needs to fine-tune on an
-NVIDIA GPU of this computer.
-Run: `python -m stages.backbone`
+models/backbone/ and models/extractor/. Says so if TensorFlow cannot fine-tune on this computer's
+NVIDIA GPU because CUDA is missing. Run: `python -m stages.backbone`
 """
 
 import os
@@ -31,7 +30,7 @@ MEANING = {
 
 
 def main() -> None:
-    """Write the backbone and the extractor, and print what features there are."""
+    """Write the backbone and the extractor, and print the kinds of features."""
     model = Model.load()
     weights = Weights.load()
     if model.fine_tune_at is not None and (line := describe_missing_cuda()):
@@ -52,20 +51,20 @@ def main() -> None:
     features = [f"{'x'.join(map(str, shape))} {MEANING[kind]}" for kind, shape in shapes]
     line = f"backbone: features of each image: {', '.join(features)}"
     if sha256 and weights.sha256 is None:
-        line += f"; weights.sha256 is null, that of these is {sha256}"
+        line += f"; weights.sha256 is null; the hash of these weights is {sha256}"
     print(line)
 
 
 def describe_missing_cuda() -> str | None:
-    """Return which command brings CUDA, if NVIDIA's driver has GPUs of which TensorFlow finds none.
+    """Return the command that installs CUDA, if TensorFlow misses GPUs that NVIDIA's driver finds.
 
-    None where it finds one, on systems other than Linux, for which TensorFlow has no CUDA, and
-    where CUDA_VISIBLE_DEVICES hides all GPUs.
+    Returns None if TensorFlow finds a GPU, on systems other than Linux, where it does not support
+    CUDA, and if CUDA_VISIBLE_DEVICES hides all GPUs.
     """
     from pawprint.network.hardware import tf
 
     is_hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    driver = shutil.which("nvidia-smi")  # comes with it, also in containers and WSL
+    driver = shutil.which("nvidia-smi")  # part of the driver, even in containers and WSL
     if sys.platform != "linux" or not driver or is_hidden or tf.config.list_physical_devices("GPU"):
         return None
     try:

@@ -50,7 +50,7 @@ from pawprint.tables import write_table
 
 
 def main() -> None:
-    """List the images, and print what was found."""
+    """List the images, and print a summary."""
     params = Clean.load()
     decoded = Recorded().table("clean", paths.DECODED_CSV, DECODED)
     decoded = NONE_DECODED if decoded is None else decoded
@@ -64,7 +64,7 @@ def main() -> None:
         if not corrections:
             print(f"clean: {describe_class_counts(count_labels(places, rows))}", flush=True)
         if not classes and (given := classes_given(corrections)):
-            print(f"clean: classes by {paths.LABELS_CSV}: {', '.join(map(printable, given))}")
+            print(f"clean: classes from {paths.LABELS_CSV}: {', '.join(map(printable, given))}")
         layout = Layout(classes, places, rows)
         known = Known(read_text(paths.DECODED_ROW_CODE), decoded)
         usable, rejected, not_applied = clean(archive, layout, params.rule, corrections, known)
@@ -92,10 +92,10 @@ def main() -> None:
 
 
 def describe_corrected(usable: pd.DataFrame, applied: int) -> Iterator[str]:
-    """Yield a line on the classes as corrections leave them; folders have other counts."""
+    """Yield a line on the classes after the corrections, if these change the counts of folders."""
     plural = "" if applied == 1 else "s"
     counts = describe_class_counts(Counter(usable["label"]))
-    yield f"{counts}, with {applied:,} correction{plural} of {paths.LABELS_CSV}"
+    yield f"{counts}, with {applied:,} correction{plural} from {paths.LABELS_CSV}"
 
 
 def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame) -> Iterator[str]:
@@ -103,26 +103,26 @@ def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame
     if len(rejected):
         yield f"{describe_files(usable, rejected)}; see {paths.REJECTED_CSV}"
     if reused := usable["key"].isin(decoded["key"]).sum():
-        yield f"{reused:,} images were not decoded again, as their files are known"
+        yield f"{reused:,} images were not decoded again, because their files are known"
     if pointers := describe_pointers(rejected):
         yield pointers
 
 
 def describe_unlabelled_folders(rejected: pd.DataFrame, params: Clean) -> Iterator[str]:
-    """Yield lines on the folders of files that have no class, and what to do."""
+    """Yield lines on folders whose files have no class, and on what to do."""
     if folders := describe_unlabelled(rejected, NOT_LISTED):
         yield f"without a row in metadata.csv: {folders}; add rows with their labels"
     if folders := describe_unlabelled(rejected, NO_CLASS):
-        yield f"labels in metadata.csv that are no class: {folders}; see clean.labels"
+        yield f"labels in metadata.csv that are not classes: {folders}; see clean.labels"
     if folders := describe_unlabelled(rejected, NOT_NAMED):
-        todo = "move the images into the folders of their classes, those in train/ if there is one"
+        todo = "move the images into the folders of their classes, in train/ if there is one"
         if isinstance(params.labels, dict):
             todo = "add the folders to clean.labels, or set it to auto"
         yield f"unlabelled: {folders}; {todo}"
 
 
 def describe_content(usable: pd.DataFrame, params: Clean) -> Iterator[str]:
-    """Yield lines on images without a label, with more than 8 bits, and with several pages."""
+    """Yield lines on images that are unlabelled, have more than 8 bits, or have several pages."""
     if is_unlabelled := (usable["label"] == "").sum():
         yield f"{is_unlabelled:,} are {UNLABELLED}: label them with `pawprint app`"
     if bits := describe_bits(usable, params.bits):
@@ -138,7 +138,7 @@ def describe_looks(images: pd.DataFrame) -> Iterator[str]:
 
 
 def describe_not_applied(names: list[str]) -> Iterator[str]:
-    """Yield a line on the rows of labels.csv that are of no image."""
+    """Yield a line on the rows of labels.csv that match no image."""
     if names:
         yield (
             f"{paths.LABELS_CSV}: not applied, because no image has their pixels_sha256: "

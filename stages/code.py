@@ -34,12 +34,12 @@ from pawprint.pipeline.lock import not_as_pinned
 from pawprint.pipeline.recorded import Recorded
 from pawprint.templates import leaves_out, require_stages
 
-MAX_CHANGES = 5  # named in the line
+MAX_CHANGES = 5  # in one line
 CHECKED_HASH = PycInvalidationMode.CHECKED_HASH
 
 
 def main() -> None:
-    """Check what people write, write the code of each stage, and print what changed."""
+    """Check hand-edited files, write the fingerprint of each stage, and print what changed."""
     params = load_params()
     recorded = Recorded()
     source = Path(params.fetch.source)
@@ -49,7 +49,7 @@ def main() -> None:
     require_utf8(Path(parent, name) for parent, *names in entries for name in chain(*names))
     check_tables(params, fetched(source, recorded))
     folders = folders_of_code()
-    if "pawprint/stages" in folders:  # of an installed package
+    if "pawprint/stages" in folders:  # if the package is installed
         require_stages(paths.PIPELINE)
     code = Code()
     scripts = {path.stem for folder in (STAGES, Path("stages")) for path in folder.glob("*.py")}
@@ -64,8 +64,8 @@ def main() -> None:
         for stage, text in after.items():
             write_text(folder / f"{stage}.txt", text)
     if not sys.dont_write_bytecode:
-        # By default Python knows a compiled module by size and time in seconds of its source, so
-        # that it runs an earlier module in place of one with both.
+        # By default, Python identifies a compiled module by the size and the time, in seconds, of
+        # its source. If both match, it would run an earlier version of the module.
         for folder in folders.values():
             compileall.compile_dir(folder, force=True, quiet=2, invalidation_mode=CHECKED_HASH)
     if line := describe_versions(recorded, after, {s: code.as_locked(after[s]) for s in after}):
@@ -74,19 +74,19 @@ def main() -> None:
 
 
 def describe_missing(source: Path, recorded: Recorded) -> str:
-    """Return a line on a source that does not exist, with what to do."""
+    """Return a line on a missing source, and on what to do."""
     todo = "correct fetch.source"
     if Path(f"{source}.dvc").is_file():
         todo = f"`dvc checkout {source}.dvc` or `dvc pull {source}.dvc` restores it"
     elif recorded.hash_of("fetch", source, "deps"):
-        todo = "with --allow-missing, DVC takes the images of the last run"
+        todo = "with --allow-missing, DVC uses the images of the last run"
     return f"{source} does not exist: {todo}"
 
 
 def describe(recorded: Recorded, after: dict[str, str]) -> str:
     """Return what changed since the last run; `after` has the fingerprint of each stage.
 
-    A stage that has not run yet is not among the changes.
+    Stages that have not run yet do not count as changes.
     """
     after = {stage: text for stage, text in after.items() if stage in recorded.stages}
     if not after:
@@ -103,16 +103,16 @@ def describe(recorded: Recorded, after: dict[str, str]) -> str:
 def describe_versions(
     recorded: Recorded, after: dict[str, str], locked: dict[str, str]
 ) -> str | None:
-    """Return a line on installed versions that are not the lock's, and which stages they run.
+    """Return a line on installed versions that differ from the lock, and the stages to rerun.
 
-    `after` has the fingerprint of each stage, `locked` what it is with the versions of
-    requirements.txt. None if it is the same for all stages.
+    `after` has the fingerprint of each stage, `locked` the fingerprint with the versions in
+    requirements.txt. Returns None if they are the same for all stages.
     """
     stages = [stage for stage in after if after[stage] != locked[stage]]
     if not stages:
         return None
     pins = {pin for stage in stages for pin in split_fingerprint(locked[stage])[1]}
-    differing = f"installed: {name_some(not_as_pinned(sorted(pins)))} of {paths.REQUIREMENTS}"
+    differing = f"installed: {name_some(not_as_pinned(sorted(pins)))} in {paths.REQUIREMENTS}"
     install = f"`pip install -r {paths.REQUIREMENTS}`"
     again = [stage for stage in stages if recorded.has_code(stage, locked[stage])]
     if again:
@@ -121,14 +121,14 @@ def describe_versions(
 
 
 def recorded_code(recorded: Recorded, stage: str, text: str) -> str | None:
-    """Return the fingerprint of the last run of a stage, None if it is not known."""
-    if recorded.has_code(stage, text):  # also where the cache lacks the text
+    """Return the fingerprint of a stage's last run, None if unknown."""
+    if recorded.has_code(stage, text):  # even if the cache lacks the text
         return text
     return recorded.text(recorded.hash_of(stage, paths.CODE / f"{stage}.txt", "deps"))
 
 
 def fetched(source: Path, recorded: Recorded) -> Path:
-    """Return what `fetch` wrote of a YAML file with a URL, if it is there, or else the source."""
+    """Return the output of `fetch` for a YAML file with a URL, if any, otherwise the source."""
     is_url = source.is_file() and source.suffix in (".yaml", ".yml")
     if is_url and recorded.hash_of("fetch", source, "deps") == md5(source):
         return paths.RAW_IMAGES
@@ -138,8 +138,8 @@ def fetched(source: Path, recorded: Recorded) -> Path:
 def check_tables(params: Params, source: Path) -> None:
     """Raise InputError for an error in splits.csv or labels.csv, as `split` and `clean` do.
 
-    Where the names of the files of the source are known, that is also one in the folders of the
-    classes, in `clean.labels`, and in the classes of thresholds.
+    If the names of the source's files are known, this includes errors in the folders of classes, in
+    `clean.labels`, and in the classes of thresholds.
     """
     read_kept_splits(paths.SPLITS_CSV)
     corrections = read_corrections(paths.LABELS_CSV)
@@ -147,10 +147,10 @@ def check_tables(params: Params, source: Path) -> None:
     if files is None:
         return
     names, read = files
-    if source.is_dir() and leaves_out(str(source), names):  # the others may be other classes
+    if source.is_dir() and leaves_out(str(source), names):  # the ignored files may be other classes
         read_corrections(paths.LABELS_CSV, names)
         return
-    from pawprint.dataset.layouts import find_places, parse_metadata_csv  # takes long
+    from pawprint.dataset.layouts import find_places, parse_metadata_csv  # slow to import
 
     rows = parse_metadata_csv(str(source), names, read)
     classes, _ = find_places(names, rows, params.clean.labels, str(source))

@@ -1,16 +1,16 @@
 """Measure how good the model is on images that it has not seen, and write the model for use.
 
 Temperature and thresholds are fitted on validation images. The served model is scored on validation
-and test images, from the outputs of the network. Different labels of near-duplicates are for a
-person to review, and labels with a low probability: of training images by cross-validation, of the
-others by the model. Images in labels.csv are not listed again. Reads data/outputs/,
-data/clean/metadata.csv, images.csv, labels.json and near_duplicates.csv in data/split/,
-data/cross_validation.csv, labels.csv, models/extractor/ and models/network/. Params: `calibrate`,
-`evaluate`, `augment`, `clean.bits`, `model.resize`. Writes models/served/, data/probabilities.csv
-of test images, data/probabilities_validation.csv, metrics/evaluate.json, plots/scores.csv,
-plots/reliability.csv, plots/roc.csv, plots/decided.csv, plots/labels_to_review.csv, and what Git
-keeps of the predictions, plots/predictions.csv and plots/predictions_validation.csv.
-Run: `python -m stages.evaluate`
+and test images, from the outputs of the network. Labels are listed for review if near-duplicates
+have different labels, or if a label has a low probability, according to cross-validation for
+training images and to the model for all others. Images in labels.csv are not listed again. Reads
+data/outputs/, data/clean/metadata.csv, images.csv, labels.json and near_duplicates.csv in
+data/split/, data/cross_validation.csv, labels.csv, models/extractor/ and models/network/. Params:
+`calibrate`, `evaluate`, `augment`, `clean.bits`, `model.resize`. Writes models/served/,
+data/probabilities.csv of test images, data/probabilities_validation.csv, metrics/evaluate.json,
+plots/scores.csv, plots/reliability.csv, plots/roc.csv, plots/decided.csv,
+plots/labels_to_review.csv, and the predictions that Git keeps, plots/predictions.csv and
+plots/predictions_validation.csv. Run: `python -m stages.evaluate`
 """
 
 import numpy as np
@@ -67,7 +67,7 @@ HELD_OUT = ("validation", "test")
 
 
 def main() -> None:
-    """Write the served model, and how it does on validation and test images."""
+    """Write the served model, and its scores on validation and test images."""
     split = read_table(paths.SPLIT_CSV, SPLIT)
     outputs = {name: Outputs.read(paths.OUTPUTS / f"{name}.npz") for name in (*SPLITS, UNKNOWN)}
     write_scores(split, outputs, write_model(split, outputs))
@@ -112,7 +112,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
 def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     """Write the served model with rules fitted on validation, and print them. Returns the rules.
 
-    `split` is the table SPLIT. The test images in it and in `outputs`, by split, are not looked at.
+    `split` is the table SPLIT, and `outputs` are by split. Test images are not used.
     """
     params = Calibrate.load()
     labels = read_labels(paths.LABELS_JSON)
@@ -143,7 +143,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
 
 
 def compare(validation: Evaluation, test: Evaluation) -> dict[str, pd.DataFrame]:
-    """Return further rows of SCORES of the test set, without `split`, by what they compare."""
+    """Return further rows of SCORES for the test set, without `split`, by kind of comparison."""
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, NEAR_DUPLICATES)
     metadata = read_table(paths.METADATA_CSV, METADATA)
     return {
@@ -156,7 +156,7 @@ def compare(validation: Evaluation, test: Evaluation) -> dict[str, pd.DataFrame]
 def measure_unknown(
     test: Evaluation, outputs: dict[str, Outputs], metadata: Metadata
 ) -> list[pd.DataFrame]:
-    """Return rows of SCORES of the unknown images, if there are some that the model may refuse."""
+    """Return rows of SCORES for unknown images, if there are any that the model may reject."""
     scores = outputs[UNKNOWN].unknown_scores
     if metadata.unknown_threshold is None or not len(scores):
         return []
@@ -167,7 +167,7 @@ def measure_unknown(
 
 
 def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> list[str]:
-    """Return lines on the classes with a threshold, and on the images that are decided."""
+    """Return lines on classes with a threshold, and on images that are decided."""
     lines = []
     for name, result in results.items():
         for label in metadata.thresholds:
@@ -183,7 +183,7 @@ def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> li
 def describe_further(
     apart: pd.DataFrame, differences: pd.DataFrame, slices: pd.DataFrame
 ) -> list[str]:
-    """Return lines on what `compare` found."""
+    """Return lines on the results of `compare`."""
     lines = describe_slices(slices)
     if warning := describe_shift(differences):
         lines.insert(0, warning)
@@ -194,20 +194,21 @@ def describe_further(
 
 
 def describe_refused(rows: list[pd.DataFrame]) -> list[str]:
-    """Return a line on the unknown images, if there are some."""
+    """Return a line on the unknown images, if any."""
     return [
-        f"refused {table['value'].iloc[0]:.2%} of {table['images'].iloc[0]:,} unknown images"
+        f"flagged {table['value'].iloc[0]:.2%} of {table['images'].iloc[0]:,} unknown images as "
+        "unknown"
         for table in rows
     ]
 
 
 def describe_right(results: dict[str, Evaluation]) -> str:
-    """Return for how many images of each split the model is right."""
+    """Return on how many images of each split the model is correct."""
     right = (
         f"{result.images['correct'].sum():,} of {len(result.images):,} {name}"
         for name, result in results.items()
     )
-    return f"right for {' and '.join(right)} images"
+    return f"correct on {' and '.join(right)} images"
 
 
 def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:

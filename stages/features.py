@@ -1,11 +1,11 @@
 """Run the frozen layers once per image, so that training does not repeat them in each epoch.
 
-Draws augmented views of a photo first. Rows that an interrupted run computed, or that are in the
-last recorded result, are not computed again. Reads data/raw/archives/, data/split/paths.csv,
-unknown.csv and unlabelled.csv in data/clean/, and models/extractor/. Params: `model.resize`,
-`augment`, `clean.bits`. Writes plots/augmented.png, data/features/, a folder for each split, and
-data/features.json, which names what decides the bytes of a row.
-Run: `python -m stages.features`
+Draws augmented views of a photo first. Features from an interrupted run, or from the last recorded
+result, are not computed again. Reads data/raw/archives/, data/split/paths.csv, unknown.csv and
+unlabelled.csv in data/clean/, and models/extractor/. Params: `model.resize`, `augment`,
+`clean.bits`. Writes plots/augmented.png, data/features/ with a folder for each split, and
+data/features.json, which identifies the inputs that decide the bytes of a row. Run: `python -m
+stages.features`
 """
 
 import shutil
@@ -44,7 +44,7 @@ from pawprint.tables import read_table, training_images
 
 
 def main() -> None:
-    """Write the rows of features that are not known yet, and publish all of them."""
+    """Compute the missing rows of features, and publish all rows."""
     resize = Model.load().resize
     network = read_network(paths.EXTRACTOR)
     images = read_images()
@@ -72,11 +72,11 @@ def main() -> None:
     print(f"features: {len(computed):,} images computed, {reused:,} reused")
     if len(used) > 1:
         names = ", ".join(used)
-        print(f"features: computed by different processors, which round otherwise: {names}")
+        print(f"features: computed on different processors, which round differently: {names}")
 
 
 def read_images() -> pd.DataFrame:
-    """Return all images that have features: the table PATHS, with further names of splits."""
+    """Return all images with features: the table PATHS, with further names of splits."""
     images = [read_table(paths.PATHS_CSV, PATHS)]
     for name, path in (UNKNOWN, paths.UNKNOWN_CSV), (UNLABELLED, paths.UNLABELLED_CSV):
         images.append(read_table(path, IMAGES).assign(split=name)[list(PATHS)])
@@ -84,10 +84,10 @@ def read_images() -> pd.DataFrame:
 
 
 def views_to_store(images: pd.DataFrame, network: openvino.Model) -> ViewsOf:
-    """Return which views of an image are stored.
+    """Return the views of an image to store.
 
-    The detector of unknown inputs learns from training images as they are. Where no view for
-    training is the image itself, those of the detector have a row of their own.
+    The detector of unknown inputs learns from unchanged training images. If no training view is the
+    image itself, the detector's images get an extra row.
     """
     augment = Augment.load()
     size = image_size_of(network)
@@ -98,7 +98,7 @@ def views_to_store(images: pd.DataFrame, network: openvino.Model) -> ViewsOf:
 
 
 def publish(folders: dict[str, Path], origin: dict) -> None:
-    """Write the output from the folders of the splits; remove what interrupted runs have left."""
+    """Write the output from the folders of the splits, and remove leftovers of interrupted runs."""
     with replacing(paths.FEATURES) as new:
         new.mkdir()
         for split, folder in folders.items():

@@ -2,9 +2,9 @@
 
 Reads `fetch.source`: a folder with one subfolder per class, a zip or a tar of such a folder, or a
 YAML file with the URL of one. Params: `fetch`. Writes data/raw/archives/: images.zip, or files.json
-with the files of a folder that DVC tracks and their MD5. Later stages read them there. Says how
-many files are fewer and more than in the last commit, by Git and DVC's cache.
-Run: `python -m stages.fetch`
+with the files of a folder that DVC tracks and their MD5. Later stages read them there. Prints how
+many files were added and removed since the last commit, according to Git and DVC's cache. Run:
+`python -m stages.fetch`
 """
 
 import contextlib
@@ -28,24 +28,24 @@ def main() -> None:
     if found := find_import(source):
         imported, url = found
         print(
-            f"fetch: {imported} is a `dvc import`. DVC never pushes what you change in it; then "
-            f"a clone gets no photos at all. Change photos in {without_secrets(url)}; or make "
-            f"them this project's own: `dvc remove {imported}.dvc`, then `dvc add {imported}`"
+            f"fetch: {imported} is a `dvc import`. DVC never pushes your changes in it, and a "
+            f"clone would then get no photos at all. Change photos in {without_secrets(url)}, or "
+            f"make them this project's own: `dvc remove {imported}.dvc`, then `dvc add {imported}`"
         )
     tracked = tracked_files(source) if source.is_dir() else None
     print(f"fetch: {fetch(source, paths.RAW_ARCHIVES, tracked)} from {source}")
     try:
         for line in describe_since_commit(source, tracked):
             print(f"fetch: {line}")
-    except InputError as error:  # of Git, whose repository belongs to somebody else
+    except InputError as error:  # from Git, if the repository belongs to another user
         print(f"fetch: not compared with the last commit: {error}")
 
 
 def describe_since_commit(source: Path, tracked: dict[str, str] | None) -> Iterator[str]:
-    """Return lines on the files that are fewer and more than in the last commit, or the last run.
+    """Return lines on files added and removed since the last commit, or since the last run.
 
-    Those that DVC tracks are compared with the list of the commit's own .dvc file, all others with
-    what `fetch` wrote. There are none where DVC's cache lacks that.
+    Files that DVC tracks are compared with the list in the commit's .dvc file, all others with the
+    output of `fetch`. If DVC's cache lacks these, there are no lines.
     """
     lock = try_git("show", f"HEAD:./{paths.LOCK}")
     recorded = Recorded(lock)
@@ -71,7 +71,7 @@ def recorded_contents(recorded: Recorded) -> dict[str, str]:
 
 
 def contents_at(path: Path) -> dict[str, str]:
-    """Return `contents` of an archive; {} if it cannot be read, on which `clean` says more."""
+    """Return `contents` of an archive; {} if it cannot be read, which `clean` explains."""
     with contextlib.suppress(InputError), open_archive(path) as archive:
         return contents(archive)
     return {}

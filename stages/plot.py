@@ -1,12 +1,12 @@
-"""Draw what people look at, last of all, so that a new colour in a chart trains nothing.
+"""Draw figures and pages in the last stage, so that a new colour in a chart trains nothing.
 
 Writes the figures, the model card, and one HTML page that works offline. Reads labels.csv, tables
 in data/, data/clean/, data/split/ and plots/, pictures of the data in plots/,
 data/cross_validation.json, data/raw/archives/, models/served/ and all params. Writes
 docs/model_card.md, plots/limits.txt, pictures of the results in plots/, and plots/report.html,
-which shows photos. Says what differs from the photos, labels, splits, params and code of the last
-commit, and whether the model is better, by Git and DVC's cache.
-Run: `python -m stages.plot`
+which shows photos. Prints which photos, labels, splits, params and code differ from the last
+commit, and whether the model is better, according to Git and DVC's cache. Run: `python -m
+stages.plot`
 """
 
 from collections.abc import Mapping
@@ -66,8 +66,8 @@ OF_DATA = ("augmented", "near_duplicates", "samples", "unusual")  # pictures of 
 SAME = "the same photos, labels, splits, params and code"
 SAME_SETTINGS = "the same params and code"
 NEXT = (
-    "`git add .` and `git commit` keep this run. `pawprint discard` goes back to the last one, and "
-    "leaves photos and labels as they are."
+    "`git add .` and `git commit` keep this run. `pawprint discard` goes back to the last one, "
+    "but keeps photos and labels."
 )
 
 
@@ -123,17 +123,16 @@ def main() -> None:
 
 
 def without_secrets(params: dict) -> dict:
-    """Return params by section as they are shown."""
+    """Return params by section, with secrets removed."""
     return {name: hide_secrets(section) for name, section in params.items()}
 
 
 def card_context(
     params: dict, metadata: dict, scores: pd.DataFrame, images: pd.DataFrame
 ) -> dict[str, object]:
-    """Return what the templates of the model card and the page need, by name.
+    """Return the values for the templates of the model card and the page, by name.
 
-    What `clean` says of the files is not among it. `scores` is the table SCORES, `images` the table
-    SPLIT.
+    The summary of `clean` is not included. `scores` is the table SCORES, `images` the table SPLIT.
     """
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, NEAR_DUPLICATES)
     to_review = read_table(paths.LABELS_TO_REVIEW_CSV, LABELS_TO_REVIEW)
@@ -171,7 +170,7 @@ def draw(
 ) -> dict[str, Image.Image]:
     """Return the pictures of the results by name.
 
-    `context` is what the card needs, and `predictions` the tables PREDICTIONS by split.
+    `context` holds the values for the card, `predictions` the tables PREDICTIONS by split.
     """
     test = predictions["test"]
     metadata = context["metadata"]
@@ -199,10 +198,10 @@ def limits_run(
     judged: pd.DataFrame,
     predictions: dict[str, pd.DataFrame],
 ) -> Run:
-    """Return what `find_limits` looks at.
+    """Return the input of `find_limits`.
 
-    `context` is what the card needs, `images` the table SPLIT with OF_FILE, `judged` the table
-    JUDGED, and `predictions` the tables PREDICTIONS by split.
+    `context` holds the values for the card, `images` is the table SPLIT with OF_FILE, `judged` the
+    table JUDGED, and `predictions` the tables PREDICTIONS by split.
     """
     extract = context["extract"]
     learned = extract["accuracy"][extract["kept"]]
@@ -219,21 +218,21 @@ def limits_run(
 
 
 def describe_since_commit(now: Images, params: dict) -> list[str]:
-    """Return what differs from the last commit, and what that did, or [] if it has no run.
+    """Return the changes since the last commit, and their effect, or [] if it has no run.
 
-    `params` are without secrets. The verdict is that of `pawprint compare HEAD`; there is none
-    where DVC's cache lacks tables of the commit.
+    `params` are without secrets. The verdict is the one of `pawprint compare HEAD`; it is missing
+    if DVC's cache lacks tables of the commit.
     """
     commit = LastCommit()
     if commit.hash_of("split", paths.SPLIT_CSV) is None:
         return []
     images = describe_images_since(commit, now)
     parts = [describe_code(codes(commit), codes(Recorded()))]
-    if recorded := commit.params("plot"):  # all of them
+    if recorded := commit.params("plot"):  # all params
         parts.insert(0, describe_params(without_secrets(recorded), params))
     further = ", ".join(filter(None, parts))
     if images == NOT_KNOWN:
-        found = f"{further or SAME_SETTINGS}; which photos and labels changed is {NOT_KNOWN}"
+        found = f"{further or SAME_SETTINGS}; changes of photos and labels are {NOT_KNOWN}"
     else:
         found = ", ".join(filter(None, [images, further])) or SAME
     lines = [f"Since the last commit: {found}", *compare_with_commit(commit)]
@@ -241,7 +240,7 @@ def describe_since_commit(now: Images, params: dict) -> list[str]:
 
 
 def describe_images_since(commit: LastCommit, now: Images) -> str:
-    """Return what differs from the images of a commit, NOT_KNOWN, or "" if nothing does."""
+    """Return the changes since the images of a commit, NOT_KNOWN, or "" without changes."""
     outs = ("split", paths.SPLIT_CSV), ("clean", paths.UNKNOWN_CSV), ("clean", paths.REJECTED_CSV)
     if all(commit.hash_of(stage, path) == md5(path) for stage, path in outs):
         return ""
@@ -256,19 +255,19 @@ def describe_images_since(commit: LastCommit, now: Images) -> str:
 
 
 def codes(recorded: Recorded) -> dict[str, str | None]:
-    """Return the hash of the code by stage, without `plot`, which changes no prediction."""
+    """Return the hash of each stage's code, except `plot`, which does not change predictions."""
     stages = [stage for stage in recorded.stages if stage not in ("code", "plot")]
     return {name: recorded.hash_of(name, paths.CODE / f"{name}.txt", "deps") for name in stages}
 
 
 def compare_with_commit(commit: LastCommit) -> list[str]:
-    """Return the verdict of `pawprint compare HEAD` and what changed for a user, or []."""
+    """Return the verdict of `pawprint compare HEAD` and the changes for a user, or []."""
     try:
         old = read_run(commit.read, "the last commit")
         if old.missing:
             return []
         (compared,) = compare_runs(old, [read_run(read_here, "this run")], CONFIDENCE)
-    except InputError:  # no image in common, or no predictions
+    except InputError:  # no common images, or no predictions
         return []
     verdict, *answers = compared.sentences
     lines = [f"{verdict[0].upper()}{verdict[1:]}", *answers, compared.on_common_test]

@@ -1,10 +1,9 @@
-"""Run the network once on held-out images, so that a new threshold or metric does not need it.
+"""Run the network once on held-out images, so that a new threshold or metric need not.
 
-It works on stored features. Fits the detector of unknown inputs on training images first. Reads
-train/, validation/, test/ and unknown/ in data/features/, images.csv and labels.json in
-data/split/, data/clean/unknown.csv and models/network/. Writes data/outputs/: the outputs for
-training, validation, test and unknown images, and the detector.
-Run: `python -m stages.predict`
+Uses stored features. First fits the detector of unknown inputs on training images. Reads train/,
+validation/, test/ and unknown/ in data/features/, images.csv and labels.json in data/split/,
+data/clean/unknown.csv and models/network/. Writes data/outputs/: the outputs for training,
+validation, test and unknown images, and the detector. Run: `python -m stages.predict`
 """
 
 from functools import partial
@@ -68,8 +67,8 @@ def run_on_stored(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the logits `(images, views, units)` and features `(images, views, channels)`.
 
-    They are float64, of the views that `open_features` opens; `compute` is the network, compiled.
-    Raises InputError as `open_features`.
+    They are float64, for the views that `open_features` opens; `compute` is the compiled network.
+    Raises InputError for the reasons of `open_features`.
     """
     if pixels_sha256.empty:
         logits, features = (np.empty((0, 1, *shape)) for shape in output_shapes(network).values())
@@ -87,7 +86,7 @@ def run_on_stored(
 def run_row(
     compute: CompiledNetwork, stored: list[Features], place: tuple[int, int]
 ) -> list[np.ndarray]:
-    """Return the outputs of the network for the view of an image at a place in the features."""
+    """Return the outputs of the network for the view at a position in the features."""
     image, view = (np.array([number]) for number in place)
     return compute(*(rows[image, view][0].astype(np.float32) for rows in stored))
 

@@ -1,15 +1,15 @@
-"""Decide which images train, tune and test, so that the score is about images never seen.
+"""Decide which images train, tune and test the model, so that it is scored on unseen images.
 
 A hash of an image's content decides. A group of near-duplicates, or of `split.group`, is in one
 split, unless the archive's own splits divide it. Images in splits.csv stay in their split. Reads
 data/clean/images.csv, data/clean/metadata.csv, data/raw/archives/ and splits.csv. Params: `split`,
 `clean.bits`, `model.resize`. Writes data/split/images.csv, data/split/train_validation.csv,
-data/split/paths.csv, data/split/labels.json, which has the order of the classes everywhere,
-data/split/near_duplicates.csv, metrics/classes.csv, the images of each class in
-each split, and the pictures plots/samples.png, plots/unusual.png and plots/near_duplicates.png.
-Says if `model.resize: crop` leaves out much of the images, and which images are in another split
-than in the last commit, by Git and DVC's cache. As long as fewer than two classes have images, all
-are for training, and `train_extract` says that labels are missing.
+data/split/paths.csv, data/split/labels.json, which sets the order of the classes everywhere,
+data/split/near_duplicates.csv, metrics/classes.csv, which counts the images of each class in each
+split, and the pictures plots/samples.png, plots/unusual.png and plots/near_duplicates.png. Prints a
+line if `model.resize: crop` leaves out much of the images, and a line on images that moved to
+another split since the last commit, according to Git and DVC's cache. As long as fewer than two
+classes have images, all images are for training, and `train_extract` says that labels are missing.
 Run: `python -m stages.split`
 """
 
@@ -35,12 +35,12 @@ from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
-    """Write the split, and print what decides it."""
+    """Write the split, and print what it depends on."""
     params = Split.load()
     images = read_table(paths.IMAGES_CSV, IMAGES)
     kept_splits = read_kept_splits(paths.SPLITS_CSV)
     if problem := problem_of_labels(images["label"].unique()):
-        # For training all, so that `features` computes them until then.
+        # All are for training, so that `features` computes them in the meantime.
         rows = images.assign(split="train", group=images["path"])
         none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
         write(rows, none)
@@ -78,9 +78,9 @@ def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame) -> dict[str, int]:
     """Write all outputs, and return how many images each split has."""
     counts = rows["split"].value_counts().reindex(SPLITS, fill_value=0).to_dict()
     write_table(paths.SPLIT_CSV, rows, SPLIT)
-    # A table of its own, so that a changed test image trains nothing again.
+    # A separate table, so that a changed test image does not train anything again.
     write_table(paths.TRAIN_VALIDATION_CSV, rows[rows["split"] != "test"], SPLIT)
-    write_table(paths.PATHS_CSV, rows, PATHS)  # for features, which no label changes
+    write_table(paths.PATHS_CSV, rows, PATHS)  # for features, which do not depend on labels
     write_json(paths.LABELS_JSON, sorted(rows["label"].unique()))
     write_table(paths.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)
     classes = pd.crosstab(rows["label"], rows["split"]).reindex(columns=SPLITS, fill_value=0)
@@ -103,20 +103,20 @@ def draw(images: pd.DataFrame, rows: pd.DataFrame, near_duplicates: pd.DataFrame
 
 
 def describe_left_out(images: pd.DataFrame) -> list[str]:
-    """Return a line on what `model.resize: crop` leaves out, if it is much."""
+    """Return a line on how much `model.resize: crop` leaves out, if it is much."""
     if Model.load().resize != "crop":
         return []
     out = left_out(images["width"], images["height"])
     if out <= MAX_LEFT_OUT:
         return []
     return [
-        f"model.resize: crop leaves out {out:.0%} of the median image. If what decides a class may "
-        "be there, set it to stretch or pad; `pawprint try` measures both"
+        f"model.resize: crop leaves out {out:.0%} of the median image. If that part may decide a "
+        "class, set it to stretch or pad; `pawprint try` measures both"
     ]
 
 
 def uses_archive(params: Split) -> bool:
-    """Return whether folders of the archive give the split."""
+    """Return whether folders in the archive give the split."""
     return params.use_archive_split and not params.date
 
 
@@ -130,7 +130,7 @@ def describe_rows(rows: pd.DataFrame, params: Split) -> list[str]:
 
 
 def describe_groups(rows: pd.DataFrame, params: Split) -> list[str]:
-    """Return a line on the groups that are divided, if there are some."""
+    """Return a line on groups that are divided between splits, if any."""
     groups = splitting.divided_groups(rows)
     if not groups:
         return []
@@ -139,7 +139,7 @@ def describe_groups(rows: pd.DataFrame, params: Split) -> list[str]:
 
 
 def describe_kept(rows: pd.DataFrame, kept_splits: dict[str, str], params: Split) -> list[str]:
-    """Return lines on what splits.csv has to do with the split."""
+    """Return lines on the effect of splits.csv on the split."""
     has_test = rows["archive_split"].isin(SPLITS[1:]).any()
     fractions = {name: getattr(params, f"{name}_fraction") for name in SPLITS[1:]}
     if params.date or (uses_archive(params) and has_test):
@@ -149,16 +149,16 @@ def describe_kept(rows: pd.DataFrame, kept_splits: dict[str, str], params: Split
 
 
 def describe_moves_since_commit(rows: pd.DataFrame, rules: pd.Series, params: Split) -> list[str]:
-    """Return a line on the images in another split than in the last commit, if there are some.
+    """Return a line on the images that moved to another split since the last commit, if any.
 
-    `rules` are those that decided on the rows.
+    `rules` are the rules that decided the split of each row.
     """
     commit = LastCommit()
     if commit.hash_of("split", paths.SPLIT_CSV) in (None, md5(paths.SPLIT_CSV)):
         return []
     before = commit.table("split", paths.SPLIT_CSV, SPLIT)
     if before is None:
-        return [f"which photos moved since the last commit is {NOT_KNOWN}"]
+        return [f"photos moved since the last commit are {NOT_KNOWN}"]
     changes = find_changes(Images(before), Images(rows))
     recorded = commit.params("split").get("split")
     causes = [

@@ -1,12 +1,11 @@
 """Feature extraction: train a new head alone, in seconds, because the frozen layers have run.
 
-A linear head is solved, by logistic regression; other heads are trained in epochs, by Keras. Either
-way a cross-validated regression judges the training images. Reads train/ and validation/ in
-data/features/, data/split/train_validation.csv and data/split/labels.json. Params: `train_extract`,
-`head`, `hardware`, `model.features`. Writes models/head.npz, data/cross_validation.csv and
-data/cross_validation.json, what it chose,
-metrics/train_extract.json, plots/history_extract.csv and plots/learning_curve.csv.
-Run: `python -m stages.train_extract`
+A linear head is fitted as a logistic regression; other heads are trained in epochs with Keras. In
+both cases, a cross-validated regression predicts the training images. Reads train/ and validation/
+in data/features/, data/split/train_validation.csv and data/split/labels.json. Params:
+`train_extract`, `head`, `hardware`, `model.features`. Writes models/head.npz,
+data/cross_validation.csv, data/cross_validation.json with the choices, metrics/train_extract.json,
+plots/history_extract.csv and plots/learning_curve.csv. Run: `python -m stages.train_extract`
 """
 
 import numpy as np
@@ -37,7 +36,7 @@ from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
-    """Write the new head, and how it and its training images are judged."""
+    """Write the new head, its scores, and cross-validated predictions of its training images."""
     params = TrainExtract.load("train_extract")
     head_params = Head.load()
     if problem := problem_of_head(params.epochs, head_params.dense):
@@ -73,8 +72,8 @@ def main() -> None:
     write_table(paths.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
     right = round(metrics["cross_validated_accuracy"] * len(probabilities))
     lines = [
-        f"{head.method}, right for {right:,} of {len(probabilities):,} training images in "
-        f"cross-validation, and for {head.validation['accuracy']:.1%} of validation",
+        f"{head.method}, correct on {right:,} of {len(probabilities):,} cross-validated training "
+        f"images, and on {head.validation['accuracy']:.1%} of validation",
         *describe_not_judged(images["label"][~is_judged]),
     ]
     if by_series is not None:
@@ -84,7 +83,7 @@ def main() -> None:
 
 
 def choices(judged: CrossValidation) -> dict[str, float]:
-    """Return what cross-validation chose and, where it had a choice, the change of the log loss."""
+    """Return the choices of cross-validation and, if it had one, the change of the log loss."""
     chosen = {"C": judged.C, "views": judged.views, "blocks": int(judged.has_blocks)}
     for name, gain in (("blocks", judged.gain), ("views", judged.views_gain)):
         if gain is not None:
@@ -93,10 +92,10 @@ def choices(judged: CrossValidation) -> dict[str, float]:
 
 
 def describe_not_judged(labels: pd.Series) -> list[str]:
-    """Return a line for each class of images that are in no fold."""
+    """Return a line for each class of images that are not cross-validated."""
     return [
-        f"{number} images of {name} are not judged in cross-validation, because no other training "
-        "image or group has this label"
+        f"{number} images of {name} are not cross-validated, because no other training image or "
+        "group has this label"
         for name, number in labels.value_counts(sort=False).items()
     ]
 
@@ -104,7 +103,7 @@ def describe_not_judged(labels: pd.Series) -> list[str]:
 def compare_series(
     split: pd.DataFrame, examples: Examples, judged: CrossValidation
 ) -> float | None:
-    """Return `accuracy_by_series` of the training images, or None if the names tell no series."""
+    """Return `accuracy_by_series` of the training images, or None if names reveal no series."""
     series = find_series(split)
     if series is None:
         return None

@@ -3,10 +3,9 @@
 Training starts from the stored features at the cut, so only the layers after the cut are computed.
 Reads train/ and validation/ in data/features/, data/split/train_validation.csv,
 data/split/labels.json, models/backbone/ and models/head.npz. Params: `train_finetune`, `head`,
-`hardware`, `model.backbone`, `model.pooling`, `model.fine_tune_at`. Writes models/network/, what
-follows the frozen layers for OpenVINO and, if layers were trained, the whole model for Keras,
-and plots/history_finetune.csv.
-Run: `python -m stages.train_finetune`
+`hardware`, `model.backbone`, `model.pooling`, `model.fine_tune_at`. Writes models/network/, which
+has the layers after the frozen ones for OpenVINO and, if layers were trained, the whole Keras
+model, and plots/history_finetune.csv. Run: `python -m stages.train_finetune`
 """
 
 from pathlib import Path
@@ -27,7 +26,7 @@ from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
-    """Write the network, trained further or as it is."""
+    """Write the network, fine-tuned or unchanged."""
     params = TrainFinetune.load("train_finetune")
     labels = read_labels(paths.LABELS_JSON)
     weights = HeadWeights.read(paths.HEAD)
@@ -38,7 +37,7 @@ def main() -> None:
         if unset := unset_param(params):
             network, kinds = on_features(store.shapes(), weights, Head.load())
             history = pd.DataFrame(columns=list(HISTORY))
-            result = f"{unset} is null: the head is kept as it is"
+            result = f"{unset} is null, so the head stays as it is"
         else:
             network, kinds, history, result = train(store, weights, params, folder)
         write_network(network, folder / paths.NETWORK.name, OUTPUTS, kinds)
@@ -56,9 +55,10 @@ def unset_param(params: TrainFinetune) -> str | None:
 def train(
     store: StoredExamples, weights: HeadWeights, params: TrainFinetune, folder: Path
 ) -> tuple[openvino.Model, list[str], pd.DataFrame, str]:
-    """Train, and write the model of Keras.
+    """Train, and write the Keras model.
 
-    Returns the network, the kinds of features that it takes, the table HISTORY, and what is kept.
+    Returns the network, the kinds of features that it takes, the table HISTORY, and a text on the
+    epoch that is kept.
     """
     # TensorFlow starts here, which takes seconds.
     from pawprint.network import training

@@ -106,7 +106,7 @@ def test_without_network_a_download_with_its_hash_is_used(server):
     server.shutdown()
     server.server_close()
     assert get(url, SHA256) == CONTENT
-    with refused(f"photos.yaml: could not download {url} (NewConnectionError). "):
+    with refused(f"photos.yaml: cannot download {url} (NewConnectionError). "):
         get(url)
 
 
@@ -146,7 +146,7 @@ def test_server_in_trouble_is_one_line_without_secrets_and_leaves_nothing(
 ):
     monkeypatch.setattr(module, "TIMEOUT", 0.2)
     host = server.url.replace("://", f"://user:{SECRET}@")
-    shown = f"photos.yaml: could not download {server.url}/{trouble}/images.zip ({reason})."
+    shown = f"photos.yaml: cannot download {server.url}/{trouble}/images.zip ({reason})."
     with refused(shown) as error:
         get(f"{host}/{trouble}/images.zip?token={SECRET}#{SECRET}")
     assert SECRET not in str(error.value)
@@ -169,5 +169,5 @@ def test_redirect_from_https_to_http_is_not_followed(server, tmp_path, monkeypat
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     url = server.url.replace("http:", "https:")
     assert get(f"{url}/images.zip", SHA256) == CONTENT
-    with refused("could not download ", " (InvalidSchema)"):
+    with refused("cannot download ", " (InvalidSchema)"):
         get(f"{url}/insecure/images.zip")

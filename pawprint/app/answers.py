@@ -1,4 +1,4 @@
-"""Answers on pages of photos: each browser can take its own back, also after a reload."""
+"""Record answers on pages of photos. Each browser can undo its own, even after a reload."""
 
 import contextlib
 import json
@@ -16,13 +16,13 @@ Change = Written | Copy
 
 @dataclass(frozen=True)
 class Undo:
-    """What takes an answer back, here and in the file of all answers."""
+    """Undoes an answer, here and in the file of all answers."""
 
     number: str
     changes: Sequence[Change]
 
     def __call__(self) -> None:
-        """Take the changes back. Raises InputError or OSError where others changed the same."""
+        """Undo the changes. Raises InputError or OSError if others changed the same rows."""
         for change in self.changes:
             change()
         _append({"taken_back": self.number})
@@ -31,9 +31,9 @@ class Undo:
 def record(
     pages: Pages, session: tuple[str, str], marked: set[int], label: str, changes: Sequence[Change]
 ) -> None:
-    """End the page: the images at the places `marked` have got the label, by these changes.
+    """End the page: these changes gave the label to the images at the positions `marked`.
 
-    `session` names the browser, and where the images are from.
+    `session` names the browser and the source of the images.
     """
     number = uuid.uuid4().hex
     entry = {
@@ -47,12 +47,12 @@ def record(
         "changes": [asdict(change) for change in changes],
     }
     pages.answer(marked, label, Undo(number, changes))
-    with contextlib.suppress(OSError):  # the labels are written; only Undo after a reload is lost
+    with contextlib.suppress(OSError):  # labels are written; only Undo after a reload is lost
         _append(entry)
 
 
 def restore(pages: Pages, session: tuple[str, str]) -> None:
-    """Give new pages the answers of their browser that were not taken back."""
+    """Give new pages the answers of their browser that were not undone."""
     for entry in _answers_of(session):
         pages.images = [_image(image) for image in entry["images"]]
         pages.label, pages.sure = entry["likely"], entry["sure"]
@@ -78,7 +78,7 @@ def _append(entry: dict) -> None:
     with LOCK:
         ANSWERS.parent.mkdir(parents=True, exist_ok=True)
         with ANSWERS.open("a", encoding="utf-8") as file:
-            file.write("\n" + json.dumps(entry, default=str))  # a torn line ends there
+            file.write("\n" + json.dumps(entry, default=str))  # ends an incomplete line
 
 
 def _image(image: list[str]) -> Image:

@@ -1,8 +1,8 @@
-"""Groups of photos that look alike, for labelling by pages: by clusters, and by a head.
+"""Group photos that look alike, for labelling them by the page: with clusters and with a head.
 
-Photos are known by their position. Their rows are stored features of the last maps; photos that
-have a label already are among them. First a page of each cluster is shown, as it may hold a class
-that is not known yet. Then photos are shown by the class that a head takes them for.
+Photos are identified by position. Their rows are stored features of the last maps, including photos
+with labels. A page of each cluster comes first, because the cluster may hold a new class. Then
+photos are grouped by the class that a head predicts.
 """
 
 from collections.abc import Callable, Collection
@@ -26,17 +26,17 @@ from pawprint.tables import read_table, training_images
 
 PER_PAGE = 24
 MAX_CLUSTERS = 24
-MAX_OF_CLASS = 200  # labels that a head learns from, so that a fit takes about a second at most
-REFITTED = 12  # labels after which a head is fitted again
+MAX_OF_CLASS = 200  # labels per class for a head, so that a fit takes about a second at most
+REFITTED = 12  # new labels before a head is fitted again
 Image = tuple[str, str]  # path and pixels_sha256, or "" if that is not known
-Refused = set[tuple[int, str]]  # a photo, and a label that a person did not give it; "": its group
+Refused = set[tuple[int, str]]  # a photo, and a label that a person rejected; "": its group
 
 
 class Group(NamedTuple):
-    """Photos to be shown together, the surest first, and the class that they may be, or "".
+    """Photos to show together, the most certain first, and their likely class, or "".
 
-    The first `sure` are of the cluster or predicted to be of the class. Others, the next likely
-    ones, fill the page.
+    The first `sure` photos belong to the cluster or are predicted as the class. The next likely
+    photos fill the page.
     """
 
     photos: np.ndarray
@@ -59,7 +59,7 @@ class Head(NamedTuple):
 
 
 def find_clusters(rows: np.ndarray) -> Clusters:
-    """Return clusters of rows, float32 `(photos, features)`, by their directions."""
+    """Return clusters of rows, float32 `(photos, features)`, according to their directions."""
     from sklearn.cluster import MiniBatchKMeans  # takes seconds, and other pages need none
 
     number = min(max(round(len(rows) ** 0.5 / 2), 2), MAX_CLUSTERS, len(rows))
@@ -71,8 +71,8 @@ def find_clusters(rows: np.ndarray) -> Clusters:
 def fit_head(rows: np.ndarray, labels: np.ndarray, keys: list[str]) -> Head | None:
     """Fit a logistic regression on the rows whose label is not "", and predict all rows.
 
-    Returns None with fewer than two classes. `rows` are `(photos, features)`, and `keys`, one of
-    each photo, decide which photos of a class with more than MAX_OF_CLASS it learns from.
+    Returns None with fewer than two classes. `rows` are `(photos, features)`. If a class has more
+    than MAX_OF_CLASS photos, `keys`, one for each photo, decide which of them are used.
     """
     given = np.flatnonzero(labels != "")
     classes, targets = np.unique(labels[given], return_inverse=True)
@@ -91,7 +91,7 @@ def fit_head(rows: np.ndarray, labels: np.ndarray, keys: list[str]) -> Head | No
 
 
 def mean_of(first: Head | None, second: Head | None) -> Head | None:
-    """Return the mean probabilities of two heads of the same photos; a class may be of one only."""
+    """Return the mean probabilities of two heads for the same photos; classes may differ."""
     if first is None or second is None:
         return first or second
     classes = [*dict.fromkeys([*first.classes, *second.classes])]
@@ -104,17 +104,17 @@ def mean_of(first: Head | None, second: Head | None) -> Head | None:
 def photos_in_new_clusters(
     photos: np.ndarray, labels: np.ndarray, clusters: Clusters, refused: Refused
 ) -> np.ndarray:
-    """Return the photos whose cluster has neither a label nor a photo refused as its group."""
+    """Return the photos whose cluster has neither a label nor a rejected photo."""
     known = set(clusters.number[labels != ""])
     known |= {clusters.number[photo] for photo, label in refused if not label}
     return photos[~np.isin(clusters.number[photos], list(known))]
 
 
 def surest(photos: np.ndarray, head: Head, refused: Refused, number: int) -> Group:
-    """Return photos of one class: the class with the largest sum of probabilities on the page.
+    """Return photos of one class, the one with the largest sum of probabilities on the page.
 
-    Photos that the head takes for another class, by the probability of this one, fill the page,
-    without those that were refused as this class.
+    Photos predicted as another class fill the page, ordered by their probability for this class.
+    Photos that were rejected for this class are left out.
     """
     probabilities = head.probabilities[photos]
     place = {photo: row for row, photo in enumerate(photos.tolist())}
@@ -132,20 +132,20 @@ def surest(photos: np.ndarray, head: Head, refused: Refused, number: int) -> Gro
         if (total := probabilities[order[:sure], index].sum()) > largest:
             may_be = order[sure:][probabilities[order[sure:], index] > 0]
             page = np.concatenate([order[:sure], may_be])[:number]
-            label = head.classes[index] if total > 0 else ""  # if they were refused as any class
+            label = head.classes[index] if total > 0 else ""  # rejected for every class
             group = Group(photos[page], label, sure)
             largest = total
     return group
 
 
 class Pool(NamedTuple):
-    """Photos of the last run without a label, and training images, which have one.
+    """Unlabelled photos of the last run, and labelled training images.
 
-    `images` have features; `others` have none, as `clean` rejected them. `rows`, float32
+    `images` have features; `others` do not, because `clean` rejected them. `rows`, float32
     `(photos, features)`, belong to `images`, then to training images, whose labels are `known`.
-    `keys` are the pixels_sha256 of all these.
-    `classes` come from folders, metadata.csv or `clean.labels`; [] if labels.csv gives them.
-    `head` is of a model that knows the classes, if there is one.
+    `keys` holds the pixels_sha256 of all of these. `classes` come from folders, metadata.csv or
+    `clean.labels`; [] if labels.csv gives them. `head` is of a model that knows the classes, if
+    there is one.
     """
 
     images: list[Image]
@@ -158,19 +158,19 @@ class Pool(NamedTuple):
     head: Head | None = None
 
     def all_classes(self, given: dict[str, str]) -> list[str]:
-        """Return the classes: of the source by name, then others in the order of their first label.
+        """Return the source's classes by name, then others in the order of their first label.
 
-        `given` are labels by path or pixels_sha256. So a class stays where it is when another one
-        is added, and for everybody who has the same labels.
+        `given` holds labels by path or pixels_sha256. A class keeps its position when another class
+        is added, and for everybody with the same labels.
         """
         names = dict.fromkeys([*given.values(), *sorted(self.known)])
         return self.classes or [name for name in names if name not in ("", NEITHER)]
 
 
 def nearest(photos: np.ndarray, others: np.ndarray, pool: Pool, number: int) -> Group:
-    """Return photos of one cluster, by distance: the cluster where they are nearest on average.
+    """Return photos of the cluster with the smallest average distance, the nearest first.
 
-    Of `others`, the nearest to these fill the page.
+    The `others` nearest to these photos fill the page.
     """
     clusters = pool.clusters
     order = photos[np.argsort(clusters.distance[photos], kind="stable")]
@@ -187,7 +187,7 @@ def nearest(photos: np.ndarray, others: np.ndarray, pool: Pool, number: int) -> 
 def read_pool(archive: Archive, labels: dict[str, list[str]] | str) -> Pool:
     """Return the pool of the last run. `labels` is `clean.labels`.
 
-    Where `split` failed, as with too few labels, there are no training images.
+    If `split` failed, for example because of too few labels, training images are missing.
 
     Raises InputError if `features` has not computed its photos.
     """
@@ -218,9 +218,9 @@ def _first_views(split: str, pixels_sha256: pd.Series) -> np.ndarray:
 
 
 class Answer(NamedTuple):
-    """A page as it was shown.
+    """A page that was shown.
 
-    `take_back` removes its labels, and `refused` is the number of images refused before it.
+    `take_back` removes its labels, and `refused` is the number of rejections before it.
     """
 
     take_back: Callable[[], object]
@@ -237,8 +237,8 @@ class Pages:
     number: int = 0
     size: int = PER_PAGE
     images: list[Image] = field(default_factory=list)  # on the page
-    label: str = ""  # what they may be
-    sure: int = 0  # of them, the first, are marked
+    label: str = ""  # their likely class
+    sure: int = 0  # the first of them are marked
     unmarked: list[Image] = field(default_factory=list)  # on the page before
     refused: list[tuple[Image, str]] = field(default_factory=list)
     missing: set[Image] = field(default_factory=set)  # cannot be read
@@ -249,7 +249,7 @@ class Pages:
     answers: list[Answer] = field(default_factory=list)
 
     def answer(self, marked: set[int], label: str, take_back: Callable[[], object]) -> None:
-        """End the page: the images at these places have got the label, the others have not."""
+        """End the page: the images at these positions got the label, the others did not."""
         shown = Answer(take_back, self.images, self.label, self.sure, len(self.refused))
         self.answers.append(shown)
         self.unmarked = [image for place, image in enumerate(self.images) if place not in marked]
@@ -278,9 +278,9 @@ class Pages:
     ) -> None:
         """Choose the images of the next page.
 
-        `given` are labels by path or pixels_sha256, and `undecided` such names of images of which
-        a person does not know the class: they come last, and not again once they were asked for
-        then. Images `seen` by others are left out as long as there are others.
+        `given` holds labels by path or pixels_sha256. `undecided` holds the same keys for images
+        whose class a person does not know: they come last, and only once more. Images `seen` by
+        others are left out as long as there are other images.
         """
         images = [*pool.images, *pool.others]
         images = [image for image in images if image not in self.missing]
@@ -296,7 +296,7 @@ class Pages:
         self.are_last = not known
 
     def show(self, pool: Pool, images: list[Image], given: dict[str, str]) -> None:
-        """Choose the images of the page, of these. Those without features come last."""
+        """Choose images for the page among these. Images without features come last."""
         place = {image: position for position, image in enumerate(pool.images)}
         photos = np.array([place[image] for image in images if image in place], int)
         if len(photos):
@@ -308,7 +308,7 @@ class Pages:
             self.sure = len(self.images)
 
     def choose(self, pool: Pool, photos: np.ndarray, given: dict[str, str]) -> Group:
-        """Return the next of these photos: of a cluster without a label, or of a class."""
+        """Return the next photos among these: a cluster without a label, or a class."""
         answers = [given.get(pixels) or given.get(path, "") for path, pixels in pool.images]
         labels = np.array([*answers, *pool.known], object)
         place = {image: position for position, image in enumerate(pool.images)}

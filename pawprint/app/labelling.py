@@ -1,6 +1,6 @@
-"""Labels that a person gives: rows of labels.csv and metadata.csv, and copies of new images.
+"""Write the labels that a person gives: rows in CSV files, and copies of new images.
 
-A copy is put where `dvc repro` finds its label, in the place of its class.
+A copy goes to the place of its class, where `dvc repro` finds its label.
 """
 
 import contextlib
@@ -45,11 +45,11 @@ from pawprint.paths import (
 from pawprint.tables import read_table
 
 Image = tuple[str, str]  # path and pixels_sha256, or "" if that is not known
-UNDECIDED = "?"  # in place of a label: a person does not know the class
+UNDECIDED = "?"  # instead of a label: a person does not know the class
 LOCK = FileLock(".dvc/tmp/labels.lock")  # of all sessions and processes in the project
 Changes = dict[str, Cells | None]  # cells of the row of each image, see `image_of`; None: no row
-# By class: the folder of its images, and the label that they get in the metadata.csv there, or
-# None if the folder gives the class.
+# For each class, the folder of its images, and their label in the metadata.csv there, or None if
+# the folder gives the class.
 Places = dict[str, tuple[Path, str | None]]
 
 
@@ -63,10 +63,10 @@ class Written:
     after: Changes
 
     def __call__(self) -> "Written":
-        """Take the change back. Returns what takes this back.
+        """Undo the change. Returns a function that redoes it.
 
-        Raises InputError, with nothing changed, if the rows are no longer as `after`; InputError or
-        OSError if the file cannot be read.
+        Raises InputError, without changing anything, if the rows differ from `after` by now, and
+        InputError or OSError if the file cannot be read.
         """
         return write_rows(self.table, self.key, self.before, self.after)
 
@@ -80,16 +80,16 @@ class Copy:
     row: Written | None
 
     def __call__(self) -> None:
-        """Remove both.
+        """Remove the copy and its row.
 
-        Raises InputError, with nothing changed, if the image is no longer there with the same
-        bytes, as the copy may be the only one, and as `Written`.
+        Raises InputError, without changing anything, if the original is gone or has other bytes,
+        because the copy may then be the only one, and for the reasons of `Written`.
         """
         with LOCK:
             if self.copy.exists() and not is_same(self.image, self.copy):
                 raise InputError(
-                    f"{self.copy}: expected the copy of {self.image}. Received: another file, "
-                    "perhaps the only one. It stays."
+                    f"cannot remove {self.copy}: it differs from {self.image}, and may be the "
+                    "only copy. It stays."
                 )
             if self.row:
                 self.row()
@@ -97,12 +97,12 @@ class Copy:
 
 
 def is_same(first: Path, second: Path) -> bool:
-    """Return whether two files have the same bytes; False if one is not there."""
+    """Return whether two files have the same bytes; False if one is missing."""
     return first.is_file() and second.is_file() and filecmp.cmp(first, second, shallow=False)
 
 
 def read_rows(table: Path, key: str) -> list[Cells]:
-    """Return the rows of a CSV with the columns `key` and `label`; none without the file.
+    """Return the rows of a CSV with the columns `key` and `label`, or [] if it is missing.
 
     Raises InputError.
     """
@@ -110,15 +110,15 @@ def read_rows(table: Path, key: str) -> list[Cells]:
 
 
 def image_of(row: Cells, key: str) -> str:
-    """Return the identity of the image of a row: `pixels_sha256` or, without, the column `key`."""
+    """Return the identity of a row's image: `pixels_sha256` or, if empty, the column `key`."""
     return row.get("pixels_sha256") or row[key]
 
 
 def write_rows(table: Path, key: str, changes: Changes, written: Changes | None = None) -> Written:
-    """Change cells in a CSV. Columns that it lacks are added, other cells stay.
+    """Change cells in a CSV. Missing columns are added, other cells stay.
 
-    Returns the change, which can be taken back. Raises InputError, with nothing changed, if the
-    cells are no longer as `written`; InputError or OSError if the file cannot be read.
+    Returns the change, which can be undone. Raises InputError, without changing anything, if the
+    cells differ from `written` by now, and InputError or OSError if the file cannot be read.
     """
     with LOCK:
         content = _content(table, key)
@@ -128,8 +128,8 @@ def write_rows(table: Path, key: str, changes: Changes, written: Changes | None 
             present = next((row for row in rows if image_of(row, key) == image), {})
             if not (present.items() >= cells.items() if cells else not present):
                 raise InputError(
-                    f"{table}: {present.get(key, image)}: expected the answer that is taken back. "
-                    "Received: another one or none, written since. It stays."
+                    f"{table}: cannot undo the answer for {present.get(key, image)}: it was "
+                    "changed since then. It stays."
                 )
         names = dict.fromkeys(name for cells in changes.values() for name in cells or ())
         added_columns = [name for name in names if name not in columns]
@@ -146,7 +146,7 @@ def write_rows(table: Path, key: str, changes: Changes, written: Changes | None 
                 replaced[image] = {name: row.get(name, "") for name in cells or row}
             if cells is not None:
                 writer.writerow(row | cells)
-        # The stage `split` accepts splits of all images or of none.
+        # The stage `split` accepts splits for all images or for none.
         split = {"split": "train"} if rows and all(row.get("split") for row in rows) else {}
         added = [cells for image, cells in changes.items() if cells and image not in replaced]
         writer.writerows(split | cells for cells in added)
@@ -156,22 +156,22 @@ def write_rows(table: Path, key: str, changes: Changes, written: Changes | None 
 
 
 def labels_given() -> dict[str, str]:
-    """Return the labels in labels.csv, by pixels_sha256 or, without, by path, in their order."""
+    """Return the labels in labels.csv in order, by pixels_sha256 or, if empty, by path."""
     return {image_of(row, "path"): row["label"] for row in read_rows(LABELS_CSV, "path")}
 
 
 def undecided() -> dict[str, str]:
-    """Return the paths in undecided.csv, by pixels_sha256 or, without, by path."""
+    """Return the paths in undecided.csv, by pixels_sha256 or, if empty, by path."""
     return {image_of(row, "path"): row["path"] for row in read_rows(UNDECIDED_CSV, "path")}
 
 
 def label_images(images: Iterable[Image], label: str) -> tuple[list[Written], int]:
     """Give images, by `path` and `pixels_sha256` or "", a label in labels.csv, in one write.
 
-    UNDECIDED as the label writes them into undecided.csv, from which another label takes them. An
-    image that has a row in labels.csv stays as it is. Returns the changes, to be taken back in this
-    order, and the number of images that had a row. Raises InputError or OSError, with nothing
-    changed.
+    The label UNDECIDED writes them into undecided.csv, from which any other label removes them. An
+    image with a row in labels.csv stays as it is. Returns the changes, to be undone in this order,
+    and the number of images that had a row. Raises InputError or OSError, without changing
+    anything.
     """
     with LOCK:
         images = [*images]
@@ -189,7 +189,7 @@ def label_images(images: Iterable[Image], label: str) -> tuple[list[Written], in
 
 
 def decide(paths: Iterable[str]) -> list[Written]:
-    """Take the rows of images from undecided.csv. Returns the change, if any."""
+    """Remove the rows of images from undecided.csv. Returns the change, if any."""
     with LOCK:
         unknown = undecided()
         rows: Changes = dict.fromkeys(path for path in paths if path in unknown)
@@ -201,10 +201,10 @@ def _row(path: str, pixels: str, label: str) -> Cells:
 
 
 def correct(path: str, pixels_sha256: str, label: str | None) -> Written:
-    """Give an image a label in labels.csv, in place of one that it has, or none with None.
+    """Set or replace an image's label in labels.csv, or remove it with None.
 
-    UNDECIDED as the label takes its row from labels.csv into undecided.csv. `pixels_sha256` may be
-    "". Returns the change of labels.csv. Raises InputError or OSError, with nothing changed.
+    The label UNDECIDED moves its row from labels.csv to undecided.csv. `pixels_sha256` may be "".
+    Returns the change of labels.csv. Raises InputError or OSError, without changing anything.
     """
     image = pixels_sha256 or path
     with LOCK:
@@ -218,7 +218,7 @@ def correct(path: str, pixels_sha256: str, label: str | None) -> Written:
 
 
 def _content(table: Path, key: str) -> bytes:
-    # A link to a file that is missing may be to a drive that comes back.
+    # A broken link may lead to a drive that comes back.
     return read_bytes(table) if os.path.lexists(table) else f"{key},label\n".encode()
 
 
@@ -236,19 +236,19 @@ def find_copies(images: Iterable[Path], places: Places) -> set[Path]:
 
 
 def add(places: Places, image: Path, label: str) -> Copy:
-    """Copy an image to the place of its label. Returns what takes this back.
+    """Copy an image to the place of its label. Returns a function that undoes this.
 
-    No file and no row is overwritten: a name that exists gets a number. Raises InputError or
-    OSError, with nothing changed; also if the image is there already.
+    Files and rows are not overwritten: an existing name gets a number. Raises InputError or
+    OSError, without changing anything, even if the image is already there.
     """
     folder, recorded = places[label]
     table = folder / FILE_NAME
     row = None
     with LOCK:
         if find_copies([image], places):
-            raise InputError(f"{image}: expected a new image. Received: one with a label. Skip it.")
+            raise InputError(f"cannot label {image}: it already has a label. Skip it.")
         rows = read_rows(table, "file_name") if recorded else []
-        names = {Path(row["file_name"]).name.lower() for row in rows}  # also of missing files
+        names = {Path(row["file_name"]).name.lower() for row in rows}  # including missing files
         name = safe(image)
         numbered = (name.with_stem(f"{name.stem}-{number}") for number in itertools.count(2))
         copy = next(
@@ -265,9 +265,9 @@ def add(places: Places, image: Path, label: str) -> Copy:
 
 
 def add_all(places: Places, images: Iterable[Path], label: str) -> list[Copy]:
-    """Copy images to the place of their label, each as `add`. Returns what takes this back.
+    """Copy images to the place of their label, as `add` does. Returns a function that undoes this.
 
-    Raises InputError or OSError, with nothing changed.
+    Raises InputError or OSError, without changing anything.
     """
     copies: list[Copy] = []
     with LOCK:
@@ -282,19 +282,19 @@ def add_all(places: Places, images: Iterable[Path], label: str) -> list[Copy]:
 
 
 def require_apart(origin: Path, target: Path, images: Iterable[Path]) -> None:
-    """Raise InputError if the images of `origin` are in or around the folder for labelled ones."""
+    """Raise InputError if `origin` is in or around the folder for labelled images."""
     resolved = target.resolve()
     if resolved.is_relative_to(origin.resolve()) or any(
         path.resolve().is_relative_to(resolved) for path in images
     ):
         raise InputError(
-            f"{origin}: expected images neither in nor around the folder for labelled ones. "
+            f"{origin}: expected a folder neither in nor around the one for labelled images. "
             f"Received: {target} for these."
         )
 
 
 def safe(image: PurePath) -> Path:
-    """Return a name that `clean` accepts, a CSV can hold, and every file system has room for."""
+    """Return a name that `clean`, CSV files and every file system accept."""
     stem = re.sub(r"[^\w ()+.-]", "_", image.stem)[:50].strip(" .")
     return Path((stem or "image") + image.suffix)
 
@@ -306,7 +306,7 @@ def names_of(label: str) -> list[str]:
 
 
 def classes_in(folder: Path) -> list[str]:
-    """Return the classes of a folder of images, which need not have been cleaned yet."""
+    """Return the classes of a folder of images, even before `clean`."""
     mapping = Clean.load().labels
     if isinstance(mapping, dict):
         return sorted(mapping)
@@ -321,9 +321,9 @@ def classes_in(folder: Path) -> list[str]:
 
 
 def class_named(label: str, classes: Iterable[str]) -> str:
-    """Return the class that has this name, perhaps in other case, or the name of a new one.
+    """Return the class with this name, ignoring case, or the name of a new class.
 
-    Raises InputError for a name that no class can have.
+    Raises InputError for a name that a class cannot have.
     """
     label = normalize("NFC", label.strip())
     by_name = {normalize("NFC", name).lower(): name for name in classes}
@@ -337,16 +337,16 @@ def class_named(label: str, classes: Iterable[str]) -> str:
 def has_unlabelled() -> bool:
     """Return whether photos of the project lack a label, in the last run or since then."""
     if UNLABELLED_CSV.exists():
-        with contextlib.suppress(InputError):  # of another version
+        with contextlib.suppress(InputError):  # from another version
             if not read_table(UNLABELLED_CSV, IMAGES).empty:
                 return True
     return bool(find_waiting())
 
 
 def find_waiting() -> list[str]:
-    """Return the photos in fetch.source that lack a label, and that the last run does not know.
+    """Return the photos in fetch.source that lack a label and are new since the last run.
 
-    They lie in a folder named for it, such as unlabelled, or nothing there gives a label.
+    They lie in a folder named for unlabelled images, or nothing in fetch.source gives labels.
     """
     source = Path(Fetch.load().source)
     if not source.is_dir():
@@ -355,7 +355,7 @@ def find_waiting() -> list[str]:
     names = [name for name in names if is_image_name(name)]
     known: set[str] = set()
     for path, columns in ((UNLABELLED_CSV, IMAGES), (IMAGES_CSV, IMAGES), (REJECTED_CSV, REJECTED)):
-        with contextlib.suppress(InputError):  # not there, or of another version
+        with contextlib.suppress(InputError):  # missing, or from another version
             known |= {*read_table(path, columns)["path"]}
     new = [name for name in names if name not in known]
     apart = [name for name in new if lies_unlabelled(name)]
@@ -363,13 +363,13 @@ def find_waiting() -> list[str]:
 
 
 def comes_first() -> bool:
-    """Return whether labelling comes first: no model can learn from the labels that there are."""
+    """Return whether labelling comes first, because a model cannot learn from these labels."""
     labels = read_labels(LABELS_JSON) if LABELS_JSON.exists() else []
     return len(labels) < 2 and has_unlabelled()
 
 
 def lacks_classes(source: Path) -> bool:
-    """Return whether a folder has images, and nothing in it gives them a class."""
+    """Return whether a folder has images but nothing that gives them a class."""
     has_images = any(is_image_name(path.name) for path in source.rglob("*"))
     return has_images and not classes_in(folder_for_training(source) or source)
 
@@ -384,21 +384,21 @@ def place_of(label: str, classes: list[str], folder: Path, source: Path) -> Plac
         return {label: places_in(folder, {label: names_of(label)}, source)[label]}
     problem = None
     if set("/\\") & {*label} or not is_class_name(label):
-        problem = f"expected the name of a folder that may be a class. Received: {label}"
+        problem = f"expected a folder name that can be a class. Received: {label}"
     if isinstance(Clean.load().labels, dict):
-        problem = f"expected a class of clean.labels, where you can add one. Received: {label}"
+        problem = f"expected a class in clean.labels, where you can add one. Received: {label}"
     if problem or (problem := problem_of_labels({*classes, label})):
         raise InputError(f"Class: {problem}.")
     return {label: (folder, label) if (folder / FILE_NAME).exists() else (folder / label, None)}
 
 
 def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places:
-    """Return the place of each class in a folder, which need not exist.
+    """Return the place of each class in a folder, which may be missing.
 
-    `names` has the folders of each class, which stand for labels in a metadata.csv. If the folder
-    of a class has a folder of the training split, the latter is the place. Raises InputError for a
-    folder of other files, and for a folder in `source` where it would not be clear what gives the
-    labels: a folder with and without a metadata.csv in each other.
+    `names` has the folders of each class, which stand for labels in a metadata.csv. If a class
+    folder has a subfolder for the training split, that is the place. Raises InputError for a folder
+    with other files, and for a folder in `source` if labels would be ambiguous, because only one of
+    two nested folders has a metadata.csv.
     """
     is_inside = source.is_dir() and folder.resolve().is_relative_to(source.resolve())
     has_rows = is_inside and (source / FILE_NAME).exists()
@@ -417,7 +417,7 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
         raise InputError(
             printable(
                 f"{folder}: expected a folder with a {FILE_NAME}, one with a subfolder for each of "
-                f"{', '.join(names)}, or a new one outside of fetch.source. Received: another one."
+                f"{', '.join(names)}, or a new one outside fetch.source. Received: another folder."
                 + (f" Give {give}." if give else "")
             )
         )
@@ -425,7 +425,7 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
 
 
 def folder_for_training(folder: Path) -> Path | None:
-    """Return the folder of the training split in a folder of splits, or None for another one."""
+    """Return the folder of the training split in a folder of splits, otherwise None."""
     inner = _for_training(folder) if folder.is_dir() else None
     if inner is None or (folder / FILE_NAME).exists():
         return None

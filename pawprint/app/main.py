@@ -12,8 +12,8 @@ from pawprint.files import md5
 from pawprint.git import current_commit
 from pawprint.reports.pages import DIGITS, project_name
 
-# The button of a photo covers the photo, so that a click on the photo presses it. The photo that
-# gets a label fits into the window.
+# The button of a photo covers it, so that a click on the photo presses the button. A photo to be
+# labelled fits into the window.
 STYLE = """<style>
 [class*="st-key-photo-"] {position: relative}
 [class*="st-key-photo-"] .stElementToolbar {display: none}
@@ -26,15 +26,15 @@ STYLE = """<style>
 
 
 def show_page(title: str, show: Callable[[], None]) -> None:
-    """Show a page with its title, and its errors in one sentence."""
+    """Show a page with its title, and errors as one sentence."""
     st.html(STYLE)
     st.title(title, anchor=False)
     with explain_errors():
         show()
 
 
-# Title, icon, address and content of each page. `st.Page` gets no icon, for which browsers would
-# ask a server of Google: the links have it.
+# Title, icon, address and content of each page. The links have the icon, not `st.Page`, for which
+# browsers would request it from a Google server.
 ORDER = (
     ("Run", "play_circle", "run", page_run.show_run),
     ("Add photos", "upload", "add", page_data.show_upload),

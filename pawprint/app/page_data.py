@@ -1,4 +1,4 @@
-"""The pages Add photos, Data, This run and Try it: new photos, the data, and predictions."""
+"""Show the pages Add photos, Data, This run and Try it: new photos, data, and predictions."""
 
 from collections.abc import Sequence
 from operator import itemgetter
@@ -35,7 +35,7 @@ from pawprint.tables import read_table
 WITHOUT = "Without a label, for the page Label"
 ANY = "any label"
 MAX_IN_MATRIX = 10  # classes
-MAX_SHOWN = 5  # labels shown of each photo, the most probable ones
+MAX_SHOWN = 5  # most probable labels shown for each photo
 
 
 def show_upload() -> None:
@@ -43,8 +43,8 @@ def show_upload() -> None:
     source = Path(Fetch.load().source)
     if not source.is_dir() or not Path(f"{source}.dvc").exists():
         st.markdown(
-            f"The images are in {plain(str(source))}, which is no folder of the project that DVC "
-            "tracks. Add images there, then press Run."
+            f"The images are in {plain(str(source))}, which is not a folder of this project "
+            "tracked with DVC. Add images there, then press Run."
         )
         return
     folder = labelling.folder_for_training(source) or source
@@ -52,8 +52,8 @@ def show_upload() -> None:
         st.markdown(message)
     number = st.session_state.setdefault("uploads", 0)
     classes = labelling.classes_in(folder)
-    has_classes = not labelling.lacks_classes(source)  # or a folder would be the only class
-    hint = "Choose one, or type the name of a new one"
+    has_classes = not labelling.lacks_classes(source)  # otherwise a folder would be the only class
+    hint = "Choose a class, or type the name of a new one"
     label = st.selectbox(
         "Class",
         [WITHOUT, *classes],
@@ -67,8 +67,9 @@ def show_upload() -> None:
     )
     target = UNLABELLED if label == WITHOUT and has_classes else folder
     st.caption(
-        f"They go to the folder {plain(str(target))}. No file is overwritten. Until you press Add, "
-        "they are in memory: copy thousands of photos into the folder yourself."
+        f"They go to the folder {plain(str(target))}. Existing files are not overwritten. Until "
+        "you press Add, photos are held in memory: copy thousands of photos into the folder "
+        "yourself."
     )
     if st.button("Add", type="primary", disabled=not (files and label)) and label:
         if label == WITHOUT:
@@ -101,7 +102,7 @@ def add(files: Sequence[UploadedFile], places: Places) -> list[str]:
                 labelling.add(places, path, label)
             except (InputError, UnusableImageError) as error:
                 refused.append(f"{file.name}: {str(error).removeprefix(f'{path}: ')}")
-    is_apart = folder == UNLABELLED  # from the images of the project
+    is_apart = folder == UNLABELLED  # from the project's images
     step = "Label them on the page Label" if is_apart else "Then press Run on the page Run"
     added = f"**{len(files) - len(refused):,} photos were added to {plain(str(folder))}.** {step}."
     return [added, "\n".join(f"- not added: {plain(line)}" for line in refused)]
@@ -134,7 +135,7 @@ def show_counts() -> None:
 
 
 def show_rejected() -> None:
-    """Show the rejected files with the reason of each."""
+    """Show the rejected files, each with the reason."""
     rows = read_table(paths.REJECTED_CSV, REJECTED)
     if rows.empty:
         st.success("None: all files are usable.")
@@ -144,7 +145,7 @@ def show_rejected() -> None:
 
 
 def show_near_duplicates() -> None:
-    """Show the groups of near-duplicates, first the groups that lie across splits."""
+    """Show the groups of near-duplicates, with groups divided between splits first."""
     rows = read_table(paths.NEAR_DUPLICATES_CSV, NEAR_DUPLICATES)
     if rows.empty:
         st.success("None: no two images are near-duplicates.")
@@ -153,7 +154,7 @@ def show_near_duplicates() -> None:
     st.markdown(f"{len(rows):,} images are near-duplicates, in {groups.ngroups:,} groups.")
     if divided := divided_groups(rows):
         st.warning(
-            f"{divided:,} groups lie across splits: a copy of a training image makes the "
+            f"{divided:,} groups are divided between splits: a copy of a training image makes the "
             "measured accuracy too high. They come first."
         )
     order = (groups["split"].transform("nunique") == 1).argsort(kind="stable")
@@ -196,22 +197,22 @@ def show_predictions() -> None:
 
 @st.cache_data(max_entries=2, show_spinner="Reading the predictions …", hash_funcs=photos.HASHED)
 def read(path: Path) -> pd.DataFrame:
-    """Return the table PREDICTIONS, from a cache: reading a thousand classes takes seconds."""
+    """Return the table PREDICTIONS, cached because reading a thousand classes takes seconds."""
     return read_predictions(path)
 
 
 def choose_threshold(images: pd.DataFrame, labels: list[str], label: str, own: float) -> None:
     """Show a control for the threshold of one of two classes, and predict `images` with it.
 
-    `own` is the threshold of the model.
+    `own` is the model's threshold.
     """
     threshold = st.select_slider(
-        f"Threshold: the probability of {plain(label)} from which it is predicted",
+        f"Threshold: {plain(label)} is predicted from this probability",
         sorted({own, *(step / 100 for step in range(101))}),
         value=own,
         format_func=lambda value: f"{value:.4g}" + (" (the model's)" if value == own else ""),
     )
-    # At the model's threshold the recorded label counts: the file rounds probabilities.
+    # At the model's threshold, the recorded label counts, because the file rounds probabilities.
     if threshold != own:
         (other,) = set(labels) - {label}
         is_above = images[PROBABILITY + label] >= threshold
@@ -219,9 +220,10 @@ def choose_threshold(images: pd.DataFrame, labels: list[str], label: str, own: f
 
 
 def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
-    """Show accuracy with its interval, and the confusion matrix, or the largest errors in it.
+    """Show accuracy with its interval, and the confusion matrix or its largest errors.
 
-    The matrix has recall by row and precision by column. It is shown up to MAX_IN_MATRIX classes.
+    The matrix has recall by row and precision by column. It is shown for up to MAX_IN_MATRIX
+    classes.
     """
     counts = confusion(images, labels)
     correct = pd.Series(np.diag(counts), labels)
@@ -248,7 +250,7 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
         selection_mode="single-cell",
         alt="Confusion matrix",
     )
-    st.caption("A click on a cell shows its photos.")
+    st.caption("Click a cell to see its photos.")
 
 
 def choose(table: pd.DataFrame) -> None:
@@ -260,7 +262,7 @@ def choose(table: pd.DataFrame) -> None:
 
 
 def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
-    """Show photos with their predictions, and controls that choose among them."""
+    """Show photos with their predictions, and controls that filter them."""
     st.header("Photos", anchor=False)
     with st.container(horizontal=True, gap="medium"):
         actual = st.selectbox("True label", [ANY, *labels], key="actual", width=260)
@@ -294,7 +296,7 @@ def percent(fraction: float) -> str:
 
 
 def show_trial() -> None:
-    """Show a form for photos, and the predictions of the model for them."""
+    """Show a form for photos, and the model's predictions for them."""
     st.markdown("Upload photos to see what the model predicts. They stay on this computer.")
     served = predictor()
     st.caption(f"The model is {plain(str(served.folder))}.")
@@ -307,7 +309,7 @@ def show_trial() -> None:
 
 
 def show_answer(name: str, data: bytes, served: Predictor) -> None:
-    """Show the prediction for a file of an image. Raises UnusableImageError."""
+    """Show the prediction for an image file. Raises UnusableImageError."""
     st.header(plain(name), anchor=False)
     image = served.decode(data).image
     predicted = served.predict(image)
@@ -330,6 +332,6 @@ def show_answer(name: str, data: bytes, served: Predictor) -> None:
             value = float(predicted.probabilities[index])
             st.progress(value, f"{plain(metadata.labels[index])} {value:.1%}")
         for label, threshold in metadata.thresholds.items():
-            st.caption(f"{plain(label)} is predicted from {threshold:.1%} on.")
+            st.caption(f"{plain(label)} is predicted from a probability of {threshold:.1%}.")
     with pictures:
         photos.show_with_saliency(image, name)

@@ -1,4 +1,4 @@
-"""The page Label: photos that look alike, new images, and labels to review, by keys."""
+"""Show the page Label: photos that look alike, new images, and labels to review."""
 
 import contextlib
 import os
@@ -33,13 +33,13 @@ from pawprint.projects.suggestion import images_in, suggest
 from pawprint.tables import read_table
 
 NUMBER = 50  # new images at a time
-KEYS = 9  # classes that have a key
+KEYS = 9  # classes with a key
 COOKIE = "pawprint"  # the name of the browser
 EXPIRED = 600  # seconds after which photos that another session shows may be shown
 
 
 class Item(NamedTuple):
-    """An image without a label. `save` takes a class or NEITHER, and returns its undo function."""
+    """An unlabelled image. `save` takes a class or NEITHER, and returns its undo function."""
 
     name: str
     text: str  # Markdown
@@ -48,7 +48,7 @@ class Item(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """Images in their order, and the undo function of each answer given."""
+    """Images in order, and the undo function of each answer."""
 
     items: list[Item]
     labels: list[str]
@@ -57,7 +57,7 @@ class Walk(NamedTuple):
 
 
 def show() -> None:
-    """Show the ways to label in tabs. The first one open has something to do, if any has."""
+    """Show the ways to label in tabs, opening the first tab that has something to do."""
     parts = {
         "Unlabelled": show_unlabelled,
         "New images": show_new,
@@ -124,7 +124,7 @@ def _show_button(
 
 
 def _press(walk: Walk, done: int, take: Callable[[], object]) -> None:
-    # Each image has buttons of its own, so that a second press answers for no image after it.
+    # Each image has its own buttons, so that a second press does not answer for the next image.
     with explain_errors():
         if len(walk.answers) == done:
             take()
@@ -135,7 +135,7 @@ def _answer(walk: Walk, item: Item, label: str) -> None:
 
 
 def _answer_chosen(walk: Walk, item: Item, key: str) -> None:
-    if label := st.session_state[key]:  # none if the list of other classes is cleared
+    if label := st.session_state[key]:  # None if the list of other classes is cleared
         _answer(walk, item, label)
 
 
@@ -144,14 +144,14 @@ def _undo_answer(walk: Walk) -> None:
 
 
 def show_new() -> Walk | None:
-    """Show a form, or pages of a folder's photos. Returns the walk through images that begins."""
+    """Show a form, or pages of a folder's photos. Returns the walk through images, if it begins."""
     if folder := st.session_state.get("folder"):
         st.button("Finish", "folder-finish", on_click=st.session_state.pop, args=("folder",))
         show_pages(pools.open_folder(*folder))
         return None
     st.markdown(
-        "For images of a folder elsewhere, or of a table of `pawprint predict --format csv` or "
-        "jsonl. Those that get a class are copied."
+        "For images in a folder elsewhere, or in a table from `pawprint predict --format csv` or "
+        "jsonl. Images that get a class are copied."
     )
     source = Path(Fetch.load().source)
     training = labelling.folder_for_training(source)
@@ -160,8 +160,8 @@ def show_new() -> Walk | None:
     origin, target = st.session_state.get("given", (uploads, default))
     ways = (f"The {NUMBER} that help the model most, one by one", "All, by pages")
     with st.form("new", border=False):
-        origin = st.text_input("Folder or table of images without labels", origin)
-        about = "It has a `metadata.csv` or a subfolder for each class, or is new."
+        origin = st.text_input("Folder or table of unlabelled images", origin)
+        about = "A folder with a `metadata.csv` or a subfolder for each class, or a new folder."
         target = st.text_input("Folder for labelled images", target, help=about)
         if training:
             about = f"Images in {plain(str(training))} are for training."
@@ -170,8 +170,8 @@ def show_new() -> Walk | None:
         if not st.form_submit_button("Start", type="primary"):
             return None
     if not origin or not target:
-        raise InputError("Expected two names. Received: an empty one.")
-    # `Path.expanduser` raises an error for a user that is unknown.
+        raise InputError("Both fields need a name. Fill in the empty one.")
+    # `Path.expanduser` raises an error for an unknown user.
     folder, place = (os.path.expanduser(path) for path in (origin, target))  # noqa: PTH111
     walk = None
     if way == ways[0]:
@@ -181,7 +181,7 @@ def show_new() -> Walk | None:
         chosen = ((folder, place), pools.version_of(Path(folder)))
         pools.open_folder(*chosen)  # raises InputError here, beside the form
         st.session_state["folder"] = chosen
-    # Only now: another default would be another field, without what was typed.
+    # Only now, because a new default makes a new field and loses the typed text.
     st.session_state["given"] = origin, target
     if walk is None:
         st.rerun()
@@ -189,7 +189,7 @@ def show_new() -> Walk | None:
 
 
 def walk_of_new(origin: Path, target: Path) -> Walk:
-    """Return a walk through the suggested images of a folder or a table, without the target's.
+    """Return a walk through the images suggested from a folder or table, without the target's.
 
     Raises InputError if there are none, or the two folders overlap.
     """
@@ -206,15 +206,15 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     for path, row in suggest(served, origin, read_labelled(Path()), NUMBER + len(labelled)):
         if path not in labelled and not row["error"]:
             label = row["label"]
-            probability = row["probabilities"].get(label)  # none of unknown
+            probability = row["probabilities"].get(label)  # unknown has none
             text = f"Predicted: **{plain(label)}**"
             text += f" {probability:.1%}" if probability else ""
             read = partial(read_again, path, row["path"], served.metadata.bits, photos.LARGE)
             items.append(Item(row["path"], text, read, partial(_save, places, refused, path)))
     if not items:
         raise InputError(
-            f"{origin}: expected images without a label. Received: none that is "
-            "not unknown, a near-duplicate or labelled already."
+            f"{origin}: all images are unknown, near-duplicates or already labelled. Choose other "
+            "images."
         )
     advice = (
         "To train with them, press Run on the page Run. `pawprint keep-splits` before you add "
@@ -234,7 +234,7 @@ def _save(places: Places, refused: set[Path], path: Path, label: str) -> Callabl
 
 
 def show_unlabelled() -> None:
-    """Show pages of photos that look alike, or the stages that they need first."""
+    """Show pages of photos that look alike, or a button for the stages that they need first."""
     waiting = labelling.find_waiting()
     found = None
     try:
@@ -247,7 +247,7 @@ def show_unlabelled() -> None:
     if waiting:
         since = " since the last run" if paths.UNLABELLED_CSV.exists() else ""
         have = "1 photo has" if len(waiting) == 1 else f"{len(waiting):,} photos have"
-        st.markdown(f"**{have} come without a label{since}**, such as {plain(waiting[0])}.")
+        st.markdown(f"**{have} arrived without a label{since}**, such as {plain(waiting[0])}.")
     if waiting or found is None:
         page_run.offer_features()
     if found and has_photos:
@@ -257,7 +257,7 @@ def show_unlabelled() -> None:
 
 
 def explain_none() -> None:
-    """Say that no image lacks a label, and where to put those that do."""
+    """Say that every image has a label, and where to put unlabelled images."""
     st.success("Every image of the last run has a label.")
     source = Path(Fetch.load().source)
     if source.is_dir():
@@ -265,27 +265,27 @@ def explain_none() -> None:
         st.markdown(f"Photos that you put into the folder {folder} are offered here.")
     if paths.UNLABELLED.is_dir():
         st.markdown(
-            f"Photos of the page Add photos are in the folder {paths.UNLABELLED}: the tab New "
+            f"Photos from the page Add photos are in the folder {paths.UNLABELLED}: the tab New "
             "images labels them."
         )
 
 
 @st.cache_resource(show_spinner=False)
 def shown() -> dict[int, tuple[float, list[groups.Image]]]:
-    """Return the time in seconds and the images that each session shows since then.
+    """Return, for each session, the images it shows and since when, in seconds.
 
-    So no two sessions show the same photos.
+    This prevents two sessions from showing the same photos.
     """
     return {}
 
 
 def browser() -> str:
-    """Return the name of the browser, which it keeps in a cookie."""
+    """Return the browser's name, which is kept in a cookie."""
     return st.session_state.setdefault("browser", st.context.cookies.get(COOKIE) or uuid4().hex)
 
 
 def pages_of(source: Photos) -> Pages:
-    """Return the pages of this session, at first with the answers of its browser."""
+    """Return the pages of this session, which begin with the browser's answers."""
     key = f"pages-{source.name}"
     if key not in st.session_state:
         st.session_state[key] = Pages()
@@ -295,14 +295,14 @@ def pages_of(source: Photos) -> Pages:
 
 @st.fragment
 def show_pages(source: Photos) -> None:
-    """Show the page of photos. An answer draws nothing else again."""
+    """Show the page of photos. An answer redraws only this page."""
     with explain_errors():
         pages = pages_of(source)
         cells = cells_of(source, pages)
         if note := st.session_state.pop("note", ""):
             st.warning(plain(note))
         if not cells:
-            st.success(f"There is no other photo. {source.advice}")
+            st.success(f"No photos are left. {source.advice}")
         folder = Path(__file__).parent
         css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
         grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
@@ -330,18 +330,18 @@ def show_pages(source: Photos) -> None:
 
 
 def describe_progress(source: Photos) -> str:
-    """Return how many photos have got a label, and how many are undecided."""
+    """Return how many photos have a label, and how many are undecided."""
     given = source.given()
     images = [*source.pool.images, *source.pool.others]
     done = sum(path in given or pixels in given for path, pixels in images)
-    text = f"{done:,} of {len(images):,} photos have got a label."
+    text = f"{done:,} of {len(images):,} photos have a label."
     unknown = labelling.undecided()
     doubted = sum(path in unknown or pixels in unknown for path, pixels in images)
-    return f"{text} You do not know {doubted:,}, which come last." if doubted else text
+    return f"{text} You marked {doubted:,} as not known; they come last." if doubted else text
 
 
 def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
-    """Return picture and text of each photo of the page, without photos that cannot be read."""
+    """Return picture and text of each photo on the page, without unreadable photos."""
     others = seen_by_others(id(pages))
     cells: list[dict[str, str]] = []
     while not cells:
@@ -353,7 +353,7 @@ def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
             try:
                 picture = source.picture(image[0], is_large=pages.size == 1)
                 cells.append({"src": picture, "alt": photos.alt(image[0])})
-            except (InputError, UnusableImageError):  # such as of a photo that was removed
+            except (InputError, UnusableImageError):  # for example, the photo was removed
                 pages.missing.add(image)
                 pages.sure -= place < pages.sure
         pages.images = [image for image in pages.images if image not in pages.missing]
@@ -370,9 +370,9 @@ def seen_by_others(session: int) -> set[groups.Image]:
 
 
 def act(source: Photos, name: str, take: Callable[[Photos, Pages, dict], None]) -> None:
-    """Take an action that a person asked for on the page that is shown, once.
+    """Perform an action that a person requested on the current page, once.
 
-    A note says why it failed.
+    If it fails, a note says why.
     """
     pages = pages_of(source)
     asked = st.session_state[f"grid-{source.name}"].get(name)
@@ -382,11 +382,11 @@ def act(source: Photos, name: str, take: Callable[[Photos, Pages, dict], None]) 
         take(source, pages, asked)
     except (InputError, OSError) as error:
         st.session_state["note"] = str(error)
-    pages.number += 1  # also then, so that the page can be sent again
+    pages.number += 1  # even then, so that the page can be sent again
 
 
 def give_labels(source: Photos, pages: Pages, asked: dict) -> None:
-    """Write the labels of a page. Raises InputError for a label that is no class, or OSError."""
+    """Write the labels of a page. Raises InputError if a label is not a class, or OSError."""
     marked = {place for place in asked["marked"] if place < len(pages.images)}
     label = ""
     changes: list[Change] = []
@@ -394,12 +394,12 @@ def give_labels(source: Photos, pages: Pages, asked: dict) -> None:
         label = asked["label"]
         changes, had_one = source.give([pages.images[place] for place in sorted(marked)], label)
         if had_one:
-            st.session_state["note"] = f"{had_one} photos have a label from elsewhere, which stays."
+            st.session_state["note"] = f"{had_one} photos already had a label, which stays."
     answers.record(pages, (browser(), source.name), marked, label, changes)
 
 
 def undo(source: Photos, pages: Pages, asked: dict) -> None:
-    """Take back the last page. Raises InputError if its labels are others by now."""
+    """Undo the last page. Raises InputError if its labels were changed since then."""
     if pages.answers:
         pages.take_back()
         source.taken_back(pages.images)
@@ -412,32 +412,32 @@ def change_size(source: Photos, pages: Pages, asked: dict) -> None:
 
 
 def enlarge(source: Photos) -> None:
-    """Remember the photo that is to be shown large, on the page that is shown."""
+    """Remember which photo on the current page to show large."""
     st.session_state["large"] = st.session_state[f"grid-{source.name}"].get("large")
 
 
 def large_of(source: Photos, pages: Pages) -> dict[str, str | int] | None:
-    """Return the place of the photo to be shown large, its picture and its name, or None."""
+    """Return the position of the photo to show large, its picture and its name, or None."""
     asked = st.session_state.pop("large", None)
     if not asked or asked["page"] != pages.number or asked["photo"] >= len(pages.images):
         return None
     path, _ = pages.images[asked["photo"]]
-    with contextlib.suppress(InputError, UnusableImageError):  # removed meanwhile
+    with contextlib.suppress(InputError, UnusableImageError):  # removed in the meantime
         picture = source.picture(path, is_large=True)
         return {"photo": asked["photo"], "src": picture, "name": path}
     return None
 
 
 def show_review() -> Walk | None:
-    """Show a button. Returns the walk through labels to review when it begins."""
+    """Show a button. Returns the walk through labels to review, once it begins."""
     rows = read_table(paths.LABELS_TO_REVIEW_CSV, LABELS_TO_REVIEW)
     rows = photos.keep_present(rows)
     if rows.empty:
         st.success("None: no label has a low probability or contradicts a near-duplicate.")
         return None
     st.markdown(
-        f"{len(rows)} images have a near-duplicate with another label, or a label with a low "
-        "probability by a model that was not trained on them. The labels that you choose go to "
+        f"{len(rows)} images have a near-duplicate with another label, or a label that gets a low "
+        "probability from a model that was not trained on them. The labels that you choose go to "
         "`labels.csv`."
     )
     corrected = {image_of(row, "path") for row in read_rows(paths.LABELS_CSV, "path")}

@@ -1,4 +1,4 @@
-"""The part Labelled of the page Label: what labels.csv has, and undecided.csv, to correct any."""
+"""Show the tab Labelled of the page Label, to correct rows of labels.csv and undecided.csv."""
 
 import contextlib
 from pathlib import Path
@@ -23,14 +23,16 @@ ALL = "All"
 
 
 def show() -> None:
-    """Show the photos with a row, the last ones first, each with its label."""
+    """Show the photos that have a row, the latest first, each with its label."""
     rows = labelled()
     if not rows:
-        st.markdown("No photo has a row in `labels.csv` yet. What you label is listed here.")
+        st.markdown(
+            "No photo has a row in `labels.csv` yet. Photos that you label are listed here."
+        )
         return
     st.markdown(
-        "The rows of `labels.csv`, the last ones first, and of `undecided.csv`: photos whose class "
-        "somebody did not know. A click on a photo corrects its label."
+        "The rows of `labels.csv`, the latest first, and of `undecided.csv`: photos whose class "
+        "somebody did not know. Click a photo to correct its label."
     )
     counts = pd.Series([row["label"] for row in rows]).value_counts(sort=False)
     names = [ALL, *sorted(set(counts.index) - NAMES.keys()), *(n for n in NAMES if n in counts)]
@@ -54,7 +56,7 @@ def show() -> None:
 
 
 def labelled() -> list[dict[str, str]]:
-    """Return path, label and pixels_sha256, or "", of each row, the last ones first."""
+    """Return path, label and pixels_sha256, or "", of each row, the latest first."""
     rows = []
     for table in (paths.LABELS_CSV, paths.UNDECIDED_CSV):
         for row in reversed(labelling.read_rows(table, "path")):
@@ -65,9 +67,9 @@ def labelled() -> list[dict[str, str]]:
 
 
 def find_present(rows: list[dict[str, str]]) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows whose photo is there, with its present path, and the paths of the others.
+    """Return the rows whose photo exists, with its present path, and the paths of the others.
 
-    `listed` is the path of the row.
+    `listed` is the path in the row.
     """
     names, path_of = present(paths.RAW_ARCHIVES, paths.IMAGES_CSV, paths.UNLABELLED_CSV)
     found, missing = [], []
@@ -83,11 +85,11 @@ def find_present(rows: list[dict[str, str]]) -> tuple[pd.DataFrame, list[str]]:
 
 @st.cache_data(max_entries=1, show_spinner=False, hash_funcs=HASHED)
 def present(raw: Path, *tables: Path) -> tuple[set[str], dict[str, str]]:
-    """Return the photos of the last run, and the path of each by its pixels_sha256."""
+    """Return the photos of the last run, and their paths by pixels_sha256."""
     names = set(members(photos.archive()))
     path_of: dict[str, str] = {}
     for table in tables:
-        with contextlib.suppress(InputError):  # a run that failed before
+        with contextlib.suppress(InputError):  # if the run failed earlier
             path_of |= read_table(table, IMAGES).set_index("pixels_sha256")["path"].to_dict()
     return names, path_of
 

@@ -1,4 +1,4 @@
-"""The pages Run, Report and Compare.
+"""Show the pages Run, Report and Compare.
 
 Run: the present results, changes since the last commit, `dvc repro`, `try`, Keep and Discard.
 Compare: two runs, and the validation photos whose predictions differ.
@@ -47,13 +47,13 @@ MAX_COMMITS = 50  # offered by the page Compare
 EXPERIMENTS = "refs/exps"
 REFS = {EXPERIMENTS: "experiment", "refs/heads": "branch", "refs/tags": "tag"}
 GOES_ON = ("running", "elsewhere")  # states of a run
-# By the state of a run: a label, and what Streamlit calls it.
+# For each state of a run, a label and Streamlit's name of the state.
 LABELS: dict[str, tuple[str, Literal["running", "complete", "error"]]] = {
     "running": ("Running {stage}: {seconds:.0f} s", "running"),
     "done": ("Done in {seconds:.0f} s", "complete"),
     "failed": ("Failed in {stage}", "error"),
-    "stopped": ("Stopped in {stage}. The next run goes on there.", "error"),
-    "killed": ("Killed in {stage}. The next run goes on there.", "error"),
+    "stopped": ("Stopped in {stage}. The next run continues there.", "error"),
+    "killed": ("Killed in {stage}. The next run continues there.", "error"),
 }
 
 
@@ -71,13 +71,13 @@ def show_run() -> None:
         expander = st.expander(name, key=name, on_change="rerun")
         if expander.open:
             with expander, explain_errors():
-                part() if run.state not in GOES_ON else st.markdown("Wait for the end of the run.")
+                part() if run.state not in GOES_ON else st.markdown("Wait until the run ends.")
 
 
 def describe_model() -> str:
     """Return the test score of the model, and its first limit, in Markdown."""
-    if not (paths.SCORES_CSV.exists() and paths.LIMITS.exists()):  # as while they are made
-        return "There are no results yet: **Run** makes them."
+    if not (paths.SCORES_CSV.exists() and paths.LIMITS.exists()):  # while they are written
+        return "This project does not have results yet. **Run** makes them."
     lines = paths.LIMITS.read_text(encoding="utf-8").splitlines()
     limit = next((line.removeprefix("- ") for line in lines if line.startswith("- ")), "")
     return f"The model has a **{plain(test_score())}**. {plain(limit)}"
@@ -109,7 +109,7 @@ def show_differences() -> None:
         names = ", ".join(stages) if len(stages) <= MAX_NAMED else f"{len(stages)} stages"
         st.markdown(f"**Run** runs {plain(names)}, and stages after them if their inputs change.")
     elif not kept and not lost:
-        st.markdown("Photos, labels and params are those of the last run.")
+        st.markdown("Photos, labels and params have not changed since the last run.")
     with st.container(horizontal=True):
         kind: Literal["primary", "secondary"] = "primary" if stages else "secondary"
         st.button("Run", on_click=start, args=("dvc", "repro"), type=kind)
@@ -119,7 +119,7 @@ def show_differences() -> None:
             ask_discard(lost)
 
 
-# The arguments of both are for the cache: it holds until one of the files or the commit changes.
+# The arguments of both are for the cache, which holds until a file or the commit changes.
 @st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)
 def describe_changes(
     files: tuple[Path, ...], commit: str | None
@@ -130,14 +130,14 @@ def describe_changes(
 
 @st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)
 def compare_with_commit(files: tuple[Path, ...], commit: str | None) -> ComparedRun:
-    """Compare the last commit with the present files by `compare_runs`. Raises InputError."""
+    """Compare the last commit with the present files, using `compare_runs`. Raises InputError."""
     old, new = read_run(HERE, "HEAD", "the last commit"), read_run(HERE, WORKSPACE, "this run")
     (compared,) = compare_runs(old, [new], CONFIDENCE)
     return compared
 
 
 def show_compared(verdict: str, compared: ComparedRun) -> None:
-    """Show the verdict, in Markdown, what changed for a user, the sets, and what is left out."""
+    """Show the verdict, in Markdown, the changes for a user, the sets, and images left out."""
     st.markdown(f"{verdict}\n{bullets(compared.sentences[1:])}")
     st.dataframe(tabulate_sets(compared.comparison), hide_index=True)
     st.caption(bullets([*compared.left_out, *compared.notes]))
@@ -175,7 +175,7 @@ def ask_discard(lost: list[str]) -> None:
     """Show a form that discards the run, with the changes `lost`."""
     with explain_errors():
         st.markdown(
-            "Model, results and params become those of the last commit. Photos, `labels.csv` and "
+            "Model, results and params go back to the last commit. Photos, `labels.csv` and "
             "`splits.csv` stay as they are."
         )
         if lost:
@@ -193,7 +193,7 @@ def show_files(names: list[str]) -> None:
 
 
 def show_params() -> None:
-    """Show a form for a few params, and the file with all."""
+    """Show a form for a few params, and the file with all params."""
     model = Model.load()
     with st.form("params", border=False):
         size = st.number_input("Image size in pixels", 32, 1024, model.image_size, 32)
@@ -211,7 +211,7 @@ def show_params() -> None:
 
 
 def show_candidates() -> None:
-    """Show what `pawprint try` has printed, and a button for each candidate of its table."""
+    """Show the output of `pawprint try`, and a button for each candidate in its table."""
     st.markdown(
         "Measures other networks and image sizes on your training images, which takes minutes."
     )
@@ -230,20 +230,20 @@ def show_candidates() -> None:
 
 
 def show_page() -> None:
-    """Show a button that makes the page of the model, and offer the page that there is."""
+    """Show a button that makes the model's page, and offer an existing page."""
     st.markdown(
-        "One HTML file labels photos in a browser, by double click, without Pawprint and without "
-        "a network. You can send it to anybody."
+        "One HTML file, opened with a double click, labels photos in a browser, without Pawprint "
+        "and without a network. You can send it to anybody."
     )
     if missing := [name for name in OF_ONNX if importlib.util.find_spec(name) is None]:
-        st.markdown(f"It needs {', '.join(missing)}. Run `{install_command('app,export')}`.")
+        st.markdown(f"This needs {', '.join(missing)}. Run `{install_command('app,export')}`.")
         return
     st.button("Make the page", on_click=start, args=("pawprint", "export", "--format", "page"))
     folder = paths.EXPORT / "page"
     if (folder / PAGE_FILE).exists():
         with explain_errors():
             if read_metadata(folder).model != read_metadata(paths.SERVED_MODEL).model:
-                st.markdown("The last page is of another model. Make it again.")
+                st.markdown("The existing page belongs to another model. Make it again.")
                 return
             data = (folder / PAGE_FILE).read_bytes()
             name = f"{project_name()}.html"
@@ -253,18 +253,18 @@ def show_page() -> None:
 def show_report() -> None:
     """Show the report of the last run, which is one HTML file."""
     if not paths.REPORT.exists():
-        raise InputError(f"{paths.REPORT}: cannot show it: no such file. Run `dvc repro`.")
+        raise InputError(f"cannot show {paths.REPORT}: no such file. Run `dvc repro`.")
     st.iframe(paths.REPORT, alt="Report of the last run")
 
 
 @st.fragment(run_every=1)
 def follow(state: str, end: float) -> None:
-    """Show the run, each second anew. When it starts or ends, the whole page is shown anew."""
+    """Show the run, updated every second. When it starts or ends, the whole page is redrawn."""
     run = runs.read(HERE)
     if (run.state, run.end) != (state, end):
         st.rerun()
     if state == "elsewhere":
-        st.info("A `dvc repro` goes on in a terminal.")
+        st.info("A `dvc repro` is running in a terminal.")
     elif state:
         ends = [*(start for *_, start in run.steps), end or time.time()][1:]
         stage = run.steps[-1][0] if run.steps else "the start"
@@ -284,7 +284,7 @@ def follow(state: str, end: float) -> None:
 
 
 def show_progress(progress: Progress) -> None:
-    """Show a bar, or words where nobody knows how much is left."""
+    """Show a bar, or words if the remaining work is unknown."""
     text = plain(": ".join(filter(None, (progress.title, progress.detail))))
     if progress.percent is None:
         st.caption(text)
@@ -297,7 +297,7 @@ def describe_steps(steps: list[tuple[str, str, float]], ends: list[float]) -> li
     lines = []
     for (name, outcome, start), end in zip(steps, ends):
         if outcome != "didn't change":
-            source = ", from the cache of DVC" if outcome == "cached" else ""
+            source = ", from DVC's cache" if outcome == "cached" else ""
             lines.append(f"{name}: {end - start:.1f} s{source}")
     if others := len(steps) - len(lines):
         lines.append(f"{others} stages did not change")
@@ -306,9 +306,7 @@ def describe_steps(steps: list[tuple[str, str, float]], ends: list[float]) -> li
 
 def offer_features() -> None:
     """Show a button for the stages until `features`, and their progress."""
-    st.markdown(
-        "So that photos that look alike come together, the network has to see each of them once."
-    )
+    st.markdown("To group photos that look alike, the network has to see each of them once.")
     run = runs.read(HERE)
     if run.state not in GOES_ON:
         command = ("dvc", "repro", "features")
@@ -319,9 +317,9 @@ def offer_features() -> None:
 def show_comparison() -> None:
     """Show the verdict of `pawprint compare`, and the photos whose predictions differ."""
     st.markdown(
-        "The last commits with a run, experiments, branches and tags. You can also type another "
-        "commit. `dvc exp show` and DVC's extension for VS Code list all runs with their params "
-        "and metrics."
+        "The latest commits with a run, experiments, branches and tags. You can also type "
+        "another commit. `dvc exp show` and DVC's extension for VS Code list all runs with their "
+        "params and metrics."
     )
     runs = find_runs()
     commits = [run for run in runs if run != WORKSPACE]
@@ -343,30 +341,30 @@ def show_comparison() -> None:
     show_compared(plain(compared.sentences[0]), compared)
     pairs = compared.pairs.get("validation")
     if pairs is None:
-        st.markdown("The runs have no validation image in common.")
+        st.markdown("The runs do not have any validation image in common.")
         return
     differ = pairs[pairs["predicted_old"] != pairs["predicted"]]
-    st.markdown(f"{len(differ)} of the {len(pairs)} validation images have another prediction.")
+    st.markdown(f"The predictions differ for {len(differ)} of the {len(pairs)} validation images.")
     with explain_errors():
         rows = photos.keep_present(differ).sort_values("path")
         if missing := len(differ) - len(rows):
-            st.caption(f"{missing} of them are not among the present images, and not shown.")
+            st.caption(f"{missing} of them are no longer among the images, so they are not shown.")
         row = photos.grid(rows, "differ", describe_predictions)
         if row is not None:
             photos.open_large(row["path"], describe_predictions(row))
 
 
 def find_runs() -> dict[str, str]:
-    """Return the runs that there are, with what they are: WORKSPACE, commits, and names in Git.
+    """Return the available runs with descriptions: WORKSPACE, commits, and names in Git.
 
-    The commits are the last ones that changed the predictions of a run.
+    The commits are the latest ones that changed predictions.
     """
     predictions = str(paths.PREDICTED_CLASSES_CSV["validation"])
     log = try_git("log", f"-{MAX_COMMITS}", "--format=%h %cs %s", "--", predictions) or ""
     runs = {WORKSPACE: "the present files"} | dict(line.split(" ", 1) for line in log.splitlines())
     for ref in (try_git("for-each-ref", "--format=%(refname)", *REFS) or "").splitlines():
         kind = next(kind for kind in REFS if ref.startswith(kind))
-        # The name of an experiment comes after its commit's, in two parts.
+        # The name of an experiment follows its commit's name, in two parts.
         name = ref.rsplit("/", 1)[-1] if kind == EXPERIMENTS else ref.removeprefix(f"{kind}/")
         is_internal = kind == EXPERIMENTS and ref.count("/") < 4
         if not is_internal:
@@ -375,7 +373,7 @@ def find_runs() -> dict[str, str]:
 
 
 def name_of(runs: dict[str, str], run: str) -> str:
-    """Return the name of a run with what it is, for a list."""
+    """Return the name of a run with its description, for a list."""
     return f"{run}: {runs[run]}" if run in runs else run
 
 

@@ -1,9 +1,9 @@
-"""Parts that pages share: photos of the last run, and errors as one sentence.
+"""Provide parts that pages share: photos of the last run, and errors as one sentence.
 
-Photos are shown in grids, and each one large in a dialog, with its saliency. What is cached is read
-again when a file of its paths changes. A page contains its photos as data URIs: when any run ends,
-Streamlit deletes the files of a page that is being drawn again, and a browser that has not loaded
-them yet cannot show them.
+Photos are shown in grids, and each photo large in a dialog, with its saliency. Cached values are
+read again when one of their files changes. Pages embed photos as data URIs: when any run ends,
+Streamlit deletes the files of a page that is being redrawn, and a browser that has not loaded them
+yet cannot show them.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ from pawprint.tables import read_table
 
 @contextlib.contextmanager
 def explain_errors() -> Iterator[None]:
-    """Show an error of the block in its place; the rest of the page is shown as usual."""
+    """Show an error in place of the block; the rest of the page is shown as usual."""
     try:
         yield
     except InputError as error:
@@ -42,13 +42,13 @@ def explain_errors() -> Iterator[None]:
         st.warning("  \n".join(map(plain, text.splitlines())))
     except UnusableImageError as error:
         st.warning(
-            f"This file cannot be used: {plain(str(error))}. Expected a whole "
+            f"cannot use this file: {plain(str(error))}. Choose a complete "
             f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
         )
     except Exception as error:
         traceback.print_exc()
         if isinstance(error, OSError) and error.filename:
-            reason = f"{error.filename}: expected to read or write it. Received: {error.strerror}."
+            reason = f"cannot read or write {error.filename}: {error.strerror}."
             st.warning(plain(f"{reason} Check the path and its permissions."))
             return
         st.error(
@@ -58,22 +58,22 @@ def explain_errors() -> Iterator[None]:
 
 
 def plain(text: str) -> str:
-    """Return the text, escaped so that Markdown shows it unchanged. Names of files are untrusted.
+    """Return the text, escaped so that Markdown shows it unchanged, because names are untrusted.
 
-    Escaping does not keep an address from becoming a link; a zero-width character does.
+    Escaping does not prevent an address from becoming a link, but a zero-width character does.
     """
     unlinked = re.sub(r"(?<=:)(?=//)|(?<=@)|(?<=www)(?=\.)", "\u2060", printable(text))
     return re.sub(r"([!-/:-@[-`{-~])", r"\\\1", unlinked)
 
 
-# For Streamlit: a path among the arguments stands for the files there.
+# For Streamlit's cache: a path argument stands for the files there.
 HASHED: dict = {type(Path()): lambda path: str(stamps(path))}
 
 
 def keep_present(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of images of the last run, with their present `path` and `pixels_sha256`.
+    """Return rows of images in the last run, with their present `path` and `pixels_sha256`.
 
-    An image is known by `pixels_sha256`, or by the `image` of a table PREDICTED_CLASSES. Raises
+    An image is identified by `pixels_sha256`, or by `image` in a table PREDICTED_CLASSES. Raises
     InputError.
     """
     images = with_image(read_table(paths.SPLIT_CSV, SPLIT)[["path", "pixels_sha256"]])
@@ -134,7 +134,7 @@ def grid(rows: pd.DataFrame, key: str, caption: Callable[[pd.Series], str]) -> p
 def cell(name: str, key: str, label: str) -> bool:
     """Show a small photo with a button. Returns whether it was clicked."""
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
-        with explain_errors():  # such as a photo that was removed after the run
+        with explain_errors():  # for example, a photo removed after the run
             st.image(square(name), width="stretch", alt=alt(name))
         return st.button(label, type="tertiary", key=f"open-{key}")
 
@@ -198,12 +198,12 @@ def large(name: str) -> str:
 
 
 def square(name: str) -> str:
-    """Return a photo as it is in a grid, as a data URI. Raises InputError."""
+    """Return a photo for a grid, as a data URI. Raises InputError."""
     return _square(name, paths.RAW_ARCHIVES, _bits(paths.PARAMS))
 
 
 @st.cache_data(max_entries=4000, show_spinner=False, hash_funcs=HASHED)
 def _square(name: str, folder: Path, bits: int | None) -> str:
-    """Return the photo, padded to a square, with twice the pixels shown, for sharp screens."""
+    """Return the photo, padded to a square, at twice the size shown, for sharp screens."""
     side = 2 * CELL
     return data_uri(ImageOps.pad(photo(name, side_for(side)), (side, side), color=BACKGROUND))

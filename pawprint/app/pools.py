@@ -1,4 +1,4 @@
-"""Photos to label by pages: images of the project, and the images of a folder elsewhere."""
+"""Provide photos to label by the page: the project's images, and images in other folders."""
 
 import hashlib
 from collections.abc import Sequence
@@ -49,15 +49,17 @@ class ProjectPhotos:
     def give(self, images: Images, label: str) -> tuple[list[Change], int]:
         """Write a label of `classes`, a new one, NEITHER or UNDECIDED.
 
-        Returns the changes, and the number of images that had a label from elsewhere. Raises
-        InputError or OSError, with nothing changed.
+        Returns the changes, and the number of images that already had a label. Raises InputError or
+        OSError, without changing anything.
         """
         classes = self.classes()
         if label not in (NEITHER, UNDECIDED):
             label = labelling.class_named(label, classes)
             if self.pool.classes and label not in classes:
                 expected = f"Class: expected one of {', '.join(classes)}. Received: {label}."
-                raise InputError(f"{expected} To add one, add photos of it on the page Add photos.")
+                raise InputError(
+                    f"{expected} To add a class, add photos of it on the page Add photos."
+                )
         changes, had_one = labelling.label_images(images, label)
         return [*changes], had_one
 
@@ -66,9 +68,9 @@ class ProjectPhotos:
 
 
 class FolderPhotos:
-    """Images of a folder elsewhere. Copies of those with a class go to the folder of its images.
+    """Images in another folder. When one gets a class, a copy goes to the folder of the class.
 
-    `labels` are those given since the app was started, by path.
+    `labels` holds the labels given since the app was started, by path.
     """
 
     accepts_new = True
@@ -101,7 +103,7 @@ class FolderPhotos:
         return photos.data_uri(image) if is_large else square(image)
 
     def give(self, images: Images, label: str) -> tuple[list[Change], int]:
-        """Copy photos to the place of a class, as `ProjectPhotos`; NEITHER is only remembered."""
+        """Copy photos to the place of a class, like `ProjectPhotos`; NEITHER is only remembered."""
         paths = [Path(path) for path, _ in images]
         changes: list[Change] = []
         present: set[Path] = set()
@@ -141,25 +143,26 @@ Photos = ProjectPhotos | FolderPhotos
 
 
 def square(image: Image.Image) -> str:
-    """Return an image as it is in a grid, as a data URI."""
+    """Return an image for a grid, as a data URI."""
     side = 2 * photos.CELL
     return photos.data_uri(ImageOps.pad(image, (side, side), color=photos.BACKGROUND))
 
 
 @st.cache_resource(max_entries=1, show_spinner="Grouping the photos …", hash_funcs=photos.HASHED)
 def project_photos(*files: Path) -> ProjectPhotos:
-    """Return the images of the last run, which has these files. Raises InputError without one."""
+    """Return the images of the last run, which has these files. Raises InputError without a run."""
     return ProjectPhotos(groups.read_pool(photos.archive(), Clean.load().labels))
 
 
-# One for all sessions, so that none shows what another has labelled.
+# Shared by all sessions, so that no session shows images labelled in another.
 @st.cache_resource(max_entries=4, show_spinner="Looking at the photos …", hash_funcs=photos.HASHED)
 def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPhotos:
-    """Return the images of a folder, or of a table of `predict`, with what a model sees in them.
+    """Return the images in a folder or a table of `predict`, with the model's features.
 
-    `given` are the names of the folder and of the folder for labelled images. `version` is of the
-    files when they were named: one that vanishes later changes nothing. Raises InputError as
-    `images_in`, for folders that overlap, and for a model without features.
+    `given` holds the names of the folder and of the folder for labelled images. `version`
+    identifies the files when they were named: if one vanishes later, nothing changes. Raises
+    InputError for the reasons of `images_in`, for overlapping folders, and for a model without
+    features.
     """
     origin, target = map(Path, given)
     images = images_in(origin)
@@ -169,8 +172,8 @@ def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPh
     pairs = [(str(path.absolute()), row) for path, row in zip(images, rows) if not row["error"]]
     if not pairs or pairs[0][1]["features"] is None:
         raise InputError(
-            f"{origin}: expected images that a model with the output features can read. Received: "
-            f"{len(pairs)} images. Run `dvc repro`."
+            f"cannot group the {len(pairs)} images of {origin}: the model needs readable images "
+            "and the output features. Run `dvc repro`."
         )
     features = np.array([row["features"] for _, row in pairs])
     labels = served.metadata.labels
@@ -188,10 +191,10 @@ def _features(image: Image.Image, predicted: Prediction) -> dict:
 
 
 def version_of(origin: Path) -> str:
-    """Return a name of the present files of a folder."""
+    """Return an identifier of the files now in a folder."""
     return hashlib.md5(str(sorted(stamps(origin).items())).encode()).hexdigest()
 
 
 def open_folder(given: tuple[str, str], version: str) -> FolderPhotos:
-    """Return `folder_photos` with the present model. Raises InputError."""
+    """Return `folder_photos` with the current model. Raises InputError."""
     return folder_photos(given, version, default_model())

@@ -43,7 +43,7 @@ def add_sheet(parser: argparse.ArgumentParser, help: str) -> None:
 
 
 class Rows(io.TextIOBase):
-    """Text in UTF-8, written as it is printed: where the disk is full, no row is left in part."""
+    """UTF-8 text, written as it is printed. If the disk is full, no partial row is left."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -51,7 +51,7 @@ class Rows(io.TextIOBase):
         self.error: OSError | None = None
 
     def write(self, text: str) -> int:
-        """Write a text whole, or, into a file, nothing of it. Raises OSError."""
+        """Write the whole text; if that fails, a file gets nothing of it. Raises OSError."""
         data = text.encode("utf-8", "backslashreplace")
         written = 0
         try:
@@ -59,7 +59,7 @@ class Rows(io.TextIOBase):
                 written += os.write(self.descriptor, data[written:])
         except OSError as error:
             self.error = error
-            if self.is_file and written:  # before a first byte, `>>` has no place in the file
+            if self.is_file and written:  # `>>` has no position before the first byte
                 end = os.lseek(self.descriptor, 0, os.SEEK_CUR)
                 os.ftruncate(self.descriptor, end - written)
             raise
@@ -67,9 +67,9 @@ class Rows(io.TextIOBase):
 
 
 class Taken:
-    """The rows that a command has taken of a number of images, until somebody stops it.
+    """The number of rows that a command has taken, until somebody stops it.
 
-    With `needs_all`, what is printed needs all rows, so the command ends there.
+    With `needs_all`, the output needs all rows, so the command ends when it is stopped.
     """
 
     def __init__(self, needs_all: bool) -> None:
@@ -79,34 +79,34 @@ class Taken:
         self.signal: int | None = None
 
     def take(self, rows: Iterable[dict], total: int) -> Iterator[dict]:
-        """Yield the rows of so many images. Ctrl-C and SIGTERM end them early."""
+        """Yield the rows of a number of images. Ctrl-C and SIGTERM end them early."""
         self.done = 0
         self.total = total
         try:
             for row in rows:
                 yield row
-                self.done += 1  # the next one is asked for
+                self.done += 1  # the consumer asks for the next one
         except KeyboardInterrupt:
             self.signal = self.signal or signal.SIGINT
             if self.needs_all or not self.done:
                 raise
 
     def describe(self) -> str:
-        """Return such as " after 3 of 9 images", or "" where nothing was taken."""
+        """Return text such as " after 3 of 9 images", or "" if nothing was taken."""
         return f" after {self.done:,} of {self.total:,} images" if self.total else ""
 
     def terminate(self, number: int, _: object) -> None:
-        """Handle a signal as Ctrl-C."""
+        """Handle a signal like Ctrl-C."""
         self.signal = number
         raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def output(arguments: argparse.Namespace, needs_all: bool = False) -> Iterator[Taken]:
-    """Print what the block prints into the file of --output, or on standard output.
+    """Send the output of the block to the file of --output, or to standard output.
 
-    All but a table for the terminal is written as it is printed, in UTF-8. After Ctrl-C, SIGTERM or
-    an error of writing, the rows until then stay, and a line says of how many images they are.
+    Everything except a table for the terminal is written as it is printed, in UTF-8. After Ctrl-C,
+    SIGTERM or a write error, the rows until then stay, and a line says how many images they cover.
     Raises InputError for a file that exists, and if nothing can be written.
     """
     taken = Taken(needs_all)
@@ -124,7 +124,7 @@ def output(arguments: argparse.Namespace, needs_all: bool = False) -> Iterator[T
         if not rows or error is not rows.error:
             raise
         raise InputError(
-            f"{printable(str(path or 'standard output'))}: expected to write it. Received: "
+            f"cannot write {printable(str(path or 'standard output'))}: "
             f"{error.strerror}{taken.describe()}."
         ) from None
     except KeyboardInterrupt:
@@ -146,8 +146,7 @@ def _open_rows(path: Path | None, form: str) -> Rows | None:
         return None
     if sys.__stdout__ is None:
         raise InputError(
-            "standard output: expected an open one. Received: a closed one. Name a file with "
-            "--output."
+            "cannot write to standard output: it is closed. Name a file with --output."
         )
     sys.stdout.flush()
     return Rows(sys.stdout.fileno())
@@ -174,20 +173,20 @@ def _open_new(path: Path) -> int:
 
 
 def align(rows: Iterable[Sequence[str]]) -> str:
-    """Return the lines of a table whose columns begin at the same place."""
+    """Return the lines of a table with aligned columns."""
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def require_existing(path: Path) -> None:
-    """Raise InputError where there is nothing."""
+    """Raise InputError if nothing exists at a path."""
     if not path.exists():
-        raise InputError(f"{printable(str(path))}: expected a file or folder. Received: none.")
+        raise InputError(f"{printable(str(path))}: no such file or folder. Check the path.")
 
 
 def count(text: str) -> int:
-    """Return the number of an argument, from 1 on. Raises ArgumentTypeError."""
+    """Return the number in an argument, 1 or more. Raises ArgumentTypeError."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected 1 or more. Received: {printable(text)}")
     return int(text)

@@ -1,4 +1,4 @@
-"""The command `app`, and the names by which browsers may reach the app."""
+"""The command `app`, and the host names under which browsers may reach the app."""
 
 import argparse
 import importlib.util
@@ -33,16 +33,16 @@ def run(arguments: argparse.Namespace) -> int:
       pawprint app --allow-host NAME-8501.app.github.dev
     """
     if not importlib.util.find_spec("streamlit"):
-        raise InputError(f"app: expected streamlit. Run `{install_command('app')}`.")
+        raise InputError(f"app: streamlit is not installed. Run `{install_command('app')}`.")
     command = [*python_in(), "-m", "streamlit", "run", str(PACKAGE / "app/main.py")]
     command.append(f"--server.port={arguments.port}")
     if arguments.allow_host:
         command += [f"--server.allowedHosts={name}" for name in (*LOCAL, *arguments.allow_host)]
-        # A proxy may leave its own name in the header Origin only.
+        # A proxy may put its own name only into the header Origin.
         command += [f"--server.corsAllowedOrigins=https://{name}" for name in arguments.allow_host]
     else:
         print("If the page stays empty under another host name: pawprint app --allow-host NAME")
-        sys.stdout.flush()  # what runs next takes the place of this process
+        sys.stdout.flush()  # the next program replaces this process
     if os.name == "posix":
-        os.execv(command[0], command)  # so that a signal reaches the server
+        os.execv(command[0], command)  # replaces this process, so that signals reach the server
     return subprocess.call(command)

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
     about = f"{len(options)} candidates on {len(sample.images):,} images"
     print(f"try: {about}, at most about {arguments.minutes:g} minutes", file=sys.stderr)
     is_table = arguments.format == "table"
-    # Its one line of JSON is all that standard output gets.
+    # Standard output gets only one line of JSON.
     with contextlib.nullcontext() if is_table else contextlib.redirect_stdout(sys.stderr):
         for option, row in measure_each(options, sample, arguments.minutes):
             if isinstance(row, InputError):

@@ -40,4 +40,4 @@ def run(arguments: argparse.Namespace) -> None:
             print(f"check: not in DVC's cache, so not checked: {', '.join(unlisted)}")
         return
     require_results(folder)
-    print("check: the results are those of this code, these params and these packages")
+    print("check: the results match the code, the params and the packages")

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _record(compared: ComparedRun) -> dict:
-    """Return what the text says of a run, by its parts."""
+    """Return the parts of the text on a run, by name."""
     return {
         "old": compared.old,
         "new": compared.new,

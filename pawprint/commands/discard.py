@@ -32,13 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
     if names and not arguments.yes:
         if not sys.stdin.isatty():
             raise InputError(
-                f"discard: expected an answer for {len(names)} files, from a terminal. Received: "
-                "none. Add --yes."
+                f"discard: cannot ask about {len(names)} files without a terminal. Add --yes."
             )
         print(diff_of_inputs(folder), end="")
-        print(f"These files become those of {describe(folder)}:")
+        print(f"These files go back to {describe(folder)}:")
         print("\n".join(f"  {printable(name)}" for name in names))
-        print("So does what DVC keeps of the run. Photos, labels.csv and splits.csv stay.")
+        print("So do the run's outputs in DVC. Photos, labels.csv and splits.csv stay.")
         try:
             answer = input("Discard the run and these changes? [y/N] ")
         except EOFError:  # Ctrl-D
@@ -48,5 +47,5 @@ def run(arguments: argparse.Namespace) -> int:
             print("discard: nothing is changed")
             return 1
     discard(folder)
-    print(f"discard: the run and the params are those of {describe(folder)}")
+    print(f"discard: the run and the params are back at {describe(folder)}")
     return 0

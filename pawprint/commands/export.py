@@ -44,14 +44,14 @@ from pawprint.tables import read_table, spread
 LITERT = "litert"
 PAGE = "page"
 SERVED = "served"
-HALF_TOLERANCE = 0.002  # of outputs with weights of 16 bits
-FEW = 20  # images with which the page is run once more
+HALF_TOLERANCE = 0.002  # of outputs with 16-bit weights
+FEW = 20  # images on which the page is run once more
 SQUARES = {
     "crop": "the middle is used",
-    "pad": "the whole photo between two borders of grey",
+    "pad": "the whole photo between two grey borders",
     "stretch": "the whole photo, with another aspect ratio",
 }
-MOST_CHANGED = 0.01  # of the labels in 8 bits; a warning where the interval is above it
+MOST_CHANGED = 0.01  # of the 8-bit model's labels; above it, a warning
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -131,18 +131,18 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _formats(arguments: argparse.Namespace) -> list[str]:
-    """Return the formats to write, each once. Raises InputError for one that cannot be."""
+    """Return the formats to write, each once. Raises InputError for an impossible format."""
     is_of_keras = Model.load().backbone != ONNX
     if arguments.int8 and not is_of_keras:
-        raise InputError(f"--int8: expected a network of Keras. Received: model.backbone is {ONNX}")
+        raise InputError(f"--int8: expected a Keras network. Received: model.backbone is {ONNX}")
     formats = list(dict.fromkeys(arguments.format))
     for name in formats:
         if arguments.int8 and name != LITERT:
             raise InputError(f"--int8: expected --format {LITERT} alone. Received: {name}")
         if not is_of_keras and name not in (ONNX, PAGE):
             raise InputError(
-                f"--format: expected {ONNX} or {PAGE}, because model.backbone is {ONNX}, which has "
-                f"no layers of Keras. Received: {name}"
+                f"--format: expected {ONNX} or {PAGE}, because model.backbone is {ONNX}, which "
+                f"has no Keras layers. Received: {name}"
             )
         exports.require_modules(name, is_of_keras=is_of_keras)
     return [*formats, INT8] if arguments.int8 else formats
@@ -161,7 +161,7 @@ def _export_int8(
     folder: Path,
     reference: exports.Reference,
 ) -> exports.NamedOutputs:
-    """Write the model with 8 bits; its outputs may differ from the served model's."""
+    """Write the 8-bit model, whose outputs may differ from the served model's."""
     images = list(exports.read_pixels(spread(train, CALIBRATION_IMAGES), metadata))
     identity = metadata.model and identity_of_int8(metadata.model)
     described = metadata.model_copy(update={"model": identity})
@@ -176,9 +176,9 @@ def _export_page(
     expected: exports.NamedOutputs,
     notes: list[str],
 ) -> exports.NamedOutputs:
-    """Write the page of a model, add a line on its size to `notes`, and return its outputs.
+    """Write a model's page, add a line on its size to `notes`, and return its outputs.
 
-    Large arrays are float16 if no label of the images `photos` changes by that.
+    Large arrays are float16 if that does not change any label of the images `photos`.
     """
     runtime = fetch_runtime()
     about = describe_page(metadata)
@@ -190,7 +190,7 @@ def _export_page(
     difference = exports.largest_difference(outputs, expected)
     is_half = changed == 0 and difference <= HALF_TOLERANCE
     half, whole = (page_of(each, metadata, about, runtime) for each in (small, network))
-    few = photos.iloc[:FEW] if is_half else photos  # all have passed its network
+    few = photos.iloc[:FEW] if is_half else photos  # its network has already seen all
     reference = exports.Reference(
         exports.read_pixels(few, metadata),
         {name: values[: len(few)] for name, values in expected.items()},
@@ -199,9 +199,9 @@ def _export_page(
     write = partial(_write_page, half if is_half else whole)
     of_page = exports.export(PAGE, write, metadata, paths.EXPORT / PAGE, reference)
     notes.append(
-        f"page: weights of {16 if is_half else 32} bits. {len(half) / 1e6:.1f} MB with 16 bits, "
-        f"which change {changed:,} of {len(photos):,} labels and outputs by up to "
-        f"{difference:.4f}; {len(whole) / 1e6:.1f} MB with 32 bits"
+        f"page: {16 if is_half else 32}-bit weights. 16 bits take {len(half) / 1e6:.1f} MB and "
+        f"change {changed:,} of {len(photos):,} labels, and outputs by up to {difference:.4f}; 32 "
+        f"bits take {len(whole) / 1e6:.1f} MB"
     )
     return outputs if is_half else of_page
 
@@ -211,7 +211,7 @@ def _write_page(text: str, path: Path) -> None:
 
 
 def describe_page(metadata: Metadata) -> About:
-    """Return what the page of the trained model says of it."""
+    """Return the description of the trained model for its page."""
     level = CONFIDENCE
     scores = read_table(paths.SCORES_CSV, SCORES)
     names = dict.fromkeys(("accuracy", headline_of(scores)))
@@ -224,13 +224,13 @@ def describe_page(metadata: Metadata) -> About:
         "Measured": f"{'; '.join(measured)} ({100 * level:g}% interval), on photos that it did "
         "not learn from",
         "Commit": metadata.commit or "none",
-        "Model": metadata.model or "of an earlier version",
+        "Model": metadata.model or "from an earlier version",
         "Photos": f"a square of {metadata.image_size} pixels: {SQUARES[metadata.resize]}",
     }
     if metadata.unknown_threshold is not None:
         facts["Unknown"] = (
             f"a photo whose unknown score is above {metadata.unknown_threshold:.4g} is unlike "
-            "those of training"
+            "the training images"
         )
     return About(project_name(), facts, whose_weights(Model.load(), Weights.load()))
 
@@ -244,7 +244,7 @@ def _log_losses(
 
 
 def _times(names: list[str], photos: pd.Series, metadata: Metadata) -> list[str]:
-    """Return the milliseconds that models of LiteRT take for an image, in their order."""
+    """Return the milliseconds that each LiteRT model takes for an image, in order."""
     form = exports.FORMATS[LITERT]
     with silent_stderr():
         runs = [form.open(paths.EXPORT / name / form.file) for name in names]
@@ -253,13 +253,13 @@ def _times(names: list[str], photos: pd.Series, metadata: Metadata) -> list[str]
 
 
 def _model_to_export(metadata: Metadata, is_mirrored: bool) -> keras.Model | Callable[[Path], None]:
-    """Return the model with its calibration and detector, or what writes it as ONNX."""
+    """Return the model with its calibration and detector, or a function that writes it as ONNX."""
     params = Model.load()
     detector = None
     if metadata.unknown_threshold is not None:
         detector = read_detector(paths.SERVED_MODEL)
     if params.backbone == ONNX:
-        # The package onnx comes with the extra `export`.
+        # The package onnx is installed by the extra `export`.
         from pawprint.model.onnx_export import Parts, write_onnx
 
         weights = HeadWeights.read(paths.HEAD)
@@ -270,7 +270,7 @@ def _model_to_export(metadata: Metadata, is_mirrored: bool) -> keras.Model | Cal
 
 
 def keras_model(metadata: Metadata, params: Model) -> keras.Model:
-    """Return the model of Keras: of pixels to what its head gives.
+    """Return the Keras model, from pixels to the output of its head.
 
     A backbone that the stage built without Keras is built again, from `weights.source`. Raises
     InputError if this, or a file of the run, is missing.
@@ -316,7 +316,7 @@ def describe_new_labels(photos: pd.Series, before: np.ndarray, after: np.ndarray
 def describe_int8(
     rows: pd.DataFrame, before: np.ndarray, after: np.ndarray, confidence: float
 ) -> str:
-    """Return lines: which labels change in 8 bits, what fraction, and perhaps a warning.
+    """Return lines on the labels that 8 bits change, their fraction, and perhaps a warning.
 
     `rows` is a table SPLIT; `before` and `after` are labels, UNSURE or UNKNOWN, `(images,)`.
     """
@@ -332,7 +332,7 @@ def describe_int8(
     ]
     if low > MOST_CHANGED:
         lines.append(
-            f"warning: the interval is above {MOST_CHANGED:.0%}. Take {LITERT}, or a wider backbone"
+            f"warning: the interval is above {MOST_CHANGED:.0%}. Use {LITERT}, or a wider backbone"
         )
     return "\n".join(f"int8: {line}" for line in lines)
 

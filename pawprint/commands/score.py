@@ -1,7 +1,7 @@
-"""The command `score`: the model on photos of its use, beside the test split of the last run.
+"""The command `score`: the model on production photos, compared with the last run's test split.
 
-Of photos without labels the accuracy is not estimated: from confidences it would be too high for
-photos of another kind.
+It does not estimate the accuracy on unlabelled photos: an estimate from confidences would be too
+high for photos of another kind.
 """
 
 import argparse
@@ -47,8 +47,8 @@ from pawprint.scores.predictions import confusion, most_confused, predictions_in
 from pawprint.scores.shift import LIKE, Likeness, compare_photos
 
 FAILED = 3  # exit status of --fail
-MAX_CONFUSED = 5  # pairs of classes
-FEW = 50  # photos, of which only a large difference is significant
+MAX_CONFUSED = 5  # pairs of classes shown
+FEW = 50  # photos; with fewer, only a large difference is significant
 HERE = Path()  # the project
 
 
@@ -97,8 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _compare_unlabelled(arguments, photos)
     if arguments.fail:
         raise InputError(
-            f"--fail: expected photos without labels. Received: {printable(str(source))}, whose "
-            f"photos are of {', '.join(photos.table['label'].dropna().unique())}."
+            f"--fail: expected photos without labels. Received: {printable(str(source))}, with "
+            f"photos labelled {', '.join(photos.table['label'].dropna().unique())}."
         )
     return _score_labelled(arguments, photos)
 
@@ -135,11 +135,13 @@ def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
 
 
 def _score_and_say(predictor: Predictor, photos: Photos, taken: Taken) -> ScoreResult:
-    """Score a model, and print what is left out of its scores."""
+    """Score a model, and print which photos are left out of its scores."""
     scored = score(HERE, predictor, photos, taken.take)
     print_left_out(scored.left_out, scored.failed)
     if not scored.has_training:
-        print("score: no training images here: near-duplicates of them count", file=sys.stderr)
+        print(
+            "score: no training images here, so their near-duplicates count, too", file=sys.stderr
+        )
     if scored.scores["test"].isna().all():
         print("score: no test split of this model here to compare with", file=sys.stderr)
     return scored
@@ -149,13 +151,13 @@ def print_scores(scored: ScoreResult) -> None:
     """Print a sentence on the accuracy, a table of scores, and the most frequent errors."""
     scores = scored.scores
     first = scores.iloc[0]
-    sentence = f"The model is right for {first['value']:.2%} of {first['images']:,} photos"
+    sentence = f"The model is correct on {first['value']:.2%} of {first['images']:,} photos"
     if scores["test"].notna().any():
         different = scores[scores["different"] == "yes"]
         titles = (different["score"].str.replace("_", " ") + " " + different["label"]).str.strip()
         sentence += (
-            f", and for {first['test']:.2%} of the test split; significantly different: "
-            f"{', '.join(titles) or 'no score'}"
+            f", and on {first['test']:.2%} of the test split; significantly different: "
+            f"{', '.join(titles) or 'none'}"
         )
     print(f"{sentence}.\n\n{align(rows_beside_test(scores))}")
     pairs = most_confused(scored.predictions, MAX_CONFUSED).itertuples()
@@ -177,7 +179,7 @@ def _record_of(
 
 
 def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) -> int:
-    """Compare the photos of a folder or, with None, the rows of a table with the test photos."""
+    """Compare the photos in a folder or, with None, the rows of a table with the test photos."""
     source = arguments.source
     folder, *others = arguments.model
     if others or arguments.sheet:
@@ -191,9 +193,9 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
     test = read_test_split(HERE, metadata)
     if test is None or (has_scores and UNKNOWN_SCORE not in test):
         raise InputError(
-            f"{folder}: expected the results of its test split to compare with. Received: no "
-            f"{paths.TEST_PROBABILITIES_CSV}, or one of another model than {paths.SERVED_MODEL}. "
-            "Run this in the project of the model, after `dvc pull` or `dvc repro`."
+            f"{folder}: cannot compare with the test split: {paths.TEST_PROBABILITIES_CSV} is "
+            f"missing, or belongs to another model than {paths.SERVED_MODEL}. Run this in the "
+            "project of the model, after `dvc pull` or `dvc repro`."
         )
     with output(arguments, needs_all=True) as taken:
         if photos:
@@ -204,9 +206,9 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
         answers, left_out, failed = select_answers(rows, metadata.model)
         if not answers:
             raise InputError(
-                f"{printable(str(source))}: expected predictions of the model {metadata.model} "
-                f"with a label. Received: {left_out[OTHER_MODEL]:,} {OTHER_MODEL}, {len(failed):,} "
-                "without a label. Run `pawprint predict` on these photos again."
+                f"{printable(str(source))}: expected labels predicted by the model "
+                f"{metadata.model}. Received: {left_out[OTHER_MODEL]:,} {OTHER_MODEL}, "
+                f"{len(failed):,} without a label. Run `pawprint predict` on these photos again."
             )
         print_left_out(left_out, failed)
         predicted = predictions_in(_tabulate_answers(answers, metadata), metadata)
@@ -223,10 +225,10 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
 
 
 def print_likeness(found: Likeness, photos: int, test: int) -> None:
-    """Print the verdict, and a table of the fractions of photos and of test photos."""
+    """Print the verdict, and a table of fractions for the photos and the test photos."""
     reasons = f" ({', '.join(found.different)})" if found.different else ""
     if found.verdict == LIKE and photos < FEW:
-        reasons = "; they are few, so only a large difference would show"
+        reasons = "; with so few photos, only a large difference would show"
     lines: list[Sequence[str]] = [("", f"{photos:,} photos", f"{test:,} test photos")]
     for name, label, *numbers in found.scores.itertuples(index=False):
         cells = ("{:.2%}, {:.2%} to {:.2%}".format(*side) for side in (numbers[:3], numbers[3:]))
@@ -236,7 +238,7 @@ def print_likeness(found: Likeness, photos: int, test: int) -> None:
 
 
 def _tabulate_answers(rows: Sequence[dict], metadata: Metadata) -> pd.DataFrame:
-    """Return what `predictions_in` takes of rows of `predict`; nobody knows what `actual` is."""
+    """Convert rows of `predict` for `predictions_in`, with `actual` empty."""
     probabilities = pd.DataFrame([row["probabilities"] for row in rows])[metadata.labels]
     predicted = np.array(metadata.labels)[metadata.classes(probabilities.to_numpy())]
     table = probabilities.add_prefix(PROBABILITY).assign(actual="", predicted=predicted)
@@ -246,7 +248,7 @@ def _tabulate_answers(rows: Sequence[dict], metadata: Metadata) -> pd.DataFrame:
 
 
 def print_left_out(left_out: dict[str, int], failed: list[dict]) -> None:
-    """Print on stderr which files gave no label, and how many photos do not count."""
+    """Print on stderr which files have no label, and how many photos are left out."""
     for row in failed:
         print(f"score: {row['path']}: {row['error']}", file=sys.stderr)
     for reason, images in left_out.items():

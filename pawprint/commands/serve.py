@@ -1,6 +1,6 @@
 """The command `serve`: an HTTP service for a served or exported model, and its log of answers.
 
-A log has all answers, as JSON lines, and several services may share it.
+The log holds all answers as JSON lines, and several services may share it.
 """
 
 import argparse
@@ -33,7 +33,9 @@ try:
     from starlette.middleware.cors import CORSMiddleware
     from starlette.requests import ClientDisconnect
 except ModuleNotFoundError as error:
-    raise InputError(f"serve: expected {error.name}. Run `{install_command('serve')}`.") from None
+    raise InputError(
+        f"serve: {error.name} is not installed. Run `{install_command('serve')}`."
+    ) from None
 MAX_CONNECTIONS = 64  # more get 503; together they hold at most 640 MiB of uploads
 MAX_BYTES = 10 * 2**20  # of an upload
 HEALTH = ["GET", "HEAD", "OPTIONS"]
@@ -75,7 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     require_free(arguments.host, arguments.port)
     model = arguments.model or default_model()
-    logging.raiseExceptions = False  # a full disk under stderr is no traceback for each line
+    logging.raiseExceptions = False  # avoid a traceback per line if stderr's disk is full
     lines = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
     lines["handlers"]["access"]["stream"] = "ext://sys.stderr"  # stdout may be the log
     uvicorn.run(
@@ -85,15 +87,15 @@ def run(arguments: argparse.Namespace) -> None:
         limit_concurrency=MAX_CONNECTIONS,
         log_config=lines,
         use_colors=bool(sys.stderr and sys.stderr.isatty()),
-        # Otherwise a client could go on to send an upload that was refused.
+        # Otherwise a client could continue to send a refused upload.
         headers=[("Connection", "close")],
     )
 
 
 def _origin(text: str) -> str:
-    """Return an origin as browsers send it: scheme, host, perhaps port. Raises ArgumentTypeError.
+    """Check an origin as browsers send it: scheme, host, perhaps port. Raises ArgumentTypeError.
 
-    Browsers compare it letter by letter, so a path or a slash at its end would allow nothing.
+    Browsers compare the text exactly, so a path or a trailing slash would not match any page.
     """
     parts = urlsplit(text)
     if text == "*" or (parts.netloc and text == f"{parts.scheme}://{parts.netloc.lower()}"):
@@ -104,23 +106,23 @@ def _origin(text: str) -> str:
 
 
 def require_free(host: str, port: int) -> None:
-    """Raise InputError if a service cannot listen there, before a model is loaded."""
+    """Raise InputError if a service cannot listen on the port, before a model is loaded."""
     try:
         places = socket.getaddrinfo(host or None, port, 0, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
         for family, *_, address in places:
             try:
-                # Bound, and not listening: a client would take the service for started.
+                # Bind without listening, or clients would assume that the service has started.
                 with socket.socket(family) as place:
-                    if os.name == "posix":  # as uvicorn does; a port that was just left is free
+                    if os.name == "posix":  # as uvicorn does, to reuse a port just released
                         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     place.bind((address[0], port))
-            except OSError as error:  # as for ::1 of localhost on a computer without IPv6
+            except OSError as error:  # for example, ::1 of localhost without IPv6
                 if error.errno != errno.EADDRNOTAVAIL or len(places) == 1:
                     raise
     except (OSError, OverflowError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).partition(" (")[0].strip(".")
         raise InputError(
-            f"serve: expected an address and a free port. Received: {host}, port {port}: {reason}. "
+            f"serve: cannot listen on {host}, port {port}: {reason}. "
             "Name others with --host and --port."
         ) from None
 
@@ -130,8 +132,8 @@ def create_app(
 ) -> FastAPI:
     """Return the service for the model in `folder`. An upload may take `seconds`.
 
-    Answers are appended to the file `log`, if it is given. Browsers let pages of `origins` read
-    them, such as "https://example.org".
+    Answers are appended to the file `log`, if any. Browsers let web pages from `origins`, such as
+    "https://example.org", read them.
     """
     predictor = load_predictor(folder)
     labels = predictor.metadata.labels
@@ -147,10 +149,10 @@ def create_app(
     decoding = asyncio.Semaphore(CORES)  # a large image needs up to 2 GB of memory
     app = FastAPI(
         title="Pawprint",
-        # These pages load scripts from a CDN.
+        # FastAPI's documentation pages load scripts from a CDN.
         docs_url=None,
         redoc_url=None,
-        # A redirect from /predict/ would name a scheme and a host that exist behind a proxy only.
+        # A redirect from /predict/ would name a scheme and a host that exist only behind a proxy.
         redirect_slashes=False,
     )
 
@@ -160,10 +162,10 @@ def create_app(
             allow_origins=origins,
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
-            allow_private_network=True,  # a page of the web may ask a service of this computer
+            allow_private_network=True,  # a web page may call a service on this computer
         )
 
-    # What load balancers ask for differs: HEAD or OPTIONS, also of "/".
+    # Load balancers differ in their requests: HEAD or OPTIONS, even of "/".
     @app.api_route("/", methods=HEALTH, include_in_schema=False)
     @app.api_route("/health", methods=HEALTH, include_in_schema=False)
     @app.api_route("/health/", methods=HEALTH, include_in_schema=False)
@@ -183,7 +185,7 @@ def create_app(
             except InputError as error:  # of the model
                 raise HTTPException(500, str(error)) from None
             except MemoryError:
-                raise HTTPException(503, "expected more free memory") from None
+                raise HTTPException(503, "too little free memory") from None
         if NOT_LOGGED in answer:
             response.status_code = 202
         return answer
@@ -249,7 +251,7 @@ def explain(error: UnusableImageError, content_type: str) -> str:
 def classify(predictor: Predictor, data: bytes, answers: AnswerLog | None) -> dict:
     """Return the answer for an upload, which says so if it could not be logged.
 
-    Raises UnusableImageError if `data` is no complete image.
+    Raises UnusableImageError if `data` is not a complete image.
     """
     decoded = predictor.decode(data)
     predicted = predictor.predict(decoded.image)

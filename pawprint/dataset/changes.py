@@ -1,4 +1,4 @@
-"""Changes between two runs, of images, params and code: rows, counts, and sentences about them."""
+"""Describe changes of images, params and code between two runs, as rows, counts and sentences."""
 
 import json
 from collections import defaultdict
@@ -16,7 +16,7 @@ CHANGES = ["path", "kind", "label", "before", "after"]
 COMPARED = ["path", "label", "split", "pixels_sha256"]
 UNSET = "not set"
 NOT_KNOWN = (
-    "not known here, as DVC's cache lacks its tables of images, or an earlier version wrote them; "
+    "unknown, because DVC's cache lacks its tables of images, or an earlier version wrote them; "
     "`dvc pull` before a run fetches them from the remote"
 )
 
@@ -29,24 +29,24 @@ class Images(NamedTuple):
 
 
 def images_of(split: pd.DataFrame, unknown: pd.DataFrame, rejected: pd.DataFrame) -> Images:
-    """Return the images of a run by its tables SPLIT, IMAGES of unknown images, and REJECTED.
+    """Return the images of a run from its tables SPLIT, IMAGES (unknown images), and REJECTED.
 
-    Unknown images are among the usable ones, with the split "".
+    Unknown images count as usable, with the split "".
     """
     usable = pd.concat([split, unknown.assign(split="")], ignore_index=True)
     return Images(usable[COMPARED], rejected)
 
 
 def find_changes(before: Images, after: Images) -> pd.DataFrame:
-    """Return a row per change, with the columns CHANGES, by kind.
+    """Return a row for each change, with the columns CHANGES, ordered by kind.
 
-    `label` is its class. `before` and `after` are splits if the kind is `moved`, or else labels, or
-    "".
+    `label` is the image's class. `before` and `after` are splits if the kind is `moved`, otherwise
+    labels or "".
 
-    Images with the same pixels are one image, which the tables have once. So a renamed file is no
-    change, and a file with other pixels is one image removed and one added. An image both
-    relabelled and moved has two rows. A file is `rejected` if it was not before; `before` is the
-    label of the image that is lost by this, or "".
+    Images with the same pixels are one image, which the tables have once. A renamed file is
+    therefore not a change, and a file with new pixels is one image removed and one added. An image
+    both relabelled and moved has two rows. A file is `rejected` if it was not rejected before;
+    `before` is then the label of the lost image, or "".
     """
     both = before.usable.merge(
         after.usable, "outer", "pixels_sha256", suffixes=("_old", ""), indicator="side"
@@ -72,7 +72,7 @@ def find_changes(before: Images, after: Images) -> pd.DataFrame:
 
 
 def describe_changes(changes: pd.DataFrame) -> str:
-    """Return such as "1 label corrected (glass to metal), 20 photos added (glass 10, metal 10)".
+    """Return text like "1 label corrected (glass to metal), 20 photos added (glass 10, metal 10)".
 
     `changes` are rows of `find_changes`; "" for none.
     """
@@ -88,17 +88,17 @@ def describe_changes(changes: pd.DataFrame) -> str:
 
 
 def describe_params(before: Mapping[str, Mapping], after: Mapping[str, Mapping]) -> str:
-    """Return such as "model.alpha: 0.35 → null", for each param that differs, or "" for none.
+    """Return text such as "model.alpha: 0.35 → null", for each changed param, or "" for none.
 
-    Both are sections by name. A param that a run does not have is "not set", which for null is no
-    change. Of many, the first are named.
+    Both arguments are sections by name. A param that a run lacks is "not set", which does not count
+    as a change from null. If there are many, only the first are named.
     """
     changed = _differences(before, after)
     return name_some(f"{name}: {_value(a)} → {_value(b)}" for name, (a, b) in changed.items())
 
 
 def _differences(before: Mapping, after: Mapping) -> dict[str, tuple[object, object]]:
-    """Return the two values by name, such as `model.alpha`, where mappings differ in them."""
+    """Return both values by name, such as `model.alpha`, for each difference of the mappings."""
     found: dict[str, tuple[object, object]] = {}
     for name in dict.fromkeys([*after, *before]):
         old, new = before.get(name), after.get(name)
@@ -115,27 +115,27 @@ def _value(value: object) -> str:
 
 
 def describe_code(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> str:
-    """Return "other code or packages (of clean, split)", of stages that both have, or "".
+    """Return "other code or packages (of clean, split)" for stages that both have, or "".
 
-    Both have a hash of its code by stage.
+    Both arguments map stages to hashes of their code.
     """
     changed = [name for name, md5 in after.items() if before.get(name) not in (None, md5)]
     return f"other code or packages (of {name_some(changed)})" if changed else ""
 
 
 def describe_moves(moved: pd.DataFrame, rules: pd.Series, causes: Collection[str]) -> str:
-    """Return how many photos moved since the last commit, why, and where, or "" if none did.
+    """Return how many photos moved since the last commit, why and where, or "" if none did.
 
     `moved` are rows of `find_changes` of this kind, and `rules` comes from `find_rules`, by path.
-    `causes` are names of params, and splits.csv, on which ranks or their use depend, if they have
-    changed: then `keep-splits` is not named, as it is no chance.
+    `causes` names changed params, or splits.csv, on which ranks depend. If there are any,
+    `keep-splits` is not suggested, because the move is not due to chance.
     """
     if moved.empty:
         return ""
     by_rank = "because photos or labels of their classes changed"
     if causes:
-        by_rank = f"by the change of {name_some(causes)}"
-    why = {BY_FILE: "by splits.csv", BY_ARCHIVE: "by folders, metadata.csv or dates"}
+        by_rank = f"because {name_some(causes)} changed"
+    why = {BY_FILE: "as splits.csv says", BY_ARCHIVE: "as folders, metadata.csv or dates say"}
     numbers = moved["path"].map(rules).map(why | {BY_RANK: by_rank}).value_counts()
     reasons = [f"{number:,} {reason}" for reason, number in numbers.items()]
     if len(numbers) == 1:
@@ -152,7 +152,7 @@ def _arrows(changes: pd.DataFrame) -> pd.Series:
 
 
 def _count(noun: str, verb: str, names: pd.Series) -> str:
-    """Return such as "20 photos added (glass 10, plastic 10)", or "" for no names."""
+    """Return text such as "20 photos added (glass 10, plastic 10)", or "" without names."""
     return f"{_number(names, noun)} {verb} ({_name_counts(names)})" if len(names) else ""
 
 
@@ -161,7 +161,7 @@ def _number(rows: Collection, noun: str) -> str:
 
 
 def _name_counts(names: pd.Series) -> str:
-    """Return such as "glass 12, paper 3", the largest number first, or the name if it is one."""
+    """Return text such as "glass 12, paper 3", the largest number first, or the only name."""
     counts = names.value_counts().sort_index().sort_values(ascending=False, kind="stable")
     if len(counts) == 1:
         return name_some(counts.index)

@@ -32,13 +32,13 @@ from pawprint.progress import track
 
 NOT_LISTED = "no row in metadata.csv"
 NOT_NAMED = "in no folder of a class"
-NO_CLASS = "its label in metadata.csv is no class"
+NO_CLASS = "its label in metadata.csv is not a class"
 ASSIGNED = ["path", "label", "archive_split", "group"]
 NONE_DECODED = pd.DataFrame(columns=list(DECODED)).astype(DECODED)
 
 
 class Known(NamedTuple):
-    """The table DECODED of an earlier run, and what identifies the code that decodes new files."""
+    """The table DECODED of an earlier run, and the identity of the code that decodes new files."""
 
     code: str = ""
     decoded: pd.DataFrame = NONE_DECODED
@@ -56,23 +56,24 @@ def clean(
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Return the usable images, the rejected files, and the paths of corrections not applied.
 
-    The tables have the columns of IMAGES and REJECTED; usable images also the columns of DECODED.
-    Images in a folder that is named for images without a label have the label "", and so have all
-    without a correction if there are no classes. A file that has a row in `known` is not decoded.
+    The tables have the columns of IMAGES and REJECTED; usable images also have the columns of
+    DECODED. Images in a folder named for unlabelled images have the label "". If there are no
+    classes, so do all images without a correction. A file with a row in `known` is not decoded
+    again.
 
     Each class of `layout` needs a usable image. `rule` is "decodes" or "jfif", as in `clean.rule`.
 
-    A correction holds for all images with its `pixels_sha256`, whatever their paths. One without
-    `pixels_sha256` holds for the image that has its path, unless another correction has the hash of
-    that image, and for all others with the same pixels. One whose `pixels_sha256` no image has is
-    not applied: its photo was replaced or removed.
+    A correction applies to all images with its `pixels_sha256`, whatever their paths. A correction
+    without `pixels_sha256` applies to the image at its path, unless another correction has the hash
+    of that image, and to all others with the same pixels. A correction is not applied if no image
+    has its `pixels_sha256`: the photo was replaced or removed.
 
     Each file but metadata.csv is in exactly one of the tables, which are sorted by path. Files that
-    are not named like images are rejected, unless metadata.csv or a correction lists them. Of
-    images with the same pixels one is kept, or none if their labels differ: if possible one with a
-    label, of the archive's test split, and the one with the shortest path. Files with the same name
-    are all rejected. A kept path is the name of the member, a rejected one is that name made
-    printable. Raises InputError if a class has no usable image.
+    are not named like images are rejected, unless metadata.csv or a correction lists them. Among
+    images with the same pixels, one is kept, or none if their labels differ. Labelled images are
+    preferred, then the archive's test split, then the shortest path. Files that share a name are
+    all rejected. A usable image's path is its name in the archive; a rejected file's path is its
+    name made printable. Raises InputError if a class has no usable image.
     """
     names = [name for name in members(archive) if layout.rows is None or not is_metadata(name)]
     corrected_paths = {correction.path for correction in corrections}
@@ -106,13 +107,13 @@ def _assign(
 ) -> dict:
     """Return the path, label, archive_split and group of a file. Raises UnusableImageError.
 
-    `times` has how many files have a name. The files that `may_lack` a label, as a correction gives
-    it or they are set aside for one, have the label "".
+    `times` counts the files of each name. Files that `may_lack` a label, because a correction gives
+    it or they await one, have the label "".
     """
     require_safe(archive, name)
     row = layout.rows.get(name) if layout.rows else None
     if name not in may_lack and not row and not is_image_name(name):
-        detail = "hidden, in a folder of a system, or without the suffix of an image"
+        detail = "hidden, in a system folder, or without an image suffix"
         raise UnusableImageError("other_file", detail)
     if times[name] > 1:
         raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
@@ -129,7 +130,7 @@ def _assign(
 def _find_known_rows(
     archive: Archive, origin: bytes, decoded: pd.DataFrame, names: Collection[str]
 ) -> pd.DataFrame:
-    """Return the rows of `decoded` that files have by their bytes, with their names as `path`."""
+    """Return the rows of `decoded` for files with the same bytes, with their names as `path`."""
     row_of = dict(zip(decoded["key"], range(len(decoded))))
     files = names if row_of else ()
     computed = map_in_threads(partial(_key_of_member, archive, origin), files)
@@ -158,10 +159,10 @@ def _row_or_rejection(function: Callable[[str], dict], name: str) -> dict:
 def _apply_corrections(
     images: pd.DataFrame, corrections: list[Correction], set_aside: set[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Return images with their right labels, rejected ones, and the corrections not applied.
+    """Return images with corrected labels, rejected images, and the corrections not applied.
 
-    `clean` has the rules. An image has the label "" if only a correction, which may be for other
-    pixels, gives it one. The files `set_aside` may keep it.
+    `clean` states the rules. An image has the label "" if its label can only come from a
+    correction, which may be for other pixels. Files in `set_aside` may keep it.
     """
     pixels = dict(zip(images["path"], images["pixels_sha256"]))
     labels = {correction.image: correction.label for correction in corrections}
@@ -195,16 +196,16 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
     `pixels_sha256`.
     """
     paths = images["path"]
-    # Copies have longer names: IMG_3.jpg, IMG_3 (1).jpg.
+    # Copies have longer names, such as IMG_3 (1).jpg for IMG_3.jpg.
     keys = paths.str.len(), images["archive_split"] != "test", images["label"] == ""
-    images = images.iloc[np.lexsort(keys)]  # by the last key first
+    images = images.iloc[np.lexsort(keys)]  # the last key sorts first
     images = images.assign(known=images["label"].where(images["label"] != ""))
     copies = images.groupby("pixels_sha256", sort=False)
     is_contradictory = copies["known"].transform("nunique") > 1
     is_repeated = images.duplicated("pixels_sha256")
     is_rejected = is_repeated | is_contradictory
     columns = ["path", "label"]
-    # The image that a row is a duplicate of: the first one, and for that one the second.
+    # Each row is a duplicate of the first image, and the first of the second.
     twin = copies[columns].transform("first").where(is_repeated, copies[columns].shift(-1), axis=0)
     labels = images["label"].replace("", UNLABELLED)
     twin_labels = twin["label"].replace("", UNLABELLED)
@@ -224,7 +225,7 @@ def _require_usable(
 ) -> None:
     """Raise InputError for a class without a usable image, with the reason for most of its files.
 
-    The tables are not written then, so the line has an example.
+    The tables are not written then, so the message has an example.
     """
     lacking = [label for label in layout.classes if not (usable["label"] == label).any()]
     if lacking:
@@ -238,8 +239,8 @@ def _require_usable(
 
 
 def _describe_reason(label: str, rejected: pd.DataFrame) -> str:
-    """Return text on the most frequent reason in the rows of REJECTED of a class; what to do."""
-    if rejected.empty:  # as where labels.csv gives its images another class
+    """Return the most frequent reason for rejecting files of a class, and what to do."""
+    if rejected.empty:  # for example, if labels.csv gives its images another class
         return f"See clean.labels. {ACCEPTED}"
     reason = rejected["reason"].value_counts().idxmax()
     files = rejected[rejected["reason"] == reason]
@@ -257,28 +258,28 @@ def _describe_reason(label: str, rejected: pd.DataFrame) -> str:
 
 
 def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
-    """Return what `clean.bits` should be for grey of more than 8 bits, or "" if it is right.
+    """Return advice on `clean.bits` for grey images above 8 bits, or "" if it is right.
 
-    `images` has the columns `used_bits` and `file_bits`; it was cleaned with `bits`.
+    `images` has the columns `used_bits` and `file_bits`; the images were cleaned with `bits`.
     """
     deep = images[images["file_bits"] > 8]
     used = deep["used_bits"].max()
     held = deep["file_bits"].max()
     if bits is None and used < held:
         return (
-            f"{len(deep):,} grey images of {held} bits use {used}; clean.bits: {used} makes "
-            f"{2**used - 1:,} white, for these and for new images"
+            f"{len(deep):,} {held}-bit grey images use only {used} bits; set clean.bits to "
+            f"{used}, so that {2**used - 1:,} is white, in these and in new images"
         )
     if bits is not None and used > bits:
         return (
-            f"clean.bits: {bits} makes values above {2**bits - 1:,} white in "
-            f"{(deep['used_bits'] > bits).sum():,} grey images, of which some use {used} bits"
+            f"clean.bits: {bits} turns values above {2**bits - 1:,} white in "
+            f"{(deep['used_bits'] > bits).sum():,} grey images, some of which use {used} bits"
         )
     return ""
 
 
 def describe_pages(images: pd.DataFrame) -> str:
-    """Return how many files have further pages or frames, as text, or "" if none has.
+    """Return text on how many files have further pages or frames, or "" if none has.
 
     `images` has the column `has_more`.
     """
@@ -289,9 +290,9 @@ def describe_pages(images: pd.DataFrame) -> str:
 
 
 def describe_files(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
-    """Return text as "kept 4 of 7 images (2 truncated, 1 empty file); 3 other files (3 .txt)".
+    """Return text such as "kept 4 of 7 images (2 truncated, 1 empty file); 3 other files (3 .txt)".
 
-    `usable` has a row for each usable image, also with the label UNKNOWN. `rejected` is a table
+    `usable` has a row for each usable image, including UNKNOWN ones. `rejected` is a table
     REJECTED.
     """
     is_other = rejected["reason"] == "other_file"
@@ -304,20 +305,20 @@ def describe_files(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
 
 
 def describe_pointers(rejected: pd.DataFrame) -> str:
-    """Return text as "20 images are not here: a pointer of Git LFS: run …", or "" without one.
+    """Return text such as "20 images are missing: a pointer of Git LFS: run …", or "" without one.
 
-    The table is REJECTED.
+    `rejected` is a table REJECTED.
     """
     details = rejected["detail"][rejected["reason"] == "no_content"]
     if details.empty:
         return ""
-    return f"{len(details):,} images are not here: {', '.join(details.unique())}"
+    return f"{len(details):,} images are missing: {', '.join(details.unique())}"
 
 
 def describe_unlabelled(rejected: pd.DataFrame, detail: str) -> str:
-    """Return folders of images that were rejected as unlabelled for this detail: "birds/ (50)".
+    """Return folders of images rejected as unlabelled for this reason, such as "birds/ (50)".
 
-    They are the largest, at most SHOWN, the largest first. The table is REJECTED.
+    At most SHOWN folders are named, the largest first. `rejected` is a table REJECTED.
     """
     is_meant = (rejected["reason"] == UNLABELLED) & (rejected["detail"] == detail)
     folders = [f"{PurePosixPath(path).parent}/" for path in rejected.loc[is_meant, "path"]]

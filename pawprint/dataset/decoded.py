@@ -1,4 +1,4 @@
-"""The row of the table DECODED that a file gives, by its bytes and by the code here alone."""
+"""Compute a file's row of the table DECODED, from its bytes and the code here alone."""
 
 import hashlib
 
@@ -16,14 +16,14 @@ PROPERTIES = DecodedImage._fields[1:4]
 
 
 def key_of(origin: bytes, data: bytes) -> str:
-    """Return the `key` of DECODED from what decodes, and a file's bytes or their listed MD5."""
+    """Return the `key` of DECODED from the decoder's identity and a file's bytes or listed MD5."""
     digest = hashlib.sha256(origin)
     digest.update(data)
     return digest.hexdigest()
 
 
 def decode_row(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
-    """Return the columns of a file's row that its content gives. Raises UnusableImageError."""
+    """Return the columns of a file's row that depend on its content. Raises UnusableImageError."""
     data = read_member(archive, name)
     with decoding(data, archive.bits) as (image, *properties, _):
         if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:

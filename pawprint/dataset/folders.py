@@ -1,7 +1,7 @@
-"""Labels and splits by folders of images: some are classes, some splits, some neither.
+"""Read labels and splits from the folders of images: classes, splits, or neither.
 
-Two readings exist. By the outer one, the first folder below the root, or below a split, is the
-class, with all that is in it (Keras, torchvision, Ultralytics); by the inner one it is the last
+There are two readings. In the outer one, the class is the first folder below the root or below a
+split, with everything in it (Keras, torchvision, Ultralytics). In the inner one, it is the last
 folder (Hugging Face, fastai).
 """
 
@@ -23,13 +23,13 @@ OUTER = "outer"
 INNER = "inner"
 READINGS = (OUTER, INNER)
 
-# The split of a folder, or of a cell of a table, by its lower-case name.
+# The split named by a folder or a table cell, by its lower-case name.
 SPLIT_OF_FOLDER = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-# Names that mean "no label yet", in lower case and without what is between words.
+# Names that mean "no label yet", in lower case and without separators between words.
 UNLABELLED_FOLDERS = {"nolabel", "nolabels", "unlabeled", "unlabelled", "unsorted"}
 EXPECTED = """\
 photos/
@@ -38,7 +38,7 @@ photos/
 
 
 class Place(NamedTuple):
-    """The label and the split of a file, by its folders or its row in metadata.csv.
+    """The label and the split of a file, from its folders or its row in metadata.csv.
 
     `label` is a class, UNKNOWN, or "" for a file without a label; `split` is train, validation,
     test or "".
@@ -54,7 +54,7 @@ def folder_of(name: str) -> Parts:
 
 
 def is_class_name(folder: str) -> bool:
-    """Return whether a folder of this name may be a class when its name says so alone."""
+    """Return whether the name of a folder alone allows it to be a class."""
     is_apart = _is_set_apart((folder,)) or folder.lower() in SPLIT_OF_FOLDER
     return not is_apart and is_image_name(f"{folder}/image.jpg")
 
@@ -70,15 +70,16 @@ def lies_unlabelled(name: str) -> bool:
 
 
 def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, Place]:
-    """Return the places of files by their folders. `labels` is AUTO, OUTER or INNER.
+    """Return the places of files according to their folders. `labels` is AUTO, OUTER or INNER.
 
-    AUTO is the reading that gives two classes or more. Images in a folder called unknown, or below
-    one, are UNKNOWN. Images in a folder that `is_unlabelled`, in no folder of a class, and beside
-    or in a split that has no classes, have no label. Without splits, that may be all images.
+    AUTO is the reading that gives two classes or more. Images in or below a folder called unknown
+    are UNKNOWN. Images have no label if their folder `is_unlabelled`, if no folder above them is a
+    class, or if they lie beside or in a split without classes. Without splits, that may be all
+    images.
 
-    Raises InputError that begins with `archive` for one class, for no image that may get a label,
-    for names that cannot be labels, for two readings that differ, and for a folder that may be a
-    class or a split.
+    Raises InputError, which begins with `archive`, if there is only one class, if no image may get
+    a label, if a name cannot be a label, if the two readings differ, and if a folder may be either
+    a class or a split.
     """
     names = list(names)
     images = Counter(folder_of(name) for name in names if is_image_name(name))
@@ -99,7 +100,7 @@ def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, P
     label_of_folder = found[chosen]
     classes = set(label_of_folder.values()) - {""}
     is_unlabelled_set = any(UNKNOWN not in map(str.lower, path) for path in images)
-    # Of sets with splits, the classes are in a file that we do not read.
+    # Data sets with such splits have their classes in a file that we do not read.
     if classes or splits or not is_unlabelled_set:
         _require_classes(classes, names, archive)
     return {name: _place(folder_of(name), label_of_folder, splits) for name in names}
@@ -119,15 +120,15 @@ def _place(path: Parts, label_of_folder: dict[Parts, str], splits: dict[Parts, s
 
 
 def _with_parents(path: Parts) -> list[Parts]:
-    """Return a folder and those above it, the innermost first."""
+    """Return a folder and its parents, the innermost first."""
     return [path[:depth] for depth in range(len(path), 0, -1)]
 
 
 class _Tree:
-    """The folders that hold images, `holders`, and by folder its folders with images below.
+    """The folders that hold images, `holders`, and the subfolders of each folder with images below.
 
-    `root` is the folder below which the folders differ; `inner_root` the same, if no folder on the
-    way holds images itself.
+    `root` is the folder below which the folders differ. `inner_root` is the same folder if no
+    folder on the way holds images itself.
     """
 
     def __init__(self, holders: Iterable[Parts]) -> None:
@@ -149,12 +150,12 @@ class _Tree:
         return root
 
     def classes_in(self, path: Parts) -> list[Parts]:
-        """Return the folders in one or below its only folder; if none, the one with its images."""
+        """Return the subfolders, below an only subfolder if any; if none, the folder of images."""
         end = self.end_of(path)
         return [end] if end in self.holders else self.children[end]
 
     def repeats(self, path: Parts) -> Parts | None:
-        """Return the only folder in one without images, if it has the same name."""
+        """Return the only subfolder of a folder without images, if it has the same name."""
         is_only = path and path not in self.holders and len(self.children[path]) == 1
         if is_only and self.children[path][0][-1].lower() == path[-1].lower():
             return self.children[path][0]
@@ -163,7 +164,7 @@ class _Tree:
     def is_bare(self, path: Parts, classes: frozenset[str] = frozenset()) -> bool:
         """Return whether a folder holds images and no classes.
 
-        They may lie in its only folder, if this has the same name or none of several `classes`.
+        They may lie in its only subfolder, if this has the same name or none of several `classes`.
         """
         end = self.end_of(path)
         name = end[-1].lower()
@@ -171,7 +172,7 @@ class _Tree:
         return end in self.holders and not self.children[end] and not is_class
 
     def end_of(self, path: Parts) -> Parts:
-        """Return the folder that an only way down leads to: it holds images or several folders."""
+        """Descend while there is only one subfolder; the result holds images or several folders."""
         while path not in self.holders and len(self.children[path]) == 1:
             (path,) = self.children[path]
         return path
@@ -180,9 +181,9 @@ class _Tree:
 def _find_splits(tree: _Tree) -> dict[Parts, str]:
     """Return the split of each folder that is one.
 
-    A folder with the name of a split is one, but a class in these cases: it holds images and lies
-    in a split, as in train/train beside train/car; or it is called train, holds images, and lies
-    beside classes and no other split.
+    A folder named like a split is one, except in two cases, where it is a class: it holds images
+    and lies in a split, as train/train beside train/car; or it is called train, holds images, and
+    lies beside classes but not beside another split.
     """
     splits: dict[Parts, str] = {}
     for parent in sorted(tree.children, key=len):
@@ -204,7 +205,7 @@ def _find_splits(tree: _Tree) -> dict[Parts, str]:
 def _require_no_doubt(tree: _Tree, splits: dict[Parts, str], archive: str) -> None:
     """Raise InputError for images directly in a split that lies beside folders of classes.
 
-    It may be a class, as valid/ beside invalid/, or a split, as test/ beside cat/.
+    The folder may be a class, as valid/ beside invalid/, or a split, as test/ beside cat/.
     """
     children = tree.children[tree.root]
     bare = [path for path in children if path in splits and tree.is_bare(path)]
@@ -221,9 +222,9 @@ def _require_no_doubt(tree: _Tree, splits: dict[Parts, str], archive: str) -> No
 def _find_splits_by_word(tree: _Tree, siblings: list[Parts]) -> dict[Parts, str]:
     """Return the splits among folders such as seg_train and seg_test, or none.
 
-    One is training, and no two are the same split; they hold no images themselves, and in all of
-    them are the same folders. Or the others hold images and no classes, and only the word of the
-    split tells them from training, as cars_test/ from cars_train/.
+    One is training, and all are different splits. Either they hold no images themselves and have
+    the same subfolders, or the others hold images without classes and only the word for the split
+    distinguishes them from training, as cars_test/ from cars_train/.
     """
     named = {path: split for path in siblings if (split := split_in_words(path[-1]))}
     splits = {path: split for path, split in named.items() if path not in tree.holders}
@@ -247,7 +248,7 @@ def _find_splits_by_word(tree: _Tree, siblings: list[Parts]) -> dict[Parts, str]
 def _is_rest_of(tree: _Tree, path: Parts, train: Parts) -> bool:
     """Return whether a folder of images without classes differs from training in one word only.
 
-    Its images lie in it, or as the classes of training in one more folder.
+    Its images lie directly in it or, like the classes of training, one folder deeper.
     """
     inner, inner_train = (tree.end_of(each)[len(each) :] for each in (path, train))
     classes = _names(tree.classes_in(train))
@@ -266,7 +267,7 @@ def _other_words(name: str) -> list[str]:
 
 
 def split_in_words(name: str) -> str:
-    """Return the one split that a name has as a word, as in seg_train, TestSet, val2017; or ""."""
+    """Return the only split that a name has as a word (seg_train, TestSet, val2017), or ""."""
     words = (*_words(name), name.lower().removesuffix("set"))
     found = {SPLIT_OF_FOLDER[word] for word in words if word in SPLIT_OF_FOLDER}
     return found.pop() if len(found) == 1 else ""
@@ -279,7 +280,8 @@ def _names(paths: Iterable[Parts]) -> frozenset[str]:
 def _find_without_classes(tree: _Tree, splits: dict[Parts, str]) -> set[Parts]:
     """Return folders of images without a class, in or beside splits with classes.
 
-    Examples are test/test/, predict/ and val/images/ beside train/CLASS/, but not CLASS/ there.
+    Examples are test/test/, predict/ and val/images/ beside train/CLASS/, but not a CLASS/ beside
+    it.
     """
     found = set()
     for parent, children in list(tree.children.items()):
@@ -298,7 +300,7 @@ def _find_without_classes(tree: _Tree, splits: dict[Parts, str]) -> set[Parts]:
 def _outer_label(
     tree: _Tree, path: Parts, splits: dict[Parts, str], without_classes: set[Parts]
 ) -> str:
-    """Return the first folder below the root that is no split, or ""."""
+    """Return the first folder below the root that is not a split, or ""."""
     above = _with_parents(path)
     if without_classes.intersection(above):
         return ""
@@ -309,9 +311,9 @@ def _outer_label(
 def _inner_label(
     tree: _Tree, path: Parts, splits: dict[Parts, str], without_classes: set[Parts]
 ) -> str:
-    """Return the last folder that is no split, or "".
+    """Return the last folder that is not a split, or "".
 
-    A class may hold splits, as in cat/train; but not where it also holds classes, as d/test beside
+    A class may hold splits, as in cat/train, unless it also holds classes, as d/test beside
     d/train/cat.
     """
     above = _with_parents(path)
@@ -339,8 +341,8 @@ def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Coun
             counts[label] += images[path]
         readings.append(f"`clean.labels: {reading}` gives {describe_class_counts(counts)}")
     return (
-        f"{archive}: expected the same class by the first and the last folder above each image. "
-        f"Received: another for {printable('/'.join(example))!r}: {' and '.join(readings)}. Set "
+        f"{archive}: expected the same class from the first and the last folder above each image. "
+        f"Received: two for {printable('/'.join(example))!r}: {' and '.join(readings)}. Set "
         "one of them in params.yaml, or give `pawprint init` --labels."
     )
 
@@ -348,8 +350,8 @@ def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Coun
 def describe_class_counts(counts: Counter[str]) -> str:
     """Return text as "2 classes: cat (20), dog (18); 3 unknown; 5 unlabelled".
 
-    Of more than SHOWN classes only the largest and the smallest are named. `counts` has the number
-    of images by label: a class, UNKNOWN, or "".
+    If there are more than SHOWN classes, only the largest and the smallest are named. `counts` has
+    the number of images by label: a class, UNKNOWN, or "".
     """
     classes = sorted(label for label in counts if label not in ("", UNKNOWN))
     each = [f"{printable(label)} ({counts[label]:,})" for label in classes]
@@ -369,10 +371,10 @@ def describe_class_counts(counts: Counter[str]) -> str:
 def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
     if problem := problem_of_labels(classes):
         others = [name for name in names if len(classes) < 2 and not is_image_name(name)]
-        note = f"Files that are no images: {count_suffixes(others)}. " if others else ""
+        note = f"Other files: {count_suffixes(others)}. " if others else ""
         raise InputError(
             f"{archive}: {printable(problem)}. Each folder of images is a class, unless its "
-            "name is of a split. Move the images into a folder per class, or all into a folder "
+            "name is a split's. Move the images into a folder per class, or all into a folder "
             "`unlabelled` to label them in `pawprint app`; give labels in a metadata.csv; or name "
             "the classes and their folders in clean.labels. "
             f"{note}Expected, for example:\n{EXPECTED}\nReceived:\n{tree_of(map(folder_of, names))}"
@@ -380,9 +382,9 @@ def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
 
 
 def tree_of(folders: Iterable[Parts]) -> str:
-    """Return folders indented by depth, with the number of times that each is in `folders`.
+    """Return folders indented by depth, each with its number of files.
 
-    `folders` has the folder of each file, so the numbers are numbers of files.
+    `folders` has the folder of each file.
     """
     files: Counter[Parts] = Counter()
     for parts in folders:

@@ -1,4 +1,4 @@
-"""Labels and splits that an archive gives: by its folders, or by a metadata.csv.
+"""Read the labels and splits of an archive, from its folders or from a metadata.csv.
 
 The columns of metadata.csv are as in ImageFolder:
 https://huggingface.co/docs/datasets/image_dataset
@@ -51,7 +51,8 @@ class Row(NamedTuple):
 class Layout(NamedTuple):
     """The labels and splits of the files of an archive.
 
-    `classes` and `places` are as `find_places` returns them, `rows` as `read_metadata_csv` does.
+    `classes` and `places` are the results of `find_places`, `rows` the result of
+    `read_metadata_csv`.
     """
 
     classes: list[str]
@@ -60,7 +61,7 @@ class Layout(NamedTuple):
 
 
 def is_metadata(name: str) -> bool:
-    """Return whether a member is a metadata.csv, and in no hidden folder or folder of a system."""
+    """Return whether a member is a metadata.csv outside hidden folders and system folders."""
     *folders, file = name.split("/")
     is_hidden = any(folder.startswith(".") for folder in folders)
     return file == FILE_NAME and not is_hidden and not is_of_system(name)
@@ -69,10 +70,10 @@ def is_metadata(name: str) -> bool:
 def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, Row] | None:
     """Return the rows of every metadata.csv among the members, by member; None without any.
 
-    Paths are relative to the folder of the CSV. A row without a split takes the one that the
+    Paths are relative to the folder of the CSV. A row without a split takes the split that the
     innermost folder above the image names, if any. Raises InputError with the line number for
-    missing columns, an empty file name or label, an image that is not in the archive or listed
-    twice, and an unknown split.
+    missing columns, an empty file name or label, an image that is missing from the archive or
+    listed twice, and an unknown split.
     """
     return parse_metadata_csv(archive.filename, names, partial(read_member, archive))
 
@@ -80,9 +81,9 @@ def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, Row] | No
 def parse_metadata_csv(
     archive: str, names: list[str], read: Callable[[str], bytes]
 ) -> dict[str, Row] | None:
-    """Return the rows as `read_metadata_csv`, for the files `names` whose bytes `read` returns.
+    """Return rows as `read_metadata_csv` does, for files `names` whose bytes `read` returns.
 
-    `archive` is the name of the archive or folder, for messages.
+    `archive` names the archive or folder in messages.
     """
     members = {normalize("NFC", name): name for name in names}
     rows_by_member: dict[str, Row] = {}
@@ -131,7 +132,7 @@ def _row_problem(cells: dict[str, str], member: str | None, rows: dict[str, Row]
         return f"expected a file_name and a label. Received: {name!r} and {label!r}. Add them."
     if member is None:
         return (
-            "expected the path of a file, relative to the CSV and with /. Received: "
+            "expected the path of a file, relative to the CSV and written with /. Received: "
             f"{name!r}, which does not exist."
         )
     if member in rows:
@@ -150,14 +151,13 @@ def find_places(
 ) -> tuple[list[str], dict[str, Place]]:
     """Return the classes, sorted, and the label and the split of each file by its name.
 
-    `labels` is `clean.labels`. A mapping has the folders of each class, or the labels of the rows
-    of metadata.csv that mean it; case does not matter. A file belongs to the class of the innermost
-    of these folders above it. Without a mapping, each label of metadata.csv is a class or, without
-    one, the folders are read by `read_folders`. If no folder is a class, there are none:
-    labels.csv gives them.
+    `labels` is `clean.labels`. A mapping lists for each class its folders, or its labels in
+    metadata.csv; case does not matter. A file belongs to the innermost of these folders above it.
+    Without a mapping, each label in metadata.csv is a class; without a metadata.csv, `read_folders`
+    reads the folders. If no folder is a class, there are no classes yet: labels.csv gives them.
 
-    Raises InputError that begins with `archive` for a class of the mapping of which there is no
-    folder, for labels that no class can have, and as `read_folders`.
+    Raises InputError, which begins with `archive`, if a class of the mapping lacks a folder, if a
+    label cannot be a class, and for the reasons of `read_folders`.
     """
     if rows is None and isinstance(labels, str):
         places = read_folders(names, labels, archive)
@@ -181,16 +181,16 @@ def count_labels(places: Mapping[str, Place], rows: dict[str, Row] | None) -> Co
 
 
 def describe_names(places: Mapping[str, Place]) -> Iterator[str]:
-    """Yield lines on what the names of files can hide, for `places` as `find_places` returns them.
+    """Yield lines on problems that file names can hide, for the `places` of `find_places`.
 
-    They can hide folders whose files are not read, folders of some images that are named like
-    splits but give none, and paths that are one on some systems: macOS and Windows take upper and
-    lower case for the same, macOS also composed and decomposed letters. At most SHOWN folders whose
-    files are not read, and five of the others, are named.
+    These are folders whose files are not read, folders named like splits that do not give one, and
+    paths that are the same on some systems: macOS and Windows ignore case, and macOS treats
+    composed and decomposed letters alike. At most SHOWN folders whose files are not read, and five
+    of the others, are named.
     """
     folders = _unread_folders(places)
     classes = {place.label.lower() for place in places.values()}
-    for is_class, said in ((False, "no class, because no image"), (True, "no image")):
+    for is_class, said in ((False, "not a class: "), (True, "")):
         shown = [
             f"{printable(folder)}/ ({count_suffixes(files)})"
             for folder, files in folders.items()
@@ -199,7 +199,7 @@ def describe_names(places: Mapping[str, Place]) -> Iterator[str]:
         more = f" and {len(shown) - SHOWN:,} more" if shown[SHOWN:] else ""
         if shown:
             names = ", ".join(shown[:SHOWN])
-            yield f"{said} is read there: {names}{more}; docs/images.md has the formats"
+            yield f"{said}no readable image in {names}{more}; docs/images.md lists the formats"
     labelled = {name: place for name, place in places.items() if place.label not in ("", UNKNOWN)}
     number = Counter(
         f"{folder}/"
@@ -217,16 +217,13 @@ def describe_names(places: Mapping[str, Place]) -> Iterator[str]:
         paths[normalize("NFC", name).casefold()].append(name)
     pairs = [" and ".join(map(printable, same)) for same in paths.values() if len(set(same)) > 1]
     if pairs:
-        yield (
-            f"paths that a Mac or Windows takes for one, of which it keeps one file: "
-            f"{name_some(pairs)}"
-        )
+        yield (f"paths of which macOS or Windows keeps only one file: {name_some(pairs)}")
 
 
 def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the files of each folder that holds files, and no image in it or below.
+    """Return the files of each folder that holds files, but no image in it or below it.
 
-    Hidden folders and folders of systems are left out.
+    Hidden folders and system folders are left out.
     """
     files = defaultdict(list)
     with_images = {"."}
@@ -245,7 +242,7 @@ def _labels_of_rows(rows: dict[str, Row], archive: str) -> set[str]:
     if problem := problem_of_labels(labels):
         reserved = {label for label in labels if is_reserved(label)}
         if named := [name for name, row in rows.items() if row.label in reserved]:
-            problem += f" in {len(named):,} rows, those of {name_some(named)}"
+            problem += f" in {len(named):,} rows, for {name_some(named)}"
         raise InputError(
             f"{archive}: {printable(problem)}. With clean.labels: auto, each label in metadata.csv "
             "is a class. Correct the labels, or name the classes in clean.labels."
@@ -256,7 +253,7 @@ def _labels_of_rows(rows: dict[str, Row], archive: str) -> set[str]:
 def _require_folders(
     labels: dict[str, list[str]], names: list[str], folders: Folders, archive: str
 ) -> None:
-    """Raise InputError for a class of which the archive has no folder."""
+    """Raise InputError for a class that has no folder in the archive."""
     above = [tuple(reversed(folders(name))) for name in names]
     present = {folder.lower() for path in above for folder in path}
     for label, expected in labels.items():
@@ -269,10 +266,10 @@ def _require_folders(
 
 
 def folders_of(rows: dict[str, Row] | None) -> Folders:
-    """Return a function that finds the folders of a file, in NFC: from its path, or from `rows`.
+    """Return a function that finds the folders of a file, in NFC, from its path or from `rows`.
 
-    In `rows` the label counts as the innermost folder, the split as the one above. A file that is
-    not listed is in no folder.
+    With `rows`, the label counts as the innermost folder and the split as the folder above it. An
+    unlisted file has no folders.
     """
     if rows is None:
         return lambda name: list(reversed(folder_of(name)))
@@ -282,11 +279,11 @@ def folders_of(rows: dict[str, Row] | None) -> Folders:
 def label_and_split(
     folders: list[str], label_of_folder: dict[str, str], is_outer: bool = False
 ) -> Place:
-    """Return the class by the innermost folder that names one, and the split by the other folders.
+    """Return the class, from the innermost folder that names one, and the split, from the others.
 
-    With `is_outer` it is the outermost. `folders` begins with the innermost, `label_of_folder` has
-    lower-case names. A class may be called train: its folder gives no split. A folder called
-    unknown that is not the folder of a class makes all that is below it UNKNOWN.
+    With `is_outer`, the outermost such folder decides. `folders` begins with the innermost;
+    `label_of_folder` has lower-case names. A class may be called train; its folder does not name a
+    split then. A folder called unknown that is not a class makes everything below it UNKNOWN.
     """
     names = [folder.lower() for folder in folders]
     named = [folder for folder in names if folder in label_of_folder]

@@ -1,22 +1,22 @@
-"""What an image looks like: its perceptual hash, brightness, contrast, sharpness and entropy."""
+"""Measure how an image looks: perceptual hash, brightness, contrast, sharpness and entropy."""
 
 import numpy as np
 from PIL import Image
 
 from pawprint.images.formats import scale_for
 
-SIDE = 256  # pixels of the square that is measured, about what networks see
-HASH_SIDE = 16  # squared, its bits
-HASHED = 512  # pixels of each side that the hash of a large image is of, at least
+SIDE = 256  # pixels of the measured square, similar to network inputs
+HASH_SIDE = 16  # the hash has this number squared bits
+HASHED = 512  # minimal side, in pixels, of the reduced image to hash
 
 
 def measure(grey: Image.Image) -> dict[str, float]:
-    """Return what an image in grey, of any size, looks like.
+    """Return how a grey image of any size looks.
 
     `brightness` is the mean of the square's values, and `contrast` their deviation, in [0, 255].
     `sharpness` is the variance of the Laplacian (Pech-Pacheco and others, Diatom autofocusing in
-    brightfield microscopy, 2000), `entropy` is in bits, from 0 for one grey to 8. Sums are of whole
-    numbers, so they are the same on every processor.
+    brightfield microscopy, 2000), `entropy` is in bits, from 0 for one grey to 8. Whole numbers are
+    summed, so the results are the same on every processor.
     """
     square = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.int64)
     inner = square[1:-1, 1:-1]
@@ -38,12 +38,12 @@ def _variance(values: np.ndarray) -> float:
 
 
 def perceptual_hash(image: Image.Image) -> str:
-    """Return which of the lowest 256 frequencies are above their median, a bit for each.
+    """Return one bit for each of the lowest 256 frequencies: whether it is above their median.
 
     The bits are in hexadecimal, row by row. imagehash 4.3.2 gives the same for the square, as
     `phash(image, hash_size=16)`: docs/decisions/10.
     """
-    from scipy.fft import dctn  # takes long, and most runs of `clean` hash few images
+    from scipy.fft import dctn  # slow to import, and most runs of `clean` hash few images
 
     side = 4 * HASH_SIDE
     square = reduced(image).resize((side, side), Image.Resampling.LANCZOS)
@@ -52,5 +52,5 @@ def perceptual_hash(image: Image.Image) -> str:
 
 
 def reduced(image: Image.Image) -> Image.Image:
-    """Return the image in grey, a large one with sides of HASHED pixels or more."""
+    """Return the image in grey; large images are reduced to sides of HASHED pixels or more."""
     return image.reduce(scale_for(image.size, HASHED)).convert("L")

@@ -1,4 +1,4 @@
-"""Pairs of images whose perceptual hashes differ in few bits."""
+"""Find pairs of images whose perceptual hashes differ in few bits."""
 
 import itertools
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ LOW_BITS = 64
 # Mirroring an image changes the sign of every odd horizontal frequency.
 MIRROR = np.uint64(0x5555_5555_5555_5555)
 SHARED = 3  # blocks
-# Up to so many hashes with the same blocks are each compared with all others, and more if there are
-# few images: up to PAIRS divided by the number of hashes. Of more, each is compared with fewer, so
-# that time and memory do not grow by a square.
+# Up to this many hashes with the same blocks are each compared with all others. With few images,
+# the limit is PAIRS divided by the number of hashes. Above the limit, each hash is compared with
+# fewer others, so that time and memory do not grow quadratically.
 COMPARED_WITH_ALL = 64
 PAIRS = 2**24
 
@@ -26,17 +26,17 @@ PAIRS = 2**24
 def near_duplicates(hashes: pd.Series, max_distance: int) -> pd.DataFrame:
     """Find pairs of images whose perceptual hashes differ in few bits, perhaps after mirroring one.
 
-    `hashes` are 256 bits each, as hexadecimal text. Of the 64 bits of the lowest frequencies at
-    most `max_distance` differ, and of all bits at most six times as many. The result has the int64
-    columns `first` and `second`, two positions with first < second, and `distance`, the number of
-    different bits of 256. Of images with the same hash, each is paired with the first one, and only
-    the first one is paired with images of other hashes.
+    `hashes` are 256 bits each, as hexadecimal text. At most `max_distance` of the 64 low-frequency
+    bits differ, and at most six times as many of all bits. The result has the int64 columns `first`
+    and `second`, two positions with first < second, and `distance`, the number of the 256 bits that
+    differ. Images with the same hash are each paired with the first of them, and only the first is
+    paired with images that have other hashes.
 
-    The 64 bits are divided into `max_distance + 3` blocks, of which the hashes of a pair share
-    three or more. So for each three blocks, hashes that are equal in them are compared. If these
-    are more than 64, and than 16,777,216 divided by the number of hashes, each is compared only
-    with the next ones in the order of all bits. So of very many hashes that are all alike, or that
-    share blocks with many others, not every pair is found.
+    The 64 bits are divided into `max_distance + 3` blocks. The hashes of a pair share three blocks
+    or more, so for each combination of three blocks, hashes that agree in them are compared. If
+    more than 64 hashes agree, and more than 16,777,216 divided by the number of hashes, each is
+    compared only with the next ones in the order of all bits. Some pairs are therefore missed if
+    very many hashes are alike, or share blocks with many others.
     """
     distinct, first, numbers = np.unique(
         hashes.to_numpy("S64"), return_index=True, return_inverse=True
@@ -92,7 +92,7 @@ def _compare(
 def _equal_keys(key: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
     """Yield positions, and an offset at which the sorted keys are the same.
 
-    These are all pairs or, of very many, the nearest.
+    These are all pairs or, if there are very many, the nearest ones.
     """
     one = np.arange(len(key))
     size = np.searchsorted(key, key, "right") - np.searchsorted(key, key)
@@ -109,7 +109,8 @@ def _equal_keys(key: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
 def nearest(pairs: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each position in a pair, with int64 `image`, `nearest` and `distance`.
 
-    `nearest` is the position of the image at the smallest distance; of several, the lowest.
+    `nearest` is the position of the image at the smallest distance, the lowest if there are
+    several.
     """
     one_way = pairs.set_axis(["image", "nearest", "distance"], axis="columns")
     other_way = pairs.set_axis(["nearest", "image", "distance"], axis="columns")

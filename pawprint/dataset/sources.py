@@ -1,4 +1,4 @@
-"""Bring images in: a folder, a zip, a tar or a URL as a zip; a folder in DVC as a list."""
+"""Import images: a folder, a zip, a tar or a URL as a zip; a folder in DVC as a list."""
 
 import bz2
 import contextlib
@@ -33,17 +33,17 @@ from pawprint.images.archive import (
 from pawprint.named_file import copy_file, describe_failure, open_binary, read_bytes
 from pawprint.params.section import Section, Sha256, check_content
 
-Files = list[tuple[str, Path]]  # the name in the archive, and the file
+Files = list[tuple[str, Path]]  # name in the archive, and file
 
 
 def folder_files(folder: Path) -> Files:
-    """Return every file but OF_SYSTEMS, named by its path below the folder and sorted by it.
+    """Return every file except OF_SYSTEMS with its path below the folder, sorted by path.
 
-    `empty_folders` are printed.
+    Prints `empty_folders`.
 
     Raises InputError for an empty folder, and for an entry that is neither file nor folder. A link
-    is such an entry, because what it leads to may lie outside the folder and be private; but a link
-    of DVC's into its cache is the file.
+    is refused, because its target may lie outside the folder and be private; but DVC's links into
+    its cache count as files.
     """
     paths: list[Path] = []
     for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
@@ -60,12 +60,12 @@ def folder_files(folder: Path) -> Files:
 
 
 def _refuse_folder(error: OSError) -> None:
-    """Raise InputError for an error of `os.walk`."""
+    """Raise an error of `os.walk` as InputError."""
     raise InputError(f"fetch.source: {describe_failure(error, 'read')}")
 
 
 def _require_file(path: Path) -> None:
-    """Raise InputError for an entry of a folder that is no file, nor a link of DVC's to one."""
+    """Raise InputError if an entry of a folder is neither a file nor DVC's link to one."""
     is_link = path.is_symlink()
     is_of_dvc = is_link_of_dvc(path)
     if path.is_file() and (is_of_dvc or not is_link):
@@ -80,7 +80,7 @@ def _require_file(path: Path) -> None:
 
 
 def empty_folders(folder: Path) -> list[Path]:
-    """Return visible folders below one that hold nothing but OF_SYSTEMS, so no archive has them."""
+    """Return visible subfolders with nothing but OF_SYSTEMS, which no archive contains."""
     empty = []
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -90,7 +90,7 @@ def empty_folders(folder: Path) -> list[Path]:
 
 
 def describe_empty(folder: Path) -> list[str]:
-    """Return a line for each of `empty_folders`; one of the same name may be that of a class."""
+    """Return a line for each of `empty_folders`; another folder of the same name may be a class."""
     empty = empty_folders(folder)
     if not empty:
         return []
@@ -104,7 +104,7 @@ def describe_empty(folder: Path) -> list[str]:
         + (
             "unlike another folder of this name"
             if path.name.lower() in full
-            else "so it is no class"
+            else "so it is not a class"
         )
         for path in empty
     ]
@@ -113,9 +113,9 @@ def describe_empty(folder: Path) -> list[str]:
 def list_files(source: Path) -> tuple[list[str], Callable[[str], bytes]] | None:
     """Return the names of the files in a folder or a zip, sorted, and a function that reads one.
 
-    The names are as later stages have them, also of files that .dvcignore names. No file is read,
-    so that this takes little time. Returns None for another source. Raises InputError as
-    `open_archive`.
+    The names are the ones that later stages see, including files that .dvcignore names. Files are
+    not opened, so this is fast. Returns None for any other source. Raises InputError for the
+    reasons of `open_archive`.
     """
     if source.is_dir():
         paths = {}
@@ -132,17 +132,17 @@ def list_files(source: Path) -> tuple[list[str], Callable[[str], bytes]] | None:
 
 
 def require_utf8(paths: Iterable[Path]) -> None:
-    """Raise InputError for a path that is not UTF-8. DVC fails without naming it."""
+    """Raise InputError for a path that is not UTF-8, because DVC would fail without naming it."""
     for path in paths:
-        if re.search(r"[\ud800-\udfff]", str(path)):  # what Python makes of other bytes
+        if re.search(r"[\ud800-\udfff]", str(path)):  # how Python decodes other bytes
             raise InputError(
-                f"{printable(str(path))}: expected a name in UTF-8, as DVC needs it. Received: "
+                f"{printable(str(path))}: expected a name in UTF-8, which DVC requires. Received: "
                 "another encoding. Rename the file."
             )
 
 
 def member_name(path: str) -> str:
-    """Return the name in the zip of a path with slashes: without ./, and text.
+    """Return the name in the zip for a path with slashes: valid text without ./.
 
     A name that is not UTF-8 is read as cp437, as in a zip.
     """
@@ -159,8 +159,8 @@ OPENERS: dict[bytes, Callable] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
 }
-# Bytes of the tar for each byte of its file: the limit of deflate, and so of a zip. bzip2 and xz
-# have none.
+# Bytes of the tar per byte of its file: the limit of deflate, and so of a zip. bzip2 and xz have no
+# limit.
 MAX_RATIO = 1032
 BROKEN_TAR = (
     tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
@@ -206,18 +206,18 @@ def is_tar(path: Path) -> bool:
 
 
 def _require_read(error: Exception) -> None:
-    """Raise an error of the file system again: it says nothing about the content of a file."""
+    """Raise an error of the file system again, because it is not about the file's content."""
     if isinstance(error, OSError) and error.errno is not None:
         raise error
 
 
 def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, bytes) of every file of the tar in its order.
+    """Yield (name, bytes) of every file in the tar, in its order.
 
     Raises InputError for a tar that is incomplete or damaged, for a file of more than MAX_BYTES,
-    for more than MAX_RATIO bytes of content for each byte of the tar, and for an entry that is
-    neither file nor folder, or a file with holes. Names are not checked: `read_member` does. Raises
-    OSError that names the tar if it cannot be read.
+    for more than MAX_RATIO bytes of content per byte of the tar, and for an entry that is neither
+    file nor folder, or a file with holes. Names are not checked here but in `read_member`. Raises
+    OSError, which names the tar, if it cannot be read.
     """
     try:
         with _open_stream(path) as stream:
@@ -227,15 +227,15 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
             # tarfile only reads it, and typeshed asks for `write` too.
             with tarfile.open(fileobj=file, mode="r:") as archive:  # type: ignore[call-overload]
                 while (entry := archive.next()) is not None:
-                    archive.members = []  # tarfile would keep them all
+                    archive.members = []  # otherwise tarfile keeps them all
                     if entry.isdir():
                         continue
                     _require_regular(entry)
                     yield member_name(entry.name), archive.extractfile(entry).read()
-                # tarfile also ends at a damaged header, without an error.
+                # tarfile stops at a damaged header without an error.
                 file.seek(archive.offset)
                 if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-                    raise tarfile.ReadError("no end of the archive, or a damaged header")
+                    raise tarfile.ReadError("the end is missing, or a header is damaged")
     except BROKEN_TAR as error:
         _require_read(error)
         raise InputError(
@@ -272,18 +272,18 @@ class Source(Section):
 
 
 def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) -> str:
-    """Write the images to the folder, as a zip or a list. Return how much that is, in words.
+    """Write the images to the folder, as a zip or a list. Return the amount, in words.
 
-    A zip is copied; a folder or a tar is packed, with the same bytes every time. Of a folder whose
-    files DVC keeps, `tracked` has the MD5s by path; it is listed, and its files stay where they
-    are. Raises InputError if the source is missing or none of these.
+    A zip is copied; a folder or a tar is packed, with the same bytes every time. If DVC tracks the
+    folder, `tracked` has the MD5s by path: the folder is listed, and its files stay where they are.
+    Raises InputError if the source is missing or of another kind.
     """
     if source.is_file() and source.suffix in (".yaml", ".yml"):
-        from pawprint.download import download  # takes long, and most sources are no URLs
+        from pawprint.download import download  # slow to import, and few sources are URLs
 
         remote = check_content(Source, read_yaml(source), source, [])
         source = download(remote.url, remote.sha256, str(source))
-    if not source.is_dir() and not source.is_file():  # a pipe would never end
+    if not source.is_dir() and not source.is_file():  # reading a pipe would never end
         raise _no_source(source)
     with replacing(folder) as partial:
         partial.mkdir()
@@ -291,7 +291,7 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
         if source.is_dir():
             found = folder_files(source)
             if tracked is not None:
-                # .dvcignore names the others.
+                # .dvcignore excludes the others.
                 listed = {name: tracked[name] for name, _ in found if name in tracked}
                 write_list(partial, source, listed)
                 return f"{len(listed):,} listed files"
@@ -311,10 +311,10 @@ def describe_file_changes(
 ) -> Iterator[str]:
     """Yield text as "9 files fewer than in the last commit: 5 in cat, 4 in dog".
 
-    `earlier` names what has the files of `before`, such as "the last commit".
+    `earlier` names the source of `before`, such as "the last commit".
 
-    Both have what stands for the content of each file, by its name. A file that keeps its name or,
-    in its folder, its content is the same.
+    Both map file names to something that identifies the content. A file is the same if it keeps its
+    name or, within its folder, its content.
     """
     gone = Counter(_folder_and_content(before, before.keys() - after.keys()))
     new = Counter(_folder_and_content(after, after.keys() - before.keys()))

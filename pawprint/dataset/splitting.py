@@ -2,12 +2,12 @@
 
 Why is an image a test image? The first of these rules that applies decides:
 
-1. splits.csv has a row of the image, or of another image of its group: the first such row.
-2. The archive gives its split by a folder or in metadata.csv or, with `split.date`, its date does.
-3. Its group has a low rank. Ranks are the order of a hash of a group's content and of `split.seed`.
-   In this order, the test set takes each group that brings the numbers of its images of each class
-   nearer to `split.test_fraction`. Then the validation set takes groups in the same way, and all
-   that is left is for training.
+1. The first row in splits.csv for the image, or for another image in its group. 2. The archive
+gives its split by a folder or in metadata.csv or, with `split.date`, its date does. 3. Its group
+has a low rank. Ranks are the order of a hash of a group's content and of `split.seed`. In this
+order, the test set takes each group that brings the numbers of its images of each class nearer to
+`split.test_fraction`. Then the validation set takes groups in the same way, and all that is left is
+for training.
 
 Images with the same text by `split.group`, or in the column `group` of metadata.csv, are a group;
 every other image is a group of its own. Groups with near-duplicates are joined. The third rule
@@ -43,16 +43,16 @@ BY_RANK = "rank"
 def split(
     images: pd.DataFrame, params: Split, kept_splits: dict[str, str], dates: pd.Series | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
-    """Return the split of each image, the near-duplicates, and how many pairs of them are divided.
+    """Return the split of each image, the near-duplicates, and the number of divided pairs.
 
     `images` is a table IMAGES; the tables returned are SPLIT, sorted by path, and NEAR_DUPLICATES,
     sorted by group and path. `kept_splits` has the split by `pixels_sha256` of each row of
     splits.csv, in their order, and `dates` has seconds by path.
 
     Each class has images in each split, unless it has too few groups: then it is in training and,
-    from two groups on, in validation. A class that the archive has not in validation, or in test,
-    gets such images from training. Validation images of an archive without any test images are
-    divided in the ratio of the two fractions.
+    if it has two groups, in validation. If the archive's validation or test split lacks a class, it
+    gets training images of the class. If an archive has validation but no test images, the
+    validation images are divided in the ratio of the two fractions.
 
     Raises InputError if the archive has a split for only some images, or none for training, if
     no path has the group of `split.group`, and if a class has no training image, or fewer than two
@@ -101,9 +101,9 @@ def split(
 
 
 def _contradictions(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
-    """Return the path of the nearest near-duplicate with another label, by position of an image.
+    """Return the path of the nearest near-duplicate with another label, by an image's position.
 
-    `pairs` are as from `near_duplicates`.
+    `pairs` is a result of `near_duplicates`.
     """
     labels = images["label"].to_numpy()
     closest = nearest(pairs[labels[pairs["first"]] != labels[pairs["second"]]])
@@ -113,7 +113,7 @@ def _contradictions(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
 def describe_contradictions(duplicates: pd.DataFrame) -> str:
     """Return a line on near-duplicates with different labels, or "" without any.
 
-    It names the pair of classes that has half of them or more: a folder may be there twice.
+    It names the pair of classes if one pair has at least half of them: a folder may exist twice.
     `duplicates` is a table NEAR_DUPLICATES.
     """
     labels = duplicates.set_index("path")["label"]
@@ -125,22 +125,22 @@ def describe_contradictions(duplicates: pd.DataFrame) -> str:
     text = f"{len(rows):,} images have near-duplicates with another label"
     if 2 * number >= len(rows):
         text += f", {number:,} of them {printable(' or '.join(classes))}"
-    return f"{text}; {LABELS_TO_REVIEW_CSV} will have them first"
+    return f"{text}; {LABELS_TO_REVIEW_CSV} will list them first"
 
 
 def _find_groups(paths: pd.Series, pattern: str) -> pd.Series:
-    """Return what the group of the pattern matches in each path, or "" where it is not found."""
+    """Return the text that the pattern's group matches in each path, or "" if it does not match."""
     groups = paths.str.extract(pattern, expand=False).fillna("")
     if (groups == "").all():
         raise InputError(
-            f"split.group: expected an expression that is found in paths such as {paths.min()}. "
-            f"Received: {pattern}, found in none of {len(paths):,}."
+            f"split.group: expected an expression that matches paths such as {paths.min()}. "
+            f"Received: {pattern}, which matches none of {len(paths):,}."
         )
     return groups
 
 
 def _splits_by_date(images: pd.DataFrame, dates: pd.Series, params: Split) -> pd.Series:
-    """Return splits with whole dates, the last ones for test; a group has the last of its dates."""
+    """Return splits with whole dates, the latest for test; a group has its latest date."""
     own = images["path"].map(dates)
     last = own.groupby(images["group"]).transform("max").mask(images["group"] == "", own)
     # The fraction of images on or after each date.
@@ -150,7 +150,7 @@ def _splits_by_date(images: pd.DataFrame, dates: pd.Series, params: Split) -> pd
             f"split.date: expected {len(SPLITS)} or more dates. Received: {len(fractions)} in the "
             f"column {params.date}."
         )
-    # The first date is for training, and one before the test dates is for validation.
+    # The first date is for training, and at least one before the test dates is for validation.
     test = (fractions[:-2] - params.test_fraction).abs().idxmin()
     earlier = fractions[(fractions.index < test) & (fractions.index > fractions.index[-1])]
     validation = (earlier - params.test_fraction - params.validation_fraction).abs().idxmin()
@@ -159,14 +159,14 @@ def _splits_by_date(images: pd.DataFrame, dates: pd.Series, params: Split) -> pd
 
 
 def _given_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
-    """Return the archive's splits; "train" of all if it has no other, or if they are not used."""
+    """Return the archive's splits; "train" for all if it has no other, or if they are not used."""
     splits = set(images["archive_split"]) if is_used else set()
     if "" in splits and len(splits) > 1:
         raise InputError(
             "split: expected a split in the archive for every image, or for none. Received: "
-            f"{images['path'][images['archive_split'] == ''].min()}, which is in no folder train, "
-            "validation or test, and others that are. Move it, or set split.use_archive_split to "
-            "false."
+            f"{images['path'][images['archive_split'] == ''].min()}, which is not in a folder "
+            "train, validation or test, unlike others. Move it, or set split.use_archive_split "
+            "to false."
         )
     if splits and not splits & {"", "train"}:
         raise InputError(
@@ -179,10 +179,10 @@ def _given_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
 
 
 def _is_drawn(images: pd.DataFrame) -> pd.Series:
-    """Return whether ranks decide on an image; if not, it stays where the archive has it.
+    """Return whether ranks decide on an image; if not, it stays in the archive's split.
 
-    They decide on training images of a class that the archive has not in validation, or not in its
-    test split; and on validation images, if it has no test split.
+    They decide on training images of a class that the archive's validation or test split lacks, and
+    on validation images if the archive has no test split.
     """
     label = images["label"]
     given = images["given"]
@@ -196,8 +196,8 @@ def _is_drawn(images: pd.DataFrame) -> pd.Series:
 def _join_groups(images: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
     """Return the number of each image's group, int64 `(images,)`, with near-duplicates joined.
 
-    The nearest `pairs` are joined first. Groups that would be too large together, or that rows of
-    splits.csv have in different splits, are not joined.
+    The nearest `pairs` are joined first. Groups are not joined if they would be too large together,
+    or if splits.csv has them in different splits.
     """
     own = images["group"].mask(images["group"] == "", images["pixels_sha256"]).factorize()[0]
     sizes = np.bincount(own).tolist()
@@ -205,7 +205,7 @@ def _join_groups(images: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
     largest = max(MAX_GROUP, MAX_GROUP_FRACTION * len(images))
     joined = list(range(len(sizes)))
     ends = own[pairs.sort_values(["distance", "first", "second"])[["first", "second"]]]
-    for start in range(0, len(ends), BLOCK):  # all at once as lists would take gigabytes
+    for start in range(0, len(ends), BLOCK):  # lists of all pairs would take gigabytes
         for first, second in ends[start : start + BLOCK].tolist():
             one = _find(joined, first)
             other = _find(joined, second)
@@ -219,7 +219,7 @@ def _join_groups(images: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
 
 
 def _find(joined: list[int], group: int) -> int:
-    """Return the group that stands for all that are joined with this one; shorten the way to it."""
+    """Return the representative of the groups joined with this one, and shorten the path to it."""
     while joined[group] != group:
         joined[group] = joined[joined[group]]
         group = joined[group]
@@ -227,13 +227,13 @@ def _find(joined: list[int], group: int) -> int:
 
 
 def _first_rows(images: pd.DataFrame, group: np.ndarray) -> pd.Series:
-    """Return by group the split of the first row of splits.csv for images of it that are drawn."""
+    """Return, for each group, the split in the first row of splits.csv for its drawn images."""
     rows = images.assign(group=group)[images["is_drawn"] & (images["row_split"] != "")]
     return rows.sort_values("row").groupby("group")["row_split"].first()
 
 
 def _rank_groups(images: pd.DataFrame, seed: int) -> pd.Series:
-    """Return the rank of each image's group, from 1 on: by a hash of its text or first image."""
+    """Return the rank of each image's group, from 1, by a hash of its text or first image."""
     content = images["group"].mask(images["group"] == "", images["perceptual_hash"])
     content = content.groupby(images["joined"]).first()
     hashes = pd.Series(hash_keys(content, str(seed)), content.index)
@@ -241,9 +241,9 @@ def _rank_groups(images: pd.DataFrame, seed: int) -> pd.Series:
 
 
 def _kept_splits(images: pd.DataFrame) -> pd.Series:
-    """Return the split of each image by splits.csv, or "" where the archive or ranks decide.
+    """Return the split of each image in splits.csv, or "" if the archive or ranks decide.
 
-    An image that is drawn is where the first row of its group says, another one where its own does.
+    A drawn image follows the first row of its group, any other image its own row.
     """
     first = _first_rows(images, images["rank"].array).reindex(images["rank"], fill_value="")
     return images["row_split"].mask(images["is_drawn"], first.array)
@@ -252,9 +252,9 @@ def _kept_splits(images: pd.DataFrame) -> pd.Series:
 def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd.DataFrame:
     """Return the images with groups moved from one split to another, in the order of their ranks.
 
-    `target` gets this fraction of the archive's validation images or, from training, of all images
-    of the classes that the archive has not in `target`. It gets it of each class, as nearly as
-    groups allow, and leaves groups for other splits that have none of the class.
+    `target` gets this fraction of the archive's validation images or, if `source` is training, of
+    all images in the classes that the archive's `target` lacks. The fraction holds for each class,
+    as closely as groups allow, and leaves groups for other splits that lack the class.
     """
     label = images["label"]
     if source == "validation":
@@ -283,13 +283,13 @@ def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd
 
 
 def _classes_lacking(images: pd.DataFrame, source: str, name: str) -> set[str]:
-    """Return the classes of which a split has no image, except for images from `source`."""
+    """Return the classes that a split lacks, ignoring images from `source`."""
     is_fixed = (images["kept"] != "") | (images["given"] != source)
     return set(images["label"]) - set(images["label"][is_fixed & (images["split"] == name)])
 
 
 def _sizes(images: pd.DataFrame) -> dict[int, dict[str, int]]:
-    """Return the numbers of images by class of each group, by its rank, the lowest first."""
+    """Return each group's number of images by class, in the order of ranks."""
     sizes: dict[int, dict[str, int]] = {}
     for (rank, label), number in images.groupby(["rank", "label"]).size().items():
         sizes.setdefault(rank, {})[label] = number
@@ -302,11 +302,11 @@ def _choose(
     reserved: dict[str, int],
     lacking: set[str],
 ) -> list[int]:
-    """Return the ranks of the groups with which the numbers by class are nearest to those wanted.
+    """Return the ranks of groups that bring the numbers by class nearest to the wanted numbers.
 
-    In the order of `sizes`, of `_sizes`, a group is taken if the numbers come nearer. Of a class
-    that is not in `wanted` none is wanted. So many groups of a class as are `reserved`, by default
-    one, are not taken. A class of `lacking` of which none is taken then gets its smallest group.
+    In the order of `sizes`, from `_sizes`, a group is taken if the numbers come nearer. Classes
+    missing in `wanted` are not wanted. For each class, `reserved` groups, by default one, are left.
+    If a class in `lacking` gets no group, its smallest group is taken at the end.
     """
     missing = Counter(wanted)
     remaining = Counter(label for numbers in sizes.values() for label in numbers)  # groups
@@ -330,7 +330,7 @@ def _choose(
 
 
 def _is_free(numbers: dict[str, int], remaining: Counter[str], reserved: dict[str, int]) -> bool:
-    """Return whether the group can be taken, as more groups of its classes remain than reserved."""
+    """Return whether the group can be taken because enough groups of its classes remain."""
     return all(remaining[label] > reserved.get(label, 1) for label in numbers)
 
 
@@ -344,15 +344,16 @@ def _require_all(images: pd.DataFrame) -> None:
             raise InputError(
                 f"split: expected images of class {missing[0]} for {name}. Received: none of "
                 f"{len(rows):,}, in groups: {rows['rank'].nunique():,}. Training needs images of "
-                "every class, validation and test of two or more. Add images, or see split.group, "
-                "split.near_duplicate_distance, split.use_archive_split and splits.csv."
+                "every class, validation and test images of two or more. Add images, or see "
+                "split.group, split.near_duplicate_distance, split.use_archive_split and "
+                "splits.csv."
             )
 
 
 def find_rules(images: pd.DataFrame, kept_splits: dict[str, str], uses_archive: bool) -> pd.Series:
     """Return which rule decided on each image that `split` returned: BY_FILE, BY_ARCHIVE, BY_RANK.
 
-    `uses_archive` says whether splits of the archive, or by date, count.
+    `uses_archive` says whether the archive's splits, or splits by date, count.
     """
     images = images.assign(given=_given_splits(images, uses_archive))
     is_drawn = _is_drawn(images)
@@ -364,16 +365,16 @@ def find_rules(images: pd.DataFrame, kept_splits: dict[str, str], uses_archive: 
 
 
 def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.Series:
-    """Return the time of each image by its path, in seconds, from a column of a table METADATA.
+    """Return the time of each image by path, in seconds, from a column of a table METADATA.
 
-    Raises InputError if there is no such column, or for an image without a date there.
+    Raises InputError if the column is missing, or if an image has no date in it.
     """
     cells = metadata[metadata["column"] == column.lower()].set_index("path")["value"]
     if cells.empty:
         names = ", ".join(metadata["column"].unique()) or "none"
         raise InputError(
-            "split.date: expected a column of metadata.csv beside label, split and group. "
-            f"Received: {column}; there are: {printable(names)}."
+            "split.date: expected a column of metadata.csv other than label, split and group. "
+            f"Received: {column}. Other columns: {printable(names)}."
         )
     cells = cells.reindex(images["path"])
     dates = pd.to_datetime(cells, format="ISO8601", utc=True, errors="coerce")
@@ -388,7 +389,7 @@ def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.
 
 
 def describe_dates(rows: pd.DataFrame, dates: pd.Series, column: str) -> str:
-    """Return text as "taken: train 2025-01-03 to 2025-10-30, validation …" on rows of `split`."""
+    """Return text like "taken: train 2025-01-03 to 2025-10-30, validation …" on rows of `split`."""
     days = pd.to_datetime(rows["path"].map(dates), unit="s").dt.date
     ends = days.groupby(rows["split"]).agg(["min", "max"])
     ranges = (f"{name} {' to '.join(map(str, ends.loc[name]))}" for name in SPLITS)
@@ -396,7 +397,7 @@ def describe_dates(rows: pd.DataFrame, dates: pd.Series, column: str) -> str:
 
 
 def describe_completed(images: pd.DataFrame) -> list[str]:
-    """Return a line for each of validation and test that lacks some classes in the archive.
+    """Return a line on validation, and on test, if the archive's split lacks some classes.
 
     `images` has the columns `label`, `archive_split`, "" if that is not used, and `split`.
     """
@@ -418,12 +419,12 @@ def describe_completed(images: pd.DataFrame) -> list[str]:
 
 
 def describe_few(images: pd.DataFrame) -> str:
-    """Return text as "few test images, 1 of bee, …", or "" if all classes have more than FEW."""
+    """Return text like "few test images, 1 of bee, …", or "" if all classes have more than FEW."""
     numbers = (images["split"] == "test").groupby(images["label"]).sum()
     few = [f"{number} of {label}" for label, number in numbers.items() if number <= FEW]
     return f"few test images, {name_some(few)}: their recall says little" if few else ""
 
 
 def divided_groups(images: pd.DataFrame) -> int:
-    """Return how many groups have images in several splits; columns `group` and `split`."""
+    """Return how many groups have images in several splits, from columns `group` and `split`."""
     return int((images.groupby("group")["split"].nunique() > 1).sum())

@@ -1,6 +1,6 @@
-"""Images that stand out, as they are dark, blurred or empty.
+"""Find images that stand out because they are dark, blurred or empty, for example.
 
-Nothing is rejected for it. A person looks at them.
+They are not rejected, but listed for a person to look at.
 """
 
 import numpy as np
@@ -23,9 +23,9 @@ def find_unusual(images: pd.DataFrame) -> pd.DataFrame:
     """Return the images that stand out, the most unusual first: `path`, `looks` and `score`.
 
     `images` is a table IMAGES. The score is the robust z-score of a measure: the distance from the
-    median, in deviations that the median of all distances tells. An image is listed once, by its
-    largest score. Brightness is compared by its logit, contrast and sharpness by their logarithms,
-    as a few images have many times as much as the others.
+    median, in deviations estimated from the median of all distances. An image is listed once, with
+    its largest score. The logit of brightness and the logarithms of contrast and sharpness are
+    compared, because a few images have many times as much as the others.
     """
     light = images["brightness"].clip(0.5, 254.5)
     measures = pd.DataFrame(
@@ -55,7 +55,7 @@ def find_unusual(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe_unusual(found: pd.DataFrame) -> str:
-    """Return such as "3 images stand out: 2 blurred, 1 dark", or "" if none does."""
+    """Return text such as "3 images stand out: 2 blurred, 1 dark", or "" if none does."""
     if found.empty:
         return ""
     counts = ", ".join(

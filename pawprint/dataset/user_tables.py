@@ -1,4 +1,4 @@
-"""Read tables that people write, as spreadsheets leave them; labels.csv and splits.csv."""
+"""Read tables that people write or save with spreadsheets, such as labels.csv and splits.csv."""
 
 import codecs
 import csv
@@ -21,7 +21,8 @@ from pawprint.paths import LABELS_CSV, SPLITS_CSV
 if TYPE_CHECKING:
     import pandas as pd
 
-# The encoding by byte order mark. UTF-32 comes first: one of its marks begins as one of UTF-16.
+# The encoding by byte order mark. UTF-32 comes first, because one of its marks begins like one of
+# UTF-16.
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -30,9 +31,9 @@ MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
 }
 SEPARATORS = ",;\t|"
-# A first line of Excel that names the separator.
+# A first line by Excel that names the separator.
 SEPARATOR_LINE = re.compile(rf'"?sep=([{SEPARATORS}])"?(?=[\r\n]|$)', re.IGNORECASE)
-PATHS = ("path", "file_name")  # columns of names of files, which may begin or end with a space
+PATHS = ("path", "file_name")  # columns of file names, which may begin or end with a space
 SAVE = (
     'Save it as "CSV UTF-8" in Excel or another spreadsheet, or convert it, such as with '
     "`iconv -f cp1252 -t utf-8 OLD.csv >NEW.csv`"
@@ -41,10 +42,10 @@ Cells = dict[str, str]  # by column, in lower case
 
 
 class WrittenTable(NamedTuple):
-    """A CSV file as a person or a spreadsheet wrote it, without its empty rows.
+    """A CSV file written by a person or a spreadsheet, without its empty rows.
 
-    `header` is as written, `names` in lower case, each once: a column without a name has spaces. A
-    row is the number of its last line, counted from 1, and a cell for each column.
+    `header` is as written; `names` is in lower case and unique: unnamed columns have spaces. A row
+    has the number of its last line, counted from 1, and a cell for each column.
     """
 
     header: list[str]
@@ -54,38 +55,36 @@ class WrittenTable(NamedTuple):
 
 
 def read_csv_rows(path: Path, columns: Collection[str]) -> list[tuple[int, Cells]]:
-    """Return `csv_rows` of a file or a pipe. Raises InputError also if it cannot be read."""
+    """Return `csv_rows` of a file or a pipe. Raises InputError, even if it cannot be read."""
     where = printable(str(path))
     try:
         content = read_bytes(path)
     except OSError as error:
-        raise InputError(
-            f"{where}: expected a file that can be read. Received: {error.strerror}."
-        ) from None
+        raise InputError(f"cannot read {where}: {error.strerror}.") from None
     return csv_rows(content, where, columns)
 
 
 def csv_rows(content: bytes, where: str, columns: Collection[str]) -> list[tuple[int, Cells]]:
-    """Return the line number of each row and its cells by column, without columns without a name.
+    """Return the line number of each row and its cells by column, except unnamed columns.
 
-    Raises InputError as `parse_csv`.
+    Raises InputError for the reasons of `parse_csv`.
     """
     _, names, rows, _ = parse_csv(content, where, columns)
     return [(line, {n: cell for n, cell in zip(names, cells) if n.strip()}) for line, cells in rows]
 
 
 def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTable:
-    """Read a table that has these columns and perhaps others, as spreadsheets and Macs write it.
+    """Read a table with these and perhaps other columns, as spreadsheets and Macs write it.
 
-    A byte order mark says which Unicode it is, or else it is UTF-8. The one of SEPARATORS
-    separates that gives the columns. Empty rows are left out, and empty cells behind the last
-    column. A row may lack its last cells, but none of `columns`. Spaces around a cell are removed,
-    except around a path. Raises InputError that begins with `where` for any other file.
+    A byte order mark tells the encoding, otherwise it is UTF-8. The separator is the one in
+    SEPARATORS that gives the columns. Empty rows, and empty cells after the last column, are
+    ignored. A row may lack its last cells, but none of `columns`. Spaces around a cell are removed,
+    except around a path. Raises InputError, which begins with `where`, for any other file.
     """
     text = _decode(content, where)
     declared = SEPARATOR_LINE.match(text)
     if declared:
-        text = text[declared.end() :]  # with the end of the line, as lines are counted
+        text = text[declared.end() :]  # keeps the line end, because lines are counted
     separators = declared[1] if declared else SEPARATORS
     headers = {separator: _header(text, separator) for separator in separators}
     fitting = (name for name, cells in headers.items() if set(columns) <= {*_names(cells)})
@@ -125,7 +124,7 @@ def _decode(content: bytes, where: str) -> str:
         raise InputError(
             f"{where}: line {line}: expected a CSV in UTF-8. Received: another encoding. {SAVE}."
         ) from None
-    if "\0" in text:  # such as UTF-16 without its mark
+    if "\0" in text:  # for example, UTF-16 without a mark
         raise InputError(f"{where}: expected a CSV in UTF-8. Received: zero bytes. {SAVE}.")
     return text
 
@@ -140,7 +139,7 @@ def _rows(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
 def _header(text: str, separator: str) -> list[str]:
     try:
         return next(_rows(text, separator), (1, []))[1]
-    except csv.Error:  # such as of quotes around cells that another one separates
+    except csv.Error:  # for example, quoted cells with another separator
         return []
 
 
@@ -150,18 +149,18 @@ def _names(header: list[str]) -> list[str]:
 
 
 def spellings(path: str) -> tuple[str, ...]:
-    """Return a path of a table as it is, in composed Unicode, and also without spaces at its ends.
+    """Return a table's path unchanged, in composed Unicode, and without spaces at its ends.
 
-    Macs decompose letters in names of files; keyboards and spreadsheets do not.
+    Macs decompose letters in file names; keyboards and spreadsheets do not.
     """
     return path, normalize("NFC", path), normalize("NFC", path.strip())
 
 
 def name_likely(path: str, paths: Sequence[str]) -> str:
-    """Return a question that names at most three of `paths` which a wrong one may mean, or "".
+    """Return a question with at most three `paths` that a wrong path may mean, or "".
 
-    They have its file name, or else only the suffix is another, and most of its folders. Case,
-    slashes, spaces around names and forms of Unicode may differ.
+    They share its file name, perhaps except the suffix, and most of its folders. Case, slashes,
+    spaces around names and forms of Unicode may differ.
     """
     *folders, name = _parts(path)
     stems = {name, _stem(name)}
@@ -191,9 +190,9 @@ def _stem(name: str) -> str:
 LABEL_COLUMNS = ("path", "label")  # and perhaps PIXELS
 PIXELS = "pixels_sha256"
 SPLIT_COLUMNS = ("pixels_sha256", "split")
-# Both without a row, as in a new project.
+# Both are empty tables, as in a new project.
 EMPTY_TABLES = {
-    # All columns, so that a row with a hash adds a line, and changes no other.
+    # All columns, so that a row with a hash only adds a line.
     LABELS_CSV: f"{','.join((*LABEL_COLUMNS, PIXELS))}\n",
     SPLITS_CSV: f"{','.join(SPLIT_COLUMNS)}\n",
 }
@@ -204,7 +203,7 @@ class Correction(NamedTuple):
     """The label, or NEITHER, of an image.
 
     With `pixels_sha256`, this is the image with these pixels, and the path is where it once was.
-    Without, it is the image that has the path.
+    Without it, it is the image at the path.
     """
 
     path: str
@@ -213,7 +212,7 @@ class Correction(NamedTuple):
 
     @property
     def image(self) -> str:
-        """The hash of its pixels or, if that is not known, its path."""
+        """The hash of its pixels or, if unknown, its path."""
         return self.pixels_sha256 or self.path
 
 
@@ -222,11 +221,11 @@ def read_corrections(
 ) -> list[Correction]:
     """Return the rows of labels.csv.
 
-    A path in other Unicode than the member's, or with spaces at its ends, means the member.
-    Raises InputError with the line number for a label that is not one of `labels`, another path
-    without `pixels_sha256` that is not one of `members`, an image that occurs twice, and another
-    `pixels_sha256` than 64 hexadecimal digits, and for a file that is not such a table. Paths or
-    labels are not checked where None is known of them.
+    A path matches a member even in another Unicode form, or with spaces at its ends. Raises
+    InputError with the line number for a label outside `labels`, for a path outside `members`
+    without `pixels_sha256`, for an image that occurs twice, and for a `pixels_sha256` that is not
+    64 hexadecimal digits, and for a file that is not such a table. If `members` or `labels` is
+    None, they are not checked.
     """
     choices = None if labels is None else [*labels, NEITHER]
     is_known = members is not None
@@ -269,9 +268,9 @@ def read_corrections(
 
 
 def classes_given(corrections: Iterable[Correction]) -> list[str]:
-    """Return the labels in labels.csv, sorted: the classes of images that no folder gives one.
+    """Return the labels in labels.csv, sorted: the classes, if folders do not give any.
 
-    Raises InputError for labels that no classes can have.
+    Raises InputError for labels that cannot be classes.
     """
     labels = {correction.label for correction in corrections} - {NEITHER}
     if problem := problem_of_names(labels):
@@ -282,8 +281,8 @@ def classes_given(corrections: Iterable[Correction]) -> list[str]:
 def read_kept_splits(path: Path) -> dict[str, str]:
     """Return the split by `pixels_sha256`, in the order of the rows.
 
-    Raises InputError with the line number for a hash other than 64 hexadecimal digits, for a split
-    other than SPLITS, and for an image in two splits, and for a file that is not such a table.
+    Raises InputError with the line number for a hash that is not 64 hexadecimal digits, for a split
+    outside SPLITS, and for an image in two splits, and for a file that is not such a table.
     """
     splits: dict[str, str] = {}
     for line, row in read_csv_rows(path, SPLIT_COLUMNS):
@@ -296,7 +295,7 @@ def read_kept_splits(path: Path) -> dict[str, str]:
             problem = f"expected the split {', '.join(SPLITS)}. Received: {split!r}"
         elif splits.setdefault(pixels, split) != split:
             problem = (
-                f"expected one split of each image. Received: {split} for {pixels}, which is in "
+                f"expected one split for each image. Received: {split} for {pixels}, which is in "
                 f"{splits[pixels]} above"
             )
         if problem:
@@ -304,17 +303,17 @@ def read_kept_splits(path: Path) -> dict[str, str]:
     return splits
 
 
-MAX_DEVIATION = 0.02  # from a fraction, which needs no line
+MAX_DEVIATION = 0.02  # from a fraction, up to which no line is printed
 
 
 def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "pd.DataFrame":
-    """Write the splits of a table SPLIT into splits.csv, and return the rows that are new there.
+    """Write the splits of a table SPLIT into splits.csv, and return the new rows.
 
-    With `to_train`, new images that are in no group with old ones are training images. Rows of
-    other images, and further columns, stay as they are. Raises InputError for a file that is not
+    With `to_train`, new images that do not share a group with old ones become training images. Rows
+    of other images, and further columns, stay as they are. Raises InputError for a file that is not
     such a table.
     """
-    import pandas as pd  # takes long, and the stage `code` needs none
+    import pandas as pd  # slow to import, and the stage `code` does not need it
 
     content = read_bytes(path) if path.exists() else EMPTY_TABLES[SPLITS_CSV].encode()
     written = parse_csv(content, str(path), SPLIT_COLUMNS)
@@ -334,11 +333,11 @@ def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "
 def describe_kept_splits(
     images: "pd.DataFrame", kept_splits: dict[str, str], fractions: dict[str, float]
 ) -> list[str]:
-    """Return lines that compare splits.csv, `kept_splits`, with a table SPLIT of the images.
+    """Return lines that compare splits.csv, `kept_splits`, with a table SPLIT.
 
-    They name images without a row; rows that name no image; rows that the split does not follow,
-    because groups stay together; and fractions of a class that differ by more than MAX_DEVIATION,
-    and by more than an image, from `fractions` by split.
+    They report images without a row; rows without an image; rows that the split does not follow,
+    because groups stay together; and classes whose fraction in a split differs from `fractions` by
+    more than MAX_DEVIATION and more than an image.
     """
     if not kept_splits:
         return []
@@ -348,17 +347,16 @@ def describe_kept_splits(
     if new := int((~images["pixels_sha256"].isin(kept_splits)).sum()):
         lines.append(
             f"{new:,} images are not in the file, so later changes can move them. Run `pawprint "
-            "keep-splits` to keep them where they are"
+            "keep-splits` to keep them in their splits"
         )
     if rows := len(kept_splits.keys() - set(images["pixels_sha256"])):
-        lines.append(f"{rows:,} of {len(kept_splits):,} rows are of no usable image")
+        lines.append(f"{rows:,} of {len(kept_splits):,} rows do not match a usable image")
     expected = images["pixels_sha256"].map(kept_splits)
     moved = images[expected.notna() & (expected != images["split"])]
     if groups := sorted(set(moved["group"])):
         lines.append(
-            f"divides {len(groups):,} groups, those of {name_some(groups)}. Each is "
-            f"where the first of its images in the file is, so {len(moved):,} images are not where "
-            "their row says"
+            f"divides {len(groups):,} groups: {name_some(groups)}. Each follows its first image "
+            f"in the file, so {len(moved):,} images are not in the split of their row"
         )
     actual = pd.crosstab(images["label"], images["split"], normalize="index")
     gap = (actual[list(fractions)] - pd.Series(fractions)).stack().abs()
@@ -369,5 +367,5 @@ def describe_kept_splits(
             f"{actual.loc[label, split]:.1%} of {number[label]:,} images of {label} for {split}"
             for label, split in gap[is_off].sort_values(ascending=False, kind="stable").index
         )
-        lines.append(f"images that stay leave other fractions: {examples}")
+        lines.append(f"images that stay in their split change the fractions: {examples}")
     return lines

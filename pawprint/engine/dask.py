@@ -1,4 +1,4 @@
-"""Map work over the workers of a Dask cluster. docs/decisions/21 has the reasons."""
+"""Map work over the workers of a Dask cluster. docs/decisions/21 explains the design."""
 
 import contextlib
 import functools
@@ -32,22 +32,22 @@ from pawprint.pipeline.fingerprint import syntax_of
 
 AHEAD = 1000  # tasks that run, wait, or have results that are not due yet
 PROOF = 8  # items that the driver computes, and every worker process as its proof
-# They decide the bytes of results, or carry functions and results.
+# Packages that decide the bytes of results, or carry functions and results.
 PACKAGES = (
     *("cloudpickle", "distributed", "joblib", "numpy", "opencv-python-headless", "openvino"),
     *("pi-heif", "pillow", "scipy"),
 )
 LOST = (CancelledError, OSError, TimeoutError)  # the connection to the scheduler
 _ADMISSION = threading.Lock()
-# On a worker: the function of a run, or the reason for which it is refused.
+# On a worker, the function of a run, or the reason why the worker is refused.
 _admissions: dict[str, Callable | str] = {}
 
 
 class Proof(NamedTuple):
-    """The state of the driver that a worker process has to share to take part in a run.
+    """The driver's state that a worker process must match to take part in a run.
 
-    `functions` holds, pickled, the function of the run, and the function and the items of the
-    proof, whose results have the hashes `expected`. `code` is the hash of each module.
+    `functions` holds, pickled, the function of the run, and the function and items of the proof,
+    whose results have the hashes `expected`. `code` holds the hash of each module.
     """
 
     run: str
@@ -64,7 +64,7 @@ def map_on_cluster(
     chunk: int,
     proof: tuple[Callable, list] | None,
 ) -> Iterator:
-    """Map as `mapping.map_items`. Without `proof` the driver computes the first items."""
+    """Map like `mapping.map_items`. Without `proof`, the driver computes the first items."""
     client = connect(scheduler)
     items = iter(items)
     prove, samples = proof or (function, list(itertools.islice(items, PROOF)))
@@ -83,10 +83,10 @@ def map_on_cluster(
 
 @functools.cache
 def connect(scheduler: str) -> Client:
-    """Connect, and print where, once in a process. Raises InputError if no scheduler answers."""
+    """Connect and print the address, once per process. Raises InputError without a scheduler."""
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are explained here
-    # A function has its network in it.
+    # Functions contain their network.
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})
     try:
         is_address = "://" in scheduler
@@ -107,8 +107,8 @@ class ClusterRun:
     """One function over a cluster whose workers come and go."""
 
     def __init__(self, client: Client, proof: Proof) -> None:
-        # A task of its own: workers send it to each other, and Dask repeats it if they die. The
-        # scheduler unpickles functions of tasks, and need not have this package.
+        # The function is a separate task: workers send it to each other, and Dask repeats it if
+        # they die. The scheduler unpickles functions of tasks, and need not have this package.
         compute = pickle.dumps(functools.partial(_compute, proof))
         self.client = client
         self.compute = client.submit(pickle.loads, compute, pure=False)
@@ -187,10 +187,10 @@ class ClusterRun:
         """Let each item of a task whose workers died run alone. Raises InputError if it did."""
         if start in self.suspects:
             raise InputError(
-                f"{printable(_name(items[0]))}: expected a worker to compute it. Received: "
-                f"{deaths} workers that died. Check its images, and the memory of the workers."
+                f"cannot compute {printable(_name(items[0]))}: {deaths} workers died. Check its "
+                "images, and the memory of the workers."
             ) from None
-        # Tasks that were with the worker fail too, so one of their items killed it.
+        # Tasks on the same worker fail too, so one of their items killed it.
         self.suspects |= {place: [item] for place, item in enumerate(items, start)}
 
     def refuse(self, address: str, problem: str) -> None:
@@ -215,7 +215,7 @@ class ClusterRun:
 
 
 def _compute(proof: Proof, items: bytes) -> list | tuple[str, str]:
-    """Return the results of pickled items, or the worker's address and the reason of its refusal.
+    """Return the results of pickled items, or the worker's address and why it is refused.
 
     A worker runs this. The first task of a run in a process is its admission. Others wait for it:
     modules are imported, and OpenVINO is used for the first time, in one thread only.
@@ -225,9 +225,9 @@ def _compute(proof: Proof, items: bytes) -> list | tuple[str, str]:
             admission: Callable | str
             try:
                 admission = _admit(proof)
-            except Exception as error:  # whatever the function raises here and not on the driver
+            except Exception as error:  # any exception that only this worker raises
                 admission = reason(error)
-            _admissions.clear()  # what earlier runs hold is freed
+            _admissions.clear()  # frees objects of earlier runs
             _admissions[proof.run] = admission
         function = _admissions[proof.run]
     if isinstance(function, str):
@@ -236,7 +236,7 @@ def _compute(proof: Proof, items: bytes) -> list | tuple[str, str]:
 
 
 def _admit(proof: Proof) -> Callable:
-    """Return the function of a run. Raises an exception if this process is not as the driver's."""
+    """Return the function of a run. Raises an exception if this process differs from the driver."""
     installed = _versions()
     for name, expected in proof.versions.items():
         if installed[name] != expected:
@@ -246,14 +246,12 @@ def _admit(proof: Proof) -> Callable:
     function, prove, samples = pickle.loads(proof.functions)
     for name in proof.code.keys() & sys.modules.keys():  # modules that the functions import
         if _code(name) != proof.code[name]:
-            raise RuntimeError(
-                f"expected the driver's {name}. Received: another. Restart the workers"
-            )
+            raise RuntimeError(f"{name} differs from the driver's. Restart the workers")
     for item, expected in zip(samples, proof.expected, strict=True):
         if _result_hash(prove(item)) != expected:
             raise RuntimeError(
-                f"expected the same bytes as on the driver for {_name(item)}. Received: others, as "
-                "of another processor or file"
+                f"its bytes for {_name(item)} differ from the driver's, because of another "
+                "processor or file"
             )
     return function
 
@@ -262,7 +260,7 @@ def _admit(proof: Proof) -> Callable:
 def _code(module: str) -> str:
     """Return the hash of a module's syntax, once in a process, after its import.
 
-    A worker that has imported a module before an edit of its file so differs from the driver.
+    A worker that imported a module before its file was edited therefore differs from the driver.
     """
     path = Path(inspect.getfile(importlib.import_module(module)))
     return joblib.hash(syntax_of(path.read_text(encoding="utf-8")))
@@ -274,7 +272,7 @@ def _versions() -> dict[str, str]:
 
 
 def _result_hash(result: object) -> str:
-    """Return a hash of the values and their layout in memory, which one pickling makes the same."""
+    """Return a hash of values and their memory layout, which pickling once makes the same."""
     return joblib.hash(pickle.loads(pickle.dumps(result)))
 
 

@@ -1,4 +1,4 @@
-"""Apply a function to many images: on threads, or on a Dask cluster."""
+"""Apply a function to many images, on threads or on a Dask cluster."""
 
 import os
 from collections import deque
@@ -16,7 +16,7 @@ def map_in_threads(function: Callable, items: Iterable) -> Iterator:
     Threads are enough, because decoding, warping and running a network release the interpreter
     lock. At most AHEAD results are in memory.
     """
-    import joblib  # takes long, and stages that only read tables map nothing
+    import joblib  # slow to import, and stages that only read tables do not need it
 
     pending: deque = deque()
     threads = ThreadPoolExecutor(joblib.cpu_count())
@@ -37,14 +37,14 @@ VARIABLE = "PAWPRINT_DASK"
 def map_items(
     function: Callable, items: Iterable, chunk: int = 16, proof: tuple[Callable, list] | None = None
 ) -> Iterator:
-    """Return `function(item)` of each item in order, from threads or the cluster of PAWPRINT_DASK.
+    """Return `function(item)` for each item in order, on threads or the cluster of PAWPRINT_DASK.
 
     PAWPRINT_DASK is the address of a scheduler (`tcp://…`, `tls://…`) or the path of its scheduler
-    file. For a cluster, the function and its results can be pickled by cloudpickle, paths in them
-    are absolute, and an item is a name or a tuple that begins with one. A task has `chunk` items,
-    and may run more than once. A worker takes part only if `proof`, a function and items, has the
-    results that it has here; without it, the first items. Raises InputError, also for a cluster
-    that cannot be used.
+    file. On a cluster, cloudpickle must be able to pickle the function and its results, paths in
+    them must be absolute, and an item must be a name or a tuple that begins with one. A task has
+    `chunk` items, and may run more than once. A worker takes part only if `proof`, a function and
+    items, gives the same results as here; by default, the first items are the proof. Raises
+    InputError, even for an unusable cluster.
     """
     if scheduler := os.environ.get(VARIABLE):
         try:
@@ -53,8 +53,8 @@ def map_items(
             from pawprint.installation import install_command
 
             raise InputError(
-                f"{VARIABLE}: expected the packages of the extra `dask`. Received: {error}. "
-                f"Run `{install_command('dask')}`, or unset it."
+                f"{VARIABLE}: packages of the extra `dask` are missing: {error}. Run "
+                f"`{install_command('dask')}`, or unset the variable."
             ) from None
         return map_on_cluster(scheduler, function, items, chunk, proof)
     return map_in_threads(function, items)

@@ -1,7 +1,7 @@
 """The features of an image.
 
-The fingerprint of this module is part of the key under which rows are reused: an edit of it, or of
-what it imports, computes all features again.
+The fingerprint of this module is part of the key for reusing rows: after an edit of the module or
+its imports, all features are computed again.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,10 +22,10 @@ Read = Callable[[int], Image.Image]  # reads an image with a `side` (images/deco
 def row_function(
     network: openvino.Model, method: str
 ) -> Callable[[Read, Iterable[View]], list[Row]]:
-    """Return a function that computes the rows, float32, of some views of an RGB image.
+    """Return a function that computes the float32 rows for some views of an RGB image.
 
-    It takes a function that reads the image, and the views. Several threads may call it. `method`
-    is one of `resize`.
+    The function takes a function that reads the image, and the views. Several threads may call it.
+    `method` is a method of `resize`.
     """
     size = image_size_of(network)
     return partial(_compute, compile_for_cpu(network), size, method)
@@ -39,6 +39,6 @@ def _compute(
 
 
 def fits(row: Row, dtypes: Sequence[np.dtype]) -> bool:
-    """Return whether numbers of these types, one for each kind, can hold a row."""
+    """Return whether these number types, one per kind, can hold a row."""
     pairs = zip(row, dtypes, strict=True)
     return all(np.abs(features).max() <= np.finfo(dtype).max for features, dtype in pairs)

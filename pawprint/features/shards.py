@@ -1,9 +1,9 @@
-"""Compute shards of features: take rows from earlier runs and DVC's cache, compute the others.
+"""Compute shards of features, reusing rows from earlier runs and DVC's cache.
 
-A shard is what is computed by one call, reused, kept by a killed run and sent to a remote. A row is
-taken over if it belongs to the same image and the same draws of a view, its numbers have at least
-the digits that are stored, and the checksums of its shard are right, whichever split it belonged
-to. The caller decides whether the same network computed it.
+A shard is the unit that is computed in one call, reused, kept after a killed run, and sent to a
+remote. A row is reused, whichever split it belonged to, if it belongs to the same image and the
+same draws of a view, its numbers have at least the stored precision, and the checksums of its shard
+are right. The caller decides whether the same network computed it.
 """
 
 import contextlib
@@ -48,17 +48,17 @@ ViewsOf = Callable[[str, str], dict[int, View]]  # the stored views, by pixels_s
 
 
 class Task(NamedTuple):
-    """A shard to compute, all that differs from shard to shard."""
+    """A shard to compute: everything that differs from shard to shard."""
 
     path: str
     split: str
     images: list[tuple[str, str]]  # pixels_sha256, and path in the archive
-    sources: list[str]  # shards that may hold rows of it
+    sources: list[str]  # shards that may hold its rows
 
 
 @dataclass(frozen=True)
 class ShardComputer:
-    """A function of tasks, on this computer or on another one that sees the same files."""
+    """A function of tasks, which runs on this or another computer with the same files."""
 
     archive: Archive
     rows_of: Callable  # features/rows.py
@@ -97,9 +97,10 @@ class ShardComputer:
     def _too_large(self, path: str) -> InputError:
         if "cut" in self.kinds:
             return InputError(
-                "model.fine_tune_at: expected a layer before which the backbone gives numbers up "
-                f"to {np.finfo(np.float16).max:,.0f}, which maps are stored with. Received: larger "
-                f"ones for {path}. Name another layer, or check weights.source."
+                "model.fine_tune_at: expected a layer whose input stays below "
+                f"{np.finfo(np.float16).max:,.0f}, the largest number that stored maps can hold. "
+                f"Received: larger numbers for {path}. Name another layer, or check "
+                "weights.source."
             )
         return InputError(
             "weights.source: expected weights with which the backbone gives finite numbers. "
@@ -116,7 +117,7 @@ class ShardComputer:
         return np.array(rows, INDEX)
 
     def size_of(self, images: pd.DataFrame) -> int:
-        """Return about how many bytes the features of images (table PATHS) take."""
+        """Estimate how many bytes the features of images (table PATHS) take."""
         size = 0
         for split, number in images["split"].value_counts().items():
             numbers = (
@@ -128,7 +129,7 @@ class ShardComputer:
 
 
 def keys_of(index: np.ndarray) -> list[Key]:
-    """Return what decides each row besides the network."""
+    """Return the key of each row, which decides it together with the network."""
     hashes = index["pixels_sha256"].tolist()
     return list(zip(hashes, index["suffix"].tolist(), map(np.void.tobytes, index["drawn"])))
 
@@ -139,7 +140,7 @@ def take_over(
     kinds: dict[str, tuple[int, ...]],
     dtypes: Sequence[np.dtype],
 ) -> dict[Key, Row]:
-    """Return the rows of these keys that undamaged shards hold, as numbers of these types."""
+    """Return the rows of these keys that intact shards hold, converted to these types."""
     row_of: dict[Key, Row] = {}
     for source in sources:
         if missing := row_keys - row_of.keys():
@@ -226,8 +227,8 @@ def write_shards(computer: ShardComputer, todo: list[Task]) -> dict[str, str]:
         path.unlink()
     if missing := expected - written:
         raise InputError(
-            f"{min(missing)}: expected this shard. Received: none, so a worker wrote elsewhere. "
-            "Let all workers see this folder (docs/scale.md)."
+            f"{min(missing)}: the shard is missing, so a worker wrote elsewhere. Let all workers "
+            "see this folder (docs/scale.md)."
         )
     return computed
 
@@ -245,9 +246,9 @@ def interrupted_shards(folder: Path) -> list[list[str]]:
 
 
 def origin_of(network: Path, resize: str, code: str) -> dict[str, object]:
-    """Return what decides the bytes of a row, besides the image's pixels and the view.
+    """Return the inputs that decide the bytes of a row, besides the image's pixels and the view.
 
-    `network` is the file of an extractor, `code` what `row_code` returned for data/code/.
+    `network` is the file of an extractor, `code` the result of `row_code` in data/code/.
     """
     return {
         "resize": resize,
@@ -295,7 +296,7 @@ def recorded_shards(recorded: Recorded) -> list[list[str]]:
 
 
 def require_space(target: Path, size: int) -> None:
-    """Print how many bytes are to be written. Raises InputError if the disk lacks the space.
+    """Print how many bytes will be written. Raises InputError if the disk lacks the space.
 
     DVC may keep a copy in its cache.
     """
@@ -304,6 +305,7 @@ def require_space(target: Path, size: int) -> None:
     print(f"features: {needed:,.0f} MB to write, and as much in DVC's cache", flush=True)
     if free < 2 * needed:
         raise InputError(
-            f"{target}: expected {2 * needed:,.0f} MB of free space, for the features and the copy "
-            f"in DVC's cache. Received: {free:,.0f} MB. Free some, or lower augment.views."
+            f"{target}: expected {2 * needed:,.0f} MB of free space, for the features and the "
+            f"copy in DVC's cache. Received: {free:,.0f} MB. Free some space, or lower "
+            "augment.views."
         )

@@ -1,4 +1,4 @@
-"""The file format of stored features, shards of rows, and how training reads them.
+"""Define the file format of stored features, shards of rows, and read them for training.
 
 A row holds the features of one view of one image. The leading bits of the image's `pixels_sha256`
 choose the shard, so an added image changes one shard. `shard-N.npy` holds arrays of NumPy's format
@@ -41,8 +41,8 @@ COLUMNS = np.dtype([("name", "S16"), ("checksum", "S32")])
 def dtype_of(kind: str, split: str) -> np.dtype:
     """Return the type of the numbers of a kind that are stored for images of a split.
 
-    Maps of training images, most of all numbers, are float16. From float16 maps, a prediction
-    differs from that of the served model by more than 0.00001.
+    Maps of training images, which are most of the numbers, are float16. For predictions, float16
+    maps would differ from the served model by more than 0.00001.
     """
     return np.dtype("<f2" if kind == "cut" and split == TRAIN else "<f4")
 
@@ -66,8 +66,8 @@ def shard_path(folder: Path, number: int) -> Path:
 def write_shard(path: Path, columns: dict[str, np.ndarray]) -> None:
     """Write the columns of a shard, `index` first.
 
-    Two processes may write it at once: each one renames a file of its own. Raises InputError where
-    it cannot be written.
+    Two processes may write it at once, because each renames its own file. Raises InputError if it
+    cannot be written.
     """
     partial = path.with_name(f".{uuid.uuid4().hex}.part")
     rows = [(name.encode(), _checksum(column)) for name, column in columns.items()]
@@ -77,14 +77,14 @@ def write_shard(path: Path, columns: dict[str, np.ndarray]) -> None:
                 for array in (np.array(rows, COLUMNS), *columns.values()):
                     header = np.lib.format.header_data_from_array_1_0(array)
                     np.lib.format.write_array_header_1_0(file, header)
-                    file.write(array.tobytes())  # with np.save a full disk is no clear error
+                    file.write(array.tobytes())  # np.save gives no clear error on a full disk
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
 class Shard:
-    """A shard on disk, of which only the headers are read until a column is.
+    """A shard on disk, of which only the headers are read until a column is needed.
 
     Raises InputError if the file is missing or damaged.
     """

@@ -1,4 +1,4 @@
-"""The images of a project: members of untrusted zips, or files of a folder that DVC tracks.
+"""Read a project's images: members of untrusted zips, or files in a folder that DVC tracks.
 
 `fetch` writes the zips, or a list of the files with their MD5. A file that differs from the list is
 never used.
@@ -249,7 +249,7 @@ def describe_encoding(archive: Archive) -> str:
     if not unknown or encoding == "utf-8":  # as macOS writes names, without saying so
         return ""
     return (
-        f"{len(unknown):,} names in the zip are not UTF-8, and are read as {encoding}: "
+        f"{len(unknown):,} names in the zip are not UTF-8, so they are read as {encoding}: "
         f"{name_some([unknown[0].filename])}. If that is unreadable, unpack the zip with the code "
         "page of its language, such as `unzip -O gbk`, `-O shift_jis` or `-O cp850`, and use the "
         "folder"
@@ -284,7 +284,7 @@ UPWARD = "a path with .., backslashes or empty folders"
 def require_safe(archive: Archive, name: str) -> zipfile.ZipInfo | None:
     """Return the entry of a member of a zip; None for a file of a list.
 
-    Raises UnusableImageError for an unsafe name, and KeyError if there is no such member.
+    Raises UnusableImageError for an unsafe name, and KeyError if the member does not exist.
     """
     info = None
     if archive.zip_file:
@@ -316,7 +316,8 @@ def require_safe_name(name: str) -> None:
 def describe_unsafe(names: Iterable[str]) -> str:
     """Return text on images of which none has a safe name, with an example and what to do.
 
-    "" if one has, or if there is no image. A program writes all names of an archive in one way.
+    Returns "" if one has, or without images. A program writes all names in an archive in the same
+    way.
     """
     below = {name: "/".join(part for part in name.split("/") if part != "..") for name in names}
     images = [name for name in below if is_image_name(below[name])]

@@ -147,7 +147,7 @@ def _decode(
             return _load(image, data, bits, scale)
         held.enter_context(ONE_LARGE_JPEG)
         return _load_large(image, data, bits, scale, needed)
-    except (UnusableImageError, MemoryError):  # a lack of memory is no fault of a small image
+    except (UnusableImageError, MemoryError):  # a small image is not to blame for a lack of memory
         raise
     except Exception as error:  # Pillow's plugins raise nearly any type for damaged data
         raise _unusable(error, data) from None

@@ -40,10 +40,10 @@ class _OfProgram(int):
 
 @contextlib.contextmanager
 def strictly(max_pixels: int) -> Iterator[None]:
-    """Decode no half of an image, and as many pixels, in this thread, whatever a program has set.
+    """Reject truncated images and allow many pixels in this thread, whatever Pillow's globals say.
 
-    Pillow has variables of its modules for both, which other threads read at the same time. So
-    they get values that differ by thread.
+    Pillow has module variables for both, which other threads read at the same time. They therefore
+    get values that differ by thread.
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         # Pillow only asks if it is true.

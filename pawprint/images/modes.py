@@ -152,7 +152,7 @@ def is_unread(image: ImageFile, data: bytes) -> bool:
 
 
 def _is_unread_tiff(image: TiffImageFile) -> bool:
-    """Return whether Pillow would give other pixels than those of a TIFF.
+    """Return whether Pillow would change the pixels of a TIFF.
 
     It takes signed values of 8 bits for unsigned ones, and colours with fewer values for complete
     ones. Planes come in another order if they have 16 bits and are not compressed, or belong to

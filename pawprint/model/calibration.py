@@ -1,4 +1,4 @@
-"""Calibration, from logits to labels: temperature, thresholds, the detector of unknown images."""
+"""Calibrate a model, from logits to labels: temperature, thresholds, detector of unknown images."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -21,8 +21,8 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     """Return the temperature in TEMPERATURES with the lowest log loss of `to_probabilities`.
 
     `actual` holds indices of classes, int `(images,)`; `logits` is as for `to_probabilities`. The
-    prior around 1 is an addition to the paper: without an error among a few images the lowest loss
-    is at 0. With hundreds of images it has little effect.
+    prior around 1 is an addition to the paper: with few images and no error among them, the loss is
+    lowest at 0. With hundreds of images, the prior has little effect.
     """
     from scipy.optimize import minimize_scalar  # takes long, and `pawprint predict` needs none
 
@@ -47,8 +47,8 @@ def calibrate(
 ) -> tuple[float, dict[str, float]]:
     """Return the temperature, and the thresholds of the classes that the params name.
 
-    `actual` and `logits` are as for `fit_temperature`. With several classes in `params.recall`, a
-    class gets none of the images that the classes before it get.
+    `actual` and `logits` are as in `fit_temperature`. With several classes in `params.recall`,
+    images predicted as an earlier class do not count for later ones.
     """
     temperature = significant_temperature(actual, logits) if params.temperature else 1.0
     probabilities = to_probabilities(logits, temperature)
@@ -63,7 +63,7 @@ def calibrate(
 
 
 def _by_class(param: dict[str, float] | float | None) -> dict[str, float]:
-    """Return a param by class. `problem_of_threshold` refuses a number alone."""
+    """Return a param by class. `problem_of_threshold` refuses a number without a class."""
     return dict(param) if isinstance(param, dict) else {}
 
 
@@ -91,10 +91,10 @@ def likelihood_ratio_test(actual: np.ndarray, logits: np.ndarray, temperature: f
 def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: float) -> float:
     """Return the threshold in (0, 1) with the best precision at this recall or more.
 
-    `is_class`, bool, says which images are of the class, and `probability` is the class's; both are
-    `(images,)`. Candidates are 0.5 and the midpoints of neighbouring probabilities. The nearest to
-    0.5 of equally good ones is chosen. If none has this recall, the best one with the highest
-    recall is.
+    `is_class`, bool, says which images belong to the class, and `probability` is the probability of
+    the class; both are `(images,)`. Candidates are 0.5 and the midpoints of neighbouring
+    probabilities. Ties go to the candidate nearest to 0.5. If none has this recall, the best one
+    with the highest recall is chosen.
     """
     values = np.unique(np.concatenate([[0, 1], probability]))
     candidates = np.append((values[1:] + values[:-1]) / 2, 0.5)
@@ -113,16 +113,16 @@ def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: floa
 def describe_recall(
     label: str, expected: float, value: float, low: float, high: float, images: int
 ) -> str:
-    """Explain a recall in validation that is, or may be, below the expected one, or return ""."""
+    """Explain a validation recall that is, or may be, below the expected recall, or return ""."""
     if value < expected:
         return (
-            f"calibrate.recall: {label}: {expected:g} is not reached, as the classes before it get "
+            f"calibrate.recall: {label}: {expected:g} is not reached, because earlier classes get "
             "the other images. Name it before them if it must not be missed"
         )
     if low < expected:
         return (
-            f"with {images} images, a recall of {value:.1%} in validation means {low:.0%} to "
-            f"{high:.0%}. More validation images make it surer"
+            f"with {images} images, a validation recall of {value:.1%} means {low:.0%} to "
+            f"{high:.0%}. More validation images make it more certain"
         )
     return ""
 
@@ -130,13 +130,13 @@ def describe_recall(
 DETECTOR_FILE = "detector.npz"
 SMALLEST = 1e-12  # norm to divide by, as in Keras' UnitNormalization
 operations = openvino.opset15
-DETECTOR_IMAGES = 1000  # of training, at most
+DETECTOR_IMAGES = 1000  # training images, at most
 COMPONENTS = 64
 DIGITS = 4  # of the threshold
 
 
 class Detector(NamedTuple):
-    """A detector of unknown images, by the principal components of features.
+    """A detector of unknown images, based on the principal components of features.
 
     `mean` is float32 `(channels,)`, `components` float32 `(components, channels)`. The components
     are orthogonal and have length 1.
@@ -158,7 +158,7 @@ class Detector(NamedTuple):
 def unknown_score(features: openvino.Output, detector: Detector) -> openvino.Node:
     """Return the norm of the residual, `(images, 1)`, of features `(images, channels)`.
 
-    The residual is the part of the features, divided by their norm, that mean and components do not
+    The features are divided by their norm; the residual is the part that mean and components do not
     explain.
     """
     mean, components = (operations.constant(array, np.float32) for array in detector)
@@ -187,8 +187,8 @@ def read_detector(folder: Path) -> Detector:
 def fit_detector(features: np.ndarray) -> Detector:
     """Return a detector: mean and first principal components of features `(images, channels)`.
 
-    There are COMPONENTS of them, or one less than images or channels. Two images and two channels
-    are the minimum.
+    Their number is COMPONENTS, or one less than the number of images or channels. At least two
+    images and two channels are required.
     """
     from scipy.linalg import eigh, qr  # takes long, and `pawprint predict` needs none
     from threadpoolctl import threadpool_limits
@@ -197,7 +197,7 @@ def fit_detector(features: np.ndarray) -> Detector:
     number = min(COMPONENTS, images - 1, channels - 1)
     unit = unit_length(features.astype(np.float64))
     mean = unit.mean(axis=0)
-    # The smaller one of both products of the matrix with itself: the time grows with its cube.
+    # Use the smaller product of the matrix with itself, because the time grows with its cube.
     narrow = (unit - mean).T if channels < images else unit - mean
     last = (len(narrow) - number, len(narrow) - 1)
     with threadpool_limits(1):  # the number of threads changes the last bits of a sum
@@ -208,7 +208,7 @@ def fit_detector(features: np.ndarray) -> Detector:
 
 
 def fit_unknown(features: np.ndarray, pixels_sha256: np.ndarray) -> tuple[Detector, np.ndarray]:
-    """Return the detector, and scores of the training images by detectors not fitted on them.
+    """Return the detector, and scores of training images from detectors not fitted on them.
 
     `features` are `(images, channels)`, `pixels_sha256` is text `(images,)`, and the scores are
     float64 `(images,)`: each fold is scored by a detector of the others. Fewer than three images
@@ -227,11 +227,12 @@ def fit_unknown(features: np.ndarray, pixels_sha256: np.ndarray) -> tuple[Detect
 def choose_unknown_threshold(scores: np.ndarray, quantile: float) -> float:
     """Return the score that a new image does not exceed with at least this probability.
 
-    `scores`, `(images,)`, are of images that the detector is not fitted on: of validation, and of
-    training by `fit_unknown`, because validation alone has few images for the quantile. The
-    quantile is taken of `images + 1` (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random
-    World, 2005). With fewer than `quantile / (1 - quantile)` images it is the highest score. It is
-    rounded up, so that rounding in another runtime does not refuse the image it belongs to.
+    `scores`, `(images,)`, belong to images that the detector is not fitted on: validation images,
+    and training images scored by `fit_unknown`, because validation alone has few images for the
+    quantile. The quantile is taken of `images + 1` (Vovk, Gammerman and Shafer, Algorithmic
+    Learning in a Random World, 2005). With fewer than `quantile / (1 - quantile)` images, it is the
+    highest score. It is rounded up, so that rounding in another runtime does not reject the image
+    with this score.
     """
     rank = min(int(np.ceil(quantile * (len(scores) + 1))), len(scores))
     return float(np.ceil(np.sort(scores)[rank - 1] * 10**DIGITS) / 10**DIGITS)

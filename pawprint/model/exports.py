@@ -1,4 +1,4 @@
-"""Exported models: the network of all formats; writing, running and comparing one."""
+"""Write, run and compare exported models, with the same network in all formats."""
 
 import hashlib
 import importlib.util
@@ -31,11 +31,11 @@ from pawprint.network.model import activation_for, save_model, with_features
 from pawprint.runtime import CORES
 
 NamedOutputs = dict[str, np.ndarray]  # by name
-TOLERANCE = 1e-3  # of the outputs of the served model
+TOLERANCE = 1e-3  # from the outputs of the served model
 
 
 class Format(NamedTuple):
-    """The model's file in its folder, Keras' name of the format, and `open(path)`.
+    """A format: the model's file in its folder, Keras' name of the format, and `open(path)`.
 
     `open` returns a function from float32 pixels `(1, size, size, 3)` to outputs by name. An empty
     `file` stands for the folder itself. `modules` come with the extra `export`.
@@ -48,7 +48,7 @@ class Format(NamedTuple):
 
 
 def require_modules(name: str, *, is_of_keras: bool = True) -> None:
-    """Raise InputError unless the modules that the format of this name needs are installed.
+    """Raise InputError if a module that the format needs is not installed.
 
     Only networks of Keras are converted to ONNX.
     """
@@ -56,13 +56,12 @@ def require_modules(name: str, *, is_of_keras: bool = True) -> None:
         is_needed = is_of_keras or module != "tf2onnx"
         if is_needed and importlib.util.find_spec(module) is None:
             raise InputError(
-                f"{name}: expected the package {module} to be installed. Received: none. "
-                f"Run `{install_command('export')}`."
+                f"{name}: the package {module} is not installed. Run `{install_command('export')}`."
             )
 
 
 def open_litert(path: Path) -> RunNetwork:
-    """Open a LiteRT file. Fails for operations of TensorFlow, which the interpreter lacks."""
+    """Open a LiteRT file. Fails for TensorFlow operations, which the interpreter lacks."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=CORES)
@@ -88,12 +87,12 @@ def open_onnx(file: Path | bytes) -> RunNetwork:
 
 
 def open_page(path: Path) -> RunNetwork:
-    """Open the network in a page, of which a browser runs the same bytes."""
+    """Open the network in a page, whose bytes a browser runs."""
     return open_onnx(network_in(path))
 
 
 def open_keras(path: Path) -> RunNetwork:
-    """Open a file of Keras."""
+    """Open a Keras file."""
     model = keras.models.load_model(path, compile=False)
     return lambda pixels: {
         name: tensor.numpy() for name, tensor in model(pixels, training=False).items()
@@ -120,8 +119,8 @@ def for_export(
 ) -> keras.Model:
     """Return a model with calibrated outputs, which every format can hold.
 
-    They are `probability`, `(batch, units)`, and with a detector `unknown_score`, `(batch, 1)`. The
-    model consists of Keras' own layers: these compute `calibration.unknown_score` once more.
+    The outputs are `probability`, `(batch, units)`, and with a detector `unknown_score`, `(batch,
+    1)`. The model consists of Keras' own layers, which reimplement `calibration.unknown_score`.
     """
     network = with_features(model)
     logits, features = network.outputs
@@ -146,7 +145,7 @@ def for_export(
 def mean_over_flip(model: keras.Model) -> keras.Model:
     """Return the model whose outputs are means over each image and its mirror image.
 
-    For `probability`, the output of a layer of this name, the layer's input is averaged.
+    For `probability`, the output of a layer with this name, the layer's input is averaged.
     """
     activation = model.get_layer("probability")
     single = keras.Model(model.input, model.output | {"probability": activation.input})
@@ -172,7 +171,7 @@ def _read_member(archive: Archive, metadata: Metadata, name: str) -> np.ndarray:
 def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
     """Return the outputs for images `(size, size, 3)`, float64 by name.
 
-    They are `probability`, `(images, classes)`, and perhaps `unknown_score`, `(images, 1)`.
+    The outputs are `probability`, `(images, classes)`, and perhaps `unknown_score`, `(images, 1)`.
     """
     rows = [run(pixels) for pixels in images]
     outputs = {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
@@ -185,7 +184,7 @@ def largest_difference(outputs: NamedOutputs, expected: NamedOutputs) -> float:
 
 
 class Reference(NamedTuple):
-    """Images, the outputs of the served model for them, and the most by which an export differs."""
+    """Images, the served model's outputs for them, and the largest allowed difference."""
 
     images: Iterable[np.ndarray]
     expected: NamedOutputs
@@ -199,11 +198,11 @@ def export(
     folder: Path,
     reference: Reference,
 ) -> NamedOutputs:
-    """Write a model and its metadata to `folder`, and return its outputs, as `all_outputs`.
+    """Write a model and its metadata to `folder`, and return its outputs, like `all_outputs`.
 
-    `model` is a model of Keras, or writes a file to a path. Raises InputError, and leaves `folder`
-    as it was, if the model cannot be converted, an output of the converted model differs by more
-    than the tolerance, or `folder` holds other files.
+    `model` is a Keras model, or a function that writes a file to a path. Raises InputError, and
+    leaves `folder` unchanged, if the model cannot be converted, if an output of the converted model
+    differs by more than the tolerance, or if `folder` holds other files.
     """
     form = FORMATS[name]
     with replacing(folder) as new:
@@ -212,11 +211,11 @@ def export(
         try:
             run = _write_and_open(model, path, form)
             outputs = all_outputs(one_by_one(run), reference.images)
-        except (InputError, OSError):  # of an image or a disk, not of the model
+        except (InputError, OSError):  # from an image or a disk, not from the model
             raise
         except Exception as error:  # a converter raises anything for a model that it cannot convert
             raise InputError(
-                f"{folder}: expected a model that {name} can hold. Received: {reason(error)}"
+                f"{folder}: cannot convert the model to {name}: {reason(error)}"
             ) from None
         difference = largest_difference(outputs, reference.expected)
         if not difference <= reference.tolerance:
@@ -231,7 +230,7 @@ def export(
 
 
 def one_by_one(run: RunNetwork) -> RunNetwork:
-    """Return a network of batches as a function of one image, uint8 `(size, size, 3)`."""
+    """Return a network for batches as a function of one image, uint8 `(size, size, 3)`."""
     return partial(_run_one, run)
 
 
@@ -248,7 +247,7 @@ def _write_and_open(
         with silent_stderr():
             return form.open(path)
     if form.keras_name == "keras":
-        save_model(model, path)  # with the same bytes each time
+        save_model(model, path)  # writes the same bytes each time
         return form.open(path)
     with silent_stderr():  # converters report their progress there
         convert_with_keras(model, path, form.keras_name)
@@ -257,7 +256,7 @@ def _write_and_open(
 
 def convert_with_keras(model: keras.Model, path: Path, keras_name: str) -> None:
     """Write a model to `path` in the format of this name of Keras."""
-    model(model.inputs)  # Keras exports only a model that was called
+    model(model.inputs)  # Keras only exports a model that was called
     model.export(str(path), format=keras_name, verbose=False)
     if keras_name == "onnx":
         name_dimensions(path)
@@ -282,19 +281,17 @@ def onnx_of(model: keras.Model | Callable[[Path], None]) -> bytes:
         except (InputError, OSError):
             raise
         except Exception as error:  # a converter raises anything
-            raise InputError(
-                f"onnx: expected a model that it can hold. Received: {reason(error)}"
-            ) from None
+            raise InputError(f"cannot convert the model to onnx: {reason(error)}") from None
         return path.read_bytes()
 
 
 def _require_own(folder: Path, new: Path) -> None:
     """Raise InputError if `folder`, which `new` replaces, holds a file that `new` does not."""
-    for path in sorted(folder.rglob("[!.]*")):  # no hidden files of file managers
+    for path in sorted(folder.rglob("[!.]*")):  # ignores hidden files of file managers
         if path.is_file() and not (new / path.relative_to(folder)).exists():
             raise InputError(
-                f"{printable(str(path))}: expected only what export writes in {folder}, which it "
-                "replaces. Move this file to another folder."
+                f"{printable(str(path))}: cannot replace {folder}, because export did not write "
+                "this file. Move it to another folder."
             )
 
 
@@ -312,10 +309,10 @@ ROUNDS = 50  # of which the shortest time counts
 def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> None:
     """Write a model of pixels as LiteRT, with convolutions in 8 bits.
 
-    TensorFlow quantizes weights by channel, and maps by tensor with the ranges that they have for
-    `images`, each uint8 `(size, size, 3)`. Input, first convolutions and outputs are float32, and
-    so are operations that no convolution follows: statistics of blocks, pooling, standardisation,
-    head and unknown score. The description in the file says so.
+    TensorFlow quantizes weights per channel, and maps per tensor, with their ranges on `images`,
+    each uint8 `(size, size, 3)`. Input, first convolutions and outputs stay float32, and so do
+    operations after the last convolution: statistics of blocks, pooling, standardisation, head and
+    unknown score. The file contains a description of this.
     """
     from tensorflow.lite.tools import flatbuffer_utils
 
@@ -324,7 +321,7 @@ def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> 
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([np.float32(image[None])] for image in images)
-        # Of TensorFlow's API it alone leaves operations out.
+        # Only this part of TensorFlow's API can exclude operations.
         quantizer = tf.lite.experimental.QuantizationDebugger(converter=converter)
         calibrated = flatbuffer_utils.read_model_from_bytearray(quantizer.calibrated_model)
         quantizer.options = tf.lite.experimental.QuantizationDebugOptions(
@@ -391,14 +388,14 @@ def _describe(model: "ModelT") -> str:
 
 
 def identity_of_int8(identity: str) -> str:
-    """Return the identity of the model with 8 bits, from the identity of the served model."""
+    """Return the identity of the 8-bit model, from the identity of the served model."""
     return hashlib.sha256(f"{identity} int8".encode()).hexdigest()[:IDENTITY_DIGITS]
 
 
 def milliseconds(runs: Sequence[RunNetwork], pixels: np.ndarray) -> list[float]:
     """Return the shortest time of each network for an image, uint8 `(size, size, 3)`.
 
-    They take turns; other programs only add to a time.
+    The networks take turns. The shortest time counts, because other programs only add time.
     """
     batch = pixels[None].astype(np.float32)
     times = np.empty((ROUNDS, len(runs)))

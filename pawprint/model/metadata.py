@@ -1,4 +1,4 @@
-"""Outputs of a model, and `model.json`, by which they give a label, unsure or unknown."""
+"""Read and write `model.json`, which turns a model's outputs into a label, unsure or unknown."""
 
 import json
 from contextlib import suppress
@@ -30,9 +30,10 @@ from pawprint.named_file import read_bytes
 from pawprint.params.section import Bits, Resize, Section
 
 METADATA_FILE = "model.json"
-PACKAGES = ("openvino", "pillow")  # that run the model, and that its stage follows
-# Of model.json. A new key, or a new value of one, needs a higher FORMAT and the name of the RELEASE
-# that reads it, so that an earlier version can say which one to install. Format 1 has neither key.
+PACKAGES = ("openvino", "pillow")  # run the model; its stage depends on their versions
+# The format of model.json. A new key, or a new kind of value, needs a higher FORMAT and the name of
+# the RELEASE that reads it, so that an earlier version can say which one to install. Format 1 has
+# neither key.
 FORMAT = 1
 RELEASE = "0.4"
 
@@ -56,9 +57,9 @@ class Metadata(Section):
     applied. The first label of `thresholds` whose probability reaches its threshold is predicted,
     or else the most probable of the labels that are not in it; of two the second from 0.5 on. An
     image whose output `unknown_score`, `(1, 1)`, is above `unknown_threshold` is unknown. Another
-    image is unsure if the probability of its label is below `min_confidence`. Where these are null,
-    no image is. `takes_one_image` says that a model of an earlier version has to be `mirrored`
-    (model/served_model.py) when it is read.
+    image is unsure if the probability of its label is below `min_confidence`. If a threshold is
+    null, its answer is never given. `takes_one_image` says that a model from an earlier version has
+    to be `mirrored` (model/served_model.py) when it is read.
 
     `model` is the identity of a served model, a hash of its network and rules, which its exports
     carry; null in models of earlier versions. An export says where it comes from: `data_md5` is the
@@ -123,7 +124,7 @@ class Metadata(Section):
 
     @property
     def takes_one_image(self) -> bool:
-        """True for a model that has to be `mirrored`."""
+        """Whether the model has to be `mirrored`."""
         return self._takes_one_image
 
     @property
@@ -139,9 +140,9 @@ def write_metadata(folder: Path, metadata: Metadata) -> None:
 
 
 def read_metadata(folder: Path) -> Metadata:
-    """Read a file that `write_metadata` wrote, also in earlier versions.
+    """Read a file that this or an earlier version of `write_metadata` wrote.
 
-    Raises InputError if the file is missing, something else, or of a newer version.
+    Raises InputError if the file is missing, invalid, or from a newer version.
     """
     path = folder / METADATA_FILE
     if not path.is_file():  # nothing, or a device or a pipe, which may never end
@@ -153,7 +154,7 @@ def read_metadata(folder: Path) -> Metadata:
 
 
 def parse_metadata(path: Path, content: bytes) -> Metadata:
-    """Return the metadata in the bytes of a file, as `read_metadata`."""
+    """Return the metadata in the bytes of a file, like `read_metadata`."""
     try:
         content, takes_one_image = _in_this_format(path, content)
         metadata = Metadata.model_validate_json(content)
@@ -175,7 +176,7 @@ def _not_metadata(path: Path, reason: str) -> InputError:
 
 
 def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
-    """Return the JSON of a model.json without `format`, and with the keys of today's format.
+    """Return the content of a model.json without `format`, with the keys of the current format.
 
     Also returns whether the model has to be `mirrored`.
 
@@ -184,7 +185,7 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
     mirror image, or "crops". Before 0.2 it was `views`, and "none" was "one". Raises InputError for
     a newer format, and for crops.
     """
-    # Anything else than such a record is refused afterwards.
+    # Anything else is refused afterwards.
     with suppress(AttributeError, LookupError, RecursionError, TypeError, ValueError):
         record = json.loads(content)
         number = record.pop("format", 1)
@@ -210,7 +211,7 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
 
 
 def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Return probabilities `(images, classes)` of logits `(images, units)` over a temperature."""
+    """Return probabilities `(images, classes)` for logits `(images, units)` and a temperature."""
     scaled = logits / temperature
     if scaled.shape[-1] == 1:
         return class_probabilities(np.exp(-np.logaddexp(0, -scaled)))

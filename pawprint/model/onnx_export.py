@@ -1,7 +1,7 @@
-"""The export of a model whose backbone is an ONNX file: preprocessing, that file, and the head.
+"""Export a model whose backbone is an ONNX file, with preprocessing and head.
 
-The package onnx joins them. ONNX has had the added operations since opset 8, so they can be of the
-opset of the file.
+The package onnx joins the parts. ONNX has had the added operations since opset 8, so they can use
+the file's opset.
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ from pawprint.params.model import Head, Model, Onnx
 BACKBONE = "backbone/"  # before the names of the file
 MIRROR = "mirror/"  # before the names of a second branch
 FLOAT = onnx.TensorProto.FLOAT
-OLDEST_IR = 4  # from which on weights are no inputs
+OLDEST_IR = 4  # from this version on, weights need not be inputs
 
 
 class Parts(NamedTuple):
@@ -73,10 +73,10 @@ class Operations:
 def write_onnx(source: Path, model: Model, parts: Parts, is_mirrored: bool, path: Path) -> None:
     """Write to `path` a model of float32 RGB `pixels`, `(batch, size, size, 3)` in [0, 255].
 
-    It gives `probability`, calibrated, `(batch, units)`, and with a detector `unknown_score`,
+    It returns the calibrated `probability`, `(batch, units)`, and with a detector `unknown_score`,
     `(batch, 1)`. With `is_mirrored`, logits and unknown scores are means over the image and its
-    mirror image. `source` is the file of the backbone. If it is for batches of one image, the model
-    is, too. Raises InputError as `open_onnx`.
+    mirror image. `source` is the backbone's file. If it only takes batches of one image, so does
+    the model. Raises InputError for the reasons of `open_onnx`.
     """
     network = open_onnx(source, model)
     params = model.onnx or Onnx()

@@ -1,6 +1,6 @@
-"""The model in one HTML page, which a browser opens by double click, without server or network.
+"""Write the model as one HTML page, which a browser opens without a server or a network.
 
-The page is the template page.html with four parts: what model.json says, the script and the
+The page is the template page.html with four parts: the content of model.json, the script and the
 WebAssembly of ONNX Runtime Web, and the network as ONNX.
 """
 
@@ -22,7 +22,8 @@ from pawprint.model.metadata import Metadata
 from pawprint.package import PACKAGE
 from pawprint.params.model import IMAGENET, PACKAGES, Model, Weights
 
-# Not beside this module: fingerprints of stages hold what lies beside the modules that they import.
+# Not beside this module, because fingerprints of stages include the files beside the modules that
+# they import.
 TEMPLATE = PACKAGE / "templates/page.html"
 PAGE_FILE = "model.html"
 OF_ONNX = ("onnx", "onnxruntime", "tf2onnx")  # packages that write and check it
@@ -42,8 +43,8 @@ RUNTIME = {
     ),
 }
 NETWORK = re.compile('<script type="text/plain" id="network">([^<]+)</script>')
-# An array with less than this part of all values stays float32. The first convolutions are such
-# arrays: they add little to the file, and their rounding changes outputs most.
+# Arrays with less than this fraction of all values stay float32, such as the first convolutions:
+# they add little to the file, and rounding them changes outputs most.
 SMALL = 0.015
 LARGEST_HALF = float(np.finfo(np.float16).max)
 NOTICE = f"""\
@@ -75,7 +76,7 @@ This page is from Pawprint: Apache License 2.0, https://www.apache.org/licenses/
 
 
 class About(NamedTuple):
-    """What a page says of its model: a title, terms with their texts, and whose weights it has."""
+    """A page's description of its model: a title, terms with texts, and the weights' origin."""
 
     title: str
     facts: Mapping[str, str]
@@ -125,7 +126,8 @@ def network_in(path: Path) -> bytes:
 def with_half_weights(network: bytes) -> bytes:
     """Return an ONNX file that stores large arrays as float16, and computes in float32.
 
-    It turns them back when it is loaded. An array with a value that float16 cannot hold stays.
+    They are converted back when the file is loaded. An array with a value that float16 cannot hold
+    stays as it is.
     """
     import onnx  # comes with the extra `export`
     from onnx import numpy_helper
@@ -151,14 +153,14 @@ def with_half_weights(network: bytes) -> bytes:
 
 
 def whose_weights(model: Model, weights: Weights) -> str:
-    """Return a sentence on the initial weights of a backbone, and their licence."""
+    """Return a sentence on a backbone's initial weights and their licence."""
     name = model.backbone
     if weights.source == "none":
         return "The weights of the model began as random numbers."
     if weights.source != IMAGENET:
         return (
-            f"The model began with the weights in {Path(weights.source).name}. Their licence is "
-            "that of who published them."
+            f"The model began with the weights in {Path(weights.source).name}. Their publisher's "
+            "licence applies."
         )
     if name in PACKAGES:
         return (

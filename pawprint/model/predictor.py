@@ -1,4 +1,4 @@
-"""Predictions of a served or exported model, of images and of image files."""
+"""Predict images and image files with a served or exported model."""
 
 import io
 import os
@@ -56,7 +56,7 @@ RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to out
 
 
 def bytes_of(image: bytes | BinaryIO | str | os.PathLike) -> bytes:
-    """Return the bytes of an image file, from its path, the file opened, or its bytes.
+    """Return the bytes of an image file, from its path, an open file, or its bytes.
 
     An open file is read from its start. Raises OSError if it cannot be read, InputError for a URL,
     and TypeError for anything else.
@@ -75,19 +75,19 @@ def bytes_of(image: bytes | BinaryIO | str | os.PathLike) -> bytes:
         if isinstance(data, bytes):
             return data
     raise TypeError(
-        "predict: expected a path, the bytes of an image file, a file opened in binary mode, or an "
-        f"image of Pillow. Received: {type(image).__name__}. Of a NumPy array, uint8 (height, "
-        "width, 3), give `PIL.Image.fromarray(array)` if it is RGB, and "
-        "`PIL.Image.fromarray(array[..., ::-1])` if it is BGR, as OpenCV reads images."
+        "predict: expected a path, the bytes of an image file, a file opened in binary mode, or "
+        f"a Pillow image. Received: {type(image).__name__}. Convert a NumPy array, uint8 (height, "
+        "width, 3), with `PIL.Image.fromarray(array)` if it is RGB, and with "
+        "`PIL.Image.fromarray(array[..., ::-1])` if it is BGR, as from OpenCV."
     )
 
 
 class Prediction(NamedTuple):
-    """The prediction of a model for an image.
+    """A model's prediction for an image.
 
     `label` is one of the labels, UNSURE or UNKNOWN. `probabilities` are float64 `(classes,)`, one
     for each label; they sum to 1. `unknown_score` is None without an unknown threshold. `features`,
-    float32 `(channels,)`, come from the backbone, as means of its maps; None for an export.
+    float32 `(channels,)`, are the means of the backbone's maps; None for an export.
     """
 
     label: str
@@ -129,8 +129,8 @@ class Predictor:
         For a folder, or a list of paths of images and folders, it is the table of `predict_all`.
 
         Raises UnusableImageError or OSError if the image cannot be decoded, TypeError for anything
-        else, such as an array, InputError for a URL, and if an output is not finite or
-        `probability` has no probabilities.
+        else, such as an array, and InputError for a URL, or if an output is not finite or
+        `probability` is not a probability.
         """
         if isinstance(image, list):
             return predict_all(self, [Path(path) for path in image])
@@ -168,11 +168,11 @@ class Predictor:
             )
 
     def class_of(self, probabilities: np.ndarray) -> str:
-        """Return the class that is predicted at these probabilities, `(classes,)`."""
+        """Return the class predicted at these probabilities, `(classes,)`."""
         return self.metadata.labels[self.metadata.classes(probabilities)]
 
     def with_classes_only(self) -> Self:
-        """Return the same predictor, for which no image is unknown or unsure."""
+        """Return the same predictor, but without the answers unknown and unsure."""
         limits = {"unknown_threshold": None, "min_confidence": None}
         return replace(self, metadata=self.metadata.model_copy(update=limits))
 
@@ -180,10 +180,10 @@ class Predictor:
 def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
     """Load the model in `models/served`, or in the folder of an export.
 
-    With `mirrored` False a served model takes the image alone where it would take the mean over
-    the image and its mirror image: in half of the time, with other probabilities. Raises InputError
-    if the folder is missing, damaged, or holds no model of its labels, and RuntimeError in a
-    process forked from one that has loaded a model.
+    With `mirrored=False`, a served model that averages the image and its mirror image only uses the
+    image. This takes half the time, and probabilities differ. Raises InputError if the folder is
+    missing, damaged, or has no matching model, and RuntimeError in a process forked from one that
+    has loaded a model.
     """
     folder = Path(folder)
     for file in (file for pattern in MODEL_FILES for file in sorted(folder.glob(pattern))):
@@ -194,12 +194,13 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
     path = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if path is None:
         raise InputError(
-            f"{folder}: expected {' or '.join(FILES)} beside {METADATA_FILE}. Received: none."
+            f"{folder}: the model is missing: {' or '.join(FILES)} should be beside "
+            f"{METADATA_FILE}."
         )
     if not mirrored and path.name != NETWORK_FILE:
         raise InputError(
-            f"{folder}: expected a served model, of which mirrored=False takes the image alone. "
-            "Received: an export. Write it with `pawprint export --single`."
+            f"{folder}: expected a served model, because of mirrored=False. Received: an export. "
+            "Write it with `pawprint export --single`."
         )
     try:
         with silent_stderr():
@@ -220,7 +221,7 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
 def runner(network: openvino.Model, names: Sequence[str]) -> RunNetwork:
     """Return the network as a function of uint8 pixels `(size, size, 3)`.
 
-    It gives the outputs, float32, by `names`, of which the last may be left over.
+    It returns the outputs, float32, by `names`; the network may lack the last ones.
     """
     return partial(_run, compile_for_cpu(network), names)  # which can be pickled
 
@@ -232,7 +233,7 @@ def _run(
 
 
 def default_model() -> Path:
-    """Return the served model or, outside of a project with another one, the packaged example.
+    """Return the served model or, outside a project with its own model, the packaged example.
 
     A line on stderr names the example. Raises InputError if it is damaged.
     """
@@ -243,7 +244,7 @@ def default_model() -> Path:
     example_md5 = md5_of_folder(example)
     if paths.PARAMS.exists() and Recorded().served_model() != example_md5:
         return served
-    print(f"the model is the example, {example}: there is no {served}", file=sys.stderr)
+    print(f"using the example model, {example}, because {served} does not exist", file=sys.stderr)
     return example
 
 
@@ -258,10 +259,10 @@ def predict(
 
 
 def predict_all(predictor: Predictor, paths: list[Path]) -> "pd.DataFrame":
-    """Return a table with a row for each of these images and those below these folders.
+    """Return a table with a row for each of these images, and for each image in these folders.
 
-    The columns are `path`, `label`, the probability of each class, as `probability_cat`,
-    `unknown_score` and `error`, which says why an image has no label. They are NaN then.
+    The columns are `path`, `label`, the probability of each class, such as `probability_cat`,
+    `unknown_score` and `error`, the reason if an image has no label. Its other cells are NaN then.
     """
     import pandas as pd  # which serving alone does not need
 
@@ -292,7 +293,7 @@ def predict_each(
     further: Callable[[Image.Image, Prediction], dict] | None = None,
     has_hashes: bool = True,
 ) -> Iterator[dict]:
-    """Yield the prediction of each image, in order, each as soon as it is done.
+    """Yield the prediction for each image, in order, as soon as it is ready.
 
     A row has the path, label, probabilities, unknown score, error, the hash of the pixels and the
     identity of the model. `label` may be UNSURE or UNKNOWN. `probabilities` has all classes by
@@ -301,7 +302,7 @@ def predict_each(
     which a large image is decoded in full, the hash is "". `further` returns more cells of a row
     without an error.
     """
-    # The names are UTF-8, also where the locale is another one.
+    # The names are UTF-8, whatever the locale.
     names = (os.fsencode(path).decode("utf-8", "surrogateescape") for path in images)
     items = ((printable(name), path.absolute()) for name, path in zip(names, images))
     rows = map_items(partial(_predict_file, predictor, further, has_hashes), items)
@@ -322,9 +323,9 @@ def _predict_file(
     try:
         decoded = predictor.decode(data := read_file(path))
         prediction = predictor.predict(decoded.image)
-    except (InputError, UnusableImageError) as error:  # of the model's outputs, of the image
+    except (InputError, UnusableImageError) as error:  # from the model's outputs, from the image
         return row | {"error": printable(str(error))}
-    except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
+    except (OSError, ValueError) as error:  # ValueError for an impossible path
         return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
     first = predictor.class_of(prediction.probabilities)
     score = prediction.unknown_score

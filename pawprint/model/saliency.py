@@ -1,4 +1,4 @@
-"""Pictures of the regions of an image that matter for its predicted class."""
+"""Draw the regions of an image that matter for its predicted class."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -26,7 +26,7 @@ def write_saliency(
 ) -> None:
     """Write a picture of the regions that matter for each row without an error.
 
-    Raises InputError if an image is missing now, or a picture cannot be written.
+    Raises InputError if an image is now missing, or a picture cannot be written.
     """
     items = [item for item in zip(images, rows, pictures) if not item[1]["error"]]
     for path, row, picture in track(items, "saliency"):

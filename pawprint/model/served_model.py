@@ -1,4 +1,4 @@
-"""The served model: its files and the network in them."""
+"""Read and write the served model: its files and the network in them."""
 
 import hashlib
 import json
@@ -59,7 +59,7 @@ def read_model(path: Path, metadata: Metadata) -> openvino.Model:
 
 
 def output_names(metadata: Metadata) -> list[str]:
-    """Return the outputs in order. Exports and served models of earlier versions lack the last."""
+    """Return the outputs in order. Exports, and models from earlier versions, lack the last one."""
     score = [] if metadata.unknown_threshold is None else ["unknown_score"]
     return ["probability", *score, FEATURES]
 
@@ -190,7 +190,7 @@ def is_mirrored(network: openvino.Model) -> bool:
 
 
 def single(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
-    """Undo `mirrored`: return a network that gives the outputs of the image alone."""
+    """Undo `mirrored`: return a network that gives the outputs for the image alone."""
     outputs = []
     for name, result in zip(names, network.get_results()):
         output = result.input_value(0)

@@ -1,1 +1,1 @@
-"""Backbones, their blocks and cut; heads, solved or trained by Keras; fine-tuning."""
+"""Backbones, their blocks and cut; heads, fitted or trained with Keras; fine-tuning."""

@@ -1,4 +1,4 @@
-"""A backbone of Keras with its weights, and its extractor."""
+"""Build a Keras backbone with its weights, and its extractor."""
 
 import traceback
 import warnings
@@ -34,7 +34,7 @@ def application(
     the application cannot take, weights that are not there, and a file that does not fit.
     """
     if weights == IMAGENET and alpha and alpha > 1 and image_size != 224:
-        # There are no files of more than full width for other sizes, for which Keras would ask.
+        # Above full width, weights exist only for 224 pixels, and Keras would ask for others.
         network = application(name, alpha, image_size)
         network.set_weights(application(name, alpha, 224, weights).get_weights())
         return network
@@ -69,7 +69,7 @@ def _weights_problem(
         if type(error) in (Exception, OSError):
             text = reason(error).rpartition(" -- ")[2]  # after the URL
         elif type(error) is ValueError:
-            text = "those of other layers"
+            text = "weights of other layers"
         is_there = isinstance(error, ValueError) or type(error) is OSError
         missing = "" if is_there else "no weights on this computer: "
         kind = InputError if is_there else NoWeightsError
@@ -87,7 +87,7 @@ def _weights_problem(
 
 
 def _file_of(error: Exception) -> str:
-    """Return the name of the file of weights that Keras was about to fetch or to load."""
+    """Return the name of the weights file that Keras was about to fetch or load."""
     frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
     paths = (values.get(name) for name in ("weights_path", "fname") for values in frames)
     return next((Path(path).name for path in paths if isinstance(path, str)), "weights.source")
@@ -136,8 +136,8 @@ def convert_backbone(
 ) -> tuple[openvino.Model, list[str], keras.Model]:
     """Return the extractor of these params, the names of its outputs, and the backbone.
 
-    Keras downloads its weights `imagenet` to its cache. Raises InputError as `load_backbone`, and
-    for params that do not fit the backbone.
+    Keras downloads the weights `imagenet` to its cache. Raises InputError for the reasons of
+    `load_backbone`, and for params that do not fit the backbone.
     """
     make_deterministic(seed=0)
     options = (model.alpha, model.image_size, weights.source, weights.sha256)

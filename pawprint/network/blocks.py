@@ -8,7 +8,7 @@ from pawprint.network.hardware import keras
 from pawprint.network.openvino_blocks import Maps, choose_ends
 from pawprint.params.model import AUTO, Model
 
-# Layers without weights, whose maps are no features.
+# Layers without weights, whose maps are not features.
 NO_FEATURES = (keras.layers.ZeroPadding2D, keras.layers.Rescaling, keras.layers.Normalization)
 
 

@@ -1,8 +1,8 @@
-"""Cross-validated probabilities of training images, by logistic regressions on their features.
+"""Cross-validate training images, with logistic regressions on their features.
 
-They choose what a head learns from, and how much its weights are penalised. Features are
-standardised, as the penalty needs it. One thread computes, because the number of threads changes
-the last bits of a sum.
+Cross-validation chooses the features and views that a head learns from, and the penalty on its
+weights. Features are standardised, because the penalty requires it. Only one thread computes,
+because the number of threads changes the last bits of a sum.
 """
 
 import math
@@ -26,7 +26,7 @@ from pawprint.network.heads import (
 
 # The inverse of the penalty, for the sum of the losses of all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
-USUAL_C = (100.0,)  # where C is not chosen
+USUAL_C = (100.0,)  # if C is not chosen
 PARTS = (1 / 8, 1 / 4, 1 / 2)  # of the training images, in a learning curve
 MAX_CROSS_VALIDATED = 10_000  # images that a cross-validation learns from
 MIN_OF_CLASS = 10  # images of each class, if one fit should hold fewer than of all classes
@@ -81,9 +81,9 @@ def open_examples(store: StoredExamples, features: str, class_weight: str | None
 class CrossValidation(NamedTuple):
     """Probabilities, float32 `(images, classes)`, and the settings of the fits.
 
-    Images that are not judged have NaN. `views` is the number of views of each image, one or all;
-    `has_blocks` says which features of `Examples` are taken. `gain` is the difference of the losses
-    with blocks and without, `views_gain` with all views and one; None where they are not tried.
+    Images without a prediction have NaN. `views` is the number of views of each image, one or all;
+    `has_blocks` says which features of `Examples` are used. `gain` is the difference of the losses
+    with and without blocks, `views_gain` with all views and with one; None if not tried.
     """
 
     probabilities: np.ndarray
@@ -121,24 +121,24 @@ class _Judged(NamedTuple):
 
 
 def most_rows(columns: int, classes: int) -> int:
-    """Return the most rows of so many features that one fit learns from, by MAX_SIZE."""
+    """Return the largest number of rows with this many features in one fit, from MAX_SIZE."""
     return MAX_SIZE // (columns * classes)
 
 
 def cross_validate(examples: Examples) -> CrossValidation:
-    """Choose C, features and views, and predict each image by a fit without its group.
+    """Choose C, features and views, and predict each image with a fit without its group.
 
-    An image added or removed leaves nearly all others in their folds (pawprint/draws.py).
+    Adding or removing an image leaves nearly all others in their folds (pawprint/draws.py).
 
-    C is the one of VALUES_OF_C with the lowest log loss for fits to the first view, without
-    features of blocks. These are added if they lower the log loss by more than its standard error.
-    If C is chosen, all views replace the first view by the same rule; they are not tried with more
-    than MAX_SIZE_OF_VIEWS.
+    C is the value in VALUES_OF_C with the lowest log loss, for fits to the first view without
+    features of blocks. Features of blocks are added if they lower the log loss by more than its
+    standard error. If C is chosen, all views replace the first view by the same rule; above
+    MAX_SIZE_OF_VIEWS, they are not tried.
 
-    An image is judged by its first view. With more than MAX_CROSS_VALIDATED images, or more than
-    one fit holds, fits learn from a random part, and everything is chosen for it. With many classes
-    the part is larger than a fit should hold, and C is USUAL_C. An image is not judged if the
-    other groups have no image of its class. Raises InputError if no image is judged.
+    Predictions use the first view of an image. With more than MAX_CROSS_VALIDATED images, or more
+    than one fit holds, fits learn from a random part, and everything is chosen for this part. With
+    many classes, the part is larger than a fit should hold, and C is USUAL_C. An image has no
+    prediction if the other groups lack its class. Raises InputError if no image has a prediction.
     """
     folds = _folds(examples)
     images = np.arange(len(examples.actual))
@@ -181,7 +181,7 @@ def learning_curve(
     learns from float32 probabilities `(judged, classes)`, NaN for an image that is not judged. C
     and features are as in `cross_validation`, and fits learn from one view. Each part has the same
     fraction of the groups of each class, at least one, and is within the next one. With more
-    classes than one fit should hold, there are no probabilities.
+    classes than one fit should hold, the probabilities are empty.
     """
     folds = _folds(examples)
     if len(folds.learned) > most_rows(examples.columns, examples.classes):
@@ -203,9 +203,9 @@ def learning_curve(
 
 
 def _places_in_curve(examples: Examples, images: np.ndarray) -> np.ndarray:
-    """Return the place of each image in the learning curve, float64 `(images,)` in [0, 1).
+    """Return the position of each image in the learning curve, float64 `(images,)` in [0, 1).
 
-    It is the place of its group among all that have its class.
+    It is the position of its group among all groups of its class.
     """
     group = np.unique(examples.groups[images], return_inverse=True)[1]
     keys = smallest_keys(group, examples.pixels_sha256[images])
@@ -214,7 +214,7 @@ def _places_in_curve(examples: Examples, images: np.ndarray) -> np.ndarray:
 
 
 def cross_validate_as(cross_validation: CrossValidation, examples: Examples) -> CrossValidation:
-    """Cross-validate with the settings of another cross-validation, such as for other groups."""
+    """Cross-validate with the settings of another cross-validation, for example with new groups."""
     images = np.arange(len(examples.actual))
     return _judge(examples, _folds(examples), images, cross_validation, (cross_validation.C,))[0]
 
@@ -226,10 +226,10 @@ def _judge(
     settings: CrossValidation,
     values_of_c: tuple[float, ...],
 ) -> list[CrossValidation]:
-    """Judge the images `judged`, sorted indices, with each C, in increasing order.
+    """Predict the images `judged`, sorted indices, with each C, in increasing order.
 
-    The fits learn from the features and views of `settings`. The views of an image together weigh
-    as much as the image.
+    The fits learn from the features and views in `settings`. The views of an image share its
+    weight.
     """
     features = examples.features[settings.has_blocks]
     actual = examples.actual
@@ -264,9 +264,9 @@ def predict_rows(
     features: Features | np.ndarray,
     images: np.ndarray,
 ) -> np.ndarray:
-    """Return probabilities by the first view of images, float32 `(models, images, classes)`.
+    """Return probabilities from the first views of images, float32 `(models, images, classes)`.
 
-    The models are of the same classes.
+    All models have the same classes.
     """
     shape = (len(models), len(images), len(models[0].classes))
     probabilities = np.empty(shape, np.float32)
@@ -307,7 +307,7 @@ def view_of(features: Features | np.ndarray, view: int, images: np.ndarray) -> n
 
 
 def standardise(rows: np.ndarray) -> Standardisation:
-    """Standardise float32 rows in place, by their own means and deviations."""
+    """Standardise float32 rows in place, with their own means and deviations."""
     mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     rows -= mean
     deviation = np.sqrt(np.einsum("ij,ij->j", rows, rows, dtype=np.float64) / len(rows))

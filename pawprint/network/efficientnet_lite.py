@@ -23,7 +23,7 @@ from pawprint.network.torch_file import read_tensors
 from pawprint.params.model import PACKAGES, Model
 
 VERSION = "0.1.0"  # of each package
-# Of each stage: kernel, stride of its first block, channels, blocks, and their expansion.
+# For each stage: kernel, stride of its first block, channels, blocks, and their expansion.
 STAGES = (
     (3, 1, 16, 1, 1),
     (3, 2, 24, 2, 6),
@@ -179,8 +179,8 @@ def read_arrays(name: str, path: Path) -> list[np.ndarray]:
     expected = [shape for each in convolutions for shape in _shapes(each)]
     if [array.shape for array in arrays] != expected:
         raise InputError(
-            f"{path}: expected weights of {name} (model.backbone). Received: {len(arrays)} arrays, "
-            "which are those of another network. Check weights.source."
+            f"{path}: expected weights of {name} (model.backbone). Received: {len(arrays)} arrays "
+            "of another network. Check weights.source."
         )
     return [array.astype(np.float32) for array in arrays]
 
@@ -204,8 +204,8 @@ def as_in_keras(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:
 def build_extractor(model: Model, arrays: Sequence[np.ndarray]) -> tuple[openvino.Model, list[str]]:
     """Return a network from pixels to features, and output names, for arrays of `read_arrays`.
 
-    Pixels are uint8 `(batch, size, size, 3)`. The outputs are those of `build_extractor` in
-    backbone.py without a cut, float32, in the same order and with the same columns.
+    Pixels are uint8 `(batch, size, size, 3)`. The outputs are the same as from `build_extractor` in
+    backbone.py without a cut: float32, in the same order and with the same columns.
     """
     size = model.image_size
     pixels = operations.parameter([-1, size, size, 3], np.uint8)

@@ -1,11 +1,11 @@
-"""Heads: their weights, and logistic regression, which solves a linear one without Keras.
+"""Define heads, and fit linear ones as logistic regressions without Keras.
 
 Newton's method, with steps by conjugate gradients (Nocedal and Wright, Numerical Optimization,
 2006, section 7.1). It is our own because the import of scikit-learn takes longer than all fits to
 a few hundred images, and its solvers pass all columns of the rows at every step.
 
-The weights of the minimum are a sum of rows. So a fit to fewer rows than columns looks for the
-coefficient of each row, for which the products of the rows are enough. The model is the same.
+The optimal weights are a weighted sum of rows. With fewer rows than columns, a fit therefore looks
+for a coefficient per row, which only needs the products of rows. The model is the same.
 """
 
 import math

@@ -269,8 +269,8 @@ def convert(model: keras.Model) -> openvino.Model:
 
 def to_openvino(model: keras.Model) -> openvino.Model:
     """Return a Keras model of one float32 input, in inference mode."""
-    # Keras' own export also tracks the variables for a SavedModel, which takes twice as long. Of a
-    # variable OpenVINO looks through all others for each of its attributes; values have no others.
+    # Keras' own export also tracks the variables for a SavedModel, which takes twice as long. For
+    # each attribute of a variable, OpenVINO searches all others; values do not have others.
     spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
     variables = (model.trainable_variables, model.non_trainable_variables)
     values = [[tf.convert_to_tensor(variable.value) for variable in kind] for kind in variables]

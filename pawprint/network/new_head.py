@@ -1,6 +1,6 @@
-"""Feature extraction: a new head on stored features, solved or, if that cannot be, trained.
+"""Fit a new head on stored features or, if that is impossible, train it.
 
-A solved head is one layer, by logistic regression, without Keras: its loss is convex.
+A fitted head is one layer, a logistic regression without Keras, because its loss is convex.
 """
 
 import math
@@ -130,10 +130,9 @@ def solve(
 ) -> NewHead:
     """Fit the features and views that the cross-validation chose, of the training images `part`.
 
-    All views of an image together weigh as much as the image. If one fit cannot hold them, it
-    learns from the first view. `validation` has the same features, and class indices. Two classes
-    have one unit, the logit of the second. The history has one row. Raises InputError if a class
-    has no image.
+    All views of an image share its weight. If one fit cannot hold all views, it learns from the
+    first. `validation` has the same features, and class indices. Two classes have one unit, the
+    logit of the second. The history has one row. Raises InputError if a class lacks images.
     """
     features = examples.features[cross_validation.has_blocks]
     actual = examples.actual

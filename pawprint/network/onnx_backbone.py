@@ -1,4 +1,4 @@
-"""A backbone in an ONNX file: any network of one float input of images that gives features."""
+"""Read a backbone from an ONNX file: any network from one float image input to features."""
 
 import contextlib
 import math
@@ -239,7 +239,7 @@ def require_features(network: openvino.Model, size: int, only: str | None) -> No
     if not np.isfinite(features).all():
         raise ValueError(
             "expected finite features. Received: NaN or infinity for drawn images. Set "
-            "model.onnx.mean and model.onnx.std to those of the training images, or export the "
+            "model.onnx.mean and model.onnx.std to the training images' values, or export the "
             "network in float32"
         )
     if (features != again).any():

@@ -35,10 +35,10 @@ def choose_ends(maps: Sequence[Maps], pixels: tuple[int, ...], last: Maps) -> li
 
     `maps` come before the `last` ones, in their order, and `pixels` is the size of an image. A
     block ends where branches begin or join; in a backbone without branches, where the resolution
-    changes; and the last one before channels become as many as the last maps have. Of each
-    resolution the last ends are taken, as many as give at most MOST_PER_CHANNEL for a channel of
-    the last maps, but at least one. Maps of the resolution of the pixels, and as many as the last
-    maps, are left out.
+    changes; and, for the last block, before the maps have as many channels as the last maps. For
+    each resolution, the last ends are chosen, as many as give at most MOST_PER_CHANNEL statistics
+    per channel of the last maps, but at least one. Maps at the resolution of the pixels, and maps
+    with as many channels as the last maps, are left out.
     """
     channels = {each.operation: each.channels for each in maps}
     ends = _possible_ends(maps, pixels, last)
@@ -194,7 +194,7 @@ def _cuts(nodes: list[_Node]) -> Iterator[tuple[int, bool, bool]]:
 
 
 def _axis_of_channels(output: openvino.Output, followed: int) -> int | None:
-    """Return 1 or 3, or None if these are no square maps. `followed` decides where both fit."""
+    """Return 1 or 3, or None if these are not square maps. `followed` decides if both fit."""
     shape = output.partial_shape
     if shape.rank != openvino.Dimension(4) or any(side.is_dynamic for side in list(shape)[1:]):
         return None

@@ -52,7 +52,7 @@ class _Unpickler(pickle._Unpickler):
             **{f"torch.{storage}": dtype for storage, dtype in DTYPES.items()},
         }
         if f"{module}.{name}" not in known:
-            raise ValueError(f"{module}.{name}, which is no part of an array")
+            raise ValueError(f"{module}.{name}, which is not part of an array")
         return known[f"{module}.{name}"]
 
     def persistent_load(self, identifier: tuple) -> str:
@@ -115,7 +115,7 @@ def _array(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:
     sizes = tensor.sizes
     strides = tensor.strides
     if not _are_counts(tensor.offset, *sizes, *strides) or len(sizes) != len(strides):
-        raise ValueError("sizes or strides that are no whole numbers")
+        raise ValueError("sizes or strides that are not whole numbers")
     last = tensor.offset + sum((size - 1) * stride for size, stride in zip(sizes, strides))
     if 0 in sizes or last >= len(numbers) or math.prod(sizes) > len(numbers):
         raise ValueError(f"an array of shape {sizes} in a storage of {len(numbers)} numbers")

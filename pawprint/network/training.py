@@ -241,9 +241,9 @@ class Progress(keras.callbacks.Callback):
 class KeepBest(keras.callbacks.Callback):
     """Ends training with the weights that have the lowest validation loss, without penalties.
 
-    Only an epoch counts whose validation accuracy is no lower than before training, because a loss
-    can fall by less confidence alone. Without one, the weights before training are kept, and
-    `best_epoch` is None. `losses` are the losses of the validation images before training.
+    An epoch only counts if its validation accuracy is at least as high as before training, because
+    lower confidence alone can lower the loss. Without one, the weights before training are kept,
+    and `best_epoch` is None. `losses` are the losses of the validation images before training.
     `difference` compares the losses after the best epoch, or else the last, with them.
     """
 

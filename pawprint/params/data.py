@@ -29,14 +29,14 @@ from pawprint.params.section import (
 
 
 class Fetch(Section):
-    """The archive or the folder of images."""
+    """The archive or folder of images."""
 
     source: Source
 
     @field_validator("source")
     @classmethod
     def _is_local(cls, source: str) -> str:
-        """Refuse a URL before DVC looks for a file, and prints its name with the password."""
+        """Refuse a URL, before DVC looks for such a file and prints its name with the password."""
         if "://" in source or without_secrets(source) != source:
             raise ValueError(
                 "expected a local path. Write the URL into a YAML file: docs/images.md. Received: "
@@ -49,10 +49,10 @@ BY_FOLDERS = ("auto", "outer", "inner")  # pawprint/dataset/folders.py
 
 
 class Clean(Section):
-    """The images that are kept, and their classes."""
+    """The images to keep, and their classes."""
 
     rule: Literal["decodes", "jfif"]
-    # Or one of BY_FOLDERS, which the validator passes.
+    # Or one of BY_FOLDERS, which the validator accepts.
     labels: Annotated[
         dict[str, Annotated[list[str], Field(min_length=1)]],
         either(
@@ -75,7 +75,7 @@ class Clean(Section):
         for folder, times in Counter(folders).items():
             if times > 1:
                 raise ValueError(
-                    f"expected each folder once, in any case. Received: {folder!r} twice"
+                    f"expected each folder once, ignoring case. Received: {folder!r} twice"
                 )
         if problem := problem_of_labels(labels):
             raise ValueError(problem)
@@ -159,7 +159,7 @@ Interval = Annotated[list[UpToOne], Field(min_length=2, max_length=2)]
 class Saturation(Section):
     """The arguments of `RandomSaturation`."""
 
-    factor: Interval  # for one number, Keras draws other factors than it documents
+    factor: Interval  # with one number, Keras draws other factors than documented
 
 
 class Grayscale(Section):
@@ -175,7 +175,7 @@ class Erasing(Section):
 
 
 class Augment(Section):
-    """Keras layers by name, with the arguments, units and defaults that Keras gives them.
+    """Keras layers by name, with Keras' arguments, units and defaults.
 
     They are applied in this order, whatever their order in the file.
     """
@@ -197,9 +197,9 @@ class Augment(Section):
 
     @property
     def is_mirrored(self) -> bool:
-        """True if training, and so the served network, mirrors images left to right.
+        """True if training, and therefore the served network, mirrors images left to right.
 
-        A head that saw each image as it is alone may take its mirror image for another thing.
+        A head that only saw unmirrored images may misjudge a mirror image.
         """
         is_drawn = self.views > 1 or not self.keep_original
         return is_drawn and self.RandomFlip is not None and self.RandomFlip.mode != "vertical"

@@ -1,4 +1,4 @@
-"""The editor of params.yaml, by ruamel.yaml: it keeps comments, order and all other values."""
+"""Edit params.yaml with ruamel.yaml, which keeps comments, order and all other values."""
 
 import difflib
 import io
@@ -16,13 +16,13 @@ from pawprint.params.section import Section, check_content
 from pawprint.paths import PARAMS
 
 NULL = "tag:yaml.org,2002:null"
-GOES_ON = (";", ":", ",")  # ends of a comment
+GOES_ON = (";", ":", ",")  # ends of a comment that continues
 
 
 def overlay(params: str, changes: str) -> str:
-    """Return the text of `params.yaml` with other values; comments and order are kept.
+    """Return the text of `params.yaml` with changed values; comments and order stay.
 
-    Raises InputError if `changes` has a key that `params.yaml` does not have.
+    Raises InputError if `changes` has a key that `params.yaml` lacks.
     """
     values: dict[str, object] = {}
     for section, keys in _yaml().load(changes).items():
@@ -31,7 +31,7 @@ def overlay(params: str, changes: str) -> str:
 
 
 def set_values(params: str, values: Mapping[str, object]) -> str:
-    """Return what `overlay` does, by names such as `model.alpha` or `train_finetune.epochs.seed`.
+    """Do the same as `overlay`, with names such as `model.alpha` or `train_finetune.epochs.seed`.
 
     Raises InputError for a name that `params.yaml` lacks and may not lack.
     """
@@ -49,7 +49,7 @@ def set_values(params: str, values: Mapping[str, object]) -> str:
 
 
 def _set_value(content: CommentedMap, name: str, value: object) -> None:
-    """Set a value of the file; comments of a recipe do not come with it."""
+    """Set a value in the file, without comments of a recipe."""
     if isinstance(value, CommentedMap):
         value.ca.comment = None
     section, key, *inner = name.split(".")
@@ -60,7 +60,7 @@ def _set_value(content: CommentedMap, name: str, value: object) -> None:
     if is_optional(name) and key not in keys:
         _insert(keys, section, key, value)
     if key not in keys:
-        raise InputError(f"{name}: {PARAMS} has no such key.")
+        raise InputError(f"cannot set {name}: {PARAMS} has no such key. Check the name.")
     keys[key] = value
     _keep_near(keys.ca.items.get(key))
 
@@ -77,7 +77,9 @@ def _set_inner(mapping: object, name: str, value: object) -> None:
     """Set a key inside the value of a param, which is a mapping, such as `epochs`."""
     param, _, key = name.rpartition(".")
     if not isinstance(mapping, dict):
-        raise InputError(f"{name}: {param} is not a mapping. Set {param} to one with {key}.")
+        raise InputError(
+            f"cannot set {name}: {param} is not a mapping. Set {param} to a mapping with {key}."
+        )
     mapping[key] = value
 
 
@@ -94,9 +96,10 @@ def section_of(name: str) -> type[Section]:
 
 
 def add_missing(params: str, template: str) -> str:
-    """Return the text of `params.yaml` with what it lacks of a template, and the comments.
+    """Return the text of `params.yaml` with the params that only a template has, and comments.
 
-    They come first in their section: after its last one may be comments on the next section.
+    They come first in their section, because comments on the next section may follow its last
+    param.
     """
     yaml = _yaml()
     content = yaml.load(params)
@@ -114,10 +117,10 @@ def add_missing(params: str, template: str) -> str:
 
 
 def without_param(params: str, name: str, is_kept: bool) -> str:
-    """Return the text of `params.yaml` without a param, whose other lines stay as they are.
+    """Return the text of `params.yaml` without a param; other lines stay as they are.
 
-    With `is_kept`, a comment has its name and value. A section without params goes, too, and a
-    comment that goes on below the param's line, which ends with one of GOES_ON then.
+    With `is_kept`, a comment keeps its name and value. A section without params is removed, too,
+    and so is the rest of a comment that continues below the param's line after one of GOES_ON.
     """
     section, key = name.split(".", 1)
     root = _yaml().compose(params)
@@ -128,7 +131,7 @@ def without_param(params: str, name: str, is_kept: bool) -> str:
         at = head.start_mark.index
         first = head.start_mark.line
         text = params[start.start_mark.index : end.end_mark.index]
-        left = params[at : start.start_mark.index].rstrip(", ")  # up to the param before, or to {
+        left = params[at : start.start_mark.index].rstrip(", ")  # up to the previous param, or to {
         right = params[end.end_mark.index :].lstrip(", ")
         comma = "" if left.endswith("{") or right.startswith("}") else ", "
         rows = f"{params[:at]}{left}{comma}{right}".splitlines(keepends=True)
@@ -137,7 +140,7 @@ def without_param(params: str, name: str, is_kept: bool) -> str:
     else:
         first = start.start_mark.line
         last = end.end_mark.line + (end.end_mark.column > 0)
-        while not rows[last - 1].strip():  # what a block of text ends with
+        while not rows[last - 1].strip():  # blank lines after a text block
             last -= 1
         while rows[last - 1].rstrip().endswith(GOES_ON) and _is_comment("".join(rows[last:][:1])):
             last += 1
@@ -174,7 +177,7 @@ def _yaml() -> YAML:
 
 
 def _keep_near(comments: list | None) -> None:
-    """Put the comment at the end of a changed line two spaces after the new value."""
+    """Put the comment at the end of a changed line, two spaces after the new value."""
     if comments and comments[2] and comments[2].value.startswith("#"):  # or a blank line
         comments[2].column = 0
         comments[2].value = f" {comments[2].value}"
@@ -183,7 +186,7 @@ def _keep_near(comments: list | None) -> None:
 def flat(text: str) -> dict[str, object]:
     """Return the value of each param by its name, such as `model.alpha`.
 
-    Raises InputError if the text is no YAML, or not made of sections.
+    Raises InputError if the text is not YAML, or does not consist of sections.
     """
     content = parse_yaml(text, str(PARAMS))
     if not isinstance(content, dict) or not all(
@@ -194,9 +197,9 @@ def flat(text: str) -> dict[str, object]:
 
 
 def set_params(folder: Path, changes: Mapping[str, object]) -> None:
-    """Write other values into params.yaml of a project, by the names of `set_values`.
+    """Write values into params.yaml of a project, with names as in `set_values`.
 
-    Raises InputError, with nothing written, if a name or a value is wrong.
+    Raises InputError, and writes nothing, if a name or a value is wrong.
     """
     for name in changes:
         _require_param(name)
@@ -206,7 +209,7 @@ def set_params(folder: Path, changes: Mapping[str, object]) -> None:
 
 
 def _require_param(name: str) -> None:
-    """Raise InputError if a name is not of a section and a param, and perhaps a key inside it."""
+    """Raise InputError if a name is not a section and a param, with or without a key inside it."""
     params = [
         f"{each}.{key}" for each in Params.model_fields for key in section_of(each).model_fields
     ]
@@ -219,7 +222,7 @@ def _require_param(name: str) -> None:
 
 
 def describe_param_changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
-    """Return such as "model.alpha: 0.35 → null", for each param of `after` with another value."""
+    """Return text such as "model.alpha: 0.35 → null" for each changed param in `after`."""
     values = {name: (before.get(name), value) for name, value in after.items()}
     return [
         f"{name}: {' → '.join('null' if each is None else str(each) for each in pair)}"

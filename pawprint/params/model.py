@@ -1,4 +1,4 @@
-"""The sections on the network, its training and its evaluation, and the whole of params.yaml."""
+"""Define the sections on the network, its training and evaluation, and the whole params.yaml."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -48,7 +48,7 @@ class Weights(Section):
     @field_validator("source")
     @classmethod
     def _has_no_secret(cls, source: str) -> str:
-        """Refuse a secret, because Git and DVC show this file to everybody."""
+        """Refuse secrets, because Git and DVC show this file to everybody."""
         if without_secrets(source) != source:
             raise ValueError(
                 "expected a URL without password, token or query. Download the file and write its "
@@ -82,7 +82,7 @@ Backbone = Literal[
     "MobileNetV3Small", "NASNetLarge", "NASNetMobile", "ResNet101", "ResNet101V2",
     "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2", "VGG16", "VGG19", "Xception",
 ]  # fmt: skip
-AUTO = "auto"  # as the first layer of fine-tuning: `first_of_last_third`
+AUTO = "auto"  # as the first layer of fine-tuning, means `first_of_last_third`
 # The widths for which Keras publishes weights; other backbones have one width.
 WIDTHS = {
     "MobileNet": (0.25, 0.5, 0.75, 1.0),
@@ -96,8 +96,8 @@ SMALLEST = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}  # sizes
 class Onnx(Section):
     """Facts about a backbone that its ONNX file lacks.
 
-    `mean` and `std` are of red, green and blue in its training images, divided by 255; the defaults
-    are ImageNet's, as in https://docs.pytorch.org/vision/stable/models.html.
+    `mean` and `std` describe red, green and blue in its training images, divided by 255; the
+    defaults are ImageNet's, as in https://docs.pytorch.org/vision/stable/models.html.
     """
 
     output: Text | None = None
@@ -121,7 +121,7 @@ class Model(Section):
     @field_validator("alpha")
     @classmethod
     def _is_a_width_of_the_backbone(cls, alpha: float | None, info: ValidationInfo) -> float | None:
-        backbone = info.data.get("backbone", "")  # missing if it is wrong itself
+        backbone = info.data.get("backbone", "")  # missing if it is invalid itself
         widths = WIDTHS.get(backbone)
         if backbone and not widths and alpha is not None:
             raise ValueError(f"expected null, because {backbone} has one width. Received: {alpha}")
@@ -134,7 +134,7 @@ class Model(Section):
     @field_validator("fine_tune_at", mode="before")
     @classmethod
     def _is_a_layer_of_the_backbone(cls, layer: object, info: ValidationInfo) -> object:
-        # One line, where pydantic has one for each of the types.
+        # One line, although pydantic has one for each type.
         if layer is None:
             return None
         expected = "null, auto, the index of a layer, negative from the end, or the name of one"
@@ -221,7 +221,7 @@ class ReduceLROnPlateau(Section):
 
 
 class Epochs(Section):
-    """Training in epochs, by Keras. A key that is not written has its default."""
+    """Training in epochs with Keras. Missing keys have their defaults."""
 
     number: Count = 10
     optimizer: Optimizer = "adam"
@@ -240,18 +240,18 @@ class Epochs(Section):
 
 
 class FineTuningEpochs(Epochs):
-    """Epochs of fine-tuning, whose rate is low, because the layers are pre-trained."""
+    """Epochs of fine-tuning, with a low learning rate because the layers are pre-trained."""
 
     number: Count = 5
     learning_rate: Positive = 0.0002
 
 
-# For a linear head, if its features do not fit into memory at once: docs/decisions/25.
+# For a linear head whose features do not fit into memory at once: docs/decisions/25.
 IN_BATCHES = Epochs(learning_rate_decay="cosine", batch_size=128)
 
 
 class _Phase(Section):
-    """Params that both phases of training have with the same values."""
+    """Params that both training phases share, with the same allowed values."""
 
     class_weight: Literal["auto", "balanced"] | None
 
@@ -292,7 +292,7 @@ def _are_fractions(value: object) -> bool:
     )
 
 
-# A number alone is refused where the classes are known, so that the line can name them.
+# A number alone is refused when the classes are known, so that the message can name them.
 ByClass = Annotated[
     dict[Text, Fraction] | Fraction | None,
     either(
@@ -318,7 +318,7 @@ class Calibrate(Section):
 
 
 def problem_of_threshold(params: Calibrate, labels: Sequence[str]) -> str | None:
-    """Describe thresholds or recalls that are wrong for these classes, or return None."""
+    """Describe thresholds or recalls that do not fit these classes, or return None."""
     for key in ("threshold", "recall"):
         value = getattr(params, key)
         if value is not None and (problem := problem_of_named(value, labels)):
@@ -347,7 +347,7 @@ class Params(Section):
             problem_of_head(self.train_extract.epochs, self.head.dense),
             problem_of_weights(self.model.backbone, self.weights.source),
         ]
-        if isinstance(self.clean.labels, dict):  # or else they are known after `clean`
+        if isinstance(self.clean.labels, dict):  # otherwise they are known after `clean`
             problems.insert(0, problem_of_threshold(self.calibrate, sorted(self.clean.labels)))
         if problem := next(filter(None, problems), None):
             raise ValueError(problem)

@@ -1,4 +1,4 @@
-"""A section of `params.yaml`: types, reading it, and one line for each wrong key."""
+"""Define a section of `params.yaml`: types, reading it, and one line for each wrong key."""
 
 import difflib
 import json
@@ -44,9 +44,9 @@ Resize = Literal["crop", "pad", "stretch"]
 def either(
     special: object | tuple, expected: str, is_right: Callable[[object], bool]
 ) -> WrapValidator:
-    """Accept `special`, or one of several, or another type, which is validated if it `is_right`.
+    """Accept `special`, one value or several, or another type, which is validated if `is_right`.
 
-    A wrong value gives one line, where pydantic has one for each of the types of a union.
+    A wrong value gives one line, although pydantic has one for each type in a union.
     """
     specials = special if isinstance(special, tuple) else (special,)
     return WrapValidator(partial(_check, specials, expected, is_right))
@@ -66,7 +66,7 @@ def _check(
     return validate(value)
 
 
-MAX_CHOICES = 20  # named in a line
+MAX_CHOICES = 20  # to name in a line
 REPR = reprlib.Repr()
 REPR.maxstring = REPR.maxother = 80
 
@@ -74,7 +74,7 @@ REPR.maxstring = REPR.maxother = 80
 def _line(problem: "ErrorDetails", model: type[BaseModel], inside: list[str]) -> str:
     """Return a line such as `section.key: expected greater than 0. Received: -1`.
 
-    `inside` names the keys in which the content of the model stands.
+    `inside` names the keys that contain the model's content.
     """
     within = [str(name) for name in problem["loc"]]
     names = inside + within
@@ -106,9 +106,9 @@ def _noun(match: re.Match[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value for a message, as YAML has it, shortened to about one line.
+    """Return a value for a message, in YAML, shortened to about one line.
 
-    The content of a mapping, a list or a set may be secret.
+    The content of a mapping, a list or a set is not shown, because it may be secret.
     """
     if isinstance(value, BaseModel | dict):
         return "a mapping"
@@ -131,12 +131,12 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 
 class Section(BaseModel):
-    """A strict model: unknown keys, conversions from strings and changes are errors."""
+    """A strict model: unknown keys, conversions from strings, and changes raise errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     def with_one_of(self, first: str, second: str) -> Self:
-        """Return the section, or raise ValueError if neither param is null."""
+        """Return the section, or raise ValueError if both params are set."""
         if None not in (getattr(self, first), getattr(self, second)):
             raise ValueError(
                 f"expected {first} or {second}, and null for the other. Received: both"
@@ -145,7 +145,7 @@ class Section(BaseModel):
 
     @classmethod
     def load(cls, name: str | None = None, path: Path = PARAMS) -> Self:
-        """Read the section with this name; by default the lower-case name of the class.
+        """Read the section with this name, by default the lower-case name of the class.
 
         Raises InputError with one line for each wrong key. The stage `code` checks all sections.
         """
@@ -158,7 +158,7 @@ class Section(BaseModel):
 def check_content(kind: type[Kind], content: object, path: Path, inside: list[str]) -> Kind:
     """Return the content as a model. Raises InputError with one line for each wrong key.
 
-    `inside` names the keys of the file in which the content stands.
+    `inside` names the keys of the file that contain the content.
     """
     try:
         return kind.model_validate(content)

@@ -1,7 +1,7 @@
-"""All that Pawprint asks of DVC: its settings, files of a revision, what changed.
+"""Call DVC for its settings, the files of a revision, and changes.
 
-No other module imports DVC. It is imported in functions, as that takes 0.3 s, which a stage need
-not wait for. `runs` starts `dvc repro` as a process of its own.
+No other module imports DVC. It is imported in functions, because importing takes 0.3 s, which most
+stages can avoid. `runs` starts `dvc repro` as a separate process.
 """
 
 import contextlib
@@ -22,9 +22,9 @@ Parsed = TypeVar("Parsed")
 
 
 def folder_of_cache(folder: Path) -> Path:
-    """Return where DVC caches files, by its settings in a folder `.dvc`.
+    """Return DVC's cache folder, according to the settings in a folder `.dvc`.
 
-    It is the place of DVC's defaults where DVC cannot read its settings.
+    If DVC cannot read its settings, this is DVC's default.
     """
     from dvc.config import Config
     from dvc.exceptions import DvcException
@@ -36,11 +36,11 @@ def folder_of_cache(folder: Path) -> Path:
 
 
 def tracked_files(folder: Path) -> dict[str, str] | None:
-    """Return the MD5 of each file below a folder that DVC tracks, by its path there with slashes.
+    """Return the MD5 of each file in a folder that DVC tracks, by relative path with slashes.
 
-    None if DVC does not keep what is in the folder now: it is no output of DVC, such as of
-    `dvc add`, or it has changed since DVC saw it. As DVC does, this hashes only files that DVC has
-    not hashed before.
+    Returns None if DVC does not have the folder's present content: the folder is not an output,
+    such as of `dvc add`, or it has changed since DVC saw it. Like DVC, this hashes only files that
+    DVC has not hashed before.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -63,10 +63,11 @@ def tracked_files(folder: Path) -> dict[str, str] | None:
 
 
 def read_revision(folder: Path, rev: str, path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
-    """Return what `parse` makes of a project's file of a revision, in Git or DVC's cache or remote.
+    """Parse a project's file as of a revision, from Git, DVC's cache or a remote.
 
-    A revision is a commit, branch, tag or experiment, or WORKSPACE. Raises InputError if there is
-    none, if Git does not read the repository, and if `parse` raises ValueError: "expected …".
+    A revision is a commit, branch, tag or experiment, or WORKSPACE. Raises InputError if it does
+    not exist, if Git refuses to read the repository, and if `parse` raises ValueError: "expected
+    …".
     """
     from dvc import api
     from dvc.exceptions import DvcException
@@ -77,7 +78,7 @@ def read_revision(folder: Path, rev: str, path: Path, parse: Callable[[bytes], P
             raise FileNotFoundError("an empty name")
         if rev == WORKSPACE:
             return parse((folder / path).read_bytes())
-        work_tree(folder)  # raises with Git's reason, where DVC has a traceback
+        work_tree(folder)  # raises with Git's reason, before DVC has a traceback
         with contextlib.chdir(folder):
             return parse(api.read(_from_root(path), rev=rev, mode="rb"))
     except ValueError as error:
@@ -90,7 +91,7 @@ def read_revision(folder: Path, rev: str, path: Path, parse: Callable[[bytes], P
 
 
 def _from_root(path: Path) -> str:
-    """Return the path from the root of the Git repository, where DVC looks for files of it."""
+    """Return the path from the root of the Git repository, where DVC looks for files."""
     from dvc.repo import Repo
 
     with Repo() as repo:
@@ -99,7 +100,7 @@ def _from_root(path: Path) -> str:
 
 
 def make_project(folder: Path) -> None:
-    """Make a folder a project of DVC. Raises InputError where DVC could not work."""
+    """Make a folder a DVC project. Raises InputError if DVC could not work there."""
     from dvc.repo import Repo
 
     is_top = (folder / ".git").exists()
@@ -107,13 +108,13 @@ def make_project(folder: Path) -> None:
         cache = repo.cache.local.path
     if set("{}") & set(cache):
         raise InputError(
-            f"{printable(cache)}: expected a path without {{ and }} for DVC's cache, as DVC fails "
-            "at them. Choose a folder of another name."
+            f"{printable(cache)}: expected a path without {{ and }} for DVC's cache, because DVC "
+            "fails with them. Choose a folder with another name."
         )
 
 
 def track(folder: Path, name: str) -> None:
-    """Let DVC track a file or folder of a project, as `dvc add`. Raises InputError if it cannot."""
+    """Track a project's file or folder, as `dvc add` does. Raises InputError if DVC cannot."""
     from dvc.repo import Repo
 
     with _reasons_of_dvc(folder), Repo(str(folder)) as repo:
@@ -122,30 +123,28 @@ def track(folder: Path, name: str) -> None:
 
 @contextlib.contextmanager
 def _reasons_of_dvc(folder: Path) -> Iterator[None]:
-    """Raise InputError with the reason of DVC for what it raises in the block.
+    """Raise DVC's exceptions in the block as InputError, with its reason.
 
-    Errors of the file system stay what they are.
+    Errors of the file system stay as they are.
     """
     logging.disable()  # a line for each file; its progress bars stay
     try:
         yield
     except OSError:
         raise
-    except Exception as error:  # DVC lets those of other libraries pass
+    except Exception as error:  # DVC passes on errors of other libraries
         causes = filter(None, (error, error.__cause__))
         says = " ".join(dict.fromkeys(map(reason, causes)))
-        raise InputError(
-            f"{folder}: expected DVC to set up the project. Received: {says}"
-        ) from None
+        raise InputError(f"cannot set up DVC in {folder}: {says}") from None
     finally:
         logging.disable(logging.NOTSET)
 
 
 @contextlib.contextmanager
 def _project(folder: Path, command: str, advice: str = "") -> Iterator["Repo"]:
-    """Open the project in a folder, which is the current one in the block: DVC names files from it.
+    """Open the project in a folder, and make it the current folder, to which DVC's names relate.
 
-    Raises InputError if it is none, or for an error of DVC in the block.
+    Raises InputError if it is not a project, or for an error of DVC in the block.
     """
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
@@ -162,10 +161,10 @@ def _project(folder: Path, command: str, advice: str = "") -> Iterator["Repo"]:
 
 
 def find_changed(folder: Path, stages: tuple[str, ...] = ()) -> dict[str, set[str]]:
-    """Return what differs from dvc.lock by stage, for these stages and those before them, or all.
+    """Return the changes since dvc.lock by stage, for these stages and earlier ones, or for all.
 
-    A stage without a change has none; the key of a file that DVC tracks is the name of its .dvc
-    file. Missing data does not differ. Raises InputError during another run.
+    Unchanged stages are left out; the key of a file that DVC tracks is the name of its .dvc file.
+    Missing data does not count as a change. Raises InputError during another run.
     """
     with _project(folder, "dvc status") as repo:
         status = repo.status(targets=list(stages) or None, with_deps=bool(stages))
@@ -175,7 +174,7 @@ def find_changed(folder: Path, stages: tuple[str, ...] = ()) -> dict[str, set[st
 
 
 def _names_of_changes(changes: list[dict | str]) -> Iterator[str]:
-    """Yield the names of what differs, from the status of a stage."""
+    """Yield the names of changed items, from the status of a stage."""
     for change in changes:
         if isinstance(change, str):  # such as "changed command"
             yield change
@@ -188,9 +187,9 @@ def _names_of_changes(changes: list[dict | str]) -> Iterator[str]:
 
 
 def find_stages_to_run(folder: Path) -> list[str]:
-    """Return the stages that `dvc repro` would begin with, in the order of dvc.yaml.
+    """Return the stages that `dvc repro` would start with, in the order of dvc.yaml.
 
-    Stages after these run, too, where their inputs change. Raises InputError if DVC fails.
+    Later stages run, too, if their inputs change. Raises InputError if DVC fails.
     """
     with _project(folder, "dvc status") as repo:
         status = repo.status()
@@ -198,7 +197,7 @@ def find_stages_to_run(folder: Path) -> list[str]:
 
 
 def find_changed_files(folder: Path, source: str) -> dict[str, list[str]]:
-    """Return what differs in a tracked file or folder from the last commit: paths by kind.
+    """Return the changes in a tracked file or folder since the last commit, as paths by kind.
 
     The kinds are added, deleted, modified and renamed; a folder ends in a slash. Raises InputError
     if DVC fails.
@@ -213,13 +212,13 @@ def find_changed_files(folder: Path, source: str) -> dict[str, list[str]]:
 
 
 def check_out(folder: Path, pipeline: Path) -> set[str]:
-    """Restore what the stages of a dvc.yaml write, and return the outputs that the cache lacks.
+    """Restore the outputs of the stages in a dvc.yaml, and return outputs that the cache lacks.
 
-    Outputs of stages that have not run are among them. Raises InputError if DVC fails.
+    These include outputs of stages that have not run. Raises InputError if DVC fails.
     """
     from dvc.exceptions import CheckoutError
 
-    # It names all outputs of stages that the commit has not run.
+    # The error names all outputs of stages that the commit has not run.
     logging.getLogger("dvc_data").setLevel(logging.ERROR)
     with _project(folder, "dvc checkout", ". Run `dvc repro`.") as repo:
         try:

@@ -1,4 +1,4 @@
-"""Entry points: they start a process, and end it with one line for a user's mistake.
+"""Run entry points, which end a process with one line for a user's mistake.
 
 A stage also refuses code that DVC has not recorded, and inputs that change while it runs.
 """
@@ -30,10 +30,10 @@ TEXT = (".csv", ".txt", ".yaml", ".yml")
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Call `main` and exit with the status that it returns.
 
-    An InputError is printed on stderr, without a traceback, and the status is 1. So is an error of
-    the file system that names a file or, where printing fails, standard output. Ctrl-C is one line.
-    Characters that the terminal's encoding lacks are printed as escapes. A closed stream takes all
-    and shows nothing, and is at its end.
+    An InputError is printed on stderr, without a traceback, and the status is 1. The same applies
+    to an error of the file system that names a file or, if printing fails, standard output. Ctrl-C
+    prints one line. Characters that the terminal's encoding lacks are printed as escapes. A closed
+    stream discards output, and reads as empty.
     """
     sys.excepthook = shorten_ctrl_c
     sys.stdout = _named(sys.stdout, STDOUT)
@@ -56,7 +56,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         _discard_unwritten()
     if status:
         _report_removed_outputs()
-    collector.resume()  # else Python looks several times through all modules before it ends
+    collector.resume()  # otherwise Python searches all modules several times at the end
     sys.exit(status)
 
 
@@ -64,19 +64,19 @@ STDOUT = "standard output"
 
 
 def _problem_in(error: Exception) -> str | None:
-    """Return a line for a mistake of the user, "" for a closed pipe, and None for anything else."""
+    """Return a line for a user's mistake, "" for a closed pipe, and None for anything else."""
     if isinstance(error, InputError):
         return str(error)
-    if isinstance(error, ModuleNotFoundError):  # as after an installation for serving
+    if isinstance(error, ModuleNotFoundError):  # for example, after an installation for serving
         from pawprint.installation import install_command
 
         return (
-            f"{sys.argv[0]}: expected all packages of Pawprint. Received: no {error.name}. Run "
-            f"`{install_command()}`, which adds what is missing."
+            f"{sys.argv[0]}: the package {error.name} is not installed. Run "
+            f"`{install_command()}`, which adds all missing packages."
         )
     if isinstance(error, MemoryError):
-        return f"{sys.argv[0]}: expected more free memory. Received: too little."
-    if isinstance(error, BrokenPipeError):  # as in `pawprint predict … | head -1`
+        return f"{sys.argv[0]}: not enough free memory. Close other programs."
+    if isinstance(error, BrokenPipeError):  # for example, `pawprint predict … | head -1`
         return ""
     if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
         return describe_failure(error, "write" if error.filename == STDOUT else "read or write")
@@ -84,7 +84,7 @@ def _problem_in(error: Exception) -> str | None:
 
 
 def _named(stream: TextIO, name: str) -> TextIO:
-    """Return a stream whose errors name it, and which escapes what its encoding lacks.
+    """Return a stream whose errors name it, and which escapes characters that its encoding lacks.
 
     A closed stream, the console of Windows, and others that are not files stay as they are.
     """
@@ -108,9 +108,9 @@ def _named(stream: TextIO, name: str) -> TextIO:
 
 
 def _open_closed_streams() -> None:
-    """Open closed streams, as after `>&-`, on no device: the next file would take their place.
+    """Open closed streams, such as after `>&-`, on the null device, so that no file replaces them.
 
-    So it would in the processes that a command starts, which inherit them.
+    Processes that a command starts inherit the streams.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
@@ -122,7 +122,7 @@ def _open_closed_streams() -> None:
 
 
 def _discard_unwritten() -> None:
-    """Drop the text that stdout could not write, so that Python does not try again at its end."""
+    """Drop the text that stdout could not write, so that Python does not try again at exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -130,7 +130,7 @@ def _discard_unwritten() -> None:
 
 
 def shorten_ctrl_c(kind: type, error: BaseException, traceback: TracebackType | None) -> None:
-    """Print one line for Ctrl-C, as `sys.excepthook`; Python then ends the process by SIGINT."""
+    """Print one line for Ctrl-C, as `sys.excepthook`; Python then ends the process with SIGINT."""
     if kind is not KeyboardInterrupt:
         sys.__excepthook__(kind, error, traceback)
         return
@@ -147,7 +147,7 @@ def _report_removed_outputs() -> None:
 
     advice = "DVC has removed the outputs of this stage. `dvc repro` makes them again"
     with contextlib.suppress(InputError):
-        if try_git("cat-file", "-e", f"HEAD:./{LOCK}") is not None:  # there is a run to go back to
+        if try_git("cat-file", "-e", f"HEAD:./{LOCK}") is not None:  # a run to go back to exists
             advice += "; `pawprint discard` goes back to the run and the params of the last commit"
     print(f"{advice}.", file=sys.stderr)
 
@@ -163,8 +163,8 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
     lines, differing = running_code(stage)
     if differing:
         print(
-            f"{stage}: expected the versions of requirements.txt. Received: {', '.join(differing)}."
-            " Results may differ. Run `pip install -r requirements.txt`.",
+            f"{stage}: expected the versions in requirements.txt. Received: "
+            f"{', '.join(differing)}. Results may differ. Run `pip install -r requirements.txt`.",
             file=sys.stderr,
         )
     run(partial(_run_and_check, main, stage, lines))
@@ -178,12 +178,12 @@ def _run_and_check(main: Callable[[], None], stage: str, lines: list[str]) -> No
     main()
     if is_recorded:
         if not all(path.is_file() and path.read_bytes() == contents[path] for path in contents):
-            _require_recorded(stage, lines)  # perhaps only a comment was edited
+            _require_recorded(stage, lines)  # perhaps only a comment changed
         after = _inputs()
         if changed := [name for name in before if after.get(name) != before[name]]:
             raise InputError(
-                f"{changed[0]}: expected no change while the stage runs. Received: a change, which "
-                "DVC would record as if the stage had read it. Run `dvc repro` again."
+                f"{changed[0]} changed while the stage ran; DVC would record the change as if the "
+                "stage had read it. Run `dvc repro` again."
             )
     for action in _at_end:
         action()
@@ -199,7 +199,7 @@ def at_end(action: Callable[[], None]) -> None:
 
 def running_code(stage: str) -> tuple[list[str], list[str]]:
     """Return the lines of a stage's fingerprint, and the packages that differ from its pins."""
-    # Only here, because it takes most of the time until `stages` sets `sys.excepthook`.
+    # Imported here, because it takes most of the time until `stages` sets `sys.excepthook`.
     from pawprint.pipeline.lock import not_as_pinned
 
     code = CODE / f"{stage}.txt"
@@ -208,11 +208,11 @@ def running_code(stage: str) -> tuple[list[str], list[str]]:
 
 
 def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
-    """Return the content of the files in these lines, which the stage `code` recorded.
+    """Return the content of the files in these lines, as recorded by the stage `code`.
 
-    Raises InputError if their code differs from the lines. Lines are computed one by one: to find
-    the modules that a stage imports takes six times as long, and equal lines say that it imports
-    the same.
+    Raises InputError if their code differs from the lines. Lines are computed one by one, because
+    finding the modules that a stage imports takes six times as long, and equal lines imply the same
+    imports.
     """
     from pawprint.pipeline.fingerprint import Code
 
@@ -220,8 +220,8 @@ def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
     script = script_of(stage)
     if Path(sys.argv[0]).resolve() != code.path_of(script).resolve():
         raise InputError(
-            f"dvc.yaml: stages.{stage}.cmd: expected one that runs {script}. Received: the script "
-            "of the package."
+            f"dvc.yaml: stages.{stage}.cmd: expected a command that runs {script}. Received: the "
+            "script of the package."
         )
     contents = {}
     for line in lines:
@@ -232,20 +232,19 @@ def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
         if path.is_file():
             contents[path] = path.read_bytes()
         if path not in contents or code.line_of(file) != line:
-            # So that DVC runs `code` again, also where it has recorded the edit as known to `code`.
+            # So that DVC runs `code` again, even if it has recorded the edit as known to `code`.
             (CODE / f"{stage}.txt").unlink(missing_ok=True)
             raise InputError(
-                f"{file}: expected the code that the stage `code` recorded. Received: an edit of "
-                f"it. Run `dvc repro {stage}`."
+                f"{file} was edited after the stage `code` recorded it. Run `dvc repro {stage}`."
             )
     return contents
 
 
 def _inputs() -> dict[str, object]:
-    """Return the present content of the inputs that DVC records when the stage ends, by name.
+    """Return the current content of the inputs that DVC records when the stage ends, by name.
 
-    These are the params that dvc.yaml lists for it, and the files and folders that people edit:
-    other dependencies only DVC writes.
+    These are the params that dvc.yaml lists for it, and the files and folders that people edit;
+    only DVC writes the other dependencies.
     """
     from pawprint.files import read_yaml
 
@@ -254,7 +253,7 @@ def _inputs() -> dict[str, object]:
     inputs: dict[str, object] = {}
     for entry in listed.get("params", ()):
         for file, keys in entry.items() if isinstance(entry, dict) else [(str(PARAMS), [entry])]:
-            if file != str(PARAMS):  # of a project that lists more, in any format
+            if file != str(PARAMS):  # further files that a project lists, in any format
                 inputs[file] = _content(Path(file))
             elif not keys:
                 inputs[file] = params
@@ -281,7 +280,7 @@ def _listed(stage: str) -> dict:
 
 
 def _value_of(params: object, key: str) -> object:
-    """Return the value of a param such as `clean.bits`, or None if there is none."""
+    """Return the value of a param such as `clean.bits`, or None if it is missing."""
     for name in key.split("."):
         params = params.get(name) if isinstance(params, dict) else None
     return params
@@ -295,19 +294,19 @@ def _content(path: Path) -> object:
 
 
 def stamps(path: Path) -> dict[Path, tuple[int, int]]:
-    """Return bytes and time of the last change in ns of a file, or of each file below a folder.
+    """Return the size and the time of the last change, in ns, of a file or of files in a folder.
 
     Compiled modules are left out.
 
-    Content, name and mode can change: programs that keep the time of modification, such as `cp -p`,
-    `rsync -t`, `mv` and `tar`, do not keep the time of the change. Windows and some network drives
-    have no such time: there a file of the same size with its old time of modification goes
-    unnoticed. So does, everywhere, a change after a stage has ended and before DVC hashes.
+    This detects changes of content, name and mode: programs that keep the modification time, such
+    as `cp -p`, `rsync -t`, `mv` and `tar`, do not keep the time of the change. Windows and some
+    network drives lack this time; there, a file of the same size with its old modification time
+    goes unnoticed. So does, everywhere, a change between the end of a stage and DVC's hashing.
     """
     below = (Path(parent, name) for parent, _, names in os.walk(path) for name in names)
     times = {}
     for file in itertools.chain([path], below):
-        with contextlib.suppress(OSError):  # such as a file of an editor, removed by now
+        with contextlib.suppress(OSError):  # such as an editor's file that was removed
             status = file.stat()
             if stat.S_ISREG(status.st_mode) and "__pycache__" not in file.parts:
                 times[file] = (status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))

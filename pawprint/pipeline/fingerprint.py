@@ -1,6 +1,6 @@
-"""Fingerprints of code: of a script and all modules that it imports.
+"""Compute fingerprints of code: a script and all modules that it imports.
 
-Comments, docstrings and layout are left out. docs/decisions/24 has the reasons.
+Comments, docstrings and layout do not count. docs/decisions/24 has the reasons.
 """
 
 import ast
@@ -20,44 +20,44 @@ from pawprint.package import folders_of_code
 from pawprint.paths import REQUIREMENTS
 from pawprint.pipeline.lock import SAME, not_as_pinned, read_pins, versions_of
 
-# Distributions that decide no byte of a result: they schedule, check, show progress, carry
-# functions and results to workers, or find and lock the folder of downloads.
+# Distributions that do not affect the bytes of results: they schedule, check, show progress, carry
+# functions and results to workers, or find and lock the download folder.
 DECIDE_NO_BYTE = {
     *("cloudpickle", "dask", "distributed", "dvc", "dvc-data", "filelock", "joblib", "packaging"),
     *("platformdirs", "pydantic", "pydantic-core", "tqdm"),
 }
-# Modules of ours that decide no byte either. The package loads models for other programs, and
-# `installation` knows where it came from. `paths` holds names that dvc.yaml has, too: a change of
-# one alone is an error. The others show progress, spare the garbage collector work, start a stage
-# and end it, ask DVC, and map work over threads or a cluster, for which a test compares the bytes.
+# Our own modules that do not affect bytes either. The package loads models for other programs, and
+# `installation` finds its origin. `paths` holds names that dvc.yaml has, too: changing only one of
+# them is an error. The others show progress, save the garbage collector work, start and end a
+# stage, call DVC, and map work over threads or a cluster, for which a test compares the bytes.
 OURS_DECIDE_NO_BYTE = {
     *("pawprint/__init__.py", "pawprint/collector.py", "pawprint/installation.py"),
     *("pawprint/paths.py", "pawprint/progress.py"),
     *("pawprint/engine/__init__.py", "pawprint/engine/dask.py", "pawprint/engine/mapping.py"),
     *("pawprint/pipeline/dvc.py", "pawprint/pipeline/entry.py"),
 }
-# Distributions that decide bytes for another one that imports them: h5py writes Keras' files.
+# Distributions that affect bytes when another one imports them: h5py writes Keras' files.
 BROUGHT = {"keras": {"h5py"}}
 OURS = ("pawprint", "stages")  # folders of code
-# Its definitions count one by one: a new column of a score does not decode a photo again.
+# Its definitions count separately, so that a new score column does not decode photos again.
 COLUMNS = "pawprint/columns.py"
-# What decides the bytes of a row of features, besides the pixels of the image, which are hashed
-# from a full decode: rows, and JPEGs that are decoded at a part of their size.
+# Code that decides the bytes of a row of features, besides the image's pixels, which are hashed
+# after a full decode: rows, and JPEGs decoded at reduced size.
 FEATURE_ROW = ("pawprint/features/rows.py", "pawprint/images/jpeg.py")
-# What decides a row of the table DECODED, besides the bytes of the file.
+# Code that decides a row of the table DECODED, besides the bytes of the file.
 DECODED_ROW = ("pawprint/dataset/decoded.py",)
 # The distributions that compute a row of features. NumPy only carries numbers there: its versions
-# give the same bytes (docs/decisions/39), and a new one computes no row again.
+# give the same bytes (docs/decisions/39), so a new version does not recompute rows.
 COMPUTE_FEATURES = {"opencv-python-headless", "openvino", "pillow", "simplejpeg"}
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-# Each stage looks at the same modules, which nothing changes.
+# All stages look at the same modules, which do not change.
 parse = functools.cache(ast.parse)
 
 
 def syntax_of(source: str) -> str:
     """Return the syntax tree of a module without docstrings, the same text on every Python.
 
-    `ast.dump` differs: newer versions have more fields, which are empty in older code.
+    `ast.dump` depends on the version: newer ones have more fields, which are empty in older code.
     """
     return _text(parse(source))
 
@@ -66,7 +66,7 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_text, value))}]"
     if not isinstance(value, ast.AST):
-        return ascii(value)  # the characters that `repr` escapes depend on the version of Unicode
+        return ascii(value)  # `repr` escapes characters depending on the Unicode version
     fields = dict(ast.iter_fields(value))
     if isinstance(value, WITH_DOCSTRING) and ast.get_docstring(value, clean=False) is not None:
         fields["body"] = value.body[1:]
@@ -77,7 +77,7 @@ def _text(value: object) -> str:
 
 
 def definition(source: str, name: str) -> str:
-    """Return the syntax of what a module assigns to a name, and of what this refers to there."""
+    """Return the syntax of a name's assignment in a module, and of the names that it refers to."""
     assigned = _assigned(source)
     node = assigned[name]
     used = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} & assigned.keys()
@@ -87,7 +87,7 @@ def definition(source: str, name: str) -> str:
 
 @functools.cache
 def _assigned(source: str) -> dict[str, ast.stmt]:
-    """Return the statements that assign to a name of a module, by the name."""
+    """Return the statements of a module that assign to a name, by name."""
     found: dict[str, ast.stmt] = {}
     for node in parse(source).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
@@ -99,9 +99,9 @@ def _is_empty_text(part: ast.expr) -> bool:
     return isinstance(part, ast.Constant) and part.value == ""
 
 
-@functools.cache  # each stage looks at the same modules
+@functools.cache  # all stages look at the same modules
 def imports(source: str) -> set[str]:
-    """Return the full names that a module imports, also in functions: `pawprint.files.replacing`.
+    """Return the full names that a module imports, even in functions: `pawprint.files.replacing`.
 
     A relative import raises ValueError.
     """
@@ -118,10 +118,10 @@ def imports(source: str) -> set[str]:
 
 
 class Code:
-    """The code that a project runs: of the installed package, and of its own folder `stages/`.
+    """The code that a project runs: the installed package, and its own folder `stages/`.
 
-    Files are named by their import: `pawprint/files.py`, `pawprint/stages/clean.py` of an installed
-    package, `stages/clean.py` of the project.
+    Files are named after their import: `pawprint/files.py`, `pawprint/stages/clean.py` for an
+    installed package, `stages/clean.py` for the project.
     """
 
     def __init__(self, folder: Path = Path()) -> None:
@@ -141,7 +141,7 @@ class Code:
 
     @property
     def is_project(self) -> bool:
-        """Whether the folder runs the installed package, and not its own code as the repository."""
+        """Whether the folder runs the installed package, not its own code like the repository."""
         return "pawprint/stages" in self.folders
 
     @functools.cached_property
@@ -150,7 +150,7 @@ class Code:
         return packages_distributions()
 
     def path_of(self, part: str) -> Path:
-        """Return where a file is, or the one of `FILE:NAME`."""
+        """Return the path of a file, or of the file in `FILE:NAME`."""
         file = COLUMNS if part.startswith(f"{COLUMNS}:") else part
         for name, folder in self.folders.items():
             if file.startswith(f"{name}/"):
@@ -160,23 +160,24 @@ class Code:
     def fingerprint(self, script: str) -> str:
         """Return a line `HASH  FILE` for each file that a script's results depend on, then pins.
 
-        The files are the script, all modules that it imports, directly or through others, also in
-        functions, the `__init__.py` on the way, and data files beside a module, such as templates.
-        COLUMNS has a line `HASH  FILE:NAME` for each table whose columns they import. A folder
-        without `__init__.py` is no package: all files in it, scripts too, are data of the
-        package above. The pins are the lines of requirements.txt of the distributions that these
-        modules import, and of BROUGHT. In a project, where another version is installed or no line
-        names one, the pin is the installed version. Raises InputError for a distribution without
-        a version, a relative import, and an import of another file of the project, whose edits
-        would run no stage.
+        The files are the script, all modules that it imports, directly or indirectly, even in
+        functions, each `__init__.py` on the way, and data files beside a module, such as templates.
+        COLUMNS has a line `HASH FILE:NAME` for each table whose columns they import. A folder
+        without `__init__.py` is not a package: all files in it, including scripts, are data of the
+        package above. The pins are the lines in requirements.txt for the distributions that these
+        modules import, and for BROUGHT. If a project has another version installed, or no line for
+        it, the pin is the installed version. Raises InputError for a distribution without a
+        version, a relative import, and an import of another file in the project, whose edits would
+        not run any stage.
         """
         modules = self.closure(script)
         for module in sorted(modules):
             for file in sorted(self.imported_files(module)):
                 if not file.startswith(tuple(f"{folder}/" for folder in OURS)):
                     raise InputError(
-                        f"{module}: expected imports of pawprint/ and stages/, on which the stage "
-                        f"`code` depends. Received: one of {file}. Move it into stages/."
+                        f"{module}: expected imports from pawprint/ and stages/, on which the "
+                        f"stage `code` depends. Received: an import of {file}. Move it into "
+                        "stages/."
                     )
         folders = {PurePosixPath(module).parent.as_posix() for module in modules}
         files = {file for folder in folders for file in self._data_in(folder)}
@@ -187,9 +188,9 @@ class Code:
         return "".join(f"{line}\n" for line in [*map(self._line, sorted(files)), *sorted(pins)])
 
     def closure(self, script: str) -> set[str]:
-        """Return the script and the modules that it imports, directly or through others.
+        """Return the script and the modules that it imports, directly or indirectly.
 
-        Modules in OURS_DECIDE_NO_BYTE are left out, with the modules that only they import.
+        Modules in OURS_DECIDE_NO_BYTE are left out, as are modules that only they import.
         """
         package = PurePosixPath(script).with_name("__init__.py").as_posix()  # Python runs it first
         modules: set[str] = set()
@@ -205,7 +206,7 @@ class Code:
     def _columns_in(self, modules: Iterable[str]) -> set[str]:
         """Return `FILE:NAME` for each name that modules import from COLUMNS.
 
-        That is every name if one of them imports the module itself.
+        It returns every name if one of them imports the module itself.
         """
         module = COLUMNS.removesuffix(".py").replace("/", ".")
         names: set[str] = set()
@@ -225,12 +226,12 @@ class Code:
             packages = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
             files |= {file for package in packages if (file := self._file_of(package))}
         if "pawprint/stages" in self.folders and module.startswith("pawprint/"):
-            # The installed package imports nothing of the project, such as a `copy.py` there.
+            # The installed package does not import files of the project, such as a `copy.py` there.
             files = {file for file in files if file.startswith("pawprint/")}
         return files
 
     def _find_file(self, name: str) -> str | None:
-        """Return the file of a module of the project by its full name."""
+        """Return the file of a project's module from its full name."""
         path = name.replace(".", "/")
         files = (f"{path}/__init__.py", f"{path}.py")
         return next((file for file in files if self.path_of(file).is_file()), None)
@@ -254,13 +255,14 @@ class Code:
             pinned = [line for name in names for line in self._lines_of_pin(name)]
             if not pinned and top not in self.distributions:
                 raise InputError(
-                    f"{module}: expected the package that it imports as {top}. Received: none. Run "
-                    f"`pip install -r {REQUIREMENTS}`, after adding it there if it is your own."
+                    f"{module}: the package that it imports as {top} is not installed. Add it to "
+                    f"{REQUIREMENTS} if it is missing there, and run `pip install -r "
+                    f"{REQUIREMENTS}`."
                 )
             if not pinned:
                 raise InputError(
-                    f"{REQUIREMENTS}: expected a version of {' or '.join(sorted(names))}, which "
-                    f"{module} imports. Received: none. Add it to the requirements."
+                    f"{REQUIREMENTS}: the version of {' or '.join(sorted(names))}, which {module} "
+                    "imports, is missing. Add it."
                 )
             yield from pinned
 
@@ -269,7 +271,7 @@ class Code:
         return versions_of(name, pins) if self.is_project else pins
 
     def as_locked(self, fingerprint: str) -> str:
-        """Return a fingerprint as it is where the versions of requirements.txt are installed."""
+        """Return a fingerprint as it would be with the versions in requirements.txt installed."""
         files, pins = split_fingerprint(fingerprint)
         locked: set[str] = set()
         for line in pins:
@@ -278,9 +280,9 @@ class Code:
         return "".join(f"{line}\n" for line in [*files, *sorted(locked)])
 
     def _find_data(self, folder: str, is_package: bool = True) -> list[str]:
-        """Return the files in a folder and in folders below it that are no packages.
+        """Return the files in a folder and in its subfolders that are not packages.
 
-        Modules of a package are left out, and hidden files, which systems and editors write.
+        Modules of a package are left out, and so are hidden files, which systems and editors write.
         """
         files = []
         for path in self.path_of(f"{folder}/").iterdir():
@@ -294,11 +296,11 @@ class Code:
         return files
 
     def line_of(self, part: str) -> str:
-        """Return the line `HASH  FILE` of a file, or `HASH  FILE:NAME` of a name in it."""
+        """Return the line `HASH FILE` for a file, or `HASH FILE:NAME` for a name in it."""
         path = self.path_of(part)
         content = read_bytes(path)
         if path.suffix == ".py":
-            # A template, half an edit, or a name that is gone.
+            # A template, an unfinished edit, or a removed name.
             with contextlib.suppress(KeyError, SyntaxError, ValueError):
                 source = content.decode()
                 name = part.removeprefix(f"{COLUMNS}:")
@@ -307,9 +309,9 @@ class Code:
 
 
 def row_code(code: Code, modules: Iterable[str]) -> str:
-    """Return the fingerprint of FEATURE_ROW or DECODED_ROW: while it stays, rows are reused.
+    """Return the fingerprint of FEATURE_ROW or DECODED_ROW; rows are reused while it stays.
 
-    Of a row of features, the pins in COMPUTE_FEATURES count.
+    For a row of features, only the pins in COMPUTE_FEATURES count.
     """
     lines: set[str] = set()
     for module in modules:
@@ -333,7 +335,7 @@ def _name_of(pin: str) -> str:
 def describe_code_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:
     """Return lines such as "clean, features changed (pawprint/images/decoder.py)".
 
-    Fingerprints are given by stage, before an edit, None if unknown, and after it.
+    Fingerprints are given by stage, before an edit (None if unknown) and after it.
     """
     stages: dict[str, list[str]] = {}
     for stage, text in after.items():

@@ -1,4 +1,4 @@
-"""A project's lock: the lines of its requirements.txt with the versions that decide bytes."""
+"""Read and renew a project's lock: the versions in its requirements.txt that decide bytes."""
 
 import contextlib
 import re
@@ -13,9 +13,9 @@ from pawprint.files import read_text
 from pawprint.package import DISTRIBUTION, ROOT
 from pawprint.paths import REQUIREMENTS
 
-# Distributions with the same modules and results as one that is pinned: docs/install.md.
+# Distributions with the same modules and results as a pinned one: docs/install.md.
 SAME = {"tensorflow-cpu": "tensorflow"}
-# What the fingerprints of all stages name, for which `init` writes a line.
+# Distributions that the stages' fingerprints name, for which `init` writes a line.
 DECIDE_BYTES = (
     *("h5py", "jinja2", "keras", "markupsafe", "matplotlib", "numpy", "opencv-python-headless"),
     *("openvino", "pandas", "pi-heif", "pillow", "pyyaml", "requests", "scikit-learn", "scipy"),
@@ -27,10 +27,10 @@ EGG = re.compile(r"#egg=([\w.-]+)")
 
 
 def read_pins(path: Path = REQUIREMENTS) -> dict[str, list[str]]:
-    """Return the lines `NAME==VERSION` of each distribution, several for different markers.
+    """Return the lines `NAME==VERSION` of each distribution, several if markers differ.
 
-    Comments, options and extras are left out, and lines that do not name one version. A
-    distribution in SAME counts as the one that it stands for.
+    Comments, options, extras and lines that do not name one version are left out. A distribution in
+    SAME counts as the one that it replaces.
     """
     pins: dict[str, list[str]] = {}
     for line in read_text(path).splitlines():
@@ -48,7 +48,7 @@ def _content(line: str) -> str:
 
 
 def installed_version(name: str) -> str | None:
-    """Return the version of a distribution, or of one in SAME in its place; None without one."""
+    """Return the version of a distribution, or of its replacement in SAME; None without either."""
     for each in (name, *(other for other, pinned in SAME.items() if pinned == name)):
         with contextlib.suppress(PackageNotFoundError):
             return version(each)
@@ -56,13 +56,13 @@ def installed_version(name: str) -> str | None:
 
 
 def not_as_pinned(lines: Iterable[str]) -> list[str]:
-    """Return texts such as "pillow 11.0.0 in place of 12.0.0" for pins that are not installed."""
+    """Return texts such as "pillow 11.0.0 instead of 12.0.0" for pins that are not installed."""
     differing = []
     for pin in filter(_holds_here, map(Requirement, lines)):
         installed = installed_version(canonicalize_name(pin.name))
         if installed is None or not pin.specifier.contains(installed, prereleases=True):
             wanted = str(pin.specifier)[2:]
-            differing.append(f"{pin.name} {installed or 'none'} in place of {wanted}")
+            differing.append(f"{pin.name} {installed or 'none'} instead of {wanted}")
     return differing
 
 
@@ -71,9 +71,9 @@ def _holds_here(pin: Requirement) -> bool:
 
 
 def versions_of(name: str, pins: list[str]) -> list[str]:
-    """Return the pins of a distribution, or a line with its version here if that is another one.
+    """Return the pins of a distribution, or a line with its installed version if that differs.
 
-    The pins also stay where the distribution is not installed. [] if there is neither.
+    The pins stay even if the distribution is not installed. Returns [] without either.
     """
     installed = installed_version(name)
     if installed is None:
@@ -85,7 +85,8 @@ def versions_of(name: str, pins: list[str]) -> list[str]:
 def locked_versions() -> list[str]:
     """Return the lines of a new project for DECIDE_BYTES.
 
-    They are those of the package's own lock, with markers, or the versions here if these differ.
+    They come from the package's own lock, with markers, or are the installed versions if these
+    differ.
     """
     packaged = read_pins(ROOT / REQUIREMENTS)
     return [line for name in DECIDE_BYTES for line in versions_of(name, packaged.get(name, []))]
@@ -94,8 +95,8 @@ def locked_versions() -> list[str]:
 def renew_lock(current: str, base: str, new: str) -> tuple[str, list[str]]:
     """Renew the lines of requirements.txt that the user has not changed.
 
-    `base` is the text that `init` or the last upgrade wrote, `new` the one of today. Returns the
-    text, and the names of distributions that have new lines, in place of which the user's are kept.
+    `base` is the text that `init` or the last upgrade wrote, `new` the current text. Returns the
+    text, and the names of distributions whose new lines are not used because the user's are kept.
     """
     written, wanted, own = _by_name(base), _by_name(new), _by_name(current)
     renewed = {name for name in written if set(written[name]) <= set(own.get(name, ()))}
@@ -131,7 +132,7 @@ def _by_name(text: str) -> dict[str, list[str]]:
 
 def _name_of(line: str) -> str:
     """Return the distribution that a line is for, a comment itself, and "" for another line."""
-    if line.startswith(f"# {DISTRIBUTION} "):  # in place of the line that is missing
+    if line.startswith(f"# {DISTRIBUTION} "):  # replaces the missing line
         return DISTRIBUTION
     if line.lstrip().startswith("#"):
         return line.strip()

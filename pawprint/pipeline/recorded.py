@@ -1,4 +1,4 @@
-"""Results that DVC keeps: `dvc.lock`, the files in its cache, and the files of a folder."""
+"""Read results that DVC keeps: `dvc.lock`, files in its cache, and lists of a folder's files."""
 
 import contextlib
 import functools
@@ -25,13 +25,13 @@ Parsed = TypeVar("Parsed")
 def is_md5(value: object) -> TypeGuard[str]:
     """Return whether this is a hash as DVC writes it; for a folder it ends in `.dir`.
 
-    All other values, which a stranger may have written, count as none: they name no file.
+    Other values, which a stranger may have written, do not count, so they cannot name a file.
     """
     return isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{32}(\.dir)?", value))
 
 
 class Recorded:
-    """The recorded result of each stage, in a project's `dvc.lock` or another such text.
+    """The recorded result of each stage, in a project's `dvc.lock` or a similar text.
 
     Files in the cache are never written, and never fetched from a remote.
     """
@@ -50,17 +50,17 @@ class Recorded:
 
     @functools.cached_property
     def cache(self) -> Path:
-        """Return the folder of the files; DVC's default, if DVC cannot read its settings."""
-        from pawprint.pipeline.dvc import folder_of_cache  # asked for only where DVC is needed
+        """Return the cache folder; DVC's default if DVC cannot read its settings."""
+        from pawprint.pipeline.dvc import folder_of_cache  # imported only if DVC is needed
 
         return folder_of_cache(self._dvc_folder)
 
     def hashes(self, stage: str, kind: str = "outs") -> dict[str, object]:
-        """Return the MD5 of outputs in dvc.lock by path, or of files of another kind: `deps`."""
+        """Return the MD5s of outputs in dvc.lock by path, or of another kind of files: `deps`."""
         return _hashes_by("path", lambda: self.stages[stage][kind])
 
     def hash_of(self, stage: str, path: Path, kind: str = "outs") -> str | None:
-        """Return the MD5 of an output, or of another kind of file. None if there is none."""
+        """Return the MD5 of an output, or of another kind of file. None if it is missing."""
         md5 = self.hashes(stage, kind).get(path.as_posix())
         return md5 if is_md5(md5) else None
 
@@ -70,7 +70,7 @@ class Recorded:
         return next(filter(None, md5s), None)
 
     def params(self, stage: str) -> dict[str, object]:
-        """Return the params of a stage, by the keys that dvc.yaml lists. {} if there are none."""
+        """Return the params of a stage, by the keys that dvc.yaml lists. {} without any."""
         try:
             return dict(self.stages[stage]["params"][str(PARAMS)])
         except (LookupError, TypeError, ValueError):
@@ -82,7 +82,7 @@ class Recorded:
         return md5 == hashlib.md5(fingerprint.encode(), usedforsecurity=False).hexdigest()
 
     def file(self, md5: object) -> Path:
-        """Return the place in the cache of a file with this MD5. The file may be missing.
+        """Return the path in the cache of a file with this MD5. The file may be missing.
 
         Raises ValueError for anything but an MD5.
         """
@@ -98,7 +98,7 @@ class Recorded:
         return None
 
     def table(self, stage: str, out: Path, columns: Columns) -> "pd.DataFrame | None":
-        """Return a table. None if it is missing, is damaged, or has other columns."""
+        """Return a table. None if it is missing or damaged, or has other columns."""
         from pawprint.tables import parse_table  # only here, because `code` needs no pandas
 
         content = self.content(self.hash_of(stage, out))
@@ -110,7 +110,7 @@ class Recorded:
         """Return the bytes of a file in the cache. None if it is missing or damaged."""
         if not is_md5(md5):
             return None
-        # Where DVC keeps it by default, without reading its settings, which takes 0.1 s.
+        # Try DVC's default location first, because reading its settings takes 0.1 s.
         path = self._dvc_folder / "cache/files/md5" / md5[:2] / md5[2:]
         with contextlib.suppress(OSError):
             content = (path if path.is_file() else self.file(md5)).read_bytes()
@@ -119,18 +119,18 @@ class Recorded:
         return None
 
     def json(self, stage: str, out: Path) -> dict | list:
-        """Return the content of a JSON file, or DVC's list of the files in a folder. [] if none."""
+        """Return the content of a JSON file, or DVC's list of a folder's files. [] if missing."""
         return self.json_of(self.hash_of(stage, out))
 
     def json_of(self, md5: object) -> dict | list:
-        """Return the content of a JSON file in the cache. [] if there is none."""
+        """Return the content of a JSON file in the cache. [] if it is missing."""
         try:
             return json.loads(self.text(md5) or "[]")
         except (RecursionError, ValueError):
             return []
 
     def files(self, stage: str, out: Path) -> dict[str, object]:
-        """Return the MD5 of each file in a folder by path, as in DVC's list of its files."""
+        """Return the MD5 of each file in a folder by path, from DVC's list of its files."""
         return self.files_of(self.hash_of(stage, out))
 
     def files_of(self, md5: str | None) -> dict[str, object]:
@@ -139,20 +139,22 @@ class Recorded:
 
 
 class LastCommit(Recorded):
-    """The results that dvc.lock of the last commit records; none without such a commit."""
+    """The results recorded in the last commit's dvc.lock; none without such a commit."""
 
     def __init__(self) -> None:
         super().__init__(_committed(LOCK) or "")
 
     def read(self, path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
-        """Return what `parse` makes of a file of the commit, in Git or in the cache.
+        """Parse a file of the commit, from Git or from the cache.
 
         Raises InputError if it is in neither, or if `parse` raises ValueError: "expected …".
         """
         text = _committed(path)
         content = self._output(path) if text is None else text.encode(errors="surrogateescape")
         if content is None:
-            raise InputError(f"{path}: expected it in the last commit and DVC's cache.")
+            raise InputError(
+                f"cannot read {path} of the last commit: it is in neither Git nor DVC's cache."
+            )
         try:
             return parse(content)
         except ValueError as error:
@@ -171,14 +173,14 @@ class LastCommit(Recorded):
 
 
 def _committed(path: Path) -> str | None:
-    """Return the text of a file in the last commit. None if there is none, or no such commit."""
-    with contextlib.suppress(InputError):  # a repository that belongs to somebody else
+    """Return the text of a file in the last commit. None if the file or the commit is missing."""
+    with contextlib.suppress(InputError):  # a repository owned by another user
         return try_git("show", f"HEAD:./{path.as_posix()}")
     return None
 
 
 def md5_in(dvc_file: str) -> str | None:
-    """Return the MD5 in the text of a file such as photos.dvc. None if it has none."""
+    """Return the MD5 in the text of a file such as photos.dvc. None if it is missing."""
     with contextlib.suppress(InputError):
         md5 = _value_at(parse_yaml(dvc_file, ".dvc"), "outs", 0, "md5")
         return md5 if is_md5(md5) else None
@@ -186,7 +188,7 @@ def md5_in(dvc_file: str) -> str | None:
 
 
 def find_import(path: Path) -> tuple[Path, str] | None:
-    """Return the `dvc import` with a file or folder, and its repository. None if there is none."""
+    """Return the `dvc import` with a file or folder, and its repository. None without one."""
     for parent in (path, *path.parents):
         if (dvc_file := Path(f"{parent}.dvc")).is_file():
             with contextlib.suppress(InputError):
@@ -196,7 +198,7 @@ def find_import(path: Path) -> tuple[Path, str] | None:
 
 
 def _value_at(content: object, *keys: str | int) -> object:
-    """Return a value in nested mappings and lists. None if there is none."""
+    """Return a value in nested mappings and lists. None if it is missing."""
     for key in keys:
         if isinstance(content, dict):
             content = content.get(key)

@@ -1,8 +1,8 @@
-"""Runs: a command such as `dvc repro` as a process of its own, which outlives who started it.
+"""Run a command such as `dvc repro` as a separate process, which outlives its parent.
 
-`start` starts this module, which holds LOCK, starts the command, and writes what the command prints
-into LOG, each line after its time. The command prints into a pipe, so its bars are silent: progress
-goes through PROGRESS, which `pawprint.progress` writes.
+`start` starts this module, which holds LOCK, starts the command, and writes its output into LOG,
+each line after the time. The command prints into a pipe, so it shows no bars: `pawprint.progress`
+writes progress into PROGRESS instead.
 """
 
 import contextlib
@@ -25,14 +25,14 @@ from pawprint.errors import InputError
 from pawprint.package import python_in
 from pawprint.progress import VARIABLE, Progress, read_progress
 
-# In the folder of a project.
+# In the project's folder.
 LOCK = Path(".dvc/tmp/pawprint-run.lock")
-TURN = Path(".dvc/tmp/pawprint-turn.lock")  # of who takes LOCK or looks at it
+TURN = Path(".dvc/tmp/pawprint-turn.lock")  # held while taking or checking LOCK
 PROCESS = Path(".dvc/tmp/pawprint-run.pid")
 LOG = Path(".dvc/tmp/pawprint-run.log")
 PROGRESS = Path(".dvc/tmp/pawprint-run.progress")
 USERS = Path(".dvc/tmp/rwlock")  # DVC's own list of the processes that read and write
-WITHIN = "--within"  # the process is the one of the command
+WITHIN = "--within"  # marks the process of the command
 STARTED = "started"
 STOPPED = "stopped by the user"
 END = "exit status "
@@ -40,17 +40,17 @@ END = "exit status "
 STEP = re.compile(
     r"(?:(?:Running stage|Stage) '|try: \d+ of \d+: )([^']+?)'?(?: is)?:? ?(cached|didn't change|$)"
 )
-# What helps at a terminal only.
+# Lines that only help in a terminal.
 NOISE = re.compile(r"!?\s*$|> |Updating lock|Generating lock|To (track|enable)|\t(git|dvc) |Use `")
 BUSY = Progress("DVC is fetching, checking or saving files", None, "")
 
 
 class PipelineRun(NamedTuple):
-    """The last run. `steps` has each step: name, "cached", "didn't change" or "", and start.
+    """The last run. `steps` has the name of each step, "cached", "didn't change" or "", and start.
 
-    `lines` and `progress` belong to its last step, `end` is its time, 0 while it goes on. `state`
-    is one of running, elsewhere (in a terminal, of which nothing else is known), done, failed,
-    stopped, killed, and "" if there was none.
+    `lines` and `progress` belong to its last step; `end` is the time of its end, 0 while it runs.
+    `state` is running, elsewhere (in a terminal, with nothing else known), done, failed, stopped,
+    killed, or "" if there was no run.
     """
 
     state: str
@@ -67,7 +67,7 @@ def alone(folder: Path) -> Iterator[None]:
         lock = _take(folder)
     with lock:
         if is_elsewhere(folder):
-            raise InputError("Expected no other run. Received: one in a terminal.")
+            raise InputError("cannot start: a run in a terminal is active. Wait until it ends.")
         yield
 
 
@@ -82,20 +82,20 @@ def _take(folder: Path) -> contextlib.AbstractContextManager:
     try:
         return FileLock(folder / LOCK).acquire(blocking=False)
     except Timeout:
-        raise InputError("Expected no other run. Received: one that goes on.") from None
+        raise InputError("cannot start: another run is active. Wait until it ends.") from None
 
 
 def is_elsewhere(folder: Path) -> bool:
-    """Return whether a `dvc` runs a stage. Between stages it holds a lock of DVC's own."""
+    """Return whether a `dvc` runs a stage. Between stages, it holds one of DVC's own locks."""
     users = folder / USERS
     text = users.read_text(encoding="utf-8") if users.exists() else ""
     return any(psutil.pid_exists(int(process)) for process in re.findall(r'"pid": (\d+)', text))
 
 
 def start(folder: Path, *command: str) -> None:
-    """Start a Python module with arguments in a project, as "dvc", "repro".
+    """Start a Python module with arguments in a project, such as "dvc", "repro".
 
-    Raises InputError if one goes on.
+    Raises InputError if a run is active.
     """
     with alone(folder):  # raises InputError
         pass
@@ -107,21 +107,23 @@ def start(folder: Path, *command: str) -> None:
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            # Ctrl-C in the terminal of who starts it does not reach it. On Windows, neither does
-            # the end of the terminal.
+            # Ctrl-C in the parent's terminal does not reach it. On Windows, closing the terminal
+            # does not either.
             start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         assert process.stdout
         with process.stdout:
             if process.stdout.readline().strip() != STARTED.encode():
-                raise InputError("Expected no other run. Received: one that started meanwhile.")
+                raise InputError(
+                    "cannot start: another run started in the meantime. Wait until it ends."
+                )
 
 
 def stop(folder: Path) -> None:
-    """Stop the run of a project, as Ctrl+C does.
+    """Stop the run of a project, like Ctrl+C.
 
-    Windows has no Ctrl+C for other processes, so they are ended there.
+    Windows cannot send Ctrl+C to other processes, so they are terminated there.
     """
     with contextlib.suppress(OSError, ValueError, psutil.Error):  # it has ended
         if is_running(folder):
@@ -146,10 +148,10 @@ def _end_below(process: psutil.Process) -> None:
 
 
 def is_running(folder: Path) -> bool:
-    """Return whether a run that `start` started goes on."""
+    """Return whether a run that `start` started is active."""
     if not (folder / LOCK).exists():
         return False
-    with _turn(folder):  # those that look do not collide
+    with _turn(folder):  # processes that check do not collide
         try:
             with _take(folder):
                 return False
@@ -187,7 +189,7 @@ def read(folder: Path) -> PipelineRun:
 
 
 def _busy(folder: Path) -> Progress | None:
-    """Return BUSY if the run is a `dvc` that runs no stage now, None otherwise."""
+    """Return BUSY if the run is a `dvc` that is between stages, None otherwise."""
     with contextlib.suppress(OSError, ValueError, psutil.Error):
         below = [{*each.cmdline()} for each in _process(folder).children(recursive=True)]
         if below and all({WITHIN, "dvc"} <= words for words in below):
@@ -208,7 +210,7 @@ def printed(folder: Path, *inputs: Path) -> list[str]:
 
 
 def error_of(run: PipelineRun) -> str:
-    """Return the line that says why a run failed: of the stage, or else of DVC."""
+    """Return the line that says why a run failed, from the stage or else from DVC."""
     is_error = [line.startswith("ERROR") for line in run.lines]
     end = is_error.index(True) if any(is_error) else len(run.lines)
     of_stage = [line for line in run.lines[:end] if not line.startswith("DVC has removed")]
@@ -221,7 +223,7 @@ def _write_line(folder: Path, text: str) -> None:
 
 
 def _run(command: list[str]) -> None:
-    """Run a command in the project of this folder until its end, and write what it prints."""
+    """Run a command in the project of this folder until its end, and write its output."""
     here = Path()
     signal.signal(signal.SIGINT, lambda *_: None)  # for the command, in the same group
     with _take(here):
@@ -263,5 +265,5 @@ if __name__ == "__main__":
     if sys.argv[1] == WITHIN:
         _run_within(*sys.argv[2:])
     else:
-        with contextlib.suppress(InputError):  # another one began at the same moment
+        with contextlib.suppress(InputError):  # another one started at the same moment
             _run(sys.argv[1:])

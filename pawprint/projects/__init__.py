@@ -1,1 +1,1 @@
-"""What is done to a project. Functions take its folder first; commands and the app call them."""
+"""Operations on a project. Functions take its folder first; commands and the app call them."""

@@ -1,6 +1,7 @@
-"""The log of a service, JSON lines of answers: how it is written, and read by `pawprint score`.
+"""Write the log of a service, answers as JSON lines, and read it for `pawprint score`.
 
-Logs of earlier versions are CSV tables, as those of `pawprint predict`. They are read, too.
+It also reads the logs of earlier versions, which are CSV tables like the ones of `pawprint
+predict`.
 """
 
 import contextlib
@@ -25,11 +26,11 @@ from pawprint.files import detach
 from pawprint.named_file import read_bytes
 
 STDOUT = ("-", "/dev/stdout")
-BEGIN = b'{"time": "'  # of each line
-KEYS = {"pixels_sha256", "label", "probabilities", "model"}  # of a line that is read
+BEGIN = b'{"time": "'  # start of each line
+KEYS = {"pixels_sha256", "label", "probabilities", "model"}  # needed to read a line
 PATIENCE = 10  # seconds for another process to write its line
-# Why rows of a table do not count.
-TORN = "of rows that are not whole"
+# Reasons for ignoring rows of a table.
+TORN = "in incomplete rows"
 OTHER_MODEL = "of another model"
 COPY = "copies"
 
@@ -37,13 +38,13 @@ COPY = "copies"
 class AnswerLog:
     """A file to which threads and processes append lines of JSON, each whole or not at all.
 
-    A line has the identity of the model, so that a log may outlive it. The file is opened for each
-    line: one that was moved or truncated begins anew. Processes take turns by a lock beside it. A
+    Each line names the model, so that a log may outlive it. The file is opened for each line, so it
+    starts again after it was moved or truncated. Processes take turns with a lock file beside it. A
     pipe, a terminal or a device stays open.
     """
 
     def __init__(self, path: Path, model: str | None) -> None:
-        """Open or make the file. Raises InputError if it cannot be, or is another file."""
+        """Open or create the file. Raises InputError if that fails or the file is not a log."""
         self._path = path
         self._model = model
         self._lock = threading.Lock()
@@ -52,13 +53,13 @@ class AnswerLog:
             self._append(b"")
         except OSError as error:
             raise InputError(
-                f"{printable(str(path))}: expected a file to append to. Received: {error.strerror}."
+                f"cannot append to {printable(str(path))}: {error.strerror}."
             ) from None
 
     def append(self, sha256: str, answer: dict) -> None:
         """Write a line: the time, the hash of an image, its answer and the model.
 
-        Raises OSError, or InputError for another file; then the file has nothing of the line.
+        Raises OSError, or InputError if the file is not a log; the line is not written then.
         """
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         keys = ("label", "probabilities", "unknown_score")
@@ -80,7 +81,7 @@ class AnswerLog:
             self._stream = self._stream or open_stream(self._path)
             write_all(self._stream, line)
         except OSError:
-            if self._stream:  # the next line opens it anew
+            if self._stream:  # the next line reopens it
                 with contextlib.suppress(OSError):
                     self._stream.close()
             self._stream = None
@@ -91,7 +92,7 @@ def open_stream(path: Path) -> io.FileIO:
     """Open standard output, a pipe, a terminal or a device."""
     if str(path) in STDOUT:  # a socket, as of some containers, cannot be opened
         return io.FileIO(os.dup(1), "w")
-    try:  # not waiting for the reader of a pipe
+    try:  # without waiting for a reader of the pipe
         descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         if error.errno == errno.ENXIO:
@@ -103,10 +104,10 @@ def open_stream(path: Path) -> io.FileIO:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep other processes away from a file by a lock beside it, where its system has one."""
+    """Keep other processes away from a file with a lock beside it, if the system allows one."""
     lock = FileLock(f"{path}.lock", timeout=PATIENCE, poll_interval=0.01)
-    with contextlib.suppress(OSError):  # as where no other file can be made
-        if path.parent.is_dir():  # the lock would make it
+    with contextlib.suppress(OSError):  # if no other file can be created there
+        if path.parent.is_dir():  # the lock would create it
             lock.acquire()
     try:
         yield
@@ -115,9 +116,9 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def append_to_file(path: Path, line: bytes) -> None:
-    """Append a line, the whole of it or nothing, behind a line that was cut.
+    """Append a whole line or nothing, even if the previous line was cut short.
 
-    Raises InputError for a file that is no log, and OSError.
+    Raises InputError if the file is not a log, and OSError.
     """
     detach(path)
     with io.FileIO(path, "a+") as file:
@@ -138,17 +139,17 @@ def append_to_file(path: Path, line: bytes) -> None:
 
 
 def write_all(file: io.FileIO, data: bytes) -> None:
-    """Write all bytes: a full disk may take a part of them before it fails."""
+    """Write all bytes, because a full disk may take some of them before it fails."""
     while data:
         data = data[file.write(data) :]
 
 
 def read_answers(path: Path, labels: Sequence[str], has_scores: bool) -> list[dict]:
-    """Read a log or a table of `predict`, as CSV or JSON lines, in rows as of `predict_each`.
+    """Read a log or a table of `predict`, as CSV or JSON lines, into rows like `predict_each`.
 
-    With `has_scores` each has a number as `unknown_score`. A row that is not whole, as after a
-    power failure, has no label and the error TORN. Raises InputError if it is another file, and if
-    a table is one of other labels; rows of JSON lines with other labels are of another model.
+    With `has_scores`, each row has a number as `unknown_score`. An incomplete row, such as after a
+    power failure, has the error TORN instead of a label. Raises InputError for any other file, and
+    for a table with other labels; JSON lines with other labels belong to another model.
     """
     where = printable(str(path))
     content = _content_of(path)
@@ -168,10 +169,10 @@ def read_answers(path: Path, labels: Sequence[str], has_scores: bool) -> list[di
         label = cells["label"]
         numbers = [_number(cells[name]) for name in names]
         are_right = all(0 <= number <= 1 for number in numbers[: len(labels)])
-        are_right &= numbers[-1] == numbers[-1]  # no NaN
+        are_right &= numbers[-1] == numbers[-1]  # excludes NaN
         if label and not (are_right and label in (*labels, UNSURE, UNKNOWN)):
             raise InputError(
-                f"{where}: line {line}: expected a label of {', '.join(labels)}, {UNSURE} or "
+                f"{where}: line {line}: expected the label {', '.join(labels)}, {UNSURE} or "
                 f"{UNKNOWN}, and numbers as `pawprint predict` writes them. Received: "
                 f"{printable(', '.join([label, *(cells[name] for name in names)]))}."
             )
@@ -188,9 +189,7 @@ def _content_of(path: Path) -> bytes:
     try:
         return read_bytes(path)
     except OSError as error:
-        raise InputError(
-            f"{printable(str(path))}: expected a file that can be read. Received: {error.strerror}."
-        ) from None
+        raise InputError(f"cannot read {printable(str(path))}: {error.strerror}.") from None
 
 
 def is_json_lines(content: bytes) -> bool:
@@ -199,7 +198,7 @@ def is_json_lines(content: bytes) -> bool:
 
 
 def records_in(content: bytes) -> Iterator[tuple[int, dict | None]]:
-    """Yield the number and the object of each line, None for one that is not whole."""
+    """Yield the number and the object of each line, None for an incomplete line."""
     for number, line in enumerate(content.split(b"\n"), start=1):
         if line.strip():
             try:
@@ -212,9 +211,9 @@ def records_in(content: bytes) -> Iterator[tuple[int, dict | None]]:
 def cells_of_lines(
     content: bytes, where: str, labels: Sequence[str]
 ) -> tuple[list[tuple[int, Cells]], list[int]]:
-    """Return the cells of each line of a log, by the columns of a CSV, and the lines that are torn.
+    """Return the cells of each line of a log, named like CSV columns, and the incomplete lines.
 
-    A line of a model of other labels is of OTHER_MODEL.
+    A line with other labels has the model OTHER_MODEL.
     """
     found: list[tuple[int, Cells]] = []
     torn: list[int] = []
@@ -246,7 +245,7 @@ def _column_of(label: str) -> str:
 
 
 def rows_with(source: Path, columns: Collection[str]) -> list[Cells]:
-    """Return the rows of a table of `predict`, as CSV or JSON lines, that are whole.
+    """Return the complete rows of a table of `predict`, as CSV or JSON lines.
 
     Raises InputError if it cannot be read, or lacks one of the columns.
     """
@@ -258,7 +257,7 @@ def rows_with(source: Path, columns: Collection[str]) -> list[Cells]:
     for line, record in records:
         if missing := [name for name in columns if name not in record]:
             raise InputError(
-                f"{where}: line {line}: expected the keys {', '.join(columns)}, as of `pawprint "
+                f"{where}: line {line}: expected the keys {', '.join(columns)}, as from `pawprint "
                 f"predict --format jsonl`. Received: no {missing[0]}."
             )
     return [{key: _cell(value) for key, value in record.items()} for _, record in records]
@@ -267,17 +266,17 @@ def rows_with(source: Path, columns: Collection[str]) -> list[Cells]:
 def _number(cell: str) -> float:
     """Return the number in a cell, NaN if there is none."""
     try:
-        return float(cell.replace(",", "."))  # as spreadsheets in many languages write it
+        return float(cell.replace(",", "."))  # the decimal comma of spreadsheets in many languages
     except ValueError:
         return nan
 
 
 def without_torn_rows(content: bytes) -> tuple[bytes, list[int]]:
-    """Empty the lines of a CSV that have fewer or more cells than the first, or repeat it.
+    """Blank the lines of a CSV that have fewer or more cells than the first, or repeat it.
 
-    Returns the content and the numbers of the lines with other cells. Each row is on a line of its
-    own, so that what one of them lacks, such as a quote, is not looked for in the next. A table in
-    another encoding, or with another separator, is returned as it is.
+    Returns the content and the numbers of the lines with a wrong number of cells. Each row is one
+    line, so an error in a row, such as a missing quote, does not affect the next. A table in
+    another encoding, or with another separator, is returned unchanged.
     """
     lines = content.split(b"\n")
     expected = len(_cells_in(lines[0]))
@@ -295,7 +294,7 @@ def without_torn_rows(content: bytes) -> tuple[bytes, list[int]]:
 
 
 def _cells_in(line: bytes) -> list[str]:
-    """Return the cells in a line of a CSV in UTF-8, none if it is another line."""
+    """Return the cells in a line of a UTF-8 CSV, none for any other line."""
     try:
         return next(csv.reader([line.decode().rstrip("\r")], strict=True), [])
     except (UnicodeDecodeError, csv.Error):
@@ -305,9 +304,9 @@ def _cells_in(line: bytes) -> list[str]:
 def select_answers(
     rows: Sequence[dict], model: str | None
 ) -> tuple[list[dict], dict[str, int], list[dict]]:
-    """Return the answers of a model, each image once, of rows as of `predict_each`.
+    """Return a model's answers, each image once, from rows like the ones of `predict_each`.
 
-    With them come the numbers of rows that do not count, by reason, and the rows without a label.
+    Also returns the number of rows that do not count, by reason, and the rows without a label.
     """
     whole = [row for row in rows if row["error"] != TORN]
     own = [row for row in whole if row["model"] == (model or "")]

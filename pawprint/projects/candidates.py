@@ -1,8 +1,8 @@
-"""Candidates for the backbone and its images, ranked on training images.
+"""Rank candidates for the backbone and the image size on training images.
 
 A cross-validated head, as in `train_extract`, is fitted to the features of each image: of all views
-where the head is solved and nothing is fine-tuned, else of one. Rows of features are kept where the
-stage `features` finds them, and nothing else is.
+if the head is fitted by logistic regression and nothing is fine-tuned, otherwise of one view. Only
+the features are kept, where the stage `features` finds them.
 """
 
 import functools
@@ -46,10 +46,10 @@ from pawprint.scores import paired
 from pawprint.tables import read_table, training_images
 
 MAX_IMAGES = 2000
-ROUNDS = 20  # of one image, for its CPU time
-SQUARE = 1.05  # of the longer side to the shorter, at most
-MOST = 0.95  # of the images
-CHEAPER = 0.9  # times the seconds of today
+ROUNDS = 20  # repetitions to time one image
+SQUARE = 1.05  # maximal ratio of the longer side to the shorter
+MOST = 0.95  # fraction of the images
+CHEAPER = 0.9  # times the current seconds
 MARGIN = 0.01  # above the lowest log loss
 RULE = (
     "The rule: use the cheapest candidate whose log loss is within "
@@ -58,8 +58,8 @@ RULE = (
 )
 TODAY = "today"
 VIEWS = "augment.views"
-MORE_VIEWS = 4  # than the one of `pawprint init`: docs/decisions/37
-# Of lite2 and deep one is tried: lite2 if its package is installed, or else what Keras downloads.
+MORE_VIEWS = 4  # instead of the one view of `pawprint init`: docs/decisions/37
+# Either lite2 or deep is tried: lite2 if its package is installed, otherwise a Keras download.
 PRESETS = {
     "fast": ("MobileNetV2", 0.35, 160),
     "wide": ("MobileNetV2", 1.0, 160),
@@ -79,17 +79,17 @@ class Candidate(NamedTuple):
 
 
 def candidates_of(folder: Path, choices: Mapping[str, list]) -> list[Candidate]:
-    """Return the `candidates` for the params and the images of a project."""
+    """Return the `candidates` for a project's params and images."""
     images = read_table(folder / paths.IMAGES_CSV, IMAGES)
     return candidates(read_mapping(folder / paths.PARAMS), choices, images)
 
 
 def candidates(content: dict, choices: Mapping[str, list], images: pd.DataFrame) -> list[Candidate]:
-    """Return today's params, then each combination of `choices`, or the default candidates.
+    """Return the current params, then each combination of `choices` or the default candidates.
 
-    `content` is what params.yaml holds; choices are values by key, such as `model.image_size`.
-    `images` has `width` and `height`: of square ones every `model.resize` gives the same. Raises
-    InputError for wrong choices.
+    `content` is the content of params.yaml; choices are values by key, such as `model.image_size`.
+    `images` has `width` and `height`, because every `model.resize` does the same to square images.
+    Raises InputError for wrong choices.
     """
     found = [_candidate(TODAY, {}, content)]
     wanted = _combinations(choices) if choices else _defaults(found[0].params, images)
@@ -114,27 +114,27 @@ def _defaults(today: Params, images: pd.DataFrame) -> dict[str, dict]:
     keys = ("model.backbone", "model.alpha", "model.image_size")
     wanted = {name: dict(zip(keys, values)) for name, values in PRESETS.items()}
     del wanted["deep" if has_lite2 else "lite2"]
-    if model.backbone != ONNX:  # whose file has one size
+    if model.backbone != ONNX:  # an ONNX file has one size
         wanted["larger"] = {"model.image_size": min(32 * round(model.image_size / 24), 1024)}
     sides = images[["width", "height"]]
     if (sides.max(axis=1) <= SQUARE * sides.min(axis=1)).mean() < MOST:
         wanted |= {resize: {"model.resize": resize} for resize in get_args(Resize)}
     if not _is_solved(today):
         return wanted
-    # Other networks have one view, as in a new project: with four they take four times as long.
+    # Other networks get one view, as in a new project: four views take four times as long.
     wanted = {name: values | {VIEWS: 1} for name, values in wanted.items()}
     return {"views": {VIEWS: MORE_VIEWS if today.augment.views == 1 else 1}} | wanted
 
 
 def _is_solved(params: Params) -> bool:
-    """Return whether a solved head is all that learns from the views of images."""
+    """Return whether only a fitted head learns from the views of images."""
     return params.train_extract.epochs is None and params.model.fine_tune_at is None
 
 
 def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate:
-    """Return a candidate; another network has the published weights, unless others are wanted.
+    """Return a candidate; another network gets its published weights, unless `weights` are set.
 
-    Another backbone has no layer of the name in `fine_tune_at`, so that is AUTO there.
+    Another backbone lacks the layer named in `fine_tune_at`, which becomes AUTO.
     """
     model = content["model"]
     is_new = [wanted.get(f"model.{key}", model[key]) != model[key] for key in ("backbone", "alpha")]
@@ -153,7 +153,7 @@ def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate
 
 
 def describe_params(candidate: Candidate) -> str:
-    """Return such as "alpha=0.35 image_size=160"."""
+    """Return text such as "alpha=0.35 image_size=160"."""
     values = {key: "null" if value is None else value for key, value in candidate.changes.items()}
     return " ".join(f"{key.split('.')[1]}={value}" for key, value in values.items())
 
@@ -169,9 +169,9 @@ def use_candidate(folder: Path, candidate: Candidate) -> list[str]:
 
 
 class Sample(NamedTuple):
-    """Training images of a project, of the table SPLIT, and how a head learns from them.
+    """Training images from a project's table SPLIT, and how a head learns from them.
 
-    `sizes` are the numbers of all training images and of all others.
+    `sizes` holds the number of all training images and of all others.
     """
 
     folder: Path
@@ -182,7 +182,7 @@ class Sample(NamedTuple):
 
 
 def require_images(folder: Path) -> None:
-    """Run `dvc repro split` in a project where its images are missing."""
+    """Run `dvc repro split` in a project if its images are missing."""
     needed = [folder / path for path in (paths.SPLIT_CSV, paths.IMAGES_CSV, paths.RAW_ARCHIVES)]
     if all(path.exists() for path in needed):
         return
@@ -196,7 +196,10 @@ def draw_sample(folder: Path) -> Sample:
     """Return at most MAX_IMAGES training images of a project."""
     labels = read_labels(folder / paths.LABELS_JSON)
     if problem := problem_of_labels(labels):
-        raise InputError(f"labels are missing: {problem}. Label photos with `pawprint app` first.")
+        raise InputError(
+            f"cannot try candidates: labels are missing: {problem}. Label photos with `pawprint "
+            "app`."
+        )
     split = read_table(folder / paths.SPLIT_CSV, SPLIT)
     params = load_params(folder / paths.PARAMS)
     weight = params.train_extract.weight_for(split.loc[split["split"] == "train", "label"])
@@ -206,11 +209,11 @@ def draw_sample(folder: Path) -> Sample:
 
 
 class Measured(NamedTuple):
-    """A candidate with its scores, on the images that it and the first row judge.
+    """A candidate with its scores, on the images that both it and the first row predict.
 
-    `probabilities` are `(images, classes)`, NaN for an image that is not judged. `cpu_ms` are
-    milliseconds of all cores for an image, `seconds` of a run for the features of all images.
-    `comparison` is with the first row, None for this.
+    `probabilities` are `(images, classes)`, NaN for images without a prediction. `cpu_ms` is the
+    CPU time of all cores for one image, and `seconds` the time of a run for the features of all
+    images. `comparison` is the comparison with the first row, None for the first row itself.
     """
 
     candidate: Candidate
@@ -225,10 +228,10 @@ class Measured(NamedTuple):
 def measure_each(
     options: Sequence[Candidate], sample: Sample, minutes: float
 ) -> Iterator[tuple[Candidate, Measured | InputError]]:
-    """Yield each candidate with its row, or why it has none: for lack of time, or its error.
+    """Yield each candidate with its row or, if it has none, the reason: no time, or its error.
 
-    Raises InputError for the first, but for one without weights. A line on stderr says when a
-    candidate begins.
+    Raises InputError if the first candidate fails, unless it only lacks weights. A line on stderr
+    says when a candidate begins.
     """
     end = time.monotonic() + 60 * minutes
     level = SIGNIFICANT / max(len(options) - 1, 1)
@@ -253,20 +256,20 @@ def measure_each(
 def _measure(
     params: Params, sample: Sample, archive: Archive, left: float, cpu_ms: dict[str, float]
 ) -> tuple[np.ndarray, float, float]:
-    """Return probabilities, CPU time of an image, and seconds of the features of all images.
+    """Return probabilities, CPU time per image, and seconds for the features of all images.
 
-    `cpu_ms` has the times of networks, each timed once.
+    `cpu_ms` caches the times of networks, so that each is timed once.
     """
     model = params.model
     weights = _in_folder(params.weights, sample.folder)
     images = sample.images
     if left <= 0:
-        raise InputError("no time is left to measure it. See --minutes")
+        raise InputError("no time left to measure it; see --minutes")
     if needs_keras(model, weights):
         # TensorFlow starts here, which takes seconds.
         from pawprint.network.hardware import keras
 
-        keras.config.disable_interactive_logging()  # of downloads, between the lines of a table
+        keras.config.disable_interactive_logging()  # else bars would be between the lines
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / paths.EXTRACTOR.name
         extractor = load_extractor(model, weights)
@@ -283,7 +286,9 @@ def _measure(
     views = augment.views if _is_solved(params) else 1
     seconds = cpu_ms[key] * views * len(images) / CORES / 1000
     if seconds > left:
-        raise InputError(f"it would take {seconds:,.0f} s of {left:,.0f} left. See --minutes")
+        raise InputError(
+            f"it would take {seconds:,.0f} s, and {left:,.0f} s are left; see --minutes"
+        )
     place = shards.place_of_rows(origin, sample.folder) / "try" / str(count_shards(len(images)))
     one = augment.model_copy(update={"views": 1, "keep_original": True})
     learned = augment if views > 1 else one
@@ -300,13 +305,13 @@ def _measure(
 
 
 def _in_folder(weights: Weights, folder: Path) -> Weights:
-    """Return weights whose path, if there is such a file in a project, is as seen from here."""
+    """Return weights whose path, if it is a file in the project, is relative to this folder."""
     path = folder / weights.source
     return weights.model_copy(update={"source": str(path)}) if path.is_file() else weights
 
 
 def _time(compute: Callable, size: int) -> float:
-    """Return the lowest CPU milliseconds for an image, as another program makes any longer."""
+    """Return the lowest CPU milliseconds for an image, because other programs only add time."""
     image = Image.new("RGB", (size, size))
     once = functools.partial(compute, lambda side: image, [IDENTITY])
     return 1000 * min(timeit.repeat(once, timer=time.process_time, repeat=ROUNDS, number=1))
@@ -319,7 +324,7 @@ def row_of(
     sample: Sample,
     level: float,
 ) -> Measured:
-    """Return the row of a candidate, compared at a level with the first one, if there is one."""
+    """Return the row of a candidate, compared with the first candidate, if any, at a level."""
     new, cpu_ms, seconds = measured
     actual = pd.Index(sample.labels).get_indexer(sample.images["label"])
     weights = sample_weights(sample.class_weight, actual)
@@ -331,7 +336,7 @@ def row_of(
 
 
 def choose(rows: Sequence[Measured]) -> Measured:
-    """Return the row to use, by RULE."""
+    """Return the row to use according to RULE."""
     first = rows[0]
     considered = [first]
     for row in rows[1:]:
@@ -344,7 +349,7 @@ def choose(rows: Sequence[Measured]) -> Measured:
 
 
 def describe_choice(best: Measured, first: Measured) -> str:
-    """Return what to use, and why."""
+    """Return which candidate to use, and why."""
     name = best.candidate.name
     base = first.candidate.name
     if best.comparison:
@@ -355,4 +360,4 @@ def describe_choice(best: Measured, first: Measured) -> str:
         )
     if base == TODAY:
         return "Keep the current params."
-    return f"Use {name}: the current network has no weights here."
+    return f"Use {name}: the weights of the current network are missing here."

@@ -1,4 +1,4 @@
-"""Whether the results of a project are those of its code and params, and its files are whole."""
+"""Check that a project's results match its code and params, and that its files are intact."""
 
 import os
 import stat
@@ -16,7 +16,7 @@ from pawprint.progress import track
 
 
 def require_results(folder: Path) -> None:
-    """Raise InputError if other code, params or packages made the results of a project."""
+    """Raise InputError if a project's results come from other code, params or packages."""
     code = Code(folder)
     locked = (code.as_locked(text) for text in require_reproduced(folder).values())
     pins = {pin for text in locked for pin in split_fingerprint(text)[1]}
@@ -28,16 +28,16 @@ def require_results(folder: Path) -> None:
 
 
 def require_reproduced(folder: Path, *stages: str) -> dict[str, str]:
-    """Raise InputError if params, code or results of stages of a project differ from dvc.lock.
+    """Raise InputError if params, code or results of a project's stages differ from dvc.lock.
 
-    Those of the stages before them count, too; without names, all stages do. Returns the
-    fingerprint of each that counts, without `code`.
+    This includes the stages before the named ones; without names, all stages. Returns the
+    fingerprint of each of these stages except `code`.
     """
     changed = find_changed(folder, stages)
-    # The stage `code` differs after a changed comment; what counts are the fingerprints.
+    # The stage `code` differs after a changed comment, so only the fingerprints count.
     changed.pop("code", None)
     code = Code(folder)
-    # Photos that DVC tracks, and a user's own stages, have no code of ours.
+    # Photos that DVC tracks, and a user's own stages, have no fingerprint.
     scripts = {name: script_of(name, folder) for name in changed}
     fingerprints = {
         name: code.fingerprint(script)
@@ -49,17 +49,17 @@ def require_reproduced(folder: Path, *stages: str) -> dict[str, str]:
     names = set().union(*changed.values(), (f"code of {name}" for name in of_code))
     if names:
         raise InputError(
-            "workspace: expected the results of its params and code. Received: changes since the "
-            f"last run: {name_some(sorted(names))}. Run `dvc repro`."
+            "workspace: the results are out of date, because these changed since the last run: "
+            f"{name_some(sorted(names))}. Run `dvc repro`."
         )
     return fingerprints
 
 
 def find_damaged(recorded: Recorded) -> tuple[int, list[str], list[str]]:
-    """Return how many copies of the files of dvc.lock there are, and a line for each damaged one.
+    """Return how many copies of the files in dvc.lock there are, and a line for each damaged copy.
 
     Also returns the folders whose list of files is not in the cache. Copies are in the cache and in
-    the workspace; damaged ones in the cache are removed. Raises InputError if dvc.lock has no
+    the workspace; damaged copies in the cache are removed. Raises InputError if dvc.lock has no
     results.
     """
     outs = [
@@ -68,9 +68,9 @@ def find_damaged(recorded: Recorded) -> tuple[int, list[str], list[str]]:
         for path, md5 in recorded.hashes(stage).items()
     ]
     if not outs:
-        raise InputError(f"{LOCK}: expected the results of a run. Received: none. Run `dvc repro`.")
+        raise InputError(f"cannot check files: {LOCK} has no results. Run `dvc repro`.")
     copies, damaged = damaged_files(recorded, [(path, md5) for _, path, md5 in outs])
-    # The lists of files of folders: those that are left are undamaged.
+    # Folders' lists of files: the remaining ones are undamaged.
     folders = [out for out in outs if is_md5(out[2]) and out[2].endswith(".dir")]
     members = [
         (path / name, md5)
@@ -83,11 +83,11 @@ def find_damaged(recorded: Recorded) -> tuple[int, list[str], list[str]]:
 
 
 def damaged_files(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[int, list[str]]:
-    """Return how many copies of files, given with their MD5, there are, and the damaged ones.
+    """Return how many copies of files with these MD5s there are, and lines on the damaged ones.
 
-    Each of these is a line, and those in the cache are removed. The MD5 of a folder is the one of
-    the list of its files, which is in the cache only. A path outside of the project, or what is no
-    MD5, is a line, and no file is read for it.
+    Damaged copies in the cache are removed. A folder's MD5 is the MD5 of its list of files, which
+    is only in the cache. A path outside the project, or an invalid MD5, also gives a line, and no
+    file is read for it.
     """
     copies: dict[Path, tuple[Path, str]] = {}
     damaged = []
@@ -120,8 +120,11 @@ def damage_of(copy: Path, path: Path, md5: str, cache: Path) -> str | None:
         if copy == path:
             return f"{differs}. If you did not change it, remove it. Run `dvc repro`."
         if not copy.resolve().is_relative_to(cache.resolve()):
-            return f"{differs}. A link leads out of DVC's cache. Remove the link."
-        if os.name == "nt":  # which removes no file that is read-only
+            return (
+                f"{differs}. It is reached through a link that leads out of DVC's cache. Remove "
+                "the link."
+            )
+        if os.name == "nt":  # Windows does not remove read-only files
             copy.chmod(stat.S_IWRITE)
         copy.unlink()
         return f"{differs}. It is removed from DVC's cache. Run `dvc repro`."
@@ -129,6 +132,6 @@ def damage_of(copy: Path, path: Path, md5: str, cache: Path) -> str | None:
         return None
     except OSError as error:
         return (
-            f"{copy}: expected to read it, and to remove it from DVC's cache if it is damaged. "
-            f"Received: {error.strerror}. Check permissions."
+            f"cannot check {copy}, and remove it from DVC's cache if damaged: {error.strerror}. "
+            "Check its permissions."
         )

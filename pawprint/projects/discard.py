@@ -1,4 +1,4 @@
-"""What differs from the last commit; Keep and Discard, in Git and DVC."""
+"""Find what differs from the last commit; keep or discard it, in Git and DVC."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from pawprint.pipeline.dvc import check_out, find_changed_files, find_stages_to_
 from pawprint.pipeline.recorded import Recorded
 from pawprint.pipeline.runs import alone
 
-# What a run reads, but for photos and the tables of the user.
+# The inputs of a run, except for photos and the user's tables.
 INPUTS = (paths.PARAMS, paths.PIPELINE, paths.REQUIREMENTS)
 TABLES = (paths.LABELS_CSV, paths.SPLITS_CSV)
 
@@ -30,7 +30,7 @@ def has_run(folder: Path) -> bool:
 
 
 def describe(folder: Path) -> str:
-    """Return such as `HEAD (1a2b3c4 Classify food)`."""
+    """Return text such as `HEAD (1a2b3c4 Classify food)`."""
     return printable(git("log", "-1", "--format=HEAD (%h %s)", folder=folder).strip())
 
 
@@ -40,7 +40,7 @@ def has_author(folder: Path) -> bool:
 
 
 def results(folder: Path) -> list[Path]:
-    """Return dvc.lock, and what the stages of the last commit and of the last run write."""
+    """Return dvc.lock, and the outputs of the stages in the last commit and in the last run."""
     committed = git("show", f"HEAD:./{paths.LOCK}", folder=folder) if has_run(folder) else ""
     outs = map(Path, outputs(Recorded(folder=folder)) | outputs(Recorded(committed, folder)))
     return [paths.LOCK, *sorted(out for out in outs if not out.anchor and ".." not in out.parts)]
@@ -62,7 +62,7 @@ def changed_files(folder: Path, files: Iterable[Path]) -> list[str]:
 def to_keep(folder: Path) -> list[str]:
     """Return the files to commit, as `changed_files` names them.
 
-    For a first commit these are all files, or else what a run reads and writes.
+    For a first commit these are all files, otherwise the inputs and outputs of a run.
     """
     if not has_commit(folder):
         return changed_files(folder, [Path()])
@@ -72,11 +72,11 @@ def to_keep(folder: Path) -> list[str]:
 
 
 def to_discard(folder: Path) -> list[str]:
-    """Return the files to restore, or to remove where the last commit has none.
+    """Return the files to restore, or to remove if the last commit lacks them.
 
-    They are named as by `changed_files`. Photos, the file with which DVC tracks them, labels and
-    splits are not among them. Raises InputError without a commit of the project: what it lacks
-    would be removed.
+    Names are as in `changed_files`. Photos, the file with which DVC tracks them, labels and splits
+    are excluded. Raises InputError if no commit has the project, because all its files would be
+    removed.
     """
     git("rev-parse", "--git-dir", folder=folder)  # raises InputError with Git's own reason
     committed = (
@@ -84,17 +84,17 @@ def to_discard(folder: Path) -> list[str]:
     )
     if len(committed.splitlines()) < len(INPUTS):
         raise InputError(
-            f"discard: expected a commit to go back to, with {name_some(map(str, INPUTS))}. "
-            "Received: none. Run `git add .` and `git commit`, which keep everything."
+            f"discard: cannot go back: no commit has {name_some(map(str, INPUTS))}. Run `git add "
+            ".` and `git commit`, which keep everything."
         )
-    # STATE is of the same upgrade as INPUTS.
+    # STATE belongs to the same upgrade as INPUTS.
     return changed_files(folder, [*results(folder), *INPUTS, paths.STATE])
 
 
 def keep(folder: Path, message: str, author: dict[str, str]) -> None:
     """Commit the files of `to_keep`. Raises InputError during a run, or if Git fails.
 
-    `author` has settings of Git that this repository gets first.
+    `author` has Git settings to write into this repository first.
     """
     with alone(folder):
         for setting in author.items():
@@ -105,7 +105,7 @@ def keep(folder: Path, message: str, author: dict[str, str]) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Restore the last commit's run: `to_discard`, and then what DVC keeps of its stages.
+    """Restore the last commit's run: the files of `to_discard`, then the outputs in DVC.
 
     Raises InputError during a run, if Git or DVC fails, or if DVC's cache lacks a result.
     """
@@ -126,9 +126,9 @@ def discard(folder: Path) -> None:
         lacking = outputs(Recorded(folder=folder)) & check_out(folder, paths.PIPELINE)
     if lacking:
         raise InputError(
-            f"discard: {name_some(sorted(lacking))}: expected the results of the last commit in "
-            f"DVC's cache. Received: none. Run `dvc pull {paths.PIPELINE}`, or `dvc repro` to "
-            "make them again."
+            f"discard: cannot restore {name_some(sorted(lacking))}: DVC's cache lacks these "
+            f"results of the last commit. Run `dvc pull {paths.PIPELINE}`, or `dvc repro` to make "
+            "them again."
         )
 
 
@@ -142,8 +142,8 @@ def diff_of_inputs(folder: Path) -> str:
 def describe_since_commit(folder: Path) -> tuple[list[str], list[str], list[str]]:
     """Return what differs from the last commit, in words, and the stages that DVC would run.
 
-    First is what Discard leaves, then what it restores. Stages after these run, too, where their
-    inputs change. Raises InputError.
+    The changes that Discard leaves come first, then the ones that it reverts. Later stages run,
+    too, if their inputs change. Raises InputError.
     """
     stages = find_stages_to_run(folder)
     if not has_commit(folder):
@@ -158,7 +158,7 @@ def describe_since_commit(folder: Path) -> tuple[list[str], list[str], list[str]
 
 
 def _photos(files: dict[str, list[str]]) -> Iterable[str]:
-    """Yield such as "12 photos of cat added", from the paths of changed files by kind."""
+    """Yield lines such as "12 photos of cat added", from the paths of changed files by kind."""
     for kind in ("added", "deleted", "modified", "renamed"):
         names = files.get(kind, ())
         folders = Counter(PurePosixPath(name).parent.name for name in names if name[-1] != "/")
@@ -168,7 +168,7 @@ def _photos(files: dict[str, list[str]]) -> Iterable[str]:
 
 
 def _lines(folder: Path, *files: Path) -> Iterable[str]:
-    """Yield such as "labels.csv, lines changed: 3", for files of text."""
+    """Yield lines such as "labels.csv, lines changed: 3", for text files."""
     for line in git(
         "diff", "--numstat", "HEAD", "--", *map(str, files), folder=folder
     ).splitlines():

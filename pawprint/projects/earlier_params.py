@@ -1,4 +1,4 @@
-"""Params of versions before 0.5 in today's form: what describes training in epochs is a mapping."""
+"""Convert params of versions before 0.5 to the current form, with a mapping for epochs."""
 
 from collections.abc import Mapping
 
@@ -33,9 +33,9 @@ ERASING = "augment.RandomErasing"
 
 
 def renew_epochs(params: str) -> tuple[str, list[str]]:
-    """Return the text of `params.yaml` with today's form of what earlier versions had.
+    """Return the text of `params.yaml` with the params of earlier versions in the current form.
 
-    A line says what has moved, and one what Keras' arguments no longer exist.
+    Lines say which params have moved, and which Keras arguments no longer exist.
     """
     notes = []
     values = flat(params)
@@ -50,7 +50,7 @@ def renew_epochs(params: str) -> tuple[str, list[str]]:
         has = "null, which fits the head" if epochs is None else "a mapping"
         if phase == "train_finetune" and epochs is None:
             has = "null, which trains nothing"
-        notes.append(f"{PARAMS}: {phase}.epochs: is {has} now, with the values that you had")
+        notes.append(f"{PARAMS}: {phase}.epochs: is now {has}, with your values")
         notes += [f"{PARAMS}: {phase}.{name}: no longer exists, and is removed" for name in dropped]
     erasing = values.get(ERASING)
     if isinstance(erasing, dict) and erasing.keys() - {"factor"}:
@@ -64,7 +64,7 @@ def renew_epochs(params: str) -> tuple[str, list[str]]:
 def epochs_of(values: Mapping[str, object], phase: str) -> tuple[dict | None, list[str]]:
     """Return the mapping `epochs` of a phase, and names that it lacks, from earlier params by name.
 
-    There is none for a head that is fitted and for 0 epochs.
+    The mapping is missing for a fitted head and for 0 epochs.
     """
     number = values.get(f"{phase}.epochs")
     if values.get(f"{phase}.optimizer") == LBFGS or not number:
@@ -75,7 +75,7 @@ def epochs_of(values: Mapping[str, object], phase: str) -> tuple[dict | None, li
         value = values.get(f"{phase}.{key}")
         if key in CALLBACKS and isinstance(value, dict):
             known = CALLBACKS[key].model_fields
-            if key == "early_stopping":  # which took the place of keep_best
+            if key == "early_stopping":  # it replaced keep_best
                 epochs["keep_best"] = bool(value.get("restore_best_weights"))
             gone = [name for name in value if name not in (*known, "restore_best_weights")]
             dropped += [f"{key}.{name}" for name in gone]
@@ -86,7 +86,7 @@ def epochs_of(values: Mapping[str, object], phase: str) -> tuple[dict | None, li
 
 
 def with_epochs(values: Mapping[str, object]) -> dict[str, object]:
-    """Return params by name, such as the defaults of an earlier version, in today's form."""
+    """Return params by name, such as the defaults of an earlier version, in the current form."""
     moved = {f"{phase}.{key}" for phase in PHASES for key in MOVED}
     today = {name: value for name, value in values.items() if name not in moved}
     for phase in PHASES:

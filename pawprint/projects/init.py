@@ -1,4 +1,4 @@
-"""A new project for images of a user."""
+"""Create a project for the user's images."""
 
 import contextlib
 import os
@@ -58,7 +58,7 @@ from pawprint.templates import (
     with_own,
 )
 
-# Of a repository that photos are in: with them, DVC would track nothing of it here, or refuse.
+# Folders of a repository around the photos: with them, DVC would track nothing here, or refuse.
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
 WITHOUT_CLASSES = "No folder is a class: give the photos labels in the app, or in a metadata.csv"
 SQUARE = 0.01  # of an image, at most, that the middle square leaves out: nothing to decide
@@ -70,13 +70,13 @@ def create(
 ) -> tuple[str, list[str]]:
     """Make a project with Git and DVC in a new or empty folder, or a clone without a project.
 
-    Returns its `fetch.source`, and lines: which classes the images have, if that can be known
-    before `fetch`, what `.gitignore` takes back, and which `model.resize` was chosen and why.
-    `labels` is AUTO or the reading of folders for `clean.labels`.
+    Returns its `fetch.source`, and lines on the classes of the images, if known before `fetch`, on
+    the rules that `.gitignore` takes back, and on the choice of `model.resize`. `labels` is AUTO or
+    the reading of folders for `clean.labels`.
 
-    The images are copied into the project, for DVC, if they are not to stay outside; a YAML file
-    with their URL for Git. Without `images`, the recipe names them. Raises InputError, with
-    the folder as it was, if there are no images or the folder holds what is in the way.
+    Unless they are to stay outside, the images are copied into the project and tracked with DVC; a
+    YAML file with their URL is tracked with Git. Without `images`, the recipe names them. Raises
+    InputError, and leaves the folder as it was, if there are no images or a file is in the way.
     """
     params = apply_recipe(template(PARAMS.name), recipe or NEW)
     if images or labels != AUTO:
@@ -91,7 +91,7 @@ def create(
     params = set_values(params, {"fetch.source": source})
     copied = {images: images.name} if _is_url(images) else {}
     weights = PACKAGE.parent / parse_mapping(params, PARAMS.name)["weights"]["source"]
-    if weights.is_file():  # of the package
+    if weights.is_file():  # from the package
         copied[weights] = weights.name
         params = set_values(params, {"weights.source": weights.name})
     choice: list[str] = []
@@ -113,7 +113,10 @@ def _images_of(recipe: str | None, params: str) -> Path:
     """Return the images of a recipe. Raises InputError if it has none of its own."""
     source = parse_mapping(params, PARAMS.name)["fetch"]["source"]
     if not source.startswith("pawprint/"):
-        raise InputError(f"{recipe}: expected --images, as this recipe has none of its own.")
+        raise InputError(
+            f"cannot use the recipe {recipe} alone: it has no images of its own. Name yours with "
+            "--images."
+        )
     return PACKAGE.parent / source
 
 
@@ -132,7 +135,7 @@ def _source_of(folder: Path, images: Path, is_outside: bool) -> str:
 
 
 def _choose_resize(params: str, images: Path) -> tuple[str, list[str]]:
-    """Return params with a `model.resize` for these images, and lines that say why."""
+    """Return params with a `model.resize` for these images, and lines with the reason."""
     out = left_out_of(images)
     if out is None or out < SQUARE:
         return params, []
@@ -142,22 +145,22 @@ def _choose_resize(params: str, images: Path) -> tuple[str, list[str]]:
     chosen = parse_mapping(params, PARAMS.name)["model"]["resize"]
     cut = f"the middle square leaves out {part}"
     advice = (
-        f"{cut}. That is usual for photos: change it only if what matters is at the edges"
+        f"{cut}. That is usual for photos: change it only if the edges matter"
         if chosen == "crop"
-        else f"{cut}, which `crop` would lose; nothing to do"
+        else f"{cut}, which `crop` would lose; you need not do anything"
     )
     return params, [f"model.resize is {chosen}: {advice}"]
 
 
 def _write_project(folder: Path, source: str, params: str, in_git: list[str]) -> list[str]:
-    """Write a project without its images, and return lines on rules that .gitignore takes back.
+    """Write a project without its images, and return lines on the rules that .gitignore undoes.
 
-    `in_git` are the names of the files that Git must not leave out.
+    `in_git` holds the names of files that Git must not ignore.
     """
     texts = with_own(folder, files(source))
     if work_tree(folder) is None:
         git("init", "--quiet", folder=folder)
-    write_text(folder / IGNORE, texts[IGNORE])  # first, as DVC refuses what it names
+    write_text(folder / IGNORE, texts[IGNORE])  # first, because DVC refuses ignored files
     rules = take_back(folder, in_git)
     if rules:
         texts[IGNORE] = read_text(folder / IGNORE)
@@ -168,20 +171,20 @@ def _write_project(folder: Path, source: str, params: str, in_git: list[str]) ->
     write_state(folder, {name: text for name, text in files(source).items() if name in texts})
     _, missing = requirement()
     notes = [missing] if missing and str(REQUIREMENTS) in texts else []
-    return [f".gitignore takes back what this rule leaves out: {rule}" for rule in rules] + notes
+    return [f".gitignore makes an exception to this rule: {rule}" for rule in rules] + notes
 
 
 def _bring(images: Path, folder: Path, source: str) -> list[str]:
-    """Copy images into a project, for DVC. Returns a line about a .dvcignore that is left out."""
+    """Copy images into a project and track them with DVC. Returns lines on a skipped .dvcignore."""
     _copy(images, folder / source)
     track(folder, source)
     path = images / DVC_IGNORE
     has_rules = path.is_file() and re.search(r"^\s*[^\s#]", read_text(path), re.MULTILINE)
-    return [f"{path} is left out: files that it names are copied, too"] if has_rules else []
+    return [f"{path} is not copied, so files that it names are copied, too"] if has_rules else []
 
 
 def _require_archive(path: Path) -> None:
-    """Raise InputError for a file that is neither a whole zip with images nor a tar."""
+    """Raise InputError for a file that is neither a complete zip with images nor a tar."""
     if is_tar(path):
         return
     if not zipfile.is_zipfile(path):
@@ -197,26 +200,26 @@ def _require_archive(path: Path) -> None:
             _require_content(_pointers_in(path, archive.zip_file))
             return
     raise InputError(
-        f"{path}: expected a zip of images. Received: {name_some(names) or 'no files'}. Unpack an "
-        "archive that it holds, and name that."
+        f"{path}: expected a zip of images. Received: {name_some(names) or 'no files'}. If it "
+        "holds an archive, unpack it and name that."
     )
 
 
 def _pointers_in(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
-    """Yield the path of each image in a zip that is a pointer, and what it is."""
+    """Yield the path of each image in a zip that is a pointer, and the kind of pointer."""
     for info in archive.infolist():
         if is_image_name(info.filename) and info.file_size <= MAX_BYTES:
-            with contextlib.suppress(*BROKEN, RuntimeError):  # encrypted; `clean` says so
+            with contextlib.suppress(*BROKEN, RuntimeError):  # encrypted, which `clean` reports
                 if what := pointer(archive.read(info)):
                     yield f"{path}/{info.filename}", what
 
 
 def _copy(images: Path, target: Path) -> None:
-    """Copy a file, or a folder and what its links lead to, so that the user may write all copies.
+    """Copy a file, or a folder with the targets of its links, as files that the user may write.
 
-    `dvc add --out` would copy, too, but with many small files it takes 1.7 times the seconds.
-    Raises InputError for the files that cannot be read, the first by name, and at once where a copy
-    cannot be written.
+    `dvc add --out` would copy, too, but takes 1.7 times as long for many small files. Raises
+    InputError for the files that cannot be read, naming the first, and immediately if a copy cannot
+    be written.
     """
     copies = {images: target}
     if images.is_dir():
@@ -230,7 +233,9 @@ def _copy(images: Path, target: Path) -> None:
     for path, copy in copies.items():
         try:
             if path.exists() and not path.is_file():  # a pipe would never end
-                raise InputError(f"{path}: expected a file. Received: none. Move it elsewhere.")
+                raise InputError(
+                    f"cannot copy {path}: it is not a regular file. Move it elsewhere."
+                )
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy_file(path, copy)
         except OSError as error:
@@ -241,7 +246,7 @@ def _copy(images: Path, target: Path) -> None:
 
 
 def _require_read(failed: list[OSError]) -> None:
-    """Raise InputError for files that cannot be read. What they hold is unknown, so they stay."""
+    """Raise InputError for unreadable files, because nobody knows whether they are images."""
     if failed:
         raise InputError(describe_failure(failed[0], "read", len(failed) - 1))
 
@@ -249,7 +254,7 @@ def _require_read(failed: list[OSError]) -> None:
 def left_out_of(source: Path) -> float | None:
     """Return `left_out` of at most MAX_READ images in a folder or a zip; None without images.
 
-    Only headers are read. A file that is no image is left out.
+    Only headers are read. Files that are not images are ignored.
     """
     sizes: list[tuple[int, int]] = []
     opens: dict[str, Callable[[], IO[bytes]]] = {}
@@ -258,12 +263,12 @@ def left_out_of(source: Path) -> float | None:
             paths = {path.relative_to(source).as_posix(): path for path in _walk(source)}
             opens = {name: partial[IO[bytes]](paths[name].open, "rb") for name in sorted(paths)}
         else:
-            with contextlib.suppress(zipfile.BadZipFile), naming(source):  # a tar, or damaged
+            with contextlib.suppress(zipfile.BadZipFile), naming(source):  # a tar or damaged zip
                 archive = opened.enter_context(zipfile.ZipFile(source))
                 opens = {name: partial(archive.open, name) for name in archive.namelist()}
         images = [name for name in opens if is_image_name(name)]
         for name in images[:: -(-len(images) // MAX_READ) or 1]:
-            # Pillow and zips raise anything for a damaged file.
+            # Pillow and zipfile raise any exception for a damaged file.
             with contextlib.suppress(Exception), opens[name]() as file:
                 sizes.append(Image.open(file, formats=FORMATS).size)
     return left_out(*np.array(sizes).T) if sizes else None
@@ -274,8 +279,8 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         raise InputError(f"{images}: expected images or an archive. Received: {found}.")
     if not images.exists():
         raise InputError(
-            f"{images}: expected a folder, zip, tar or YAML file with the URL of images. "
-            "Received: nothing there. Name one with --images."
+            f"{images}: no such file or folder. Name a folder, zip, tar or YAML file with the URL "
+            "of images, with --images."
         )
     if images.is_dir():
         if is_outside:
@@ -284,20 +289,24 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         _require_content(_pointers_at(path for path in paths if is_image_name(path.name)))
         if is_outside and (refused := [path for path in paths if path.name == DVC_IGNORE]):
             raise InputError(
-                f"{refused[0]}: expected no such file in images with --outside, as DVC refuses "
-                "their folder. Name a folder without it, or let the images be copied."
+                "cannot use the images in place with --outside: DVC refuses a folder with "
+                f"{refused[0]}. Name a folder without it, or let the images be copied."
             )
         require_utf8(path for path in paths if path.is_file())
     if folder.resolve().is_relative_to(images.resolve()):
-        raise InputError(f"{folder}: expected a folder outside of {images}.")
+        raise InputError(
+            f"cannot make the project in {folder}: it is inside the images, {images}. Name a "
+            "folder elsewhere."
+        )
     if images.resolve().is_relative_to(folder.resolve()):
         raise InputError(
-            f"{images}: expected images outside of {folder}, which gets a copy of them. Move them."
+            f"cannot copy {images}: it is inside {folder}, which gets a copy. Move the images "
+            "elsewhere."
         )
 
 
 def _pointers_at(images: Iterable[Path]) -> Iterator[tuple[object, str]]:
-    """Yield the path of each image that is a pointer, and what it is.
+    """Yield the path of each image that is a pointer, and the kind of pointer.
 
     Raises InputError for files that cannot be read.
     """
@@ -312,7 +321,7 @@ def _pointers_at(images: Iterable[Path]) -> Iterator[tuple[object, str]]:
 
 
 def _require_content(pointers: Iterable[tuple[object, str]]) -> None:
-    """Raise InputError for images, each with what it is, that are pointers to their content."""
+    """Raise InputError for images that are only pointers to their content, given with the kind."""
     if first := next(pointers := iter(pointers), None):
         name, what = first
         more = f" and {number:,} more" if (number := sum(1 for _ in pointers)) else ""
@@ -322,7 +331,7 @@ def _require_content(pointers: Iterable[tuple[object, str]]) -> None:
 def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[str]:
     """Return lines on the classes of a folder or archive; none for the URL of one.
 
-    `labels` is `clean.labels`. Raises InputError as `find_places`.
+    `labels` is `clean.labels`. Raises InputError for the reasons of `find_places`.
     """
     encoding = ""
     if images.is_dir():
@@ -349,7 +358,7 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield what `walk` yields. Raises InputError for a folder that it leaves out."""
+    """Yield the results of `walk`. Raises InputError for a folder that it skips."""
     return walk(folder, _refuse)
 
 

@@ -1,4 +1,4 @@
-"""The labelled images of a project's last run, and whether another image looks like one of them."""
+"""Find the labelled images of a project's last run, and whether new images look like them."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,14 +13,14 @@ from pawprint.dataset.near_duplicates import near_duplicates
 from pawprint.params.data import Split
 from pawprint.tables import read_table
 
-DISTANCE = 8  # of near-duplicates, where there is no params.yaml
+DISTANCE = 8  # between near-duplicates, without a params.yaml
 
 
 class LabelledImages(NamedTuple):
-    """The images of the last run: the tables IMAGES and SPLIT, of no row where there are none.
+    """The images of the last run: the tables IMAGES and SPLIT, empty without a run.
 
-    `distance` is the largest between hashes of near-duplicates, `missing` the first file that is
-    not there, if any.
+    `distance` is the largest distance between hashes of near-duplicates, `missing` the first
+    missing file, if any.
     """
 
     images: pd.DataFrame
@@ -45,7 +45,7 @@ def read_labelled(folder: Path) -> LabelledImages:
 
 
 def is_near_training(images: pd.DataFrame, last_run: LabelledImages) -> pd.Series:
-    """Return whether each image looks like one of training, and is not of the test split, bool.
+    """Return whether each image looks like a training image and is not a test image, bool.
 
     The images have `pixels_sha256` and the perceptual `hash`.
     """
@@ -61,9 +61,9 @@ def is_near_training(images: pd.DataFrame, last_run: LabelledImages) -> pd.Serie
 
 
 def compare_hashes(known: pd.Series, new: pd.Series, distance: int) -> tuple[np.ndarray, csr_array]:
-    """Return whether each new hash is near a known one, bool `(new,)`; which are, `(new, new)`.
+    """Return whether each new hash is near a known hash, `(new,)`, and near another, `(new, new)`.
 
-    The new ones differ from each other.
+    Both are bool. The new hashes differ from each other.
     """
     near = near_duplicates(pd.concat([known, new]), distance)
     pairs = near[["first", "second"]].to_numpy() - len(known)

@@ -1,7 +1,7 @@
-"""A project from Python, such as in a notebook.
+"""Use a project from Python, for example in a notebook.
 
-Tables and the model are read here. What changes a project or computes runs as a process of its own,
-because the modules that train hide GPUs from the process that imports them, and set its threads.
+Tables and the model are read in this process. Changes and computations run in a separate process,
+because the training modules hide GPUs from the process that imports them and set its threads.
 """
 
 import html
@@ -39,7 +39,7 @@ from pawprint.scores.prediction_table import read_predictions
 from pawprint.scores.shift import independent
 from pawprint.tables import read_table
 
-SECONDS = 0.5  # between two looks at a run
+SECONDS = 0.5  # between two checks of a run
 MEASURED = ("accuracy", "log_loss", "difference", "low", "high", "cpu_ms", "seconds")
 REPORT_HEIGHT = 700  # pixels
 DONE = 100  # percent
@@ -47,11 +47,11 @@ FORMAT = "{desc} {percentage:3.0f}% {bar} {elapsed}{postfix}"
 
 
 class Comparison(NamedTuple):
-    """The workspace, or another run, beside an older run.
+    """The workspace, or another run, compared with an older run.
 
-    `verdict` is "better", "worse", "equal", "identical", or says that neither is shown. `sentences`
-    begin with the verdict; what changed for a user of the model follows. `table` has a row for each
-    set of images. `notes` say which images are not compared, and what is not known.
+    `verdict` is "better", "worse", "equal", "identical", or says that no difference is shown.
+    `sentences` begin with the verdict; changes for users of the model follow. `table` has a row for
+    each set of images. `notes` say which images are not compared, and which data are missing.
     """
 
     verdict: str
@@ -74,11 +74,12 @@ class Comparison(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What `Project.run` gives.
+    """The result of `Project.run`.
 
-    `text` says how many test images are right, beside naming one class always. `ran` are the stages
-    that ran, in order. `verdict` is a sentence on the difference from the last commit, or why they
-    are not compared; "" if the last commit has no run. `comparison` has its table, if there is one.
+    `text` says how many test images are correct, compared with always naming one class. `ran` lists
+    the stages that ran, in order. `verdict` is a sentence that compares the run with the last
+    commit, or says why it cannot; "" if the last commit has no run. `comparison` has the table, if
+    there is one.
     """
 
     text: str
@@ -96,12 +97,12 @@ class Result(NamedTuple):
 
 
 class Report(NamedTuple):
-    """The page `path`, which a notebook shows in its output."""
+    """The HTML report at `path`, which a notebook shows in its output."""
 
     path: Path
 
     def _repr_html_(self) -> str:
-        # Without a base, a link to a part of the page would open the notebook inside the frame.
+        # Without a base, a link within the page would open the notebook inside the frame.
         text = read_text(self.path).replace("<head>", '<head><base href="about:srcdoc">', 1)
         page = html.escape(text)
         style = f"width: 100%; height: {REPORT_HEIGHT}px; border: 1px solid #ccc"
@@ -109,10 +110,10 @@ class Report(NamedTuple):
 
 
 class Project:
-    """A project in a folder, as `pawprint init` makes it.
+    """A project in a folder, as created by `pawprint init`.
 
-    Results are those of the last run: an InputError says where there is none. Names of images are
-    paths below the photos of the project.
+    Results come from the last run; without one, methods raise InputError. Image names are paths
+    below the project's photos.
 
     >>> project = pawprint.Project("food")
     """
@@ -122,8 +123,8 @@ class Project:
         self.folder = Path(folder).absolute()
         if not (self.folder / paths.PARAMS).is_file():
             raise InputError(
-                f"{self.folder}: expected the folder of a project. Received: one without "
-                f"{paths.PARAMS}. Make a project with pawprint.init."
+                f"cannot open {self.folder} as a project: it has no {paths.PARAMS}. Make a "
+                "project with pawprint.init."
             )
 
     def __repr__(self) -> str:
@@ -132,11 +133,11 @@ class Project:
     def candidates(self, *, minutes: float = 5) -> pd.DataFrame:
         """Rank networks and image sizes on the training images, as `pawprint try` does.
 
-        Candidates after so many `minutes` are not measured. The table has a row for each candidate,
-        the first with the params of today: `accuracy`, `log_loss`, `difference` of the log loss
-        from the first row with its interval `low` to `high`, `verdict`, `cpu_ms` of one image, the
-        `seconds` of the next run's features, `chosen`, True for the candidate to use, `params`, for
-        `set`, and `error`, which says why a candidate has no scores.
+        No candidate starts after this many `minutes`. The table has a row for each candidate, first
+        the current params. Its columns are `accuracy`; `log_loss`; `difference`, the log loss minus
+        the first row's, with its interval `low` to `high`; `verdict`; `cpu_ms`, the CPU time of one
+        image; `seconds`, the time for the features in the next run; `chosen`, True for the
+        candidate to use; `params`, for `set`; and `error`, the reason if a candidate has no scores.
 
         >>> candidates = project.candidates(minutes=0.1)
         >>> project.set(candidates.loc["fast", "params"])[0]
@@ -149,8 +150,9 @@ class Project:
     def set(self, values: Mapping[str, object]) -> list[str]:
         """Write values into params.yaml, by names such as `model.image_size`; comments stay.
 
-        A key inside of a param is named such as `augment.RandomZoom.height_factor`. Returns a line
-        for each param that changed. Raises InputError, with nothing written, for a wrong one.
+        A key inside a param has a name such as `augment.RandomZoom.height_factor`. Returns a line
+        for each param that changed. Raises InputError, and writes nothing, if a name or a value is
+        wrong.
 
         >>> project.set({"model.image_size": 160, "augment.RandomFlip.mode": "horizontal"})
         ['model.image_size: 224 → 160']
@@ -164,11 +166,11 @@ class Project:
         return describe_param_changes(before, flat(read_text(self.folder / paths.PARAMS)))
 
     def run(self) -> Result:
-        """Train and evaluate, as `dvc repro` does: only what a change affects is computed again.
+        """Train and evaluate with `dvc repro`, which only runs the stages affected by a change.
 
-        Shows a bar for each stage that does something. An interrupt of the kernel stops the run, as
-        Ctrl-C does in a terminal; the next run continues there. If the kernel ends, the run
-        continues. Raises InputError with the line of the stage that fails, and during another run.
+        Shows a bar for each stage that runs. Interrupting the kernel stops the run, like Ctrl-C in
+        a terminal; the next run continues there. If the kernel ends, the run goes on. Raises
+        InputError with the message of a stage that fails, and during another run.
 
         >>> result = project.run()
         >>> "train_extract" in result.ran
@@ -181,7 +183,7 @@ class Project:
             return result
         try:
             comparison = self.compare("HEAD")
-        except InputError as error:  # such as without a common test image
+        except InputError as error:  # for example, without a common test image
             return result._replace(verdict=str(error))
         return result._replace(verdict=comparison.sentences[0], comparison=comparison)
 
@@ -193,8 +195,8 @@ class Project:
     def scores(self) -> pd.DataFrame:
         """Return all scores of validation and test images.
 
-        A row is a `score` of a `split`, of the class `label`, or of all classes where that is "",
-        with its `value`, the ends of its interval, `low` and `high`, which may be missing, and the
+        A row has a `score` of a `split`, for the class `label` or, if that is "", for all classes;
+        its `value`; the ends of its interval, `low` and `high`, which may be missing; and the
         number of `images`.
 
         >>> scores = project.scores()
@@ -206,8 +208,9 @@ class Project:
     def predictions(self, split: Literal["test", "validation"] = "test") -> pd.DataFrame:
         """Return the prediction of each test or validation image.
 
-        The columns are `path`, `actual`, which is its label, `predicted`, `pixels_sha256`, the
-        probability of each class, as `probability_cat`, and perhaps `unknown_score`.
+        The columns are `path`, `actual` (the label), `predicted`, `pixels_sha256`, the probability
+        of each class, such as `probability_cat`, and, if the model can flag unknown images,
+        `unknown_score`.
 
         >>> table = project.predictions("test")
         >>> errors = table[table.actual != table.predicted]
@@ -218,11 +221,11 @@ class Project:
         return read_predictions(self.folder / paths.PROBABILITIES_CSV[split])
 
     def labels_to_review(self) -> pd.DataFrame:
-        """Return the images whose labels are perhaps wrong, the most suspect first.
+        """Return the images whose labels may be wrong, the most suspect first.
 
-        A row has the `path`, its `label`, the `likely` other one, the `split`, the `probability` of
-        the label by a model that did not learn from the image, `contradicts`, the path of a
-        near-duplicate with another label or "", and `pixels_sha256`.
+        A row has the `path`, its `label`, the `likely` label instead, the `split`, the
+        `probability` of the label according to a model that did not learn from the image,
+        `contradicts`, the path of a near-duplicate with another label or "", and `pixels_sha256`.
 
         >>> project.labels_to_review().columns[:3].tolist()
         ['path', 'label', 'likely']
@@ -250,9 +253,7 @@ class Project:
         """
         path = self.folder / paths.REPORT
         if not path.is_file():
-            raise InputError(
-                f"{path}: expected the report of a run. Received: none. Run the project."
-            )
+            raise InputError(f"cannot show {path}: there is no report yet. Run the project.")
         return Report(path)
 
     def load(self) -> Predictor:
@@ -285,7 +286,7 @@ def make_project(
     is_outside: bool,
     labels: str,
 ) -> Project:
-    """Make a project by the command `init`, and print what it says. Raises InputError."""
+    """Make a project with the command `init`, and print its output. Raises InputError."""
     arguments = [os.fspath(folder)]
     arguments += ["--images", os.fspath(images)] if images is not None else []
     arguments += ["--recipe", recipe] if recipe else []
@@ -297,9 +298,9 @@ def make_project(
 
 
 def _command(folder: Path, *arguments: str) -> str:
-    """Run a command of `pawprint` in a folder, and return what it prints.
+    """Run a command of `pawprint` in a folder, and return its output.
 
-    Raises InputError with its line, if it fails. An interrupt stops it as Ctrl-C does.
+    Raises InputError with its message if it fails. An interrupt stops it like Ctrl-C.
     """
     process = subprocess.Popen(
         [*python_in(folder), "-m", "pawprint", *arguments],
@@ -310,7 +311,7 @@ def _command(folder: Path, *arguments: str) -> str:
         stderr=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
-        start_new_session=True,  # a kernel's interrupt also goes to what is in its session
+        start_new_session=True,  # a kernel's interrupt reaches its whole session
     )
     try:
         text, problem = process.communicate()
@@ -328,7 +329,7 @@ def _command(folder: Path, *arguments: str) -> str:
 def _follow(folder: Path, *command: str) -> PipelineRun:
     """Run a Python module in a project and show bars until it ends. Raises InputError if it fails.
 
-    It is the run that the app starts, too, so that there is one at a time.
+    The app starts runs in the same way, so only one goes on at a time.
     """
     runs.start(folder, *command)
     bars = _Bars()
@@ -348,20 +349,18 @@ def _follow(folder: Path, *command: str) -> PipelineRun:
         return run
     if run.state == "failed":
         raise InputError(runs.error_of(run))
-    raise InputError(
-        f"cannot finish the run: it was {run.state}. Run it again: it continues there."
-    )
+    raise InputError(f"cannot finish the run: it was {run.state}. Run again to continue.")
 
 
 class _Bars:
-    """A bar for each step of a run that does something, the last one open."""
+    """A bar for each step of a run that is not skipped; the last bar is open."""
 
     def __init__(self) -> None:
-        self.number = 0  # of the steps that have a bar, or need none
+        self.number = 0  # of steps that have a bar or do not need one
         self.open: tqdm | None = None
 
     def show(self, run: PipelineRun) -> None:
-        """Show what is new in a run."""
+        """Show the progress of a run since the last call."""
         for name, outcome, _ in run.steps[self.number :]:
             self.close(is_done=True)
             if outcome != "didn't change":

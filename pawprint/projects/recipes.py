@@ -1,4 +1,4 @@
-"""Recipes: YAML files with only the params that they change, and their comments."""
+"""Apply recipes: YAML files with only the params that they change, and comments."""
 
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from pawprint.params.file import overlay
 from pawprint.paths import PARAMS
 
 RECIPES = PACKAGE / "recipes"
-# Of a new project. Its network is the best of its cost on eleven sets of images, and one view is
-# enough for a solved head (docs/decisions/37); fine-tuning from it helps on too few of ten
-# (docs/decisions/28).
+# The recipe of a new project. Its network is the best for its cost on eleven data sets, and one
+# view is enough for a fitted head (docs/decisions/37). Fine-tuning helps on too few of ten data
+# sets (docs/decisions/28).
 NEW = "efficientnet-lite0"
 
 
@@ -31,7 +31,7 @@ def read_recipe(name: str) -> str:
 def apply_recipe(params: str, name: str) -> str:
     """Return the text of `params.yaml` with the values of a recipe, whatever it had before.
 
-    Params that no recipe names, such as the seeds, are not changed.
+    Params that no recipe names, such as the seeds, stay as they are.
     """
     return overlay(overlay(params, read_recipe("default")), read_recipe(name))
 
@@ -39,8 +39,8 @@ def apply_recipe(params: str, name: str) -> str:
 def use_recipe(folder: Path, name: str) -> None:
     """Write the values of a recipe into params.yaml of a project.
 
-    Images, classes and weights are kept where the recipe's are not in the project. Raises
-    InputError if the file would change and has uncommitted changes.
+    Images, classes and weights stay if the recipe's are not in the project. Raises InputError if
+    the file would change but has uncommitted changes.
     """
     before = read_text(folder / PARAMS)
     today = parse_mapping(before, str(PARAMS))
@@ -49,7 +49,7 @@ def use_recipe(folder: Path, name: str) -> None:
     own = {}
     for section in ("fetch", "weights"):
         source = recipe[section]["source"]
-        # Only in the repository.
+        # These are only in the repository.
         if source.startswith("pawprint/") and not (folder / source).exists():
             own[section] = today[section]
     if "fetch" in own:
@@ -62,7 +62,7 @@ def use_recipe(folder: Path, name: str) -> None:
 
 
 def require_committed(folder: Path) -> None:
-    """Raise InputError for changes of params.yaml that are in no commit."""
+    """Raise InputError if params.yaml has uncommitted changes."""
     if try_git("status", "--porcelain", "--", PARAMS.name, folder=folder) != "":
         raise InputError(
             "params.yaml: expected a file without uncommitted changes, which would be lost. "

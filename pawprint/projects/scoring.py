@@ -1,4 +1,4 @@
-"""Labelled photos of a model's use, scored beside the test split of a project's last run."""
+"""Score labelled production photos, compared with the test split of a project's last run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,11 +48,11 @@ class Photos(NamedTuple):
 
 
 def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
-    """Return the images below a folder, sorted by path, with their labels.
+    """Return the images in a folder and its subfolders, sorted by path, with their labels.
 
-    Folders of classes are called as in `clean.labels` of a project, or as the labels.
+    Class folders have the names in `clean.labels` of a project, or the names of the labels.
 
-    Raises InputError for no image, and a metadata.csv without one of the labels.
+    Raises InputError if there are no images, or if a metadata.csv has none of the labels.
     """
     params = project / paths.PARAMS
     folder_names = Clean.load(path=params).labels if params.exists() else "auto"
@@ -70,7 +70,7 @@ def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
     table["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
     if table.empty or (rows is not None and table["label"].isna().all()):
         raise InputError(
-            f"{printable(str(folder))}: expected images in folders called {', '.join(labels)}, a "
+            f"{printable(str(folder))}: expected images in folders named {', '.join(labels)}, a "
             "metadata.csv with these labels, or images without labels. Received: "
             f"{len(images):,} images with other labels."
         )
@@ -78,10 +78,10 @@ def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
 
 
 def read_test_split(folder: Path, metadata: Metadata) -> pd.DataFrame | None:
-    """Return the table PREDICTIONS of a project's test split by the served model, or None.
+    """Return the served model's table PREDICTIONS for a project's test split, or None.
 
-    None also if `metadata` have another identity than the served model, or if the table or the
-    served model is another than dvc.lock has.
+    It is None if `metadata` does not identify the served model, or if the table or the served model
+    differs from dvc.lock.
     """
     table = folder / paths.TEST_PROBABILITIES_CSV
     served = folder / paths.SERVED_MODEL
@@ -99,9 +99,10 @@ def read_test_split(folder: Path, metadata: Metadata) -> pd.DataFrame | None:
 class ScoreResult(NamedTuple):
     """The result of `score`.
 
-    `scores` has the rows of `tabulate_beside`, then rows of `measure_slices`; `predictions` a table
-    PREDICTIONS with a column `group`; `left_out` has numbers of images by reason, `failed` the rows
-    of `predict` with an error, and `has_training` says whether a last run was compared with.
+    `scores` has the rows of `tabulate_beside`, then rows of `measure_slices`; `predictions` is a
+    table PREDICTIONS with a column `group`; `left_out` counts images by reason; `failed` has the
+    rows of `predict` with an error; and `has_training` says whether training images were there to
+    compare.
     """
 
     scores: pd.DataFrame
@@ -114,12 +115,12 @@ class ScoreResult(NamedTuple):
 def score(
     project: Path, predictor: Predictor, photos: Photos, take: Take = take_all
 ) -> ScoreResult:
-    """Score labelled photos as `evaluate` does, beside the test split of a project's last run.
+    """Score labelled photos as `evaluate` does, and compare them with the last run's test split.
 
-    Photos that are UNKNOWN show none of the classes. Of photos with the same pixels one counts, or
-    none if their labels differ, as in `clean`. Photos of a group count as one in intervals and
-    tests. Near-duplicates of training images are left out, unless they are of the test split.
-    Raises InputError if no photo has a class.
+    Photos that are UNKNOWN show none of the classes. Photos with the same pixels count once, or not
+    at all if their labels differ, as in `clean`. Photos in the same group count as one in intervals
+    and tests. Near-duplicates of training images are left out, unless they belong to the test
+    split. Raises InputError if no photo has a class.
     """
     metadata = predictor.metadata
     labelled = photos.table.dropna(subset="label")
@@ -163,9 +164,9 @@ def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:
 
 
 def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
-    """Return the table PREDICTIONS of images with a `prediction`, and the number of a `group`."""
+    """Return the table PREDICTIONS of images with a `prediction`, and the number of their group."""
     probabilities = np.array([prediction.probabilities for prediction in images["prediction"]])
-    probabilities = probabilities.reshape(len(images), len(metadata.labels))  # also of no image
+    probabilities = probabilities.reshape(len(images), len(metadata.labels))  # even without images
     unknown_scores = None
     if metadata.unknown_threshold is not None:
         unknown_scores = np.array([prediction.unknown_score for prediction in images["prediction"]])

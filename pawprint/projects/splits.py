@@ -1,4 +1,4 @@
-"""The splits of a project's last result, kept in splits.csv."""
+"""Keep the splits of a project's last result in splits.csv."""
 
 from pathlib import Path
 
@@ -16,25 +16,24 @@ from pawprint.tables import read_table
 def keep_last_splits(folder: Path, are_training: bool) -> pd.DataFrame:
     """Add the images of the last result to splits.csv of a project, and return their rows.
 
-    They keep their split, or become training images if they `are_training`. Raises InputError
-    without a result, and if splits.csv was edited since.
+    They keep their split, or become training images with `are_training`. Raises InputError without
+    a result, and if splits.csv was edited since then.
     """
     table = folder / SPLITS_CSV
     recorded = Recorded(folder=folder)
     result = recorded.hash_of("split", SPLIT_CSV)
     if not result:
         raise InputError(
-            f"{LOCK}: expected the result of `split`. Received: none. Run `dvc repro split`."
+            f"cannot keep splits: {LOCK} has no result of `split`. Run `dvc repro split`."
         )
     has_rows = table.exists() and read_kept_splits(table)
     if are_training and not has_rows:
         raise InputError(
-            f"{SPLITS_CSV}: expected the splits of the images that were there before. Received: "
-            "none. Run `pawprint keep-splits` before you add images."
+            f"{SPLITS_CSV}: the splits of the images that were there before are missing. Run "
+            "`pawprint keep-splits` before you add images."
         )
     if has_rows and recorded.hash_of("split", SPLITS_CSV, "deps") != md5(table):
         raise InputError(
-            f"{SPLITS_CSV}: expected the file that `split` last read. Received: an edit of it. Run "
-            "`dvc repro split`."
+            f"{SPLITS_CSV}: the file was edited since `split` last read it. Run `dvc repro split`."
         )
     return keep_splits(table, read_table(recorded.file(result), SPLIT), are_training)

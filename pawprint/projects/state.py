@@ -1,4 +1,4 @@
-"""What a project has from the package: the texts of files, and the default params."""
+"""Record what a project got from the package: the texts of files, and the default params."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from pawprint.templates import template
 
 
 def read_state(folder: Path) -> dict:
-    """Return what `write_state` wrote. Raises InputError if it is not there or another file."""
+    """Read the file of `write_state`. Raises InputError if it is missing or another file."""
     path = folder / STATE
     if not path.exists():
         raise InputError(f"{path}: expected a project that `pawprint init` made.")
@@ -23,11 +23,11 @@ def read_state(folder: Path) -> dict:
         state = json.loads(read_text(path))
         if isinstance(state, dict) and {"files", "params"} <= state.keys():
             return state
-    raise InputError(f"{path}: expected what `pawprint init` wrote. Restore it from Git.")
+    raise InputError(f"{path}: not the file that `pawprint init` wrote. Restore it from Git.")
 
 
 def write_state(folder: Path, texts: dict[str, str]) -> None:
-    """Write which texts of files, by name, and which defaults a project has from the package."""
+    """Write the texts of files, by name, and the defaults that a project got from the package."""
     record = {"version": version(DISTRIBUTION), "files": texts, "params": flat(defaults())}
     write_json(folder / STATE, record)
 

@@ -1,4 +1,4 @@
-"""Which images without a label to label first."""
+"""Choose the unlabelled images to label first."""
 
 import sys
 from pathlib import Path
@@ -24,27 +24,27 @@ from pawprint.projects.answers import rows_with
 from pawprint.projects.labelled import LabelledImages, compare_hashes
 from pawprint.tables import training_images
 
-MAX_TRAINING = 2000  # images, whose features new ones are compared with
-SMALLEST = 0.01  # uncertainty, so that images of which the model is certain differ by distance
-BLOCK = 1024  # images compared at a time with labelled ones
+MAX_TRAINING = 2000  # training images to compare new images with
+SMALLEST = 0.01  # uncertainty, so that distance still ranks images that the model is certain of
+BLOCK = 1024  # images compared with labelled ones at a time
 MEASURED = ("hash", "features", "uncertainty")
 
 
 def uncertainty(probabilities: np.ndarray) -> np.ndarray:
-    """Return 1 less the margin between the two largest of probabilities `(…, classes)`.
+    """Return 1 minus the margin between the two largest probabilities, `(…, classes)`.
 
-    Float `(…)`, from SMALLEST to 1. Scheffer, Decomain and Wrobel, Active Hidden Markov Models for
-    Information Extraction, 2001, define the margin.
+    The result is float `(…)`, from SMALLEST to 1. The margin is defined in Scheffer, Decomain and
+    Wrobel, Active Hidden Markov Models for Information Extraction, 2001.
     """
     second, first = np.moveaxis(np.sort(probabilities)[..., -2:], -1, 0)
     return np.maximum(1 - (first - second), SMALLEST)
 
 
 class Candidates(NamedTuple):
-    """Images without a label: features, float32 `(images, channels)` of length 1, and weights.
+    """Unlabelled images: features, float32 `(images, channels)` of length 1, and weights.
 
-    `alike`, bool `(images, images)`, pairs images of which one is enough. `is_unknown`, bool
-    `(images,)`, says of which not too many are wanted, and `is_unsure` which come first.
+    `alike`, bool `(images, images)`, marks pairs of which one image is enough. `is_unknown`, bool
+    `(images,)`, marks images of which only some are wanted, and `is_unsure` images that come first.
     """
 
     features: np.ndarray
@@ -55,16 +55,16 @@ class Candidates(NamedTuple):
 
 
 def choose(images: Candidates, labelled: np.ndarray, number: int, unknown: int) -> np.ndarray:
-    """Return the positions of at most `number` images, the best first; of equal ones, the first.
+    """Return the positions of at most `number` images, the best first; ties go to the first.
 
-    Each has the largest product of `weight` and distance to the nearest of `labelled` and of the
-    images chosen before, of the images `is_unsure` as long as there are some. The distance is 1
-    less the cosine of features. `labelled` are features, too; there may be none. An image is left
-    out if `alike` pairs it with one chosen before. At most `unknown` of the images `is_unknown` are
-    chosen.
+    Each choice maximizes the product of `weight` and the distance to the nearest image, among
+    `labelled` and the earlier choices. Images with `is_unsure` are chosen before all others. The
+    distance is 1 minus the cosine of the features. `labelled` holds features, too, and may be
+    empty. An image is left out if `alike` pairs it with an earlier choice. At most `unknown` of the
+    images with `is_unknown` are chosen.
     """
     features, weight, alike, is_unknown, is_unsure = images
-    cosine = np.full(len(features), -1, np.float32)  # to the nearest
+    cosine = np.full(len(features), -1, np.float32)  # with the nearest
     for start in range(0, len(features) if len(labelled) else 0, BLOCK):
         block = slice(start, start + BLOCK)
         cosine[block] = (features[block] @ labelled.T).max(axis=1)
@@ -83,9 +83,9 @@ def choose(images: Candidates, labelled: np.ndarray, number: int, unknown: int) 
 
 
 def images_in(source: Path) -> list[Path]:
-    """Return the images of a folder, or those with a label in a table of `predict`.
+    """Return the images in a folder, or the labelled images in a table of `predict`.
 
-    Raises InputError if there are none, or it is another table.
+    Raises InputError if there are none, or if it is another table.
     """
     where = printable(str(source))
     if not source.is_dir():
@@ -107,19 +107,20 @@ def suggest(
     number: int,
     take: Take = take_all,
 ) -> list[tuple[Path, dict]]:
-    """Return the images of `images_in` to label first with rows of `predict`, then those that fail.
+    """Return the images to label first, with their rows of `predict`, then images that failed.
 
-    Of at most `number` images of a folder none is unknown: most of these show no class. Of the
-    images of a table half may be, as an alarm of `score` is most often about them. A line on stderr
-    says how many images are left out. Of rows that `take` ends early, those until then are ranked.
-    Raises InputError as `images_in`, and without features.
+    At most `number` images are chosen from `images_in`. From a folder, unknown images are not
+    chosen, because most do not show any class. From a table, half may be unknown, because alarms of
+    `score` are mostly about them. A line on stderr says how many images are left out. If `take`
+    ends early, the rows until then are ranked. Raises InputError for the reasons of `images_in`,
+    and if the model has no features.
     """
     unknown = 0 if source.is_dir() else number // 2
     size = predictor.metadata.image_size
     if FEATURES not in predictor.run(np.zeros((size, size, 3), np.uint8)):
         raise InputError(
             f"{predictor.folder}: expected a served model with the output features. Received: an "
-            "export, or a model of an earlier version. Run `dvc repro` for models/served."
+            "export, or a model from an earlier version. Run `dvc repro` to make models/served."
         )
     images = images_in(source)
     known, features = _features_of_labelled(predictor, labelled)
@@ -151,7 +152,7 @@ def suggest(
 
 
 def _hash_and_features(image: Image.Image, predicted: Prediction) -> dict:
-    features = unit_length(cast(np.ndarray, predicted.features))  # `suggest` requires them
+    features = unit_length(cast(np.ndarray, predicted.features))  # `suggest` checked them
     weight = uncertainty(predicted.probabilities)
     values = (perceptual_hash(image), features.astype(np.float32), weight)
     return dict(zip(MEASURED, values))
@@ -160,12 +161,12 @@ def _hash_and_features(image: Image.Image, predicted: Prediction) -> dict:
 def _features_of_labelled(
     predictor: Predictor, labelled: LabelledImages
 ) -> tuple[pd.Series, np.ndarray]:
-    """Return perceptual hashes of labelled images, and features of training images, float32.
+    """Return the perceptual hashes of labelled images, and features of training images, float32.
 
-    Both are empty without the images of the last run; a line on stderr says so.
+    Both are empty if the images of the last run are missing; a line on stderr says so.
     """
     if labelled.missing:
-        line = f"{labelled.missing} does not exist: the images are not compared with labelled ones"
+        line = f"{labelled.missing} is missing, so the images are not compared with labelled ones"
         print(line, file=sys.stderr)
         return pd.Series(dtype=str), np.empty((0, 0), np.float32)
     images = training_images(labelled.split, MAX_TRAINING)

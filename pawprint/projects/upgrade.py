@@ -1,4 +1,4 @@
-"""A project is renewed for the installed package."""
+"""Upgrade a project to the version of the installed package."""
 
 import contextlib
 import hashlib
@@ -40,9 +40,9 @@ from pawprint.projects.state import read_state, write_state
 from pawprint.templates import IGNORE, IGNORES, README, files, names_in_git, outputs_of, take_back
 
 OF_IMAGE = ("path", "label", "archive_split", "pixels_sha256")  # in IMAGES of every version
-OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # numbers before version 0.4
+OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # were numbers before version 0.4
 GONE = ("calibrate", "preview", "report", "review")  # stages of versions before 0.5
-# Params of earlier versions, and what to set instead.
+# Params of earlier versions, and their replacements.
 REPLACED = {
     "calibrate.test_time_augmentation": "augment.RandomFlip, which decides it",
     "calibrate.views": "augment.RandomFlip, which decides it",
@@ -51,18 +51,18 @@ REPLACED = {
 
 VIEWS = "augment.views"
 COST_OF_VIEWS = (
-    "Each training image passes the network {} times, most of the time of a first run. "
-    "`pawprint try` measures what that gives on yours"
+    "Each training image passes through the network {} times, which takes most of a first run. "
+    "`pawprint try` measures the benefit on your images"
 )
 
 
 def upgrade(folder: Path) -> list[str]:
-    """Renew a project for the installed package. Returns a line for each change and each conflict.
+    """Upgrade a project to the installed package. Returns a line per change and per conflict.
 
-    The changes of the package are merged into the user's files, by Git. Where both changed the
-    same lines, the file stays, and the package's is put beside it as `FILE.new`. Values and
-    comments of `params.yaml` stay, but for params that no longer exist. Raises InputError before
-    anything is written.
+    Git merges the package's changes into the user's files. If both changed the same lines, the file
+    stays, and the package's version is put beside it as `FILE.new`. Values and comments of
+    `params.yaml` stay, except for params that no longer exist. Raises InputError before anything is
+    written.
     """
     git("--version")  # without it, every merge would be a conflict
     state = read_state(folder)
@@ -97,9 +97,9 @@ def upgrade(folder: Path) -> list[str]:
 
 
 def describe_features(folder: Path) -> list[str]:
-    """Return a line where the next run computes the features of all images again, or no line.
+    """Return a line if the next run computes the features of all images again, or no line.
 
-    It does so where the code that decides them has changed since the last run.
+    It does so if the code that decides them has changed since the last run.
     """
     with contextlib.suppress(InputError):
         recorded = Recorded(folder=folder)
@@ -116,16 +116,16 @@ def describe_features(folder: Path) -> list[str]:
 def _renew_file(
     folder: Path, name: str, base: str | None, text: str
 ) -> tuple[dict[str, str], list[str]]:
-    """Return what to write for a file whose text was `base` and is `text` now, and a line.
+    """Return the texts to write for a file whose text was `base` and is now `text`, and a line.
 
-    By the name of the file to write there is one text or none. `base` is None where the project had
-    no such file of the package.
+    There is at most one text, by the name of the file to write. `base` is None if the project did
+    not have this file from the package.
     """
     path = folder / name
     if not path.exists():
         return ({}, []) if base is not None else ({name: text}, [f"{name}: new"])
     current = read_text(path)
-    if base == _hash(current):  # as versions before 0.4 kept what was written
+    if base == _hash(current):  # versions before 0.4 kept a hash of the text
         base = current
     if text in (base, current):
         return {}, []
@@ -133,7 +133,7 @@ def _renew_file(
         return _renew_requirements(current, base or "", text)
     merged = merge(current, base or "", text, is_union=name in IGNORES)
     if merged is None:
-        note = f"{name}: yours is kept, as both changed it; {name}.new is the new one"
+        note = f"{name}: conflict: your version is kept, the new one is {name}.new"
         return {f"{name}.new": text}, [note]
     if merged == current:
         return {}, []
@@ -142,9 +142,9 @@ def _renew_file(
 
 
 def _renew_requirements(current: str, base: str, text: str) -> tuple[dict[str, str], list[str]]:
-    """Return what `_renew_file` does for requirements.txt, of which each package has its lines."""
+    """Return the result of `_renew_file` for requirements.txt, merged package by package."""
     renewed, kept = renew_lock(current, base, text)
-    notes = [f"{REQUIREMENTS}: your line of {name} is kept" for name in kept]
+    notes = [f"{REQUIREMENTS}: your line for {name} is kept" for name in kept]
     if renewed == current:
         return {}, notes
     line, missing = requirement()
@@ -153,10 +153,10 @@ def _renew_requirements(current: str, base: str, text: str) -> tuple[dict[str, s
 
 
 def without_gone(folder: Path, pipeline: str | None) -> tuple[dict[str, str], list[str]]:
-    """Return dvc.lock, by its name, without the stages in GONE that `dvc.yaml` lacks; and lines.
+    """Return dvc.lock, by its name, without the stages in GONE that `dvc.yaml` lacks, and lines.
 
-    There is no dvc.lock where nothing goes. `pipeline` is the new text of `dvc.yaml`, None if it
-    stays. A line says which stages go, and one for each of their files that no stage writes now.
+    If no stage is removed, dvc.lock is not returned. `pipeline` is the new text of `dvc.yaml`, None
+    if it stays. Lines name the removed stages, and each of their files that no stage writes now.
     """
     path = folder / LOCK
     if not path.is_file() or not (folder / PIPELINE).is_file():
@@ -171,12 +171,13 @@ def without_gone(folder: Path, pipeline: str | None) -> tuple[dict[str, str], li
     outputs = {path for name in recorded.stages for path in recorded.hashes(name)}
     left = sorted(path for path in outputs - written if (folder / path).exists())
     notes = [
-        f"{path}: no stage writes it any more; remove it if you do not need it" for path in left
+        f"{path}: no stage writes this file any more; remove it if you do not need it"
+        for path in left
     ]
     if not gone or Recorded(text).stages.keys() != recorded.stages.keys() - {*gone}:
         return {}, notes
     return {str(LOCK): text}, [
-        f"{LOCK}: no longer has {', '.join(gone)}, which are part of other stages now",
+        f"{LOCK}: no longer has {', '.join(gone)}, which are now part of other stages",
         *notes,
     ]
 
@@ -184,10 +185,10 @@ def without_gone(folder: Path, pipeline: str | None) -> tuple[dict[str, str], li
 def labels_of_last_run(
     folder: Path, values: dict[str, object]
 ) -> dict[str, list[str]] | str | None:
-    """Return the `clean.labels` by which folders give the labels and splits of the last run.
+    """Return the `clean.labels` with which folders give the labels and splits of the last run.
 
-    None where `values`, the params by name, do so already, and where nothing is known of a
-    last run. What labels.csv says of an image does not count.
+    It is None if `values`, the params by name, do so already, and if the last run is unknown.
+    Corrections in labels.csv do not count.
     """
     archives = folder / RAW_ARCHIVES
     table = folder / IMAGES_CSV
@@ -195,7 +196,7 @@ def labels_of_last_run(
         return None
     with open_archive(archives) as archive:
         names = members(archive)
-    if any(map(is_metadata, names)):  # which gives the labels
+    if any(map(is_metadata, names)):  # it gives the labels
         return None
     images = [row for _, row in read_csv_rows(table, OF_IMAGE)]
     rows = read_csv_rows(folder / LABELS_CSV, LABEL_COLUMNS)
@@ -212,7 +213,7 @@ def labels_of_last_run(
 
 
 def _take_back(folder: Path, source: str) -> list[str]:
-    """Keep the project's files in Git, as `init` does. A rule of the project's own stays."""
+    """Keep the project's files in Git, as `init` does. The project's own rules stay."""
     if work_tree(folder) is None:
         return []
     own = f"{(folder / IGNORE).resolve()}:"
@@ -222,11 +223,11 @@ def _take_back(folder: Path, source: str) -> list[str]:
         rules = take_back(folder, names)
     except InputError as error:
         return [str(error)]
-    return [f"{IGNORE}: takes back what this rule leaves out: {rule}" for rule in rules]
+    return [f"{IGNORE}: makes an exception to this rule: {rule}" for rule in rules]
 
 
 def _problems(params: str) -> list[str]:
-    """Return a line for each value that is wrong by now."""
+    """Return a line for each value that is no longer valid."""
     try:
         check_content(Params, parse_yaml(params, str(PARAMS)), PARAMS, [])
     except InputError as error:
@@ -237,8 +238,8 @@ def _problems(params: str) -> list[str]:
 def _renew(params: str, earlier: dict[str, object], labels: list[str]) -> tuple[str, list[str]]:
     """Return the text of `params.yaml` with the params of the package, and a line for each change.
 
-    `earlier` are the defaults that the project was made with, `labels` its classes, if they are
-    known. A param that no longer exists goes if it has its default, and becomes a comment if not.
+    `earlier` holds the defaults that the project was made with, `labels` its classes, if known. A
+    param that no longer exists is removed if it has its default, otherwise it becomes a comment.
     """
     params, notes = renew_epochs(params)
     earlier = with_epochs(earlier)
@@ -267,7 +268,7 @@ def _renew(params: str, earlier: dict[str, object], labels: list[str]) -> tuple[
 
 
 def _missing(values: dict[str, object], defaults: dict[str, object]) -> list[str]:
-    """Return the params that params.yaml lacks: of a section that is there no optional one."""
+    """Return the params that params.yaml lacks, without the optional ones of existing sections."""
     sections = {name.split(".")[0] for name in values}
     return [
         name
@@ -277,11 +278,13 @@ def _missing(values: dict[str, object], defaults: dict[str, object]) -> list[str
 
 
 def _remove_param(params: str, name: str, is_kept: bool) -> str:
-    """Return params without one. Raises InputError where another param refers to its value."""
+    """Return params without one. Raises InputError if another param refers to its value."""
     others = {key: value for key, value in flat(params).items() if key != name}
     params = without_param(params, name, is_kept)
     if flat(params) != others:
-        raise InputError(f"{PARAMS}: {name}: expected no such param. Remove it.")
+        raise InputError(
+            f"{PARAMS}: cannot remove {name}: another param may refer to it. Remove it yourself."
+        )
     return params
 
 
@@ -296,21 +299,21 @@ def _describe_removed(name: str, value: object, was_default: bool) -> str:
 
 
 def _name_class(params: str, name: str, value: float, labels: list[str]) -> tuple[str, str]:
-    """Return params with a number that holds for the last class by name, and a line on it.
+    """Return params with a number assigned to the last class by name, and a line on it.
 
-    Where the classes are not known, the line says what to write.
+    If the classes are unknown, the line says what to write.
     """
     label = labels[-1] if labels else "CLASS"
     by_class = json.dumps({label: value}, ensure_ascii=False)
     if not labels:
-        return params, f"{PARAMS}: {name}: write {by_class}, of the last class by name"
+        return params, f"{PARAMS}: {name}: write {by_class}, with the last class by name"
     section, key = name.split(".")
     params = overlay(params, f"{section}: {{{key}: {by_class}}}")
-    return params, f"{PARAMS}: {name}: is now {by_class}, of the last class by name"
+    return params, f"{PARAMS}: {name}: is now {by_class}, with the last class by name"
 
 
 def _labels(folder: Path, values: dict[str, object]) -> list[str]:
-    """Return the classes by name of the params, or else of the last run; [] if there is none."""
+    """Return the classes by name, from the params or else the last run; [] if unknown."""
     labels = values.get("clean.labels")
     if not isinstance(labels, dict):
         with contextlib.suppress(InputError):
@@ -319,9 +322,9 @@ def _labels(folder: Path, values: dict[str, object]) -> list[str]:
 
 
 def merge(current: str, base: str, new: str, is_union: bool) -> str | None:
-    """Return what `git merge-file` makes of two changes of a base, or None for a conflict.
+    """Merge two changes of a base with `git merge-file`. Returns None for a conflict.
 
-    With `is_union`, lines of both are kept there.
+    With `is_union`, conflicts keep the lines of both.
     """
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, name) for name in ("current", "base", "new")]

@@ -1,4 +1,4 @@
-"""Learning curves, confusion matrix, ROC curves, decisions and reliability diagram.
+"""Draw learning curves, confusion matrix, ROC curves, decisions and reliability diagram.
 
 `pawprint.columns` describes the tables. scikit-learn's displays are not used: importing it takes
 longer than drawing all charts. Charts of many classes grow in height or leave out numbers, so that
@@ -46,9 +46,9 @@ _looked_for: set[str] = set()  # characters
 
 
 def use_fonts(texts: Iterable[str]) -> None:
-    """Draw characters that the default font lacks, such as Chinese, in fonts of this computer.
+    """Draw characters that the default font lacks, such as Chinese, in other installed fonts.
 
-    All others stay in the default font. A line on stderr names characters that no font has.
+    All others stay in the default font. A line on stderr names characters that every font lacks.
     """
     warnings.filterwarnings("ignore", "Glyph .* missing from")  # one line names them all
     default = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
@@ -75,9 +75,9 @@ def use_fonts(texts: Iterable[str]) -> None:
     if missing:
         packages = " and ".join(sorted({_package_of(each) for each in missing}))
         print(
-            f"plots: expected a font with {name_some(sorted(missing))}. Received: none, so figures "
-            f"have boxes in their place. Install one (Debian and Ubuntu: {packages}) and run `dvc "
-            "repro -sf split features plot`.",
+            f"plots: no installed font has {name_some(sorted(missing))}, so figures show boxes "
+            f"instead. Install one (Debian and Ubuntu: {packages}) and run `dvc repro -sf split "
+            "features plot`.",
             file=sys.stderr,
         )
 
@@ -166,9 +166,9 @@ def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.D
 def draw_confusion(test: pd.DataFrame) -> Figure:
     """Draw the confusion matrix of the test split (table PREDICTIONS).
 
-    The colour of a cell is its fraction of the images with that true label. A cell shows the number
-    of images and the fraction; with many classes the pairs that are confused most often are listed
-    below instead. At most MAX_DRAWN classes are drawn, with the lowest recall.
+    The colour of a cell shows its fraction of the images with this true label. A cell shows the
+    number of images and the fraction; with many classes, the pairs that are confused most often are
+    listed below instead. At most MAX_DRAWN classes are drawn, with the lowest recall.
     """
     actual = test["actual"]
     predicted = test["predicted"]
@@ -219,10 +219,10 @@ def _write_cells(axis: Axes, counts: pd.DataFrame, fractions: np.ndarray) -> Non
 
 
 def draw_roc(roc: pd.DataFrame) -> Figure:
-    """Draw ROC curves on the test split (table ROC): of the second of two classes, or of each.
+    """Draw ROC curves on the test split (table ROC), for the second of two classes or for each.
 
-    Each of more than two classes is one against the others; the mean of their curves, the macro
-    average, is drawn over them.
+    With more than two classes, each is drawn against the others, and the mean of the curves, the
+    macro average, is drawn over them.
     """
     curves = [
         (rows["false_positive_rate"], rows["true_positive_rate"])
@@ -256,10 +256,10 @@ def draw_roc(roc: pd.DataFrame) -> Figure:
 def draw_decided(
     decided: pd.DataFrame, test: pd.DataFrame, min_confidence: float | None, named: list[str]
 ) -> Figure:
-    """Draw error by the fraction of decided images, and precision by recall of `named` classes.
+    """Draw error against the fraction of decided images, and precision against recall.
 
-    Both are on the test split, from the tables DECIDED and PREDICTIONS. A point is the served
-    model.
+    Precision and recall are drawn for the `named` classes. Both plots use the test split, from the
+    tables DECIDED and PREDICTIONS. A point marks the served model.
     """
     use_fonts(named)
     figure, axes = plt.subplots(1, 1 + len(named), figsize=(4.5 * (1 + len(named)), 4))

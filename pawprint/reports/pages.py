@@ -1,4 +1,4 @@
-"""Pages: the model card, the report and sheets of photos, from the templates in templates/."""
+"""Fill the templates of the model card, the report and sheets of photos."""
 
 import base64
 import io
@@ -37,7 +37,7 @@ WEBP_SIDE = 16_383  # pixels, at most
 
 
 def project_name() -> str:
-    """Return the name of the project's folder, also in a copy below it by `dvc exp run --temp`."""
+    """Return the name of the project's folder, even in a copy made by `dvc exp run --temp`."""
     folder, _, _ = Path.cwd().as_posix().partition("/.dvc/tmp/exps/")
     return printable(Path(folder).name)
 
@@ -221,10 +221,10 @@ def headline_of(scores: pd.DataFrame) -> str:
 
 
 def describe_score(score: pd.Series) -> str:
-    """Return a text such as "95.50% (191/200), 91.69% to 97.61%", or "" without a value.
+    """Return text such as "95.50% (191/200), 91.69% to 97.61%", or "" without a value.
 
-    Without an interval it is as "0.9550", and a fraction of FEW images is "1 of 1". Without the
-    column `images` a fraction has no number.
+    Without an interval it is like "0.9550", and a fraction of FEW images is like "1 of 1". Without
+    the column `images`, a fraction is shown without numbers.
     """
     kind = CATALOGUE[score["score"]]
     if pd.isna(score["value"]):
@@ -247,12 +247,12 @@ def fraction(score: pd.Series) -> str:
 def describe_result(
     scores: pd.DataFrame, test: pd.DataFrame, group_of: pd.Series, confidence: float
 ) -> str:
-    """Describe how many test photos are right, beside a model that always names one class.
+    """Describe how many test photos are correct, compared with always naming one class.
 
-    Where classes are imbalanced, that is also said of the mean of their recalls. A model whose
-    interval is not above the score of the largest class is called no better, and classes that are
-    never recognised are named. `scores` is the table SCORES, `test` the table PREDICTIONS of the
-    test split, and `group_of` the group of independent images by path.
+    If classes are imbalanced, the mean of their recalls is described, too. The text says if the
+    model is not shown to be better than always naming the largest class, and names classes that are
+    never recognised. `scores` is the table SCORES, `test` the table PREDICTIONS of the test split,
+    and `group_of` the group of independent images by path.
     """
     is_right = test["actual"] == test["predicted"]
     groups = test["path"].map(group_of).fillna(test["path"]).to_numpy()
@@ -284,8 +284,8 @@ def describe_decided(decided: pd.DataFrame) -> str:
     """Return a sentence on the error of the most confident test images, from a table DECIDED."""
     most = decided[decided["decided"] >= MOST].iloc[0]
     return (
-        f"Of the most confident {most['decided']:.0%} of the test images {most['error']:.1%} are "
-        f"wrong, of all {decided.iloc[-1]['error']:.1%}."
+        f"The model is wrong on {most['error']:.1%} of the most confident {most['decided']:.0%} "
+        f"of the test images, and on {decided.iloc[-1]['error']:.1%} of all."
     )
 
 
@@ -342,7 +342,7 @@ def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def rows_beside_test(scores: pd.DataFrame) -> list[list[str]]:
-    """Return a title, then rows of texts: scores of photos, beside scores of the test split.
+    """Return a title, then rows of texts: scores of photos, next to scores of the test split.
 
     `scores` is a table of `tabulate_beside` with rows of slices.
     """
@@ -357,7 +357,7 @@ def rows_beside_test(scores: pd.DataFrame) -> list[list[str]]:
         cells["different"] = rows["different"]
     lines = [list(cells), *cells.to_numpy().tolist()]
     for name, accuracy, difference in slice_rows(scores):
-        cell = f"{accuracy}; from the others {difference}"
+        cell = f"{accuracy}; difference from the others {difference}"
         lines.append([name, cell, *[""] * (len(cells.columns) - 2)])
     return lines
 
@@ -371,7 +371,7 @@ def count_images(images: pd.DataFrame) -> pd.DataFrame:
 def describe_imbalance(images: pd.DataFrame) -> str:
     """Return text such as "300 images of dog, 40 of cat; …" above MAX_IMBALANCE, or else "".
 
-    It ends with what `class_weight` has to do with it. `images` has a column `label`.
+    It ends with the effect of `class_weight`. `images` has a column `label`.
     """
     counts = images["label"].value_counts().sort_index()
     most = counts.max()
@@ -381,5 +381,5 @@ def describe_imbalance(images: pd.DataFrame) -> str:
     weights = "auto weights" if are_imbalanced(counts) else "balanced would weight"
     return (
         f"{most:,} images of {counts.idxmax()}, {fewest:,} of {counts.idxmin()}; class_weight: "
-        f"{weights} each class the same"
+        f"{weights} each class equally"
     )

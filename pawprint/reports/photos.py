@@ -1,4 +1,4 @@
-"""Grids of photos: the data before training, and the predictions of the model."""
+"""Draw grids of photos: the data before training, and the model's predictions."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -94,7 +94,7 @@ def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
 
 
 def draw_samples(archive: Archive, train: pd.DataFrame) -> Image.Image:
-    """Draw training images of each class, at equal distances, with label and size in pixels.
+    """Draw evenly spaced training images of each class, with label and size in pixels.
 
     `train` is a table SPLIT with the columns `width` and `height`.
     """
@@ -153,7 +153,7 @@ def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Ima
 
 
 def draw_unusual(archive: Archive, found: pd.DataFrame) -> Image.Image:
-    """Draw the first images that `find_unusual` returns, with the file name and what they look."""
+    """Draw the first images that `find_unusual` returns, with file name and how they look."""
     rows = found.head(UNUSUAL)
     cells = [
         (_reader(archive, row.path), f"{PurePosixPath(row.path).name}\n{row.looks}", GREY)
@@ -163,7 +163,7 @@ def draw_unusual(archive: Archive, found: pd.DataFrame) -> Image.Image:
 
 
 def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
-    """Draw images at equal distances in the table PREDICTIONS, the same for every model."""
+    """Draw evenly spaced images from the table PREDICTIONS, the same for every model."""
     rows = spread(with_confidence(predictions), PREDICTIONS)
     title = f"Test images ({len(rows):,} of {len(predictions):,})"
     return photo_grid({title: _cells(archive, rows)})

@@ -1,4 +1,4 @@
-"""Randomization tests and confidence intervals of means, fractions and their linear functions."""
+"""Compute randomization tests, and confidence intervals of means and fractions."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -7,23 +7,23 @@ from statistics import NormalDist  # scipy.special takes a third of a second to 
 import numpy as np
 import pandas as pd
 
-# Draws, at most and at once. No more are made when REACHED of them reach what is observed (Besag
-# and Clifford, Sequential Monte Carlo p-values, 1991).
+# Maximal number of draws, and draws per batch. Drawing stops when REACHED draws reach the observed
+# value (Besag and Clifford, Sequential Monte Carlo p-values, 1991).
 DRAWS = 10_000
 BATCH = 200
 REACHED = 100
-CONFIDENCE = 0.95  # of each interval that a person reads
+CONFIDENCE = 0.95  # of each interval shown to people
 Draw = Callable[[np.random.Generator], np.ndarray]
-STEPS = 20  # of a standard deviation, to which values are rounded: few are drawn in less time
+STEPS = 20  # per standard deviation: values are rounded, because few are drawn faster
 
 
 def paired_test(differences: np.ndarray, groups: np.ndarray, one_sided: bool = False) -> float:
     """Return the p-value, in [0, 1], that two models have the same mean.
 
-    `differences` has one for each image, `(images,)`; all of a group are as likely of the other
-    sign. With `one_sided`, it is the p-value that their mean is not above 0. Where one class gains
-    what another loses, the distribution of the mean recall is wider than the true one, so the test
-    rejects less often.
+    `differences` has one value per image, `(images,)`; under the hypothesis, all signs in a group
+    flip together with probability 1/2. With `one_sided`, the hypothesis is that their mean is not
+    above 0. If one class gains what another loses, the assumed distribution of the mean recall is
+    too wide, so the test is conservative.
     """
     _, group_of = np.unique(groups, return_inverse=True)
     sums = np.bincount(group_of, differences)[:, None]
@@ -91,16 +91,16 @@ def _draw_sets(
 def independent_images(groups: np.ndarray) -> int:
     """Return the effective number of independent images, at least 1; `groups` is `(images,)`.
 
-    The images of a group are taken to be alike, such as all right or all wrong: their number is
-    divided by the design effect for that, the mean size of an image's group (Kish, Survey Sampling,
-    1965, 5.4).
+    Images in a group are assumed to be alike, such as all correct or all wrong. Their number is
+    divided by the design effect, the mean size of an image's group (Kish, Survey Sampling, 1965,
+    5.4).
     """
     _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     return max(1, round(len(groups) / sizes[group_of].mean()))
 
 
 def _thin_out(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Return as many rows as are independent, at equal distances in the order of the values."""
+    """Return the effective number of rows, evenly spaced in the order of the values."""
     images = independent_images(groups)
     chosen = ((np.arange(images) + 0.5) * len(values) / images).astype(int)
     return values[np.lexsort(values.T)[chosen]]
@@ -140,8 +140,8 @@ def fraction_interval(correct: int, total: int, confidence: float) -> tuple[floa
     """Return Wilson's interval of the proportion `correct / total`.
 
     Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927
-    (https://doi.org/10.1080/01621459.1927.10502953). Unlike the normal approximation it stays
-    in [0, 1] and keeps its confidence near 0 and 1.
+    (https://doi.org/10.1080/01621459.1927.10502953). Unlike the normal approximation, it stays in
+    [0, 1] and keeps its confidence near 0 and 1.
     """
     fraction = correct / total
     square = NormalDist().inv_cdf((1 + confidence) / 2) ** 2 / total
@@ -153,7 +153,7 @@ def fraction_interval(correct: int, total: int, confidence: float) -> tuple[floa
 
 
 def independent_counts(is_true: np.ndarray, groups: np.ndarray) -> tuple[int, int]:
-    """Return `(correct, total)` of as many independent images as tell what these do.
+    """Return `(correct, total)` for the effective number of independent images.
 
     `is_true` is bool `(images,)`. The two are used as if all images were independent (Rao and
     Scott, A Simple Method for the Analysis of Clustered Binary Data, Biometrics 48:577-585, 1992).
@@ -165,9 +165,9 @@ def independent_counts(is_true: np.ndarray, groups: np.ndarray) -> tuple[int, in
 def mean_by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return a value for each group, `(groups,)`, with the same mean as `values`, `(images,)`.
 
-    With groups of one size, they are the means of the groups. Else they say how far the sum of each
-    is from as many mean values, as the variance of a ratio has it (Cochran, Sampling Techniques,
-    1977, 9A).
+    With groups of equal size, they are the groups' means. Otherwise, they measure how far each
+    group's sum is from the expected sum, as in the variance of a ratio (Cochran, Sampling
+    Techniques, 1977, 9A).
     """
     _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     mean = values.mean()
@@ -220,8 +220,8 @@ def paired_interval(
 ) -> tuple[float, float]:
     """Return a `linear_interval` of differences on the same images, each -1, 0 or 1, `(images,)`.
 
-    Their mean is a function of two fractions: of the images with 1, and of the images with -1.
-    Groups have the variance that is observed: their differences are seldom all of one kind.
+    Their mean is a function of two fractions: images with 1, and images with -1. Groups have the
+    observed variance, because their differences are seldom all alike.
     """
     names = np.unique(strata)
     means = [mean_by_group(differences[strata == name], groups[strata == name]) for name in names]
@@ -249,7 +249,7 @@ def area_interval(
 
 
 def extend_to_zero(interval: tuple[float, float], is_significant: bool) -> tuple[float, float]:
-    """Return the interval of a difference, as far as 0 if its test does not reject."""
+    """Return the interval of a difference, extended to 0 if it is not significant."""
     low, high = interval
     return (low, high) if is_significant else (min(low, 0.0), max(high, 0.0))
 
@@ -277,10 +277,10 @@ def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
 
 
 def holm(p_values: Sequence[float], alpha: float) -> list[float]:
-    """Return the level that each p-value has to be below, in the order given.
+    """Return the significance level for each p-value, in the given order.
 
-    The smallest of n has `alpha / n`, the next `alpha / (n - 1)`, and so on. All after the first
-    that is not below its level have the same level as that one.
+    The smallest of n p-values has the level `alpha / n`, the next `alpha / (n - 1)`, and so on.
+    After the first p-value that is not below its level, all others get the same level.
     """
     levels = [alpha] * len(p_values)
     level = alpha

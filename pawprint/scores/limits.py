@@ -1,8 +1,8 @@
-"""Limits: what would raise the score of this model, in at most seven sentences.
+"""Find the limits of a model: at most seven sentences on how to raise its score.
 
-MEASURED has a function for each limit with a size, in errors of 100 images. By these the sentences
-are in order, where they differ by more than chance. UNMEASURED has those without a size. A function
-returns None where there is no such limit.
+MEASURED has a function for each limit whose size can be measured, in errors per 100 images. The
+largest comes first if the sizes differ by more than chance. UNMEASURED has the functions for limits
+without a size. A function returns None if the model does not have its limit.
 """
 
 from collections.abc import Callable
@@ -23,9 +23,9 @@ from pawprint.tables import training_images
 
 DEVIATIONS = 2 * ndtri((1 + CONFIDENCE) / 2)  # standard deviations in the width of an interval
 MIN_RATIO = 2  # of a likelihood, or of squares: twice the number of parameters
-MIN_LEARNED = 0.9  # of the images that a head learned from, else the features are weak
-TIE = 1e-6  # of errors in one direction, where no two classes are confused in both
-MIN_PROBABILITY = 1e-6  # probability of a label that is counted; tables have six digits
+MIN_LEARNED = 0.9  # training accuracy of the head; below it, the features are weak
+TIE = 1e-6  # weight of errors in one direction, if no two classes are confused in both
+MIN_PROBABILITY = 1e-6  # lowest probability of a label, because tables have six digits
 # Bounds in the fit of wrong labels.
 MAX_WRONG = 0.5
 SHARPNESS = (0.2, 5)
@@ -40,7 +40,7 @@ class Run(NamedTuple):
     `near_duplicates` a table NEAR_DUPLICATES, and `to_review` a table LABELS_TO_REVIEW.
 
     `train_accuracy` is the accuracy of the head on the images that it learned from, or None.
-    `accuracy_by_series` is what scores/shift.py returns for training images, or None.
+    `accuracy_by_series` is the result of the function in scores/shift.py for training images.
     """
 
     images: pd.DataFrame
@@ -59,14 +59,14 @@ class Run(NamedTuple):
 
     @property
     def held_out(self) -> pd.DataFrame:
-        """Return what `every_prediction` does, with `group`."""
+        """Return the table of `every_prediction`, with the column `group`."""
         every = every_prediction(self.judged, self.predictions)
         groups = every["path"].map(self.images.set_index("path")["group"])
         return every.assign(group=groups.fillna(every["path"]))
 
 
 class Size(NamedTuple):
-    """Errors of 100 images, and the ends of their interval."""
+    """Errors per 100 images, and the ends of their interval."""
 
     errors: float
     low: float
@@ -74,10 +74,10 @@ class Size(NamedTuple):
 
     @property
     def expected(self) -> float:
-        """Return the errors less what chance may have added, 0 or more.
+        """Return the errors minus those that chance may have added, 0 or more.
 
-        As Akaike's criterion has it, an estimate counts whose square is more than MIN_RATIO times
-        the square of its standard error. One that is much larger stays as it is.
+        As in Akaike's criterion, an estimate counts only if its square is more than MIN_RATIO times
+        the square of its standard error. A much larger estimate hardly changes.
         """
         if self.errors <= 0:
             return 0.0
@@ -85,7 +85,7 @@ class Size(NamedTuple):
 
     @property
     def standard_error(self) -> float:
-        """Return the standard error of `errors`, by the width of the interval."""
+        """Return the standard error of `errors`, derived from the width of the interval."""
         return (self.high - self.low) / DEVIATIONS
 
     @property
@@ -99,7 +99,7 @@ class Size(NamedTuple):
         return round(self.expected)
 
     def is_like(self, other: Self) -> bool:
-        """Return whether two have the same `verb`, and do not differ by more than chance."""
+        """Return whether two sizes have the same `verb` and differ by no more than chance."""
         reach = DEVIATIONS / 2 * np.hypot(self.standard_error, other.standard_error)
         is_near = abs(self.expected - other.expected) <= reach
         return bool(is_near and self.verb == other.verb)
@@ -113,7 +113,7 @@ class Size(NamedTuple):
 class Limit(NamedTuple):
     """A sentence; `size` is None if it is not known.
 
-    `confused` are the true and the predicted class of the photos behind it, if there are.
+    `confused` holds the true and the predicted class of the photos behind it, if any.
     """
 
     sentence: str
@@ -122,7 +122,7 @@ class Limit(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """A heading for those with a size, in their order; those without are below SIZE_UNKNOWN."""
+    """The heading, the limits with a size in order, and the limits below SIZE_UNKNOWN."""
 
     heading: str
     measured: list[Limit]
@@ -137,23 +137,23 @@ class Limits(NamedTuple):
 
 
 def find_limits(run: Run) -> Limits:
-    """Return what would raise the score of the model."""
+    """Return the limits of the model, with a heading."""
     wrong = 100 * run.held_out.groupby("actual")["wrong"].mean().mean()
     unmeasured = [limit for find in UNMEASURED if (limit := find(run))]
     heading = (
-        f"The model is wrong for {wrong:.0f} of 100 images that it did not learn from, each class "
-        "counted the same. What takes errors away, the most first if they differ by more than "
-        "chance, each number less what chance may have added:"
+        f"The model is wrong on {wrong:.0f} of 100 images that it did not learn from, each class "
+        "weighted equally. What would reduce errors, largest effect first if the effects differ "
+        "by more than chance. Errors that chance may have added are subtracted:"
     )
     return Limits(heading, rank_limits(run), [*unmeasured, other_backbone(run)])
 
 
 def rank_limits(run: Run) -> list[Limit]:
-    """Return what would take away errors of the model, the most errors first.
+    """Return the limits that can be measured, the one with the most errors first.
 
-    What may save errors only by chance comes last. Sizes that do not differ from the largest by
-    more than chance are in the order of MEASURED, and so on for the others: else one photo more or
-    less would give another order.
+    Limits that may save errors only by chance come last. Sizes that do not differ from the largest
+    by more than chance keep the order of MEASURED, and so on for the rest: otherwise one photo more
+    or less would change the order.
     """
     found = [limit for find in MEASURED if (limit := find(run))]
     left = [(limit.size, limit) for limit in found if limit.size]
@@ -166,7 +166,7 @@ def rank_limits(run: Run) -> list[Limit]:
 
 
 def more_images(run: Run) -> Limit | None:
-    """Return what the last doubling of the training images gave."""
+    """Return the limit of too few images, from the last doubling of the training images."""
     curve = run.learning_curve
     if len(curve) < 2:
         return None
@@ -176,19 +176,19 @@ def more_images(run: Run) -> Limit | None:
     return Limit(
         f"More images {size.verb} {size} of 100: the last doubling, from {before:,} to {last:,} "
         f"training images, changed the {score} by {size.errors:+.1f} points ({CONFIDENCE:.0%} "
-        f"interval {size.low:+.1f} to {size.high:+.1f}); pawprint suggest chooses those to label "
+        f"interval {size.low:+.1f} to {size.high:+.1f}); pawprint suggest chooses images to label "
         "first.",
         size,
     )
 
 
 def wrong_labels(run: Run) -> Limit | None:
-    """Return how many labels are doubted by models that did not learn from their images.
+    """Return the limit of wrong labels, as estimated by models that have not seen the images.
 
-    Probabilities fit labels better if a part of these is taken as drawn at random. A model that is
-    too sure, or not sure enough, is no reason to doubt a label: so the sharpness of the
-    probabilities is fitted with that part, in folds and of held-out images. The likelihood ratio
-    gives the standard error. Labels that a person has confirmed are not doubted.
+    The estimate is the share of labels best explained as random. A model that is too sure, or not
+    sure enough, does not make a label suspect, so the sharpness of the probabilities is fitted
+    together with this share, separately for cross-validated and held-out images. The likelihood
+    ratio gives the standard error. Labels that a person has confirmed are not suspected.
     """
     table = pd.concat(run.predictions.values()).rename(columns={"actual": "label"})
     held_out = judge(table, probabilities_in(table), predicted_labels(table))
@@ -207,14 +207,14 @@ def wrong_labels(run: Run) -> Limit | None:
     reach = DEVIATIONS / 2 * wrong / max(ratio, MIN_PROBABILITY) ** 0.5
     size = Size(wrong, wrong - reach, wrong + reach)
     return Limit(
-        f"Corrected labels {size.verb} {size} of 100, by how many are doubted: look at the images "
-        "in plots/labels_to_review.csv, and correct labels.csv.",
+        f"Correcting labels {size.verb} {size} of 100, estimated from the suspected errors: look "
+        "at the images in plots/labels_to_review.csv, and correct labels.csv.",
         size,
     )
 
 
 def _loss(point: np.ndarray, parts: list[np.ndarray], classes: int) -> float:
-    """Return the log loss of labels of which a part is drawn at random.
+    """Return the log loss of labels if some are drawn at random.
 
     `parts` are `(2, images)`: the probabilities of the label, and of the most probable other one.
     `point` has the power to which the probabilities of each part are raised, and the part drawn.
@@ -230,9 +230,10 @@ def _loss(point: np.ndarray, parts: list[np.ndarray], classes: int) -> float:
 
 
 def confused_classes(run: Run) -> Limit | None:
-    """Return the two of three classes or more that are confused most in both directions.
+    """Return the limit of the two classes that are confused most, in both directions.
 
-    Twice the errors of the direction that has fewer are counted: others belong to one class.
+    There must be three classes or more. The direction with fewer errors counts twice, because the
+    remaining errors belong to one class.
     """
     every = run.held_out
     if run.classes < 3:
@@ -258,25 +259,25 @@ def confused_classes(run: Run) -> Limit | None:
 
 
 def weak_class(run: Run) -> Limit | None:
-    """Return the class with the lowest recall, above the errors of the others."""
+    """Return the limit of the class with the lowest recall."""
     every = run.held_out
     recalls = 1 - every.groupby("actual")["wrong"].mean()
     weak = recalls.idxmin()
     size = _excess(every, every["actual"] == weak, run.classes - 1)
     images = (every["actual"] == weak).sum()
     return Limit(
-        f"A recall of {weak} as high as that of others {size.verb} {size} of 100: "
-        f"{recalls[weak]:.0%} of its {images:,} images are right, and "
-        f"{recalls.drop(weak).mean():.0%} of the others; add images of it.",
+        f"Raising the recall of {weak} to the other classes' {size.verb} {size} of 100: the model "
+        f"is correct on {recalls[weak]:.0%} of its {images:,} images, and on "
+        f"{recalls.drop(weak).mean():.0%} of the others; add images of {weak}.",
         size,
     )
 
 
 def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
-    """Return the errors of one part of the images above the mean of others, each class the same.
+    """Return how far the errors of some images exceed the others' mean, classes weighted equally.
 
-    `every` is as `Run.held_out`. `times`, `(images,)`, is how often an error counts for that part,
-    0 for one of the `others`.
+    `every` is a table as from `Run.held_out`. `times`, `(images,)`, says how often an error counts,
+    0 for the `others`.
     """
     ends = -1 / others, float(times.max())
     values = np.where(every["wrong"], np.where(times > 0, times, ends[0]), 0)
@@ -288,19 +289,19 @@ def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
 
 
 def shortcut(run: Run) -> Limit | None:
-    """Return the class that properties of the files alone tell."""
+    """Return the limit of a class that properties of the files alone reveal."""
     found = find_shortcut(run.images)
     if found is None:
         return None
     return Limit(
-        f"{found.recall:.0%} of the training images of {found.label} are known by "
-        f"{' and '.join(found.properties)} alone, and the model may learn how photos were made: "
-        "make those of all classes in the same way."
+        f"{found.recall:.0%} of the training images of {found.label} can be recognized from "
+        f"{' and '.join(found.properties)} alone, so the model may learn how photos were made: "
+        "make the photos of all classes in the same way."
     )
 
 
 def divided_series(run: Run) -> Limit | None:
-    """Return that photos of one series are in several splits."""
+    """Return the limit of a series whose photos are in several splits."""
     if run.accuracy_by_series is not None:
         learned = run.images[run.images["split"] != "test"]
         is_right = run.judged["probability"] >= run.judged["likely_probability"]
@@ -310,26 +311,26 @@ def divided_series(run: Run) -> Limit | None:
 
 
 def other_backbone(run: Run) -> Limit:
-    """Return that another one may be better, and more so if the head does not learn its images."""
+    """Return the limit of the backbone, stronger if the head cannot learn its training images."""
     if run.train_accuracy is None or run.train_accuracy >= MIN_LEARNED:
         return Limit("Another backbone, image size or resize may be better.")
     return Limit(
-        f"The head is right for only {run.train_accuracy:.0%} of the images that it learned from: "
+        f"The head is correct on only {run.train_accuracy:.0%} of the images that it learned from: "
         "another backbone or image size is likely to be better."
     )
 
 
-MAX_IMAGES = 500  # training images that are looked at
-MIN_OF_CLASS = 10  # of them of a class
-# Recall of the class, minus the fraction of the others that are taken for it. Planted borders and
-# sizes have 0.82 to 1; brightness, which is content of satellite images, has 0.55 to 0.69.
+MAX_IMAGES = 500  # training images to look at
+MIN_OF_CLASS = 10  # of these, per class
+# Recall of the class, minus the fraction of other images predicted as the class. Planted borders
+# and sizes have 0.82 to 1; brightness, which is content of satellite images, has 0.55 to 0.69.
 MIN_KNOWN = 0.75
-MIN_OF_RANGE = 0.5  # fraction of a class in a range of a property, minus that of the others
-MIN_IMPORTANCE = 0.2  # of a property that is named
+MIN_OF_RANGE = 0.5  # fraction of a class in a range of a property, minus the others' fraction
+MIN_IMPORTANCE = 0.2  # of a property to be named
 
 
 class Shortcut(NamedTuple):
-    """A class, its recall by these properties alone, and the properties, the first the best."""
+    """A class, its recall from these properties alone, and the properties, the best first."""
 
     label: str
     recall: float
@@ -337,17 +338,17 @@ class Shortcut(NamedTuple):
 
 
 def find_shortcut(images: pd.DataFrame) -> Shortcut | None:
-    """Return the class that a small tree knows best in folds, if it knows one.
+    """Return the class that a small cross-validated tree recognizes best, if any.
 
-    `images` has the columns of the tables SPLIT and IMAGES. The model may know such a class by how
-    its photos were made, also if that says nothing of other classes.
+    `images` has the columns of the tables SPLIT and IMAGES. The model may recognize such a class
+    from how its photos were made, even if that says nothing about other classes.
     """
     table = training_images(images, MAX_IMAGES)
     label = table["label"].to_numpy()
     values = _properties(table)
     if not _may_have_shortcut(label, values):
         return None
-    # These take longer to import than the rest of the report takes.
+    # Importing these takes longer than the rest of the report.
     from sklearn.model_selection import PredefinedSplit, cross_val_predict
     from sklearn.tree import DecisionTreeClassifier
 
@@ -389,7 +390,7 @@ def _may_have_shortcut(label: np.ndarray, values: pd.DataFrame) -> bool:
 
 
 def _properties(images: pd.DataFrame) -> pd.DataFrame:
-    """Return numbers from which a class should not be known, a column each."""
+    """Return the properties that should not reveal a class, a column each."""
     suffixes = [PurePosixPath(path).suffix.lower() for path in images["path"]]
     columns = {
         "aspect ratio": images["width"] / images["height"],
@@ -402,8 +403,8 @@ def _properties(images: pd.DataFrame) -> pd.DataFrame:
 def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
     """Return int64 `(images,)`: 0 for a dark border, 14 for a bright one, and about 5 for none.
 
-    A border that is darker than what it surrounds lowers all even frequencies of rows and of
-    columns, a brighter one raises them. The hash has 16 x 16 bits, which say whether a frequency is
+    A border darker than the picture inside lowers all even frequencies of rows and columns; a
+    brighter one raises them. The hash has 16 x 16 bits, each of which says whether a frequency is
     above the median.
     """
     content = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(hashes), -1)
@@ -411,7 +412,7 @@ def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
     return bits[:, 2::2, 0].sum(axis=1, dtype=int) + bits[:, 0, 2::2].sum(axis=1, dtype=int)
 
 
-# What says which images to look at comes before what asks for more of any kind.
+# Limits that say which images to look at come before limits that ask for more of any kind.
 MEASURED: tuple[Callable[[Run], Limit | None], ...] = (
     confused_classes,
     weak_class,

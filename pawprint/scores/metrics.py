@@ -1,4 +1,4 @@
-"""The catalogue of scores, with confidence intervals, and the tables behind the plots.
+"""Define the catalogue of scores, with confidence intervals, and the tables behind the plots.
 
 `actual` and `predicted` hold class indices, `(images,)`: positions in `labels`. `probabilities` are
 float `(images, classes)`, with columns in the order of the labels.
@@ -46,22 +46,23 @@ def reliability(
 
 
 def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return the gap of mean probability and fraction of the class in a bin, a mean over images.
+    """Return the gap between mean probability and class fraction in a bin, averaged over images.
 
     Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning,
-    2015 (https://doi.org/10.1609/aaai.v29i1.9602). In [0, 1]. Random variation makes it larger
-    than 0 even for calibrated probabilities, more so for few images.
+    2015 (https://doi.org/10.1609/aaai.v29i1.9602). The gap is in [0, 1]. Random variation makes it
+    larger than 0 even for calibrated probabilities, especially with few images.
     """
     mean, positives, images = reliability(actual, probabilities)
     return float(np.abs(mean * images - positives).sum() / len(actual))
 
 
 class Predictions(NamedTuple):
-    """Predictions for images of the classes.
+    """Predictions for images that belong to the classes.
 
-    `is_unknown`, bool `(images,)`, says which of them the detector of unknown inputs refuses, if
-    there is one, and `is_decided` which are not unsure, if any can be. The images of one of
-    `groups`, `(images,)`, count as one in intervals; by default each is alone.
+    `is_unknown`, bool `(images,)`, marks images that the detector of unknown inputs rejects, if
+    there is one, and `is_decided` images that are not unsure, if any can be. Images in the same
+    group of `groups`, `(images,)`, count as one in intervals; by default, each image is its own
+    group.
     """
 
     actual: np.ndarray
@@ -116,10 +117,10 @@ def _mean_of_classes(values: np.ndarray, predictions: Predictions, confidence: f
 
 
 def _area(probabilities: np.ndarray, predictions: Predictions, confidence: float) -> Cells:
-    """Return the area under the ROC curve; images of one class have none.
+    """Return the area under the ROC curve; None if all images have one class.
 
-    Areas of more than two classes, each against the others, are averaged. The interval is then
-    wider than its confidence asks.
+    With more than two classes, the areas of each class against the others are averaged. The
+    interval is then conservative.
     """
     areas = [
         area_interval(
@@ -184,15 +185,15 @@ NUMBER = ".4f"
 
 
 def _measured_elsewhere(predictions: Predictions) -> None:
-    """Return nothing, as another module measures the score."""
+    """Return nothing, because another module measures the score."""
 
 
 class Score(NamedTuple):
-    """A score; its name is the key in CATALOGUE.
+    """A score, whose name is its key in CATALOGUE.
 
-    `values` makes from Predictions, and from the index of a class for a score of each class, what
-    is measured: for most scores a value of each image, `(images,)`, NaN for one that does not
-    count. A score for which it gives None has no row.
+    `values` takes Predictions, and for scores of each class the index of the class. For most scores
+    it returns a value per image, `(images,)`, NaN if the image does not count. If it returns None,
+    the score has no row.
     """
 
     title: str
@@ -203,7 +204,7 @@ class Score(NamedTuple):
     is_tested: bool = False  # by `pawprint score`, against the test split
 
 
-# By which a person decides, by split. With those of other stages they are ten at most.
+# Scores that guide decisions, by split. With the scores of other stages, there are ten at most.
 IN_METRICS = {
     "validation": ["accuracy", "loss"],
     "test": ["accuracy", "mean_recall", "loss", "decided", "error_of_decided"],
@@ -212,7 +213,7 @@ OF_A_CLASS = ("recall", "precision")
 OF_DECIDED = ("decided", "error_of_decided")
 APART = "accuracy_without_near_duplicates"
 SLICE = "slice_accuracy"
-# In the order of plots/scores.csv; means over classes are of those that have images.
+# In the order of plots/scores.csv. Means over classes include only classes with images.
 CATALOGUE = {
     "accuracy": Score("accuracy", _right, is_tested=True),
     "loss": Score("log loss", _losses, NUMBER, _mean_loss, is_tested=True),
@@ -238,9 +239,10 @@ CATALOGUE = {
 
 
 def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame:
-    """Return the columns of SCORES after `split`: scores of all classes, then of each with images.
+    """Return the columns of SCORES after `split`: overall scores, then the scores of each class.
 
-    A fraction of no image, such as the precision of a class that is never predicted, has no row.
+    Classes without images have no row. A fraction without images, such as the precision of a class
+    that is never predicted, has none either.
     """
     actual = predictions.actual
     labels = predictions.labels
@@ -259,11 +261,11 @@ def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame
 def measure_unknown(
     unknown: np.ndarray, known: np.ndarray, threshold: float, confidence: float, groups: np.ndarray
 ) -> pd.DataFrame:
-    """Return rows of `tabulate_scores` on how well unknown images are told from others.
+    """Return rows of `tabulate_scores` on how well unknown images are distinguished from others.
 
     `unknown` and `known` are unknown scores, `(images,)`. The rows have the label UNKNOWN: the
-    fraction refused of `unknown`, and the area under the ROC curve of both. `groups`, as in
-    Predictions, are of `unknown`, then of `known`.
+    fraction of `unknown` that is rejected, and the area under the ROC curve of both. `groups`, as
+    in Predictions, hold the groups of `unknown`, then of `known`.
     """
     images = len(unknown)
     scores = np.append(unknown, known)
@@ -276,7 +278,7 @@ def measure_unknown(
 
 
 def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Return the scores IN_METRICS of each split in a table SCORES: what `dvc metrics diff` shows.
+    """Return the scores IN_METRICS of each split in a table SCORES, for `dvc metrics diff`.
 
     A score that the table lacks, such as `decided` without `calibrate.max_error`, is left out.
     """
@@ -290,10 +292,10 @@ def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
 def describe_found(
     actual: np.ndarray, predicted: np.ndarray, before: np.ndarray, name: int | str
 ) -> str:
-    """Count the images of a class that are found, and the false alarms, now and before.
+    """Count the images of a class that are found, and the false alarms, both now and before.
 
-    All are classes, by index or by label, `(images,)`; `before` are predictions of another model,
-    or without thresholds.
+    All arguments hold classes, as indices or labels, `(images,)`; `before` holds predictions of
+    another model, or without thresholds.
     """
     is_class = actual == name
     found, was_found = ((each[is_class] == name).sum() for each in (predicted, before))
@@ -309,8 +311,8 @@ def tabulate_reliability(
 ) -> pd.DataFrame:
     """Return a row for each bin with images: the columns of RELIABILITY from `label` on.
 
-    `label` is the class that probability and fraction are of: the second of two, or PREDICTED, the
-    most probable one of more. Each image counts alone.
+    `label` is the class of probability and fraction: the second of two classes or, with more,
+    PREDICTED, the most probable class. Each image counts separately.
     """
     label = labels[1] if len(labels) == 2 else PREDICTED
     rows = [
@@ -323,8 +325,8 @@ def tabulate_reliability(
 def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
     """Return the table ROC: the points of the curve of each class against the others.
 
-    A curve goes from (0, 0) to (1, 1). Of two classes the second has one. The first point of a
-    curve has no finite threshold; 1 is written.
+    A curve goes from (0, 0) to (1, 1). With two classes, only the second has one. The first point
+    of a curve has no finite threshold, so 1 is written.
     """
     rows = [
         (labels[index], *point)
@@ -339,10 +341,10 @@ def _roc_curve(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return false-positive and true-positive rates and thresholds, where the curve turns.
 
-    As scikit-learn's `roc_curve`, whose import takes longer than all that `evaluate` does.
+    This does the work of scikit-learn's `roc_curve`, whose import takes longer than `evaluate`.
     """
     order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # of equal scores
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # for equal scores
     right = np.cumsum(is_class[order])[ends]
     wrong = ends + 1 - right
     turns = (np.diff(wrong, 2) != 0) | (np.diff(right, 2) != 0)
@@ -354,9 +356,9 @@ def _roc_curve(
 def describe_fractions(
     name: str, names: tuple[str, ...], scores: pd.DataFrame, confidence: float, label: str = ""
 ) -> str:
-    """Return such as "test recall 0.9500 (57/60), 0.8630 to 0.9829 (95% intervals)".
+    """Return text such as "test recall 0.9500 (57/60), 0.8630 to 0.9829 (95% intervals)".
 
-    `scores` are a table SCORES of a split, without `split`.
+    `scores` is the table SCORES of one split, without the column `split`.
     """
     rows = scores[scores["label"] == label].set_index("score")
     texts = []
@@ -368,5 +370,5 @@ def describe_fractions(
 
 
 def _classes_with_a_curve(actual: np.ndarray, classes: int) -> list[int]:
-    """Return the classes with images; of two only the second, as 1 - p would make ties."""
+    """Return the classes with images; if two, only the second, because 1 - p would make ties."""
     return [1] if classes == 2 else np.unique(actual).tolist()

@@ -1,4 +1,4 @@
-"""Two models on the same images: whether they differ by more than chance."""
+"""Compare two models on the same images, and test whether they differ by more than chance."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
@@ -20,10 +20,10 @@ from pawprint.scores.intervals import (
 from pawprint.scores.prediction_table import losses_in
 
 LOG_LOSS = "log loss"
-EQUAL = 0.01  # of accuracy or mean recall: models that differ by no more are equal
-# Of the old log loss: the least difference of use between models of other photos or labels. Two
-# models that differ by one photo do differ, by 0.2% of the loss, and a paired test finds it.
-# docs/decisions/29 has how often changes of nothing and real losses are called better or worse.
+EQUAL = 0.01  # models are equal if accuracy or mean recall differs by at most this
+# The smallest useful difference between models of different photos or labels, as a fraction of the
+# old log loss. Adding one photo already changes the loss by 0.2%, which a paired test detects.
+# docs/decisions/29 shows how often irrelevant changes and real losses are called better or worse.
 MARGIN = 0.03
 NOT_SHOWN = "no difference shown"
 NO_USE = "no practical difference"
@@ -32,9 +32,9 @@ NO_USE = "no practical difference"
 class Pair(NamedTuple):
     """Two models on the same images.
 
-    Of each image there are the class, whether the models predict it, and the values of the old and
-    the new one whose mean is the score. These are log losses or, of a run without them, 1 where the
-    model is right. All are `(images,)`. Images of one of `groups` are not independent.
+    Each image has its class, whether the models predict it, and the values of the old and the new
+    model, whose mean is the score. These are log losses or, if a run lacks them, 1 if the model is
+    correct. All are `(images,)`. Images in the same group are not independent.
     """
 
     actual: np.ndarray
@@ -66,7 +66,7 @@ class ScoreTest(NamedTuple):
     """The difference of a score, new minus old, with the interval at `confidence`.
 
     `of_right` is the interval of `right`, the accuracy or, with imbalanced classes, the mean
-    recall. Both intervals are extended to 0 where the test does not reject.
+    recall. If the difference is not significant, both intervals are extended to 0.
     """
 
     score: str
@@ -80,18 +80,18 @@ class ScoreTest(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """Return "better" or "worse" if the interval excludes 0, or else "equal" or NOT_SHOWN."""
+        """Return "better" or "worse" if the interval excludes 0, otherwise "equal" or NOT_SHOWN."""
         if self.low <= 0 <= self.high:
             return "equal" if max(map(abs, self.of_right)) <= EQUAL else NOT_SHOWN
         return "better" if (self.low > 0) != (self.score == LOG_LOSS) else "worse"
 
 
 class Comparison(NamedTuple):
-    """Two models by one test of all images; `old` and `new` are their scores of it.
+    """Two models compared in one test on all images; `old` and `new` are their scores.
 
-    A row of `sets` is a set of images: its number of images, of both models accuracy or, of
-    imbalanced classes, mean recall, and the score of the test, and the difference of that, with the
-    interval of this set alone. Further columns are text.
+    A row of `sets` describes a set of images: its number of images, both models' accuracy (mean
+    recall with imbalanced classes) and scores in the test, and the difference of these, with the
+    interval for this set alone. Further columns are text.
     """
 
     images: int
@@ -103,7 +103,8 @@ class Comparison(NamedTuple):
     def verdict(self, margin: float = 0.0) -> str:
         """Return the verdict of the test, or NO_USE for a significant difference below a margin.
 
-        `margin` is a part of the old score, such as MARGIN, which `test.difference` has to reach.
+        `margin` is the fraction of the old score, such as MARGIN, that `test.difference` must
+        reach.
         """
         is_shown = self.test.verdict in ("better", "worse")
         is_small = abs(self.test.difference) < margin * self.old
@@ -111,7 +112,7 @@ class Comparison(NamedTuple):
 
 
 def pair_predictions(old: pd.DataFrame, new: pd.DataFrame) -> Pair:
-    """Pair two models by their tables PREDICTIONS with a column `group`, on the paths of both."""
+    """Pair two models by their tables PREDICTIONS with a column `group`, on common paths."""
     paths = old[["path"]].merge(new[["path"]])
     old, new = (table.merge(paths) for table in (old, new))
     actual = old["actual"].to_numpy()
@@ -126,7 +127,7 @@ def pair_probabilities(
     groups: np.ndarray,
     weights: np.ndarray,
 ) -> Pair:
-    """Pair two models by probabilities `(images, classes)`, on the images of which both have some.
+    """Pair two models by probabilities `(images, classes)`, on the images that both predict.
 
     The losses of an image are multiplied by its weight.
     """
@@ -142,11 +143,11 @@ def pair_probabilities(
 def compare(
     runs: Sequence[Mapping[str, Pair]], confidence: float, score: str = LOG_LOSS
 ) -> list[Comparison]:
-    """Compare pairs of models, each by its images in sets with names.
+    """Compare pairs of models, each given by named sets of images.
 
-    `score` is LOG_LOSS or "accuracy", the mean of their values. Each pair has one test, of all its
-    images (`paired_test`). The probability of any wrong verdict, of all pairs, is at most
-    `1 - confidence`: `holm` gives their levels, also of the intervals.
+    `score` is LOG_LOSS or "accuracy", the mean of their values. Each pair gets one test, on all its
+    images (`paired_test`). The probability of any wrong verdict over all pairs is at most `1 -
+    confidence`: `holm` gives the levels of the tests and of the intervals.
     """
     wholes = [Pair.join(list(sets.values())) for sets in runs]
     p_values = [paired_test(whole.differences, whole.groups) for whole in wholes]
@@ -175,9 +176,9 @@ def _row(name: str, pair: Pair, confidence: float, score: str) -> dict:
 
 
 def _headline(pair: Pair) -> tuple[str, np.ndarray]:
-    """Return the name of the score of right predictions, and its strata, `(images,)`.
+    """Return the name of the score for correct predictions, and its strata, `(images,)`.
 
-    Strata count the same in it: classes for the mean recall, one for the accuracy.
+    Strata are weighted equally: classes for the mean recall, a single one for the accuracy.
     """
     name = headline(np.unique(pair.actual, return_counts=True)[1]).replace("_", " ")
     strata = pair.actual if name == "mean recall" else np.zeros(len(pair.actual))
@@ -185,7 +186,7 @@ def _headline(pair: Pair) -> tuple[str, np.ndarray]:
 
 
 def difference_of(pair: Pair, confidence: float, p_value: float, score: str) -> ScoreTest:
-    """Return the difference of the score of a pair, with its interval."""
+    """Return the difference of a pair's scores, with its interval."""
     is_significant = p_value < 1 - confidence
     difference = float(pair.differences.mean())
     right, strata = _headline(pair)
@@ -211,9 +212,9 @@ def describe_comparison(old: str, new: str, compared: Comparison) -> str:
 
 
 def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0.0) -> str:
-    """Return a sentence: whether `new` is better than `old`, by how much, of how many images.
+    """Return a sentence: whether `new` is better than `old`, by how much, on how many images.
 
-    `margin` is as for `Comparison.verdict`.
+    `margin` is as in `Comparison.verdict`.
     """
     test = compared.test
     verdict = compared.verdict(margin)
@@ -228,7 +229,7 @@ def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0
     scores = f"{test.score} {compared.new:{form}}, was {compared.old:{form}}"
     if verdict == NO_USE:
         change = f"{test.difference / compared.old:+.1%}"
-        needs = f"as photos or labels differ, better or worse takes {margin:.0%}"
+        needs = f"because photos or labels differ, better or worse takes {margin:.0%}"
         scores = f"{scores} ({change}; {needs})"
         return f"{NO_USE.capitalize()} between {old} and {new}: {scores}, {points}, {images}."
     return f"{new} is {verdict} than {old}: {scores}, {points}, {images}."
@@ -255,7 +256,7 @@ def tabulate_sets(compared: Comparison) -> pd.DataFrame:
 def tabulate_curve(
     actual: np.ndarray, groups: np.ndarray, curve: dict[int, np.ndarray]
 ) -> pd.DataFrame:
-    """Return a table LEARNING_CURVE, of the images that every fit can judge; none without them.
+    """Return a table LEARNING_CURVE, on the images that every fit predicts; [] without any.
 
     `curve` has the cross-validated probabilities `(images, classes)` by the number of images that a
     fit learned from, `actual` the indices of classes. Images of one of `groups` count as one.
@@ -271,7 +272,7 @@ def tabulate_curve(
     _, class_of, numbers = np.unique(actual, return_inverse=True, return_counts=True)
     score = headline(numbers.tolist() or [0, 0]).replace("_", " ")
     classes = class_of if score == "mean recall" else np.zeros(len(actual), int)
-    weights = 1 / np.bincount(classes)[classes]  # each class counts the same
+    weights = 1 / np.bincount(classes)[classes]  # each class is weighted equally
     rows = []
     for images, probabilities in curve.items():
         before = right

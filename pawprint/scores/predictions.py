@@ -1,4 +1,4 @@
-"""Predictions of a split: their scores, how many are decided, and which a person looks at first."""
+"""Score the predictions of a split, and choose which to decide and which to review first."""
 
 import math
 from collections.abc import Collection
@@ -15,8 +15,9 @@ from pawprint.scores import metrics
 from pawprint.scores.intervals import holm, independent_counts, two_sets_test
 from pawprint.scores.prediction_table import predicted_labels, probabilities_in, tabulate
 
-# A label is listed below the first, if another has more than the second: among many classes
-# an image may have a low probability of each. docs/decisions/13 has the precision and the recall.
+# A label is listed if its probability is below the first number and another label's is above the
+# second, because with many classes all probabilities may be low. docs/decisions/13 has the
+# precision and the recall.
 MAX_OF_LABEL = 0.1
 MIN_OF_OTHER = 0.5
 
@@ -95,7 +96,7 @@ def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the prediction for each image, by a model that did not learn from it.
+    """Return the prediction for each image from a model that did not learn from it.
 
     The columns are `path`, `actual`, `predicted`, `confidence`, `wrong`, `split` and
     `pixels_sha256`. Training images are in the table JUDGED; `predictions` are tables PREDICTIONS
@@ -140,14 +141,14 @@ def most_confused(predictions: pd.DataFrame, number: int) -> pd.DataFrame:
     return pairs.sort_values(ascending=False, kind="stable").head(number).reset_index()
 
 
-LEVEL = 0.1  # probability that more than the error allowed are wrong, at most
-STEPS = 20  # equal parts of the images, of a curve and those that are decided one by one
+LEVEL = 0.1  # maximal probability that more than the allowed error are wrong
+STEPS = 20  # equal parts of the images, for a curve and for the sequence of tests
 DIGITS = 4  # of a confidence, as `predict` writes it
-ERRORS = np.arange(1, 1000) / 1000  # of which the smallest that is possible is named
+ERRORS = np.arange(1, 1000) / 1000  # candidates for the smallest possible error
 
 
 def enough_images(max_error: float) -> int:
-    """Return how many independent images without an error show at most `max_error` to be wrong."""
+    """Return how many independent images, all correct, show that at most `max_error` are wrong."""
     return math.ceil(math.log(LEVEL) / math.log1p(-max_error))
 
 
@@ -156,13 +157,13 @@ def choose_min_confidence(
 ) -> float:
     """Return the confidence in [0, 1) from which predictions are decided; 0 decides all images.
 
-    `is_wrong` is bool; the images of one of `groups` are not independent. From the most confident
-    down, each of STEPS is tested that has `enough_images`: the binomial test rejects at LEVEL that
-    more than `max_error` are wrong. What passes before the first failure is decided, so the number
-    of tests costs nothing: fixed sequence testing in Angelopoulos et al., Learn then Test, 2021
+    `is_wrong` is bool; images in the same group are not independent. From the most confident down,
+    each of STEPS with `enough_images` is tested: the binomial test at LEVEL must reject that more
+    than `max_error` are wrong. Images before the first failure are decided, so the number of tests
+    needs no correction: fixed sequence testing in Angelopoulos et al., Learn then Test, 2021
     (https://arxiv.org/abs/2110.01052).
 
-    Raises InputError with the smallest error that these images allow, if none are decided.
+    Raises InputError, with the smallest error that these images allow, if none are decided.
     """
     confidence = confidence.round(DIGITS)
     order = np.argsort(-confidence, kind="stable")
@@ -177,7 +178,7 @@ def choose_min_confidence(
         tested = np.flatnonzero(images >= enough_images(max_error))
         why = f"{max_error:g} takes {enough_images(max_error):,} images or more without an error"
         if len(tested):
-            why = f"of the {ends[tested[0]]:,} most confident, {wrong[tested[0]]:,} are wrong"
+            why = f"{wrong[tested[0]]:,} of the {ends[tested[0]]:,} most confident are wrong"
         groups_as = f", as {images[-1]:,} independent ones," if images[-1] < number else ""
         raise InputError(
             f"params.yaml: calibrate.max_error: expected {smallest:g} or more, the smallest error "
@@ -210,7 +211,7 @@ def tabulate_decided(confidence: np.ndarray, is_wrong: np.ndarray) -> pd.DataFra
 
 
 def _ends(confidence: np.ndarray, parts: int) -> np.ndarray:
-    """Return where the first 1, 2, … of equal parts of falling confidences end, int `(ends,)`.
+    """Return the ends of equal parts of the images, by falling confidence, int `(ends,)`.
 
     Equal confidences are not divided.
     """
@@ -240,7 +241,7 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate the served model on the images of a split, `rows` of a table SPLIT.
 
-    The images of a group count as one in the intervals.
+    Images in the same group count as one in intervals.
     """
     labels = metadata.labels
     actual = outputs.actual
@@ -288,12 +289,12 @@ def tabulate_beside(
     metadata: Metadata,
     confidence: float,
 ) -> pd.DataFrame:
-    """Return the scores of photos, beside the scores of the test images of the same classes.
+    """Return the scores of photos, next to the scores of test images of the same classes.
 
     The arguments are tables PREDICTIONS, of photos of the classes and of `unknown` ones with a
     column `group`. The columns are the ones of SCORES after `split`, and `test`, `test_low`,
-    `test_high`, `p_value` and `different`: yes, no, or "" where CATALOGUE has no test of the
-    difference. The levels are Holm's, for all of them together.
+    `test_high`, `p_value` and `different`: yes, no, or "" if CATALOGUE has no test of the
+    difference. Holm's correction covers all tests together.
     """
     first = predictions_in(photos, metadata)
     threshold = metadata.unknown_threshold
@@ -324,7 +325,7 @@ def tabulate_beside(
 def _p_value(
     name: str, label: str, photos: metrics.Predictions, test: metrics.Predictions
 ) -> float:
-    """Return the p-value of a difference of a score, of one class or, with "", of all."""
+    """Return the p-value for the difference of a score, for one class or, with "", for all."""
     score = metrics.CATALOGUE[name]
     index = [photos.labels.index(label)] if label else []
     parts = []

@@ -1,4 +1,4 @@
-"""The rules of the served model, which validation images set: temperature and thresholds."""
+"""Fit the rules of the served model on validation images: temperature and thresholds."""
 
 from collections.abc import Iterator
 
@@ -31,9 +31,10 @@ def fit_rules(
 ) -> Metadata:
     """Return the metadata with the temperature and the thresholds that the params ask for.
 
-    `train_scores`, float64 `(images,)`, are unknown scores of training images by detectors not
-    fitted on them, NaN where there is none. `groups` has the group of each validation image: images
-    of one group are not independent. Raises InputError if validation allows no `params.max_error`.
+    `train_scores`, float64 `(images,)`, are unknown scores of training images from detectors not
+    fitted on them, NaN if missing. `groups` has the group of each validation image: images in the
+    same group are not independent. Raises InputError if validation images are too few for
+    `params.max_error`.
     """
     labels = metadata.labels
     temperature, thresholds = calibrate(params, labels, validation.actual, validation.logits)
@@ -59,7 +60,7 @@ def fit_rules(
 
 
 def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predictions:
-    """Return what the served model says of images, from their outputs; `groups` is of each."""
+    """Return the served model's predictions from outputs; `groups` has the group of each image."""
     probabilities = to_probabilities(outputs.logits, metadata.temperature)
     predicted = metadata.classes(probabilities)
     return Predictions(outputs.actual, probabilities, predicted, metadata.labels, groups=groups)
@@ -88,29 +89,29 @@ def describe_unknown(metadata: Metadata, scores: np.ndarray) -> Iterator[str]:
 def describe_decided(
     params: Calibrate, metadata: Metadata, predictions: Predictions
 ) -> Iterator[str]:
-    """Yield a line on how many validation images are decided, if some errors are too many."""
+    """Yield a line on how many validation images are decided, if `max_error` is set."""
     if params.max_error is None:
         return
     is_decided = metadata.are_decided(predictions.probabilities)
     is_wrong = predictions.predicted != predictions.actual
     yield (
-        f"{is_decided.sum():,} of {len(is_wrong):,} validation images are decided, from a "
-        f"confidence of {metadata.min_confidence:g} on; {is_wrong[is_decided].sum():,} of them are "
-        f"wrong, at most {params.max_error:.2%} by a one-sided {1 - LEVEL:.0%} interval"
+        f"{is_decided.sum():,} of {len(is_wrong):,} validation images are decided, with a "
+        f"confidence of at least {metadata.min_confidence:g}; {is_wrong[is_decided].sum():,} of "
+        f"them are wrong, at most {params.max_error:.2%} by a one-sided {1 - LEVEL:.0%} interval"
     )
 
 
 def describe_thresholds(
     params: Calibrate, metadata: Metadata, predictions: Predictions
 ) -> Iterator[str]:
-    """Yield lines on each class with a threshold: what is found in validation, and warnings."""
+    """Yield lines on each class with a threshold: images found in validation, and warnings."""
     scores = tabulate_scores(predictions, CONFIDENCE)
     before = predictions.probabilities.argmax(axis=-1)
     recalls = params.recall if isinstance(params.recall, dict) else {}
     for label, threshold in metadata.thresholds.items():
         index = metadata.labels.index(label)
         counts = describe_found(predictions.actual, predictions.predicted, before, index)
-        yield f"{label} from {threshold:.4g} on: {counts} of validation"
+        yield f"{label} from {threshold:.4g}: {counts} of validation"
         title = f"validation {label}:"
         yield describe_fractions(title, OF_A_CLASS, scores, CONFIDENCE, label)
         wished = recalls.get(label, 0)

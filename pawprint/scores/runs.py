@@ -1,4 +1,4 @@
-"""Runs on the images that all of them judge: the verdict, what is left out, what a user gets."""
+"""Compare runs on the images that all of them score: the verdict, and the images left out."""
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,17 +24,18 @@ from pawprint.scores.shift import independent
 
 TRAINING = "training, in folds"
 IDENTICAL = "identical"
-COMPARED = 0.9  # of the older run's test images, the least of which `compare --gate` judges
+COMPARED = 0.9  # of the older run's test images, which `compare --gate` needs at least
 
 
 class Run(NamedTuple):
-    """What a run is compared by. None is what is not known, mostly because data are missing.
+    """The parts of a run that are compared. Unknown parts are None, mostly for lack of data.
 
     `judged` has tables PREDICTED_CLASSES of images that the model did not learn from: `test`,
-    `validation` and, of a head that is solved and its data, TRAINING. `calibrate` is the section of
-    its params. `split` is the table SPLIT; without it, `split_md5`, from dvc.lock, tells whether
-    two runs have the same. `metadata` and `test`, a table PREDICTIONS, are the served model's;
-    without them, `scores` is the table SCORES. `missing` says why data are missing, or is "".
+    `validation` and, if the head is fitted and its data are there, TRAINING. `calibrate` is the
+    section of its params. `split` is the table SPLIT; without it, `split_md5`, from dvc.lock, tells
+    whether two runs have the same split. `metadata` and `test`, a table PREDICTIONS, are the served
+    model's; without them, `scores` is the table SCORES. `missing` says why data are missing, or is
+    "".
     """
 
     name: str
@@ -58,7 +59,7 @@ class Run(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """How many images get which answer; `wrong` are of those that are `decided`, not unsure."""
+    """Numbers of images by answer; `wrong` counts errors among the images `decided`, not unsure."""
 
     images: int
     decided: int
@@ -87,13 +88,13 @@ class Answers(NamedTuple):
 
 
 class ComparedRun(NamedTuple):
-    """A run compared with an older one, on the images that all runs of `compare_runs` judge.
+    """A run compared with an older one, on the images that all runs of `compare_runs` score.
 
-    `old` and `new` are their names. `pairs` has by set of images a row for each: `image`, `actual`,
-    and of both runs `predicted` and `loss`, of the older with `_old`. `left_out` are lines about
-    the images of either run that are not among them, `answers` lines about what a user gets that
-    changed, and `notes` lines about what is not known. Of `test_images` of the older run,
-    `test_left_out` are not compared.
+    `old` and `new` are their names. `pairs` has a table for each set of images: `image`, `actual`,
+    and `predicted` and `loss` of both runs, with the suffix `_old` for the older. `left_out` has
+    lines about images that are not compared, `answers` lines about changes for a user of the model,
+    and `notes` lines about missing data. The older run has `test_images`, `test_left_out` of which
+    are not compared.
     """
 
     old: str
@@ -125,14 +126,14 @@ class ComparedRun(NamedTuple):
         if self.verdict == IDENTICAL:
             images = f"all {compared.images:,} images: log loss {compared.old:.4f}"
             return [
-                f"The predictions of {old} and {new} are identical for {images}.",
+                f"The predictions of {old} and {new} are identical on {images}.",
                 *self.answers,
             ]
         return [describe_verdict(old, new, compared, self._margin), *self.answers]
 
     @property
     def on_common_test(self) -> str:
-        """How many of the test images that both have are right, if either has others, or ""."""
+        """How many common test images are correct, or "" if both runs have the same test images."""
         left = next((line for line in self.left_out if line.startswith("test: ")), "")
         if not left:
             return ""
@@ -142,13 +143,13 @@ class ComparedRun(NamedTuple):
         )
         _, _, why = left.partition("left out: ")
         return (
-            f"The test photos differ: on the {len(pairs):,} that both have with one label, "
-            f"{new:.1%} are correct, was {old:.1%}; left out are {why}."
+            f"The test photos differ: on the {len(pairs):,} that both runs have with the same "
+            f"label, {new:.1%} are correct, was {old:.1%}; left out are {why}."
         )
 
     @property
     def text(self) -> str:
-        """What `pawprint compare` prints: the sentences, a table of the sets, and further lines."""
+        """The output of `pawprint compare`: sentences, a table of the sets, and further lines."""
         table = tabulate_sets(self.comparison).to_string(index=False)
         return "\n".join([*self.sentences, "", table, *self.left_out, *self.notes])
 
@@ -169,7 +170,7 @@ class ComparedRun(NamedTuple):
         if not self._is_whole:
             return (
                 f"{line}, more than {1 - COMPARED:.0%}. They may be the hard ones, so the gate "
-                "fails: look at what is left out, and decide."
+                "fails: look at the images left out, and decide."
             )
         return line if self.passes else f"{line}. The gate fails, because {self.new} is worse."
 
@@ -180,12 +181,12 @@ def _are_identical(pairs: pd.DataFrame) -> bool:
 
 
 def compare_runs(old: Run, new: Sequence[Run], confidence: float) -> list[ComparedRun]:
-    """Compare runs with an older one, on the images that all judge with the same label.
+    """Compare runs with an older one, on the images that all have with the same label.
 
-    There is one test of each, of all these images together. Training images count where all runs
-    have judged them. Classes that a run names in `calibrate` have their counts in the table. The
-    images of a group of `old` are not independent; without its data, each image is a group. Of a
-    set without a common image, all images are left out. Raises InputError if the runs have no test
+    Each run gets one test, on all these images together. Training images count if all runs have
+    scored them. The table has counts for classes that a run names in `calibrate`. Images in the
+    same group of `old` are not independent; without its data, each image is its own group. If a set
+    has no common image, all its images are left out. Raises InputError if the runs have no test
     images in common.
     """
     runs = [old, *new]
@@ -221,7 +222,7 @@ def compare_runs(old: Run, new: Sequence[Run], confidence: float) -> list[Compar
 
 
 def _pair_images(runs: Sequence[Run]) -> list[dict[str, pd.DataFrame]]:
-    """Pair the first run with each other one, by set: the images that all have with one label."""
+    """Pair the first run with each other run, by set, on images that all have with one label."""
     old, *new = runs
     names = [name for name in old.judged if all(name in run.judged for run in runs)]
     common = {
@@ -231,9 +232,9 @@ def _pair_images(runs: Sequence[Run]) -> list[dict[str, pd.DataFrame]]:
     if common["test"].empty:
         tests = ", ".join(f"{len(run.judged['test']):,} of {run.name}" for run in runs)
         raise InputError(
-            f"cannot compare {' with '.join(run.name for run in runs)}: no test image is in all of "
-            f"them with the same label ({tests}). Compare runs of the same photos, or `pawprint "
-            "score` each model on photos that none has learned from."
+            f"cannot compare {' with '.join(run.name for run in runs)}: they have no test image "
+            f"with the same label in common ({tests}). Compare runs of the same photos, or "
+            "`pawprint score` each model on photos that none has learned from."
         )
     return [
         {name: _merge(old.judged[name], run.judged[name], common[name]) for name in names}
@@ -247,7 +248,7 @@ def _merge(old: pd.DataFrame, new: pd.DataFrame, common: pd.DataFrame) -> pd.Dat
 
 
 def _groups(split: pd.DataFrame | None) -> pd.Series:
-    """Return the group of each image of a table SPLIT; of none without it."""
+    """Return the group of each image in a table SPLIT; none without the table."""
     if split is None:
         return pd.Series(dtype=str)
     return pd.Series(independent(split).array, with_image(split)["image"])
@@ -279,7 +280,7 @@ def _describe_found(both: pd.DataFrame, name: str) -> str:
 def _have_same_photos(old: Run, new: Run) -> bool:
     """Return whether two runs have the same images with the same labels in the same sets.
 
-    A file that has another name is the same image. Without the tables, it takes one MD5 of both.
+    A renamed file is the same image. If a table is missing, both runs need the same MD5.
     """
     rows = [run.places.sort_values("image", ignore_index=True) for run in (old, new)]
     are_known = old.split is not None and new.split is not None
@@ -287,7 +288,7 @@ def _have_same_photos(old: Run, new: Run) -> bool:
 
 
 def _describe_left_out(old: Run, new: Run, name: str, pairs: pd.DataFrame) -> str:
-    """Return how many images of a set are compared, and which are not; "" if all of both are."""
+    """Return how many images of a set are compared, and which are not; "" if all are compared."""
     both = old.judged[name].merge(
         new.judged[name], "outer", "image", suffixes=("_old", ""), indicator="side"
     )
@@ -305,9 +306,9 @@ def _describe_left_out(old: Run, new: Run, name: str, pairs: pd.DataFrame) -> st
 
 
 def _with_reasons(old: Run, new: Run, left: pd.DataFrame) -> pd.DataFrame:
-    """Return why images are left out, in the order of `reasons`, and their classes or what changed.
+    """Return why images are left out, in the order of `reasons`, with their classes or changes.
 
-    `left` has images of either run, with `actual`, of the older with `_old`, and `side`.
+    `left` has images of either run, with `actual`, `actual_old` of the older run, and `side`.
     """
     before, after = (
         left["image"].map(run.places.set_index("image")["split"]) for run in (old, new)
@@ -336,7 +337,7 @@ def _with_reasons(old: Run, new: Run, left: pd.DataFrame) -> pd.DataFrame:
 
 
 def _describe_thresholds(old: Run, new: Run) -> Iterator[str]:
-    """Yield a sentence for each class whose threshold has changed, of served models."""
+    """Yield a sentence for each class whose threshold in the served model has changed."""
     if old.metadata is None or new.metadata is None:
         return
     before, after = old.metadata.thresholds, new.metadata.thresholds
@@ -351,9 +352,9 @@ def _number(threshold: float | None) -> str:
 
 
 def _describe_answers(old: Run, new: Run, pairs: pd.DataFrame) -> Iterator[str]:
-    """Yield what changed for a user: test images that are decided, and that are called unknown.
+    """Yield the changes for a user: how many test images are decided, and flagged as unknown.
 
-    They are those of `pairs`; where data are missing, each run's own.
+    The images are the ones in `pairs`; if data are missing, each run's own.
     """
     images = None
     own = ", each run's own"
@@ -371,13 +372,13 @@ def _describe_answers(old: Run, new: Run, pairs: pd.DataFrame) -> Iterator[str]:
         )
     if after.unknown * before.images != before.unknown * after.images:
         yield (
-            f"Called unknown: {after.unknown:,} of {after.images:,} test images{own}; was "
+            f"Flagged as unknown: {after.unknown:,} of {after.images:,} test images{own}; was "
             f"{before.unknown:,} of {before.images:,}."
         )
 
 
 def _answers(run: Run, images: pd.Series | None) -> Answers | None:
-    """Return the answers of a run to some test images, or to all of its own; None if not known."""
+    """Return a run's answers on some test images, or on all of its own; None if unknown."""
     if run.metadata is not None and run.test is not None:
         table = run.test if images is None else run.test[with_image(run.test)["image"].isin(images)]
         return Answers.of_model(table, run.metadata)

@@ -1,4 +1,4 @@
-"""Independence of the splits, and whether they and new photos are of one kind.
+"""Test whether the splits are independent, and whether new photos resemble the test photos.
 
 Near-duplicates and series of photos, such as the frames of a video, are not independent.
 """
@@ -20,16 +20,16 @@ from pawprint.scores.intervals import (
 )
 from pawprint.scores.metrics import APART, SLICE, Predictions, fraction_cells
 
-MIN_IMAGES = 10  # of a slice
-MAX_SLICES = 50  # of a column, the largest
+MIN_IMAGES = 10  # in a slice
+MAX_SLICES = 50  # per column, the largest ones
 DIFFERENCE = "slice_difference"
 
 
 class _Slice(NamedTuple):
     """The images of a slice, their difference from the others, and its p-value.
 
-    `tested` is, for the slice and the others, whether each image is right and in the slice, bool,
-    and its group, all `(images,)`.
+    `tested` covers the slice and the others: whether each image is correct, whether it is in the
+    slice (both bool), and its group, all `(images,)`.
     """
 
     images: pd.DataFrame
@@ -41,11 +41,12 @@ class _Slice(NamedTuple):
 def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """Return rows of SCORES, without `split`: the accuracy of each slice, and its difference.
 
-    The difference is to the others. `test` has the columns `path`, `correct` and `group`;
-    `metadata` is a table METADATA. The others are the test images with another value in the column.
-    A slice has MIN_IMAGES or more, and so have its others. Of two values the rarer is a slice, as
-    both have the same test. The interval of the difference is extended to 0 where the test does not
-    reject. The levels are Holm's, of all slices together.
+    The difference is the slice's accuracy minus the others'. `test` has the columns `path`,
+    `correct` and `group`; `metadata` is a table METADATA. The others are the test images with
+    another value in the column. A slice has MIN_IMAGES or more, and so do its others. If a column
+    has two values, only the rarer one is a slice, because both have the same test. If the
+    difference is not significant, its interval is extended to 0. Holm's correction covers all
+    slices together.
     """
     slices: dict[str, _Slice] = {}
     for column, of_column in test.merge(metadata, on="path").groupby("column"):
@@ -78,8 +79,8 @@ def describe_slices(scores: pd.DataFrame) -> list[str]:
     accuracy = scores[scores["score"] == SLICE].set_index("label")
     worse = scores[(scores["score"] == DIFFERENCE) & (scores["high"] < 0)]
     return [
-        f"Of the {row.images:,} test images with {row.label}, {accuracy.loc[row.label].value:.1%} "
-        f"are right, {-100 * row.value:.1f} points fewer than of the others "
+        f"The model is correct on {accuracy.loc[row.label].value:.1%} of the {row.images:,} test "
+        f"images with {row.label}, {-100 * row.value:.1f} points fewer than on the others "
         f"({-100 * row.high:.1f} to {-100 * row.low:.1f})."
         for row in worse.itertuples()
     ]
@@ -90,8 +91,8 @@ DIFFERENCES = {  # scores of SCORES, in words
     "refused_difference": "images labelled unknown",
     "confidence_difference": "mean probability of the predicted class",
 }
-ALPHA = 0.05  # probability of a false alarm, at most: of the three by Bonferroni
-# Validation decides which epoch is kept, and so is a little better than other images.
+ALPHA = 0.05  # maximal probability of a false alarm over the three, with Bonferroni's correction
+# Validation decides which epoch is kept, so its score is slightly optimistic.
 MIN_DIFFERENCE = 0.01
 
 
@@ -100,7 +101,7 @@ def measure_apart(
 ) -> pd.DataFrame:
     """Return a row of SCORES: the test accuracy without images that look like another split's.
 
-    Empty if there is none such, or no other. `test` has the columns `path`, `group` and `correct`,
+    Empty if no image does, or if all do. `test` has the columns `path`, `group` and `correct`,
     `near_duplicates` is a table NEAR_DUPLICATES.
     """
     split_of = near_duplicates.set_index("path")["split"]
@@ -119,8 +120,8 @@ def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame
     """Return test minus validation: the rows DIFFERENCES of SCORES, without `split`.
 
     A row of a table is an image, with `group`, `correct`, `refused` as unknown, and `confidence`,
-    the probability of the predicted class. Images of a group are not independent. The interval is
-    extended to 0 where the test does not reject.
+    the probability of the predicted class. Images of a group are not independent. If a difference
+    is not significant, its interval is extended to 0.
     """
     alpha = ALPHA / len(DIFFERENCES)
     rows = []
@@ -137,9 +138,9 @@ def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame
 
 
 def describe_shift(scores: pd.DataFrame) -> str:
-    """Return a sentence on the rows of `compare_splits` if one is an alarm, or else "".
+    """Return a sentence on the rows of `compare_splits` if one is an alarm, otherwise "".
 
-    An alarm is an interval without 0 of a difference of at least MIN_DIFFERENCE.
+    An alarm is a difference of at least MIN_DIFFERENCE whose interval excludes 0.
     """
     rows = scores[scores["score"].isin(DIFFERENCES)]
     is_alarm = (rows["low"] > 0) | (rows["high"] < 0)
@@ -152,7 +153,7 @@ def describe_shift(scores: pd.DataFrame) -> str:
     )
     return (
         f"The test set differs from the validation set by more than sampling explains: "
-        f"{differences}. Its images are of another kind, or of other proportions of the classes, "
+        f"{differences}. Its images are of another kind, or in other proportions of the classes, "
         "or validation has near-duplicates of training images. Look at plots/errors.png and "
         "data/split/near_duplicates.csv."
     )
@@ -161,14 +162,14 @@ def describe_shift(scores: pd.DataFrame) -> str:
 LIKE = "like the test photos"
 PROPORTIONS = "other proportions of the classes"
 OTHER = "other images"
-# The smallest difference that counts. Other photos of the same kind are called unknown somewhat
-# more often than the test photos, and photos of other sources get a little less confidence. Photos
-# of which the model is surer, such as training photos, are no other images.
+# The smallest difference that counts. New photos of the same kind are flagged as unknown slightly
+# more often than the test photos, and photos from other sources get a little less confidence.
+# Photos on which the model is more confident, such as training photos, do not count as different.
 SMALLEST = {"called unknown": 0.03, "predicted classes": 0.1, "mean confidence": -0.02}
 
 
 class Likeness(NamedTuple):
-    """Photos without labels beside the test photos.
+    """Unlabelled photos compared with the test photos.
 
     `verdict` is LIKE, PROPORTIONS or OTHER, `different` the keys of SMALLEST that decide it. A row
     of `scores` has `score` and `label`; `value`, `low` and `high` of the photos; and `test`,
@@ -181,7 +182,7 @@ class Likeness(NamedTuple):
 
 
 def compare_photos(photos: Predictions, test: Predictions, confidence: float) -> Likeness:
-    """Compare what a model predicts for photos, whose class nobody knows, and for test images.
+    """Compare the predictions of a model for unlabelled photos and for test images.
 
     A difference counts if it reaches SMALLEST and its p-value is below Holm's level.
     """
@@ -207,7 +208,7 @@ def compare_photos(photos: Predictions, test: Predictions, confidence: float) ->
 
 
 def _measure(predictions: Predictions) -> dict[tuple[str, str], np.ndarray]:
-    """Return by score and class what is averaged, `(images,)`: bool, or float of the confidence."""
+    """Return the values to average by score and class, `(images,)`: bool, or float confidence."""
     predicted = predictions.predicted
     measured = {}
     if predictions.is_unknown is not None:
@@ -227,10 +228,10 @@ def _confidence(predictions: Predictions) -> np.ndarray:
 def _differences(photos: Predictions, test: Predictions) -> dict[str, tuple[float, float]]:
     """Return the difference and the p-value of each of SMALLEST.
 
-    The tests are one-sided, in the direction of SMALLEST, but for the predicted classes, where
-    there is none: their difference is the fraction of photos that would have to be of another
-    class. Confidences are compared within the predicted classes, so that other proportions of these
-    are no other images. Each photo is taken as independent.
+    The tests are one-sided, in the direction of SMALLEST, except for the predicted classes, which
+    have no direction: their difference is the fraction of photos that would have to change class.
+    Confidences are compared within each predicted class, so that other proportions of the classes
+    do not count as other images. Each photo is treated as independent.
     """
     predicted = np.concatenate([photos.predicted, test.predicted])
     each = np.arange(len(predicted))
@@ -260,21 +261,21 @@ def _mean_with_interval(values: np.ndarray, confidence: float) -> tuple[float, f
 
 # For `split.group`: the path up to the last number in the name of the file.
 SERIES = "^(.*[^0-9])[0-9]+[^0-9/]*$"
-MIN_SERIES = 5  # in a class, as many as the folds of a cross-validation
+MIN_SERIES = 5  # in a class, as many as cross-validation has folds
 MIN_FRACTION = 0.5  # of the images
-MAX_COUNTED = 0.1  # of the images, with the numbers of another count
+MAX_COUNTED = 0.1  # of the images, whose numbers only count photos
 MIN_GAIN = 0.01  # of the accuracy
 
 
 def find_series(images: pd.DataFrame) -> pd.Series | None:
-    """Return the series of each image of a table SPLIT, or None where the names tell none.
+    """Return the series of each image in a table SPLIT, or None if the names reveal none.
 
-    The images of `tracks/7_01.png` and `tracks/7_02.png` are of the series `tracks/7_`, if it has
-    at most a fifth of its class (1 / MIN_SERIES), and the class has MIN_SERIES or more such. More
-    of a class are images that somebody counted, as in `cat/001.jpg`. They, and images without a
-    number, have their group in place of a series. The names tell series if at least MIN_FRACTION
-    of the images are in one and at most MAX_COUNTED are counted otherwise, and if the groups of
-    the split divide a series.
+    The images `tracks/7_01.png` and `tracks/7_02.png` belong to the series `tracks/7_` if it holds
+    at most a fifth of its class (1 / MIN_SERIES) and the class has MIN_SERIES or more series. A
+    larger part of a class was merely numbered, as in `cat/001.jpg`. Numbered images, and images
+    without a number, use their group instead of a series. The names reveal series if at least
+    MIN_FRACTION of the images are in one, at most MAX_COUNTED are merely numbered, and the groups
+    of the split divide a series.
     """
     label = images["label"]
     series, is_short = _short_series(images)
@@ -289,8 +290,8 @@ def find_series(images: pd.DataFrame) -> pd.Series | None:
 def _short_series(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """Return the path of each image up to its last number, and whether it is a short series.
 
-    A short series has two images or more and at most a fifth of the class (1 / MIN_SERIES). Of a
-    path without a number all is returned.
+    A short series has two images or more and at most a fifth of the class (1 / MIN_SERIES). A path
+    without a number is returned whole.
     """
     label = images["label"]
     series = images["path"].str.extract(SERIES, expand=False).fillna(images["path"])
@@ -301,8 +302,8 @@ def _short_series(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame) -> str:
     """Return a sentence if series of photos with near-duplicates are in several splits, or "".
 
-    `images` is a table SPLIT, `near_duplicates` a table NEAR_DUPLICATES. A series is of
-    names that differ in the last number only, with at most a fifth of its class (1 / MIN_SERIES).
+    `images` is a table SPLIT, `near_duplicates` a table NEAR_DUPLICATES. The names in a series
+    differ only in the last number, and it holds at most a fifth of its class (1 / MIN_SERIES).
     """
     series, is_short = _short_series(images)
     series = series.where(is_short).set_axis(images["path"])
@@ -320,18 +321,18 @@ def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame)
 
 
 def independent(images: pd.DataFrame) -> pd.Series:
-    """Return the series of each image of a table SPLIT, or its group where the names tell none."""
+    """Return the series of each image in a table SPLIT, or its group if the names reveal none."""
     series = find_series(images)
     return images["group"] if series is None else series
 
 
 def accuracy_by_series(together: np.ndarray, apart: np.ndarray, actual: np.ndarray) -> float | None:
-    """Return the accuracy of `apart`, if images are predicted better by others of their series.
+    """Return the accuracy of `apart`, if other images of a series help to predict an image.
 
-    In `together` the images of one series are in several folds, in `apart` in one. They are
-    predicted better if `together` has a higher accuracy, by more than MIN_GAIN, and the test
-    rejects. Both are probabilities `(images, classes)`, NaN for an image that is not
-    judged; `actual` holds class indices.
+    In `together`, the images of one series are in several folds; in `apart`, they are in one. They
+    help if the accuracy of `together` is significantly higher, by more than MIN_GAIN. Both are
+    probabilities `(images, classes)`, NaN for an image without a prediction; `actual` holds class
+    indices.
     """
     is_judged = ~np.isnan(together + apart).any(axis=1)
     right, right_apart = (
@@ -348,12 +349,12 @@ def accuracy_by_series(together: np.ndarray, apart: np.ndarray, actual: np.ndarr
 def describe_series(images: pd.DataFrame, accuracy: float, by_series: float) -> str:
     """Return a sentence on `accuracy_by_series` beside the accuracy with series in several folds.
 
-    `images` is a table SPLIT, in which `find_series` finds some.
+    `images` is a table SPLIT in which `find_series` finds series.
     """
     series = independent(images)
     example = series[series != images["group"]].mode()[0]
     return (
-        f"The names tell series of photos, such as {printable(example)}: cross-validated accuracy "
-        f"{accuracy:.1%}, and {by_series:.1%} with each series in one fold, as for photos of other "
-        f"series. To keep each series in one split, set split.group: '{SERIES}'."
+        f"File names suggest series of photos, such as {printable(example)}: cross-validated "
+        f"accuracy {accuracy:.1%}, and {by_series:.1%} with each series in one fold, as for "
+        f"photos of other series. To keep each series in one split, set split.group: '{SERIES}'."
     )

@@ -1,4 +1,4 @@
-"""A run read from its files, for the comparison of runs: of a commit, or of this folder."""
+"""Read a run for comparison, from the files of a commit or of this folder."""
 
 import contextlib
 import json
@@ -25,14 +25,14 @@ OLD_METRICS = Path("metrics/train_finetune.json")  # of earlier versions, with `
 
 
 class Reader(Protocol):
-    """Returns what a function makes of a file of a run. Raises InputError where it is missing."""
+    """Parses a file of a run. Raises InputError if it is missing."""
 
     def __call__(self, path: Path, parse: Callable[[bytes], Parsed], /) -> Parsed:
         """`parse` raises ValueError, with "expected …", for what it cannot read."""
 
 
 def read_here(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
-    """Return what `parse` makes of a file of this folder, as a Reader."""
+    """Parse a file in this folder, as a Reader."""
     try:
         return parse(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -40,7 +40,7 @@ def read_here(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
 
 
 def read_run(read: Reader, name: str) -> Run:
-    """Return a run whose files `read` has. Its name in sentences is `name`.
+    """Read a run with `read`. Sentences call it `name`.
 
     Files that only DVC keeps may be missing. Raises InputError without predictions or params.
     """
@@ -61,7 +61,7 @@ def read_run(read: Reader, name: str) -> Run:
 
 
 def _is_fine_tuned(read: Reader) -> bool:
-    """Return whether an epoch of fine-tuning is kept: then training images have no folds."""
+    """Return whether fine-tuning is kept, so that training images are not cross-validated."""
     with contextlib.suppress(InputError):
         return bool(read(paths.FINETUNE_HISTORY_CSV, _parse_history)["kept"].any())
     return read(OLD_METRICS, json.loads)["kept_epoch"] != 0

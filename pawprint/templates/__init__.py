@@ -27,12 +27,12 @@ README_TEXT = Path(__file__).with_name("README.md")
 README = "README.md"
 IGNORE = ".gitignore"
 DVC_IGNORE = ".dvcignore"
-# The text of a project comes after that of the user's file of this name, or before.
+# The project's text comes before or after the text of the user's file with this name.
 IGNORES = (DVC_IGNORE, IGNORE)
 BEFORE = (".gitattributes", str(REQUIREMENTS))
 LOCKED = "# Versions of other packages that decide the bytes of results:\n"
 OWN = "# Packages of your own:\n"
-COMMENT = "# Files of the project that other rules leave out\n"
+COMMENT = "# Files of the project that other rules ignore\n"
 NEUTRAL = {*OF_SYSTEMS, ".idea", ".venv", ".vscode"}  # may be in a folder without Git
 # What stages write, and folders that Python would take for the package.
 OF_RUNS = ("data", "metrics", "models", "pawprint", "plots", "stages", str(MODEL_CARD))

@@ -165,7 +165,7 @@ def test_uploaded_photo_gets_the_label_of_predict_and_hostile_ones_their_reason(
     expect(page.get_by_text(probability)).to_be_visible()
     expect(page.get_by_role("img", name="Saliency of cat.jpg")).to_be_visible()
     for _, reason in reasons.values():
-        expect(page.get_by_text(f"This file cannot be used: {reason}")).to_be_visible()
+        expect(page.get_by_text(f"cannot use this file: {reason}")).to_be_visible()
     expect(page.get_by_role("heading", level=2)).to_have_count(len(files))
     expect(page.get_by_role("main").get_by_role("link")).to_have_count(len(PAGES))
     expect(page.get_by_role("main").locator('img[alt="x"]')).to_have_count(0)

@@ -178,10 +178,10 @@ def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, b
         page.goto(address)  # in the middle: what is written stays
         while photos_on(page):
             written |= answer(page)
-        expect(page.get_by_text("There is no other photo")).to_be_visible()
+        expect(page.get_by_text("No photos are left")).to_be_visible()
     assert labels_in(project) == written
     assert all(name.startswith(label) for name, label in written.items())
     assert len(written) == 79 and gone.name not in written
     assert read_rows(project / "undecided.csv", "path") == []
     said = succeed("dvc", "repro", "split", cwd=project)
-    assert "clean: classes by labels.csv: cat, dog" in said
+    assert "clean: classes from labels.csv: cat, dog" in said

@@ -94,7 +94,7 @@ def test_one_sentence_says_better_worse_or_identical(project):
     for arguments, verdict in (
         (("new", "old"), "old is worse than new: log loss "),
         (("old", "new"), "new is better than old: log loss "),
-        (("new",), "The predictions of new and workspace are identical for all 400 images"),
+        (("new",), "The predictions of new and workspace are identical on all 400 images"),
     ):
         lines = printed(project, "compare", *arguments).splitlines()
         assert [verdict in line for line in lines].count(True) == 1
@@ -200,7 +200,7 @@ def test_results_of_other_params_code_or_predictions_are_refused(
 ):
     replace(project / name, before, after)
     line = complaint(project, "compare", "new")
-    assert line.startswith("workspace: expected the results of its params and code.")
+    assert line.startswith("workspace: the results are out of date")
     assert f"changes since the last run: {changed}." in line
 
 
@@ -209,7 +209,7 @@ def test_images_of_one_run_are_left_out_and_gate_says_how_many_test_images(proje
     write(project, set(range(5)) | set(range(IMAGES, IMAGES + 20)), range(3, IMAGES + 20))
     record(project)
     lines = printed(project, "compare", "--gate", "new").splitlines()
-    assert lines[0].startswith("The predictions of new and workspace are identical for all 394 ")
+    assert lines[0].startswith("The predictions of new and workspace are identical on all 394 ")
     left_out = "197 images are compared, 23 left out: 3 only in new (cat 2, dog 1), 20 only in"
     assert any(line.startswith(f"test: {left_out} workspace ") for line in lines)
     assert lines[-1] == "gate: 3 of 200 test images of new are left out"

@@ -28,7 +28,9 @@ def split_of(project: Path) -> dict[str, str]:
 
 
 def test_splits_that_are_kept_stay_while_photos_are_added(project):
-    assert "dvc.lock: expected the result of `split`" in complaint(project, "keep-splits")
+    assert "cannot keep splits: dvc.lock has no result of `split`" in complaint(
+        project, "keep-splits"
+    )
     repro(project, "split")
     assert "the images that were there before" in complaint(project, "keep-splits", "--train")
     first, table = split_of(project), sha256(project / SPLIT_CSV)
@@ -50,4 +52,4 @@ def test_splits_that_are_kept_stay_while_photos_are_added(project):
     # Then the result is not that of the file.
     replace(project / SPLITS_CSV, ",test\n", ",train\n")
     line = complaint(project, "keep-splits")
-    assert "splits.csv: expected the file that `split` last read" in line
+    assert "splits.csv: the file was edited since `split` last read it" in line

@@ -175,7 +175,7 @@ def test_table_names_unusable_files_and_the_sheet_shows_errors(here, tmp_path):
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"score: {folder / 'cat' / 'text.jpg'}: not an image")
     lines = result.stdout.splitlines()
-    assert lines[0].startswith("The model is right for ")
+    assert lines[0].startswith("The model is correct on ")
     assert lines[3].startswith("accuracy")
     with_errors = scored(folder).predictions.query("actual != predicted")
     assert sorted(photos_in(sheet.read_text(encoding="utf-8"))) == sorted(with_errors["path"])
@@ -185,7 +185,7 @@ def test_table_names_unusable_files_and_the_sheet_shows_errors(here, tmp_path):
 def test_folder_without_photos_or_with_labels_of_others_is_explained(here, tmp_path):
     for files in ({"text.txt": b"a cat"}, {"1.png": coloured("cat", 1), "metadata.csv": OTHERS}):
         folder = write_files(tmp_path / str(len(files)), files)
-        with refused(f"{folder}: expected images in folders called cat, dog"):
+        with refused(f"{folder}: expected images in folders named cat, dog"):
             scored(folder)
     absent = str(tmp_path / "absent")
     assert complaint(Path.cwd(), "score", absent).startswith(f"{absent}: expected a file or folder")
@@ -268,7 +268,7 @@ def test_rows_of_another_model_are_told_apart_from_those_of_this_one(sure, photo
     header, *others = predicted(sure, photos, other)
     table.write_text("".join([header, *others]))
     line = complaint(sure, "score", str(table))
-    assert line.startswith(f"{table}: expected predictions of the model")
+    assert line.startswith(f"{table}: expected labels predicted by the model")
     assert "40 of another model" in line
     table.write_text("".join([*own, *others]))
     result = pawprint(sure, "score", str(table), "--format", "json")
@@ -322,7 +322,7 @@ HEADER = "label,probability_cat,probability_dog,unknown_score,pixels_sha256,mode
         *(
             (
                 f"{HEADER}cat,1,0,0.1,,\n{row},,\n",
-                "line 3: expected a label of cat, dog, unsure or unknown",
+                "line 3: expected the label cat, dog, unsure or unknown",
             )
             for row in ("cat,1,high,0.1", "cat,98.5,1.5,0.1", "cat,1,0,nan", "cow,1,0,0.1")
         ),
@@ -338,9 +338,9 @@ def test_other_table_is_one_line(tmp_path, table, line):
 def test_without_results_of_the_model_a_line_says_what_to_do(sure, photos, tmp_path):
     empty = tmp_path / "empty.csv"
     empty.write_text(HEADER)
-    assert "expected predictions of the model" in complaint(sure, "score", str(empty))
+    assert "expected labels predicted by the model" in complaint(sure, "score", str(empty))
     absent = str(tmp_path / "absent")
     assert complaint(sure, "score", absent).startswith(f"{absent}: expected ")
     other = write_colour_model(tmp_path / "model", unknown_threshold=0.3)
     line = complaint(sure, "score", str(photos), "--model", str(other))
-    assert line.startswith(f"{other}: expected the results of its test split")
+    assert line.startswith(f"{other}: cannot compare with the test split")

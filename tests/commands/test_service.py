@@ -135,8 +135,8 @@ def test_address_that_cannot_be_listened_on_is_one_line(tmp_path):
     with socket.create_server((HOST, 0)) as other:
         port = other.getsockname()[1]
         line = complaint(tmp_path, "serve", "--port", str(port))
-        assert line.startswith("serve: expected an address and a free port")
+        assert line.startswith("serve: cannot listen on ")
     for host, number in ((HOST, 70_000), (HOST, -1), ("absent.invalid", port)):
-        with refused("serve: expected an address and a free port", f"{host}, port {number}: "):
+        with refused("serve: cannot listen on ", f"{host}, port {number}: "):
             require_free(host, number)
     require_free(HOST, port)

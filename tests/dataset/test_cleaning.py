@@ -156,7 +156,7 @@ def test_bits_of_grey_images_are_proposed_and_then_applied(tmp_path):
         return kept["pixels_sha256"].tolist(), describe_bits(kept, bits)
 
     before, proposed = cleaned(None)
-    assert proposed.startswith("3 grey images of 16 bits use 12; clean.bits: 12 ")
+    assert proposed.startswith("3 16-bit grey images use only 12 bits; set clean.bits to 12")
     after, line = cleaned(12)
     assert line == ""
     # The hash, by which stored features are found, is that of the decoded pixels.

@@ -293,5 +293,5 @@ def test_empty_folder_of_a_split_is_not_said_to_be_no_class(tmp_path):
     for name in ("val/b", "val/c"):
         (tmp_path / name).mkdir(parents=True)
     of_b, of_c = describe_empty(tmp_path)
-    assert str(Path("val", "b")) in of_b and "no class" not in of_b
-    assert str(Path("val", "c")) in of_c and "no class" in of_c
+    assert str(Path("val", "b")) in of_b and "not a class" not in of_b
+    assert str(Path("val", "c")) in of_c and "not a class" in of_c

@@ -59,7 +59,7 @@ def test_classes_beside_a_split_with_the_same_classes_stay_classes():
 def test_files_that_may_hold_the_labels_are_named_where_classes_are_missing():
     """huggingface/datasets 4895: a metadata.jsonl in each folder of a split."""
     names = [f"{split}/{file}" for split in ("train", "test") for file in ("1.jpg", "meta.jsonl")]
-    with pytest.raises(InputError, match=r"in a metadata\.csv.*no images: 2 \.jsonl"):
+    with pytest.raises(InputError, match=r"in a metadata\.csv.*Other files: 2 \.jsonl"):
         labels_of(names)
 
 

@@ -142,5 +142,5 @@ def test_zip_in_a_zip_is_to_be_unpacked(tmp_path):
     """A download that a site packs once more."""
     with zipfile.ZipFile(tmp_path / "outer.zip", "w") as outer:
         outer.writestr("photos.zip", zipped(tmp_path / "inner.zip"))
-    with refused("outer.zip", "photos.zip", "Unpack"):
+    with refused("outer.zip", "photos.zip", "unpack"):
         create(tmp_path / "new", tmp_path / "outer.zip", None, False)

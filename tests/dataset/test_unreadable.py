@@ -83,7 +83,7 @@ def test_photo_that_a_link_no_longer_leads_to_stays(photos, tmp_path):
 
 def test_target_that_refuses_is_named_in_place_of_the_photos(photos, tmp_path, monkeypatch):
     """As a drive whose names are shorter: `shutil` named the folder of the source."""
-    monkeypatch.setattr("pawprint.commands.init._source_of", lambda *_: "x" * 300)
+    monkeypatch.setattr("pawprint.projects.init._source_of", lambda *_: "x" * 300)
     with refused(f"{tmp_path / 'p'}", "File name too long"):
         create(tmp_path / "p", photos, None, False)
     with pytest.raises(OSError, match="No space left") as error:

@@ -85,9 +85,9 @@ def test_project_of_such_photos_runs_until_labels_are_missing(tmp_path):
     assert "pawprint app" in missing
     aside = pd.read_csv(folder / paths.UNLABELLED_CSV)
     assert aside["path"].tolist() == NAMES
-    assert complaint(folder, "try").startswith("labels are missing: ")
+    assert complaint(folder, "try").startswith("cannot try candidates: labels are missing: ")
     rows = [f"{name},{label}\n" for name, label in zip(NAMES, "aaabbb")]
     (folder / paths.LABELS_CSV).write_text("path,label\n" + "".join(rows), encoding="utf-8")
     said, _ = stages(folder, "split")
-    assert "clean: classes by labels.csv: a, b" in said
+    assert "clean: classes from labels.csv: a, b" in said
     assert sorted(pd.read_csv(folder / paths.SPLIT_CSV)["label"]) == list("aaabbb")

@@ -34,7 +34,7 @@ NUMBER = re.compile(r"(?<![\w/.])[+-]?\d[\d,]*(\.\d+)?(?![\w.])")
 VERDICT = re.compile(
     r"^(No difference shown between HEAD and workspace: |HEAD and workspace are equal: |"
     r"workspace is (better|worse) than HEAD: log loss 0, was 0, )between .* images\.$|"
-    r"^The predictions of HEAD and workspace are identical for all .* images: log loss 0\.$"
+    r"^The predictions of HEAD and workspace are identical on all .* images: log loss 0\.$"
 )
 
 

@@ -223,7 +223,7 @@ def test_image_that_kills_every_worker_is_named(start, tmp_path):
             os._exit(9)
         return name
 
-    with pytest.raises(InputError, match=r"^30.jpg: .* 4 workers that died") as error:
+    with pytest.raises(InputError, match=r"^30.jpg: .* 4 workers died") as error:
         list(map_items(fatal, NAMES))
     assert len(str(error.value).splitlines()) == 1
 

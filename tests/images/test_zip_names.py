@@ -119,7 +119,7 @@ def test_clean_prints_the_line(tmp_path, capsys):
     with contextlib.chdir(tmp_path):
         clean.main()
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "UTF-8" in line]
-    assert line.startswith("clean: 2 names in the zip are not UTF-8, and are read as cp437: ")
+    assert line.startswith("clean: 2 names in the zip are not UTF-8, so they are read as cp437: ")
 
 
 def rooted(prefix: str) -> dict[str, bytes]:

@@ -151,7 +151,7 @@ def test_file_that_wants_to_run_code_is_refused_and_runs_nothing(tmp_path, place
         elif place == 2:  # in place of a size
             tensor.arguments = storage, 0, (call,), (1,), False, OrderedDict()
             content = file_of({"a": tensor}, storage, protocol=protocol)
-        with refused("weights.pth: expected arrays", "which is no part of an array"):
+        with refused("weights.pth: expected arrays", "which is not part of an array"):
             read(tmp_path, content)
         assert not written.exists()
 
@@ -384,7 +384,7 @@ def test_frozen_backbone_is_built_for_an_export_from_the_package(tmp_path, monke
     weights = [path.with_suffix(".bin") for path in (paths.FROZEN_BACKBONE, paths.EXTRACTOR)]
     assert found == {paths.FROZEN_BACKBONE, paths.EXTRACTOR, *weights}
     extractor = read_network(paths.EXTRACTOR)
-    assert "sha256 is null, that of these is " in capsys.readouterr().out
+    assert "sha256 is null; the hash of these weights is " in capsys.readouterr().out
     shapes = output_shapes(extractor)
     features = shapes["blocks"][0] + shapes["top"][0]
     weights_of(Head.load(), features, 2, has_blocks=True).write(paths.HEAD)

@@ -92,7 +92,7 @@ def test_code_that_was_edited_after_the_stage_code_ran_is_refused(project, edite
     append(edited, "UNUSED = 0\n")
     result = run(*alone, cwd=project)
     assert result.returncode
-    assert "pawprint/dataset/cleaning.py: expected the code that" in result.stderr
+    assert "pawprint/dataset/cleaning.py was edited after" in result.stderr
     assert repro(project, "clean") == ["clean"]
 
 

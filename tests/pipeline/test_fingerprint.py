@@ -127,7 +127,7 @@ def test_what_cannot_be_followed_is_one_line_that_names_the_module(project, line
 def test_import_of_a_file_that_the_stage_code_does_not_depend_on_is_refused(project, file):
     name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     write_files(project, {file: "", "pawprint/b/late.py": f"import {name}\n"})
-    with refused("pawprint/b/late.py: expected imports of pawprint/ and stages/", file):
+    with refused("pawprint/b/late.py: expected imports from pawprint/ and stages/", file):
         Code(project).fingerprint("stages/one.py")
 
 
@@ -216,7 +216,7 @@ def test_new_name_of_a_path_changes_the_code_of_stages_that_use_it(repository):
 def test_package_that_is_not_installed_says_so(project):
     """It may be pinned, by a name that only an installed package tells."""
     (project / "stages/two.py").write_text("import absent_package\n")
-    with refused("stages/two.py", "imports as absent_package. Received: none. Run `pip install"):
+    with refused("stages/two.py", "imports as absent_package is not installed."):
         Code(project).fingerprint("stages/two.py")
 
 

@@ -96,7 +96,7 @@ def test_one_run_goes_on_at_a_time_and_is_seen_with_its_stages_and_progress(gate
     assert run.progress[:2] == ("counting", 75)
     assert "3/4" in run.progress.detail
     assert run.lines == ["second: waits"]  # as it is printed, not at the end
-    with refused("one that goes on"):
+    with refused("another run is active"):
         runs.start(HERE, "dvc", "repro")
     open_gate(gate, "second: all is well, 猫\n")
     run = ended()

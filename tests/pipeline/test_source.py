@@ -51,7 +51,7 @@ def test_images_added_to_a_folder_are_noticed_also_after_another_source(project)
     shutil.rmtree(project.parent / "photos")
     assert repro(project, "--allow-missing", "clean") == []
     code = ("python", "-m", "stages.code")
-    assert "with --allow-missing, DVC takes the images" in succeed(*code, cwd=project)
+    assert "with --allow-missing, DVC uses the images" in succeed(*code, cwd=project)
     change(project, "fetch: {source: ../phtos}")
     line = succeed(*code, cwd=project).splitlines()[0]
     assert "../phtos does not exist: correct fetch.source" in line and "missing" not in line

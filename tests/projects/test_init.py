@@ -196,7 +196,7 @@ def test_ctrl_c_as_init_begins_takes_nothing_of_a_clone(tmp_path, monkeypatch):
 def test_images_in_the_clone_itself_are_to_be_moved(tmp_path, images):
     git_init(tmp_path)
     shutil.copytree(images, tmp_path / "given")
-    with refused(str(tmp_path / "given"), "outside of", "Move them"):
+    with refused(str(tmp_path / "given"), "it is inside", "Move the images elsewhere"):
         create(tmp_path, tmp_path / "given", None, False)
 
 
@@ -209,7 +209,7 @@ def test_photos_in_a_dvc_repository_become_those_of_a_project(tmp_path, images):
     (registry / ".dvcignore").write_text("dog/2.jpg\n")
     _, notes = create(tmp_path / "q", registry, None, False)
     assert any(str(registry / ".dvcignore") in note for note in notes)
-    with refused(str(registry / ".dvcignore"), "--outside"):
+    with refused("--outside", str(registry / ".dvcignore")):
         create(tmp_path / "r", registry, None, True)
 
 

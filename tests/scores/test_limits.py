@@ -79,7 +79,7 @@ def first_of(run: Run) -> str:
 @pytest.mark.parametrize(
     ("planted", "how"),
     [
-        ("Corrected labels would save ", {"wrong_labels": 0.1}),
+        ("Correcting labels would save ", {"wrong_labels": 0.1}),
         (("Telling a from b ", "Telling b from a "), {"centres": ALIKE}),
     ],
 )
@@ -94,7 +94,7 @@ def test_class_with_a_tenth_of_the_images_is_the_first_though_it_has_few_errors(
     rare = np.array([[5, 0, 0, 0], [0, 5, 0, 0], [0, 0, 5, 0], [1.2, 1.2, 1.2, 2.0]])
     runs = [run_of(rare, (0.32, 0.32, 0.32, 0.04), gain=0.04, seed=seed) for seed in range(DRAWS)]
     firsts = [first_of(run) for run in runs]
-    assert sum("add images of it" in sentence for sentence in firsts) == DRAWS
+    assert sum("Raising the recall of" in sentence for sentence in firsts) == DRAWS
 
 
 def test_order_is_the_same_after_one_label_is_corrected():
@@ -168,7 +168,7 @@ def test_two_classes_count_as_confused_only_in_both_directions():
     )
     one_way = run._replace(predictions=predictions, judged=judged)
     assert limits.confused_classes(one_way).size.number == 0
-    assert limits.weak_class(one_way).sentence.startswith("A recall of b ")
+    assert limits.weak_class(one_way).sentence.startswith("Raising the recall of b ")
 
 
 def test_size_is_reduced_by_what_chance_adds():
@@ -236,7 +236,7 @@ def test_class_with_a_border_is_known_by_it(width, colour):
     with_border = np.resize(hashes_of(width, colour, 1), 480)
     hashes = np.where(run.images["label"] == "c", with_border, hashes)
     found = find_limits(run._replace(images=run.images.assign(perceptual_hash=hashes)))
-    assert "of c are known by border alone" in found.unmeasured[0].sentence
+    assert "of c can be recognized from border alone" in found.unmeasured[0].sentence
 
 
 @pytest.mark.parametrize(
@@ -247,4 +247,4 @@ def test_class_of_files_of_its_own_is_known_by_them(name, seen, values):
     run = run_of()
     column = np.where(run.images["label"] == "c", *values)
     sentence = limits.shortcut(run._replace(images=run.images.assign(**{name: column}))).sentence
-    assert f" of c are known by {seen}" in sentence
+    assert f" of c can be recognized from {seen}" in sentence

@@ -203,7 +203,7 @@ def test_answers_that_a_user_gets_stand_beside_the_verdict():
     assert result.sentences[1:] == [
         "Threshold of dog: 0.4, was none.",
         "Decided, not unsure: 51 of 100 test images, 1 of them wrong; was 100 of 100, 2 wrong.",
-        "Called unknown: 3 of 100 test images; was 0 of 100.",
+        "Flagged as unknown: 3 of 100 test images; was 0 of 100.",
     ]
     assert compared(old, old).answers == []
 

@@ -145,13 +145,13 @@ def test_photos_that_the_user_moved_are_no_chance(committed, capsys):
     table.write_text(f"pixels_sha256,split\n{pixels},test\n")
     committed.split(committed.images)
     (line,) = said(capsys)
-    assert "1 by splits.csv" in line and "by the change of splits.csv" in line
+    assert "1 as splits.csv says" in line and "because splits.csv changed" in line
     assert "keep-splits" not in line
     table.write_text("pixels_sha256,split\n")
     change(committed.folder, "split: {seed: 2, test_fraction: 0.3}")
     committed.split(committed.images)
     (line,) = said(capsys)
-    assert "by the change of split.seed, split.test_fraction: " in line
+    assert "because split.seed, split.test_fraction changed: " in line
     assert "keep-splits" not in line
 
 
@@ -163,7 +163,7 @@ def test_photo_that_is_put_into_another_folder_of_the_archive_is_no_chance(tmp_p
     archive_split = made.images["archive_split"].mask(made.images.index == 0, "test")
     made.split(made.images.assign(archive_split=archive_split))
     assert said(capsys) == [
-        "split: 1 photo moved since the last commit, by folders, metadata.csv or dates: "
+        "split: 1 photo moved since the last commit, as folders, metadata.csv or dates say: "
         "a train to test"
     ]
 
@@ -176,7 +176,7 @@ def test_output_is_the_same_whatever_git_and_the_cache_have(committed, tmp_path,
     shutil.rmtree(committed.folder / ".dvc")
     committed.split(fewer)
     (line,) = said(capsys)
-    assert "is not known here" in line and "`dvc pull`" in line
+    assert "are unknown" in line and "`dvc pull`" in line
     shutil.rmtree(committed.folder / ".git")
     committed.split(fewer)
     assert said(capsys) == []
@@ -211,7 +211,7 @@ def test_end_of_a_run_says_what_changed_in_labels_photos_and_splits(committed):
     committed.split(WASTE[:-30])
     assert since(committed)[0] == "Since the last commit: 30 photos removed (paper)"
     shutil.rmtree(committed.folder / ".dvc")
-    assert "not known here" in since(committed)[0]
+    assert "are unknown" in since(committed)[0]
     (committed.folder / paths.LOCK).unlink()
     commit(committed.folder, "No run")
     assert since(committed) == []
@@ -275,7 +275,7 @@ def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
     """tests/pipeline/test_committed_run.py has the verdict beside that of `compare`."""
     predict(committed, 0)
     committed.commit()
-    identical = "The predictions of the last commit and this run are identical for all 120 images"
+    identical = "The predictions of the last commit and this run are identical on all 120 images"
     assert since(committed)[1].startswith(identical)
     predict(committed, 15)
     _, verdict = since(committed)
@@ -295,5 +295,5 @@ def test_score_of_other_test_photos_is_said_of_those_that_both_runs_have(committ
     predict(committed, 3)
     lines = since(committed)
     (line,) = [line for line in lines if line.startswith("The test photos differ")]
-    assert "on the 24 that both have with one label, 87.5% are correct, was 87.5%" in line
+    assert "on the 24 that both runs have with the same label, 87.5% are correct, was 87.5%" in line
     assert "8 of a new class (wood)" in line
