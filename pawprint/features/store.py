@@ -13,6 +13,7 @@ import functools
 import hashlib
 import math
 import os
+import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -36,6 +37,9 @@ SUFFIX = ("suffix", "S5")
 ITSELF = 2**32 - 1  # a view of a training image that training skips: the image itself
 INDEX = np.dtype([("pixels_sha256", "S64"), SUFFIX, ("view", "<u4"), ("drawn", DRAWN)])
 COLUMNS = np.dtype([("name", "S16"), ("checksum", "S32")])
+# NumPy parses a header as Python, which fails at times in threads before Python 3.11.8 and 3.12.2
+# (https://github.com/python/cpython/issues/106905).
+HEADERS = threading.Lock()
 
 
 def dtype_of(kind: str, split: str) -> np.dtype:
@@ -93,7 +97,7 @@ class Shard:
         self.path = path
         self.places: dict[str, tuple[int, tuple[int, ...], np.dtype, bytes]] = {}
         try:
-            with path.open("rb") as file:
+            with HEADERS, path.open("rb") as file:
                 for name, checksum in np.lib.format.read_array(file):
                     np.lib.format.read_magic(file)
                     shape, _, dtype = np.lib.format.read_array_header_1_0(file)

@@ -55,6 +55,16 @@ URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
 RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to outputs by name
 
 
+def wrong_type(image: object) -> TypeError:
+    """Return the error for what is no image, which says how to convert an array."""
+    return TypeError(
+        "predict: expected a path, the bytes of an image file, a file opened in binary mode, or "
+        f"a Pillow image. Received: {type(image).__name__}. Convert a NumPy array, uint8 (height, "
+        "width, 3), with `PIL.Image.fromarray(array)` if it is RGB, and with "
+        "`PIL.Image.fromarray(array[..., ::-1])` if it is BGR, as from OpenCV."
+    )
+
+
 def bytes_of(image: bytes | BinaryIO | str | os.PathLike) -> bytes:
     """Return the bytes of an image file, from its path, an open file, or its bytes.
 
@@ -74,12 +84,7 @@ def bytes_of(image: bytes | BinaryIO | str | os.PathLike) -> bytes:
         data = image.read(MAX_BYTES + 1)
         if isinstance(data, bytes):
             return data
-    raise TypeError(
-        "predict: expected a path, the bytes of an image file, a file opened in binary mode, or "
-        f"a Pillow image. Received: {type(image).__name__}. Convert a NumPy array, uint8 (height, "
-        "width, 3), with `PIL.Image.fromarray(array)` if it is RGB, and with "
-        "`PIL.Image.fromarray(array[..., ::-1])` if it is BGR, as from OpenCV."
-    )
+    raise wrong_type(image)
 
 
 class Prediction(NamedTuple):
@@ -133,6 +138,8 @@ class Predictor:
         `probability` is not a probability.
         """
         if isinstance(image, list):
+            if not all(isinstance(path, str | os.PathLike) for path in image):
+                raise wrong_type(image)
             return predict_all(self, [Path(path) for path in image])
         if isinstance(image, str | os.PathLike) and os.path.isdir(image):  # noqa: PTH112
             return predict_all(self, [Path(image)])

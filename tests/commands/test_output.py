@@ -72,7 +72,7 @@ for form in ("csv", "json", "jsonl", "table"):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_rows_until_a_signal_stay_and_a_line_says_how_many(tmp_path, number):
     tests = PROJECT / "tests"
-    path = os.pathsep.join(map(str, [PROJECT, tests, tests / "support", tests / "reports"]))
+    path = os.pathsep.join(map(str, [PROJECT, tests, tests / "support", tests / "commands"]))
     # In a process of its own: a signal that arrives late would end that of all tests.
     command = [sys.executable, "-c", STOPPED, str(int(number))]
     result = run(*command, cwd=tmp_path, PYTHONPATH=path)

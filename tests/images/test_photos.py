@@ -316,6 +316,7 @@ def folder(tmp_path) -> Path:
     path.parent.mkdir(parents=True)
     shutil.copy(PROJECT / paths.LABELS_CSV, tmp_path)
     pack(path, sorted(files.items()))
+    write_files(tmp_path, {str(paths.DECODED_ROW_CODE): "code"})
     return tmp_path
 
 

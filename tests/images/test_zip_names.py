@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, clean_archive, photo, refused
+from conftest import PROJECT, clean_archive, photo, refused, write_files
 
 from pawprint import paths
 from pawprint.files import pack
@@ -116,6 +116,7 @@ def test_clean_prints_the_line(tmp_path, capsys):
     (tmp_path / paths.RAW_ARCHIVES).mkdir(parents=True)
     path = tmp_path / paths.RAW_ARCHIVES / "images.zip"
     named(path, "cats/猫.jpg", "dogs/狗.jpg", "cats/plain.jpg", encoding="gbk")
+    write_files(tmp_path, {str(paths.DECODED_ROW_CODE): "code"})
     with contextlib.chdir(tmp_path):
         clean.main()
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "UTF-8" in line]

@@ -141,7 +141,7 @@ def test_second_run_and_a_comment_in_params_run_nothing(small, params_restored):
 def test_changed_param_reruns_only_what_follows_it_and_the_old_value_only_what_git_keeps(
     small, params_restored
 ):
-    replace(small / "params.yaml", "\n  confidence: 0.95", "\n  confidence: 0.9")
+    replace(small / "params.yaml", "\n  temperature: true", "\n  temperature: false")
     assert repro(small) == ["evaluate", "plot"]
     (small / "params.yaml").write_text(SMALL, encoding="utf-8")
     # DVC has seen these inputs before; the model card is in Git only, not in its cache.
@@ -186,7 +186,7 @@ def test_removed_test_image_is_evaluated_without_fitting_anything_again(copied):
 
 def test_dvc_shows_metrics_and_plots(small):
     shown = json.loads(succeed("dvc", "metrics", "show", "--json", cwd=small))
-    for stage in ("evaluate", "train_finetune"):
+    for stage in ("evaluate", "train_extract"):
         assert shown[""]["data"][f"metrics/{stage}.json"]["data"] == metrics(small, stage)
     succeed("dvc", "plots", "show", cwd=small)
     html = (small / "dvc_plots" / "index.html").read_text(encoding="utf-8")

@@ -148,6 +148,7 @@ def test_run_outlives_who_started_it_from_elsewhere_and_its_ctrl_c(gate):
     code = """import os, signal, sys
 from pathlib import Path
 from pawprint.pipeline import runs
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # which a job in the background ignores
 runs.start(Path(sys.argv[1]), "dvc", "repro")
 os.killpg(0, signal.SIGINT)
 """
