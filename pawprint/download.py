@@ -45,7 +45,7 @@ def download(url: str, sha256: str | None, key: str) -> Path:
         file_sha256 = sha256 and digest(path)
     except OSError as error:  # from the disk or the network: errors of requests are OSErrors
         raise InputError(
-            f"{key}: cannot download {url}: {_reason(error)}. Set {MIRROR} to a folder that has "
+            f"{key}: cannot download {url} ({_reason(error)}). Set {MIRROR} to a folder that has "
             "the file, or use a local copy."
         ) from None
     if file_sha256 != sha256:

@@ -128,7 +128,7 @@ def write_rows(table: Path, key: str, changes: Changes, written: Changes | None 
             present = next((row for row in rows if image_of(row, key) == image), {})
             if not (present.items() >= cells.items() if cells else not present):
                 raise InputError(
-                    f"{table}: cannot undo the answer for {present.get(key, image)}: it was "
+                    f"{table}: {present.get(key, image)}: cannot undo the answer, because it was "
                     "changed since then. It stays."
                 )
         names = dict.fromkeys(name for cells in changes.values() for name in cells or ())

@@ -382,7 +382,7 @@ def test_undo_of_one_session_leaves_what_another_wrote_since(target, places, tmp
     table = tmp_path / "labels.csv"
     first = write_rows(table, "path", correction("1.jpg", "cat"))
     second = write_rows(table, "path", correction("1.jpg", "dog"))
-    with refused(f"{table}: 1.jpg", "Received: another"):
+    with refused(f"{table}: 1.jpg", "cannot undo the answer"):
         first()
     assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,dog\n"
     second()
@@ -403,7 +403,7 @@ def test_row_that_was_taken_back_can_be_written_again_unless_another_wrote_one_s
     assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
     write_again = take_back()
     write_rows(table, "path", correction("1.jpg", "dog"))
-    with refused(f"{table}: 1.jpg", "Received: another"):
+    with refused(f"{table}: 1.jpg", "cannot undo the answer"):
         write_again()
     assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,dog\n"
 

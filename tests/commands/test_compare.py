@@ -201,7 +201,7 @@ def test_results_of_other_params_code_or_predictions_are_refused(
     replace(project / name, before, after)
     line = complaint(project, "compare", "new")
     assert line.startswith("workspace: the results are out of date")
-    assert f"changes since the last run: {changed}." in line
+    assert f"changed since the last run: {changed}." in line
 
 
 def test_images_of_one_run_are_left_out_and_gate_says_how_many_test_images(project):

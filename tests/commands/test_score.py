@@ -188,7 +188,7 @@ def test_folder_without_photos_or_with_labels_of_others_is_explained(here, tmp_p
         with refused(f"{folder}: expected images in folders named cat, dog"):
             scored(folder)
     absent = str(tmp_path / "absent")
-    assert complaint(Path.cwd(), "score", absent).startswith(f"{absent}: expected a file or folder")
+    assert complaint(Path.cwd(), "score", absent).startswith(f"{absent}: no such file or folder")
 
 
 def test_test_images_of_classes_without_photos_do_not_count(here, tmp_path):
@@ -340,7 +340,7 @@ def test_without_results_of_the_model_a_line_says_what_to_do(sure, photos, tmp_p
     empty.write_text(HEADER)
     assert "expected labels predicted by the model" in complaint(sure, "score", str(empty))
     absent = str(tmp_path / "absent")
-    assert complaint(sure, "score", absent).startswith(f"{absent}: expected ")
+    assert complaint(sure, "score", absent).startswith(f"{absent}: no such file")
     other = write_colour_model(tmp_path / "model", unknown_threshold=0.3)
     line = complaint(sure, "score", str(photos), "--model", str(other))
     assert line.startswith(f"{other}: cannot compare with the test split")

@@ -189,7 +189,7 @@ def test_log_in_a_named_pipe_is_its_rows(tmp_path):
     """nextcloud/logreader 1217, nginx/docker-nginx 107. One that nothing reads is one line."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with refused("pipe", "cannot append to", "reader"):
+    with refused("cannot append to", "pipe", "reader"):
         log_to(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     log = log_to(pipe)
@@ -208,7 +208,7 @@ def test_log_in_a_device(tmp_path):
         with pytest.raises(OSError, match="No space left on device"):
             log_to(Path("/dev/full")).append("lost", ANSWER)
     for name in (tmp_path, tmp_path / "absent/log.jsonl"):
-        with refused(str(name), "cannot append to"):
+        with refused("cannot append to", str(name)):
             log_to(name)
 
 

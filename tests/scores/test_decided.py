@@ -51,7 +51,7 @@ def test_too_few_images_are_refused_with_the_number_and_with_the_smallest_error(
     smallest = float(re.search("expected ([0-9.]+) or more", str(error.value))[1])
     assert f"takes {images} images" in str(error.value)
     assert choose_min_confidence(np.full(images, 0.9), right, groups // 2, smallest) == 0
-    with pytest.raises(InputError, match=f"of the {images} most confident, {images} are wrong"):
+    with pytest.raises(InputError, match=f"{images} of the {images} most confident are wrong"):
         choose_min_confidence(np.full(images, 0.9), ~right, groups, 0.05)
 
 
