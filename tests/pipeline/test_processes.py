@@ -178,10 +178,12 @@ def test_run_in_a_terminal_is_seen_and_no_other_starts(gate):
     with start_in_terminal(gate.parent) as process:
         while not Path("waits").exists():
             assert psutil.wait_procs([process], timeout=0.05)[1]
-        assert runs.is_elsewhere(HERE)
-        with refused("one in a terminal"):
-            runs.start(HERE, "dvc", "repro")
-        open_gate(gate, "second: of a terminal\n")
-        process.communicate()
+        try:
+            assert runs.is_elsewhere(HERE)
+            with refused("a run in a terminal is active"):
+                runs.start(HERE, "dvc", "repro")
+        finally:
+            open_gate(gate, "second: of a terminal\n")
+            process.communicate()
     assert not runs.is_elsewhere(HERE)
     assert runs.read(HERE).state == ""
