@@ -32,6 +32,7 @@ from pawprint.progress import Progress
 from pawprint.projects import discard
 from pawprint.projects.candidates import candidates_of, use_candidate
 from pawprint.projects.comparison import read_run
+from pawprint.projects.since_commit import describe_since_commit
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.metrics import CATALOGUE
@@ -125,7 +126,7 @@ def describe_changes(
     files: tuple[Path, ...], commit: str | None
 ) -> tuple[list[str], list[str], list[str]]:
     """Return the result of `describe_since_commit`. Raises InputError."""
-    return discard.describe_since_commit(HERE)
+    return describe_since_commit(HERE)
 
 
 @st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)

@@ -1,6 +1,6 @@
-"""The command `serve`: an HTTP service for a served or exported model, and its log of answers.
+"""The command `serve`: an HTTP service for a served or exported model.
 
-The log holds all answers as JSON lines, and several services may share it.
+projects/answers.py writes its log of answers, which several services may share.
 """
 
 import argparse

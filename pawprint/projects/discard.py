@@ -1,16 +1,13 @@
-"""Find what differs from the last commit; keep or discard it, in Git and DVC."""
+"""Keep or discard a run: in Git and DVC, a commit, or the last commit's files again."""
 
-from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pawprint import paths
 from pawprint.errors import InputError, name_some, printable, without_secrets
-from pawprint.files import read_text
 from pawprint.git import git, try_git
 from pawprint.params.data import Fetch
-from pawprint.params.file import describe_param_changes, flat
-from pawprint.pipeline.dvc import check_out, find_changed_files, find_stages_to_run
+from pawprint.pipeline.dvc import check_out
 from pawprint.pipeline.recorded import Recorded
 from pawprint.pipeline.runs import alone
 
@@ -137,40 +134,3 @@ def diff_of_inputs(folder: Path) -> str:
     options = ("--no-color", "--no-ext-diff", "--unified=0", "--irreversible-delete")
     text = git("diff", *options, "HEAD", "--", *map(str, INPUTS), folder=folder)
     return "".join(f"{printable(without_secrets(line))}\n" for line in text.splitlines())
-
-
-def describe_since_commit(folder: Path) -> tuple[list[str], list[str], list[str]]:
-    """Return what differs from the last commit, in words, and the stages that DVC would run.
-
-    The changes that Discard leaves come first, then the ones that it reverts. Later stages run,
-    too, if their inputs change. Raises InputError.
-    """
-    stages = find_stages_to_run(folder)
-    if not has_commit(folder):
-        return [], [], stages
-    source = Fetch.load(path=folder / paths.PARAMS).source
-    photos = find_changed_files(folder, source) if (folder / f"{source}.dvc").exists() else {}
-    before = flat(git("show", f"HEAD:./{paths.PARAMS}", folder=folder))
-    removed = dict.fromkeys(before)  # such as a layer of `augment`
-    params = describe_param_changes(before, removed | flat(read_text(folder / paths.PARAMS)))
-    lost = [*_lines(folder, paths.PIPELINE, paths.REQUIREMENTS), *params]
-    return [*_photos(photos), *_lines(folder, *TABLES)], lost, stages
-
-
-def _photos(files: dict[str, list[str]]) -> Iterable[str]:
-    """Yield lines such as "12 photos of cat added", from the paths of changed files by kind."""
-    for kind in ("added", "deleted", "modified", "renamed"):
-        names = files.get(kind, ())
-        folders = Counter(PurePosixPath(name).parent.name for name in names if name[-1] != "/")
-        for folder, number in sorted(folders.items()):
-            noun = "photo" if number == 1 else "photos"
-            yield f"{number:,} {noun} of {folder} {kind}"
-
-
-def _lines(folder: Path, *files: Path) -> Iterable[str]:
-    """Yield lines such as "labels.csv, lines changed: 3", for text files."""
-    for line in git(
-        "diff", "--numstat", "HEAD", "--", *map(str, files), folder=folder
-    ).splitlines():
-        added, removed, name = line.split("\t")
-        yield f"{name}, lines changed: {max(int(added), int(removed))}"

@@ -218,13 +218,13 @@ def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0
     """
     test = compared.test
     verdict = compared.verdict(margin)
-    images = f"of {compared.images:,} images"
+    images = f"on the {compared.images:,} images that both have"
     low, high = (f"{100 * end:+.1f}" for end in test.of_right)
-    points = f"between {low} and {high} points of {test.right}"
+    points = f"between {low} and {high} points of {test.right} ({test.confidence:.0%} interval)"
     if verdict == NOT_SHOWN:
         return f"{NOT_SHOWN.capitalize()} between {old} and {new}: {points}, {images}."
     if verdict == "equal":
-        return f"{old} and {new} are equal: {points}, {images}."
+        return f"{old} and {new} are equal within a point: {points}, {images}."
     form = ".4f" if test.score == LOG_LOSS else ".2%"
     scores = f"{test.score} {compared.new:{form}}, was {compared.old:{form}}"
     if verdict == NO_USE:

@@ -10,9 +10,10 @@ from pawprint.files import read_yaml
 from pawprint.params.file import set_params
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.projects.comparison import read_run
-from pawprint.projects.discard import describe_since_commit, discard, to_discard
+from pawprint.projects.discard import discard, to_discard
 from pawprint.projects.init import create
 from pawprint.projects.recipes import use_recipe
+from pawprint.projects.since_commit import describe_since_commit
 from pawprint.projects.upgrade import upgrade
 
 WASTE = Path("waste")
