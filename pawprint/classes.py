@@ -9,7 +9,7 @@ import numpy as np
 
 from pawprint.errors import is_printable, printable
 
-# Not allowed as labels of classes.
+# Names that no class may have.
 NEITHER = "none"  # in labels.csv, an image to reject
 UNKNOWN = "unknown"  # predicted for images unlike the training images, and the name of their folder
 UNLABELLED = "unlabelled"  # an image that may still get a label

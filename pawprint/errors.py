@@ -36,7 +36,7 @@ class NoWeightsError(InputError):
 
 
 def _public_line(line: str) -> str:
-    # First to a length at which patterns are fast.
+    # Shorten the text first, because patterns are slow on long ones.
     return _shorten(without_secrets(_shorten(line, 2 * LONGEST)), LONGEST)
 
 

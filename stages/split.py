@@ -121,7 +121,7 @@ def uses_archive(params: Split) -> bool:
 
 
 def describe_rows(rows: pd.DataFrame, params: Split) -> list[str]:
-    """Return lines on splits that the archive lacks, and on those with few images."""
+    """Return a line for each split that the archive lacks, and for each one with few images."""
     archive_split = rows["archive_split"] if uses_archive(params) else ""
     lines = list(splitting.describe_completed(rows.assign(archive_split=archive_split)))
     if few := splitting.describe_few(rows):

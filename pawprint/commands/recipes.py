@@ -8,7 +8,7 @@ from pawprint.projects.recipes import read_recipe, recipe_names, use_recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command, which has two actions besides the list."""
+    """Add the subcommands `show` and `use`; without one, the command lists the recipes."""
     parser.set_defaults(action=list_recipes)
     commands = parser.add_subparsers(metavar="{show,use}")
     show = commands.add_parser("show", help="print a recipe")

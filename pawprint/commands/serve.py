@@ -165,7 +165,7 @@ def create_app(
             allow_private_network=True,  # a web page may call a service on this computer
         )
 
-    # Load balancers differ in their requests: HEAD or OPTIONS, even of "/".
+    # Some load balancers send HEAD or OPTIONS, even to "/".
     @app.api_route("/", methods=HEALTH, include_in_schema=False)
     @app.api_route("/health", methods=HEALTH, include_in_schema=False)
     @app.api_route("/health/", methods=HEALTH, include_in_schema=False)

@@ -263,7 +263,7 @@ def convert_with_keras(model: keras.Model, path: Path, keras_name: str) -> None:
 
 
 def name_dimensions(path: Path) -> None:
-    """Name the first dimension of inputs and outputs of an ONNX file, which tf2onnx numbers."""
+    """Name the batch dimension of an ONNX file, for which tf2onnx only has a number."""
     import onnx
 
     file = onnx.load(path)

@@ -26,7 +26,7 @@ FLOATS = (openvino.Type.f32, openvino.Type.f16)
 # Where ONNX Runtime says that weights are at an address in memory, from which OpenVINO reads them:
 # https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/framework/tensorprotoutils.h
 IN_MEMORY = b"MEM_ADDR_/*"
-# Numbers of ImageNet's classes: so many numbers are a classifier's rather than features.
+# An output of this length holds the scores of ImageNet's classes rather than features.
 CLASSES = (1000, 1001, 21841, 21843)
 BLOCKS = (1, 2, 3, 4, 6, 8, 12, 16)  # of one colour, in each row of an image
 TOLERANCE = 1e-3  # relative: three digits
