@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     cross-validated head, and its row is printed when it is measured. The current params come first.
     `difference` is the candidate's log loss minus theirs, with its interval. A candidate is better
     or worse if the difference is significant over all candidates. `CPU ms` is the CPU time for one
-    image. `run s` is the time that the next run takes to compute the features of all images, if none
+    image. `run s` is the time that the next run takes to compute the features of all images if none
     are stored. Both exclude decoding. The features are kept for the next `dvc repro`.
 
     Examples:
