@@ -40,7 +40,7 @@ def install_command(extras: str = "") -> str:
     named = f"{DISTRIBUTION}[{extras}]" if extras else DISTRIBUTION
     if not found:
         return f"pip install '{named}'"
-    url = without_secrets(found["url"])
+    url = _shown(found["url"])
     if "vcs_info" in found:
         url = f"{found['vcs_info']['vcs']}+{url}@{found['vcs_info']['commit_id']}"
         return f"pip install '{_requirement(named, url)}'"
@@ -55,7 +55,7 @@ def renewal() -> str:
     found = origin()
     if not found:
         return f"Run `pip install --upgrade {DISTRIBUTION}`"
-    url = without_secrets(found["url"])
+    url = _shown(found["url"])
     if "vcs_info" in found:
         newest = _requirement(DISTRIBUTION, f"{found['vcs_info']['vcs']}+{url}")
         return f"Run `pip install --upgrade '{newest}'`"
@@ -115,6 +115,11 @@ def _shared(found: dict) -> str:
         raise InputError(f"{NEEDED}: it was installed from {path_of(url)}, a file. {SHARED}.")
     sha256 = found.get("archive_info", {}).get("hashes", {}).get("sha256")
     return f"{DISTRIBUTION} @ {_public(url)}" + (f"#sha256={sha256}" if sha256 else "")
+
+
+def _shown(url: str) -> str:
+    """Return a URL without secrets; a local one as it is, since its path may have an @."""
+    return url if url.startswith("file:") else _public(url)
 
 
 def _public(url: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pawprint.app.groups import Image, Pages
 from pawprint.app.labelling import LOCK, Copy, Written
+from pawprint.errors import InputError
 
 ANSWERS = Path(".dvc/tmp/pawprint-answers.jsonl")
 Change = Written | Copy
@@ -22,10 +23,21 @@ class Undo:
     changes: Sequence[Change]
 
     def __call__(self) -> None:
-        """Undo the changes. Raises InputError or OSError if others changed the same rows."""
-        for change in self.changes:
-            change()
-        _append({"taken_back": self.number})
+        """Undo the changes. Raises InputError or OSError if others changed the same rows.
+
+        Tables then are as before.
+        """
+        redo = []
+        with LOCK:
+            try:
+                for change in self.changes:
+                    redo.append(change())
+            except (InputError, OSError):
+                for written in filter(None, reversed(redo)):
+                    written()
+                raise
+        with contextlib.suppress(OSError):  # as in `record`
+            _append({"taken_back": self.number})
 
 
 def record(

@@ -208,6 +208,8 @@ def correct(path: str, pixels_sha256: str, label: str | None) -> Written:
     """
     image = pixels_sha256 or path
     with LOCK:
+        if path in labels_given():  # a row of a person's, without the hash
+            image, pixels_sha256 = path, ""
         cells = _row(path, pixels_sha256, label) if label and label != UNDECIDED else None
         written = write_rows(LABELS_CSV, "path", {image: cells})
         if label == UNDECIDED:
@@ -236,7 +238,7 @@ def find_copies(images: Iterable[Path], places: Places) -> set[Path]:
 
 
 def add(places: Places, image: Path, label: str) -> Copy:
-    """Copy an image to the place of its label. Returns a function that undoes this.
+    """Copy an image to the place of its label. Returns the copy, which undoes itself if called.
 
     Files and rows are not overwritten: an existing name gets a number. Raises InputError or
     OSError, without changing anything, even if the image is already there.
@@ -265,7 +267,7 @@ def add(places: Places, image: Path, label: str) -> Copy:
 
 
 def add_all(places: Places, images: Iterable[Path], label: str) -> list[Copy]:
-    """Copy images to the place of their label, as `add` does. Returns a function that undoes this.
+    """Copy images to the place of their label, as `add` does. Returns the copies.
 
     Raises InputError or OSError, without changing anything.
     """

@@ -349,13 +349,14 @@ def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
             pages.turn(source.pool, source.given(), others, labelling.undecided())
         if not pages.images:
             break
+        sure = pages.sure
         for place, image in enumerate([*pages.images]):
             try:
                 picture = source.picture(image[0], is_large=pages.size == 1)
                 cells.append({"src": picture, "alt": photos.alt(image[0])})
             except (InputError, UnusableImageError):  # for example, the photo was removed
                 pages.missing.add(image)
-                pages.sure -= place < pages.sure
+                pages.sure -= place < sure
         pages.images = [image for image in pages.images if image not in pages.missing]
     shown()[id(pages)] = (time.time(), pages.images)
     return cells
@@ -394,7 +395,8 @@ def give_labels(source: Photos, pages: Pages, asked: dict) -> None:
         label = asked["label"]
         changes, had_one = source.give([pages.images[place] for place in sorted(marked)], label)
         if had_one:
-            st.session_state["note"] = f"{had_one} photos already had a label, which stays."
+            number = "1 photo" if had_one == 1 else f"{had_one} photos"
+            st.session_state["note"] = f"{number} already had a label, which stays."
     answers.record(pages, (browser(), source.name), marked, label, changes)
 
 

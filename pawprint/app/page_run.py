@@ -362,7 +362,9 @@ def find_runs() -> dict[str, str]:
     """
     predictions = str(paths.PREDICTED_CLASSES_CSV["validation"])
     log = try_git("log", f"-{MAX_COMMITS}", "--format=%h %cs %s", "--", predictions) or ""
-    runs = {WORKSPACE: "the present files"} | dict(line.split(" ", 1) for line in log.splitlines())
+    runs = {WORKSPACE: "the present files"} | dict(
+        line.split(" ", 1) for line in log.split("\n") if line
+    )
     for ref in (try_git("for-each-ref", "--format=%(refname)", *REFS) or "").splitlines():
         kind = next(kind for kind in REFS if ref.startswith(kind))
         # The name of an experiment follows its commit's name, in two parts.

@@ -66,9 +66,13 @@ def alone(folder: Path) -> Iterator[None]:
     with _turn(folder):
         lock = _take(folder)
     with lock:
-        if is_elsewhere(folder):
-            raise InputError("cannot start: a run in a terminal is active. Wait until it ends.")
+        _require_nothing_elsewhere(folder)
         yield
+
+
+def _require_nothing_elsewhere(folder: Path) -> None:
+    if is_elsewhere(folder):
+        raise InputError("cannot start: a run in a terminal is active. Wait until it ends.")
 
 
 def _turn(folder: Path) -> FileLock:
@@ -97,11 +101,11 @@ def start(folder: Path, *command: str) -> None:
 
     Raises InputError if a run is active.
     """
-    with alone(folder):  # raises InputError
-        pass
     with _turn(folder):
-        for path in (LOG, PROGRESS):
-            (folder / path).unlink(missing_ok=True)
+        with _take(folder):  # gives it back to the process that starts
+            _require_nothing_elsewhere(folder)
+            for path in (LOG, PROGRESS):
+                (folder / path).unlink(missing_ok=True)
         process = subprocess.Popen(
             [*python_in(folder), "-m", __name__, *command],
             cwd=folder,
@@ -126,7 +130,7 @@ def stop(folder: Path) -> None:
     Windows cannot send Ctrl+C to other processes, so they are terminated there.
     """
     with contextlib.suppress(OSError, ValueError, psutil.Error):  # it has ended
-        if is_running(folder):
+        if read(folder).state == "running":
             process = _process(folder)
             _write_line(folder, STOPPED)
             if sys.platform == "win32":
@@ -160,7 +164,7 @@ def is_running(folder: Path) -> bool:
 
 
 def read(folder: Path) -> PipelineRun:
-    """Return the last run of a project."""
+    """Return the last run of a project. What holds LOCK after its end is no run."""
     state = "running" if is_running(folder) else "killed"  # first: an ended run has its last line
     if state != "running" and is_elsewhere(folder):
         return PipelineRun("elsewhere", [], [], None, 0.0)
@@ -170,7 +174,7 @@ def read(folder: Path) -> PipelineRun:
     lines: list[str] = []
     last = 0.0
     is_stopped = False
-    for row in text.splitlines():
+    for row in filter(None, text.split("\n")):  # a line may have other ends of lines in it
         seconds, _, line = row.partition("\t")
         last = float(seconds)
         if step := STEP.match(line):
@@ -178,7 +182,7 @@ def read(folder: Path) -> PipelineRun:
             lines = []
         elif line == STOPPED:
             is_stopped = True
-        elif line.startswith(END) and state != "running":
+        elif line.startswith(END):
             state = "done" if line == f"{END}0" else "stopped" if is_stopped else "failed"
         else:
             lines.append(line)
@@ -206,7 +210,8 @@ def printed(folder: Path, *inputs: Path) -> list[str]:
     files = [folder / path for path in inputs]
     if any(not path.exists() or path.stat().st_mtime > end for path in files):
         return []
-    return [row.partition("\t")[2] for row in log.read_text(encoding="utf-8").splitlines()]
+    lines = [row.partition("\t")[2] for row in log.read_text(encoding="utf-8").split("\n")]
+    return [line for line in lines if line and line != STOPPED and not line.startswith(END)]
 
 
 def error_of(run: PipelineRun) -> str:

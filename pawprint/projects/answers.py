@@ -228,7 +228,7 @@ def cells_of_lines(
                 f"predict --format jsonl`. Received: the keys {printable(', '.join(record))}."
             )
         known = probabilities or {}
-        if known.keys() - {*labels}:
+        if known and known.keys() != {*labels}:
             record |= {"label": None, "model": OTHER_MODEL}
         numbers = {_column_of(label): known.get(label) for label in labels}
         cells = {"unknown_score": None} | record | numbers

@@ -187,7 +187,7 @@ def require_images(folder: Path) -> None:
     if all(path.exists() for path in needed):
         return
     command = [*python_in(folder), "-m", "dvc", "repro", "split"]
-    is_failed = subprocess.run(command, cwd=folder).returncode
+    is_failed = subprocess.run(command, cwd=folder, stdout=sys.stderr).returncode
     if is_failed or not all(path.exists() for path in needed):
         raise InputError(f"{needed[0]}: expected images. In a clone, run `dvc pull` first.")
 

@@ -14,6 +14,7 @@ from pawprint.pipeline.runs import alone
 # The inputs of a run, except for photos and the user's tables.
 INPUTS = (paths.PARAMS, paths.PIPELINE, paths.REQUIREMENTS)
 TABLES = (paths.LABELS_CSV, paths.SPLITS_CSV)
+OWN_STAGES = Path("stages")  # scripts of a project's own
 
 
 def has_commit(folder: Path) -> bool:
@@ -63,9 +64,11 @@ def to_keep(folder: Path) -> list[str]:
     """
     if not has_commit(folder):
         return changed_files(folder, [Path()])
-    files = [*results(folder), *INPUTS, *TABLES, paths.UNDECIDED_CSV]
-    source = Path(f"{Fetch.load(path=folder / paths.PARAMS).source}.dvc")
-    return changed_files(folder, [*files, source] if (folder / source).exists() else files)
+    files = [*results(folder), *INPUTS, *TABLES, paths.UNDECIDED_CSV, paths.STATE, OWN_STAGES]
+    source = Fetch.load(path=folder / paths.PARAMS).source
+    text = Path(source) if source.endswith((".yaml", ".yml")) else Path(f"{source}.dvc")
+    is_inside = not text.is_absolute() and ".." not in text.parts
+    return changed_files(folder, [*files, text] if is_inside else files)
 
 
 def to_discard(folder: Path) -> list[str]:

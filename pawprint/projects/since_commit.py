@@ -47,4 +47,5 @@ def _lines(folder: Path, *files: Path) -> Iterable[str]:
         "diff", "--numstat", "HEAD", "--", *map(str, files), folder=folder
     ).splitlines():
         added, removed, name = line.split("\t")
-        yield f"{name}, lines changed: {max(int(added), int(removed))}"
+        is_text = added != "-"  # Git takes UTF-16 for binary
+        yield f"{name}, lines changed: {max(int(added), int(removed))}" if is_text else name
