@@ -233,10 +233,11 @@ def test_score_reads_whole_lines_and_counts_the_others(tmp_path):
     assert failed == []
 
 
-def test_log_outlives_a_model_of_other_labels(tmp_path):
+@pytest.mark.parametrize("label", ["cow", LABELS[0]])  # another class, or one of them
+def test_log_outlives_a_model_of_other_labels(tmp_path, label):
     path = tmp_path / "log.jsonl"
     log = AnswerLog(path, "another")
-    log.append("0", {"label": "cow", "probabilities": {"cow": 1.0}, "unknown_score": None})
+    log.append("0", {"label": label, "probabilities": {label: 1.0}, "unknown_score": None})
     log_to(path).append("1", ANSWER)
     photos, left_out, failed = select_answers(read_answers(path, LABELS, True), MODEL)
     assert [row["pixels_sha256"] for row in photos] == ["1"]

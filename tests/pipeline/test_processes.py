@@ -174,6 +174,16 @@ def test_between_its_stages_dvc_is_said_to_be_at_work(gate, monkeypatch):
     assert ended().state == "done"
 
 
+def test_output_with_other_ends_of_lines_is_read(tmp_path):
+    """A name of a photo may have them, and a run that was killed leaves half a line."""
+    log = tmp_path / runs.LOG
+    log.parent.mkdir(parents=True)
+    log.write_text(f"1.0\ta\u2028b\x0bc\n2.0\t{runs.END}1\n3", encoding="utf-8")
+    run = runs.read(tmp_path)
+    assert (run.state, run.lines) == ("failed", ["a\u2028b\x0bc", ""])
+    assert runs.printed(tmp_path) == ["a\u2028b\x0bc"]
+
+
 def test_run_in_a_terminal_is_seen_and_no_other_starts(gate):
     with start_in_terminal(gate.parent) as process:
         while not Path("waits").exists():

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import (
+    change,
     clone,
     commit,
     git_init,
@@ -112,6 +113,13 @@ def test_params_are_shown_as_a_diff_and_a_no_changes_nothing(project, monkeypatc
     assert run_discard(arguments) == 0
     assert (project / paths.PARAMS).read_bytes() != before
     assert changed(project) == ""
+
+
+def test_a_run_is_kept_with_what_an_upgrade_wrote_and_what_says_where_photos_are(project):
+    write_files(project, {".pawprint.json": "{}", "stages/own.py": "", "photos.yaml": "url: x\n"})
+    change(project, "fetch: {source: photos.yaml}")
+    kept = last_commit.to_keep(project)
+    assert {".pawprint.json", "stages/own.py", "photos.yaml", "params.yaml"} <= {*kept}
 
 
 @pytest.mark.parametrize("is_staged", [False, True])
