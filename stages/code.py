@@ -116,7 +116,7 @@ def describe_versions(
     install = f"`pip install -r {paths.REQUIREMENTS}`"
     again = [stage for stage in stages if recorded.has_code(stage, locked[stage])]
     if again:
-        return f"{differing}. Therefore {', '.join(again)} run again; {install} avoids this"
+        return f"{differing}, which reruns {', '.join(again)}; {install} avoids this"
     return f"{differing}. Results may differ; {install} installs the versions of the project"
 
 

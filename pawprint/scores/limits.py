@@ -266,8 +266,8 @@ def weak_class(run: Run) -> Limit | None:
     size = _excess(every, every["actual"] == weak, run.classes - 1)
     images = (every["actual"] == weak).sum()
     return Limit(
-        f"Raising the recall of {weak} to the other classes' {size.verb} {size} of 100: the model "
-        f"is correct on {recalls[weak]:.0%} of its {images:,} images, and on "
+        f"A recall of {weak} as high as in other classes {size.verb} {size} of 100: the model is "
+        f"correct on {recalls[weak]:.0%} of its {images:,} images, and on "
         f"{recalls.drop(weak).mean():.0%} of the others; add images of {weak}.",
         size,
     )

@@ -114,7 +114,7 @@ def test_unlabelled_images_of_the_project_are_counted_with_those_that_have_got_a
     write_text(project / paths.UNDECIDED_CSV, "path,label\n2.jpg,\n")
     pool = groups.read_pool(photos.archive(), "auto")
     text = page_label.describe_progress(pools.ProjectPhotos(pool))
-    assert text.startswith("1 of 3 photos") and "do not know 1" in text
+    assert text.startswith("1 of 3 photos") and "1 as not known" in text
 
 
 def test_photos_without_a_label_that_came_before_or_since_a_run_can_be_prepared(project):

@@ -216,7 +216,7 @@ def test_litert_refuses_operations_that_only_tensorflow_has(tmp_path):
     pixels = keras.Input((32, 32, 3), name="pixels")
     logits = keras.layers.Dense(1)(keras.layers.Flatten()(keras.ops.erf(pixels)))
     model = with_probabilities(keras.Model(pixels, [logits, logits]))
-    with refused("litert can hold", "TensorFlow op"):
+    with refused("cannot convert the model to litert", "TensorFlow op"):
         export("litert", model, METADATA, tmp_path / "new", Reference([], {}))
     assert list(tmp_path.iterdir()) == []
 
@@ -241,7 +241,7 @@ def test_files_that_export_did_not_write_are_not_deleted(tmp_path):
         write(folder, [0.5, 0.5])
     notes, before = folder / "notes.txt", (folder / "saved_model.pb").stat().st_mtime_ns
     notes.write_text("mine")
-    with refused(f"{notes}: expected "):
+    with refused(f"{notes}: cannot replace "):
         write(folder, [0.5, 0.5])
     assert notes.read_text() == "mine"
     assert (folder / "saved_model.pb").stat().st_mtime_ns == before

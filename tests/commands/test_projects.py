@@ -97,7 +97,7 @@ def test_init_that_cannot_be_is_one_line_and_changes_nothing(installed, photos, 
     result = installed.run("pawprint", "init", str(target), "--images", str(images), cwd=tmp_path)
     assert result.returncode == 1
     line = result.stderr.splitlines()[0]  # before a tree of folders
-    assert ": expected " in line
+    assert ": expected " in line or "cannot make the project" in line
     assert before == (listing(tmp_path), listing(photos))
 
 
@@ -147,7 +147,7 @@ def test_two_projects_share_a_repository_and_photos_may_stay_outside(installed, 
         lines = installed.succeed(*command, cwd=tmp_path).splitlines()
         for label in ("bird", "fox"):
             folder = str(Path("given", label))
-            assert any(folder in line and "no class" in line for line in lines)
+            assert any(folder in line and "not a class" in line for line in lines)
         assert (tmp_path / name / "params.yaml").is_file()
         assert not (tmp_path / name / ".git").exists()
     assert read_yaml(tmp_path / "two" / "params.yaml")["fetch"]["source"] == "../given"

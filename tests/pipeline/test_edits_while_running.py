@@ -104,7 +104,7 @@ def test_edit_of_what_dvc_records_of_a_stage_fails_it(
     folder, monkeypatch, capsys, stage, name, old, new, place
 ):
     main = edit_of(folder / name, old, new, stage)
-    assert failure(monkeypatch, capsys, stage, main).startswith(f"{place}: ")
+    assert failure(monkeypatch, capsys, stage, main).startswith(f"{place} changed ")
 
 
 def test_pipeline_that_is_emptied_before_a_stage_starts_is_no_traceback(
@@ -118,7 +118,7 @@ def test_photo_that_comes_while_photos_are_fetched_fails_fetch(folder, monkeypat
     def main() -> None:
         (folder / "photos" / "1.jpg").write_bytes(b"")
 
-    assert failure(monkeypatch, capsys, "fetch", main).startswith("photos: ")
+    assert failure(monkeypatch, capsys, "fetch", main).startswith("photos changed ")
 
 
 def extractor(path: Path) -> None:
@@ -148,7 +148,7 @@ def test_features_of_a_stage_that_failed_at_its_end_are_not_computed_again(
         features.main()
         replace(folder / "params.yaml", "views: 4", "views: 5")
 
-    assert "params.yaml: augment: " in failure(monkeypatch, capsys, "features", main)
+    assert "params.yaml: augment changed " in failure(monkeypatch, capsys, "features", main)
     shutil.rmtree(paths.FEATURES, ignore_errors=True)  # as DVC does before a stage runs
     monkeypatch.delenv("DVC_STAGE")
     replace(folder / "params.yaml", "views: 5", "views: 4")

@@ -17,7 +17,7 @@ def python(code: str, **environment: str):
     ("error", "shown"),
     [
         ("InputError('a.csv: expected b')", "a.csv: expected b"),
-        ("ModuleNotFoundError(name='dvc')", "no dvc. Run `pip install "),
+        ("ModuleNotFoundError(name='dvc')", "the package dvc is not installed. Run `pip install "),
         ("MemoryError", "memory"),
     ],
 )

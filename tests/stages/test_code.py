@@ -134,7 +134,7 @@ def test_versions_that_are_not_the_locks_are_said_with_the_stages_that_they_run(
     md5 = hashlib.md5(locked["split"].encode()).hexdigest()
     of_lock = Recorded(f"stages: {{split: {{deps: [{{path: data/code/split.txt, md5: {md5}}}]}}}}")
     line = describe_versions(of_lock, after, locked)
-    assert "in place of 0.1" in line and "split run again" in line and "clean" not in line
+    assert "instead of 0.1" in line and "reruns split" in line and "clean" not in line
     assert "pip install -r requirements.txt" in line
     line = describe_versions(Recorded(""), after, locked)
     assert "run again" not in line and "may differ" in line

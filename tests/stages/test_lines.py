@@ -153,7 +153,7 @@ def test_training_records_which_views_it_learns_from(folder, capsys, is_like_the
     features[:, :, 0] += 1 - 2 * (np.arange(90)[:, None] % 2)
     features[:, 1:, 0] *= 1 if is_like_the_image else -1
     (line,) = trained(folder, features, capsys)
-    assert "of 90 training images" in line
+    assert "of 90 cross-validated training images" in line
     metrics = read_json(folder / paths.CROSS_VALIDATION_JSON)
     assert (metrics["views"], metrics["blocks"]) == (3 if is_like_the_image else 1, 0)
     assert (metrics["views_loss_change"] < -metrics["views_loss_error"]) == is_like_the_image
