@@ -280,7 +280,7 @@ def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
     predict(committed, 15)
     _, verdict = since(committed)
     assert verdict.startswith("This run is worse than the last commit: log loss ")
-    assert "of 120 images" in verdict  # with those of training, in folds
+    assert "on the 120 images" in verdict  # with those of training, in folds
     for name in (paths.CROSS_VALIDATION_CSV, paths.SPLIT_CSV):
         shutil.rmtree(committed.folder / ".dvc/cache/files/md5" / committed.md5s[name][:2])
         assert not any("This run is" in line for line in since(committed))
