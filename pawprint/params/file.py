@@ -52,6 +52,9 @@ def _set_value(content: CommentedMap, name: str, value: object) -> None:
     """Set a value in the file, without comments of a recipe."""
     if isinstance(value, CommentedMap):
         value.ca.comment = None
+    elif isinstance(value, dict):
+        value = CommentedMap(value)
+        value.fa.set_flow_style()  # in one line, so that comments stay in their places
     section, key, *inner = name.split(".")
     keys = content.get(section) or CommentedMap()
     if inner:

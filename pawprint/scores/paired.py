@@ -25,6 +25,7 @@ EQUAL = 0.01  # models are equal if accuracy or mean recall differs by at most t
 # old log loss. Adding one photo already changes the loss by 0.2%, which a paired test detects.
 # docs/decisions/29 shows how often irrelevant changes and real losses are called better or worse.
 MARGIN = 0.03
+FLOOR = 0.001  # of the log loss, too: of a model that is nearly perfect, 3% are of no use
 NOT_SHOWN = "no difference shown"
 NO_USE = "no practical difference"
 
@@ -104,10 +105,10 @@ class Comparison(NamedTuple):
         """Return the verdict of the test, or NO_USE for a significant difference below a margin.
 
         `margin` is the fraction of the old score, such as MARGIN, that `test.difference` must
-        reach.
+        reach. With a margin, it must reach FLOOR, too.
         """
         is_shown = self.test.verdict in ("better", "worse")
-        is_small = abs(self.test.difference) < margin * self.old
+        is_small = abs(self.test.difference) < max(margin * self.old, FLOOR if margin else 0)
         return NO_USE if is_shown and is_small else self.test.verdict
 
 
@@ -229,7 +230,7 @@ def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0
     scores = f"{test.score} {compared.new:{form}}, was {compared.old:{form}}"
     if verdict == NO_USE:
         change = f"{test.difference / compared.old:+.1%}"
-        needs = f"because photos or labels differ, better or worse takes {margin:.0%}"
+        needs = f"because photos or labels differ, better or worse takes {margin:.0%} and {FLOOR}"
         scores = f"{scores} ({change}; {needs})"
         return f"{NO_USE.capitalize()} between {old} and {new}: {scores}, {points}, {images}."
     return f"{new} is {verdict} than {old}: {scores}, {points}, {images}."

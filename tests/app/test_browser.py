@@ -189,7 +189,7 @@ def current_image(page) -> str:
 def start(page, folder: Path, target: Path, way: str = "one by one") -> None:
     open_part(page, "New images")
     page.get_by_role("radiogroup").get_by_text(way).click()
-    for name, path in (("without labels", folder), ("for labelled images", target)):
+    for name, path in (("of unlabelled images", folder), ("for labelled images", target)):
         page.get_by_role("textbox", name=re.compile(name)).fill(str(path))
     page.get_by_role("button", name="Start").click()
 

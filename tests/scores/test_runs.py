@@ -72,6 +72,13 @@ def test_difference_of_other_photos_or_labels_is_one_of_use(part, verdict):
     assert (f"{MARGIN:.0%}" in sentence and "-1.0%" in sentence) == (verdict == NO_USE)
 
 
+def test_difference_of_models_that_are_nearly_perfect_is_not_one_of_use():
+    """A third of the loss, and less than a thousandth."""
+    old, new = run_of("old", loss=0.0015), run_of(loss=0.001)
+    assert compared(new, old).verdict == "better"
+    assert compared(relabelled(new, TRAIN[0], "dog"), old).verdict == NO_USE
+
+
 def test_photos_are_the_same_by_pixels_label_and_set():
     files = run_of()._replace(split=split_of(OLD.judged, "other"))
     assert compared(files).has_same_photos
