@@ -174,7 +174,9 @@ def label_all(folder: Path) -> int:
         next(button for button in page.button if button.label == label).click().run()
 
     with contextlib.chdir(folder):
-        page = AppTest.from_function(script, default_timeout=60).run()
+        page = AppTest.from_function(script, default_timeout=60)
+        page.session_state["label-part"] = "New images"
+        page.run()
         page.text_input[0].set_value("../may.csv")
         press(page, "Start")
         images = 0

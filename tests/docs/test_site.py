@@ -50,7 +50,7 @@ def test_reference_has_the_public_functions_and_what_they_return(reference):
 def test_dead_link_fails_the_build_and_is_named(tmp_path):
     pytest.importorskip("sphinx", reason="Sphinx is not installed")
     shutil.copytree(PROJECT / "docs", tmp_path / "docs")
-    for name in ("README.md", "CHANGELOG.md", "LICENSE"):
+    for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE"):
         shutil.copy(PROJECT / name, tmp_path)
     page = tmp_path / "docs" / "scale.md"
     text = page.read_text(encoding="utf-8")

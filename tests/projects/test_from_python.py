@@ -223,7 +223,7 @@ def test_second_notebook_is_told_that_a_run_goes_on(waiting):
     with refused("second: nothing to read. Write it."):
         waiting.run()
     thread.join()
-    assert told and "no other run" in told[0]
+    assert told and "another run is active" in told[0]
 
 
 @pytest.mark.slow

@@ -92,7 +92,8 @@ def run_stages(folder: Path, *changes: str) -> None:
     (folder / paths.PARAMS).write_text(params, encoding="utf-8")
     for name in (paths.LABELS_CSV, paths.SPLITS_CSV):
         shutil.copy(PROJECT / name, folder)
-    write_json(folder / paths.FEATURE_ROW_CODE, "the code of a row")
+    for code in (paths.FEATURE_ROW_CODE, paths.DECODED_ROW_CODE):
+        write_json(folder / code, "the code of a row")
     with contextlib.chdir(folder):
         for stage in STAGES:
             if stage == "features":

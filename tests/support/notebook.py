@@ -17,6 +17,9 @@ AUTHOR = {
     for key, value in (("NAME", "You"), ("EMAIL", "you@example.org"))
 }
 
+# Other programs set a backend of matplotlib, which would keep figures out of the notebook.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+
 
 def run_notebook(notebook: nbformat.NotebookNode, folder: Path) -> None:
     """Run all cells in a folder. Their outputs lack bars that were overwritten, and the folder."""
@@ -29,7 +32,7 @@ def run_notebook(notebook: nbformat.NotebookNode, folder: Path) -> None:
         coalesce_streams=True,
         resources={"metadata": {"path": folder}},
     )
-    client.execute(env=os.environ | AUTHOR | {"PYTHONPATH": str(PROJECT)}, cwd=str(folder))
+    client.execute(env=ENVIRONMENT | AUTHOR | {"PYTHONPATH": str(PROJECT)}, cwd=str(folder))
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times
         for output in cell.get("outputs", []):
