@@ -181,7 +181,8 @@ def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, b
         expect(page.get_by_text("No photos are left")).to_be_visible()
     assert labels_in(project) == written
     assert all(name.startswith(label) for name, label in written.items())
-    assert len(written) == 79 and gone.name not in written
+    # A page that has shown the photo that goes may still give it a label.
+    assert len({*written} - {gone.name}) == 79
     assert read_rows(project / "undecided.csv", "path") == []
     said = succeed("dvc", "repro", "split", cwd=project)
     assert "clean: classes from labels.csv: cat, dog" in said
