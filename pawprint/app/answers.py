@@ -36,8 +36,7 @@ class Undo:
                 for written in filter(None, reversed(redo)):
                     written()
                 raise
-        with contextlib.suppress(OSError):  # as in `record`
-            _append({"taken_back": self.number})
+        _append({"taken_back": self.number})
 
 
 def record(
@@ -59,8 +58,7 @@ def record(
         "changes": [asdict(change) for change in changes],
     }
     pages.answer(marked, label, Undo(number, changes))
-    with contextlib.suppress(OSError):  # labels are written; only Undo after a reload is lost
-        _append(entry)
+    _append(entry)
 
 
 def restore(pages: Pages, session: tuple[str, str]) -> None:
@@ -87,7 +85,8 @@ def _answers_of(session: tuple[str, str]) -> list[dict]:
 
 
 def _append(entry: dict) -> None:
-    with LOCK:
+    """Write an entry. If that fails, the labels are right, and only Undo after a reload is not."""
+    with contextlib.suppress(OSError), LOCK:
         ANSWERS.parent.mkdir(parents=True, exist_ok=True)
         with ANSWERS.open("a", encoding="utf-8") as file:
             file.write("\n" + json.dumps(entry, default=str))  # ends an incomplete line

@@ -209,13 +209,14 @@ def correct(path: str, pixels_sha256: str, label: str | None) -> Written:
     image = pixels_sha256 or path
     with LOCK:
         if path in labels_given():  # a row of a person's, without the hash
-            image, pixels_sha256 = path, ""
+            image = path
+            pixels_sha256 = ""
         cells = _row(path, pixels_sha256, label) if label and label != UNDECIDED else None
         written = write_rows(LABELS_CSV, "path", {image: cells})
         if label == UNDECIDED:
             write_rows(UNDECIDED_CSV, "path", {image: _row(path, pixels_sha256, "")})
-        elif image in undecided():
-            write_rows(UNDECIDED_CSV, "path", {image: None})
+        else:
+            decide([image])
         return written
 
 

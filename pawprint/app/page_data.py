@@ -227,11 +227,10 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
     """
     counts = confusion(images, labels)
     correct = pd.Series(np.diag(counts), labels)
-    level = CONFIDENCE
-    low, high = fraction_interval(int(correct.sum()), len(images), level)
+    low, high = fraction_interval(int(correct.sum()), len(images), CONFIDENCE)
     st.metric("Accuracy", f"{correct.sum() / len(images):.2%}")
     st.caption(
-        f"{correct.sum()} of {len(images)} correct; {100 * level:g}% interval (Wilson) "
+        f"{correct.sum()} of {len(images)} correct; {100 * CONFIDENCE:g}% interval (Wilson) "
         f"{low:.1%} to {high:.1%}"
     )
     if len(labels) > MAX_IN_MATRIX:

@@ -322,23 +322,22 @@ def show_comparison() -> None:
         "another commit. `dvc exp show` and DVC's extension for VS Code list all runs with their "
         "params and metrics."
     )
-    runs = find_runs()
-    commits = [run for run in runs if run != WORKSPACE]
+    found = find_runs()
+    commits = [run for run in found if run != WORKSPACE]
     if not commits:
         st.markdown("No commit has a run yet. Keep, on the page Run, makes one.")
         return
     left, right = st.columns(2)
     first, second = (
         column.selectbox(
-            name, names, key=name, accept_new_options=True, format_func=partial(name_of, runs)
+            name, names, key=name, accept_new_options=True, format_func=partial(name_of, found)
         )
         for column, name, names in (
             (left, "Baseline", [*commits, WORKSPACE]),
             (right, "The baseline with", [WORKSPACE, *commits]),
         )
     )
-    level = CONFIDENCE
-    (compared,) = compare_runs(read_run(HERE, first), [read_run(HERE, second)], level)
+    (compared,) = compare_runs(read_run(HERE, first), [read_run(HERE, second)], CONFIDENCE)
     show_compared(plain(compared.sentences[0]), compared)
     pairs = compared.pairs.get("validation")
     if pairs is None:
@@ -362,7 +361,7 @@ def find_runs() -> dict[str, str]:
     """
     predictions = str(paths.PREDICTED_CLASSES_CSV["validation"])
     log = try_git("log", f"-{MAX_COMMITS}", "--format=%h %cs %s", "--", predictions) or ""
-    runs = {WORKSPACE: "the present files"} | dict(
+    found = {WORKSPACE: "the present files"} | dict(
         line.split(" ", 1) for line in log.split("\n") if line
     )
     for ref in (try_git("for-each-ref", "--format=%(refname)", *REFS) or "").splitlines():
@@ -371,13 +370,13 @@ def find_runs() -> dict[str, str]:
         name = ref.rsplit("/", 1)[-1] if kind == EXPERIMENTS else ref.removeprefix(f"{kind}/")
         is_internal = kind == EXPERIMENTS and ref.count("/") < 4
         if not is_internal:
-            runs.setdefault(name, REFS[kind])
-    return runs
+            found.setdefault(name, REFS[kind])
+    return found
 
 
-def name_of(runs: dict[str, str], run: str) -> str:
+def name_of(found: dict[str, str], run: str) -> str:
     """Return the name of a run with its description, for a list."""
-    return f"{run}: {runs[run]}" if run in runs else run
+    return f"{run}: {found[run]}" if run in found else run
 
 
 def describe_predictions(row: pd.Series) -> str:

@@ -212,7 +212,6 @@ def _write_page(text: str, path: Path) -> None:
 
 def describe_page(metadata: Metadata) -> About:
     """Return the description of the trained model for its page."""
-    level = CONFIDENCE
     scores = read_table(paths.SCORES_CSV, SCORES)
     names = dict.fromkeys(("accuracy", headline_of(scores)))
     measured = [
@@ -221,8 +220,8 @@ def describe_page(metadata: Metadata) -> About:
     ]
     facts = {
         "Classes": ", ".join(metadata.labels),
-        "Measured": f"{'; '.join(measured)} ({100 * level:g}% interval), on photos that it did "
-        "not learn from",
+        "Measured": f"{'; '.join(measured)} ({100 * CONFIDENCE:g}% interval), on photos that it "
+        "did not learn from",
         "Commit": metadata.commit or "none",
         "Model": metadata.model or "from an earlier version",
         "Photos": f"a square of {metadata.image_size} pixels: {SQUARES[metadata.resize]}",

@@ -1,6 +1,7 @@
 """Read and renew a project's lock: the versions in its requirements.txt that decide bytes."""
 
 import contextlib
+import functools
 import re
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
@@ -47,6 +48,7 @@ def _content(line: str) -> str:
     return re.split(r"(?:^|\s+)(?:#|--|\\)", line)[0].strip()
 
 
+@functools.cache  # the modules of all stages ask for the same few
 def installed_version(name: str) -> str | None:
     """Return the version of a distribution, or of its replacement in SAME; None without either."""
     for each in (name, *(other for other, pinned in SAME.items() if pinned == name)):

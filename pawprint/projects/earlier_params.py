@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-from ruamel.yaml.comments import CommentedMap
-
 from pawprint.params.file import flat, set_values, without_param
 from pawprint.params.model import EarlyStopping, Epochs, ReduceLROnPlateau
 from pawprint.params.section import Section
@@ -46,7 +44,7 @@ def renew_epochs(params: str) -> tuple[str, list[str]]:
         for key in MOVED:
             if f"{phase}.{key}" in values:
                 params = without_param(params, f"{phase}.{key}", is_kept=False)
-        params = set_values(params, {f"{phase}.epochs": _in_one_line(epochs)})
+        params = set_values(params, {f"{phase}.epochs": epochs})
         has = "null, which fits the head" if epochs is None else "a mapping"
         if phase == "train_finetune" and epochs is None:
             has = "null, which trains nothing"
@@ -55,7 +53,7 @@ def renew_epochs(params: str) -> tuple[str, list[str]]:
     erasing = values.get(ERASING)
     if isinstance(erasing, dict) and erasing.keys() - {"factor"}:
         kept = {key: value for key, value in erasing.items() if key == "factor"}
-        params = set_values(params, {ERASING: _in_one_line(kept)})
+        params = set_values(params, {ERASING: kept})
         dropped = sorted(erasing.keys() - {"factor"})
         notes += [f"{PARAMS}: {ERASING}.{key}: no longer exists, and is removed" for key in dropped]
     return params, notes
@@ -93,11 +91,3 @@ def with_epochs(values: Mapping[str, object]) -> dict[str, object]:
         if f"{phase}.optimizer" in values:
             today[f"{phase}.epochs"], _ = epochs_of(values, phase)
     return today
-
-
-def _in_one_line(mapping: dict | None) -> CommentedMap | None:
-    if mapping is None:
-        return None
-    content = CommentedMap(mapping)
-    content.fa.set_flow_style()
-    return content
