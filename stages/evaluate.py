@@ -43,7 +43,6 @@ from pawprint.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import image_size_of, read_network
 from pawprint.scores import metrics
-from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.prediction_table import (
     losses_in,
     predicted_labels,
@@ -77,8 +76,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     """Write scores and predictions of both splits, from outputs by split; print the results."""
     rows = split.assign(group=independent(split))
     results = {
-        name: evaluate(rows[rows["split"] == name], outputs[name], metadata, CONFIDENCE)
-        for name in HELD_OUT
+        name: evaluate(rows[rows["split"] == name], outputs[name], metadata) for name in HELD_OUT
     }
     validation, test = results.values()
     further = compare(validation, test)
@@ -147,9 +145,9 @@ def compare(validation: Evaluation, test: Evaluation) -> dict[str, pd.DataFrame]
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, NEAR_DUPLICATES)
     metadata = read_table(paths.METADATA_CSV, METADATA)
     return {
-        "apart": measure_apart(test.images, near_duplicates, CONFIDENCE),
+        "apart": measure_apart(test.images, near_duplicates),
         "differences": compare_splits(validation.images, test.images),
-        "slices": measure_slices(test.images, metadata, CONFIDENCE),
+        "slices": measure_slices(test.images, metadata),
     }
 
 
@@ -163,7 +161,7 @@ def measure_unknown(
     known = outputs["test"].unknown_scores
     groups = np.append(np.arange(len(scores)).astype(str), test.images["group"])
     threshold = metadata.unknown_threshold
-    return [metrics.measure_unknown(scores, known, threshold, CONFIDENCE, groups)]
+    return [metrics.measure_unknown(scores, known, threshold, groups)]
 
 
 def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> list[str]:
@@ -173,10 +171,10 @@ def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> li
         for label in metadata.thresholds:
             title = f"{name} {label}:"
             scores = metrics.OF_A_CLASS, result.scores
-            lines.append(metrics.describe_fractions(title, *scores, CONFIDENCE, label))
+            lines.append(metrics.describe_fractions(title, *scores, label))
         if metadata.min_confidence is not None:
             scores = metrics.OF_DECIDED, result.scores
-            lines.append(metrics.describe_fractions(name, *scores, CONFIDENCE))
+            lines.append(metrics.describe_fractions(name, *scores))
     return lines
 
 

@@ -36,7 +36,6 @@ from pawprint.dataset.changes import (
     Images,
     describe_changes,
     describe_code,
-    describe_params,
     find_changes,
     images_of,
 )
@@ -44,10 +43,11 @@ from pawprint.dataset.cleaning import describe_files
 from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows
-from pawprint.errors import InputError, hide_secrets
+from pawprint.errors import InputError, hide_secrets, name_some
 from pawprint.files import md5, read_json, read_mapping, write_text
 from pawprint.images.archive import Archive, open_archive
 from pawprint.model.metadata import read_metadata
+from pawprint.params.changes import describe_param_changes
 from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import LastCommit, Recorded
@@ -95,7 +95,7 @@ def main() -> None:
         charts.save(picture, paths.PLOTS / f"{name}.png")
     of_data = {name: Image.open(paths.PLOTS / f"{name}.png") for name in OF_DATA}
     group_of = independent(images).set_axis(images["path"])
-    result = pages.describe_result(scores, predictions["test"], group_of, CONFIDENCE)
+    result = pages.describe_result(scores, predictions["test"], group_of)
     of_page = {
         "result": result,
         "limits": limits,
@@ -229,7 +229,7 @@ def describe_since_commit(now: Images, params: dict) -> list[str]:
     images = describe_images_since(commit, now)
     parts = [describe_code(codes(commit), codes(Recorded()))]
     if recorded := commit.params("plot"):  # all params
-        parts.insert(0, describe_params(without_secrets(recorded), params))
+        parts.insert(0, name_some(describe_param_changes(without_secrets(recorded), params)))
     further = ", ".join(filter(None, parts))
     if images == NOT_KNOWN:
         found = f"{further or SAME_SETTINGS}; changes of photos and labels are {NOT_KNOWN}"
@@ -266,7 +266,7 @@ def compare_with_commit(commit: LastCommit) -> list[str]:
         old = read_run(commit.read, "the last commit")
         if old.missing:
             return []
-        (compared,) = compare_runs(old, [read_run(read_here, "this run")], CONFIDENCE)
+        (compared,) = compare_runs(old, [read_run(read_here, "this run")])
     except InputError:  # no common images, or no predictions
         return []
     verdict, *answers = compared.sentences

@@ -227,7 +227,7 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
     """
     counts = confusion(images, labels)
     correct = pd.Series(np.diag(counts), labels)
-    low, high = fraction_interval(int(correct.sum()), len(images), CONFIDENCE)
+    low, high = fraction_interval(int(correct.sum()), len(images))
     st.metric("Accuracy", f"{correct.sum() / len(images):.2%}")
     st.caption(
         f"{correct.sum()} of {len(images)} correct; {100 * CONFIDENCE:g}% interval (Wilson) "

@@ -30,11 +30,10 @@ from pawprint.pipeline import runs
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.progress import Progress
 from pawprint.projects import discard
-from pawprint.projects.candidates import candidates_of, use_candidate
+from pawprint.projects.candidates import candidates_of
 from pawprint.projects.comparison import read_run
 from pawprint.projects.since_commit import describe_since_commit
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
-from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.metrics import CATALOGUE
 from pawprint.scores.paired import tabulate_sets
 from pawprint.scores.runs import ComparedRun, compare_runs
@@ -133,7 +132,7 @@ def describe_changes(
 def compare_with_commit(files: tuple[Path, ...], commit: str | None) -> ComparedRun:
     """Compare the last commit with the present files, using `compare_runs`. Raises InputError."""
     old, new = read_run(HERE, "HEAD", "the last commit"), read_run(HERE, WORKSPACE, "this run")
-    (compared,) = compare_runs(old, [new], CONFIDENCE)
+    (compared,) = compare_runs(old, [new])
     return compared
 
 
@@ -226,7 +225,7 @@ def show_candidates() -> None:
     with st.container(horizontal=True), explain_errors():
         for candidate in candidates_of(HERE, {})[1:]:
             if candidate.name in names and st.button(f"Use {plain(candidate.name)}"):
-                use_candidate(HERE, candidate)
+                set_params(HERE, candidate.changes)
                 st.rerun()
 
 
@@ -337,7 +336,7 @@ def show_comparison() -> None:
             (right, "The baseline with", [WORKSPACE, *commits]),
         )
     )
-    (compared,) = compare_runs(read_run(HERE, first), [read_run(HERE, second)], CONFIDENCE)
+    (compared,) = compare_runs(read_run(HERE, first), [read_run(HERE, second)])
     show_compared(plain(compared.sentences[0]), compared)
     pairs = compared.pairs.get("validation")
     if pairs is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml
+from pawprint.params.file import set_params
 from pawprint.projects.candidates import (
     RULE,
     VIEWS,
@@ -21,7 +22,6 @@ from pawprint.projects.candidates import (
     draw_sample,
     measure_each,
     require_images,
-    use_candidate,
 )
 
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "run s", "params")
@@ -106,7 +106,7 @@ def _record(
 def _use(folder: Path, arguments: argparse.Namespace, best: Candidate) -> None:
     """Write the params of a candidate with --use, or print how to."""
     if arguments.use is not None:
-        for line in use_candidate(folder, best) if best.changes else ["unchanged"]:
+        for line in set_params(folder, best.changes) if best.changes else ["unchanged"]:
             print(f"params.yaml: {line}")
         if best.changes:
             print("Now run `dvc repro`.")

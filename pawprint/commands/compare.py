@@ -7,7 +7,6 @@ from pathlib import Path
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.projects.check import require_reproduced
 from pawprint.projects.comparison import read_run
-from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.paired import MARGIN, tabulate_sets
 from pawprint.scores.runs import COMPARED, ComparedRun, compare_runs
 
@@ -54,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     if WORKSPACE in (old, *new):
         require_reproduced(folder, "evaluate")
     runs = {rev: read_run(folder, rev) for rev in (old, *new)}
-    results = compare_runs(runs[old], [runs[rev] for rev in new], CONFIDENCE)
+    results = compare_runs(runs[old], [runs[rev] for rev in new])
     if arguments.format == "json":
         print(json.dumps([_record(compared) for compared in results]))
     else:

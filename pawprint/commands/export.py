@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.int8:
         table["log loss"] = _log_losses(outputs.values(), rows["label"], metadata)
         table["ms"] = ["", *_times(formats, photos, metadata)]
-        notes.append(describe_int8(rows, in_float32, labels[INT8], CONFIDENCE))
+        notes.append(describe_int8(rows, in_float32, labels[INT8]))
     print("\n".join([table.to_string(index=False), *notes]))
 
 
@@ -312,21 +312,19 @@ def describe_new_labels(photos: pd.Series, before: np.ndarray, after: np.ndarray
     return f"{len(changes):,} of {len(photos):,} held-out images get another label{which}"
 
 
-def describe_int8(
-    rows: pd.DataFrame, before: np.ndarray, after: np.ndarray, confidence: float
-) -> str:
+def describe_int8(rows: pd.DataFrame, before: np.ndarray, after: np.ndarray) -> str:
     """Return lines on the labels that 8 bits change, their fraction, and perhaps a warning.
 
     `rows` is a table SPLIT; `before` and `after` are labels, UNSURE or UNKNOWN, `(images,)`.
     """
     is_changed = before != after
     counts = independent_counts(is_changed, rows["group"].to_numpy())
-    low, high = fraction_interval(*counts, confidence)
+    low, high = fraction_interval(*counts)
     becomes = is_changed & (after == UNKNOWN)
     was = is_changed & (before == UNKNOWN)
     lines = [
         describe_new_labels(rows["path"], before, after),
-        f"changed labels {is_changed.mean():.1%} ({confidence:.0%} interval {low:.1%} to "
+        f"changed labels {is_changed.mean():.1%} ({CONFIDENCE:.0%} interval {low:.1%} to "
         f"{high:.1%}); images that become unknown: {becomes.sum():,}, no longer: {was.sum():,}",
     ]
     if low > MOST_CHANGED:

@@ -41,7 +41,6 @@ from pawprint.projects.scoring import (
     score,
 )
 from pawprint.reports.pages import MAX_ERRORS, rows_beside_test, write_errors
-from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.paired import Comparison, compare, describe_comparison, pair_predictions
 from pawprint.scores.predictions import confusion, most_confused, predictions_in
 from pawprint.scores.shift import LIKE, Likeness, compare_photos
@@ -118,7 +117,7 @@ def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
         scored = [_score_and_say(predictor, photos, taken) for predictor in predictors]
         first, *others = (result.predictions for result in scored)
         runs = [{"photos": pair_predictions(first, other)} for other in others]
-        compared = list(zip(folders[1:], compare(runs, CONFIDENCE)))
+        compared = list(zip(folders[1:], compare(runs)))
         if arguments.format == "json":
             record = _record_of(scored[0], compared, labels)
             print_record(record, scored[0].left_out, scored[0].failed)
@@ -213,7 +212,7 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
         print_left_out(left_out, failed)
         predicted = predictions_in(_tabulate_answers(answers, metadata), metadata)
         beside = predictions_in(test.assign(group=test.index), metadata)
-        found = compare_photos(predicted, beside, CONFIDENCE)
+        found = compare_photos(predicted, beside)
         if arguments.format == "json":
             numbers = {"images": len(answers), "test_images": len(test)}
             print_record(found._asdict() | numbers, left_out, failed)

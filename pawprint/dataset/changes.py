@@ -1,6 +1,5 @@
-"""Describe changes of images, params and code between two runs, as rows, counts and sentences."""
+"""Describe changes of images and code between two runs, as rows, counts and sentences."""
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
@@ -14,7 +13,6 @@ from pawprint.errors import name_some, printable
 KINDS = ["added", "removed", "relabelled", "moved", "rejected"]
 CHANGES = ["path", "kind", "label", "before", "after"]
 COMPARED = ["path", "label", "split", "pixels_sha256"]
-UNSET = "not set"
 NOT_KNOWN = (
     "unknown, because DVC's cache lacks its tables of images, or an earlier version wrote them; "
     "`dvc pull` before a run fetches them from the remote"
@@ -85,33 +83,6 @@ def describe_changes(changes: pd.DataFrame) -> str:
         _count("photo", "moved", _arrows(rows["moved"])),
     )
     return ", ".join(filter(None, parts))
-
-
-def describe_params(before: Mapping[str, Mapping], after: Mapping[str, Mapping]) -> str:
-    """Return text such as "model.alpha: 0.35 → null", for each changed param, or "" for none.
-
-    Both arguments are sections by name. A param that a run lacks is "not set", which does not count
-    as a change from null. If there are many, only the first are named.
-    """
-    changed = _differences(before, after)
-    return name_some(f"{name}: {_value(a)} → {_value(b)}" for name, (a, b) in changed.items())
-
-
-def _differences(before: Mapping, after: Mapping) -> dict[str, tuple[object, object]]:
-    """Return both values by name, such as `model.alpha`, for each difference of the mappings."""
-    found: dict[str, tuple[object, object]] = {}
-    for name in dict.fromkeys([*after, *before]):
-        old, new = before.get(name), after.get(name)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            inner = _differences(old, new)
-            found |= {f"{name}.{key}": pair for key, pair in inner.items()}
-        elif old != new:
-            found[name] = before.get(name, UNSET), after.get(name, UNSET)
-    return found
-
-
-def _value(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def describe_code(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> str:

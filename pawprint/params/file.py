@@ -11,6 +11,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from pawprint.errors import InputError, printable
 from pawprint.files import parse_yaml, read_text, write_text
+from pawprint.params.changes import describe_param_changes
 from pawprint.params.model import Params
 from pawprint.params.section import Section, check_content
 from pawprint.paths import PARAMS
@@ -199,16 +200,19 @@ def flat(text: str) -> dict[str, object]:
     return {f"{name}.{key}": value for name, keys in content.items() for key, value in keys.items()}
 
 
-def set_params(folder: Path, changes: Mapping[str, object]) -> None:
+def set_params(folder: Path, changes: Mapping[str, object]) -> list[str]:
     """Write values into params.yaml of a project, with names as in `set_values`.
 
-    Raises InputError, and writes nothing, if a name or a value is wrong.
+    Returns a line for each param that changed. Raises InputError, and writes nothing, if a name or
+    a value is wrong.
     """
     for name in changes:
         _require_param(name)
-    text = set_values(read_text(folder / PARAMS), changes)
+    before = read_text(folder / PARAMS)
+    text = set_values(before, changes)
     check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
     write_text(folder / PARAMS, text)
+    return describe_param_changes(flat(before), flat(text))
 
 
 def _require_param(name: str) -> None:
@@ -222,13 +226,3 @@ def _require_param(name: str) -> None:
     near = difflib.get_close_matches(name, params, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]}?" if near else "docs/params.md lists all params."
     raise InputError(f"{PARAMS}: {printable(name)}: expected the name of a param. {hint}")
-
-
-def describe_param_changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
-    """Return text such as "model.alpha: 0.35 → null" for each changed param in `after`."""
-    values = {name: (before.get(name), value) for name, value in after.items()}
-    return [
-        f"{name}: {' → '.join('null' if each is None else str(each) for each in pair)}"
-        for name, pair in values.items()
-        if pair[0] != pair[1]
-    ]

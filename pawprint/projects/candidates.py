@@ -29,14 +29,13 @@ from pawprint.features import shards
 from pawprint.features.rows import row_function
 from pawprint.features.store import StoredExamples, count_shards
 from pawprint.features.views import views_of
-from pawprint.files import read_labels, read_mapping, read_text
+from pawprint.files import read_labels, read_mapping
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.views import IDENTITY
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras
 from pawprint.network.heads import sample_weights
 from pawprint.package import python_in
-from pawprint.params.file import describe_param_changes, flat, set_params
 from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, Weights, load_params
 from pawprint.params.section import Resize, check_content
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
@@ -156,16 +155,6 @@ def describe_params(candidate: Candidate) -> str:
     """Return text such as "alpha=0.35 image_size=160"."""
     values = {key: "null" if value is None else value for key, value in candidate.changes.items()}
     return " ".join(f"{key.split('.')[1]}={value}" for key, value in values.items())
-
-
-def use_candidate(folder: Path, candidate: Candidate) -> list[str]:
-    """Write the params of a candidate into params.yaml of a project.
-
-    Returns a line for each change, such as `a.b: 1 → 2`.
-    """
-    before = flat(read_text(folder / paths.PARAMS))
-    set_params(folder, candidate.changes)
-    return describe_param_changes(before, candidate.changes)
 
 
 class Sample(NamedTuple):

@@ -28,13 +28,12 @@ from pawprint.errors import InputError
 from pawprint.files import read_text
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.package import python_in
-from pawprint.params.file import describe_param_changes, flat, set_params
+from pawprint.params.file import set_params
 from pawprint.pipeline import runs
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.pipeline.runs import PipelineRun
 from pawprint.projects.discard import has_run
 from pawprint.reports.pages import describe_result
-from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.prediction_table import read_predictions
 from pawprint.scores.shift import independent
 from pawprint.tables import read_table
@@ -157,13 +156,11 @@ class Project:
         >>> project.set({"model.image_size": 160, "augment.RandomFlip.mode": "horizontal"})
         ['model.image_size: 224 → 160']
         """
-        before = flat(read_text(self.folder / paths.PARAMS))
         plain = {
             name: value.item() if isinstance(value, np.generic) else value
             for name, value in values.items()
         }
-        set_params(self.folder, plain)
-        return describe_param_changes(before, flat(read_text(self.folder / paths.PARAMS)))
+        return set_params(self.folder, plain)
 
     def run(self) -> Result:
         """Train and evaluate with `dvc repro`, which only runs the stages affected by a change.
@@ -190,7 +187,7 @@ class Project:
     def _describe_result(self) -> str:
         images = read_table(self.folder / paths.SPLIT_CSV, SPLIT)
         group_of = independent(images).set_axis(images["path"])
-        return describe_result(self.scores(), self.predictions(), group_of, CONFIDENCE)
+        return describe_result(self.scores(), self.predictions(), group_of)
 
     def scores(self) -> pd.DataFrame:
         """Return all scores of validation and test images.

@@ -22,7 +22,6 @@ from pawprint.named_file import read_bytes
 from pawprint.params.data import Clean
 from pawprint.pipeline.recorded import Recorded
 from pawprint.projects.labelled import is_near_training, read_labelled
-from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.prediction_table import predicted_labels, read_predictions, tabulate
 from pawprint.scores.predictions import tabulate_beside
 from pawprint.scores.shift import measure_slices
@@ -151,9 +150,9 @@ def score(
         )
     of_classes = table[is_of_class].reset_index(drop=True)
     test = read_test_split(project, metadata)
-    scores = tabulate_beside(of_classes, table[~is_of_class], test, metadata, CONFIDENCE)
+    scores = tabulate_beside(of_classes, table[~is_of_class], test, metadata)
     is_right = of_classes["predicted"] == of_classes["actual"]
-    slices = measure_slices(of_classes.assign(correct=is_right), photos.further, CONFIDENCE)
+    slices = measure_slices(of_classes.assign(correct=is_right), photos.further)
     if len(slices):
         scores = pd.concat([scores, slices.assign(different="")], ignore_index=True)
     return ScoreResult(scores, of_classes, left_out, failed, not last_run.split.empty)

@@ -7,8 +7,9 @@ from pathlib import Path, PurePosixPath
 from pawprint import paths
 from pawprint.files import read_text
 from pawprint.git import git
+from pawprint.params.changes import describe_param_changes
 from pawprint.params.data import Fetch
-from pawprint.params.file import describe_param_changes, flat
+from pawprint.params.file import flat
 from pawprint.pipeline.dvc import find_changed_files, find_stages_to_run
 from pawprint.projects.discard import TABLES, has_commit
 
@@ -25,8 +26,7 @@ def describe_since_commit(folder: Path) -> tuple[list[str], list[str], list[str]
     source = Fetch.load(path=folder / paths.PARAMS).source
     photos = find_changed_files(folder, source) if (folder / f"{source}.dvc").exists() else {}
     before = flat(git("show", f"HEAD:./{paths.PARAMS}", folder=folder))
-    removed = dict.fromkeys(before)  # such as a layer of `augment`
-    params = describe_param_changes(before, removed | flat(read_text(folder / paths.PARAMS)))
+    params = describe_param_changes(before, flat(read_text(folder / paths.PARAMS)))
     lost = [*_lines(folder, paths.PIPELINE, paths.REQUIREMENTS), *params]
     return [*_photos(photos), *_lines(folder, *TABLES)], lost, stages
 

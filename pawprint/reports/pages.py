@@ -21,7 +21,7 @@ from pawprint.files import write_text
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image, read_again
 from pawprint.images.formats import side_for
-from pawprint.scores.intervals import fraction_interval, independent_counts
+from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, measure_fraction
 from pawprint.scores.prediction_table import with_image
 from pawprint.scores.predictions import confusion, most_confused, rank_predictions
@@ -244,9 +244,7 @@ def fraction(score: pd.Series) -> str:
     return f"{value:.2%} ({correct}/{images})" if images > FEW else f"{correct} of {images}"
 
 
-def describe_result(
-    scores: pd.DataFrame, test: pd.DataFrame, group_of: pd.Series, confidence: float
-) -> str:
+def describe_result(scores: pd.DataFrame, test: pd.DataFrame, group_of: pd.Series) -> str:
     """Describe how many test photos are correct, compared with always naming one class.
 
     If classes are imbalanced, the mean of their recalls is described, too. The text says if the
@@ -256,14 +254,14 @@ def describe_result(
     """
     is_right = test["actual"] == test["predicted"]
     groups = test["path"].map(group_of).fillna(test["path"]).to_numpy()
-    low, high = fraction_interval(*independent_counts(is_right.to_numpy(), groups), confidence)
+    low, high = fraction_interval(*independent_counts(is_right.to_numpy(), groups))
     counts = test["actual"].value_counts()
     largest = counts.index[counts == counts.max()]
     named = f"{printable(largest[0])}, the largest class," if len(largest) == 1 else "one class"
     baseline = counts.max() / len(test)
     text = (
         f"Correct on {is_right.sum():,} of {len(test):,} test photos: {is_right.mean():.1%} "
-        f"({100 * confidence:g}% interval {low:.1%} to {high:.1%})"
+        f"({100 * CONFIDENCE:g}% interval {low:.1%} to {high:.1%})"
     )
     of_one = f"Always naming {named} gets {baseline:.1%}"
     recalls = is_right.groupby(test["actual"]).mean()

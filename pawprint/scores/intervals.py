@@ -136,15 +136,15 @@ RESAMPLES = 2000
 RESAMPLED = 100  # at once
 
 
-def fraction_interval(correct: int, total: int, confidence: float) -> tuple[float, float]:
-    """Return Wilson's interval of the proportion `correct / total`.
+def fraction_interval(correct: int, total: int) -> tuple[float, float]:
+    """Return Wilson's interval of the proportion `correct / total`, at CONFIDENCE.
 
     Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927
     (https://doi.org/10.1080/01621459.1927.10502953). Unlike the normal approximation, it stays in
     [0, 1] and keeps its confidence near 0 and 1.
     """
     fraction = correct / total
-    square = NormalDist().inv_cdf((1 + confidence) / 2) ** 2 / total
+    square = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) ** 2 / total
     middle = fraction + square / 2
     reach = (square * (fraction * (1 - fraction) + square / 4)) ** 0.5
     low = (middle - reach) / (1 + square)
@@ -178,7 +178,7 @@ def linear_interval(
     values: np.ndarray,
     strata: np.ndarray,
     groups: np.ndarray,
-    confidence: float,
+    confidence: float = CONFIDENCE,
     weights: Sequence[float] | None = None,
     ends: tuple[float, float] = (0, 1),
 ) -> tuple[float, float]:
@@ -216,7 +216,10 @@ def linear_interval(
 
 
 def paired_interval(
-    differences: np.ndarray, strata: np.ndarray, groups: np.ndarray, confidence: float
+    differences: np.ndarray,
+    strata: np.ndarray,
+    groups: np.ndarray,
+    confidence: float = CONFIDENCE,
 ) -> tuple[float, float]:
     """Return a `linear_interval` of differences on the same images, each -1, 0 or 1, `(images,)`.
 
@@ -231,7 +234,7 @@ def paired_interval(
 
 
 def area_interval(
-    values: np.ndarray, is_positive: np.ndarray, groups: np.ndarray, confidence: float
+    values: np.ndarray, is_positive: np.ndarray, groups: np.ndarray
 ) -> tuple[float, float, float]:
     """Return the area under the ROC curve of values, `(images,)`, and the ends of its interval.
 
@@ -244,7 +247,7 @@ def area_interval(
     below = (ranked.rank() - ranked.groupby(is_positive).rank()) / others
     in_order = np.where(is_positive, below, 1 - below)
     area = in_order[is_positive].mean()
-    low, high = linear_interval(in_order, is_positive, groups, confidence, weights=(1, 1))
+    low, high = linear_interval(in_order, is_positive, groups, weights=(1, 1))
     return float(area), float(max(low - area, 0)), float(min(high - area, 1))
 
 
@@ -254,7 +257,7 @@ def extend_to_zero(interval: tuple[float, float], is_significant: bool) -> tuple
     return (low, high) if is_significant else (min(low, 0.0), max(high, 0.0))
 
 
-def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
+def mean_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return the bootstrap-t interval of the mean of values, `(images,)`.
 
     Not a number if all are equal, or if there are two, whose draws have no deviation of their own.

@@ -283,7 +283,7 @@ def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
     values = np.where(every["wrong"], np.where(times > 0, times, ends[0]), 0)
     strata = every["actual"].to_numpy()
     groups = every["group"].to_numpy()
-    low, high = linear_interval(values, strata, groups, CONFIDENCE, ends=ends)
+    low, high = linear_interval(values, strata, groups, ends=ends)
     errors = pd.Series(values).groupby(strata).mean().mean()
     return Size(100 * errors, 100 * low, 100 * high)
 

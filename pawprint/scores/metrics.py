@@ -13,6 +13,7 @@ import pandas as pd
 from pawprint.classes import PREDICTED, UNKNOWN, log_losses
 from pawprint.columns import RELIABILITY, ROC, SCORES
 from pawprint.scores.intervals import (
+    CONFIDENCE,
     area_interval,
     fraction_interval,
     independent_counts,
@@ -82,57 +83,49 @@ class Predictions(NamedTuple):
 Cells = tuple[float, float, float, int]  # of SCORES: `value`, `low`, `high` and `images`
 
 
-def fraction_cells(is_true: np.ndarray, groups: np.ndarray, confidence: float) -> Cells:
+def fraction_cells(is_true: np.ndarray, groups: np.ndarray) -> Cells:
     """Return the cells of a fraction of images, bool `(images,)`; `groups` as in Predictions."""
-    interval = fraction_interval(*independent_counts(is_true, groups), confidence)
+    interval = fraction_interval(*independent_counts(is_true, groups))
     return is_true.mean(), *interval, len(is_true)
 
 
-def measure_fraction(
-    values: np.ndarray, predictions: Predictions, confidence: float
-) -> Cells | None:
+def measure_fraction(values: np.ndarray, predictions: Predictions) -> Cells | None:
     """Return the cells of the images whose values, `(images,)`, are not NaN; None without any."""
     is_in = ~np.isnan(values)
-    return (
-        fraction_cells(values[is_in], predictions.group_of[is_in], confidence)
-        if is_in.any()
-        else None
-    )
+    return fraction_cells(values[is_in], predictions.group_of[is_in]) if is_in.any() else None
 
 
-def _mean_loss(losses: np.ndarray, predictions: Predictions, confidence: float) -> Cells:
-    low, high = mean_interval(mean_by_group(losses, predictions.group_of), confidence)
+def _mean_loss(losses: np.ndarray, predictions: Predictions) -> Cells:
+    low, high = mean_interval(mean_by_group(losses, predictions.group_of))
     return losses.mean(), max(low, 0.0), high, len(losses)
 
 
-def _mean_of_classes(values: np.ndarray, predictions: Predictions, confidence: float) -> Cells:
+def _mean_of_classes(values: np.ndarray, predictions: Predictions) -> Cells:
     mean = np.mean(
         [values[predictions.actual == index].mean() for index in np.unique(predictions.actual)]
     )
     return (
         mean,
-        *linear_interval(values, predictions.actual, predictions.group_of, confidence),
+        *linear_interval(values, predictions.actual, predictions.group_of),
         len(values),
     )
 
 
-def _area(probabilities: np.ndarray, predictions: Predictions, confidence: float) -> Cells:
+def _area(probabilities: np.ndarray, predictions: Predictions) -> Cells:
     """Return the area under the ROC curve; None if all images have one class.
 
     With more than two classes, the areas of each class against the others are averaged. The
     interval is then conservative.
     """
     areas = [
-        area_interval(
-            probabilities[:, index], predictions.actual == index, predictions.group_of, confidence
-        )
+        area_interval(probabilities[:, index], predictions.actual == index, predictions.group_of)
         for index in _classes_with_a_curve(predictions.actual, probabilities.shape[1])
         if len(np.unique(predictions.actual)) > 1
     ]
     return *np.mean(areas or [(np.nan,) * 3], axis=0), len(probabilities)
 
 
-def _alone(counted: tuple[float, int], predictions: Predictions, confidence: float) -> Cells:
+def _alone(counted: tuple[float, int], predictions: Predictions) -> Cells:
     """Return the cells of a score without an interval."""
     return counted[0], np.nan, np.nan, counted[1]
 
@@ -238,7 +231,7 @@ CATALOGUE = {
 }
 
 
-def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame:
+def tabulate_scores(predictions: Predictions) -> pd.DataFrame:
     """Return the columns of SCORES after `split`: overall scores, then the scores of each class.
 
     Classes without images have no row. A fraction without images, such as the precision of a class
@@ -253,13 +246,13 @@ def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame
                 values = score.values(predictions, *index)
                 if values is None:
                     continue
-                if cells := score.measure(values, predictions, confidence):
+                if cells := score.measure(values, predictions):
                     rows.append((label, name, *cells))
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
 def measure_unknown(
-    unknown: np.ndarray, known: np.ndarray, threshold: float, confidence: float, groups: np.ndarray
+    unknown: np.ndarray, known: np.ndarray, threshold: float, groups: np.ndarray
 ) -> pd.DataFrame:
     """Return rows of `tabulate_scores` on how well unknown images are distinguished from others.
 
@@ -269,9 +262,9 @@ def measure_unknown(
     """
     images = len(unknown)
     scores = np.append(unknown, known)
-    area = area_interval(scores, np.arange(len(scores)) < images, groups, confidence)
+    area = area_interval(scores, np.arange(len(scores)) < images, groups)
     rows = [
-        (UNKNOWN, "refused", *fraction_cells(unknown > threshold, groups[:images], confidence)),
+        (UNKNOWN, "refused", *fraction_cells(unknown > threshold, groups[:images])),
         (UNKNOWN, "roc_auc", *area, images),
     ]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
@@ -307,7 +300,7 @@ def describe_found(
 
 
 def tabulate_reliability(
-    actual: np.ndarray, probabilities: np.ndarray, labels: list[str], confidence: float
+    actual: np.ndarray, probabilities: np.ndarray, labels: list[str]
 ) -> pd.DataFrame:
     """Return a row for each bin with images: the columns of RELIABILITY from `label` on.
 
@@ -316,7 +309,7 @@ def tabulate_reliability(
     """
     label = labels[1] if len(labels) == 2 else PREDICTED
     rows = [
-        (label, mean, hits / images, *fraction_interval(hits, images, confidence), images)
+        (label, mean, hits / images, *fraction_interval(hits, images), images)
         for mean, hits, images in zip(*map(np.ndarray.tolist, reliability(actual, probabilities)))
     ]
     return pd.DataFrame(rows, columns=list(RELIABILITY)[1:])
@@ -354,7 +347,7 @@ def _roc_curve(
 
 
 def describe_fractions(
-    name: str, names: tuple[str, ...], scores: pd.DataFrame, confidence: float, label: str = ""
+    name: str, names: tuple[str, ...], scores: pd.DataFrame, label: str = ""
 ) -> str:
     """Return text such as "test recall 0.9500 (57/60), 0.8630 to 0.9829 (95% intervals)".
 
@@ -366,7 +359,7 @@ def describe_fractions(
         counts = f"({round(row.value * row.images)}/{row.images:.0f})"
         value = f"{CATALOGUE[row.Index].title} {row.value:.4f} {counts}"
         texts.append(f"{value}, {row.low:.4f} to {row.high:.4f}")
-    return f"{name} {'; '.join(texts) or 'no images'} ({100 * confidence:g}% intervals)"
+    return f"{name} {'; '.join(texts) or 'no images'} ({100 * CONFIDENCE:g}% intervals)"
 
 
 def _classes_with_a_curve(actual: np.ndarray, classes: int) -> list[int]:

@@ -142,7 +142,7 @@ def pair_probabilities(
 
 
 def compare(
-    runs: Sequence[Mapping[str, Pair]], confidence: float, score: str = LOG_LOSS
+    runs: Sequence[Mapping[str, Pair]], confidence: float = CONFIDENCE, score: str = LOG_LOSS
 ) -> list[Comparison]:
     """Compare pairs of models, each given by named sets of images.
 
@@ -282,7 +282,7 @@ def tabulate_curve(
         row = {"images": images, "accuracy": right.mean(), "loss": loss, "score": score}
         if before is not None:
             gains = right.astype(float) - before
-            interval = paired_interval(gains, classes, groups, CONFIDENCE)
+            interval = paired_interval(gains, classes, groups)
             is_significant = paired_test(gains * weights, groups) < 1 - CONFIDENCE
             low, high = extend_to_zero(interval, is_significant)
             row |= {"gain": np.average(gains, weights=weights), "low": low, "high": high}

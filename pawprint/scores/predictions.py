@@ -236,9 +236,7 @@ class Evaluation(NamedTuple):
     images: pd.DataFrame
 
 
-def evaluate(
-    rows: pd.DataFrame, outputs: Outputs, metadata: Metadata, confidence: float
-) -> Evaluation:
+def evaluate(rows: pd.DataFrame, outputs: Outputs, metadata: Metadata) -> Evaluation:
     """Evaluate the served model on the images of a split, `rows` of a table SPLIT.
 
     Images in the same group count as one in intervals.
@@ -252,8 +250,8 @@ def evaluate(
     predictions = predictions_in(table.assign(group=rows["group"].array), metadata)
     confidence_of = probabilities[range(len(rows)), predicted]
     return Evaluation(
-        metrics.tabulate_scores(predictions, confidence),
-        metrics.tabulate_reliability(actual, probabilities, labels, confidence),
+        metrics.tabulate_scores(predictions),
+        metrics.tabulate_reliability(actual, probabilities, labels),
         metrics.tabulate_roc(actual, probabilities, labels),
         tabulate_decided(confidence_of, predicted != actual),
         table,
@@ -287,7 +285,6 @@ def tabulate_beside(
     unknown: pd.DataFrame,
     test: pd.DataFrame | None,
     metadata: Metadata,
-    confidence: float,
 ) -> pd.DataFrame:
     """Return the scores of photos, next to the scores of test images of the same classes.
 
@@ -298,18 +295,18 @@ def tabulate_beside(
     """
     first = predictions_in(photos, metadata)
     threshold = metadata.unknown_threshold
-    scores = metrics.tabulate_scores(first, confidence)
+    scores = metrics.tabulate_scores(first)
     if threshold is not None and len(unknown):
         of_unknown, of_known = (table[UNKNOWN_SCORE].to_numpy() for table in (unknown, photos))
         groups = np.append(unknown["group"], photos["group"])
-        rows = metrics.measure_unknown(of_unknown, of_known, threshold, confidence, groups)
+        rows = metrics.measure_unknown(of_unknown, of_known, threshold, groups)
         scores = pd.concat([scores, rows], ignore_index=True)
     columns = {"value": "test", "low": "test_low", "high": "test_high"}
     test = None if test is None else test[test["actual"].isin(photos["actual"])]
     if test is None or test.empty:
         return scores.assign(**dict.fromkeys((*columns.values(), "p_value"), np.nan), different="")
     second = predictions_in(test.assign(group=test.index), metadata)
-    beside = metrics.tabulate_scores(second, confidence).rename(columns=columns)
+    beside = metrics.tabulate_scores(second).rename(columns=columns)
     both = scores.merge(beside.drop(columns="images"), on=["label", "score"], how="left")
     both = both.assign(p_value=np.nan, different="")
     tested = [name for name, score in metrics.CATALOGUE.items() if score.is_tested]

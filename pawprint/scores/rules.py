@@ -11,7 +11,6 @@ from pawprint.model.calibration import (
 )
 from pawprint.model.metadata import Metadata, Outputs, to_probabilities
 from pawprint.params.model import Calibrate
-from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.metrics import (
     OF_A_CLASS,
     Predictions,
@@ -105,7 +104,7 @@ def describe_thresholds(
     params: Calibrate, metadata: Metadata, predictions: Predictions
 ) -> Iterator[str]:
     """Yield lines on each class with a threshold: images found in validation, and warnings."""
-    scores = tabulate_scores(predictions, CONFIDENCE)
+    scores = tabulate_scores(predictions)
     before = predictions.probabilities.argmax(axis=-1)
     recalls = params.recall if isinstance(params.recall, dict) else {}
     for label, threshold in metadata.thresholds.items():
@@ -113,7 +112,7 @@ def describe_thresholds(
         counts = describe_found(predictions.actual, predictions.predicted, before, index)
         yield f"{label} from {threshold:.4g}: {counts} of validation"
         title = f"validation {label}:"
-        yield describe_fractions(title, OF_A_CLASS, scores, CONFIDENCE, label)
+        yield describe_fractions(title, OF_A_CLASS, scores, label)
         wished = recalls.get(label, 0)
         rows = scores[(scores["label"] == label) & (scores["score"] == "recall")]
         for row in rows[["value", "low", "high", "images"]].itertuples(index=False):

@@ -180,7 +180,7 @@ def _are_identical(pairs: pd.DataFrame) -> bool:
     return bool(is_same.all())
 
 
-def compare_runs(old: Run, new: Sequence[Run], confidence: float) -> list[ComparedRun]:
+def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
     """Compare runs with an older one, on the images that all have with the same label.
 
     Each run gets one test, on all these images together. Training images count if all runs have
@@ -197,7 +197,7 @@ def compare_runs(old: Run, new: Sequence[Run], confidence: float) -> list[Compar
     named = dict.fromkeys(name for run in runs for name in _named_classes(run.calibrate))
     results = []
     test_images = len(old.judged["test"])
-    for run, every, of_run, comparison in zip(new, pairs, common, compare(sets, confidence)):
+    for run, every, of_run, comparison in zip(new, pairs, common, compare(sets)):
         for name in named:
             comparison.sets[f"class {name}"] = [
                 "" if images == TRAINING else _describe_found(table, name)  # has no threshold

@@ -12,6 +12,7 @@ import pandas as pd
 from pawprint.columns import SCORES
 from pawprint.errors import printable
 from pawprint.scores.intervals import (
+    CONFIDENCE,
     extend_to_zero,
     holm,
     linear_interval,
@@ -38,7 +39,7 @@ class _Slice(NamedTuple):
     p_value: float
 
 
-def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float) -> pd.DataFrame:
+def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
     """Return rows of SCORES, without `split`: the accuracy of each slice, and its difference.
 
     The difference is the slice's accuracy minus the others'. `test` has the columns `path`,
@@ -63,13 +64,13 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float
                 name = printable(f"{column}: {value}").replace("<", " ")
                 slices.setdefault(name, _Slice(images, tested, difference, two_sets_test(*tested)))
     rows = []
-    levels = holm([each.p_value for each in slices.values()], 1 - confidence)
+    levels = holm([each.p_value for each in slices.values()], 1 - CONFIDENCE)
     for level, (name, (images, tested, difference, p_value)) in zip(levels, slices.items()):
         interval = linear_interval(*tested, 1 - level, weights=(-1, 1))
         low, high = extend_to_zero(interval, p_value < level)
         is_right = images["correct"].to_numpy()
         groups = images["group"].to_numpy()
-        rows.append((name, SLICE, *fraction_cells(is_right, groups, confidence)))
+        rows.append((name, SLICE, *fraction_cells(is_right, groups)))
         rows.append((name, DIFFERENCE, difference, low, high, len(images)))
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
@@ -96,9 +97,7 @@ ALPHA = 0.05  # maximal probability of a false alarm over the three, with Bonfer
 MIN_DIFFERENCE = 0.01
 
 
-def measure_apart(
-    test: pd.DataFrame, near_duplicates: pd.DataFrame, confidence: float
-) -> pd.DataFrame:
+def measure_apart(test: pd.DataFrame, near_duplicates: pd.DataFrame) -> pd.DataFrame:
     """Return a row of SCORES: the test accuracy without images that look like another split's.
 
     Empty if no image does, or if all do. `test` has the columns `path`, `group` and `correct`,
@@ -112,7 +111,7 @@ def measure_apart(
     if 0 < is_apart.sum() < len(test):
         apart = test[is_apart]
         is_right = apart["correct"].to_numpy()
-        rows = [("", APART, *fraction_cells(is_right, apart["group"].to_numpy(), confidence))]
+        rows = [("", APART, *fraction_cells(is_right, apart["group"].to_numpy()))]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
@@ -181,7 +180,7 @@ class Likeness(NamedTuple):
     scores: pd.DataFrame
 
 
-def compare_photos(photos: Predictions, test: Predictions, confidence: float) -> Likeness:
+def compare_photos(photos: Predictions, test: Predictions) -> Likeness:
     """Compare the predictions of a model for unlabelled photos and for test images.
 
     A difference counts if it reaches SMALLEST and its p-value is below Holm's level.
@@ -191,7 +190,7 @@ def compare_photos(photos: Predictions, test: Predictions, confidence: float) ->
     for (score, label), values in sides[0].items():
         beside = sides[1][score, label]
         if not label or values.any() or beside.any():  # a class that is predicted
-            cells = (_mean_with_interval(side, confidence) for side in (values, beside))
+            cells = (_mean_with_interval(side) for side in (values, beside))
             rows.append((score, label, *chain(*cells)))
     found = _differences(photos, test)
     levels = holm([p_value for _, p_value in found.values()], ALPHA)
@@ -251,12 +250,12 @@ def _differences(photos: Predictions, test: Predictions) -> dict[str, tuple[floa
     return found
 
 
-def _mean_with_interval(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
+def _mean_with_interval(values: np.ndarray) -> tuple[float, float, float]:
     """Return the mean of bool, or of values from 0 to 1, `(images,)`, and its interval."""
     each = np.arange(len(values))
     if values.dtype == bool:
-        return fraction_cells(values, each, confidence)[:3]
-    return values.mean(), *linear_interval(values, np.zeros(len(values)), each, confidence)
+        return fraction_cells(values, each)[:3]
+    return values.mean(), *linear_interval(values, np.zeros(len(values)), each)
 
 
 # For `split.group`: the path up to the last number in the name of the file.

@@ -20,7 +20,7 @@ from pawprint.pipeline import runs
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval
 from pawprint.tables import write_table
 
-ACCURACY_LOW, ACCURACY_HIGH = fraction_interval(2, 4, CONFIDENCE)  # of v2
+ACCURACY_LOW, ACCURACY_HIGH = fraction_interval(2, 4)  # of v2
 
 
 @pytest.fixture

@@ -161,7 +161,7 @@ def lines(changed: dict[int, tuple[str, str]], images: int) -> list[str]:
     served, int8 = np.full(images, "cat", object), np.full(images, "cat", object)
     for number, (before, after) in changed.items():
         served[number], int8[number] = before, after
-    return describe_int8(rows.assign(group=rows["path"]), served, int8, 0.95).splitlines()
+    return describe_int8(rows.assign(group=rows["path"]), served, int8).splitlines()
 
 
 def test_changed_labels_have_an_interval_and_unknown_images_are_counted():

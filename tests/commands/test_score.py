@@ -112,7 +112,7 @@ def test_photos_of_a_group_count_as_one_in_intervals_and_tests(here, tmp_path):
         assert several["p_value"] > single["p_value"]
     accuracy = row_of(grouped, "accuracy")
     right = round(8 * accuracy["value"])
-    assert [accuracy["low"], accuracy["high"]] == [*fraction_interval(right, 8, 0.95)]
+    assert [accuracy["low"], accuracy["high"]] == [*fraction_interval(right, 8)]
 
 
 def test_slices_of_metadata_are_scored(deployed, here, tmp_path):

@@ -126,7 +126,7 @@ def test_candidates_of_a_project_elsewhere_are_measured(made, tmp_path, monkeypa
     today, resized = candidates.candidates_of(project, {"model.resize": ["pad"]})
     rows = candidates.measure_each([today, resized], candidates.draw_sample(project), minutes=1)
     assert [isinstance(row, Measured) for _, row in rows] == [True, True]
-    candidates.use_candidate(project, resized)
+    set_params(project, resized.changes)
     assert read_yaml(folder / "params.yaml")["model"]["resize"] == "pad"
     assert [path.name for path in folder.parent.iterdir()] == ["waste"]
     assert (folder / paths.INTERRUPTED_FEATURES).is_dir()
@@ -264,7 +264,7 @@ def test_views_are_measured_with_their_price_and_taken_by_the_stage_features(
     assert more.cpu_ms == today.cpu_ms
     # 24 of 48 images are for training; the other images are mirrored if training mirrors.
     assert more.seconds == pytest.approx(today.seconds * (3 * 24 + 2 * 24) / 48)
-    candidates.use_candidate(Path(), more.candidate)
+    set_params(Path(), more.candidate.changes)
     computed = count_images(monkeypatch)
     write_inputs_of_features()
     features.main()

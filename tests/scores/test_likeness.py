@@ -46,7 +46,7 @@ def predictions(table: pd.DataFrame, model=MODEL) -> Predictions:
 def verdicts(draws: int, images: int, **kind: float) -> Counter:
     rng = np.random.default_rng(0)
     pairs = ((photos(rng, images, **kind), photos(rng, TEST)) for _ in range(draws))
-    return Counter(compare_photos(*map(predictions, pair), 0.95).verdict for pair in pairs)
+    return Counter(compare_photos(*map(predictions, pair)).verdict for pair in pairs)
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,13 @@ def test_photos_of_which_the_model_is_surer_are_no_other_images():
         probabilities = like.probabilities.copy()
         probabilities[np.arange(TEST), like.predicted] += 0.04 * direction
         changed = like._replace(probabilities=probabilities)
-        assert compare_photos(changed, test, 0.95).verdict == expected
+        assert compare_photos(changed, test).verdict == expected
 
 
 def test_model_without_a_detector_is_judged_by_classes_and_confidence():
     rng, model = np.random.default_rng(0), metadata()
     test = predictions(photos(rng, TEST).drop(columns="unknown_score"), model)
     foreign = predictions(photos(rng, 200, foreign=0.5).drop(columns="unknown_score"), model)
-    verdict, different, scores = compare_photos(foreign, test, 0.95)
+    verdict, different, scores = compare_photos(foreign, test)
     assert [*scores["score"].unique()] == ["predicted", "mean confidence"]
     assert (verdict, different) == (OTHER, ["mean confidence"])

@@ -69,7 +69,7 @@ def test_equal_models_get_another_verdict_at_most_as_often_as_the_level_says(run
             losses = [np.log1p(np.exp(-margin)) for margin in drawn_margins(rng, groups)]
             halves = [[loss[half] for loss in (*losses, groups)] for half in HALVES]
             sets.append(dict(zip(("test", "validation"), (of_losses(*half) for half in halves))))
-        wrong += any(is_significant(compared.test) for compared in compare(sets, 0.95))
+        wrong += any(is_significant(compared.test) for compared in compare(sets))
     assert 0 < wrong <= 0.07 * 400
 
 
@@ -91,7 +91,7 @@ def test_one_verdict_is_of_all_images_and_each_set_has_a_row():
     better = losses * rng.uniform(0.6, 1.1, IMAGES)
     sets = {"test": of_losses(losses, better), "validation": of_losses(losses, losses)}
     sets["validation"] = sets["validation"]._replace(groups=np.arange(IMAGES) + IMAGES)
-    (compared,) = compare([sets], 0.95)
+    (compared,) = compare([sets])
     assert (compared.test.score, compared.test.verdict) == ("log loss", "better")
     assert compared.images == 2 * IMAGES
     assert compared.test.difference == pytest.approx((better - losses).mean() / 2)

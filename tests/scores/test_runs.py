@@ -51,7 +51,7 @@ OLD = run_of("old")
 
 
 def compared(new: Run, old: Run = OLD) -> ComparedRun:
-    (result,) = compare_runs(old, [new], 0.95)
+    (result,) = compare_runs(old, [new])
     return result
 
 
@@ -138,7 +138,7 @@ def test_images_that_a_run_lacks_are_left_out_and_counted_with_the_reason():
 def test_several_runs_are_compared_on_the_images_of_all():
     first = run_of("first", test=judged(SETS["test"])[5:])
     second = run_of("second", test=judged(SETS["test"])[:-5])
-    results = compare_runs(OLD, [first, second], 0.95)
+    results = compare_runs(OLD, [first, second])
     assert [result.comparison.images for result in results] == [190, 190]
     assert "5 not in every run (dog 3, cat 2)" in results[0].left_out[0]
 

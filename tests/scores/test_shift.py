@@ -70,8 +70,8 @@ def test_accuracy_without_test_images_that_look_like_others():
     rows = [("a", "test", "x"), ("x", "train", "a"), ("c", "test", "d"), ("d", "test", "c")]
     alike = pd.DataFrame(rows, columns=["path", "split", "nearest"]).assign(group=list("aacc"))
     alike = alike.reindex(columns=list(NEAR_DUPLICATES))
-    (row,) = measure_apart(test, alike, 0.95).to_dict("records")
+    (row,) = measure_apart(test, alike).to_dict("records")
     assert (row["value"], row["images"]) == (pytest.approx(2 / 3), 3)
     assert row["low"] < row["value"] < row["high"]
-    assert measure_apart(test, alike[2:], 0.95).empty
-    assert measure_apart(test[:1], alike, 0.95).empty
+    assert measure_apart(test, alike[2:]).empty
+    assert measure_apart(test[:1], alike).empty

@@ -13,7 +13,7 @@ def measured(correct: np.ndarray, values: np.ndarray, groups: np.ndarray | None 
     test = pd.DataFrame({"path": paths, "correct": correct})
     test["group"] = paths if groups is None else groups
     cells = [(path, "camera", value) for path, value in zip(paths, values) if value]
-    return measure_slices(test, pd.DataFrame(cells, columns=list(METADATA)), 0.95)
+    return measure_slices(test, pd.DataFrame(cells, columns=list(METADATA)))
 
 
 def test_slice_that_is_worse_than_the_others_is_told():

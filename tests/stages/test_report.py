@@ -200,10 +200,10 @@ def test_model_that_names_one_class_is_called_no_better_than_that():
     rows = [("test", name, "recall", 0.5, 0.4, 0.6, n) for name, n in (("many", 160), ("few", 24))]
     rows.append(("test", "", "mean_recall", 0.5, 0.4, 0.6, 184))
     scores = pd.DataFrame(rows, columns=list(SCORES))
-    result = describe_result(scores, test, pd.Series(dtype=str), 0.95)
+    result = describe_result(scores, test, pd.Series(dtype=str))
     assert "not shown to be better" in result and "Never recognised: few" in result
     better = test.assign(predicted=test["actual"])
-    result = describe_result(scores.assign(value=1.0, low=0.9), better, pd.Series(dtype=str), 0.95)
+    result = describe_result(scores.assign(value=1.0, low=0.9), better, pd.Series(dtype=str))
     assert "not shown" not in result and "Never" not in result
 
 

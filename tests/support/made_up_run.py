@@ -51,7 +51,7 @@ def scores_of(labels: list[str]) -> pd.DataFrame:
         predicted = predicted_classes(probabilities, {})
         unknown = np.linspace(0.1, 0.5, len(actual)) > 0.48
         predictions = Predictions(actual, probabilities, predicted, labels, unknown)
-        both.append(tabulate_scores(predictions, 0.95).assign(split=split))
+        both.append(tabulate_scores(predictions).assign(split=split))
     return pd.concat(both, ignore_index=True)
 
 
