@@ -70,6 +70,13 @@ def test_no_stage_imports_another():
         assert of_stages == {stage, PACKAGE}
 
 
+def test_no_command_imports_another():
+    """`rows.py` and the functions of `__init__.py` are shared, and no commands."""
+    commands = {f"pawprint/commands/{place}.py" for place, _ in COMMANDS.values()}
+    for command in commands:
+        assert not CODE.closure(command) & (commands - {command}), command
+
+
 def test_prediction_and_calibration_do_not_depend_on_the_training_code():
     for stage in ("stages/predict.py", "stages/evaluate.py"):
         assert "pawprint/network" not in {room(module) for module in CODE.closure(stage)}

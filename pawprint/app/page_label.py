@@ -14,12 +14,12 @@ import streamlit as st
 from PIL import Image
 
 from pawprint import paths
-from pawprint.app import answers, groups, labelling, page_labelled, page_run, photos, pools
-from pawprint.app.answers import Change
+from pawprint.app import groups, labelling, page_labelled, page_run, photos, pools, undo_log
 from pawprint.app.groups import Pages
 from pawprint.app.labelling import Places, image_of, read_rows
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.app.pools import Photos
+from pawprint.app.undo_log import Change
 from pawprint.classes import NEITHER
 from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.dataset.user_tables import spellings
@@ -289,7 +289,7 @@ def pages_of(source: Photos) -> Pages:
     key = f"pages-{source.name}"
     if key not in st.session_state:
         st.session_state[key] = Pages()
-        answers.restore(st.session_state[key], (browser(), source.name))
+        undo_log.restore(st.session_state[key], (browser(), source.name))
     return st.session_state[key]
 
 
@@ -397,7 +397,7 @@ def give_labels(source: Photos, pages: Pages, asked: dict) -> None:
         if had_one:
             number = "1 photo" if had_one == 1 else f"{had_one} photos"
             st.session_state["note"] = f"{number} already had a label, which stays."
-    answers.record(pages, (browser(), source.name), marked, label, changes)
+    undo_log.record(pages, (browser(), source.name), marked, label, changes)
 
 
 def undo(source: Photos, pages: Pages, asked: dict) -> None:

@@ -31,7 +31,7 @@ from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.progress import Progress
 from pawprint.projects import discard
 from pawprint.projects.candidates import candidates_of
-from pawprint.projects.comparison import read_run
+from pawprint.projects.comparison import read_revision_run
 from pawprint.projects.since_commit import describe_since_commit
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
 from pawprint.scores.metrics import CATALOGUE
@@ -131,7 +131,8 @@ def describe_changes(
 @st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)
 def compare_with_commit(files: tuple[Path, ...], commit: str | None) -> ComparedRun:
     """Compare the last commit with the present files, using `compare_runs`. Raises InputError."""
-    old, new = read_run(HERE, "HEAD", "the last commit"), read_run(HERE, WORKSPACE, "this run")
+    old = read_revision_run(HERE, "HEAD", "the last commit")
+    new = read_revision_run(HERE, WORKSPACE, "this run")
     (compared,) = compare_runs(old, [new])
     return compared
 
@@ -336,7 +337,7 @@ def show_comparison() -> None:
             (right, "The baseline with", [WORKSPACE, *commits]),
         )
     )
-    (compared,) = compare_runs(read_run(HERE, first), [read_run(HERE, second)])
+    (compared,) = compare_runs(read_revision_run(HERE, first), [read_revision_run(HERE, second)])
     show_compared(plain(compared.sentences[0]), compared)
     pairs = compared.pairs.get("validation")
     if pairs is None:

@@ -9,9 +9,9 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from pawprint.app import groups, labelling, photos
-from pawprint.app.answers import Change
 from pawprint.app.groups import Head, Pool
 from pawprint.app.labelling import UNDECIDED, Places
+from pawprint.app.undo_log import Change
 from pawprint.classes import NEITHER, problem_of_labels
 from pawprint.errors import InputError
 from pawprint.images.decoder import read_again

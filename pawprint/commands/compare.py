@@ -1,14 +1,13 @@
-"""The command `compare`: the predictions of two runs, image by image."""
+"""The command `compare`."""
 
 import argparse
 import json
 from pathlib import Path
 
 from pawprint.pipeline.dvc import WORKSPACE
-from pawprint.projects.check import require_reproduced
-from pawprint.projects.comparison import read_run
+from pawprint.projects.comparison import compare_revisions
 from pawprint.scores.paired import MARGIN, tabulate_sets
-from pawprint.scores.runs import COMPARED, ComparedRun, compare_runs
+from pawprint.scores.runs import COMPARED, ComparedRun
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,13 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
       pawprint compare --gate main
       pawprint compare HEAD --format json
     """
-    folder = Path()
-    old = arguments.old
-    new = arguments.new
-    if WORKSPACE in (old, *new):
-        require_reproduced(folder, "evaluate")
-    runs = {rev: read_run(folder, rev) for rev in (old, *new)}
-    results = compare_runs(runs[old], [runs[rev] for rev in new])
+    results = compare_revisions(Path(), arguments.old, arguments.new)
     if arguments.format == "json":
         print(json.dumps([_record(compared) for compared in results]))
     else:

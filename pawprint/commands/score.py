@@ -10,11 +10,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
-from pawprint import paths
-from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.commands import (
     Taken,
     add_format,
@@ -25,25 +20,21 @@ from pawprint.commands import (
     require_existing,
 )
 from pawprint.errors import InputError, printable
-from pawprint.model.metadata import Metadata, read_metadata
-from pawprint.model.predictor import (
-    Predictor,
-    default_model,
-    load_predictor,
-    predict_each,
-)
-from pawprint.projects.answers import OTHER_MODEL, read_answers, select_answers
+from pawprint.model.metadata import read_metadata
+from pawprint.model.predictor import Predictor, default_model
 from pawprint.projects.scoring import (
     Photos,
     ScoreResult,
+    compare_models,
+    compare_unlabelled,
     find_photos,
-    read_test_split,
+    load_predictors,
     score,
 )
 from pawprint.reports.pages import MAX_ERRORS, rows_beside_test, write_errors
-from pawprint.scores.paired import Comparison, compare, describe_comparison, pair_predictions
-from pawprint.scores.predictions import confusion, most_confused, predictions_in
-from pawprint.scores.shift import LIKE, Likeness, compare_photos
+from pawprint.scores.paired import Comparison, describe_comparison
+from pawprint.scores.predictions import confusion, most_confused
+from pawprint.scores.shift import LIKE, Likeness
 
 FAILED = 3  # exit status of --fail
 MAX_CONFUSED = 5  # pairs of classes shown
@@ -105,19 +96,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
     """Score each model, and compare the others with the first."""
     folders = arguments.model
-    predictors = [load_predictor(folder) for folder in folders]
+    predictors = load_predictors(folders)
     labels = predictors[0].metadata.labels
-    for predictor in predictors[1:]:
-        if predictor.metadata.labels != labels:
-            raise InputError(
-                f"{predictor.folder}: expected the classes of {folders[0]}, {', '.join(labels)}. "
-                f"Received: {', '.join(predictor.metadata.labels)}. Score it alone."
-            )
     with output(arguments, needs_all=True) as taken:
         scored = [_score_and_say(predictor, photos, taken) for predictor in predictors]
-        first, *others = (result.predictions for result in scored)
-        runs = [{"photos": pair_predictions(first, other)} for other in others]
-        compared = list(zip(folders[1:], compare(runs)))
+        compared = list(zip(folders[1:], compare_models(scored)))
         if arguments.format == "json":
             record = _record_of(scored[0], compared, labels)
             print_record(record, scored[0].left_out, scored[0].failed)
@@ -129,7 +112,9 @@ def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
             for folder, comparison in compared:
                 print(f"\n{describe_comparison(str(folders[0]), str(folder), comparison)}")
     if arguments.sheet:
-        write_errors(arguments.sheet, predictors[0].metadata.bits, photos.folder, first)
+        write_errors(
+            arguments.sheet, predictors[0].metadata.bits, photos.folder, scored[0].predictions
+        )
     return int(any(result.failed for result in scored))
 
 
@@ -187,40 +172,18 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
             f"{option}: expected photos with labels. Received: {printable(str(source))}, which has "
             "none."
         )
-    metadata = read_metadata(folder)
-    has_scores = metadata.unknown_threshold is not None
-    test = read_test_split(HERE, metadata)
-    if test is None or (has_scores and UNKNOWN_SCORE not in test):
-        raise InputError(
-            f"{folder}: cannot compare with the test split: {paths.TEST_PROBABILITIES_CSV} is "
-            f"missing, or belongs to another model than {paths.SERVED_MODEL}. Run this in the "
-            "project of the model, after `dvc pull` or `dvc repro`."
-        )
     with output(arguments, needs_all=True) as taken:
-        if photos:
-            images = [source / path for path in photos.table["path"]]
-            rows = list(taken.take(predict_each(load_predictor(folder), images), len(images)))
-        else:
-            rows = read_answers(source, metadata.labels, has_scores)
-        answers, left_out, failed = select_answers(rows, metadata.model)
-        if not answers:
-            raise InputError(
-                f"{printable(str(source))}: expected labels predicted by the model "
-                f"{metadata.model}. Received: {left_out[OTHER_MODEL]:,} {OTHER_MODEL}, "
-                f"{len(failed):,} without a label. Run `pawprint predict` on these photos again."
-            )
-        print_left_out(left_out, failed)
-        predicted = predictions_in(_tabulate_answers(answers, metadata), metadata)
-        beside = predictions_in(test.assign(group=test.index), metadata)
-        found = compare_photos(predicted, beside)
+        compared = compare_unlabelled(HERE, folder, source, photos, taken.take)
+        print_left_out(compared.left_out, compared.failed)
+        found = compared.likeness
         if arguments.format == "json":
-            numbers = {"images": len(answers), "test_images": len(test)}
-            print_record(found._asdict() | numbers, left_out, failed)
+            numbers = {"images": compared.images, "test_images": compared.test_images}
+            print_record(found._asdict() | numbers, compared.left_out, compared.failed)
         else:
-            print_likeness(found, len(answers), len(test))
+            print_likeness(found, compared.images, compared.test_images)
     if arguments.fail and found.verdict != LIKE:
         return FAILED
-    return int(bool(failed))
+    return int(bool(compared.failed))
 
 
 def print_likeness(found: Likeness, photos: int, test: int) -> None:
@@ -234,16 +197,6 @@ def print_likeness(found: Likeness, photos: int, test: int) -> None:
         lines.append((f"{name} {label}", *cells))
     print("Without labels: compared with the test photos.")
     print(f"The photos: {found.verdict}{reasons}.\n\n{align(lines)}")
-
-
-def _tabulate_answers(rows: Sequence[dict], metadata: Metadata) -> pd.DataFrame:
-    """Convert rows of `predict` for `predictions_in`, with `actual` empty."""
-    probabilities = pd.DataFrame([row["probabilities"] for row in rows])[metadata.labels]
-    predicted = np.array(metadata.labels)[metadata.classes(probabilities.to_numpy())]
-    table = probabilities.add_prefix(PROBABILITY).assign(actual="", predicted=predicted)
-    if metadata.unknown_threshold is not None:
-        table[UNKNOWN_SCORE] = [row["unknown_score"] for row in rows]
-    return table.assign(group=table.index)
 
 
 def print_left_out(left_out: dict[str, int], failed: list[dict]) -> None:

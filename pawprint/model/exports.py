@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint import paths
 from pawprint.classes import class_probabilities
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, printable, reason, silent_stderr
@@ -157,9 +156,9 @@ def mean_over_flip(model: keras.Model) -> keras.Model:
     return keras.Model(pixels, outputs, name=model.name)
 
 
-def read_pixels(members: pd.Series, metadata: Metadata) -> Iterator[np.ndarray]:
-    """Yield the pixels of each member of the archive for the model, uint8 `(size, size, 3)`."""
-    with open_archive(paths.RAW_ARCHIVES, metadata.bits) as archive:
+def read_pixels(archives: Path, members: pd.Series, metadata: Metadata) -> Iterator[np.ndarray]:
+    """Yield the pixels of each member of the archives for the model, uint8 `(size, size, 3)`."""
+    with open_archive(archives, metadata.bits) as archive:
         yield from map_in_threads(partial(_read_member, archive, metadata), members)
 
 

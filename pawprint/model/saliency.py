@@ -1,5 +1,6 @@
 """Draw the regions of an image that matter for its predicted class."""
 
+import os
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from PIL import Image
 
 from pawprint.classes import SMALLEST, class_probabilities
 from pawprint.engine.mapping import map_in_threads
+from pawprint.errors import InputError, printable
 from pawprint.files import replacing
 from pawprint.images.decoder import read_again
 from pawprint.images.views import resize
@@ -19,6 +21,22 @@ from pawprint.progress import track
 STEPS = 10  # of the window along a side; a window is two steps wide and high
 OPACITY = 0.5  # of the heat over the image
 SIZE = 600  # pixels of a side of the picture
+
+
+def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
+    """Return the picture in `folder` for each image.
+
+    Raises InputError if the folder holds something. A name begins with the image's number, counted
+    from 1.
+    """
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(
+            f"{printable(str(folder))}: expected a new or an empty folder for --saliency."
+        )
+    digits = len(str(len(images)))
+    # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
+    names = (f"{at:0{digits}}_{path.stem[:50]}.png" for at, path in enumerate(images, start=1))
+    return [folder / name for name in names]
 
 
 def write_saliency(

@@ -56,6 +56,14 @@ class Weights(Section):
             )
         return source
 
+    def in_folder(self, folder: Path) -> Self:
+        """Return these weights for use outside of the project's folder, where a file's path begins.
+
+        A `source` that is not a file in the project stays.
+        """
+        path = folder / self.source
+        return self.model_copy(update={"source": str(path)}) if path.is_file() else self
+
 
 def problem_of_weights(backbone: str, source: str) -> str | None:
     """Describe a source of weights that is wrong for this backbone, or return None."""

@@ -36,7 +36,7 @@ from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras
 from pawprint.network.heads import sample_weights
 from pawprint.package import python_in
-from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, Weights, load_params
+from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.params.section import Resize, check_content
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.pipeline.recorded import Recorded
@@ -250,7 +250,7 @@ def _measure(
     `cpu_ms` caches the times of networks, so that each is timed once.
     """
     model = params.model
-    weights = _in_folder(params.weights, sample.folder)
+    weights = params.weights.in_folder(sample.folder)
     images = sample.images
     if left <= 0:
         raise InputError("no time left to measure it; see --minutes")
@@ -291,12 +291,6 @@ def _measure(
     passes = augment.views * training + (2 if augment.is_mirrored else 1) * others
     run_seconds = cpu_ms[key] * passes / CORES / 1000
     return cross_validate(examples).probabilities, cpu_ms[key], run_seconds
-
-
-def _in_folder(weights: Weights, folder: Path) -> Weights:
-    """Return weights whose path, if it is a file in the project, is relative to this folder."""
-    path = folder / weights.source
-    return weights.model_copy(update={"source": str(path)}) if path.is_file() else weights
 
 
 def _time(compute: Callable, size: int) -> float:

@@ -1,4 +1,4 @@
-"""Score labelled production photos, compared with the test split of a project's last run."""
+"""Score production photos, or compare them without labels, with a project's last test split."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from pawprint import paths
+from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.dataset import layouts
 from pawprint.dataset.cleaning import further_columns, without_duplicates
 from pawprint.dataset.folders import OUTER
@@ -17,14 +18,23 @@ from pawprint.errors import InputError, printable
 from pawprint.files import md5, md5_of_folder
 from pawprint.images.folder import names_below, take_images
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
-from pawprint.model.predictor import Prediction, Predictor, Take, predict_each, take_all
+from pawprint.model.predictor import (
+    Prediction,
+    Predictor,
+    Take,
+    load_predictor,
+    predict_each,
+    take_all,
+)
 from pawprint.named_file import read_bytes
 from pawprint.params.data import Clean
 from pawprint.pipeline.recorded import Recorded
+from pawprint.projects.answer_log import OTHER_MODEL, read_answers, select_answers
 from pawprint.projects.labelled import is_near_training, read_labelled
+from pawprint.scores.paired import Comparison, compare, pair_predictions
 from pawprint.scores.prediction_table import predicted_labels, read_predictions, tabulate
-from pawprint.scores.predictions import tabulate_beside
-from pawprint.scores.shift import measure_slices
+from pawprint.scores.predictions import predictions_in, tabulate_beside
+from pawprint.scores.shift import Likeness, compare_photos, measure_slices
 
 UNLABELLED = "unlabelled"
 NEAR = "near-duplicates of training images"
@@ -95,6 +105,19 @@ def read_test_split(folder: Path, metadata: Metadata) -> pd.DataFrame | None:
     return predictions if predicted_labels(predictions) == metadata.labels else None
 
 
+def load_predictors(folders: Sequence[Path]) -> list[Predictor]:
+    """Load models to compare. Raises InputError if they do not have the same classes."""
+    predictors = [load_predictor(folder) for folder in folders]
+    labels = predictors[0].metadata.labels
+    for predictor in predictors[1:]:
+        if predictor.metadata.labels != labels:
+            raise InputError(
+                f"{predictor.folder}: expected the classes of {folders[0]}, {', '.join(labels)}. "
+                f"Received: {', '.join(predictor.metadata.labels)}. Score it alone."
+            )
+    return predictors
+
+
 class ScoreResult(NamedTuple):
     """The result of `score`.
 
@@ -156,6 +179,71 @@ def score(
     if len(slices):
         scores = pd.concat([scores, slices.assign(different="")], ignore_index=True)
     return ScoreResult(scores, of_classes, left_out, failed, not last_run.split.empty)
+
+
+def compare_models(scored: Sequence[ScoreResult]) -> list[Comparison]:
+    """Compare each further model with the first, photo by photo, in one family of tests."""
+    first, *others = (result.predictions for result in scored)
+    return compare([{"photos": pair_predictions(first, other)} for other in others])
+
+
+class LikenessResult(NamedTuple):
+    """The result of `compare_unlabelled`.
+
+    `images` and `test_images` are the numbers of photos compared; `left_out` counts photos by
+    reason, and `failed` has the rows of `predict` without a label.
+    """
+
+    likeness: Likeness
+    images: int
+    test_images: int
+    left_out: dict[str, int]
+    failed: list[dict]
+
+
+def compare_unlabelled(
+    project: Path, model: Path, source: Path, photos: Photos | None, take: Take = take_all
+) -> LikenessResult:
+    """Compare photos with the test photos of a project, by the predictions of its served model.
+
+    The photos are `photos` in the folder `source` or, with None, the rows of the table `source`.
+    Raises InputError if the project has no test split of this model, or if no row is of this model.
+    """
+    metadata = read_metadata(model)
+    has_scores = metadata.unknown_threshold is not None
+    test = read_test_split(project, metadata)
+    if test is None or (has_scores and UNKNOWN_SCORE not in test):
+        raise InputError(
+            f"{model}: cannot compare with the test split: {paths.TEST_PROBABILITIES_CSV} is "
+            f"missing, or belongs to another model than {paths.SERVED_MODEL}. Run this in the "
+            "project of the model, after `dvc pull` or `dvc repro`."
+        )
+    if photos:
+        images = [source / path for path in photos.table["path"]]
+        rows = list(take(predict_each(load_predictor(model), images), len(images)))
+    else:
+        rows = read_answers(source, metadata.labels, has_scores)
+    answers, left_out, failed = select_answers(rows, metadata.model)
+    if not answers:
+        raise InputError(
+            f"{printable(str(source))}: expected labels predicted by the model "
+            f"{metadata.model}. Received: {left_out[OTHER_MODEL]:,} {OTHER_MODEL}, "
+            f"{len(failed):,} without a label. Run `pawprint predict` on these photos again."
+        )
+    predicted = predictions_in(_tabulate_answers(answers, metadata), metadata)
+    beside = predictions_in(test.assign(group=test.index), metadata)
+    likeness = compare_photos(predicted, beside)
+    return LikenessResult(likeness, len(answers), len(test), left_out, failed)
+
+
+def _tabulate_answers(rows: Sequence[dict], metadata: Metadata) -> pd.DataFrame:
+    """Convert rows of `predict` for `predictions_in`, with `actual` empty."""
+    probabilities = pd.DataFrame([row["probabilities"] for row in rows])[metadata.labels]
+    predicted = np.array(metadata.labels)[metadata.classes(probabilities.to_numpy())]
+    table = probabilities.add_prefix(PROBABILITY).assign(actual="", predicted=predicted)
+    if metadata.unknown_threshold is not None:
+        table[UNKNOWN_SCORE] = [row["unknown_score"] for row in rows]
+    return table.assign(group=table.index)
 
 
 def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:

@@ -20,7 +20,7 @@ from pawprint.model.calibration import unit_length
 from pawprint.model.predictor import Prediction, Predictor, Take, predict_each, take_all
 from pawprint.model.served_model import FEATURES
 from pawprint.progress import track
-from pawprint.projects.answers import rows_with
+from pawprint.projects.answer_log import rows_with
 from pawprint.projects.labelled import LabelledImages, compare_hashes
 from pawprint.tables import training_images
 

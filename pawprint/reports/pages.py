@@ -36,10 +36,10 @@ WEBP_QUALITY = 85
 WEBP_SIDE = 16_383  # pixels, at most
 
 
-def project_name() -> str:
+def project_name(folder: Path = Path()) -> str:
     """Return the name of the project's folder, even in a copy made by `dvc exp run --temp`."""
-    folder, _, _ = Path.cwd().as_posix().partition("/.dvc/tmp/exps/")
-    return printable(Path(folder).name)
+    path, _, _ = folder.absolute().as_posix().partition("/.dvc/tmp/exps/")
+    return printable(Path(path).name)
 
 
 def fill(template: Path, **values: object) -> str:

@@ -16,7 +16,7 @@ pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
 from conftest import CATS_AND_DOGS, clean_archive, photo, refused
 
-from pawprint.app import answers
+from pawprint.app import undo_log
 from pawprint.app.groups import Pages
 from pawprint.app.labelling import (
     UNDECIDED,
@@ -234,26 +234,26 @@ def test_answers_of_a_browser_can_be_taken_back_after_a_reload(target, tmp_path,
     for name, letters in (("mine", "ab"), ("other", "cd"), ("mine", "ef")):
         pages[name].images = images(*letters)
         changes, _ = label_images(images(letters[0]), "cat")
-        answers.record(pages[name], (name, ""), {0}, "cat", changes)
-    with answers.ANSWERS.open("a") as file:
+        undo_log.record(pages[name], (name, ""), {0}, "cat", changes)
+    with undo_log.ANSWERS.open("a") as file:
         file.write('\n{"number": "1", "sess')
     for letter in "ea":
         again = Pages()
-        answers.restore(again, ("mine", ""))
+        undo_log.restore(again, ("mine", ""))
         again.take_back()
         assert again.images[0] == images(letter)[0]
         assert 64 * letter not in labels_given()
     again = Pages()
-    answers.restore(again, ("mine", ""))
+    undo_log.restore(again, ("mine", ""))
     assert again.answers == []
     assert labels_given() == {64 * "c": "cat"}
 
     image = new(tmp_path / "new" / "1.jpg")
     pages["mine"].images = [(str(image), "")]
     place = {"cat": (target, "cat")}
-    answers.record(pages["mine"], ("mine", "new"), {0}, "cat", add_all(place, [image], "cat"))
+    undo_log.record(pages["mine"], ("mine", "new"), {0}, "cat", add_all(place, [image], "cat"))
     assert rows_of(target) == {"1.jpg": "cat"}
-    answers.restore(again, ("mine", "new"))
+    undo_log.restore(again, ("mine", "new"))
     again.take_back()
     assert rows_of(target) == {}
     assert not (target / "1.jpg").exists()

@@ -14,7 +14,6 @@ from networks import PLAIN, colour_model, metadata, sample_backbone, with_probab
 
 from pawprint import paths
 from pawprint.columns import SPLIT
-from pawprint.commands.export import describe_int8
 from pawprint.commands.export import run as run_export
 from pawprint.errors import InputError
 from pawprint.files import md5
@@ -26,6 +25,7 @@ from pawprint.model.predictor import load_predictor, predict
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.model import build_head, build_model, convert, save_model, with_features
+from pawprint.projects.export import describe_int8
 from pawprint.tables import write_table
 
 METADATA = metadata(temperature=1.5, thresholds={"dog": 0.4}, unknown_threshold=0.2)
@@ -55,7 +55,7 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
     train = split[split["split"] == "train"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        pixels = np.stack(list(read_pixels(train["path"], METADATA)))
+        pixels = np.stack(list(read_pixels(archive.parent, train["path"], METADATA)))
     model = model_for(pixels, (train["label"] == "dog").to_numpy())
     save_model(model, folder / paths.TRAINED_MODEL)
     shutil.copy(PROJECT / paths.PARAMS, folder)

@@ -21,7 +21,7 @@ from conftest import PROJECT, pawprint, photo, refused, run, write_files
 from networks import write_colour_model
 
 from pawprint.commands import output
-from pawprint.commands.predict import FORMATS
+from pawprint.commands.rows import FORMATS
 from pawprint.dataset.user_tables import csv_rows
 from pawprint.errors import InputError
 from pawprint.model.predictor import load_predictor, predict_each

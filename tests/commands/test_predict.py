@@ -11,7 +11,7 @@ from networks import metadata, write_colour_model
 from PIL import Image
 
 from pawprint import paths
-from pawprint.commands.predict import FORMATS
+from pawprint.commands.rows import FORMATS
 from pawprint.images.folder import find_images
 from pawprint.model.predictor import Predictor, load_predictor, predict
 from pawprint.package import EXAMPLE_MODEL

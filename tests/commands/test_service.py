@@ -11,7 +11,7 @@ import pytest
 from conftest import complaint, photo, refused
 from servers import HOST, request, started
 
-from pawprint.commands.serve import require_free
+from pawprint.projects.service import require_free
 
 pytest.importorskip("fastapi", reason="install the extra `serve`")
 PHOTO = photo(1)

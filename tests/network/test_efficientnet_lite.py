@@ -16,7 +16,6 @@ from conftest import PROJECT, refused
 from networks import metadata, model_params, pixels, weights_of
 
 from pawprint import paths
-from pawprint.commands.export import keras_model
 from pawprint.files import digest
 from pawprint.model.served_model import join
 from pawprint.network.backbone import (
@@ -35,6 +34,7 @@ from pawprint.network.model import load_model, preprocessing
 from pawprint.network.torch_file import read_tensors
 from pawprint.params.file import overlay
 from pawprint.params.model import PACKAGES, Head, Model, Weights
+from pawprint.projects.export import keras_model
 from pawprint.runtime import compile_for_cpu, output_shapes, read_network, write_network
 from stages import backbone as stage
 
@@ -394,6 +394,6 @@ def test_frozen_backbone_is_built_for_an_export_from_the_package(tmp_path, monke
     run = compile_for_cpu(join(extractor, read_network(Path("network.xml"))))
     image = pixels(1, SIZE)
     (logits,) = run(image[0])[0]
-    model = keras_model(metadata(image_size=SIZE), Model.load())
+    model = keras_model(Path(), metadata(image_size=SIZE))
     (probability,) = model.predict(image.astype(np.float32), verbose=0)[0]
     assert probability == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-5)

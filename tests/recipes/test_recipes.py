@@ -1,17 +1,18 @@
 """Recipes as their users run them, and the models that come out."""
 
 import contextlib
+from pathlib import Path
 
 import pytest
 from conftest import OFFLINE, PROJECT, complaint, git_project, printed, refused, repro, run, succeed
 
 from pawprint import paths
-from pawprint.commands.export import keras_model
 from pawprint.features.store import Shard
 from pawprint.files import pack, parse_yaml
 from pawprint.model.metadata import read_metadata
 from pawprint.params.file import overlay
-from pawprint.params.model import Model, load_params
+from pawprint.params.model import load_params
+from pawprint.projects.export import keras_model
 from pawprint.projects.recipes import apply_recipe, read_recipe, recipe_names
 from pawprint.recipes import demo
 from pawprint.recipes.demo import draw_dataset, prepare
@@ -79,7 +80,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     repro(workspace)
     is_tuned = (workspace / paths.TRAINED_MODEL).exists()
     with contextlib.chdir(workspace):
-        model = keras_model(read_metadata(paths.SERVED_MODEL), Model.load())
+        model = keras_model(Path(), read_metadata(paths.SERVED_MODEL))
     after_base = model.layers[model.layers.index(model.get_layer("backbone")) + 1 :]
     layers = [inner for layer in after_base for inner in getattr(layer, "layers", [layer])]
     pooling = [] if head[0] == "Flatten" else ["GlobalAveragePooling2D"]

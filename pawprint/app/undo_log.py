@@ -1,4 +1,4 @@
-"""Record answers on pages of photos. Each browser can undo its own, even after a reload."""
+"""Undo labels given on a page of photos: a record from which each browser can undo its own."""
 
 import contextlib
 import json
