@@ -150,7 +150,8 @@ def check_tables(params: Params, source: Path) -> None:
     if source.is_dir() and leaves_out(str(source), names):  # the ignored files may be other classes
         read_corrections(paths.LABELS_CSV, names)
         return
-    from pawprint.dataset.layouts import find_places, parse_metadata_csv  # slow to import
+    from pawprint.dataset.folders import find_places  # slow to import
+    from pawprint.dataset.metadata_csv import parse_metadata_csv
 
     rows = parse_metadata_csv(str(source), names, read)
     classes, _ = find_places(names, rows, params.clean.labels, str(source))

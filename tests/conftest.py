@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from pawprint.dataset.cleaning import clean
-from pawprint.dataset.layouts import Layout, find_places, read_metadata_csv
+from pawprint.dataset.folders import Layout, find_places
+from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.dataset.user_tables import Correction
 from pawprint.errors import InputError
 from pawprint.images.archive import members, open_archive

@@ -15,7 +15,8 @@ import pandas as pd
 from pawprint import paths
 from pawprint.classes import NEITHER, UNLABELLED
 from pawprint.columns import IMAGES, REJECTED, SPLIT, TRAIN
-from pawprint.dataset.layouts import find_places, read_metadata_csv
+from pawprint.dataset.folders import find_places
+from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.draws import hash_keys
 from pawprint.features.store import open_features
 from pawprint.images.archive import Archive, members

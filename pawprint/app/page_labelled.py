@@ -12,7 +12,8 @@ from pawprint.app.labelling import UNDECIDED
 from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.classes import NEITHER
 from pawprint.columns import IMAGES
-from pawprint.dataset.layouts import find_places, read_metadata_csv
+from pawprint.dataset.folders import find_places
+from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.errors import InputError, name_some
 from pawprint.images.archive import members
 from pawprint.params.data import Clean

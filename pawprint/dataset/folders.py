@@ -1,19 +1,21 @@
-"""Read labels and splits from the folders of images: classes, splits, or neither.
+"""Find the class and the split of each image, from its folders or its row in metadata.csv.
 
-There are two readings. In the outer one, the class is the first folder below the root or below a
-split, with everything in it (Keras, torchvision, Ultralytics). In the inner one, it is the last
-folder (Hugging Face, fastai).
+`find_places` is the entry. `clean.labels` may list the folders of each class; otherwise,
+`read_folders` finds out which folders are classes, splits or neither. It has two readings. In the
+outer one, the class is the first folder below the root or below a split, with everything in it
+(Keras, torchvision, Ultralytics). In the inner one, it is the last folder (Hugging Face, fastai).
 """
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
 
-from pawprint.classes import UNKNOWN, problem_of_labels
-from pawprint.errors import InputError, printable
+from pawprint.classes import UNKNOWN, is_reserved, problem_of_labels
+from pawprint.dataset.metadata_csv import SPLIT_OF_FOLDER, Row
+from pawprint.errors import InputError, name_some, printable
 from pawprint.images.archive import count_suffixes, is_image_name
 
 SHOWN = 12  # folders in a tree, classes in a line
@@ -22,13 +24,7 @@ AUTO = "auto"  # a value of clean.labels, like OUTER and INNER
 OUTER = "outer"
 INNER = "inner"
 READINGS = (OUTER, INNER)
-
-# The split named by a folder or a table cell, by its lower-case name.
-SPLIT_OF_FOLDER = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
+Folders = Callable[[str], list[str]]  # returns the folders of a file, innermost first
 # Names that mean "no label yet", in lower case and without separators between words.
 UNLABELLED_FOLDERS = {"nolabel", "nolabels", "unlabeled", "unlabelled", "unsorted"}
 EXPECTED = """\
@@ -46,6 +42,104 @@ class Place(NamedTuple):
 
     label: str
     split: str
+
+
+class Layout(NamedTuple):
+    """The labels and splits of the files of an archive.
+
+    `classes` and `places` are the results of `find_places`, `rows` the result of
+    `read_metadata_csv`.
+    """
+
+    classes: list[str]
+    places: Mapping[str, Place]
+    rows: dict[str, Row] | None = None
+
+
+def find_places(
+    names: list[str], rows: dict[str, Row] | None, labels: dict[str, list[str]] | str, archive: str
+) -> tuple[list[str], dict[str, Place]]:
+    """Return the classes, sorted, and the label and the split of each file by its name.
+
+    `labels` is `clean.labels`. A mapping lists for each class its folders, or its labels in
+    metadata.csv; case does not matter. A file belongs to the innermost of these folders above it.
+    Without a mapping, each label in metadata.csv is a class; without a metadata.csv, `read_folders`
+    reads the folders. If no folder is a class, there are no classes yet: labels.csv gives them.
+
+    Raises InputError, which begins with `archive`, if a class of the mapping lacks a folder, if a
+    label cannot be a class, and for the reasons of `read_folders`.
+    """
+    if rows is None and isinstance(labels, str):
+        places = read_folders(names, labels, archive)
+        return sorted({place.label for place in places.values()} - {"", UNKNOWN}), places
+    folders = folders_of(rows)
+    if isinstance(labels, str):
+        labels = {label: [label] for label in _labels_of_rows(rows or {}, archive)}
+    else:
+        _require_folders(labels, names, folders, archive)
+    label_of_folder = {folder.lower(): label for label in labels for folder in labels[label]}
+    places = {name: label_and_split(folders(name), label_of_folder) for name in names}
+    return sorted(labels), places
+
+
+def _labels_of_rows(rows: dict[str, Row], archive: str) -> set[str]:
+    labels = {row.label for row in rows.values()}
+    labels = {label for label in labels if label.lower() != UNKNOWN and not is_unlabelled(label)}
+    if problem := problem_of_labels(labels):
+        reserved = {label for label in labels if is_reserved(label)}
+        if named := [name for name, row in rows.items() if row.label in reserved]:
+            problem += f" in {len(named):,} rows, for {name_some(named)}"
+        raise InputError(
+            f"{archive}: {printable(problem)}. With clean.labels: auto, each label in metadata.csv "
+            "is a class. Correct the labels, or name the classes in clean.labels."
+        )
+    return labels
+
+
+def _require_folders(
+    labels: dict[str, list[str]], names: list[str], folders: Folders, archive: str
+) -> None:
+    """Raise InputError for a class that has no folder in the archive."""
+    above = [tuple(reversed(folders(name))) for name in names]
+    present = {folder.lower() for path in above for folder in path}
+    for label, expected in labels.items():
+        if not {folder.lower() for folder in expected} & present:
+            raise InputError(
+                f"{archive}: expected a folder or label named {' or '.join(expected)} "
+                f"(clean.labels.{label}). Correct clean.labels, or set it to auto. "
+                f"Received:\n{tree_of(above)}"
+            )
+
+
+def folders_of(rows: dict[str, Row] | None) -> Folders:
+    """Return a function that finds the folders of a file, in NFC, from its path or from `rows`.
+
+    With `rows`, the label counts as the innermost folder and the split as the folder above it. An
+    unlisted file has no folders.
+    """
+    if rows is None:
+        return lambda name: list(reversed(folder_of(name)))
+    return lambda name: [cell for cell in rows[name][:2] if cell] if name in rows else []
+
+
+def label_and_split(
+    folders: list[str], label_of_folder: dict[str, str], is_outer: bool = False
+) -> Place:
+    """Return the class, from the innermost folder that names one, and the split, from the others.
+
+    With `is_outer`, the outermost such folder decides. `folders` begins with the innermost;
+    `label_of_folder` has lower-case names. A class may be called train; its folder does not name a
+    split then. A folder called unknown that is not a class makes everything below it UNKNOWN.
+    """
+    names = [folder.lower() for folder in folders]
+    named = [folder for folder in names if folder in label_of_folder]
+    folder = (named[-1] if is_outer else named[0]) if named else None
+    is_unknown = UNKNOWN in names and UNKNOWN not in label_of_folder
+    if folder and not is_unknown:
+        names.remove(folder)
+    split = next((SPLIT_OF_FOLDER[name] for name in names if name in SPLIT_OF_FOLDER), "")
+    label = label_of_folder[folder] if folder else ""
+    return Place(UNKNOWN if is_unknown else label, split)
 
 
 def folder_of(name: str) -> Parts:
@@ -347,6 +441,27 @@ def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Coun
     )
 
 
+def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
+    if problem := problem_of_labels(classes):
+        others = [name for name in names if len(classes) < 2 and not is_image_name(name)]
+        note = f"Other files: {count_suffixes(others)}. " if others else ""
+        raise InputError(
+            f"{archive}: {printable(problem)}. Each folder of images is a class, unless its "
+            "name is a split's. Move the images into a folder per class, or all into a folder "
+            "`unlabelled` to label them in `pawprint app`; give labels in a metadata.csv; or name "
+            "the classes and their folders in clean.labels. "
+            f"{note}Expected, for example:\n{EXPECTED}\nReceived:\n{tree_of(map(folder_of, names))}"
+        )
+
+
+def count_labels(places: Mapping[str, Place], rows: dict[str, Row] | None) -> Counter[str]:
+    """Return how many images have each label: a class, UNKNOWN, or "" for none."""
+    listed = rows or {}
+    return Counter(
+        place.label for name, place in places.items() if name in listed or is_image_name(name)
+    )
+
+
 def describe_class_counts(counts: Counter[str]) -> str:
     """Return text as "2 classes: cat (20), dog (18); 3 unknown; 5 unlabelled".
 
@@ -368,17 +483,60 @@ def describe_class_counts(counts: Counter[str]) -> str:
     return "; ".join(parts)
 
 
-def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
-    if problem := problem_of_labels(classes):
-        others = [name for name in names if len(classes) < 2 and not is_image_name(name)]
-        note = f"Other files: {count_suffixes(others)}. " if others else ""
-        raise InputError(
-            f"{archive}: {printable(problem)}. Each folder of images is a class, unless its "
-            "name is a split's. Move the images into a folder per class, or all into a folder "
-            "`unlabelled` to label them in `pawprint app`; give labels in a metadata.csv; or name "
-            "the classes and their folders in clean.labels. "
-            f"{note}Expected, for example:\n{EXPECTED}\nReceived:\n{tree_of(map(folder_of, names))}"
+def describe_names(places: Mapping[str, Place]) -> Iterator[str]:
+    """Yield lines on problems that file names can hide, for the `places` of `find_places`.
+
+    These are folders whose files are not read, folders named like splits that do not give one, and
+    paths that are the same on some systems: macOS and Windows ignore case, and macOS treats
+    composed and decomposed letters alike. At most SHOWN folders whose files are not read, and five
+    of the others, are named.
+    """
+    folders = _unread_folders(places)
+    classes = {place.label.lower() for place in places.values()}
+    for is_class, said in ((False, "not a class: "), (True, "")):
+        shown = [
+            f"{printable(folder)}/ ({count_suffixes(files)})"
+            for folder, files in folders.items()
+            if (PurePosixPath(folder).name.lower() in classes) == is_class
+        ]
+        more = f" and {len(shown) - SHOWN:,} more" if shown[SHOWN:] else ""
+        if shown:
+            names = ", ".join(shown[:SHOWN])
+            yield f"{said}no readable image in {names}{more}; docs/images.md lists the formats"
+    labelled = {name: place for name, place in places.items() if place.label not in ("", UNKNOWN)}
+    number = Counter(
+        f"{folder}/"
+        for name, place in labelled.items()
+        for folder in folder_of(name)
+        if not place.split and folder != place.label and split_in_words(folder)
+    )
+    if unused := sorted(folder for folder in number if number[folder] < len(labelled)):
+        yield (
+            f"named like splits, but not used as such: {name_some(unused)}; docs/images.md says "
+            "which are"
         )
+    paths = defaultdict(list)
+    for name in places:
+        paths[normalize("NFC", name).casefold()].append(name)
+    pairs = [" and ".join(map(printable, same)) for same in paths.values() if len(set(same)) > 1]
+    if pairs:
+        yield (f"paths of which macOS or Windows keeps only one file: {name_some(pairs)}")
+
+
+def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the files of each folder that holds files, but no image in it or below it.
+
+    Hidden folders and system folders are left out.
+    """
+    files = defaultdict(list)
+    with_images = {"."}
+    for name in names:
+        folders = [str(folder) for folder in PurePosixPath(name).parents]
+        if is_image_name(name):
+            with_images.update(folders)
+        if is_image_name(f"{folders[0]}/image.jpg"):
+            files[folders[0]].append(name)
+    return {folder: files[folder] for folder in sorted(files.keys() - with_images)}
 
 
 def tree_of(folders: Iterable[Parts]) -> str:

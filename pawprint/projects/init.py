@@ -13,15 +13,14 @@ from typing import IO, NoReturn
 import numpy as np
 from PIL import Image
 
-from pawprint.dataset.folders import AUTO, describe_class_counts
-from pawprint.dataset.layouts import (
+from pawprint.dataset.folders import (
+    AUTO,
     count_labels,
+    describe_class_counts,
     describe_names,
     find_places,
-    is_metadata,
-    parse_metadata_csv,
-    read_metadata_csv,
 )
+from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv, read_metadata_csv
 from pawprint.dataset.sources import folder_files, is_tar, require_utf8, tar_files
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, name_some, printable

@@ -10,10 +10,10 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
-from pawprint.dataset import layouts
 from pawprint.dataset.cleaning import further_columns, without_duplicates
-from pawprint.dataset.folders import OUTER
+from pawprint.dataset.folders import OUTER, folders_of, label_and_split
 from pawprint.dataset.looks import perceptual_hash
+from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv
 from pawprint.errors import InputError, printable
 from pawprint.files import md5, md5_of_folder
 from pawprint.images.folder import names_below, take_images
@@ -66,15 +66,13 @@ def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
     params = project / paths.PARAMS
     folder_names = Clean.load(path=params).labels if params.exists() else "auto"
     names = sorted(name for name in names_below(folder) if (folder / name).is_file())
-    rows = layouts.parse_metadata_csv(str(folder), names, lambda name: read_bytes(folder / name))
+    rows = parse_metadata_csv(str(folder), names, lambda name: read_bytes(folder / name))
     named = folder_names if isinstance(folder_names, dict) else {}
     folder_of = {name.lower(): label for label in labels for name in (label, *named.get(label, ()))}
-    folders = layouts.folders_of(rows)
+    folders = folders_of(rows)
     listed = rows or {}
-    images = take_images(folder, [name for name in names if not layouts.is_metadata(name)], listed)
-    places = (
-        layouts.label_and_split(folders(name), folder_of, folder_names == OUTER) for name in images
-    )
+    images = take_images(folder, [name for name in names if not is_metadata(name)], listed)
+    places = (label_and_split(folders(name), folder_of, folder_names == OUTER) for name in images)
     table = pd.DataFrame({"path": images, "label": [place.label or None for place in places]})
     table["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
     if table.empty or (rows is not None and table["label"].isna().all()):

@@ -7,8 +7,8 @@ import re
 import tempfile
 from pathlib import Path
 
-from pawprint.dataset.folders import AUTO, READINGS
-from pawprint.dataset.layouts import find_places, is_metadata
+from pawprint.dataset.folders import AUTO, READINGS, find_places
+from pawprint.dataset.metadata_csv import is_metadata
 from pawprint.dataset.user_tables import EMPTY_TABLES, LABEL_COLUMNS, read_csv_rows
 from pawprint.errors import InputError
 from pawprint.files import parse_mapping, parse_yaml, read_json, read_text, write_text

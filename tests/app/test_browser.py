@@ -27,7 +27,7 @@ from PIL import Image
 from servers import served
 
 from pawprint.columns import LABELS_TO_REVIEW, SCORES
-from pawprint.dataset.layouts import read_metadata_csv
+from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.dataset.sources import fetch
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive

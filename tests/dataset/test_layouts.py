@@ -9,7 +9,7 @@ import pytest
 from conftest import clean_archive, photo, photos_of, refused, write_files
 
 from pawprint.classes import UNKNOWN
-from pawprint.dataset.layouts import find_places
+from pawprint.dataset.folders import find_places
 from pawprint.dataset.sources import fetch
 from pawprint.dataset.splitting import split
 from pawprint.errors import InputError

@@ -13,7 +13,7 @@ import pytest
 from conftest import line_of, refused
 
 from pawprint.app.labelling import read_rows, write_rows
-from pawprint.dataset.layouts import parse_metadata_csv
+from pawprint.dataset.metadata_csv import parse_metadata_csv
 from pawprint.dataset.user_tables import Correction, csv_rows, keep_splits, read_corrections
 from pawprint.errors import InputError
 from pawprint.projects.answer_log import read_answers

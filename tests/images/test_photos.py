@@ -19,7 +19,7 @@ from pawprint import paths
 from pawprint.columns import DECODED
 from pawprint.dataset.cleaning import Known, describe_pages
 from pawprint.dataset.cleaning import clean as clean_images
-from pawprint.dataset.layouts import Layout, find_places
+from pawprint.dataset.folders import Layout, find_places
 from pawprint.files import pack
 from pawprint.images import decoder
 from pawprint.images.archive import UnusableImageError, members, open_archive
