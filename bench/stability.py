@@ -40,6 +40,7 @@ from pawprint.network.heads import fit_regressions
 from pawprint.params.model import Model, Weights
 from pawprint.scores import limits
 from pawprint.scores.intervals import paired_test
+from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.paired import (
     LOG_LOSS,
     MARGIN,
@@ -49,7 +50,6 @@ from pawprint.scores.paired import (
     tabulate_curve,
 )
 from pawprint.scores.prediction_table import tabulate
-from pawprint.scores.predictions import judge, list_suspects
 
 SIDE = 224
 CELLS = "src/elpv_dataset/data"

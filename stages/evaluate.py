@@ -1,12 +1,12 @@
-"""Measure how good the model is on images that it has not seen, and write the model for use.
+"""Predict images that the model has not seen, measure how good it is, and write it for use.
 
-Temperature and thresholds are fitted on validation images. The served model is scored on validation
-and test images, from the outputs of the network. Labels are listed for review if near-duplicates
-have different labels, or if a label has a low probability, according to cross-validation for
-training images and to the model for all others. Images in labels.csv are not listed again. Reads
-data/outputs/, data/clean/metadata.csv, images.csv, labels.json and near_duplicates.csv in
-data/split/, data/cross_validation.csv, labels.csv, models/extractor/ and models/network/. Params:
-`calibrate`, `evaluate`, `augment`, `clean.bits`, `model.resize`. Writes models/served/,
+Temperature and thresholds are fitted on validation images. The served model predicts validation and
+test images from the outputs of the network, which `predict` wrote. Labels are listed for review if
+near-duplicates have different labels, or if a label has a low probability, according to
+cross-validation for training images and to the model for all others. Images in labels.csv are not
+listed again. Reads data/outputs/, data/clean/metadata.csv, images.csv, labels.json and
+near_duplicates.csv in data/split/, data/cross_validation.csv, labels.csv, models/extractor/ and
+models/network/. Params: `calibrate`, `augment`, `clean.bits`, `model.resize`. Writes models/served/,
 data/probabilities.csv of test images, data/probabilities_validation.csv, metrics/evaluate.json,
 plots/scores.csv, plots/reliability.csv, plots/roc.csv, plots/decided.csv,
 plots/labels_to_review.csv, and the predictions that Git keeps, plots/predictions.csv and
@@ -43,6 +43,8 @@ from pawprint.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import image_size_of, read_network
 from pawprint.scores import metrics
+from pawprint.scores.evaluation import Evaluation, evaluate
+from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.prediction_table import (
     losses_in,
     predicted_labels,
@@ -50,7 +52,6 @@ from pawprint.scores.prediction_table import (
     with_image,
     write_predictions,
 )
-from pawprint.scores.predictions import Evaluation, evaluate, judge, list_suspects
 from pawprint.scores.rules import describe_rules, fit_rules
 from pawprint.scores.shift import (
     compare_splits,

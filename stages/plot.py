@@ -54,8 +54,7 @@ from pawprint.pipeline.recorded import LastCommit, Recorded
 from pawprint.reports import charts, pages, photos
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import SIZE_UNKNOWN, Run, find_limits
-from pawprint.scores.prediction_table import read_predictions
-from pawprint.scores.predictions import list_errors
+from pawprint.scores.prediction_table import list_errors, read_predictions
 from pawprint.scores.runs import compare_runs
 from pawprint.scores.shift import describe_shift, describe_slices, independent
 from pawprint.scores.stored_run import read_here, read_run

@@ -28,8 +28,13 @@ from pawprint.params.data import Clean, Fetch
 from pawprint.paths import PROBABILITIES_CSV, UNLABELLED
 from pawprint.reports.pages import count_images
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval
-from pawprint.scores.prediction_table import predicted_labels, read_predictions
-from pawprint.scores.predictions import confusion, most_confused, rank_predictions
+from pawprint.scores.prediction_table import (
+    confusion,
+    most_confused,
+    predicted_labels,
+    rank_predictions,
+    read_predictions,
+)
 from pawprint.tables import read_table
 
 WITHOUT = "Without a label, for the page Label"

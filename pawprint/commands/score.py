@@ -33,7 +33,7 @@ from pawprint.projects.scoring import (
 )
 from pawprint.reports.pages import MAX_ERRORS, rows_beside_test, write_errors
 from pawprint.scores.paired import Comparison, describe_comparison
-from pawprint.scores.predictions import confusion, most_confused
+from pawprint.scores.prediction_table import confusion, most_confused
 from pawprint.scores.shift import LIKE, Likeness
 
 FAILED = 3  # exit status of --fail

@@ -1,4 +1,4 @@
-"""The features of an image.
+"""Compute the features of an image: a square of it, its views, and the frozen layers.
 
 The fingerprint of this module is part of the key for reusing rows: after an edit of the module or
 its imports, all features are computed again.

@@ -1,4 +1,4 @@
-"""Compute shards of features, reusing rows from earlier runs and DVC's cache.
+"""Compute the features of many images, in files (shards), except rows that earlier runs have.
 
 A shard is the unit that is computed in one call, reused, kept after a killed run, and sent to a
 remote. A row is reused, whichever split it belonged to, if it belongs to the same image and the
@@ -12,7 +12,7 @@ import json
 import math
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -22,11 +22,14 @@ import numpy as np
 import pandas as pd
 
 from pawprint import paths
+from pawprint.classes import UNKNOWN, UNLABELLED
+from pawprint.columns import SPLITS, TRAIN
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
 from pawprint.features.rows import Row, fits
 from pawprint.features.store import (
     INDEX,
+    ITSELF,
     Shard,
     count_shards,
     dtype_of,
@@ -34,17 +37,38 @@ from pawprint.features.store import (
     shard_path,
     write_shard,
 )
-from pawprint.features.views import STORED_SPLITS
 from pawprint.files import md5
 from pawprint.images.archive import Archive
+from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.views import IDENTITY, View
+from pawprint.images.views import IDENTITY, View, mirrored
+from pawprint.params.data import Augment
 from pawprint.pipeline.recorded import Recorded, is_md5
 from pawprint.progress import count
 from pawprint.runtime import processor
 
+STORED_SPLITS = (*SPLITS, UNKNOWN, UNLABELLED)
 Key = tuple[bytes, bytes, bytes]  # of a row: pixels_sha256, suffix, drawn
 ViewsOf = Callable[[str, str], dict[int, View]]  # the stored views, by pixels_sha256 and split
+
+
+def views_of(
+    params: Augment, size: int, themselves: Collection[str], pixels_sha256: str, split: str
+) -> dict[int, View]:
+    """Return the views of an image by number. `split` is one of STORED_SPLITS.
+
+    A training image has the views that training learns from: `augment.views` draws. If its
+    `pixels_sha256` is in `themselves`, it also has the image itself, as ITSELF. A validation, test
+    or unknown image has the views that the served network averages: itself and, if training mirrors
+    images left to right, its mirror image. An unlabelled image only has itself. `size` is the side
+    of the square in pixels.
+    """
+    if split == TRAIN:
+        numbers = range(params.views)
+        views = {number: draw_view(params, pixels_sha256, number, size) for number in numbers}
+        return views | {ITSELF: IDENTITY} if pixels_sha256 in themselves else views
+    has_mirror_image = params.is_mirrored and split != UNLABELLED
+    return dict(enumerate([IDENTITY, mirrored(size)] if has_mirror_image else [IDENTITY]))
 
 
 class Task(NamedTuple):

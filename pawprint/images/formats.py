@@ -1,4 +1,4 @@
-"""Rules for Pillow: long texts, 8 bits of 16, sRGB, alpha.
+"""Rules for Pillow: long texts, how small to decode, 8 bits of 16, sRGB, alpha.
 
 What a program sets in Pillow holds for the whole process. Scanners write large texts and profiles.
 X-rays and microscopes write grey of more than 8 bits. Some programs write alpha 0 for all pixels.

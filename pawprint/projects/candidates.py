@@ -27,8 +27,8 @@ from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.errors import InputError, NoWeightsError
 from pawprint.features import shards
 from pawprint.features.rows import row_function
+from pawprint.features.shards import views_of
 from pawprint.features.store import StoredExamples, count_shards
-from pawprint.features.views import views_of
 from pawprint.files import read_labels, read_mapping
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.views import IDENTITY

@@ -22,8 +22,8 @@ from PIL import Image
 from pawprint.classes import PREDICTED
 from pawprint.columns import PROBABILITY
 from pawprint.errors import name_some
-from pawprint.scores.prediction_table import predicted_labels
-from pawprint.scores.predictions import STEPS, confusion, most_confused
+from pawprint.scores.decided import STEPS
+from pawprint.scores.prediction_table import confusion, most_confused, predicted_labels
 
 matplotlib.use("Agg")  # draws to files; needs no window
 

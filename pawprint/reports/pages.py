@@ -23,8 +23,7 @@ from pawprint.images.decoder import open_image, read_again
 from pawprint.images.formats import side_for
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, measure_fraction
-from pawprint.scores.prediction_table import with_image
-from pawprint.scores.predictions import confusion, most_confused, rank_predictions
+from pawprint.scores.prediction_table import confusion, most_confused, rank_predictions, with_image
 from pawprint.scores.shift import DIFFERENCE
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -18,7 +18,7 @@ from pawprint.images.views import apply, resize
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
 from pawprint.reports.charts import BLUE, GREY, RED, render, save, shorten, use_fonts
-from pawprint.scores.predictions import rank_predictions, with_confidence
+from pawprint.scores.prediction_table import rank_predictions, with_confidence
 from pawprint.tables import spread
 
 COLUMNS = 6

@@ -16,8 +16,8 @@ from scipy.special import ndtri
 
 from pawprint.draws import draw_folds
 from pawprint.scores.intervals import CONFIDENCE, linear_interval
-from pawprint.scores.prediction_table import predicted_labels, probabilities_in
-from pawprint.scores.predictions import every_prediction, judge, list_suspects
+from pawprint.scores.label_review import judge, list_suspects
+from pawprint.scores.prediction_table import every_prediction, predicted_labels, probabilities_in
 from pawprint.scores.shift import describe_divided_series, describe_series
 from pawprint.tables import training_images
 

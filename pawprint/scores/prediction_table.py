@@ -1,4 +1,4 @@
-"""The table PREDICTIONS: read, written, and made of probabilities."""
+"""Read, write and fill the table PREDICTIONS, a row for each image; rank and count its errors."""
 
 import csv
 from collections.abc import Iterable
@@ -86,3 +86,76 @@ def tabulate(
 def with_image(images: pd.DataFrame) -> pd.DataFrame:
     """Return a table with the column `image` of PREDICTED_CLASSES, from its `pixels_sha256`."""
     return images.assign(image=images["pixels_sha256"].str[:IMAGE_DIGITS])
+
+
+def with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of PREDICTIONS with `confidence` and `wrong`, numbered from 0.
+
+    `predictions` is such a table. `confidence` is the probability of the predicted label, in
+    [0, 1]; `wrong` is bool.
+    """
+    predicted = pd.Index(predicted_labels(predictions)).get_indexer(predictions["predicted"])
+    return (
+        predictions[list(PREDICTIONS)]
+        .assign(
+            confidence=probabilities_in(predictions)[np.arange(len(predicted)), predicted],
+            wrong=predictions["predicted"] != predictions["actual"],
+        )
+        .reset_index(drop=True)
+    )
+
+
+def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return errors, the most confident first, then other predictions, the least confident first.
+
+    Takes and returns what `with_confidence` does; row numbers are those before ranking.
+    """
+    ranked = with_confidence(predictions)
+    order = np.where(ranked["wrong"], -ranked["confidence"], ranked["confidence"])
+    return ranked.iloc[order.argsort(kind="stable")]
+
+
+def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the prediction for each image from a model that did not learn from it.
+
+    The columns are `path`, `actual`, `predicted`, `confidence`, `wrong`, `split` and
+    `pixels_sha256`. Training images are in the table JUDGED; `predictions` are tables PREDICTIONS
+    by split.
+    """
+    is_wrong = judged["likely_probability"] > judged["probability"]
+    training = pd.DataFrame(
+        {
+            "path": judged["path"],
+            "actual": judged["label"],
+            "predicted": judged["likely"].where(is_wrong, judged["label"]),
+            "confidence": judged[["probability", "likely_probability"]].max(axis=1),
+            "wrong": is_wrong,
+            "split": "train",
+            "pixels_sha256": judged["pixels_sha256"],
+        }
+    )
+    held_out = [with_confidence(table).assign(split=name) for name, table in predictions.items()]
+    return pd.concat([training, *held_out], ignore_index=True)[list(training)]
+
+
+def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the wrong predictions of `every_prediction`, the most confident first.
+
+    Takes and returns what `every_prediction` does.
+    """
+    table = every_prediction(judged, predictions)
+    wrong = table[table["wrong"]].drop(columns="wrong")
+    return wrong.sort_values("confidence", ascending=False, kind="stable")
+
+
+def confusion(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """Count images (table PREDICTIONS): a row per true label, a column per predicted label."""
+    counts = pd.crosstab(predictions["actual"], predictions["predicted"])
+    return counts.reindex(index=labels, columns=labels, fill_value=0)
+
+
+def most_confused(predictions: pd.DataFrame, number: int) -> pd.DataFrame:
+    """Return the pairs of classes that are confused most: `actual`, `predicted` and `images`."""
+    wrong = predictions[predictions["actual"] != predictions["predicted"]]
+    pairs = wrong.groupby(["actual", "predicted"]).size().rename("images")
+    return pairs.sort_values(ascending=False, kind="stable").head(number).reset_index()

@@ -11,6 +11,7 @@ from pawprint.model.calibration import (
 )
 from pawprint.model.metadata import Metadata, Outputs, to_probabilities
 from pawprint.params.model import Calibrate
+from pawprint.scores.decided import LEVEL, choose_min_confidence
 from pawprint.scores.metrics import (
     OF_A_CLASS,
     Predictions,
@@ -18,7 +19,6 @@ from pawprint.scores.metrics import (
     describe_fractions,
     tabulate_scores,
 )
-from pawprint.scores.predictions import LEVEL, choose_min_confidence
 
 
 def fit_rules(

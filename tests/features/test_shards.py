@@ -10,9 +10,16 @@ from conftest import refused
 
 from pawprint.features import shards as module
 from pawprint.features.rows import Row
-from pawprint.features.shards import ShardComputer, Task, require_space, tasks, write_shards
+from pawprint.features.shards import (
+    STORED_SPLITS,
+    ShardComputer,
+    Task,
+    require_space,
+    tasks,
+    views_of,
+    write_shards,
+)
 from pawprint.features.store import INDEX, Shard, open_features, shard_path
-from pawprint.features.views import STORED_SPLITS, views_of
 from pawprint.images.augmentation import LAYERS
 from pawprint.images.views import IDENTITY, View
 from pawprint.params.data import Augment

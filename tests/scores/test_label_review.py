@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.columns import LABELS_TO_REVIEW
-from pawprint.scores.predictions import judge, list_suspects
+from pawprint.scores.label_review import judge, list_suspects
 
 
 def suspects(

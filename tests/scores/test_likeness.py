@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from networks import metadata
 
+from pawprint.scores.evaluation import predictions_in
 from pawprint.scores.metrics import Predictions
-from pawprint.scores.predictions import predictions_in
 from pawprint.scores.shift import LIKE, OTHER, PROPORTIONS, compare_photos
 
 TEST, DRAWS = 500, 300

@@ -8,9 +8,9 @@ from PIL import Image, ImageOps
 from pawprint.columns import NEAR_DUPLICATES
 from pawprint.dataset.looks import perceptual_hash
 from pawprint.scores import limits
+from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.limits import Run, Size, find_limits, rank_limits
 from pawprint.scores.prediction_table import tabulate
-from pawprint.scores.predictions import judge, list_suspects
 
 LABELS = ["a", "b", "c", "d"]
 NUMBERS = {"train": 288, "validation": 96, "test": 96}

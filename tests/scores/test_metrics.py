@@ -5,6 +5,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_
 
 from pawprint.classes import headline, predicted_classes
 from pawprint.model.metadata import Metadata, Outputs
+from pawprint.scores.evaluation import evaluate
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import (
     Predictions,
@@ -15,7 +16,6 @@ from pawprint.scores.metrics import (
     tabulate_roc,
     tabulate_scores,
 )
-from pawprint.scores.predictions import evaluate
 
 LABELS = ["cat", "dog"]
 ACTUAL = np.array([0, 0, 0, 1, 1])

@@ -27,9 +27,9 @@ from pawprint.columns import (
 )
 from pawprint.files import pack, write_json
 from pawprint.model.metadata import Metadata
+from pawprint.scores.label_review import judge
 from pawprint.scores.metrics import Predictions, tabulate_scores
 from pawprint.scores.prediction_table import tabulate, write_predictions
-from pawprint.scores.predictions import judge
 from pawprint.tables import write_table
 
 PER_CLASS = 10  # of each class in a split
