@@ -15,7 +15,7 @@ from pawprint.images.archive import Archive, UnusableImageError, is_of_system, r
 
 FILE_NAME = "metadata.csv"
 OWN_COLUMNS = {"file_name", "label", "split", "group"}
-# The split that a cell names, or a folder, by its lower-case name.
+# The split that a folder or a table cell stands for, keyed by its lower-case name.
 SPLIT_OF_FOLDER = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
@@ -29,7 +29,7 @@ class Row(NamedTuple):
     label: str
     split: str  # train, validation, test or ""
     group: str  # or ""
-    further: dict[str, str]  # the cells of other columns that are not empty
+    further: dict[str, str]  # cells of other columns, unless empty
 
 
 def is_metadata(name: str) -> bool:
@@ -40,10 +40,10 @@ def is_metadata(name: str) -> bool:
 
 
 def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, Row] | None:
-    """Return the rows of every metadata.csv among the members, by member; None without any.
+    """Return the rows of every metadata.csv in the archive, by member, or None if there is none.
 
-    Paths are relative to the folder of the CSV. A row without a split takes the split that the
-    innermost folder above the image names, if any. Raises InputError with the line number for
+    Paths are relative to the folder of the CSV. If a row has no split, the innermost folder above
+    the image that is named like a split determines it. Raises InputError, with the line number, for
     missing columns, an empty file name or label, an image that is missing from the archive or
     listed twice, and an unknown split.
     """
@@ -53,9 +53,9 @@ def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, Row] | No
 def parse_metadata_csv(
     archive: str, names: list[str], read: Callable[[str], bytes]
 ) -> dict[str, Row] | None:
-    """Return rows as `read_metadata_csv` does, for files `names` whose bytes `read` returns.
+    """Parse rows like `read_metadata_csv`, for files called `names`, which `read` reads.
 
-    `archive` names the archive or folder in messages.
+    Messages refer to the archive or folder as `archive`.
     """
     members = {normalize("NFC", name): name for name in names}
     rows_by_member: dict[str, Row] = {}
