@@ -116,7 +116,7 @@ def show_differences() -> None:
         if is_whole and discard.to_keep(HERE) and st.button("Keep", type="primary"):
             ask_keep("; ".join([*kept, *lost]) or "Run")
         if has_earlier and discard.to_discard(HERE) and st.button("Discard"):
-            ask_discard(lost)
+            ask_discard(lost, discard.read_loss(HERE))
 
 
 # The arguments of both are for the cache, which holds until a file or the commit changes.
@@ -172,8 +172,8 @@ def ask_keep(subject: str) -> None:
 
 
 @st.dialog("Discard this run?")
-def ask_discard(lost: list[str]) -> None:
-    """Show a form that discards the run, with the changes `lost`."""
+def ask_discard(lost: list[str], loss: discard.Loss) -> None:
+    """Show a form that discards the run, with the changes `lost`, in words, and the files."""
     with explain_errors():
         st.markdown(
             "Model, results and params go back to the last commit. Photos, `labels.csv` and "
@@ -181,9 +181,9 @@ def ask_discard(lost: list[str]) -> None:
         )
         if lost:
             st.markdown("You lose these changes:\n" + bullets(lost))
-        show_files(discard.to_discard(HERE))
+        show_files([*loss.files])
         if st.button("Discard", key="discard", type="primary"):
-            discard.discard(HERE)
+            discard.discard(HERE, loss)
             st.rerun()
 
 

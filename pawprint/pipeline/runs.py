@@ -120,7 +120,8 @@ def start(folder: Path, *command: str) -> None:
         with process.stdout:
             if process.stdout.readline().strip() != STARTED.encode():
                 raise InputError(
-                    "cannot start: another run started in the meantime. Wait until it ends."
+                    f"cannot start `{' '.join(command)}`: its process ended at once. Run it in a "
+                    "terminal, which shows the reason."
                 )
 
 
@@ -140,8 +141,15 @@ def stop(folder: Path) -> None:
 
 
 def _process(folder: Path) -> psutil.Process:
-    """Return the process that `start` started last. Raises OSError, ValueError or psutil.Error."""
-    return psutil.Process(int((folder / PROCESS).read_text(encoding="utf-8")))
+    """Return the process that `start` started last in a project.
+
+    Raises OSError, ValueError or psutil.Error, even if another process has its number now: one that
+    does not run this module in the project's folder.
+    """
+    process = psutil.Process(int((folder / PROCESS).read_text(encoding="utf-8")))
+    if __name__ not in process.cmdline() or Path(process.cwd()) != folder.resolve():
+        raise psutil.NoSuchProcess(process.pid)
+    return process
 
 
 def _end_below(process: psutil.Process) -> None:
@@ -270,5 +278,4 @@ if __name__ == "__main__":
     if sys.argv[1] == WITHIN:
         _run_within(*sys.argv[2:])
     else:
-        with contextlib.suppress(InputError):  # another one started at the same moment
-            _run(sys.argv[1:])
+        _run(sys.argv[1:])

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from pawprint import paths
 from pawprint.errors import InputError, name_some, printable, without_secrets
-from pawprint.git import git, try_git
+from pawprint.files import digest
+from pawprint.git import git, try_git, work_tree
 from pawprint.params.data import Fetch
 from pawprint.pipeline.dvc import check_out
 from pawprint.pipeline.recorded import Recorded
@@ -104,12 +106,38 @@ def keep(folder: Path, message: str, author: dict[str, str]) -> None:
         git("commit", "--quiet", "--file=-", "--", *files, text=message, folder=folder)
 
 
-def discard(folder: Path) -> None:
+class Loss(NamedTuple):
+    """The changes that `discard` reverts, to show them before.
+
+    `commit` is the commit that it goes back to, in words, `diff` the changes of INPUTS, without
+    secrets, and `files` the hash of each file of `to_discard`, None if it is missing.
+    """
+
+    commit: str
+    diff: str
+    files: dict[str, str | None]
+
+
+def read_loss(folder: Path) -> Loss:
+    """Return the changes that `discard` would revert now. Raises InputError without a commit."""
+    names = to_discard(folder)
+    top = work_tree(folder) or folder
+    hashes = {name: digest(top / name) if (top / name).is_file() else None for name in names}
+    return Loss(describe(folder), _diff_of_inputs(folder), hashes)
+
+
+def discard(folder: Path, shown: Loss | None = None) -> None:
     """Restore the last commit's run: the files of `to_discard`, then the outputs in DVC.
 
-    Raises InputError during a run, if Git or DVC fails, or if DVC's cache lacks a result.
+    Raises InputError during a run, if Git or DVC fails, or if DVC's cache lacks a result. With
+    `shown`, it also raises InputError, and changes nothing, if other changes would be lost now.
     """
     with alone(folder):
+        if shown is not None and read_loss(folder) != shown:
+            raise InputError(
+                "discard: cannot discard: files or the last commit have changed since the list was "
+                "shown. Look at the new list."
+            )
         names = to_discard(folder)
         tree = {
             *git("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD", folder=folder).split(
@@ -132,7 +160,7 @@ def discard(folder: Path) -> None:
         )
 
 
-def diff_of_inputs(folder: Path) -> str:
+def _diff_of_inputs(folder: Path) -> str:
     """Return the diff of INPUTS since the last commit, without secrets."""
     options = ("--no-color", "--no-ext-diff", "--unified=0", "--irreversible-delete")
     text = git("diff", *options, "HEAD", "--", *map(str, INPUTS), folder=folder)

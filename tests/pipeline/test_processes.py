@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -144,6 +145,25 @@ def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a signal")
+def test_stop_spares_a_process_that_has_the_number_of_an_ended_run(tmp_path):
+    """While Keep or Discard holds the lock of a killed run, whose number the system gave away."""
+    command = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as bystander:
+        with runs.alone(tmp_path):
+            (tmp_path / runs.PROCESS).write_text(str(bystander.pid), encoding="utf-8")
+            assert runs.read(tmp_path).state == "running"
+            runs.stop(tmp_path)
+        bystander.communicate(b"\n")
+    assert bystander.returncode == 0
+
+
+def test_process_that_ends_at_once_is_said_to(gate, monkeypatch):
+    """As with an installation that lacks a package; no other run can be the reason."""
+    monkeypatch.setattr(runs, "python_in", lambda folder: [sys.executable, "-c", "", "--"])
+    with refused("cannot start `dvc repro`", "ended at once"):
+        runs.start(HERE, "dvc", "repro")
+
+
 def test_run_outlives_who_started_it_from_elsewhere_and_its_ctrl_c(gate):
     code = """import os, signal, sys
 from pathlib import Path

@@ -115,6 +115,25 @@ def test_params_are_shown_as_a_diff_and_a_no_changes_nothing(project, monkeypatc
     assert changed(project) == ""
 
 
+@pytest.mark.parametrize("name", ["metrics/classes.csv", "params.yaml"])
+def test_changes_made_while_the_command_asks_are_not_discarded(project, monkeypatch, name):
+    """A file of the list that another run has written, and one that was not in the list."""
+
+    class Terminal:
+        isatty = staticmethod(lambda: True)
+
+    def answer(_: str) -> str:
+        (project / name).write_text("new")
+        return "y"
+
+    (project / "metrics/classes.csv").write_text("shown")
+    monkeypatch.setattr(sys, "stdin", Terminal)
+    monkeypatch.setattr("builtins.input", answer)
+    with refused("discard: cannot discard", "since the list was shown"):
+        run_discard(Namespace(yes=False))
+    assert (project / name).read_text() == "new"
+
+
 def test_a_run_is_kept_with_what_an_upgrade_wrote_and_what_says_where_photos_are(project):
     write_files(project, {".pawprint.json": "{}", "stages/own.py": "", "photos.yaml": "url: x\n"})
     change(project, "fetch: {source: photos.yaml}")
