@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import headline, log_losses
-from pawprint.columns import LEARNING_CURVE
+from pawprint.columns import LEARNING_CURVE, SPLITS
 from pawprint.scores.intervals import (
     CONFIDENCE,
     extend_to_zero,
@@ -215,11 +215,14 @@ def describe_comparison(old: str, new: str, compared: Comparison) -> str:
 def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0.0) -> str:
     """Return a sentence: whether `new` is better than `old`, by how much, on how many images.
 
-    `margin` is as in `Comparison.verdict`.
+    It names the sets if training images do not count. `margin` is as in `Comparison.verdict`.
     """
     test = compared.test
     verdict = compared.verdict(margin)
-    images = f"on the {compared.images:,} images that both have"
+    names = [*compared.sets["images"]]
+    held_out = [name for name in SPLITS[1:] if name in names]
+    kind = f"{' and '.join(held_out)} " if len(held_out) == len(names) else ""
+    images = f"on the {compared.images:,} {kind}images that both have"
     low, high = (f"{100 * end:+.1f}" for end in test.of_right)
     points = f"between {low} and {high} points of {test.right} ({test.confidence:.0%} interval)"
     if verdict == NOT_SHOWN:

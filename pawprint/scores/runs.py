@@ -364,7 +364,8 @@ def _describe_answers(old: Run, new: Run, pairs: pd.DataFrame) -> Iterator[str]:
     before, after = (_answers(run, images) for run in (old, new))
     if before is None or after is None:
         return
-    if (after.decided, before.decided) != (after.images, before.images):
+    have_unsure = after.decided < after.images or before.decided < before.images
+    if have_unsure and after[:3] != before[:3]:  # images, decided and wrong
         yield (
             f"Decided, not unsure: {after.decided:,} of {after.images:,} test images{own}, "
             f"{after.wrong:,} of them wrong; was {before.decided:,} of {before.images:,}, "

@@ -184,6 +184,16 @@ def test_training_images_count_where_all_runs_judge_them():
     assert compared(new, OLD).verdict == IDENTICAL
 
 
+def test_verdict_names_its_sets_where_training_images_do_not_count():
+    """A run that keeps fine-tuning has no cross-validated training images."""
+    with_training = [run_of(loss=loss, **{TRAINING: judged(TRAIN)}) for loss in (0.2, 0.3)]
+    for old, new, clause in (
+        (OLD, run_of(loss=0.3), " validation and test images that both have"),
+        (*with_training, f" {3 * IMAGES} images that both have"),
+    ):
+        assert clause in compared(new, old).sentences[0].replace(",", "")
+
+
 def served(run: Run, scale: float = 1.0, **rules) -> Run:
     """The run with its model, which is less sure of images with higher numbers."""
     metadata = Metadata(labels=LABELS, image_size=96, resize="crop", temperature=1.0, **rules)
@@ -217,9 +227,10 @@ def test_answers_that_a_user_gets_stand_beside_the_verdict():
 
 def test_answers_are_counted_on_the_images_of_both_runs():
     old = served(OLD, min_confidence=0.79)
-    new = served(run_of(test=judged(SETS["test"])[40:]), min_confidence=0.79)
-    (line,) = compared(new, old).answers
-    assert " 11 of 60 test images, 0 of them wrong; was 11 of 60, 0 wrong." in line
+    tested = run_of(test=judged(SETS["test"])[40:])
+    (line,) = compared(served(tested, min_confidence=0.59), old).answers
+    assert " 60 of 60 test images, 0 of them wrong; was 11 of 60, 0 wrong." in line
+    assert compared(served(tested, min_confidence=0.79), old).answers == []  # nothing changed
 
 
 def test_without_data_the_scores_in_git_say_what_is_decided():
