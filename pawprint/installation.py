@@ -20,7 +20,10 @@ LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "[::1]", "::1")
 REMOTE = ("git", "http", "https", "ssh")  # schemes of addresses that others can reach
 SCP = re.compile(r"([\w.-]+@)?([\w.-]{2,}):(?!/?/)(.+)")  # git@host:team/repository.git
 NEEDED = f"requirements.txt does not name {DISTRIBUTION}"
-SHARED = "Add the line that installs it for others"
+SHARED = (
+    f"Add the line that installs it for others, such as `{DISTRIBUTION}==VERSION` or "
+    f"`{DISTRIBUTION} @ git+https://HOST/REPOSITORY@COMMIT`"
+)
 
 
 def origin() -> dict:

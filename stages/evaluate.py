@@ -134,8 +134,10 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     is_mirrored = Augment.load().is_mirrored
     detector = None if params.unknown_quantile is None else read_detector(paths.OUTPUTS)
     write_served_model(network, metadata, detector, paths.SERVED_MODEL, is_mirrored=is_mirrored)
-    takes = "an image and its mirror image" if is_mirrored else "an image"
-    print(f"evaluate: temperature {metadata.temperature:g}; the served model sees {takes}")
+    predicts = "predicts each image once"
+    if is_mirrored:
+        predicts = "averages its predictions for an image and the mirror image"
+    print(f"evaluate: temperature {metadata.temperature:g}; the served model {predicts}")
     for line in describe_rules(params, metadata, validation, groups):
         print(f"evaluate: {line}")
     return metadata

@@ -251,7 +251,7 @@ def tabulate_sets(compared: Comparison) -> pd.DataFrame:
                 cells[score] = " → ".join(f"{value:{form}}" for value in values)
         form = "+.4f" if compared.test.score == LOG_LOSS else "+.2%"
         low, high = (f"{row[end]:{form}}" for end in ("low", "high"))
-        cells["difference"] = f"{row['difference']:{form}} ({low} to {high})"
+        cells[f"{compared.test.score} difference"] = f"{row['difference']:{form}} ({low} to {high})"
         cells |= {name: cell for name, cell in row.items() if isinstance(cell, str)}
         rows.append(cells)
     return pd.DataFrame(rows).fillna("")
