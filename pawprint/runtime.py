@@ -179,7 +179,11 @@ def read_network(path: Path) -> openvino.Model:
 
 
 def image_size_of(network: openvino.Model) -> int:
-    """Return the side in pixels of the squares that a network takes: its `model.image_size`."""
+    """Return the side in pixels of the squares that a network takes: its `model.image_size`.
+
+    The stage `backbone` builds the extractor with this param. Stages that run the extractor, or
+    write the served model, take the size from it, and `model.json` has it for predictions.
+    """
     return network.input().partial_shape[1].get_length()
 
 

@@ -53,14 +53,9 @@ from pawprint.scores.prediction_table import (
     write_predictions,
 )
 from pawprint.scores.rules import describe_rules, fit_rules
-from pawprint.scores.shift import (
-    compare_splits,
-    describe_shift,
-    describe_slices,
-    independent,
-    measure_apart,
-    measure_slices,
-)
+from pawprint.scores.series import independent
+from pawprint.scores.shift import compare_splits, describe_shift, measure_apart
+from pawprint.scores.slices import describe_slices, measure_slices
 from pawprint.tables import read_table, write_table
 
 HELD_OUT = ("validation", "test")

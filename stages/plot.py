@@ -56,7 +56,9 @@ from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import SIZE_UNKNOWN, Run, find_limits
 from pawprint.scores.prediction_table import list_errors, read_predictions
 from pawprint.scores.runs import compare_runs
-from pawprint.scores.shift import describe_shift, describe_slices, independent
+from pawprint.scores.series import independent
+from pawprint.scores.shift import describe_shift
+from pawprint.scores.slices import describe_slices
 from pawprint.scores.stored_run import read_here, read_run
 from pawprint.tables import read_table
 

@@ -31,7 +31,7 @@ from pawprint.params.model import Hardware, Head, Model, TrainExtract, problem_o
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores.label_review import judge
 from pawprint.scores.paired import tabulate_curve
-from pawprint.scores.shift import accuracy_by_series, describe_series, find_series
+from pawprint.scores.series import accuracy_by_series, describe_series, find_series
 from pawprint.tables import read_table, write_table
 
 

@@ -82,6 +82,13 @@ def test_prediction_and_calibration_do_not_depend_on_the_training_code():
         assert "pawprint/network" not in {room(module) for module in CODE.closure(stage)}
 
 
+def test_training_does_not_depend_on_the_scores_of_its_model():
+    """A new score, or a new column of its table, trains nothing."""
+    for stage in ("stages/train_extract.py", "stages/train_finetune.py"):
+        modules = {"pawprint/scores/metrics.py", "pawprint/scores/evaluation.py"}
+        assert not modules & CODE.closure(stage)
+
+
 def test_what_computes_a_row_of_features_depends_on_no_params_errors_or_tables():
     modules = CODE.closure("pawprint/features/rows.py")
     assert "pawprint/params" not in {room(module) for module in modules}

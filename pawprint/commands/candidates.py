@@ -1,4 +1,4 @@
-"""The command `try`."""
+"""The command `try`: rank candidates for the network; with --use, write one to params.yaml."""
 
 import argparse
 import contextlib

@@ -32,9 +32,9 @@ from pawprint.projects.scoring import (
     score,
 )
 from pawprint.reports.pages import MAX_ERRORS, rows_beside_test, write_errors
+from pawprint.scores.likeness import LIKE, Likeness
 from pawprint.scores.paired import Comparison, describe_comparison
 from pawprint.scores.prediction_table import confusion, most_confused
-from pawprint.scores.shift import LIKE, Likeness
 
 FAILED = 3  # exit status of --fail
 MAX_CONFUSED = 5  # pairs of classes shown

@@ -1,4 +1,4 @@
-"""Write exported models, run them, and compare them with the served model."""
+"""Write exported models, including 8-bit ones, run them, and compare them with the served one."""
 
 import hashlib
 import importlib.util

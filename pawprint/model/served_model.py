@@ -1,4 +1,4 @@
-"""Read and write the served model, including its network."""
+"""Read and write the served model, whose network averages an image and its mirror image."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Define heads, and fit linear heads as logistic regressions without Keras.
+"""Define heads, and fit linear heads, with class weights, as logistic regressions without Keras.
 
 The solver is Newton's method with conjugate-gradient steps (Nocedal and Wright, Numerical
 Optimization, 2006, section 7.1). Pawprint has its own implementation because importing scikit-learn

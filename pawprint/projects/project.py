@@ -35,7 +35,7 @@ from pawprint.pipeline.runs import PipelineRun
 from pawprint.projects.discard import has_run
 from pawprint.reports.pages import describe_result
 from pawprint.scores.prediction_table import read_predictions
-from pawprint.scores.shift import independent
+from pawprint.scores.series import independent
 from pawprint.tables import read_table
 
 SECONDS = 0.5  # between two checks of a run

@@ -32,9 +32,10 @@ from pawprint.pipeline.recorded import Recorded
 from pawprint.projects.answer_log import OTHER_MODEL, read_answers, select_answers
 from pawprint.projects.labelled import is_near_training, read_labelled
 from pawprint.scores.evaluation import predictions_in, tabulate_beside
+from pawprint.scores.likeness import Likeness, compare_photos
 from pawprint.scores.paired import Comparison, compare, pair_predictions
 from pawprint.scores.prediction_table import predicted_labels, read_predictions, tabulate
-from pawprint.scores.shift import Likeness, compare_photos, measure_slices
+from pawprint.scores.slices import measure_slices
 
 UNLABELLED = "unlabelled"
 NEAR = "near-duplicates of training images"

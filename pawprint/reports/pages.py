@@ -24,7 +24,7 @@ from pawprint.images.formats import side_for
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, measure_fraction
 from pawprint.scores.prediction_table import confusion, most_confused, rank_predictions, with_image
-from pawprint.scores.shift import DIFFERENCE
+from pawprint.scores.slices import DIFFERENCE
 
 TEMPLATES = Path(__file__).parent / "templates"
 MODEL_CARD = TEMPLATES / "model_card.md"

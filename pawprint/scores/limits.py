@@ -18,7 +18,7 @@ from pawprint.draws import draw_folds
 from pawprint.scores.intervals import CONFIDENCE, linear_interval
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.prediction_table import every_prediction, predicted_labels, probabilities_in
-from pawprint.scores.shift import describe_divided_series, describe_series
+from pawprint.scores.series import describe_divided_series, describe_series
 from pawprint.tables import training_images
 
 DEVIATIONS = 2 * ndtri((1 + CONFIDENCE) / 2)  # standard deviations in the width of an interval

@@ -20,7 +20,7 @@ from pawprint.scores.paired import (
     tabulate_sets,
 )
 from pawprint.scores.prediction_table import probabilities_in, with_image
-from pawprint.scores.shift import independent
+from pawprint.scores.series import independent
 
 TRAINING = "training, in folds"
 IDENTICAL = "identical"

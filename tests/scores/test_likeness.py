@@ -12,8 +12,8 @@ import pytest
 from networks import metadata
 
 from pawprint.scores.evaluation import predictions_in
+from pawprint.scores.likeness import LIKE, OTHER, PROPORTIONS, compare_photos
 from pawprint.scores.metrics import Predictions
-from pawprint.scores.shift import LIKE, OTHER, PROPORTIONS, compare_photos
 
 TEST, DRAWS = 500, 300
 MODEL = metadata(unknown_threshold=0.6)

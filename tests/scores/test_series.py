@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.scores.shift import (
+from pawprint.scores.series import (
     SERIES,
     accuracy_by_series,
     describe_divided_series,

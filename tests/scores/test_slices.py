@@ -5,7 +5,7 @@ import pytest
 from pawprint.columns import METADATA
 from pawprint.reports.pages import slice_rows
 from pawprint.scores.metrics import SLICE
-from pawprint.scores.shift import DIFFERENCE, describe_slices, measure_slices
+from pawprint.scores.slices import DIFFERENCE, describe_slices, measure_slices
 
 
 def measured(correct: np.ndarray, values: np.ndarray, groups: np.ndarray | None = None):

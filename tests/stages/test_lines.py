@@ -21,7 +21,7 @@ from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack, read_json, write_json, write_text
 from pawprint.model.metadata import Outputs, read_metadata
 from pawprint.scores.prediction_table import read_predictions, tabulate
-from pawprint.scores.shift import SERIES
+from pawprint.scores.series import SERIES
 from pawprint.tables import read_table, write_table
 from stages import clean, evaluate, split, train_extract
 
