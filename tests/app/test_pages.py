@@ -2,6 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from pawprint import paths
 from pawprint.app import groups, labelling, page_label, page_run, photos, pools
 from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
+from pawprint.errors import InputError
 from pawprint.files import write_text
 from pawprint.params.model import Model
 from pawprint.pipeline import runs
@@ -285,3 +287,25 @@ def test_candidates_that_try_has_printed_have_buttons_until_the_params_change(pr
     assert not page.exception
     assert Model.load().image_size > size
     assert [button.label for button in page.button] == ["Try"]
+
+
+def test_page_whose_likely_photos_are_gone_is_replaced_by_one_that_asks(project, monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows))]
+    keys = [key for _, key in images]
+    pool = groups.Pool(images, [], rows, [], keys, groups.find_clusters(rows), [])
+    source, pages = pools.ProjectPhotos(pool), groups.Pages()
+    pages.turn(pool, {})
+    gone = {path for path, _ in pages.images[: pages.sure]}
+    assert len(gone) < len(pages.images)
+
+    def read(source, path, is_large):
+        if path in gone:
+            raise InputError(f"{path}: not found")
+        return ""
+
+    monkeypatch.setattr(pools.ProjectPhotos, "picture", read)
+    cells = page_label.cells_of(source, pages)
+    assert pages.sure
+    assert len(cells) == len(pages.images)
+    assert not gone & {cell["alt"] for cell in cells}
