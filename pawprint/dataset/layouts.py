@@ -1,6 +1,6 @@
-"""Read the labels and splits of an archive, from its folders or from a metadata.csv.
+"""Read the labels and splits of an archive, from its folders or from metadata.csv.
 
-The columns of metadata.csv are as in ImageFolder:
+The columns of metadata.csv are the same as in ImageFolder:
 https://huggingface.co/docs/datasets/image_dataset
 """
 
@@ -45,13 +45,13 @@ class Row(NamedTuple):
     label: str
     split: str  # train, validation, test or ""
     group: str  # or ""
-    further: dict[str, str]  # the cells of other columns that are not empty
+    further: dict[str, str]  # cells of other columns, unless empty
 
 
 class Layout(NamedTuple):
-    """The labels and splits of the files of an archive.
+    """The labels and splits of the files in an archive.
 
-    `classes` and `places` are the results of `find_places`, `rows` the result of
+    `classes` and `places` are the results of `find_places`, and `rows` is the result of
     `read_metadata_csv`.
     """
 
@@ -68,10 +68,10 @@ def is_metadata(name: str) -> bool:
 
 
 def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, Row] | None:
-    """Return the rows of every metadata.csv among the members, by member; None without any.
+    """Return the rows of every metadata.csv in the archive, by member, or None if there is none.
 
-    Paths are relative to the folder of the CSV. A row without a split takes the split that the
-    innermost folder above the image names, if any. Raises InputError with the line number for
+    Paths are relative to the folder of the CSV. If a row has no split, the innermost folder above
+    the image that is named like a split determines it. Raises InputError, with the line number, for
     missing columns, an empty file name or label, an image that is missing from the archive or
     listed twice, and an unknown split.
     """
@@ -81,9 +81,9 @@ def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, Row] | No
 def parse_metadata_csv(
     archive: str, names: list[str], read: Callable[[str], bytes]
 ) -> dict[str, Row] | None:
-    """Return rows as `read_metadata_csv` does, for files `names` whose bytes `read` returns.
+    """Parse rows like `read_metadata_csv`, for files called `names`, which `read` reads.
 
-    `archive` names the archive or folder in messages.
+    Messages refer to the archive or folder as `archive`.
     """
     members = {normalize("NFC", name): name for name in names}
     rows_by_member: dict[str, Row] = {}
@@ -149,15 +149,16 @@ def _row_problem(cells: dict[str, str], member: str | None, rows: dict[str, Row]
 def find_places(
     names: list[str], rows: dict[str, Row] | None, labels: dict[str, list[str]] | str, archive: str
 ) -> tuple[list[str], dict[str, Place]]:
-    """Return the classes, sorted, and the label and the split of each file by its name.
+    """Return the sorted classes, and the label and split of each file by its name.
 
-    `labels` is `clean.labels`. A mapping lists for each class its folders, or its labels in
-    metadata.csv; case does not matter. A file belongs to the innermost of these folders above it.
-    Without a mapping, each label in metadata.csv is a class; without a metadata.csv, `read_folders`
-    reads the folders. If no folder is a class, there are no classes yet: labels.csv gives them.
+    `labels` is `clean.labels`. A mapping lists the folders of each class, or its labels in
+    metadata.csv, ignoring case. A file belongs to the innermost of these folders above it. Without
+    a mapping, each label in metadata.csv is a class, or if there is no metadata.csv, `read_folders`
+    determines the classes. If no folder is a class, there are no classes yet, and labels.csv
+    provides them.
 
-    Raises InputError, which begins with `archive`, if a class of the mapping lacks a folder, if a
-    label cannot be a class, and for the reasons of `read_folders`.
+    Raises InputError, which begins with `archive`, if a class in the mapping has no folder or a
+    label cannot be a class, and for the same reasons as `read_folders`.
     """
     if rows is None and isinstance(labels, str):
         places = read_folders(names, labels, archive)
@@ -173,7 +174,7 @@ def find_places(
 
 
 def count_labels(places: Mapping[str, Place], rows: dict[str, Row] | None) -> Counter[str]:
-    """Return how many images have each label: a class, UNKNOWN, or "" for none."""
+    """Return how many images have each label: a class, UNKNOWN, or "" for no label."""
     listed = rows or {}
     return Counter(
         place.label for name, place in places.items() if name in listed or is_image_name(name)
@@ -181,12 +182,12 @@ def count_labels(places: Mapping[str, Place], rows: dict[str, Row] | None) -> Co
 
 
 def describe_names(places: Mapping[str, Place]) -> Iterator[str]:
-    """Yield lines on problems that file names can hide, for the `places` of `find_places`.
+    """Yield lines about hidden problems with file names, given the `places` from `find_places`.
 
-    These are folders whose files are not read, folders named like splits that do not give one, and
-    paths that are the same on some systems: macOS and Windows ignore case, and macOS treats
-    composed and decomposed letters alike. At most SHOWN folders whose files are not read, and five
-    of the others, are named.
+    These are folders whose files are not read, folders that are named like splits but are not used
+    as splits, and paths that are the same on some systems: macOS and Windows ignore case, and macOS
+    treats composed and decomposed letters alike. At most SHOWN of the first kind and five of each
+    other kind are listed.
     """
     folders = _unread_folders(places)
     classes = {place.label.lower() for place in places.values()}
@@ -221,7 +222,7 @@ def describe_names(places: Mapping[str, Place]) -> Iterator[str]:
 
 
 def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the files of each folder that holds files, but no image in it or below it.
+    """Return the files of each folder that contains files, but no image at any depth.
 
     Hidden folders and system folders are left out.
     """

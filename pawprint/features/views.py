@@ -1,4 +1,4 @@
-"""Choose the views of an image whose features are stored: itself, mirrored, or drawn."""
+"""Choose which views of an image have stored features: original, mirrored or augmented ones."""
 
 from collections.abc import Collection
 
@@ -17,11 +17,11 @@ def views_of(
 ) -> dict[int, View]:
     """Return the views of an image by number. `split` is one of STORED_SPLITS.
 
-    A training image has the views that training learns from: `augment.views` draws. If its
-    `pixels_sha256` is in `themselves`, it also has the image itself, as ITSELF. A validation, test
-    or unknown image has the views that the served network averages: itself and, if training mirrors
-    images left to right, its mirror image. An unlabelled image only has itself. `size` is the side
-    of the square in pixels.
+    A training image has the views that training learns from, which `augment.views` determines. If
+    its `pixels_sha256` is in `themselves`, it also has the original image, as ITSELF. A validation,
+    test or unknown image has the views that the served network averages: the image and, if training
+    mirrors images left to right, its mirror image. An unlabelled image has only itself. `size` is
+    the side of the square in pixels.
     """
     if split == TRAIN:
         numbers = range(params.views)

@@ -1,4 +1,4 @@
-"""The table PREDICTIONS: read, written, and made of probabilities."""
+"""Read and write the table PREDICTIONS, and make it from probabilities."""
 
 import csv
 from collections.abc import Iterable
@@ -12,17 +12,17 @@ from pawprint.columns import PREDICTIONS, PROBABILITY, UNKNOWN_SCORE, Columns
 from pawprint.files import parse_file
 from pawprint.tables import parse_table, write_table
 
-# Digits of `pixels_sha256` in `image`, likely to differ among a million images.
+# Digits of `pixels_sha256` in `image`, enough to tell a million images apart.
 IMAGE_DIGITS = 16
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
-    """Read a table PREDICTIONS with the columns of its labels, as `read_table`."""
+    """Read a table PREDICTIONS with the columns of its labels, like `read_table`."""
     return parse_file(path, parse_predictions)
 
 
 def parse_predictions(content: bytes) -> pd.DataFrame:
-    """Read a table PREDICTIONS with a column of probabilities per label, as `parse_table`."""
+    """Parse a table PREDICTIONS with a column of probabilities per label, like `parse_table`."""
     try:
         header = next(csv.reader([content.split(b"\n", 1)[0].decode()]), [])
     except (UnicodeDecodeError, csv.Error):
@@ -31,7 +31,7 @@ def parse_predictions(content: bytes) -> pd.DataFrame:
 
 
 def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
-    """Write a table PREDICTIONS, as `write_table`."""
+    """Write a table PREDICTIONS, like `write_table`."""
     write_table(path, predictions, _prediction_columns(predictions))
 
 
@@ -41,7 +41,7 @@ def _prediction_columns(names: Iterable[str]) -> Columns:
 
 
 def predicted_labels(predictions: Iterable[str]) -> list[str]:
-    """Return the labels of a table PREDICTIONS, or of its columns, in order, also of no image."""
+    """Return the labels of a table PREDICTIONS, or of its columns, in order, even without rows."""
     names = [name for name in predictions if name.startswith(PROBABILITY)]
     return [name.removeprefix(PROBABILITY) for name in names]
 
@@ -66,9 +66,9 @@ def tabulate(
 ) -> pd.DataFrame:
     """Return a table PREDICTIONS.
 
-    `rows` has the columns `path`, `label` and `pixels_sha256`, in the order of the images in
-    `probabilities`, float64 `(images, classes)`, in `predicted`, the indices of `labels`, and in
-    `unknown_scores`, float64 `(images,)`.
+    `rows` has the columns `path`, `label` and `pixels_sha256`. All arguments list the images in the
+    same order: `probabilities` are float64 `(images, classes)`, `predicted` are indices of
+    `labels`, and `unknown_scores` are float64 `(images,)`.
     """
     scores = {} if unknown_scores is None else {UNKNOWN_SCORE: unknown_scores}
     return pd.DataFrame(
@@ -84,5 +84,5 @@ def tabulate(
 
 
 def with_image(images: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with the column `image` of PREDICTED_CLASSES, from its `pixels_sha256`."""
+    """Add the column `image` of PREDICTED_CLASSES to a table with a column `pixels_sha256`."""
     return images.assign(image=images["pixels_sha256"].str[:IMAGE_DIGITS])

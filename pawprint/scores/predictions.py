@@ -1,4 +1,4 @@
-"""Score the predictions of a split, and choose which to decide and which to review first."""
+"""Score the predictions for a split, and choose which to decide and which to review first."""
 
 import math
 from collections.abc import Collection
@@ -15,17 +15,17 @@ from pawprint.scores import metrics
 from pawprint.scores.intervals import holm, independent_counts, two_sets_test
 from pawprint.scores.prediction_table import predicted_labels, probabilities_in, tabulate
 
-# A label is listed if its probability is below the first number and another label's is above the
-# second, because with many classes all probabilities may be low. docs/decisions/13 has the
-# precision and the recall.
+# A label is listed if its probability is below the first number and the probability of another
+# label is above the second. Both are needed, because with many classes, all probabilities may be
+# low. docs/decisions/13 gives the precision and recall of this rule.
 MAX_OF_LABEL = 0.1
 MIN_OF_OTHER = 0.5
 
 
 def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
-    """Return the table JUDGED of images with the columns `path`, `label` and `pixels_sha256`.
+    """Return the table JUDGED for images with the columns `path`, `label` and `pixels_sha256`.
 
-    `probabilities` are `(images, classes)`, by a model that did not learn from them.
+    `probabilities` are `(images, classes)`, from a model that did not learn from these images.
     """
     rows = np.arange(len(images))
     actual = pd.Index(labels).get_indexer(images["label"])
@@ -43,13 +43,13 @@ def list_suspects(
     reviewed: Collection[str] = (),
     contradictions: Collection[tuple[str, str]] = (),
 ) -> pd.DataFrame:
-    """Return the table LABELS_TO_REVIEW: contradictions, then the least probable labels first.
+    """Return the table LABELS_TO_REVIEW: contradictions first, then the least probable labels.
 
-    `judged` is a table JUDGED with the column `split`. `contradictions` are paths of images, each
-    with the path of its near-duplicate of another label: one of the two labels is wrong, or both
-    images show both classes. The images of a pair follow each other, the pair with the least
-    probable label first. Images that a person has given a label, `reviewed` by path in composed
-    Unicode or `pixels_sha256`, are left out.
+    `judged` is a table JUDGED with the column `split`. `contradictions` maps paths of images to the
+    path of a near-duplicate with another label. Either one of the two labels is wrong, or both
+    images show both classes. The images in such a pair follow each other, and the pair with the
+    least probable label comes first. Images whose label was given by a person are left out:
+    `reviewed` lists them by `pixels_sha256`, or by path in composed Unicode.
     """
     others = dict(contradictions)
     judged = judged.assign(contradicts=[others.get(path, "") for path in judged["path"]])
@@ -71,8 +71,8 @@ def list_suspects(
 def with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of PREDICTIONS with `confidence` and `wrong`, numbered from 0.
 
-    `predictions` is such a table. `confidence` is the probability of the predicted label, in
-    [0, 1]; `wrong` is bool.
+    `predictions` is such a table. `confidence` is the probability of the predicted label, in [0,
+    1], and `wrong` is bool.
     """
     predicted = pd.Index(predicted_labels(predictions)).get_indexer(predictions["predicted"])
     return (
@@ -86,9 +86,10 @@ def with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return errors, the most confident first, then other predictions, the least confident first.
+    """Return errors, most confident first, then the other predictions, least confident first.
 
-    Takes and returns what `with_confidence` does; row numbers are those before ranking.
+    The argument and the result are tables like the result of `with_confidence`. Row numbers stay as
+    they were before ranking.
     """
     ranked = with_confidence(predictions)
     order = np.where(ranked["wrong"], -ranked["confidence"], ranked["confidence"])
@@ -99,8 +100,8 @@ def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame])
     """Return the prediction for each image from a model that did not learn from it.
 
     The columns are `path`, `actual`, `predicted`, `confidence`, `wrong`, `split` and
-    `pixels_sha256`. Training images are in the table JUDGED; `predictions` are tables PREDICTIONS
-    by split.
+    `pixels_sha256`. Training images are in the table JUDGED, and `predictions` contains a table
+    PREDICTIONS for each split.
     """
     is_wrong = judged["likely_probability"] > judged["probability"]
     training = pd.DataFrame(
@@ -119,9 +120,9 @@ def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame])
 
 
 def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the wrong predictions of `every_prediction`, the most confident first.
+    """Return the wrong predictions among those of `every_prediction`, most confident first.
 
-    Takes and returns what `every_prediction` does.
+    The arguments and columns are the same.
     """
     table = every_prediction(judged, predictions)
     wrong = table[table["wrong"]].drop(columns="wrong")
@@ -129,19 +130,19 @@ def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> p
 
 
 def confusion(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
-    """Count images (table PREDICTIONS): a row per true label, a column per predicted label."""
+    """Count images (table PREDICTIONS): one row per true label, one column per predicted label."""
     counts = pd.crosstab(predictions["actual"], predictions["predicted"])
     return counts.reindex(index=labels, columns=labels, fill_value=0)
 
 
 def most_confused(predictions: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Return the pairs of classes that are confused most: `actual`, `predicted` and `images`."""
+    """Return the most confused pairs of classes: `actual`, `predicted` and `images`."""
     wrong = predictions[predictions["actual"] != predictions["predicted"]]
     pairs = wrong.groupby(["actual", "predicted"]).size().rename("images")
     return pairs.sort_values(ascending=False, kind="stable").head(number).reset_index()
 
 
-LEVEL = 0.1  # maximal probability that more than the allowed error are wrong
+LEVEL = 0.1  # maximum probability that more than the allowed error are wrong
 STEPS = 20  # equal parts of the images, for a curve and for the sequence of tests
 DIGITS = 4  # of a confidence, as `predict` writes it
 ERRORS = np.arange(1, 1000) / 1000  # candidates for the smallest possible error
@@ -157,13 +158,13 @@ def choose_min_confidence(
 ) -> float:
     """Return the confidence in [0, 1) from which predictions are decided; 0 decides all images.
 
-    `is_wrong` is bool; images in the same group are not independent. From the most confident down,
-    each of STEPS with `enough_images` is tested: the binomial test at LEVEL must reject that more
-    than `max_error` are wrong. Images before the first failure are decided, so the number of tests
-    needs no correction: fixed sequence testing in Angelopoulos et al., Learn then Test, 2021
-    (https://arxiv.org/abs/2110.01052).
+    `is_wrong` is bool. Images in the same group are not independent. Starting with the most
+    confident images, each of the STEPS that has `enough_images` is tested: a binomial test at LEVEL
+    must reject the hypothesis that more than `max_error` are wrong. Images before the first failure
+    are decided, so the number of tests needs no correction. This is fixed sequence testing as in
+    Angelopoulos et al., Learn then Test, 2021 (https://arxiv.org/abs/2110.01052).
 
-    Raises InputError, with the smallest error that these images allow, if none are decided.
+    Raises InputError, with the smallest error that these images allow, if no image is decided.
     """
     confidence = confidence.round(DIGITS)
     order = np.argsort(-confidence, kind="stable")
@@ -189,8 +190,8 @@ def choose_min_confidence(
 
 
 def _passing(wrong: np.ndarray, images: np.ndarray, error: float) -> np.ndarray:
-    """Return the indices of the steps before the first that fails the test, int `(steps,)`."""
-    from scipy.special import bdtr  # takes long, and only `calibrate` needs it
+    """Return the indices of the steps before the first one that fails the test, int `(steps,)`."""
+    from scipy.special import bdtr  # slow to import, and only `calibrate` needs it
 
     tested = np.flatnonzero(images >= enough_images(error))
     passes = bdtr(wrong[tested], images[tested], error) <= LEVEL
@@ -211,21 +212,21 @@ def tabulate_decided(confidence: np.ndarray, is_wrong: np.ndarray) -> pd.DataFra
 
 
 def _ends(confidence: np.ndarray, parts: int) -> np.ndarray:
-    """Return the ends of equal parts of the images, by falling confidence, int `(ends,)`.
+    """Return the ends of equal parts of the images, by decreasing confidence, int `(ends,)`.
 
-    Equal confidences are not divided.
+    Images with equal confidence stay in the same part.
     """
     ends = np.ceil(len(confidence) * np.arange(1, parts + 1) / parts).astype(int)
     return np.unique(np.searchsorted(-confidence, -confidence[ends - 1], side="right"))
 
 
 class Evaluation(NamedTuple):
-    """Scores and tables of one split.
+    """Scores and tables for one split.
 
-    `scores`, `reliability`, `roc` and `decided` have the columns of the tables of these names,
-    without `split`. `predictions` is a table PREDICTIONS. `images` has a row for each image: the
-    columns of SPLIT, `correct`, `refused` as unknown, and `confidence`, the probability of the
-    predicted class.
+    `scores`, `reliability`, `roc` and `decided` have the columns of the tables with these names,
+    without `split`. `predictions` is a table PREDICTIONS. `images` has a row for each image, with
+    the columns of SPLIT, `correct`, `refused` (as unknown), and `confidence`, the probability of
+    the predicted class.
     """
 
     scores: pd.DataFrame
@@ -241,7 +242,7 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate the served model on the images of a split, `rows` of a table SPLIT.
 
-    Images in the same group count as one in intervals.
+    In intervals, images in the same group count as one.
     """
     labels = metadata.labels
     actual = outputs.actual
@@ -289,12 +290,12 @@ def tabulate_beside(
     metadata: Metadata,
     confidence: float,
 ) -> pd.DataFrame:
-    """Return the scores of photos, next to the scores of test images of the same classes.
+    """Return the scores of photos, next to the scores of test images in the same classes.
 
-    The arguments are tables PREDICTIONS, of photos of the classes and of `unknown` ones with a
-    column `group`. The columns are the ones of SCORES after `split`, and `test`, `test_low`,
-    `test_high`, `p_value` and `different`: yes, no, or "" if CATALOGUE has no test of the
-    difference. Holm's correction covers all tests together.
+    The arguments are tables PREDICTIONS with a column `group`, for photos of the classes and for
+    `unknown` ones. The result has the columns of SCORES after `split`, followed by `test`,
+    `test_low`, `test_high`, `p_value`, and `different`, which is yes, no, or "" if CATALOGUE has no
+    test for the difference. Holm's correction covers all tests together.
     """
     first = predictions_in(photos, metadata)
     threshold = metadata.unknown_threshold
@@ -325,7 +326,7 @@ def tabulate_beside(
 def _p_value(
     name: str, label: str, photos: metrics.Predictions, test: metrics.Predictions
 ) -> float:
-    """Return the p-value for the difference of a score, for one class or, with "", for all."""
+    """Return the p-value for the difference in a score, for one class or, with "", for all."""
     score = metrics.CATALOGUE[name]
     index = [photos.labels.index(label)] if label else []
     parts = []

@@ -26,10 +26,10 @@ DIFFERENCE = "slice_difference"
 
 
 class _Slice(NamedTuple):
-    """The images of a slice, their difference from the others, and its p-value.
+    """The images of a slice, their difference from the other images, and its p-value.
 
-    `tested` covers the slice and the others: whether each image is correct, whether it is in the
-    slice (both bool), and its group, all `(images,)`.
+    `tested` covers both. It says whether each image is correct and whether it is in the slice (both
+    bool), and gives its group; all are `(images,)`.
     """
 
     images: pd.DataFrame
@@ -39,14 +39,14 @@ class _Slice(NamedTuple):
 
 
 def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Return rows of SCORES, without `split`: the accuracy of each slice, and its difference.
+    """Return rows of SCORES without `split`: the accuracy of each slice, and its difference.
 
-    The difference is the slice's accuracy minus the others'. `test` has the columns `path`,
-    `correct` and `group`; `metadata` is a table METADATA. The others are the test images with
-    another value in the column. A slice has MIN_IMAGES or more, and so do its others. If a column
-    has two values, only the rarer one is a slice, because both have the same test. If the
-    difference is not significant, its interval is extended to 0. Holm's correction covers all
-    slices together.
+    The difference is the accuracy of the slice minus that of the other test images, which have
+    another value in the column. `test` has the columns `path`, `correct` and `group`, and
+    `metadata` is a table METADATA. Both a slice and its complement have at least MIN_IMAGES images.
+    If a column has two values, only the rarer one is a slice, because both would give the same
+    test. If the difference is not significant, its interval is extended to 0. Holm's correction
+    covers all slices together.
     """
     slices: dict[str, _Slice] = {}
     for column, of_column in test.merge(metadata, on="path").groupby("column"):
@@ -86,23 +86,24 @@ def describe_slices(scores: pd.DataFrame) -> list[str]:
     ]
 
 
-DIFFERENCES = {  # scores of SCORES, in words
+DIFFERENCES = {  # scores in SCORES, and their description
     "accuracy_difference": "accuracy",
     "refused_difference": "images labelled unknown",
     "confidence_difference": "mean probability of the predicted class",
 }
-ALPHA = 0.05  # maximal probability of a false alarm over the three, with Bonferroni's correction
-# Validation decides which epoch is kept, so its score is slightly optimistic.
+# Maximum probability of a false alarm in any of the three, with Bonferroni's correction.
+ALPHA = 0.05
+# Validation determines which epoch is kept, so its score is slightly optimistic.
 MIN_DIFFERENCE = 0.01
 
 
 def measure_apart(
     test: pd.DataFrame, near_duplicates: pd.DataFrame, confidence: float
 ) -> pd.DataFrame:
-    """Return a row of SCORES: the test accuracy without images that look like another split's.
+    """Return a row of SCORES: test accuracy without images that resemble those in other splits.
 
-    Empty if no image does, or if all do. `test` has the columns `path`, `group` and `correct`,
-    `near_duplicates` is a table NEAR_DUPLICATES.
+    The result is empty if there are no such images, or if all are. `test` has the columns `path`,
+    `group` and `correct`, and `near_duplicates` is a table NEAR_DUPLICATES.
     """
     split_of = near_duplicates.set_index("path")["split"]
     is_divided = near_duplicates.groupby("group")["split"].transform("nunique") > 1
@@ -119,9 +120,9 @@ def measure_apart(
 def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     """Return test minus validation: the rows DIFFERENCES of SCORES, without `split`.
 
-    A row of a table is an image, with `group`, `correct`, `refused` as unknown, and `confidence`,
-    the probability of the predicted class. Images of a group are not independent. If a difference
-    is not significant, its interval is extended to 0.
+    Each row in a table is an image, with `group`, `correct`, `refused` (as unknown), and
+    `confidence`, the probability of the predicted class. Images in a group are not independent. If
+    a difference is not significant, its interval is extended to 0.
     """
     alpha = ALPHA / len(DIFFERENCES)
     rows = []
@@ -138,9 +139,9 @@ def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame
 
 
 def describe_shift(scores: pd.DataFrame) -> str:
-    """Return a sentence on the rows of `compare_splits` if one is an alarm, otherwise "".
+    """Return a sentence about the rows from `compare_splits` if one is an alarm, otherwise "".
 
-    An alarm is a difference of at least MIN_DIFFERENCE whose interval excludes 0.
+    An alarm is a difference of at least MIN_DIFFERENCE with an interval that excludes 0.
     """
     rows = scores[scores["score"].isin(DIFFERENCES)]
     is_alarm = (rows["low"] > 0) | (rows["high"] < 0)
@@ -162,18 +163,19 @@ def describe_shift(scores: pd.DataFrame) -> str:
 LIKE = "like the test photos"
 PROPORTIONS = "other proportions of the classes"
 OTHER = "other images"
-# The smallest difference that counts. New photos of the same kind are flagged as unknown slightly
-# more often than the test photos, and photos from other sources get a little less confidence.
-# Photos on which the model is more confident, such as training photos, do not count as different.
+# The smallest differences that count. Even new photos of the same kind are flagged as unknown
+# slightly more often than the test photos, and photos from other sources have slightly lower
+# confidence. Photos on which the model is more confident, such as training photos, do not count as
+# different.
 SMALLEST = {"called unknown": 0.03, "predicted classes": 0.1, "mean confidence": -0.02}
 
 
 class Likeness(NamedTuple):
     """Unlabelled photos compared with the test photos.
 
-    `verdict` is LIKE, PROPORTIONS or OTHER, `different` the keys of SMALLEST that decide it. A row
-    of `scores` has `score` and `label`; `value`, `low` and `high` of the photos; and `test`,
-    `test_low` and `test_high`.
+    `verdict` is LIKE, PROPORTIONS or OTHER, and `different` lists the keys of SMALLEST that led to
+    it. Each row of `scores` has `score` and `label`; `value`, `low` and `high` for the photos; and
+    `test`, `test_low` and `test_high`.
     """
 
     verdict: str
@@ -182,15 +184,16 @@ class Likeness(NamedTuple):
 
 
 def compare_photos(photos: Predictions, test: Predictions, confidence: float) -> Likeness:
-    """Compare the predictions of a model for unlabelled photos and for test images.
+    """Compare a model's predictions for unlabelled photos with those for test images.
 
-    A difference counts if it reaches SMALLEST and its p-value is below Holm's level.
+    A difference counts if it is at least as large as in SMALLEST and its p-value is below Holm's
+    level.
     """
     sides = [_measure(side) for side in (photos, test)]
     rows = []
     for (score, label), values in sides[0].items():
         beside = sides[1][score, label]
-        if not label or values.any() or beside.any():  # a class that is predicted
+        if not label or values.any() or beside.any():  # the class is predicted at least once
             cells = (_mean_with_interval(side, confidence) for side in (values, beside))
             rows.append((score, label, *chain(*cells)))
     found = _differences(photos, test)
@@ -208,7 +211,7 @@ def compare_photos(photos: Predictions, test: Predictions, confidence: float) ->
 
 
 def _measure(predictions: Predictions) -> dict[tuple[str, str], np.ndarray]:
-    """Return the values to average by score and class, `(images,)`: bool, or float confidence."""
+    """Return the values to average by score and class, `(images,)`, as bool or as confidences."""
     predicted = predictions.predicted
     measured = {}
     if predictions.is_unknown is not None:
@@ -226,12 +229,12 @@ def _confidence(predictions: Predictions) -> np.ndarray:
 
 
 def _differences(photos: Predictions, test: Predictions) -> dict[str, tuple[float, float]]:
-    """Return the difference and the p-value of each of SMALLEST.
+    """Return the difference and the p-value for each key of SMALLEST.
 
     The tests are one-sided, in the direction of SMALLEST, except for the predicted classes, which
-    have no direction: their difference is the fraction of photos that would have to change class.
-    Confidences are compared within each predicted class, so that other proportions of the classes
-    do not count as other images. Each photo is treated as independent.
+    have no direction. Their difference is the fraction of photos that would have to change class.
+    Confidences are compared within each predicted class, so that different proportions of the
+    classes do not count as different images. Each photo is treated as independent.
     """
     predicted = np.concatenate([photos.predicted, test.predicted])
     each = np.arange(len(predicted))
@@ -252,30 +255,30 @@ def _differences(photos: Predictions, test: Predictions) -> dict[str, tuple[floa
 
 
 def _mean_with_interval(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
-    """Return the mean of bool, or of values from 0 to 1, `(images,)`, and its interval."""
+    """Return the mean of bools, or of values from 0 to 1, `(images,)`, and its interval."""
     each = np.arange(len(values))
     if values.dtype == bool:
         return fraction_cells(values, each, confidence)[:3]
     return values.mean(), *linear_interval(values, np.zeros(len(values)), each, confidence)
 
 
-# For `split.group`: the path up to the last number in the name of the file.
+# A pattern for `split.group`: the path up to the last number in the file name.
 SERIES = "^(.*[^0-9])[0-9]+[^0-9/]*$"
-MIN_SERIES = 5  # in a class, as many as cross-validation has folds
-MIN_FRACTION = 0.5  # of the images
-MAX_COUNTED = 0.1  # of the images, whose numbers only count photos
-MIN_GAIN = 0.01  # of the accuracy
+MIN_SERIES = 5  # per class, which is also the number of folds in cross-validation
+MIN_FRACTION = 0.5  # of all images
+MAX_COUNTED = 0.1  # of all images, whose numbers merely count photos
+MIN_GAIN = 0.01  # in accuracy
 
 
 def find_series(images: pd.DataFrame) -> pd.Series | None:
-    """Return the series of each image in a table SPLIT, or None if the names reveal none.
+    """Return the series of each image in a table SPLIT, or None if the names reveal no series.
 
-    The images `tracks/7_01.png` and `tracks/7_02.png` belong to the series `tracks/7_` if it holds
-    at most a fifth of its class (1 / MIN_SERIES) and the class has MIN_SERIES or more series. A
-    larger part of a class was merely numbered, as in `cat/001.jpg`. Numbered images, and images
-    without a number, use their group instead of a series. The names reveal series if at least
-    MIN_FRACTION of the images are in one, at most MAX_COUNTED are merely numbered, and the groups
-    of the split divide a series.
+    For example, `tracks/7_01.png` and `tracks/7_02.png` belong to the series `tracks/7_` if it
+    contains at most a fifth of its class (1 / MIN_SERIES) and the class has at least MIN_SERIES
+    series. If it contains more, the class was merely numbered, as in `cat/001.jpg`. Numbered images
+    and images without a number use their group instead of a series. The names reveal series if at
+    least MIN_FRACTION of the images are in one, if at most MAX_COUNTED are merely numbered, and if
+    the split divides at least one series.
     """
     label = images["label"]
     series, is_short = _short_series(images)
@@ -290,8 +293,8 @@ def find_series(images: pd.DataFrame) -> pd.Series | None:
 def _short_series(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """Return the path of each image up to its last number, and whether it is a short series.
 
-    A short series has two images or more and at most a fifth of the class (1 / MIN_SERIES). A path
-    without a number is returned whole.
+    A short series has at least two images, and at most a fifth of the class (1 / MIN_SERIES). A
+    path without a number is returned unchanged.
     """
     label = images["label"]
     series = images["path"].str.extract(SERIES, expand=False).fillna(images["path"])
@@ -302,8 +305,9 @@ def _short_series(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame) -> str:
     """Return a sentence if series of photos with near-duplicates are in several splits, or "".
 
-    `images` is a table SPLIT, `near_duplicates` a table NEAR_DUPLICATES. The names in a series
-    differ only in the last number, and it holds at most a fifth of its class (1 / MIN_SERIES).
+    `images` is a table SPLIT, and `near_duplicates` is a table NEAR_DUPLICATES. The names in a
+    series differ only in the last number, and the series contains at most a fifth of its class (1 /
+    MIN_SERIES).
     """
     series, is_short = _short_series(images)
     series = series.where(is_short).set_axis(images["path"])
@@ -327,12 +331,12 @@ def independent(images: pd.DataFrame) -> pd.Series:
 
 
 def accuracy_by_series(together: np.ndarray, apart: np.ndarray, actual: np.ndarray) -> float | None:
-    """Return the accuracy of `apart`, if other images of a series help to predict an image.
+    """Return the accuracy of `apart` if other images in a series make an image easier to predict.
 
-    In `together`, the images of one series are in several folds; in `apart`, they are in one. They
-    help if the accuracy of `together` is significantly higher, by more than MIN_GAIN. Both are
-    probabilities `(images, classes)`, NaN for an image without a prediction; `actual` holds class
-    indices.
+    In `together`, the images of a series are in different folds, and in `apart`, they are in the
+    same fold. The series matters if the accuracy of `together` is significantly higher, by more
+    than MIN_GAIN. Both are probabilities `(images, classes)`, with NaN for images without a
+    prediction. `actual` contains class indices.
     """
     is_judged = ~np.isnan(together + apart).any(axis=1)
     right, right_apart = (
@@ -347,7 +351,7 @@ def accuracy_by_series(together: np.ndarray, apart: np.ndarray, actual: np.ndarr
 
 
 def describe_series(images: pd.DataFrame, accuracy: float, by_series: float) -> str:
-    """Return a sentence on `accuracy_by_series` beside the accuracy with series in several folds.
+    """Return a sentence on `accuracy_by_series`, and on the accuracy with series in several folds.
 
     `images` is a table SPLIT in which `find_series` finds series.
     """
