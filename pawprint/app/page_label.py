@@ -358,6 +358,8 @@ def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
                 pages.missing.add(image)
                 pages.sure -= place < sure
         pages.images = [image for image in pages.images if image not in pages.missing]
+        if not pages.sure:  # no photo is left to mark, so the page would ask nothing
+            cells, pages.images = [], []
     shown()[id(pages)] = (time.time(), pages.images)
     return cells
 

@@ -9,7 +9,7 @@ from pawprint.columns import DECIDED
 from pawprint.errors import InputError
 from pawprint.scores.intervals import independent_counts
 
-LEVEL = 0.1  # maximal probability that more than the allowed error are wrong
+LEVEL = 0.1  # maximum probability that more than the allowed error are wrong
 STEPS = 20  # equal parts of the images, for a curve and for the sequence of tests
 DIGITS = 4  # of a confidence, as `predict` writes it
 ERRORS = np.arange(1, 1000) / 1000  # candidates for the smallest possible error
@@ -25,13 +25,13 @@ def choose_min_confidence(
 ) -> float:
     """Return the confidence in [0, 1) from which predictions are decided; 0 decides all images.
 
-    `is_wrong` is bool; images in the same group are not independent. From the most confident down,
-    each of STEPS with `enough_images` is tested: the binomial test at LEVEL must reject that more
-    than `max_error` are wrong. Images before the first failure are decided, so the number of tests
-    needs no correction: fixed sequence testing in Angelopoulos et al., Learn then Test, 2021
-    (https://arxiv.org/abs/2110.01052).
+    `is_wrong` is bool. Images in the same group are not independent. Starting with the most
+    confident images, each of the STEPS that has `enough_images` is tested: a binomial test at LEVEL
+    must reject the hypothesis that more than `max_error` are wrong. Images before the first failure
+    are decided, so the number of tests needs no correction. This is fixed sequence testing as in
+    Angelopoulos et al., Learn then Test, 2021 (https://arxiv.org/abs/2110.01052).
 
-    Raises InputError, with the smallest error that these images allow, if none are decided.
+    Raises InputError, with the smallest error that these images allow, if no image is decided.
     """
     confidence = confidence.round(DIGITS)
     order = np.argsort(-confidence, kind="stable")
@@ -57,8 +57,8 @@ def choose_min_confidence(
 
 
 def _passing(wrong: np.ndarray, images: np.ndarray, error: float) -> np.ndarray:
-    """Return the indices of the steps before the first that fails the test, int `(steps,)`."""
-    from scipy.special import bdtr  # takes long, and only `calibrate` needs it
+    """Return the indices of the steps before the first one that fails the test, int `(steps,)`."""
+    from scipy.special import bdtr  # slow to import, and only `calibrate` needs it
 
     tested = np.flatnonzero(images >= enough_images(error))
     passes = bdtr(wrong[tested], images[tested], error) <= LEVEL
@@ -79,9 +79,9 @@ def tabulate_decided(confidence: np.ndarray, is_wrong: np.ndarray) -> pd.DataFra
 
 
 def _ends(confidence: np.ndarray, parts: int) -> np.ndarray:
-    """Return the ends of equal parts of the images, by falling confidence, int `(ends,)`.
+    """Return the ends of equal parts of the images, by decreasing confidence, int `(ends,)`.
 
-    Equal confidences are not divided.
+    Images with equal confidence stay in the same part.
     """
     ends = np.ceil(len(confidence) * np.arange(1, parts + 1) / parts).astype(int)
     return np.unique(np.searchsorted(-confidence, -confidence[ends - 1], side="right"))

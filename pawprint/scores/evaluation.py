@@ -18,12 +18,12 @@ from pawprint.scores.prediction_table import probabilities_in, tabulate
 
 
 class Evaluation(NamedTuple):
-    """Scores and tables of one split.
+    """Scores and tables for one split.
 
-    `scores`, `reliability`, `roc` and `decided` have the columns of the tables of these names,
-    without `split`. `predictions` is a table PREDICTIONS. `images` has a row for each image: the
-    columns of SPLIT, `correct`, `refused` as unknown, and `confidence`, the probability of the
-    predicted class.
+    `scores`, `reliability`, `roc` and `decided` have the columns of the tables with these names,
+    without `split`. `predictions` is a table PREDICTIONS. `images` has a row for each image, with
+    the columns of SPLIT, `correct`, `refused` (as unknown), and `confidence`, the probability of
+    the predicted class.
     """
 
     scores: pd.DataFrame
@@ -37,7 +37,7 @@ class Evaluation(NamedTuple):
 def evaluate(rows: pd.DataFrame, outputs: Outputs, metadata: Metadata) -> Evaluation:
     """Evaluate the served model on the images of a split, `rows` of a table SPLIT.
 
-    Images in the same group count as one in intervals.
+    In intervals, images in the same group count as one.
     """
     labels = metadata.labels
     actual = outputs.actual
@@ -84,12 +84,12 @@ def tabulate_beside(
     test: pd.DataFrame | None,
     metadata: Metadata,
 ) -> pd.DataFrame:
-    """Return the scores of photos, next to the scores of test images of the same classes.
+    """Return the scores of photos, next to the scores of test images in the same classes.
 
-    The arguments are tables PREDICTIONS, of photos of the classes and of `unknown` ones with a
-    column `group`. The columns are the ones of SCORES after `split`, and `test`, `test_low`,
-    `test_high`, `p_value` and `different`: yes, no, or "" if CATALOGUE has no test of the
-    difference. Holm's correction covers all tests together.
+    The arguments are tables PREDICTIONS with a column `group`, for photos of the classes and for
+    `unknown` ones. The result has the columns of SCORES after `split`, followed by `test`,
+    `test_low`, `test_high`, `p_value`, and `different`, which is yes, no, or "" if CATALOGUE has no
+    test for the difference. Holm's correction covers all tests together.
     """
     first = predictions_in(photos, metadata)
     threshold = metadata.unknown_threshold
@@ -120,7 +120,7 @@ def tabulate_beside(
 def _p_value(
     name: str, label: str, photos: metrics.Predictions, test: metrics.Predictions
 ) -> float:
-    """Return the p-value for the difference of a score, for one class or, with "", for all."""
+    """Return the p-value for the difference in a score, for one class or, with "", for all."""
     score = metrics.CATALOGUE[name]
     index = [photos.labels.index(label)] if label else []
     parts = []

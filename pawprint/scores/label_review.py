@@ -5,17 +5,17 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-# A label is listed if its probability is below the first number and another label's is above the
-# second, because with many classes all probabilities may be low. docs/decisions/13 has the
-# precision and the recall.
+# A label is listed if its probability is below the first number and the probability of another
+# label is above the second. Both are needed, because with many classes, all probabilities may be
+# low. docs/decisions/13 gives the precision and recall of this rule.
 MAX_OF_LABEL = 0.1
 MIN_OF_OTHER = 0.5
 
 
 def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
-    """Return the table JUDGED of images with the columns `path`, `label` and `pixels_sha256`.
+    """Return the table JUDGED for images with the columns `path`, `label` and `pixels_sha256`.
 
-    `probabilities` are `(images, classes)`, by a model that did not learn from them.
+    `probabilities` are `(images, classes)`, from a model that did not learn from these images.
     """
     rows = np.arange(len(images))
     actual = pd.Index(labels).get_indexer(images["label"])
@@ -33,13 +33,13 @@ def list_suspects(
     reviewed: Collection[str] = (),
     contradictions: Collection[tuple[str, str]] = (),
 ) -> pd.DataFrame:
-    """Return the table LABELS_TO_REVIEW: contradictions, then the least probable labels first.
+    """Return the table LABELS_TO_REVIEW: contradictions first, then the least probable labels.
 
-    `judged` is a table JUDGED with the column `split`. `contradictions` are paths of images, each
-    with the path of its near-duplicate of another label: one of the two labels is wrong, or both
-    images show both classes. The images of a pair follow each other, the pair with the least
-    probable label first. Images that a person has given a label, `reviewed` by path in composed
-    Unicode or `pixels_sha256`, are left out.
+    `judged` is a table JUDGED with the column `split`. `contradictions` maps paths of images to the
+    path of a near-duplicate with another label. Either one of the two labels is wrong, or both
+    images show both classes. The images in such a pair follow each other, and the pair with the
+    least probable label comes first. Images whose label was given by a person are left out:
+    `reviewed` lists them by `pixels_sha256`, or by path in composed Unicode.
     """
     others = dict(contradictions)
     judged = judged.assign(contradicts=[others.get(path, "") for path in judged["path"]])

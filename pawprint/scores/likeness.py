@@ -17,18 +17,19 @@ from pawprint.scores.metrics import Predictions, fraction_cells
 LIKE = "like the test photos"
 PROPORTIONS = "other proportions of the classes"
 OTHER = "other images"
-# The smallest difference that counts. New photos of the same kind are flagged as unknown slightly
-# more often than the test photos, and photos from other sources get a little less confidence.
-# Photos on which the model is more confident, such as training photos, do not count as different.
+# The smallest differences that count. Even new photos of the same kind are flagged as unknown
+# slightly more often than the test photos, and photos from other sources have slightly lower
+# confidence. Photos on which the model is more confident, such as training photos, do not count as
+# different.
 SMALLEST = {"called unknown": 0.03, "predicted classes": 0.1, "mean confidence": -0.02}
 
 
 class Likeness(NamedTuple):
     """Unlabelled photos compared with the test photos.
 
-    `verdict` is LIKE, PROPORTIONS or OTHER, `different` the keys of SMALLEST that decide it. A row
-    of `scores` has `score` and `label`; `value`, `low` and `high` of the photos; and `test`,
-    `test_low` and `test_high`.
+    `verdict` is LIKE, PROPORTIONS or OTHER, and `different` lists the keys of SMALLEST that led to
+    it. Each row of `scores` has `score` and `label`; `value`, `low` and `high` for the photos; and
+    `test`, `test_low` and `test_high`.
     """
 
     verdict: str
@@ -37,15 +38,16 @@ class Likeness(NamedTuple):
 
 
 def compare_photos(photos: Predictions, test: Predictions) -> Likeness:
-    """Compare the predictions of a model for unlabelled photos and for test images.
+    """Compare a model's predictions for unlabelled photos with those for test images.
 
-    A difference counts if it reaches SMALLEST and its p-value is below Holm's level.
+    A difference counts if it is at least as large as in SMALLEST and its p-value is below Holm's
+    level.
     """
     sides = [_measure(side) for side in (photos, test)]
     rows = []
     for (score, label), values in sides[0].items():
         beside = sides[1][score, label]
-        if not label or values.any() or beside.any():  # a class that is predicted
+        if not label or values.any() or beside.any():  # the class is predicted at least once
             cells = (_mean_with_interval(side) for side in (values, beside))
             rows.append((score, label, *chain(*cells)))
     found = _differences(photos, test)
@@ -63,7 +65,7 @@ def compare_photos(photos: Predictions, test: Predictions) -> Likeness:
 
 
 def _measure(predictions: Predictions) -> dict[tuple[str, str], np.ndarray]:
-    """Return the values to average by score and class, `(images,)`: bool, or float confidence."""
+    """Return the values to average by score and class, `(images,)`, as bool or as confidences."""
     predicted = predictions.predicted
     measured = {}
     if predictions.is_unknown is not None:
@@ -81,12 +83,12 @@ def _confidence(predictions: Predictions) -> np.ndarray:
 
 
 def _differences(photos: Predictions, test: Predictions) -> dict[str, tuple[float, float]]:
-    """Return the difference and the p-value of each of SMALLEST.
+    """Return the difference and the p-value for each key of SMALLEST.
 
     The tests are one-sided, in the direction of SMALLEST, except for the predicted classes, which
-    have no direction: their difference is the fraction of photos that would have to change class.
-    Confidences are compared within each predicted class, so that other proportions of the classes
-    do not count as other images. Each photo is treated as independent.
+    have no direction. Their difference is the fraction of photos that would have to change class.
+    Confidences are compared within each predicted class, so that different proportions of the
+    classes do not count as different images. Each photo is treated as independent.
     """
     predicted = np.concatenate([photos.predicted, test.predicted])
     each = np.arange(len(predicted))
@@ -107,7 +109,7 @@ def _differences(photos: Predictions, test: Predictions) -> dict[str, tuple[floa
 
 
 def _mean_with_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Return the mean of bool, or of values from 0 to 1, `(images,)`, and its interval."""
+    """Return the mean of bools, or of values from 0 to 1, `(images,)`, and its interval."""
     each = np.arange(len(values))
     if values.dtype == bool:
         return fraction_cells(values, each)[:3]

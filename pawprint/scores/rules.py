@@ -1,4 +1,4 @@
-"""Fit the rules of the served model on validation images: temperature and thresholds."""
+"""Fit the temperature and the thresholds of the served model to validation images."""
 
 from collections.abc import Iterator
 
@@ -30,10 +30,10 @@ def fit_rules(
 ) -> Metadata:
     """Return the metadata with the temperature and the thresholds that the params ask for.
 
-    `train_scores`, float64 `(images,)`, are unknown scores of training images from detectors not
-    fitted on them, NaN if missing. `groups` has the group of each validation image: images in the
-    same group are not independent. Raises InputError if validation images are too few for
-    `params.max_error`.
+    `train_scores`, float64 `(images,)`, are unknown scores of training images from detectors that
+    were not fitted on them, or NaN if they are missing. `groups` contains the group of each
+    validation image; images in the same group are not independent. Raises InputError if there are
+    too few validation images for `params.max_error`.
     """
     labels = metadata.labels
     temperature, thresholds = calibrate(params, labels, validation.actual, validation.logits)
@@ -59,7 +59,7 @@ def fit_rules(
 
 
 def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predictions:
-    """Return the served model's predictions from outputs; `groups` has the group of each image."""
+    """Return the served model's predictions from its outputs, given the group of each image."""
     probabilities = to_probabilities(outputs.logits, metadata.temperature)
     predicted = metadata.classes(probabilities)
     return Predictions(outputs.actual, probabilities, predicted, metadata.labels, groups=groups)
@@ -68,7 +68,7 @@ def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predict
 def describe_rules(
     params: Calibrate, metadata: Metadata, validation: Outputs, groups: np.ndarray
 ) -> Iterator[str]:
-    """Yield lines on the rules that `fit_rules` returned, with numbers of validation images."""
+    """Yield lines about the rules from `fit_rules`, with numbers of validation images."""
     predictions = predict(metadata, validation, groups)
     yield from describe_unknown(metadata, validation.unknown_scores)
     yield from describe_decided(params, metadata, predictions)
@@ -76,7 +76,7 @@ def describe_rules(
 
 
 def describe_unknown(metadata: Metadata, scores: np.ndarray) -> Iterator[str]:
-    """Yield a line on the threshold of unknown images, with the `scores` of validation images."""
+    """Yield a line about the threshold for unknown images, given the `scores` in validation."""
     if metadata.unknown_threshold is not None:
         unknown = (scores > metadata.unknown_threshold).sum()
         yield (
@@ -88,7 +88,7 @@ def describe_unknown(metadata: Metadata, scores: np.ndarray) -> Iterator[str]:
 def describe_decided(
     params: Calibrate, metadata: Metadata, predictions: Predictions
 ) -> Iterator[str]:
-    """Yield a line on how many validation images are decided, if `max_error` is set."""
+    """Yield a line about how many validation images are decided, if `max_error` is set."""
     if params.max_error is None:
         return
     is_decided = metadata.are_decided(predictions.probabilities)
@@ -103,7 +103,7 @@ def describe_decided(
 def describe_thresholds(
     params: Calibrate, metadata: Metadata, predictions: Predictions
 ) -> Iterator[str]:
-    """Yield lines on each class with a threshold: images found in validation, and warnings."""
+    """Yield lines about each class with a threshold: images found in validation, and warnings."""
     scores = tabulate_scores(predictions)
     before = predictions.probabilities.argmax(axis=-1)
     recalls = params.recall if isinstance(params.recall, dict) else {}

@@ -9,23 +9,23 @@ from pawprint.scores.intervals import (
     paired_test,
 )
 
-# For `split.group`: the path up to the last number in the name of the file.
+# A pattern for `split.group`: the path up to the last number in the file name.
 SERIES = "^(.*[^0-9])[0-9]+[^0-9/]*$"
-MIN_SERIES = 5  # in a class, as many as cross-validation has folds
-MIN_FRACTION = 0.5  # of the images
-MAX_COUNTED = 0.1  # of the images, whose numbers only count photos
-MIN_GAIN = 0.01  # of the accuracy
+MIN_SERIES = 5  # per class, which is also the number of folds in cross-validation
+MIN_FRACTION = 0.5  # of all images
+MAX_COUNTED = 0.1  # of all images, whose numbers merely count photos
+MIN_GAIN = 0.01  # in accuracy
 
 
 def find_series(images: pd.DataFrame) -> pd.Series | None:
-    """Return the series of each image in a table SPLIT, or None if the names reveal none.
+    """Return the series of each image in a table SPLIT, or None if the names reveal no series.
 
-    The images `tracks/7_01.png` and `tracks/7_02.png` belong to the series `tracks/7_` if it holds
-    at most a fifth of its class (1 / MIN_SERIES) and the class has MIN_SERIES or more series. A
-    larger part of a class was merely numbered, as in `cat/001.jpg`. Numbered images, and images
-    without a number, use their group instead of a series. The names reveal series if at least
-    MIN_FRACTION of the images are in one, at most MAX_COUNTED are merely numbered, and the groups
-    of the split divide a series.
+    For example, `tracks/7_01.png` and `tracks/7_02.png` belong to the series `tracks/7_` if it
+    contains at most a fifth of its class (1 / MIN_SERIES) and the class has at least MIN_SERIES
+    series. If it contains more, the class was merely numbered, as in `cat/001.jpg`. Numbered images
+    and images without a number use their group instead of a series. The names reveal series if at
+    least MIN_FRACTION of the images are in one, if at most MAX_COUNTED are merely numbered, and if
+    the split divides at least one series.
     """
     label = images["label"]
     series, is_short = _short_series(images)
@@ -40,8 +40,8 @@ def find_series(images: pd.DataFrame) -> pd.Series | None:
 def _short_series(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """Return the path of each image up to its last number, and whether it is a short series.
 
-    A short series has two images or more and at most a fifth of the class (1 / MIN_SERIES). A path
-    without a number is returned whole.
+    A short series has at least two images, and at most a fifth of the class (1 / MIN_SERIES). A
+    path without a number is returned unchanged.
     """
     label = images["label"]
     series = images["path"].str.extract(SERIES, expand=False).fillna(images["path"])
@@ -52,8 +52,9 @@ def _short_series(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame) -> str:
     """Return a sentence if series of photos with near-duplicates are in several splits, or "".
 
-    `images` is a table SPLIT, `near_duplicates` a table NEAR_DUPLICATES. The names in a series
-    differ only in the last number, and it holds at most a fifth of its class (1 / MIN_SERIES).
+    `images` is a table SPLIT, and `near_duplicates` is a table NEAR_DUPLICATES. The names in a
+    series differ only in the last number, and the series contains at most a fifth of its class (1 /
+    MIN_SERIES).
     """
     series, is_short = _short_series(images)
     series = series.where(is_short).set_axis(images["path"])
@@ -77,12 +78,12 @@ def independent(images: pd.DataFrame) -> pd.Series:
 
 
 def accuracy_by_series(together: np.ndarray, apart: np.ndarray, actual: np.ndarray) -> float | None:
-    """Return the accuracy of `apart`, if other images of a series help to predict an image.
+    """Return the accuracy of `apart` if other images in a series make an image easier to predict.
 
-    In `together`, the images of one series are in several folds; in `apart`, they are in one. They
-    help if the accuracy of `together` is significantly higher, by more than MIN_GAIN. Both are
-    probabilities `(images, classes)`, NaN for an image without a prediction; `actual` holds class
-    indices.
+    In `together`, the images of a series are in different folds, and in `apart`, they are in the
+    same fold. The series matters if the accuracy of `together` is significantly higher, by more
+    than MIN_GAIN. Both are probabilities `(images, classes)`, with NaN for images without a
+    prediction. `actual` contains class indices.
     """
     is_judged = ~np.isnan(together + apart).any(axis=1)
     right, right_apart = (
@@ -97,7 +98,7 @@ def accuracy_by_series(together: np.ndarray, apart: np.ndarray, actual: np.ndarr
 
 
 def describe_series(images: pd.DataFrame, accuracy: float, by_series: float) -> str:
-    """Return a sentence on `accuracy_by_series` beside the accuracy with series in several folds.
+    """Return a sentence on `accuracy_by_series`, and on the accuracy with series in several folds.
 
     `images` is a table SPLIT in which `find_series` finds series.
     """

@@ -11,21 +11,22 @@ from pawprint.scores.intervals import (
 )
 from pawprint.scores.metrics import APART, fraction_cells
 
-DIFFERENCES = {  # scores of SCORES, in words
+DIFFERENCES = {  # scores in SCORES, and their description
     "accuracy_difference": "accuracy",
     "refused_difference": "images labelled unknown",
     "confidence_difference": "mean probability of the predicted class",
 }
-ALPHA = 0.05  # maximal probability of a false alarm over the three, with Bonferroni's correction
-# Validation decides which epoch is kept, so its score is slightly optimistic.
+# Maximum probability of a false alarm in any of the three, with Bonferroni's correction.
+ALPHA = 0.05
+# Validation determines which epoch is kept, so its score is slightly optimistic.
 MIN_DIFFERENCE = 0.01
 
 
 def measure_apart(test: pd.DataFrame, near_duplicates: pd.DataFrame) -> pd.DataFrame:
-    """Return a row of SCORES: the test accuracy without images that look like another split's.
+    """Return a row of SCORES: test accuracy without images that resemble those in other splits.
 
-    Empty if no image does, or if all do. `test` has the columns `path`, `group` and `correct`,
-    `near_duplicates` is a table NEAR_DUPLICATES.
+    The result is empty if there are no such images, or if all are. `test` has the columns `path`,
+    `group` and `correct`, and `near_duplicates` is a table NEAR_DUPLICATES.
     """
     split_of = near_duplicates.set_index("path")["split"]
     is_divided = near_duplicates.groupby("group")["split"].transform("nunique") > 1
@@ -42,9 +43,9 @@ def measure_apart(test: pd.DataFrame, near_duplicates: pd.DataFrame) -> pd.DataF
 def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     """Return test minus validation: the rows DIFFERENCES of SCORES, without `split`.
 
-    A row of a table is an image, with `group`, `correct`, `refused` as unknown, and `confidence`,
-    the probability of the predicted class. Images of a group are not independent. If a difference
-    is not significant, its interval is extended to 0.
+    Each row in a table is an image, with `group`, `correct`, `refused` (as unknown), and
+    `confidence`, the probability of the predicted class. Images in a group are not independent. If
+    a difference is not significant, its interval is extended to 0.
     """
     alpha = ALPHA / len(DIFFERENCES)
     rows = []
@@ -61,9 +62,9 @@ def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame
 
 
 def describe_shift(scores: pd.DataFrame) -> str:
-    """Return a sentence on the rows of `compare_splits` if one is an alarm, otherwise "".
+    """Return a sentence about the rows from `compare_splits` if one is an alarm, otherwise "".
 
-    An alarm is a difference of at least MIN_DIFFERENCE whose interval excludes 0.
+    An alarm is a difference of at least MIN_DIFFERENCE with an interval that excludes 0.
     """
     rows = scores[scores["score"].isin(DIFFERENCES)]
     is_alarm = (rows["low"] > 0) | (rows["high"] < 0)

@@ -22,10 +22,10 @@ DIFFERENCE = "slice_difference"
 
 
 class _Slice(NamedTuple):
-    """The images of a slice, their difference from the others, and its p-value.
+    """The images of a slice, their difference from the other images, and its p-value.
 
-    `tested` covers the slice and the others: whether each image is correct, whether it is in the
-    slice (both bool), and its group, all `(images,)`.
+    `tested` covers both. It says whether each image is correct and whether it is in the slice (both
+    bool), and gives its group; all are `(images,)`.
     """
 
     images: pd.DataFrame
@@ -35,14 +35,14 @@ class _Slice(NamedTuple):
 
 
 def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of SCORES, without `split`: the accuracy of each slice, and its difference.
+    """Return rows of SCORES without `split`: the accuracy of each slice, and its difference.
 
-    The difference is the slice's accuracy minus the others'. `test` has the columns `path`,
-    `correct` and `group`; `metadata` is a table METADATA. The others are the test images with
-    another value in the column. A slice has MIN_IMAGES or more, and so do its others. If a column
-    has two values, only the rarer one is a slice, because both have the same test. If the
-    difference is not significant, its interval is extended to 0. Holm's correction covers all
-    slices together.
+    The difference is the accuracy of the slice minus that of the other test images, which have
+    another value in the column. `test` has the columns `path`, `correct` and `group`, and
+    `metadata` is a table METADATA. Both a slice and its complement have at least MIN_IMAGES images.
+    If a column has two values, only the rarer one is a slice, because both would give the same
+    test. If the difference is not significant, its interval is extended to 0. Holm's correction
+    covers all slices together.
     """
     slices: dict[str, _Slice] = {}
     for column, of_column in test.merge(metadata, on="path").groupby("column"):

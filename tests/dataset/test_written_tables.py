@@ -1,4 +1,4 @@
-"""Tables of people are read as spreadsheets and Macs write them, or a line says what to do.
+"""Test that tables are read as spreadsheets and Macs write them, or that a line says what to do.
 
 Sources: uhh-lt/dats 641 and llmsresearch/paperbanana 234 (decomposed Unicode),
 OpenDataRepository/data-publisher 84 and votingworks/arlo 525 (empty rows and columns),
@@ -157,7 +157,7 @@ def test_kept_splits_stay_with_the_notes_beside_them(tmp_path):
 
 
 def test_numbers_with_a_comma_are_read(tmp_path):
-    """opendidac/opendidac 681: as spreadsheets in German or French write them."""
+    """As in opendidac/opendidac 681, German and French spreadsheets write such tables."""
     header = "path;label;probability_cat;probability_dog;pixels_sha256;model"
     (tmp_path / "t.csv").write_text(f"{header}\n1.jpg;dog;0,25;0,75;a1;b2\n", "utf-8-sig")
     (row,) = read_answers(tmp_path / "t.csv", ["cat", "dog"], has_scores=False)

@@ -1,4 +1,4 @@
-"""Functions of `pawprint.projects` on a project in another folder than the current one."""
+"""Test functions of `pawprint.projects` on a project that is not the current folder."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ WASTE = Path("waste")
 
 @pytest.fixture
 def outside(tmp_path, monkeypatch) -> Path:
-    """The current folder, with photos."""
+    """Return the current folder, which contains photos."""
     names = [f"photos/{label}/{number}.jpg" for label in ("can", "jar") for number in range(2)]
     write_files(tmp_path, {name: photo(number) for number, name in enumerate(names)})
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Recipes as their users run them, and the models that come out."""
+"""Test recipes as their users run them, and the resulting models."""
 
 import contextlib
 from pathlib import Path
@@ -19,8 +19,8 @@ from pawprint.recipes.demo import draw_dataset, prepare
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 
-# What is not the recipe's: a few drawn images, one epoch, and the small network that is there
-# without a download.
+# These settings are not part of a recipe: few drawn images, one epoch, and a small network that is
+# available without a download.
 SMALL = f"""
 fetch: {{source: ../images.zip}}
 {OFFLINE}
@@ -31,7 +31,7 @@ EXTENDED = pytest.mark.extended
 
 
 def test_recipe_gives_valid_params_whichever_was_there_before(tmp_path):
-    """Those of all recipes before it, forwards and backwards."""
+    """The params are those of all earlier recipes, applied forwards and backwards."""
     text, path = PARAMS, tmp_path / "params.yaml"
     for name in [*recipe_names(), *reversed(recipe_names())]:
         text = apply_recipe(text, name)
@@ -57,7 +57,7 @@ def test_demo_replaces_no_folder_that_it_did_not_make(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
 
 
-# Layers of the head, optimizer, and number of trained variables of each notebook's model.
+# The head's layers, the optimizer, and the number of trained variables in each notebook's model.
 MODELS = {
     "local-zip-dense": (["Flatten", "Dense", "BatchNormalization", "Dropout", "Dense"], "Adam", 6),
     "filtered-160": (["Dense", "Activation"], "RMSprop", 18 + 2),

@@ -49,7 +49,7 @@ def test_interval_of_the_mean_recall_holds_it_as_often_as_it_says(images, recall
 
 
 def test_interval_of_the_difference_of_two_sets_holds_it_as_often_as_it_says():
-    """Of sets of images in groups, whose images are alike."""
+    """The images in a group are alike."""
     rng, is_second, held = np.random.default_rng(0), np.arange(300) >= 200, []
     for _ in range(1000):
         is_right = rng.uniform(size=100)[np.arange(300) // 3] < np.where(is_second, 0.9, 0.95)

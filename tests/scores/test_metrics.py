@@ -48,7 +48,7 @@ def test_scores_are_those_computed_by_hand():
     assert value(scores, "accuracy") == 0.8
     assert value(scores, "recall", "cat") == pytest.approx(2 / 3)
     assert value(scores, "recall", "dog") == 1
-    assert value(scores, "roc_auc") == pytest.approx(4 / 6)  # 4 of 6 pairs in the right order
+    assert value(scores, "roc_auc") == pytest.approx(4 / 6)  # 4 of 6 pairs are in the right order
     assert value(scores, "loss") == pytest.approx(-np.log([0.9, 0.8, 0.1, 0.8, 0.5]).mean())
     error = (0.1 + 0.2 + 0.9 + 0.2 + 0.5) / 5
     assert value(scores, "expected_calibration_error") == pytest.approx(error)
