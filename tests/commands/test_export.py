@@ -25,7 +25,7 @@ from pawprint.model.predictor import load_predictor, predict
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.model import build_head, build_model, convert, save_model, with_features
-from pawprint.projects.export import describe_int8
+from pawprint.projects.export import Wanted, describe_int8, export_model
 from pawprint.tables import write_table
 
 METADATA = metadata(temperature=1.5, thresholds={"dog": 0.4}, unknown_threshold=0.2)
@@ -86,18 +86,19 @@ def require(name: str, **options: bool) -> None:
 
 @pytest.mark.parametrize("name", EACH_FORMAT)
 def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
-    workspace, monkeypatch, capsys, name
+    workspace, monkeypatch, tmp_path, name
 ):
     require(name)
-    monkeypatch.chdir(workspace)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
-    run_export(argparse.Namespace(format=[name], single=False, int8=False))
-    _, served, row = (line.split() for line in capsys.readouterr().out.splitlines())
-    assert (served[0], row[0]) == ("served", name)
-    _, megabytes, difference, changed, *others = row
-    assert 0.1 < float(megabytes) < 10
-    assert float(difference) <= ROUNDING
-    assert (changed, others) == ("0", [])
+    monkeypatch.chdir(tmp_path)  # as a notebook, outside of the project
+    exported = export_model(workspace, Wanted([name]))
+    assert (list(exported.table["format"]), exported.notes) == (["served", name], [])
+    row = exported.table.iloc[1]
+    assert 0.1 < float(row["MB"]) < 10
+    assert float(row["largest difference"]) <= ROUNDING
+    assert row["changed labels"] == 0
+    assert not [*tmp_path.iterdir()]
+    monkeypatch.chdir(workspace)
     folder = paths.EXPORT / name
     served = read_metadata(paths.SERVED_MODEL).model_dump(mode="json")  # with its identity
     described = served | {"data_md5": md5(paths.SPLIT_CSV)}
