@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def noting(rows: Iterable[dict], failed: list[str]) -> Iterator[dict]:
-    """Yield the rows, and add the paths of those with an error to `failed`."""
+    """Yield the rows, and add the paths of rows with an error to `failed`."""
     for row in rows:
         if row["error"]:
             failed.append(row["path"])
@@ -77,9 +77,9 @@ def noting(rows: Iterable[dict], failed: list[str]) -> Iterator[dict]:
 
 
 def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
-    """Return the picture in `folder` for each image.
+    """Return the path in `folder` for each image's saliency map.
 
-    Raises InputError if the folder holds something. A name begins with the image's number, counted
+    Raises InputError if the folder is not empty. A name begins with the image's number, counted
     from 1.
     """
     if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
@@ -87,13 +87,13 @@ def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
             f"{printable(str(folder))}: expected a new or an empty folder for --saliency."
         )
     digits = len(str(len(images)))
-    # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
+    # 50 characters, because a longer name could exceed the 255 bytes that file systems allow.
     names = (f"{at:0{digits}}_{path.stem[:50]}.png" for at, path in enumerate(images, start=1))
     return [folder / name for name in names]
 
 
 def print_table(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
-    """Print the `top` labels of each image, 1 by default, when all are done."""
+    """Print the `top` labels of each image, by default one, when all images are done."""
     number = min(top or 1, len(labels))
     lines = []
     for row in rows:
@@ -108,7 +108,7 @@ def print_table(rows: Iterable[dict], labels: list[str], top: int | None) -> Non
 
 
 def print_csv(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
-    """Print a row of CSV for each image when it is done."""
+    """Print a CSV row for each image as soon as it is done."""
     names = [f"probability_{label}" for label in labels]
     columns = ["path", "label", *names, "unknown_score", "error", "pixels_sha256", "model"]
     writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
@@ -119,7 +119,7 @@ def print_csv(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
 
 
 def print_json(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
-    """Print one list of JSON, an entry when its image is done."""
+    """Print a JSON list, adding an entry for each image as soon as it is done."""
     before = "["
     for record in records_of(rows, top):
         print(f"{before}\n{textwrap.indent(json.dumps(record, indent=2), '  ')}", end="")
@@ -128,13 +128,13 @@ def print_json(rows: Iterable[dict], labels: list[str], top: int | None) -> None
 
 
 def print_jsonl(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
-    """Print a line of JSON for each image when it is done."""
+    """Print a line of JSON for each image as soon as it is done."""
     for record in records_of(rows, top):
         print(json.dumps(record))
 
 
 def records_of(rows: Iterable[dict], top: int | None) -> Iterator[dict]:
-    """Yield the rows with the `top` most probable labels, and null for cells without a value."""
+    """Yield the rows with the `top` most probable labels, and null for empty cells."""
     for row in rows:
         probabilities = dict(list(row["probabilities"].items())[:top])
         record = row | {"probabilities": probabilities}

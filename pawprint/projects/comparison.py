@@ -17,14 +17,14 @@ from pawprint.tables import parse_table
 
 
 def read_run(folder: Path, rev: str, name: str = "") -> Run:
-    """Read a run of a project, which sentences call `name` or, by default, the revision.
+    """Read a run of a project. Sentences call it `name` or, by default, the revision.
 
-    A revision is a commit, branch, tag or experiment, or WORKSPACE. Its data, in DVC's cache or in
-    a remote, may be missing. Raises InputError if it has no predictions or no params.
+    A revision is a commit, branch, tag or experiment, or WORKSPACE. Its data may be missing from
+    DVC's cache and the remote. Raises InputError if there are no predictions or no params.
     """
     read = functools.partial(read_revision, folder, rev)
     run = stored_run.read_run(read, name or rev)
-    if run.split is None:  # these are in Git
+    if run.split is None:  # these files are in Git
         with contextlib.suppress(InputError):
             run = run._replace(split_md5=read(paths.LOCK, _md5_of_split))
             run = run._replace(scores=read(paths.SCORES_CSV, _parse_scores))

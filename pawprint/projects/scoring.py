@@ -1,4 +1,4 @@
-"""Score labelled production photos, compared with the test split of a project's last run."""
+"""Score labelled production photos, and compare them with a project's last test split."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,10 +36,11 @@ HASH = "pixels_sha256"
 
 
 class Photos(NamedTuple):
-    """The images below a folder.
+    """The images in a folder.
 
-    `table` has `path`, relative to the folder, `label`, one of the model's, UNKNOWN or None, and
-    `group`, from metadata.csv or the image alone. `further` is the table METADATA.
+    `table` has the columns `path`, relative to the folder; `label`, which is a label of the model,
+    UNKNOWN or None; and `group`, from metadata.csv or for the image alone. `further` is the table
+    METADATA.
     """
 
     folder: Path
@@ -50,9 +51,9 @@ class Photos(NamedTuple):
 def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
     """Return the images in a folder and its subfolders, sorted by path, with their labels.
 
-    Class folders have the names in `clean.labels` of a project, or the names of the labels.
+    Folders of classes have the names in `clean.labels` of a project, or are named after the labels.
 
-    Raises InputError if there are no images, or if a metadata.csv has none of the labels.
+    Raises InputError if there are no images, or if a metadata.csv contains none of the labels.
     """
     params = project / paths.PARAMS
     folder_names = Clean.load(path=params).labels if params.exists() else "auto"
@@ -80,8 +81,8 @@ def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
 def read_test_split(folder: Path, metadata: Metadata) -> pd.DataFrame | None:
     """Return the served model's table PREDICTIONS for a project's test split, or None.
 
-    It is None if `metadata` does not identify the served model, or if the table or the served model
-    differs from dvc.lock.
+    It is None if `metadata` does not identify the served model, or if either the table or the
+    served model differs from dvc.lock.
     """
     table = folder / paths.TEST_PROBABILITIES_CSV
     served = folder / paths.SERVED_MODEL
@@ -99,10 +100,10 @@ def read_test_split(folder: Path, metadata: Metadata) -> pd.DataFrame | None:
 class ScoreResult(NamedTuple):
     """The result of `score`.
 
-    `scores` has the rows of `tabulate_beside`, then rows of `measure_slices`; `predictions` is a
-    table PREDICTIONS with a column `group`; `left_out` counts images by reason; `failed` has the
-    rows of `predict` with an error; and `has_training` says whether training images were there to
-    compare.
+    `scores` contains the rows of `tabulate_beside` followed by those of `measure_slices`.
+    `predictions` is a table PREDICTIONS with a column `group`. `left_out` counts images by reason,
+    `failed` contains the rows of `predict` that have an error, and `has_training` says whether
+    training images were available for comparison.
     """
 
     scores: pd.DataFrame
@@ -115,12 +116,12 @@ class ScoreResult(NamedTuple):
 def score(
     project: Path, predictor: Predictor, photos: Photos, take: Take = take_all
 ) -> ScoreResult:
-    """Score labelled photos as `evaluate` does, and compare them with the last run's test split.
+    """Score labelled photos like `evaluate`, and compare them with the last run's test split.
 
-    Photos that are UNKNOWN show none of the classes. Photos with the same pixels count once, or not
-    at all if their labels differ, as in `clean`. Photos in the same group count as one in intervals
-    and tests. Near-duplicates of training images are left out, unless they belong to the test
-    split. Raises InputError if no photo has a class.
+    UNKNOWN photos show none of the classes. As in `clean`, photos with the same pixels count once,
+    or not at all if their labels differ. In intervals and tests, photos in the same group count as
+    one. Near-duplicates of training images are left out, unless they belong to the test split.
+    Raises InputError if no photo has a class.
     """
     metadata = predictor.metadata
     labelled = photos.table.dropna(subset="label")
@@ -164,9 +165,10 @@ def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:
 
 
 def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
-    """Return the table PREDICTIONS of images with a `prediction`, and the number of their group."""
+    """Return a table PREDICTIONS for images with a `prediction`, and the number of their group."""
     probabilities = np.array([prediction.probabilities for prediction in images["prediction"]])
-    probabilities = probabilities.reshape(len(images), len(metadata.labels))  # even without images
+    # Works even without images.
+    probabilities = probabilities.reshape(len(images), len(metadata.labels))
     unknown_scores = None
     if metadata.unknown_threshold is not None:
         unknown_scores = np.array([prediction.unknown_score for prediction in images["prediction"]])
