@@ -14,7 +14,7 @@ from pawprint.package import installed_version, pages
 from pawprint.paths import LOCK, PARAMS
 from pawprint.pipeline.entry import run
 
-# The module of each command in pawprint/commands/, and its summary.
+# The module in pawprint/commands/ for each command, and a summary.
 COMMANDS = {
     "init": ("init", "make a project for your photos"),
     "upgrade": ("upgrade", "renew this project after an upgrade of the package"),
@@ -54,12 +54,12 @@ The loop:
 DVC trains: after a change of photos, labels or params, `dvc repro` runs only the stages that
 the change affects."""
 
-# The others also run in a folder of photos.
+# All other commands also run in a folder of photos.
 IN_PROJECT = COMMANDS.keys() - {"init", "predict", "recipes", "score", "serve", "suggest"}
 
 
 def main() -> int | None:
-    """Run the command that is asked for, and return its exit status."""
+    """Run the requested command, and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="pawprint",
         description=LOOP,
@@ -73,7 +73,7 @@ def main() -> int | None:
         command = commands.add_parser(
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        if sys.argv[1:2] == [name]:  # the others are not imported: TensorFlow takes seconds
+        if sys.argv[1:2] == [name]:  # import only this command, because TensorFlow takes seconds
             with collector.paused():
                 module = importlib.import_module(f"pawprint.commands.{place}")
             command.description = inspect.getdoc(module.run)
@@ -86,7 +86,7 @@ def main() -> int | None:
 
 
 def require_project(arguments: argparse.Namespace) -> None:
-    """Raise InputError in a folder inside of a project, and outside of one where one is needed."""
+    """Raise InputError in a subfolder of a project, or outside a project if one is needed."""
     folder = Path.cwd()
     if arguments.command == "init" or getattr(arguments, "model", None) or _is_project(folder):
         return
@@ -103,10 +103,10 @@ def require_project(arguments: argparse.Namespace) -> None:
 
 
 def name_user() -> None:
-    """Give a user without a name, as in a container, its number for one: DVC fails without."""
+    """Name a user who has no name, as in a container, after the user's number; DVC needs one."""
     try:
         getpass.getuser()
-    except (ImportError, KeyError, OSError):  # by system and version of Python
+    except (ImportError, KeyError, OSError):  # depends on the system and the version of Python
         os.environ["USER"] = str(getattr(os, "getuid", int)())
 
 

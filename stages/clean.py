@@ -92,14 +92,14 @@ def main() -> None:
 
 
 def describe_corrected(usable: pd.DataFrame, applied: int) -> Iterator[str]:
-    """Yield a line on the classes after the corrections, if these change the counts of folders."""
+    """Yield a line on the classes after corrections, if these change the counts by folder."""
     plural = "" if applied == 1 else "s"
     counts = describe_class_counts(Counter(usable["label"]))
     yield f"{counts}, with {applied:,} correction{plural} from {paths.LABELS_CSV}"
 
 
 def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame) -> Iterator[str]:
-    """Yield lines on the files; `decoded` has the rows of the last recorded result."""
+    """Yield lines on the files; `decoded` contains the rows of the last recorded result."""
     if len(rejected):
         yield f"{describe_files(usable, rejected)}; see {paths.REJECTED_CSV}"
     if reused := usable["key"].isin(decoded["key"]).sum():

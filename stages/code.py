@@ -64,8 +64,8 @@ def main() -> None:
         for stage, text in after.items():
             write_text(folder / f"{stage}.txt", text)
     if not sys.dont_write_bytecode:
-        # By default, Python identifies a compiled module by the size and the time, in seconds, of
-        # its source. If both match, it would run an earlier version of the module.
+        # By default, Python identifies a compiled module by the size and the modification time, in
+        # seconds, of its source. If both matched, it would run an earlier version of the module.
         for folder in folders.values():
             compileall.compile_dir(folder, force=True, quiet=2, invalidation_mode=CHECKED_HASH)
     if line := describe_versions(recorded, after, {s: code.as_locked(after[s]) for s in after}):

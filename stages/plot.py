@@ -62,8 +62,9 @@ from pawprint.scores.slices import describe_slices
 from pawprint.scores.stored_run import read_here, read_run
 from pawprint.tables import read_table
 
-OF_FILE = ["path", "width", "height", "brightness", "perceptual_hash"]  # columns of IMAGES
-OF_DATA = ("augmented", "near_duplicates", "samples", "unusual")  # pictures of earlier stages
+# Columns of IMAGES that come from the file.
+OF_FILE = ["path", "width", "height", "brightness", "perceptual_hash"]
+OF_DATA = ("augmented", "near_duplicates", "samples", "unusual")  # pictures drawn by earlier stages
 SAME = "the same photos, labels, splits, params and code"
 SAME_SETTINGS = "the same params and code"
 NEXT = (

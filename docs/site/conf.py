@@ -1,4 +1,4 @@
-"""Settings of Sphinx for the pages that `build.py` gathers."""
+"""Sphinx settings for the pages that `build.py` gathers."""
 
 from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
@@ -11,7 +11,7 @@ release = version = installed_version() or ""
 root_doc = "index"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 
-# Anchors of headings as forges make them, so that one link works in both places.
+# Use the same heading anchors as GitHub, so that links work in both places.
 myst_heading_anchors = 4
 suppress_warnings = ["epub", "myst.header"]  # pages of decisions may begin below level 1
 default_role = "code"  # docstrings mark code with single backticks
@@ -28,5 +28,5 @@ html_css_files = ["pages.css"]
 
 
 def setup(app: Sphinx) -> None:
-    """Show tables in text, for which Pygments has no lexer, as they are."""
+    """Show text tables unchanged, because Pygments has no lexer for them."""
     lexer_classes["csv"] = TextLexer

@@ -10,7 +10,7 @@ from pawprint.errors import InputError
 from pawprint.installation import install_command
 from pawprint.package import PACKAGE, python_in
 
-LOCAL = ("127.0.0.1", "localhost", "::1")  # server.allowedHosts in app/.streamlit/config.toml
+LOCAL = ("127.0.0.1", "localhost", "::1")  # see server.allowedHosts in app/.streamlit/config.toml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,11 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     command.append(f"--server.port={arguments.port}")
     if arguments.allow_host:
         command += [f"--server.allowedHosts={name}" for name in (*LOCAL, *arguments.allow_host)]
-        # A proxy may put its own name only into the header Origin.
+        # A proxy may use its own name only in the header Origin.
         command += [f"--server.corsAllowedOrigins=https://{name}" for name in arguments.allow_host]
     else:
         print("If the page stays empty under another host name: pawprint app --allow-host NAME")
-        sys.stdout.flush()  # the next program replaces this process
+        sys.stdout.flush()  # because the next program replaces this process
     if os.name == "posix":
         os.execv(command[0], command)  # replaces this process, so that signals reach the server
     return subprocess.call(command)

@@ -25,7 +25,7 @@ from pawprint.projects.candidates import (
 )
 
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "run s", "params")
-WIDTHS = (8, 8, 28, 19, 6, 6, 0)  # of the columns after the first
+WIDTHS = (8, 8, 28, 19, 6, 6, 0)  # widths of the columns after the first
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
     about = f"{len(options)} candidates on {len(sample.images):,} images"
     print(f"try: {about}, at most about {arguments.minutes:g} minutes", file=sys.stderr)
     is_table = arguments.format == "table"
-    # Standard output gets only one line of JSON.
+    # Standard output gets only a single line of JSON.
     with contextlib.nullcontext() if is_table else contextlib.redirect_stdout(sys.stderr):
         for option, row in measure_each(options, sample, arguments.minutes):
             if isinstance(row, InputError):
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _record(
     option: Candidate, rows: list[Measured], failed: dict[str, InputError], best: Measured
 ) -> dict:
-    """Return the row of a candidate by its columns, or its error."""
+    """Return the row of a candidate as a dict, or its error."""
     record: dict[str, object] = {"candidate": option.name}
     row = next((row for row in rows if row.candidate is option), None)
     test = row.comparison.test if row and row.comparison else None
@@ -104,7 +104,7 @@ def _record(
 
 
 def _use(folder: Path, arguments: argparse.Namespace, best: Candidate) -> None:
-    """Write the params of a candidate with --use, or print how to."""
+    """Write the params of a candidate if --use is given, or print how to do so."""
     if arguments.use is not None:
         for line in set_params(folder, best.changes) if best.changes else ["unchanged"]:
             print(f"params.yaml: {line}")

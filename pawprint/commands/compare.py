@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Say whether a run is better than another, with one test on all images that both have.
+    """Say whether a run is better than another, with one test on all images that they share.
 
     A run is a commit, branch, tag or experiment. Each further run is compared with the first. By
     default, that is the workspace, whose params and code must have made its results. The test
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _record(compared: ComparedRun) -> dict:
-    """Return the parts of the text on a run, by name."""
+    """Return the text about a run as a dict of its parts."""
     return {
         "old": compared.old,
         "new": compared.new,

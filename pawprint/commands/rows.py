@@ -12,7 +12,7 @@ from pawprint.commands import align
 
 
 def print_table(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
-    """Print the `top` labels of each image, 1 by default, when all are done."""
+    """Print the `top` labels of each image, by default one, when all images are done."""
     number = min(top or 1, len(labels))
     lines = []
     for row in rows:
@@ -27,7 +27,7 @@ def print_table(rows: Iterable[dict], labels: list[str], top: int | None) -> Non
 
 
 def print_csv(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
-    """Print a row of CSV for each image when it is done."""
+    """Print a CSV row for each image as soon as it is done."""
     names = [f"probability_{label}" for label in labels]
     columns = ["path", "label", *names, "unknown_score", "error", "pixels_sha256", "model"]
     writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
@@ -38,7 +38,7 @@ def print_csv(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
 
 
 def print_json(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
-    """Print one list of JSON, an entry when its image is done."""
+    """Print a JSON list, adding an entry for each image as soon as it is done."""
     before = "["
     for record in records_of(rows, top):
         print(f"{before}\n{textwrap.indent(json.dumps(record, indent=2), '  ')}", end="")
@@ -47,13 +47,13 @@ def print_json(rows: Iterable[dict], labels: list[str], top: int | None) -> None
 
 
 def print_jsonl(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
-    """Print a line of JSON for each image when it is done."""
+    """Print a line of JSON for each image as soon as it is done."""
     for record in records_of(rows, top):
         print(json.dumps(record))
 
 
 def records_of(rows: Iterable[dict], top: int | None) -> Iterator[dict]:
-    """Yield the rows with the `top` most probable labels, and null for cells without a value."""
+    """Yield the rows with the `top` most probable labels, and null for empty cells."""
     for row in rows:
         probabilities = dict(list(row["probabilities"].items())[:top])
         record = row | {"probabilities": probabilities}

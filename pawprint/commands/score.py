@@ -1,7 +1,7 @@
-"""The command `score`: the model on production photos, compared with the last run's test split.
+"""The command `score`: the model on production photos, compared with the last test split.
 
-It does not estimate the accuracy on unlabelled photos: an estimate from confidences would be too
-high for photos of another kind.
+It does not estimate the accuracy on unlabelled photos, because an estimate from confidences would
+be too high for photos of another kind.
 """
 
 import argparse
@@ -36,9 +36,9 @@ from pawprint.scores.likeness import LIKE, Likeness
 from pawprint.scores.paired import Comparison, describe_comparison
 from pawprint.scores.prediction_table import confusion, most_confused
 
-FAILED = 3  # exit status of --fail
-MAX_CONFUSED = 5  # pairs of classes shown
-FEW = 50  # photos; with fewer, only a large difference is significant
+FAILED = 3  # exit status with --fail
+MAX_CONFUSED = 5  # pairs of classes to show
+FEW = 50  # number of photos below which only a large difference is significant
 HERE = Path()  # the project
 
 
@@ -119,7 +119,7 @@ def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
 
 
 def _score_and_say(predictor: Predictor, photos: Photos, taken: Taken) -> ScoreResult:
-    """Score a model, and print which photos are left out of its scores."""
+    """Score a model, and report which photos are left out of its scores."""
     scored = score(HERE, predictor, photos, taken.take)
     print_left_out(scored.left_out, scored.failed)
     if not scored.has_training:
@@ -163,7 +163,7 @@ def _record_of(
 
 
 def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) -> int:
-    """Compare the photos in a folder or, with None, the rows of a table with the test photos."""
+    """Compare the photos in a folder, or the rows of a table (None), with the test photos."""
     source = arguments.source
     folder, *others = arguments.model
     if others or arguments.sheet:
@@ -187,7 +187,7 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
 
 
 def print_likeness(found: Likeness, photos: int, test: int) -> None:
-    """Print the verdict, and a table of fractions for the photos and the test photos."""
+    """Print the verdict, and a table with fractions for the photos and the test photos."""
     reasons = f" ({', '.join(found.different)})" if found.different else ""
     if found.verdict == LIKE and photos < FEW:
         reasons = "; with so few photos, only a large difference would show"
@@ -200,7 +200,7 @@ def print_likeness(found: Likeness, photos: int, test: int) -> None:
 
 
 def print_left_out(left_out: dict[str, int], failed: list[dict]) -> None:
-    """Print on stderr which files have no label, and how many photos are left out."""
+    """Report on stderr which files have no label, and how many photos are left out."""
     for row in failed:
         print(f"score: {row['path']}: {row['error']}", file=sys.stderr)
     for reason, images in left_out.items():
@@ -209,7 +209,7 @@ def print_left_out(left_out: dict[str, int], failed: list[dict]) -> None:
 
 
 def print_record(record: dict, left_out: dict[str, int], failed: list[dict]) -> None:
-    """Print a record, whose table `scores` has null for cells without a value."""
+    """Print a record. In its table `scores`, empty cells are null."""
     scores = record["scores"].astype(object).where(record["scores"].notna(), None)
     record |= {"scores": scores.to_dict("records")}
     record["left_out"] = {reason: int(number) for reason, number in left_out.items()}

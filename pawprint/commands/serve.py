@@ -42,9 +42,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _origin(text: str) -> str:
-    """Check an origin as browsers send it: scheme, host, perhaps port. Raises ArgumentTypeError.
+    """Check that an origin is in the format of browsers: scheme, host, and possibly a port.
 
-    Browsers compare the text exactly, so a path or a trailing slash would not match any page.
+    Raises ArgumentTypeError. Browsers compare the text exactly, so an origin with a path or a
+    trailing slash would never match.
     """
     parts = urlsplit(text)
     if text == "*" or (parts.netloc and text == f"{parts.scheme}://{parts.netloc.lower()}"):

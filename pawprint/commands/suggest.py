@@ -1,4 +1,4 @@
-"""The command `suggest`: which images without a label to label first."""
+"""The command `suggest`, which says which unlabelled images to label first."""
 
 import argparse
 from pathlib import Path

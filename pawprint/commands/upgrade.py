@@ -7,7 +7,7 @@ from pawprint.projects.upgrade import upgrade
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add no argument: what is renewed is the project here."""
+    """Add no arguments, because the command upgrades the project in the current folder."""
 
 
 def run(arguments: argparse.Namespace) -> None:

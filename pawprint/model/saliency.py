@@ -24,9 +24,9 @@ SIZE = 600  # side of the resulting image, in pixels
 
 
 def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
-    """Return the picture in `folder` for each image.
+    """Return the path in `folder` for each image's saliency map.
 
-    Raises InputError if the folder holds something. A name begins with the image's number, counted
+    Raises InputError if the folder is not empty. A name begins with the image's number, counted
     from 1.
     """
     if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
@@ -34,7 +34,7 @@ def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
             f"{printable(str(folder))}: expected a new or an empty folder for --saliency."
         )
     digits = len(str(len(images)))
-    # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
+    # 50 characters, because a longer name could exceed the 255 bytes that file systems allow.
     names = (f"{at:0{digits}}_{path.stem[:50]}.png" for at, path in enumerate(images, start=1))
     return [folder / name for name in names]
 

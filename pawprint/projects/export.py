@@ -47,14 +47,14 @@ from pawprint.tables import read_table, spread
 LITERT = "litert"
 PAGE = "page"
 SERVED = "served"
-HALF_TOLERANCE = 0.002  # of outputs with 16-bit weights
-FEW = 20  # images on which the page is run once more
+HALF_TOLERANCE = 0.002  # maximum difference of outputs with 16-bit weights
+FEW = 20  # number of images on which the page is run once more
 SQUARES = {
     "crop": "the middle is used",
     "pad": "the whole photo between two grey borders",
     "stretch": "the whole photo, with another aspect ratio",
 }
-MOST_CHANGED = 0.01  # of the 8-bit model's labels; above it, a warning
+MOST_CHANGED = 0.01  # fraction of labels that the 8-bit model may change without a warning
 
 
 class Wanted(NamedTuple):
@@ -154,7 +154,7 @@ def _compare(
 
 
 def _formats(folder: Path, wanted: Wanted) -> list[str]:
-    """Return the formats to write, each once. Raises InputError for an impossible format."""
+    """Return the formats to write, without repetitions. Raises InputError for an impossible one."""
     is_of_keras = Model.load(path=folder / paths.PARAMS).backbone != ONNX
     if wanted.is_int8 and not is_of_keras:
         raise InputError(f"--int8: expected a Keras network. Received: model.backbone is {ONNX}")
@@ -172,7 +172,7 @@ def _formats(folder: Path, wanted: Wanted) -> list[str]:
 
 
 def _with_origin(folder: Path, metadata: Metadata) -> Metadata:
-    """Return the metadata with the images and the commit that the model comes from."""
+    """Add the images and the commit that the model comes from to the metadata."""
     images = Recorded(folder=folder).hash_of("predict", paths.SPLIT_CSV, "deps")
     images = images or md5(folder / paths.SPLIT_CSV)
     commit = current_commit(folder=folder)
@@ -185,7 +185,7 @@ def _export_int8(
     train: pd.Series,
     reference: exports.Reference,
 ) -> exports.NamedOutputs:
-    """Write the 8-bit model, whose outputs may differ from the served model's."""
+    """Write the 8-bit model, whose outputs may differ from those of the served model."""
     images = list(project.pixels(spread(train, CALIBRATION_IMAGES)))
     metadata = project.metadata
     folder = project.folder / paths.EXPORT / INT8
@@ -202,9 +202,9 @@ def _export_page(
     expected: exports.NamedOutputs,
     notes: list[str],
 ) -> exports.NamedOutputs:
-    """Write a model's page, add a line on its size to `notes`, and return its outputs.
+    """Write the page of a model, add a line about its size to `notes`, and return its outputs.
 
-    Large arrays are float16 if that does not change any label of the images `photos`.
+    Large arrays are stored as float16 if this does not change the label of any image in `photos`.
     """
     runtime = fetch_runtime()
     metadata = project.metadata
@@ -217,7 +217,8 @@ def _export_page(
     difference = exports.largest_difference(outputs, expected)
     is_half = changed == 0 and difference <= HALF_TOLERANCE
     half, whole = (page_of(each, metadata, about, runtime) for each in (small, network))
-    few = photos.iloc[:FEW] if is_half else photos  # its network has already seen all
+    # Its network has already been run on all of them.
+    few = photos.iloc[:FEW] if is_half else photos
     reference = exports.Reference(
         project.pixels(few),
         {name: values[: len(few)] for name, values in expected.items()},
@@ -273,7 +274,7 @@ def _log_losses(
 
 
 def _times(project: _Project, names: Collection[str], photos: pd.Series) -> list[str]:
-    """Return the milliseconds that each LiteRT model takes for an image, in order."""
+    """Return the time in milliseconds that each LiteRT model takes for an image, in order."""
     form = exports.FORMATS[LITERT]
     with silent_stderr():
         runs = [form.open(project.folder / paths.EXPORT / name / form.file) for name in names]
@@ -282,7 +283,7 @@ def _times(project: _Project, names: Collection[str], photos: pd.Series) -> list
 
 
 def _model_to_export(project: _Project, is_mirrored: bool) -> keras.Model | Callable[[Path], None]:
-    """Return the model with its calibration and detector, or a function that writes it as ONNX."""
+    """Return the model with calibration and detector, or a function that writes it as ONNX."""
     folder, metadata = project
     params = Model.load(path=project.params)
     detector = None
@@ -308,8 +309,8 @@ def _model_to_export(project: _Project, is_mirrored: bool) -> keras.Model | Call
 def keras_model(folder: Path, metadata: Metadata) -> keras.Model:
     """Return a project's Keras model, from pixels to the output of its head.
 
-    A backbone that the stage built without Keras is built again, from `weights.source`. Raises
-    InputError if this, or a file of the run, is missing.
+    If the stage prepared the backbone without Keras, it is built again from `weights.source`.
+    Raises InputError if this file, or a file of the run, is missing.
     """
     if (folder / paths.TRAINED_MODEL).exists():
         return load_model(folder / paths.TRAINED_MODEL)
@@ -345,7 +346,7 @@ def describe(
 
 
 def describe_new_labels(photos: pd.Series, before: np.ndarray, after: np.ndarray) -> str:
-    """Return which labels change, `(images,)`."""
+    """Describe which labels, `(images,)`, have changed."""
     changes = [
         f"{path} ({one}, then {other})"
         for path, one, other in zip(photos, before, after)
@@ -356,9 +357,9 @@ def describe_new_labels(photos: pd.Series, before: np.ndarray, after: np.ndarray
 
 
 def describe_int8(rows: pd.DataFrame, before: np.ndarray, after: np.ndarray) -> str:
-    """Return lines on the labels that 8 bits change, their fraction, and perhaps a warning.
+    """Return lines about the labels that 8 bits change, their fraction, and possibly a warning.
 
-    `rows` is a table SPLIT; `before` and `after` are labels, UNSURE or UNKNOWN, `(images,)`.
+    `rows` is a table SPLIT. `before` and `after` are labels, UNSURE or UNKNOWN, `(images,)`.
     """
     is_changed = before != after
     counts = independent_counts(is_changed, rows["group"].to_numpy())

@@ -46,10 +46,11 @@ HASH = "pixels_sha256"
 
 
 class Photos(NamedTuple):
-    """The images below a folder.
+    """The images in a folder.
 
-    `table` has `path`, relative to the folder, `label`, one of the model's, UNKNOWN or None, and
-    `group`, from metadata.csv or the image alone. `further` is the table METADATA.
+    `table` has the columns `path`, relative to the folder; `label`, which is a label of the model,
+    UNKNOWN or None; and `group`, from metadata.csv or for the image alone. `further` is the table
+    METADATA.
     """
 
     folder: Path
@@ -60,9 +61,9 @@ class Photos(NamedTuple):
 def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
     """Return the images in a folder and its subfolders, sorted by path, with their labels.
 
-    Class folders have the names in `clean.labels` of a project, or the names of the labels.
+    Folders of classes have the names in `clean.labels` of a project, or are named after the labels.
 
-    Raises InputError if there are no images, or if a metadata.csv has none of the labels.
+    Raises InputError if there are no images, or if a metadata.csv contains none of the labels.
     """
     params = project / paths.PARAMS
     folder_names = Clean.load(path=params).labels if params.exists() else "auto"
@@ -88,8 +89,8 @@ def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
 def read_test_split(folder: Path, metadata: Metadata) -> pd.DataFrame | None:
     """Return the served model's table PREDICTIONS for a project's test split, or None.
 
-    It is None if `metadata` does not identify the served model, or if the table or the served model
-    differs from dvc.lock.
+    It is None if `metadata` does not identify the served model, or if either the table or the
+    served model differs from dvc.lock.
     """
     table = folder / paths.TEST_PROBABILITIES_CSV
     served = folder / paths.SERVED_MODEL
@@ -120,10 +121,10 @@ def load_predictors(folders: Sequence[Path]) -> list[Predictor]:
 class ScoreResult(NamedTuple):
     """The result of `score`.
 
-    `scores` has the rows of `tabulate_beside`, then rows of `measure_slices`; `predictions` is a
-    table PREDICTIONS with a column `group`; `left_out` counts images by reason; `failed` has the
-    rows of `predict` with an error; and `has_training` says whether training images were there to
-    compare.
+    `scores` contains the rows of `tabulate_beside` followed by those of `measure_slices`.
+    `predictions` is a table PREDICTIONS with a column `group`. `left_out` counts images by reason,
+    `failed` contains the rows of `predict` that have an error, and `has_training` says whether
+    training images were available for comparison.
     """
 
     scores: pd.DataFrame
@@ -136,12 +137,12 @@ class ScoreResult(NamedTuple):
 def score(
     project: Path, predictor: Predictor, photos: Photos, take: Take = take_all
 ) -> ScoreResult:
-    """Score labelled photos as `evaluate` does, and compare them with the last run's test split.
+    """Score labelled photos like `evaluate`, and compare them with the last run's test split.
 
-    Photos that are UNKNOWN show none of the classes. Photos with the same pixels count once, or not
-    at all if their labels differ, as in `clean`. Photos in the same group count as one in intervals
-    and tests. Near-duplicates of training images are left out, unless they belong to the test
-    split. Raises InputError if no photo has a class.
+    UNKNOWN photos show none of the classes. As in `clean`, photos with the same pixels count once,
+    or not at all if their labels differ. In intervals and tests, photos in the same group count as
+    one. Near-duplicates of training images are left out, unless they belong to the test split.
+    Raises InputError if no photo has a class.
     """
     metadata = predictor.metadata
     labelled = photos.table.dropna(subset="label")
@@ -236,7 +237,7 @@ def compare_unlabelled(
 
 
 def _tabulate_answers(rows: Sequence[dict], metadata: Metadata) -> pd.DataFrame:
-    """Convert rows of `predict` for `predictions_in`, with `actual` empty."""
+    """Convert rows of `predict` to the input of `predictions_in`, with an empty `actual`."""
     probabilities = pd.DataFrame([row["probabilities"] for row in rows])[metadata.labels]
     predicted = np.array(metadata.labels)[metadata.classes(probabilities.to_numpy())]
     table = probabilities.add_prefix(PROBABILITY).assign(actual="", predicted=predicted)
@@ -250,9 +251,10 @@ def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:
 
 
 def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
-    """Return the table PREDICTIONS of images with a `prediction`, and the number of their group."""
+    """Return a table PREDICTIONS for images with a `prediction`, and the number of their group."""
     probabilities = np.array([prediction.probabilities for prediction in images["prediction"]])
-    probabilities = probabilities.reshape(len(images), len(metadata.labels))  # even without images
+    # Works even without images.
+    probabilities = probabilities.reshape(len(images), len(metadata.labels))
     unknown_scores = None
     if metadata.unknown_threshold is not None:
         unknown_scores = np.array([prediction.unknown_score for prediction in images["prediction"]])

@@ -35,13 +35,13 @@ except ModuleNotFoundError as error:
     raise InputError(
         f"serve: {error.name} is not installed. Run `{install_command('serve')}`."
     ) from None
-MAX_CONNECTIONS = 64  # more get 503; together they hold at most 640 MiB of uploads
-MAX_BYTES = 10 * 2**20  # of an upload
+MAX_CONNECTIONS = 64  # further ones get 503; together they need at most 640 MiB for uploads
+MAX_BYTES = 10 * 2**20  # in an upload
 HEALTH = ["GET", "HEAD", "OPTIONS"]
-MAX_PARTS = 100  # of a form
-MAX_HEADER = 2**12  # bytes of the header of a part that are read
+MAX_PARTS = 100  # in a form
+MAX_HEADER = 2**12  # bytes that are read from the header of a part
 FORM = "multipart/form-data"
-NOT_LOGGED = "log_error"  # a key of an answer: why it is not in the log
+NOT_LOGGED = "log_error"  # a key in answers that explains why an answer is not in the log
 
 
 class Address(NamedTuple):
@@ -63,7 +63,7 @@ def serve(folder: Path | None, address: Address, seconds: float, log: Path | Non
     """
     require_free(address.host, address.port)
     model = folder or default_model()
-    logging.raiseExceptions = False  # avoid a traceback per line if stderr's disk is full
+    logging.raiseExceptions = False  # avoids a traceback per line if the disk of stderr is full
     lines = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
     lines["handlers"]["access"]["stream"] = "ext://sys.stderr"  # stdout may be the log
     uvicorn.run(
@@ -73,23 +73,24 @@ def serve(folder: Path | None, address: Address, seconds: float, log: Path | Non
         limit_concurrency=MAX_CONNECTIONS,
         log_config=lines,
         use_colors=bool(sys.stderr and sys.stderr.isatty()),
-        # Otherwise a client could continue to send a refused upload.
+        # Otherwise, a client could continue to send a rejected upload.
         headers=[("Connection", "close")],
     )
 
 
 def require_free(host: str, port: int) -> None:
-    """Raise InputError if a service cannot listen on the port, before a model is loaded."""
+    """Raise InputError, before a model is loaded, if a service cannot listen on the port."""
     try:
         places = socket.getaddrinfo(host or None, port, 0, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
         for family, *_, address in places:
             try:
-                # Bind without listening, or clients would assume that the service has started.
+                # Bind without listening, because clients would otherwise think that the service has
+                # started.
                 with socket.socket(family) as place:
-                    if os.name == "posix":  # as uvicorn does, to reuse a port just released
+                    if os.name == "posix":  # like uvicorn, to reuse a port that was just released
                         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     place.bind((address[0], port))
-            except OSError as error:  # for example, ::1 of localhost without IPv6
+            except OSError as error:  # for example, ::1 for localhost without IPv6
                 if error.errno != errno.EADDRNOTAVAIL or len(places) == 1:
                     raise
     except (OSError, OverflowError) as error:
@@ -105,8 +106,8 @@ def create_app(
 ) -> FastAPI:
     """Return the service for the model in `folder`. An upload may take `seconds`.
 
-    Answers are appended to the file `log`, if any. Browsers let web pages from `origins`, such as
-    "https://example.org", read them.
+    Answers are appended to the file `log`, if it is given. Web pages from `origins`, such as
+    "https://example.org", are allowed to read them.
     """
     predictor = load_predictor(folder)
     labels = predictor.metadata.labels
@@ -122,10 +123,10 @@ def create_app(
     decoding = asyncio.Semaphore(CORES)  # a large image needs up to 2 GB of memory
     app = FastAPI(
         title="Pawprint",
-        # FastAPI's documentation pages load scripts from a CDN.
+        # FastAPI's documentation pages would load scripts from a CDN.
         docs_url=None,
         redoc_url=None,
-        # A redirect from /predict/ would name a scheme and a host that exist only behind a proxy.
+        # A redirect from /predict/ would use a scheme and a host that are wrong behind a proxy.
         redirect_slashes=False,
     )
 
@@ -138,7 +139,7 @@ def create_app(
             allow_private_network=True,  # a web page may call a service on this computer
         )
 
-    # Some load balancers send HEAD or OPTIONS, even to "/".
+    # Some load balancers send HEAD or OPTIONS requests, even to "/".
     @app.api_route("/", methods=HEALTH, include_in_schema=False)
     @app.api_route("/health", methods=HEALTH, include_in_schema=False)
     @app.api_route("/health/", methods=HEALTH, include_in_schema=False)
@@ -155,7 +156,7 @@ def create_app(
                 answer = await run_in_threadpool(classify, predictor, data, answers)
             except UnusableImageError as error:
                 raise HTTPException(422, explain(error, kind)) from None
-            except InputError as error:  # of the model
+            except InputError as error:  # caused by the model
                 raise HTTPException(500, str(error)) from None
             except MemoryError:
                 raise HTTPException(503, "too little free memory") from None
@@ -183,12 +184,12 @@ async def read_upload(request: Request, seconds: float) -> bytes:
 
 
 def image_in(data: bytes) -> bytes:
-    """Return the upload, or of a form its only file, such as `curl -F photo=@cat.jpg`.
+    """Return the upload or, if it is a form, its only file, as in `curl -F photo=@cat.jpg`.
 
-    A form is told by its first line, which no image has: programs that set the header of a form
-    themselves leave out the boundary. A parser of forms would be one more requirement, and
-    Python's takes seconds for a hostile form. Raises HTTPException for a form without a file, or
-    with a second one: an answer for one photo would be taken for all.
+    A form is recognised by its first line, which no image starts with, because programs that set
+    the header of a form themselves omit the boundary. A form parser would be another requirement,
+    and Python's own takes seconds for a hostile form. Raises HTTPException for a form without a
+    file, and for a form with several, because the answer for one photo could be mistaken for all.
     """
     form = data.lstrip(b"\r\n")
     if not form.startswith(b"--"):
@@ -211,7 +212,7 @@ def image_in(data: bytes) -> bytes:
 
 
 def explain(error: UnusableImageError, content_type: str) -> str:
-    """Say what is wrong with an upload, in one line, also where it was sent as something else."""
+    """Explain what is wrong with an upload in one line, including a wrong content type."""
     kind = content_type.partition(";")[0].strip().lower()
     if not kind or kind.startswith("image/") or kind in (FORM, "application/octet-stream"):
         return str(error)
@@ -222,7 +223,7 @@ def explain(error: UnusableImageError, content_type: str) -> str:
 
 
 def classify(predictor: Predictor, data: bytes, answers: AnswerLog | None) -> dict:
-    """Return the answer for an upload, which says so if it could not be logged.
+    """Return the answer for an upload. It says so if it could not be logged.
 
     Raises UnusableImageError if `data` is not a complete image.
     """
