@@ -92,7 +92,7 @@ def require_project(arguments: argparse.Namespace) -> None:
         return
     if project := next(filter(_is_project, folder.parents), None):
         raise InputError(
-            f"{arguments.command}: expected the folder of a project. Received: a folder inside of "
+            f"{arguments.command}: expected the folder of a project. Received: a folder inside "
             f"one. Run `cd {project}`."
         )
     if arguments.command in IN_PROJECT:

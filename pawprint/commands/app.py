@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     port = "listen on this port; default: %(default)s"
     parser.add_argument("--port", type=int, default=8501, help=port)
-    name = "answer to this host name, too, such as a proxy's name; may be repeated"
+    name = "also accept this host name, such as the name of a proxy; may be repeated"
     parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help=name)
 
 

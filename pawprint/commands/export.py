@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "its mirror image"
     )
     parser.add_argument("--single", action="store_true", help=single)
-    int8 = "write LiteRT with 8-bit convolutions, too, and print what that costs"
+    int8 = "also write LiteRT with 8-bit convolutions, and print the cost in accuracy"
     parser.add_argument("--int8", action="store_true", help=int8)
 
 

@@ -112,7 +112,7 @@ def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
         if predictor.metadata.labels != labels:
             raise InputError(
                 f"{predictor.folder}: expected the classes of {folders[0]}, {', '.join(labels)}. "
-                f"Received: {', '.join(predictor.metadata.labels)}. Score it alone."
+                f"Received: {', '.join(predictor.metadata.labels)}. Score this model alone."
             )
     with output(arguments, needs_all=True) as taken:
         scored = [_score_and_say(predictor, photos, taken) for predictor in predictors]
@@ -140,7 +140,7 @@ def _score_and_say(predictor: Predictor, photos: Photos, taken: Taken) -> ScoreR
     print_left_out(scored.left_out, scored.failed)
     if not scored.has_training:
         print(
-            "score: no training images here, so their near-duplicates count, too", file=sys.stderr
+            "score: no training images here, so their near-duplicates are included", file=sys.stderr
         )
     if scored.scores["test"].isna().all():
         print("score: no test split of this model here to compare with", file=sys.stderr)

@@ -56,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     seconds = "stop an upload after this many seconds; default: %(default)s"
     parser.add_argument("--seconds", type=float, default=30, metavar="N", help=seconds)
     origin = (
-        "answer web pages of this origin, such as https://example.org; may be repeated; * is any"
+        "let web pages of this origin, such as https://example.org, read the answers; may be "
+        "repeated; * allows any"
     )
     parser.add_argument(
         "--allow-origin", type=_origin, action="append", default=[], metavar="ORIGIN", help=origin
@@ -102,7 +103,7 @@ def _origin(text: str) -> str:
     if text == "*" or (parts.netloc and text == f"{parts.scheme}://{parts.netloc.lower()}"):
         return text
     raise argparse.ArgumentTypeError(
-        f"expected such as https://example.org or http://localhost:3000. Received: {text}"
+        f"expected an origin such as https://example.org or http://localhost:3000. Received: {text}"
     )
 
 
@@ -125,7 +126,7 @@ def require_free(host: str, port: int) -> None:
         reason = (getattr(error, "strerror", None) or str(error)).partition(" (")[0].strip(".")
         raise InputError(
             f"serve: cannot listen on {host}, port {port}: {reason}. "
-            "Name others with --host and --port."
+            "Choose others with --host and --port."
         ) from None
 
 
@@ -236,7 +237,7 @@ def image_in(data: bytes) -> bytes:
         files += [content] if name else []
     if files:
         return files[0]
-    raise HTTPException(422, "expected a file in the form, as of `curl -F photo=@photo.jpg`")
+    raise HTTPException(422, "expected a file in the form, as from `curl -F photo=@photo.jpg`")
 
 
 def explain(error: UnusableImageError, content_type: str) -> str:
@@ -245,8 +246,8 @@ def explain(error: UnusableImageError, content_type: str) -> str:
     if not kind or kind.startswith("image/") or kind in (FORM, "application/octet-stream"):
         return str(error)
     return (
-        f"{error}. Received: {printable(kind[:80])}. Send the bytes of the file, as of `curl "
-        "--data-binary @photo.jpg`, or a form, as of `curl -F photo=@photo.jpg`"
+        f"{error}. Received: {printable(kind[:80])}. Send the bytes of the file, as with `curl "
+        "--data-binary @photo.jpg`, or a form, as with `curl -F photo=@photo.jpg`"
     )
 
 

@@ -221,7 +221,7 @@ def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0
     """
     test = compared.test
     verdict = compared.verdict(margin)
-    images = f"on the {compared.images:,} images that both have"
+    images = f"on the {compared.images:,} images that both share"
     low, high = (f"{100 * end:+.1f}" for end in test.of_right)
     points = f"between {low} and {high} points of {test.right} ({test.confidence:.0%} interval)"
     if verdict == NOT_SHOWN:
@@ -232,7 +232,7 @@ def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0
     scores = f"{test.score} {compared.new:{form}}, was {compared.old:{form}}"
     if verdict == NO_USE:
         change = f"{test.difference / compared.old:+.1%}"
-        needs = f"because photos or labels differ, better or worse takes {margin:.0%} and {FLOOR}"
+        needs = f"photos or labels differ, so better or worse requires {margin:.0%} and {FLOOR}"
         scores = f"{scores} ({change}; {needs})"
         return f"{NO_USE.capitalize()} between {old} and {new}: {scores}, {points}, {images}."
     return f"{new} is {verdict} than {old}: {scores}, {points}, {images}."
