@@ -22,11 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Open the web app: images, labels and results of this project in the browser.
+    """Open the web app, which shows the images, labels and results of this project in the browser.
 
-    The app accepts connections from this computer only, under the name localhost. If a proxy such
-    as Codespaces forwards it under another name, give the name with --allow-host. The proxy must
-    ask for a password, because whoever reaches the app can change files and run commands.
+    The app only accepts connections from this computer, under the name localhost. If a proxy, such
+    as Codespaces, forwards it under another name, specify that name with --allow-host. The proxy
+    must require a login, because anyone who can reach the app can change files and run commands.
 
     Examples:
       pawprint app --port 8502

@@ -67,10 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Answer photos over HTTP with the served model, or with an exported one.
+    """Label photos over HTTP with the served model, or with an exported one.
 
-    `POST /predict` takes an image as the body, or as the only file of a form. The answer has the
-    label, the probability of each class and the unknown score. `GET /health` names the model.
+    `POST /predict` accepts an image as the request body, or as the only file in a form. The answer
+    contains the label, the probability of each class and the unknown score. `GET /health`
+    identifies the model.
 
     Examples:
       pawprint serve
