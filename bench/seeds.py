@@ -2,7 +2,7 @@
 
 Each run is a DVC experiment on this commit, called `head` or `seed-1` to `seed-5`. Remove the
 experiments of a previous call with `dvc exp remove`. Run this after `dvc repro`. It does not use
-DVC's queue, because `dvc exp run --run-all` waits for ever if the worker stops early, as happens on
+DVC's queue, because `dvc exp run --run-all` waits forever if the worker stops early, as happens on
 a busy machine.
 """
 

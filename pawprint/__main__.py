@@ -17,27 +17,27 @@ from pawprint.pipeline.entry import run
 # The module in pawprint/commands/ for each command, and a summary.
 COMMANDS = {
     "init": ("init", "make a project for your photos"),
-    "upgrade": ("upgrade", "renew this project after an upgrade of the package"),
+    "upgrade": ("upgrade", "update this project after an upgrade of the package"),
     "app": ("app", "open the web app"),
     "recipes": ("recipes", "list recipes, print one, or write one into params.yaml"),
     "try": ("candidates", "rank networks and image sizes on your training images"),
     "predict": ("predict", "label photos with the served model"),
-    "serve": ("serve", "answer photos over HTTP with the served model"),
+    "serve": ("serve", "label photos over HTTP with the served model"),
     "score": ("score", "score the served model on photos, compared with the test split"),
-    "suggest": ("suggest", "rank images without a label by how much a label would help"),
+    "suggest": ("suggest", "rank unlabelled images by how much a label would help"),
     "export": ("export", "write the model as one HTML page, LiteRT, ONNX or SavedModel"),
     "compare": (
         "compare",
         "say whether a run is better than another; gate pull requests",
     ),
-    "discard": ("discard", "go back to the run and the params of the last commit"),
+    "discard": ("discard", "restore the run and the params of the last commit"),
     "check": (
         "check",
-        "fail if other code made the results, or files are damaged",
+        "fail if other code made the results, or if files are damaged",
     ),
     "keep-splits": (
         "keep_splits",
-        "write the last result's splits into splits.csv, so that images stay in them",
+        "write the last result's splits to splits.csv, so that images stay in them",
     ),
 }
 
@@ -51,8 +51,8 @@ The loop:
   pawprint compare HEAD                is this run better than the last commit's?
   pawprint predict PHOTO               label new photos
 
-DVC trains: after a change of photos, labels or params, `dvc repro` runs only the stages that
-the change affects."""
+DVC runs the training: after you change photos, labels or params, `dvc repro` runs only the
+stages that the change affects."""
 
 # All other commands also run in a folder of photos.
 IN_PROJECT = COMMANDS.keys() - {"init", "predict", "recipes", "score", "serve", "suggest"}
@@ -92,7 +92,7 @@ def require_project(arguments: argparse.Namespace) -> None:
         return
     if project := next(filter(_is_project, folder.parents), None):
         raise InputError(
-            f"{arguments.command}: expected the folder of a project. Received: a folder inside of "
+            f"{arguments.command}: expected the folder of a project. Received: a folder inside "
             f"one. Run `cd {project}`."
         )
     if arguments.command in IN_PROJECT:

@@ -124,7 +124,7 @@ def processor() -> str:
 
 
 def _read_and_compile(network: bytes, weights: bytes) -> Callable[[np.ndarray], list[np.ndarray]]:
-    if _is_forked():  # a pool would wait for ever for a worker that fails here
+    if _is_forked():  # a pool would wait forever for a worker that fails here
         return _refuse
     return compile_for_cpu(openvino.Core().read_model(network, weights))
 

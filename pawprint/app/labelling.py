@@ -84,7 +84,7 @@ class Copy:
             if self.copy.exists() and not is_same(self.image, self.copy):
                 raise InputError(
                     f"cannot remove {self.copy}: it differs from {self.image}, and may be the "
-                    "only copy. It stays."
+                    "only copy. It is kept."
                 )
             if self.row:
                 self.row()
@@ -123,8 +123,8 @@ def write_rows(table: Path, key: str, changes: Changes, written: Changes | None 
             present = next((row for row in rows if image_of(row, key) == image), {})
             if not (present.items() >= cells.items() if cells else not present):
                 raise InputError(
-                    f"{table}: {present.get(key, image)}: cannot undo the answer, because it was "
-                    "changed since then. It stays."
+                    f"{table}: {present.get(key, image)}: cannot undo the answer, because it has "
+                    "been changed since. It is kept."
                 )
         names = dict.fromkeys(name for cells in changes.values() for name in cells or ())
         added_columns = [name for name in names if name not in columns]
@@ -288,8 +288,8 @@ def require_apart(origin: Path, target: Path, images: Iterable[Path]) -> None:
         path.resolve().is_relative_to(resolved) for path in images
     ):
         raise InputError(
-            f"{origin}: expected a folder neither in nor around the one for labelled images. "
-            f"Received: {target} for these."
+            f"{origin}: expected a folder that is neither inside nor around the one for labelled "
+            f"images. Received: {target} for labelled images."
         )
 
 

@@ -51,8 +51,8 @@ def show() -> None:
         open_correction(row)
     if missing:
         st.caption(
-            f"{len(missing):,} more are not among the photos of the last run, or lie in a folder "
-            f"elsewhere: {plain(name_some(missing))}"
+            f"{len(missing):,} more are not among the photos of the last run, or are in another "
+            f"folder: {plain(name_some(missing))}"
         )
 
 

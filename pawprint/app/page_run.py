@@ -326,7 +326,7 @@ def show_comparison() -> None:
     found = find_runs()
     commits = [run for run in found if run != WORKSPACE]
     if not commits:
-        st.markdown("No commit has a run yet. Keep, on the page Run, makes one.")
+        st.markdown("No commit has a run yet. Keep on the page Run makes one.")
         return
     left, right = st.columns(2)
     first, second = (

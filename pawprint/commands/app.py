@@ -17,16 +17,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     port = "listen on this port; default: %(default)s"
     parser.add_argument("--port", type=int, default=8501, help=port)
-    name = "answer to this host name, too, such as a proxy's name; may be repeated"
+    name = "also accept this host name, such as the name of a proxy; may be repeated"
     parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help=name)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Open the web app: images, labels and results of this project in the browser.
+    """Open the web app, which shows the images, labels and results of this project in the browser.
 
-    The app accepts connections from this computer only, under the name localhost. If a proxy such
-    as Codespaces forwards it under another name, give the name with --allow-host. The proxy must
-    ask for a password, because whoever reaches the app can change files and run commands.
+    The app only accepts connections from this computer, under the name localhost. If a proxy, such
+    as Codespaces, forwards it under another name, specify that name with --allow-host. The proxy
+    must require a login, because anyone who can reach the app can change files and run commands.
 
     Examples:
       pawprint app --port 8502

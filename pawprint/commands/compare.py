@@ -31,15 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Say whether a run is better than another, with one test on all images that they share.
 
-    A run is a commit, branch, tag or experiment. Each further run is compared with the first. By
-    default, that is the workspace, whose params and code must have made its results. The test
-    compares the log loss of validation and test images. Without fine-tuning, it includes the
-    cross-validated training images, for which a commit's data is needed. Images that a run lacks,
-    or has with another label, are left out and counted, with the reason. Images are matched by
-    their pixels, not by their paths.
+    A run is a commit, branch, tag or experiment. Each further run is compared with the first one.
+    By default, this is the workspace, which must have been run with its current params and code.
+    The test compares the log loss on the validation and test images. Without fine-tuning, it also
+    includes the cross-validated training images, which requires the data of a commit. Images that
+    are missing from a run, or that have another label there, are left out and counted, with the
+    reason. Images are matched by their pixels, not by their paths.
 
-    Then follows what changes for users of the model: thresholds, the fraction of images that get a
-    class, and the fraction flagged as unknown.
+    The output continues with the changes for users of the model: thresholds, the fraction of images
+    that get a class, and the fraction flagged as unknown.
 
     Examples:
       pawprint compare HEAD

@@ -15,12 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Go back to the run of the last commit, and to its params.
+    """Restore the run of the last commit and its params.
 
-    Restores dvc.lock, params.yaml, dvc.yaml, requirements.txt and all outputs of stages. First
-    shows what will be lost: your changes as a diff, and the names of the files. Photos, the file
-    with which DVC tracks them, labels.csv and splits.csv stay as they are. The exit status is 1 if
-    you answer no.
+    This restores dvc.lock, params.yaml, dvc.yaml, requirements.txt and all outputs of stages. The
+    command first shows what will be lost: a diff of your changes, and the names of the files.
+    Photos, the file with which DVC tracks them, labels.csv and splits.csv stay as they are. The
+    exit status is 1 if you answer no.
 
     Examples:
       pawprint discard

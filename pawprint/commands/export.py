@@ -16,26 +16,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "its mirror image"
     )
     parser.add_argument("--single", action="store_true", help=single)
-    int8 = "write LiteRT with 8-bit convolutions, too, and print what that costs"
+    int8 = "also write LiteRT with 8-bit convolutions, and print the cost in accuracy"
     parser.add_argument("--int8", action="store_true", help=int8)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the trained model in other formats, each in a folder of models/export/ with model.json.
+    """Export the trained model to other formats, in folders of models/export/ with a model.json.
 
-    The format `page` is one HTML file that labels photos in a browser, without a server or a
-    network. Every other model has one input, `pixels`: float32 RGB, (batch, size, size, 3) in
-    [0, 255]. It returns the calibrated `probability`, and the `unknown_score`, (batch, 1). With two
-    classes, `probability` is for the second class, (batch, 1), else for each class, (batch,
-    classes). If training mirrors images left to right, both are means over the image and its mirror
-    image, unless `--single` is given.
+    The format `page` is a single HTML file that labels photos in a browser, without a server or a
+    network. All other models have one input, `pixels`: float32 RGB, (batch, size, size, 3), with
+    values in [0, 255]. They return the calibrated `probability`, and the `unknown_score`, (batch,
+    1). With two classes, `probability` is that of the second class, (batch, 1). With more, it has a
+    column for each class, (batch, classes). If training mirrors images left to right, both outputs
+    are averaged over each image and its mirror image, unless `--single` is given.
 
-    Before the folder gets its name, the format's own runtime runs the model on the test images, and
-    with `--single`, `--int8` or a page also on the validation images. The table compares it with
-    the served model: size, largest difference of an output, and images whose label changes.
+    Before an export is accepted, it is run with the format's own runtime on the test images. With
+    `--single`, `--int8` or a page, it is also run on the validation images. The table compares it
+    with the served model: its size, the largest difference of an output, and the number of images
+    with a different label.
 
-    `--int8` also writes litert_int8, calibrated on training images. Its outputs differ from
-    the served model, so the table then has the log loss and the time per image, too.
+    `--int8` also writes litert_int8, which is calibrated on training images. Because its outputs
+    differ from those of the served model, the table then includes the log loss and the time per
+    image.
 
     Examples:
       pawprint export --format litert onnx

@@ -33,10 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Label photos with the served model, or with an exported one.
 
-    Prints the label of each photo and its probability, or the most probable labels. The label is
-    unknown for a photo unlike the training images, and unsure for one that a person should check.
-    Photos that cannot be labelled are listed with the reason, and the exit status is 1. All formats
-    except the table print each row as soon as it is ready.
+    Prints the label of each photo with its probability, or the most probable labels. A photo that
+    does not resemble the training images is labelled unknown, and a photo that a person should
+    check is labelled unsure. Photos that cannot be labelled are listed with the reason, and the
+    exit status is 1. All formats except the table print each row as soon as it is ready.
 
     Examples:
       pawprint predict photos

@@ -20,11 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """List recipes, show one, or write it into params.yaml.
+    """List recipes, show one, or write it to params.yaml.
 
-    `use` writes the values of the recipe `default`, then the values of the recipe. Comments, the
-    order of lines and all other params stay. Images, classes and weights stay, too, if the recipe's
-    are not in this project.
+    `use` writes the values of the recipe `default`, followed by those of the given recipe.
+    Comments, the order of lines, and all other params are kept. Images, classes and weights are
+    also kept if those of the recipe are not available in this project.
 
     Examples:
       pawprint recipes

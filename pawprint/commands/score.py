@@ -57,19 +57,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Score the served model on production photos, compared with the test split of the last run.
+    """Score the served model on production photos, and compare it with the last run's test split.
 
-    Labelled photos are in folders named like the classes, or have a metadata.csv. Prints accuracy,
-    balanced accuracy (mean recall), log loss and the fraction flagged as unknown, with intervals,
-    and whether they differ significantly from the test split. Then follow each class, the slices of
-    metadata.csv, and the classes that are confused. Copies and near-duplicates of training images
-    are left out. In intervals and tests, a group of photos counts as one. If --model is repeated,
-    each further model is compared with the first, photo by photo.
+    Labelled photos are in folders that are named after the classes, or have a metadata.csv. The
+    output contains the accuracy, the balanced accuracy (mean recall), the log loss and the fraction
+    flagged as unknown, with intervals, and says whether they differ significantly from the test
+    split. It also lists each class, the slices of metadata.csv, and the most confused classes.
+    Copies and near-duplicates of training images are left out. In intervals and tests, a group of
+    photos counts as one. If --model is repeated, each further model is compared with the first one,
+    photo by photo.
 
-    If no folder is named like a class, the photos are unlabelled, and so are the photos of a table.
-    Then the fractions flagged as unknown and unsure, the predicted classes and the mean confidence
-    are compared with the test photos. No alarm does not mean that the model is right: label some
-    photos from time to time.
+    If no folder is named after a class, the photos are unlabelled. The photos in a table are always
+    unlabelled. In this case, the command compares the fractions flagged as unknown and unsure, the
+    predicted classes and the mean confidence with those of the test photos. Even without an alarm,
+    the model may be wrong, so label some photos from time to time.
 
     Files that cannot be used are listed on stderr, and the exit status is 1.
 
@@ -124,7 +125,7 @@ def _score_and_say(predictor: Predictor, photos: Photos, taken: Taken) -> ScoreR
     print_left_out(scored.left_out, scored.failed)
     if not scored.has_training:
         print(
-            "score: no training images here, so their near-duplicates count, too", file=sys.stderr
+            "score: no training images here, so their near-duplicates are included", file=sys.stderr
         )
     if scored.scores["test"].isna().all():
         print("score: no test split of this model here to compare with", file=sys.stderr)

@@ -18,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     seconds = "stop an upload after this many seconds; default: %(default)s"
     parser.add_argument("--seconds", type=float, default=30, metavar="N", help=seconds)
     origin = (
-        "answer web pages of this origin, such as https://example.org; may be repeated; * is any"
+        "let web pages of this origin, such as https://example.org, read the answers; may be "
+        "repeated; * allows any"
     )
     parser.add_argument(
         "--allow-origin", type=_origin, action="append", default=[], metavar="ORIGIN", help=origin
@@ -28,10 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Answer photos over HTTP with the served model, or with an exported one.
+    """Label photos over HTTP with the served model, or with an exported one.
 
-    `POST /predict` takes an image as the body, or as the only file of a form. The answer has the
-    label, the probability of each class and the unknown score. `GET /health` names the model.
+    `POST /predict` accepts an image as the request body, or as the only file in a form. The answer
+    contains the label, the probability of each class and the unknown score. `GET /health`
+    identifies the model.
 
     Examples:
       pawprint serve
@@ -51,5 +53,5 @@ def _origin(text: str) -> str:
     if text == "*" or (parts.netloc and text == f"{parts.scheme}://{parts.netloc.lower()}"):
         return text
     raise argparse.ArgumentTypeError(
-        f"expected such as https://example.org or http://localhost:3000. Received: {text}"
+        f"expected an origin such as https://example.org or http://localhost:3000. Received: {text}"
     )

@@ -107,7 +107,10 @@ def describe_moves(moved: pd.DataFrame, rules: pd.Series, causes: Collection[str
     by_rank = "because photos or labels of their classes changed"
     if causes:
         by_rank = f"because {name_some(causes)} changed"
-    why = {BY_FILE: "as splits.csv says", BY_ARCHIVE: "as folders, metadata.csv or dates say"}
+    why = {
+        BY_FILE: "according to splits.csv",
+        BY_ARCHIVE: "according to folders, metadata.csv or dates",
+    }
     numbers = moved["path"].map(rules).map(why | {BY_RANK: by_rank}).value_counts()
     reasons = [f"{number:,} {reason}" for reason, number in numbers.items()]
     if len(numbers) == 1:

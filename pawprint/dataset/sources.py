@@ -258,7 +258,7 @@ def _open_stream(path: Path) -> Iterator[BinaryIO]:
 
 def _require_regular(entry: tarfile.TarInfo) -> None:
     if not entry.isreg() or entry.issparse():
-        kind = "a link" if entry.issym() or entry.islnk() else "a device or a file with holes"
+        kind = "a link" if entry.issym() or entry.islnk() else "a device or a sparse file"
         raise InputError(
             f"fetch.source: expected files and folders in the tar. Received: "
             f"{printable(entry.name)}, which is {kind}. Unpack it, put copies in the place of such "
@@ -311,7 +311,7 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
 def describe_file_changes(
     before: Mapping[str, object], after: Mapping[str, object], earlier: str
 ) -> Iterator[str]:
-    """Yield text such as "9 files fewer than in the last commit: 5 in cat, 4 in dog".
+    """Yield text such as "9 fewer files than in the last commit: 5 in cat, 4 in dog".
 
     `earlier` says where `before` comes from, such as "the last commit".
 
@@ -324,7 +324,7 @@ def describe_file_changes(
         folders = Counter(folder for folder, _ in files.elements())
         if number := folders.total():
             names = name_some(f"{count:,} in {folder}" for folder, count in folders.most_common())
-            yield f"{number:,} file{'s' if number > 1 else ''} {kind} than in {earlier}: {names}"
+            yield f"{number:,} {kind} file{'s' if number > 1 else ''} than in {earlier}: {names}"
 
 
 def _folder_and_content(

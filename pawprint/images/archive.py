@@ -29,7 +29,7 @@ SUFFIXES = {
     *(".jpg", ".jpx", ".pbm", ".pcx", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi"),
     *(".ras", ".rgb", ".rgba", ".sgi", ".tga", ".tif", ".tiff", ".vda", ".vst", ".webp"),
 }
-ACCEPTED = f"Names of images end in {', '.join(sorted(SUFFIXES))}."
+ACCEPTED = f"Image names end in {', '.join(sorted(SUFFIXES))}."
 SHOWN = 12  # how many suffixes a message lists
 # Folders that operating systems create for copies, thumbnails and deleted files, in lower case.
 # Hidden folders, such as .Trash-1000, .Spotlight-V100 and .ipynb_checkpoints, need no entry here.
@@ -69,7 +69,7 @@ def count_suffixes(names: Iterable[str]) -> str:
 
 def _kind_of(name: str) -> str:
     if is_of_system(name):
-        return "in folders of systems"
+        return "in system folders"
     if _is_hidden(name) and not name.endswith(PLACEHOLDER):
         return "hidden"
     return PurePosixPath(name).suffix.lower() or "without a suffix"
@@ -98,9 +98,9 @@ MAX_BYTES = 3 * MAX_PIXELS  # the size of the largest allowed image, uncompresse
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError)
 # The first bytes, in lower case, of files that people often supply instead of a zip or tar.
 OTHERS = {
-    b"rar!\x1a\x07": "a RAR archive. Unpack it, and name the folder",
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive. Unpack it, and name the folder",
-    b"\x28\xb5\x2f\xfd": "a file that Zstandard compressed. Unpack it, and name the folder",
+    b"rar!\x1a\x07": "a RAR archive. Unpack it, and use the folder",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive. Unpack it, and use the folder",
+    b"\x28\xb5\x2f\xfd": "a file compressed with Zstandard. Unpack it, and use the folder",
     b"pk\x07\x08": "a part of a split zip. Join its parts: `zip -s 0 LAST.zip --out whole.zip`",
     b"pk\x03\x04": "an incomplete zip, without its end. Download or copy it again",
     b"<!doctype html": "a web page. Download the archive itself: its site may want a login",
@@ -391,7 +391,7 @@ def _read_listed(archive: Archive, name: str) -> bytes:
         received = "another one, changed since then. Run `dvc repro`"
     except FileNotFoundError:
         received = "no such file. If you removed it, run `dvc repro`; if not, "
-        received += f"`dvc pull {archive.filename}` brings it"
+        received += f"`dvc pull {archive.filename}` fetches it"
     except OSError as error:
         raise InputError(describe_failure(error, "read")) from None
     raise InputError(

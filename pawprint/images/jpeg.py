@@ -100,7 +100,7 @@ def decode_jpeg(image: Image.Image, data: bytes, scale: int) -> Image.Image:
         image.draft(None, (image.width // scale, image.height // scale))
         return image
     if pixels.shape != buffer.shape:
-        raise ValueError(f"an image of {pixels.shape[1]}x{pixels.shape[0]} pixels behind another")
+        raise ValueError(f"an image of {pixels.shape[1]}x{pixels.shape[0]} pixels after another")
     if image.mode == "CMYK":  # Adobe stores inverted values
         pixels = 255 - pixels
     decoded = Image.fromarray(pixels[..., 0] if image.mode == "L" else pixels, image.mode)

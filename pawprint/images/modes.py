@@ -30,7 +30,7 @@ OTHER_FORMATS = {
     b"gimp xcf": "XCF",
     b"\0\0\1\0": "ICO",
     b"P7\n": "PAM",
-    b"PF\n": "PFM of colours",
+    b"PF\n": "colour PFM",
 }
 DICOM = slice(128, 132)  # where the bytes "DICM" are
 

@@ -207,7 +207,7 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
         views = record.pop("test_time_augmentation", record.pop("views", "none"))
         if views not in ("none", "one", "flip"):
             raise InputError(
-                f"{path}: expected a model that takes an image, or it and its mirror image. "
+                f"{path}: expected a model that takes an image, or an image and its mirror image. "
                 f"Received: one that takes {printable(str(views))}. Run `dvc repro` to make it "
                 "again."
             )

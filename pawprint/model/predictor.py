@@ -202,7 +202,7 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
     path = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if path is None:
         raise InputError(
-            f"{folder}: the model is missing: {' or '.join(FILES)} should be beside "
+            f"{folder}: the model is missing: {' or '.join(FILES)} should be next to "
             f"{METADATA_FILE}."
         )
     if not mirrored and path.name != NETWORK_FILE:

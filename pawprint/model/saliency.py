@@ -68,7 +68,7 @@ def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarra
     """Return how much the class with this index depends on each region, float32 `(size, size)`.
 
     `pixels` is uint8 `(size, size, 3)`. A window with the mean colour of the image covers one place
-    after another. The heat of a place is the decrease in the log-odds of the class, averaged over
+    after another. The value of a place is the decrease in the log-odds of the class, averaged over
     all windows that cover the place, and scaled to [0, 1]. All zeros means that nothing decreased.
     See Zeiler and Fergus, Visualizing and Understanding Convolutional Networks, 2014
     (https://arxiv.org/abs/1311.2901).

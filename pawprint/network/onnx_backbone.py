@@ -142,8 +142,9 @@ def _features(output: openvino.Output, layout: str, tokens: str | None) -> openv
     if not output.get_element_type().is_real():
         raise ValueError(
             "expected an output of float numbers. Received: "
-            f"{output.get_element_type().get_type_name()}. Export the network without what makes "
-            "classes or integers of its features, or set model.onnx.output to another output"
+            f"{output.get_element_type().get_type_name()}. Export the network without the "
+            "layers that turn its features into classes or integers, or set model.onnx.output to "
+            "another output"
         )
     lengths = lengths_of(output)
     if len(lengths) == 2:
@@ -264,8 +265,8 @@ def require_features(network: openvino.Model, size: int, only: str | None) -> No
         )
     if kind := _classifier_output(features):
         raise ValueError(
-            f"expected features. Received: {kind}, as of a classifier. Export the network without "
-            f"the classifier, or set model.onnx.output to {only} if these are features"
+            f"expected features. Received: {kind}, as from a classifier. Export the network "
+            f"without the classifier, or set model.onnx.output to {only} if these are features"
         )
 
 

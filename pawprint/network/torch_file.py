@@ -99,11 +99,11 @@ def _tensors_in(stream: io.BytesIO) -> dict[str, np.ndarray]:
         dtype, length = unpickler.storages[key]
         (written,) = struct.unpack("<q", stream.read(8))
         if written != length:
-            raise ValueError(f"a storage of {written} numbers where {length} are named")
+            raise ValueError(f"a storage of {written} numbers where {length} are declared")
         numbers = stream.read(length * np.dtype(dtype).itemsize)
         storages[key] = np.frombuffer(numbers, dtype)
         if len(storages[key]) != length:
-            raise ValueError("a file that is cut off")
+            raise ValueError("a truncated file")
     if stream.read(1):
         raise ValueError("more than the numbers of the arrays")
     return {name: _array(tensor, storages) for name, tensor in tensors.items()}

@@ -57,5 +57,5 @@ def verify(expected: str | None, actual: str, name: str) -> None:
     if expected != actual:
         raise InputError(
             f"weights.sha256: expected the hash of {name}. Received: {expected or 'null'}, where "
-            f"it is {actual}. Set this one if these are the right weights."
+            f"it is {actual}. Set this hash if these are the right weights."
         )

@@ -128,7 +128,7 @@ def damage_of(copy: Path, path: Path, md5: str, cache: Path) -> str | None:
         if os.name == "nt":  # Windows does not remove read-only files
             copy.chmod(stat.S_IWRITE)
         copy.unlink()
-        return f"{differs}. It is removed from DVC's cache. Run `dvc repro`."
+        return f"{differs}. It has been removed from DVC's cache. Run `dvc repro`."
     except FileNotFoundError:
         return None
     except OSError as error:

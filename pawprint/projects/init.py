@@ -114,7 +114,7 @@ def _images_of(recipe: str | None, params: str) -> Path:
     source = parse_mapping(params, PARAMS.name)["fetch"]["source"]
     if not source.startswith("pawprint/"):
         raise InputError(
-            f"cannot use the recipe {recipe} alone: it has no images of its own. Name yours with "
+            f"cannot use the recipe {recipe} alone: it has no images of its own. Give yours with "
             "--images."
         )
     return PACKAGE.parent / source
@@ -201,7 +201,7 @@ def _require_archive(path: Path) -> None:
             return
     raise InputError(
         f"{path}: expected a zip of images. Received: {name_some(names) or 'no files'}. If it "
-        "holds an archive, unpack it and name that."
+        "holds an archive, unpack it and use that."
     )
 
 
@@ -290,8 +290,8 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         _require_content(_pointers_at(path for path in paths if is_image_name(path.name)))
         if is_outside and (refused := [path for path in paths if path.name == DVC_IGNORE]):
             raise InputError(
-                "cannot use the images in place with --outside: DVC refuses a folder with "
-                f"{refused[0]}. Name a folder without it, or let the images be copied."
+                "cannot use the images in place with --outside: DVC rejects a folder with "
+                f"{refused[0]}. Choose a folder without it, or let the images be copied."
             )
         require_utf8(path for path in paths if path.is_file())
     if folder.resolve().is_relative_to(images.resolve()):

@@ -113,7 +113,7 @@ def load_predictors(folders: Sequence[Path]) -> list[Predictor]:
         if predictor.metadata.labels != labels:
             raise InputError(
                 f"{predictor.folder}: expected the classes of {folders[0]}, {', '.join(labels)}. "
-                f"Received: {', '.join(predictor.metadata.labels)}. Score it alone."
+                f"Received: {', '.join(predictor.metadata.labels)}. Score this model alone."
             )
     return predictors
 

@@ -97,7 +97,7 @@ def require_free(host: str, port: int) -> None:
         reason = (getattr(error, "strerror", None) or str(error)).partition(" (")[0].strip(".")
         raise InputError(
             f"serve: cannot listen on {host}, port {port}: {reason}. "
-            "Name others with --host and --port."
+            "Choose others with --host and --port."
         ) from None
 
 
@@ -208,7 +208,7 @@ def image_in(data: bytes) -> bytes:
         files += [content] if name else []
     if files:
         return files[0]
-    raise HTTPException(422, "expected a file in the form, as of `curl -F photo=@photo.jpg`")
+    raise HTTPException(422, "expected a file in the form, as from `curl -F photo=@photo.jpg`")
 
 
 def explain(error: UnusableImageError, content_type: str) -> str:
@@ -217,8 +217,8 @@ def explain(error: UnusableImageError, content_type: str) -> str:
     if not kind or kind.startswith("image/") or kind in (FORM, "application/octet-stream"):
         return str(error)
     return (
-        f"{error}. Received: {printable(kind[:80])}. Send the bytes of the file, as of `curl "
-        "--data-binary @photo.jpg`, or a form, as of `curl -F photo=@photo.jpg`"
+        f"{error}. Received: {printable(kind[:80])}. Send the bytes of the file, as with `curl "
+        "--data-binary @photo.jpg`, or a form, as with `curl -F photo=@photo.jpg`"
     )
 
 

@@ -266,7 +266,7 @@ def describe_result(scores: pd.DataFrame, test: pd.DataFrame, group_of: pd.Serie
         f"Correct on {is_right.sum():,} of {len(test):,} test photos: {is_right.mean():.1%} "
         f"({100 * CONFIDENCE:g}% interval {low:.1%} to {high:.1%})"
     )
-    of_one = f"Always naming {named} gets {baseline:.1%}"
+    of_one = f"Always predicting {named} gets {baseline:.1%}"
     recalls = is_right.groupby(test["actual"]).mean()
     if headline_of(scores) != "accuracy":
         low = score_of(scores, "test", "mean_recall")["low"]

@@ -180,7 +180,7 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     rest = ranked.drop(errors.index).sort_values("confidence", kind="stable")
     unsure = rest.head(ERRORS)
     first = f"Most confident errors ({len(errors):,} of {len(wrong):,})"
-    second = f"Least confident other predictions ({len(unsure):,} of {len(rest):,})"
+    second = f"Least confident correct predictions ({len(unsure):,} of {len(rest):,})"
     return photo_grid({first: _cells(archive, errors), second: _cells(archive, unsure)})
 
 

@@ -235,7 +235,7 @@ def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0
     scores = f"{test.score} {compared.new:{form}}, was {compared.old:{form}}"
     if verdict == NO_USE:
         change = f"{test.difference / compared.old:+.1%}"
-        needs = f"because photos or labels differ, better or worse takes {margin:.0%} and {FLOOR}"
+        needs = f"photos or labels differ, so better or worse requires {margin:.0%} and {FLOOR}"
         scores = f"{scores} ({change}; {needs})"
         return f"{NO_USE.capitalize()} between {old} and {new}: {scores}, {points}, {images}."
     return f"{new} is {verdict} than {old}: {scores}, {points}, {images}."

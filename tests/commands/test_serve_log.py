@@ -174,7 +174,7 @@ log.append("first", {ANSWER})
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
 @pytest.mark.parametrize("is_file", [False, True])
 def test_log_on_stdout_is_its_rows(tmp_path, name, is_file):
-    """See nextcloud/logreader 1217 and nginx/docker-nginx 107. The command waited for ever."""
+    """See nextcloud/logreader 1217 and nginx/docker-nginx 107. The command waited forever."""
     output = tmp_path / "output.jsonl"
     with output.open("wb") as file:
         stdout = file if is_file else subprocess.PIPE

@@ -44,7 +44,7 @@ raise SystemExit(os.waitstatus_to_exitcode(status))
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 @pytest.mark.parametrize("use", ["model.predict({photo!r})", "pawprint.load({model!r})"])
 def test_model_in_a_forked_process_is_refused(tmp_path, use):
-    """As in openvinotoolkit/openvino 416 and benoitc/gunicorn 2478. It waited for ever."""
+    """As in openvinotoolkit/openvino 416 and benoitc/gunicorn 2478. It waited forever."""
     (tmp_path / "photo.jpg").write_bytes(PHOTO)
     names = {"model": str(MODEL), "photo": "photo.jpg"}
     program = FORK.format(use=use.format(**names), **names)

@@ -268,7 +268,7 @@ def test_photos_of_an_archive_are_compared_with_the_last_run_where_there_is_no_c
     assert len(fetched(capsys)) == 1  # the same line
     pack(tmp_path / "photos.zip", photos_of(NAMES[2:]).items())
     _, line = fetched(capsys)
-    assert "2 files fewer than in the last run: 2 in cat" in line
+    assert "2 fewer files than in the last run: 2 in cat" in line
 
 
 @pytest.mark.parametrize("source", ["photos", "photos/all", "photos.zip"])

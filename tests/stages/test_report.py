@@ -188,7 +188,7 @@ def test_last_lines_are_the_result_of_test_photos_beside_naming_one_class(other,
         f"Correct on {right} of {len(test)} test photos: {right / len(test):.1%}"
     )
     largest = test["actual"].value_counts().max() / len(test)
-    assert f"Always naming one class gets {largest:.1%}" in result
+    assert f"Always predicting one class gets {largest:.1%}" in result
     assert "not shown to be better" not in result and str(paths.REPORT) in last
     assert result in html.unescape((other / paths.REPORT).read_text(encoding="utf-8"))
 

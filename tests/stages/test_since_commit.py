@@ -145,7 +145,7 @@ def test_photos_that_the_user_moved_are_no_chance(committed, capsys):
     table.write_text(f"pixels_sha256,split\n{pixels},test\n")
     committed.split(committed.images)
     (line,) = said(capsys)
-    assert "1 as splits.csv says" in line and "because splits.csv changed" in line
+    assert "1 according to splits.csv" in line and "because splits.csv changed" in line
     assert "keep-splits" not in line
     table.write_text("pixels_sha256,split\n")
     change(committed.folder, "split: {seed: 2, test_fraction: 0.3}")
@@ -163,7 +163,7 @@ def test_photo_that_is_put_into_another_folder_of_the_archive_is_no_chance(tmp_p
     archive_split = made.images["archive_split"].mask(made.images.index == 0, "test")
     made.split(made.images.assign(archive_split=archive_split))
     assert said(capsys) == [
-        "split: 1 photo moved since the last commit, as folders, metadata.csv or dates say: "
+        "split: 1 photo moved since the last commit, according to folders, metadata.csv or dates: "
         "a train to test"
     ]
 
