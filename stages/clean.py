@@ -92,10 +92,10 @@ def main() -> None:
 
 
 def describe_corrected(usable: pd.DataFrame, applied: int) -> Iterator[str]:
-    """Yield a line on the classes after corrections, if these change the counts by folder."""
+    """Yield a line on the classes with the labels of labels.csv, of which `applied` were used."""
     plural = "" if applied == 1 else "s"
     counts = describe_class_counts(Counter(usable["label"]))
-    yield f"{counts}, with {applied:,} correction{plural} from {paths.LABELS_CSV}"
+    yield f"{counts}, with {applied:,} label{plural} from {paths.LABELS_CSV}"
 
 
 def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame) -> Iterator[str]:

@@ -31,7 +31,7 @@ from pawprint.columns import (
     SPLIT,
     SPLITS,
 )
-from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows, spellings
+from pawprint.dataset.user_tables import reviewed_images
 from pawprint.errors import InputError
 from pawprint.files import read_labels, write_json
 from pawprint.images.formats import side_for
@@ -214,10 +214,7 @@ def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
         images = table.rename(columns={"actual": "label"})
         of_split = judge(images, probabilities_in(table), predicted_labels(table))
         judged.append(of_split.assign(split=name))
-    reviewed: set[str] = set()
-    for _, row in read_csv_rows(paths.LABELS_CSV, LABEL_COLUMNS):
-        hashes = [sha256] if (sha256 := row.get("pixels_sha256")) else spellings(row["path"])
-        reviewed.update(hashes)
+    reviewed = reviewed_images(paths.LABELS_CSV)
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, NEAR_DUPLICATES)
     rows = near_duplicates[near_duplicates["contradicts"] != ""]
     return list_suspects(pd.concat(judged), reviewed, [*zip(rows["path"], rows["contradicts"])])

@@ -24,6 +24,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const classes = add(page, "div", { className: "bar", role: "group", ariaLabel: "Class" });
   const buttons = data.classes.map((name, index) => classButton(name, name, index < 9 ? String(index + 1) : ""));
   buttons.push(classButton(NEITHER, "None of them", "0"), classButton(UNDECIDED, "I do not know", "?"));
+  for (const [, , button] of buttons) button.disabled = !data.photos.length;
   const field = typeField();
 
   const actions = add(page, "div", { className: "bar" });
@@ -123,9 +124,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   function describe(label) {
     if (!photos.length) return "";
-    if (single) return label ? `Enter gives ${label}.` : "What does the photo show?";
-    if (!marked.size) return "No photo is marked. Mark some, or press Space: all come again later.";
-    const count = `${marked.size} of ${photos.length} are marked`;
+    const undecided = data.undecided ? "You marked this page as not known. " : "";
+    if (single) return undecided + (label ? `Enter gives ${label}.` : "What does the photo show?");
+    if (!marked.size) return `${undecided}No photo is marked. Mark some, or press Space: all come again later.`;
+    const count = `${undecided}${marked.size} of ${photos.length} are marked`;
     const isTouch = matchMedia("(hover: none)").matches;
     const keys = "A click or a letter marks or unmarks a photo; Shift and the letter, or ⤢, shows it large.";
     const how = isTouch ? "A tap marks or unmarks a photo; ⤢ shows it large." : keys;
@@ -176,6 +178,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     });
     buttonOf("Esc", "Close", () => dialog.close());
     if (!dialog.open) dialog.showModal();
+    dialog.focus(); // otherwise Space would press the button that a browser chooses
   }
 
   function press(event) {

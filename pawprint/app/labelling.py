@@ -22,7 +22,7 @@ from pawprint.classes import problem_of_labels, problem_of_names
 from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.folders import OUTER, is_class_name, lies_unlabelled, split_in_words
 from pawprint.dataset.metadata_csv import FILE_NAME, SPLIT_OF_FOLDER
-from pawprint.dataset.user_tables import MARKS, Cells, csv_rows, parse_csv
+from pawprint.dataset.user_tables import HOW, MARKS, PAGE, Cells, csv_rows, parse_csv
 from pawprint.errors import InputError, printable
 from pawprint.files import read_labels, replacing, write_text
 from pawprint.images.archive import is_image_name
@@ -110,7 +110,7 @@ def image_of(row: Cells, key: str) -> str:
 
 
 def write_rows(table: Path, key: str, changes: Changes, written: Changes | None = None) -> Written:
-    """Change cells in a CSV file. Missing columns are added, and other cells are kept.
+    """Change cells in a CSV file. Columns that are needed are added, and other cells are kept.
 
     Returns the change, which can be undone. Raises InputError, without changing anything, if the
     cells no longer match `written`, and InputError or OSError if the file cannot be read.
@@ -121,17 +121,20 @@ def write_rows(table: Path, key: str, changes: Changes, written: Changes | None 
         rows = [dict(zip(columns, cells)) for _, cells in lines]
         for image, cells in (written or {}).items():
             present = next((row for row in rows if image_of(row, key) == image), {})
-            if not (present.items() >= cells.items() if cells else not present):
+            if not (present and _has(present, cells) if cells else not present):
                 raise InputError(
                     f"{table}: {present.get(key, image)}: cannot undo the answer, because it has "
                     "been changed since. It is kept."
                 )
-        names = dict.fromkeys(name for cells in changes.values() for name in cells or ())
+        cells_of_all = [item for cells in changes.values() for item in (cells or {}).items()]
+        names = dict.fromkeys(name for name, cell in cells_of_all if cell)
         added_columns = [name for name in names if name not in columns]
         text = io.StringIO()
         end = "\r\n" if b"\r\n" in content.replace(b"\0", b"") else "\n"
         fields = columns + added_columns
-        writer = csv.DictWriter(text, fields, "", delimiter=separator, lineterminator=end)
+        writer = csv.DictWriter(
+            text, fields, "", extrasaction="ignore", delimiter=separator, lineterminator=end
+        )
         writer.writerow(dict(zip(fields, header + added_columns)))
         replaced: Changes = {}
         for row in rows:
@@ -151,6 +154,10 @@ def write_rows(table: Path, key: str, changes: Changes, written: Changes | None 
     return Written(table, key, dict.fromkeys(changes) | replaced, changes)
 
 
+def _has(row: Cells, cells: Cells) -> bool:
+    return all(row.get(name, "") == cell for name, cell in cells.items())
+
+
 def labels_given() -> dict[str, str]:
     """Return the labels in labels.csv in order, by pixels_sha256 or, if empty, by path."""
     return {image_of(row, "path"): row["label"] for row in read_rows(LABELS_CSV, "path")}
@@ -165,9 +172,10 @@ def label_images(images: Iterable[Image], label: str) -> tuple[list[Written], in
     """Label images, given by `path` and `pixels_sha256` or "", in labels.csv with a single write.
 
     With the label UNDECIDED, they are added to undecided.csv instead, and any other label removes
-    them from there. An image that has a row in labels.csv stays as it is. Returns the changes, to
-    be undone in this order, and the number of images that already had a row. Raises InputError or
-    OSError, without changing anything.
+    them from there. An image that has a row in labels.csv stays as it is. The column HOW marks
+    labels that several images get at once, because `evaluate` lists these for review if they are
+    unlikely. Returns the changes, to be undone in this order, and the number of images that already
+    had a row. Raises InputError or OSError, without changing anything.
     """
     with LOCK:
         images = [*images]
@@ -175,12 +183,12 @@ def label_images(images: Iterable[Image], label: str) -> tuple[list[Written], in
         unknown = undecided()
         new = [image for image in images if image[0] not in labelled and image[1] not in labelled]
         had_one = len(images) - len(new)
-        is_decided = label != UNDECIDED
-        cells = label if is_decided else ""
-        rows: Changes = {pixels or path: _row(path, pixels, cells) for path, pixels in new}
-        if not is_decided:
-            rows = {image: row for image, row in rows.items() if image not in unknown}
+        if label == UNDECIDED:
+            new = [(path, pixels) for path, pixels in new if (pixels or path) not in unknown]
+            rows: Changes = {pixels or path: _row(path, pixels, "") for path, pixels in new}
             return [write_rows(UNDECIDED_CSV, "path", rows)] if rows else [], had_one
+        how = PAGE if len(images) > 1 else ""
+        rows = {pixels or path: _row(path, pixels, label, how) for path, pixels in new}
         return [write_rows(LABELS_CSV, "path", rows), *decide(rows)], had_one
 
 
@@ -192,8 +200,9 @@ def decide(paths: Iterable[str]) -> list[Written]:
         return [write_rows(UNDECIDED_CSV, "path", rows)] if rows else []
 
 
-def _row(path: str, pixels: str, label: str) -> Cells:
-    return {"path": path, "label": label} | ({"pixels_sha256": pixels} if pixels else {})
+def _row(path: str, pixels: str, label: str, how: str = "") -> Cells:
+    row = {"path": path, "label": label, HOW: how}
+    return row | ({"pixels_sha256": pixels} if pixels else {})
 
 
 def correct(path: str, pixels_sha256: str, label: str | None) -> Written:

@@ -283,15 +283,15 @@ def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
     )
     row = photos.grid(rows, f"{split}-{actual}-{guess}-{low}-{high}", describe_prediction)
     if row is not None:
-        label = plain(row["actual"])
-        text = f"Predicted **{describe_prediction(row)}** · true label **{label}**"
+        label = f"{plain(row['predicted'])} {row['confidence']:.1%}"
+        text = f"Predicted **{label}** · true label **{plain(row['actual'])}**"
         photos.open_large(row["path"], text)
 
 
 def describe_prediction(row: pd.Series) -> str:
-    """Return the predicted label of a photo with its confidence, in Markdown."""
+    """Return the predicted label of a photo with its confidence, after the true label if wrong."""
     label = f"{plain(row['predicted'])} {row['confidence']:.1%}"
-    return f":red[✗ {label}]" if row["wrong"] else label
+    return f":red[✗ {plain(row['actual'])} → {label}]" if row["wrong"] else label
 
 
 def percent(fraction: float) -> str:

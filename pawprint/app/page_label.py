@@ -16,13 +16,13 @@ from PIL import Image
 from pawprint import paths
 from pawprint.app import groups, labelling, page_labelled, page_run, photos, pools, undo_log
 from pawprint.app.groups import Pages
-from pawprint.app.labelling import Places, image_of, read_rows
+from pawprint.app.labelling import Places
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.app.pools import Photos
 from pawprint.app.undo_log import Change
 from pawprint.classes import NEITHER
 from pawprint.columns import LABELS_TO_REVIEW
-from pawprint.dataset.user_tables import spellings
+from pawprint.dataset.user_tables import reviewed_images
 from pawprint.errors import InputError
 from pawprint.files import read_json, read_text
 from pawprint.images.archive import UnusableImageError
@@ -303,7 +303,10 @@ def show_pages(source: Photos) -> None:
         if note := st.session_state.pop("note", ""):
             st.warning(plain(note))
         if not cells:
-            st.success(f"No photos are left. {source.advice}")
+            left = "All photos have a label"
+            if doubted := number_undecided(source):
+                left = f"Only photos that you marked as not known are left: {doubted:,}"
+            st.success(f"{left}. {source.advice}")
         folder = Path(__file__).parent
         css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
         grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
@@ -316,6 +319,7 @@ def show_pages(source: Photos) -> None:
             "label": pages.label,
             "new": source.accepts_new,
             "single": pages.size == 1,
+            "undecided": pages.are_last,
             "undo": bool(pages.answers),
             "large": large_of(source, pages),
             "cookie": f"{COOKIE}={browser()}",
@@ -331,14 +335,21 @@ def show_pages(source: Photos) -> None:
 
 
 def describe_progress(source: Photos) -> str:
-    """Return how many photos have a label, and how many are undecided."""
+    """Return how many photos are left, how many got a label, and how many are undecided."""
     given = source.given()
     images = [*source.pool.images, *source.pool.others]
     done = sum(path in given or pixels in given for path, pixels in images)
-    text = f"{done:,} of {len(images):,} photos have a label."
-    unknown = labelling.undecided()
-    doubted = sum(path in unknown or pixels in unknown for path, pixels in images)
+    text = f"{len(images) - done:,} photos are left"
+    text += f"; {done:,} got a label." if done else "."
+    doubted = number_undecided(source)
     return f"{text} You marked {doubted:,} as not known; they come last." if doubted else text
+
+
+def number_undecided(source: Photos) -> int:
+    """Return how many photos a person marked as not known."""
+    unknown = labelling.undecided()
+    images = [*source.pool.images, *source.pool.others]
+    return sum(path in unknown or pixels in unknown for path, pixels in images)
 
 
 def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
@@ -411,9 +422,11 @@ def undo(source: Photos, pages: Pages, asked: dict) -> None:
 
 
 def change_size(source: Photos, pages: Pages, asked: dict) -> None:
-    """Switch between a page of photos and a single photo."""
-    pages.size = groups.PER_PAGE if pages.size == 1 else 1
-    pages.images = []
+    """Switch from a page to its first photo, or from one photo to a page."""
+    is_single = pages.size > 1
+    pages.size = 1 if is_single else groups.PER_PAGE
+    pages.images = pages.images[:1] if is_single else []
+    pages.sure = len(pages.images)
 
 
 def enlarge(source: Photos) -> None:
@@ -445,11 +458,10 @@ def show_review() -> Walk | None:
         "probability from a model that was not trained on them. The labels that you choose go to "
         "`labels.csv`."
     )
-    corrected = {image_of(row, "path") for row in read_rows(paths.LABELS_CSV, "path")}
     advice = "To train with the corrections, press Run on the page Run."
-    corrected |= {spelling for name in corrected for spelling in spellings(name)}
+    reviewed = reviewed_images(paths.LABELS_CSV)
     names = rows["path"].str.normalize("NFC")
-    rest = rows[~(rows["pixels_sha256"].isin(corrected) | names.isin(corrected))]
+    rest = rows[~(rows["pixels_sha256"].isin(reviewed) | names.isin(reviewed))]
     if not st.button("Start", type="primary"):
         return None
     items = [

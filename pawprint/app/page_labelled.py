@@ -21,6 +21,7 @@ from pawprint.tables import read_table
 
 NAMES = {NEITHER: "None of them", UNDECIDED: "I do not know"}
 ALL = "All"
+SIDE = 600  # of a photo in the dialog, in pixels at most, so that a screen shows it whole
 
 
 def show() -> None:
@@ -46,7 +47,7 @@ def show() -> None:
     )
     rows = [row for row in rows if chosen in (ALL, row["label"])]
     found, missing = find_present(rows)
-    row = photos.grid(found, "labelled", describe)
+    row = photos.grid(found, f"labelled-{names.index(chosen)}", describe)
     if row is not None:
         open_correction(row)
     if missing:
@@ -122,8 +123,11 @@ def show_correction(row: pd.Series) -> None:
             is_removed = st.button("Remove the label")
         if is_saved or is_removed:
             correct(row, chosen if is_saved else None, classes)
+            st.toast("Saved")
             st.rerun()
-        photos.show_large(photos.photo(row["path"]), photos.alt(row["path"]))
+        image = photos.photo(row["path"])
+        image.thumbnail((SIDE, SIDE))
+        st.image(photos.data_uri(image), alt=photos.alt(row["path"]))
         st.caption(plain(row["path"]))
 
 

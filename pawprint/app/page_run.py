@@ -77,7 +77,7 @@ def show_run() -> None:
 def describe_model() -> str:
     """Return the test score of the model, and its first limit, in Markdown."""
     if not (paths.SCORES_CSV.exists() and paths.LIMITS.exists()):  # the files may be incomplete
-        return "This project does not have results yet. **Run** makes them."
+        return "This project does not have a trained model yet. **Run** trains one."
     lines = paths.LIMITS.read_text(encoding="utf-8").splitlines()
     limit = next((line.removeprefix("- ") for line in lines if line.startswith("- ")), "")
     return f"The model has a **{plain(test_score())}**. {plain(limit)}"

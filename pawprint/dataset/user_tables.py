@@ -189,13 +189,15 @@ def _stem(name: str) -> str:
     return name.rpartition(".")[0] or name
 
 
-LABEL_COLUMNS = ("path", "label")  # and perhaps PIXELS
+LABEL_COLUMNS = ("path", "label")  # and perhaps PIXELS and HOW
 PIXELS = "pixels_sha256"
+HOW = "how"  # a label was given: PAGE, or "" for a person who looked at this image alone
+PAGE = "page"  # to several images at once
 SPLIT_COLUMNS = ("pixels_sha256", "split")
 # Both are empty tables, as in a new project.
 EMPTY_TABLES = {
     # All columns are included, so that a row with a hash adds only one line to the file.
-    LABELS_CSV: f"{','.join((*LABEL_COLUMNS, PIXELS))}\n",
+    LABELS_CSV: f"{','.join((*LABEL_COLUMNS, PIXELS, HOW))}\n",
     SPLITS_CSV: f"{','.join(SPLIT_COLUMNS)}\n",
 }
 SHA256 = re.compile("[0-9a-f]{64}")
@@ -267,6 +269,19 @@ def read_corrections(
             raise InputError(f"{path}: line {line}: {printable(problem)}")
         corrections[correction.image] = correction
     return [*corrections.values()]
+
+
+def reviewed_images(path: Path) -> set[str]:
+    """Return the images in labels.csv whose label a person gave or confirmed one by one.
+
+    They are identified by `pixels_sha256` or, without it, by all spellings of their path. Without
+    the file, there are none. Raises InputError if it is not such a table.
+    """
+    reviewed: set[str] = set()
+    for _, row in read_csv_rows(path, LABEL_COLUMNS) if path.exists() else []:
+        if row.get(HOW) != PAGE:
+            reviewed.update([row[PIXELS]] if row.get(PIXELS) else spellings(row["path"]))
+    return reviewed
 
 
 def classes_given(corrections: Iterable[Correction]) -> list[str]:

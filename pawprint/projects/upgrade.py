@@ -85,7 +85,8 @@ def upgrade(folder: Path) -> list[str]:
         notes += note
     for table, no_rows in EMPTY_TABLES.items():
         path = folder / table
-        if not path.exists() or read_text(path) == f"{','.join(LABEL_COLUMNS)}\n":
+        # A table without rows, perhaps with the columns of an earlier version.
+        if not path.exists() or no_rows.startswith(read_text(path).removesuffix("\n")):
             changes[str(table)] = no_rows
     lock, gone = without_gone(folder, changes.get(str(PIPELINE)))
     notes += gone

@@ -40,6 +40,7 @@ from pawprint.app.labelling import (
 )
 from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.sources import fetch
+from pawprint.dataset.user_tables import reviewed_images
 from pawprint.files import write_text
 from pawprint.paths import LABELS_CSV, REJECTED_CSV, UNLABELLED_CSV
 from pawprint.tables import write_table
@@ -292,6 +293,19 @@ def test_two_processes_that_label_pages_lose_no_image_and_give_none_two_labels(t
     label_at_once(label_pages, (tmp_path, "cat"), (tmp_path, "dog"))
     rows = read_rows(tmp_path / LABELS_CSV, "path")
     assert sorted(row["pixels_sha256"] for row in rows) == [f"{n:064}" for n in range(210)]
+
+
+def test_label_of_a_page_is_told_from_one_that_a_person_confirmed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
+    images = [(f"{number}.jpg", f"{number:064}") for number in range(3)]
+    write_text(LABELS_CSV, "path,label\n")
+    label_images(images[:1], "cat")
+    (take_back,), _ = label_images(images[1:], "cat")
+    assert reviewed_images(LABELS_CSV) == {images[0][1]}
+    take_back()()  # undone and done again
+    correct(*images[1], "cat")
+    assert reviewed_images(LABELS_CSV) == {images[0][1], images[1][1]}
 
 
 def test_name_of_a_class_is_that_of_the_class_in_any_case_or_a_new_one():

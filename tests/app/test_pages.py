@@ -93,7 +93,7 @@ def test_test_images_have_their_interval_and_another_threshold_changes_their_ord
     interval = f"{CONFIDENCE:.0%} interval (Wilson) {ACCURACY_LOW:.1%} to {ACCURACY_HIGH:.1%}"
     assert page.caption[0].value == f"2 of 4 correct; {interval}"
     right = ["dog 70.0%", "cat 90.0%"]
-    wrong = [":red[✗ cat 80.0%]", ":red[✗ dog 60.0%]"]
+    wrong = [":red[✗ dog → cat 80.0%]", ":red[✗ cat → dog 60.0%]"]
     assert [button.label for button in page.button] == wrong + right
     assert list(page.dataframe[0].value["recall"]) == ["50.0%", "50.0%", ""]
     page.select_slider[0].set_value(0.65).run()
@@ -116,7 +116,7 @@ def test_unlabelled_images_of_the_project_are_counted_with_those_that_have_got_a
     write_text(project / paths.UNDECIDED_CSV, "path,label\n2.jpg,\n")
     pool = groups.read_pool(photos.archive(), "auto")
     text = page_label.describe_progress(pools.ProjectPhotos(pool))
-    assert text.startswith("1 of 3 photos") and "1 as not known" in text
+    assert text.startswith("2 photos are left; 1 got") and "1 as not known" in text
 
 
 def test_photos_without_a_label_that_came_before_or_since_a_run_can_be_prepared(project):

@@ -141,7 +141,7 @@ def test_table_of_labels_gets_all_columns_only_where_it_has_no_row(tmp_path, row
     table = tmp_path / "labels.csv"
     table.write_text(f"path,label\n{rows}", encoding="utf-8")
     upgrade(tmp_path)
-    header = "path,label" if rows else "path,label,pixels_sha256"
+    header = "path,label" if rows else "path,label,pixels_sha256,how"
     assert table.read_text(encoding="utf-8") == f"{header}\n{rows}"
 
 

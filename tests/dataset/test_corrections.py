@@ -1,7 +1,7 @@
 import pytest
 from conftest import refused
 
-from pawprint.dataset.user_tables import Correction, read_corrections
+from pawprint.dataset.user_tables import Correction, read_corrections, reviewed_images
 
 MEMBERS = {"cats/1.jpg", "dogs/4.jpg"}
 LABELS = ["cat", "dog"]
@@ -42,6 +42,18 @@ def test_correction_that_cannot_be_applied_names_its_line(tmp_path, text, messag
     labels.write_text(text, encoding="utf-8")
     with refused(*message.split("…")):
         read_corrections(labels, MEMBERS, LABELS)
+
+
+def test_label_of_a_whole_page_is_not_reviewed_until_somebody_confirms_it(tmp_path):
+    labels = tmp_path / "labels.csv"
+    assert reviewed_images(labels) == set()
+    pixels = [f"{number:064}" for number in range(3)]
+    rows = [f"{number}.jpg,cat,{pixels[number]}" for number in range(3)]
+    text = "\n".join(["path,label,pixels_sha256,how", f"{rows[0]},page", f"{rows[1]},", rows[2]])
+    labels.write_text(f"{text}\ncafe\u0301.jpg,cat,,\n", encoding="utf-8")
+    reviewed = reviewed_images(labels)
+    assert {pixels[1], pixels[2], "caf\u00e9.jpg"} <= reviewed
+    assert pixels[0] not in reviewed
 
 
 @pytest.mark.parametrize("label", ["None", "NONE", "Unsure", "Unlabelled", "UNKNOWN"])
