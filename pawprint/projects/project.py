@@ -159,7 +159,7 @@ class Project:
         """
         before = flat(read_text(self.folder / paths.PARAMS))
         plain = {
-            name: value.item() if isinstance(value, np.generic) else value
+            str(name): value.item() if isinstance(value, np.generic) else value
             for name, value in values.items()
         }
         set_params(self.folder, plain)
