@@ -20,7 +20,7 @@ LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "[::1]", "::1")
 REMOTE = ("git", "http", "https", "ssh")  # schemes of addresses that others can reach
 SCP = re.compile(r"([\w.-]+@)?([\w.-]{2,}):(?!/?/)(.+)")  # git@host:team/repository.git
 NEEDED = f"requirements.txt does not name {DISTRIBUTION}"
-SHARED = "Add the line that installs it for others"
+SHARED = f"Add the line that installs it for others, such as {DISTRIBUTION} @ git+https://HOST/NAME"
 
 
 def origin() -> dict:
@@ -140,7 +140,7 @@ def _of_clone(folder: Path, commit: str | None, is_editable: bool = False) -> st
     where = f"{NEEDED}: it was installed from {folder}"
     top = try_git("rev-parse", "--show-toplevel", folder=folder) if folder.is_dir() else None
     if top is None or Path(top.strip()).resolve() != folder.resolve():
-        raise InputError(f"{where}, which is not a clone with Git. {SHARED}.")
+        raise InputError(f"{where}, which is not a clone that has an origin. {SHARED}.")
     address = address_of((try_git("remote", "get-url", "origin", folder=folder) or "").strip())
     if address is None:
         raise InputError(f"{where}, a clone without an origin that others can reach. {SHARED}.")

@@ -102,9 +102,9 @@ def bytes_of(image: object) -> bytes:
 class Prediction(NamedTuple):
     """A model's prediction for an image.
 
-    `label` is one of the labels, "unsure" or "unknown". `probabilities` are float64 `(classes,)`, one
-    for each label; they sum to 1. `unknown_score` is None without an unknown threshold. `features`,
-    float32 `(channels,)`, are the means of the backbone's maps; None for an export.
+    `label` is one of the labels, "unsure" or "unknown". `probabilities` are float64 `(classes,)`,
+    one for each label; they sum to 1. `unknown_score` is None without an unknown threshold.
+    `features`, float32 `(channels,)`, are the means of the backbone's maps; None for an export.
     """
 
     label: str
