@@ -58,7 +58,8 @@ def renewal() -> str:
     url = _shown(found["url"])
     if "vcs_info" in found:
         newest = _requirement(DISTRIBUTION, f"{found['vcs_info']['vcs']}+{url}")
-        return f"Run `pip install --upgrade '{newest}'`"
+        # pip takes two commits with the same version for the same package, and installs nothing.
+        return f"Run `pip uninstall --yes {DISTRIBUTION}`, then `pip install '{newest}'`"
     if "dir_info" in found:
         return f"Bring {path_of(url)} up to date, then run `{install_command()}`"
     return f"It was installed from {url}: install a newer file"
