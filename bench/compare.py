@@ -1,16 +1,25 @@
-"""The pipeline against the tutorials' flow as one script: `python -m bench.compare`.
+"""Compare the pipeline with the tutorials' workflow in one script: `python -m bench.compare`.
 
-Both train on the same images with the same weights and width at 288 px. The script has 10 + 10
-epochs; the pipeline has the same, and the committed epochs. Prints the seconds of each step, the
-medians of the rounds, each with another seed, and mean accuracies; then the seconds of `dvc repro`
-after a change. `--commits OLD NEW` compares cold runs of two commits in place of that, in clones;
-with `--photos N`, on N photos of the example enlarged to those of a phone, without fine-tuning;
-with `--second-day FOLDER`, on photos in folders of classes with the params of `pawprint init`: the
-CPU seconds of the first run and of those after one corrected label, twenty more photos, a new class
-(the last, which should have twenty) and another param. `--embeddings` runs bench/embeddings.py and
-a cold `dvc repro` of the recipe `efficientnet-lite0` on the same photos, and prints seconds, CPU
-seconds and the ratio of their medians. The runs alternate. Run after `dvc repro`, on a machine with
-nothing else to do: about 50 minutes on two cores, or 25 with `--rounds 1`.
+Both train on the same images, with the same weights and width, at 288 px. The script trains for 10
++ 10 epochs. The pipeline runs once with the same epochs and once with the committed ones. The
+benchmark prints the seconds of each step and the mean accuracies; times are medians over the
+rounds, and each round has another seed. It then prints the seconds that `dvc repro` takes after
+various changes.
+
+Options select other comparisons:
+
+- `--commits OLD NEW` compares cold runs of two commits, in clones. With `--photos N`, it uses N
+  photos of the example, enlarged to the size of phone photos, without fine-tuning. With
+  `--second-day FOLDER`, it uses photos in folders of classes and the params from `pawprint init`.
+  It then prints the CPU seconds of the first run, and of the runs after one corrected label, after
+  twenty more photos, after a new class (the last one, which should have twenty photos), and after a
+  changed param.
+- `--embeddings` compares bench/embeddings.py with a cold `dvc repro` of the recipe
+  `efficientnet-lite0` on the same photos. It prints seconds, CPU seconds and the ratio of their
+  medians. The two take turns.
+
+Run this after `dvc repro`, on a machine that is otherwise idle. It takes about 50 minutes on two
+cores, or 25 with `--rounds 1`.
 """
 
 import argparse
@@ -41,9 +50,9 @@ from pawprint.recipes.demo import PROJECT, dvc_environment, prepare, run_dvc
 from pawprint.tables import spread
 
 SIZE = 288
-EPOCHS = 10  # of each phase of the script
+EPOCHS = 10  # in each phase of the script
 ADAM = "train_extract: {epochs: {number: 10, keep_best: false}}\n"
-# What is changed, and the stages up to which `dvc repro` is asked to run; none for all.
+# What is changed, and the stages that `dvc repro` is asked for (none means all).
 CHANGES = {
     "nothing": ("{}", ()),
     "train_finetune.epochs": ("train_finetune: {epochs: {number: 5, learning_rate: 0.0001}}", ()),
@@ -51,22 +60,23 @@ CHANGES = {
     "augment.RandomRotation": ("augment: {RandomRotation: {factor: 0.15}}", ()),
     "split.seed": ("split: {seed: 99}", ()),
 }
-PHONE = 4032, 3024  # pixels
+PHONE = 4032, 3024  # in pixels
 OF_PHOTOS = """
 fetch: {source: photos}
 clean: {labels: auto}
 model: {fine_tune_at: null}
 train_finetune: {epochs: null}
 """
-Run = dict[str, float]  # seconds of each step, `total`, and accuracies by the step that reaches it
+# Seconds per step, `total`, and accuracies named after the step that reaches them.
+Run = dict[str, float]
 
 
 def run_steps(
     folder: Path, *command: str, clock: Callable[[int], float] = lambda pid: time.perf_counter()
 ) -> tuple[Run, str]:
-    """Seconds of each step that a command announces as DVC does, and the last line it prints.
+    """Measure each step that a command announces like DVC, and return its last line of output.
 
-    `clock` gives the seconds of the process with an identifier, at the start of a step.
+    `clock` returns the time, in seconds, of the process with an identifier, when a step starts.
     """
     seconds, step, line = {}, "start", ""
     command, environment = [sys.executable, *command], dvc_environment()
@@ -86,7 +96,10 @@ def run_steps(
 
 
 def cpu_seconds(pid: int) -> float:
-    """Of a process and those that it has waited for; of all that have ended, after its end."""
+    """Return the CPU seconds of a process and of the children that it has waited for.
+
+    Once the process has ended, this includes all child processes that have ended.
+    """
     try:
         numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
         own = sum(map(int, numbers[11:15])) / os.sysconf("SC_CLK_TCK")
@@ -115,7 +128,7 @@ def run_pipeline(params: str) -> Run:
 
 
 def params_for(size: int, seed: int) -> str:
-    """The committed params with another seed; size and images of the script."""
+    """Return the committed params with another seed, and with the script's size and images."""
     text = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     images = f'fetch: {{source: "{PROJECT / paths.RAW_IMAGES}"}}'
     text = overlay(text, f"{images}\nmodel: {{image_size: {size}, resize: stretch}}")
@@ -123,7 +136,7 @@ def params_for(size: int, seed: int) -> str:
 
 
 def with_seed(params: str, seed: int) -> str:
-    """The params with this seed of each phase that has one: a head that is fitted has none."""
+    """Set the seed of each phase that has one. A head that is fitted has no seed."""
     content = parse_yaml(params, "params.yaml")
     epochs = {phase: content[phase]["epochs"] for phase in ("train_extract", "train_finetune")}
     values = {f"{name}.epochs": keys | {"seed": seed} for name, keys in epochs.items() if keys}
@@ -131,7 +144,7 @@ def with_seed(params: str, seed: int) -> str:
 
 
 def with_epochs(params: str, epochs: int) -> str:
-    """The params with so many epochs of each phase, both by Adam."""
+    """Return the params with this number of epochs in each phase, using Adam in both."""
     content = parse_yaml(overlay(params, ADAM), "params.yaml")
     phases = ("train_extract", "train_finetune")
     values = {f"{name}.epochs": content[name]["epochs"] | {"number": epochs} for name in phases}
@@ -139,7 +152,7 @@ def with_epochs(params: str, epochs: int) -> str:
 
 
 def compare(rounds: int) -> pd.DataFrame:
-    """Seconds and accuracies by what was run, `name`."""
+    """Return a table of seconds and accuracies, with the column `name` for what was run."""
     runs = []
     for seed in range(1, rounds + 1):
         params = params_for(SIZE, seed)
@@ -150,7 +163,7 @@ def compare(rounds: int) -> pd.DataFrame:
 
 
 def cost_of_changes() -> dict[str, float]:
-    """Seconds of `dvc repro` after each change, from one finished run."""
+    """Return the seconds of `dvc repro` after each change, starting from one finished run."""
     with tempfile.TemporaryDirectory() as folder:
         prepare(workspace := Path(folder), params := params_for(SIZE, seed=1))
         run_steps(workspace, "-m", "dvc", "repro")
@@ -162,7 +175,7 @@ def cost_of_changes() -> dict[str, float]:
 
 
 def write_phone_photos(folder: Path, number: int) -> None:
-    """JPEGs of 12 million pixels and about 2.7 MB, as many of each class, in folders of classes."""
+    """Write 12-megapixel JPEGs of about 2.7 MB to folders of classes of equal size."""
     with open_archive(PROJECT / paths.RAW_ARCHIVES) as archive:
         for name in spread(pd.DataFrame({"name": members(archive)}), number)["name"]:
             image = open_image(archive, name).resize(PHONE, Image.Resampling.BICUBIC)
@@ -174,7 +187,7 @@ def write_phone_photos(folder: Path, number: int) -> None:
 
 
 def compare_commits(commits: list[str], rounds: int, photos: int | None) -> pd.DataFrame:
-    """Seconds of each stage, and of the CPU, by commit, `name`; accuracies."""
+    """Return the seconds of each stage, CPU seconds and accuracies, by commit (`name`)."""
     runs = []
     with tempfile.TemporaryDirectory() as made:
         if photos:
@@ -199,7 +212,7 @@ def compare_commits(commits: list[str], rounds: int, photos: int | None) -> pd.D
 
 
 def second_day(commits: list[str], photos: Path, rounds: int) -> pd.DataFrame:
-    """CPU seconds of each stage by commit, `name`, and change."""
+    """Return the CPU seconds of each stage, by commit (`name`) and change."""
     runs = []
     for commit in commits * rounds:
         with tempfile.TemporaryDirectory() as folder:
@@ -226,7 +239,7 @@ def second_day(commits: list[str], photos: Path, rounds: int) -> pd.DataFrame:
 
 
 def set_apart(photos: Path, later: Path) -> Path:
-    """Move twenty photos of a class, and the last class, elsewhere, and return where."""
+    """Move twenty photos of one class, and the whole last class, to another folder; return it."""
     *_, of_photos, new = sorted(photos.iterdir())
     for folder, number in ((of_photos, 20), (new, None)):
         (later / folder.name).mkdir(parents=True)
@@ -268,19 +281,19 @@ def commit_all(workspace: Path) -> None:
 
 def write_lite0(path: Path) -> None:
     """Write the network of bench/embeddings.py as an ONNX file."""
-    # TensorFlow starts here, which only this comparison needs.
+    # Importing this module starts TensorFlow, which only this comparison needs.
     from pawprint.network.backbone import application
     from pawprint.network.hardware import keras
 
     network = application("EfficientNetLite0", None, 224, IMAGENET)
     means = keras.layers.GlobalAveragePooling2D()(network.output)
     model = keras.Model(network.input, means)
-    model(np.zeros((1, 224, 224, 3), np.float32))  # Keras exports what was called
+    model(np.zeros((1, 224, 224, 3), np.float32))  # Keras only exports a model that has been called
     model.export(str(path), format="onnx", verbose=False)
 
 
 def compare_embeddings(rounds: int) -> pd.DataFrame:
-    """Seconds of each step and of the CPU, and scores of the photos in `validation`, by `name`."""
+    """Return seconds and CPU seconds per step, and scores for `validation`, by `name`."""
     params = apply_recipe(
         (PROJECT / "params.yaml").read_text(encoding="utf-8"), "efficientnet-lite0"
     )
@@ -308,12 +321,12 @@ def compare_embeddings(rounds: int) -> pd.DataFrame:
 
 
 def cpu_of_children() -> float:
-    """CPU seconds, of users and the system, of the processes that have ended."""
+    """Return the user and system CPU seconds of all child processes that have ended."""
     return sum(os.times()[2:4])
 
 
 def scores_of_held_out(workspace: Path) -> dict[str, float]:
-    """Accuracy and log loss of the validation and the test images together."""
+    """Return accuracy and log loss for the validation and test images together."""
     scores = read_json(workspace / paths.EVALUATE_METRICS)
     images = pd.read_csv(workspace / paths.CLASSES_CSV)
     numbers = [images[split].sum() for split in SPLITS[1:]]

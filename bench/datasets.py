@@ -1,12 +1,13 @@
-"""The defaults on datasets: `python -m bench.datasets [--public FOLDER] [NAME …]`.
+"""Measure the defaults on data sets: `python -m bench.datasets [--public FOLDER] [NAME …]`.
 
-Prints what the stages print and a row of Markdown per dataset, of runs that differ in `split.seed`
-and `train_finetune.seed`: images, classes, images of the test split; of that split accuracy and
-mean recall of the model and of a plain regression, and the fraction that is called unknown; then
-the CPU seconds of `dvc repro evaluate`. The regression is scikit-learn's
-LogisticRegressionCV after a StandardScaler, on the stored features of the images without
-augmentation. Params are those of `pawprint init`. Three sets are made here, after `dvc repro`;
-those of PUBLIC are read from clones of their repositories in FOLDER.
+Prints the output of the stages, and a Markdown row for each data set, averaged over runs that
+differ in `split.seed` and `train_finetune.seed`. A row contains the number of images, classes and
+test images; on the test split, the accuracy and mean recall of the model and of a plain regression,
+and the fraction of images called unknown; and the CPU seconds of `dvc repro evaluate`. The
+regression is scikit-learn's LogisticRegressionCV after a StandardScaler, on the stored features of
+the images without augmentation. Params are those that `pawprint init` writes. Three data sets are
+made here, which requires a previous `dvc repro`. The data sets in PUBLIC are read from clones of
+their repositories in FOLDER.
 """
 
 import argparse
@@ -47,16 +48,16 @@ from pawprint.recipes.demo import PROJECT, prepare, run_dvc
 from pawprint.runtime import read_network
 from pawprint.tables import read_table
 
-Images = Iterator[tuple[str, bytes]]  # names, in folders of classes, and files
+Images = Iterator[tuple[str, bytes]]  # names in folders of classes, and the content of the files
 
 
 class Public(NamedTuple):
-    """Images of a public repository, a folder of each class."""
+    """Images in a public repository, with a folder for each class."""
 
     clone: str
     files: str
-    taken: slice = slice(None)  # of the files of each folder
-    changes: str = ""  # params
+    taken: slice = slice(None)  # selects from the files in each folder
+    changes: str = ""  # changes to the params
 
 
 EVERY_TENTH = slice(None, None, 10)
@@ -82,7 +83,7 @@ PUBLIC = {
 
 
 def measure(workspace: Path) -> dict[str, float]:
-    """The cells of one run."""
+    """Return the cells for one run."""
     split = read_table(workspace / paths.SPLIT_CSV, SPLIT)
     labels = read_json(workspace / paths.LABELS_JSON)
     examples = stored_examples(workspace / paths.FEATURES, split, labels)
@@ -122,7 +123,7 @@ def measure(workspace: Path) -> dict[str, float]:
 
 
 def cell(name: str, values: list[float]) -> str:
-    """The mean, with the range where the seeds differ."""
+    """Format the mean, with the range if the seeds differ."""
     if name in ("images", "classes", "of test", "CPU seconds"):
         return "-".join(f"{value:,.0f}" for value in sorted({min(values), max(values)}))
     if len(values) == 1:
@@ -131,7 +132,7 @@ def cell(name: str, values: list[float]) -> str:
 
 
 def params_of(archive: Path, seed: int, changes: str) -> str:
-    """The params of `pawprint init` for these images."""
+    """Return the params that `pawprint init` writes for these images."""
     params = with_seed((PROJECT / "params.yaml").read_text(encoding="utf-8"), seed)
     params = overlay(params, f"fetch: {{source: {archive}}}\nsplit: {{seed: {seed}}}\n")
     params = overlay(params, read_recipe(NEW))
@@ -141,7 +142,7 @@ def params_of(archive: Path, seed: int, changes: str) -> str:
 
 
 def run(archive: Path, workspace: Path, changes: str, seeds: int) -> dict[str, str]:
-    """Run a dataset with each seed and return the cells of its row."""
+    """Run a data set with each seed, and return the cells of its row."""
     runs = []
     for seed in range(1, seeds + 1):
         prepare(workspace, params_of(archive, seed, changes))
@@ -153,7 +154,7 @@ def run(archive: Path, workspace: Path, changes: str, seeds: int) -> dict[str, s
 
 
 def photos(number: int | None = None) -> Images:
-    """The archive's images, or so many of each class without the archive's splits."""
+    """Return the archive's images; or this number per class, without the archive's splits."""
     with open_archive(paths.RAW_ARCHIVES) as archive:
         names = sorted(name for name in members(archive) if name.endswith(".jpg"))
         for label in ("cat", "dog") if number else ():
@@ -165,7 +166,7 @@ def photos(number: int | None = None) -> Images:
 
 
 def digits() -> Images:
-    """Handwritten digits of 8 x 8 pixels, enlarged to 28 x 28."""
+    """Return handwritten digits of 8 x 8 pixels, enlarged to 28 x 28."""
     pixels, labels = load_digits(return_X_y=True)
     for index, (row, label) in enumerate(zip(pixels, labels)):
         image = Image.fromarray((row.reshape(8, 8) * 15.9375).astype(np.uint8))
@@ -175,7 +176,7 @@ def digits() -> Images:
 
 
 def public(clone: Path, files: str, taken: slice) -> Images:
-    """Of a clone the files `taken` of each class, which is their folder."""
+    """Return the files `taken` from each class folder in a clone."""
     of_class: dict[str, list[Path]] = {}
     for path in sorted(clone.glob(files)):
         inside = [part for part in path.parent.relative_to(clone).parts if part != "Imgs"]
@@ -187,7 +188,7 @@ def public(clone: Path, files: str, taken: slice) -> Images:
 
 
 def sets(clones: Path | None, names: list[str]) -> dict[str, tuple[Images, str]]:
-    """The images and params of the sets with these names, or of all."""
+    """Return the images and params of the data sets with these names, or of all."""
     labels = "clean: {labels: auto}\n"
     images_of = {
         "cats and dogs": (photos(), ""),

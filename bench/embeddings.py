@@ -1,10 +1,10 @@
-"""What one would write in place of a pipeline: embeddings of a network and a regression.
+"""Train what one might write instead of a pipeline: a regression on a network's embeddings.
 
-No cleaning, no splits but the folders', no calibration, no check for unknown photos, no report, and
-nothing is kept for a second run. Photos are stretched to a square. The network is
-EfficientNet-Lite0 as an ONNX file, from pixels `(batch, 224, 224, 3)`, (x - 127) / 128, to the
-means of its last maps.
-`python -m bench.compare --embeddings` makes that file, and runs this beside `dvc repro`.
+There is no cleaning, no split except the folders, no calibration, no detection of unknown photos
+and no report, and nothing is stored for a second run. Photos are stretched to a square. The network
+is EfficientNet-Lite0 as an ONNX file. It maps pixels `(batch, 224, 224, 3)`, scaled by (x - 127) /
+128, to the means of its last maps. `python -m bench.compare --embeddings` creates this file, and
+compares this script with `dvc repro`.
 """
 
 import argparse
@@ -25,14 +25,14 @@ SIZE, BATCH_SIZE = 224, 32
 
 
 def read(path: Path) -> np.ndarray:
-    """A photo as the network takes it, float32 `(size, size, 3)`."""
+    """Return a photo as the network expects it, float32 `(size, size, 3)`."""
     with Image.open(path) as image:
         square = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
     return (np.asarray(square, np.float32) - 127) / 128
 
 
 def embed(network: onnxruntime.InferenceSession, photos: Sequence[Path]) -> np.ndarray:
-    """The embeddings of photos, float32 `(photos, features)`."""
+    """Return the embeddings of photos, float32 `(photos, features)`."""
     (pixels,) = network.get_inputs()
     embeddings = []
     with ThreadPoolExecutor() as threads:
@@ -50,7 +50,7 @@ def main() -> None:
     network = onnxruntime.InferenceSession(arguments.network, providers=["CPUExecutionProvider"])
     rows, labels = {}, {}
     for split in ("train", "validation"):
-        print(f"Running stage 'embeddings of {split}'", flush=True)  # as DVC does
+        print(f"Running stage 'embeddings of {split}'", flush=True)  # in the same format as DVC
         photos = sorted((arguments.photos / split).glob("*/*.jpg"))
         rows[split], labels[split] = embed(network, photos), [path.parent.name for path in photos]
     print("Running stage 'regression'", flush=True)

@@ -1,12 +1,13 @@
-"""What the pipeline takes as the images grow: `python -m bench.growth`.
+"""Measure how the pipeline scales with the number of images: `python -m bench.growth`.
 
-Makes images from those of the archive, at 96 px: of each one random parts, mirrored, turned and
-inverted. With `--classes` above two, the parts of one image are a class. The params are the
-committed ones except for 96 px and one epoch of fine-tuning. For each number of images and each
-stage, prints seconds, the largest resident memory, with DVC's part in both, and the bytes of the
-outputs; then seconds of a `dvc repro` that has nothing to do; with `--added`, all again after so
-many more images, with the bytes that a remote would receive. A million images take an hour and
-40 GB in TMPDIR. Run after `dvc repro`, on a machine with nothing else to do.
+The images are made from those in the archive at 96 px: random parts of them, mirrored, rotated and
+inverted. With more than two `--classes`, the parts of each original image form a class. The params
+are the committed ones except for 96 px and one epoch of fine-tuning. For each number of images and
+each stage, this prints the seconds and the peak resident memory, including DVC's share, and the
+size of the outputs. It then prints the seconds of a `dvc repro` that has nothing to do. With
+`--added`, it repeats everything after adding this number of images, and also prints how many bytes
+a remote would receive. A million images take an hour, and 40 GB in TMPDIR. Run this after `dvc
+repro`, on a machine that is otherwise idle.
 """
 
 import argparse
@@ -35,12 +36,12 @@ from pawprint.params.file import overlay
 from pawprint.recipes.demo import PROJECT, dvc_environment, prepare
 
 SIZE = 96
-LARGEST = 2 * SIZE  # longest side of an image that parts are taken from
-Cells = dict[str, list[float]]  # seconds, megabytes of memory and of outputs
+LARGEST = 2 * SIZE  # longest side of the images from which parts are taken
+Cells = dict[str, list[float]]  # seconds, megabytes of memory, and megabytes of outputs
 
 
 def originals() -> list[tuple[str, Image.Image]]:
-    """The class and the pixels of each image of the archive, in random order."""
+    """Return the class and the pixels of each image in the archive, in random order."""
     with open_archive(paths.RAW_ARCHIVES) as archive:
         names = [name for name in members(archive) if name.endswith(".jpg")]
         random.Random(1).shuffle(names)
@@ -51,7 +52,7 @@ def originals() -> list[tuple[str, Image.Image]]:
 
 
 def altered(classes: int, start: int, end: int) -> Iterator[tuple[str, bytes]]:
-    """Names and JPEGs of parts of the originals."""
+    """Yield the names and JPEG bytes of altered parts of the originals."""
     images = originals()
     if classes > 2:
         images = [(f"{number:04}", image) for number, (_, image) in enumerate(images[:classes])]
@@ -73,7 +74,7 @@ def alter(image: Image.Image, rng: random.Random) -> bytes:
 
 
 def write_images(archive: Path, classes: int, start: int, end: int) -> None:
-    """Append images to the archive, in a process whose memory does not count as that of stages."""
+    """Append images to the archive in another process, so that its memory does not count."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         process.submit(_write_images, archive, classes, start, end).result()
 
@@ -85,7 +86,7 @@ def _write_images(archive: Path, classes: int, start: int, end: int) -> None:
 
 
 def run(workspace: Path, *arguments: str) -> tuple[float, float]:
-    """Seconds of a DVC command, and the largest resident memory of any of its processes in MB."""
+    """Return the seconds of a DVC command, and the peak memory in MB of any of its processes."""
     start = time.perf_counter()
     command, environment = [sys.executable, "-m", "dvc", *arguments], dvc_environment()
     with subprocess.Popen(command, cwd=workspace, env=environment, stdout=sys.stderr) as process:
@@ -93,11 +94,11 @@ def run(workspace: Path, *arguments: str) -> tuple[float, float]:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(process.returncode)
-    return time.perf_counter() - start, usage.ru_maxrss / 1e3  # Linux counts in kilobytes
+    return time.perf_counter() - start, usage.ru_maxrss / 1e3  # Linux reports kilobytes
 
 
 def run_stages(workspace: Path) -> Cells:
-    """The cells of each stage."""
+    """Run all stages, and return the cells of each."""
     cells = {}
     for stage in read_yaml(PROJECT / "dvc.yaml")["stages"]:
         seconds, memory = run(workspace, "repro", "--single-item", stage)
@@ -107,7 +108,7 @@ def run_stages(workspace: Path) -> Cells:
 
 
 def stored(workspace: Path) -> float:
-    """Megabytes in DVC's cache."""
+    """Return the size of DVC's cache in megabytes."""
     files = (workspace / ".dvc" / "cache").rglob("*")
     return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
@@ -115,7 +116,7 @@ def stored(workspace: Path) -> float:
 def measure(
     folder: Path, images: int, classes: int, added: int, weights: Path | None
 ) -> dict[str, Cells]:
-    """The cells for this number of images and, if images are added, for these; by title."""
+    """Return the cells, by title, for this number of images and after adding images, if any."""
     archive, workspace = folder / "images.zip", folder / "workspace"
     write_images(archive, classes, 0, images)
     changes = f"fetch: {{source: {archive}}}\ntrain_finetune: {{epochs: {{number: 1}}}}\n"

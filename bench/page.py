@@ -1,8 +1,9 @@
-"""Compare the labels of the page of a model, in Chromium, with those of `predict`.
+"""Compare the labels on a model's page, in Chromium, with those that `predict` returns.
 
-Run in a project after `pawprint export --format page`: `python -m bench.page`. Photos are those of
-the validation and test sets, as they are, and changed: PNG with transparency, grey, turned by EXIF,
-enlarged to 12 million pixels. Probabilities are compared as both write them, with four decimals.
+Run `python -m bench.page` in a project after `pawprint export --format page`. It uses the photos of
+the validation and test sets, both unchanged and changed: as a PNG with transparency, in grey,
+rotated by EXIF, and enlarged to 12 million pixels. Probabilities are compared as both programs
+write them, with four decimals.
 """
 
 import csv
@@ -26,8 +27,8 @@ from pawprint.model.page import PAGE_FILE
 from pawprint.model.predictor import load_predictor, predict
 from pawprint.tables import read_table, spread
 
-PHOTOS = 250  # as they are
-CHANGED = 25  # of each change
+PHOTOS = 250  # used unchanged
+CHANGED = 25  # for each kind of change
 PIXELS = 12_000_000
 FLAGS = ["--no-sandbox", "--disable-gpu"]
 
@@ -84,21 +85,22 @@ def write_photos(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def rows_of_page(page: Page, address: str, photos: list[Path]) -> list[dict]:
-    """Return the rows of the page's table, and print how long it took."""
+    """Return the rows of the table on the page, and print how long it took."""
     start = time.perf_counter()
     page.goto(address)
     page.locator("#choose:enabled").wait_for(timeout=120_000)
     print(f"loaded in {time.perf_counter() - start:.1f} s")
     start = time.perf_counter()
     page.set_input_files("#files", list(map(str, photos)))
-    while page.evaluate("rows.length") < len(photos):  # the page lets nothing poll inside of it
+    # The page does not allow polling from inside it.
+    while page.evaluate("rows.length") < len(photos):
         page.wait_for_timeout(100)
     print(f"{(time.perf_counter() - start) / len(photos):.2f} s for a photo")
     return list(csv.DictReader(io.StringIO(page.evaluate("csv()"))))
 
 
 def main() -> None:
-    """Print a row for each kind of photos."""
+    """Print a row for each kind of photo."""
     file = paths.EXPORT / "page" / PAGE_FILE
     predictor = load_predictor(paths.SERVED_MODEL)
     labels = predictor.metadata.labels

@@ -1,11 +1,12 @@
-"""The tutorials' flow as one plain Keras script: what the pipeline is measured against.
+"""Train with the tutorials' workflow as one plain Keras script, as a baseline for the pipeline.
 
-Same images, weights and width as the committed `params.yaml`; everything else as in
-https://www.tensorflow.org/tutorials/images/transfer_learning: the archive unpacked to a folder,
-images stretched to a square, augmentation and the whole frozen base computed in every step of every
-epoch. Its flaws stay too: validation is shuffled anew before each split, so test images were
-validation images, and batch normalization learns while fine-tuning (docs/decisions/01).
-Run after `dvc repro`: `python bench/plain_script.py`; `python -m bench.compare` runs it too.
+Images, weights and width are those of the committed `params.yaml`. Everything else follows
+https://www.tensorflow.org/tutorials/images/transfer_learning: the archive is unpacked to a folder,
+images are stretched to a square, and augmentation and the whole frozen base are computed in every
+step of every epoch. The flaws of that tutorial are kept as well: validation images are reshuffled
+before each split, so that test images were also used for validation, and batch normalization is
+trained during fine-tuning (docs/decisions/01). Run it after `dvc repro` with `python
+bench/plain_script.py`, or as part of `python -m bench.compare`.
 """
 
 import argparse
@@ -21,11 +22,11 @@ ALPHA, FINE_TUNE_AT, BATCH_SIZE = 0.35, 100, 32
 
 
 def announce(step: str) -> None:
-    print(f"Running stage '{step}'", flush=True)  # as DVC does
+    print(f"Running stage '{step}'", flush=True)  # in the same format as DVC
 
 
 def load(folder: Path, size: int) -> tuple[tf.data.Dataset, tf.data.Dataset, tf.data.Dataset]:
-    """Training, validation and test batches; a fifth of the validation batches is the test."""
+    """Return training, validation and test batches, with a fifth of validation used for test."""
     train, validation = (
         keras.utils.image_dataset_from_directory(
             next(folder.rglob(name)), image_size=(size, size), batch_size=BATCH_SIZE, seed=1
@@ -40,7 +41,7 @@ def load(folder: Path, size: int) -> tuple[tf.data.Dataset, tf.data.Dataset, tf.
 
 
 def build(size: int) -> tuple[keras.Model, keras.Model]:
-    """The base, and the model with augmentation, rescaling and head around it."""
+    """Return the base, and the whole model with augmentation, rescaling and head."""
     shape = (size, size, 3)
     base = keras.applications.MobileNetV2(
         input_shape=shape, alpha=ALPHA, include_top=False, weights="imagenet"

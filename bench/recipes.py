@@ -1,9 +1,9 @@
-"""Every recipe on the same images with the same small network: `python -m bench.recipes`.
+"""Compare all recipes on the same images with a small network: `python -m bench.recipes`.
 
-Prints a row of Markdown per recipe: mean and range of three seeds, and the median of their seconds.
-Images are those of the default recipe and the network is MobileNetV2 of width 0.35 at 224 px, in
-place of the recipe's own: what differs between rows is augmentation, head and schedule. About 40
-minutes on two cores.
+Prints a Markdown row for each recipe, with the mean and range over three seeds, and the median of
+their seconds. All recipes use the images of the default recipe, and MobileNetV2 of width 0.35 at
+224 px instead of their own network, so the rows differ only in augmentation, head and schedule.
+This takes about 40 minutes on two cores.
 """
 
 import argparse
@@ -24,7 +24,7 @@ COLUMNS = {
 
 
 def run_recipe(name: str) -> str:
-    """Run a recipe to the end with each seed and return its row of the table."""
+    """Run a recipe to the end with each seed, and return its row of the table."""
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     source = load_params(PROJECT / "params.yaml").fetch.source
     same_for_all = f'fetch: {{source: "{source}"}}\nmodel: {{alpha: 0.35, image_size: 224}}'
@@ -39,7 +39,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     print(f"| recipe | {' | '.join(COLUMNS)} | seconds |\n|---|---|---|---|---|")
     for name in recipe_names():
-        # These have images or a backbone of their own.
+        # These recipes have their own images or backbone.
         if name not in ("dinov2-small", "efficientnet-lite0", "sample", "three-classes"):
             print(run_recipe(name), flush=True)
 

@@ -1,8 +1,8 @@
-"""Write the picture of README: `python -m bench.screenshot FOLDER`.
+"""Create the screenshot in README: `python -m bench.screenshot FOLDER`.
 
-FOLDER is a project whose `dvc repro` has ended. The picture has the top of its report in Chromium
-and, below a line, the first photos of errors. It holds the SHA-256 of the report's template, so
-that a test notices a picture of an older page.
+FOLDER is a project in which `dvc repro` has finished. The screenshot shows the top of its report in
+Chromium and, below a line, the first photos of errors. The SHA-256 of the report's template is
+stored in the file, so that a test can detect a screenshot of an outdated page.
 """
 
 import argparse
@@ -18,10 +18,10 @@ from pawprint import paths
 from pawprint.recipes.demo import PROJECT
 
 TEMPLATE = PROJECT / "pawprint/reports/templates/report.html"
-KEY = "report.html SHA-256"  # in the picture
+KEY = "report.html SHA-256"  # key in the metadata of the file
 PICTURE = PROJECT / "docs/report.png"
-WIDTH = 1100  # pixels
-HEIGHTS = {"h1": 600, "#photos": 340}  # in pixels, from these elements on
+WIDTH = 1100  # in pixels
+HEIGHTS = {"h1": 600, "#photos": 340}  # in pixels, starting at these elements
 MARGIN = 30  # in pixels, above an element
 
 
@@ -36,7 +36,7 @@ def main() -> None:
     options = parser.parse_args()
     report = (options.folder / paths.REPORT).resolve()
     with sync_playwright() as playwright:
-        # The system's browser, or Playwright's own. A page of ours needs no sandbox.
+        # Use the system's browser, or else Playwright's own. Our own page needs no sandbox.
         path = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": WIDTH, "height": max(HEIGHTS.values())})
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def shoot(page: Page, selector: str, height: int) -> Image.Image:
-    """Return a picture of a page, WIDTH by `height` pixels, from an element on."""
+    """Return a screenshot, WIDTH by `height` pixels, that starts at an element of a page."""
     top = page.locator(selector).bounding_box()["y"] - MARGIN
     clip = {"x": 0, "y": max(top, 0), "width": WIDTH, "height": height}
     return Image.open(io.BytesIO(page.screenshot(clip=clip, full_page=True))).convert("RGB")

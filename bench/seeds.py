@@ -1,8 +1,9 @@
-"""Scores of the head alone and of five seeds of fine-tuning: `python -m bench.seeds`.
+"""Score the head alone, and five seeds of fine-tuning: `python -m bench.seeds`.
 
-Each is a DVC experiment of this commit, `head` and `seed-1` to `seed-5`. Remove those of an earlier
-call with `dvc exp remove`. Run after `dvc repro`. DVC's queue is not used: where its worker stops
-early, as on a busy machine, `dvc exp run --run-all` waits for ever.
+Each run is a DVC experiment on this commit, called `head` or `seed-1` to `seed-5`. Remove the
+experiments of a previous call with `dvc exp remove`. Run this after `dvc repro`. It does not use
+DVC's queue, because `dvc exp run --run-all` waits forever if the worker stops early, as happens on
+a busy machine.
 """
 
 import argparse
@@ -20,7 +21,7 @@ SCORES = ["validation.accuracy", "validation.loss", "test.accuracy", "test.loss"
 
 
 def dvc_exp(*arguments: str) -> str:
-    """Run `dvc exp` and return its stdout. Ends the process with DVC's status if that is not 0."""
+    """Run `dvc exp` and return its output. If it fails, exit with its status."""
     command = [sys.executable, "-m", "dvc", "exp", *arguments]
     result = subprocess.run(command, env=dvc_environment(), stdout=subprocess.PIPE, text=True)
     if result.returncode:
@@ -31,7 +32,7 @@ def dvc_exp(*arguments: str) -> str:
 def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     for name, param in RUNS.items():
-        # DVC does not find a relative path outside of the project from its copy.
+        # From its copy of the project, DVC does not find relative paths outside the project.
         how = ("--temp", "--allow-missing", "--name", name, "--set-param", param)
         dvc_exp("run", *how, "evaluate")
     experiments = pd.read_csv(io.StringIO(dvc_exp("show", "--csv")), index_col="Experiment")

@@ -1,18 +1,21 @@
-"""What edits of photos change in a run: `python -m bench.stability --public FOLDER [NAME …]`.
+"""Measure how edits affect a run: `python -m bench.stability --public FOLDER [NAME …]`.
 
-For each set of SETS, which are read from clones of their repositories in FOLDER, and each draw, a
-starting set of photos is drawn, of which a fifth is for test and a fifth for validation. After each
-edit of its training photos, the head and its folds are computed again, and the two runs have the
-test of `pawprint compare`, of all images that both have. Prints how often the second is called
-better or worse, with folds drawn by number, as before, and by a hash (pawprint/draws.py), and if
-the log loss also has to differ by a fraction of the old one; how many other photos are in another
-fold; and how much the log loss in folds changes. The features, of the image, its mirror image and a
-near-duplicate, are those of MobileNetV2 1.0 or, with --lite, of EfficientNet-Lite0, at 224 px; they
-are stored in --features, as are the rows of each draw, so that a run that is stopped goes on. C is
-USUAL_C, and the temperature is 1.
+FOLDER contains clones of the repositories of SETS. For each data set and each draw, a starting set
+of photos is drawn, with a fifth for test and a fifth for validation. After each edit to its
+training photos, the head and its folds are computed again, and the two runs are tested like in
+`pawprint compare`, on all images that they have in common.
 
-With --limits, one photo is removed from one starting set, EDITED times, each from the whole set.
-Prints the numbers of `limits` (pawprint/scores/limits.py), and how often their order is another.
+The script prints how often the second run is called better or worse: with folds drawn by number
+(the former method), with folds drawn by a hash (pawprint/draws.py), and if the log loss must also
+differ by a fraction of the old one. It also prints how many other photos change to another fold,
+and how much the cross-validated log loss changes. For each image, its mirror image and a
+near-duplicate, features come from MobileNetV2 1.0 or, with --lite, from EfficientNet-Lite0, at 224
+px. They are stored in --features together with the rows of each draw, so that a stopped run can be
+continued. C is USUAL_C, and the temperature is 1.
+
+With --limits, one photo is removed from a single starting set, EDITED times, each time from the
+whole set. This prints the numbers of `limits` (pawprint/scores/limits.py), and how often their
+order changes.
 """
 
 import argparse
@@ -40,6 +43,7 @@ from pawprint.network.heads import fit_regressions
 from pawprint.params.model import Model, Weights
 from pawprint.scores import limits
 from pawprint.scores.intervals import paired_test
+from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.paired import (
     LOG_LOSS,
     MARGIN,
@@ -49,7 +53,6 @@ from pawprint.scores.paired import (
     tabulate_curve,
 )
 from pawprint.scores.prediction_table import tabulate
-from pawprint.scores.predictions import judge, list_suspects
 
 SIDE = 224
 CELLS = "src/elpv_dataset/data"
@@ -59,12 +62,12 @@ SETS = {
     "textures": Public("pan8915/DeepTexture", "images/*/*.jpg"),
     "cells": Public("zae-bayern/elpv-dataset", f"{CELLS}/images/*.png"),
 }
-PHOTOS = {"textures": 600}  # of a starting set
+PHOTOS = {"textures": 600}  # in a starting set
 USUAL_PHOTOS = 500
-EDITED = 30  # times that one photo is removed, for --limits
+EDITED = 30  # how often a photo is removed, for --limits
 MARGINS = (0.0, 0.01, 0.02, 0.03, 0.04, 0.05)
 CALLED = ("better", "worse")
-# A little nearer, moved and brighter.
+# Slightly closer, shifted and brighter.
 NEAR_DUPLICATE = View(np.array([[0.97, 0.0, 4.0], [0.0, 0.97, 2.0]]), brightness=6.0)
 
 
@@ -78,19 +81,19 @@ class Photos(NamedTuple):
     labels: list[str]
 
     def take(self, places: np.ndarray) -> "Photos":
-        """Return some of the photos."""
+        """Return only these photos."""
         arrays = (array[places] for array in self[:4])
         return Photos(*arrays, self.labels)
 
 
 def files_of(name: str, clones: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield names in folders of classes, and files; cells have their classes in a table."""
+    """Yield names in folders of classes, and files. The classes of solar cells are in a table."""
     clone, files, *_ = SETS[name]
     if name != "cells":
         yield from public(clones / clone, files, slice(None))
         return
     data = clones / clone / CELLS
-    classes = {"0.0": "sound", "1.0": "defective"}  # others are uncertain
+    classes = {"0.0": "sound", "1.0": "defective"}  # the others are uncertain
     for line in (data / "labels.csv").read_text(encoding="utf-8").splitlines():
         path, defect, _ = line.split()
         if defect in classes:
@@ -98,19 +101,19 @@ def files_of(name: str, clones: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def compute(rows_of: Callable[..., list[Row]], data: bytes) -> tuple[str, np.ndarray]:
-    """Return the pixels_sha256 of a file, and its features of three views."""
+    """Return the pixels_sha256 of a file, and the features of its three views."""
     image = decode(data)
     rows = rows_of(lambda side: image, [IDENTITY, mirrored(SIDE), NEAR_DUPLICATE])
     return pixels_sha256(image), np.stack([row[-1].ravel() for row in rows]).astype(np.float16)
 
 
 def stored(folder: Path, name: str, is_lite: bool) -> Path:
-    """Return the path, without a suffix, of what is stored of a set."""
+    """Return the path, without suffix, of the stored features of a data set."""
     return folder / (f"{name}-lite" if is_lite else name)
 
 
 def read_photos(name: str, clones: Path, folder: Path, is_lite: bool) -> Photos:
-    """Return the photos of a set, without exact duplicates; features are computed once."""
+    """Return the photos of a data set without exact duplicates. Features are computed only once."""
     path = stored(folder, name, is_lite).with_suffix(".npz")
     if not path.exists():
         width = ("EfficientNetLite0", None) if is_lite else ("MobileNetV2", 1.0)
@@ -131,12 +134,12 @@ def read_photos(name: str, clones: Path, folder: Path, is_lite: bool) -> Photos:
 
 
 def remove(photos: Photos, rng: np.random.Generator, number: int) -> Photos:
-    """Return the photos without some."""
+    """Return the photos after removing some of them."""
     return photos.take(np.sort(rng.permutation(len(photos.actual))[number:]))
 
 
 def add_near_duplicates(photos: Photos, rng: np.random.Generator, number: int) -> Photos:
-    """Return the photos with near-duplicates of some, in their groups."""
+    """Return the photos with additional near-duplicates of some of them, in the same groups."""
     originals = rng.permutation(len(photos.actual))[:number]
     copies = photos.take(originals)
     keys = np.array([rng.bytes(32).hex() for _ in originals])
@@ -146,7 +149,7 @@ def add_near_duplicates(photos: Photos, rng: np.random.Generator, number: int) -
 
 
 def relabel(photos: Photos, rng: np.random.Generator, number: int) -> Photos:
-    """Return the photos with wrong labels of some."""
+    """Return the photos with wrong labels for some of them."""
     actual = photos.actual.copy()
     wrong = rng.permutation(len(actual))[:number]
     actual[wrong] += rng.integers(1, len(photos.labels), number)
@@ -163,7 +166,7 @@ EDITS: dict[str, Callable[[Photos, np.random.Generator], Photos]] = {
 
 
 def folds_by_number(labels: np.ndarray, groups: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Return the folds of before: groups in an order drawn by a generator, the largest first."""
+    """Return folds by the former method: groups in random order, largest first."""
     del keys
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     of_class = pd.crosstab(group, labels).to_numpy()
@@ -175,7 +178,7 @@ def folds_by_number(labels: np.ndarray, groups: np.ndarray, keys: np.ndarray) ->
     return fold[group]
 
 
-KINDS = {  # by how sentences start
+KINDS = {  # by the first words of the sentence
     "More images": "more images",
     "Telling": "confused classes",
     "A recall": "weak class",
@@ -185,7 +188,7 @@ FOLDS_BY = {"number": folds_by_number, "hash": draw_folds}
 
 
 def probabilities_in_folds(photos: Photos, method: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probabilities of training photos in folds, and the fold of each."""
+    """Return cross-validated probabilities for training photos, and the fold of each photo."""
     draw = FOLDS_BY[method]
     labels = np.array(photos.labels)[photos.actual]
     images = photos.actual, photos.groups, photos.keys
@@ -197,7 +200,7 @@ def probabilities_in_folds(photos: Photos, method: str) -> tuple[np.ndarray, np.
 
 
 def predict(photos: Photos, held_out: Photos) -> np.ndarray:
-    """Return the probabilities of held-out photos, by the mean logits of both views."""
+    """Return probabilities for held-out photos, from the mean logits of two views."""
     rows = photos.rows[:, 0].astype(np.float32)
     standardisation = standardise(rows)
     (model,) = fit_regressions(rows, photos.actual, np.ones(len(rows)), USUAL_C)
@@ -211,20 +214,20 @@ def predict(photos: Photos, held_out: Photos) -> np.ndarray:
 
 
 class Run(NamedTuple):
-    """Probabilities of held-out photos, and by method those of training photos in folds, folds."""
+    """Probabilities for held-out photos, and, by method, for training photos with their folds."""
 
     held_out: np.ndarray
     judged: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def run_of(photos: Photos, held_out: Photos) -> Run:
-    """Return what training on photos gives."""
+    """Train on photos, and return the resulting probabilities."""
     judged = {method: probabilities_in_folds(photos, method) for method in FOLDS_BY}
     return Run(predict(photos, held_out), judged)
 
 
 def pair_of(actual: np.ndarray, groups: np.ndarray, old: np.ndarray, new: np.ndarray) -> Pair:
-    """Pair probabilities of the same photos."""
+    """Pair two sets of probabilities for the same photos."""
     is_right = [each.argmax(axis=1) == actual for each in (old, new)]
     return Pair(actual, *is_right, groups, (log_losses(actual, old), log_losses(actual, new)))
 
@@ -232,7 +235,7 @@ def pair_of(actual: np.ndarray, groups: np.ndarray, old: np.ndarray, new: np.nda
 def compare_runs(
     photos: tuple[Photos, Photos], runs: tuple[Run, Run], held_out: Photos, method: str
 ) -> dict[str, float]:
-    """Return whether each margin calls the second run better or worse, and what moved."""
+    """Return whether the second run is called better or worse, by margin, and what moved."""
     old, new = photos
     _, first, second = np.intersect1d(old.keys, new.keys, return_indices=True)
     judged, folds = zip(*(run.judged[method] for run in runs))
@@ -261,7 +264,7 @@ def compare_runs(
 
 
 def draw(photos: Photos, name: str, seed: int) -> list[dict[str, float | str]]:
-    """Return a row for each edit and method, of a starting set of its own."""
+    """Return a row for each edit and method, for a newly drawn starting set."""
     rng = np.random.default_rng(seed)
     places = rng.permutation(len(photos.actual))[: PHOTOS.get(name, USUAL_PHOTOS)]
     training, held_out = (photos.take(part) for part in np.split(places, [len(places) * 3 // 5]))
@@ -277,7 +280,7 @@ def draw(photos: Photos, name: str, seed: int) -> list[dict[str, float | str]]:
 
 
 def read_draws(photos: Photos, name: str, path: Path, number: int) -> pd.DataFrame:
-    """Return the rows of a set's draws. Those that a file has are not computed again."""
+    """Return the rows for all draws of a data set. Rows that are already in a file are reused."""
     done = set(pd.read_csv(path)["draw"]) if path.exists() else set()
     for seed in sorted(set(range(number)) - done):
         rows = pd.DataFrame(draw(photos, name, seed)).assign(draw=seed)
@@ -287,7 +290,7 @@ def read_draws(photos: Photos, name: str, path: Path, number: int) -> pd.DataFra
 
 
 def limits_run(photos: Photos, held_out: Photos) -> limits.Run:
-    """Return what `limits` looks at, after training on photos; half of the others are for test."""
+    """Train on photos, and return the run for `limits`; half of the other photos are for test."""
     images = photos.actual, photos.groups, photos.keys
     examples = Examples({False: photos.rows}, *images, photos.labels)
     settings = cross_validation.cross_validate_as(CrossValidation(np.empty(0), *USUAL_C), examples)
@@ -316,14 +319,14 @@ def limits_run(photos: Photos, held_out: Photos) -> limits.Run:
 
 
 def images_of(photos: Photos) -> pd.DataFrame:
-    """Return the columns of the tables SPLIT and IMAGES that sizes of limits need."""
+    """Return the columns of the tables SPLIT and IMAGES that `limits` needs."""
     label = np.array(photos.labels)[photos.actual]
     columns = {"path": photos.keys, "label": label, "group": photos.groups}
     return pd.DataFrame({**columns, "pixels_sha256": photos.keys})
 
 
 def limits_of_edits(photos: Photos, name: str) -> list[dict[str, object]]:
-    """Return a row for each limit before and after each edit: one training photo removed."""
+    """Return a row for each limit before and after each edit, which removes a training photo."""
     rng = np.random.default_rng(0)
     places = rng.permutation(len(photos.actual))[: PHOTOS.get(name, USUAL_PHOTOS)]
     training, held_out = (photos.take(part) for part in np.split(places, [len(places) * 3 // 5]))
@@ -338,9 +341,9 @@ def limits_of_edits(photos: Photos, name: str) -> list[dict[str, object]]:
 
 
 def describe_limits(rows: pd.DataFrame) -> str:
-    """Return the numbers of each set's limits, and how often their order is another one.
+    """Return the numbers of the limits in each data set, and how often their order changes.
 
-    A number has changed by more than its error if it has by more than the standard error before.
+    A number counts as changed if it changes by more than the standard error before the edit.
     """
     lines = []
     for name, of_set in rows.groupby("set", sort=False):
@@ -366,7 +369,7 @@ def describe_limits(rows: pd.DataFrame) -> str:
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """Return tables: verdicts, those with MARGIN by set, what moves, and the loss in folds."""
+    """Return tables of verdicts, verdicts with MARGIN by data set, moves, and loss in folds."""
     verdicts = [column for column in rows if column.startswith("margin")]
     by = rows.groupby(["edit", "folds"], sort=False)
     tables = [by[verdicts].mean()]

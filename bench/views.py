@@ -1,19 +1,20 @@
-"""What a solved head gains by more views, and by another network: `python -m bench.views FOLDER`.
+"""Measure what a fitted head gains from more views: `python -m bench.views FOLDER`.
 
-FOLDER has clones of the repositories of PUBLIC and of SOLAR_CELLS, OWNER/NAME. From each of eleven
-sets, 300 and 1,500 random images are all for training. The features of five views are computed once
-with each network: the image, its mirror image, and three drawn by `augment` of `pawprint init`. C
-and the kinds of features are what cross-validation chooses for one view. The log loss is that of
-five folds, which keep groups whole, predicted from the image alone or, as a served model that
-mirrors, with the mean of the logits of the image and its mirror image.
+FOLDER contains clones of the repositories of PUBLIC and SOLAR_CELLS, as OWNER/NAME. From each of
+eleven data sets, 300 and 1,500 random images are used, all of them for training. For each network,
+the features of five views are computed once: the image, its mirror image, and three augmented views
+as in the `augment` section of `pawprint init`. C and the kinds of features are those that
+cross-validation chooses for a single view. The log loss is computed over five folds that keep
+groups together. Predictions use either the image alone or, like a served model that mirrors, the
+mean logits of the image and its mirror image.
 
-The first table has, for each set, the log loss of one view and the image alone, and what a mirrored
-prediction changes, then what further views change with a mirrored prediction. The second table has
-ratios to the log loss of three drawn views with a mirrored prediction: the mean, in parentheses the
-mean without sets below FEW_ERRORS, and the largest. CPU seconds are those of decoding and passes
-through the network, and those of the head: cross-validation, a second one for several views, and
-the last fit. MB are those of the stored rows. Run after `dvc repro fetch`; with --store, a second
-run computes no row again.
+The first table contains, for each data set, the log loss with one view and the image alone, the
+change from a mirrored prediction, and the changes from additional views with a mirrored prediction.
+The second table contains ratios to the log loss of three augmented views with a mirrored
+prediction: the mean, in parentheses the mean without data sets below FEW_ERRORS, and the maximum.
+CPU seconds are given for the features (decoding and running the network) and for the head
+(cross-validation, a second one if there are several views, and the final fit). MB is the size of
+the stored rows. Run this after `dvc repro fetch`. With --store, a second run reuses all rows.
 """
 
 import argparse
@@ -56,17 +57,17 @@ from pawprint.runtime import read_network, write_network
 from pawprint.tables import read_table
 
 SIZES = (300, 1500)
-SPARE = 1.1  # times the images are taken, as some are duplicates
+SPARE = 1.1  # images taken per image needed, because some are duplicates
 NETWORKS = {
     "MobileNetV2": "model: {backbone: MobileNetV2, alpha: 1.0, image_size: 224}",
     "Lite0": "model: {backbone: EfficientNetLite0, alpha: null, image_size: 224}",
     "Lite2": "model: {backbone: EfficientNetLite2, alpha: null, image_size: 260}",
 }
-DRAWN = 3  # views, after the image and its mirror image
-SAME, OTHERS = "image", "drawn"  # parts of the views
+DRAWN = 3  # augmented views, besides the image and its mirror image
+SAME, OTHERS = "image", "drawn"  # two parts of the views
 BASE = "MobileNetV2"
 ONE, MOST = "one", "three drawn"
-# Which views a fit learns from.
+# The views that a fit learns from.
 VIEWS = {
     ONE: (0,),
     "mirror image": (0, 1),
@@ -76,13 +77,13 @@ VIEWS = {
 SOLAR_CELLS = "zae-bayern/elpv-dataset"
 
 
-FEW_ERRORS = 0.05  # a log loss below which one image of 300 decides
+FEW_ERRORS = 0.05  # log loss below which a single image out of 300 makes the difference
 
-Key = tuple[str, str, int]  # a set, a network and the number of images
+Key = tuple[str, str, int]  # a data set, a network and the number of images
 
 
 class Rows(NamedTuple):
-    """Features of images, float16 `(images, views, …)`, and the CPU seconds that they took."""
+    """Features of images, float16 `(images, views, …)`, and the CPU seconds to compute them."""
 
     blocks: np.ndarray
     top: np.ndarray
@@ -90,9 +91,9 @@ class Rows(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What some views give: of the judged images the losses and whether they are right.
+    """The result for some views: losses of the scored images, and whether they are correct.
 
-    `losses_alone` are those of predictions from the image without its mirror image.
+    `losses_alone` are the losses of predictions without the mirror image.
     """
 
     losses: np.ndarray
@@ -104,7 +105,7 @@ class Judged(NamedTuple):
 
 
 def solar_cells(clone: Path) -> Images:
-    """Cells that are surely functional or defective, of a table of probabilities."""
+    """Return the cells that a table of probabilities lists as certainly functional or defective."""
     folder = clone / "src" / "elpv_dataset" / "data"
     table = pd.read_csv(folder / "labels.csv", sep=r"\s+", names=["path", "probability", "kind"])
     for label, probability in (("functional", 0), ("defective", 1)):
@@ -113,7 +114,7 @@ def solar_cells(clone: Path) -> Images:
 
 
 def sets(clones: Path) -> dict[str, tuple[Images, str]]:
-    """The images of each set, and changes of its params."""
+    """Return the images of each data set, and changes to its params."""
     auto = "clean: {labels: auto}\n"
     images_of = {
         "cats and dogs": (photos(), ""),
@@ -126,7 +127,7 @@ def sets(clones: Path) -> dict[str, tuple[Images, str]]:
 
 
 def make_project(images: Images, changes: str, workspace: Path) -> None:
-    """Make a project of random images of a set, and run it as far as `split`."""
+    """Make a project from random images of a data set, and run it up to `split`."""
     if (workspace / paths.SPLIT_CSV).exists():
         return
     workspace.mkdir(parents=True, exist_ok=True)
@@ -139,7 +140,7 @@ def make_project(images: Images, changes: str, workspace: Path) -> None:
 
 
 def compute(workspace: Path, network: str, images: pd.DataFrame, part: str) -> Rows:
-    """Compute the rows of a part of the views as the stages `backbone` and `features` do."""
+    """Compute the rows for one part of the views, like the stages `backbone` and `features`."""
     changed = workspace / f"{network}-{part}.yaml"
     changed.write_text(overlay((workspace / "params.yaml").read_text(), NETWORKS[network]))
     model, augment = (params := load_params(changed)).model, params.augment
@@ -168,7 +169,7 @@ def compute(workspace: Path, network: str, images: pd.DataFrame, part: str) -> R
 
 
 def stored_rows(workspace: Path, network: str, images: pd.DataFrame, part: str) -> Rows:
-    """The rows of images, computed unless an earlier run did; files end at each of SIZES."""
+    """Return the rows of images, reusing those of earlier runs; files end at each of SIZES."""
     files = []
     for start, end in zip((0, *SIZES), SIZES):
         path = workspace / f"{network}-{part}-{end}.npz"
@@ -184,9 +185,9 @@ def stored_rows(workspace: Path, network: str, images: pd.DataFrame, part: str) 
 
 
 def judge(rows: Rows, examples: Examples, passes: tuple[float, float]) -> dict[str, Judged]:
-    """Judge each of VIEWS that there are by fits with the C and the features of one view.
+    """Score each of VIEWS that is available, with the C and features chosen for one view.
 
-    `passes` are the CPU seconds of decoding with the first view, and of a further view.
+    `passes` are the CPU seconds for decoding with the first view, and for each further view.
     """
     start = time.process_time()
     settings = cross_validate(examples)
@@ -205,7 +206,7 @@ def judge(rows: Rows, examples: Examples, passes: tuple[float, float]) -> dict[s
         actual = examples.actual[is_judged]
         weights = sample_weights(examples.class_weight, actual)
         alone, other = by_view[:, is_judged]
-        both = np.sqrt(alone * other)  # the mean of the logits
+        both = np.sqrt(alone * other)  # equivalent to the mean of the logits
         both /= both.sum(axis=1, keepdims=True)
         judged[name] = Judged(
             weights * log_losses(actual, both),
@@ -221,9 +222,9 @@ def judge(rows: Rows, examples: Examples, passes: tuple[float, float]) -> dict[s
 def predict_folds(
     features: np.ndarray, views: tuple[int, ...], examples: Examples, c: float
 ) -> np.ndarray:
-    """Predict images and mirror images by fits without their group, `(2, images, classes)`.
+    """Predict each image and its mirror image with a fit that excludes its group.
 
-    Images of a class that the other folds lack are NaN.
+    The result is `(2, images, classes)`. It is NaN for images of a class that the other folds lack.
     """
     actual = examples.actual
     probabilities = np.full((2, len(actual), examples.classes), np.nan)
@@ -242,7 +243,7 @@ def predict_folds(
 def fit(
     features: np.ndarray, views: tuple[int, ...], images: np.ndarray, examples: Examples, c: float
 ) -> tuple[Regression, Standardisation]:
-    """Fit a head to views of images, which together weigh as much as the image."""
+    """Fit a head to several views of images, which together weigh as much as one image."""
     with threadpool_limits(1):
         rows = np.concatenate([features[images, view] for view in views]).astype(np.float32)
         standardisation = standardise(rows)
@@ -255,7 +256,7 @@ def fit(
 def measure(
     workspace: Path, network: str, number: int, parts: tuple[str, ...] = (SAME, OTHERS)
 ) -> dict[str, Judged] | None:
-    """Judge the views for so many images of a set, or return None if it has too few."""
+    """Score the views on this number of images, or return None if a data set has too few."""
     images = read_table(workspace / paths.SPLIT_CSV, SPLIT).sample(frac=1, random_state=1)
     if number > min(SIZES) and len(images) <= 2 * min(SIZES):
         return None
@@ -266,7 +267,7 @@ def measure(
     least = images[: min(SIZES)]
     both = (stored_rows(workspace, network, least, part) for part in (SAME, OTHERS))
     same, others = (float(rows.seconds) for rows in both)
-    each = others - same  # of a pass: there are two and three
+    each = others - same  # per pass; the parts have two and three views
     passes = tuple(seconds * len(images) / len(least) for seconds in (same - each, each))
     params = load_params(workspace / "params.yaml")
     first = {False: top[:, :1], True: np.concatenate([blocks, top], axis=2)[:, :1]}
@@ -282,7 +283,7 @@ def measure(
 
 
 def tabulate(found: dict[Key, dict[str, Judged]], number: int) -> list[str]:
-    """Lines of Markdown: log loss and accuracy of one view, and what further views change."""
+    """Return Markdown lines: log loss and accuracy with one view, and changes from more views."""
     titles = ["images of", "network", "log loss", "accuracy", "mirrored prediction"]
     titles += [*[*VIEWS][1:], f"minus that of {BASE}"]
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
@@ -302,14 +303,14 @@ def tabulate(found: dict[Key, dict[str, Judged]], number: int) -> list[str]:
 
 
 def ratio(pairs: list[tuple[np.ndarray, np.ndarray]]) -> str:
-    """The mean of the ratios of mean losses, of sets with few errors apart, and the largest."""
+    """Format the mean ratio of losses, that without data sets with few errors, and the maximum."""
     ratios = np.array([new.mean() / old.mean() for new, old in pairs])
     has_errors = np.array([old.mean() >= FEW_ERRORS for _, old in pairs])
     return f"{ratios.mean():.3f} ({ratios[has_errors].mean():.3f}; {ratios.max():.2f})"
 
 
 def summarise(found: dict[Key, dict[str, Judged]], number: int) -> list[str]:
-    """Lines of Markdown: ratios of log losses of sets with all views, and what they cost."""
+    """Return Markdown lines: ratios of log losses for data sets with all views, and costs."""
     titles = ["network", "views", "of the image", "with its mirror image", f"one, to {BASE}"]
     titles += ["CPU s of features", "of the head", "MB", "sets"]
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]

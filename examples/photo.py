@@ -1,4 +1,4 @@
-"""The rules for images and answers of model.json; with_*.py beside this file import it."""
+"""The rules of model.json for images and answers, which the scripts with_*.py import."""
 
 import io
 import sys
@@ -7,12 +7,12 @@ from itertools import product
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
-SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}  # of profiles, by mode
+SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}  # profile colour spaces by mode
 BILINEAR = Image.Resampling.BILINEAR
 
 
 def pixels(photo, model):
-    """uint8 (1, size, size, 3), as model.json says."""
+    """Return uint8 (1, size, size, 3), as model.json describes."""
     if model.get("test_time_augmentation", "none") != "none":
         sys.exit("model.json: expected a model of Pawprint 0.4 or later, which takes one image")
     file, size = Image.open(photo), model["image_size"]
@@ -32,14 +32,14 @@ def pixels(photo, model):
 
 
 def in_srgb(image, profile):
-    """The image in RGB; with its colour profile, unless that is about sRGB."""
+    """Return the image in RGB, converted from its colour profile unless that is close to sRGB."""
     image = image if image.mode in ("L", "CMYK") else image.convert("RGB")
     try:
         source = ImageCms.getOpenProfile(io.BytesIO(profile))
         if SPACES[image.mode] != source.profile.xcolor_space:
             return image.convert("RGB")
         convert = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), image.mode, "RGB")
-    except (TypeError, OSError, ImageCms.PyCMSError):  # none, or a damaged one
+    except (TypeError, OSError, ImageCms.PyCMSError):  # there is no profile, or it is damaged
         return image.convert("RGB")
     if image.mode != "CMYK":
         values = (
@@ -53,13 +53,13 @@ def in_srgb(image, profile):
 
 
 def grey(image, file, bits):
-    """A grey image of more than 8 bits as one of 8; `bits` is that of model.json."""
+    """Convert a grey image above 8 bits to 8 bits; `bits` comes from model.json."""
     if file.format not in ("PNG", "TIFF"):
         sys.exit(f"{file.filename}: unsupported: grey of more than 8 bits in {file.format}")
     tags, values = getattr(file, "tag_v2", {}), np.asarray(image).astype(np.uint32)
     top = 2 ** (bits or tags.get(258, (16,))[0]) - 1  # BitsPerSample
     scaled = (np.minimum(values, top) * 255 + top // 2) // top
-    if tags.get(262) == 0:  # PhotometricInterpretation: 0 is white
+    if tags.get(262) == 0:  # with this PhotometricInterpretation, 0 is white
         scaled = 255 - scaled
     scaled[values == file.info.get("transparency", -1)] = 255
     return Image.fromarray(scaled.astype(np.uint8))
@@ -77,7 +77,7 @@ def resized(image, size, how):
 
 
 def answer(outputs, model):
-    """The label, which may be "unsure" or "unknown", and the probability of each label."""
+    """Return the label, which may be "unsure" or "unknown", and the probability of each label."""
     labels, (values,) = model["labels"], np.asarray(outputs["probability"], float)
     if len(labels) == 2:
         values = np.hstack([1 - values, values])

@@ -21,12 +21,12 @@ if not importlib.util.find_spec("pydantic"):
         "Run `. .venv/bin/activate` first."
     )
 
-# With this package OpenVINO reports every import to its makers, from a forked process.
-# Python refuses to import what is None here, which its stub does not know.
+# If this package is installed, OpenVINO reports every import to its makers from a forked process.
+# Python refuses to import a module that is None here, which the type stub does not know.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
-# Modules are imported by their names, when something of them is asked for, so that an import of the
-# package stays cheap, and no stage depends on them.
+# Modules are only imported when one of these names is used, so that importing the package stays
+# fast and no stage depends on the modules.
 _MODULES = {
     "InputError": "pawprint.errors",
     "Prediction": "pawprint.model.predictor",
@@ -54,12 +54,13 @@ def init(
 ) -> "Project":
     """Make a project for your photos, as `pawprint init` does, and return it.
 
-    `folder` is a new or an empty folder. `images` is a folder with one folder of photos for each
-    class, a zip or a tar of one, or a YAML file with the URL of one. The photos are copied into the
-    project; with `outside` they stay where they are. `recipe` is the name of published params, some
-    of which bring their own images. `labels` is "outer" or "inner" if the first or the last folder
-    above an image is its class, which "auto" finds out where both give the same. Prints which
-    classes the images have. Raises InputError, with nothing written, if that cannot be.
+    `folder` is a new or empty folder. `images` is a folder with one subfolder of photos for each
+    class, a zip or tar of such a folder, or a YAML file with the URL of one. The photos are copied
+    into the project, unless `outside` is set. `recipe` is the name of published params, some of
+    which include their own images. `labels` is "outer" or "inner" if the class of an image is the
+    first or the last folder above it; "auto" finds out which, if both give the same classes. Prints
+    the classes of the images. Raises InputError, without writing anything, if the project cannot be
+    made.
 
     >>> project = pawprint.init("food", images="photos")  # doctest: +ELLIPSIS
     3 classes...
@@ -71,12 +72,12 @@ def init(
 def load(folder: str | os.PathLike | None = None, *, mirrored: bool = True) -> "Predictor":
     """Load the model in a folder, such as `models/served` or an export.
 
-    Without a folder, it is the model of the project in the current folder or, outside of one, the
+    Without a folder, load the model of the project in the current folder or, outside a project, the
     example in the package. The model's `predict` takes a path, the bytes of a file, an open file or
-    an image of Pillow, and gives a Prediction; of a folder or a list of paths it gives a table.
-    With `mirrored` False a served model takes the image alone, in half of the time;
-    `pawprint export --single` tells which labels change. Raises InputError if the model is damaged,
-    and RuntimeError in a process forked from one that has loaded a model.
+    a Pillow image, and returns a Prediction. For a folder or a list of paths, it returns a table.
+    If `mirrored` is False, a served model uses only the image itself, which takes half the time;
+    `pawprint export --single` shows which labels change. Raises InputError if the model is damaged,
+    and RuntimeError in a process that was forked from one that had loaded a model.
 
     >>> model = pawprint.load("food/models/served")
     >>> model.predict("photos/burger/0001.jpg").label

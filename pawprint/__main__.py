@@ -14,30 +14,30 @@ from pawprint.package import installed_version, pages
 from pawprint.paths import LOCK, PARAMS
 from pawprint.pipeline.entry import run
 
-# The module of each command in pawprint/commands/, and its summary.
+# The module in pawprint/commands/ for each command, and a summary.
 COMMANDS = {
     "init": ("init", "make a project for your photos"),
-    "upgrade": ("upgrade", "renew this project after an upgrade of the package"),
+    "upgrade": ("upgrade", "update this project after an upgrade of the package"),
     "app": ("app", "open the web app"),
     "recipes": ("recipes", "list recipes, print one, or write one into params.yaml"),
     "try": ("candidates", "rank networks and image sizes on your training images"),
     "predict": ("predict", "label photos with the served model"),
-    "serve": ("serve", "answer photos over HTTP with the served model"),
+    "serve": ("serve", "label photos over HTTP with the served model"),
     "score": ("score", "score the served model on photos, compared with the test split"),
-    "suggest": ("suggest", "rank images without a label by how much a label would help"),
+    "suggest": ("suggest", "rank unlabelled images by how much a label would help"),
     "export": ("export", "write the model as one HTML page, LiteRT, ONNX or SavedModel"),
     "compare": (
         "compare",
         "say whether a run is better than another; gate pull requests",
     ),
-    "discard": ("discard", "go back to the run and the params of the last commit"),
+    "discard": ("discard", "restore the run and the params of the last commit"),
     "check": (
         "check",
-        "fail if other code made the results, or files are damaged",
+        "fail if other code made the results, or if files are damaged",
     ),
     "keep-splits": (
         "keep_splits",
-        "write the last result's splits into splits.csv, so that images stay in them",
+        "write the last result's splits to splits.csv, so that images stay in them",
     ),
 }
 
@@ -51,15 +51,15 @@ The loop:
   pawprint compare HEAD                is this run better than the last commit's?
   pawprint predict PHOTO               label new photos
 
-DVC trains: after a change of photos, labels or params, `dvc repro` runs only the stages that
-the change affects."""
+DVC runs the training: after you change photos, labels or params, `dvc repro` runs only the
+stages that the change affects."""
 
-# The others also run in a folder of photos.
+# All other commands also run in a folder of photos.
 IN_PROJECT = COMMANDS.keys() - {"init", "predict", "recipes", "score", "serve", "suggest"}
 
 
 def main() -> int | None:
-    """Run the command that is asked for, and return its exit status."""
+    """Run the requested command, and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="pawprint",
         description=LOOP,
@@ -73,7 +73,7 @@ def main() -> int | None:
         command = commands.add_parser(
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        if sys.argv[1:2] == [name]:  # the others are not imported: TensorFlow takes seconds
+        if sys.argv[1:2] == [name]:  # import only this command, because TensorFlow takes seconds
             with collector.paused():
                 module = importlib.import_module(f"pawprint.commands.{place}")
             command.description = inspect.getdoc(module.run)
@@ -86,13 +86,13 @@ def main() -> int | None:
 
 
 def require_project(arguments: argparse.Namespace) -> None:
-    """Raise InputError in a folder inside of a project, and outside of one where one is needed."""
+    """Raise InputError in a subfolder of a project, or outside a project if one is needed."""
     folder = Path.cwd()
     if arguments.command == "init" or getattr(arguments, "model", None) or _is_project(folder):
         return
     if project := next(filter(_is_project, folder.parents), None):
         raise InputError(
-            f"{arguments.command}: expected the folder of a project. Received: a folder inside of "
+            f"{arguments.command}: expected the folder of a project. Received: a folder inside "
             f"one. Run `cd {project}`."
         )
     if arguments.command in IN_PROJECT:
@@ -103,10 +103,10 @@ def require_project(arguments: argparse.Namespace) -> None:
 
 
 def name_user() -> None:
-    """Give a user without a name, as in a container, its number for one: DVC fails without."""
+    """Name a user who has no name, as in a container, after the user's number; DVC needs one."""
     try:
         getpass.getuser()
-    except (ImportError, KeyError, OSError):  # by system and version of Python
+    except (ImportError, KeyError, OSError):  # depends on the system and the version of Python
         os.environ["USER"] = str(getattr(os, "getuid", int)())
 
 

@@ -9,20 +9,20 @@ import numpy as np
 
 from pawprint.errors import is_printable, printable
 
-# Names that no class may have.
-NEITHER = "none"  # in labels.csv, an image to reject
+# Names that classes cannot have.
+NEITHER = "none"  # in labels.csv, marks an image to reject
 UNKNOWN = "unknown"  # predicted for images unlike the training images, and the name of their folder
-UNLABELLED = "unlabelled"  # an image that may still get a label
+UNLABELLED = "unlabelled"  # marks an image that may still get a label
 UNSURE = "unsure"  # predicted for an image that a person should check
-RESERVED = (NEITHER, UNKNOWN, UNSURE, UNLABELLED)  # in upper or lower case
-PREDICTED = "the predicted class"  # in tables, the most probable class if there are more than two
-MAX_LARGEST = 2  # times its even share, above which the classes are imbalanced
+RESERVED = (NEITHER, UNKNOWN, UNSURE, UNLABELLED)  # in any mixture of upper and lower case
+PREDICTED = "the predicted class"  # in tables with more than two classes
+MAX_LARGEST = 2  # ratio to an equal share, above which the classes are imbalanced
 
 
 def are_imbalanced(images: Collection[int]) -> bool:
     """Return whether one of three or more classes has over MAX_LARGEST times its even share.
 
-    `images` holds the number of images of each class that has any.
+    `images` contains the number of images of each class that has images.
     """
     return max(images) > MAX_LARGEST * sum(images) / len(images)
 
@@ -67,7 +67,7 @@ def problem_of_names(labels: Iterable[str]) -> str | None:
     return None
 
 
-# The smallest distance of a probability from 0 and 1, because float32 rounds a smaller one away.
+# The smallest distance of a probability from 0 and 1. float32 would round smaller distances away.
 SMALLEST = 2**-25
 SIGNIFICANT = 0.05  # p-value below which a difference is significant
 
@@ -75,8 +75,8 @@ SIGNIFICANT = 0.05  # p-value below which a difference is significant
 def class_probabilities(output: np.ndarray) -> np.ndarray:
     """Return probabilities `(…, classes)`, which sum to 1, from a model's output, `(…, units)`.
 
-    A single unit is the second of two classes. The output for more classes is divided by its sum,
-    which is near 1 in float32.
+    A single unit stands for the second of two classes. With more classes, the output is divided by
+    its sum, which is close to 1 in float32.
     """
     if output.shape[-1] == 1:
         return np.concatenate([1 - output, output], axis=-1)
@@ -86,9 +86,9 @@ def class_probabilities(output: np.ndarray) -> np.ndarray:
 def predicted_classes(probabilities: np.ndarray, thresholds: Mapping[int, float]) -> np.ndarray:
     """Return the index of each predicted class, int `(…)`, from `(…, classes)`.
 
-    `thresholds` maps indices of some classes to thresholds. The first of these classes whose
-    probability reaches its threshold is predicted, otherwise the most probable of the other
-    classes.
+    `thresholds` maps the indices of some classes to their thresholds. The prediction is the first
+    of these classes whose probability reaches its threshold. If there is none, it is the most
+    probable of the other classes.
     """
     others = probabilities.copy()
     others[..., list(thresholds)] = -1
@@ -99,9 +99,9 @@ def predicted_classes(probabilities: np.ndarray, thresholds: Mapping[int, float]
 
 
 def problem_of_named(values: object, labels: Sequence[str]) -> str | None:
-    """Return the problem of numbers by class, such as thresholds, or None.
+    """Explain what is wrong with numbers by class, such as thresholds, or return None.
 
-    All classes except one may have a number. A number without a class is a problem, too.
+    All classes except one may have a number. A number without a class is not allowed.
     """
     classes = ", ".join(map(printable, labels))
     if not isinstance(values, Mapping):
@@ -121,17 +121,17 @@ def problem_of_named(values: object, labels: Sequence[str]) -> str | None:
 def log_losses(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return the log loss of each image, 0 or more, `(images,)`.
 
-    Probabilities below 2.2e-16 count as 2.2e-16.
-    `actual` holds indices of classes, int `(images,)`; `probabilities` are `(images, classes)`.
+    Probabilities below 2.2e-16 count as 2.2e-16. `actual` contains class indices, int `(images,)`,
+    and `probabilities` are `(images, classes)`.
     """
     actual_probabilities = probabilities[np.arange(len(actual)), actual]
     return -np.log(np.maximum(actual_probabilities, np.finfo(float).eps))
 
 
 class Difference(NamedTuple):
-    """The difference of the mean log losses of two models on the same images.
+    """The difference between the mean log losses of two models on the same images.
 
-    `error` is the standard error of `mean`, from the differences on each image.
+    `error` is the standard error of `mean`, computed from the differences on each image.
     """
 
     mean: float
@@ -139,7 +139,7 @@ class Difference(NamedTuple):
 
     @classmethod
     def of(cls, losses: np.ndarray, other_losses: np.ndarray) -> Self:
-        """Return `losses` minus `other_losses`, both `(images,)`, for two images or more."""
+        """Return `losses` minus `other_losses`, both `(images,)`, for at least two images."""
         gaps = losses - other_losses
         return cls(float(gaps.mean()), float(gaps.std(ddof=1) / len(gaps) ** 0.5))
 

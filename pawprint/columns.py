@@ -1,8 +1,8 @@
-"""Define the columns of a project's tables and their types, each fingerprinted separately."""
+"""Define the columns of a project's tables and their types, each with its own fingerprint."""
 
 Columns = dict[str, str]
 
-# Measures of an image by dataset/looks.py.
+# Measures of an image, computed in dataset/looks.py.
 MEASURES: Columns = dict.fromkeys(("brightness", "contrast", "sharpness", "entropy"), "float64")
 IMAGES: Columns = {
     "path": "str",
@@ -25,10 +25,10 @@ DECODED: Columns = {
     **MEASURES,
     "used_bits": "int64",
     "file_bits": "int64",
-    "has_more": "bool",  # whether the file has further pages or frames, which are not used
+    "has_more": "bool",  # whether the file has more pages or frames, which are not used
 }
 REJECTED: Columns = {"path": "str", "reason": "str", "detail": "str"}
-# A cell of a further column of metadata.csv, such as camera or site, that is not empty.
+# A non-empty cell of an additional column in metadata.csv, such as camera or site.
 METADATA: Columns = {"path": "str", "column": "str", "value": "str"}
 TRAIN = "train"
 SPLITS = (TRAIN, "validation", "test")
@@ -36,11 +36,11 @@ SPLIT: Columns = {
     "path": "str",
     "label": "str",
     "split": "str",
-    "group": "str",  # the first path of the group
+    "group": "str",  # the first path in the group
     "pixels_sha256": "str",
 }
 CLASSES: Columns = {"label": "str"} | dict.fromkeys(SPLITS, "int64")  # numbers of images
-PATHS: Columns = {"path": "str", "split": "str", "pixels_sha256": "str"}  # of SPLIT
+PATHS: Columns = {"path": "str", "split": "str", "pixels_sha256": "str"}  # columns of SPLIT
 NEAR_DUPLICATES: Columns = {
     "group": "str",
     "path": "str",
@@ -48,36 +48,37 @@ NEAR_DUPLICATES: Columns = {
     "archive_split": "str",
     "split": "str",
     "nearest": "str",
-    "contradicts": "str",  # path of the nearest one with another label, or ""
+    "contradicts": "str",  # the path of the nearest one with another label, or ""
     "distance": "int64",
 }
 HISTORY: Columns = {
-    "epoch": "int64",  # of the phase, from 1 on; 0 for a head that is fitted
-    "learning_rate": "Float64",  # empty for a head that is fitted
+    "epoch": "int64",  # within the phase, from 1 on; 0 for a fitted head
+    "learning_rate": "Float64",  # empty for a fitted head
     "accuracy": "float64",
     "loss": "float64",
     "validation_accuracy": "float64",
     "validation_loss": "float64",
-    "kept": "bool",  # whether the phase ends with this epoch's weights
+    "kept": "bool",  # whether the phase ends with the weights of this epoch
 }
-# Scores of cross-validated heads; `gain` is the rise of `score` from the row before.
+# Scores of cross-validated heads. `gain` is the increase in `score` from the previous row.
 LEARNING_CURVE: Columns = {
-    "images": "int64",  # that a fit learns from
+    "images": "int64",  # number of images that a fit learns from
     "accuracy": "float64",
     "loss": "float64",
-    "score": "str",  # accuracy, or mean recall
+    "score": "str",  # accuracy or mean recall
     "gain": "Float64",
     "low": "Float64",
     "high": "Float64",
 }
-# Then a column per label, in order, named PROBABILITY and the label; then perhaps UNKNOWN_SCORE.
+# These are followed by a column for each label in order, called PROBABILITY plus the label, and
+# possibly by UNKNOWN_SCORE.
 PREDICTIONS: Columns = {
     "path": "str",
     "actual": "str",
     "predicted": "str",
-    "pixels_sha256": "str",  # names the image, whatever its path
+    "pixels_sha256": "str",  # identifies the image, whatever its path
 }
-# The columns that `dvc plots` and `compare` need; `loss` is the log loss of the image.
+# The columns that `dvc plots` and `compare` need. `loss` is the log loss on the image.
 PREDICTED_CLASSES: Columns = {
     "image": "str",
     "actual": "str",
@@ -85,9 +86,9 @@ PREDICTED_CLASSES: Columns = {
     "loss": "float64",
 }
 PROBABILITY = "probability_"
-UNKNOWN_SCORE = "unknown_score"  # in predictions of a model with a detector of unknown inputs
-# Predictions of models that did not learn from the image; `likely` is the most probable other
-# label.
+UNKNOWN_SCORE = "unknown_score"  # in predictions of models that have a detector of unknown inputs
+# Predictions by models that did not learn from the image. `likely` is the most probable label
+# besides the given one.
 JUDGED: Columns = {
     "path": "str",
     "label": "str",
@@ -102,11 +103,11 @@ LABELS_TO_REVIEW: Columns = {
     "likely": "str",
     "split": "str",
     "probability": "float64",
-    "contradicts": "str",  # path of a near-duplicate with another label, or empty
+    "contradicts": "str",  # the path of a near-duplicate with another label, or empty
     "pixels_sha256": "str",
 }
-ADDED = ("contradicts",)  # columns that tables of earlier versions may lack
-# `label` is the class of the probabilities: the second of two classes, otherwise PREDICTED.
+ADDED = ("contradicts",)  # columns that tables from earlier versions may lack
+# `label` is the class that the probabilities refer to: the second of two classes, or PREDICTED.
 RELIABILITY: Columns = {
     "split": "str",
     "label": "str",
@@ -122,14 +123,14 @@ ROC: Columns = {
     "true_positive_rate": "float64",
     "threshold": "float64",
 }
-# The most confident images of the test split; `confidence` is the lowest among them.
+# The most confident images in the test split. `confidence` is the lowest confidence among them.
 DECIDED: Columns = {
-    "decided": "float64",  # fraction of all images
+    "decided": "float64",  # as a fraction of all images
     "error": "float64",
     "confidence": "float64",
 }
 # `label` is "" for a score over all classes, UNKNOWN for a score of unknown images, or a column of
-# metadata.csv with a value for a slice. `low` and `high` are the ends of an interval.
+# metadata.csv and a value for a slice. `low` and `high` are the ends of an interval.
 SCORES: Columns = {
     "split": "str",
     "label": "str",

@@ -1,7 +1,7 @@
-"""Get the file behind a URL from the mirror, from the user's cache, or from its server.
+"""Get the file at a URL from the mirror, from the user's cache, or from its server.
 
-Other libraries hold a file in memory (requests-cache), truncate it at 2 GiB (CacheControl), or
-return an old file if the hash is unknown (pooch).
+Other libraries keep a whole file in memory (requests-cache), truncate it at 2 GiB (CacheControl),
+or return an outdated file if the hash is unknown (pooch).
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from pawprint.files import digest, replacing
 from pawprint.progress import count
 
 MIRROR = "PAWPRINT_MIRROR"
-TIMEOUT = 30  # seconds without a byte
+TIMEOUT = 30  # seconds without receiving any data
 RETRY = Retry(
     2, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504),
     raise_on_status=False, respect_retry_after_header=False,
@@ -30,9 +30,9 @@ RETRY = Retry(
 def download(url: str, sha256: str | None, key: str) -> Path:
     """Return the local copy of the file at an `https` or `http` URL.
 
-    First searches the folder in the environment variable PAWPRINT_MIRROR for the file name. A
-    cached file with the given SHA-256 is used without a request. A redirect from https to http is
-    refused. Raises InputError, which names `key`.
+    First searches for the file name in the folder given by the environment variable
+    PAWPRINT_MIRROR. If a cached file has the given SHA-256, no request is made. A redirect from
+    https to http is rejected. Raises InputError, which begins with `key`.
     """
     name = PurePosixPath(urlsplit(url).path).name
     mirror = os.environ.get(MIRROR)
@@ -43,7 +43,8 @@ def download(url: str, sha256: str | None, key: str) -> Path:
         if not path or not path.is_file():
             path = _cached_file(url, sha256)
         file_sha256 = sha256 and digest(path)
-    except OSError as error:  # from the disk or the network: errors of requests are OSErrors
+    # From the disk or the network, because errors of requests are OSErrors.
+    except OSError as error:
         raise InputError(
             f"{key}: cannot download {url} ({_reason(error)}). Set {MIRROR} to a folder that has "
             "the file, or use a local copy."
@@ -66,7 +67,7 @@ def _cached_file(url: str, sha256: str | None) -> Path:
             return file
         for scheme in ("https://", "http://"):
             session.mount(scheme, HTTPAdapter(max_retries=RETRY))
-        if url.startswith("https:"):  # if a redirect led to http, others could change the file
+        if url.startswith("https:"):  # after a redirect to http, others could change the file
             del session.adapters["http://"]
         headers = {"Accept-Encoding": "identity"}
         with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
@@ -81,7 +82,7 @@ def _cached_file(url: str, sha256: str | None) -> Path:
 
 
 def _reason(error: OSError) -> str:
-    """Return a short reason without the URL, which may hold a password."""
+    """Return a short reason without the URL, which may contain a password."""
     if isinstance(error, requests.HTTPError):
         return f"HTTP status {error.response.status_code}"
     cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error

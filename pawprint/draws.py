@@ -1,9 +1,9 @@
-"""Draw with a hash, so that draws depend on the images, not on their number or order.
+"""Draw with a hash, so that draws depend on the images and not on their number or order.
 
-A generator with a fixed seed draws by position, so one image more or less changes nearly every
-draw. Here, images or groups are ordered by a hash of their keys, and the order is cut at ranks: one
-image more or less only changes draws at the cuts. Keys are `pixels_sha256`, so a new name or path
-changes nothing. Each purpose has its own order.
+A generator with a fixed seed draws by position, so adding or removing an image changes nearly every
+draw. Here, images or groups are sorted by a hash of their keys, and the order is cut at certain
+ranks, so that adding or removing an image only changes draws at the cuts. Keys are `pixels_sha256`,
+so a new name or path changes nothing. Each purpose has its own order.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 FOLDS = 5
-STEPS = 1024  # for the position of a class's first cut
+STEPS = 1024  # resolution of the position of a class's first cut
 
 
 def hash_keys(keys: Iterable[object], purpose: str) -> np.ndarray:
@@ -30,8 +30,8 @@ def smallest_keys(groups: np.ndarray, keys: np.ndarray) -> np.ndarray:
 def draw_places(strata: np.ndarray, keys: Iterable[object], purpose: str) -> np.ndarray:
     """Return the position of each key in its stratum, float64 `(keys,)` in [0, 1).
 
-    It is the rank of the hash, from 0, divided by the number of keys. The keys below a fraction are
-    therefore this fraction of each stratum, and at least one key.
+    It is the rank of the hash, counted from 0, divided by the number of keys. The keys with a
+    position below a fraction are therefore this fraction of each stratum, and at least one key.
     """
     hashes = pd.Series(hash_keys(keys, purpose)).groupby(strata)
     return ((hashes.rank(method="first") - 1) / hashes.transform("size")).to_numpy()
@@ -40,13 +40,13 @@ def draw_places(strata: np.ndarray, keys: Iterable[object], purpose: str) -> np.
 def draw_folds(labels: np.ndarray, groups: np.ndarray, keys: np.ndarray) -> np.ndarray:
     """Return the fold of each image, int64 `(images,)` in [0, FOLDS), the same in a group.
 
-    The groups of a class, ordered by their hashes, are cut into FOLDS parts, whose numbers of
-    groups differ by at most one; a class with two groups is in two folds. The key of a group is the
-    smallest of its images' `keys`. A group counts for the class with most of its images, the first
-    one if several tie. If no class has two groups, all groups are cut together.
+    The groups of each class are sorted by their hashes and cut into FOLDS parts of equal size, up
+    to one group. A class with two groups is in two folds. The key of a group is the smallest of its
+    images' `keys`. A group counts for the class that most of its images belong to, or for the first
+    one in case of a tie. If no class has two groups, all groups are cut together.
 
-    Adding, removing or changing a group moves at most FOLDS - 1 other groups of each class that it
-    counts for, and none of another class, unless no class has two groups.
+    Adding, removing or changing a group moves at most FOLDS - 1 other groups in each class that it
+    counts for, and none in other classes, unless no class has two groups.
     """
     group = np.unique(groups, return_inverse=True)[1]
     label = _label_of_groups(group, labels)
@@ -55,7 +55,7 @@ def draw_folds(labels: np.ndarray, groups: np.ndarray, keys: np.ndarray) -> np.n
         classes = np.zeros(len(label), int)
     hashes = pd.Series(hash_keys(smallest_keys(group, keys), "folds")).groupby(classes)
     rank = hashes.rank(method="first").astype(int) - 1
-    # If FOLDS does not divide the number of groups, the larger folds differ from class to class.
+    # If the number of groups is not divisible by FOLDS, each class has its larger folds elsewhere.
     start = (hash_keys(names, "first fold") % STEPS).astype(int)[classes]
     fold = FOLDS * (STEPS * rank + start) // (STEPS * hashes.transform("size"))
     return fold.to_numpy()[group]

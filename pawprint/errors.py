@@ -1,4 +1,4 @@
-"""Define the exception for a user's mistake, hide secrets in text, and silence stderr."""
+"""Define the exception for users' mistakes, hide secrets in text, and silence stderr."""
 
 import contextlib
 import os
@@ -7,10 +7,10 @@ import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-# Lone surrogates stand for bytes in a file name that are not text.
+# Lone surrogates represent bytes in a file name that are not text.
 _CONTROL = "\x00-\x1f\x7f-\x9f\ud800-\udfff"
 CONTROL_CHARACTERS = re.compile(f"[{_CONTROL}]")
-# Including marks that reverse the text after them: https://www.unicode.org/reports/tr9/
+# This includes characters that reverse the following text: https://www.unicode.org/reports/tr9/
 _ESCAPED = re.compile(f"[{_CONTROL}\u202a-\u202e\u2066-\u2069]")
 _STDERR = threading.RLock()
 LONGEST = 1000  # characters in a line of a message
@@ -18,11 +18,11 @@ NOISE = ("Exception from", "Check '", "FrontEnd API failed", "To facilitate")
 
 
 class InputError(Exception):
-    """A wrong parameter, file or source: a user's mistake.
+    """A user's mistake, such as a wrong parameter, file or source.
 
-    The message names the file or key, the reason, and what to do; for a wrong value, it says what
-    was expected and received. A tree of an archive's folders may follow. Entry points print it and
-    exit with status 1.
+    The message contains the file or key, the reason, and what to do. For a wrong value, it says
+    what was expected and what was received. It may end with the folder tree of an archive. Entry
+    points print it and exit with status 1.
 
     Secrets in the message are hidden, and very long lines are shortened in the middle.
     """
@@ -32,11 +32,11 @@ class InputError(Exception):
 
 
 class NoWeightsError(InputError):
-    """The weights of a network are not on this computer, and cannot be fetched."""
+    """The weights of a network are not on this computer and cannot be downloaded."""
 
 
 def _public_line(line: str) -> str:
-    # Shorten the text first, because patterns are slow on long ones.
+    # Shorten the text first, because patterns are slow on long text.
     return _shorten(without_secrets(_shorten(line, 2 * LONGEST)), LONGEST)
 
 
@@ -45,12 +45,12 @@ def _shorten(line: str, length: int) -> str:
 
 
 def printable(name: str) -> str:
-    r"""Return a name with control characters and marks of direction escaped: a newline as `\n`."""
+    r"""Escape control characters and text direction marks in a name, such as a newline as `\n`."""
     return _ESCAPED.sub(lambda match: match[0].encode("unicode_escape").decode(), name)
 
 
 def name_some(names: Iterable[str], most: int = 5) -> str:
-    """Return at most `most` names, printable, and the number of others: "a, b and 3 more"."""
+    """Return at most `most` printable names, and the number of others: "a, b and 3 more"."""
     names = [printable(name) for name in names]
     more = f" and {len(names) - most:,} more" if names[most:] else ""
     return ", ".join(names[:most]) + more
@@ -62,9 +62,9 @@ def is_printable(name: str) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of a library's error, printable, or its type if it is empty.
+    """Return the first line of a library's error, printable, or the error's type if it is empty.
 
-    OpenVINO first names places in its source, in lines that begin with NOISE.
+    OpenVINO's errors start with locations in its source, on lines that begin with NOISE.
     """
     lines = (line.strip() for line in str(error).splitlines())
     says = (line for line in lines if line and not line.startswith(NOISE))
@@ -73,9 +73,10 @@ def reason(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Discard writes to file descriptor 2; libraries in C++ do not use `sys.stderr`.
+    """Discard everything written to file descriptor 2, because C++ does not use `sys.stderr`.
 
-    Only one thread may do this at a time: a second one would keep the discarding descriptor.
+    Only one thread may do this at a time, because a second one would keep the discarding
+    descriptor.
     """
     with _STDERR, Path(os.devnull).open("w") as nowhere:
         stderr = os.dup(2)
@@ -87,8 +88,8 @@ def silent_stderr() -> Iterator[None]:
             os.close(stderr)
 
 
-# Patterns for any text, even malformed URLs, and their replacements. A password may contain any
-# character, so everything up to the last @ belongs to it.
+# Patterns for any text, including malformed URLs, and their replacements. A password may contain
+# any character, so everything up to the last @ is treated as part of it.
 PATTERNS = (
     (r"(?:\b([a-z][a-z0-9+.-]+:/+)[^\n]*|//\S*|[^\s'\"(:]*:\S*)@", r"\1"),
     (r"(\b[a-z][a-z0-9+.-]+:/[^\s?#]*)[?#][^\s'\")]*", r"\1"),
@@ -97,7 +98,7 @@ PATTERNS = (
 
 
 def hide_secrets(value: object) -> object:
-    """Return the value of a param or section, with each text in it `without_secrets`."""
+    """Return the value of a param or section, applying `without_secrets` to all text in it."""
     if isinstance(value, dict):
         return {key: hide_secrets(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -106,9 +107,9 @@ def hide_secrets(value: object) -> object:
 
 
 def without_secrets(text: str) -> str:
-    """Return text without user and password, query and fragment of URLs, and values of secrets.
+    """Return text without secrets in URLs (user, password, query, fragment) and secret values.
 
-    These are the values of names such as token, key, signature and password.
+    Secret values are those of names such as token, key, signature and password.
     """
     for pattern, replacement in PATTERNS:
         text = re.sub(pattern, replacement, text, flags=re.IGNORECASE)

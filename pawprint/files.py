@@ -1,10 +1,10 @@
-"""Write files whole or not at all, with the same bytes on every platform; read YAML; hash.
+"""Write files completely or not at all, with the same bytes on every platform; also read YAML.
 
-DVC reads and writes YAML 1.2, so `dvc exp run -S train.learning_rate=0.000001` writes `1e-6` for a
-number. PyYAML resolves scalars as YAML 1.1: `1e-6` is a string, `no` is False and `017` is 15. So
-YAML is read here with the scalars of YAML 1.2, and each key once. Known differences from the reader
-of DVC (ruamel.yaml): `1_000`, `0b101`, `0o17`, `0x1F` and dates such as `2001-01-01` are strings
-here, and `.5e2` is a number.
+DVC reads and writes YAML 1.2, so `dvc exp run -S train.learning_rate=0.000001` writes the number
+`1e-6`. PyYAML follows YAML 1.1, where `1e-6` is a string, `no` is False and `017` is 15. Therefore,
+YAML is read here with the scalars of YAML 1.2, and duplicate keys are rejected. There are known
+differences from DVC's reader (ruamel.yaml): here, `1_000`, `0b101`, `0o17`, `0x1F` and dates such
+as `2001-01-01` are strings, and `.5e2` is a number.
 """
 
 import contextlib
@@ -28,14 +28,15 @@ from pawprint.errors import InputError, printable, reason
 from pawprint.named_file import copy_file, describe_failure, open_binary, read_bytes
 
 Parsed = TypeVar("Parsed")
-OBJECT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")  # in DVC's cache
-OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that file managers write
+OBJECT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")  # path of an object in DVC's cache
+OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that file managers create
 
 
 def is_link_of_dvc(path: Path) -> bool:
-    """Return whether this is a symbolic link to an object, perhaps missing, in a DVC cache.
+    """Return whether this is a symbolic link to an object, possibly missing, in a DVC cache.
 
-    With `cache.type` symlink, DVC replaces tracked files with such links. All versions name objects
+    With `cache.type` symlink, DVC replaces tracked files by such links. All versions of DVC name
+    objects after their MD5, wherever the cache is.
     by their MD5, wherever the cache is.
     """
     if not path.is_symlink():
@@ -45,9 +46,9 @@ def is_link_of_dvc(path: Path) -> bool:
 
 
 def detach(path: Path) -> None:
-    """Replace a file that is an object in DVC's cache with a copy, before appending to it.
+    """Replace a file that is an object in DVC's cache by a copy, before appending to it.
 
-    A file is one if it is a symbolic link into the cache or a hard link, which DVC makes read-only.
+    Such a file is a symbolic link to the cache, or a hard link, which DVC makes read-only.
     """
     with contextlib.suppress(FileNotFoundError):
         status = path.stat()
@@ -58,15 +59,15 @@ def detach(path: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Provide a temporary name beside `path` for a file or folder, renamed to `path` at the end.
+    """Provide a temporary name next to `path` for a file or folder, renamed to `path` at the end.
 
-    After an exception in the block, `path` is unchanged and the temporary file is removed. The next
-    process removes leftovers of a killed process, so processes that may write a path at the same
-    time need a lock. Errors raise InputError as in `writing`.
+    If the block raises an exception, `path` is unchanged and the temporary file is removed. The
+    next process removes leftovers of a killed process, so processes that may write the same path at
+    the same time need a lock. Errors are converted to InputError as in `writing`.
 
     If `path` is a link, its target is replaced, because people link tables to another drive. DVC's
-    links are replaced themselves, because its cache must never be written. The other name of a hard
-    link keeps the old content.
+    links are replaced themselves, because its cache must never be changed. The other names of a
+    hard link keep the old content.
     """
     if path.is_symlink() and not is_link_of_dvc(path):
         path = Path(os.path.realpath(path))
@@ -85,15 +86,15 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def writing(path: Path, partial: Path | None = None) -> Iterator[None]:
-    """Raise InputError for errors of the file system in the block, such as a full disk.
+    """Convert file system errors in the block, such as a full disk, to InputError.
 
-    The message names `path`, or the file that could not be read. The block writes `path`, or
-    `partial`, which is renamed to it later.
+    The message contains `path`, or the file that could not be read. The block writes `path`, or
+    `partial`, which is later renamed to `path`.
     """
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # errors of Pillow and requests are OSErrors too
+        if error.errno is None:  # errors of Pillow and requests are also OSErrors
             raise
         file = Path(os.fsdecode(error.filename or path))
         is_ours = file in (path, *path.parents) or partial in (file, *file.parents)
@@ -117,21 +118,21 @@ def read_text(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file with the line ends of `text`."""
+    """Write a UTF-8 file, keeping the line endings of `text`."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, record: dict | list) -> None:
-    """Write dicts and lists of numbers and strings. NaN raises ValueError: DVC would drop it."""
+    """Write dicts and lists of numbers and strings. Raises ValueError for NaN, which DVC drops."""
     text = json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False)
     write_text(path, text + "\n")
 
 
 def parse_file(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
-    """Parse the bytes of a file that a stage wrote.
+    """Parse the bytes of a file that was written by a stage.
 
-    Raises InputError if the file cannot be read, or `parse` raises ValueError: "expected …".
+    Raises InputError if the file cannot be read, or if `parse` raises ValueError with "expected …".
     """
     try:
         return parse(read_bytes(path))
@@ -146,12 +147,12 @@ def parse_file(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
 
 
 def read_json(path: Path) -> dict | list:
-    """Read a file of `write_json`. Raises InputError for the reasons of `parse_file`."""
+    """Read a file written by `write_json`. Raises InputError like `parse_file`."""
     return parse_file(path, _parse_json)
 
 
 def read_labels(path: Path) -> list[str]:
-    """Read a list of labels from a file of `write_json`. Raises InputError like `parse_file`."""
+    """Read a list of labels written by `write_json`. Raises InputError like `parse_file`."""
     return parse_file(path, _parse_labels)
 
 
@@ -169,34 +170,34 @@ def _parse_json(content: bytes) -> dict | list:
         raise ValueError(f"expected JSON. Received: {error}") from None
 
 
-# The earliest date in a zip, fixed so that equal contents give equal bytes.
+# The earliest possible date in a zip. It is fixed so that equal contents give equal bytes.
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
-    """Write (member name, bytes) pairs to a zip in the order given.
+    """Write (member name, bytes) pairs to a zip in the given order.
 
-    Members are stored without compression: images are already compressed. A name may occur twice.
+    Members are not compressed, because images already are. A name may occur twice.
     """
     with warnings.catch_warnings(), zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        warnings.filterwarnings("ignore", "Duplicate name")  # `clean` rejects them
+        warnings.filterwarnings("ignore", "Duplicate name")  # `clean` rejects such members
         for name, data in contents:
             member = zipfile.ZipInfo(name, FIXED_DATE)
-            member.create_system = 3  # Unix on all systems, because it is part of the bytes
+            member.create_system = 3  # Unix on all systems, because this is part of the bytes
             archive.writestr(member, data)
 
 
 def write_arrays(path: Path, *arrays: np.ndarray, **arrays_by_name: np.ndarray) -> None:
-    """Write a .npz file, with the same bytes for the same arrays. NumPy calls `arrays` arr_0, …."""
+    """Write a .npz file with the same bytes for the same arrays; `arrays` are called arr_0, …."""
     with replacing(path) as partial:
-        # The stub takes each keyword for `allow_pickle`, a bool.
+        # The type stub takes each keyword for the bool `allow_pickle`.
         np.savez(partial, *arrays, **arrays_by_name)  # type: ignore[arg-type]
 
 
 def read_arrays(path: Path, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """Read the arrays of `write_arrays`, by name.
+    """Read the arrays that `write_arrays` wrote, by name.
 
-    Raises InputError if the file is missing or damaged, or if the arrays are not named `names`.
+    Raises InputError if the file is missing or damaged, or if the arrays do not have these `names`.
     """
     try:
         with np.load(path) as file:
@@ -204,7 +205,7 @@ def read_arrays(path: Path, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
         if names and set(arrays) != set(names):
             raise ValueError(", ".join(arrays))
         return arrays
-    except Exception as error:  # NumPy raises anything for a damaged file
+    except Exception as error:  # NumPy may raise any exception for a damaged file
         raise InputError(
             f"{path}: expected the arrays {' and '.join(names) or 'of NumPy'}. Received: "
             f"{reason(error)}. Run `dvc repro`."
@@ -212,10 +213,10 @@ def read_arrays(path: Path, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
 
 
 def walk(folder: Path, leave_out: Callable[[Path, str], None]) -> Iterator[Path]:
-    """Yield everything below a folder except folders, following links to folders.
+    """Yield everything below a folder except the folders, following links to folders.
 
-    `leave_out` is called with each folder that is not searched, and the reason: it cannot be read,
-    or is a link to one of its parents.
+    `leave_out` is called with each folder that is not searched and the reason: the folder cannot be
+    read, or it is a link to one of its parents.
     """
     errors: list[OSError] = []
     for parent, folders, names in os.walk(folder, onerror=errors.append, followlinks=True):
@@ -229,7 +230,7 @@ def walk(folder: Path, leave_out: Callable[[Path, str], None]) -> Iterator[Path]
 
 
 def md5(path: Path) -> str:
-    """Return the MD5 of a file, as in dvc.lock. Raises InputError if it cannot be read."""
+    """Return the MD5 of a file as in dvc.lock. Raises InputError if it cannot be read."""
     try:
         return digest(path, "md5")
     except OSError as error:
@@ -237,7 +238,7 @@ def md5(path: Path) -> str:
 
 
 def md5_of_folder(folder: Path) -> str:
-    """Return the hash of a folder, as in dvc.lock. OF_SYSTEMS are ignored, as in .dvcignore."""
+    """Return the hash of a folder as in dvc.lock, ignoring OF_SYSTEMS as in .dvcignore."""
     below = (path for path in folder.rglob("*") if path.name not in OF_SYSTEMS)
     paths = sorted(path for path in below if path.is_file())
     files = [{"md5": md5(path), "relpath": path.relative_to(folder).as_posix()} for path in paths]
@@ -246,7 +247,7 @@ def md5_of_folder(folder: Path) -> str:
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
-    """Return the hash of a file of any size, in hexadecimal. Raises OSError if it is unreadable."""
+    """Return the hexadecimal hash of a file of any size. Raises OSError if it is unreadable."""
     with open_binary(path) as file:
         new = functools.partial(hashlib.new, algorithm, usedforsecurity=False)
         return hashlib.file_digest(file, new).hexdigest()
@@ -261,7 +262,7 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers = {}  # noqa: RUF012 - PyYAML's own attribute; without YAML 1.1's
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuse a duplicate key, here because merged keys would look the same once constructed."""
+        """Reject duplicate keys here, because later they would look like merged keys."""
         node = super().compose_node(parent, index)
         seen = set()
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
@@ -274,8 +275,8 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-# YAML 1.2, core schema: https://yaml.org/spec/1.2.2/#1032-tag-resolution. Like DVC's reader, this
-# one also accepts merge keys. `characters` lists the possible first characters.
+# The core schema of YAML 1.2: https://yaml.org/spec/1.2.2/#1032-tag-resolution. Like DVC's reader,
+# this one also accepts merge keys. `characters` lists the possible first characters.
 for name, pattern, characters in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
@@ -291,7 +292,7 @@ for name, pattern, characters in (
 
 
 def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int:
-    """Return a decimal number. PyYAML reads `017` as octal, as YAML 1.1 does."""
+    """Convert a decimal number. PyYAML would read `017` as octal, as in YAML 1.1."""
     return int(loader.construct_scalar(node))
 
 
@@ -309,9 +310,9 @@ def read_mapping(path: Path) -> dict:
 
 
 def parse_mapping(text: str, name: str) -> dict:
-    """Return the mapping in a YAML document; {} if it is empty.
+    """Return the mapping in a YAML document, or {} if it is empty.
 
-    Raises InputError, which begins with `name`, for anything else.
+    Raises InputError, which begins with `name`, for any other content.
     """
     content = parse_yaml(text, name)
     if content is None:
@@ -325,11 +326,12 @@ def parse_yaml(text: str, name: str) -> object:
     """Return the content of a YAML document. Raises InputError, which begins with `name`."""
     try:
         return yaml.load(text, _Loader)
-    # PyYAML passes on errors of functions that it calls: int("x"), an unknown !!bool, nested lists.
+    # PyYAML does not catch the errors of functions it calls, for int("x"), a wrong !!bool or deep
+    # lists.
     except (yaml.YAMLError, AttributeError, LookupError, RecursionError, ValueError) as error:
         problem = str(error)
         if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark):
-            # The line itself may hold a password.
+            # The line itself may contain a password.
             problem = f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
         problem = " ".join(problem.split()) or type(error).__name__
         raise InputError(f"{name}: expected YAML. Received: {printable(problem)}") from None

@@ -1,4 +1,4 @@
-"""Run Git's command, and recognize the pointers that Git or DVC keep instead of large files."""
+"""Run Git, and recognise the pointers that Git or DVC keep instead of large files."""
 
 import contextlib
 import os
@@ -9,12 +9,12 @@ from pathlib import Path
 from pawprint.errors import InputError, printable
 from pawprint.named_file import read_bytes
 
-# Git's messages in English, so that `NO_REPOSITORY` can be distinguished from other failures.
+# Use English messages, so that `NO_REPOSITORY` can be told apart from other failures.
 ENGLISH = {"LC_ALL": "C", "LANGUAGE": ""}
-# A command that only reads does not take locks, which a killed process would leave: git(1).
+# Do not take locks for commands that only read, because a killed process would leave them: git(1).
 ENVIRONMENT = ENGLISH | {"GIT_OPTIONAL_LOCKS": "0"}
 NO_REPOSITORY = "not a git repository (or any"
-OWNER = "safe.directory"  # in the message about a repository owned by another user
+OWNER = "safe.directory"  # appears in the message about a repository owned by another user
 
 
 def git(
@@ -22,8 +22,8 @@ def git(
 ) -> str:
     """Return the output of a Git command in a folder, with `text` as its input.
 
-    `passes` lists the exit statuses of success. Raises InputError with Git's reason if it fails or
-    is not installed.
+    `passes` lists the exit statuses that mean success. Raises InputError, with Git's reason, if the
+    command fails or Git is not installed.
     """
     try:
         result = subprocess.run(
@@ -46,7 +46,7 @@ def git(
 
 
 def _reason(message: str) -> str:
-    """Return the first error in Git's message and the text after it, or else the last line."""
+    """Return the first error in Git's message with the following text, or else the last line."""
     lines = message.splitlines()
     errors = [number for number, line in enumerate(lines) if line.startswith(("fatal:", "error:"))]
     return printable(" ".join(" ".join(lines[errors[0] if errors else -1 :]).split()))
@@ -66,9 +66,9 @@ def try_git(*arguments: str, folder: Path = Path()) -> str | None:
 
 
 def work_tree(folder: Path) -> Path | None:
-    """Return the top of the Git repository that a folder is in, or None outside of one.
+    """Return the top folder of the Git repository that a folder is in, or None outside Git.
 
-    Raises InputError for a repository that Git does not read.
+    Raises InputError if Git refuses to read the repository.
     """
     try:
         return Path(git("rev-parse", "--show-toplevel", folder=folder).removesuffix("\n"))
@@ -79,15 +79,15 @@ def work_tree(folder: Path) -> Path | None:
 
 
 def ignored(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the rules, as FILE:LINE: PATTERN, by the names in a folder that Git ignores.
+    """Return the rule, as FILE:LINE: PATTERN, for each name in a folder that Git ignores.
 
-    Files need not exist. Files that Git tracks count, too.
+    Files need not exist. Files that Git already tracks are included.
     """
-    options = ("--no-index", "--verbose", "-z", "--stdin")  # DVC ignores the index, too
+    options = ("--no-index", "--verbose", "-z", "--stdin")  # DVC also ignores the index
     found = git(
         "check-ignore", *options, folder=folder, text="\0".join(names), passes=(0, 1)
     ).split("\0")
-    rules = zip(*[iter(found)] * 4)  # file, line, pattern, name
+    rules = zip(*[iter(found)] * 4)  # file, line, pattern and name
     top = work_tree(folder) or folder
     return {
         name: f"{top / file}:{line}: {pattern}"
@@ -97,9 +97,10 @@ def ignored(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def current_commit(digits: int = 40, folder: Path = Path()) -> str | None:
-    """Return the commit, with at least this many digits, and "-dirty" if tracked files changed.
+    """Return the commit with at least this many digits, plus "-dirty" if tracked files changed.
 
     Returns None outside Git, and if Git refuses to read the repository, because a service must run
+    there as well. Tags are ignored, so that the result is always the hash of the commit.
     there, too. Tags are ignored, so that the name is the hash of the commit.
     """
     options = ("--always", f"--abbrev={digits}", "--exclude=*", "--dirty")
@@ -110,7 +111,7 @@ def current_commit(digits: int = 40, folder: Path = Path()) -> str | None:
 
 LFS = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
 ANNEX = b"annex/objects/"
-MAX_BYTES = 32 * 2**10  # of a pointer of git-annex; pointers of Git LFS are smaller
+MAX_BYTES = 32 * 2**10  # of a git-annex pointer; pointers of Git LFS are smaller
 OF_LFS = "a pointer of Git LFS: run `git lfs pull` in its repository"
 OF_ANNEX = "a pointer of git-annex: run `git annex get .` in its repository"
 
@@ -127,9 +128,9 @@ def pointer(data: bytes) -> str | None:
 
 
 def pointer_at(path: Path) -> str | None:
-    """Return the text of `pointer` for the file at a path, perhaps a broken link.
+    """Return the result of `pointer` for the file at a path, which may be a broken link.
 
-    Raises OSError, which names the file, if it cannot be read.
+    Raises OSError, with the name of the file, if it cannot be read.
     """
     if path.is_symlink() and not path.exists():
         target = os.fsencode(path.readlink()).replace(b"\\", b"/")

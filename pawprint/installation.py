@@ -1,4 +1,4 @@
-"""Find where the package was installed from, how to upgrade it, and how others install it.
+"""Find out where the package was installed from, how to upgrade it, and how others install it.
 
 pip and uv record the origin in `direct_url.json` (PEP 610), except for packages from an index.
 """
@@ -20,11 +20,14 @@ LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "[::1]", "::1")
 REMOTE = ("git", "http", "https", "ssh")  # schemes of addresses that others can reach
 SCP = re.compile(r"([\w.-]+@)?([\w.-]{2,}):(?!/?/)(.+)")  # git@host:team/repository.git
 NEEDED = f"requirements.txt does not name {DISTRIBUTION}"
-SHARED = f"Add the line that installs it for others, such as {DISTRIBUTION} @ git+https://HOST/NAME"
+SHARED = (
+    f"Add the line that installs it for others, such as `{DISTRIBUTION}==VERSION` or "
+    f"`{DISTRIBUTION} @ git+https://HOST/REPOSITORY@COMMIT`"
+)
 
 
 def origin() -> dict:
-    """Return the content of `direct_url.json`; {} if installed from an index, or not installed."""
+    """Return the content of `direct_url.json`, or {} if installed from an index or not at all."""
     with contextlib.suppress(PackageNotFoundError):
         return _origin_of(distribution(DISTRIBUTION))
     return {}
@@ -51,7 +54,7 @@ def install_command(extras: str = "") -> str:
 
 
 def renewal() -> str:
-    """Return the sentence that says how to bring a newer version of this installation."""
+    """Return a sentence that says how to upgrade this installation."""
     found = origin()
     if not found:
         return f"Run `pip install --upgrade {DISTRIBUTION}`"
@@ -66,12 +69,12 @@ def renewal() -> str:
 
 
 def _requirement(named: str, url: str) -> str:
-    """Return a requirement by URL; pip below 24.1 takes no `NAME @ git+file:` URL."""
+    """Return a requirement by URL, because pip before 24.1 rejects `NAME @ git+file:` URLs."""
     return f"{url}#egg={named}" if "+file:" in url else f"{named} @ {url}"
 
 
 def path_of(url: str) -> str:
-    """Return the path of a URL `file:///path`."""
+    """Return the path in a URL `file:///path`."""
     return url2pathname(urlsplit(url).path)
 
 
@@ -80,11 +83,11 @@ def requirement() -> tuple[str, str]:
 
     The line is `pawprint-dvc==VERSION` for an index, the URL of a file, or `git+ORIGIN@COMMIT` for
     a repository that others can reach. It never contains a local path, a password or a token. If
-    others cannot install the package, the line is a comment, and the note gives the reason. Raises
-    InputError if the package is not installed, for example if a clone runs without installation.
+    others cannot install the package, the line is a comment and the note gives the reason. Raises
+    InputError if the package is not installed, for example if a clone is run without installation.
     """
     for package in distributions(name=DISTRIBUTION):
-        if not package.read_text("INSTALLER"):  # what a build left in the current folder
+        if not package.read_text("INSTALLER"):  # a leftover of a build in the current folder
             continue
         found = _origin_of(package)
         if not found:
@@ -101,7 +104,7 @@ def requirement() -> tuple[str, str]:
 
 
 def _shared(found: dict) -> str:
-    """Return the line for an origin. Raises InputError if others cannot install from it."""
+    """Return the line for an origin. Raises InputError if others cannot install from there."""
     url = found["url"]
     is_local = urlsplit(url).scheme == "file"
     if "vcs_info" in found:
@@ -119,12 +122,12 @@ def _shared(found: dict) -> str:
 
 
 def _shown(url: str) -> str:
-    """Return a URL without secrets; a local one as it is, since its path may have an @."""
+    """Return a URL without secrets. A local URL is unchanged, because its path may contain an @."""
     return url if url.startswith("file:") else _public(url)
 
 
 def _public(url: str) -> str:
-    """Return a URL without password, token and query. Keeps the user `git` of SSH."""
+    """Return a URL without password, token and query, but with the user `git` of SSH."""
     parts = urlsplit(url)
     if parts.scheme == "ssh":
         user = f"{parts.username}@" if parts.username and not parts.password else ""
@@ -133,9 +136,9 @@ def _public(url: str) -> str:
 
 
 def _of_clone(folder: Path, commit: str | None, is_editable: bool = False) -> str:
-    """Return the line for a commit in a clone, by default the current one, at the clone's origin.
+    """Return the line for a commit at the origin of a clone; the default is the current commit.
 
-    Raises InputError if others cannot reach the origin, if it lacks the commit, or if the clone
+    Raises InputError if others cannot reach the origin, if the commit is not there, or if the clone
     differs from the installed package.
     """
     where = f"{NEEDED}: it was installed from {folder}"
@@ -162,7 +165,7 @@ def _of_clone(folder: Path, commit: str | None, is_editable: bool = False) -> st
 
 
 def address_of(remote: str) -> str | None:
-    """Return the URL of a Git remote without secrets, or None for a local one."""
+    """Return the URL of a Git remote without secrets, or None for a local remote."""
     scp = SCP.fullmatch(remote) if "://" not in remote else None
     url = f"ssh://{scp[1] or ''}{scp[2]}/{scp[3]}" if scp else remote
     parts = urlsplit(url)
@@ -172,7 +175,7 @@ def address_of(remote: str) -> str | None:
 
 
 def _is_installed(clone: Path) -> bool:
-    """Return whether the modules of the installed package equal the clone's."""
+    """Return whether the modules in the clone equal those of the installed package."""
     modules = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")}
     pairs = {
         name: clone / name if name.startswith("stages/") else clone / "pawprint" / name

@@ -1,7 +1,7 @@
-"""Open files whose errors name them, and advise on errors of files.
+"""Open files whose errors include their names, and give advice on file errors.
 
-Python names a file that cannot be opened, but not a file that fails once it is open, because of a
-failing disk, an offline cloud drive, or a full disk. Files that users may have to check are
+Python reports the name of a file that cannot be opened, but not of a file that fails later, because
+of a failing disk, an offline cloud drive or a full disk. Files that users may have to check are
 therefore opened here.
 """
 
@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pawprint.errors import InputError, printable
 
-# Errors that only writing raises.
+# Errors that only occur in writing.
 NO_ROOM = {errno.EFBIG, errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
-# Advice by error number.
+# Advice for each error number.
 ADVICE = {
     **dict.fromkeys((errno.EACCES, errno.EPERM), "Check the permissions"),
     **dict.fromkeys(NO_ROOM, "Free space, or choose another folder"),
@@ -28,7 +28,7 @@ CHECK = "Check the disk or the connection. If the file is in a cloud only, downl
 
 
 def describe_failure(error: OSError, action: str = "read or write", others: int = 0) -> str:
-    """Return a line on an error that names a file: action, file, reason, and what to do.
+    """Describe an error that includes a file name: action, file, reason, and what to do.
 
     `others` is the number of other files that failed.
     """
@@ -41,7 +41,7 @@ def describe_failure(error: OSError, action: str = "read or write", others: int 
 
 @contextlib.contextmanager
 def naming(name: str | Path) -> Iterator[None]:
-    """Add a file's name to file system errors in the block that lack one."""
+    """Add the name of a file to file system errors in the block that have no name."""
     try:
         yield
     except OSError as error:
@@ -52,7 +52,7 @@ def naming(name: str | Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reading() -> Iterator[None]:
-    """Raise InputError for a named file that the block cannot read; the block must not write."""
+    """Raise InputError for a named file that cannot be read. The block must not write."""
     try:
         yield
     except OSError as error:
@@ -62,7 +62,7 @@ def reading() -> Iterator[None]:
 
 
 class NamedFile(io.FileIO):
-    """A file, unbuffered, whose errors name it. `label` is the name of an open descriptor."""
+    """An unbuffered file whose errors include its name. `label` is the name of a descriptor."""
 
     def __init__(self, file: Path | int, mode: str, label: str = "") -> None:
         is_path = isinstance(file, Path)
@@ -70,7 +70,7 @@ class NamedFile(io.FileIO):
         self.label = label or str(file)
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Read into a buffer. Raises OSError that names the file."""
+        """Read into a buffer. Raises OSError with the name of the file."""
         with naming(self.label):
             return super().readinto(buffer) or 0
 

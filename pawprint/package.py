@@ -1,4 +1,4 @@
-"""Find the package, in a repository or installed, and its version."""
+"""Find the package, whether it is installed or in a repository, and its version."""
 
 import contextlib
 import json
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pawprint.paths import STATE
 
-DISTRIBUTION = "pawprint-dvc"  # `pawprint` on PyPI is somebody else's
+DISTRIBUTION = "pawprint-dvc"  # the name `pawprint` on PyPI belongs to somebody else
 PACKAGE = Path(__file__).parent
-# A wheel has the stages, and files from the repository's top folder, inside the package.
+# A wheel contains the stages, and files from the repository's top folder, inside the package.
 IS_WHEEL = (PACKAGE / "stages").is_dir()
 STAGES = PACKAGE / "stages" if IS_WHEEL else PACKAGE.parent / "stages"
 ROOT = PACKAGE / "templates/root" if IS_WHEEL else PACKAGE.parent
@@ -33,26 +33,27 @@ def folders_of_code(project: Path = Path()) -> dict[str, Path]:
 def is_repository(project: Path) -> bool:
     """Return whether a folder is this repository or a copy of it, which runs its own code.
 
-    A project that `pawprint init` made may have a folder `pawprint/` of the user's.
+    A project made by `pawprint init` may have a user's folder called `pawprint/`.
     """
     return (project / "pawprint").is_dir() and not (project / STATE).exists()
 
 
 def python_in(project: Path = Path()) -> list[str]:
-    """Return the command that runs modules with this Python, but not modules of a project."""
+    """Return the command that runs modules with this Python, ignoring modules in the project."""
     return [sys.executable] if is_repository(project) else [sys.executable, "-P"]
 
 
 def script_of(stage: str, project: Path = Path()) -> str:
-    """Return the name of a stage's script: the project's own, or else the package's."""
+    """Return the name of a stage's script, either the project's own or the package's."""
     own = f"stages/{stage}.py"
     return own if (project / own).is_file() else f"pawprint/{own}"
 
 
 def pages() -> str:
-    """Return the address of the documentation, below the address that was installed from.
+    """Return the address of the documentation, given the address that was installed from.
 
-    pip records the address (PEP 610). Without one, such as from an index, this is "the repository".
+    pip records this address (PEP 610). If there is none, as for an index, the result is "the
+    repository".
     """
     from pawprint.errors import without_secrets
 
@@ -63,7 +64,7 @@ def pages() -> str:
 
 
 def installed_version() -> str | None:
-    """Return the version of the package, or None in a repository where it is not installed."""
+    """Return the package's version, or None in a repository in which it is not installed."""
     with contextlib.suppress(PackageNotFoundError):
         return version(DISTRIBUTION)
     return None

@@ -6,8 +6,8 @@ PIPELINE = Path("dvc.yaml")
 PARAMS = Path("params.yaml")
 LABELS_CSV = Path("labels.csv")
 SPLITS_CSV = Path("splits.csv")
-UNDECIDED_CSV = Path("undecided.csv")  # photos whose class a person does not know
-UNLABELLED = Path("unlabelled")  # photos that the app got without a label
+UNDECIDED_CSV = Path("undecided.csv")  # photos for which a person does not know the class
+UNLABELLED = Path("unlabelled")  # photos that were added in the app without a label
 REQUIREMENTS = Path("requirements.txt")
 LOCK = Path("dvc.lock")
 STATE = Path(".pawprint.json")  # the files that `init` wrote, by name, and the default params
@@ -16,34 +16,35 @@ DECODED_ROW_CODE = CODE / "decoded_row.txt"
 FEATURE_ROW_CODE = CODE / "feature_row.txt"
 
 RAW_ARCHIVES = Path("data/raw/archives")
-RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or files.json, of a folder in DVC
+RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or files.json, for a folder tracked by DVC
 IMAGES_CSV = Path("data/clean/images.csv")
-METADATA_CSV = Path("data/clean/metadata.csv")  # further columns of the source's file
+METADATA_CSV = Path("data/clean/metadata.csv")  # additional columns of the source's metadata.csv
 UNKNOWN_CSV = Path("data/clean/unknown.csv")
 DECODED_CSV = Path("data/clean/decoded.csv")  # reused by later runs of `clean`
 UNLABELLED_CSV = Path("data/clean/unlabelled.csv")
 REJECTED_CSV = Path("data/clean/rejected.csv")
 SPLIT_CSV = Path("data/split/images.csv")
 TRAIN_VALIDATION_CSV = Path("data/split/train_validation.csv")  # the part that training reads
-PATHS_CSV = Path("data/split/paths.csv")  # of the images, whatever their labels
-LABELS_JSON = Path("data/split/labels.json")  # of the classes, in the order of their indices
+PATHS_CSV = Path("data/split/paths.csv")  # of all images, whatever their labels
+LABELS_JSON = Path("data/split/labels.json")  # class names in the order of their indices
 NEAR_DUPLICATES_CSV = Path("data/split/near_duplicates.csv")
 FEATURES = Path("data/features")  # a folder for each split
 FEATURES_ORIGIN = Path("data/features.json")
 # Outside the outputs, because DVC deletes outputs before a stage runs.
 INTERRUPTED_FEATURES = Path(".dvc/tmp/pawprint")
 CROSS_VALIDATION_CSV = Path("data/cross_validation.csv")
-CROSS_VALIDATION_JSON = Path("data/cross_validation.json")  # the choices, and their effects
+CROSS_VALIDATION_JSON = Path("data/cross_validation.json")  # the choices and their effects
 
 BACKBONE = Path("models/backbone/network.keras")
-FROZEN_BACKBONE = Path("models/backbone/network.xml")  # where Keras builds none
+FROZEN_BACKBONE = Path("models/backbone/network.xml")  # if Keras does not build the backbone
 EXTRACTOR = Path("models/extractor/network.xml")
 HEAD = Path("models/head.npz")
-NETWORK = Path("models/network/network.xml")  # of features, which the extractor gives
-TRAINED_MODEL = Path("models/network/model.keras")  # of pixels, if layers were trained
-OUTPUTS = Path("data/outputs")  # of the network, for held-out images
+NETWORK = Path("models/network/network.xml")  # takes the features that the extractor returns
+# Takes pixels; only written if layers were trained.
+TRAINED_MODEL = Path("models/network/model.keras")
+OUTPUTS = Path("data/outputs")  # outputs of the network for held-out images
 SERVED_MODEL = Path("models/served")
-EXPORT = Path("models/export")  # of `pawprint export`
+EXPORT = Path("models/export")  # written by `pawprint export`
 
 CLEAN_METRICS = Path("metrics/clean.json")
 CLASSES_CSV = Path("metrics/classes.csv")
@@ -51,7 +52,7 @@ EXTRACT_METRICS = Path("metrics/train_extract.json")
 EVALUATE_METRICS = Path("metrics/evaluate.json")
 MODEL_CARD = Path("docs/model_card.md")
 REPORT = Path("plots/report.html")
-LIMITS = Path("plots/limits.txt")  # what limits the model
+LIMITS = Path("plots/limits.txt")  # sentences on what limits the model
 AUGMENTED = Path("plots/augmented.png")
 
 EXTRACT_HISTORY_CSV = Path("plots/history_extract.csv")
@@ -60,7 +61,7 @@ FINETUNE_HISTORY_CSV = Path("plots/history_finetune.csv")
 TEST_PROBABILITIES_CSV = Path("data/probabilities.csv")
 VALIDATION_PROBABILITIES_CSV = Path("data/probabilities_validation.csv")
 PROBABILITIES_CSV = {"test": TEST_PROBABILITIES_CSV, "validation": VALIDATION_PROBABILITIES_CSV}
-# The columns of these tables that Git keeps.
+# The columns of these tables that are kept in Git.
 PREDICTED_CLASSES_CSV = {
     "test": Path("plots/predictions.csv"),
     "validation": Path("plots/predictions_validation.csv"),

@@ -1,7 +1,7 @@
-"""Progress of a loop: a bar on a terminal, or a file for a program that shows it.
+"""Show the progress of a loop, as a bar on a terminal or in a file for another program.
 
-A program that starts a stage or a command names the file in the environment variable VARIABLE. On
-a pipe, there is no bar.
+A program that starts a stage or a command sets the environment variable VARIABLE to the path of the
+file. There is no bar if the output is a pipe.
 """
 
 import contextlib
@@ -15,12 +15,12 @@ from typing import NamedTuple, TypeVar
 from tqdm import tqdm
 
 VARIABLE = "PAWPRINT_PROGRESS"
-SECONDS = 0.5  # between two writes of the file, at least
+SECONDS = 0.5  # minimum time between two writes of the file
 Item = TypeVar("Item")
 
 
 class Progress(NamedTuple):
-    """What is done: its name, percent from 0 to 100 or None if unknown, and more in words."""
+    """The progress: its title, percent from 0 to 100 or None if unknown, and details in words."""
 
     title: str
     percent: int | None
@@ -30,12 +30,12 @@ class Progress(NamedTuple):
 def track(
     items: Iterable[Item], title: str, total: int | None = None, unit: str = "image"
 ) -> "tqdm[Item]":
-    """Return the items, and show how many are taken. `total` is their number, if they have none."""
+    """Yield the items, and show how many are taken. `total` is needed if they have no length."""
     return _bar(items, title, total, unit)
 
 
 def count(title: str, total: int | None, unit: str = "image") -> tqdm:
-    """Return a bar whose `update` counts up to `total`, None if nobody knows it.
+    """Return a bar with an `update` method that counts up to `total`, or None if unknown.
 
     The unit "B" is shown with prefixes, such as "MB".
     """
@@ -56,20 +56,20 @@ def _bar(items: Iterable | None, title: str, total: int | None, unit: str) -> tq
 
 
 class _FileBar(tqdm):
-    """A bar in the file `path`, where there is something to do until its end."""
+    """A bar in the file `path`, which exists until the bar is closed."""
 
     path: Path | None = None
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
-        """Write the file, the whole of it or nothing. tqdm calls this once in SECONDS at most."""
-        if self.path is None:  # as at the start
+        """Write the file completely or not at all. tqdm calls this at most once in SECONDS."""
+        if self.path is None:  # at the beginning
             return
         state = dict(self.format_dict)
         percent = int(100 * state["n"] / state["total"]) if state["total"] else None
         form = "{n_fmt}" if percent is None else "{n_fmt}/{total_fmt}, {remaining} left"
         detail = tqdm.format_meter(**(state | {"bar_format": form + "{postfix}"}))
         partial = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        with contextlib.suppress(OSError):  # nothing is shown then, and the work goes on
+        with contextlib.suppress(OSError):  # the work continues without progress
             partial.write_text(json.dumps([self.desc, percent, detail]), encoding="utf-8")
             partial.replace(self.path)
 
@@ -83,7 +83,7 @@ class _FileBar(tqdm):
 
 
 def read_progress(path: Path) -> Progress | None:
-    """Return what `track` wrote last, or None if nothing is tracked now."""
+    """Return the progress that `track` last wrote, or None if nothing is in progress."""
     try:
         return Progress(*json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

@@ -1,7 +1,7 @@
-"""Networks that OpenVINO runs on the CPU, three times as fast as TensorFlow does.
+"""Run networks with OpenVINO on the CPU, which is three times as fast as TensorFlow.
 
-OpenVINO compiles a network for one image at a time, whose feature maps stay in a core's cache,
-and runs one image per core. docs/decisions/07 has the measurements. A file of a network has the
+OpenVINO compiles a network for one image at a time, so that its feature maps stay in the cache of a
+core, and runs one image per core; docs/decisions/07 has measurements. The file of a network has the
 same bytes for the same network.
 """
 
@@ -25,9 +25,9 @@ CORES = joblib.cpu_count()  # that this process may use
 
 
 class CompiledNetwork:
-    """A network as a function of one row of each input that several threads may call.
+    """A network as a function of one row per input. Several threads may call it at once.
 
-    Pickled, it is the network, which another process compiles for its own processor.
+    Pickling stores the network, which another process then compiles for its own processor.
     """
 
     def __init__(self, network: openvino.Model, compiled: openvino.CompiledModel) -> None:
@@ -37,9 +37,9 @@ class CompiledNetwork:
         _networks.add(self)
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
-        """Return each output, float32; inputs and outputs are without the axis of the batch.
+        """Return each output as float32. Inputs and outputs have no batch axis.
 
-        Raises RuntimeError in a process forked from the one that compiled the network.
+        Raises RuntimeError in a process that was forked from the one that compiled the network.
         """
         require_unforked()
         if not hasattr(self._local, "request"):
@@ -64,7 +64,7 @@ _networks: weakref.WeakSet[CompiledNetwork] = weakref.WeakSet()
 
 
 def _keep_networks() -> None:
-    """Never free the networks that exist now: in a forked process that would wait for threads."""
+    """Never free existing networks, because this would wait for missing threads after a fork."""
     for network in _networks:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(network))
 
@@ -78,19 +78,19 @@ def _is_forked() -> bool:
 
 
 def require_unforked() -> None:
-    """Raise RuntimeError in a process forked from one that runs OpenVINO.
+    """Raise RuntimeError in a process that was forked from one that runs OpenVINO.
 
-    Such a process has none of OpenVINO's threads. To wait for them never ends, and to start others
-    ends the process.
+    Such a process does not have OpenVINO's threads. Waiting for them never ends, and starting new
+    ones crashes the process.
     """
     if _is_forked():
         raise RuntimeError(FORKED)
 
 
 def compile_for_cpu(network: openvino.Model) -> CompiledNetwork:
-    """Compile a network for one row of each of its inputs, `(batch, …)`, such as uint8 pixels.
+    """Compile a network for one row of each input, `(batch, …)`, such as uint8 pixels.
 
-    Raises RuntimeError as `require_unforked`.
+    Raises RuntimeError like `require_unforked`.
     """
     global _process
     require_unforked()
@@ -105,36 +105,37 @@ def compile_for_cpu(network: openvino.Model) -> CompiledNetwork:
             "INFERENCE_NUM_THREADS": CORES,
             # Two processes, such as Dask workers, would pin their threads to the same cores.
             "ENABLE_CPU_PINNING": False,
-            # Where the processor has bfloat16, OpenVINO would use it: faster, but other numbers.
+            # On processors with bfloat16, OpenVINO would use it, which is faster but gives other
+            # numbers.
             "INFERENCE_PRECISION_HINT": "f32",
         },
     )
     run = CompiledNetwork(network, compiled)
-    # OpenVINO's binding to NumPy starts on first use. Two threads that use it first at the same
-    # moment wait for each other for ever, so this thread is the first.
+    # OpenVINO's NumPy bindings are initialised on first use, where two threads at once would
+    # deadlock. Use them here, in a single thread.
     run(*(np.zeros(_row_shape(port), port.element_type.to_dtype()) for port in single.inputs))
     return run
 
 
 @functools.cache
 def processor() -> str:
-    """Return the name of the processor that runs networks. Another one may round otherwise."""
+    """Return the name of the processor that runs networks. Another one may round differently."""
     return openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
 
 
 def _read_and_compile(network: bytes, weights: bytes) -> Callable[[np.ndarray], list[np.ndarray]]:
-    if _is_forked():  # a pool waits for ever for a worker that fails here
+    if _is_forked():  # a pool would wait forever for a worker that fails here
         return _refuse
     return compile_for_cpu(openvino.Core().read_model(network, weights))
 
 
 def _refuse(pixels: np.ndarray) -> NoReturn:
-    """Raise RuntimeError in place of a network that a forked process was given."""
+    """Raise RuntimeError; this replaces a network that was passed to a forked process."""
     raise RuntimeError(FORKED)
 
 
 def take_uint8(network: openvino.Model) -> openvino.Model:
-    """Return the network with an input of uint8 in place of float32."""
+    """Return the network with a uint8 input instead of float32."""
     steps = PrePostProcessor(network)
     steps.input().tensor().set_element_type(openvino.Type.u8)
     return steps.build()
@@ -146,50 +147,54 @@ def write_network(
     outputs: Sequence[str],
     inputs: Sequence[str] = ("pixels",),
 ) -> None:
-    """Write `path`, an .xml file, and the weights beside it as .bin, with the names of both sides.
+    """Write an .xml file at `path`, and the weights next to it as .bin, with names on both sides.
 
-    A converter numbers nodes and tensors differently in every process, so nodes are named by their
-    order, and no tensor has a name but the inputs and outputs. Model servers address both by name.
-    The network is named by its file, because OpenVINO numbers the networks of a process.
-    Raises OSError for a full disk.
+    A converter numbers nodes and tensors differently in each process. Therefore, nodes are named
+    after their order, and only inputs and outputs have tensor names, which model servers use to
+    address them. The network is named after its file, because OpenVINO numbers the networks in a
+    process. Raises OSError if the disk is full.
     """
     network.set_friendly_name(path.stem)
     for index, node in enumerate(network.get_ordered_ops()):
         node.set_friendly_name(f"{node.get_type_name()}_{index}")
         info = node.get_rt_info()
         for key in [key for key in info if key.startswith("fused_names")]:
-            del info[key]  # the names before
+            del info[key]  # the previous names
         for output in node.outputs():
             output.get_tensor().set_names(set())
     for port, name in zip((*network.inputs, *network.outputs), (*inputs, *outputs), strict=True):
         port.get_tensor().set_names({name})
     try:
         openvino.serialize(network, path)
-    except RuntimeError:  # which does not say why
+    except RuntimeError:  # its message does not give the reason
         raise OSError(errno.EIO, "OpenVINO cannot write the network", str(path)) from None
 
 
 def read_network(path: Path) -> openvino.Model:
-    """Return what `write_network` wrote. Raises RuntimeError if it is damaged.
+    """Read a file written by `write_network`. Raises RuntimeError if it is damaged.
 
-    The network holds copies: both files may be replaced or deleted.
+    The network contains copies, so both files may be replaced or deleted.
     """
     weights = path.with_suffix(".bin").read_bytes()
     return openvino.Core().read_model(path.read_bytes(), weights)
 
 
 def image_size_of(network: openvino.Model) -> int:
-    """Return the side in pixels of the squares that a network takes: its `model.image_size`."""
+    """Return the side, in pixels, of a network's input squares: its `model.image_size`.
+
+    The stage `backbone` builds the extractor with this param. Stages that run the extractor, or
+    write the served model, take the size from it, and `model.json` has it for predictions.
+    """
     return network.input().partial_shape[1].get_length()
 
 
 def input_shapes(network: openvino.Model) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each input by its name, without the axis of the batch."""
+    """Return the shape of each input by name, without the batch axis."""
     return {port.get_any_name(): _row_shape(port) for port in network.inputs}
 
 
 def output_shapes(network: openvino.Model) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each output by its name, without the axis of the batch."""
+    """Return the shape of each output by name, without the batch axis."""
     return {port.get_any_name(): _row_shape(port) for port in network.outputs}
 
 

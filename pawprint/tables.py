@@ -1,4 +1,4 @@
-"""Tables: pandas DataFrames in code, CSV on disk with the same bytes on every platform."""
+"""Read and write tables: DataFrames in memory, and CSV files with reproducible bytes on disk."""
 
 import io
 import warnings
@@ -13,19 +13,20 @@ from pawprint.files import parse_file, replacing
 
 
 def read_table(path: Path, columns: Columns) -> pd.DataFrame:
-    """Read a CSV file with exactly these columns.
+    """Read a CSV file that has exactly these columns.
 
-    Text is not converted: an empty cell is "", and "NA" is a word. Columns in ADDED are empty where
-    the file has none. Raises InputError if the file is missing or another table.
+    Text is not converted: an empty cell is "", and "NA" is a word. Missing columns in ADDED are
+    filled with "". Raises InputError if the file is missing or contains another table.
     """
     return parse_file(path, lambda content: parse_table(content, columns))
 
 
 def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
-    """Read a table from the bytes of a file. Raises ValueError if it is another table."""
+    """Parse a table from the bytes of a file. Raises ValueError if it is another table."""
     try:
         with warnings.catch_warnings():
-            # For a row with more values. Only this warning, as all threads share the filters.
+            # For a row with too many values. Catch only this warning, because all threads share the
+            # filters.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
                 io.BytesIO(content),
@@ -38,21 +39,21 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
         added = [name for name in columns if name in ADDED and name not in frame]
         if list(frame) != [name for name in columns if name not in added]:
             raise ValueError(f"the columns {', '.join(map(str, frame))}")
-        # pandas fills a row of too few cells. Our tables have no empty cell in the last column.
+        # pandas fills rows that have too few cells. In our tables, the last column is never empty.
         if (frame.iloc[:, -1] == "").any():
             raise ValueError("a row with fewer values")
     except (ValueError, OverflowError, Warning) as error:
         received = " ".join(str(error).split())
-        # Columns of probabilities have names of the file.
+        # The names of probability columns come from the file.
         expected = f"expected a table with the columns {', '.join(columns)}. Received: {received}"
         raise ValueError(printable(expected)) from None
     return frame.assign(**dict.fromkeys(added, ""))[list(columns)].astype(columns)
 
 
 def write_table(path: Path, frame: pd.DataFrame, columns: Columns) -> None:
-    """Write these columns of the rows, in this order; floats with six significant digits.
+    """Write these columns in this order, with six significant digits for floats.
 
-    A missing text is an empty cell: pandas before 3 would write "nan".
+    Missing text becomes an empty cell, because pandas before version 3 would write "nan".
     """
     texts = {name: "" for name, kind in columns.items() if kind == "str"}
     with replacing(path) as partial:
@@ -62,10 +63,10 @@ def write_table(path: Path, frame: pd.DataFrame, columns: Columns) -> None:
 
 
 def spread(rows: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Return at most `number` rows at equal distances, with the first and the last."""
+    """Return at most `number` evenly spaced rows, including the first and the last."""
     return rows.iloc[np.linspace(0, len(rows) - 1, min(number, len(rows))).astype(int)]
 
 
 def training_images(split: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Return at most `number` training images of a table SPLIT, with the lowest pixels_sha256."""
+    """Return at most `number` training images of a table SPLIT, by lowest `pixels_sha256`."""
     return split[split["split"] == "train"].sort_values("pixels_sha256")[:number]

@@ -56,15 +56,15 @@ def main() -> None:
 
 
 def describe_missing_cuda() -> str | None:
-    """Return the command that installs CUDA, if TensorFlow misses GPUs that NVIDIA's driver finds.
+    """Return the command that installs CUDA if TensorFlow misses GPUs that the driver finds.
 
-    Returns None if TensorFlow finds a GPU, on systems other than Linux, where it does not support
-    CUDA, and if CUDA_VISIBLE_DEVICES hides all GPUs.
+    Returns None if TensorFlow finds a GPU, on systems other than Linux, where TensorFlow does not
+    support CUDA, and if CUDA_VISIBLE_DEVICES hides all GPUs.
     """
     from pawprint.network.hardware import tf
 
     is_hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    driver = shutil.which("nvidia-smi")  # part of the driver, even in containers and WSL
+    driver = shutil.which("nvidia-smi")  # part of the driver, including in containers and WSL
     if sys.platform != "linux" or not driver or is_hidden or tf.config.list_physical_devices("GPU"):
         return None
     try:
@@ -72,11 +72,11 @@ def describe_missing_cuda() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     if listed.returncode or not listed.stdout.startswith("GPU"):
-        return None  # such as in a container that may not use them
+        return None  # for example, in a container that may not use them
     command = f"pip install 'tensorflow[and-cuda]=={tf.__version__}'"
     if not tf.test.is_built_with_cuda():
         command = f"pip uninstall -y tensorflow-cpu && {command}"
-    gpu = listed.stdout.partition(" (")[0]  # without its UUID
+    gpu = listed.stdout.partition(" (")[0]  # without the UUID
     return f"TensorFlow finds no CUDA, so training will not use {gpu}. Run `{command}`."
 
 

@@ -30,14 +30,14 @@ from pawprint.dataset.cleaning import (
     describe_unlabelled,
     further_columns,
 )
-from pawprint.dataset.folders import describe_class_counts
-from pawprint.dataset.layouts import (
+from pawprint.dataset.folders import (
     Layout,
     count_labels,
+    describe_class_counts,
     describe_names,
     find_places,
-    read_metadata_csv,
 )
+from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import classes_given, read_corrections
 from pawprint.errors import name_some, printable
@@ -92,14 +92,14 @@ def main() -> None:
 
 
 def describe_corrected(usable: pd.DataFrame, applied: int) -> Iterator[str]:
-    """Yield a line on the classes after the corrections, if these change the counts of folders."""
+    """Yield a line on the classes after corrections, if these change the counts by folder."""
     plural = "" if applied == 1 else "s"
     counts = describe_class_counts(Counter(usable["label"]))
     yield f"{counts}, with {applied:,} correction{plural} from {paths.LABELS_CSV}"
 
 
 def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame) -> Iterator[str]:
-    """Yield lines on the files; `decoded` has the rows of the last recorded result."""
+    """Yield lines on the files; `decoded` contains the rows of the last recorded result."""
     if len(rejected):
         yield f"{describe_files(usable, rejected)}; see {paths.REJECTED_CSV}"
     if reused := usable["key"].isin(decoded["key"]).sum():

@@ -64,8 +64,8 @@ def main() -> None:
         for stage, text in after.items():
             write_text(folder / f"{stage}.txt", text)
     if not sys.dont_write_bytecode:
-        # By default, Python identifies a compiled module by the size and the time, in seconds, of
-        # its source. If both match, it would run an earlier version of the module.
+        # By default, Python identifies a compiled module by the size and the modification time, in
+        # seconds, of its source. If both matched, it would run an earlier version of the module.
         for folder in folders.values():
             compileall.compile_dir(folder, force=True, quiet=2, invalidation_mode=CHECKED_HASH)
     if line := describe_versions(recorded, after, {s: code.as_locked(after[s]) for s in after}):
@@ -150,7 +150,8 @@ def check_tables(params: Params, source: Path) -> None:
     if source.is_dir() and leaves_out(str(source), names):  # the ignored files may be other classes
         read_corrections(paths.LABELS_CSV, names)
         return
-    from pawprint.dataset.layouts import find_places, parse_metadata_csv  # slow to import
+    from pawprint.dataset.folders import find_places  # slow to import
+    from pawprint.dataset.metadata_csv import parse_metadata_csv
 
     rows = parse_metadata_csv(str(source), names, read)
     classes, _ = find_places(names, rows, params.clean.labels, str(source))

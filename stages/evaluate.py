@@ -1,14 +1,14 @@
-"""Measure how good the model is on images that it has not seen, and write the model for use.
+"""Predict images that the model has not seen, measure how good it is, and write it for use.
 
-Temperature and thresholds are fitted on validation images. The served model is scored on validation
-and test images, from the outputs of the network. Labels are listed for review if near-duplicates
-have different labels, or if a label has a low probability, according to cross-validation for
-training images and to the model for all others. Images in labels.csv are not listed again. Reads
-data/outputs/, data/clean/metadata.csv, images.csv, labels.json and near_duplicates.csv in
-data/split/, data/cross_validation.csv, labels.csv, models/extractor/ and models/network/. Params:
-`calibrate`, `evaluate`, `augment`, `clean.bits`, `model.resize`. Writes models/served/,
-data/probabilities.csv of test images, data/probabilities_validation.csv, metrics/evaluate.json,
-plots/scores.csv, plots/reliability.csv, plots/roc.csv, plots/decided.csv,
+Temperature and thresholds are fitted on validation images. The served model predicts validation and
+test images from the outputs of the network, which `predict` wrote. Labels are listed for review if
+near-duplicates have different labels, or if a label has a low probability, according to
+cross-validation for training images and to the model for all others. Images in labels.csv are not
+listed again. Reads data/outputs/, data/clean/metadata.csv, images.csv, labels.json and
+near_duplicates.csv in data/split/, data/cross_validation.csv, labels.csv, models/extractor/ and
+models/network/. Params: `calibrate`, `augment`, `clean.bits`, `model.resize`. Writes
+models/served/, data/probabilities.csv of test images, data/probabilities_validation.csv,
+metrics/evaluate.json, plots/scores.csv, plots/reliability.csv, plots/roc.csv, plots/decided.csv,
 plots/labels_to_review.csv, and the predictions that Git keeps, plots/predictions.csv and
 plots/predictions_validation.csv. Run: `python -m stages.evaluate`
 """
@@ -43,7 +43,8 @@ from pawprint.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import image_size_of, read_network
 from pawprint.scores import metrics
-from pawprint.scores.intervals import CONFIDENCE
+from pawprint.scores.evaluation import Evaluation, evaluate
+from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.prediction_table import (
     losses_in,
     predicted_labels,
@@ -51,16 +52,10 @@ from pawprint.scores.prediction_table import (
     with_image,
     write_predictions,
 )
-from pawprint.scores.predictions import Evaluation, evaluate, judge, list_suspects
 from pawprint.scores.rules import describe_rules, fit_rules
-from pawprint.scores.shift import (
-    compare_splits,
-    describe_shift,
-    describe_slices,
-    independent,
-    measure_apart,
-    measure_slices,
-)
+from pawprint.scores.series import independent
+from pawprint.scores.shift import compare_splits, describe_shift, measure_apart
+from pawprint.scores.slices import describe_slices, measure_slices
 from pawprint.tables import read_table, write_table
 
 HELD_OUT = ("validation", "test")
@@ -77,8 +72,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     """Write scores and predictions of both splits, from outputs by split; print the results."""
     rows = split.assign(group=independent(split))
     results = {
-        name: evaluate(rows[rows["split"] == name], outputs[name], metadata, CONFIDENCE)
-        for name in HELD_OUT
+        name: evaluate(rows[rows["split"] == name], outputs[name], metadata) for name in HELD_OUT
     }
     validation, test = results.values()
     further = compare(validation, test)
@@ -135,8 +129,10 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     is_mirrored = Augment.load().is_mirrored
     detector = None if params.unknown_quantile is None else read_detector(paths.OUTPUTS)
     write_served_model(network, metadata, detector, paths.SERVED_MODEL, is_mirrored=is_mirrored)
-    takes = "an image and its mirror image" if is_mirrored else "an image"
-    print(f"evaluate: temperature {metadata.temperature:g}; the served model sees {takes}")
+    predicts = "predicts each image once"
+    if is_mirrored:
+        predicts = "averages its predictions for an image and the mirror image"
+    print(f"evaluate: temperature {metadata.temperature:g}; the served model {predicts}")
     for line in describe_rules(params, metadata, validation, groups):
         print(f"evaluate: {line}")
     return metadata
@@ -147,9 +143,9 @@ def compare(validation: Evaluation, test: Evaluation) -> dict[str, pd.DataFrame]
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, NEAR_DUPLICATES)
     metadata = read_table(paths.METADATA_CSV, METADATA)
     return {
-        "apart": measure_apart(test.images, near_duplicates, CONFIDENCE),
+        "apart": measure_apart(test.images, near_duplicates),
         "differences": compare_splits(validation.images, test.images),
-        "slices": measure_slices(test.images, metadata, CONFIDENCE),
+        "slices": measure_slices(test.images, metadata),
     }
 
 
@@ -163,7 +159,7 @@ def measure_unknown(
     known = outputs["test"].unknown_scores
     groups = np.append(np.arange(len(scores)).astype(str), test.images["group"])
     threshold = metadata.unknown_threshold
-    return [metrics.measure_unknown(scores, known, threshold, CONFIDENCE, groups)]
+    return [metrics.measure_unknown(scores, known, threshold, groups)]
 
 
 def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> list[str]:
@@ -173,10 +169,10 @@ def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> li
         for label in metadata.thresholds:
             title = f"{name} {label}:"
             scores = metrics.OF_A_CLASS, result.scores
-            lines.append(metrics.describe_fractions(title, *scores, CONFIDENCE, label))
+            lines.append(metrics.describe_fractions(title, *scores, label))
         if metadata.min_confidence is not None:
             scores = metrics.OF_DECIDED, result.scores
-            lines.append(metrics.describe_fractions(name, *scores, CONFIDENCE))
+            lines.append(metrics.describe_fractions(name, *scores))
     return lines
 
 

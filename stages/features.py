@@ -20,6 +20,7 @@ from pawprint.classes import UNKNOWN, UNLABELLED
 from pawprint.columns import IMAGES, PATHS
 from pawprint.features.rows import row_function
 from pawprint.features.shards import (
+    STORED_SPLITS,
     ShardComputer,
     ViewsOf,
     earlier_shards,
@@ -27,10 +28,10 @@ from pawprint.features.shards import (
     place_of_rows,
     require_space,
     tasks,
+    views_of,
     write_shards,
 )
 from pawprint.features.store import count_shards
-from pawprint.features.views import STORED_SPLITS, views_of
 from pawprint.files import read_text, replacing, write_json, writing
 from pawprint.images.archive import open_archive
 from pawprint.model.calibration import DETECTOR_IMAGES

@@ -36,7 +36,6 @@ from pawprint.dataset.changes import (
     Images,
     describe_changes,
     describe_code,
-    describe_params,
     find_changes,
     images_of,
 )
@@ -44,25 +43,28 @@ from pawprint.dataset.cleaning import describe_files
 from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows
-from pawprint.errors import InputError, hide_secrets
+from pawprint.errors import InputError, hide_secrets, name_some
 from pawprint.files import md5, read_json, read_mapping, write_text
 from pawprint.images.archive import Archive, open_archive
 from pawprint.model.metadata import read_metadata
+from pawprint.params.changes import describe_param_changes
 from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import LastCommit, Recorded
 from pawprint.reports import charts, pages, photos
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import SIZE_UNKNOWN, Run, find_limits
-from pawprint.scores.prediction_table import read_predictions
-from pawprint.scores.predictions import list_errors
+from pawprint.scores.prediction_table import list_errors, read_predictions
 from pawprint.scores.runs import compare_runs
-from pawprint.scores.shift import describe_shift, describe_slices, independent
+from pawprint.scores.series import independent
+from pawprint.scores.shift import describe_shift
+from pawprint.scores.slices import describe_slices
 from pawprint.scores.stored_run import read_here, read_run
 from pawprint.tables import read_table
 
-OF_FILE = ["path", "width", "height", "brightness", "perceptual_hash"]  # columns of IMAGES
-OF_DATA = ("augmented", "near_duplicates", "samples", "unusual")  # pictures of earlier stages
+# Columns of IMAGES that come from the file.
+OF_FILE = ["path", "width", "height", "brightness", "perceptual_hash"]
+OF_DATA = ("augmented", "near_duplicates", "samples", "unusual")  # pictures drawn by earlier stages
 SAME = "the same photos, labels, splits, params and code"
 SAME_SETTINGS = "the same params and code"
 NEXT = (
@@ -95,7 +97,7 @@ def main() -> None:
         charts.save(picture, paths.PLOTS / f"{name}.png")
     of_data = {name: Image.open(paths.PLOTS / f"{name}.png") for name in OF_DATA}
     group_of = independent(images).set_axis(images["path"])
-    result = pages.describe_result(scores, predictions["test"], group_of, CONFIDENCE)
+    result = pages.describe_result(scores, predictions["test"], group_of)
     of_page = {
         "result": result,
         "limits": limits,
@@ -229,7 +231,7 @@ def describe_since_commit(now: Images, params: dict) -> list[str]:
     images = describe_images_since(commit, now)
     parts = [describe_code(codes(commit), codes(Recorded()))]
     if recorded := commit.params("plot"):  # all params
-        parts.insert(0, describe_params(without_secrets(recorded), params))
+        parts.insert(0, name_some(describe_param_changes(without_secrets(recorded), params)))
     further = ", ".join(filter(None, parts))
     if images == NOT_KNOWN:
         found = f"{further or SAME_SETTINGS}; changes of photos and labels are {NOT_KNOWN}"
@@ -266,7 +268,7 @@ def compare_with_commit(commit: LastCommit) -> list[str]:
         old = read_run(commit.read, "the last commit")
         if old.missing:
             return []
-        (compared,) = compare_runs(old, [read_run(read_here, "this run")], CONFIDENCE)
+        (compared,) = compare_runs(old, [read_run(read_here, "this run")])
     except InputError:  # no common images, or no predictions
         return []
     verdict, *answers = compared.sentences

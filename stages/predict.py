@@ -1,6 +1,7 @@
-"""Run the network once on held-out images, so that a new threshold or metric need not.
+"""Keep the network's outputs (logits) for held-out images, of which `evaluate` makes predictions.
 
-Uses stored features. First fits the detector of unknown inputs on training images. Reads train/,
+The network thus runs once, and a new threshold or metric does not run it again. It takes stored
+features. First fits the detector of unknown inputs on training images. Reads train/,
 validation/, test/ and unknown/ in data/features/, images.csv and labels.json in data/split/,
 data/clean/unknown.csv and models/network/. Writes data/outputs/: the outputs for training,
 validation, test and unknown images, and the detector. Run: `python -m stages.predict`

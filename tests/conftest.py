@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from pawprint.dataset.cleaning import clean
-from pawprint.dataset.layouts import Layout, find_places, read_metadata_csv
+from pawprint.dataset.folders import Layout, find_places
+from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.dataset.user_tables import Correction
 from pawprint.errors import InputError
 from pawprint.images.archive import members, open_archive
@@ -28,7 +29,7 @@ from pawprint.recipes.demo import dvc_environment, write_archive
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_WEIGHTS = PROJECT / "pawprint" / "recipes" / "sample" / "base.h5"
 CODE = Code(PROJECT)
-# All of the project's modules, by path.
+# All modules of the project, by path.
 MODULES = sorted(
     path.relative_to(PROJECT).as_posix()
     for folder in ("pawprint", "stages", "examples", "bench")
@@ -43,9 +44,9 @@ def sha256(path: Path) -> str:
 
 SAMPLE_SHA256 = sha256(SAMPLE_WEIGHTS)
 OFFLINE = f"weights: {{source: pawprint/recipes/sample/base.h5, sha256: {SAMPLE_SHA256}}}\n"
-# What runs after a change of fine-tuning.
+# The stages that run after a change to fine-tuning.
 AFTER_FINETUNING = ["train_finetune", "predict", "evaluate", "plot"]
-# Params of a run that takes seconds, for images.zip beside the project. The head is trained in
+# Params for a run that takes seconds, on images.zip next to the project. The head is trained in
 # epochs, so that each param can be changed alone.
 TINY = """
 fetch: {source: ../images.zip}
@@ -67,18 +68,18 @@ JPEG = encode(Image.linear_gradient("L").convert("RGB"))
 
 
 def photo(number: int) -> bytes:
-    """A JPEG unlike that of any other number: noise from which no two look alike."""
+    """Return a JPEG of noise that looks different for every number."""
     noise = np.random.default_rng(number).integers(0, 256, (8, 8, 3), np.uint8)
     return encode(Image.fromarray(noise).resize((64, 64), Image.Resampling.NEAREST))
 
 
 def photos_of(names: Iterable[str]) -> dict[str, bytes]:
-    """A photo of its own for each of these names."""
+    """Return a different photo for each of these names."""
     return {name: photo(number) for number, name in enumerate(names)}
 
 
 def write_files(folder: Path, files: dict[str, bytes | str]) -> Path:
-    """The folder, in which there are now these files."""
+    """Write these files to the folder, and return the folder."""
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
@@ -92,7 +93,7 @@ def copy_into(folder: Path, project: Path, name: str) -> None:
 
 
 def replace(path: Path, old: str, new: str) -> None:
-    """Replace the first such text of a file, which must have one."""
+    """Replace the first occurrence of a text in a file, which must contain it."""
     text = path.read_text(encoding="utf-8")
     assert old in text, path
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
@@ -105,7 +106,7 @@ def clean_archive(
     corrections: Iterable[Correction] = (),
     bits: int | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """The usable images, the rejected files and the corrections not applied of an archive."""
+    """Return an archive's usable images, rejected files, and corrections not applied."""
     with open_archive(path, bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
@@ -115,7 +116,7 @@ def clean_archive(
 
 @pytest.fixture(scope="session")
 def drawn_archive(tmp_path_factory) -> Path:
-    """30 drawn cats and dogs and 6 damaged files, in the layout of the published archive."""
+    """Return 30 drawn cats and dogs and 6 damaged files, in the layout of the published archive."""
     path = tmp_path_factory.mktemp("drawn") / "images.zip"
     write_archive(path, train=10, validation=5)
     return path
@@ -129,25 +130,25 @@ def mirror() -> Path:
 
 
 def line_of(*parts: str) -> str:
-    """A pattern of one line that holds these parts in their order."""
+    """Return a pattern for one line that contains these parts in order."""
     anything = r"[^\n]*"
     return rf"\A{anything}{anything.join(map(re.escape, parts))}{anything}\Z"
 
 
 def refused(*parts: str):
-    """What must raise InputError with one line that holds these parts in their order."""
+    """Expect an InputError with a single line that contains these parts in order."""
     return pytest.raises(InputError, match=line_of(*parts))
 
 
 def environment_with(**changes: str) -> dict[str, str]:
-    """The environment of a user for whom `python` is this Python."""
+    """Return the environment of a user whose `python` is this one."""
     return dvc_environment() | changes
 
 
 def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
-    """Run a command as a user would; stdout and stderr as text."""
+    """Run a command as a user would, with stdout and stderr as text."""
     changed = environment_with(**environment)
-    # Windows looks for a program beside this process's own and in its PATH, not in the one given.
+    # Windows searches next to this process and in this process's PATH, not in the PATH given.
     program = shutil.which(command[0], path=changed["PATH"]) or command[0]
     return subprocess.run(
         (program, *command[1:]),
@@ -160,27 +161,27 @@ def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedPro
 
 
 def succeed(*command: str, cwd: Path, **environment: str) -> str:
-    """What a command prints, which must succeed."""
+    """Run a command, which must succeed, and return what it prints."""
     result = run(*command, cwd=cwd, **environment)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
 
 def pawprint(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    """Run a command of this project in a folder, which need not hold its code."""
+    """Run a command of this project in a folder that need not contain its code."""
     environment = {"PYTHONPATH": str(PROJECT)} | environment
     return run("python", "-m", "pawprint", *arguments, cwd=folder, **environment)
 
 
 def printed(folder: Path, *arguments: str) -> str:
-    """What a command of this project prints, which must succeed without a word on stderr."""
+    """Run a command, which must succeed and print nothing on stderr, and return its output."""
     result = pawprint(folder, *arguments)
     assert (result.returncode, result.stderr) == (0, "")
     return result.stdout
 
 
 def complaint(folder: Path, *arguments: str) -> str:
-    """The line on stderr of a command of this project, which must fail and print nothing else."""
+    """Run a command, which must fail with one line on stderr and no output, and return the line."""
     result = pawprint(folder, *arguments)
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
@@ -188,7 +189,7 @@ def complaint(folder: Path, *arguments: str) -> str:
 
 
 def photos_in(page: str) -> dict[str, Image.Image]:
-    """The photos of a sheet by their text alternatives. It loads nothing else."""
+    """Return the photos on a page by their alternative texts. The page must not load anything."""
     assert not re.search(r'(src|href)="(?!data:)', page)
     images = re.findall(r'<img src="data:image/webp;base64,([^"]+)" alt="([^"]+)"', page)
     return {
@@ -197,7 +198,7 @@ def photos_in(page: str) -> dict[str, Image.Image]:
 
 
 def environment_of(folder: Path, packages: list[str]) -> Path:
-    """The Python of a new virtual environment with these packages, as pinned."""
+    """Return the Python of a new virtual environment that has these packages, as pinned."""
     succeed(sys.executable, "-m", "venv", "--without-pip", str(folder), cwd=PROJECT)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     pip = (sys.executable, "-m", "pip", "--python", str(python), "install", "--retries", "1")
@@ -210,20 +211,20 @@ def environment_of(folder: Path, packages: list[str]) -> Path:
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory):
-    """An environment with the package installed from a wheel."""
+    """Return an environment in which the package is installed from a wheel."""
     from installed import Installed
 
     return Installed(tmp_path_factory.mktemp("installed"))
 
 
 def change(project: Path, changes: str) -> None:
-    """Lay other params over those of a project."""
+    """Change params of a project."""
     path = project / "params.yaml"
     path.write_text(overlay(path.read_text(encoding="utf-8"), changes), encoding="utf-8")
 
 
 def clone(project: Path, name: str = "clone") -> Path:
-    """A clone of a Git repository, beside it."""
+    """Clone a Git repository to a folder next to it."""
     folder = project.parent / name
     succeed("git", "clone", "-q", str(project), str(folder), cwd=project.parent)
     set_author(folder)
@@ -246,9 +247,9 @@ def commit(project: Path, message: str) -> None:
 
 
 def repro(workspace: Path, *options: str, **environment: str) -> list[str]:
-    """Run `dvc repro` and return the stages that ran, in order, without `code`.
+    """Run `dvc repro`, and return the stages that ran, in order, except `code`.
 
-    That one runs after every edit of code or params.
+    The stage `code` runs after every edit of code or params.
     """
     lines = succeed("dvc", "repro", *options, cwd=workspace, **environment).splitlines()
     ran = [line.split("'")[1] for line in lines if line.startswith("Running stage")]
@@ -271,9 +272,9 @@ def as_installed(text: str) -> str:
 
 
 def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) -> Path:
-    """A repository of its own with this project's files and changed params.
+    """Make a separate repository with this project's files and changed params.
 
-    Files whose paths begin like one of `without` are left out.
+    Files whose paths begin with one of `without` are left out.
     """
     for name in succeed("git", "ls-files", cwd=PROJECT).splitlines():
         if not name.startswith(without):
@@ -284,7 +285,7 @@ def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) 
     return folder
 
 
-# Each file is one worker's: the longest ones begin first, so that none is waited for at the end.
+# Each worker runs whole files. The slowest ones start first, so that none remains at the end.
 LONGEST = "committed_run browser pipeline readme projects tutorial dask"
 
 

@@ -1,4 +1,4 @@
-"""A real server on this computer, and what it may do to who asks."""
+"""Test downloads from a real local server, and what it may do to its clients."""
 
 import functools
 import hashlib
@@ -52,10 +52,10 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path):
-    """A server of the folder tmp_path/served.
+    """Yield a server for the folder tmp_path/served.
 
-    For each request, `authorized` lists whether a password came with it, and `statuses` the status
-    of the answer.
+    For each request, `authorized` records whether it had a password, and `statuses` the status of
+    the answer.
     """
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "images.zip").write_bytes(CONTENT)
@@ -90,14 +90,14 @@ def test_url_with_a_hash_is_asked_once(server):
     assert server.statuses == [200]
     (server.folder / "other").mkdir()
     (server.folder / "other" / "images.zip").write_bytes(OTHER)
-    assert get(f"{server.url}/other/images.zip") == OTHER  # of the same name
+    assert get(f"{server.url}/other/images.zip") == OTHER  # with the same name
 
 
 def test_url_without_a_hash_gives_what_the_server_has_now(server, capfd):
     for content in (CONTENT, OTHER):
         (server.folder / "images.zip").write_bytes(content)
         assert get(f"{server.url}/images.zip") == content
-    assert capfd.readouterr().err == ""  # no progress bar where there is no terminal
+    assert capfd.readouterr().err == ""  # no progress bar without a terminal
 
 
 def test_without_network_a_download_with_its_hash_is_used(server):

@@ -1,4 +1,4 @@
-"""What is drawn by a hash, and what edits of the images change in it."""
+"""Test which choices are made by a hash, and how edits of images change them."""
 
 from collections import Counter
 
@@ -21,7 +21,7 @@ EDITS = 200
 
 
 def made_up(seed: int = 0) -> pd.DataFrame:
-    """Photos of classes with 100 to 2 groups, of which some have near-duplicates, some are series.
+    """Return photos of classes with 2 to 100 groups, including near-duplicates and series.
 
     Some groups have two classes.
     """
@@ -39,18 +39,18 @@ def made_up(seed: int = 0) -> pd.DataFrame:
 
 
 def folds_of(table: pd.DataFrame) -> pd.Series:
-    """The fold of each photo, by its key."""
+    """Return the fold of each photo, by its key."""
     fold = draw_folds(*(table[name].to_numpy() for name in ("label", "group", "key")))
     return pd.Series(fold, table["key"])
 
 
 def class_of(labels: pd.Series) -> str:
-    """The class that a group counts for."""
+    """Return the class that a group counts for."""
     return max(sorted(set(labels)), key=labels.tolist().count)
 
 
 def edited(table: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFrame, str]:
-    """The photos after one random edit, and the group that was edited."""
+    """Return the photos after one random edit, and the group that was edited."""
     photo = table.iloc[[rng.integers(len(table))]]
     group = photo["group"].item()
     is_photo = table.index == photo.index.item()
@@ -99,7 +99,7 @@ def test_folds_have_as_many_groups_of_each_class(groups):
 
 
 def test_larger_folds_are_others_in_each_class():
-    """Else one fold of many classes with six photos each would have a third of all."""
+    """Otherwise, one fold of many classes with six photos each would contain a third of all."""
     labels = np.repeat([f"class {number}" for number in range(200)], 6)
     photos = np.arange(len(labels))
     sizes = np.bincount(draw_folds(labels, photos, sha256_of(photos)))
@@ -137,7 +137,7 @@ def test_parts_of_each_class_change_by_one_at_most_and_have_one_at_least():
 
 
 def parts_of(examples: validation.Examples) -> list[np.ndarray]:
-    """What the fits of a learning curve learn from."""
+    """Return what the fits of a learning curve learn from."""
     learned: list[np.ndarray] = []
     with pytest.MonkeyPatch.context() as patch:
         judge = validation._judge
@@ -163,7 +163,7 @@ def without(examples: validation.Examples, photo: int) -> validation.Examples:
 
 
 def test_one_photo_less_leaves_what_is_learned_from_nearly_as_it_was(monkeypatch):
-    """In the learning curve, in cross-validation and in the head, each of a part of the photos."""
+    """This holds for the learning curve, for cross-validation, and for a head on some photos."""
     actual = np.arange(400) % 3 % 2
     examples = examples_of({False: np.zeros((400, 1, 4))}, actual, np.arange(400), 2)
     less = without(examples, 0)
@@ -183,7 +183,7 @@ def test_one_photo_less_leaves_what_is_learned_from_nearly_as_it_was(monkeypatch
 
 
 def photos_in_another_order(number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Keys of photos, and an order of them, as new photos between the others give."""
+    """Return keys of photos, and an order that results from inserting new photos."""
     return sha256_of(np.arange(number)), np.random.default_rng(0).permutation(number)
 
 
@@ -204,7 +204,7 @@ def test_standardised_photos_depend_on_photos_not_on_their_order(monkeypatch):
     )
     np.testing.assert_allclose(after.scale, before.scale, rtol=1e-5)
     everything = Standardisation.from_moments(features.mean(axis=(0, 1)), features.std(axis=(0, 1)))
-    assert not np.allclose(before.scale, everything.scale, rtol=1e-3)  # of a part
+    assert not np.allclose(before.scale, everything.scale, rtol=1e-3)  # of some of the photos
 
 
 def test_photos_that_the_app_learns_from_depend_on_photos_not_on_their_order(monkeypatch):
@@ -218,7 +218,7 @@ def test_photos_that_the_app_learns_from_depend_on_photos_not_on_their_order(mon
 
 
 def test_folds_in_which_a_shortcut_is_found_stay_after_an_edit(monkeypatch):
-    """One photo less moves as few others as in cross-validation, and taken back none."""
+    """Removing a photo moves as few others as in cross-validation, and restoring it moves none."""
     rng = np.random.default_rng(1)
     table = pd.DataFrame({"label": np.resize(["ant", "bee"], 200), "split": "train"})
     table["pixels_sha256"] = sha256_of(np.arange(200))

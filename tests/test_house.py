@@ -1,4 +1,4 @@
-"""What there is, and that imports point one way, from room to room."""
+"""Test how much there is to maintain, and that packages only import others in one direction."""
 
 import tomllib
 from pathlib import PurePosixPath
@@ -11,8 +11,8 @@ from pawprint.files import read_yaml
 from pawprint.params.model import Params
 from pawprint.params.section import Section
 
-# What a maintainer has to hold. Who raises a number lowers another one, or writes a decision:
-# docs/decisions/33.
+# What a maintainer has to deal with. Whoever raises a number must lower another one, or write a
+# decision; see docs/decisions/33.
 THERE_IS = {
     "params": 47,
     "params that the schema knows": 80,
@@ -21,7 +21,7 @@ THERE_IS = {
     "extras": 7,
 }
 
-# Which rooms a folder of code imports, besides the modules of `pawprint/` itself.
+# The packages that each folder of code may import, besides the modules in `pawprint/` itself.
 MAY_IMPORT = {
     "pawprint": {"model", "pipeline", "projects"},  # loads models, opens projects
     "pawprint/pipeline": set(),
@@ -40,7 +40,7 @@ MAY_IMPORT |= {
     "pawprint/templates": {"pipeline"},
     "pawprint/projects": ROOMS | {"templates"},
     "pawprint/commands": ROOMS | {"projects", "templates"},
-    "pawprint/recipes": ROOMS | {"projects"},  # the demo, which no module imports
+    "pawprint/recipes": ROOMS | {"projects"},  # for the demo, which no module imports
     "pawprint/app": ROOMS | {"projects"},
     "stages": ROOMS | {"templates"},  # `code` checks a project's files
     "examples": ROOMS,
@@ -52,7 +52,7 @@ STAGES = [module for module in MODULES if module.startswith("stages/") and modul
 
 
 def room(module: str) -> str:
-    """The folder that a module belongs to: `pawprint/images`, `stages`, or `pawprint` itself."""
+    """Return the package of a module: `pawprint/images`, `stages`, or `pawprint` itself."""
     parts = PurePosixPath(module).parts
     return "/".join(parts[:2]) if parts[0] == "pawprint" and len(parts) > 2 else parts[0]
 
@@ -70,9 +70,23 @@ def test_no_stage_imports_another():
         assert of_stages == {stage, PACKAGE}
 
 
+def test_no_command_imports_another():
+    """`rows.py` and the functions of `__init__.py` are shared, and no commands."""
+    commands = {f"pawprint/commands/{place}.py" for place, _ in COMMANDS.values()}
+    for command in commands:
+        assert not CODE.closure(command) & (commands - {command}), command
+
+
 def test_prediction_and_calibration_do_not_depend_on_the_training_code():
     for stage in ("stages/predict.py", "stages/evaluate.py"):
         assert "pawprint/network" not in {room(module) for module in CODE.closure(stage)}
+
+
+def test_training_does_not_depend_on_the_scores_of_its_model():
+    """A new score, or a new column of its table, trains nothing."""
+    for stage in ("stages/train_extract.py", "stages/train_finetune.py"):
+        modules = {"pawprint/scores/metrics.py", "pawprint/scores/evaluation.py"}
+        assert not modules & CODE.closure(stage)
 
 
 def test_what_computes_a_row_of_features_depends_on_no_params_errors_or_tables():
@@ -83,14 +97,14 @@ def test_what_computes_a_row_of_features_depends_on_no_params_errors_or_tables()
 
 
 def test_one_module_imports_dvc():
-    """What another tool would have to do in the place of DVC is one page."""
+    """Another tool would have to replace only one page of DVC's features."""
     tops = {module: {name.split(".")[0] for name in CODE.imports_of(module)} for module in MODULES}
     asking = [module for module, names in tops.items() if names & {"dvc", "dvc_data"}]
     assert asking == ["pawprint/pipeline/dvc.py"]
 
 
 def test_what_there_is_is_what_the_table_says():
-    """A param is a value of params.yaml; the schema also knows some that may be left out."""
+    """Params are values in params.yaml. The schema also has some that may be left out."""
     with (PROJECT / "pyproject.toml").open("rb") as file:
         extras = tomllib.load(file)["project"]["optional-dependencies"]
     sections = read_yaml(PROJECT / "params.yaml").values()
@@ -104,7 +118,7 @@ def test_what_there_is_is_what_the_table_says():
 
 
 def count_leaves(section: type[Section]) -> int:
-    """The values of a section, of which some are sections, perhaps or null."""
+    """Count the values in a section, including nested sections that may be null."""
     kinds = ((*get_args(field.annotation), field.annotation) for field in fields_of(section))
     inner = [[kind for kind in of_field if is_section(kind)] for of_field in kinds]
     return sum(count_leaves(found[0]) if found else 1 for found in inner)

@@ -1,4 +1,4 @@
-"""Where the package comes from: the line that installs it for others, and how it is renewed."""
+"""Test where the package was installed from, how others install it, and how to renew it."""
 
 import json
 from importlib.metadata import version
@@ -16,7 +16,7 @@ SHARED = "https://h.example/team/p.git"
 
 @pytest.fixture
 def installed_from(tmp_path, monkeypatch):
-    """A function that makes the package one of this origin, None for an index."""
+    """Return a function that sets the origin of the package; None stands for an index."""
 
     def install(origin: dict | None) -> None:
         info = {"METADATA": "Name: pawprint-dvc\nVersion: 0.2.0\n", "INSTALLER": "pip\n"}
@@ -60,7 +60,7 @@ def test_line_names_the_package_by_its_origin_without_secrets(installed_from, or
 
 @pytest.fixture
 def clone(tmp_path) -> Path:
-    """A clean clone whose origin others can reach, and has its commit."""
+    """Return a clean clone with an origin that others can reach and that has its commit."""
     path = tmp_path / "my clone"
     path.mkdir()
     git_init(path)
@@ -168,7 +168,7 @@ def test_address_of_a_remote_that_others_reach(remote, address):
     ],
 )
 def test_messages_say_how_this_installation_is_renewed(installed_from, origin, install, renew):
-    """Somebody else could give an index the name of the package."""
+    """Somebody else could publish the name of the package on an index."""
     installed_from(origin)
     assert install_command("app") == f"pip install {install}"
     assert renew in renewal()

@@ -1,4 +1,4 @@
-"""Progress in a file, for the app, and none where nobody looks."""
+"""Test that progress is written to a file for the app, but only if somebody looks at it."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from pawprint import progress
 
 @pytest.fixture
 def file(tmp_path, monkeypatch) -> Path:
-    """What the environment names."""
+    """Return the file that the environment variable contains."""
     monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress"))
     monkeypatch.setattr(progress, "SECONDS", 0)
     return tmp_path / "progress"
@@ -33,7 +33,7 @@ def test_progress_of_an_unknown_total_has_no_percent(file):
 
 
 def test_progress_that_cannot_be_written_or_read_stops_nothing(file):
-    file.mkdir()  # in the place of the file
+    file.mkdir()  # instead of the file
     assert list(progress.track("abc", "letters")) == ["a", "b", "c"]
     assert progress.read_progress(file) is None
     file.rmdir()

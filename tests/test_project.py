@@ -1,4 +1,4 @@
-"""The name of the project, and its commit."""
+"""Test the name of the project, and its commit."""
 
 import pytest
 from conftest import commit, git_init, succeed

@@ -6,7 +6,7 @@ from pawprint.scores.intervals import paired_test, two_sets_test
 
 
 def test_paired_test_draws_the_signs_of_the_differences_of_groups():
-    """All of one sign are 2 of 8 draws; of one size, it is McNemar's test."""
+    """All signs are equal in 2 of 8 draws. With equal sizes, this is McNemar's test."""
     each = np.arange(15)
     assert paired_test(np.array([1, 0, 1, 2]), each[:4]) == pytest.approx(2 / 8, abs=0.05)
     in_a_group = paired_test(np.array([1, 0.5, 0.5, 2]), each[[0, 1, 1, 2]])
@@ -29,7 +29,7 @@ def test_two_sets_of_fractions_have_fishers_test():
 
 
 def test_equal_sets_seldom_differ_and_others_mostly_do():
-    """Of images in groups that are alike, in strata and in none, of one column and of several."""
+    """This covers groups of similar images, with and without strata, and several columns."""
     rng, is_first, groups = np.random.default_rng(0), np.arange(200) < 80, np.arange(200) // 4
     strata, rejected = groups % 3, []
     for _ in range(200):

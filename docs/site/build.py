@@ -1,8 +1,8 @@
 """Build the site: `make docs` writes build/site/, and fails on any warning, such as a dead link.
 
-The pages are Markdown that a forge shows, too, so nothing is added to them. This program copies
-them to build/pages/, with the README as the first page, writes the reference beside them, and runs
-Sphinx on the copy.
+The pages are Markdown that GitHub and similar sites also display, so nothing is added to them. This
+program copies them to build/pages/, with the README as the first page, generates the reference, and
+runs Sphinx on the copy.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from sphinx.cmd.build import main as sphinx
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-# Each page is in the navigation: Sphinx warns of one that is missing.
+# All pages are in the navigation, because Sphinx warns about missing ones.
 NAVIGATION = {
     "Start": ["tutorial", "notebook", "from-notebook", "install"],
     "Guides": [
@@ -44,7 +44,7 @@ NAVIGATION = {
         "changelog",
     ],
 }
-# The pages outside docs/ have other names on the site.
+# Pages outside docs/ are renamed on the site.
 OUTSIDE = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
@@ -71,7 +71,7 @@ def main() -> int:
 
 
 def gather(docs: Path, pages: Path) -> None:
-    """Copy the pages, write the reference, and add the navigation to the first page."""
+    """Copy the pages, generate the reference, and add the navigation to the first page."""
     shutil.copytree(docs, pages, ignore=shutil.ignore_patterns("site"))
     for name, new in OUTSIDE.items():
         text = (docs.parent / name).read_text(encoding="utf-8")
@@ -90,12 +90,12 @@ def gather(docs: Path, pages: Path) -> None:
 
 
 def renamed(link: re.Match[str]) -> str:
-    """Return the start of a link to a page, with its name on the site."""
+    """Return the beginning of a link to a page, using the page's name on the site."""
     return f"]({OUTSIDE.get(link[1], link[1])}"
 
 
 def add_navigation(page: Path, names: list[str], option: str) -> None:
-    """Append pages to those that the side of the site lists below a page."""
+    """Append pages to the site's side navigation below a page."""
     lines = ["", "```{toctree}", ":hidden:", option, "", *names, "```", ""]
     with page.open("a", encoding="utf-8") as file:
         file.write("\n".join(lines))

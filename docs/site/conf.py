@@ -1,4 +1,4 @@
-"""Settings of Sphinx for the pages that `build.py` gathers."""
+"""Sphinx settings for the pages that `build.py` gathers."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ release = version = installed_version() or ""
 root_doc = "index"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 
-# Anchors of headings as forges make them, so that one link works in both places.
+# Use the same heading anchors as GitHub, so that links work in both places.
 myst_heading_anchors = 4
 suppress_warnings = ["epub", "myst.header"]  # pages of decisions may begin below level 1
 default_role = "code"  # docstrings mark code with single backticks
@@ -31,7 +31,7 @@ html_search_scorer = str(Path(__file__).with_name("scorer.js"))
 
 
 def setup(app: Sphinx) -> None:
-    """Show tables in text, for which Pygments has no lexer, as they are; leave empty texts out."""
+    """Show text tables unchanged, as Pygments has no lexer for them; skip fields of tuples."""
     lexer_classes["csv"] = TextLexer
     app.connect("autodoc-skip-member", _is_field)
 

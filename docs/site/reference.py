@@ -1,4 +1,4 @@
-"""The reference: what is public in Python, the commands, and the params, from their sources."""
+"""Generate the reference from the sources: the public Python API, the commands, and the params."""
 
 import argparse
 import importlib
@@ -17,7 +17,7 @@ from pawprint.files import read_yaml
 from pawprint.params.model import Params
 
 ROOT = Path(__file__).parents[2]
-# What functions of the package return and raise, and so programs use.
+# Types that functions of the package return or raise, so that programs use them.
 RESULTS = {
     "pawprint.model.predictor": ["Predictor"],
     "pawprint.model.metadata": ["Metadata"],
@@ -41,7 +41,7 @@ param does. The last column has the value in the example.
 
 
 def python_page() -> str:
-    """Return the page of the public functions and classes, which autodoc fills from docstrings."""
+    """Return the page of public functions and classes, which autodoc fills with docstrings."""
     own = pawprint.__all__
     objects = [("pawprint", name, getattr(pawprint, name)) for name in own] + [
         (module, name, getattr(importlib.import_module(module), name))
@@ -61,13 +61,13 @@ def _autodoc(kind: str, name: str) -> str:
 
 
 def commands_page() -> str:
-    """Return the page of all commands, from their parsers."""
+    """Return the page of all commands, generated from their parsers."""
     return COMMANDS_PAGE + "".join(_command(name, module) for name, (module, _) in COMMANDS.items())
 
 
 def _command(name: str, module: str) -> str:
     command = importlib.import_module(f"pawprint.commands.{module}")
-    # Lines of usage as wide as the page, whatever the terminal.
+    # Wrap usage lines to the width of the page, whatever the terminal.
     wide = partial(argparse.HelpFormatter, width=90)
     parser = argparse.ArgumentParser(prog=f"pawprint {name}", formatter_class=wide, add_help=False)
     command.add_arguments(parser)
@@ -81,13 +81,13 @@ def _command(name: str, module: str) -> str:
 
 
 def _as_markdown(text: str) -> str:
-    """Return a docstring, whose examples are indented, as paragraphs and blocks."""
+    """Convert a docstring with indented examples to paragraphs and code blocks."""
     text = re.sub(r"((?:^  .*(?:\n|$))+)", r"\n```console\n\1\n```\n", text, flags=re.MULTILINE)
     return re.sub(r"^  (?=\S)", "$ ", text, flags=re.MULTILINE).replace("\n\n```\n", "\n```\n")
 
 
 def _rows(action: argparse.Action) -> Iterator[tuple[str, str]]:
-    """Yield an argument and what it means; for commands of a command, each of them."""
+    """Yield each argument and its meaning. For subcommands, yield those of each."""
     if isinstance(action, argparse._SubParsersAction):
         for name, parser in action.choices.items():
             usage = parser.format_usage().partition(name)[2].replace(" [-h]", "").strip()
@@ -106,7 +106,7 @@ def _rows(action: argparse.Action) -> Iterator[tuple[str, str]]:
 
 
 def params_page() -> str:
-    """Return the page of the values that each param takes, from the schema of params.yaml."""
+    """Return the page of allowed values for each param, from the schema of params.yaml."""
     example = read_yaml(ROOT / "params.yaml")
     page = PARAMS
     for section, field in Params.model_fields.items():
@@ -122,11 +122,12 @@ def params_page() -> str:
 
 
 def _values(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
-    """Yield each key of a section and what it may be."""
+    """Yield each key of a section and its allowed values."""
     schema = model.model_json_schema()
     for key, field in model.model_fields.items():
         own = [item.func for item in field.metadata if isinstance(item, WrapValidator)]
-        # Such a validator has its own sentence, for messages: pawprint/params/section.py.
+        # Such a validator has its own sentence, which messages also use:
+        # pawprint/params/section.py.
         text = own and isinstance(own[0], partial) and own[0].args[1]
         yield key, text or _describe(schema["properties"][key], schema.get("$defs", {}))
 
@@ -157,7 +158,7 @@ WORDS = {
     "maximum": "to {}",
     "exclusiveMaximum": "below {}",
 }
-NO_LIMIT = 2**31  # from here on, a limit only keeps numbers in their type
+NO_LIMIT = 2**31  # larger limits only keep numbers within their type
 
 
 def _number(schema: dict) -> str:
@@ -167,7 +168,7 @@ def _number(schema: dict) -> str:
 
 
 def _yaml(section: dict, key: str) -> str:
-    """Return a value of params.yaml as code; empty for a layer that the example does not use."""
+    """Return a value of params.yaml as code, or "" for a layer that the example does not use."""
     if key not in section:
         return ""
     value = section[key]

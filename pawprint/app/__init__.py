@@ -1,1 +1,1 @@
-"""The web app `pawprint app`: photos, labels, runs and results of a project."""
+"""The web app of `pawprint app`, with the photos, labels, runs and results of a project."""

@@ -1,8 +1,8 @@
-"""Group photos that look alike, for labelling them by the page: with clusters and with a head.
+"""Group photos that look alike, using clusters and a head, to label a page of them at once.
 
-Photos are identified by position. Their rows are stored features of the last maps, including photos
-with labels. A page of each cluster comes first, because the cluster may hold a new class. Then
-photos are grouped by the class that a head predicts.
+Photos are identified by their position. Their rows are stored features of the last maps, and
+include photos that already have a label. First, there is a page for each cluster, because a cluster
+may be a new class. Later, photos are grouped by the class that a head predicts.
 """
 
 from collections.abc import Callable, Collection
@@ -15,7 +15,8 @@ import pandas as pd
 from pawprint import paths
 from pawprint.classes import NEITHER, UNLABELLED
 from pawprint.columns import IMAGES, REJECTED, SPLIT, TRAIN
-from pawprint.dataset.layouts import find_places, read_metadata_csv
+from pawprint.dataset.folders import find_places
+from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.draws import hash_keys
 from pawprint.features.store import open_features
 from pawprint.images.archive import Archive, members
@@ -26,17 +27,17 @@ from pawprint.tables import read_table, training_images
 
 PER_PAGE = 24
 MAX_CLUSTERS = 24
-MAX_OF_CLASS = 200  # labels per class for a head, so that a fit takes about a second at most
-REFITTED = 12  # new labels before a head is fitted again
-Image = tuple[str, str]  # path and pixels_sha256, or "" if that is not known
-Refused = set[tuple[int, str]]  # a photo, and a label that a person rejected; "": its group
+MAX_OF_CLASS = 200  # labels per class for a head, so that a fit takes at most about a second
+REFITTED = 12  # number of new labels after which a head is fitted again
+Image = tuple[str, str]  # path and pixels_sha256, or "" if the hash is unknown
+Refused = set[tuple[int, str]]  # a photo, and a label that a person rejected ("" for its group)
 
 
 class Group(NamedTuple):
-    """Photos to show together, the most certain first, and their likely class, or "".
+    """Photos to show together, most certain first, and their likely class, or "".
 
-    The first `sure` photos belong to the cluster or are predicted as the class. The next likely
-    photos fill the page.
+    The first `sure` photos belong to the cluster, or are predicted as the class. The next most
+    likely photos fill the page.
     """
 
     photos: np.ndarray
@@ -45,7 +46,7 @@ class Group(NamedTuple):
 
 
 class Clusters(NamedTuple):
-    """The cluster of each photo, int `(photos,)`, and its distance to the centre, `(photos,)`."""
+    """The cluster of each photo, int `(photos,)`, and its distance from the centre, `(photos,)`."""
 
     number: np.ndarray
     distance: np.ndarray
@@ -59,8 +60,8 @@ class Head(NamedTuple):
 
 
 def find_clusters(rows: np.ndarray) -> Clusters:
-    """Return clusters of rows, float32 `(photos, features)`, according to their directions."""
-    from sklearn.cluster import MiniBatchKMeans  # takes seconds, and other pages need none
+    """Cluster rows, float32 `(photos, features)`, by their directions."""
+    from sklearn.cluster import MiniBatchKMeans  # slow to import, and other pages do not need it
 
     number = min(max(round(len(rows) ** 0.5 / 2), 2), MAX_CLUSTERS, len(rows))
     means = MiniBatchKMeans(number, batch_size=2048, n_init=3, random_state=0)
@@ -69,10 +70,10 @@ def find_clusters(rows: np.ndarray) -> Clusters:
 
 
 def fit_head(rows: np.ndarray, labels: np.ndarray, keys: list[str]) -> Head | None:
-    """Fit a logistic regression on the rows whose label is not "", and predict all rows.
+    """Fit a logistic regression to the rows whose label is not "", and predict all rows.
 
-    Returns None with fewer than two classes. `rows` are `(photos, features)`. If a class has more
-    than MAX_OF_CLASS photos, `keys`, one for each photo, decide which of them are used.
+    Returns None if there are fewer than two classes. `rows` are `(photos, features)`. If a class
+    has more than MAX_OF_CLASS photos, `keys` (one per photo) determine which of them are used.
     """
     given = np.flatnonzero(labels != "")
     classes, targets = np.unique(labels[given], return_inverse=True)
@@ -91,7 +92,7 @@ def fit_head(rows: np.ndarray, labels: np.ndarray, keys: list[str]) -> Head | No
 
 
 def mean_of(first: Head | None, second: Head | None) -> Head | None:
-    """Return the mean probabilities of two heads for the same photos; classes may differ."""
+    """Average the probabilities of two heads on the same photos. Their classes may differ."""
     if first is None or second is None:
         return first or second
     classes = [*dict.fromkeys([*first.classes, *second.classes])]
@@ -104,16 +105,16 @@ def mean_of(first: Head | None, second: Head | None) -> Head | None:
 def photos_in_new_clusters(
     photos: np.ndarray, labels: np.ndarray, clusters: Clusters, refused: Refused
 ) -> np.ndarray:
-    """Return the photos whose cluster has neither a label nor a rejected photo."""
+    """Return the photos in clusters without any label or rejected photo."""
     known = set(clusters.number[labels != ""])
     known |= {clusters.number[photo] for photo, label in refused if not label}
     return photos[~np.isin(clusters.number[photos], list(known))]
 
 
 def surest(photos: np.ndarray, head: Head, refused: Refused, number: int) -> Group:
-    """Return photos of one class, the one with the largest sum of probabilities on the page.
+    """Return photos of one class: the one with the largest sum of probabilities on a page.
 
-    Photos predicted as another class fill the page, ordered by their probability for this class.
+    Photos predicted as another class fill the page, in order of their probability for this class.
     Photos that were rejected for this class are left out.
     """
     probabilities = head.probabilities[photos]
@@ -132,7 +133,8 @@ def surest(photos: np.ndarray, head: Head, refused: Refused, number: int) -> Gro
         if (total := probabilities[order[:sure], index].sum()) > largest:
             may_be = order[sure:][probabilities[order[sure:], index] > 0]
             page = np.concatenate([order[:sure], may_be])[:number]
-            label = head.classes[index] if total > 0 else ""  # rejected for every class
+            # The photos were rejected for every class.
+            label = head.classes[index] if total > 0 else ""
             group = Group(photos[page], label, sure)
             largest = total
     return group
@@ -141,11 +143,11 @@ def surest(photos: np.ndarray, head: Head, refused: Refused, number: int) -> Gro
 class Pool(NamedTuple):
     """Unlabelled photos of the last run, and labelled training images.
 
-    `images` have features; `others` do not, because `clean` rejected them. `rows`, float32
-    `(photos, features)`, belong to `images`, then to training images, whose labels are `known`.
-    `keys` holds the pixels_sha256 of all of these. `classes` come from folders, metadata.csv or
-    `clean.labels`; [] if labels.csv gives them. `head` is of a model that knows the classes, if
-    there is one.
+    `images` have features. `others` do not, because `clean` rejected them. `rows`, float32
+    `(photos, features)`, belong first to `images` and then to training images, which have the
+    labels `known`. `keys` contains the pixels_sha256 of all of these. `classes` come from folders,
+    metadata.csv or `clean.labels`, or are [] if labels.csv provides them. `head` comes from a model
+    that knows the classes, if there is one.
     """
 
     images: list[Image]
@@ -160,17 +162,17 @@ class Pool(NamedTuple):
     def all_classes(self, given: dict[str, str]) -> list[str]:
         """Return the source's classes by name, then others in the order of their first label.
 
-        `given` holds labels by path or pixels_sha256. A class keeps its position when another class
-        is added, and for everybody with the same labels.
+        `given` contains labels by path or pixels_sha256. A class keeps its position when another
+        one is added, and has the same position for everybody with the same labels.
         """
         names = dict.fromkeys([*given.values(), *sorted(self.known)])
         return self.classes or [name for name in names if name not in ("", NEITHER)]
 
 
 def nearest(photos: np.ndarray, others: np.ndarray, pool: Pool, number: int) -> Group:
-    """Return photos of the cluster with the smallest average distance, the nearest first.
+    """Return photos of the cluster with the smallest average distance, nearest first.
 
-    The `others` nearest to these photos fill the page.
+    The `others` that are nearest to these photos fill the page.
     """
     clusters = pool.clusters
     order = photos[np.argsort(clusters.distance[photos], kind="stable")]
@@ -218,9 +220,9 @@ def _first_views(split: str, pixels_sha256: pd.Series) -> np.ndarray:
 
 
 class Answer(NamedTuple):
-    """A page that was shown.
+    """A page that has been shown.
 
-    `take_back` removes its labels, and `refused` is the number of rejections before it.
+    `take_back` removes its labels, and `refused` is the number of earlier rejections.
     """
 
     take_back: Callable[[], object]
@@ -238,18 +240,18 @@ class Pages:
     size: int = PER_PAGE
     images: list[Image] = field(default_factory=list)  # on the page
     label: str = ""  # their likely class
-    sure: int = 0  # the first of them are marked
-    unmarked: list[Image] = field(default_factory=list)  # on the page before
+    sure: int = 0  # this many photos, the first ones, are marked
+    unmarked: list[Image] = field(default_factory=list)  # on the previous page
     refused: list[tuple[Image, str]] = field(default_factory=list)
-    missing: set[Image] = field(default_factory=set)  # cannot be read
-    are_last: bool = False  # the images on the page are undecided, and no others are left
+    missing: set[Image] = field(default_factory=set)  # images that cannot be read
+    are_last: bool = False  # the page shows undecided images, because no others are left
     asked_last: set[Image] = field(default_factory=set)  # on such pages
     head: Head | None = None
-    learned: int = -1  # labels of the head
+    learned: int = -1  # number of labels that the head learned from
     answers: list[Answer] = field(default_factory=list)
 
     def answer(self, marked: set[int], label: str, take_back: Callable[[], object]) -> None:
-        """End the page: the images at these positions got the label, the others did not."""
+        """End the page: images at these positions got the label, but the others did not."""
         shown = Answer(take_back, self.images, self.label, self.sure, len(self.refused))
         self.answers.append(shown)
         self.unmarked = [image for place, image in enumerate(self.images) if place not in marked]
@@ -259,7 +261,7 @@ class Pages:
         self.images = []
 
     def take_back(self) -> None:
-        """Show the last page again, without its labels. Raises InputError if others wrote some."""
+        """Show the previous page without its labels. Raises InputError if others changed some."""
         answer = self.answers[-1]
         answer.take_back()
         self.answers.pop()
@@ -278,9 +280,9 @@ class Pages:
     ) -> None:
         """Choose the images of the next page.
 
-        `given` holds labels by path or pixels_sha256. `undecided` holds the same keys for images
-        whose class a person does not know: they come last, and only once more. Images `seen` by
-        others are left out as long as there are other images.
+        `given` contains labels by path or pixels_sha256. `undecided` contains the same keys for
+        images whose class a person does not know. These come last, and only once more. Images
+        `seen` by others are left out as long as there are other images.
         """
         images = [*pool.images, *pool.others]
         images = [image for image in images if image not in self.missing]
@@ -290,13 +292,13 @@ class Pages:
         free = [image for image in images if image not in seen] or images
         preferred = [image for image in free if image not in self.unmarked]
         self.images = []
-        for chosen in (preferred, free):  # all, rather than a page of the few that are preferred
+        for chosen in (preferred, free):  # use all, rather than a page of the few preferred ones
             if len(self.images) < self.size:
                 self.show(pool, chosen, given)
         self.are_last = not known
 
     def show(self, pool: Pool, images: list[Image], given: dict[str, str]) -> None:
-        """Choose images for the page among these. Images without features come last."""
+        """Choose images for the page from these. Images without features come last."""
         place = {image: position for position, image in enumerate(pool.images)}
         photos = np.array([place[image] for image in images if image in place], int)
         if len(photos):
@@ -308,7 +310,7 @@ class Pages:
             self.sure = len(self.images)
 
     def choose(self, pool: Pool, photos: np.ndarray, given: dict[str, str]) -> Group:
-        """Return the next photos among these: a cluster without a label, or a class."""
+        """Return the next photos from these: a cluster without a label, or a class."""
         answers = [given.get(pixels) or given.get(path, "") for path, pixels in pool.images]
         labels = np.array([*answers, *pool.known], object)
         place = {image: position for position, image in enumerate(pool.images)}
@@ -321,7 +323,7 @@ class Pages:
         return nearest(new if len(new) else photos, photos, pool, self.size)
 
     def fit(self, pool: Pool, labels: np.ndarray) -> Head | None:
-        """Return a head: the last one as long as few labels are new, None without two classes."""
+        """Return a head, reusing the previous one until enough labels are new, or None."""
         number = int(np.sum(labels != ""))
         is_fit = self.head is not None and len(self.head.probabilities) == len(pool.rows)
         if not is_fit or not 0 <= number - self.learned < REFITTED:

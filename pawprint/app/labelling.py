@@ -1,6 +1,6 @@
-"""Write the labels that a person gives: rows in CSV files, and copies of new images.
+"""Write the labels that people give: rows in CSV files, and copies of new images.
 
-A copy goes to the place of its class, where `dvc repro` finds its label.
+A copy goes to the folder of its class, where `dvc repro` finds its label.
 """
 
 import contextlib
@@ -20,14 +20,8 @@ from filelock import FileLock
 
 from pawprint.classes import problem_of_labels, problem_of_names
 from pawprint.columns import IMAGES, REJECTED
-from pawprint.dataset.folders import (
-    OUTER,
-    SPLIT_OF_FOLDER,
-    is_class_name,
-    lies_unlabelled,
-    split_in_words,
-)
-from pawprint.dataset.layouts import FILE_NAME
+from pawprint.dataset.folders import OUTER, is_class_name, lies_unlabelled, split_in_words
+from pawprint.dataset.metadata_csv import FILE_NAME, SPLIT_OF_FOLDER
 from pawprint.dataset.user_tables import MARKS, Cells, csv_rows, parse_csv
 from pawprint.errors import InputError, printable
 from pawprint.files import read_labels, replacing, write_text
@@ -44,18 +38,19 @@ from pawprint.paths import (
 )
 from pawprint.tables import read_table
 
-Image = tuple[str, str]  # path and pixels_sha256, or "" if that is not known
-UNDECIDED = "?"  # instead of a label: a person does not know the class
-LOCK = FileLock(".dvc/tmp/labels.lock")  # of all sessions and processes in the project
-Changes = dict[str, Cells | None]  # cells of the row of each image, see `image_of`; None: no row
-# For each class, the folder of its images, and their label in the metadata.csv there, or None if
-# the folder gives the class.
+Image = tuple[str, str]  # path and pixels_sha256, or "" if the hash is unknown
+UNDECIDED = "?"  # replaces a label if a person does not know the class
+LOCK = FileLock(".dvc/tmp/labels.lock")  # shared by all sessions and processes in the project
+# Cells in the row of each image (see `image_of`), or None for no row.
+Changes = dict[str, Cells | None]
+# For each class, the folder of its images, and their label in the metadata.csv there. The label is
+# None if the folder determines the class.
 Places = dict[str, tuple[Path, str | None]]
 
 
 @dataclass(frozen=True)
 class Written:
-    """A change of rows of a CSV."""
+    """A change to rows in a CSV file."""
 
     table: Path
     key: str
@@ -63,9 +58,9 @@ class Written:
     after: Changes
 
     def __call__(self) -> "Written":
-        """Undo the change. Returns a function that redoes it.
+        """Undo the change, and return a function that redoes it.
 
-        Raises InputError, without changing anything, if the rows differ from `after` by now, and
+        Raises InputError, without changing anything, if the rows no longer match `after`, and
         InputError or OSError if the file cannot be read.
         """
         return write_rows(self.table, self.key, self.before, self.after)
@@ -73,7 +68,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Copy:
-    """A copy of an image, and its row in a metadata.csv, if any."""
+    """A copy of an image, and its row in a metadata.csv, if it has one."""
 
     image: Path
     copy: Path
@@ -82,14 +77,14 @@ class Copy:
     def __call__(self) -> None:
         """Remove the copy and its row.
 
-        Raises InputError, without changing anything, if the original is gone or has other bytes,
-        because the copy may then be the only one, and for the reasons of `Written`.
+        Raises InputError, without changing anything, if the original is gone or has changed,
+        because the copy may then be the only one, and for the same reasons as `Written`.
         """
         with LOCK:
             if self.copy.exists() and not is_same(self.image, self.copy):
                 raise InputError(
                     f"cannot remove {self.copy}: it differs from {self.image}, and may be the "
-                    "only copy. It stays."
+                    "only copy. It is kept."
                 )
             if self.row:
                 self.row()
@@ -97,7 +92,7 @@ class Copy:
 
 
 def is_same(first: Path, second: Path) -> bool:
-    """Return whether two files have the same bytes; False if one is missing."""
+    """Return whether two files have the same bytes; False if one of them is missing."""
     return first.is_file() and second.is_file() and filecmp.cmp(first, second, shallow=False)
 
 
@@ -110,15 +105,15 @@ def read_rows(table: Path, key: str) -> list[Cells]:
 
 
 def image_of(row: Cells, key: str) -> str:
-    """Return the identity of a row's image: `pixels_sha256` or, if empty, the column `key`."""
+    """Return the identity of the image in a row: `pixels_sha256` or, if empty, `key`."""
     return row.get("pixels_sha256") or row[key]
 
 
 def write_rows(table: Path, key: str, changes: Changes, written: Changes | None = None) -> Written:
-    """Change cells in a CSV. Missing columns are added, other cells stay.
+    """Change cells in a CSV file. Missing columns are added, and other cells are kept.
 
     Returns the change, which can be undone. Raises InputError, without changing anything, if the
-    cells differ from `written` by now, and InputError or OSError if the file cannot be read.
+    cells no longer match `written`, and InputError or OSError if the file cannot be read.
     """
     with LOCK:
         content = _content(table, key)
@@ -128,8 +123,8 @@ def write_rows(table: Path, key: str, changes: Changes, written: Changes | None 
             present = next((row for row in rows if image_of(row, key) == image), {})
             if not (present.items() >= cells.items() if cells else not present):
                 raise InputError(
-                    f"{table}: {present.get(key, image)}: cannot undo the answer, because it was "
-                    "changed since then. It stays."
+                    f"{table}: {present.get(key, image)}: cannot undo the answer, because it has "
+                    "been changed since. It is kept."
                 )
         names = dict.fromkeys(name for cells in changes.values() for name in cells or ())
         added_columns = [name for name in names if name not in columns]
@@ -146,11 +141,12 @@ def write_rows(table: Path, key: str, changes: Changes, written: Changes | None 
                 replaced[image] = {name: row.get(name, "") for name in cells or row}
             if cells is not None:
                 writer.writerow(row | cells)
-        # The stage `split` accepts splits for all images or for none.
+        # The stage `split` accepts splits only for all images or for none.
         split = {"split": "train"} if rows and all(row.get("split") for row in rows) else {}
         added = [cells for image, cells in changes.items() if cells and image not in replaced]
         writer.writerows(split | cells for cells in added)
-        mark = "\ufeff" if content.startswith((*MARKS,)) else ""  # and UTF-8, whatever it was
+        # Written in UTF-8, whatever the encoding was.
+        mark = "\ufeff" if content.startswith((*MARKS,)) else ""
         write_text(table, mark + text.getvalue())
     return Written(table, key, dict.fromkeys(changes) | replaced, changes)
 
@@ -166,12 +162,12 @@ def undecided() -> dict[str, str]:
 
 
 def label_images(images: Iterable[Image], label: str) -> tuple[list[Written], int]:
-    """Give images, by `path` and `pixels_sha256` or "", a label in labels.csv, in one write.
+    """Label images, given by `path` and `pixels_sha256` or "", in labels.csv with a single write.
 
-    The label UNDECIDED writes them into undecided.csv, from which any other label removes them. An
-    image with a row in labels.csv stays as it is. Returns the changes, to be undone in this order,
-    and the number of images that had a row. Raises InputError or OSError, without changing
-    anything.
+    With the label UNDECIDED, they are added to undecided.csv instead, and any other label removes
+    them from there. An image that has a row in labels.csv stays as it is. Returns the changes, to
+    be undone in this order, and the number of images that already had a row. Raises InputError or
+    OSError, without changing anything.
     """
     with LOCK:
         images = [*images]
@@ -201,14 +197,14 @@ def _row(path: str, pixels: str, label: str) -> Cells:
 
 
 def correct(path: str, pixels_sha256: str, label: str | None) -> Written:
-    """Set or replace an image's label in labels.csv, or remove it with None.
+    """Set or replace an image's label in labels.csv, or remove it if the label is None.
 
-    The label UNDECIDED moves its row from labels.csv to undecided.csv. `pixels_sha256` may be "".
-    Returns the change of labels.csv. Raises InputError or OSError, without changing anything.
+    The label UNDECIDED moves the row from labels.csv to undecided.csv. `pixels_sha256` may be "".
+    Returns the change to labels.csv. Raises InputError or OSError, without changing anything.
     """
     image = pixels_sha256 or path
     with LOCK:
-        if path in labels_given():  # a row of a person's, without the hash
+        if path in labels_given():  # a person wrote this row without a hash
             image = path
             pixels_sha256 = ""
         cells = _row(path, pixels_sha256, label) if label and label != UNDECIDED else None
@@ -221,12 +217,12 @@ def correct(path: str, pixels_sha256: str, label: str | None) -> Written:
 
 
 def _content(table: Path, key: str) -> bytes:
-    # A broken link may lead to a drive that comes back.
+    # A broken link may point to a drive that is reconnected later.
     return read_bytes(table) if os.path.lexists(table) else f"{key},label\n".encode()
 
 
 def find_copies(images: Iterable[Path], places: Places) -> set[Path]:
-    """Return the images that have a copy in the places."""
+    """Return the images that already have a copy in the places."""
     by_size = defaultdict(list)
     for folder in {folder for folder, _ in places.values() if folder.exists()}:
         for path in filter(Path.is_file, folder.iterdir()):
@@ -239,10 +235,10 @@ def find_copies(images: Iterable[Path], places: Places) -> set[Path]:
 
 
 def add(places: Places, image: Path, label: str) -> Copy:
-    """Copy an image to the place of its label. Returns the copy, which undoes itself if called.
+    """Copy an image to the place of its label. Calling the returned copy undoes this.
 
-    Files and rows are not overwritten: an existing name gets a number. Raises InputError or
-    OSError, without changing anything, even if the image is already there.
+    Files and rows are never overwritten: if a name exists, a number is added. Raises InputError or
+    OSError, without changing anything, including if the image is already there.
     """
     folder, recorded = places[label]
     table = folder / FILE_NAME
@@ -251,7 +247,8 @@ def add(places: Places, image: Path, label: str) -> Copy:
         if find_copies([image], places):
             raise InputError(f"cannot label {image}: it already has a label. Skip it.")
         rows = read_rows(table, "file_name") if recorded else []
-        names = {Path(row["file_name"]).name.lower() for row in rows}  # including missing files
+        # Including files that are missing.
+        names = {Path(row["file_name"]).name.lower() for row in rows}
         name = safe(image)
         numbered = (name.with_stem(f"{name.stem}-{number}") for number in itertools.count(2))
         copy = next(
@@ -268,7 +265,7 @@ def add(places: Places, image: Path, label: str) -> Copy:
 
 
 def add_all(places: Places, images: Iterable[Path], label: str) -> list[Copy]:
-    """Copy images to the place of their label, as `add` does. Returns the copies.
+    """Copy images to the place of their label, like `add`, and return the copies.
 
     Raises InputError or OSError, without changing anything.
     """
@@ -285,31 +282,31 @@ def add_all(places: Places, images: Iterable[Path], label: str) -> list[Copy]:
 
 
 def require_apart(origin: Path, target: Path, images: Iterable[Path]) -> None:
-    """Raise InputError if `origin` is in or around the folder for labelled images."""
+    """Raise InputError if `origin` is inside or around the folder for labelled images."""
     resolved = target.resolve()
     if resolved.is_relative_to(origin.resolve()) or any(
         path.resolve().is_relative_to(resolved) for path in images
     ):
         raise InputError(
-            f"{origin}: expected a folder neither in nor around the one for labelled images. "
-            f"Received: {target} for these."
+            f"{origin}: expected a folder that is neither inside nor around the one for labelled "
+            f"images. Received: {target} for labelled images."
         )
 
 
 def safe(image: PurePath) -> Path:
-    """Return a name that `clean`, CSV files and every file system accept."""
+    """Return a safe name, which `clean`, CSV files and every file system accept."""
     stem = re.sub(r"[^\w ()+.-]", "_", image.stem)[:50].strip(" .")
     return Path((stem or "image") + image.suffix)
 
 
 def names_of(label: str) -> list[str]:
-    """Return the names of the folders of a class."""
+    """Return the folder names of a class."""
     mapping = Clean.load().labels
     return mapping.get(label, [label]) if isinstance(mapping, dict) else [label]
 
 
 def classes_in(folder: Path) -> list[str]:
-    """Return the classes of a folder of images, even before `clean`."""
+    """Return the classes in a folder of images, even before `clean` has run."""
     mapping = Clean.load().labels
     if isinstance(mapping, dict):
         return sorted(mapping)
@@ -338,7 +335,7 @@ def class_named(label: str, classes: Iterable[str]) -> str:
 
 
 def has_unlabelled() -> bool:
-    """Return whether photos of the project lack a label, in the last run or since then."""
+    """Return whether photos in the project lack a label, including photos added since the run."""
     if UNLABELLED_CSV.exists():
         with contextlib.suppress(InputError):  # from another version
             if not read_table(UNLABELLED_CSV, IMAGES).empty:
@@ -347,9 +344,9 @@ def has_unlabelled() -> bool:
 
 
 def find_waiting() -> list[str]:
-    """Return the photos in fetch.source that lack a label and are new since the last run.
+    """Return the photos in fetch.source that have no label and were added since the last run.
 
-    They lie in a folder named for unlabelled images, or nothing in fetch.source gives labels.
+    They are in a folder for unlabelled images, or fetch.source provides no labels at all.
     """
     source = Path(Fetch.load().source)
     if not source.is_dir():
@@ -372,13 +369,13 @@ def comes_first() -> bool:
 
 
 def lacks_classes(source: Path) -> bool:
-    """Return whether a folder has images but nothing that gives them a class."""
+    """Return whether a folder has images, but nothing that assigns them to classes."""
     has_images = any(is_image_name(path.name) for path in source.rglob("*"))
     return has_images and not classes_in(folder_for_training(source) or source)
 
 
 def place_of(label: str, classes: list[str], folder: Path, source: Path) -> Places:
-    """Return the place of a class, perhaps a new one, in a folder of `source`.
+    """Return the place of a class, which may be new, in a folder of `source`.
 
     Raises InputError.
     """
@@ -396,12 +393,12 @@ def place_of(label: str, classes: list[str], folder: Path, source: Path) -> Plac
 
 
 def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places:
-    """Return the place of each class in a folder, which may be missing.
+    """Return the place of each class in a folder, which need not exist.
 
-    `names` has the folders of each class, which stand for labels in a metadata.csv. If a class
-    folder has a subfolder for the training split, that is the place. Raises InputError for a folder
-    with other files, and for a folder in `source` if labels would be ambiguous, because only one of
-    two nested folders has a metadata.csv.
+    `names` contains the folder names of each class, which are also its labels in a metadata.csv. If
+    a class folder has a subfolder for the training split, that is the place. Raises InputError for
+    a folder with other files, and for a folder in `source` if labels would be ambiguous because
+    only one of two nested folders has a metadata.csv.
     """
     is_inside = source.is_dir() and folder.resolve().is_relative_to(source.resolve())
     has_rows = is_inside and (source / FILE_NAME).exists()
@@ -428,7 +425,7 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
 
 
 def folder_for_training(folder: Path) -> Path | None:
-    """Return the folder of the training split in a folder of splits, otherwise None."""
+    """Return the training folder in a folder of splits, or None if there are no splits."""
     inner = _for_training(folder) if folder.is_dir() else None
     if inner is None or (folder / FILE_NAME).exists():
         return None
@@ -440,6 +437,7 @@ def _for_training(folder: Path) -> Path | None:
     inner = [path for path in sorted(folder.iterdir()) if path.is_dir()]
     named = [path for path in inner if SPLIT_OF_FOLDER.get(path.name.lower()) == "train"]
     by_word = {path: split_in_words(path.name) for path in inner}
-    if not named and len(set(by_word.values()) - {""}) > 1:  # as seg_train beside seg_test
+    # For example, seg_train next to seg_test.
+    if not named and len(set(by_word.values()) - {""}) > 1:
         named = [path for path, split in by_word.items() if split == "train"]
     return next(iter(named), None)

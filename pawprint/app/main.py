@@ -12,7 +12,7 @@ from pawprint.files import md5
 from pawprint.git import current_commit
 from pawprint.reports.pages import DIGITS, project_name
 
-# The button of a photo covers it, so that a click on the photo presses the button. A photo to be
+# The button of a photo covers it, so that clicking on the photo presses the button. A photo to be
 # labelled fits into the window.
 STYLE = """<style>
 [class*="st-key-photo-"] {position: relative}
@@ -26,15 +26,15 @@ STYLE = """<style>
 
 
 def show_page(title: str, show: Callable[[], None]) -> None:
-    """Show a page with its title, and errors as one sentence."""
+    """Show a page with its title, and errors as a single sentence."""
     st.html(STYLE)
     st.title(title, anchor=False)
     with explain_errors():
         show()
 
 
-# Title, icon, address and content of each page. The links have the icon, not `st.Page`, for which
-# browsers would request it from a Google server.
+# Title, icon, address and content of each page. The icon is in the link and not in `st.Page`,
+# because browsers would request the latter from a Google server.
 ORDER = (
     ("Run", "play_circle", "run", page_run.show_run),
     ("Add photos", "upload", "add", page_data.show_upload),
@@ -65,7 +65,7 @@ if paths.SPLIT_CSV.exists():
     about.append(f"images {md5(paths.SPLIT_CSV)[:DIGITS]}")
 with st.container(key="about"):
     st.markdown(" · ".join(about))
-with st.container(horizontal=True):  # Streamlit's own navigation is behind a menu on phones
+with st.container(horizontal=True):  # on phones, Streamlit's own navigation is behind a menu
     for page, icon in PAGES.items():
         st.page_link(page, icon=icon)
 current.run()

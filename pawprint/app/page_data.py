@@ -28,8 +28,13 @@ from pawprint.params.data import Clean, Fetch
 from pawprint.paths import PROBABILITIES_CSV, UNLABELLED
 from pawprint.reports.pages import count_images
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval
-from pawprint.scores.prediction_table import predicted_labels, read_predictions
-from pawprint.scores.predictions import confusion, most_confused, rank_predictions
+from pawprint.scores.prediction_table import (
+    confusion,
+    most_confused,
+    predicted_labels,
+    rank_predictions,
+    read_predictions,
+)
 from pawprint.tables import read_table
 
 WITHOUT = "Without a label, for the page Label"
@@ -79,12 +84,12 @@ def show_upload() -> None:
         else:
             places = labelling.place_of(label, classes, folder, source)
         st.session_state["added"] = add(files, places)
-        st.session_state["uploads"] += 1  # an empty form; Streamlit forgets the files
+        st.session_state["uploads"] += 1  # creates an empty form, and Streamlit forgets the files
         st.rerun()
 
 
 def add(files: Sequence[UploadedFile], places: Places) -> list[str]:
-    """Copy images to the place of their class. Returns messages about them, in Markdown."""
+    """Copy images to the place of their class. Return messages about them, in Markdown."""
     ((label, (folder, _)),) = places.items()
     bits = Clean.load().bits
     bar = st.progress(0.0)
@@ -102,7 +107,7 @@ def add(files: Sequence[UploadedFile], places: Places) -> list[str]:
                 labelling.add(places, path, label)
             except (InputError, UnusableImageError) as error:
                 refused.append(f"{file.name}: {str(error).removeprefix(f'{path}: ')}")
-    is_apart = folder == UNLABELLED  # from the project's images
+    is_apart = folder == UNLABELLED  # separate from the project's images
     step = "Label them on the page Label" if is_apart else "Then press Run on the page Run"
     added = f"**{len(files) - len(refused):,} photos were added to {plain(str(folder))}.** {step}."
     return [added, "\n".join(f"- not added: {plain(line)}" for line in refused)]
@@ -135,7 +140,7 @@ def show_counts() -> None:
 
 
 def show_rejected() -> None:
-    """Show the rejected files, each with the reason."""
+    """Show the rejected files with their reasons."""
     rows = read_table(paths.REJECTED_CSV, REJECTED)
     if rows.empty:
         st.success("None: all files are usable.")
@@ -145,7 +150,7 @@ def show_rejected() -> None:
 
 
 def show_near_duplicates() -> None:
-    """Show the groups of near-duplicates, with groups divided between splits first."""
+    """Show the groups of near-duplicates, starting with groups divided between splits."""
     rows = read_table(paths.NEAR_DUPLICATES_CSV, NEAR_DUPLICATES)
     if rows.empty:
         st.success("None: no two images are near-duplicates.")
@@ -165,7 +170,7 @@ def show_near_duplicates() -> None:
 
 
 def show_unusual() -> None:
-    """Show the images that stand out, the most unusual first."""
+    """Show the images that stand out, most unusual first."""
     found = find_unusual(read_table(paths.IMAGES_CSV, IMAGES))
     if found.empty:
         st.success("None: no image stands out.")
@@ -182,7 +187,7 @@ def describe_place(row: pd.Series) -> str:
 
 
 def show_predictions() -> None:
-    """Show the scores of a split, and its photos with their predictions."""
+    """Show the scores for a split, and its photos with their predictions."""
     split = st.segmented_control("Split", list(PROBABILITIES_CSV), default="test", required=True)
     path = PROBABILITIES_CSV[split]
     images = read(path)
@@ -202,7 +207,7 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def choose_threshold(images: pd.DataFrame, labels: list[str], label: str, own: float) -> None:
-    """Show a control for the threshold of one of two classes, and predict `images` with it.
+    """Show a control for the threshold of one of two classes, and apply it to `images`.
 
     `own` is the model's threshold.
     """
@@ -212,7 +217,7 @@ def choose_threshold(images: pd.DataFrame, labels: list[str], label: str, own: f
         value=own,
         format_func=lambda value: f"{value:.4g}" + (" (the model's)" if value == own else ""),
     )
-    # At the model's threshold, the recorded label counts, because the file rounds probabilities.
+    # At the model's own threshold, use the recorded label, because the file rounds probabilities.
     if threshold != own:
         (other,) = set(labels) - {label}
         is_above = images[PROBABILITY + label] >= threshold
@@ -220,14 +225,14 @@ def choose_threshold(images: pd.DataFrame, labels: list[str], label: str, own: f
 
 
 def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
-    """Show accuracy with its interval, and the confusion matrix or its largest errors.
+    """Show the accuracy with its interval, and the confusion matrix or the most frequent errors.
 
-    The matrix has recall by row and precision by column. It is shown for up to MAX_IN_MATRIX
-    classes.
+    The matrix shows recall for each row and precision for each column. It is used for up to
+    MAX_IN_MATRIX classes.
     """
     counts = confusion(images, labels)
     correct = pd.Series(np.diag(counts), labels)
-    low, high = fraction_interval(int(correct.sum()), len(images), CONFIDENCE)
+    low, high = fraction_interval(int(correct.sum()), len(images))
     st.metric("Accuracy", f"{correct.sum() / len(images):.2%}")
     st.caption(
         f"{correct.sum()} of {len(images)} correct; {100 * CONFIDENCE:g}% interval (Wilson) "
@@ -253,7 +258,7 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
 
 
 def choose(table: pd.DataFrame) -> None:
-    """Set the filters of the photos to the cell of the confusion matrix that was clicked."""
+    """Filter the photos by the cell of the confusion matrix that was clicked."""
     for row, column in st.session_state["matrix"]["selection"]["cells"]:
         actual = table.index[row]
         st.session_state["actual"] = ANY if actual == "precision" else actual
@@ -261,7 +266,7 @@ def choose(table: pd.DataFrame) -> None:
 
 
 def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
-    """Show photos with their predictions, and controls that filter them."""
+    """Show photos with their predictions, and controls to filter them."""
     st.header("Photos", anchor=False)
     with st.container(horizontal=True, gap="medium"):
         actual = st.selectbox("True label", [ANY, *labels], key="actual", width=260)
@@ -290,7 +295,7 @@ def describe_prediction(row: pd.Series) -> str:
 
 
 def percent(fraction: float) -> str:
-    """Return a fraction in percent, or a dash for NaN."""
+    """Format a fraction as a percentage, or NaN as a dash."""
     return "–" if pd.isna(fraction) else f"{fraction:.1%}"
 
 

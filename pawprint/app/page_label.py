@@ -14,12 +14,12 @@ import streamlit as st
 from PIL import Image
 
 from pawprint import paths
-from pawprint.app import answers, groups, labelling, page_labelled, page_run, photos, pools
-from pawprint.app.answers import Change
+from pawprint.app import groups, labelling, page_labelled, page_run, photos, pools, undo_log
 from pawprint.app.groups import Pages
 from pawprint.app.labelling import Places, image_of, read_rows
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.app.pools import Photos
+from pawprint.app.undo_log import Change
 from pawprint.classes import NEITHER
 from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.dataset.user_tables import spellings
@@ -33,13 +33,13 @@ from pawprint.projects.suggestion import images_in, suggest
 from pawprint.tables import read_table
 
 NUMBER = 50  # new images at a time
-KEYS = 9  # classes with a key
-COOKIE = "pawprint"  # the name of the browser
-EXPIRED = 600  # seconds after which photos that another session shows may be shown
+KEYS = 9  # classes that have a key
+COOKIE = "pawprint"  # contains the name of the browser
+EXPIRED = 600  # seconds after which photos shown in another session are offered again
 
 
 class Item(NamedTuple):
-    """An unlabelled image. `save` takes a class or NEITHER, and returns its undo function."""
+    """An unlabelled image. `save` takes a class or NEITHER, and returns a function to undo it."""
 
     name: str
     text: str  # Markdown
@@ -48,7 +48,7 @@ class Item(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """Images in order, and the undo function of each answer."""
+    """A sequence of images, and a function that undoes each answer."""
 
     items: list[Item]
     labels: list[str]
@@ -57,7 +57,7 @@ class Walk(NamedTuple):
 
 
 def show() -> None:
-    """Show the ways to label in tabs, opening the first tab that has something to do."""
+    """Show the ways to label as tabs, and open the first tab that has something to do."""
     parts = {
         "Unlabelled": show_unlabelled,
         "New images": show_new,
@@ -78,7 +78,7 @@ def show() -> None:
 
 
 def ask(key: str) -> None:
-    """Show the next image of a walk, and buttons for its label."""
+    """Show the next image of a walk with buttons for its label."""
     walk: Walk = st.session_state[key]
     done = len(walk.answers)
     item = walk.items[done] if done < len(walk.items) else None
@@ -124,7 +124,7 @@ def _show_button(
 
 
 def _press(walk: Walk, done: int, take: Callable[[], object]) -> None:
-    # Each image has its own buttons, so that a second press does not answer for the next image.
+    # Each image has its own buttons, so that pressing twice does not answer for the next image.
     with explain_errors():
         if len(walk.answers) == done:
             take()
@@ -135,7 +135,7 @@ def _answer(walk: Walk, item: Item, label: str) -> None:
 
 
 def _answer_chosen(walk: Walk, item: Item, key: str) -> None:
-    if label := st.session_state[key]:  # None if the list of other classes is cleared
+    if label := st.session_state[key]:  # None if the selection is cleared
         _answer(walk, item, label)
 
 
@@ -144,7 +144,7 @@ def _undo_answer(walk: Walk) -> None:
 
 
 def show_new() -> Walk | None:
-    """Show a form, or pages of a folder's photos. Returns the walk through images, if it begins."""
+    """Show a form, or pages of a folder's photos. Return the walk through images once it begins."""
     if folder := st.session_state.get("folder"):
         st.button("Finish", "folder-finish", on_click=st.session_state.pop, args=("folder",))
         show_pages(pools.open_folder(*folder))
@@ -179,9 +179,9 @@ def show_new() -> Walk | None:
             walk = walk_of_new(Path(folder), Path(place))
     else:
         chosen = ((folder, place), pools.version_of(Path(folder)))
-        pools.open_folder(*chosen)  # raises InputError here, beside the form
+        pools.open_folder(*chosen)  # raises InputError here, next to the form
         st.session_state["folder"] = chosen
-    # Only now, because a new default makes a new field and loses the typed text.
+    # Not earlier, because a new default creates a new field and loses the entered text.
     st.session_state["given"] = origin, target
     if walk is None:
         st.rerun()
@@ -200,13 +200,14 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     labels = served.metadata.labels
     names = {label: labelling.names_of(label) for label in labels}
     places = labelling.places_in(target, names, source)
-    refused = st.session_state.setdefault("refused", set())  # images that show none of the classes
+    # Images that do not show any of the classes.
+    refused = st.session_state.setdefault("refused", set())
     labelled = refused.intersection(images) | labelling.find_copies(images, places)
     items = []
     for path, row in suggest(served, origin, read_labelled(Path()), NUMBER + len(labelled)):
         if path not in labelled and not row["error"]:
             label = row["label"]
-            probability = row["probabilities"].get(label)  # unknown has none
+            probability = row["probabilities"].get(label)  # unknown has no probability
             text = f"Predicted: **{plain(label)}**"
             text += f" {probability:.1%}" if probability else ""
             read = partial(read_again, path, row["path"], served.metadata.bits, photos.LARGE)
@@ -234,7 +235,7 @@ def _save(places: Places, refused: set[Path], path: Path, label: str) -> Callabl
 
 
 def show_unlabelled() -> None:
-    """Show pages of photos that look alike, or a button for the stages that they need first."""
+    """Show pages of photos that look alike, or a button to run the stages that they need."""
     waiting = labelling.find_waiting()
     found = None
     try:
@@ -280,22 +281,22 @@ def shown() -> dict[int, tuple[float, list[groups.Image]]]:
 
 
 def browser() -> str:
-    """Return the browser's name, which is kept in a cookie."""
+    """Return the name of the browser, which is stored in a cookie."""
     return st.session_state.setdefault("browser", st.context.cookies.get(COOKIE) or uuid4().hex)
 
 
 def pages_of(source: Photos) -> Pages:
-    """Return the pages of this session, which begin with the browser's answers."""
+    """Return the pages of this session, starting with the browser's earlier answers."""
     key = f"pages-{source.name}"
     if key not in st.session_state:
         st.session_state[key] = Pages()
-        answers.restore(st.session_state[key], (browser(), source.name))
+        undo_log.restore(st.session_state[key], (browser(), source.name))
     return st.session_state[key]
 
 
 @st.fragment
 def show_pages(source: Photos) -> None:
-    """Show the page of photos. An answer redraws only this page."""
+    """Show the current page of photos. An answer redraws only this page."""
     with explain_errors():
         pages = pages_of(source)
         cells = cells_of(source, pages)
@@ -341,7 +342,7 @@ def describe_progress(source: Photos) -> str:
 
 
 def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
-    """Return picture and text of each photo on the page, without unreadable photos."""
+    """Return the picture and text of each photo on the page, without unreadable photos."""
     others = seen_by_others(id(pages))
     cells: list[dict[str, str]] = []
     while not cells:
@@ -358,12 +359,14 @@ def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
                 pages.missing.add(image)
                 pages.sure -= place < sure
         pages.images = [image for image in pages.images if image not in pages.missing]
+        if not pages.sure:  # no photo is left to mark, so the page would ask nothing
+            cells, pages.images = [], []
     shown()[id(pages)] = (time.time(), pages.images)
     return cells
 
 
 def seen_by_others(session: int) -> set[groups.Image]:
-    """Return the images that other sessions show. Images of closed browsers are forgotten."""
+    """Return the images shown in other sessions. Images of closed browsers are forgotten."""
     for number, (since, _) in list(shown().items()):
         if number == session or time.time() - since > EXPIRED:
             shown().pop(number, None)
@@ -371,9 +374,9 @@ def seen_by_others(session: int) -> set[groups.Image]:
 
 
 def act(source: Photos, name: str, take: Callable[[Photos, Pages, dict], None]) -> None:
-    """Perform an action that a person requested on the current page, once.
+    """Perform an action once that a person requested on the current page.
 
-    If it fails, a note says why.
+    If it fails, a note explains why.
     """
     pages = pages_of(source)
     asked = st.session_state[f"grid-{source.name}"].get(name)
@@ -383,7 +386,7 @@ def act(source: Photos, name: str, take: Callable[[Photos, Pages, dict], None]) 
         take(source, pages, asked)
     except (InputError, OSError) as error:
         st.session_state["note"] = str(error)
-    pages.number += 1  # even then, so that the page can be sent again
+    pages.number += 1  # even after an error, so that the page can be sent again
 
 
 def give_labels(source: Photos, pages: Pages, asked: dict) -> None:
@@ -397,18 +400,18 @@ def give_labels(source: Photos, pages: Pages, asked: dict) -> None:
         if had_one:
             number = "1 photo" if had_one == 1 else f"{had_one} photos"
             st.session_state["note"] = f"{number} already had a label, which stays."
-    answers.record(pages, (browser(), source.name), marked, label, changes)
+    undo_log.record(pages, (browser(), source.name), marked, label, changes)
 
 
 def undo(source: Photos, pages: Pages, asked: dict) -> None:
-    """Undo the last page. Raises InputError if its labels were changed since then."""
+    """Undo the previous page. Raises InputError if its labels have been changed since."""
     if pages.answers:
         pages.take_back()
         source.taken_back(pages.images)
 
 
 def change_size(source: Photos, pages: Pages, asked: dict) -> None:
-    """Change between a page of photos and one photo at a time."""
+    """Switch between a page of photos and a single photo."""
     pages.size = groups.PER_PAGE if pages.size == 1 else 1
     pages.images = []
 
@@ -419,7 +422,7 @@ def enlarge(source: Photos) -> None:
 
 
 def large_of(source: Photos, pages: Pages) -> dict[str, str | int] | None:
-    """Return the position of the photo to show large, its picture and its name, or None."""
+    """Return the position, picture and name of the photo to show large, or None."""
     asked = st.session_state.pop("large", None)
     if not asked or asked["page"] != pages.number or asked["photo"] >= len(pages.images):
         return None
@@ -431,7 +434,7 @@ def large_of(source: Photos, pages: Pages) -> dict[str, str | int] | None:
 
 
 def show_review() -> Walk | None:
-    """Show a button. Returns the walk through labels to review, once it begins."""
+    """Show a button. Return the walk through labels to review once it begins."""
     rows = read_table(paths.LABELS_TO_REVIEW_CSV, LABELS_TO_REVIEW)
     rows = photos.keep_present(rows)
     if rows.empty:
@@ -462,7 +465,7 @@ def show_review() -> Walk | None:
 
 
 def doubt(row: pd.Series) -> str:
-    """Return why the label of an image may be wrong, in Markdown."""
+    """Explain why the label of an image may be wrong, in Markdown."""
     label = (
         f"Labelled **{plain(row['label'])}** ({plain(row['split'])}), with probability "
         f"{row['probability']:.1%}; "

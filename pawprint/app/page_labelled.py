@@ -12,7 +12,8 @@ from pawprint.app.labelling import UNDECIDED
 from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.classes import NEITHER
 from pawprint.columns import IMAGES
-from pawprint.dataset.layouts import find_places, read_metadata_csv
+from pawprint.dataset.folders import find_places
+from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.errors import InputError, name_some
 from pawprint.images.archive import members
 from pawprint.params.data import Clean
@@ -23,7 +24,7 @@ ALL = "All"
 
 
 def show() -> None:
-    """Show the photos that have a row, the latest first, each with its label."""
+    """Show the photos that have a row, latest first, with their labels."""
     rows = labelled()
     if not rows:
         st.markdown(
@@ -50,13 +51,13 @@ def show() -> None:
         open_correction(row)
     if missing:
         st.caption(
-            f"{len(missing):,} more are not among the photos of the last run, or lie in a folder "
-            f"elsewhere: {plain(name_some(missing))}"
+            f"{len(missing):,} more are not among the photos of the last run, or are in another "
+            f"folder: {plain(name_some(missing))}"
         )
 
 
 def labelled() -> list[dict[str, str]]:
-    """Return path, label and pixels_sha256, or "", of each row, the latest first."""
+    """Return path, label, and pixels_sha256 or "" for each row, latest first."""
     rows = []
     for table in (paths.LABELS_CSV, paths.UNDECIDED_CSV):
         for row in reversed(labelling.read_rows(table, "path")):
@@ -67,7 +68,7 @@ def labelled() -> list[dict[str, str]]:
 
 
 def find_present(rows: list[dict[str, str]]) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows whose photo exists, with its present path, and the paths of the others.
+    """Return the rows whose photo exists, with its current path, and the paths of the others.
 
     `listed` is the path in the row.
     """
@@ -85,11 +86,11 @@ def find_present(rows: list[dict[str, str]]) -> tuple[pd.DataFrame, list[str]]:
 
 @st.cache_data(max_entries=1, show_spinner=False, hash_funcs=HASHED)
 def present(raw: Path, *tables: Path) -> tuple[set[str], dict[str, str]]:
-    """Return the photos of the last run, and their paths by pixels_sha256."""
+    """Return the photos in the last run, and their paths by pixels_sha256."""
     names = set(members(photos.archive()))
     path_of: dict[str, str] = {}
     for table in tables:
-        with contextlib.suppress(InputError):  # if the run failed earlier
+        with contextlib.suppress(InputError):  # the run may have failed earlier
             path_of |= read_table(table, IMAGES).set_index("pixels_sha256")["path"].to_dict()
     return names, path_of
 
@@ -127,14 +128,14 @@ def show_correction(row: pd.Series) -> None:
 
 
 def correct(row: pd.Series, label: str | None, classes: list[str]) -> None:
-    """Write the label of a row, or remove the row with None. Raises InputError or OSError."""
+    """Write the label of a row, or remove the row if it is None. Raises InputError or OSError."""
     if label and label not in NAMES:
         label = labelling.class_named(label, classes)
     labelling.correct(row["listed"], row["pixels_sha256"], label)
 
 
 def classes_here() -> tuple[list[str], bool]:
-    """Return the classes, and whether a label may be a new one. Raises InputError."""
+    """Return the classes, and whether new ones are allowed. Raises InputError."""
     archive = photos.archive()
     names = members(archive)
     rows = read_metadata_csv(archive, names)

@@ -1,7 +1,7 @@
 """Show the pages Run, Report and Compare.
 
-Run: the present results, changes since the last commit, `dvc repro`, `try`, Keep and Discard.
-Compare: two runs, and the validation photos whose predictions differ.
+Run shows the current results, changes since the last commit, `dvc repro`, `try`, Keep and Discard.
+Compare shows two runs, and the validation photos on which their predictions differ.
 """
 
 import importlib.util
@@ -30,11 +30,10 @@ from pawprint.pipeline import runs
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.progress import Progress
 from pawprint.projects import discard
-from pawprint.projects.candidates import candidates_of, use_candidate
-from pawprint.projects.comparison import read_run
+from pawprint.projects.candidates import candidates_of
+from pawprint.projects.comparison import read_revision_run
 from pawprint.projects.since_commit import describe_since_commit
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
-from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.metrics import CATALOGUE
 from pawprint.scores.paired import tabulate_sets
 from pawprint.scores.runs import ComparedRun, compare_runs
@@ -42,12 +41,12 @@ from pawprint.tables import read_table
 
 HERE = Path()  # the app runs in the project's folder
 INPUTS = (*discard.INPUTS, *discard.TABLES, paths.LOCK)
-MAX_LINES = 6  # the last ones are shown
+MAX_LINES = 6  # of which the last ones are shown
 MAX_NAMED = 4  # stages
-MAX_COMMITS = 50  # offered by the page Compare
+MAX_COMMITS = 50  # offered on the page Compare
 EXPERIMENTS = "refs/exps"
 REFS = {EXPERIMENTS: "experiment", "refs/heads": "branch", "refs/tags": "tag"}
-GOES_ON = ("running", "elsewhere")  # states of a run
+GOES_ON = ("running", "elsewhere")  # states of an active run
 # For each state of a run, a label and Streamlit's name of the state.
 LABELS: dict[str, tuple[str, Literal["running", "complete", "error"]]] = {
     "running": ("Running {stage}: {seconds:.0f} s", "running"),
@@ -77,7 +76,7 @@ def show_run() -> None:
 
 def describe_model() -> str:
     """Return the test score of the model, and its first limit, in Markdown."""
-    if not (paths.SCORES_CSV.exists() and paths.LIMITS.exists()):  # while they are written
+    if not (paths.SCORES_CSV.exists() and paths.LIMITS.exists()):  # the files may be incomplete
         return "This project does not have results yet. **Run** makes them."
     lines = paths.LIMITS.read_text(encoding="utf-8").splitlines()
     limit = next((line.removeprefix("- ") for line in lines if line.startswith("- ")), "")
@@ -117,10 +116,11 @@ def show_differences() -> None:
         if is_whole and discard.to_keep(HERE) and st.button("Keep", type="primary"):
             ask_keep("; ".join([*kept, *lost]) or "Run")
         if has_earlier and discard.to_discard(HERE) and st.button("Discard"):
-            ask_discard(lost)
+            ask_discard(lost, discard.read_loss(HERE))
 
 
-# The arguments of both are for the cache, which holds until a file or the commit changes.
+# The arguments of both functions are cache keys, so results are kept until a file or commit
+# changes.
 @st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)
 def describe_changes(
     files: tuple[Path, ...], commit: str | None
@@ -131,14 +131,15 @@ def describe_changes(
 
 @st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)
 def compare_with_commit(files: tuple[Path, ...], commit: str | None) -> ComparedRun:
-    """Compare the last commit with the present files, using `compare_runs`. Raises InputError."""
-    old, new = read_run(HERE, "HEAD", "the last commit"), read_run(HERE, WORKSPACE, "this run")
-    (compared,) = compare_runs(old, [new], CONFIDENCE)
+    """Compare the last commit with the current files, using `compare_runs`. Raises InputError."""
+    old = read_revision_run(HERE, "HEAD", "the last commit")
+    new = read_revision_run(HERE, WORKSPACE, "this run")
+    (compared,) = compare_runs(old, [new])
     return compared
 
 
 def show_compared(verdict: str, compared: ComparedRun) -> None:
-    """Show the verdict, in Markdown, the changes for a user, the sets, and images left out."""
+    """Show the verdict in Markdown, the changes for a user, the sets, and images left out."""
     st.markdown(f"{verdict}\n{bullets(compared.sentences[1:])}")
     st.dataframe(tabulate_sets(compared.comparison), hide_index=True)
     st.caption(bullets([*compared.left_out, *compared.notes]))
@@ -150,14 +151,14 @@ def bullets(lines: list[str]) -> str:
 
 
 def start(*command: str) -> None:
-    """Start a command as a run. Shows errors of the start."""
+    """Run a command in the background. Errors at the start are shown."""
     with explain_errors():
         runs.start(HERE, *command)
 
 
 @st.dialog("Keep this run")
 def ask_keep(subject: str) -> None:
-    """Show a form that commits the run. `subject` begins the proposed message."""
+    """Show a form that commits the run. The proposed message begins with `subject`."""
     with explain_errors():
         st.markdown("A commit in Git keeps it. `git push` and `dvc push` share it.")
         show_files(discard.to_keep(HERE))
@@ -172,8 +173,8 @@ def ask_keep(subject: str) -> None:
 
 
 @st.dialog("Discard this run?")
-def ask_discard(lost: list[str]) -> None:
-    """Show a form that discards the run, with the changes `lost`."""
+def ask_discard(lost: list[str], loss: discard.Loss) -> None:
+    """Show a form that discards the run, with the changes `lost`, in words, and the files."""
     with explain_errors():
         st.markdown(
             "Model, results and params go back to the last commit. Photos, `labels.csv` and "
@@ -181,20 +182,20 @@ def ask_discard(lost: list[str]) -> None:
         )
         if lost:
             st.markdown("You lose these changes:\n" + bullets(lost))
-        show_files(discard.to_discard(HERE))
+        show_files([*loss.files])
         if st.button("Discard", key="discard", type="primary"):
-            discard.discard(HERE)
+            discard.discard(HERE, loss)
             st.rerun()
 
 
 def show_files(names: list[str]) -> None:
-    """Show names of files."""
+    """Show a list of file names."""
     with st.expander(f"{len(names)} files"):
         st.code("\n".join(names), language=None, wrap_lines=True)
 
 
 def show_params() -> None:
-    """Show a form for a few params, and the file with all params."""
+    """Show a form for some params, and the file with all of them."""
     model = Model.load()
     with st.form("params", border=False):
         size = st.number_input("Image size in pixels", 32, 1024, model.image_size, 32)
@@ -212,7 +213,7 @@ def show_params() -> None:
 
 
 def show_candidates() -> None:
-    """Show the output of `pawprint try`, and a button for each candidate in its table."""
+    """Show the output of `pawprint try`, with a button for each candidate in its table."""
     st.markdown(
         "Measures other networks and image sizes on your training images, which takes minutes."
     )
@@ -226,12 +227,12 @@ def show_candidates() -> None:
     with st.container(horizontal=True), explain_errors():
         for candidate in candidates_of(HERE, {})[1:]:
             if candidate.name in names and st.button(f"Use {plain(candidate.name)}"):
-                use_candidate(HERE, candidate)
+                set_params(HERE, candidate.changes)
                 st.rerun()
 
 
 def show_page() -> None:
-    """Show a button that makes the model's page, and offer an existing page."""
+    """Show a button that creates the model's page, and offer an existing page for download."""
     st.markdown(
         "One HTML file, opened with a double click, labels photos in a browser, without Pawprint "
         "and without a network. You can send it to anybody."
@@ -260,7 +261,7 @@ def show_report() -> None:
 
 @st.fragment(run_every=1)
 def follow(state: str, end: float) -> None:
-    """Show the run, updated every second. When it starts or ends, the whole page is redrawn."""
+    """Show the run, updated every second. The whole page is redrawn when a run starts or ends."""
     run = runs.read(HERE)
     if (run.state, run.end) != (state, end):
         st.rerun()
@@ -285,7 +286,7 @@ def follow(state: str, end: float) -> None:
 
 
 def show_progress(progress: Progress) -> None:
-    """Show a bar, or words if the remaining work is unknown."""
+    """Show a progress bar, or words if the remaining work is unknown."""
     text = plain(": ".join(filter(None, (progress.title, progress.detail))))
     if progress.percent is None:
         st.caption(text)
@@ -294,7 +295,7 @@ def show_progress(progress: Progress) -> None:
 
 
 def describe_steps(steps: list[tuple[str, str, float]], ends: list[float]) -> list[str]:
-    """Return a line for each step of a run, and one for all steps that did not change."""
+    """Return a line for each step of a run, and one for all steps that were unchanged."""
     lines = []
     for (name, outcome, start), end in zip(steps, ends):
         if outcome != "didn't change":
@@ -306,7 +307,7 @@ def describe_steps(steps: list[tuple[str, str, float]], ends: list[float]) -> li
 
 
 def offer_features() -> None:
-    """Show a button for the stages until `features`, and their progress."""
+    """Show a button that runs the stages up to `features`, and their progress."""
     st.markdown("To group photos that look alike, the network has to see each of them once.")
     run = runs.read(HERE)
     if run.state not in GOES_ON:
@@ -316,7 +317,7 @@ def offer_features() -> None:
 
 
 def show_comparison() -> None:
-    """Show the verdict of `pawprint compare`, and the photos whose predictions differ."""
+    """Show the verdict of `pawprint compare`, and the photos on which the predictions differ."""
     st.markdown(
         "The latest commits with a run, experiments, branches and tags. You can also type "
         "another commit. `dvc exp show` and DVC's extension for VS Code list all runs with their "
@@ -325,7 +326,7 @@ def show_comparison() -> None:
     found = find_runs()
     commits = [run for run in found if run != WORKSPACE]
     if not commits:
-        st.markdown("No commit has a run yet. Keep, on the page Run, makes one.")
+        st.markdown("No commit has a run yet. Keep on the page Run makes one.")
         return
     left, right = st.columns(2)
     first, second = (
@@ -337,7 +338,7 @@ def show_comparison() -> None:
             (right, "The baseline with", [WORKSPACE, *commits]),
         )
     )
-    (compared,) = compare_runs(read_run(HERE, first), [read_run(HERE, second)], CONFIDENCE)
+    (compared,) = compare_runs(read_revision_run(HERE, first), [read_revision_run(HERE, second)])
     show_compared(plain(compared.sentences[0]), compared)
     pairs = compared.pairs.get("validation")
     if pairs is None:
@@ -366,7 +367,7 @@ def find_runs() -> dict[str, str]:
     )
     for ref in (try_git("for-each-ref", "--format=%(refname)", *REFS) or "").splitlines():
         kind = next(kind for kind in REFS if ref.startswith(kind))
-        # The name of an experiment follows its commit's name, in two parts.
+        # The name of an experiment comes after the name of its commit, which has two parts.
         name = ref.rsplit("/", 1)[-1] if kind == EXPERIMENTS else ref.removeprefix(f"{kind}/")
         is_internal = kind == EXPERIMENTS and ref.count("/") < 4
         if not is_internal:
@@ -375,7 +376,7 @@ def find_runs() -> dict[str, str]:
 
 
 def name_of(found: dict[str, str], run: str) -> str:
-    """Return the name of a run with its description, for a list."""
+    """Return the name of a run with its description, for a selection list."""
     return f"{run}: {found[run]}" if run in found else run
 
 

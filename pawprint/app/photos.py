@@ -1,9 +1,9 @@
-"""Provide parts that pages share: photos of the last run, and errors as one sentence.
+"""Provide parts that pages share: photos of the last run, and errors as a single sentence.
 
-Photos are shown in grids, and each photo large in a dialog, with its saliency. Cached values are
-read again when one of their files changes. Pages embed photos as data URIs: when any run ends,
-Streamlit deletes the files of a page that is being redrawn, and a browser that has not loaded them
-yet cannot show them.
+Photos are shown in grids, and a single photo can be enlarged in a dialog, with its saliency. Cached
+values are read again when one of their files changes. Pages embed photos as data URIs: whenever a
+script run ends, Streamlit deletes the files of a page that is being redrawn, so a browser that has
+not loaded them yet could not show them.
 """
 
 import contextlib
@@ -58,22 +58,22 @@ def explain_errors() -> Iterator[None]:
 
 
 def plain(text: str) -> str:
-    """Return the text, escaped so that Markdown shows it unchanged, because names are untrusted.
+    """Escape text so that Markdown shows it unchanged, because names are untrusted.
 
-    Escaping does not prevent an address from becoming a link, but a zero-width character does.
+    An address would become a link even if it is escaped, so a zero-width character is inserted.
     """
     unlinked = re.sub(r"(?<=:)(?=//)|(?<=@)|(?<=www)(?=\.)", "\u2060", printable(text))
     return re.sub(r"([!-/:-@[-`{-~])", r"\\\1", unlinked)
 
 
-# For Streamlit's cache: a path argument stands for the files there.
+# For Streamlit's cache: a path argument is represented by the state of its files.
 HASHED: dict = {type(Path()): lambda path: str(stamps(path))}
 
 
 def keep_present(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of images in the last run, with their present `path` and `pixels_sha256`.
+    """Return the rows of images in the last run, with their current `path` and `pixels_sha256`.
 
-    An image is identified by `pixels_sha256`, or by `image` in a table PREDICTED_CLASSES. Raises
+    Images are identified by `pixels_sha256`, or by `image` in a table PREDICTED_CLASSES. Raises
     InputError.
     """
     images = with_image(read_table(paths.SPLIT_CSV, SPLIT)[["path", "pixels_sha256"]])
@@ -90,7 +90,7 @@ def predictor() -> Predictor:
 
 
 def show_saliency(image: Image.Image, text: str) -> None:
-    """Show the image with its saliency over it; `text` is the text alternative of the image.
+    """Show an image with its saliency as an overlay; `text` is its alternative text.
 
     Raises InputError if the model is missing or damaged.
     """
@@ -109,14 +109,14 @@ def _predictor(folder: Path) -> Predictor:
     return load_predictor(folder)
 
 
-CELL = 154  # pixels of a photo in a grid; two fit side by side on a phone
+CELL = 154  # size of a photo in a grid, in pixels; two fit side by side on a phone
 PER_PAGE = 24
-LARGE = 900  # pixels, at most, of a large photo
+LARGE = 900  # maximum size of a large photo, in pixels
 BACKGROUND = "#f3f5f7"
 
 
 def grid(rows: pd.DataFrame, key: str, caption: Callable[[pd.Series], str]) -> pd.Series | None:
-    """Show photos of the rows by their `path`, in pages. `caption` returns Markdown for a row.
+    """Show the photos at the `path` of each row, in pages. `caption` returns Markdown for a row.
 
     Returns the row that was clicked, or None.
     """
@@ -132,7 +132,7 @@ def grid(rows: pd.DataFrame, key: str, caption: Callable[[pd.Series], str]) -> p
 
 
 def cell(name: str, key: str, label: str) -> bool:
-    """Show a small photo with a button. Returns whether it was clicked."""
+    """Show a small photo with a button, and return whether it was clicked."""
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
         with explain_errors():  # for example, a photo removed after the run
             st.image(square(name), width="stretch", alt=alt(name))
@@ -152,7 +152,7 @@ def _show_large_photo(name: str, text: str) -> None:
 
 
 def show_with_saliency(image: Image.Image, text: str) -> None:
-    """Show an image, and beside it the same with its saliency; `text` is the text alternative."""
+    """Show an image, and next to it its saliency; `text` is the alternative text."""
     left, right = st.columns(2)
     with left:
         show_large(image, text)
@@ -161,7 +161,7 @@ def show_with_saliency(image: Image.Image, text: str) -> None:
 
 
 def show_large(image: Image.Image, text: str) -> None:
-    """Show an image in the width of its column; `text` is the text alternative."""
+    """Show an image as wide as its column; `text` is the alternative text."""
     small = image.copy()
     small.thumbnail((LARGE, LARGE))
     st.image(data_uri(small), width="stretch", alt=text)
@@ -173,7 +173,7 @@ def photo(name: str, side: int = LARGE) -> Image.Image:
 
 
 def alt(name: str) -> str:
-    """Return the text alternative of a photo: its file name and folder."""
+    """Return the alternative text of a photo: its file name and folder."""
     return "/".join(PurePosixPath(name).parts[-2:])
 
 
@@ -204,6 +204,6 @@ def square(name: str) -> str:
 
 @st.cache_data(max_entries=4000, show_spinner=False, hash_funcs=HASHED)
 def _square(name: str, folder: Path, bits: int | None) -> str:
-    """Return the photo, padded to a square, at twice the size shown, for sharp screens."""
+    """Return the photo, padded to a square, at twice the displayed size for sharp displays."""
     side = 2 * CELL
     return data_uri(ImageOps.pad(photo(name, side_for(side)), (side, side), color=BACKGROUND))

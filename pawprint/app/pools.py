@@ -1,4 +1,4 @@
-"""Provide photos to label by the page: the project's images, and images in other folders."""
+"""Provide photos for the labelling pages: the project's images, or images in other folders."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from pawprint.app import groups, labelling, photos
-from pawprint.app.answers import Change
 from pawprint.app.groups import Head, Pool
 from pawprint.app.labelling import UNDECIDED, Places
+from pawprint.app.undo_log import Change
 from pawprint.classes import NEITHER, problem_of_labels
 from pawprint.errors import InputError
 from pawprint.images.decoder import read_again
@@ -25,7 +25,7 @@ Images = Sequence[groups.Image]
 
 
 class ProjectPhotos:
-    """Images of the last run without a label. Their labels go to labels.csv."""
+    """Images of the last run that have no label. Their labels are written to labels.csv."""
 
     name = ""
     advice = "To train with the labels, press Run on the page Run."
@@ -39,7 +39,7 @@ class ProjectPhotos:
         return labelling.labels_given()
 
     def classes(self) -> list[str]:
-        """Return the classes that a photo may get. Raises InputError."""
+        """Return the classes that a photo can get. Raises InputError."""
         return self.pool.all_classes(self.given())
 
     def picture(self, path: str, is_large: bool) -> str:
@@ -47,7 +47,7 @@ class ProjectPhotos:
         return photos.large(path) if is_large else photos.square(path)
 
     def give(self, images: Images, label: str) -> tuple[list[Change], int]:
-        """Write a label of `classes`, a new one, NEITHER or UNDECIDED.
+        """Write a label, which is one of `classes`, a new class, NEITHER or UNDECIDED.
 
         Returns the changes, and the number of images that already had a label. Raises InputError or
         OSError, without changing anything.
@@ -68,9 +68,9 @@ class ProjectPhotos:
 
 
 class FolderPhotos:
-    """Images in another folder. When one gets a class, a copy goes to the folder of the class.
+    """Images in another folder. If one gets a class, it is copied to the folder of that class.
 
-    `labels` holds the labels given since the app was started, by path.
+    `labels` contains the labels given since the app was started, by path.
     """
 
     accepts_new = True
@@ -88,11 +88,11 @@ class FolderPhotos:
         return labelling.places_in(self.target, names, Path(Fetch.load().source))
 
     def given(self) -> dict[str, str]:
-        """Return the labels by path; "" for a photo that was labelled in another session."""
+        """Return the labels by path, or "" for a photo that was labelled in another session."""
         return self.labels
 
     def classes(self) -> list[str]:
-        """Return the classes of the model, those in the folder, and new ones."""
+        """Return the classes of the model, of the folder, and new ones."""
         there = labelling.classes_in(self.target) if self.target.is_dir() else ()
         names = dict.fromkeys([*self.pool.classes, *there, *self.labels.values()])
         return [name for name in names if name not in ("", NEITHER)]
@@ -121,7 +121,7 @@ class FolderPhotos:
         return changes, len(present)
 
     def place_of(self, label: str) -> Places:
-        """Return the place of a class, perhaps a new one. Raises InputError."""
+        """Return the place of a class, which may be new. Raises InputError."""
         places = self.places()
         classes = self.classes()
         label = labelling.class_named(label, classes)
@@ -154,15 +154,14 @@ def project_photos(*files: Path) -> ProjectPhotos:
     return ProjectPhotos(groups.read_pool(photos.archive(), Clean.load().labels))
 
 
-# Shared by all sessions, so that no session shows images labelled in another.
+# Shared by all sessions, so that no session shows images that were labelled in another one.
 @st.cache_resource(max_entries=4, show_spinner="Looking at the photos …", hash_funcs=photos.HASHED)
 def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPhotos:
     """Return the images in a folder or a table of `predict`, with the model's features.
 
-    `given` holds the names of the folder and of the folder for labelled images. `version`
-    identifies the files when they were named: if one vanishes later, nothing changes. Raises
-    InputError for the reasons of `images_in`, for overlapping folders, and for a model without
-    features.
+    `given` contains the names of the folder and of the folder for labelled images. `version`
+    identifies the files at that time: if one vanishes later, nothing changes. Raises InputError for
+    the same reasons as `images_in`, for overlapping folders, and for a model without features.
     """
     origin, target = map(Path, given)
     images = images_in(origin)
@@ -191,7 +190,7 @@ def _features(image: Image.Image, predicted: Prediction) -> dict:
 
 
 def version_of(origin: Path) -> str:
-    """Return an identifier of the files now in a folder."""
+    """Return an identifier for the current files in a folder."""
     return hashlib.md5(str(sorted(stamps(origin).items())).encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
-"""The commands of `pawprint`, a module each, and the functions that they share.
+"""The commands of `pawprint`, one module each, and functions that they share.
 
-Each module has `add_arguments`, which adds the command's arguments, and `run`, the command, whose
-docstring is the help and ends with an example.
+Each module has a function `add_arguments`, which adds the command's arguments, and a function
+`run`, which is the command. The docstring of `run` is the help text and ends with an example.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def add_format(parser: argparse.ArgumentParser, formats: Iterable[str]) -> None:
 
 
 def add_model(parser: argparse.ArgumentParser, more: str = "", action: str = "store") -> None:
-    """Add --model, with `more` at the end of its help; with the action `append` it may repeat."""
+    """Add --model, with `more` after its help. With the action `append`, it can be repeated."""
     default = f"{paths.SERVED_MODEL} or, if missing, {package.EXAMPLE_MODEL}"
     served = f"use this served model or export; default: {default}{more}"
     parser.add_argument("--model", type=Path, metavar="FOLDER", help=served, action=action)
@@ -43,7 +43,7 @@ def add_sheet(parser: argparse.ArgumentParser, help: str) -> None:
 
 
 class Rows(io.TextIOBase):
-    """UTF-8 text, written as it is printed. If the disk is full, no partial row is left."""
+    """A stream of UTF-8 text, written as it is printed. A full disk leaves no partial row."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -51,7 +51,7 @@ class Rows(io.TextIOBase):
         self.error: OSError | None = None
 
     def write(self, text: str) -> int:
-        """Write the whole text; if that fails, a file gets nothing of it. Raises OSError."""
+        """Write the whole text, or nothing if that fails in a file. Raises OSError."""
         data = text.encode("utf-8", "backslashreplace")
         written = 0
         try:
@@ -59,7 +59,7 @@ class Rows(io.TextIOBase):
                 written += os.write(self.descriptor, data[written:])
         except OSError as error:
             self.error = error
-            if self.is_file and written:  # `>>` has no position before the first byte
+            if self.is_file and written:  # with `>>`, the position is unknown before the first byte
                 end = os.lseek(self.descriptor, 0, os.SEEK_CUR)
                 os.ftruncate(self.descriptor, end - written)
             raise
@@ -67,9 +67,9 @@ class Rows(io.TextIOBase):
 
 
 class Taken:
-    """The number of rows that a command has taken, until somebody stops it.
+    """The number of rows that a command has taken before somebody stops it.
 
-    With `needs_all`, the output needs all rows, so the command ends when it is stopped.
+    With `needs_all`, the output needs all rows, so stopping ends the command.
     """
 
     def __init__(self, needs_all: bool) -> None:
@@ -79,13 +79,13 @@ class Taken:
         self.signal: int | None = None
 
     def take(self, rows: Iterable[dict], total: int) -> Iterator[dict]:
-        """Yield the rows of a number of images. Ctrl-C and SIGTERM end them early."""
+        """Yield the rows for a number of images. Ctrl-C and SIGTERM stop it early."""
         self.done = 0
         self.total = total
         try:
             for row in rows:
                 yield row
-                self.done += 1  # the consumer asks for the next one
+                self.done += 1  # the consumer has asked for the next row
         except KeyboardInterrupt:
             self.signal = self.signal or signal.SIGINT
             if self.needs_all or not self.done:
@@ -96,18 +96,18 @@ class Taken:
         return f" after {self.done:,} of {self.total:,} images" if self.total else ""
 
     def terminate(self, number: int, _: object) -> None:
-        """Handle a signal like Ctrl-C."""
+        """Handle a signal in the same way as Ctrl-C."""
         self.signal = number
         raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def output(arguments: argparse.Namespace, needs_all: bool = False) -> Iterator[Taken]:
-    """Send the output of the block to the file of --output, or to standard output.
+    """Redirect the output of the block to the file of --output, or to standard output.
 
-    Everything except a table for the terminal is written as it is printed, in UTF-8. After Ctrl-C,
-    SIGTERM or a write error, the rows until then stay, and a line says how many images they cover.
-    Raises InputError for a file that exists, and if nothing can be written.
+    Except for a table on the terminal, everything is written as it is printed, in UTF-8. After
+    Ctrl-C, SIGTERM or a write error, earlier rows are kept, and a line says how many images they
+    cover. Raises InputError if the file exists, or if nothing can be written.
     """
     taken = Taken(needs_all)
     path = arguments.output
@@ -139,7 +139,7 @@ def output(arguments: argparse.Namespace, needs_all: bool = False) -> Iterator[T
 
 
 def _open_rows(path: Path | None, form: str) -> Rows | None:
-    """Open the file of --output or standard output; None for a table for the terminal."""
+    """Open the file of --output or standard output. Return None for a table on the terminal."""
     if path:
         return Rows(_open_new(path))
     if form == "table":
@@ -153,7 +153,7 @@ def _open_rows(path: Path | None, form: str) -> Rows | None:
 
 
 def _close(rows: Rows, path: Path) -> None:
-    """Close the file of --output, and remove an empty one."""
+    """Close the file of --output, and remove it if it is empty."""
     is_empty = rows.is_file and not os.fstat(rows.descriptor).st_size
     os.close(rows.descriptor)
     if is_empty:
@@ -161,7 +161,7 @@ def _close(rows: Rows, path: Path) -> None:
 
 
 def _open_new(path: Path) -> int:
-    is_special = path.exists() and not path.is_file()  # such as /dev/null or a pipe with a name
+    is_special = path.exists() and not path.is_file()  # for example, /dev/null or a named pipe
     flags = os.O_WRONLY if is_special else os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
         return os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
@@ -186,17 +186,17 @@ def require_existing(path: Path) -> None:
 
 
 def count(text: str) -> int:
-    """Return the number in an argument, 1 or more. Raises ArgumentTypeError."""
+    """Return the number in an argument, at least 1. Raises ArgumentTypeError."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected 1 or more. Received: {printable(text)}")
     return int(text)
 
 
 def _page(name: str) -> Path:
-    if not name.endswith(".html"):  # not to replace a photo or a table by mistake
+    if not name.endswith(".html"):  # so that a photo or a table is not replaced by mistake
         raise argparse.ArgumentTypeError(f"expected FILE.html. Received: {name}")
     return _file(name)
 
 
 def _file(name: str) -> Path:
-    return Path(name).expanduser()  # no shell does this after --sheet=
+    return Path(name).expanduser()  # the shell does not do this after --sheet=

@@ -10,23 +10,23 @@ from pawprint.errors import InputError
 from pawprint.installation import install_command
 from pawprint.package import PACKAGE, python_in
 
-LOCAL = ("127.0.0.1", "localhost", "::1")  # server.allowedHosts in app/.streamlit/config.toml
+LOCAL = ("127.0.0.1", "localhost", "::1")  # see server.allowedHosts in app/.streamlit/config.toml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     port = "listen on this port; default: %(default)s"
     parser.add_argument("--port", type=int, default=8501, help=port)
-    name = "answer to this host name, too, such as a proxy's name; may be repeated"
+    name = "also accept this host name, such as the name of a proxy; may be repeated"
     parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help=name)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Open the web app: images, labels and results of this project in the browser.
+    """Open the web app, which shows the images, labels and results of this project in the browser.
 
-    The app accepts connections from this computer only, under the name localhost. If a proxy such
-    as Codespaces forwards it under another name, give the name with --allow-host. The proxy must
-    ask for a password, because whoever reaches the app can change files and run commands.
+    The app only accepts connections from this computer, under the name localhost. If a proxy, such
+    as Codespaces, forwards it under another name, specify that name with --allow-host. The proxy
+    must require a login, because anyone who can reach the app can change files and run commands.
 
     Examples:
       pawprint app --port 8502
@@ -38,11 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     command.append(f"--server.port={arguments.port}")
     if arguments.allow_host:
         command += [f"--server.allowedHosts={name}" for name in (*LOCAL, *arguments.allow_host)]
-        # A proxy may put its own name only into the header Origin.
+        # A proxy may use its own name only in the header Origin.
         command += [f"--server.corsAllowedOrigins=https://{name}" for name in arguments.allow_host]
     else:
         print("If the page stays empty under another host name: pawprint app --allow-host NAME")
-        sys.stdout.flush()  # the next program replaces this process
+        sys.stdout.flush()  # because the next program replaces this process
     if os.name == "posix":
         os.execv(command[0], command)  # replaces this process, so that signals reach the server
     return subprocess.call(command)

@@ -1,4 +1,4 @@
-"""The command `try`."""
+"""The command `try`: rank candidates for the network; with --use, write one to params.yaml."""
 
 import argparse
 import contextlib
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml
+from pawprint.params.file import set_params
 from pawprint.projects.candidates import (
     RULE,
     VIEWS,
@@ -21,11 +22,10 @@ from pawprint.projects.candidates import (
     draw_sample,
     measure_each,
     require_images,
-    use_candidate,
 )
 
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "run s", "params")
-WIDTHS = (8, 8, 28, 19, 6, 6, 0)  # of the columns after the first
+WIDTHS = (8, 8, 28, 19, 6, 6, 0)  # widths of the columns after the first
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,12 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Rank other networks, image sizes and resizing methods on your training images.
 
-    At most 2,000 training images are used, and no validation or test images. Each candidate gets a
-    cross-validated head, and its row is printed when it is measured. The current params come first.
-    `difference` is the candidate's log loss minus theirs, with its interval. A candidate is better
-    or worse if the difference is significant over all candidates. `CPU ms` is the CPU time for one
-    image. `run s` is the time that the next run takes to compute the features of all images if none
-    are stored. Both exclude decoding. The features are kept for the next `dvc repro`.
+    The command uses at most 2,000 training images, and no validation or test images. It
+    cross-validates a head for each candidate, and prints a row as soon as the candidate has been
+    measured. The first row is for the current params. `difference` is the candidate's log loss
+    minus that of the first row, with its interval. A candidate is better or worse if the difference
+    is significant, taking the number of candidates into account. `CPU ms` is the CPU time for one
+    image. `run s` is the time that the next run needs to compute the features of all images if none
+    are stored. Both times exclude decoding. The features are kept for the next `dvc repro`.
 
     Examples:
       pawprint try --use
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     about = f"{len(options)} candidates on {len(sample.images):,} images"
     print(f"try: {about}, at most about {arguments.minutes:g} minutes", file=sys.stderr)
     is_table = arguments.format == "table"
-    # Standard output gets only one line of JSON.
+    # Standard output gets only a single line of JSON.
     with contextlib.nullcontext() if is_table else contextlib.redirect_stdout(sys.stderr):
         for option, row in measure_each(options, sample, arguments.minutes):
             if isinstance(row, InputError):
@@ -89,7 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _record(
     option: Candidate, rows: list[Measured], failed: dict[str, InputError], best: Measured
 ) -> dict:
-    """Return the row of a candidate by its columns, or its error."""
+    """Return the row of a candidate as a dict, or its error."""
     record: dict[str, object] = {"candidate": option.name}
     row = next((row for row in rows if row.candidate is option), None)
     test = row.comparison.test if row and row.comparison else None
@@ -104,9 +105,9 @@ def _record(
 
 
 def _use(folder: Path, arguments: argparse.Namespace, best: Candidate) -> None:
-    """Write the params of a candidate with --use, or print how to."""
+    """Write the params of a candidate if --use is given, or print how to do so."""
     if arguments.use is not None:
-        for line in use_candidate(folder, best) if best.changes else ["unchanged"]:
+        for line in set_params(folder, best.changes) if best.changes else ["unchanged"]:
             print(f"params.yaml: {line}")
         if best.changes:
             print("Now run `dvc repro`.")

@@ -15,16 +15,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Fail if other code, other params or other packages made the results.
+    """Fail if the results were made with other code, other params or other packages.
 
-    Compares params, code and files with dvc.lock. This does not need the data. The exit status is 1
-    if one of them differs, or if the installed version of a package differs from requirements.txt.
+    Compares params, code and files with dvc.lock, without needing the data. The exit status is 1 if
+    there is a difference, or if the installed version of a package differs from requirements.txt.
 
-    DVC does not hash the read-only files in its cache, so it can restore a damaged one. With
-    --files, all files that dvc.lock names are hashed, in the cache and in the workspace. Damaged
-    files are removed from the cache: `dvc repro` makes them again, `dvc repro --pull` fetches them.
-    In the workspace, files that differ are named and kept. Missing files are not damaged. The exit
-    status is 1 if any file is damaged.
+    DVC does not hash read-only files in its cache again, so it may restore a damaged one. With
+    --files, all files listed in dvc.lock are hashed, both in the cache and in the workspace.
+    Damaged files are removed from the cache; `dvc repro` creates them again, and `dvc repro --pull`
+    fetches them. Files in the workspace that differ are listed and kept. Missing files do not count
+    as damaged. The exit status is 1 if any file is damaged.
 
     Examples:
       pawprint check
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
         copies, damaged, unlisted = find_damaged(Recorded(folder=folder))
         if damaged:
             raise InputError("\n".join(damaged))
-        print(f"check: {copies:,} copies of files have the hash of dvc.lock")
+        print(f"check: {copies:,} copies of files match the hash in dvc.lock")
         if unlisted:
             print(f"check: not in DVC's cache, so not checked: {', '.join(unlisted)}")
         return

@@ -1,15 +1,13 @@
-"""The command `compare`: the predictions of two runs, image by image."""
+"""The command `compare`."""
 
 import argparse
 import json
 from pathlib import Path
 
 from pawprint.pipeline.dvc import WORKSPACE
-from pawprint.projects.check import require_reproduced
-from pawprint.projects.comparison import read_run
-from pawprint.scores.intervals import CONFIDENCE
+from pawprint.projects.comparison import compare_revisions
 from pawprint.scores.paired import MARGIN, tabulate_sets
-from pawprint.scores.runs import COMPARED, ComparedRun, compare_runs
+from pawprint.scores.runs import COMPARED, ComparedRun
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,30 +29,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Say whether a run is better than another, with one test on all images that both have.
+    """Say whether a run is better than another, with one test on all images that they share.
 
-    A run is a commit, branch, tag or experiment. Each further run is compared with the first. By
-    default, that is the workspace, whose params and code must have made its results. The test
-    compares the log loss of validation and test images. Without fine-tuning, it includes the
-    cross-validated training images, for which a commit's data is needed. Images that a run lacks,
-    or has with another label, are left out and counted, with the reason. Images are matched by
-    their pixels, not by their paths.
+    A run is a commit, branch, tag or experiment. Each further run is compared with the first one.
+    By default, this is the workspace, which must have been run with its current params and code.
+    The test compares the log loss on the validation and test images. Without fine-tuning, it also
+    includes the cross-validated training images, which requires the data of a commit. Images that
+    are missing from a run, or that have another label there, are left out and counted, with the
+    reason. Images are matched by their pixels, not by their paths.
 
-    Then follows what changes for users of the model: thresholds, the fraction of images that get a
-    class, and the fraction flagged as unknown.
+    The output continues with the changes for users of the model: thresholds, the fraction of images
+    that get a class, and the fraction flagged as unknown.
 
     Examples:
       pawprint compare HEAD
       pawprint compare --gate main
       pawprint compare HEAD --format json
     """
-    folder = Path()
-    old = arguments.old
-    new = arguments.new
-    if WORKSPACE in (old, *new):
-        require_reproduced(folder, "evaluate")
-    runs = {rev: read_run(folder, rev) for rev in (old, *new)}
-    results = compare_runs(runs[old], [runs[rev] for rev in new], CONFIDENCE)
+    results = compare_revisions(Path(), arguments.old, arguments.new)
     if arguments.format == "json":
         print(json.dumps([_record(compared) for compared in results]))
     else:
@@ -66,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _record(compared: ComparedRun) -> dict:
-    """Return the parts of the text on a run, by name."""
+    """Return the text about a run as a dict of its parts."""
     return {
         "old": compared.old,
         "new": compared.new,

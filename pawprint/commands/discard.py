@@ -1,4 +1,4 @@
-"""The command `discard`."""
+"""The command `discard`: show what is lost, ask, and go back to the last commit."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pawprint.errors import InputError, printable
 from pawprint.pipeline.runs import alone
-from pawprint.projects.discard import describe, diff_of_inputs, discard, to_discard
+from pawprint.projects.discard import discard, read_loss
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,12 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Go back to the run of the last commit, and to its params.
+    """Restore the run of the last commit and its params.
 
-    Restores dvc.lock, params.yaml, dvc.yaml, requirements.txt and all outputs of stages. First
-    shows what will be lost: your changes as a diff, and the names of the files. Photos, the file
-    with which DVC tracks them, labels.csv and splits.csv stay as they are. The exit status is 1 if
-    you answer no.
+    This restores dvc.lock, params.yaml, dvc.yaml, requirements.txt and all outputs of stages. The
+    command first shows what will be lost: a diff of your changes, and the names of the files.
+    Photos, the file with which DVC tracks them, labels.csv and splits.csv stay as they are. The
+    exit status is 1 if you answer no.
 
     Examples:
       pawprint discard
@@ -28,15 +28,15 @@ def run(arguments: argparse.Namespace) -> int:
     """
     folder = Path()
     with alone(folder):  # raises InputError during a run
-        names = to_discard(folder)
-    if names and not arguments.yes:
+        loss = read_loss(folder)
+    if loss.files and not arguments.yes:
         if not sys.stdin.isatty():
             raise InputError(
-                f"discard: cannot ask about {len(names)} files without a terminal. Add --yes."
+                f"discard: cannot ask about {len(loss.files)} files without a terminal. Add --yes."
             )
-        print(diff_of_inputs(folder), end="")
-        print(f"These files go back to {describe(folder)}:")
-        print("\n".join(f"  {printable(name)}" for name in names))
+        print(loss.diff, end="")
+        print(f"These files go back to {loss.commit}:")
+        print("\n".join(f"  {printable(name)}" for name in loss.files))
         print("So do the run's outputs in DVC. Photos, labels.csv and splits.csv stay.")
         try:
             answer = input("Discard the run and these changes? [y/N] ")
@@ -46,6 +46,6 @@ def run(arguments: argparse.Namespace) -> int:
         if answer.strip().lower() not in ("y", "yes"):
             print("discard: nothing is changed")
             return 1
-    discard(folder)
-    print(f"discard: the run and the params are back at {describe(folder)}")
+    discard(folder, None if arguments.yes else loss)
+    print(f"discard: the run and the params are back at {loss.commit}")
     return 0

@@ -23,13 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Make a project for your photos: a folder with params.yaml and the pipeline, for Git and DVC.
+    """Make a project for your photos: a folder with params.yaml and a pipeline, for Git and DVC.
 
-    The photos are in one folder per class, or have a metadata.csv, in a folder, a zip or a tar. A
-    YAML file can give the URL of an archive. If the photos have no classes, label them in the app.
-    DVC copies the photos into the project, so that `dvc pull` brings them to others. From then on,
-    change them there. The project's folder is new or empty, or a clone without a project. Its
-    history and its files stay, and nothing is overwritten.
+    The photos are sorted into one folder per class, or have a metadata.csv. They can be in a
+    folder, a zip or a tar, or a YAML file can give the URL of an archive. If they have no classes,
+    you can label them in the app. DVC copies the photos into the project, so that others get them
+    with `dvc pull`. From then on, make changes there. The folder of the project is new, empty, or a
+    clone that does not contain a project. In a clone, history and files are kept, and nothing is
+    overwritten.
 
     Examples:
       pawprint init food --images ~/photos

@@ -1,21 +1,14 @@
 """The command `predict`."""
 
 import argparse
-import csv
-import itertools
-import json
-import os
-import sys
-import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pawprint.classes import UNSURE
-from pawprint.commands import add_format, add_model, align, count, output
-from pawprint.errors import InputError, printable
+from pawprint.commands import add_format, add_model, count, output
+from pawprint.commands.rows import FORMATS
 from pawprint.images.folder import find_images
 from pawprint.model.predictor import default_model, load_predictor, predict_each
-from pawprint.model.saliency import write_saliency
+from pawprint.model.saliency import saliency_paths, write_saliency
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,10 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Label photos with the served model, or with an exported one.
 
-    Prints the label of each photo and its probability, or the most probable labels. The label is
-    unknown for a photo unlike the training images, and unsure for one that a person should check.
-    Photos that cannot be labelled are listed with the reason, and the exit status is 1. All formats
-    except the table print each row as soon as it is ready.
+    Prints the label of each photo with its probability, or the most probable labels. A photo that
+    does not resemble the training images is labelled unknown, and a photo that a person should
+    check is labelled unsure. Photos that cannot be labelled are listed with the reason, and the
+    exit status is 1. All formats except the table print each row as soon as it is ready.
 
     Examples:
       pawprint predict photos
@@ -69,81 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def noting(rows: Iterable[dict], failed: list[str]) -> Iterator[dict]:
-    """Yield the rows, and add the paths of those with an error to `failed`."""
+    """Yield the rows, and add the paths of rows with an error to `failed`."""
     for row in rows:
         if row["error"]:
             failed.append(row["path"])
         yield row
-
-
-def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
-    """Return the picture in `folder` for each image.
-
-    Raises InputError if the folder holds something. A name begins with the image's number, counted
-    from 1.
-    """
-    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(
-            f"{printable(str(folder))}: expected a new or an empty folder for --saliency."
-        )
-    digits = len(str(len(images)))
-    # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
-    names = (f"{at:0{digits}}_{path.stem[:50]}.png" for at, path in enumerate(images, start=1))
-    return [folder / name for name in names]
-
-
-def print_table(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
-    """Print the `top` labels of each image, 1 by default, when all are done."""
-    number = min(top or 1, len(labels))
-    lines = []
-    for row in rows:
-        pairs = [(label, f"{value:6.1%}") for label, value in row["probabilities"].items()]
-        if row["label"] == UNSURE:
-            pairs[0] = (f"{UNSURE} ({pairs[0][0]})", pairs[0][1])
-        elif row["label"] not in labels:  # unknown, or an error
-            pairs = [(row["label"] or "-", "     -"), *[("-", "     -")] * (number - 1)]
-        error = f"  ({row['error']})" if row["error"] else ""
-        lines.append([*itertools.chain(*pairs[:number]), f"{row['path']}{error}"])
-    print(align(lines))
-
-
-def print_csv(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
-    """Print a row of CSV for each image when it is done."""
-    names = [f"probability_{label}" for label in labels]
-    columns = ["path", "label", *names, "unknown_score", "error", "pixels_sha256", "model"]
-    writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        probabilities = (row["probabilities"].get(label) for label in labels)
-        writer.writerow(row | dict(zip(names, probabilities)))
-
-
-def print_json(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
-    """Print one list of JSON, an entry when its image is done."""
-    before = "["
-    for record in records_of(rows, top):
-        print(f"{before}\n{textwrap.indent(json.dumps(record, indent=2), '  ')}", end="")
-        before = ","
-    print("[]" if before == "[" else "\n]")
-
-
-def print_jsonl(rows: Iterable[dict], labels: list[str], top: int | None) -> None:
-    """Print a line of JSON for each image when it is done."""
-    for record in records_of(rows, top):
-        print(json.dumps(record))
-
-
-def records_of(rows: Iterable[dict], top: int | None) -> Iterator[dict]:
-    """Yield the rows with the `top` most probable labels, and null for cells without a value."""
-    for row in rows:
-        probabilities = dict(list(row["probabilities"].items())[:top])
-        record = row | {"probabilities": probabilities}
-        yield {key: None if value in ("", {}) else value for key, value in record.items()}
-
-
-FORMATS: dict[str, Callable[[Iterable[dict], list[str], int | None], None]] = {
-    "table": print_table,
-    "csv": print_csv,
-    "json": print_json,
-    "jsonl": print_jsonl,
-}

@@ -1,4 +1,4 @@
-"""The command `recipes`: a list of them, one of them, or its values in params.yaml."""
+"""The command `recipes`, which lists recipes, shows one, or writes it into params.yaml."""
 
 import argparse
 from pathlib import Path
@@ -8,7 +8,7 @@ from pawprint.projects.recipes import read_recipe, recipe_names, use_recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the subcommands `show` and `use`; without one, the command lists the recipes."""
+    """Add the subcommands `show` and `use`. Without a subcommand, recipes are listed."""
     parser.set_defaults(action=list_recipes)
     commands = parser.add_subparsers(metavar="{show,use}")
     show = commands.add_parser("show", help="print a recipe")
@@ -20,11 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """List recipes, show one, or write it into params.yaml.
+    """List recipes, show one, or write it to params.yaml.
 
-    `use` writes the values of the recipe `default`, then the values of the recipe. Comments, the
-    order of lines and all other params stay. Images, classes and weights stay, too, if the recipe's
-    are not in this project.
+    `use` writes the values of the recipe `default`, followed by those of the given recipe.
+    Comments, the order of lines, and all other params are kept. Images, classes and weights are
+    also kept if those of the recipe are not available in this project.
 
     Examples:
       pawprint recipes

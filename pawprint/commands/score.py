@@ -1,7 +1,7 @@
-"""The command `score`: the model on production photos, compared with the last run's test split.
+"""The command `score`: the model on production photos, compared with the last test split.
 
-It does not estimate the accuracy on unlabelled photos: an estimate from confidences would be too
-high for photos of another kind.
+It does not estimate the accuracy on unlabelled photos, because an estimate from confidences would
+be too high for photos of another kind.
 """
 
 import argparse
@@ -10,11 +10,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
-from pawprint import paths
-from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.commands import (
     Taken,
     add_format,
@@ -25,30 +20,25 @@ from pawprint.commands import (
     require_existing,
 )
 from pawprint.errors import InputError, printable
-from pawprint.model.metadata import Metadata, read_metadata
-from pawprint.model.predictor import (
-    Predictor,
-    default_model,
-    load_predictor,
-    predict_each,
-)
-from pawprint.projects.answers import OTHER_MODEL, read_answers, select_answers
+from pawprint.model.metadata import read_metadata
+from pawprint.model.predictor import Predictor, default_model
 from pawprint.projects.scoring import (
     Photos,
     ScoreResult,
+    compare_models,
+    compare_unlabelled,
     find_photos,
-    read_test_split,
+    load_predictors,
     score,
 )
 from pawprint.reports.pages import MAX_ERRORS, rows_beside_test, write_errors
-from pawprint.scores.intervals import CONFIDENCE
-from pawprint.scores.paired import Comparison, compare, describe_comparison, pair_predictions
-from pawprint.scores.predictions import confusion, most_confused, predictions_in
-from pawprint.scores.shift import LIKE, Likeness, compare_photos
+from pawprint.scores.likeness import LIKE, Likeness
+from pawprint.scores.paired import Comparison, describe_comparison
+from pawprint.scores.prediction_table import confusion, most_confused
 
-FAILED = 3  # exit status of --fail
-MAX_CONFUSED = 5  # pairs of classes shown
-FEW = 50  # photos; with fewer, only a large difference is significant
+FAILED = 3  # exit status with --fail
+MAX_CONFUSED = 5  # pairs of classes to show
+FEW = 50  # number of photos below which only a large difference is significant
 HERE = Path()  # the project
 
 
@@ -67,19 +57,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Score the served model on production photos, compared with the test split of the last run.
+    """Score the served model on production photos, and compare it with the last run's test split.
 
-    Labelled photos are in folders named like the classes, or have a metadata.csv. Prints accuracy,
-    balanced accuracy (mean recall), log loss and the fraction flagged as unknown, with intervals,
-    and whether they differ significantly from the test split. Then follow each class, the slices of
-    metadata.csv, and the classes that are confused. Copies and near-duplicates of training images
-    are left out. In intervals and tests, a group of photos counts as one. If --model is repeated,
-    each further model is compared with the first, photo by photo.
+    Labelled photos are in folders that are named after the classes, or have a metadata.csv. The
+    output contains the accuracy, the balanced accuracy (mean recall), the log loss and the fraction
+    flagged as unknown, with intervals, and says whether they differ significantly from the test
+    split. It also lists each class, the slices of metadata.csv, and the most confused classes.
+    Copies and near-duplicates of training images are left out. In intervals and tests, a group of
+    photos counts as one. If --model is repeated, each further model is compared with the first one,
+    photo by photo.
 
-    If no folder is named like a class, the photos are unlabelled, and so are the photos of a table.
-    Then the fractions flagged as unknown and unsure, the predicted classes and the mean confidence
-    are compared with the test photos. No alarm does not mean that the model is right: label some
-    photos from time to time.
+    If no folder is named after a class, the photos are unlabelled. The photos in a table are always
+    unlabelled. In this case, the command compares the fractions flagged as unknown and unsure, the
+    predicted classes and the mean confidence with those of the test photos. Even without an alarm,
+    the model may be wrong, so label some photos from time to time.
 
     Files that cannot be used are listed on stderr, and the exit status is 1.
 
@@ -106,19 +97,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
     """Score each model, and compare the others with the first."""
     folders = arguments.model
-    predictors = [load_predictor(folder) for folder in folders]
+    predictors = load_predictors(folders)
     labels = predictors[0].metadata.labels
-    for predictor in predictors[1:]:
-        if predictor.metadata.labels != labels:
-            raise InputError(
-                f"{predictor.folder}: expected the classes of {folders[0]}, {', '.join(labels)}. "
-                f"Received: {', '.join(predictor.metadata.labels)}. Score it alone."
-            )
     with output(arguments, needs_all=True) as taken:
         scored = [_score_and_say(predictor, photos, taken) for predictor in predictors]
-        first, *others = (result.predictions for result in scored)
-        runs = [{"photos": pair_predictions(first, other)} for other in others]
-        compared = list(zip(folders[1:], compare(runs, CONFIDENCE)))
+        compared = list(zip(folders[1:], compare_models(scored)))
         if arguments.format == "json":
             record = _record_of(scored[0], compared, labels)
             print_record(record, scored[0].left_out, scored[0].failed)
@@ -130,17 +113,19 @@ def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
             for folder, comparison in compared:
                 print(f"\n{describe_comparison(str(folders[0]), str(folder), comparison)}")
     if arguments.sheet:
-        write_errors(arguments.sheet, predictors[0].metadata.bits, photos.folder, first)
+        write_errors(
+            arguments.sheet, predictors[0].metadata.bits, photos.folder, scored[0].predictions
+        )
     return int(any(result.failed for result in scored))
 
 
 def _score_and_say(predictor: Predictor, photos: Photos, taken: Taken) -> ScoreResult:
-    """Score a model, and print which photos are left out of its scores."""
+    """Score a model, and report which photos are left out of its scores."""
     scored = score(HERE, predictor, photos, taken.take)
     print_left_out(scored.left_out, scored.failed)
     if not scored.has_training:
         print(
-            "score: no training images here, so their near-duplicates count, too", file=sys.stderr
+            "score: no training images here, so their near-duplicates are included", file=sys.stderr
         )
     if scored.scores["test"].isna().all():
         print("score: no test split of this model here to compare with", file=sys.stderr)
@@ -179,7 +164,7 @@ def _record_of(
 
 
 def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) -> int:
-    """Compare the photos in a folder or, with None, the rows of a table with the test photos."""
+    """Compare the photos in a folder, or the rows of a table (None), with the test photos."""
     source = arguments.source
     folder, *others = arguments.model
     if others or arguments.sheet:
@@ -188,44 +173,22 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
             f"{option}: expected photos with labels. Received: {printable(str(source))}, which has "
             "none."
         )
-    metadata = read_metadata(folder)
-    has_scores = metadata.unknown_threshold is not None
-    test = read_test_split(HERE, metadata)
-    if test is None or (has_scores and UNKNOWN_SCORE not in test):
-        raise InputError(
-            f"{folder}: cannot compare with the test split: {paths.TEST_PROBABILITIES_CSV} is "
-            f"missing, or belongs to another model than {paths.SERVED_MODEL}. Run this in the "
-            "project of the model, after `dvc pull` or `dvc repro`."
-        )
     with output(arguments, needs_all=True) as taken:
-        if photos:
-            images = [source / path for path in photos.table["path"]]
-            rows = list(taken.take(predict_each(load_predictor(folder), images), len(images)))
-        else:
-            rows = read_answers(source, metadata.labels, has_scores)
-        answers, left_out, failed = select_answers(rows, metadata.model)
-        if not answers:
-            raise InputError(
-                f"{printable(str(source))}: expected labels predicted by the model "
-                f"{metadata.model}. Received: {left_out[OTHER_MODEL]:,} {OTHER_MODEL}, "
-                f"{len(failed):,} without a label. Run `pawprint predict` on these photos again."
-            )
-        print_left_out(left_out, failed)
-        predicted = predictions_in(_tabulate_answers(answers, metadata), metadata)
-        beside = predictions_in(test.assign(group=test.index), metadata)
-        found = compare_photos(predicted, beside, CONFIDENCE)
+        compared = compare_unlabelled(HERE, folder, source, photos, taken.take)
+        print_left_out(compared.left_out, compared.failed)
+        found = compared.likeness
         if arguments.format == "json":
-            numbers = {"images": len(answers), "test_images": len(test)}
-            print_record(found._asdict() | numbers, left_out, failed)
+            numbers = {"images": compared.images, "test_images": compared.test_images}
+            print_record(found._asdict() | numbers, compared.left_out, compared.failed)
         else:
-            print_likeness(found, len(answers), len(test))
+            print_likeness(found, compared.images, compared.test_images)
     if arguments.fail and found.verdict != LIKE:
         return FAILED
-    return int(bool(failed))
+    return int(bool(compared.failed))
 
 
 def print_likeness(found: Likeness, photos: int, test: int) -> None:
-    """Print the verdict, and a table of fractions for the photos and the test photos."""
+    """Print the verdict, and a table with fractions for the photos and the test photos."""
     reasons = f" ({', '.join(found.different)})" if found.different else ""
     if found.verdict == LIKE and photos < FEW:
         reasons = "; with so few photos, only a large difference would show"
@@ -237,18 +200,8 @@ def print_likeness(found: Likeness, photos: int, test: int) -> None:
     print(f"The photos: {found.verdict}{reasons}.\n\n{align(lines)}")
 
 
-def _tabulate_answers(rows: Sequence[dict], metadata: Metadata) -> pd.DataFrame:
-    """Convert rows of `predict` for `predictions_in`, with `actual` empty."""
-    probabilities = pd.DataFrame([row["probabilities"] for row in rows])[metadata.labels]
-    predicted = np.array(metadata.labels)[metadata.classes(probabilities.to_numpy())]
-    table = probabilities.add_prefix(PROBABILITY).assign(actual="", predicted=predicted)
-    if metadata.unknown_threshold is not None:
-        table[UNKNOWN_SCORE] = [row["unknown_score"] for row in rows]
-    return table.assign(group=table.index)
-
-
 def print_left_out(left_out: dict[str, int], failed: list[dict]) -> None:
-    """Print on stderr which files have no label, and how many photos are left out."""
+    """Report on stderr which files have no label, and how many photos are left out."""
     for row in failed:
         print(f"score: {row['path']}: {row['error']}", file=sys.stderr)
     for reason, images in left_out.items():
@@ -257,7 +210,7 @@ def print_left_out(left_out: dict[str, int], failed: list[dict]) -> None:
 
 
 def print_record(record: dict, left_out: dict[str, int], failed: list[dict]) -> None:
-    """Print a record, whose table `scores` has null for cells without a value."""
+    """Print a record. In its table `scores`, empty cells are null."""
     scores = record["scores"].astype(object).where(record["scores"].notna(), None)
     record |= {"scores": scores.to_dict("records")}
     record["left_out"] = {reason: int(number) for reason, number in left_out.items()}

@@ -1,48 +1,10 @@
-"""The command `serve`: an HTTP service for a served or exported model.
-
-projects/answers.py writes its log of answers, which several services may share.
-"""
+"""The command `serve`."""
 
 import argparse
-import asyncio
-import copy
-import errno
-import logging
-import os
-import socket
-import sys
-from collections.abc import Sequence
-from email.parser import BytesHeaderParser
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pawprint.errors import InputError, printable
-from pawprint.git import current_commit
-from pawprint.images.archive import UnusableImageError
-from pawprint.images.decoder import sha256_of_all_pixels
-from pawprint.installation import install_command
-from pawprint.model.predictor import Predictor, default_model, load_predictor
-from pawprint.package import installed_version
-from pawprint.projects.answers import AnswerLog
-from pawprint.runtime import CORES
-
-try:
-    import uvicorn
-    from fastapi import FastAPI, HTTPException, Request, Response
-    from starlette.concurrency import run_in_threadpool
-    from starlette.middleware.cors import CORSMiddleware
-    from starlette.requests import ClientDisconnect
-except ModuleNotFoundError as error:
-    raise InputError(
-        f"serve: {error.name} is not installed. Run `{install_command('serve')}`."
-    ) from None
-MAX_CONNECTIONS = 64  # more get 503; together they hold at most 640 MiB of uploads
-MAX_BYTES = 10 * 2**20  # of an upload
-HEALTH = ["GET", "HEAD", "OPTIONS"]
-MAX_PARTS = 100  # of a form
-MAX_HEADER = 2**12  # bytes of the header of a part that are read
-FORM = "multipart/form-data"
-NOT_LOGGED = "log_error"  # a key of an answer: why it is not in the log
+from pawprint.projects.service import Address, serve
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     seconds = "stop an upload after this many seconds; default: %(default)s"
     parser.add_argument("--seconds", type=float, default=30, metavar="N", help=seconds)
     origin = (
-        "answer web pages of this origin, such as https://example.org; may be repeated; * is any"
+        "let web pages of this origin, such as https://example.org, read the answers; may be "
+        "repeated; * allows any"
     )
     parser.add_argument(
         "--allow-origin", type=_origin, action="append", default=[], metavar="ORIGIN", help=origin
@@ -66,207 +29,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Answer photos over HTTP with the served model, or with an exported one.
+    """Label photos over HTTP with the served model, or with an exported one.
 
-    `POST /predict` takes an image as the body, or as the only file of a form. The answer has the
-    label, the probability of each class and the unknown score. `GET /health` names the model.
+    `POST /predict` accepts an image as the request body, or as the only file in a form. The answer
+    contains the label, the probability of each class and the unknown score. `GET /health`
+    identifies the model.
 
     Examples:
       pawprint serve
       curl --data-binary @photo.jpg http://127.0.0.1:8000/predict
     """
-    require_free(arguments.host, arguments.port)
-    model = arguments.model or default_model()
-    logging.raiseExceptions = False  # avoid a traceback per line if stderr's disk is full
-    lines = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
-    lines["handlers"]["access"]["stream"] = "ext://sys.stderr"  # stdout may be the log
-    uvicorn.run(
-        create_app(model, arguments.seconds, arguments.log, arguments.allow_origin),
-        host=arguments.host,
-        port=arguments.port,
-        limit_concurrency=MAX_CONNECTIONS,
-        log_config=lines,
-        use_colors=bool(sys.stderr and sys.stderr.isatty()),
-        # Otherwise a client could continue to send a refused upload.
-        headers=[("Connection", "close")],
-    )
+    address = Address(arguments.host, arguments.port, arguments.allow_origin)
+    serve(arguments.model, address, arguments.seconds, arguments.log)
 
 
 def _origin(text: str) -> str:
-    """Check an origin as browsers send it: scheme, host, perhaps port. Raises ArgumentTypeError.
+    """Check that an origin is in the format of browsers: scheme, host, and possibly a port.
 
-    Browsers compare the text exactly, so a path or a trailing slash would not match any page.
+    Raises ArgumentTypeError. Browsers compare the text exactly, so an origin with a path or a
+    trailing slash would never match.
     """
     parts = urlsplit(text)
     if text == "*" or (parts.netloc and text == f"{parts.scheme}://{parts.netloc.lower()}"):
         return text
     raise argparse.ArgumentTypeError(
-        f"expected such as https://example.org or http://localhost:3000. Received: {text}"
+        f"expected an origin such as https://example.org or http://localhost:3000. Received: {text}"
     )
-
-
-def require_free(host: str, port: int) -> None:
-    """Raise InputError if a service cannot listen on the port, before a model is loaded."""
-    try:
-        places = socket.getaddrinfo(host or None, port, 0, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
-        for family, *_, address in places:
-            try:
-                # Bind without listening, or clients would assume that the service has started.
-                with socket.socket(family) as place:
-                    if os.name == "posix":  # as uvicorn does, to reuse a port just released
-                        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    place.bind((address[0], port))
-            except OSError as error:  # for example, ::1 of localhost without IPv6
-                if error.errno != errno.EADDRNOTAVAIL or len(places) == 1:
-                    raise
-    except (OSError, OverflowError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).partition(" (")[0].strip(".")
-        raise InputError(
-            f"serve: cannot listen on {host}, port {port}: {reason}. "
-            "Name others with --host and --port."
-        ) from None
-
-
-def create_app(
-    folder: Path, seconds: float, log: Path | None = None, origins: Sequence[str] = ()
-) -> FastAPI:
-    """Return the service for the model in `folder`. An upload may take `seconds`.
-
-    Answers are appended to the file `log`, if any. Browsers let web pages from `origins`, such as
-    "https://example.org", read them.
-    """
-    predictor = load_predictor(folder)
-    labels = predictor.metadata.labels
-    model = predictor.metadata.model
-    answers = AnswerLog(log, model) if log else None
-    about = {
-        "status": "ok",
-        "labels": labels,
-        "version": installed_version(),
-        "commit": predictor.metadata.commit or current_commit(folder=folder),
-        "model": model,
-    }
-    decoding = asyncio.Semaphore(CORES)  # a large image needs up to 2 GB of memory
-    app = FastAPI(
-        title="Pawprint",
-        # FastAPI's documentation pages load scripts from a CDN.
-        docs_url=None,
-        redoc_url=None,
-        # A redirect from /predict/ would name a scheme and a host that exist only behind a proxy.
-        redirect_slashes=False,
-    )
-
-    if origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["*"],
-            allow_private_network=True,  # a web page may call a service on this computer
-        )
-
-    # Some load balancers send HEAD or OPTIONS, even to "/".
-    @app.api_route("/", methods=HEALTH, include_in_schema=False)
-    @app.api_route("/health", methods=HEALTH, include_in_schema=False)
-    @app.api_route("/health/", methods=HEALTH, include_in_schema=False)
-    async def health() -> dict:
-        return about
-
-    @app.post("/predict")
-    @app.post("/predict/", include_in_schema=False)
-    async def predict(request: Request, response: Response) -> dict:
-        kind = request.headers.get("Content-Type", "")
-        data = image_in(await read_upload(request, seconds))
-        async with decoding:
-            try:
-                answer = await run_in_threadpool(classify, predictor, data, answers)
-            except UnusableImageError as error:
-                raise HTTPException(422, explain(error, kind)) from None
-            except InputError as error:  # of the model
-                raise HTTPException(500, str(error)) from None
-            except MemoryError:
-                raise HTTPException(503, "too little free memory") from None
-        if NOT_LOGGED in answer:
-            response.status_code = 202
-        return answer
-
-    return app
-
-
-async def read_upload(request: Request, seconds: float) -> bytes:
-    """Return the body of a request. Raises HTTPException if it is too large or too slow."""
-    data = bytearray()
-    try:
-        async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                data += chunk
-                if len(data) > MAX_BYTES:
-                    raise HTTPException(413, f"expected at most {MAX_BYTES:,} bytes")
-    except TimeoutError:
-        raise HTTPException(408, f"expected the image within {seconds:g} s") from None
-    except ClientDisconnect:
-        raise HTTPException(400, "expected the whole image") from None
-    return bytes(data)
-
-
-def image_in(data: bytes) -> bytes:
-    """Return the upload, or of a form its only file, such as `curl -F photo=@cat.jpg`.
-
-    A form is told by its first line, which no image has: programs that set the header of a form
-    themselves leave out the boundary. A parser of forms would be one more requirement, and
-    Python's takes seconds for a hostile form. Raises HTTPException for a form without a file, or
-    with a second one: an answer for one photo would be taken for all.
-    """
-    form = data.lstrip(b"\r\n")
-    if not form.startswith(b"--"):
-        return data
-    delimiter = b"\r\n" + form.partition(b"\r\n")[0].rstrip()
-    files: list[bytes] = []
-    for part in (b"\r\n" + form).split(delimiter, MAX_PARTS)[1:]:
-        lines, _, content = part.partition(b"\r\n\r\n")
-        name = BytesHeaderParser().parsebytes(lines[:MAX_HEADER].strip()).get_filename()
-        if name and files:
-            second = printable(name[:80])
-            raise HTTPException(
-                422,
-                f"expected one file in the form. Received: a second one, {second}. Send each alone",
-            )
-        files += [content] if name else []
-    if files:
-        return files[0]
-    raise HTTPException(422, "expected a file in the form, as of `curl -F photo=@photo.jpg`")
-
-
-def explain(error: UnusableImageError, content_type: str) -> str:
-    """Say what is wrong with an upload, in one line, also where it was sent as something else."""
-    kind = content_type.partition(";")[0].strip().lower()
-    if not kind or kind.startswith("image/") or kind in (FORM, "application/octet-stream"):
-        return str(error)
-    return (
-        f"{error}. Received: {printable(kind[:80])}. Send the bytes of the file, as of `curl "
-        "--data-binary @photo.jpg`, or a form, as of `curl -F photo=@photo.jpg`"
-    )
-
-
-def classify(predictor: Predictor, data: bytes, answers: AnswerLog | None) -> dict:
-    """Return the answer for an upload, which says so if it could not be logged.
-
-    Raises UnusableImageError if `data` is not a complete image.
-    """
-    decoded = predictor.decode(data)
-    predicted = predictor.predict(decoded.image)
-    score = predicted.unknown_score
-    probabilities = zip(predictor.metadata.labels, predicted.probabilities.tolist())
-    answer = {
-        "label": predicted.label,
-        "probabilities": {label: round(value, 4) for label, value in probabilities},
-        "unknown_score": score if score is None else round(score, 4),
-    }
-    if answers:
-        sha256 = sha256_of_all_pixels(decoded, data, predictor.metadata.bits)
-        try:
-            answers.append(sha256, answer)
-        except (OSError, InputError) as error:
-            answer[NOT_LOGGED] = getattr(error, "strerror", None) or str(error)
-            logging.getLogger("uvicorn.error").error("%s: %s", NOT_LOGGED, answer[NOT_LOGGED])
-    return answer

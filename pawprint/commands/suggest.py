@@ -1,10 +1,10 @@
-"""The command `suggest`: which images without a label to label first."""
+"""The command `suggest`, which says which unlabelled images to label first."""
 
 import argparse
 from pathlib import Path
 
 from pawprint.commands import add_format, add_model, add_sheet, count, output, require_existing
-from pawprint.commands.predict import FORMATS
+from pawprint.commands.rows import FORMATS
 from pawprint.model.predictor import default_model, load_predictor
 from pawprint.projects.labelled import read_labelled
 from pawprint.projects.suggestion import suggest
@@ -26,15 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Rank images without a label by how much a label would help.
+    """Rank unlabelled images by how much a label would help.
 
-    Images that the model calls unsure come first. Then follow images of which it is uncertain, and
-    images unlike the training images and unlike the images before them in the list. Left out are
-    near-duplicates of labelled images and of images before them, and images flagged as unknown,
-    which can be half of the images in a table. Files that cannot be labelled come last, with the
-    reason, and the exit status is 1. Ctrl-C ranks the images that were read until then.
+    Images that the model calls unsure come first. They are followed by images that the model is
+    uncertain about, and that differ both from the training images and from earlier images in the
+    list. Near-duplicates of labelled images and of earlier images are left out. So are images
+    flagged as unknown, except that in a table, they can make up half of the suggestions. Files that
+    cannot be labelled come last, with the reason, and the exit status is 1. Ctrl-C ranks the images
+    that have been read so far.
 
-    To use the images that you label for training only, run `pawprint keep-splits` before you add
+    To use the images that you label only for training, run `pawprint keep-splits` before you add
     them, and `pawprint keep-splits --train` after `dvc repro split`.
 
     Examples:

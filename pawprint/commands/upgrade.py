@@ -7,16 +7,16 @@ from pawprint.projects.upgrade import upgrade
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add no argument: what is renewed is the project here."""
+    """Add no arguments, because the command upgrades the project in the current folder."""
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Renew this project after an upgrade of the package; `git diff` shows what changed.
+    """Update this project after an upgrade of the package; `git diff` shows what has changed.
 
-    Merges the package's changes into your files. In case of a conflict, your version of a file
-    stays, and the new version is put beside it as FILE.new. params.yaml keeps your values and
-    comments, and gets new params with their defaults. Params that no longer exist are removed; if
-    you had changed one, it becomes a comment. Nothing is committed.
+    The command merges the package's changes into your files. If there is a conflict, your version
+    of a file is kept, and the new version is written next to it as FILE.new. In params.yaml, your
+    values and comments are kept, and new params are added with their defaults. Params that no
+    longer exist are removed, or become comments if you had changed them. Nothing is committed.
 
     Example:
       pawprint upgrade

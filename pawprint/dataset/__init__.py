@@ -1,1 +1,1 @@
-"""From sources to splits: archives, cleaning, corrections, near-duplicates."""
+"""Turn sources into splits: archives, cleaning, corrections and near-duplicates."""

@@ -1,6 +1,5 @@
-"""Describe changes of images, params and code between two runs, as rows, counts and sentences."""
+"""Describe how images and code changed between two runs, as rows and as sentences."""
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
@@ -14,7 +13,6 @@ from pawprint.errors import name_some, printable
 KINDS = ["added", "removed", "relabelled", "moved", "rejected"]
 CHANGES = ["path", "kind", "label", "before", "after"]
 COMPARED = ["path", "label", "split", "pixels_sha256"]
-UNSET = "not set"
 NOT_KNOWN = (
     "unknown, because DVC's cache lacks its tables of images, or an earlier version wrote them; "
     "`dvc pull` before a run fetches them from the remote"
@@ -31,7 +29,7 @@ class Images(NamedTuple):
 def images_of(split: pd.DataFrame, unknown: pd.DataFrame, rejected: pd.DataFrame) -> Images:
     """Return the images of a run from its tables SPLIT, IMAGES (unknown images), and REJECTED.
 
-    Unknown images count as usable, with the split "".
+    Unknown images count as usable and have the split "".
     """
     usable = pd.concat([split, unknown.assign(split="")], ignore_index=True)
     return Images(usable[COMPARED], rejected)
@@ -40,13 +38,14 @@ def images_of(split: pd.DataFrame, unknown: pd.DataFrame, rejected: pd.DataFrame
 def find_changes(before: Images, after: Images) -> pd.DataFrame:
     """Return a row for each change, with the columns CHANGES, ordered by kind.
 
-    `label` is the image's class. `before` and `after` are splits if the kind is `moved`, otherwise
+    `label` is the class of the image. `before` and `after` are splits if the kind is `moved`, and
+    labels or "" otherwise.
     labels or "".
 
-    Images with the same pixels are one image, which the tables have once. A renamed file is
+    Images with the same pixels count as one image, which the tables list once. A renamed file is
     therefore not a change, and a file with new pixels is one image removed and one added. An image
-    both relabelled and moved has two rows. A file is `rejected` if it was not rejected before;
-    `before` is then the label of the lost image, or "".
+    that is both relabelled and moved has two rows. A file only counts as `rejected` if it was not
+    rejected before; `before` is then the label of the lost image, or "".
     """
     both = before.usable.merge(
         after.usable, "outer", "pixels_sha256", suffixes=("_old", ""), indicator="side"
@@ -54,7 +53,7 @@ def find_changes(before: Images, after: Images) -> pd.DataFrame:
     gone, added, kept = (both[both["side"] == side] for side in ("left_only", "right_only", "both"))
     gone = gone.assign(path=gone["path_old"], label=gone["label_old"])
     rejected = after.rejected[~after.rejected["path"].isin(before.rejected["path"])]
-    names = gone["path"].map(printable)  # as in REJECTED
+    names = gone["path"].map(printable)  # printable, as in REJECTED
     lost = rejected["path"].map(defaultdict(str, zip(names, gone["label"])))
     removed = gone[~names.isin(rejected["path"])]
     relabelled = kept[kept["label_old"] != kept["label"]]
@@ -72,9 +71,9 @@ def find_changes(before: Images, after: Images) -> pd.DataFrame:
 
 
 def describe_changes(changes: pd.DataFrame) -> str:
-    """Return text like "1 label corrected (glass to metal), 20 photos added (glass 10, metal 10)".
+    """Return text such as "1 label corrected (glass to metal), 2 photos added (glass 1, metal 1)".
 
-    `changes` are rows of `find_changes`; "" for none.
+    `changes` are rows from `find_changes`. Without rows, the text is "".
     """
     rows = {kind: changes[changes["kind"] == kind] for kind in KINDS}
     parts = (
@@ -87,37 +86,10 @@ def describe_changes(changes: pd.DataFrame) -> str:
     return ", ".join(filter(None, parts))
 
 
-def describe_params(before: Mapping[str, Mapping], after: Mapping[str, Mapping]) -> str:
-    """Return text such as "model.alpha: 0.35 → null", for each changed param, or "" for none.
-
-    Both arguments are sections by name. A param that a run lacks is "not set", which does not count
-    as a change from null. If there are many, only the first are named.
-    """
-    changed = _differences(before, after)
-    return name_some(f"{name}: {_value(a)} → {_value(b)}" for name, (a, b) in changed.items())
-
-
-def _differences(before: Mapping, after: Mapping) -> dict[str, tuple[object, object]]:
-    """Return both values by name, such as `model.alpha`, for each difference of the mappings."""
-    found: dict[str, tuple[object, object]] = {}
-    for name in dict.fromkeys([*after, *before]):
-        old, new = before.get(name), after.get(name)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            inner = _differences(old, new)
-            found |= {f"{name}.{key}": pair for key, pair in inner.items()}
-        elif old != new:
-            found[name] = before.get(name, UNSET), after.get(name, UNSET)
-    return found
-
-
-def _value(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 def describe_code(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> str:
-    """Return "other code or packages (of clean, split)" for stages that both have, or "".
+    """Return "other code or packages (of clean, split)" for stages whose code changed, or "".
 
-    Both arguments map stages to hashes of their code.
+    Both arguments map stages to hashes of their code. Stages that are missing from one are ignored.
     """
     changed = [name for name, md5 in after.items() if before.get(name) not in (None, md5)]
     return f"other code or packages (of {name_some(changed)})" if changed else ""
@@ -126,16 +98,19 @@ def describe_code(before: Mapping[str, str | None], after: Mapping[str, str | No
 def describe_moves(moved: pd.DataFrame, rules: pd.Series, causes: Collection[str]) -> str:
     """Return how many photos moved since the last commit, why and where, or "" if none did.
 
-    `moved` are rows of `find_changes` of this kind, and `rules` comes from `find_rules`, by path.
-    `causes` names changed params, or splits.csv, on which ranks depend. If there are any,
-    `keep-splits` is not suggested, because the move is not due to chance.
+    `moved` are rows of this kind from `find_changes`, and `rules` comes from `find_rules`, by path.
+    `causes` lists changed params, or splits.csv, on which ranks depend. If there are any, the text
+    does not suggest `keep-splits`, because the move was not due to chance.
     """
     if moved.empty:
         return ""
     by_rank = "because photos or labels of their classes changed"
     if causes:
         by_rank = f"because {name_some(causes)} changed"
-    why = {BY_FILE: "as splits.csv says", BY_ARCHIVE: "as folders, metadata.csv or dates say"}
+    why = {
+        BY_FILE: "according to splits.csv",
+        BY_ARCHIVE: "according to folders, metadata.csv or dates",
+    }
     numbers = moved["path"].map(rules).map(why | {BY_RANK: by_rank}).value_counts()
     reasons = [f"{number:,} {reason}" for reason, number in numbers.items()]
     if len(numbers) == 1:
@@ -161,7 +136,7 @@ def _number(rows: Collection, noun: str) -> str:
 
 
 def _name_counts(names: pd.Series) -> str:
-    """Return text such as "glass 12, paper 3", the largest number first, or the only name."""
+    """Return text such as "glass 12, paper 3", largest number first, or just the only name."""
     counts = names.value_counts().sort_index().sort_values(ascending=False, kind="stable")
     if len(counts) == 1:
         return name_some(counts.index)

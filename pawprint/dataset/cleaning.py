@@ -1,4 +1,4 @@
-"""Decode every image once, apply corrections, and list usable images and rejected ones."""
+"""Decode every image once, apply corrections, and list the usable and the rejected images."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
@@ -12,8 +12,8 @@ import pandas as pd
 from pawprint.classes import NEITHER, UNLABELLED
 from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset.decoded import decode_row, key_of
-from pawprint.dataset.folders import SHOWN, lies_unlabelled
-from pawprint.dataset.layouts import Layout, Row, is_metadata
+from pawprint.dataset.folders import SHOWN, Layout, lies_unlabelled
+from pawprint.dataset.metadata_csv import Row, is_metadata
 from pawprint.dataset.user_tables import Correction
 from pawprint.engine.mapping import map_in_threads, map_items
 from pawprint.errors import InputError, printable
@@ -57,23 +57,25 @@ def clean(
     """Return the usable images, the rejected files, and the paths of corrections not applied.
 
     The tables have the columns of IMAGES and REJECTED; usable images also have the columns of
-    DECODED. Images in a folder named for unlabelled images have the label "". If there are no
-    classes, so do all images without a correction. A file with a row in `known` is not decoded
+    DECODED. Images in a folder for unlabelled images have the label "". If there are no classes,
+    this applies to all images without a correction. A file with a row in `known` is not decoded
     again.
 
-    Each class of `layout` needs a usable image. `rule` is "decodes" or "jfif", as in `clean.rule`.
+    Each class of `layout` needs at least one usable image. `rule` is "decodes" or "jfif", as in
+    `clean.rule`.
 
     A correction applies to all images with its `pixels_sha256`, whatever their paths. A correction
-    without `pixels_sha256` applies to the image at its path, unless another correction has the hash
-    of that image, and to all others with the same pixels. A correction is not applied if no image
-    has its `pixels_sha256`: the photo was replaced or removed.
+    without `pixels_sha256` applies to the image at its path and to all others with the same pixels,
+    unless another correction has the hash of that image. A correction is not applied if no image
+    has its `pixels_sha256`, because the photo was replaced or removed.
 
-    Each file but metadata.csv is in exactly one of the tables, which are sorted by path. Files that
-    are not named like images are rejected, unless metadata.csv or a correction lists them. Among
-    images with the same pixels, one is kept, or none if their labels differ. Labelled images are
-    preferred, then the archive's test split, then the shortest path. Files that share a name are
-    all rejected. A usable image's path is its name in the archive; a rejected file's path is its
-    name made printable. Raises InputError if a class has no usable image.
+    Each file except metadata.csv is in exactly one of the tables, which are sorted by path. Files
+    without the name of an image are rejected, unless metadata.csv or a correction lists them. If
+    several images have the same pixels, one of them is kept, or none if their labels differ.
+    Labelled images are preferred, then images in the archive's test split, then those with the
+    shortest path. Files that share a name are all rejected. In the first table, a path is the
+    image's name in the archive; in the second one, this name is made printable. Raises InputError
+    if a class has no usable image.
     """
     names = [name for name in members(archive) if layout.rows is None or not is_metadata(name)]
     corrected_paths = {correction.path for correction in corrections}
@@ -107,8 +109,8 @@ def _assign(
 ) -> dict:
     """Return the path, label, archive_split and group of a file. Raises UnusableImageError.
 
-    `times` counts the files of each name. Files that `may_lack` a label, because a correction gives
-    it or they await one, have the label "".
+    `times` counts how often each name occurs. Files that `may_lack` a label, because a correction
+    provides it or because they still await one, have the label "".
     """
     require_safe(archive, name)
     row = layout.rows.get(name) if layout.rows else None
@@ -140,7 +142,7 @@ def _find_known_rows(
 
 
 def _key_of_member(archive: Archive, origin: bytes, name: str) -> str:
-    """Return the key of a file, or "" if it cannot be read."""
+    """Return the key of a file, or "" if the file cannot be read."""
     try:
         return key_of(origin, archive.md5_of(name) or read_member(archive, name))
     except UnusableImageError:
@@ -148,7 +150,7 @@ def _key_of_member(archive: Archive, origin: bytes, name: str) -> str:
 
 
 def _row_or_rejection(function: Callable[[str], dict], name: str) -> dict:
-    """Return the row that the function gives for a file, or a row of REJECTED."""
+    """Return the row that the function returns for a file, or a row of REJECTED if it fails."""
     try:
         return function(name)
     except UnusableImageError as unusable:
@@ -161,8 +163,8 @@ def _apply_corrections(
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Return images with corrected labels, rejected images, and the corrections not applied.
 
-    `clean` states the rules. An image has the label "" if its label can only come from a
-    correction, which may be for other pixels. Files in `set_aside` may keep it.
+    See `clean` for the rules. An image has the label "" if its label can only come from a
+    correction, which may be for different pixels. Files in `set_aside` may keep this label.
     """
     pixels = dict(zip(images["path"], images["pixels_sha256"]))
     labels = {correction.image: correction.label for correction in corrections}
@@ -190,13 +192,13 @@ def _apply_corrections(
 
 
 def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return images without exact duplicates, and a row of REJECTED for each image removed.
+    """Remove exact duplicates from images, and also return a row of REJECTED for each one removed.
 
-    `images` is sorted by path, and has the columns `path`, `label`, `archive_split` and
+    `images` is sorted by path and has the columns `path`, `label`, `archive_split` and
     `pixels_sha256`.
     """
     paths = images["path"]
-    # Copies have longer names, such as IMG_3 (1).jpg for IMG_3.jpg.
+    # Copies usually have longer names, such as IMG_3 (1).jpg for IMG_3.jpg.
     keys = paths.str.len(), images["archive_split"] != "test", images["label"] == ""
     images = images.iloc[np.lexsort(keys)]  # the last key sorts first
     images = images.assign(known=images["label"].where(images["label"] != ""))
@@ -205,7 +207,7 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
     is_repeated = images.duplicated("pixels_sha256")
     is_rejected = is_repeated | is_contradictory
     columns = ["path", "label"]
-    # Each row is a duplicate of the first image, and the first of the second.
+    # Each row is a duplicate of the first image of its group, and the first one of the second.
     twin = copies[columns].transform("first").where(is_repeated, copies[columns].shift(-1), axis=0)
     labels = images["label"].replace("", UNLABELLED)
     twin_labels = twin["label"].replace("", UNLABELLED)
@@ -223,9 +225,9 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
 def _require_usable(
     layout: Layout, usable: pd.DataFrame, rejected: pd.DataFrame, archive: str
 ) -> None:
-    """Raise InputError for a class without a usable image, with the reason for most of its files.
+    """Raise InputError if a class has no usable image, with the most frequent reason.
 
-    The tables are not written then, so the message has an example.
+    The message includes an example, because the tables are not written in this case.
     """
     lacking = [label for label in layout.classes if not (usable["label"] == label).any()]
     if lacking:
@@ -239,8 +241,8 @@ def _require_usable(
 
 
 def _describe_reason(label: str, rejected: pd.DataFrame) -> str:
-    """Return the most frequent reason for rejecting files of a class, and what to do."""
-    if rejected.empty:  # for example, if labels.csv gives its images another class
+    """Return the most common reason for rejecting files of a class, and what to do about it."""
+    if rejected.empty:  # for example, labels.csv may move all its images to another class
         return f"See clean.labels. {ACCEPTED}"
     reason = rejected["reason"].value_counts().idxmax()
     files = rejected[rejected["reason"] == reason]
@@ -258,9 +260,9 @@ def _describe_reason(label: str, rejected: pd.DataFrame) -> str:
 
 
 def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
-    """Return advice on `clean.bits` for grey images above 8 bits, or "" if it is right.
+    """Return advice about `clean.bits` for grey images above 8 bits, or "" if it is right.
 
-    `images` has the columns `used_bits` and `file_bits`; the images were cleaned with `bits`.
+    `images` has the columns `used_bits` and `file_bits`, and was cleaned with the setting `bits`.
     """
     deep = images[images["file_bits"] > 8]
     used = deep["used_bits"].max()
@@ -279,7 +281,7 @@ def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
 
 
 def describe_pages(images: pd.DataFrame) -> str:
-    """Return text on how many files have further pages or frames, or "" if none has.
+    """Return how many files have further pages or frames, as text, or "" if there are none.
 
     `images` has the column `has_more`.
     """
@@ -305,7 +307,7 @@ def describe_files(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
 
 
 def describe_pointers(rejected: pd.DataFrame) -> str:
-    """Return text such as "20 images are missing: a pointer of Git LFS: run …", or "" without one.
+    """Return text such as "20 images are missing: a pointer of Git LFS: run …", or "" if none are.
 
     `rejected` is a table REJECTED.
     """
@@ -316,9 +318,9 @@ def describe_pointers(rejected: pd.DataFrame) -> str:
 
 
 def describe_unlabelled(rejected: pd.DataFrame, detail: str) -> str:
-    """Return folders of images rejected as unlabelled for this reason, such as "birds/ (50)".
+    """Return the folders of images rejected as unlabelled for this reason, such as "birds/ (50)".
 
-    At most SHOWN folders are named, the largest first. `rejected` is a table REJECTED.
+    At most SHOWN folders are listed, starting with the largest. `rejected` is a table REJECTED.
     """
     is_meant = (rejected["reason"] == UNLABELLED) & (rejected["detail"] == detail)
     folders = [f"{PurePosixPath(path).parent}/" for path in rejected.loc[is_meant, "path"]]
@@ -327,7 +329,7 @@ def describe_unlabelled(rejected: pd.DataFrame, detail: str) -> str:
 
 
 def further_columns(rows: dict[str, Row] | None, paths: Iterable[str]) -> pd.DataFrame:
-    """Return the table METADATA of these images."""
+    """Return the table METADATA for these images."""
     cells = [
         (path, *cell)
         for path in paths

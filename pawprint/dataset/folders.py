@@ -1,35 +1,31 @@
-"""Read labels and splits from the folders of images: classes, splits, or neither.
+"""Find the class and the split of each image, from its folders or its row in metadata.csv.
 
-There are two readings. In the outer one, the class is the first folder below the root or below a
-split, with everything in it (Keras, torchvision, Ultralytics). In the inner one, it is the last
-folder (Hugging Face, fastai).
+`find_places` is the entry. `clean.labels` may list the folders of each class; otherwise,
+`read_folders` finds out which folders are classes, splits or neither. It has two readings. In the
+outer one, the class is the first folder below the root or below a split, with everything in it
+(Keras, torchvision, Ultralytics). In the inner one, it is the last folder (Hugging Face, fastai).
 """
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
 
-from pawprint.classes import UNKNOWN, problem_of_labels
-from pawprint.errors import InputError, printable
+from pawprint.classes import UNKNOWN, is_reserved, problem_of_labels
+from pawprint.dataset.metadata_csv import SPLIT_OF_FOLDER, Row
+from pawprint.errors import InputError, name_some, printable
 from pawprint.images.archive import count_suffixes, is_image_name
 
-SHOWN = 12  # folders in a tree, classes in a line
+SHOWN = 12  # folders in a tree, or classes in a line
 Parts = tuple[str, ...]  # of a path
 AUTO = "auto"  # a value of clean.labels, like OUTER and INNER
 OUTER = "outer"
 INNER = "inner"
 READINGS = (OUTER, INNER)
-
-# The split named by a folder or a table cell, by its lower-case name.
-SPLIT_OF_FOLDER = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-# Names that mean "no label yet", in lower case and without separators between words.
+Folders = Callable[[str], list[str]]  # returns the folders of a file, innermost first
+# Names that mean "no label yet", in lower case and without word separators.
 UNLABELLED_FOLDERS = {"nolabel", "nolabels", "unlabeled", "unlabelled", "unsorted"}
 EXPECTED = """\
 photos/
@@ -38,9 +34,9 @@ photos/
 
 
 class Place(NamedTuple):
-    """The label and the split of a file, from its folders or its row in metadata.csv.
+    """The label and the split of a file, from its folders or from its row in metadata.csv.
 
-    `label` is a class, UNKNOWN, or "" for a file without a label; `split` is train, validation,
+    `label` is a class, UNKNOWN, or "" for a file without a label. `split` is train, validation,
     test or "".
     """
 
@@ -48,38 +44,137 @@ class Place(NamedTuple):
     split: str
 
 
+class Layout(NamedTuple):
+    """The labels and splits of the files in an archive.
+
+    `classes` and `places` are the results of `find_places`, and `rows` is the result of
+    `read_metadata_csv`.
+    """
+
+    classes: list[str]
+    places: Mapping[str, Place]
+    rows: dict[str, Row] | None = None
+
+
+def find_places(
+    names: list[str], rows: dict[str, Row] | None, labels: dict[str, list[str]] | str, archive: str
+) -> tuple[list[str], dict[str, Place]]:
+    """Return the sorted classes, and the label and split of each file by its name.
+
+    `labels` is `clean.labels`. A mapping lists the folders of each class, or its labels in
+    metadata.csv, ignoring case. A file belongs to the innermost of these folders above it. Without
+    a mapping, each label in metadata.csv is a class, or if there is no metadata.csv, `read_folders`
+    determines the classes. If no folder is a class, there are no classes yet, and labels.csv
+    provides them.
+
+    Raises InputError, which begins with `archive`, if a class in the mapping has no folder or a
+    label cannot be a class, and for the same reasons as `read_folders`.
+    """
+    if rows is None and isinstance(labels, str):
+        places = read_folders(names, labels, archive)
+        return sorted({place.label for place in places.values()} - {"", UNKNOWN}), places
+    folders = folders_of(rows)
+    if isinstance(labels, str):
+        labels = {label: [label] for label in _labels_of_rows(rows or {}, archive)}
+    else:
+        _require_folders(labels, names, folders, archive)
+    label_of_folder = {folder.lower(): label for label in labels for folder in labels[label]}
+    places = {name: label_and_split(folders(name), label_of_folder) for name in names}
+    return sorted(labels), places
+
+
+def _labels_of_rows(rows: dict[str, Row], archive: str) -> set[str]:
+    labels = {row.label for row in rows.values()}
+    labels = {label for label in labels if label.lower() != UNKNOWN and not is_unlabelled(label)}
+    if problem := problem_of_labels(labels):
+        reserved = {label for label in labels if is_reserved(label)}
+        if named := [name for name, row in rows.items() if row.label in reserved]:
+            problem += f" in {len(named):,} rows, for {name_some(named)}"
+        raise InputError(
+            f"{archive}: {printable(problem)}. With clean.labels: auto, each label in metadata.csv "
+            "is a class. Correct the labels, or name the classes in clean.labels."
+        )
+    return labels
+
+
+def _require_folders(
+    labels: dict[str, list[str]], names: list[str], folders: Folders, archive: str
+) -> None:
+    """Raise InputError for a class that has no folder in the archive."""
+    above = [tuple(reversed(folders(name))) for name in names]
+    present = {folder.lower() for path in above for folder in path}
+    for label, expected in labels.items():
+        if not {folder.lower() for folder in expected} & present:
+            raise InputError(
+                f"{archive}: expected a folder or label named {' or '.join(expected)} "
+                f"(clean.labels.{label}). Correct clean.labels, or set it to auto. "
+                f"Received:\n{tree_of(above)}"
+            )
+
+
+def folders_of(rows: dict[str, Row] | None) -> Folders:
+    """Return a function that finds the folders of a file, in NFC, from its path or from `rows`.
+
+    With `rows`, the label counts as the innermost folder and the split as the folder above it. An
+    unlisted file has no folders.
+    """
+    if rows is None:
+        return lambda name: list(reversed(folder_of(name)))
+    return lambda name: [cell for cell in rows[name][:2] if cell] if name in rows else []
+
+
+def label_and_split(
+    folders: list[str], label_of_folder: dict[str, str], is_outer: bool = False
+) -> Place:
+    """Return the class, from the innermost folder that names one, and the split, from the others.
+
+    With `is_outer`, the outermost such folder decides. `folders` begins with the innermost;
+    `label_of_folder` has lower-case names. A class may be called train; its folder does not name a
+    split then. A folder called unknown that is not a class makes everything below it UNKNOWN.
+    """
+    names = [folder.lower() for folder in folders]
+    named = [folder for folder in names if folder in label_of_folder]
+    folder = (named[-1] if is_outer else named[0]) if named else None
+    is_unknown = UNKNOWN in names and UNKNOWN not in label_of_folder
+    if folder and not is_unknown:
+        names.remove(folder)
+    split = next((SPLIT_OF_FOLDER[name] for name in names if name in SPLIT_OF_FOLDER), "")
+    label = label_of_folder[folder] if folder else ""
+    return Place(UNKNOWN if is_unknown else label, split)
+
+
 def folder_of(name: str) -> Parts:
-    """Return the folders above a file, in NFC, the outermost first."""
+    """Return the folders above a file, in NFC, starting with the outermost."""
     return PurePosixPath(normalize("NFC", name)).parts[:-1]
 
 
 def is_class_name(folder: str) -> bool:
-    """Return whether the name of a folder alone allows it to be a class."""
+    """Return whether a folder can be a class, judging by its name alone."""
     is_apart = _is_set_apart((folder,)) or folder.lower() in SPLIT_OF_FOLDER
     return not is_apart and is_image_name(f"{folder}/image.jpg")
 
 
 def is_unlabelled(folder: str) -> bool:
-    """Return whether a folder is named for images without a label, such as _Unlabeled."""
+    """Return whether the name of a folder means that its images have no label: _Unlabeled."""
     return re.sub(r"[\W_]", "", folder).lower() in UNLABELLED_FOLDERS
 
 
 def lies_unlabelled(name: str) -> bool:
-    """Return whether a file lies in a folder that `is_unlabelled`, or below one."""
+    """Return whether a file lies in, or anywhere below, a folder that `is_unlabelled`."""
     return any(map(is_unlabelled, folder_of(name)))
 
 
 def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, Place]:
     """Return the places of files according to their folders. `labels` is AUTO, OUTER or INNER.
 
-    AUTO is the reading that gives two classes or more. Images in or below a folder called unknown
-    are UNKNOWN. Images have no label if their folder `is_unlabelled`, if no folder above them is a
-    class, or if they lie beside or in a split without classes. Without splits, that may be all
-    images.
+    AUTO chooses the reading that results in at least two classes. Images in or below a folder
+    called unknown are UNKNOWN. Images have no label if their folder `is_unlabelled`, if no folder
+    above them is a class, or if they lie beside or in a split without classes. If there are no
+    splits, this may apply to all images.
 
-    Raises InputError, which begins with `archive`, if there is only one class, if no image may get
-    a label, if a name cannot be a label, if the two readings differ, and if a folder may be either
-    a class or a split.
+    Raises InputError, which begins with `archive`, if there is only one class, if no image can have
+    a label, if a name cannot be a label, if the two readings differ, or if a folder may be either a
+    class or a split.
     """
     names = list(names)
     images = Counter(folder_of(name) for name in names if is_image_name(name))
@@ -100,7 +195,7 @@ def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, P
     label_of_folder = found[chosen]
     classes = set(label_of_folder.values()) - {""}
     is_unlabelled_set = any(UNKNOWN not in map(str.lower, path) for path in images)
-    # Data sets with such splits have their classes in a file that we do not read.
+    # Data sets with such splits list their classes in a file that is not supported.
     if classes or splits or not is_unlabelled_set:
         _require_classes(classes, names, archive)
     return {name: _place(folder_of(name), label_of_folder, splits) for name in names}
@@ -120,15 +215,15 @@ def _place(path: Parts, label_of_folder: dict[Parts, str], splits: dict[Parts, s
 
 
 def _with_parents(path: Parts) -> list[Parts]:
-    """Return a folder and its parents, the innermost first."""
+    """Return a folder and its parents, starting with the innermost."""
     return [path[:depth] for depth in range(len(path), 0, -1)]
 
 
 class _Tree:
-    """The folders that hold images, `holders`, and the subfolders of each folder with images below.
+    """The folders that contain images, `holders`, and each folder's subfolders with images in them.
 
-    `root` is the folder below which the folders differ. `inner_root` is the same folder if no
-    folder on the way holds images itself.
+    `root` is the folder below which paths start to differ. `inner_root` is the same folder, unless
+    a folder on the way contains images itself.
     """
 
     def __init__(self, holders: Iterable[Parts]) -> None:
@@ -150,21 +245,22 @@ class _Tree:
         return root
 
     def classes_in(self, path: Parts) -> list[Parts]:
-        """Return the subfolders, below an only subfolder if any; if none, the folder of images."""
+        """Return the subfolders that may be classes, or the folder itself if it contains images."""
         end = self.end_of(path)
         return [end] if end in self.holders else self.children[end]
 
     def repeats(self, path: Parts) -> Parts | None:
-        """Return the only subfolder of a folder without images, if it has the same name."""
+        """Return a folder's only subfolder if it has the same name and the folder has no images."""
         is_only = path and path not in self.holders and len(self.children[path]) == 1
         if is_only and self.children[path][0][-1].lower() == path[-1].lower():
             return self.children[path][0]
         return None
 
     def is_bare(self, path: Parts, classes: frozenset[str] = frozenset()) -> bool:
-        """Return whether a folder holds images and no classes.
+        """Return whether a folder contains images but no classes.
 
-        They may lie in its only subfolder, if this has the same name or none of several `classes`.
+        The images may be in its only subfolder, if that has the same name as the folder, or if it
+        is not named after one of several `classes`.
         """
         end = self.end_of(path)
         name = end[-1].lower()
@@ -172,18 +268,18 @@ class _Tree:
         return end in self.holders and not self.children[end] and not is_class
 
     def end_of(self, path: Parts) -> Parts:
-        """Descend while there is only one subfolder; the result holds images or several folders."""
+        """Descend while there is a single subfolder, to a folder with images or several folders."""
         while path not in self.holders and len(self.children[path]) == 1:
             (path,) = self.children[path]
         return path
 
 
 def _find_splits(tree: _Tree) -> dict[Parts, str]:
-    """Return the split of each folder that is one.
+    """Return the split for each folder that is a split.
 
-    A folder named like a split is one, except in two cases, where it is a class: it holds images
-    and lies in a split, as train/train beside train/car; or it is called train, holds images, and
-    lies beside classes but not beside another split.
+    A folder named like a split is a split, except in two cases, in which it is a class: if it
+    contains images and lies inside a split (train/train next to train/car); or if it is called
+    train, contains images, and lies next to classes but not to another split.
     """
     splits: dict[Parts, str] = {}
     for parent in sorted(tree.children, key=len):
@@ -203,9 +299,10 @@ def _find_splits(tree: _Tree) -> dict[Parts, str]:
 
 
 def _require_no_doubt(tree: _Tree, splits: dict[Parts, str], archive: str) -> None:
-    """Raise InputError for images directly in a split that lies beside folders of classes.
+    """Raise InputError if a split next to folders of classes directly contains images.
 
-    The folder may be a class, as valid/ beside invalid/, or a split, as test/ beside cat/.
+    The folder could be a class, such as valid/ next to invalid/, or a split, such as test/ next to
+    cat/.
     """
     children = tree.children[tree.root]
     bare = [path for path in children if path in splits and tree.is_bare(path)]
@@ -220,11 +317,12 @@ def _require_no_doubt(tree: _Tree, splits: dict[Parts, str], archive: str) -> No
 
 
 def _find_splits_by_word(tree: _Tree, siblings: list[Parts]) -> dict[Parts, str]:
-    """Return the splits among folders such as seg_train and seg_test, or none.
+    """Return the splits among folders such as seg_train and seg_test, if there are any.
 
-    One is training, and all are different splits. Either they hold no images themselves and have
-    the same subfolders, or the others hold images without classes and only the word for the split
-    distinguishes them from training, as cars_test/ from cars_train/.
+    One of the folders must be for training, and all must be different splits. Either none of them
+    contains images directly and all have the same subfolders; or the others contain images without
+    classes, and only the word for the split distinguishes them from training, as in cars_test/ and
+    cars_train/.
     """
     named = {path: split for path in siblings if (split := split_in_words(path[-1]))}
     splits = {path: split for path, split in named.items() if path not in tree.holders}
@@ -248,7 +346,7 @@ def _find_splits_by_word(tree: _Tree, siblings: list[Parts]) -> dict[Parts, str]
 def _is_rest_of(tree: _Tree, path: Parts, train: Parts) -> bool:
     """Return whether a folder of images without classes differs from training in one word only.
 
-    Its images lie directly in it or, like the classes of training, one folder deeper.
+    Its images are directly in it or, like the classes of training, one folder deeper.
     """
     inner, inner_train = (tree.end_of(each)[len(each) :] for each in (path, train))
     classes = _names(tree.classes_in(train))
@@ -267,7 +365,7 @@ def _other_words(name: str) -> list[str]:
 
 
 def split_in_words(name: str) -> str:
-    """Return the only split that a name has as a word (seg_train, TestSet, val2017), or ""."""
+    """Return the only split that a name contains as a word (seg_train, TestSet, val2017), or ""."""
     words = (*_words(name), name.lower().removesuffix("set"))
     found = {SPLIT_OF_FOLDER[word] for word in words if word in SPLIT_OF_FOLDER}
     return found.pop() if len(found) == 1 else ""
@@ -278,10 +376,10 @@ def _names(paths: Iterable[Parts]) -> frozenset[str]:
 
 
 def _find_without_classes(tree: _Tree, splits: dict[Parts, str]) -> set[Parts]:
-    """Return folders of images without a class, in or beside splits with classes.
+    """Return folders of images without a class, in or next to splits with classes.
 
-    Examples are test/test/, predict/ and val/images/ beside train/CLASS/, but not a CLASS/ beside
-    it.
+    Examples are test/test/, predict/ and val/images/ next to train/CLASS/. A CLASS/ next to
+    train/CLASS/ does not count.
     """
     found = set()
     for parent, children in list(tree.children.items()):
@@ -313,8 +411,8 @@ def _inner_label(
 ) -> str:
     """Return the last folder that is not a split, or "".
 
-    A class may hold splits, as in cat/train, unless it also holds classes, as d/test beside
-    d/train/cat.
+    A class may contain splits, as in cat/train, unless it also contains classes, as in d/test next
+    to d/train/cat.
     """
     above = _with_parents(path)
     if without_classes.intersection(above):
@@ -332,7 +430,7 @@ def _holds_classes(tree: _Tree, path: Parts, splits: dict[Parts, str]) -> bool:
 
 
 def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Counter[Parts]) -> str:
-    """Return a message with the classes of both readings and their counts."""
+    """Return a message that lists the classes in both readings with their counts."""
     example = min(path for path, label in found[OUTER].items() if label != found[INNER][path])
     readings = []
     for reading in READINGS:
@@ -347,11 +445,32 @@ def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Coun
     )
 
 
-def describe_class_counts(counts: Counter[str]) -> str:
-    """Return text as "2 classes: cat (20), dog (18); 3 unknown; 5 unlabelled".
+def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
+    if problem := problem_of_labels(classes):
+        others = [name for name in names if len(classes) < 2 and not is_image_name(name)]
+        note = f"Other files: {count_suffixes(others)}. " if others else ""
+        raise InputError(
+            f"{archive}: {printable(problem)}. Each folder of images is a class, unless its "
+            "name is a split's. Move the images into a folder per class, or all into a folder "
+            "`unlabelled` to label them in `pawprint app`; give labels in a metadata.csv; or name "
+            "the classes and their folders in clean.labels. "
+            f"{note}Expected, for example:\n{EXPECTED}\nReceived:\n{tree_of(map(folder_of, names))}"
+        )
 
-    If there are more than SHOWN classes, only the largest and the smallest are named. `counts` has
-    the number of images by label: a class, UNKNOWN, or "".
+
+def count_labels(places: Mapping[str, Place], rows: dict[str, Row] | None) -> Counter[str]:
+    """Return how many images have each label: a class, UNKNOWN, or "" for no label."""
+    listed = rows or {}
+    return Counter(
+        place.label for name, place in places.items() if name in listed or is_image_name(name)
+    )
+
+
+def describe_class_counts(counts: Counter[str]) -> str:
+    """Return text such as "2 classes: cat (20), dog (18); 3 unknown; 5 unlabelled".
+
+    If there are more than SHOWN classes, only the largest and the smallest ones are listed.
+    `counts` contains the number of images for each label: a class, UNKNOWN, or "".
     """
     classes = sorted(label for label in counts if label not in ("", UNKNOWN))
     each = [f"{printable(label)} ({counts[label]:,})" for label in classes]
@@ -368,23 +487,66 @@ def describe_class_counts(counts: Counter[str]) -> str:
     return "; ".join(parts)
 
 
-def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
-    if problem := problem_of_labels(classes):
-        others = [name for name in names if len(classes) < 2 and not is_image_name(name)]
-        note = f"Other files: {count_suffixes(others)}. " if others else ""
-        raise InputError(
-            f"{archive}: {printable(problem)}. Each folder of images is a class, unless its "
-            "name is a split's. Move the images into a folder per class, or all into a folder "
-            "`unlabelled` to label them in `pawprint app`; give labels in a metadata.csv; or name "
-            "the classes and their folders in clean.labels. "
-            f"{note}Expected, for example:\n{EXPECTED}\nReceived:\n{tree_of(map(folder_of, names))}"
+def describe_names(places: Mapping[str, Place]) -> Iterator[str]:
+    """Yield lines about hidden problems with file names, given the `places` from `find_places`.
+
+    These are folders whose files are not read, folders that are named like splits but are not used
+    as splits, and paths that are the same on some systems: macOS and Windows ignore case, and macOS
+    treats composed and decomposed letters alike. At most SHOWN of the first kind and five of each
+    other kind are listed.
+    """
+    folders = _unread_folders(places)
+    classes = {place.label.lower() for place in places.values()}
+    for is_class, said in ((False, "not a class: "), (True, "")):
+        shown = [
+            f"{printable(folder)}/ ({count_suffixes(files)})"
+            for folder, files in folders.items()
+            if (PurePosixPath(folder).name.lower() in classes) == is_class
+        ]
+        more = f" and {len(shown) - SHOWN:,} more" if shown[SHOWN:] else ""
+        if shown:
+            names = ", ".join(shown[:SHOWN])
+            yield f"{said}no readable image in {names}{more}; docs/images.md lists the formats"
+    labelled = {name: place for name, place in places.items() if place.label not in ("", UNKNOWN)}
+    number = Counter(
+        f"{folder}/"
+        for name, place in labelled.items()
+        for folder in folder_of(name)
+        if not place.split and folder != place.label and split_in_words(folder)
+    )
+    if unused := sorted(folder for folder in number if number[folder] < len(labelled)):
+        yield (
+            f"named like splits, but not used as such: {name_some(unused)}; docs/images.md says "
+            "which are"
         )
+    paths = defaultdict(list)
+    for name in places:
+        paths[normalize("NFC", name).casefold()].append(name)
+    pairs = [" and ".join(map(printable, same)) for same in paths.values() if len(set(same)) > 1]
+    if pairs:
+        yield (f"paths of which macOS or Windows keeps only one file: {name_some(pairs)}")
+
+
+def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the files of each folder that contains files, but no image at any depth.
+
+    Hidden folders and system folders are left out.
+    """
+    files = defaultdict(list)
+    with_images = {"."}
+    for name in names:
+        folders = [str(folder) for folder in PurePosixPath(name).parents]
+        if is_image_name(name):
+            with_images.update(folders)
+        if is_image_name(f"{folders[0]}/image.jpg"):
+            files[folders[0]].append(name)
+    return {folder: files[folder] for folder in sorted(files.keys() - with_images)}
 
 
 def tree_of(folders: Iterable[Parts]) -> str:
-    """Return folders indented by depth, each with its number of files.
+    """Return the folders as a tree, indented by depth, each with its number of files.
 
-    `folders` has the folder of each file.
+    `folders` contains the folder of each file.
     """
     files: Counter[Parts] = Counter()
     for parts in folders:

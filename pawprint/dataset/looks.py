@@ -5,18 +5,18 @@ from PIL import Image
 
 from pawprint.images.formats import scale_for
 
-SIDE = 256  # pixels of the measured square, similar to network inputs
-HASH_SIDE = 16  # the hash has this number squared bits
-HASHED = 512  # minimal side, in pixels, of the reduced image to hash
+SIDE = 256  # side of the measured square in pixels, similar to the input of networks
+HASH_SIDE = 16  # the hash has this number of bits squared
+HASHED = 512  # minimum side of the reduced image that is hashed, in pixels
 
 
 def measure(grey: Image.Image) -> dict[str, float]:
-    """Return how a grey image of any size looks.
+    """Measure the appearance of a grey image of any size.
 
-    `brightness` is the mean of the square's values, and `contrast` their deviation, in [0, 255].
-    `sharpness` is the variance of the Laplacian (Pech-Pacheco and others, Diatom autofocusing in
-    brightfield microscopy, 2000), `entropy` is in bits, from 0 for one grey to 8. Whole numbers are
-    summed, so the results are the same on every processor.
+    `brightness` is the mean value of the square and `contrast` the standard deviation, both in [0,
+    255]. `sharpness` is the variance of the Laplacian (Pech-Pacheco and others, Diatom autofocusing
+    in brightfield microscopy, 2000). `entropy` is in bits, from 0 for a uniform image to 8. All
+    sums are over whole numbers, so the results are the same on every processor.
     """
     square = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.int64)
     inner = square[1:-1, 1:-1]
@@ -38,10 +38,10 @@ def _variance(values: np.ndarray) -> float:
 
 
 def perceptual_hash(image: Image.Image) -> str:
-    """Return one bit for each of the lowest 256 frequencies: whether it is above their median.
+    """Return one bit for each of the 256 lowest frequencies: whether it is above their median.
 
-    The bits are in hexadecimal, row by row. imagehash 4.3.2 gives the same for the square, as
-    `phash(image, hash_size=16)`: docs/decisions/10.
+    The bits are in hexadecimal, row by row. For the square, imagehash 4.3.2 returns the same value
+    as `phash(image, hash_size=16)`; see docs/decisions/10.
     """
     from scipy.fft import dctn  # slow to import, and most runs of `clean` hash few images
 
@@ -52,5 +52,5 @@ def perceptual_hash(image: Image.Image) -> str:
 
 
 def reduced(image: Image.Image) -> Image.Image:
-    """Return the image in grey; large images are reduced to sides of HASHED pixels or more."""
+    """Return the image in grey. Large images are reduced to sides of at least HASHED pixels."""
     return image.reduce(scale_for(image.size, HASHED)).convert("L")

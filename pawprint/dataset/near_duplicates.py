@@ -1,4 +1,4 @@
-"""Find pairs of images whose perceptual hashes differ in few bits."""
+"""Find pairs of images whose perceptual hashes differ in only a few bits."""
 
 import itertools
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ import pandas as pd
 
 from pawprint.engine.mapping import map_in_threads
 
-# A hash is a square of 16 x 16 bits: the signs of the lowest vertical (rows) and horizontal
-# (columns) frequencies of an image. In hexadecimal, a byte is half a row.
+# A hash is a square of 16 x 16 bits: the signs of an image's lowest vertical (rows) and horizontal
+# (columns) frequencies. Written in hexadecimal, each byte is half a row.
 LOW_BYTES = slice(0, 16, 2)  # the 8 x 8 lowest frequencies
 LOW_BITS = 64
 # Mirroring an image changes the sign of every odd horizontal frequency.
 MIRROR = np.uint64(0x5555_5555_5555_5555)
-SHARED = 3  # blocks
-# Up to this many hashes with the same blocks are each compared with all others. With few images,
+SHARED = 3  # blocks that a pair has in common
+# Up to this many hashes with the same blocks, each is compared with all others. With few images,
 # the limit is PAIRS divided by the number of hashes. Above the limit, each hash is compared with
 # fewer others, so that time and memory do not grow quadratically.
 COMPARED_WITH_ALL = 64
@@ -24,19 +24,19 @@ PAIRS = 2**24
 
 
 def near_duplicates(hashes: pd.Series, max_distance: int) -> pd.DataFrame:
-    """Find pairs of images whose perceptual hashes differ in few bits, perhaps after mirroring one.
+    """Find pairs of images whose perceptual hashes differ in few bits, including mirrored images.
 
-    `hashes` are 256 bits each, as hexadecimal text. At most `max_distance` of the 64 low-frequency
-    bits differ, and at most six times as many of all bits. The result has the int64 columns `first`
-    and `second`, two positions with first < second, and `distance`, the number of the 256 bits that
-    differ. Images with the same hash are each paired with the first of them, and only the first is
-    paired with images that have other hashes.
+    `hashes` have 256 bits each, as hexadecimal text. In a pair, at most `max_distance` of the 64
+    low-frequency bits differ, and at most six times as many of all bits. The result has the int64
+    columns `first` and `second`, two positions with first < second, and `distance`, the number of
+    differing bits among all 256. If several images have the same hash, each is paired with the
+    first of them, and only the first is paired with images that have other hashes.
 
-    The 64 bits are divided into `max_distance + 3` blocks. The hashes of a pair share three blocks
-    or more, so for each combination of three blocks, hashes that agree in them are compared. If
-    more than 64 hashes agree, and more than 16,777,216 divided by the number of hashes, each is
-    compared only with the next ones in the order of all bits. Some pairs are therefore missed if
-    very many hashes are alike, or share blocks with many others.
+    The 64 bits are divided into `max_distance + 3` blocks. The hashes of a pair agree in at least
+    three blocks. For each combination of three blocks, hashes that agree in them are therefore
+    compared. If more than 64 hashes agree, and more than 16,777,216 divided by the number of
+    hashes, each is compared only with the next ones in the order of all bits. This misses some
+    pairs if very many hashes are similar or share blocks with many others.
     """
     distinct, first, numbers = np.unique(
         hashes.to_numpy("S64"), return_index=True, return_inverse=True
@@ -63,11 +63,11 @@ def _compare(
 ) -> np.ndarray:
     """Return int64 `(pairs, 3)`: two rows of `content`, and their distance.
 
-    The rows of a pair share these blocks, and no three earlier ones.
+    The two rows agree in these blocks, but not in an earlier combination of three blocks.
     """
     low = np.ascontiguousarray(content[:, LOW_BYTES]).view(np.uint64).ravel()
     mask = np.bitwise_or.reduce([masks[block] for block in blocks])
-    key = np.minimum(low & mask, (low ^ MIRROR) & mask)  # the same for the mirror image
+    key = np.minimum(low & mask, (low ^ MIRROR) & mask)  # the same as for the mirror image
     order = np.argsort(key, kind="stable")
     key = key[order]
     low = low[order]
@@ -90,9 +90,9 @@ def _compare(
 
 
 def _equal_keys(key: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield positions, and an offset at which the sorted keys are the same.
+    """Yield positions, and an offset at which the sorted keys are equal.
 
-    These are all pairs or, if there are very many, the nearest ones.
+    These are all pairs or, if there are very many, only the nearest ones.
     """
     one = np.arange(len(key))
     size = np.searchsorted(key, key, "right") - np.searchsorted(key, key)
@@ -107,10 +107,10 @@ def _equal_keys(key: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def nearest(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each position in a pair, with int64 `image`, `nearest` and `distance`.
+    """Return the nearest neighbour of each position, with int64 `image`, `nearest` and `distance`.
 
-    `nearest` is the position of the image at the smallest distance, the lowest if there are
-    several.
+    Only positions that occur in a pair have a row. If several images are equally near, `nearest` is
+    the one with the lowest position.
     """
     one_way = pairs.set_axis(["image", "nearest", "distance"], axis="columns")
     other_way = pairs.set_axis(["nearest", "image", "distance"], axis="columns")

@@ -1,4 +1,4 @@
-"""Import images: a folder, a zip, a tar or a URL as a zip; a folder in DVC as a list."""
+"""Import images: a folder, zip, tar or URL becomes a zip; a folder tracked by DVC a list."""
 
 import bz2
 import contextlib
@@ -33,16 +33,17 @@ from pawprint.images.archive import (
 from pawprint.named_file import copy_file, describe_failure, open_binary, read_bytes
 from pawprint.params.section import Section, Sha256, check_content
 
-Files = list[tuple[str, Path]]  # name in the archive, and file
+Files = list[tuple[str, Path]]  # the name in the archive, and the file
 
 
 def folder_files(folder: Path) -> Files:
-    """Return every file except OF_SYSTEMS with its path below the folder, sorted by path.
+    """Return every file in a folder, except OF_SYSTEMS, with its relative path, sorted by path.
 
     Prints `empty_folders`.
 
-    Raises InputError for an empty folder, and for an entry that is neither file nor folder. A link
-    is refused, because its target may lie outside the folder and be private; but DVC's links into
+    Raises InputError if the folder is empty, or if an entry is neither a file nor a folder. Links
+    are rejected, because their target may be outside the folder and private, except for DVC's links
+    to its cache.
     its cache count as files.
     """
     paths: list[Path] = []
@@ -60,7 +61,7 @@ def folder_files(folder: Path) -> Files:
 
 
 def _refuse_folder(error: OSError) -> None:
-    """Raise an error of `os.walk` as InputError."""
+    """Convert an error from `os.walk` to InputError."""
     raise InputError(f"fetch.source: {describe_failure(error, 'read')}")
 
 
@@ -80,7 +81,7 @@ def _require_file(path: Path) -> None:
 
 
 def empty_folders(folder: Path) -> list[Path]:
-    """Return visible subfolders with nothing but OF_SYSTEMS, which no archive contains."""
+    """Return visible subfolders that are empty except for OF_SYSTEMS. Archives leave them out."""
     empty = []
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -90,7 +91,7 @@ def empty_folders(folder: Path) -> list[Path]:
 
 
 def describe_empty(folder: Path) -> list[str]:
-    """Return a line for each of `empty_folders`; another folder of the same name may be a class."""
+    """Return a line for each of `empty_folders`, which says if a folder of this name has files."""
     empty = empty_folders(folder)
     if not empty:
         return []
@@ -111,11 +112,11 @@ def describe_empty(folder: Path) -> list[str]:
 
 
 def list_files(source: Path) -> tuple[list[str], Callable[[str], bytes]] | None:
-    """Return the names of the files in a folder or a zip, sorted, and a function that reads one.
+    """Return the sorted names of the files in a folder or zip, and a function that reads one.
 
-    The names are the ones that later stages see, including files that .dvcignore names. Files are
-    not opened, so this is fast. Returns None for any other source. Raises InputError for the
-    reasons of `open_archive`.
+    The names are those that later stages see, including files that .dvcignore excludes. This is
+    fast, because files are not opened. Returns None for other sources. Raises InputError for the
+    same reasons as `open_archive`.
     """
     if source.is_dir():
         paths = {}
@@ -132,9 +133,10 @@ def list_files(source: Path) -> tuple[list[str], Callable[[str], bytes]] | None:
 
 
 def require_utf8(paths: Iterable[Path]) -> None:
-    """Raise InputError for a path that is not UTF-8, because DVC would fail without naming it."""
+    """Raise InputError if a path is not UTF-8, because DVC would fail without naming the path."""
     for path in paths:
-        if re.search(r"[\ud800-\udfff]", str(path)):  # how Python decodes other bytes
+        # Python decodes invalid bytes to these characters.
+        if re.search(r"[\ud800-\udfff]", str(path)):
             raise InputError(
                 f"{printable(str(path))}: expected a name in UTF-8, which DVC requires. Received: "
                 "another encoding. Rename the file."
@@ -142,9 +144,9 @@ def require_utf8(paths: Iterable[Path]) -> None:
 
 
 def member_name(path: str) -> str:
-    """Return the name in the zip for a path with slashes: valid text without ./.
+    """Return the name in the zip for a path with slashes, as valid text without ./.
 
-    A name that is not UTF-8 is read as cp437, as in a zip.
+    A name that is not UTF-8 is read as cp437, the default in zip files.
     """
     name = PurePosixPath(path).as_posix()
     try:
@@ -159,8 +161,8 @@ OPENERS: dict[bytes, Callable] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
 }
-# Bytes of the tar per byte of its file: the limit of deflate, and so of a zip. bzip2 and xz have no
-# limit.
+# Bytes of content per byte of the tar. This is the limit of deflate, and therefore of a zip. bzip2
+# and xz have no limit.
 MAX_RATIO = 1032
 BROKEN_TAR = (
     tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
@@ -168,7 +170,7 @@ BROKEN_TAR = (
 
 
 class _BoundedFile:
-    """A file that refuses to be read beyond a position, and more than MAX_BYTES at a time."""
+    """A file that cannot be read beyond a position, or more than MAX_BYTES at once."""
 
     def __init__(self, file: BinaryIO, limit: int) -> None:
         self.file = file
@@ -192,9 +194,9 @@ class _BoundedFile:
 
 
 def is_tar(path: Path) -> bool:
-    """Return whether a file, perhaps compressed with gzip, bzip2 or xz, begins as a tar does.
+    """Return whether a file looks like a tar, possibly compressed with gzip, bzip2 or xz.
 
-    Raises OSError that names the file if it cannot be read.
+    Raises OSError, with the name of the file, if it cannot be read.
     """
     try:
         with _open_stream(path) as file:
@@ -206,33 +208,33 @@ def is_tar(path: Path) -> bool:
 
 
 def _require_read(error: Exception) -> None:
-    """Raise an error of the file system again, because it is not about the file's content."""
+    """Raise an error of the file system again, because the content of the file did not cause it."""
     if isinstance(error, OSError) and error.errno is not None:
         raise error
 
 
 def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, bytes) of every file in the tar, in its order.
+    """Yield (name, bytes) for every file in the tar, in its order.
 
-    Raises InputError for a tar that is incomplete or damaged, for a file of more than MAX_BYTES,
-    for more than MAX_RATIO bytes of content per byte of the tar, and for an entry that is neither
-    file nor folder, or a file with holes. Names are not checked here but in `read_member`. Raises
-    OSError, which names the tar, if it cannot be read.
+    Raises InputError if the tar is incomplete or damaged, if a file has more than MAX_BYTES, if
+    there are more than MAX_RATIO bytes of content per byte of the tar, or if an entry is a sparse
+    file or is neither a file nor a folder. Names are checked later, in `read_member`. Raises
+    OSError, with the name of the tar, if it cannot be read.
     """
     try:
         with _open_stream(path) as stream:
-            # At least one record, the smallest tar.
+            # The smallest tar consists of one record.
             limit = max(path.stat().st_size * MAX_RATIO, tarfile.RECORDSIZE)
             file = _BoundedFile(stream, limit)
-            # tarfile only reads it, and typeshed asks for `write` too.
+            # tarfile only reads this object, but typeshed expects `write` as well.
             with tarfile.open(fileobj=file, mode="r:") as archive:  # type: ignore[call-overload]
                 while (entry := archive.next()) is not None:
-                    archive.members = []  # otherwise tarfile keeps them all
+                    archive.members = []  # otherwise tarfile would keep them all
                     if entry.isdir():
                         continue
                     _require_regular(entry)
                     yield member_name(entry.name), archive.extractfile(entry).read()
-                # tarfile stops at a damaged header without an error.
+                # tarfile stops at a damaged header without raising an error.
                 file.seek(archive.offset)
                 if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                     raise tarfile.ReadError("the end is missing, or a header is damaged")
@@ -256,7 +258,7 @@ def _open_stream(path: Path) -> Iterator[BinaryIO]:
 
 def _require_regular(entry: tarfile.TarInfo) -> None:
     if not entry.isreg() or entry.issparse():
-        kind = "a link" if entry.issym() or entry.islnk() else "a device or a file with holes"
+        kind = "a link" if entry.issym() or entry.islnk() else "a device or a sparse file"
         raise InputError(
             f"fetch.source: expected files and folders in the tar. Received: "
             f"{printable(entry.name)}, which is {kind}. Unpack it, put copies in the place of such "
@@ -265,18 +267,18 @@ def _require_regular(entry: tarfile.TarInfo) -> None:
 
 
 class Source(Section):
-    """A YAML file as the source: the URL of an archive and, if known, its SHA-256."""
+    """A YAML file used as the source, with the URL of an archive and, if known, its SHA-256."""
 
-    url: Annotated[str, Field(pattern="^https?://[^/]+/.*[^/]$")]  # of a file, not of a folder
+    url: Annotated[str, Field(pattern="^https?://[^/]+/.*[^/]$")]  # of a file, not a folder
     sha256: Sha256 | None = None
 
 
 def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) -> str:
-    """Write the images to the folder, as a zip or a list. Return the amount, in words.
+    """Write the images to the folder, as a zip or a list. Return a description of the amount.
 
-    A zip is copied; a folder or a tar is packed, with the same bytes every time. If DVC tracks the
-    folder, `tracked` has the MD5s by path: the folder is listed, and its files stay where they are.
-    Raises InputError if the source is missing or of another kind.
+    A zip is copied. A folder or a tar is packed into a zip, with the same bytes every time. If DVC
+    tracks the folder, `tracked` contains its MD5 hashes by path: the files are listed and stay
+    where they are. Raises InputError if the source is missing or is of any other kind.
     """
     if source.is_file() and source.suffix in (".yaml", ".yml"):
         from pawprint.download import download  # slow to import, and few sources are URLs
@@ -291,7 +293,7 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
         if source.is_dir():
             found = folder_files(source)
             if tracked is not None:
-                # .dvcignore excludes the others.
+                # The other files are excluded by .dvcignore.
                 listed = {name: tracked[name] for name, _ in found if name in tracked}
                 write_list(partial, source, listed)
                 return f"{len(listed):,} listed files"
@@ -299,7 +301,7 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
         elif is_tar(source):
             pack(images, tar_files(source))
         elif zipfile.is_zipfile(source):
-            with open_archive(source):  # raises InputError for an incomplete one
+            with open_archive(source):  # raises InputError if it is incomplete
                 copy_file(source, images)
         else:
             raise _no_source(source)
@@ -309,12 +311,12 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
 def describe_file_changes(
     before: Mapping[str, object], after: Mapping[str, object], earlier: str
 ) -> Iterator[str]:
-    """Yield text as "9 files fewer than in the last commit: 5 in cat, 4 in dog".
+    """Yield text such as "9 fewer files than in the last commit: 5 in cat, 4 in dog".
 
-    `earlier` names the source of `before`, such as "the last commit".
+    `earlier` says where `before` comes from, such as "the last commit".
 
-    Both map file names to something that identifies the content. A file is the same if it keeps its
-    name or, within its folder, its content.
+    Both mappings have file names as keys and something that identifies the content as values. A
+    file counts as unchanged if its name stays the same or if, in the same folder, its content does.
     """
     gone = Counter(_folder_and_content(before, before.keys() - after.keys()))
     new = Counter(_folder_and_content(after, after.keys() - before.keys()))
@@ -322,7 +324,7 @@ def describe_file_changes(
         folders = Counter(folder for folder, _ in files.elements())
         if number := folders.total():
             names = name_some(f"{count:,} in {folder}" for folder, count in folders.most_common())
-            yield f"{number:,} file{'s' if number > 1 else ''} {kind} than in {earlier}: {names}"
+            yield f"{number:,} {kind} file{'s' if number > 1 else ''} than in {earlier}: {names}"
 
 
 def _folder_and_content(

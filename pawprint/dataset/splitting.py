@@ -1,20 +1,22 @@
 """Divide images into a training, a validation and a test set.
 
-Why is an image a test image? The first of these rules that applies decides:
+To find out why an image is in a split, check these rules in order. The first one that applies
+decides:
 
-1. The first row in splits.csv for the image, or for another image in its group. 2. The archive
-gives its split by a folder or in metadata.csv or, with `split.date`, its date does. 3. Its group
-has a low rank. Ranks are the order of a hash of a group's content and of `split.seed`. In this
-order, the test set takes each group that brings the numbers of its images of each class nearer to
-`split.test_fraction`. Then the validation set takes groups in the same way, and all that is left is
-for training.
+1. The first row in splits.csv for the image, or for another image in its group.
+2. The split that the archive assigns, by a folder or in metadata.csv or, if `split.date` is set, by
+   the date of the image.
+3. The rank of its group. Groups are ranked by a hash of their content and of `split.seed`. Going
+   through the ranks, the test set takes each group that brings its number of images per class
+   closer to `split.test_fraction`. The validation set then takes groups in the same way. All
+   remaining groups are for training.
 
-Images with the same text by `split.group`, or in the column `group` of metadata.csv, are a group;
-every other image is a group of its own. Groups with near-duplicates are joined. The third rule
-never divides a group.
+Images for which `split.group` matches the same text, or with the same value in the column `group`
+of metadata.csv, form a group. Every other image is a group of its own. Groups that contain
+near-duplicates of each other are joined. The third rule never divides a group.
 
-A rank depends on the group and the seed alone. So an image that is added, removed or relabelled
-moves few others: only images at the ranks where a set has enough images of a class.
+A rank depends only on the group and the seed. When an image is added, removed or relabelled, few
+other images move: only those at ranks where a set just reaches enough images of a class.
 """
 
 from collections import Counter
@@ -29,12 +31,13 @@ from pawprint.errors import InputError, name_some, printable
 from pawprint.params.data import Split
 from pawprint.paths import LABELS_TO_REVIEW_CSV
 
-# Near-duplicates are joined to groups of at most this fraction, or this number if it is larger.
+# Near-duplicates are joined to groups of at most this fraction of all images, or this number if it
+# is larger.
 MAX_GROUP_FRACTION = 0.01
 MAX_GROUP = 20
-# Images of a class: with all predictions correct, the 95% interval of its recall begins at 0.70.
+# Images per class: if all are predicted correctly, the 95% interval of the recall begins at 0.70.
 FEW = 9
-BLOCK = 2**16  # pairs joined at a time
+BLOCK = 2**16  # pairs joined at once
 BY_FILE = "splits.csv"  # one of the three rules, like BY_ARCHIVE and BY_RANK
 BY_ARCHIVE = "archive"
 BY_RANK = "rank"
@@ -45,39 +48,39 @@ def split(
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return the split of each image, the near-duplicates, and the number of divided pairs.
 
-    `images` is a table IMAGES; the tables returned are SPLIT, sorted by path, and NEAR_DUPLICATES,
-    sorted by group and path. `kept_splits` has the split by `pixels_sha256` of each row of
-    splits.csv, in their order, and `dates` has seconds by path.
+    `images` is a table IMAGES. The returned tables are SPLIT, sorted by path, and NEAR_DUPLICATES,
+    sorted by group and path. `kept_splits` maps the `pixels_sha256` of each row in splits.csv to
+    its split, in the order of the rows, and `dates` contains seconds by path.
 
-    Each class has images in each split, unless it has too few groups: then it is in training and,
-    if it has two groups, in validation. If the archive's validation or test split lacks a class, it
-    gets training images of the class. If an archive has validation but no test images, the
-    validation images are divided in the ratio of the two fractions.
+    Each class has images in each split, unless it has too few groups. In this case, it is in
+    training and, if it has two groups, also in validation. If the archive's validation or test
+    split lacks a class, it receives training images of that class. If an archive has validation but
+    no test images, the validation images are divided in the ratio of the two fractions.
 
-    Raises InputError if the archive has a split for only some images, or none for training, if
-    no path has the group of `split.group`, and if a class has no training image, or fewer than two
-    classes have images in a split.
+    Raises InputError if the archive assigns a split to only some images or has no training split,
+    if `split.group` does not match any path, if a class has no training image, or if a split has
+    images of fewer than two classes.
     """
     columns = [*images, "split"]
-    # This order does not depend on the names of files.
+    # This order is independent of file names.
     images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)
     if params.group is not None:
         images["group"] = _find_groups(images["path"], params.group)
     if dates is not None:
         images["archive_split"] = _splits_by_date(images, dates, params)
 
-    # Splits given by rows of splits.csv and by the archive.
+    # Splits given by rows in splits.csv and by the archive.
     images["row"] = images["pixels_sha256"].map({key: n for n, key in enumerate(kept_splits)})
     images["row_split"] = [kept_splits.get(key, "") for key in images["pixels_sha256"]]
     images["given"] = _given_splits(images, params.use_archive_split or dates is not None)
     images["is_drawn"] = _is_drawn(images)
 
-    # Groups, by their ranks.
+    # Groups, joined and ranked.
     pairs = near_duplicates(images["perceptual_hash"], params.near_duplicate_distance)
     images["joined"] = _join_groups(images, pairs)
     images["rank"] = _rank_groups(images, params.seed)
 
-    # Splits: by rows, by the archive, by ranks.
+    # Splits: first by rows, then by the archive, and finally by ranks.
     images["kept"] = _kept_splits(images)
     images["split"] = images["given"].mask(images["kept"] != "", images["kept"])
     if not (images["given"] == "test").any():
@@ -101,7 +104,7 @@ def split(
 
 
 def _contradictions(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
-    """Return the path of the nearest near-duplicate with another label, by an image's position.
+    """Return the path of the nearest near-duplicate that has another label, by position.
 
     `pairs` is a result of `near_duplicates`.
     """
@@ -111,10 +114,10 @@ def _contradictions(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
 
 
 def describe_contradictions(duplicates: pd.DataFrame) -> str:
-    """Return a line on near-duplicates with different labels, or "" without any.
+    """Return a line about near-duplicates with different labels, or "" if there are none.
 
-    It names the pair of classes if one pair has at least half of them: a folder may exist twice.
-    `duplicates` is a table NEAR_DUPLICATES.
+    If one pair of classes has at least half of them, the line includes the pair, because a folder
+    may exist twice. `duplicates` is a table NEAR_DUPLICATES.
     """
     labels = duplicates.set_index("path")["label"]
     rows = duplicates[duplicates["contradicts"] != ""]
@@ -129,7 +132,7 @@ def describe_contradictions(duplicates: pd.DataFrame) -> str:
 
 
 def _find_groups(paths: pd.Series, pattern: str) -> pd.Series:
-    """Return the text that the pattern's group matches in each path, or "" if it does not match."""
+    """Return the text that the group in the pattern matches in each path, or "" without a match."""
     groups = paths.str.extract(pattern, expand=False).fillna("")
     if (groups == "").all():
         raise InputError(
@@ -140,17 +143,17 @@ def _find_groups(paths: pd.Series, pattern: str) -> pd.Series:
 
 
 def _splits_by_date(images: pd.DataFrame, dates: pd.Series, params: Split) -> pd.Series:
-    """Return splits with whole dates, the latest for test; a group has its latest date."""
+    """Return splits made of whole dates, with the latest for test. A group has its latest date."""
     own = images["path"].map(dates)
     last = own.groupby(images["group"]).transform("max").mask(images["group"] == "", own)
-    # The fraction of images on or after each date.
+    # The fraction of images taken on or after each date.
     fractions = last.value_counts().sort_index(ascending=False).cumsum() / len(images)
     if len(fractions) < len(SPLITS):
         raise InputError(
             f"split.date: expected {len(SPLITS)} or more dates. Received: {len(fractions)} in the "
             f"column {params.date}."
         )
-    # The first date is for training, and at least one before the test dates is for validation.
+    # Keep the first date for training, and at least one date before the test dates for validation.
     test = (fractions[:-2] - params.test_fraction).abs().idxmin()
     earlier = fractions[(fractions.index < test) & (fractions.index > fractions.index[-1])]
     validation = (earlier - params.test_fraction - params.validation_fraction).abs().idxmin()
@@ -159,7 +162,7 @@ def _splits_by_date(images: pd.DataFrame, dates: pd.Series, params: Split) -> pd
 
 
 def _given_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
-    """Return the archive's splits; "train" for all if it has no other, or if they are not used."""
+    """Return the archive's splits, or "train" for all images if it has none or they are unused."""
     splits = set(images["archive_split"]) if is_used else set()
     if "" in splits and len(splits) > 1:
         raise InputError(
@@ -179,10 +182,10 @@ def _given_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
 
 
 def _is_drawn(images: pd.DataFrame) -> pd.Series:
-    """Return whether ranks decide on an image; if not, it stays in the archive's split.
+    """Return whether ranks decide about an image. Otherwise, it stays in the archive's split.
 
-    They decide on training images of a class that the archive's validation or test split lacks, and
-    on validation images if the archive has no test split.
+    They decide about training images of a class that the archive's validation or test split lacks,
+    and about validation images if the archive has no test split.
     """
     label = images["label"]
     given = images["given"]
@@ -196,8 +199,8 @@ def _is_drawn(images: pd.DataFrame) -> pd.Series:
 def _join_groups(images: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
     """Return the number of each image's group, int64 `(images,)`, with near-duplicates joined.
 
-    The nearest `pairs` are joined first. Groups are not joined if they would be too large together,
-    or if splits.csv has them in different splits.
+    The nearest `pairs` are joined first. Groups are not joined if the result would be too large, or
+    if splits.csv assigns them to different splits.
     """
     own = images["group"].mask(images["group"] == "", images["pixels_sha256"]).factorize()[0]
     sizes = np.bincount(own).tolist()
@@ -205,7 +208,7 @@ def _join_groups(images: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
     largest = max(MAX_GROUP, MAX_GROUP_FRACTION * len(images))
     joined = list(range(len(sizes)))
     ends = own[pairs.sort_values(["distance", "first", "second"])[["first", "second"]]]
-    for start in range(0, len(ends), BLOCK):  # lists of all pairs would take gigabytes
+    for start in range(0, len(ends), BLOCK):  # a list of all pairs would take gigabytes
         for first, second in ends[start : start + BLOCK].tolist():
             one = _find(joined, first)
             other = _find(joined, second)
@@ -233,7 +236,7 @@ def _first_rows(images: pd.DataFrame, group: np.ndarray) -> pd.Series:
 
 
 def _rank_groups(images: pd.DataFrame, seed: int) -> pd.Series:
-    """Return the rank of each image's group, from 1, by a hash of its text or first image."""
+    """Return the rank of each image's group, from 1, by a hash of its text or its first image."""
     content = images["group"].mask(images["group"] == "", images["perceptual_hash"])
     content = content.groupby(images["joined"]).first()
     hashes = pd.Series(hash_keys(content, str(seed)), content.index)
@@ -241,20 +244,21 @@ def _rank_groups(images: pd.DataFrame, seed: int) -> pd.Series:
 
 
 def _kept_splits(images: pd.DataFrame) -> pd.Series:
-    """Return the split of each image in splits.csv, or "" if the archive or ranks decide.
+    """Return the split of each image in splits.csv, or "" if the archive or the ranks decide.
 
-    A drawn image follows the first row of its group, any other image its own row.
+    A drawn image follows the first row of its group. Any other image follows its own row.
     """
     first = _first_rows(images, images["rank"].array).reindex(images["rank"], fill_value="")
     return images["row_split"].mask(images["is_drawn"], first.array)
 
 
 def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd.DataFrame:
-    """Return the images with groups moved from one split to another, in the order of their ranks.
+    """Move groups of images from one split to another, in the order of their ranks.
 
     `target` gets this fraction of the archive's validation images or, if `source` is training, of
-    all images in the classes that the archive's `target` lacks. The fraction holds for each class,
-    as closely as groups allow, and leaves groups for other splits that lack the class.
+    all images in the classes that are missing from the archive's `target`. The fraction applies to
+    each class, as closely as the groups allow, and leaves groups for other splits that lack the
+    class.
     """
     label = images["label"]
     if source == "validation":
@@ -283,13 +287,13 @@ def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd
 
 
 def _classes_lacking(images: pd.DataFrame, source: str, name: str) -> set[str]:
-    """Return the classes that a split lacks, ignoring images from `source`."""
+    """Return the classes missing from a split, ignoring images that come from `source`."""
     is_fixed = (images["kept"] != "") | (images["given"] != source)
     return set(images["label"]) - set(images["label"][is_fixed & (images["split"] == name)])
 
 
 def _sizes(images: pd.DataFrame) -> dict[int, dict[str, int]]:
-    """Return each group's number of images by class, in the order of ranks."""
+    """Return the number of images per class for each group, in the order of ranks."""
     sizes: dict[int, dict[str, int]] = {}
     for (rank, label), number in images.groupby(["rank", "label"]).size().items():
         sizes.setdefault(rank, {})[label] = number
@@ -302,14 +306,16 @@ def _choose(
     reserved: dict[str, int],
     lacking: set[str],
 ) -> list[int]:
-    """Return the ranks of groups that bring the numbers by class nearest to the wanted numbers.
+    """Return the ranks of groups that bring the number of images per class closest to `wanted`.
 
-    In the order of `sizes`, from `_sizes`, a group is taken if the numbers come nearer. Classes
-    missing in `wanted` are not wanted. For each class, `reserved` groups, by default one, are left.
-    If a class in `lacking` gets no group, its smallest group is taken at the end.
+    In the order of `sizes`, from `_sizes`, a group is taken if it brings the numbers closer.
+    Classes that are missing from `wanted` are not needed. For each class, `reserved` groups are
+    left, by default one. If a class in `lacking` has received no group, its smallest group is taken
+    at the end.
     """
     missing = Counter(wanted)
-    remaining = Counter(label for numbers in sizes.values() for label in numbers)  # groups
+    # Number of groups.
+    remaining = Counter(label for numbers in sizes.values() for label in numbers)
     chosen = []
     for rank, numbers in sizes.items():
         change = sum(abs(missing[label] - n) - abs(missing[label]) for label, n in numbers.items())
@@ -330,12 +336,12 @@ def _choose(
 
 
 def _is_free(numbers: dict[str, int], remaining: Counter[str], reserved: dict[str, int]) -> bool:
-    """Return whether the group can be taken because enough groups of its classes remain."""
+    """Return whether a group can be taken because enough groups of its classes remain."""
     return all(remaining[label] > reserved.get(label, 1) for label in numbers)
 
 
 def _require_all(images: pd.DataFrame) -> None:
-    """Raise InputError for a class without training images, or a split of fewer than two."""
+    """Raise InputError if a class has no training images, or a split fewer than two classes."""
     for name in SPLITS:
         present = set(images["label"][images["split"] == name])
         missing = sorted(set(images["label"]) - present)
@@ -351,9 +357,9 @@ def _require_all(images: pd.DataFrame) -> None:
 
 
 def find_rules(images: pd.DataFrame, kept_splits: dict[str, str], uses_archive: bool) -> pd.Series:
-    """Return which rule decided on each image that `split` returned: BY_FILE, BY_ARCHIVE, BY_RANK.
+    """Return which rule decided about each image in the result of `split`: a constant BY_….
 
-    `uses_archive` says whether the archive's splits, or splits by date, count.
+    `uses_archive` says whether the splits of the archive, or splits by date, are used.
     """
     images = images.assign(given=_given_splits(images, uses_archive))
     is_drawn = _is_drawn(images)
@@ -365,7 +371,7 @@ def find_rules(images: pd.DataFrame, kept_splits: dict[str, str], uses_archive: 
 
 
 def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.Series:
-    """Return the time of each image by path, in seconds, from a column of a table METADATA.
+    """Return the time of each image by path, in seconds, from a column in a table METADATA.
 
     Raises InputError if the column is missing, or if an image has no date in it.
     """
@@ -389,7 +395,7 @@ def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.
 
 
 def describe_dates(rows: pd.DataFrame, dates: pd.Series, column: str) -> str:
-    """Return text like "taken: train 2025-01-03 to 2025-10-30, validation …" on rows of `split`."""
+    """Return text such as "taken: train 2025-01-03 to 2025-10-30, validation …"."""
     days = pd.to_datetime(rows["path"].map(dates), unit="s").dt.date
     ends = days.groupby(rows["split"]).agg(["min", "max"])
     ranges = (f"{name} {' to '.join(map(str, ends.loc[name]))}" for name in SPLITS)
@@ -397,9 +403,9 @@ def describe_dates(rows: pd.DataFrame, dates: pd.Series, column: str) -> str:
 
 
 def describe_completed(images: pd.DataFrame) -> list[str]:
-    """Return a line on validation, and on test, if the archive's split lacks some classes.
+    """Return a line on validation, and one on test, if the archive's split lacks some classes.
 
-    `images` has the columns `label`, `archive_split`, "" if that is not used, and `split`.
+    `images` has the columns `label`, `split` and `archive_split`, which is "" if it is not used.
     """
     lines = []
     classes = images["label"].nunique()
@@ -419,12 +425,12 @@ def describe_completed(images: pd.DataFrame) -> list[str]:
 
 
 def describe_few(images: pd.DataFrame) -> str:
-    """Return text like "few test images, 1 of bee, …", or "" if all classes have more than FEW."""
+    """Return text such as "few test images, 1 of bee, …", or "" if no class has at most FEW."""
     numbers = (images["split"] == "test").groupby(images["label"]).sum()
     few = [f"{number} of {label}" for label, number in numbers.items() if number <= FEW]
     return f"few test images, {name_some(few)}: their recall says little" if few else ""
 
 
 def divided_groups(images: pd.DataFrame) -> int:
-    """Return how many groups have images in several splits, from columns `group` and `split`."""
+    """Return how many groups have images in several splits, given columns `group` and `split`."""
     return int((images.groupby("group")["split"].nunique() > 1).sum())

@@ -1,16 +1,16 @@
-"""Find images that stand out because they are dark, blurred or empty, for example.
+"""Find images that stand out, for example because they are dark, blurred or empty.
 
-They are not rejected, but listed for a person to look at.
+They are not rejected, but listed for someone to look at.
 """
 
 import numpy as np
 import pandas as pd
 
-# Robust z-scores above 3.5 are potential outliers: Iglewicz and Hoaglin, How to Detect and Handle
-# Outliers, 1993. Half of the values of a normal distribution lie within 0.6745 deviations.
+# Robust z-scores above 3.5 indicate potential outliers (Iglewicz and Hoaglin, How to Detect and
+# Handle Outliers, 1993). Half of a normal distribution lies within 0.6745 standard deviations.
 MIN_SCORE = 3.5
 QUARTILE = 0.6745
-LOOKS = {  # how an image looks, by the measure and the direction in which it stands out
+LOOKS = {  # how an image looks, given the measure and the direction in which it stands out
     ("brightness", -1): "dark",
     ("brightness", 1): "bright",
     ("contrast", -1): "pale",
@@ -20,12 +20,12 @@ LOOKS = {  # how an image looks, by the measure and the direction in which it st
 
 
 def find_unusual(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the images that stand out, the most unusual first: `path`, `looks` and `score`.
+    """Return the images that stand out, most unusual first: `path`, `looks` and `score`.
 
     `images` is a table IMAGES. The score is the robust z-score of a measure: the distance from the
-    median, in deviations estimated from the median of all distances. An image is listed once, with
-    its largest score. The logit of brightness and the logarithms of contrast and sharpness are
-    compared, because a few images have many times as much as the others.
+    median, in units of a deviation estimated from the median of all distances. Each image is listed
+    once, with its highest score. Brightness is compared on the logit scale, and contrast and
+    sharpness on a logarithmic scale, because a few images have many times the values of the others.
     """
     light = images["brightness"].clip(0.5, 254.5)
     measures = pd.DataFrame(
@@ -55,7 +55,7 @@ def find_unusual(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe_unusual(found: pd.DataFrame) -> str:
-    """Return text such as "3 images stand out: 2 blurred, 1 dark", or "" if none does."""
+    """Return text such as "3 images stand out: 2 blurred, 1 dark", or "" if none do."""
     if found.empty:
         return ""
     counts = ", ".join(

@@ -21,7 +21,7 @@ from pawprint.paths import LABELS_CSV, SPLITS_CSV
 if TYPE_CHECKING:
     import pandas as pd
 
-# The encoding by byte order mark. UTF-32 comes first, because one of its marks begins like one of
+# Encodings by byte order mark. UTF-32 comes first, because one of its marks starts with a mark of
 # UTF-16.
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -31,9 +31,9 @@ MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
 }
 SEPARATORS = ",;\t|"
-# A first line by Excel that names the separator.
+# A first line in which Excel declares the separator.
 SEPARATOR_LINE = re.compile(rf'"?sep=([{SEPARATORS}])"?(?=[\r\n]|$)', re.IGNORECASE)
-PATHS = ("path", "file_name")  # columns of file names, which may begin or end with a space
+PATHS = ("path", "file_name")  # columns with file names, which may begin or end with a space
 SAVE = (
     'Save it as "CSV UTF-8" in Excel or another spreadsheet, or convert it, such as with '
     "`iconv -f cp1252 -t utf-8 OLD.csv >NEW.csv`"
@@ -44,8 +44,9 @@ Cells = dict[str, str]  # by column, in lower case
 class WrittenTable(NamedTuple):
     """A CSV file written by a person or a spreadsheet, without its empty rows.
 
-    `header` is as written; `names` is in lower case and unique: unnamed columns have spaces. A row
-    has the number of its last line, counted from 1, and a cell for each column.
+    `header` is unchanged. `names` are in lower case and unique, because unnamed columns are called
+    by different numbers of spaces. Each row has the number of its last line, counted from 1, and a
+    cell for each column.
     """
 
     header: list[str]
@@ -65,26 +66,27 @@ def read_csv_rows(path: Path, columns: Collection[str]) -> list[tuple[int, Cells
 
 
 def csv_rows(content: bytes, where: str, columns: Collection[str]) -> list[tuple[int, Cells]]:
-    """Return the line number of each row and its cells by column, except unnamed columns.
+    """Return the line number and the cells of each row, by column; unnamed columns are left out.
 
-    Raises InputError for the reasons of `parse_csv`.
+    Raises InputError for the same reasons as `parse_csv`.
     """
     _, names, rows, _ = parse_csv(content, where, columns)
     return [(line, {n: cell for n, cell in zip(names, cells) if n.strip()}) for line, cells in rows]
 
 
 def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTable:
-    """Read a table with these and perhaps other columns, as spreadsheets and Macs write it.
+    """Parse a table that has at least these columns, as spreadsheets and Macs write it.
 
-    A byte order mark tells the encoding, otherwise it is UTF-8. The separator is the one in
-    SEPARATORS that gives the columns. Empty rows, and empty cells after the last column, are
-    ignored. A row may lack its last cells, but none of `columns`. Spaces around a cell are removed,
-    except around a path. Raises InputError, which begins with `where`, for any other file.
+    The encoding is given by a byte order mark; otherwise it is UTF-8. The separator is the one in
+    SEPARATORS that results in the right columns. Empty rows, and empty cells after the last column,
+    are ignored. A row may be shorter than the header, but must include all of `columns`. Spaces
+    around a cell are removed, except around a path. Raises InputError, which begins with `where`,
+    for any other file.
     """
     text = _decode(content, where)
     declared = SEPARATOR_LINE.match(text)
     if declared:
-        text = text[declared.end() :]  # keeps the line end, because lines are counted
+        text = text[declared.end() :]  # keep the line end, because lines are counted
     separators = declared[1] if declared else SEPARATORS
     headers = {separator: _header(text, separator) for separator in separators}
     fitting = (name for name, cells in headers.items() if set(columns) <= {*_names(cells)})
@@ -124,7 +126,7 @@ def _decode(content: bytes, where: str) -> str:
         raise InputError(
             f"{where}: line {line}: expected a CSV in UTF-8. Received: another encoding. {SAVE}."
         ) from None
-    if "\0" in text:  # for example, UTF-16 without a mark
+    if "\0" in text:  # for example, UTF-16 without a byte order mark
         raise InputError(f"{where}: expected a CSV in UTF-8. Received: zero bytes. {SAVE}.")
     return text
 
@@ -149,18 +151,18 @@ def _names(header: list[str]) -> list[str]:
 
 
 def spellings(path: str) -> tuple[str, ...]:
-    """Return a table's path unchanged, in composed Unicode, and without spaces at its ends.
+    """Return a path as written in a table, in composed Unicode, and without surrounding spaces.
 
-    Macs decompose letters in file names; keyboards and spreadsheets do not.
+    macOS decomposes letters in file names, but keyboards and spreadsheets do not.
     """
     return path, normalize("NFC", path), normalize("NFC", path.strip())
 
 
 def name_likely(path: str, paths: Sequence[str]) -> str:
-    """Return a question with at most three `paths` that a wrong path may mean, or "".
+    """Return a question with up to three `paths` that a wrong path may refer to, or "".
 
-    They share its file name, perhaps except the suffix, and most of its folders. Case, slashes,
-    spaces around names and forms of Unicode may differ.
+    They have the same file name, except perhaps for the suffix, and most of the same folders. Case,
+    slashes, spaces around names and the form of Unicode may differ.
     """
     *folders, name = _parts(path)
     stems = {name, _stem(name)}
@@ -192,7 +194,7 @@ PIXELS = "pixels_sha256"
 SPLIT_COLUMNS = ("pixels_sha256", "split")
 # Both are empty tables, as in a new project.
 EMPTY_TABLES = {
-    # All columns, so that a row with a hash only adds a line.
+    # All columns are included, so that a row with a hash adds only one line to the file.
     LABELS_CSV: f"{','.join((*LABEL_COLUMNS, PIXELS))}\n",
     SPLITS_CSV: f"{','.join(SPLIT_COLUMNS)}\n",
 }
@@ -200,10 +202,10 @@ SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Correction(NamedTuple):
-    """The label, or NEITHER, of an image.
+    """The label of an image, or NEITHER.
 
-    With `pixels_sha256`, this is the image with these pixels, and the path is where it once was.
-    Without it, it is the image at the path.
+    With `pixels_sha256`, it applies to the image with these pixels, and the path is where that
+    image used to be. Without it, it applies to the image at the path.
     """
 
     path: str
@@ -212,7 +214,7 @@ class Correction(NamedTuple):
 
     @property
     def image(self) -> str:
-        """The hash of its pixels or, if unknown, its path."""
+        """The hash of the image's pixels or, if unknown, its path."""
         return self.pixels_sha256 or self.path
 
 
@@ -221,11 +223,11 @@ def read_corrections(
 ) -> list[Correction]:
     """Return the rows of labels.csv.
 
-    A path matches a member even in another Unicode form, or with spaces at its ends. Raises
-    InputError with the line number for a label outside `labels`, for a path outside `members`
-    without `pixels_sha256`, for an image that occurs twice, and for a `pixels_sha256` that is not
-    64 hexadecimal digits, and for a file that is not such a table. If `members` or `labels` is
-    None, they are not checked.
+    A path matches a member even if it is in another Unicode form or has surrounding spaces. Raises
+    InputError, with the line number, for a label that is not in `labels`, a path that is not in
+    `members` if there is no `pixels_sha256`, an image that occurs twice, and a `pixels_sha256` that
+    is not 64 hexadecimal digits. Also raises InputError if the file is not such a table. `members`
+    and `labels` are not checked if they are None.
     """
     choices = None if labels is None else [*labels, NEITHER]
     is_known = members is not None
@@ -268,9 +270,9 @@ def read_corrections(
 
 
 def classes_given(corrections: Iterable[Correction]) -> list[str]:
-    """Return the labels in labels.csv, sorted: the classes, if folders do not give any.
+    """Return the sorted labels in labels.csv, which are the classes if folders do not define any.
 
-    Raises InputError for labels that cannot be classes.
+    Raises InputError if a label cannot be a class.
     """
     labels = {correction.label for correction in corrections} - {NEITHER}
     if problem := problem_of_names(labels):
@@ -279,10 +281,11 @@ def classes_given(corrections: Iterable[Correction]) -> list[str]:
 
 
 def read_kept_splits(path: Path) -> dict[str, str]:
-    """Return the split by `pixels_sha256`, in the order of the rows.
+    """Return the split of each `pixels_sha256`, in the order of the rows.
 
-    Raises InputError with the line number for a hash that is not 64 hexadecimal digits, for a split
-    outside SPLITS, and for an image in two splits, and for a file that is not such a table.
+    Raises InputError, with the line number, for a hash that is not 64 hexadecimal digits, a split
+    that is not in SPLITS, and an image in two splits. Also raises InputError if the file is not
+    such a table.
     """
     splits: dict[str, str] = {}
     for line, row in read_csv_rows(path, SPLIT_COLUMNS):
@@ -303,15 +306,15 @@ def read_kept_splits(path: Path) -> dict[str, str]:
     return splits
 
 
-MAX_DEVIATION = 0.02  # from a fraction, up to which no line is printed
+MAX_DEVIATION = 0.02  # from the given fraction; smaller deviations are not reported
 
 
 def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "pd.DataFrame":
-    """Write the splits of a table SPLIT into splits.csv, and return the new rows.
+    """Write the splits of a table SPLIT to splits.csv, and return the new rows.
 
-    With `to_train`, new images that do not share a group with old ones become training images. Rows
-    of other images, and further columns, stay as they are. Raises InputError for a file that is not
-    such a table.
+    With `to_train`, new images become training images if they do not share a group with old ones.
+    Rows of other images, and additional columns, stay as they are. Raises InputError if the file is
+    not such a table.
     """
     import pandas as pd  # slow to import, and the stage `code` does not need it
 
@@ -336,8 +339,8 @@ def describe_kept_splits(
     """Return lines that compare splits.csv, `kept_splits`, with a table SPLIT.
 
     They report images without a row; rows without an image; rows that the split does not follow,
-    because groups stay together; and classes whose fraction in a split differs from `fractions` by
-    more than MAX_DEVIATION and more than an image.
+    because groups stay together; and classes for which the fraction in a split differs from
+    `fractions` by more than MAX_DEVIATION and by more than one image.
     """
     if not kept_splits:
         return []

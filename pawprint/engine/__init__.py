@@ -1,1 +1,1 @@
-"""The engine: one function of many images, on threads or on a Dask cluster."""
+"""Apply one function to many images, using threads or a Dask cluster."""

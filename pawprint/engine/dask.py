@@ -1,4 +1,4 @@
-"""Map work over the workers of a Dask cluster. docs/decisions/21 explains the design."""
+"""Distribute work over the workers of a Dask cluster. docs/decisions/21 explains the design."""
 
 import contextlib
 import functools
@@ -30,24 +30,25 @@ from distributed.scheduler import KilledWorker
 from pawprint.errors import InputError, printable, reason, without_secrets
 from pawprint.pipeline.fingerprint import syntax_of
 
-AHEAD = 1000  # tasks that run, wait, or have results that are not due yet
-PROOF = 8  # items that the driver computes, and every worker process as its proof
-# Packages that decide the bytes of results, or carry functions and results.
+AHEAD = 1000  # tasks that are running, waiting, or finished out of order
+PROOF = 8  # items that the driver and every worker process compute, to compare the results
+# Packages that affect the bytes of results, or that serialise functions and results.
 PACKAGES = (
     *("cloudpickle", "distributed", "joblib", "numpy", "opencv-python-headless", "openvino"),
     *("pi-heif", "pillow", "scipy"),
 )
-LOST = (CancelledError, OSError, TimeoutError)  # the connection to the scheduler
+LOST = (CancelledError, OSError, TimeoutError)  # errors of a lost connection to the scheduler
 _ADMISSION = threading.Lock()
-# On a worker, the function of a run, or the reason why the worker is refused.
+# In a worker process: the function of a run, or the reason why the worker is rejected.
 _admissions: dict[str, Callable | str] = {}
 
 
 class Proof(NamedTuple):
-    """The driver's state that a worker process must match to take part in a run.
+    """The state of the driver, which a worker process must match to take part in a run.
 
-    `functions` holds, pickled, the function of the run, and the function and items of the proof,
-    whose results have the hashes `expected`. `code` holds the hash of each module.
+    `functions` contains, in pickled form, the function of the run, and the function and items of
+    the proof. `expected` contains the hashes of the proof's results, and `code` the hash of each
+    module.
     """
 
     run: str
@@ -64,7 +65,7 @@ def map_on_cluster(
     chunk: int,
     proof: tuple[Callable, list] | None,
 ) -> Iterator:
-    """Map like `mapping.map_items`. Without `proof`, the driver computes the first items."""
+    """Map like `mapping.map_items`. Without `proof`, the driver computes the first items itself."""
     client = connect(scheduler)
     items = iter(items)
     prove, samples = proof or (function, list(itertools.islice(items, PROOF)))
@@ -83,10 +84,10 @@ def map_on_cluster(
 
 @functools.cache
 def connect(scheduler: str) -> Client:
-    """Connect and print the address, once per process. Raises InputError without a scheduler."""
+    """Connect once per process and print the address. Raises InputError without a scheduler."""
     for name in ("distributed", "distributed.client"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are explained here
-    # Functions contain their network.
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are explained here instead
+    # Functions contain their network, so they are large.
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})
     try:
         is_address = "://" in scheduler
@@ -104,23 +105,25 @@ def connect(scheduler: str) -> Client:
 
 
 class ClusterRun:
-    """One function over a cluster whose workers come and go."""
+    """A run of one function on a cluster, where workers may come and go."""
 
     def __init__(self, client: Client, proof: Proof) -> None:
-        # The function is a separate task: workers send it to each other, and Dask repeats it if
-        # they die. The scheduler unpickles functions of tasks, and need not have this package.
+        # The function is a separate task, so that workers send it to each other and Dask repeats it
+        # if they die. The scheduler unpickles the functions of tasks, but does not need to have
+        # this package.
         compute = pickle.dumps(functools.partial(_compute, proof))
         self.client = client
         self.compute = client.submit(pickle.loads, compute, pure=False)
         self.refused: set[str] = set()  # addresses of workers
-        self.running: dict[Future, tuple[int, list]] = {}  # items, and the position of the first
-        self.suspects: dict[int, list] = {}  # one item each, by position
+        # The items and the position of the first one.
+        self.running: dict[Future, tuple[int, list]] = {}
+        self.suspects: dict[int, list] = {}  # single items, by position
         self.done: queue.SimpleQueue[Future] = queue.SimpleQueue()
-        self.submitted = 0  # items, so the position of the next one
+        self.submitted = 0  # number of items so far, and position of the next one
 
     def results(self, items: Iterator, chunk: int) -> Iterator:
-        """Yield the results of items in their order. A task has `chunk` items."""
-        waiting: dict[int, object] = {}  # results that are not due yet, by position
+        """Yield the results in the order of the items. Each task has `chunk` items."""
+        waiting: dict[int, object] = {}  # results that came early, by position
         due = 0
         try:
             while self.submit_next(items, chunk, AHEAD - len(waiting) // chunk):
@@ -136,9 +139,9 @@ class ClusterRun:
                 self.client.cancel([self.compute, *self.running])
 
     def submit_next(self, items: Iterator, chunk: int, most: int) -> bool:
-        """Submit items, up to `most` tasks at a time, and return whether tasks run.
+        """Submit items while fewer than `most` tasks run, and return whether any task is running.
 
-        An item that is a suspect runs alone.
+        A suspect item runs alone.
         """
         if self.suspects and not self.running:
             self.submit(*next(iter(self.suspects.items())))
@@ -151,9 +154,9 @@ class ClusterRun:
         return bool(self.running)
 
     def submit(self, start: int, items: list) -> None:
-        """Submit a task of these items, of which the first has the position `start`."""
+        """Submit a task for these items, where the first one has the position `start`."""
         options = {}
-        if self.refused:  # a preference, because a restarted worker has another address
+        if self.refused:  # only a preference, because a restarted worker has a new address
             workers = list(self.workers() - self.refused)
             options = {"workers": workers, "allow_other_workers": True}
         future = self.client.submit(
@@ -163,7 +166,7 @@ class ClusterRun:
         future.add_done_callback(self.done.put)
 
     def take(self, future: Future) -> Iterable[tuple[int, object]]:
-        """Return the results of a task with their positions; none if the task runs again."""
+        """Return the results of a task with their positions, or none if the task runs again."""
         start, items = self.running.pop(future)
         try:
             results = future.result()
@@ -171,7 +174,7 @@ class ClusterRun:
             self.suspect(start, items, error.allowed_failures + 1)
             return ()
         except LOST:
-            if future.status == "error":  # raised by the function
+            if future.status == "error":  # the function raised it
                 raise
             raise _no_cluster("no connection to the scheduler") from None
         except ModuleNotFoundError as error:
@@ -184,17 +187,17 @@ class ClusterRun:
         return ()
 
     def suspect(self, start: int, items: list, deaths: int) -> None:
-        """Let each item of a task whose workers died run alone. Raises InputError if it did."""
+        """Run each item of a task whose workers died alone. Raises InputError if it already did."""
         if start in self.suspects:
             raise InputError(
                 f"cannot compute {printable(_name(items[0]))}: {deaths} workers died. Check its "
                 "images, and the memory of the workers."
             ) from None
-        # Tasks on the same worker fail too, so one of their items killed it.
+        # Other tasks on the same worker fail too, so any of their items may have killed it.
         self.suspects |= {place: [item] for place, item in enumerate(items, start)}
 
     def refuse(self, address: str, problem: str) -> None:
-        """Prefer other workers to this one. Raises InputError if there are none."""
+        """Prefer other workers from now on. Raises InputError if there are none."""
         if address in self.refused:
             return
         self.refused.add(address)
@@ -203,7 +206,7 @@ class ClusterRun:
         print(f"PAWPRINT_DASK: worker {address} is not used: {printable(problem)}", file=sys.stderr)
 
     def workers(self) -> set[str]:
-        """Return the addresses of the workers. Raises InputError if there are none for a while."""
+        """Return the addresses of all workers. Raises InputError after waiting in vain for one."""
         timeout = dask.config.get("distributed.comm.timeouts.connect")
         try:
             self.client.wait_for_workers(1, timeout)
@@ -215,19 +218,20 @@ class ClusterRun:
 
 
 def _compute(proof: Proof, items: bytes) -> list | tuple[str, str]:
-    """Return the results of pickled items, or the worker's address and why it is refused.
+    """Return the results of pickled items, or the worker's address and why it is rejected.
 
-    A worker runs this. The first task of a run in a process is its admission. Others wait for it:
-    modules are imported, and OpenVINO is used for the first time, in one thread only.
+    This runs on a worker. The first task of a run in a process decides whether the worker is
+    admitted, and other tasks wait for it. In this way, a single thread imports the modules and uses
+    OpenVINO for the first time.
     """
     with _ADMISSION:
         if proof.run not in _admissions:
             admission: Callable | str
             try:
                 admission = _admit(proof)
-            except Exception as error:  # any exception that only this worker raises
+            except Exception as error:  # whatever this worker raises that others do not
                 admission = reason(error)
-            _admissions.clear()  # frees objects of earlier runs
+            _admissions.clear()  # to free the objects of earlier runs
             _admissions[proof.run] = admission
         function = _admissions[proof.run]
     if isinstance(function, str):
@@ -241,10 +245,10 @@ def _admit(proof: Proof) -> Callable:
     for name, expected in proof.versions.items():
         if installed[name] != expected:
             raise RuntimeError(f"expected {name} {expected}. Received: {installed[name]}")
-    # So that joblib.cpu_count() is the number of threads given to this worker.
+    # Make joblib.cpu_count() return the number of threads of this worker.
     os.environ["LOKY_MAX_CPU_COUNT"] = str(get_worker().state.nthreads)
     function, prove, samples = pickle.loads(proof.functions)
-    for name in proof.code.keys() & sys.modules.keys():  # modules that the functions import
+    for name in proof.code.keys() & sys.modules.keys():  # the modules that the functions import
         if _code(name) != proof.code[name]:
             raise RuntimeError(f"{name} differs from the driver's. Restart the workers")
     for item, expected in zip(samples, proof.expected, strict=True):
@@ -258,7 +262,7 @@ def _admit(proof: Proof) -> Callable:
 
 @functools.cache
 def _code(module: str) -> str:
-    """Return the hash of a module's syntax, once in a process, after its import.
+    """Return the hash of a module's syntax, computed once per process after its import.
 
     A worker that imported a module before its file was edited therefore differs from the driver.
     """
@@ -272,7 +276,7 @@ def _versions() -> dict[str, str]:
 
 
 def _result_hash(result: object) -> str:
-    """Return a hash of values and their memory layout, which pickling once makes the same."""
+    """Return a hash of values and their memory layout, which is canonical after one pickling."""
     return joblib.hash(pickle.loads(pickle.dumps(result)))
 
 

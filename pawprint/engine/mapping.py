@@ -1,4 +1,4 @@
-"""Apply a function to many images, on threads or on a Dask cluster."""
+"""Apply a function to many images, using threads or a Dask cluster."""
 
 import os
 from collections import deque
@@ -7,16 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pawprint.errors import InputError
 
-AHEAD = 64  # results computed before the caller takes them
+AHEAD = 64  # results that may be computed before the caller takes them
 
 
 def map_in_threads(function: Callable, items: Iterable) -> Iterator:
-    """Yield `function(item)` of each item in order, computed by one thread per core.
+    """Yield `function(item)` for each item in order, using one thread per core.
 
-    Threads are enough, because decoding, warping and running a network release the interpreter
-    lock. At most AHEAD results are in memory.
+    Threads are sufficient, because decoding, warping and running a network release the interpreter
+    lock. At most AHEAD results are kept in memory.
     """
-    import joblib  # slow to import, and stages that only read tables do not need it
+    import joblib  # importing joblib is slow, and stages that only read tables do not need it
 
     pending: deque = deque()
     threads = ThreadPoolExecutor(joblib.cpu_count())
@@ -37,14 +37,14 @@ VARIABLE = "PAWPRINT_DASK"
 def map_items(
     function: Callable, items: Iterable, chunk: int = 16, proof: tuple[Callable, list] | None = None
 ) -> Iterator:
-    """Return `function(item)` for each item in order, on threads or the cluster of PAWPRINT_DASK.
+    """Return `function(item)` for each item in order, using threads or the PAWPRINT_DASK cluster.
 
-    PAWPRINT_DASK is the address of a scheduler (`tcp://…`, `tls://…`) or the path of its scheduler
-    file. On a cluster, cloudpickle must be able to pickle the function and its results, paths in
-    them must be absolute, and an item must be a name or a tuple that begins with one. A task has
-    `chunk` items, and may run more than once. A worker takes part only if `proof`, a function and
-    items, gives the same results as here; by default, the first items are the proof. Raises
-    InputError, even for an unusable cluster.
+    PAWPRINT_DASK is the address of a scheduler (`tcp://…` or `tls://…`) or the path of its
+    scheduler file. On a cluster, the function and its results must be picklable with cloudpickle,
+    they may only contain absolute paths, and an item must be a name or a tuple that begins with
+    one. A task has `chunk` items and may run more than once. A worker only takes part if `proof`, a
+    function and items, gives the same results there as here. By default, the first items are used
+    as the proof. Raises InputError, including for an unusable cluster.
     """
     if scheduler := os.environ.get(VARIABLE):
         try:

@@ -1,1 +1,1 @@
-"""Stored features: the outputs of the frozen layers, each computed once."""
+"""Stored features: outputs of the frozen layers, each of which is computed only once."""

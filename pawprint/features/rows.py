@@ -1,7 +1,7 @@
-"""The features of an image.
+"""Compute the features of an image: resize it, apply views, and run the frozen layers.
 
-The fingerprint of this module is part of the key for reusing rows: after an edit of the module or
-its imports, all features are computed again.
+Stored rows are only reused if the fingerprint of this module is the same. After a change to the
+module or to anything it imports, all features are computed again.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,17 +15,18 @@ from pawprint.images.formats import side_for
 from pawprint.images.views import View, apply, resize
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, image_size_of
 
-Row = list[np.ndarray]  # one array for each kind
-Read = Callable[[int], Image.Image]  # reads an image with a `side` (images/decoder.py)
+Row = list[np.ndarray]  # one array per kind
+# A function that decodes an image, at least with this `side` (see images/decoder.py).
+Read = Callable[[int], Image.Image]
 
 
 def row_function(
     network: openvino.Model, method: str
 ) -> Callable[[Read, Iterable[View]], list[Row]]:
-    """Return a function that computes the float32 rows for some views of an RGB image.
+    """Return a function that computes float32 rows for some views of an RGB image.
 
-    The function takes a function that reads the image, and the views. Several threads may call it.
-    `method` is a method of `resize`.
+    Its arguments are a function that reads the image, and the views. Several threads may call it at
+    once. `method` is one of the methods of `resize`.
     """
     size = image_size_of(network)
     return partial(_compute, compile_for_cpu(network), size, method)

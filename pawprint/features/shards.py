@@ -1,9 +1,9 @@
-"""Compute shards of features, reusing rows from earlier runs and DVC's cache.
+"""Compute the features of many images, in shards, and reuse rows from earlier runs.
 
-A shard is the unit that is computed in one call, reused, kept after a killed run, and sent to a
-remote. A row is reused, whichever split it belonged to, if it belongs to the same image and the
-same draws of a view, its numbers have at least the stored precision, and the checksums of its shard
-are right. The caller decides whether the same network computed it.
+A shard is the unit that is computed in one call, reused, kept if a run is killed, and sent to a
+remote. A row can be reused in any split if it has the same image and the same random parameters of
+the view, if its numbers are stored with sufficient precision, and if the checksums of its shard are
+correct. The caller checks whether the same network computed it.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import json
 import math
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -22,11 +22,14 @@ import numpy as np
 import pandas as pd
 
 from pawprint import paths
+from pawprint.classes import UNKNOWN, UNLABELLED
+from pawprint.columns import SPLITS, TRAIN
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
 from pawprint.features.rows import Row, fits
 from pawprint.features.store import (
     INDEX,
+    ITSELF,
     Shard,
     count_shards,
     dtype_of,
@@ -34,39 +37,60 @@ from pawprint.features.store import (
     shard_path,
     write_shard,
 )
-from pawprint.features.views import STORED_SPLITS
 from pawprint.files import md5
 from pawprint.images.archive import Archive
+from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.views import IDENTITY, View
+from pawprint.images.views import IDENTITY, View, mirrored
+from pawprint.params.data import Augment
 from pawprint.pipeline.recorded import Recorded, is_md5
 from pawprint.progress import count
 from pawprint.runtime import processor
 
+STORED_SPLITS = (*SPLITS, UNKNOWN, UNLABELLED)
 Key = tuple[bytes, bytes, bytes]  # of a row: pixels_sha256, suffix, drawn
-ViewsOf = Callable[[str, str], dict[int, View]]  # the stored views, by pixels_sha256 and split
+ViewsOf = Callable[[str, str], dict[int, View]]  # the stored views for a pixels_sha256 and a split
+
+
+def views_of(
+    params: Augment, size: int, themselves: Collection[str], pixels_sha256: str, split: str
+) -> dict[int, View]:
+    """Return the views of an image by number. `split` is one of STORED_SPLITS.
+
+    A training image has the views that training learns from, which `augment.views` determines. If
+    its `pixels_sha256` is in `themselves`, it also has the original image, as ITSELF. A validation,
+    test or unknown image has the views that the served network averages: the image and, if training
+    mirrors images left to right, its mirror image. An unlabelled image has only itself. `size` is
+    the side of the square in pixels.
+    """
+    if split == TRAIN:
+        numbers = range(params.views)
+        views = {number: draw_view(params, pixels_sha256, number, size) for number in numbers}
+        return views | {ITSELF: IDENTITY} if pixels_sha256 in themselves else views
+    has_mirror_image = params.is_mirrored and split != UNLABELLED
+    return dict(enumerate([IDENTITY, mirrored(size)] if has_mirror_image else [IDENTITY]))
 
 
 class Task(NamedTuple):
-    """A shard to compute: everything that differs from shard to shard."""
+    """A shard to compute. It contains everything that differs from shard to shard."""
 
     path: str
     split: str
-    images: list[tuple[str, str]]  # pixels_sha256, and path in the archive
-    sources: list[str]  # shards that may hold its rows
+    images: list[tuple[str, str]]  # pixels_sha256, and the path in the archive
+    sources: list[str]  # shards that may contain the same rows
 
 
 @dataclass(frozen=True)
 class ShardComputer:
-    """A function of tasks, which runs on this or another computer with the same files."""
+    """A function of tasks, which runs on this computer or on another one with the same files."""
 
     archive: Archive
-    rows_of: Callable  # features/rows.py
-    kinds: dict[str, tuple[int, ...]]  # the shape of a row of each kind
+    rows_of: Callable  # see features/rows.py
+    kinds: dict[str, tuple[int, ...]]  # the shape of a row for each kind
     views_of: ViewsOf
 
     def __call__(self, task: Task) -> tuple[int, list[str], str]:
-        """Write a shard, and return the number of images, the computed ones, and the processor."""
+        """Write a shard. Return the number of images, the computed ones, and the processor."""
         index = self.index_of(task)
         row_keys = keys_of(index)
         dtypes = [dtype_of(kind, task.split) for kind in self.kinds]
@@ -108,7 +132,7 @@ class ShardComputer:
         )
 
     def index_of(self, task: Task) -> np.ndarray:
-        """Return the rows of the images of a task, sorted, with the type INDEX."""
+        """Return the sorted rows for the images of a task, with the type INDEX."""
         rows = []
         for sha256, path in sorted(task.images):
             suffix = PurePosixPath(path).suffix.lower().encode()
@@ -117,7 +141,7 @@ class ShardComputer:
         return np.array(rows, INDEX)
 
     def size_of(self, images: pd.DataFrame) -> int:
-        """Estimate how many bytes the features of images (table PATHS) take."""
+        """Estimate how many bytes the features of these images (table PATHS) take."""
         size = 0
         for split, number in images["split"].value_counts().items():
             numbers = (
@@ -129,7 +153,7 @@ class ShardComputer:
 
 
 def keys_of(index: np.ndarray) -> list[Key]:
-    """Return the key of each row, which decides it together with the network."""
+    """Return the key of each row. Together with the network, it determines the row."""
     hashes = index["pixels_sha256"].tolist()
     return list(zip(hashes, index["suffix"].tolist(), map(np.void.tobytes, index["drawn"])))
 
@@ -140,11 +164,11 @@ def take_over(
     kinds: dict[str, tuple[int, ...]],
     dtypes: Sequence[np.dtype],
 ) -> dict[Key, Row]:
-    """Return the rows of these keys that intact shards hold, converted to these types."""
+    """Return the rows with these keys in intact shards, converted to these types."""
     row_of: dict[Key, Row] = {}
     for source in sources:
         if missing := row_keys - row_of.keys():
-            with contextlib.suppress(InputError):  # a shard that is missing or damaged
+            with contextlib.suppress(InputError):  # skip a missing or damaged shard
                 row_of |= _stored_rows(Path(source), missing, kinds, dtypes)
     return row_of
 
@@ -155,7 +179,7 @@ def _stored_rows(
     kinds: dict[str, tuple[int, ...]],
     dtypes: Sequence[np.dtype],
 ) -> dict[Key, Row]:
-    """Return the rows of these keys in a shard, or none if they have other shapes or few digits."""
+    """Return the rows with these keys in a shard; none if their shapes or precision differ."""
     shard = Shard(path)
     keys = keys_of(shard.read("index"))
     if row_keys.isdisjoint(keys):
@@ -176,9 +200,9 @@ def _stored_rows(
 
 
 def tasks(images: pd.DataFrame, split: str, folder: Path, earlier: list[list[str]]) -> list[Task]:
-    """Return the shards of the images of a split (table PATHS) in a folder, one or more.
+    """Divide the images of a split (table PATHS) into one or more shards in a folder.
 
-    `earlier` holds complete lists of shards, of any number, where rows are looked for.
+    `earlier` contains complete lists of shards, of any length, which are searched for rows.
     """
     images = images[images["split"] == split]
     shards = count_shards(len(images))
@@ -194,7 +218,7 @@ def tasks(images: pd.DataFrame, split: str, folder: Path, earlier: list[list[str
 
 
 def _sources(earlier: list[list[str]], number: int, shards: int) -> list[str]:
-    """Return the earlier shards that may hold rows of one of `shards`."""
+    """Return the earlier shards that may contain rows of shard `number` out of `shards`."""
     sources = []
     for shards_of in earlier:
         first, end = (place * len(shards_of) // shards for place in (number, number + 1))
@@ -203,16 +227,16 @@ def _sources(earlier: list[list[str]], number: int, shards: int) -> list[str]:
 
 
 def write_shards(computer: ShardComputer, todo: list[Task]) -> dict[str, str]:
-    """Write shards into their folders, and nothing else.
+    """Write shards, and nothing else, into their folders.
 
-    Returns the processors by `pixels_sha256` of the images that had to be computed. Raises
-    InputError if a worker of a cluster wrote elsewhere.
+    Returns the processor for each image that had to be computed, by `pixels_sha256`. Raises
+    InputError if a worker in a cluster wrote to another folder.
     """
     expected = {Path(task.path) for task in todo}
     folders = sorted({path.parent for path in expected})
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-    token = folders[0] / "token"  # a worker that sees it writes into the same folders
+    token = folders[0] / "token"  # a worker that can see this file writes to the same folders
     token.write_text(uuid.uuid4().hex)
     prove = partial(_prove, computer, token)
     sample = [image[-1] for task in todo[:8] for image in task.images[:8]][:8]
@@ -223,7 +247,7 @@ def write_shards(computer: ShardComputer, todo: list[Task]) -> dict[str, str]:
             bar.update(size)
             computed |= dict.fromkeys(new, name)
     written = {path for folder in folders for path in folder.iterdir()}
-    for path in written - expected:  # of a killed process
+    for path in written - expected:  # left over from a killed process
         path.unlink()
     if missing := expected - written:
         raise InputError(
@@ -240,15 +264,16 @@ def _prove(computer: ShardComputer, token: Path, path: str) -> tuple[str, list[R
 
 
 def interrupted_shards(folder: Path) -> list[list[str]]:
-    """Return the shards that killed runs may have finished, in folders named by their number."""
+    """Return shards that killed runs may have finished, from folders named after their number."""
     counts = [int(inner.name) for inner in folder.glob("[0-9]*")]
     return [[str(shard_path(folder / f"{n}", i)) for i in range(n)] for n in counts]
 
 
 def origin_of(network: Path, resize: str, code: str) -> dict[str, object]:
-    """Return the inputs that decide the bytes of a row, besides the image's pixels and the view.
+    """Return everything that determines the bytes of a row besides the pixels and the view.
 
-    `network` is the file of an extractor, `code` the result of `row_code` in data/code/.
+    `network` is the file of an extractor, and `code` is the `row_code` that is recorded in
+    data/code/.
     """
     return {
         "resize": resize,
@@ -258,7 +283,7 @@ def origin_of(network: Path, resize: str, code: str) -> dict[str, object]:
 
 
 def place_of_rows(origin: dict[str, object], project: Path = Path()) -> Path:
-    """Return the folder for rows of an origin until the stage `features` publishes its outputs."""
+    """Return the folder for rows with this origin until `features` publishes its outputs."""
     name = hashlib.sha256(json.dumps(origin).encode()).hexdigest()
     return (project / paths.INTERRUPTED_FEATURES).absolute() / name
 
@@ -266,10 +291,10 @@ def place_of_rows(origin: dict[str, object], project: Path = Path()) -> Path:
 def earlier_shards(
     recorded: Recorded, origin: dict[str, object]
 ) -> tuple[list[list[str]], list[str]]:
-    """Return shards that may hold rows of an origin, and the processors that computed them.
+    """Return shards that may contain rows with this origin, and the processors that computed them.
 
-    The shards of `try` and of killed runs on this computer are among them, and the shards of the
-    last recorded result if it has this origin.
+    They include the shards of `try` and of killed runs on this computer. The shards of the last
+    recorded result are included if they have this origin.
     """
     found = []
     for folder in sorted(place_of_rows(origin, recorded.folder).glob("*")):
@@ -282,9 +307,9 @@ def earlier_shards(
 
 
 def recorded_shards(recorded: Recorded) -> list[list[str]]:
-    """Return the paths in DVC's cache of the last recorded result's shards, by split.
+    """Return the paths in DVC's cache of the shards in the last recorded result, by split.
 
-    They need not be there.
+    The files may be missing.
     """
     files = recorded.files("features", paths.FEATURES)
     by_split = []
@@ -296,9 +321,9 @@ def recorded_shards(recorded: Recorded) -> list[list[str]]:
 
 
 def require_space(target: Path, size: int) -> None:
-    """Print how many bytes will be written. Raises InputError if the disk lacks the space.
+    """Print how many bytes will be written. Raises InputError if the disk is too full.
 
-    DVC may keep a copy in its cache.
+    DVC may keep another copy in its cache.
     """
     needed = size / 1e6
     free = shutil.disk_usage(target.parent).free / 1e6

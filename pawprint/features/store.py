@@ -1,12 +1,14 @@
-"""Define the file format of stored features, shards of rows, and read them for training.
+"""Define the file format of stored features, and read them for training.
 
-A row holds the features of one view of one image. The leading bits of the image's `pixels_sha256`
-choose the shard, so an added image changes one shard. `shard-N.npy` holds arrays of NumPy's format
-one after another: the names and checksums of its columns, then the columns: `index`, which names
-the rows, sorted by image and view, and an array `(rows, …)` of each kind: "cut", "blocks", "top"
-and, where `top` are not the means of the last maps, "means", as network/backbone.py has them.
-Each split has a folder of shards, with at least one, as DVC keeps no empty folder. `dtype_of` has
-the types of numbers. docs/decisions/19 and 36 have the reasons.
+Features are stored in shards of rows, and a row contains the features of one view of one image. The
+leading bits of the image's `pixels_sha256` determine the shard, so that adding an image changes
+only one shard. The file `shard-N.npy` is a sequence of arrays in NumPy's format. The first array
+contains the names and checksums of the columns, which follow: `index`, which identifies the rows
+and is sorted by image and view, and an array `(rows, …)` for each kind. The kinds are "cut",
+"blocks", "top" and, if `top` is not the means of the last maps, "means"; network/backbone.py
+defines them. Each split has a folder with at least one shard, because DVC does not track empty
+folders. `dtype_of` determines the number types. The reasons for this design are in
+docs/decisions/19 and 36.
 """
 
 import functools
@@ -27,32 +29,35 @@ from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, reason
 from pawprint.files import writing
 
-IMAGES_PER_SHARD = 64  # at most, on average, up to MAX_SHARDS
-MAX_SHARDS = 4096  # DVC takes a millisecond for each file of an output
-# `drawn` has the fields of View (images/views.py).
+IMAGES_PER_SHARD = 64  # on average at most, as long as there are at most MAX_SHARDS
+MAX_SHARDS = 4096  # DVC takes about a millisecond per file in an output
+# The column `drawn` has the fields of View (see images/views.py).
 COLOURS = [(name, "<f8") for name in ("brightness", "contrast", "saturation", "hue", "grayscale")]
 DRAWN = [("transformation", "<f8", (2, 3)), *COLOURS, ("erasing", "<f8", (5,))]
-# Another format of a file with the same pixels may decode a large image to other pixels.
+# A large image in another file format may decode to other pixels, even if `pixels_sha256` is equal.
 SUFFIX = ("suffix", "S5")
-ITSELF = 2**32 - 1  # a view of a training image that training skips: the image itself
+ITSELF = 2**32 - 1  # marks an original training image, a view that training skips
 INDEX = np.dtype([("pixels_sha256", "S64"), SUFFIX, ("view", "<u4"), ("drawn", DRAWN)])
 COLUMNS = np.dtype([("name", "S16"), ("checksum", "S32")])
-# NumPy parses a header as Python, which fails at times in threads before Python 3.11.8 and 3.12.2
-# (https://github.com/python/cpython/issues/106905).
+# NumPy parses a header as Python code, which sometimes fails in threads before Python 3.11.8 and
+# 3.12.2 (https://github.com/python/cpython/issues/106905).
 HEADERS = threading.Lock()
 
 
 def dtype_of(kind: str, split: str) -> np.dtype:
-    """Return the type of the numbers of a kind that are stored for images of a split.
+    """Return the number type in which features of a kind are stored for a split.
 
-    Maps of training images, which are most of the numbers, are float16. For predictions, float16
-    maps would differ from the served model by more than 0.00001.
+    The maps of training images, which take most of the space, are float16. For other splits,
+    float16 maps would make predictions differ from the served model by more than 0.00001.
     """
     return np.dtype("<f2" if kind == "cut" and split == TRAIN else "<f4")
 
 
 def count_shards(images: int) -> int:
-    """Return the smallest power of two with at most IMAGES_PER_SHARD images a shard, on average."""
+    """Return the smallest power of two for which shards have at most IMAGES_PER_SHARD images.
+
+    This is the average over all shards.
+    """
     return min(1 << (max(images - 1, 0) // IMAGES_PER_SHARD).bit_length(), MAX_SHARDS)
 
 
@@ -68,10 +73,10 @@ def shard_path(folder: Path, number: int) -> Path:
 
 
 def write_shard(path: Path, columns: dict[str, np.ndarray]) -> None:
-    """Write the columns of a shard, `index` first.
+    """Write the columns of a shard, starting with `index`.
 
-    Two processes may write it at once, because each renames its own file. Raises InputError if it
-    cannot be written.
+    Two processes may write the same shard at once, because each writes its own file and renames it.
+    Raises InputError if the shard cannot be written.
     """
     partial = path.with_name(f".{uuid.uuid4().hex}.part")
     rows = [(name.encode(), _checksum(column)) for name, column in columns.items()]
@@ -81,14 +86,14 @@ def write_shard(path: Path, columns: dict[str, np.ndarray]) -> None:
                 for array in (np.array(rows, COLUMNS), *columns.values()):
                     header = np.lib.format.header_data_from_array_1_0(array)
                     np.lib.format.write_array_header_1_0(file, header)
-                    file.write(array.tobytes())  # np.save gives no clear error on a full disk
+                    file.write(array.tobytes())  # np.save has no clear error for a full disk
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
 class Shard:
-    """A shard on disk, of which only the headers are read until a column is needed.
+    """A shard on disk. Only its headers are read until a column is needed.
 
     Raises InputError if the file is missing or damaged.
     """
@@ -101,11 +106,11 @@ class Shard:
                 for name, checksum in np.lib.format.read_array(file):
                     np.lib.format.read_magic(file)
                     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-                    if min(shape) < 0:  # which NumPy would replace when it reads the column
+                    if min(shape) < 0:  # NumPy would replace this size when it reads the column
                         raise ValueError(f"a column of shape {shape}")
                     self.places[name.decode()] = (file.tell(), shape, dtype, checksum)
                     file.seek(dtype.itemsize * int(np.prod(shape, dtype=np.int64)), os.SEEK_CUR)
-        except Exception as error:  # NumPy raises anything for a damaged file
+        except Exception as error:  # NumPy may raise any exception for a damaged file
             raise self._error(reason(error)) from None
 
     def read(self, name: str) -> np.ndarray:
@@ -129,7 +134,7 @@ class Shard:
 
 
 def _checksum(column: np.ndarray) -> bytes:
-    """Return a hash of the type, the shape and the bytes, as 32 hexadecimal digits."""
+    """Return a hash of the type, shape and bytes of a column, as 32 hexadecimal digits."""
     digest = hashlib.blake2b(f"{column.dtype.descr} {column.shape}".encode(), digest_size=16)
     digest.update(np.ascontiguousarray(column).data)
     return digest.hexdigest().encode()
@@ -138,9 +143,9 @@ def _checksum(column: np.ndarray) -> bytes:
 class Features:
     """Stored features as one array, float16 or float32, `(images, views, …)`.
 
-    It has a shape and takes two indices, of images and of views: `features[image, view]`. Rows are
-    read from the files that hold them, so no file stays open, and only the result takes memory.
-    Several kinds are side by side, `(images, views, features)`.
+    It has a shape, and is indexed by images and views: `features[image, view]`. Rows are read from
+    their files when needed, so that no file stays open, and only the result takes memory. Several
+    kinds are concatenated to `(images, views, features)`.
     """
 
     def __init__(self, shards: list[Shard], kinds: Sequence[str], rows: "Rows", views: int) -> None:
@@ -169,17 +174,17 @@ class Features:
 
 
 class Rows(NamedTuple):
-    """The places of the rows of each image: the number of the shard, and the first row there."""
+    """Where the rows of each image are: the number of the shard, and the first row in it."""
 
     shard: np.ndarray
     first: np.ndarray
 
 
 class StoredExamples(NamedTuple):
-    """Stored features of the images of the table SPLIT, whose order they have.
+    """Stored features of the images of the table SPLIT, in the same order.
 
-    `folders` has the folder of each split. Training images have their views; other images have
-    themselves.
+    `folders` contains the folder of each split. Training images have their views, and other images
+    only themselves.
     """
 
     folders: Mapping[str, Path]
@@ -191,34 +196,34 @@ class StoredExamples(NamedTuple):
         return kind in self.shapes()
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of a row of each kind that is stored."""
+        """Return the shape of a row for each stored kind."""
         places = Shard(shard_path(self.folders[TRAIN], 0)).places
         return {kind: shape[1:] for kind, (_, shape, *_) in places.items() if kind != "index"}
 
     def open(self, split: str, *kinds: str) -> Features:
-        """Open the features of a split, of these kinds side by side."""
+        """Open the features of a split, with these kinds concatenated."""
         images = self.images["pixels_sha256"][self.images["split"] == split]
         return open_features(self.folders[split], kinds, images, themselves=split != TRAIN)
 
     def classes(self, split: str) -> np.ndarray:
-        """Return the index in `labels` of each image of a split, int64 `(images,)`."""
+        """Return the index in `labels` of each image in a split, int64 `(images,)`."""
         labels = self.images["label"][self.images["split"] == split]
         return pd.Index(self.labels).get_indexer(labels)
 
 
 def stored_examples(folder: Path, images: pd.DataFrame, labels: list[str]) -> StoredExamples:
-    """Return the examples of the table SPLIT whose features `folder` holds, by split."""
+    """Return the examples for the table SPLIT. `folder` contains their features by split."""
     return StoredExamples({split: folder / split for split in SPLITS}, images, labels)
 
 
 def open_features(
     folder: Path, kinds: Sequence[str], pixels_sha256: pd.Series, *, themselves: bool = False
 ) -> Features:
-    """Open the features of these images, in their order; all have the same number of views.
+    """Open the features of these images in their order. All must have the same number of views.
 
-    With `themselves` it is one: of the images as they are, if the first view is or there is one
-    numbered ITSELF. Raises InputError if the folder holds no features of one of them, or a file is
-    damaged.
+    With `themselves`, each image has only one view, the original image, which is either its first
+    view or stored as ITSELF. Raises InputError if the folder lacks the features of an image, or if
+    a file is damaged.
     """
     count = len(list(folder.glob("shard-*.npy"))) or 1
     shard = shard_of(pixels_sha256, count)
@@ -242,7 +247,7 @@ def open_features(
 
 
 def _index(kinds: Sequence[str], shard: Shard) -> np.ndarray:
-    """Return the column `index`. The features, which are read later, are checked too."""
+    """Return the column `index`. The features, which are read later, are checked as well."""
     for kind in kinds:
         _check(shard.path, kind, shard.path.stat().st_mtime_ns)
     return shard.read("index")
@@ -251,7 +256,7 @@ def _index(kinds: Sequence[str], shard: Shard) -> np.ndarray:
 def _places(
     index: np.ndarray, hashes: np.ndarray, *, themselves: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first row of each image in a shard, and its number of rows, 0 if it has none."""
+    """Return the first row of each image in a shard, and its number of rows (0 if it has none)."""
     row_hashes = np.ascontiguousarray(index["pixels_sha256"])
     first = np.searchsorted(row_hashes, hashes)
     end = np.searchsorted(row_hashes, hashes, "right")
@@ -265,5 +270,5 @@ def _places(
 
 @functools.cache
 def _check(path: Path, kind: str, mtime_ns: int) -> None:
-    """Check a column once in a process, which opens a file for training and for validation."""
+    """Check a column once per process, because training and validation open the same file."""
     Shard(path).read(kind)

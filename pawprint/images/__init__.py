@@ -1,1 +1,1 @@
-"""From bytes to pixels."""
+"""Find image files, decode them, and turn them into pixels."""

@@ -1,7 +1,7 @@
-"""Read a project's images: members of untrusted zips, or files in a folder that DVC tracks.
+"""Read a project's images, from untrusted zip files or from a folder that DVC tracks.
 
-`fetch` writes the zips, or a list of the files with their MD5. A file that differs from the list is
-never used.
+`fetch` writes either the zip or a list of the files with their MD5 hashes. A file that has changed
+since the list was written is never used.
 """
 
 import contextlib
@@ -22,17 +22,17 @@ from pawprint.files import read_json, write_json
 from pawprint.git import pointer_at
 from pawprint.named_file import describe_failure, naming, open_binary, read_bytes
 
-# The suffixes that Pillow has for the formats of the decoder; to import Pillow takes long.
+# File suffixes that Pillow uses for the decoder's formats. Importing Pillow here would be slow.
 SUFFIXES = {
     *(".apng", ".avif", ".avifs", ".bmp", ".bw", ".dds", ".gif", ".heic", ".heics", ".heif"),
     *(".heifs", ".hif", ".icb", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf"),
     *(".jpg", ".jpx", ".pbm", ".pcx", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi"),
     *(".ras", ".rgb", ".rgba", ".sgi", ".tga", ".tif", ".tiff", ".vda", ".vst", ".webp"),
 }
-ACCEPTED = f"Names of images end in {', '.join(sorted(SUFFIXES))}."
-SHOWN = 12  # suffixes in a line
-# Folders that systems make for copies, thumbnails and deleted files, in lower case. Hidden folders,
-# such as .Trash-1000, .Spotlight-V100 and .ipynb_checkpoints, need no entry.
+ACCEPTED = f"Image names end in {', '.join(sorted(SUFFIXES))}."
+SHOWN = 12  # how many suffixes a message lists
+# Folders that operating systems create for copies, thumbnails and deleted files, in lower case.
+# Hidden folders, such as .Trash-1000, .Spotlight-V100 and .ipynb_checkpoints, need no entry here.
 FOLDERS_OF_SYSTEMS = {
     *("@eadir", "@tmp", "#recycle", "#snapshot"),  # Synology
     *("@recycle", "@recently-snapshot", "@transcode"),  # QNAP
@@ -40,33 +40,36 @@ FOLDERS_OF_SYSTEMS = {
     *("__macosx", "network trash folder", "temporary items"),  # macOS
     *("lost+found", "lost.dir"),  # Linux, Android
 }
-PLACEHOLDER = ".icloud"  # a hidden file in place of one that is in Apple's cloud only
+PLACEHOLDER = ".icloud"  # a hidden placeholder for a file that is only in iCloud
 
 
 def is_image_name(name: str) -> bool:
-    """Return whether a path has the suffix of an image, and nothing sets it apart.
+    """Return whether a path has an image suffix and is neither hidden nor a system file.
 
-    What sets it apart is a hidden file or folder, or one of FOLDERS_OF_SYSTEMS. Files that a table
-    or a user names one by one are images, whatever their names.
+    A file counts as hidden if it is in a hidden folder, and as a system file if it is in one of
+    FOLDERS_OF_SYSTEMS. This check does not apply to files that a table or a user lists explicitly.
     """
     is_apart = _is_hidden(name) or is_of_system(name)
     return not is_apart and posixpath.splitext(name)[1].lower() in SUFFIXES
 
 
 def is_of_system(name: str) -> bool:
-    """Return whether a file lies in one of FOLDERS_OF_SYSTEMS."""
+    """Return whether a file is inside one of FOLDERS_OF_SYSTEMS."""
     return not FOLDERS_OF_SYSTEMS.isdisjoint(name.lower().split("/")[:-1])
 
 
 def count_suffixes(names: Iterable[str]) -> str:
-    """Return text as "40 .eps, 2 hidden, 1 without a suffix", at most SHOWN, the most first."""
+    """Return text such as "40 .eps, 2 hidden, 1 without a suffix", most frequent first.
+
+    At most SHOWN suffixes are listed.
+    """
     counts = Counter(map(_kind_of, names))
     return ", ".join(f"{times:,} {printable(kind)}" for kind, times in counts.most_common(SHOWN))
 
 
 def _kind_of(name: str) -> str:
     if is_of_system(name):
-        return "in folders of systems"
+        return "in system folders"
     if _is_hidden(name) and not name.endswith(PLACEHOLDER):
         return "hidden"
     return PurePosixPath(name).suffix.lower() or "without a suffix"
@@ -79,7 +82,7 @@ def _is_hidden(name: str) -> bool:
 class UnusableImageError(Exception):
     """An image that cannot be used; `detail` explains the `reason`.
 
-    The reason is a word of the table in docs/images.md, where a new one gets a row.
+    The reason is one of the words in the table in docs/images.md. Add a row there for a new one.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -88,35 +91,37 @@ class UnusableImageError(Exception):
         self.detail = detail
 
 
-# Pillow's own limit, which a program can change: a quarter of a gigabyte of RGB pixels.
+# Pillow's default limit (a quarter of a gigabyte of RGB pixels), which a program can change.
 MAX_PIXELS = 2**30 // 4 // 3
-MAX_BYTES = 3 * MAX_PIXELS  # size of the largest image, uncompressed
-# Exceptions of zipfile for a damaged directory or member.
+MAX_BYTES = 3 * MAX_PIXELS  # the size of the largest allowed image, uncompressed
+# The exceptions that zipfile raises for a damaged directory or member.
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError)
-# The first bytes of what people give in place of a zip or a tar, in lower case.
+# The first bytes, in lower case, of files that people often supply instead of a zip or tar.
 OTHERS = {
-    b"rar!\x1a\x07": "a RAR archive. Unpack it, and name the folder",
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive. Unpack it, and name the folder",
-    b"\x28\xb5\x2f\xfd": "a file that Zstandard compressed. Unpack it, and name the folder",
+    b"rar!\x1a\x07": "a RAR archive. Unpack it, and use the folder",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive. Unpack it, and use the folder",
+    b"\x28\xb5\x2f\xfd": "a file compressed with Zstandard. Unpack it, and use the folder",
     b"pk\x07\x08": "a part of a split zip. Join its parts: `zip -s 0 LAST.zip --out whole.zip`",
     b"pk\x03\x04": "an incomplete zip, without its end. Download or copy it again",
     b"<!doctype html": "a web page. Download the archive itself: its site may want a login",
     b"<html": "a web page. Download the archive itself: its site may want a login",
 }
-PART = re.compile(r"\.z?[0-9]{2,3}", re.IGNORECASE)  # suffix of one of several files
-IS_UTF8 = 0x800  # a flag of a zip's member
-UNICODE_PATH = 0x7075  # a kind of extra field of a zip's member
-# `fetch` writes one of them.
+# The suffix of one file of a multi-part archive.
+PART = re.compile(r"\.z?[0-9]{2,3}", re.IGNORECASE)
+IS_UTF8 = 0x800  # a flag of a zip member
+UNICODE_PATH = 0x7075  # a type of extra field in a zip member
+# `fetch` writes one of these two files.
 ZIP = "images.zip"
 LIST = "files.json"
 
 
 class Archive(contextlib.AbstractContextManager):
-    """A zip of images, or a folder with a list, of which several threads may read members.
+    """A zip of images, or a folder with a file list. Several threads can read from it at once.
 
-    `filename` names it in messages. `bits` is `clean.bits`, with which its images are decoded.
-    `md5s` has the files of the list, by their path in the folder; {} for a zip. Pickled, it is the
-    absolute path of the zip or the list, and `bits`: another process opens the files itself.
+    Messages call it `filename`. Its images are decoded with `bits`, the value of `clean.bits`.
+    `md5s` maps each listed file, by its path in the folder, to its hash; for a zip it is empty.
+    Pickling stores only `bits` and the absolute path of the zip or list, so that another process
+    opens the files itself.
     """
 
     def __init__(self, path: Path, bits: int | None) -> None:
@@ -139,16 +144,16 @@ class Archive(contextlib.AbstractContextManager):
         return Archive, (self.path.absolute(), self.bits)
 
     def md5_of(self, name: str) -> bytes:
-        """Return the MD5 that the list has for a file, in ASCII; b"" for a member of a zip."""
+        """Return the MD5 hash listed for a file, as ASCII, or b"" for a zip member."""
         return self.md5s.get(name, "").encode()
 
 
 def open_archive(path: Path, bits: int | None = None) -> Archive:
-    """Open a zip, or what `fetch` wrote into a folder.
+    """Open a zip, or the folder of images that `fetch` recorded in a list.
 
-    Raises InputError for a missing file, for a file that is not a complete zip, and for overlapping
-    members, as in zip bombs. All members together are at most 1,032 times as large as the archive,
-    the limit of deflate.
+    Raises InputError if the file is missing, is not a complete zip, or has overlapping members, as
+    zip bombs do. Without overlaps, all members together are at most 1,032 times as large as the
+    archive, because deflate cannot compress further.
     """
     if path.is_dir():
         path /= LIST if (path / LIST).is_file() else ZIP
@@ -156,7 +161,7 @@ def open_archive(path: Path, bits: int | None = None) -> Archive:
 
 
 def write_list(path: Path, folder: Path, md5s: Mapping[str, str]) -> None:
-    """List files of a folder, by their path there with their MD5, for `open_archive(path)`."""
+    """Write a list of files in a folder, with their MD5 hashes, for `open_archive(path)`."""
     write_json(path / LIST, [Path(os.path.relpath(folder, path)).as_posix(), md5s])
 
 
@@ -188,16 +193,17 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     for info in archive.infolist():
         name = _name_of(info) or info.orig_filename.encode("cp437").decode(encoding)
         if "/" not in name and (name.isascii() or encoding == "utf-8"):
-            name = name.replace("\\", "/")  # as some programs of Windows mean it
+            name = name.replace("\\", "/")  # some Windows programs write backslashes
         info.filename = name.partition("\0")[0]
     archive.NameToInfo = {info.filename: info for info in archive.infolist()}
     return archive
 
 
 def what_is(path: Path) -> str | None:
-    """Return what a file is that is neither a whole zip nor a tar, and what to do; None if unknown.
+    """Explain what a file that is neither a whole zip nor a tar is, and what to do with it.
 
-    Raises OSError that names the file if it cannot be read.
+    Returns None if the type of file is unknown. Raises OSError, with the name of the file, if it
+    cannot be read.
     """
     if found := pointer_at(path):
         return found
@@ -211,9 +217,9 @@ def what_is(path: Path) -> str | None:
 
 
 def _name_of(info: zipfile.ZipInfo) -> str | None:
-    """Return the name of a member, or None if nothing tells its encoding.
+    """Return the name of a member, or None if its encoding is not specified.
 
-    APPNOTE.TXT, 4.4.4 and 4.6.9, has what tells it.
+    Sections 4.4.4 and 4.6.9 of APPNOTE.TXT describe how a zip specifies the encoding.
     """
     if info.flag_bits & IS_UTF8 or info.orig_filename.isascii():
         return info.orig_filename
@@ -229,9 +235,10 @@ def _name_of(info: zipfile.ZipInfo) -> str | None:
 
 
 def _names_of_unknown_encoding(archive: zipfile.ZipFile) -> tuple[list[zipfile.ZipInfo], str]:
-    """Return the members whose names do not tell their encoding, and the one they are read in.
+    """Return the members whose names have no specified encoding, and the encoding to use.
 
-    It is UTF-8 if all can be, as names by macOS are, or else cp437, as the format has it.
+    The encoding is UTF-8, which macOS writes, if all of these names are valid UTF-8. Otherwise it
+    is cp437, the default of the zip format.
     """
     unknown = [info for info in archive.infolist() if _name_of(info) is None]
     with contextlib.suppress(UnicodeDecodeError):
@@ -242,11 +249,11 @@ def _names_of_unknown_encoding(archive: zipfile.ZipFile) -> tuple[list[zipfile.Z
 
 
 def describe_encoding(archive: Archive) -> str:
-    """Return advice about names in a zip that do not tell their encoding, or "" if all do."""
+    """Return advice about names whose encoding a zip does not specify, or "" if there are none."""
     if archive.zip_file is None:
         return ""
     unknown, encoding = _names_of_unknown_encoding(archive.zip_file)
-    if not unknown or encoding == "utf-8":  # as macOS writes names, without saying so
+    if not unknown or encoding == "utf-8":  # macOS writes UTF-8 without setting the flag
         return ""
     return (
         f"{len(unknown):,} names in the zip are not UTF-8, so they are read as {encoding}: "
@@ -257,9 +264,9 @@ def describe_encoding(archive: Archive) -> str:
 
 
 def members(archive: Archive) -> list[str]:
-    """Return the names of the files in the archive, sorted; folders are left out.
+    """Return the sorted names of the files in the archive, without folders.
 
-    A name that two members of a zip have occurs twice.
+    If two members of a zip have the same name, it appears twice.
     """
     if archive.zip_file is None:
         return sorted(archive.md5s)
@@ -270,7 +277,7 @@ def members(archive: Archive) -> list[str]:
 
 
 def contents(archive: Archive) -> dict[str, str]:
-    """Return text by file that is the same for the same content: a CRC and size, or an MD5."""
+    """Map each file to a text that identifies its content: CRC and size, or an MD5 hash."""
     if archive.zip_file is None:
         return archive.md5s
     infos = archive.zip_file.infolist()
@@ -282,14 +289,15 @@ UPWARD = "a path with .., backslashes or empty folders"
 
 
 def require_safe(archive: Archive, name: str) -> zipfile.ZipInfo | None:
-    """Return the entry of a member of a zip; None for a file of a list.
+    """Return the directory entry of a zip member, or None for a file in a list.
 
-    Raises UnusableImageError for an unsafe name, and KeyError if the member does not exist.
+    Raises UnusableImageError if the name is unsafe, and KeyError if there is no such member.
     """
     info = None
     if archive.zip_file:
         info = archive.zip_file.getinfo(name)
-        require_safe_name(info.orig_filename.replace("\\", "/"))  # it may have been cut
+        # Zipfile may have cut `filename` short.
+        require_safe_name(info.orig_filename.replace("\\", "/"))
     elif name not in archive.md5s:
         raise KeyError(name)
     require_safe_name(name)
@@ -297,10 +305,10 @@ def require_safe(archive: Archive, name: str) -> zipfile.ZipInfo | None:
 
 
 def require_safe_name(name: str) -> None:
-    """Raise UnusableImageError for an unsafe name.
+    """Raise UnusableImageError if a name is unsafe.
 
-    It is absolute, or has `..`, a backslash, a drive letter, control characters or what ends a
-    script in HTML.
+    Unsafe names are absolute paths and names that contain `..`, a backslash, a drive letter,
+    control characters, or a sequence that ends a script in HTML.
     """
     if name.startswith("/") or name[1:2] == ":":
         raise UnusableImageError("unsafe_name", ABSOLUTE)
@@ -314,10 +322,10 @@ def require_safe_name(name: str) -> None:
 
 
 def describe_unsafe(names: Iterable[str]) -> str:
-    """Return text on images of which none has a safe name, with an example and what to do.
+    """Explain, with an example, that no image has a safe name, and what to do about it.
 
-    Returns "" if one has, or without images. A program writes all names in an archive in the same
-    way.
+    Returns "" if there are no images, or if at least one name is safe: a program writes all names
+    in an archive in the same way.
     """
     below = {name: "/".join(part for part in name.split("/") if part != "..") for name in names}
     images = [name for name in below if is_image_name(below[name])]
@@ -336,7 +344,7 @@ def describe_unsafe(names: Iterable[str]) -> str:
 
 
 def advise_on_name(detail: str) -> str:
-    """Return what to do about an unsafe name, from the detail of its UnusableImageError."""
+    """Return what to do about an unsafe name, given the detail of its UnusableImageError."""
     if detail in (ABSOLUTE, UPWARD):
         return "Unpack the archive, and give the folder with the images in its place."
     return "Rename the files."
@@ -345,9 +353,9 @@ def advise_on_name(detail: str) -> str:
 def read_member(archive: Archive, name: str) -> bytes:
     """Return the bytes of a member, at most MAX_BYTES. Nothing is written to disk.
 
-    Raises KeyError if there is none, and UnusableImageError for a member with an unsafe name, that
-    is not a regular file, or that cannot be read completely; InputError for a file of the list that
-    is missing, cannot be read, or has changed; OSError that names a zip that cannot be read.
+    Raises KeyError if there is no such member; UnusableImageError if a member has an unsafe name,
+    is not a regular file, or cannot be read completely; InputError if a listed file is missing,
+    unreadable or changed; and OSError, with the name of the zip, if the zip cannot be read.
     """
     info = require_safe(archive, name)
     if info is None or archive.zip_file is None:
@@ -359,7 +367,7 @@ def read_member(archive: Archive, name: str) -> bytes:
         raise UnusableImageError("encrypted", "a password is needed")
     if info.file_size > MAX_BYTES:
         raise UnusableImageError("too_large", f"{info.file_size:,} bytes")
-    # zipfile decompresses other methods without regard to the size limit.
+    # With other compression methods, zipfile ignores the size limit.
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise UnusableImageError("unreadable", f"compression method {info.compress_type}")
     try:
@@ -383,7 +391,7 @@ def _read_listed(archive: Archive, name: str) -> bytes:
         received = "another one, changed since then. Run `dvc repro`"
     except FileNotFoundError:
         received = "no such file. If you removed it, run `dvc repro`; if not, "
-        received += f"`dvc pull {archive.filename}` brings it"
+        received += f"`dvc pull {archive.filename}` fetches it"
     except OSError as error:
         raise InputError(describe_failure(error, "read")) from None
     raise InputError(

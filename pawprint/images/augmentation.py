@@ -1,6 +1,6 @@
-"""Draws of augmented views, which views.py applies.
+"""Draw the random parameters of augmented views. The module views.py applies them.
 
-Names, arguments, units and distributions are as in the Keras layers.
+Names, arguments, units and distributions match those of the Keras layers.
 """
 
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from pawprint.images.views import View
 from pawprint.params import data
 from pawprint.params.data import Augment
 
-ERASED = (0.02, 0.33)  # of the image, by a box of RandomErasing, as in Keras
+ERASED = (0.02, 0.33)  # fraction of the image that RandomErasing covers, as in Keras
 
 
 def draw_view(params: Augment, pixels_sha256: str, number: int, size: int) -> View:
-    """Draw a view of an image.
+    """Draw the parameters of one view of an image.
 
-    It follows from `augment`, the view's number and the content of the image alone, so adding,
-    removing or moving other images changes nothing. The draws of one layer do not depend on the
-    other layers. With `keep_original`, view 0 is the image itself.
+    They depend only on `augment`, the number of the view and the content of the image, so they stay
+    the same when other images are added, removed or moved. Each layer is drawn independently of the
+    other layers. With `keep_original`, view 0 is the original image.
     """
     matrix = np.eye(3)
     colours = {}
@@ -57,7 +57,7 @@ def _translation(layer: data.Translation, random: Generator, size: int) -> np.nd
 
 
 def _shear(layer: data.Shear, random: Generator, size: int) -> np.ndarray:
-    """Draw a map about the corner of the image, not its centre, as in Keras."""
+    """Draw a shear about the corner of the image rather than its centre, as Keras does."""
     x = random.uniform(-layer.x_factor, layer.x_factor)
     y = random.uniform(-layer.y_factor, layer.y_factor)
     return np.array([[1, x, 0], [y, 1, 0], [0, 0, 1]])
@@ -71,12 +71,12 @@ def _zoom(layer: data.Zoom, random: Generator, size: int) -> np.ndarray:
 
 
 def _brightness(layer: data.Factor, random: Generator, size: int) -> float:
-    """Draw a number in steps of 1/256, so that sums over pixels are exact in any order."""
+    """Draw a brightness in steps of 1/256, so that sums over pixels are exact in any order."""
     return np.rint(random.uniform(-layer.factor, layer.factor) * 255 * 256) / 256
 
 
 def _contrast(layer: data.Factor, random: Generator, size: int) -> float:
-    """Draw a factor as Keras documents it for one limit, and draws it for two equal ones."""
+    """Draw a factor: what Keras documents for one limit is what it does for two equal ones."""
     return 1 + random.uniform(-layer.factor, layer.factor)
 
 
@@ -95,7 +95,7 @@ def _grayscale(layer: data.Grayscale, random: Generator, size: int) -> float:
 
 
 def _erasing(layer: data.Erasing, random: Generator, size: int) -> np.ndarray:
-    """Draw the first column and row of a box, their ends, and the seed of its noise."""
+    """Draw the first column and row of a box, its last column and row, and a seed for its noise."""
     if random.random() >= random.uniform(0, layer.factor):
         return np.zeros(5)
     sides = size * np.sqrt(random.uniform(*ERASED, 2))
@@ -110,7 +110,7 @@ MAPS: dict[str, Callable] = {
     "RandomShear": _shear,
     "RandomZoom": _zoom,
 }
-# In the order of application.
+# Layers are applied in this order.
 LAYERS: dict[str, Callable] = MAPS | {
     "RandomBrightness": _brightness,
     "RandomContrast": _contrast,

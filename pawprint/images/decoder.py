@@ -1,9 +1,9 @@
-"""Decode image files, and tell what they hold. All stages, commands and the app use this decoder.
+"""Decode image files and describe their contents. All stages, commands and the app use this.
 
-The cost of an untrusted file is limited by the constants below, and therefore to less than 2 GB of
-memory and some ten seconds for each thread, and to one JPEG of more than MAX_PIXELS at a time. Only
-the first page of a TIFF and frame of an animation, or the primary image of a HEIC file, is decoded.
-What a program sets in Pillow changes nothing here.
+The constants below limit what an untrusted file can cost: less than 2 GB of memory and about ten
+seconds per thread, and only one JPEG of more than MAX_PIXELS at a time. Only the first page of a
+TIFF, the first frame of an animation, or the primary image of a HEIC file is decoded. Global
+settings that a program changes in Pillow have no effect here.
 """
 
 import contextlib
@@ -44,55 +44,56 @@ from pawprint.images.formats import (
 from pawprint.images.jpeg import MAX_SCANS, count_scans, decode_jpeg, from_first_marker
 from pawprint.images.modes import SAYS_SO, is_unread, mode_of, name_of_other
 
-# Tried in this order; TGA has no signature. Pillow reads more formats, but some run other programs
-# (EPS: Ghostscript), hold an image of another size than they say (ICO), or have no limit (FITS).
+# Pillow tries these in order; TGA is left out because it has no signature. Other formats that
+# Pillow reads run other programs (EPS: Ghostscript), can contain an image of a different size than
+# they declare (ICO), or have no size limit (FITS).
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIF")
 FORMATS += ("PPM", "JPEG2000", "PCX", "SGI", "SUN", "PSD", "DDS", "QOI", "TGA")
-# HEIC, the format of phones; one thread, because images are decoded in parallel.
+# HEIC is the format of many phones. One thread is enough, because images are decoded in parallel.
 pi_heif.register_heif_opener(
     decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
 )
-Image.init()  # or else Pillow opens the first five of all formats only
+Image.init()  # otherwise Pillow loads only five common formats at the first `open`
 JPEG = ("JPEG", "MPO")
 ORIENTATION = ExifTags.Base.Orientation
-# The words of Pillow, libheif and libjpeg.
+# Wording of the errors that Pillow, libheif and libjpeg raise for truncated files.
 ENDS_EARLY = re.compile("truncated|end of file|premature end", re.IGNORECASE)
-STRIP = 2**20  # bytes
-MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
-# Tags of a TIFF.
+STRIP = 2**20  # in bytes
+MAX_SIDE = 65_535  # of a JPEG; resizing a much longer image takes gigabytes
+# TIFF tags.
 SUBFILE = 254
 DNG_VERSION = 50706
-SMALLER_OR_MASK = 1 | 4  # bits of SUBFILE
-MAX_BOXES = 10_000  # of a HEIC or AVIF, which has one for each tile
-MAX_SCANNED = 12 * MAX_PIXELS  # pixels times scans
-MAX_JPEG = 250_000_000  # pixels; phones have 200 million
-BYTES_PER_PIXEL = 8  # of memory, at most: an image of Pillow, and the same after a turn
-WITH_SCANS = 12  # bytes per pixel; also the coefficients of several scans
+SMALLER_OR_MASK = 1 | 4  # bits in the value of SUBFILE
+MAX_BOXES = 10_000  # in a HEIC or AVIF file, which has one box per tile
+MAX_SCANNED = 12 * MAX_PIXELS  # number of pixels times number of scans
+MAX_JPEG = 250_000_000  # in pixels; phones take up to 200 million
+BYTES_PER_PIXEL = 8  # peak memory: the image in Pillow, and a rotated copy of it
+WITH_SCANS = 12  # bytes per pixel, including the coefficients of several scans
 ONE_LARGE_JPEG = threading.Lock()
-# Two threads that load one image of Pillow decode into the same pixels, and get others.
+# Two threads that load the same Pillow image would decode into the same buffer and corrupt it.
 ONE_LOADED = threading.Lock()
-MEMORY = Path("/proc/meminfo")  # of Linux
-CONTAINER = Path("/sys/fs/cgroup")  # of Linux, version 2
-# Pixels where a decoder takes a second and a half for a million, as Pillow's decoders in Python do,
-# or 50 bytes for each, as OpenJPEG does.
+MEMORY = Path("/proc/meminfo")  # on Linux
+CONTAINER = Path("/sys/fs/cgroup")  # cgroups version 2, on Linux
+# Pixel limit for slow decoders: those that take a second and a half per million pixels, such as
+# Pillow's decoders in Python, or 50 bytes per pixel, such as OpenJPEG.
 MAX_SLOW = 16_000_000
 
-# Freed blocks, of at most 16 MB each, that Pillow takes for the next images: with new memory, the
-# decoding of 12 million pixels takes 59 ms in place of 38.
+# Pillow reuses up to this many freed blocks, of at most 16 MB each, for the next images. With
+# freshly allocated memory, decoding 12 million pixels takes 59 ms instead of 38.
 # https://pillow.readthedocs.io/en/stable/reference/block_allocator.html
 if "PILLOW_BLOCKS_MAX" not in os.environ:
     Image.core.set_blocks_max(8)
-# Pillow warns about what it repairs or ignores; an unusable image raises an error.
+# Pillow warns about problems that it repairs or ignores. Unusable images raise an error anyway.
 warnings.filterwarnings("ignore", module="PIL")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 class DecodedImage(NamedTuple):
-    """An image, upright and in RGB, and the bits of its values if it was grey of more than 8 bits.
+    """An image, upright and in RGB, and for grey images above 8 bits the number of bits.
 
-    `used_bits` hold its largest value, `file_bits` the largest that its file can hold. Both are 8
-    for other images. `has_more` is whether the file has further pages or frames. Width and height
-    of the file were divided by `scale`.
+    `used_bits` are enough for the largest value in the image, and `file_bits` for the largest value
+    that the file format allows. Both are 8 for all other images. `has_more` is True if the file has
+    further pages or frames. The original width and height were divided by `scale`.
     """
 
     image: Image.Image
@@ -103,18 +104,18 @@ class DecodedImage(NamedTuple):
 
 
 def decode(data: bytes, bits: int | None = None, side: int | None = None) -> Image.Image:
-    """Return the image of `decode_file`."""
+    """Return only the image from `decode_file`."""
     return decode_file(data, bits, side).image
 
 
 def decode_file(data: bytes, bits: int | None, side: int | None = None) -> DecodedImage:
-    """Decode the bytes of an image file to RGB, and apply its EXIF orientation.
+    """Decode the bytes of an image file to RGB and apply the EXIF orientation.
 
-    Colours of a profile become sRGB. Transparent pixels are drawn on white. `bits` is `clean.bits`:
-    how grey of more than 8 bits becomes 8; colours of 16 bits are reduced to the upper eight.
-    With `side`, a JPEG is decoded at 1/2, 1/4 or 1/8, where this leaves both sides with at least so
-    many pixels. Raises UnusableImageError with the reason if the image cannot be decoded
-    completely.
+    Colours are converted from the embedded profile to sRGB, and transparent pixels are drawn on
+    white. `bits` is `clean.bits`, which determines how grey images above 8 bits are scaled to 8
+    bits. For 16-bit colour, only the upper eight bits are used. With `side`, a JPEG is decoded at
+    1/2, 1/4 or 1/8 of its size, as long as both sides keep at least that many pixels. Raises
+    UnusableImageError, with the reason, if the image cannot be decoded completely.
     """
     with decoding(data, bits, side) as decoded:
         return decoded
@@ -122,7 +123,10 @@ def decode_file(data: bytes, bits: int | None, side: int | None = None) -> Decod
 
 @contextlib.contextmanager
 def decoding(data: bytes, bits: int | None, side: int | None = None) -> Iterator[DecodedImage]:
-    """Decode as `decode_file`. In the block, no other thread decodes a JPEG of MAX_PIXELS."""
+    """Decode like `decode_file`. Inside the block, no other thread decodes a large JPEG.
+
+    A JPEG is large if it has more than MAX_PIXELS.
+    """
     with contextlib.ExitStack() as held:
         with strictly(MAX_PIXELS):
             decoded = _decode(data, bits, side, held)
@@ -132,7 +136,7 @@ def decoding(data: bytes, bits: int | None, side: int | None = None) -> Iterator
 def _decode(
     data: bytes, bits: int | None, side: int | None, held: contextlib.ExitStack
 ) -> DecodedImage:
-    """Decode as `decode_file`. `held` gets the lock of a large image."""
+    """Decode like `decode_file`. A large image adds its lock to `held`."""
     if not data:
         raise UnusableImageError("empty_file", "0 bytes")
     if found := pointer(data):
@@ -147,14 +151,15 @@ def _decode(
             return _load(image, data, bits, scale)
         held.enter_context(ONE_LARGE_JPEG)
         return _load_large(image, data, bits, scale, needed)
-    except (UnusableImageError, MemoryError):  # a small image is not to blame for a lack of memory
+    # Running out of memory is not the fault of a small image.
+    except (UnusableImageError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise nearly any type for damaged data
         raise _unusable(error, data) from None
 
 
 def _open(data: bytes) -> tuple[ImageFile, bytes]:
-    """Open an image without decoding it, and return the bytes that it is decoded from."""
+    """Open an image without decoding it, and return the bytes from which to decode it."""
     data, profile = split_png(data) if data.startswith(PNG) else (from_first_marker(data), None)
     if data[4:8] == b"ftyp":
         _require_text_of_items(data)
@@ -179,7 +184,7 @@ def _load(image: ImageFile, data: bytes, bits: int | None, scale: int) -> Decode
     loaded = decode_jpeg(image, data, scale) if image.format in JPEG else image
     ImageOps.exif_transpose(loaded, in_place=True)
     rgb = _to_rgb(loaded)
-    rgb.info.pop("icc_profile", None)  # which has been applied
+    rgb.info.pop("icc_profile", None)  # the profile has been applied
     return DecodedImage(rgb, has_more=has_more, scale=scale)
 
 
@@ -196,14 +201,14 @@ def _load_large(
 
 
 def _unusable(error: Exception, data: bytes) -> UnusableImageError:
-    """Return the exception with the reason for which decoding `data` raised this error."""
+    """Convert an error from decoding `data` to an exception that has a reason."""
     detail = str(error).strip() or type(error).__name__
     if SAYS_SO.search(detail):
         return _unread(mode_of(data) or detail)
     if isinstance(error, UnidentifiedImageError):
         if other := name_of_other(data):
             return UnusableImageError("unsupported", f"format not read: {other}")
-        if pi_heif.is_supported(io.BytesIO(data)):  # by its first bytes
+        if pi_heif.is_supported(io.BytesIO(data)):  # which checks the first bytes
             return UnusableImageError("damaged", "HEIC without a complete list of images")
         return UnusableImageError("not_an_image", "no image format recognised")
     if isinstance(error, Image.DecompressionBombError):
@@ -214,14 +219,14 @@ def _unusable(error: Exception, data: bytes) -> UnusableImageError:
 
 
 def _unread(mode: str) -> UnusableImageError:
-    """Return the exception for an image of a mode that is not read."""
+    """Return the exception for an image mode that the decoder does not support."""
     return UnusableImageError("unsupported", f"mode not read: {mode}")
 
 
 def _require_affordable(image: ImageFile, data: bytes, scale: int) -> int:
-    """Return the bytes of memory that a large JPEG takes at this scale; 0 for other images.
+    """Return how many bytes of memory a large JPEG needs at this scale, or 0 for other images.
 
-    Raises UnusableImageError for an image that takes too much time or memory to decode.
+    Raises UnusableImageError if decoding the image would take too much time or memory.
     """
     pixels = image.width * image.height
     scans = 1
@@ -241,28 +246,29 @@ def _require_affordable(image: ImageFile, data: bytes, scale: int) -> int:
 
 
 def _require_memory(needed: int) -> None:
-    """Raise MemoryError if the computer, or this process's container, has fewer bytes free.
+    """Raise MemoryError if less memory than `needed` is free on the computer or in the container.
 
-    Linux gives more than there is, and ends the process later; other systems raise it themselves.
+    Linux hands out more memory than it has and kills the process later. Other systems raise
+    MemoryError themselves.
     """
     with contextlib.suppress(OSError, ValueError):
         if needed > 1024 * _find_number(r"MemAvailable: *(\d+)", MEMORY):
             raise MemoryError
-    with contextlib.suppress(OSError, ValueError):  # the limit "max" is none
+    with contextlib.suppress(OSError, ValueError):  # "max" means that there is no limit
         used = _find_number(r"^anon (\d+)", CONTAINER / "memory.stat")
         if needed > int((CONTAINER / "memory.max").read_text()) - used:
             raise MemoryError
 
 
 def _find_number(pattern: str, path: Path) -> int:
-    """Return the number that a pattern finds in a file. Raises ValueError if it finds none."""
+    """Return the number that a pattern matches in a file. Raises ValueError if there is none."""
     if found := re.search(pattern, path.read_text(), re.MULTILINE):
         return int(found[1])
     raise ValueError(f"{path}: expected {pattern}. Received: no such line.")
 
 
 def open_image(archive: Archive, name: str, side: int | None = None) -> Image.Image:
-    """Decode a member that `clean` kept, to RGB. Raises InputError if it cannot be decoded."""
+    """Decode an image that `clean` kept to RGB. Raises InputError if this fails."""
     try:
         return decode(read_member(archive, name), archive.bits, side)
     except (KeyError, UnusableImageError) as error:
@@ -273,22 +279,22 @@ def open_image(archive: Archive, name: str, side: int | None = None) -> Image.Im
 
 
 def read_file(path: Path) -> bytes:
-    """Return the bytes of an image file for `decode`, which refuses more than MAX_BYTES.
+    """Return the bytes of an image file for `decode`, which rejects more than MAX_BYTES.
 
-    Raises OSError, or ValueError for a path that no system can hold.
+    Raises OSError, or ValueError for a path that is invalid on every system.
     """
     if path.is_dir():
         raise OSError("no image files in this folder")
     if found := None if path.exists() else pointer_at(path):
         raise OSError(found)
-    if path.exists() and not path.is_file():  # a device or a pipe, which may never end
+    if path.exists() and not path.is_file():  # reading a device or a pipe may never end
         raise OSError("not a file")
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)
 
 
 def read_again(path: Path, name: str, bits: int | None, side: int | None) -> Image.Image:
-    """Decode a file that was decoded before, to RGB. Raises InputError with its name."""
+    """Decode a file again to RGB. Raises InputError, with the name of the file, if this fails."""
     try:
         return decode(read_file(path), bits, side)
     except (OSError, UnusableImageError) as error:
@@ -296,9 +302,10 @@ def read_again(path: Path, name: str, bits: int | None, side: int | None) -> Ima
 
 
 def _require_text_of_items(data: bytes) -> None:
-    """Raise ValueError for a HEIC with an item whose type or name is not UTF-8.
+    """Raise ValueError if a HEIC has an item whose type or name is not UTF-8.
 
-    pi-heif 1.4 ends the process for such a type. Boxes: ISO/IEC 14496-12, 4.2 and 8.11.
+    pi-heif 1.4 crashes the process on such a type. ISO/IEC 14496-12, sections 4.2 and 8.11, defines
+    the boxes.
     """
     ranges = [(0, len(data))]
     number = 0
@@ -315,7 +322,7 @@ def _require_text_of_items(data: bytes) -> None:
             elif name == b"iinf":
                 ranges.append((first + (8 if data[first] else 6), last))
             elif name == b"infe":
-                data[first + 8 : last].decode()  # after version, flags, ID and protection
+                data[first + 8 : last].decode()  # skip the version, flags, ID and protection index
             start = max(first, last)
             number += 1
             if number > MAX_BOXES:
@@ -329,10 +336,10 @@ def _is_preview(image: TiffImageFile, data: bytes) -> bool:
 
 
 def _has_more(image: ImageFile, data: bytes) -> bool:
-    """Return whether a TIFF has further pages, or another file further frames or images.
+    """Return whether a TIFF has further pages, or another format further frames or images.
 
-    The further images of a JPEG are made from its first one, as smaller ones of a TIFF are. In a
-    PSD they are layers.
+    Further images in a JPEG or smaller ones in a TIFF do not count, because they are derived from
+    the first one. In a PSD, they are layers.
     """
     if image.format in (*JPEG, "PSD"):
         return False
@@ -341,7 +348,7 @@ def _has_more(image: ImageFile, data: bytes) -> bool:
     if image.format not in ("GIF", "TIFF"):
         return True
     pages = open_strictly(data, [image.format])
-    with contextlib.suppress(Exception):  # of a damaged page, which is not used
+    with contextlib.suppress(Exception):  # a damaged page does not matter, because it is not used
         if not isinstance(pages, TiffImageFile):
             return getattr(pages, "is_animated", False)
         for page in count(1):
@@ -355,29 +362,30 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
         raise UnusableImageError("unsupported", "32 bits per channel, of unknown range")
     profile = image.info.get("icc_profile")
-    if image.mode == "La":  # alpha multiplied into grey, which Pillow converts to this mode alone
+    if image.mode == "La":  # Pillow converts premultiplied grey only to LA
         image = image.convert("LA")
     if image.has_transparency_data:
         image = without_transparency(image.convert("RGBA"), image.format)
     if image.mode not in ("L", "RGB", "CMYK"):
         image = image.convert("RGB")
     image = to_srgb(image, profile)
-    return image if image.mode == "RGB" else image.convert("RGB")  # which copies all pixels
+    return image if image.mode == "RGB" else image.convert("RGB")  # `convert` would copy all pixels
 
 
 def to_upright_rgb(image: Image.Image) -> Image.Image:
-    """Return an image of Pillow as `decode` gives it; one of `decode` is returned as it is.
+    """Convert a Pillow image to what `decode` returns; its own images are returned unchanged.
 
-    A copy or conversion keeps its profile and its EXIF, so also the orientation. Raises
-    UnusableImageError for grey of more than 8 bits, which needs the file.
+    A copied or converted image keeps its profile and its EXIF data, including the orientation.
+    Raises UnusableImageError for grey images above 8 bits, because these can only be converted from
+    the file.
     """
     if is_deep(image):
         raise UnusableImageError("unsupported", "more than 8 bits: give the path or the bytes")
     with strictly(MAX_PIXELS):
         orientation = 1
-        with ONE_LOADED:  # Pillow may not have read its pixels and EXIF yet
+        with ONE_LOADED:  # Pillow may not have read the pixels and EXIF data yet
             image.load()
-            with contextlib.suppress(Exception):  # damaged EXIF
+            with contextlib.suppress(Exception):  # ignore damaged EXIF data
                 orientation = image.getexif().get(ORIENTATION, 1)
         return _to_rgb(image if orientation == 1 else ImageOps.exif_transpose(image))
 
@@ -385,30 +393,30 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
 def pixels_sha256(image: Image.Image) -> str:
     """Return a hash that is the same for images with the same RGB pixels, whatever their files.
 
-    The image is decoded in full.
+    Pass an image that was decoded at full size.
     """
     digest = hashlib.sha256(f"{image.width}x{image.height}:".encode())
     rows = STRIP // (3 * image.width) + 1
-    for top in range(0, image.height, rows):  # a copy of a large image takes longer
+    for top in range(0, image.height, rows):  # copying a large image at once would take longer
         strip = (0, top, image.width, min(top + rows, image.height))
         digest.update(image.reduce(1, strip).tobytes())
     return digest.hexdigest()
 
 
 def sha256_of_all_pixels(decoded: DecodedImage, data: bytes, bits: int | None) -> str:
-    """Return `pixels_sha256` of an image that was decoded from `data`, perhaps not in full."""
+    """Return `pixels_sha256` of the full image, even if `decoded` is smaller."""
     if decoded.scale == 1:
         return pixels_sha256(decoded.image)
     with decoding(data, bits) as whole:
         return pixels_sha256(whole.image)
 
 
-MAX_LEFT_OUT = 0.25  # of an image, as of one of 4:3; more gets a line
+MAX_LEFT_OUT = 0.25  # a quarter, as for an image of 4:3; above this, a line is printed
 
 
 def left_out(widths: np.ndarray, heights: np.ndarray) -> float:
-    """Return the fraction of the median image outside of its largest middle square, in [0, 1).
+    """Return the fraction of the median image that lies outside its central square, in [0, 1).
 
-    `widths` and `heights` are in pixels, `(images,)`.
+    `widths` and `heights` are in pixels and have the shape `(images,)`.
     """
     return float(np.median(1 - np.minimum(widths, heights) / np.maximum(widths, heights)))

@@ -1,4 +1,4 @@
-"""The images below a folder."""
+"""Find the images in a folder."""
 
 import os
 import sys
@@ -11,9 +11,9 @@ from pawprint.images.archive import count_suffixes, is_image_name
 
 
 def take_images(folder: Path, names: Sequence[str], table: Container[str] = ()) -> list[str]:
-    """Return the images among these files of a folder; a line on stderr counts the others.
+    """Return the images among these files in a folder, and report the other files on stderr.
 
-    Names in `table` are images, whatever their suffix.
+    Files listed in `table` are images, whatever their suffix.
     """
     images = [name for name in names if name in table or is_image_name(name)]
     if others := sorted(set(names).difference(images)):
@@ -23,9 +23,9 @@ def take_images(folder: Path, names: Sequence[str], table: Container[str] = ()) 
 
 
 def names_below(folder: Path) -> list[str]:
-    """Return the paths of the files below a folder, also through links, sorted by their parts.
+    """Return the paths of all files below a folder, following links, sorted by path component.
 
-    A line on stderr names folders that are not searched.
+    Folders that are not searched are listed on stderr.
     """
     left_out: list[tuple[Path, str]] = []
     files = sorted(walk(folder, lambda path, why: left_out.append((path, why))))
@@ -35,7 +35,7 @@ def names_below(folder: Path) -> list[str]:
 
 
 def find_images(paths: list[Path]) -> list[Path]:
-    """Return the files given, and for each folder the images below it, sorted."""
+    """Return the given files, and all images in the given folders, sorted."""
     images = []
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long

@@ -1,8 +1,8 @@
-"""Rules for Pillow: long texts, 8 bits of 16, sRGB, alpha.
+"""Rules for image formats: text chunks, 16-bit values, colour profiles, alpha, decoded size.
 
-What a program sets in Pillow holds for the whole process. Scanners write large texts and profiles.
-X-rays and microscopes write grey of more than 8 bits. Some programs write alpha 0 for all pixels.
-Colours of files without a profile (ICC) are sRGB.
+A setting that a program changes in Pillow affects the whole process. Scanners write large text
+chunks and profiles, X-ray machines and microscopes write grey images above 8 bits, and some
+programs write an alpha of 0 for every pixel. Files without an ICC profile are taken to be sRGB.
 """
 
 import contextlib
@@ -23,9 +23,9 @@ DECODES_HERE = ContextVar("DECODES_HERE", default=False)
 
 
 class _OfProgram(int):
-    """A value that a program has set in Pillow, and that does not hold for this decoder.
+    """A value that a program has set in Pillow, which does not apply to this decoder.
 
-    Pillow asks if it is true, or if a number is larger than it or twice it.
+    Pillow checks whether it is true, and compares a number with it or with its double.
     """
 
     def __bool__(self) -> bool:
@@ -42,11 +42,11 @@ class _OfProgram(int):
 def strictly(max_pixels: int) -> Iterator[None]:
     """Reject truncated images and allow many pixels in this thread, whatever Pillow's globals say.
 
-    Pillow has module variables for both, which other threads read at the same time. They therefore
-    get values that differ by thread.
+    Pillow keeps both settings in module variables, which other threads read at the same time. These
+    variables are therefore set to objects that behave differently in each thread.
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
-        # Pillow only asks if it is true.
+        # Pillow only tests this value for truth.
         ImageFile.LOAD_TRUNCATED_IMAGES = _OfProgram(True)  # type: ignore[assignment]
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = _OfProgram(Image.MAX_IMAGE_PIXELS)
@@ -58,9 +58,10 @@ def strictly(max_pixels: int) -> Iterator[None]:
 
 
 def open_strictly(data: bytes, formats: Iterable[str]) -> ImageFile.ImageFile:
-    """Open an image as `Image.open`, without a limit of pixels, which a program may have changed.
+    """Open an image like `Image.open`, but without its pixel limit, which a program may change.
 
-    Raises UnidentifiedImageError, with what Pillow says of the format that the first bytes name.
+    Raises UnidentifiedImageError, with Pillow's message about the format detected from the first
+    bytes.
     """
     problem = ""
     for form in formats:
@@ -74,36 +75,36 @@ def open_strictly(data: bytes, formats: Iterable[str]) -> ImageFile.ImageFile:
 
 
 def side_for(size: int) -> int:
-    """Return the pixels that each side of a decoded image needs to become a square of `size`."""
+    """Return how many pixels each side of an image needs for a square with sides of `size`."""
     return 2 * size
 
 
 def scale_for(size: tuple[int, int], side: int | None) -> int:
-    """Return by what a JPEG of this width and height is divided: 8, 4, 2 or 1; 1 without `side`.
+    """Return the divisor for decoding a JPEG of this width and height: 8, 4, 2 or 1.
 
-    It is the largest number that leaves both sides with at least `side` pixels.
+    It is the largest that leaves at least `side` pixels on both sides, or 1 without `side`.
     """
     limit = min(size) // side if side else 1
     return next((scale for scale in (8, 4, 2) if scale <= limit), 1)
 
 
 PNG = b"\x89PNG\r\n\x1a\n"
-# Chunks of a PNG.
+# Types of PNG chunks.
 PROFILE = b"iCCP"
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-# The keywords of texts from which Pillow reads the EXIF orientation.
+# Keywords of the text chunks in which Pillow looks for the EXIF orientation.
 OF_ORIENTATION = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0", b"exif\0")
-MAX_TEXT = 2**20  # bytes
-MAX_PROFILE = 4 * 2**20  # bytes of a profile; profiles of presses have half a megabyte
+MAX_TEXT = 2**20  # in bytes
+MAX_PROFILE = 4 * 2**20  # in bytes; printing profiles take about half a megabyte
 
 
 def split_png(data: bytes) -> tuple[bytes, bytes | None]:
-    """Return a PNG without its profile and texts, and the profile.
+    """Remove the colour profile and text chunks from a PNG, and return it with the profile.
 
-    The profile is None if there is none, or if it is damaged or too large.
+    The profile is None if the file has none, or if it is damaged or too large.
 
-    Pillow refuses an image for the size of these, by limits that a program can change. Texts of the
-    EXIF orientation stay, up to MAX_TEXT bytes.
+    Pillow rejects images in which these chunks exceed limits that a program can change. Text chunks
+    with the EXIF orientation are kept, up to MAX_TEXT bytes.
     """
     kept = []
     start = 0
@@ -126,17 +127,18 @@ def split_png(data: bytes) -> tuple[bytes, bytes | None]:
 
 
 def _content(kind: bytes, chunk: bytes, limit: int) -> bytes | None:
-    """Return the content of a chunk after its keyword, as PNG, third edition, 11.3.2.3 and 11.3.3.
+    """Return the content of a PNG chunk after its keyword, or None if it is damaged or too large.
 
-    None if it is damaged or has more than `limit` bytes.
+    It is too large if it has more than `limit` bytes. The PNG specification, third edition,
+    sections 11.3.2.3 and 11.3.3, defines these chunks.
     """
     _, _, content = chunk.partition(b"\0")
     is_compressed = kind != b"tEXt"
     if kind == b"iTXt":
         is_compressed = content[:1] != b"\0"
-        content = content[2:].split(b"\0", 2)[-1]  # after a language and the keyword in it
+        content = content[2:].split(b"\0", 2)[-1]  # skip the language and the translated keyword
     elif is_compressed:
-        content = content[1:]  # after the method
+        content = content[1:]  # skip the compression method
     if not is_compressed:
         return content if len(content) <= limit else None
     inflate = zlib.decompressobj()
@@ -147,13 +149,13 @@ def _content(kind: bytes, chunk: bytes, limit: int) -> bytes | None:
     return None if inflate.unconsumed_tail else content
 
 
-PNG_DEPTH = 24  # position of the bits of a value
+PNG_DEPTH = 24  # the offset of the bit depth
 
 
 def scale_transparency(image: Image.Image, data: bytes) -> None:
-    """Give the transparent value of an opened PNG 8 bits, as its pixels get.
+    """Convert the transparent value of an opened PNG to 8 bits, as Pillow does for its pixels.
 
-    Pillow leaves it as it is in the file, and finds it in no pixel, or in others.
+    Pillow leaves this value as it is in the file, where it matches no pixel or the wrong ones.
     """
     transparent = image.info.get("transparency")
     depth = data[PNG_DEPTH]
@@ -164,14 +166,14 @@ def scale_transparency(image: Image.Image, data: bytes) -> None:
 
 
 def without_transparency(image: Image.Image, form: str | None) -> Image.Image:
-    """Return an RGBA image on white, or without its alpha if that hides a picture.
+    """Draw an RGBA image on white, or drop its alpha channel if that would hide a visible picture.
 
-    Some programs write alpha 0 for all pixels, and mean nothing by it; in a BMP, nobody means
-    anything. Encoders of WebP change the colours of what nobody sees.
+    Some programs write an alpha of 0 for all pixels without meaning it, and in a BMP it never has a
+    meaning. WebP encoders change the colours of invisible pixels, so their alpha is always applied.
     """
     extrema = cast(
         "tuple[tuple[int, int], ...]", image.getextrema()
-    )  # pairs, as it has several bands
+    )  # pairs, because the image has several bands
     *colours, (_, most_opaque) = extrema
     is_picture = form == "BMP" or any(low < high for low, high in colours)
     if most_opaque == 0 and is_picture and form != "WEBP":
@@ -181,23 +183,23 @@ def without_transparency(image: Image.Image, form: str | None) -> Image.Image:
     return white
 
 
-WHITE_IS_ZERO = (262, 0)  # tag and value: PhotometricInterpretation of a TIFF, TIFF 6.0
+WHITE_IS_ZERO = (262, 0)  # TIFF 6.0: tag and value of PhotometricInterpretation
 BITS_PER_SAMPLE = 258
-CODESTREAM = b"\xff\x4f\xff\x51"  # start and size of a JPEG 2000, ISO/IEC 15444-1, A.5.1
+CODESTREAM = b"\xff\x4f\xff\x51"  # start and size markers of JPEG 2000, ISO/IEC 15444-1, A.5.1
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Return whether an image that was opened is grey of more than 8 bits."""
+    """Return whether an opened image is grey with more than 8 bits."""
     return image.mode.startswith("I;16") or (image.format == "PPM" and image.mode == "I")
 
 
 def to_8_bits(
     image: ImageFile.ImageFile, data: bytes, bits: int | None
 ) -> tuple[Image.Image, tuple[int, int]]:
-    """Return a grey image of the file `data` in RGB, upright; the bits that it uses, and has.
+    """Convert a grey image to upright RGB, and return it with its used and available bits.
 
-    The value `2**bits - 1` and larger ones become 255. Without `bits` it is the largest that the
-    file can hold. A transparent value becomes white.
+    The value `2**bits - 1` and all larger values become 255. If `bits` is None, the largest value
+    that the file format allows becomes 255. A transparent value becomes white.
     """
     tags = getattr(image, "tag_v2", {})
     is_inverted = tags.get(WHITE_IS_ZERO[0]) == WHITE_IS_ZERO[1]
@@ -213,9 +215,9 @@ def to_8_bits(
 
 
 def _own_values(image: ImageFile.ImageFile, data: bytes, depth: int) -> tuple[np.ndarray, int]:
-    """Return the upright values as the file has them, uint32, and the largest that it can hold.
+    """Return the original upright values of the file, as uint32, and the largest possible value.
 
-    Pillow stretches values of a PGM and of a JPEG 2000 to 16 bits.
+    Pillow stretches the values of PGM and JPEG 2000 files to 16 bits.
     """
     codec = image.tile[0]
     values: np.ndarray = np.asarray(ImageOps.exif_transpose(image)).astype(np.uint32)
@@ -229,9 +231,10 @@ def _own_values(image: ImageFile.ImageFile, data: bytes, depth: int) -> tuple[np
 
 
 SRGB = ImageCms.createProfile("sRGB")
-MODES = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}  # Pillow's modes by ICC.1:2022, 7.2.6
-# The range is 255. sRGB of some cameras, with gamma 2.2, differs by 6, such a grey by 9. Adobe RGB,
-# Display P3 and grey for print differ by more than 20.
+# Mapped from the colour spaces in ICC.1:2022, section 7.2.6.
+MODES = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}
+# Out of 255. The sRGB profiles that some cameras write differ by 6, with a gamma of 2.2, and their
+# grey profiles by 9. Adobe RGB, Display P3 and grey profiles for printing differ by more than 20.
 MAX_DIFFERENCE = 10
 LEVELS = np.linspace(0, 255, 9).round()
 SAMPLES = {
@@ -241,9 +244,9 @@ SAMPLES = {
 
 
 def to_srgb(image: Image.Image, profile: object) -> Image.Image:
-    """Return the image, in RGB if its colours differ visibly from sRGB.
+    """Return the image, converted to RGB if its colours differ visibly from sRGB.
 
-    A damaged profile, and one for another kind of image, is ignored.
+    Profiles that are damaged or made for another colour space are ignored.
     """
     if not isinstance(profile, bytes) or len(profile) > MAX_PROFILE:
         return image
@@ -254,7 +257,7 @@ def to_srgb(image: Image.Image, profile: object) -> Image.Image:
 
 @functools.lru_cache(maxsize=16)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return the transform of a profile to sRGB, or None if it is sRGB or cannot be used."""
+    """Return the transform from a profile to sRGB; None if it is unnecessary or unusable."""
     try:
         source = ImageCms.getOpenProfile(io.BytesIO(profile))
         if MODES.get(source.profile.xcolor_space) != mode:

@@ -1,8 +1,9 @@
-"""JPEG, strictly and with few pixels.
+"""Decode JPEG files, refuse truncated ones, and optionally decode at a smaller size.
 
-libjpeg fills what is missing with grey, and warns; it names its first warning only. It decodes at
-1/2, 1/4 and 1/8 directly. Many cameras write bytes that belong to no part of a JPEG. They are no
-damage if the picture is whole: each restart interval, in its order, has the data of all its units.
+libjpeg fills missing data with grey and only warns, and it reports only its first warning. It can
+decode directly at 1/2, 1/4 and 1/8. Many cameras write extra bytes that are not part of the JPEG.
+These are accepted if the picture is complete: each restart interval, in order, has data for all of
+its units.
 """
 
 import math
@@ -15,38 +16,38 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-# The marker of a segment of a JPEG; other markers occur inside a scan, or have no content.
+# Markers that begin a segment. Other markers occur inside a scan or have no content.
 MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
 RESTART = re.compile(rb"\xff+([\xd0-\xd7])")
 START_OF_IMAGE = b"\xd8"
 END_OF_IMAGE = b"\xd9"
 START_OF_SCAN = b"\xda"
 RESTART_INTERVAL = b"\xdd"
-SEQUENTIAL = (0xC0, 0xC1)  # frames whose scans have all coefficients, by Huffman codes
+SEQUENTIAL = (0xC0, 0xC1)  # frames whose scans contain all coefficients, with Huffman coding
 FRAMES = (b"\xc0", b"\xc1", b"\xc2")
 ALL_COEFFICIENTS = b"\x00\x3f\x00"
-METADATA = {bytes([code]) for code in (*range(0xE0, 0xF0), 0xFE)}  # APPn and comments
-# A progressive JPEG has about ten scans, and decoding each takes time for all pixels.
+METADATA = {bytes([code]) for code in (*range(0xE0, 0xF0), 0xFE)}  # APPn segments and comments
+# A progressive JPEG has about ten scans, and each one takes time to decode for every pixel.
 MAX_SCANS = 100
-COLOURSPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # by Pillow's modes
-# Warnings about bytes beside a whole picture. TurboJPEG names some subsamplings only.
+COLOURSPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # mapped from Pillow's modes
+# Warnings about bytes outside a complete picture. TurboJPEG only knows some subsamplings by name.
 BESIDE_PICTURE = re.compile("extraneous bytes|JFIF revision|Adobe color|ICC marker|Invalid SOS")
 UNNAMED = re.compile("subsampling level")
 EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
-# Bytes behind the data of an interval or a segment; webcams write up to 14. More bytes, of one
-# value only, are padding.
+# Extra bytes after the data of an interval or a segment. Webcams write up to 14. A longer run of a
+# single byte value is padding.
 MAX_EXTRA = 16
 MAX_PADDING = 512
-AHEAD = bytes(64)  # more than libjpeg reads ahead, so that it counts all bytes before them
-SMALLEST = {"min_height": 1, "min_width": 1}  # decoded at 1/8
-MAX_WIDTH = 65_000  # a little less than libjpeg's
-MAX_ALONE = 200_000  # restart intervals, if each is decoded alone
-MAX_TRIED = 500_000_000  # pixels times intervals, if each is decoded with all before
+AHEAD = bytes(64)  # longer than libjpeg's read-ahead, so that all bytes before it are counted
+SMALLEST = {"min_height": 1, "min_width": 1}  # decode at 1/8
+MAX_WIDTH = 65_000  # slightly below libjpeg's limit
+MAX_ALONE = 200_000  # restart intervals that are decoded separately
+MAX_TRIED = 500_000_000  # pixels times intervals, if each interval is decoded with all earlier ones
 Bytes = bytes | bytearray
 
 
 def _segments(data: Bytes) -> Iterator[tuple[re.Match, int]]:
-    """Yield the marker and the end of each segment of a JPEG, without the data of its scans."""
+    """Yield the marker and the end of each segment in a JPEG, skipping the data of its scans."""
     marker = MARKER.search(data, 2)
     while marker:
         length = int.from_bytes(data[marker.end() : marker.end() + 2])
@@ -56,9 +57,9 @@ def _segments(data: Bytes) -> Iterator[tuple[re.Match, int]]:
 
 
 def count_scans(data: bytes) -> int:
-    """Return the number of scans of the first image of a JPEG, or a little more than MAX_SCANS.
+    """Count the scans in the first image of a JPEG, and stop soon after MAX_SCANS.
 
-    Scans of thumbnails before it and of images after it are not counted.
+    Scans in earlier thumbnails and in later images do not count.
     """
     scans = 0
     for marker, _ in _segments(data):
@@ -69,9 +70,9 @@ def count_scans(data: bytes) -> int:
 
 
 def from_first_marker(data: bytes) -> bytes:
-    """Return a JPEG without up to MAX_EXTRA bytes before its first segment.
+    """Remove up to MAX_EXTRA bytes before the first segment of a JPEG.
 
-    Pillow does not recognise a JPEG with such bytes.
+    Pillow does not recognise a JPEG that starts with such bytes.
     """
     if data[:2] == b"\xff\xd8" and data[2:3] != b"\xff":
         marker = MARKER.search(data, 2, 4 + MAX_EXTRA)
@@ -80,9 +81,9 @@ def from_first_marker(data: bytes) -> bytes:
 
 
 def decode_jpeg(image: Image.Image, data: bytes, scale: int) -> Image.Image:
-    """Decode a JPEG that was opened, in its mode, divided by `scale`, with EXIF and profile.
+    """Decode an opened JPEG at 1/`scale` in its own mode, and keep its EXIF data and profile.
 
-    Raises ValueError if data are missing, and other exceptions of Pillow.
+    Raises ValueError if data are missing, and any exception that Pillow raises.
     """
     width, height = (-(-side // scale) for side in image.size)
     buffer = np.empty((height, width, len(image.getbands())), np.uint8)
@@ -99,12 +100,12 @@ def decode_jpeg(image: Image.Image, data: bytes, scale: int) -> Image.Image:
         image.draft(None, (image.width // scale, image.height // scale))
         return image
     if pixels.shape != buffer.shape:
-        raise ValueError(f"an image of {pixels.shape[1]}x{pixels.shape[0]} pixels behind another")
-    if image.mode == "CMYK":  # inverted, as Adobe does
+        raise ValueError(f"an image of {pixels.shape[1]}x{pixels.shape[0]} pixels after another")
+    if image.mode == "CMYK":  # Adobe stores inverted values
         pixels = 255 - pixels
     decoded = Image.fromarray(pixels[..., 0] if image.mode == "L" else pixels, image.mode)
     decoded.info["icc_profile"] = image.info.get("icc_profile")
-    decoded.getexif().update(image.getexif())  # which has ignored a damaged one
+    decoded.getexif().update(image.getexif())  # `getexif` has skipped damaged data
     return decoded
 
 
@@ -129,16 +130,17 @@ def _require_whole(data: bytes, colourspace: str) -> None:
 
 
 def _require_few(extra: bytes) -> None:
-    """Raise ValueError for so many bytes of no part of a JPEG that they may stand for data."""
+    """Raise ValueError if there are so many extra bytes that they may replace image data."""
     if len(extra) > (MAX_PADDING if len(set(extra)) == 1 else MAX_EXTRA):
         raise ValueError(f"{len(extra)} bytes that belong to no part of the image")
 
 
 class _Bare:
-    """A JPEG without its metadata and the bytes that belong to no part of it, built part by part.
+    """A JPEG without metadata and extra bytes, built one part at a time.
 
-    `frame` and `scan` are where the last headers of these begin in `content`; `complete` holds the
-    pairs of a component and a coefficient that scans have brought to all bits.
+    `frame` and `scan` are the positions in `content` of the last frame header and scan header.
+    `complete` is the set of (component, coefficient) pairs that the scans have refined to the last
+    bit.
     """
 
     def __init__(self, start: bytes, colourspace: str) -> None:
@@ -149,7 +151,7 @@ class _Bare:
         self.complete: set[tuple[int, int]] = set()
 
     def add_segment(self, code: bytes, segment: bytes) -> None:
-        """Add a segment, such as the header of a frame or a scan, whose marker has this code."""
+        """Add a segment, such as a frame header or a scan header, with this marker code."""
         start = len(self.content)
         self.content += segment
         if code in FRAMES:
@@ -157,22 +159,23 @@ class _Bare:
         elif code == START_OF_SCAN:
             self.scan = start
             if self._is_sequential():
-                self.content[-3:] = ALL_COEFFICIENTS  # some phones write others, without a meaning
+                self.content[-3:] = ALL_COEFFICIENTS  # some phones write meaningless values
             first, last, bits = self.content[-3:]
             if bits & 15 == 0:
                 components = self.content[start + 5 : -3 : 2]
                 self.complete |= {*product(components, range(first, last + 1))}
 
     def add_data(self, data: bytes) -> None:
-        """Add the data of the last scan, without extra bytes.
+        """Add the data of the last scan, without any extra bytes.
 
         Raises ValueError if data are missing.
         """
-        pieces = RESTART.split(data)  # intervals, between the numbers of their markers
+        pieces = RESTART.split(data)  # intervals alternate with the numbers in their markers
         head: Bytes = self.content
         if len(pieces) > 1 and self._is_sequential() and self._has_all_components():
             head, needed = _small_image(self.content, self.frame)
-            pieces = pieces[: 2 * needed - 1]  # a scanner writes more than its image has
+            # One scanner writes more intervals than its image has.
+            pieces = pieces[: 2 * needed - 1]
             are_too_many = needed > MAX_ALONE
         else:
             height, width = _size(self.content, self.frame)
@@ -182,13 +185,13 @@ class _Bare:
         for interval, number in zip(pieces[:-1:2], pieces[1::2]):
             self.content += _trimmed(head, interval, AHEAD, self.colourspace) + b"\xff" + number
         last = _trimmed(self.content, pieces[-1], b"", self.colourspace)
-        before = last[-12:-8]  # the last 8 bytes may be some that libjpeg has read ahead
+        before = last[-12:-8]  # libjpeg may have read ahead by up to 8 bytes
         if len(last) < len(pieces[-1]) and len(before) == 4 and len(set(before)) == 1:
             raise ValueError("bytes of one value in place of data")
         self.content += last
 
     def require_complete(self) -> None:
-        """Raise ValueError if scans are missing, or bytes belong to no part of the image."""
+        """Raise ValueError if scans are missing, or if any bytes are not part of the image."""
         if len(self.complete) != 64 * self.content[self.frame + 9]:
             raise ValueError("premature end: scans are missing")
         if extra := _count_extra(self.content, b"", self.colourspace):
@@ -202,16 +205,16 @@ class _Bare:
 
 
 def _size(bare: Bytes, frame: int) -> tuple[int, int]:
-    """Return height and width by the header that begins at `frame`."""
+    """Return the height and width in the header that begins at `frame`."""
     height, width = struct.unpack_from(">HH", bare, frame + 5)
     return height, width
 
 
 def _small_image(bare: Bytes, frame: int) -> tuple[Bytes, int]:
-    """Return a JPEG of little more than the units of one interval, and the number of intervals.
+    """Return a JPEG that is just large enough for one interval, and the number of intervals.
 
-    It ends before the data of its only scan. Each interval can be its first one, because none
-    depends on intervals before. Units are of 8 x 8 values of each component, or of several.
+    It ends where the data of its only scan would begin. Any interval can follow, because intervals
+    do not depend on each other. A unit has 8 x 8 values, or several such blocks, of each component.
     """
     components = bare[frame + 9]
     factors = [bare[frame + 11 + 3 * index] for index in range(components)]
@@ -229,7 +232,7 @@ def _small_image(bare: Bytes, frame: int) -> tuple[Bytes, int]:
 
 
 def _trimmed(head: Bytes, data: bytes, ahead: bytes, colourspace: str) -> bytes:
-    """Return the data of an interval up to its last unit. Raises ValueError for damage."""
+    """Return the data of an interval up to its last unit. Raises ValueError if it is damaged."""
     kept = data
     while extra := _count_extra(head + kept + ahead, ahead, colourspace):
         kept = kept[:-extra]
@@ -238,10 +241,10 @@ def _trimmed(head: Bytes, data: bytes, ahead: bytes, colourspace: str) -> bytes:
 
 
 def _count_extra(data: Bytes, ahead: bytes, colourspace: str) -> int:
-    """Return how many bytes follow the last unit of a JPEG without its end.
+    """Count the bytes after the last unit of a JPEG that has no end marker.
 
-    `ahead`, its last bytes, are not counted; the number is 0 if some of them were taken for data.
-    Raises ValueError if the data are damaged.
+    The data end with `ahead`, which does not count. Returns 0 if part of `ahead` was read as image
+    data. Raises ValueError if the data are damaged.
     """
     try:
         simplejpeg.decode_jpeg(data + b"\xff" + END_OF_IMAGE, colourspace, **SMALLEST)

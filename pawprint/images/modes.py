@@ -1,6 +1,7 @@
-"""Modes and formats that the decoder does not read, and their names.
+"""Recognise and name modes and formats that the decoder does not support.
 
-Pillow opens some modes and gives other pixels than the file has. docs/images.md has a table.
+Pillow opens some modes but returns pixels that differ from those in the file. The table in
+docs/images.md lists them.
 """
 
 import io
@@ -11,14 +12,14 @@ from collections import Counter
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
-# What Pillow says of a file that it knows and does not read; the last two are its own errors, for
-# planes of further channels, and for a PSD of other bits.
+# What Pillow reports for files that it recognises but cannot read. The last two are internal
+# errors, raised for planes of additional channels and for a PSD with an unusual bit depth.
 SAYS_SO = re.compile(
     "unsupported|unimplemented|cannot handle|not yet supported|unable to determine|unknown .*mode|"
     r"TIFF, string index|PSD, \(\d+, \d+\)",
     re.IGNORECASE,
 )
-# Formats of images that the decoder does not read, by their first bytes.
+# Formats that the decoder does not support, with the first bytes of their files.
 OTHER_FORMATS = {
     b"\xff\x0a": "JPEG XL",
     b"\0\0\0\x0cJXL ": "JPEG XL",
@@ -29,9 +30,9 @@ OTHER_FORMATS = {
     b"gimp xcf": "XCF",
     b"\0\0\1\0": "ICO",
     b"P7\n": "PAM",
-    b"PF\n": "PFM of colours",
+    b"PF\n": "colour PFM",
 }
-DICOM = slice(128, 132)  # bytes of "DICM"
+DICOM = slice(128, 132)  # where the bytes "DICM" are
 
 # The header of a PSD: https://www.adobe.com/devnet-apps/photoshop/fileformatashtml/
 PSD = struct.Struct(">4s8xH8xHH")  # signature, channels, bits and mode
@@ -48,7 +49,7 @@ PSD_MODES = {
     9: "Lab",
 }
 
-# Tags and their values: TIFF 6.0, and its supplements for the values from 32,803 on.
+# Tags and their values, from TIFF 6.0. Values from 32,803 on are from its supplements.
 WIDTH = 256
 HEIGHT = 257
 BITS_PER_SAMPLE = 258
@@ -81,13 +82,13 @@ COLOURS = {
 FORMATS = {1: "", SIGNED: "signed ", 3: "floating-point "}
 EXTRA = {0: "further channel", 1: "associated alpha", 2: "alpha"}
 SUN = b"\x59\xa6\x6a\x95"
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two of a BigTIFF
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
 
 
 def mode_of(data: bytes) -> str:
-    """Return the mode of a TIFF, PSD or Sun raster, as "TIFF, 3 x 16 bits, RGB, big-endian".
+    """Describe the mode of a TIFF, PSD or Sun raster: "TIFF, 3 x 16 bits, RGB, big-endian".
 
-    It is "" for other bytes, and where a header is damaged.
+    Returns "" for other formats and for damaged headers.
     """
     if data.startswith(b"8BPS") and len(data) >= PSD.size:
         _, channels, bits, mode = PSD.unpack_from(data)
@@ -98,7 +99,7 @@ def mode_of(data: bytes) -> str:
 
 
 def name_of_other(data: bytes) -> str:
-    """Return the format of an image that the decoder does not read, or ""."""
+    """Return the name of a format that the decoder does not support, or ""."""
     if data[DICOM] == b"DICM":
         return "DICOM"
     return next((name for start, name in OTHER_FORMATS.items() if data.startswith(start)), "")
@@ -138,10 +139,10 @@ def _subsampling(tags: ImageFileDirectory_v2) -> tuple[int, int]:
 
 
 def is_unread(image: ImageFile, data: bytes) -> bool:
-    """Return whether Pillow opened the image of a file, and would give other pixels, or none.
+    """Return whether Pillow opened an image but would return different pixels, or none at all.
 
-    It inverts the bitmap of a PSD, takes the first of channels without colours for the image, and
-    the unused byte of a Sun raster for a colour.
+    Pillow inverts a bitmap PSD, takes the first channel of a multichannel image for the whole
+    image, and takes the unused byte of a Sun raster for a colour.
     """
     if isinstance(image, TiffImageFile):
         return _is_unread_tiff(image)
@@ -154,9 +155,9 @@ def is_unread(image: ImageFile, data: bytes) -> bool:
 def _is_unread_tiff(image: TiffImageFile) -> bool:
     """Return whether Pillow would change the pixels of a TIFF.
 
-    It takes signed values of 8 bits for unsigned ones, and colours with fewer values for complete
-    ones. Planes come in another order if they have 16 bits and are not compressed, or belong to
-    grey or a palette with alpha.
+    Pillow reads signed 8-bit values as unsigned, and colours that lack channels as complete. It
+    mixes up uncompressed planes of 16 bits, and planes that belong to grey or palette images with
+    alpha.
     """
     tags = image.tag_v2
     bits = tags.get(BITS_PER_SAMPLE, (1,))
@@ -165,7 +166,7 @@ def _is_unread_tiff(image: TiffImageFile) -> bool:
     if SIGNED in tags.get(SAMPLE_FORMAT, ()) and max(bits) <= 16:
         return True
     if tags.get(PHOTOMETRIC) == YCBCR and len(bits) > 1 and (is_raw or is_planar):
-        is_taken_for_rgb = is_raw and image.mode == "RGB"  # by Pillow before 13
+        is_taken_for_rgb = is_raw and image.mode == "RGB"  # Pillow before version 13
         return is_taken_for_rgb or _subsampling(tags) != (1, 1)
     has_more = len(bits) > 4 and any(tags.get(EXTRA_SAMPLES, ()))
     is_of_other_order = image.mode in ("LA", "La", "PA") or has_more or (is_raw and max(bits) > 8)

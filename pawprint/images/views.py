@@ -1,4 +1,4 @@
-"""Squares of an image as networks take them: resized, mirrored, and changed by augmentation."""
+"""Prepare images for networks: resize them to squares, mirror them, and apply augmentation."""
 
 from typing import NamedTuple
 
@@ -6,25 +6,25 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-# About the mean value of ImageNet's pixels, so that every backbone's preprocessing takes the border
-# to nearly 0: 0.485, 0.456 and 0.406 of 255 have the mean 114. Ultralytics pads with the same grey.
+# Roughly the mean of ImageNet's pixels (0.485, 0.456 and 0.406 of 255 average 114), so that every
+# backbone's preprocessing maps the border to nearly 0. Ultralytics pads with the same grey.
 GREY = (114, 114, 114)
 BILINEAR = Image.Resampling.BILINEAR
 
 
 def resize(image: Image.Image, size: int, method: str) -> np.ndarray:
-    """Resize an image to uint8 `(size, size, 3)`, antialiased bilinear.
+    """Resize an image to uint8 `(size, size, 3)` with antialiased bilinear interpolation.
 
-    The method "crop" keeps the aspect ratio and crops to the largest central square; "pad" keeps
-    the aspect ratio and the full image, between two borders of GREY; "stretch" keeps the full image
-    and changes its aspect ratio.
+    "crop" keeps the aspect ratio and uses the largest central square. "pad" keeps the aspect ratio
+    and the full image, and adds a GREY border on two sides. "stretch" keeps the full image and
+    changes its aspect ratio.
     """
     square = (size, size)
     if method == "crop":
         return np.asarray(ImageOps.fit(image, square, BILINEAR))
     if method == "stretch":
         return np.asarray(image.resize(square, BILINEAR))
-    # ImageOps.pad rounds the shorter side of a narrow image to 0.
+    # ImageOps.pad would round the shorter side of a very narrow image to 0.
     width, height = (max(1, round(size * side / max(image.size))) for side in image.size)
     padded = Image.new("RGB", square, GREY)
     corner = ((size - width) // 2, (size - height) // 2)
@@ -32,32 +32,32 @@ def resize(image: Image.Image, size: int, method: str) -> np.ndarray:
     return np.asarray(padded)
 
 
-# Images are processed in parallel (engine/), not the pixels of one image.
+# Several images are processed in parallel (see engine/), so one image needs only one thread.
 cv2.setNumThreads(1)
 
 
 class View(NamedTuple):
-    """The differences of a view from its image, in the order of application; by default none."""
+    """How a view differs from its image, in order of application. The defaults change nothing."""
 
-    transformation: np.ndarray = np.eye(3)[:2]  # of pixels of the view to pixels of the image
+    transformation: np.ndarray = np.eye(3)[:2]  # from pixels of the view to pixels of the image
     brightness: float = 0.0  # added
-    contrast: float = 1.0  # factor of the difference from the mean
-    saturation: float = 1.0  # factor
-    hue: float = 0.0  # added, in turns
+    contrast: float = 1.0  # multiplies the difference from the mean
+    saturation: float = 1.0  # a factor
+    hue: float = 0.0  # added, in full turns
     grayscale: float = 0.0  # or 1
-    erasing: np.ndarray = np.zeros(5)  # left, top, right, bottom; seed of the noise
+    erasing: np.ndarray = np.zeros(5)  # left, top, right and bottom, then the noise seed
 
 
 IDENTITY = View()
 
 
 def mirrored(size: int) -> View:
-    """Return the view that mirrors a square with sides of `size` pixels, left for right."""
+    """Return the view that mirrors a square of `size` by `size` pixels left to right."""
     return View(np.array([[-1.0, 0.0, size - 1.0], [0.0, 1.0, 0.0]]))
 
 
 def apply(pixels: np.ndarray, view: View) -> np.ndarray:
-    """Return the view of an image, uint8 `(size, size, 3)` in and out."""
+    """Apply a view to an image, uint8 `(size, size, 3)` in and out."""
     pixels = warp(pixels, view.transformation)
     if view[1:6] != IDENTITY[1:6]:
         pixels = _with_colours(pixels, view)
@@ -70,7 +70,7 @@ def apply(pixels: np.ndarray, view: View) -> np.ndarray:
 
 
 def _with_colours(pixels: np.ndarray, view: View) -> np.ndarray:
-    """Change colours as Keras' layers, by element, so that each computer gives the same bytes."""
+    """Change colours like Keras, element by element, so that all computers give equal bytes."""
     brightness, contrast, saturation, hue, grayscale = map(float, view[1:6])
     channels = np.moveaxis(pixels, -1, 0).astype(np.float32, order="C")
     channels += brightness
@@ -108,7 +108,7 @@ def _turn_hue(channels: np.ndarray, turns: float) -> None:
 
 
 def warp(pixels: np.ndarray, transformation: np.ndarray) -> np.ndarray:
-    """Warp uint8 `(size, size, 3)`, in and out, by a float64 `(2, 3)` map."""
+    """Warp uint8 `(size, size, 3)` pixels with a float64 `(2, 3)` affine transform."""
     if (transformation == IDENTITY.transformation).all():
         return pixels
     return cv2.warpAffine(

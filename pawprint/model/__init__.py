@@ -1,1 +1,1 @@
-"""The model that is served: its files, calibration, predictions and exports."""
+"""The served model: its files, calibration, predictions and exports."""

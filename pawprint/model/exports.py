@@ -1,4 +1,4 @@
-"""Write, run and compare exported models, with the same network in all formats."""
+"""Write exported models, including 8-bit ones, run them, and compare them with the served one."""
 
 import hashlib
 import importlib.util
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint import paths
 from pawprint.classes import class_probabilities
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, printable, reason, silent_stderr
@@ -31,13 +30,14 @@ from pawprint.network.model import activation_for, save_model, with_features
 from pawprint.runtime import CORES
 
 NamedOutputs = dict[str, np.ndarray]  # by name
-TOLERANCE = 1e-3  # from the outputs of the served model
+TOLERANCE = 1e-3  # maximum difference from the outputs of the served model
 
 
 class Format(NamedTuple):
-    """A format: the model's file in its folder, Keras' name of the format, and `open(path)`.
+    """An export format: the file in the model's folder, Keras' name for the format, and `open`.
 
-    `open` returns a function from float32 pixels `(1, size, size, 3)` to outputs by name. An empty
+    `open(path)` returns a function from float32 pixels `(1, size, size, 3)` to outputs by name. An
+    empty `file` stands for the folder itself. `modules` are installed with the extra `export`.
     `file` stands for the folder itself. `modules` come with the extra `export`.
     """
 
@@ -50,7 +50,7 @@ class Format(NamedTuple):
 def require_modules(name: str, *, is_of_keras: bool = True) -> None:
     """Raise InputError if a module that the format needs is not installed.
 
-    Only networks of Keras are converted to ONNX.
+    The converter tf2onnx is only needed for Keras networks.
     """
     for module in FORMATS[name].modules:
         is_needed = is_of_keras or module != "tf2onnx"
@@ -61,7 +61,7 @@ def require_modules(name: str, *, is_of_keras: bool = True) -> None:
 
 
 def open_litert(path: Path) -> RunNetwork:
-    """Open a LiteRT file. Fails for TensorFlow operations, which the interpreter lacks."""
+    """Open a LiteRT file. Fails if it contains TensorFlow operations, which LiteRT cannot run."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=CORES)
@@ -74,20 +74,20 @@ def open_litert(path: Path) -> RunNetwork:
 def open_onnx(file: Path | bytes) -> RunNetwork:
     """Open an ONNX file, or its bytes.
 
-    Raises ValueError if tf2onnx could not convert all operations.
+    Raises ValueError if tf2onnx could not convert some operations.
     """
     import onnxruntime
 
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     batch, *operations = session.get_inputs()
-    if operations:  # tf2onnx makes inputs of operations that it lacks, as SiLU in EfficientNetV2
+    if operations:  # tf2onnx adds an input for an unsupported operation, such as SiLU
         raise ValueError(f"{len(operations)} operations that tf2onnx left out. Use litert")
     names = [output.name for output in session.get_outputs()]
     return lambda pixels: dict(zip(names, session.run(None, {batch.name: pixels})))
 
 
 def open_page(path: Path) -> RunNetwork:
-    """Open the network in a page, whose bytes a browser runs."""
+    """Open the network in a page, from the same bytes that a browser runs."""
     return open_onnx(network_in(path))
 
 
@@ -100,7 +100,7 @@ def open_keras(path: Path) -> RunNetwork:
 
 
 def open_saved_model(path: Path) -> RunNetwork:
-    """Open the folder of a SavedModel."""
+    """Open a SavedModel folder."""
     loaded = tf.saved_model.load(str(path))
     return lambda pixels: {name: tensor.numpy() for name, tensor in loaded.serve(pixels).items()}
 
@@ -117,10 +117,11 @@ FORMATS = {
 def for_export(
     model: keras.Model, temperature: float, detector: Detector | None = None
 ) -> keras.Model:
-    """Return a model with calibrated outputs, which every format can hold.
+    """Return a model with calibrated outputs that every format supports.
 
-    The outputs are `probability`, `(batch, units)`, and with a detector `unknown_score`, `(batch,
-    1)`. The model consists of Keras' own layers, which reimplement `calibration.unknown_score`.
+    The outputs are `probability`, `(batch, units)`, and `unknown_score`, `(batch, 1)`, if there is
+    a detector. The model consists of standard Keras layers, which repeat the computation of
+    `calibration.unknown_score`.
     """
     network = with_features(model)
     logits, features = network.outputs
@@ -143,9 +144,9 @@ def for_export(
 
 
 def mean_over_flip(model: keras.Model) -> keras.Model:
-    """Return the model whose outputs are means over each image and its mirror image.
+    """Return a model whose outputs are averaged over each image and its mirror image.
 
-    For `probability`, the output of a layer with this name, the layer's input is averaged.
+    If an output comes from a layer named `probability`, the inputs of this layer are averaged.
     """
     activation = model.get_layer("probability")
     single = keras.Model(model.input, model.output | {"probability": activation.input})
@@ -157,9 +158,9 @@ def mean_over_flip(model: keras.Model) -> keras.Model:
     return keras.Model(pixels, outputs, name=model.name)
 
 
-def read_pixels(members: pd.Series, metadata: Metadata) -> Iterator[np.ndarray]:
-    """Yield the pixels of each member of the archive for the model, uint8 `(size, size, 3)`."""
-    with open_archive(paths.RAW_ARCHIVES, metadata.bits) as archive:
+def read_pixels(archives: Path, members: pd.Series, metadata: Metadata) -> Iterator[np.ndarray]:
+    """Yield the pixels of each archive member as the model needs them, uint8 `(size, size, 3)`."""
+    with open_archive(archives, metadata.bits) as archive:
         yield from map_in_threads(partial(_read_member, archive, metadata), members)
 
 
@@ -169,9 +170,9 @@ def _read_member(archive: Archive, metadata: Metadata, name: str) -> np.ndarray:
 
 
 def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
-    """Return the outputs for images `(size, size, 3)`, float64 by name.
+    """Return the outputs for images `(size, size, 3)`, float64, by name.
 
-    The outputs are `probability`, `(images, classes)`, and perhaps `unknown_score`, `(images, 1)`.
+    They are `probability`, `(images, classes)`, and for some models `unknown_score`, `(images, 1)`.
     """
     rows = [run(pixels) for pixels in images]
     outputs = {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
@@ -179,12 +180,12 @@ def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
 
 
 def largest_difference(outputs: NamedOutputs, expected: NamedOutputs) -> float:
-    """Return the largest difference of the outputs in `outputs`."""
+    """Return the largest difference from the expected outputs."""
     return max(np.abs(values - expected[name]).max() for name, values in outputs.items())
 
 
 class Reference(NamedTuple):
-    """Images, the served model's outputs for them, and the largest allowed difference."""
+    """Images, the served model's outputs for them, and the largest difference allowed."""
 
     images: Iterable[np.ndarray]
     expected: NamedOutputs
@@ -198,11 +199,11 @@ def export(
     folder: Path,
     reference: Reference,
 ) -> NamedOutputs:
-    """Write a model and its metadata to `folder`, and return its outputs, like `all_outputs`.
+    """Write a model and its metadata to `folder`, and return its outputs as `all_outputs` does.
 
-    `model` is a Keras model, or a function that writes a file to a path. Raises InputError, and
-    leaves `folder` unchanged, if the model cannot be converted, if an output of the converted model
-    differs by more than the tolerance, or if `folder` holds other files.
+    `model` is either a Keras model or a function that writes a file to a path. Raises InputError,
+    and leaves `folder` unchanged, if the model cannot be converted, if an output of the converted
+    model differs by more than the tolerance, or if `folder` contains unrelated files.
     """
     form = FORMATS[name]
     with replacing(folder) as new:
@@ -211,9 +212,9 @@ def export(
         try:
             run = _write_and_open(model, path, form)
             outputs = all_outputs(one_by_one(run), reference.images)
-        except (InputError, OSError):  # from an image or a disk, not from the model
+        except (InputError, OSError):  # caused by an image or a disk, not by the model
             raise
-        except Exception as error:  # a converter raises anything for a model that it cannot convert
+        except Exception as error:  # a converter may raise any exception
             raise InputError(
                 f"{folder}: cannot convert the model to {name}: {reason(error)}"
             ) from None
@@ -230,7 +231,7 @@ def export(
 
 
 def one_by_one(run: RunNetwork) -> RunNetwork:
-    """Return a network for batches as a function of one image, uint8 `(size, size, 3)`."""
+    """Turn a network for batches into a function of one image, uint8 `(size, size, 3)`."""
     return partial(_run_one, run)
 
 
@@ -247,23 +248,23 @@ def _write_and_open(
         with silent_stderr():
             return form.open(path)
     if form.keras_name == "keras":
-        save_model(model, path)  # writes the same bytes each time
+        save_model(model, path)  # writes the same bytes every time
         return form.open(path)
-    with silent_stderr():  # converters report their progress there
+    with silent_stderr():  # converters print their progress
         convert_with_keras(model, path, form.keras_name)
         return form.open(path)
 
 
 def convert_with_keras(model: keras.Model, path: Path, keras_name: str) -> None:
-    """Write a model to `path` in the format of this name of Keras."""
-    model(model.inputs)  # Keras only exports a model that was called
+    """Write a model to `path` in the format that Keras calls `keras_name`."""
+    model(model.inputs)  # Keras only exports a model that has been called
     model.export(str(path), format=keras_name, verbose=False)
     if keras_name == "onnx":
         name_dimensions(path)
 
 
 def name_dimensions(path: Path) -> None:
-    """Name the batch dimension of an ONNX file, for which tf2onnx only has a number."""
+    """Give the batch dimension of an ONNX file a name, because tf2onnx only writes a number."""
     import onnx
 
     file = onnx.load(path)
@@ -273,21 +274,21 @@ def name_dimensions(path: Path) -> None:
 
 
 def onnx_of(model: keras.Model | Callable[[Path], None]) -> bytes:
-    """Return a model as an ONNX file. Raises InputError if it cannot be converted."""
+    """Return a model as the bytes of an ONNX file. Raises InputError if conversion fails."""
     with TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
         try:
             _write_and_open(model, path, FORMATS["onnx"])
         except (InputError, OSError):
             raise
-        except Exception as error:  # a converter raises anything
+        except Exception as error:  # a converter may raise any exception
             raise InputError(f"cannot convert the model to onnx: {reason(error)}") from None
         return path.read_bytes()
 
 
 def _require_own(folder: Path, new: Path) -> None:
-    """Raise InputError if `folder`, which `new` replaces, holds a file that `new` does not."""
-    for path in sorted(folder.rglob("[!.]*")):  # ignores hidden files of file managers
+    """Raise InputError if `folder`, to be replaced by `new`, has files that `new` lacks."""
+    for path in sorted(folder.rglob("[!.]*")):  # skip the hidden files of file managers
         if path.is_file() and not (new / path.relative_to(folder)).exists():
             raise InputError(
                 f"{printable(str(path))}: cannot replace {folder}, because export did not write "
@@ -295,23 +296,23 @@ def _require_own(folder: Path, new: Path) -> None:
             )
 
 
-if TYPE_CHECKING:  # hardware starts TensorFlow
+if TYPE_CHECKING:  # importing this starts TensorFlow
     from tensorflow.lite.python.schema_py_generated import ModelT, OperatorT
 
 INT8 = "litert_int8"
-CALIBRATION_IMAGES = 100  # of training; three times as many change little
-# The first convolutions, with this fraction of the weights of all, stay float32: rounding their
-# output changes most labels (docs/decisions/04).
+CALIBRATION_IMAGES = 100  # from training; three times as many make little difference
+# The first convolutions, which together have this fraction of all weights, stay float32, because
+# rounding their outputs changes the most labels (docs/decisions/04).
 FLOAT_WEIGHTS = 0.03
-ROUNDS = 50  # of which the shortest time counts
+ROUNDS = 50  # of which the fastest counts
 
 
 def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> None:
-    """Write a model of pixels as LiteRT, with convolutions in 8 bits.
+    """Write a model of pixels as LiteRT with 8-bit convolutions.
 
-    TensorFlow quantizes weights per channel, and maps per tensor, with their ranges on `images`,
-    each uint8 `(size, size, 3)`. Input, first convolutions and outputs stay float32, and so do
-    operations after the last convolution: statistics of blocks, pooling, standardisation, head and
+    TensorFlow quantizes weights per channel and maps per tensor, using their ranges on `images`,
+    each uint8 `(size, size, 3)`. The input, the first convolutions, the outputs and all operations
+    after the last convolution stay float32: block statistics, pooling, standardisation, head and
     unknown score. The file contains a description of this.
     """
     from tensorflow.lite.tools import flatbuffer_utils
@@ -321,7 +322,7 @@ def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> 
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([np.float32(image[None])] for image in images)
-        # Only this part of TensorFlow's API can exclude operations.
+        # Only this part of TensorFlow's API can exclude operations from quantization.
         quantizer = tf.lite.experimental.QuantizationDebugger(converter=converter)
         calibrated = flatbuffer_utils.read_model_from_bytearray(quantizer.calibrated_model)
         quantizer.options = tf.lite.experimental.QuantizationDebugOptions(
@@ -334,13 +335,13 @@ def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> 
 
 
 def _float_tensors(model: "ModelT") -> list[str]:
-    """Return the names of the tensors of a LiteRT model that stay float32.
+    """Return the names of the tensors in a LiteRT model that stay float32.
 
-    They are the outputs of the first convolutions, and all tensors that no convolution follows.
+    These are the outputs of the first convolutions, and all tensors after the last convolution.
     """
     graph = model.subgraphs[0]
-    sizes: dict[int, int] = {}  # of the weights of convolutions
-    before: dict[int, set[int]] = {}  # the weights that a tensor depends on
+    sizes: dict[int, int] = {}  # the number of weights in each convolution
+    before: dict[int, set[int]] = {}  # the weights that each tensor depends on
     for operator in graph.operators:
         weights = set().union(*(before.get(index, ()) for index in operator.inputs))
         if _is_convolution(model, operator):
@@ -350,7 +351,7 @@ def _float_tensors(model: "ModelT") -> list[str]:
         before |= dict.fromkeys(operator.outputs, weights)
     few = FLOAT_WEIGHTS * sum(sizes.values())
     names = []
-    followed: set[int] = set()  # tensors that a convolution follows
+    followed: set[int] = set()  # tensors that are followed by a convolution
     for operator in reversed(graph.operators):
         is_followed = not followed.isdisjoint(operator.outputs)
         if is_followed or _is_convolution(model, operator):
@@ -370,7 +371,7 @@ def _is_convolution(model: "ModelT", operator: "OperatorT") -> bool:
 
 
 def _describe(model: "ModelT") -> str:
-    """Describe which parts of a quantized model have 8 bits."""
+    """Describe which parts of a quantized model use 8 bits."""
     from tensorflow.lite.tools.flatbuffer_utils import type_to_name
 
     graph = model.subgraphs[0]
@@ -388,14 +389,14 @@ def _describe(model: "ModelT") -> str:
 
 
 def identity_of_int8(identity: str) -> str:
-    """Return the identity of the 8-bit model, from the identity of the served model."""
+    """Return the identity of the 8-bit model, given the identity of the served model."""
     return hashlib.sha256(f"{identity} int8".encode()).hexdigest()[:IDENTITY_DIGITS]
 
 
 def milliseconds(runs: Sequence[RunNetwork], pixels: np.ndarray) -> list[float]:
-    """Return the shortest time of each network for an image, uint8 `(size, size, 3)`.
+    """Return the shortest time that each network takes for an image, uint8 `(size, size, 3)`.
 
-    The networks take turns. The shortest time counts, because other programs only add time.
+    The networks take turns. The shortest time is used because other programs can only add time.
     """
     batch = pixels[None].astype(np.float32)
     times = np.empty((ROUNDS, len(runs)))

@@ -1,4 +1,4 @@
-"""Read and write `model.json`, which turns a model's outputs into a label, unsure or unknown."""
+"""Read and write `model.json`, which defines how a model's outputs become an answer."""
 
 import json
 from contextlib import suppress
@@ -31,10 +31,10 @@ from pawprint.params.section import Bits, Resize, Section
 from pawprint.paths import PARAMS, SERVED_MODEL
 
 METADATA_FILE = "model.json"
-PACKAGES = ("openvino", "pillow")  # run the model; its stage depends on their versions
-# The format of model.json. A new key, or a new kind of value, needs a higher FORMAT and the name of
-# the RELEASE that reads it, so that an earlier version can say which one to install. Format 1 has
-# neither key.
+PACKAGES = ("openvino", "pillow")  # run the model, so its stage depends on their versions
+# The format of model.json. If you add a key or a new kind of value, increase FORMAT and set RELEASE
+# to the first release that reads it, so that earlier versions can say which one to install. Format
+# 1 has neither of the two keys.
 FORMAT = 1
 RELEASE = "0.4"
 
@@ -47,26 +47,30 @@ def _different_names(labels: list[str]) -> list[str]:
 
 
 class Metadata(Section):
-    """The preparation of an image, and the meaning of the outputs.
+    """How to prepare an image, and what the outputs mean.
 
-    An image is turned upright by its EXIF orientation, made square by `resize` with the filter
-    `interpolation`, and given as `(1, image_size, image_size, 3)`. `bits`, which is `clean.bits`,
-    says how grey of more than 8 bits becomes 8. A JPEG may be decoded at 1/2, 1/4 or 1/8, the
-    smallest of them that leaves both sides with `decoded_side` pixels or more; null in models of
-    earlier versions: it is decoded in full. For two labels the model returns the probability of
-    `labels[1]`, `(1, 1)`, for more all probabilities, `(1, labels)`. `temperature` is already
-    applied. The first label of `thresholds` whose probability reaches its threshold is predicted,
-    or else the most probable of the labels that are not in it; of two the second from 0.5 on. An
-    image whose output `unknown_score`, `(1, 1)`, is above `unknown_threshold` is unknown. Another
-    image is unsure if the probability of its label is below `min_confidence`. If a threshold is
-    null, its answer is never given. `takes_one_image` says that a model from an earlier version has
-    to be `mirrored` (model/served_model.py) when it is read.
+    An image is rotated according to its EXIF orientation, made square by `resize` with the filter
+    `interpolation`, and passed to the model as `(1, image_size, image_size, 3)`. `bits` is
+    `clean.bits`, which determines how grey images above 8 bits are scaled to 8 bits. A JPEG may be
+    decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides keep at least `decoded_side`
+    pixels. In models from earlier versions this is null, and JPEGs are decoded in full.
 
-    `model` is the identity of a served model, a hash of its network and rules, which its exports
-    carry; null in models of earlier versions. An export says where it comes from: `data_md5` is the
-    MD5 of data/split/images.csv in dvc.lock, which has the images, their labels and splits.
-    `commit` is the project's, with "-dirty" if tracked files had changes, as `git describe` writes
-    it. Both are null in the served model, which is made before its results are committed.
+    For two labels, the model returns the probability of `labels[1]`, `(1, 1)`. For more, it returns
+    all probabilities, `(1, labels)`. `temperature` has already been applied. The prediction is the
+    first label in `thresholds` whose probability reaches its threshold. If there is none, it is the
+    most probable of the labels without a threshold. With two labels and no thresholds, it is the
+    second label from 0.5 on. An image is unknown if its output `unknown_score`, `(1, 1)`, is above
+    `unknown_threshold`. Otherwise it is unsure if the probability of its label is below
+    `min_confidence`. If either limit is null, the corresponding answer is never given.
+    `takes_one_image` is set when a model from an earlier version is read, and means that it has to
+    be `mirrored` (see model/served_model.py).
+
+    `model` identifies a served model by a hash of its network and rules. Its exports have the same
+    value; it is null in models from earlier versions. An export records its source: `data_md5` is
+    the MD5 of data/split/images.csv in dvc.lock, which lists the images with their labels and
+    splits. `commit` is the commit of the project, with "-dirty" if tracked files had changes, as in
+    `git describe`. Both are null in the served model, because it is made before its results are
+    committed.
     """
 
     labels: Annotated[list[str], Field(min_length=2), AfterValidator(_different_names)]
@@ -98,14 +102,14 @@ class Metadata(Section):
         return thresholds
 
     def classes(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the index of the predicted label, int `(…)`, from `(…, labels)`."""
+        """Return the index of the predicted label, int `(…)`, for probabilities `(…, labels)`."""
         thresholds = {self.labels.index(name): value for name, value in self.thresholds.items()}
         if not thresholds and len(self.labels) == 2:
-            thresholds = {1: 0.5}  # the second, where both are equal in float32
+            thresholds = {1: 0.5}  # the second label, if both are equal in float32
         return predicted_classes(probabilities, thresholds)
 
     def are_decided(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return whether the predicted label's probability reaches `min_confidence`, bool `(…)`."""
+        """Return whether the predicted labels reach `min_confidence`, bool `(…)`."""
         classes = self.classes(probabilities)[..., None]
         confidence = np.take_along_axis(probabilities, classes, axis=-1)[..., 0]
         return confidence >= (self.min_confidence or 0)
@@ -115,7 +119,8 @@ class Metadata(Section):
     ) -> np.ndarray:
         """Return the answer for each image, str `(…)`: a label, UNSURE or UNKNOWN.
 
-        `probabilities` are `(…, labels)`, `unknown_scores` `(…)`, None without a threshold.
+        `probabilities` are `(…, labels)`. `unknown_scores` are `(…)`, or None if there is no
+        threshold.
         """
         label = np.array(self.labels)[self.classes(probabilities)]
         answer = np.where(self.are_decided(probabilities), label, UNSURE)
@@ -130,7 +135,7 @@ class Metadata(Section):
 
     @property
     def units(self) -> int:
-        """The number of units of the output `probability`."""
+        """The number of units in the output `probability`."""
         return 1 if len(self.labels) == 2 else len(self.labels)
 
 
@@ -141,12 +146,12 @@ def write_metadata(folder: Path, metadata: Metadata) -> None:
 
 
 def read_metadata(folder: Path) -> Metadata:
-    """Read a file that this or an earlier version of `write_metadata` wrote.
+    """Read a file written by `write_metadata` in this version or an earlier one.
 
     Raises InputError if the file is missing, invalid, or from a newer version.
     """
     path = folder / METADATA_FILE
-    if not path.is_file():  # nothing, or a device or a pipe, which may never end
+    if not path.is_file():  # reading a device or a pipe may never end
         if (folder / PARAMS).is_file():
             raise InputError(
                 f"{path}: no such file. {folder} is a project: name its model, "
@@ -160,7 +165,7 @@ def read_metadata(folder: Path) -> Metadata:
 
 
 def parse_metadata(path: Path, content: bytes) -> Metadata:
-    """Return the metadata in the bytes of a file, like `read_metadata`."""
+    """Return the metadata in the contents of a file, like `read_metadata`."""
     try:
         content, takes_one_image = _in_this_format(path, content)
         metadata = Metadata.model_validate_json(content)
@@ -182,16 +187,16 @@ def _not_metadata(path: Path, reason: str) -> InputError:
 
 
 def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
-    """Return the content of a model.json without `format`, with the keys of the current format.
+    """Convert a model.json to the keys of the current format, without `format`.
 
     Also returns whether the model has to be `mirrored`.
 
-    Before version 0.4, `threshold` was a number, of the second of two labels, or null, and
-    `test_time_augmentation` named the inputs of the model: "none", "flip", an image and its
-    mirror image, or "crops". Before 0.2 it was `views`, and "none" was "one". Raises InputError for
-    a newer format, and for crops.
+    Before version 0.4, `threshold` was null or a number for the second of two labels, and
+    `test_time_augmentation` described the inputs of the model: "none", "flip" for an image and its
+    mirror image, or "crops". Before 0.2, this key was called `views`, and "none" was "one". Raises
+    InputError for a newer format and for crops.
     """
-    # Anything else is refused afterwards.
+    # Anything else that is wrong is rejected later.
     with suppress(AttributeError, LookupError, RecursionError, TypeError, ValueError):
         record = json.loads(content)
         number = record.pop("format", 1)
@@ -208,7 +213,7 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
         views = record.pop("test_time_augmentation", record.pop("views", "none"))
         if views not in ("none", "one", "flip"):
             raise InputError(
-                f"{path}: expected a model that takes an image, or it and its mirror image. "
+                f"{path}: expected a model that takes an image, or an image and its mirror image. "
                 f"Received: one that takes {printable(str(views))}. Run `dvc repro` to make it "
                 "again."
             )
@@ -217,7 +222,7 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
 
 
 def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Return probabilities `(images, classes)` for logits `(images, units)` and a temperature."""
+    """Convert logits `(images, units)` to probabilities `(images, classes)`."""
     scaled = logits / temperature
     if scaled.shape[-1] == 1:
         return class_probabilities(np.exp(-np.logaddexp(0, -scaled)))
@@ -226,11 +231,11 @@ def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray
 
 
 class Outputs(NamedTuple):
-    """Labels and outputs of images in the order of their table.
+    """Labels and outputs for images, in the order of their table.
 
-    `actual`, int64 `(images,)`, has the index of each label, -1 for an unknown image. `logits` are
-    float64 `(images, units)`, `unknown_scores` float64 `(images,)`: means over the image and its
-    mirror image, where the served network takes both.
+    `actual`, int64 `(images,)`, is the index of each label, or -1 for an unknown image. `logits`
+    are float64 `(images, units)`, and `unknown_scores` are float64 `(images,)`. If the served
+    network takes an image and its mirror image, these are means over both.
     """
 
     actual: np.ndarray
@@ -239,9 +244,9 @@ class Outputs(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a file that `write` wrote. Raises InputError for a missing or damaged file."""
+        """Read a file written by `write`. Raises InputError if it is missing or damaged."""
         return cls(**read_arrays(path, cls._fields))
 
     def write(self, path: Path) -> None:
-        """Write the arrays to one file."""
+        """Write all arrays to one file."""
         write_arrays(path, **self._asdict())

@@ -1,7 +1,7 @@
-"""Export a model whose backbone is an ONNX file, with preprocessing and head.
+"""Export a model whose backbone is an ONNX file, including preprocessing and head.
 
-The package onnx joins the parts. ONNX has had the added operations since opset 8, so they can use
-the file's opset.
+The parts are joined with the package onnx. All added operations have existed since opset 8, so they
+work with the opset of the file.
 """
 
 from pathlib import Path
@@ -25,10 +25,10 @@ from pawprint.network.openvino_blocks import (
 )
 from pawprint.params.model import Head, Model, Onnx
 
-BACKBONE = "backbone/"  # before the names of the file
-MIRROR = "mirror/"  # before the names of a second branch
+BACKBONE = "backbone/"  # prefix for the names in the file
+MIRROR = "mirror/"  # prefix for the names in the second branch
 FLOAT = onnx.TensorProto.FLOAT
-OLDEST_IR = 4  # from this version on, weights need not be inputs
+OLDEST_IR = 4  # since this version, weights do not have to be inputs
 
 
 class Parts(NamedTuple):
@@ -41,7 +41,7 @@ class Parts(NamedTuple):
 
 
 class Operations:
-    """Nodes of ONNX, and the constants that they take."""
+    """ONNX nodes and the constants that they use."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -71,12 +71,12 @@ class Operations:
 
 
 def write_onnx(source: Path, model: Model, parts: Parts, is_mirrored: bool, path: Path) -> None:
-    """Write to `path` a model of float32 RGB `pixels`, `(batch, size, size, 3)` in [0, 255].
+    """Write to `path` a model for float32 RGB `pixels`, `(batch, size, size, 3)` in [0, 255].
 
-    It returns the calibrated `probability`, `(batch, units)`, and with a detector `unknown_score`,
-    `(batch, 1)`. With `is_mirrored`, logits and unknown scores are means over the image and its
-    mirror image. `source` is the backbone's file. If it only takes batches of one image, so does
-    the model. Raises InputError for the reasons of `open_onnx`.
+    The model returns the calibrated `probability`, `(batch, units)`, and `unknown_score`, `(batch,
+    1)`, if there is a detector. With `is_mirrored`, logits and unknown scores are averaged over the
+    image and its mirror image. `source` is the file of the backbone. If it only supports batches of
+    one image, so does the model. Raises InputError for the same reasons as `open_onnx`.
     """
     network = open_onnx(source, model)
     params = model.onnx or Onnx()
@@ -125,25 +125,25 @@ def write_onnx(source: Path, model: Model, parts: Parts, is_mirrored: bool, path
 def _backbone(
     file: onnx.ModelProto, outputs: list[openvino.Output]
 ) -> tuple[onnx.ModelProto, list[str]]:
-    """Return the file with these outputs, and their names. Its names begin with BACKBONE."""
+    """Return the file with these outputs, and their names. BACKBONE is added to all names."""
     graph = file.graph
     names_of_nodes = {name for node in graph.node for name in node.output}
     names = [min(names_of_nodes & output.get_names()) for output in outputs]
     constants = {tensor.name for tensor in graph.initializer}
     (image,) = [each.name for each in graph.input if each.name not in constants]
-    if len(graph.output) > 1:  # without the operations that only the other outputs need
+    if len(graph.output) > 1:  # drop the operations that only other outputs need
         known = {each.name for each in graph.output}
         unknown = [name for name in names if name not in known]
         graph.output.extend(helper.make_tensor_value_info(each, FLOAT, None) for each in unknown)
         file = utils.Extractor(file).extract_model([image], names)
     for index in reversed(range(len(file.graph.input))):
         if file.graph.input[index].name != image:
-            del file.graph.input[index]  # a weight
+            del file.graph.input[index]  # this input is a weight
     return compose.add_prefix(file, BACKBONE), [BACKBONE + name for name in names]
 
 
 def _scale_pixels(graph: Operations, layout: str, params: Onnx, image: onnx.ValueInfoProto) -> None:
-    """Compute the input `image` of the backbone from `pixels`."""
+    """Compute the backbone's input `image` from `pixels`."""
     mean, deviation = (np.float32(255 * np.array(each)) for each in (params.mean, params.std))
     scaled = graph.add("Div", graph.add("Sub", "pixels", mean), deviation)
     if layout == "NCHW":
@@ -152,7 +152,7 @@ def _scale_pixels(graph: Operations, layout: str, params: Onnx, image: onnx.Valu
 
 
 def _pooled(graph: Operations, last: str, network: OnnxNetwork, params: Onnx) -> str:
-    """Return the features `(batch, features)` that read_onnx makes of the file's output."""
+    """Return the features `(batch, features)` that `read_onnx` computes from the file's output."""
     last = graph.add("Cast", last, to=FLOAT)
     lengths = lengths_of(network.output)
     if len(lengths) == 1:
@@ -167,7 +167,7 @@ def _pooled(graph: Operations, last: str, network: OnnxNetwork, params: Onnx) ->
 
 
 def _statistics(graph: Operations, name: str, block: Block) -> str:
-    """Return the mean and the deviation of each channel of the maps that end a block."""
+    """Return the mean and the deviation of each channel in the maps that end a block."""
     maps = _channels_first(graph, graph.add("Cast", name, to=FLOAT), block)
     mean = _mean(graph, maps)
     squares = _mean(graph, graph.add("Mul", maps, maps))
@@ -181,12 +181,12 @@ def _channels_first(graph: Operations, maps: str, block: Block) -> str:
 
 
 def _mean(graph: Operations, maps: str) -> str:
-    """Return `(batch, channels)` of `(batch, channels, …)`."""
+    """Reduce `(batch, channels, …)` to its means, `(batch, channels)`."""
     return graph.add("Flatten", graph.add("GlobalAveragePool", maps))
 
 
 def _logits(graph: Operations, features: str, parts: Parts) -> str:
-    """Return the logits of `head_logits` of feature_network.py, divided by the temperature."""
+    """Compute the logits like `head_logits` in feature_network.py, divided by the temperature."""
     arrays = iter(parts.weights.arrays)
     if parts.weights.standardisation:
         scale, offset = parts.weights.standardisation
@@ -207,7 +207,7 @@ def _dense(graph: Operations, features: str, kernel: np.ndarray, bias: np.ndarra
 
 
 def _unknown_score(graph: Operations, features: str, detector: Detector) -> str:
-    """Return the same score as `calibration.unknown_score`."""
+    """Compute the same score as `calibration.unknown_score`."""
     norm = graph.add("Max", _norm(graph, features, detector), np.float32(SMALLEST))
     centred = graph.add("Sub", graph.add("Div", features, norm), detector.mean)
     projected = graph.add("MatMul", centred, np.ascontiguousarray(detector.components.T))
@@ -223,9 +223,9 @@ def _norm(graph: Operations, rows: str, detector: Detector) -> str:
 def _means_with_mirror_image(
     graph: Operations, ends: list[str], pixels: onnx.ValueInfoProto, size: int
 ) -> list[str]:
-    """Return the means of these outputs over the image and its mirror image.
+    """Average these outputs over the image and its mirror image.
 
-    The nodes are there twice, and the weights once.
+    The nodes are duplicated, but the weights are not.
     """
     branch = helper.make_graph(graph.nodes, "image", [pixels], [])
     backwards = np.arange(size)[::-1].copy()

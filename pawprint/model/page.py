@@ -1,7 +1,7 @@
-"""Write the model as one HTML page, which a browser opens without a server or a network.
+"""Write the model as a single HTML page, which a browser opens without a server or a network.
 
-The page is the template page.html with four parts: the content of model.json, the script and the
-WebAssembly of ONNX Runtime Web, and the network as ONNX.
+The page is made from the template page.html and four parts: the content of model.json, the script
+and the WebAssembly of ONNX Runtime Web, and the network as ONNX.
 """
 
 import base64
@@ -22,16 +22,16 @@ from pawprint.model.metadata import Metadata
 from pawprint.package import PACKAGE
 from pawprint.params.model import IMAGENET, PACKAGES, Model, Weights
 
-# Not beside this module, because fingerprints of stages include the files beside the modules that
-# they import.
+# The template is kept in another folder, because the fingerprint of a stage includes all files in
+# the folders of the modules that it imports.
 TEMPLATE = PACKAGE / "templates/page.html"
 PAGE_FILE = "model.html"
-OF_ONNX = ("onnx", "onnxruntime", "tf2onnx")  # packages that write and check it
+OF_ONNX = ("onnx", "onnxruntime", "tf2onnx")  # the packages that write and check the network
 RULES = {"labels", "image_size", "resize", "bits", "decoded_side", "unknown_threshold"}
 RULES |= {"min_confidence", "model"}
-VERSION = "1.30.0"  # of ONNX Runtime Web
+VERSION = "1.30.0"  # the version of ONNX Runtime Web
 ADDRESS = f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{VERSION}/dist"
-# The files of the runtime and their SHA-256, by the id of their part.
+# The files of the runtime with their SHA-256, keyed by the id of their part in the page.
 RUNTIME = {
     "runtime": (
         "ort.wasm.bundle.min.mjs",
@@ -43,8 +43,8 @@ RUNTIME = {
     ),
 }
 NETWORK = re.compile('<script type="text/plain" id="network">([^<]+)</script>')
-# Arrays with less than this fraction of all values stay float32, such as the first convolutions:
-# they add little to the file, and rounding them changes outputs most.
+# Arrays with less than this fraction of all values stay float32, such as the first convolutions.
+# They add little to the file, and rounding them would change the outputs most.
 SMALL = 0.015
 LARGEST_HALF = float(np.finfo(np.float16).max)
 NOTICE = f"""\
@@ -84,7 +84,7 @@ class About(NamedTuple):
 
 
 def fetch_runtime() -> dict[str, bytes]:
-    """Return the files of the runtime by the id of their part. Raises InputError."""
+    """Return the runtime files by the id of their part. Raises InputError if this fails."""
     return {
         part: download(f"{ADDRESS}/{name}", sha256, "--format page").read_bytes()
         for part, (name, sha256) in RUNTIME.items()
@@ -92,9 +92,10 @@ def fetch_runtime() -> dict[str, bytes]:
 
 
 def page_of(network: bytes, metadata: Metadata, about: About, runtime: Mapping[str, bytes]) -> str:
-    """Return the page of a network, an ONNX file from `pixels` to the outputs of an export."""
+    """Return the page for a network, an ONNX file from `pixels` to the outputs of an export."""
     rules = metadata.model_dump(mode="json", include=RULES)
-    rules["thresholds"] = list(metadata.thresholds.items())  # objects of JavaScript sort numbers
+    # Objects in JavaScript reorder numeric keys.
+    rules["thresholds"] = list(metadata.thresholds.items())
     parts = {
         "TITLE": html.escape(about.title),
         "CLASSES": html.escape(", ".join(metadata.labels)),
@@ -103,7 +104,7 @@ def page_of(network: bytes, metadata: Metadata, about: About, runtime: Mapping[s
             for term, text in about.facts.items()
         ),
         "NOTICES": html.escape(f"{about.weights}\n\n{NOTICE}"),
-        "MODEL": json.dumps(rules).replace("<", "\\u003c"),  # which could end the script
+        "MODEL": json.dumps(rules).replace("<", "\\u003c"),  # otherwise "<" could end the script
         "NETWORK": _packed(network),
     }
     parts |= {name.upper(): _packed(content) for name, content in runtime.items()}
@@ -116,7 +117,7 @@ def _packed(content: bytes) -> str:
 
 
 def network_in(path: Path) -> bytes:
-    """Return the ONNX file in a page. Raises InputError for another file."""
+    """Return the ONNX file in a page. Raises InputError if the file is not such a page."""
     found = NETWORK.search(path.read_text(encoding="utf-8"))
     if not found:
         raise InputError(f"{path}: expected a page of a model. Received: another file.")
@@ -124,12 +125,12 @@ def network_in(path: Path) -> bytes:
 
 
 def with_half_weights(network: bytes) -> bytes:
-    """Return an ONNX file that stores large arrays as float16, and computes in float32.
+    """Return an ONNX file that stores large arrays as float16 but computes in float32.
 
-    They are converted back when the file is loaded. An array with a value that float16 cannot hold
-    stays as it is.
+    The arrays are converted back when the file is loaded. An array stays as it is if it contains a
+    value that float16 cannot represent.
     """
-    import onnx  # comes with the extra `export`
+    import onnx  # installed with the extra `export`
     from onnx import numpy_helper
 
     model = onnx.load_from_string(network)
@@ -153,7 +154,7 @@ def with_half_weights(network: bytes) -> bytes:
 
 
 def whose_weights(model: Model, weights: Weights) -> str:
-    """Return a sentence on a backbone's initial weights and their licence."""
+    """Return a sentence about the origin and licence of a backbone's initial weights."""
     name = model.backbone
     if weights.source == "none":
         return "The weights of the model began as random numbers."

@@ -1,4 +1,4 @@
-"""Predict images and image files with a served or exported model."""
+"""Predict the labels of images and image files with a served or exported model."""
 
 import io
 import os
@@ -49,14 +49,15 @@ from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
 if TYPE_CHECKING:
     import pandas as pd
 
-MODEL_FILES = ("model.*", "*.npz", "*.pb", "variables/*")  # of a served or exported model
-TOLERANCE = 1e-3  # of the sum of probabilities
+# In the folder of a served or exported model.
+MODEL_FILES = ("model.*", "*.npz", "*.pb", "variables/*")
+TOLERANCE = 1e-3  # for the sum of all probabilities
 URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
 RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to outputs by name
 
 
 def wrong_type(image: object) -> TypeError:
-    """Return the error for what is no image, which says how to convert an array."""
+    """Return the error for an object that is not an image. It explains how to convert an array."""
     received = f"Received: {type(image).__name__}."
     if hasattr(image, "__array__"):
         received += (
@@ -71,17 +72,17 @@ def wrong_type(image: object) -> TypeError:
 
 
 def _path(value: object) -> Path:
-    """Return a path of a list of them. Raises TypeError for anything else."""
+    """Return a path. Raises TypeError for any other object."""
     if isinstance(value, str | os.PathLike):
         return Path(value)
     raise wrong_type(value)
 
 
 def bytes_of(image: object) -> bytes:
-    """Return the bytes of an image file, from its path, an open file, or its bytes.
+    """Return the bytes of an image file, given its path, an open file, or the bytes themselves.
 
-    An open file is read from its start. Raises OSError if it cannot be read, InputError for a URL,
-    and TypeError for anything else.
+    An open file is read from its beginning. Raises OSError if the file cannot be read, InputError
+    for a URL, and TypeError for any other object.
     """
     if isinstance(image, bytes | bytearray | memoryview):
         return bytes(image)
@@ -102,9 +103,10 @@ def bytes_of(image: object) -> bytes:
 class Prediction(NamedTuple):
     """A model's prediction for an image.
 
-    `label` is one of the labels, "unsure" or "unknown". `probabilities` are float64 `(classes,)`,
-    one for each label; they sum to 1. `unknown_score` is None without an unknown threshold.
-    `features`, float32 `(channels,)`, are the means of the backbone's maps; None for an export.
+    `label` is one of the labels, "unsure" or "unknown". `probabilities`, float64 `(classes,)`,
+    contains one value per label, and they sum to 1. `unknown_score` is None without an unknown
+    threshold. `features`, float32 `(channels,)`, are the means of the backbone's maps, or None for
+    an export.
     """
 
     label: str
@@ -115,12 +117,12 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True)
 class Predictor:
-    """Labels images. Several threads may share one.
+    """Predicts the labels of images. Several threads may share one predictor.
 
     `run` takes uint8 pixels `(image_size, image_size, 3)` and returns the outputs of the network by
-    name, each float32. `probability`, `(units,)`, is for `metadata.labels[1]`, or for each of more
-    than two labels. If `metadata.unknown_threshold` is a number, `unknown_score` is `(1,)`. A
-    served model also has `features`, `(channels,)`.
+    name, as float32. `probability`, `(units,)`, refers to `metadata.labels[1]` if there are two
+    labels, and to each label if there are more. If `metadata.unknown_threshold` is a number,
+    `unknown_score` is `(1,)`. A served model also returns `features`, `(channels,)`.
     """
 
     folder: Path
@@ -144,13 +146,13 @@ class Predictor:
         self,
         image: "Image.Image | bytes | BinaryIO | str | os.PathLike | Iterable[str | os.PathLike]",
     ) -> "Prediction | pd.DataFrame":
-        """Return the prediction for a path, the bytes of a file, an open file, or Pillow's image.
+        """Return the prediction for a path, the bytes of a file, an open file, or a Pillow image.
 
-        For a folder, or a list, a column or another series of paths of images and folders, it is
-        the table of `predict_all`.
+        For a folder, or for a list or another series of images and folders, return the table from
+        `predict_all`.
 
-        Raises UnusableImageError or OSError if the image cannot be decoded, TypeError for anything
-        else, such as an array, and InputError for a URL, or if an output is not finite or
+        Raises UnusableImageError or OSError if the image cannot be decoded, TypeError for other
+        objects such as arrays, and InputError for a URL, or if an output is not finite or
         `probability` is not a probability.
         """
         if isinstance(image, str | os.PathLike):
@@ -192,33 +194,33 @@ class Predictor:
             )
 
     def class_of(self, probabilities: np.ndarray) -> str:
-        """Return the class predicted at these probabilities, `(classes,)`."""
+        """Return the class that is predicted for these probabilities, `(classes,)`."""
         return self.metadata.labels[self.metadata.classes(probabilities)]
 
     def with_classes_only(self) -> Self:
-        """Return the same predictor, but without the answers unknown and unsure."""
+        """Return a predictor that never answers unknown or unsure."""
         limits = {"unknown_threshold": None, "min_confidence": None}
         return replace(self, metadata=self.metadata.model_copy(update=limits))
 
 
 def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
-    """Load the model in `models/served`, or in the folder of an export.
+    """Load the model in `models/served` or in the folder of an export.
 
-    With `mirrored=False`, a served model that averages the image and its mirror image only uses the
-    image. This takes half the time, and probabilities differ. Raises InputError if the folder is
-    missing, damaged, or has no matching model, and RuntimeError in a process forked from one that
-    has loaded a model.
+    With `mirrored=False`, a served model that averages each image and its mirror image uses only
+    the image. This takes half the time, but the probabilities differ. Raises InputError if the
+    folder is missing or damaged, or does not contain a matching model, and RuntimeError in a
+    process that was forked from one that had loaded a model.
     """
     folder = Path(folder)
     for file in (file for pattern in MODEL_FILES for file in sorted(folder.glob(pattern))):
         if found := pointer_at(file):
             raise InputError(f"{file}: expected a file of a model. Received: {found}.")
     metadata = read_metadata(folder)
-    require_unforked()  # before OpenVINO reads a file
+    require_unforked()  # must come before OpenVINO reads a file
     path = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if path is None:
         raise InputError(
-            f"{folder}: the model is missing: {' or '.join(FILES)} should be beside "
+            f"{folder}: the model is missing: {' or '.join(FILES)} should be next to "
             f"{METADATA_FILE}."
         )
     if not mirrored and path.name != NETWORK_FILE:
@@ -235,7 +237,7 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
                 identity = metadata.model and identity_of_single(metadata.model)
                 metadata = metadata.model_copy(update={"model": identity})
             run = runner(network, names)
-    except Exception as error:  # a library raises anything for a damaged file
+    except Exception as error:  # libraries may raise any exception for a damaged file
         raise InputError(
             f"{path}: expected a served or exported model. Received: {reason(error)}"
         ) from None
@@ -243,11 +245,11 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
 
 
 def runner(network: openvino.Model, names: Sequence[str]) -> RunNetwork:
-    """Return the network as a function of uint8 pixels `(size, size, 3)`.
+    """Return a function that runs the network on uint8 pixels `(size, size, 3)`.
 
-    It returns the outputs, float32, by `names`; the network may lack the last ones.
+    It returns the float32 outputs by `names`. The network may lack the last of them.
     """
-    return partial(_run, compile_for_cpu(network), names)  # which can be pickled
+    return partial(_run, compile_for_cpu(network), names)  # a partial can be pickled
 
 
 def _run(
@@ -257,9 +259,9 @@ def _run(
 
 
 def default_model() -> Path:
-    """Return the served model or, outside a project with its own model, the packaged example.
+    """Return the served model or, outside a project that has a model, the bundled example.
 
-    A line on stderr names the example. Raises InputError if it is damaged.
+    If the example is used, a line on stderr says so. Raises InputError if the model is damaged.
     """
     served = paths.SERVED_MODEL
     example = package.EXAMPLE_MODEL
@@ -283,12 +285,13 @@ def predict(
 
 
 def predict_all(predictor: Predictor, paths: list[Path]) -> "pd.DataFrame":
-    """Return a table with a row for each of these images, and for each image in these folders.
+    """Return a table with a row for each of these images and each image in these folders.
 
-    The columns are `path`, `label`, the probability of each class, such as `probability_cat`,
-    `unknown_score` and `error`, the reason if an image has no label. Its other cells are NaN then.
+    The columns are `path`, `label`, the probability of each class (such as `probability_cat`),
+    `unknown_score`, and `error`, which gives the reason if an image has no label. In that case, the
+    other cells are NaN.
     """
-    import pandas as pd  # which serving alone does not need
+    import pandas as pd  # serving alone does not need pandas
 
     rows = predict_each(predictor, find_images(paths), has_hashes=False)
     labels = predictor.metadata.labels
@@ -303,11 +306,12 @@ def predict_all(predictor: Predictor, paths: list[Path]) -> "pd.DataFrame":
     return table.astype(dict.fromkeys([*names, "unknown_score"], "float64"))
 
 
-Take = Callable[[Iterable[dict], int], Iterable[dict]]  # the rows of so many images, or fewer
+# Passes rows on; the int is the largest possible number.
+Take = Callable[[Iterable[dict], int], Iterable[dict]]
 
 
 def take_all(rows: Iterable[dict], total: int) -> Iterable[dict]:
-    """Return the rows as they are."""
+    """Return the rows unchanged."""
     return rows
 
 
@@ -319,14 +323,14 @@ def predict_each(
 ) -> Iterator[dict]:
     """Yield the prediction for each image, in order, as soon as it is ready.
 
-    A row has the path, label, probabilities, unknown score, error, the hash of the pixels and the
-    identity of the model. `label` may be UNSURE or UNKNOWN. `probabilities` has all classes by
-    label, the predicted one first, then the most probable. After an error, both are empty.
-    `unknown_score` is None then, and for a model without a detector. Without `has_hashes`, for
-    which a large image is decoded in full, the hash is "". `further` returns more cells of a row
-    without an error.
+    A row contains the path, label, probabilities, unknown score, error, hash of the pixels, and
+    identity of the model. `label` may be UNSURE or UNKNOWN. `probabilities` maps all classes to
+    their probabilities, with the predicted class first and the others in decreasing order. After an
+    error, both are empty. `unknown_score` is None after an error, and for models without a
+    detector. The hash requires decoding large images in full; without `has_hashes`, it is "".
+    `further` returns additional cells for rows without an error.
     """
-    # The names are UTF-8, whatever the locale.
+    # Names are converted to UTF-8, whatever the locale.
     names = (os.fsencode(path).decode("utf-8", "surrogateescape") for path in images)
     items = ((printable(name), path.absolute()) for name, path in zip(names, images))
     rows = map_items(partial(_predict_file, predictor, further, has_hashes), items)
@@ -339,7 +343,7 @@ def _predict_file(
     has_hashes: bool,
     item: tuple[str, Path],
 ) -> dict:
-    """Return the row of `predict_each` for the name and the path of an image."""
+    """Return the row of `predict_each` for an image, given its name and path."""
     name, path = item
     metadata = predictor.metadata
     row: dict[str, object] = {"path": name, "label": "", "probabilities": {}}
@@ -347,9 +351,10 @@ def _predict_file(
     try:
         decoded = predictor.decode(data := read_file(path))
         prediction = predictor.predict(decoded.image)
-    except (InputError, UnusableImageError) as error:  # from the model's outputs, from the image
+    # Caused by the model's outputs or by the image.
+    except (InputError, UnusableImageError) as error:
         return row | {"error": printable(str(error))}
-    except (OSError, ValueError) as error:  # ValueError for an impossible path
+    except (OSError, ValueError) as error:  # ValueError means an invalid path
         return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
     first = predictor.class_of(prediction.probabilities)
     score = prediction.unknown_score

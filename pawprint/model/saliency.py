@@ -1,5 +1,6 @@
-"""Draw the regions of an image that matter for its predicted class."""
+"""Show which regions of an image matter for its predicted class."""
 
+import os
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -10,23 +11,40 @@ from PIL import Image
 
 from pawprint.classes import SMALLEST, class_probabilities
 from pawprint.engine.mapping import map_in_threads
+from pawprint.errors import InputError, printable
 from pawprint.files import replacing
 from pawprint.images.decoder import read_again
 from pawprint.images.views import resize
 from pawprint.model.predictor import Predictor
 from pawprint.progress import track
 
-STEPS = 10  # of the window along a side; a window is two steps wide and high
-OPACITY = 0.5  # of the heat over the image
-SIZE = 600  # pixels of a side of the picture
+STEPS = 10  # window positions per side; a window is two steps wide and high
+OPACITY = 0.5  # of the heat map over the image
+SIZE = 600  # side of the resulting image, in pixels
+
+
+def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
+    """Return the path in `folder` for each image's saliency map.
+
+    Raises InputError if the folder is not empty. A name begins with the image's number, counted
+    from 1.
+    """
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(
+            f"{printable(str(folder))}: expected a new or an empty folder for --saliency."
+        )
+    digits = len(str(len(images)))
+    # 50 characters, because a longer name could exceed the 255 bytes that file systems allow.
+    names = (f"{at:0{digits}}_{path.stem[:50]}.png" for at, path in enumerate(images, start=1))
+    return [folder / name for name in names]
 
 
 def write_saliency(
     predictor: Predictor, images: list[Path], rows: Iterable[dict], pictures: list[Path]
 ) -> None:
-    """Write a picture of the regions that matter for each row without an error.
+    """Write an image of the important regions for each row that has no error.
 
-    Raises InputError if an image is now missing, or a picture cannot be written.
+    Raises InputError if an image is missing by now, or if a result cannot be written.
     """
     items = [item for item in zip(images, rows, pictures) if not item[1]["error"]]
     for path, row, picture in track(items, "saliency"):
@@ -37,7 +55,7 @@ def write_saliency(
 
 
 def saliency_of(predictor: Predictor, image: Image.Image) -> np.ndarray:
-    """Draw the heat of the predicted class over an image, uint8 `(SIZE, SIZE, 3)`."""
+    """Draw the heat map of the predicted class over an image, uint8 `(SIZE, SIZE, 3)`."""
     metadata = predictor.metadata
     label = metadata.labels.index(predictor.class_of(predictor.predict(image).probabilities))
     heat = occlusion(predictor, resize(image, metadata.image_size, metadata.resize), label)
@@ -47,12 +65,13 @@ def saliency_of(predictor: Predictor, image: Image.Image) -> np.ndarray:
 
 
 def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarray:
-    """Return how much the class of this index depends on each region: float32 `(size, size)`.
+    """Return how much the class with this index depends on each region, float32 `(size, size)`.
 
     `pixels` is uint8 `(size, size, 3)`. A window with the mean colour of the image covers one place
-    after another. The heat of a place is the decrease of the class's log-odds, averaged over the
-    windows that cover it: Zeiler and Fergus, Visualizing and Understanding Convolutional Networks,
-    2014 (https://arxiv.org/abs/1311.2901). It is scaled to [0, 1]. All zeros means no decrease.
+    after another. The value of a place is the decrease in the log-odds of the class, averaged over
+    all windows that cover the place, and scaled to [0, 1]. All zeros means that nothing decreased.
+    See Zeiler and Fergus, Visualizing and Understanding Convolutional Networks, 2014
+    (https://arxiv.org/abs/1311.2901).
     """
     windows = list(np.ndindex(STEPS - 1, STEPS - 1))
     log_odds = partial(_log_odds, predictor, pixels, label)
@@ -69,7 +88,7 @@ def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarra
 def _log_odds(
     predictor: Predictor, pixels: np.ndarray, label: int, window: tuple[int, int] | None
 ) -> float:
-    """Return the log-odds of a class for the image, covered at a window if there is one."""
+    """Return the log-odds of a class for the image, with the window covered if one is given."""
     covered = pixels.copy()
     if window:
         edges = np.linspace(0, len(pixels), STEPS + 1).astype(int)

@@ -1,4 +1,4 @@
-"""Read and write the served model: its files and the network in them."""
+"""Read and write the served model, whose network averages an image and its mirror image."""
 
 import hashlib
 import json
@@ -14,24 +14,24 @@ from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.runtime import image_size_of, read_network, take_uint8, write_network
 
 NETWORK_FILE = "model.xml"
-# The model in its folder, by format.
+# The main file in the model's folder for each format.
 FILES = (NETWORK_FILE, "model.tflite", "model.onnx", "saved_model.pb")
 FEATURES = "features"
-IDENTITY_DIGITS = 16  # of the SHA-256
+IDENTITY_DIGITS = 16  # taken from the SHA-256
 operations = openvino.opset15
 
 
 def read_model(path: Path, metadata: Metadata) -> openvino.Model:
-    """Read the network in a file of one of the formats in FILES.
+    """Read the network from a file in one of the formats in FILES.
 
-    It takes uint8 `(1, image_size, image_size, 3)`. The outputs are float32, as `output_names`:
-    `(1, units)`, `(1, 1)` and, if the network has an output of this name, features,
-    `(1, channels)`. Raises ValueError or RuntimeError for a damaged file and for a network of other
-    inputs or outputs.
+    It takes uint8 `(1, image_size, image_size, 3)`. The outputs are float32 and are listed by
+    `output_names`: `(1, units)`, `(1, 1)` and, if the network returns features, `(1, channels)`.
+    Raises ValueError or RuntimeError if the file is damaged, or if the network has other inputs or
+    outputs.
     """
     image_size = metadata.image_size
     network = _read(path)
-    shape = network.input().partial_shape  # raises RuntimeError for more than one input
+    shape = network.input().partial_shape  # raises RuntimeError if there are several inputs
     pixels = openvino.PartialShape([-1, image_size, image_size, 3])
     if not pixels.compatible(shape):
         raise ValueError(f"input {shape}, not (batch, {image_size}, {image_size}, 3)")
@@ -59,7 +59,7 @@ def read_model(path: Path, metadata: Metadata) -> openvino.Model:
 
 
 def output_names(metadata: Metadata) -> list[str]:
-    """Return the outputs in order. Exports, and models from earlier versions, lack the last one."""
+    """Return the outputs in order. Exports and models from earlier versions lack the last one."""
     score = [] if metadata.unknown_threshold is None else ["unknown_score"]
     return ["probability", *score, FEATURES]
 
@@ -67,8 +67,8 @@ def output_names(metadata: Metadata) -> list[str]:
 def _read(path: Path) -> openvino.Model:
     """Read the network, with its outputs in the order of their names.
 
-    A converter may write `unknown_score` before `probability`. In LiteRT their tensors have other
-    names, which end with numbers in this order.
+    A converter may write `unknown_score` before `probability`. In LiteRT, tensors have different
+    names, which end with numbers in the right order.
     """
     if path.suffix == ".xml":
         return read_network(path)
@@ -85,14 +85,15 @@ def write_served_model(
     *,
     is_mirrored: bool,
 ) -> None:
-    """Write model.xml, model.bin, model.json, and the arrays of a detector in detector.npz.
+    """Write model.xml, model.bin, model.json and, for a detector, its arrays in detector.npz.
 
-    In model.json the metadata have the identity of the model.
+    In model.json, the metadata include the identity of the model.
 
-    `network` takes uint8 pixels and gives logits, `(batch, 1)` for two classes and
-    `(batch, classes)` for more, and features, `(batch, channels)`. The served network gives
-    `probability`, the sigmoid or softmax of the logits after division by the temperature, with a
-    detector `unknown_score`, `(batch, 1)`, and `features`. With `is_mirrored` it is `mirrored`.
+    `network` takes uint8 pixels, and returns features, `(batch, channels)`, and logits, which are
+    `(batch, 1)` for two classes and `(batch, classes)` for more. The served network returns
+    `probability`, which is the sigmoid or softmax of the logits divided by the temperature;
+    `unknown_score`, `(batch, 1)`, if there is a detector; and `features`. With `is_mirrored`, it is
+    `mirrored`.
     """
     logits, features = (result.input_value(0) for result in network.get_results())
     for result in network.get_results():
@@ -118,16 +119,17 @@ def write_served_model(
 
 
 def join(extractor: openvino.Model, tail: openvino.Model) -> openvino.Model:
-    """Return a network of pixels, uint8 `(batch, size, size, 3)`, that gives logits and features.
+    """Return a network from pixels, uint8 `(batch, size, size, 3)`, to logits and features.
 
-    `extractor` gives the kinds of features, by name, that `tail` takes.
+    `extractor` returns, by name, the kinds of features that `tail` takes.
     """
     for parameter in tail.get_parameters():
         name = parameter.output(0).get_any_name()
         stored = extractor.output(name).get_node().input_value(0)
         for taker in parameter.output(0).get_target_inputs():
             node = taker.get_node()
-            if node.get_type_name() == "Slice":  # of the frozen blocks: the others are trained
+            # Selects the frozen blocks, because the others are trained.
+            if node.get_type_name() == "Slice":
                 part = _first_columns(stored, node.output(0).partial_shape[1].get_length())
                 for taker_of_part in node.output(0).get_target_inputs():
                     taker_of_part.replace_source_output(part)
@@ -138,9 +140,9 @@ def join(extractor: openvino.Model, tail: openvino.Model) -> openvino.Model:
 
 
 def _first_columns(features: openvino.Output, width: int) -> openvino.Output:
-    """Return the first columns of concatenated features, without computing the others.
+    """Return the first columns of concatenated features without computing the other columns.
 
-    Raises ValueError if the width ends within one of the parts.
+    Raises ValueError if `width` ends inside one of the parts.
     """
     parts = []
     total = 0
@@ -154,10 +156,10 @@ def _first_columns(features: openvino.Output, width: int) -> openvino.Output:
 
 
 def mirrored(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
-    """Return a served network that gives means over an image and its mirror image.
+    """Return a served network that averages its outputs over an image and its mirror image.
 
-    `names` are the names of its outputs, in their order. Logits and unknown scores are averaged;
-    `features` come from the image alone.
+    `names` are the names of its outputs in order. Logits and unknown scores are averaged, but
+    `features` come from the original image only.
     """
     pixels = network.get_parameters()[0]
     other = network.clone()
@@ -184,13 +186,13 @@ def _mean(first: openvino.Output, second: openvino.Output) -> openvino.Output:
 
 
 def is_mirrored(network: openvino.Model) -> bool:
-    """Return whether `mirrored` made this network."""
+    """Return whether a network was made by `mirrored`."""
     takers = network.input().get_target_inputs()
     return any(taker.get_node().get_type_name() == "Gather" for taker in takers)
 
 
 def single(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
-    """Undo `mirrored`: return a network that gives the outputs for the image alone."""
+    """Undo `mirrored`: return a network that uses only the original image."""
     outputs = []
     for name, result in zip(names, network.get_results()):
         output = result.input_value(0)
@@ -208,13 +210,14 @@ def _first(mean: openvino.Output) -> openvino.Output:
 
 
 def identity_of_single(identity: str) -> str:
-    """Return the identity of the network of `single`, from the identity of the served model."""
+    """Return the identity of the network from `single`, given that of the served model."""
     return hashlib.sha256(f"{identity} single".encode()).hexdigest()[:IDENTITY_DIGITS]
 
 
 def identity_of(path: Path, metadata: Metadata) -> str:
-    """Return a hash of the network, with temperature and detector, and of its metadata."""
+    """Return a hash of the network, including temperature and detector, and of its metadata."""
     rules = metadata.model_dump(exclude={"model", "versions", "data_md5", "commit"})
-    text = json.dumps(rules, separators=(",", ":"), ensure_ascii=False)  # whatever pydantic writes
+    # Independent of how pydantic formats it.
+    text = json.dumps(rules, separators=(",", ":"), ensure_ascii=False)
     digests = (digest(path), digest(path.with_suffix(".bin")))
     return hashlib.sha256(" ".join([*digests, text]).encode()).hexdigest()[:IDENTITY_DIGITS]

@@ -1,1 +1,1 @@
-"""Backbones, their blocks and cut; heads, fitted or trained with Keras; fine-tuning."""
+"""Neural networks: backbones and their blocks, heads, and fine-tuning."""

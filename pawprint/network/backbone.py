@@ -1,4 +1,4 @@
-"""Build a Keras backbone with its weights, and its extractor."""
+"""Load a Keras backbone with its weights, and build the extractor from it."""
 
 import traceback
 import warnings
@@ -27,20 +27,22 @@ from pawprint.params.model import IMAGENET, Head, Model, Weights
 def application(
     name: str, alpha: float | None, image_size: int, weights: str | Path | None = None
 ) -> keras.Model:
-    """Return a network without its top, from float32 `(batch, size, size, 3)` to feature maps.
+    """Return a network without its top, which maps float32 pixels to feature maps.
 
-    `weights` is IMAGENET, which Keras downloads to its cache or a package brings; a file, as
-    `weights.source` names one; or None for random weights. Raises InputError for an image size that
-    the application cannot take, weights that are not there, and a file that does not fit.
+    The input is `(batch, size, size, 3)`. `weights` can be IMAGENET, which is downloaded by Keras
+    or comes with a package; the path of a file; or None for random weights. Raises InputError if
+    the application does not support the image size, or if the weights are missing or do not match
+    the network.
     """
     if weights == IMAGENET and alpha and alpha > 1 and image_size != 224:
-        # Above full width, weights exist only for 224 pixels, and Keras would ask for others.
+        # Above full width, there are only weights for 224 pixels, but Keras would look for other
+        # sizes.
         network = application(name, alpha, image_size)
         network.set_weights(application(name, alpha, 224, weights).get_weights())
         return network
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # sizes without weights of their own take 224's
+            warnings.simplefilter("ignore")  # other sizes use the weights for 224 pixels
             network = find_application(name).build(
                 input_shape=(image_size, image_size, 3),
                 weights=weights and str(weights),
@@ -48,15 +50,15 @@ def application(
             )
     except InputError:
         raise
-    except Exception as error:  # of Keras, the connection and the file
+    except Exception as error:  # from Keras, the connection or the file
         if weights is None:
             raise InputError(
                 f"model.image_size: expected a size that {name} takes. Received: "
                 f"{image_size} ({reason(error).rstrip('.')})"
             ) from None
-        application(name, alpha, image_size)  # raises InputError for the size
+        application(name, alpha, image_size)  # raises InputError if the size is the problem
         raise _weights_problem(name, alpha, weights, error) from None
-    # The layers keep Keras' names, which may begin with the name of the network.
+    # The layers keep the names that Keras gave them, which may start with the name of the network.
     return keras.Model(network.input, network.output, name=BACKBONE)
 
 
@@ -64,10 +66,10 @@ def _weights_problem(
     name: str, alpha: float | None, weights: str | Path, error: Exception
 ) -> InputError:
     if weights == IMAGENET:
-        # Errors of the connection may show the password of a proxy; errors of Keras do not.
+        # A connection error may contain the password of a proxy. Keras errors do not.
         text = type(error).__name__
         if type(error) in (Exception, OSError):
-            text = reason(error).rpartition(" -- ")[2]  # after the URL
+            text = reason(error).rpartition(" -- ")[2]  # the part after the URL
         elif type(error) is ValueError:
             text = "weights of other layers"
         is_there = isinstance(error, ValueError) or type(error) is OSError
@@ -87,7 +89,7 @@ def _weights_problem(
 
 
 def _file_of(error: Exception) -> str:
-    """Return the name of the weights file that Keras was about to fetch or load."""
+    """Return the name of the weights file that Keras was trying to download or load."""
     frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
     paths = (values.get(name) for name in ("weights_path", "fname") for values in frames)
     return next((Path(path).name for path in paths if isinstance(path, str)), "weights.source")
@@ -96,10 +98,11 @@ def _file_of(error: Exception) -> str:
 def load_backbone(
     name: str, alpha: float | None, image_size: int, source: str, sha256: str | None
 ) -> keras.Model:
-    """Return an application with the weights of a source: `imagenet`, `none` or a file's path.
+    """Return an application with weights from a source: `imagenet`, `none`, or the path of a file.
 
-    `sha256` is the hash of the file. Without a file it is None or `weights_sha256`. Raises
-    InputError for another hash, a missing file, and as `application`.
+    `sha256` is the hash of the file. For the other sources, it is either None or the expected
+    `weights_sha256`. Raises InputError if a hash does not match or the file is missing, and for the
+    same reasons as `application`.
     """
     if source in (IMAGENET, "none"):
         network = application(name, alpha, image_size, IMAGENET if source == IMAGENET else None)
@@ -112,16 +115,17 @@ def load_backbone(
 
 
 def weights_sha256(network: keras.Model) -> str:
-    """Return `arrays_sha256` of the weights of a network, in the order of `get_weights`."""
+    """Return the `arrays_sha256` of a network's weights in the order of `get_weights`."""
     return arrays_sha256(network.get_weights())
 
 
 def with_head(
     backbone: keras.Model, params: Model, weights: HeadWeights, head: Head, classes: int
 ) -> tuple[keras.Model, int]:
-    """Return the backbone with a head, and the first layer that fine-tuning trains.
+    """Return the backbone with a head, and the index of the first layer that fine-tuning trains.
 
-    The number of layers stands for none. Raises InputError as `first_trained`.
+    If nothing is trained, the index equals the number of layers. Raises InputError for the same
+    reasons as `first_trained`.
     """
     first = first_trained(params, backbone)
     first = len(backbone.layers) if first is None else first
@@ -134,10 +138,10 @@ def with_head(
 def convert_backbone(
     model: Model, weights: Weights, has_cut: bool = True
 ) -> tuple[openvino.Model, list[str], keras.Model]:
-    """Return the extractor of these params, the names of its outputs, and the backbone.
+    """Return the extractor for these params, the names of its outputs, and the backbone.
 
-    Keras downloads the weights `imagenet` to its cache. Raises InputError for the reasons of
-    `load_backbone`, and for params that do not fit the backbone.
+    For `imagenet`, Keras downloads the weights to its cache. Raises InputError if the params do not
+    fit the backbone, and for the same reasons as `load_backbone`.
     """
     make_deterministic(seed=0)
     options = (model.alpha, model.image_size, weights.source, weights.sha256)
@@ -152,12 +156,15 @@ def convert_backbone(
 def build_extractor(
     name: str, backbone: keras.Model, pooling: str, cut: int | None = None
 ) -> tuple[keras.Model, list[str]]:
-    """Return a network from pixels to the inputs of both phases of training, and output names.
+    """Return a network from pixels to the features that training needs, and its output names.
 
-    Pixels are `(batch, size, size, 3)` in [0, 255], and `name` is the application. The outputs are
-    `cut`, the feature maps at a cut, for fine-tuning; `blocks`, the statistics of the blocks of a
-    backbone `with_blocks`, and `top`, the pooled last maps, both `(batch, features)`, for the head;
-    and, if `top` is flattened, `means` of its channels, for the detector of unknown inputs.
+    The input is `(batch, size, size, 3)`, with values in [0, 255], and `name` is the application.
+    The possible outputs are:
+
+    - `cut`: the feature maps at the cut, for fine-tuning. - `blocks`: the block statistics of a
+    backbone `with_blocks`, `(batch, features)`, for the head. - `top`: the pooled last maps,
+    `(batch, features)`, for the head. - `means`: the channel means of the last maps, for the
+    detector of unknown inputs, if `top` is flattened.
     """
     pixels = keras.Input(backbone.input_shape[1:])
     outputs = backbone.outputs

@@ -1,4 +1,4 @@
-"""The parts of a backbone of Keras: frozen layers, the cut, and the ends of the blocks."""
+"""Find the parts of a Keras backbone: frozen layers, the cut, and the ends of blocks."""
 
 import difflib
 from collections import Counter
@@ -8,15 +8,15 @@ from pawprint.network.hardware import keras
 from pawprint.network.openvino_blocks import Maps, choose_ends
 from pawprint.params.model import AUTO, Model
 
-# Layers without weights, whose maps are not features.
+# Layers without weights. Their maps are not useful as features.
 NO_FEATURES = (keras.layers.ZeroPadding2D, keras.layers.Rescaling, keras.layers.Normalization)
 
 
 def first_trained(params: Model, backbone: keras.Model) -> int | None:
-    """Return the index of the first layer that fine-tuning trains, in [0, layers]; None for null.
+    """Return the index of the first layer that fine-tuning trains, or None if none is trained.
 
-    With `AUTO` it is `first_of_last_third`. Raises InputError for a layer that the backbone does
-    not have.
+    It is in [0, layers]. `AUTO` stands for `first_of_last_third`. Raises InputError if the backbone
+    does not have the layer.
     """
     layer = params.fine_tune_at
     names = [each.name for each in backbone.layers]
@@ -37,7 +37,7 @@ def first_trained(params: Model, backbone: keras.Model) -> int | None:
 
 
 def first_of_last_third(backbone: keras.Model) -> keras.layers.Layer:
-    """Return the first layer of a block that begins after about two thirds of the layers."""
+    """Return the first layer of the block that begins after about two thirds of the layers."""
     operations = backbone.operations
     cuts = [index for index in range(len(operations) - 1) if _is_cut(backbone, index)]
     ends = [index for index in cuts if len(keras.tree.flatten(operations[index].input)) > 1]
@@ -48,10 +48,10 @@ def first_of_last_third(backbone: keras.Model) -> keras.layers.Layer:
 def cut_index(backbone: keras.Model, first: int) -> int:
     """Return the last operation before layer `first` whose output is all that later ones need.
 
-    It is an index of `backbone.operations`, in which layers are among others such as additions. The
-    operations up to it are frozen and are computed once. One with a skip connection around it
-    cannot be the cut, so the cut may lie some layers before `first - 1`. With 0 nothing is frozen
-    and the cut is the input.
+    The result is an index of `backbone.operations`, which contain layers and other operations such
+    as additions. The operations up to the cut are frozen, so that they are computed only once. An
+    operation with a skip connection around it cannot be the cut, which may therefore be some layers
+    before `first - 1`. If `first` is 0, nothing is frozen and the cut is the input.
     """
     operations = backbone.operations
     layers = backbone.layers
@@ -60,7 +60,7 @@ def cut_index(backbone: keras.Model, first: int) -> int:
 
 
 def _is_cut(backbone: keras.Model, index: int) -> bool:
-    """Return whether no operation after this one takes the output of one before it."""
+    """Return whether no later operation uses an output from before this one."""
     before = {
         id(tensor)
         for operation in backbone.operations[:index]
@@ -71,10 +71,11 @@ def _is_cut(backbone: keras.Model, index: int) -> bool:
 
 
 def split_at(backbone: keras.Model, cut: int) -> tuple[keras.Model, int]:
-    """Return the part after operation `cut`, from its maps to the outputs of the backbone.
+    """Return the part of a backbone after operation `cut`, from its maps to the final outputs.
 
-    It shares the backbone's weights. Without a layer after the cut, it gives its input. Also
-    returns how many outputs of the backbone, the first ones, are not after the cut.
+    It shares its weights with the backbone. If there is no layer after the cut, it returns its
+    input. The second result is the number of outputs at or before the cut, which come first in the
+    backbone.
     """
     operations = backbone.operations
     at_cut = operations[cut].output
@@ -88,12 +89,12 @@ def split_at(backbone: keras.Model, cut: int) -> tuple[keras.Model, int]:
 
 
 def split_before(backbone: keras.Model, first: int) -> tuple[keras.Model, int]:
-    """Split at the last cut before layer `first`, as `split_at` does."""
+    """Split at the last cut before layer `first`; see `split_at`."""
     return split_at(backbone, cut_index(keras.Model(backbone.input, backbone.outputs[-1]), first))
 
 
 def block_ends(backbone: keras.Model) -> list[int]:
-    """Return the operations that end the blocks: indices of `backbone.operations`."""
+    """Return the indices in `backbone.operations` of the operations that end the blocks."""
     operations = backbone.operations
     takers = Counter(map(id, keras.tree.flatten([operation.input for operation in operations])))
     maps = []
@@ -108,6 +109,6 @@ def block_ends(backbone: keras.Model) -> list[int]:
 
 
 def with_blocks(backbone: keras.Model) -> keras.Model:
-    """Return the backbone with the maps of each of its blocks as outputs, before the last maps."""
+    """Return the backbone with additional outputs: the maps of each block, before the last maps."""
     maps = [backbone.operations[index].output for index in block_ends(backbone)]
     return keras.Model(backbone.input, [*maps, backbone.output], name=backbone.name)

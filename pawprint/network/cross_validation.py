@@ -1,8 +1,8 @@
-"""Cross-validate training images, with logistic regressions on their features.
+"""Cross-validate logistic regressions on the features of the training images.
 
-Cross-validation chooses the features and views that a head learns from, and the penalty on its
-weights. Features are standardised, because the penalty requires it. Only one thread computes,
-because the number of threads changes the last bits of a sum.
+Cross-validation chooses which features and views a head learns from, and how strongly its weights
+are penalised. Features are standardised, because the penalty requires it. All computations use one
+thread, because the number of threads changes the last bits of a sum.
 """
 
 import math
@@ -24,24 +24,26 @@ from pawprint.network.heads import (
     sample_weights,
 )
 
-# The inverse of the penalty, for the sum of the losses of all images.
+# The inverse of the penalty. The loss is summed over all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
-USUAL_C = (100.0,)  # if C is not chosen
-PARTS = (1 / 8, 1 / 4, 1 / 2)  # of the training images, in a learning curve
-MAX_CROSS_VALIDATED = 10_000  # images that a cross-validation learns from
-MIN_OF_CLASS = 10  # images of each class, if one fit should hold fewer than of all classes
-# Rows x features x classes. At the limit a fit takes a minute or two on one core, and the features
-# of two classes take 2 GB.
+USUAL_C = (100.0,)  # used if C is not chosen
+PARTS = (1 / 8, 1 / 4, 1 / 2)  # fractions of the training images in a learning curve
+MAX_CROSS_VALIDATED = 10_000  # the most images that cross-validation learns from
+MIN_OF_CLASS = 10  # images per class, even if one fit should hold fewer
+# Rows x features x classes. At this limit, a fit takes a minute or two on one core, and the
+# features of two classes take 2 GB.
 MAX_SIZE = 1_000_000_000
-# The limit for trying all views in cross-validation, where five fits take half a minute.
+# Above this size, all views are not tried, because cross-validation has five fits of half a minute.
 MAX_SIZE_OF_VIEWS = MAX_SIZE // 5
-BLOCK = 4096  # images predicted at a time
+BLOCK = 4096  # images predicted at once
 
 
 class Examples(NamedTuple):
-    """Training images: features `(images, views, …)` and, `(images,)`, indices of `labels`, groups.
+    """Training images: features `(images, views, …)`, and class indices and groups `(images,)`.
 
-    The keys of `features` say whether they have the statistics of blocks. Cross-validation chooses
+    The keys of `features` say whether the statistics of blocks are included. Cross-validation
+    chooses between the two. Random choices depend on `pixels_sha256`, text `(images,)`, and not on
+    the order of the images.
     between both. What is drawn depends on `pixels_sha256`, text `(images,)`, not on the order.
     """
 
@@ -59,12 +61,12 @@ class Examples(NamedTuple):
 
     @property
     def columns(self) -> int:
-        """The number of features, the largest."""
+        """The largest number of features that a fit may use."""
         return max(math.prod(features.shape[2:]) for features in self.features.values())
 
 
 def open_examples(store: StoredExamples, features: str, class_weight: str | None) -> Examples:
-    """Return the training images with the features of `model.features`; with auto, all stored."""
+    """Return the training images with the features that `model.features` selects (auto: all)."""
     stored = (False, True) if store.has("blocks") else (False,)
     choices = {"last": (False,), "blocks": (True,), "auto": stored}[features]
     images = store.images[store.images["split"] == "train"]
@@ -79,11 +81,12 @@ def open_examples(store: StoredExamples, features: str, class_weight: str | None
 
 
 class CrossValidation(NamedTuple):
-    """Probabilities, float32 `(images, classes)`, and the settings of the fits.
+    """Predicted probabilities, float32 `(images, classes)`, and the settings of the fits.
 
-    Images without a prediction have NaN. `views` is the number of views of each image, one or all;
-    `has_blocks` says which features of `Examples` are used. `gain` is the difference of the losses
-    with and without blocks, `views_gain` with all views and with one; None if not tried.
+    Rows without a prediction are NaN. `views` is the number of views per image, either one or all,
+    and `has_blocks` says which features of `Examples` are used. `gain` is the difference in loss
+    between features with and without blocks, and `views_gain` between all views and one. Either is
+    None if it was not tried.
     """
 
     probabilities: np.ndarray
@@ -95,49 +98,52 @@ class CrossValidation(NamedTuple):
 
 
 class Folds(NamedTuple):
-    """The fold of each image, the same in a group, and the sorted images that fits learn from."""
+    """The fold of each image (the same within a group), and the sorted images for learning."""
 
     fold: np.ndarray
     learned: np.ndarray
 
 
 class _Judged(NamedTuple):
-    """Class indices and weights of the judged images, among those with `is_judged`."""
+    """Class indices and weights of the images that are scored; `is_judged` marks them."""
 
     is_judged: np.ndarray
     classes: np.ndarray
     weights: np.ndarray
 
     def losses(self, candidate: CrossValidation) -> np.ndarray:
-        """Return the weighted log loss of each judged image, float64 `(judged,)`."""
+        """Return the weighted log loss of each scored image, float64 `(judged,)`."""
         return self.weights * log_losses(self.classes, candidate.probabilities[self.is_judged])
 
     def choose(
         self, new: CrossValidation, old: CrossValidation
     ) -> tuple[CrossValidation, Difference]:
-        """Return the new one if its loss is lower by more than the standard error, or the old."""
+        """Return `new` if its loss is lower by more than the standard error, else `old`."""
         gain = Difference.of(self.losses(new), self.losses(old))
         return (new if gain.mean < -gain.error else old), gain
 
 
 def most_rows(columns: int, classes: int) -> int:
-    """Return the largest number of rows with this many features in one fit, from MAX_SIZE."""
+    """Return how many rows with this many features one fit can hold, according to MAX_SIZE."""
     return MAX_SIZE // (columns * classes)
 
 
 def cross_validate(examples: Examples) -> CrossValidation:
-    """Choose C, features and views, and predict each image with a fit without its group.
+    """Choose C, features and views, and predict each image with a fit that excludes its group.
 
-    Adding or removing an image leaves nearly all others in their folds (pawprint/draws.py).
+    When an image is added or removed, nearly all other images stay in their folds (see
+    pawprint/draws.py).
 
-    C is the value in VALUES_OF_C with the lowest log loss, for fits to the first view without
-    features of blocks. Features of blocks are added if they lower the log loss by more than its
-    standard error. If C is chosen, all views replace the first view by the same rule; above
-    MAX_SIZE_OF_VIEWS, they are not tried.
+    C is the value in VALUES_OF_C with the lowest log loss, for fits to the first view without block
+    features. Block features are added if they lower the log loss by more than its standard error.
+    If C is chosen, all views replace the first view under the same condition, but they are not
+    tried above MAX_SIZE_OF_VIEWS.
 
-    Predictions use the first view of an image. With more than MAX_CROSS_VALIDATED images, or more
-    than one fit holds, fits learn from a random part, and everything is chosen for this part. With
-    many classes, the part is larger than a fit should hold, and C is USUAL_C. An image has no
+    Predictions use the first view of each image. With more than MAX_CROSS_VALIDATED images, or more
+    than one fit can hold, the fits learn from a random sample, and all choices are made for that
+    sample. With many classes, the sample is larger than a fit should hold, and C is USUAL_C. An
+    image has no prediction if no other group contains its class. Raises InputError if no image has
+    a prediction.
     prediction if the other groups lack its class. Raises InputError if no image has a prediction.
     """
     folds = _folds(examples)
@@ -177,11 +183,12 @@ def learning_curve(
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """Cross-validate with an eighth, a quarter, half and all of the images.
 
-    Returns the images that are judged, sorted indices, and by the number of images that a fit
-    learns from float32 probabilities `(judged, classes)`, NaN for an image that is not judged. C
-    and features are as in `cross_validation`, and fits learn from one view. Each part has the same
-    fraction of the groups of each class, at least one, and is within the next one. With more
-    classes than one fit should hold, the probabilities are empty.
+    Returns the sorted indices of the scored images, and a mapping from the number of images that a
+    fit learns from to float32 probabilities `(judged, classes)`, with NaN if there is no
+    prediction. C and the features are those of `cross_validation`, and the fits learn from one
+    view. Each part contains the same fraction of the groups of every class, at least one group, and
+    is contained in the next larger part. If there are more classes than one fit should hold, the
+    mapping is empty.
     """
     folds = _folds(examples)
     if len(folds.learned) > most_rows(examples.columns, examples.classes):
@@ -205,7 +212,7 @@ def learning_curve(
 def _places_in_curve(examples: Examples, images: np.ndarray) -> np.ndarray:
     """Return the position of each image in the learning curve, float64 `(images,)` in [0, 1).
 
-    It is the position of its group among all groups of its class.
+    An image has the position of its group among all groups of its class.
     """
     group = np.unique(examples.groups[images], return_inverse=True)[1]
     keys = smallest_keys(group, examples.pixels_sha256[images])
@@ -214,7 +221,7 @@ def _places_in_curve(examples: Examples, images: np.ndarray) -> np.ndarray:
 
 
 def cross_validate_as(cross_validation: CrossValidation, examples: Examples) -> CrossValidation:
-    """Cross-validate with the settings of another cross-validation, for example with new groups."""
+    """Repeat a cross-validation with the same settings, for example with different groups."""
     images = np.arange(len(examples.actual))
     return _judge(examples, _folds(examples), images, cross_validation, (cross_validation.C,))[0]
 
@@ -226,9 +233,9 @@ def _judge(
     settings: CrossValidation,
     values_of_c: tuple[float, ...],
 ) -> list[CrossValidation]:
-    """Predict the images `judged`, sorted indices, with each C, in increasing order.
+    """Predict the images with the sorted indices `judged`, once for each C in increasing order.
 
-    The fits learn from the features and views in `settings`. The views of an image share its
+    The fits learn from the features and views in `settings`. All views of an image share its
     weight.
     """
     features = examples.features[settings.has_blocks]
@@ -264,9 +271,9 @@ def predict_rows(
     features: Features | np.ndarray,
     images: np.ndarray,
 ) -> np.ndarray:
-    """Return probabilities from the first views of images, float32 `(models, images, classes)`.
+    """Return probabilities for the first view of each image, float32 `(models, images, classes)`.
 
-    All models have the same classes.
+    All models must have the same classes.
     """
     shape = (len(models), len(images), len(models[0].classes))
     probabilities = np.empty(shape, np.float32)
@@ -281,17 +288,17 @@ def predict_rows(
 def metrics_of(
     probabilities: np.ndarray, actual: np.ndarray, weights: np.ndarray | None = None
 ) -> dict[str, float]:
-    """Return the weighted log loss and the accuracy of probabilities `(images, classes)`."""
+    """Return the weighted log loss and the accuracy for probabilities `(images, classes)`."""
     loss = np.average(log_losses(actual, probabilities), weights=weights)
     correct = probabilities.argmax(axis=-1) == actual
     return {"loss": float(loss), "accuracy": float(correct.mean())}
 
 
 def _folds(examples: Examples) -> Folds:
-    """Choose the images that fits learn from, and divide all images into folds.
+    """Choose the images that the fits learn from, and divide all images into folds.
 
-    They are as many as one fit holds, or MIN_OF_CLASS of each class, whichever is more, and at most
-    MAX_CROSS_VALIDATED.
+    The sample has as many images as one fit can hold, or MIN_OF_CLASS times the number of classes
+    if that is more, but at most MAX_CROSS_VALIDATED.
     """
     most = most_rows(examples.columns, examples.classes)
     most = min(max(most, MIN_OF_CLASS * examples.classes), MAX_CROSS_VALIDATED)
@@ -302,12 +309,12 @@ def _folds(examples: Examples) -> Folds:
 
 
 def view_of(features: Features | np.ndarray, view: int, images: np.ndarray) -> np.ndarray:
-    """Return one view of each of these images, `(images, features)`, as they are stored."""
+    """Return one view of each of these images in the stored dtype, `(images, features)`."""
     return features[images, np.full_like(images, view)].reshape(len(images), -1)
 
 
 def standardise(rows: np.ndarray) -> Standardisation:
-    """Standardise float32 rows in place, with their own means and deviations."""
+    """Standardise float32 rows in place, using their own means and standard deviations."""
     mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     rows -= mean
     deviation = np.sqrt(np.einsum("ij,ij->j", rows, rows, dtype=np.float64) / len(rows))

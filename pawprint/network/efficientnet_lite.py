@@ -1,9 +1,11 @@
-"""EfficientNet-Lite, which Keras lacks: the networks, their weights, and their extractor.
+"""EfficientNet-Lite, which Keras does not include: networks, weights and extractor.
 
-https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet (lite) has the networks:
-EfficientNet with ReLU6, without squeeze-and-excite, with a stem and a head of one width. The
-weights are files of packages that only hold them. No code of a package is imported. TensorFlow is
-not needed here; efficientnet_lite_keras.py has the networks for training.
+The networks are defined at
+https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet (lite). They are
+EfficientNets with ReLU6 and without squeeze-and-excite, and their stem and head have the same width
+in all sizes. The weights come from packages that contain little else, and no code of these packages
+is imported. This module does not need TensorFlow. To train the networks, efficientnet_lite_keras.py
+builds them in Keras.
 """
 
 import math
@@ -23,7 +25,7 @@ from pawprint.network.torch_file import read_tensors
 from pawprint.params.model import PACKAGES, Model
 
 VERSION = "0.1.0"  # of each package
-# For each stage: kernel, stride of its first block, channels, blocks, and their expansion.
+# Each stage has a kernel size, the stride of its first block, channels, blocks, and an expansion.
 STAGES = (
     (3, 1, 16, 1, 1),
     (3, 2, 24, 2, 6),
@@ -33,17 +35,17 @@ STAGES = (
     (5, 2, 192, 4, 6),
     (3, 1, 320, 1, 6),
 )
-STEM = 32  # channels
+STEM = 32  # number of channels
 TOP = 1280
-EPSILON = 1e-3  # of batch normalization
-KERAS_FILES = (".h5", ".keras")  # with weights that Keras wrote, and no arrays of a package
-MEAN, SCALE = 127, 128  # of pixels
-ARRAYS = 5  # of a convolution: its kernel, and four of its batch normalization
+EPSILON = 1e-3  # for batch normalization
+KERAS_FILES = (".h5", ".keras")  # weights saved by Keras, unlike the array files in the packages
+MEAN, SCALE = 127, 128  # of the pixels
+ARRAYS = 5  # per convolution: its kernel, and four arrays for batch normalization
 operations = openvino.opset15
 
 
 class Variant(NamedTuple):
-    """`width` multiplies channels, `depth` blocks. `file` is in the package, of `size` bytes."""
+    """`width` scales the channels and `depth` the blocks. `file`, of `size` bytes, is packaged."""
 
     width: float
     depth: float
@@ -78,12 +80,12 @@ VARIANTS = {
 
 
 def preprocess_input(pixels: np.ndarray) -> np.ndarray:
-    """Return the input of the networks for RGB pixels in [0, 255]."""
+    """Convert RGB pixels in [0, 255] to the input of the networks."""
     return (pixels - MEAN) / SCALE
 
 
 class Convolution(NamedTuple):
-    """A convolution of `inputs` channels, its batch normalization, and ReLU6 if `is_activated`."""
+    """A convolution of `inputs` channels, batch normalization, and ReLU6 if `is_activated`."""
 
     name: str
     kernel: int
@@ -95,7 +97,7 @@ class Convolution(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Convolutions, one after another. If `is_added`, the input is added to what they give."""
+    """A sequence of convolutions. If `is_added`, their input is added to their output."""
 
     name: str
     convolutions: list[Convolution]
@@ -103,12 +105,12 @@ class Block(NamedTuple):
 
     @property
     def channels(self) -> int:
-        """The channels of the maps at the end."""
+        """The number of channels at the end of the block."""
         return self.convolutions[-1].channels
 
 
 def blocks(name: str) -> list[Block]:
-    """Return the stem, the blocks and the top of a network, named as in Keras' EfficientNet."""
+    """Return the stem, blocks and top of a network, named as in Keras' EfficientNet."""
     variant = VARIANTS[name]
     found = [Block("stem", [Convolution("stem", 3, 2, 3, STEM)])]
     for stage, (kernel, stride, channels, count, expansion) in enumerate(STAGES, 1):
@@ -124,7 +126,7 @@ def blocks(name: str) -> list[Block]:
 
 
 def _round(channels: float) -> int:
-    """Return the nearest multiple of 8 that is not more than a tenth lower."""
+    """Round to a multiple of 8 that is at most a tenth lower than the given number."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels else rounded
 
@@ -143,9 +145,9 @@ def _block(
 
 
 def packaged_file(name: str) -> Path:
-    """Return the file of weights in the installed package.
+    """Return the path of the weights file in the installed package.
 
-    Raises NoWeightsError if it is missing or is not the published file.
+    Raises NoWeightsError if the file is missing or differs from the published one.
     """
     variant = VARIANTS[name]
     try:
@@ -164,11 +166,11 @@ def packaged_file(name: str) -> Path:
 
 
 def read_arrays(name: str, path: Path) -> list[np.ndarray]:
-    """Return the arrays of a network in a file of PyTorch, float32, ARRAYS for each convolution.
+    """Read a network's arrays from a PyTorch file: float32, ARRAYS of them for each convolution.
 
-    They are its kernel, `(channels, inputs, height, width)`, and scale, offset, mean and variance
-    of its batch normalization. Raises InputError for a file that `read_tensors` refuses, and for
-    arrays of another network.
+    These are the kernel, `(channels, inputs, height, width)`, and the scale, offset, mean and
+    variance of the batch normalization. Raises InputError if `read_tensors` rejects the file, or if
+    its arrays belong to another network.
     """
     arrays = [
         array
@@ -192,7 +194,7 @@ def _shapes(convolution: Convolution) -> list[tuple[int, ...]]:
 
 
 def as_in_keras(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:
-    """Return arrays of `read_arrays` with the kernels that Keras has, in the same order."""
+    """Convert arrays from `read_arrays` to Keras' kernel layout, in the same order."""
     return [
         array.transpose(2, 3, *((0, 1) if array.shape[1] == 1 else (1, 0)))
         if array.ndim == 4
@@ -202,10 +204,11 @@ def as_in_keras(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:
 
 
 def build_extractor(model: Model, arrays: Sequence[np.ndarray]) -> tuple[openvino.Model, list[str]]:
-    """Return a network from pixels to features, and output names, for arrays of `read_arrays`.
+    """Build a network from pixels to features out of the arrays; also return its output names.
 
-    Pixels are uint8 `(batch, size, size, 3)`. The outputs are the same as from `build_extractor` in
-    backbone.py without a cut: float32, in the same order and with the same columns.
+    Pixels are uint8 `(batch, size, size, 3)`, and the arrays come from `read_arrays`. The float32
+    outputs have the same order and columns as those of `build_extractor` in backbone.py without a
+    cut.
     """
     size = model.image_size
     pixels = operations.parameter([-1, size, size, 3], np.uint8)
@@ -245,7 +248,7 @@ def _block_ends(
 def _convolve(
     maps: openvino.Node, convolution: Convolution, arrays: list[np.ndarray]
 ) -> openvino.Node:
-    """Return the maps after a convolution, which takes in its batch normalization."""
+    """Return the maps after a convolution with its batch normalization folded in."""
     kernel, gamma, beta, mean, variance = (array.astype(np.float64) for array in arrays)
     scale = gamma / np.sqrt(variance + EPSILON)
     kernel = (kernel * scale[:, None, None, None]).astype(np.float32)
@@ -253,7 +256,7 @@ def _convolve(
     convolve = operations.convolution
     if convolution.is_depthwise:
         convolve = operations.group_convolution
-        kernel = kernel[:, None]  # a group for each channel
+        kernel = kernel[:, None]  # one group per channel
     strides = [convolution.stride] * 2
     options = ([0, 0], [0, 0], [1, 1], "same_upper")
     maps = convolve(maps, operations.constant(kernel), strides, *options)
@@ -262,12 +265,12 @@ def _convolve(
 
 
 def _chosen(model: Model, ends: list[openvino.Output]) -> list[openvino_blocks.Block]:
-    """Return the ends of blocks whose statistics a head takes."""
+    """Return the ends of the blocks whose statistics the head uses."""
     network = blocks(model.backbone)
     maps = []
     for index, (block, end) in enumerate(zip(network, ends)):
         is_branch = any(each.is_added for each in network[index : index + 2])
-        # Operations are between the ends of two blocks.
+        # Numbers are even, because there are other operations between the ends of two blocks.
         size = tuple(openvino_blocks.lengths_of(end)[1:])
         maps.append(Maps(2 * index, size, block.channels, is_branch))
     *before, last = maps

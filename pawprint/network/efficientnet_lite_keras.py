@@ -1,4 +1,4 @@
-"""EfficientNet-Lite for Keras, which trains its layers; efficientnet_lite.py has its weights."""
+"""Build EfficientNet-Lite in Keras for training, with weights from efficientnet_lite.py."""
 
 from pathlib import Path
 
@@ -15,18 +15,18 @@ from pawprint.network.hardware import keras
 from pawprint.params.model import IMAGENET
 
 OPTIONS = {"padding": "same", "use_bias": False}
-# Random weights for which maps keep their scale.
+# Random weights that keep the scale of the feature maps.
 SCALING = {"class_name": "VarianceScaling", "config": {"scale": 2, "mode": "fan_out"}}
 
 
 def efficientnet_lite(
     name: str, input_shape: tuple[int, int, int], weights: str | None = None
 ) -> keras.Model:
-    """Return a network without its top: float32 `(batch, size, size, 3)` to feature maps.
+    """Return a network without its top, from float32 `(batch, size, size, 3)` to feature maps.
 
-    `weights` is IMAGENET for the installed package, a file for `read_arrays` or Keras'
-    `load_weights`, or None for random weights. Layers have names as in Keras' EfficientNet. Raises
-    InputError for a missing package and a file that `read_arrays` refuses.
+    `weights` is IMAGENET for the installed package; the path of a file for `read_arrays` or for
+    Keras' `load_weights`; or None for random weights. Layers are named as in Keras' EfficientNet.
+    Raises InputError if the package is missing or `read_arrays` rejects the file.
     """
     pixels = maps = keras.Input(input_shape)
     for block in blocks(name):

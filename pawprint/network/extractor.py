@@ -1,6 +1,6 @@
-"""The extractor: the frozen layers of a backbone for OpenVINO, which give the stored features.
+"""Load the extractor: the frozen layers of a backbone in OpenVINO, which compute the features.
 
-TensorFlow starts only where Keras has to build the backbone.
+TensorFlow is only started if Keras has to build the backbone.
 """
 
 from pathlib import Path
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class Extractor(NamedTuple):
-    """A network with the names of its outputs, and the hash of its weights, None for an ONNX file.
+    """A network, the names of its outputs, and the hash of its weights (None for an ONNX file).
 
-    `backbone` is the network of Keras, None where Keras has built none.
+    `backbone` is the Keras network, or None if Keras did not build one.
     """
 
     network: openvino.Model
@@ -31,9 +31,9 @@ class Extractor(NamedTuple):
 
 
 def needs_keras(model: Model, weights: Weights) -> bool:
-    """Return whether Keras builds the backbone of these params.
+    """Return whether Keras has to build the backbone for these params.
 
-    It does not build an ONNX file, nor an EfficientNet-Lite of published arrays of which nothing is
+    It does not for an ONNX file, or for an EfficientNet-Lite with published weights if nothing is
     fine-tuned.
     """
     if model.backbone == ONNX:
@@ -44,12 +44,12 @@ def needs_keras(model: Model, weights: Weights) -> bool:
 
 
 def load_extractor(model: Model, weights: Weights, has_cut: bool = True) -> Extractor:
-    """Return the extractor of these params, with `has_cut` also of the maps for fine-tuning.
+    """Return the extractor for these params; with `has_cut`, it includes maps for fine-tuning.
 
-    Raises InputError for wrong weights and for params that do not fit the backbone.
+    Raises InputError if the weights are wrong or the params do not fit the backbone.
     """
     if needs_keras(model, weights):
-        # TensorFlow starts here, which takes seconds.
+        # Importing this module starts TensorFlow, which takes seconds.
         from pawprint.network.backbone import convert_backbone, weights_sha256
 
         network, outputs, backbone = convert_backbone(model, weights, has_cut)
@@ -68,7 +68,7 @@ def load_extractor(model: Model, weights: Weights, has_cut: bool = True) -> Extr
 
 
 def _of_arrays(model: Model, weights: Weights) -> Extractor:
-    """Return the extractor of an EfficientNet-Lite, built from the arrays of its weights."""
+    """Build the extractor of an EfficientNet-Lite from the arrays of its weights."""
     name = model.backbone
     source, sha256 = weights.source, weights.sha256
     path = Path(source)

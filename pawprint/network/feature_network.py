@@ -1,6 +1,6 @@
-"""What follows the frozen layers, as a network of OpenVINO that takes stored features.
+"""Build the part of a network after the frozen layers, which runs on stored features in OpenVINO.
 
-TensorFlow is not needed for it.
+This module does not need TensorFlow.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ from pawprint.network.heads import HeadWeights
 from pawprint.params.model import Head
 
 OUTPUTS = ("logits", "features")
-EPSILON = 1e-3  # of Keras' BatchNormalization
+EPSILON = 1e-3  # for Keras' BatchNormalization
 operations = openvino.opset15
 
 
 def head_logits(features: openvino.Output, weights: HeadWeights, params: Head) -> openvino.Output:
-    """Return the logits `(batch, units)` of features `(batch, features)`, float32."""
+    """Return logits, float32 `(batch, units)`, for features `(batch, features)`."""
     arrays = iter(weights.arrays)
     if weights.standardisation:
         scale, offset = (operations.constant(term) for term in weights.standardisation)
@@ -41,15 +41,15 @@ def _dense(features: openvino.Output, kernel: np.ndarray, bias: np.ndarray) -> o
 def on_features(
     shapes: Mapping[str, Sequence[int]], weights: HeadWeights, params: Head
 ) -> tuple[openvino.Model, list[str]]:
-    """Return the head as a network of stored features, and the names of its inputs.
+    """Return the head as a network that takes stored features, and the names of its inputs.
 
-    `shapes` are the shapes of the stored kinds.
+    `shapes` contains the shape of each stored kind.
     """
     kinds = ["blocks", "top"] if weights.has_blocks else ["top"]
     means = "means" if "means" in shapes else "top"
     parameters = {kind: _parameter(shapes[kind]) for kind in dict.fromkeys([*kinds, means])}
     features = _side_by_side([parameters[kind].output(0) for kind in kinds])
-    # A node between input and output, each of which has a name of its own.
+    # Insert a node between the input and the output, because both need their own name.
     copied = operations.convert(parameters[means], np.float32).output(0)
     outputs = [head_logits(features, weights, params), copied]
     return openvino.Model(outputs, [*parameters.values()]), [*parameters]
@@ -61,10 +61,11 @@ def on_maps(
     weights: HeadWeights,
     params: Head,
 ) -> tuple[openvino.Model, list[str]]:
-    """Return trained layers and a head as a network of stored maps, and the names of its inputs.
+    """Return trained layers and a head as a network on stored maps, and the names of its inputs.
 
-    `trained` takes the maps at the cut, and gives features for the head and the means of the last
-    maps. The head also gets the first of the stored statistics of blocks, from before the cut.
+    `trained` takes the maps at the cut, and returns the head's features and the means of the last
+    maps. The head also receives the block statistics from before the cut, which come first among
+    the stored ones.
     """
     head_input, means = (result.input_value(0) for result in trained.get_results())
     parameters = {"cut": trained.get_parameters()[0]}

@@ -1,7 +1,7 @@
-"""TensorFlow and Keras, started once, quietly, and the GPUs that training runs on.
+"""Start TensorFlow and Keras once and without messages, and choose the GPUs for training.
 
-All modules of networks import `keras` and `tf` from here. Some of them derive classes from Keras',
-so it has to start before they can be imported, and not when a stage begins.
+All network modules import `keras` and `tf` from here. Some of them subclass Keras classes, so Keras
+has to start before these modules are imported rather than when a stage begins.
 """
 
 import contextlib
@@ -15,14 +15,15 @@ from pawprint import collector
 from pawprint.errors import silent_stderr
 from pawprint.params.model import Hardware
 
-# Every core that the process may use. Their number changes the last bits of a model, so it is the
-# same on machines of up to four cores; with two, four threads are as fast as two.
+# Use every available core, but at least four threads. The number of threads changes the last bits
+# of a model, so it is the same on all machines with up to four cores. On two cores, four threads
+# are as fast as two.
 THREADS = max(4, joblib.cpu_count())
 
-# Settings of the user that change results are replaced: DVC cannot see them.
+# These replace user settings that change results and that DVC cannot see.
 SETTINGS = {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "1"}
 REMOVED = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "TF_XLA_FLAGS", "XLA_FLAGS")
-# Keras imports these, if they are installed, for its own wrappers. Without them a stage starts in
+# Keras imports these for its own wrappers if they are installed. Without them, a stage starts in
 # two thirds of the time.
 UNUSED = ("matplotlib", "pandas", "scipy", "sklearn")
 
@@ -30,12 +31,13 @@ UNUSED = ("matplotlib", "pandas", "scipy", "sklearn")
 def start_keras() -> None:
     """Import TensorFlow and Keras into this process, with the same settings for every user.
 
-    This is all that Pawprint changes of a process for them: environment variables, which have to be
-    set before the import, what Keras may import, the configuration of both, and no GPUs, which only
-    `training_on` takes: other stages would allocate their memory for nothing.
+    These are all the process-wide changes that Pawprint makes for them: environment variables,
+    which must be set before the import; a list of modules that Keras may not import; the
+    configuration of both; and hidden GPUs. Only `training_on` uses GPUs, because other stages would
+    allocate GPU memory for nothing.
     """
     if sys.flags.optimize > 1:
-        raise SystemExit(  # nothing can be imported from here
+        raise SystemExit(  # nothing can be imported from here at this point
             "PYTHONOPTIMIZE: expected 0 or 1, because TensorFlow needs its docstrings. Received: 2."
         )
     os.environ |= SETTINGS
@@ -55,7 +57,7 @@ def start_keras() -> None:
 
 @contextlib.contextmanager
 def without_modules(names: Iterable[str]) -> Iterator[None]:
-    """Let imports of these modules fail in the block, but for those that are imported already."""
+    """Make imports of these modules fail in the block, unless they are already imported."""
     hidden = {*names} - sys.modules.keys()
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import fail
     try:
@@ -71,16 +73,16 @@ import tensorflow as tf  # noqa: E402
 
 
 def make_deterministic(seed: int) -> None:
-    """Seed every generator and make TensorFlow's kernels give the same bits every time."""
+    """Seed every random generator and make TensorFlow's kernels deterministic."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
 
 @contextlib.contextmanager
 def training_on(params: Hardware) -> Iterator[str]:
-    """Place the networks that are built and trained inside on the GPUs; yield the precision.
+    """Place the networks that are built and trained in the block on the GPUs; yield the precision.
 
-    With several GPUs each holds a copy of the network and computes a part of every batch.
+    With several GPUs, each has a copy of the network and computes part of every batch.
     """
     if params.threads != "auto":
         tf.config.threading.set_intra_op_parallelism_threads(params.threads)
@@ -96,7 +98,7 @@ def training_on(params: Hardware) -> Iterator[str]:
 
 
 def strategy_for(devices: list) -> tf.distribute.Strategy:
-    """Return a strategy that uses all devices; TensorFlow's default for fewer than two."""
+    """Return a strategy that uses all devices, or TensorFlow's default for fewer than two."""
     if len(devices) > 1:
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     return tf.distribute.get_strategy()
@@ -104,7 +106,7 @@ def strategy_for(devices: list) -> tf.distribute.Strategy:
 
 @contextlib.contextmanager
 def computing_in(precision: str, layers: Iterable[keras.layers.Layer]) -> Iterator[None]:
-    """Let layers compute in a dtype policy of Keras inside; their weights stay float32."""
+    """Let layers compute with a Keras dtype policy in the block. Their weights stay float32."""
     for layer in layers:
         layer.dtype_policy = precision
     try:

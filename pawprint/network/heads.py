@@ -1,11 +1,13 @@
-"""Define heads, and fit linear ones as logistic regressions without Keras.
+"""Define heads, and fit linear heads, with class weights, as logistic regressions without Keras.
 
-Newton's method, with steps by conjugate gradients (Nocedal and Wright, Numerical Optimization,
-2006, section 7.1). It is our own because the import of scikit-learn takes longer than all fits to
-a few hundred images, and its solvers pass all columns of the rows at every step.
+The solver is Newton's method with conjugate-gradient steps (Nocedal and Wright, Numerical
+Optimization, 2006, section 7.1). Pawprint has its own implementation because importing scikit-learn
+takes longer than all fits to a few hundred images, and because its solvers go through all columns
+of the rows at every step.
 
-The optimal weights are a weighted sum of rows. With fewer rows than columns, a fit therefore looks
-for a coefficient per row, which only needs the products of rows. The model is the same.
+The optimal weights are a weighted sum of the rows. With fewer rows than columns, a fit therefore
+searches for one coefficient per row, which only needs the products of rows. The resulting model is
+the same.
 """
 
 import math
@@ -18,20 +20,20 @@ import pandas as pd
 
 from pawprint.files import read_arrays, write_arrays
 
-FLOOR = 0.25  # on seven sets, 0.1 to 0.5 give about the same loss, and 0 a higher one
+FLOOR = 0.25  # on seven data sets, 0.1 to 0.5 give about the same loss, and 0 a higher one
 
 
 def kinds_of(has_blocks: bool) -> tuple[str, ...]:
-    """Return the kinds of stored features that a head takes, side by side."""
+    """Return the kinds of stored features that a head takes, in the order of their columns."""
     return ("blocks", "top") if has_blocks else ("top",)
 
 
 class Standardisation(NamedTuple):
-    """A factor and then an offset for each feature, float32 `(features,)` each.
+    """A factor and then an offset for each feature, both float32 `(features,)`.
 
-    Features get a mean of 0 and a deviation of about 1, and are divided by the root of their
-    number. So an image has length 1 for any number of features, and one penalty on weights and one
-    learning rate suit all backbones.
+    Features are shifted to a mean of 0, scaled to a standard deviation of about 1, and divided by
+    the square root of their number. Each image then has a length of about 1, however many features
+    there are, so the same penalty on weights and the same learning rate suit all backbones.
     """
 
     scale: np.ndarray
@@ -39,12 +41,12 @@ class Standardisation(NamedTuple):
 
     @classmethod
     def from_moments(cls, mean: np.ndarray, deviation: np.ndarray) -> Self:
-        """Return the standardisation for training features with this mean and deviation.
+        """Return the standardisation for training features with this mean and standard deviation.
 
         Both are float `(features,)`.
 
-        FLOOR times the root mean square of all deviations is added to each, in squares: a feature
-        that hardly differs in training would be amplified in new images.
+        FLOOR times the root mean square of all deviations is added to each of them, in squares.
+        Otherwise, a feature that hardly varies in training would be amplified in new images.
         """
         least = FLOOR * np.sqrt(np.square(deviation).mean())
         deviation = np.hypot(deviation, least) * np.sqrt(len(deviation))
@@ -58,7 +60,7 @@ class Standardisation(NamedTuple):
 
 
 class HeadWeights(NamedTuple):
-    """The arrays of a head in Keras' order, for features of blocks or of the last maps alone."""
+    """The arrays of a head in Keras' order, with or without block features."""
 
     arrays: list[np.ndarray]
     standardisation: Standardisation | None
@@ -71,22 +73,22 @@ class HeadWeights(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a file that `write` wrote. Raises InputError if it is missing or damaged."""
+        """Read a file written by `write`. Raises InputError if it is missing or damaged."""
         arrays = read_arrays(path)
         has_blocks = bool(arrays.pop("has_blocks"))
         terms = [arrays.pop(name) for name in Standardisation._fields if name in arrays]
         return cls([*arrays.values()], Standardisation(*terms) if terms else None, has_blocks)
 
     def write(self, path: Path) -> None:
-        """Write the arrays to one file."""
+        """Write all arrays to one file."""
         terms = self.standardisation._asdict() if self.standardisation else {}
         write_arrays(path, *self.arrays, has_blocks=np.array(self.has_blocks), **terms)
 
 
 class NewHead(NamedTuple):
-    """Weights, validation metrics after training, the table HISTORY, and the method.
+    """Weights, validation metrics after training, the table HISTORY, and the training method.
 
-    The method is a text such as "by logistic regression".
+    The method is text such as "by logistic regression".
     """
 
     weights: HeadWeights
@@ -95,10 +97,10 @@ class NewHead(NamedTuple):
     method: str
 
 
-# The most by which the last step changes a probability of an image of length 1. The error that is
-# left after it is a tenth of this at most.
+# Stop when a step changes the probabilities of an image of length 1 by at most this much. The
+# remaining error is then at most a tenth of it.
 TOLERANCE = 1e-3
-RESIDUAL = 0.2  # of the gradient, at which a step is good enough; less takes longer in all
+RESIDUAL = 0.2  # stop at this fraction of the gradient; a smaller one takes longer overall
 MAX_STEPS = 100
 MAX_HALVINGS = 30
 MAX_DIRECTIONS = 1000
@@ -107,8 +109,8 @@ MAX_DIRECTIONS = 1000
 class Regression(NamedTuple):
     """A fitted model: float32 weights `(columns, units)` and intercepts `(units,)`.
 
-    `classes` are the sorted indices of the classes with rows. Two classes have one unit, the logit
-    of the second.
+    `classes` are the sorted indices of the classes in the data. With two classes there is one unit,
+    which gives the logit of the second class.
     """
 
     classes: np.ndarray
@@ -116,7 +118,7 @@ class Regression(NamedTuple):
     intercepts: np.ndarray
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
-        """Return float64 probabilities `(rows, classes)` of float32 rows `(rows, columns)`."""
+        """Return float64 probabilities `(rows, classes)` for float32 rows `(rows, columns)`."""
         logits = (rows @ self.weights + self.intercepts).astype(np.float64)
         return np.exp(_log_probabilities(logits))
 
@@ -124,10 +126,10 @@ class Regression(NamedTuple):
 def fit_regressions(
     rows: np.ndarray, targets: np.ndarray, weights: np.ndarray, values_of_c: Sequence[float]
 ) -> Iterator[Regression]:
-    """Yield the fit for each C, the inverse of the penalty. Each starts from the fit before.
+    """Yield a fit for each C, the inverse of the penalty. Each fit starts from the previous one.
 
-    `rows` are float32 `(rows, columns)` of length 1 or so, and `targets` the class index of each,
-    of two classes or more. The loss is a sum over the rows, with `weights`.
+    `rows` are float32 `(rows, columns)` with a length of about 1, and `targets` are their class
+    indices, from at least two classes. The loss is the sum over all rows, multiplied by `weights`.
     """
     classes, numbers = np.unique(targets, return_inverse=True)
     loss = _Loss(numbers[:, None] == np.arange(len(classes)), weights[:, None])
@@ -141,9 +143,9 @@ def fit_regressions(
 
 
 def balanced_weights(targets: np.ndarray) -> dict[int, float]:
-    """Return the weight of each class, inversely proportional to its images.
+    """Return a weight for each class that is inversely proportional to its number of images.
 
-    A weight of 1 is for an average number of images, as in scikit-learn's `compute_class_weight`.
+    A class of average size has a weight of 1, as in scikit-learn's `compute_class_weight`.
     """
     classes, images = np.unique(targets, return_counts=True)
     weights = len(targets) / (len(classes) * images)
@@ -153,7 +155,7 @@ def balanced_weights(targets: np.ndarray) -> dict[int, float]:
 def sample_weights(class_weight: str | None, targets: np.ndarray) -> np.ndarray:
     """Return the weight of each image in the loss, float64 `(images,)`, with a mean of 1.
 
-    With "balanced" all classes that have images weigh the same, with None all images.
+    With "balanced", all classes that have images weigh the same. With None, all images do.
     """
     if class_weight is None:
         return np.ones(len(targets))
@@ -164,7 +166,8 @@ def sample_weights(class_weight: str | None, targets: np.ndarray) -> np.ndarray:
 class _Model(NamedTuple):
     """Coefficients and intercepts `(…, units)`, and the matrix times the coefficients.
 
-    A step from one model to another is one, too. All are float64, or float32 within a step.
+    A step from one model to another is also a `_Model`. The arrays are float64, but float32 within
+    a step.
     """
 
     coefficients: np.ndarray
@@ -176,12 +179,12 @@ class _Model(NamedTuple):
         return self.products + self.intercepts
 
     def plus(self, factor: float, step: "_Model") -> "_Model":
-        """Return this model after `factor` times a step."""
+        """Return this model after adding `factor` times a step."""
         return _Model(*(array + factor * other for array, other in zip(self, step)))
 
 
 class _ColumnSpace:
-    """A coefficient for each column, its weight. The matrix has the rows."""
+    """One coefficient per column, which is its weight. The matrix contains the rows."""
 
     def __init__(self, rows: np.ndarray) -> None:
         self.matrix = rows
@@ -194,16 +197,16 @@ class _ColumnSpace:
         return coefficients
 
     def gradient(self, derivatives: np.ndarray) -> np.ndarray:
-        """Return the coefficients of the gradient, from the derivatives of the loss by logits."""
+        """Return the coefficients of the gradient, given the loss derivatives by the logits."""
         return _times(self.matrix.T, derivatives)
 
     def dot(self, coefficients: np.ndarray, model: _Model) -> float:
-        """Return the sum of the products of the weights of both."""
+        """Return the dot product of both sets of weights."""
         return float(np.vdot(coefficients, model.coefficients))
 
 
 class _RowSpace(_ColumnSpace):
-    """A coefficient for each row; weights are a sum of rows. The matrix has products of rows."""
+    """One coefficient per row. Weights are sums of rows; the matrix contains their products."""
 
     def __init__(self, rows: np.ndarray) -> None:
         self.rows = rows
@@ -220,7 +223,7 @@ class _RowSpace(_ColumnSpace):
 
 
 class _Loss(NamedTuple):
-    """The weighted sum of log losses. bool `(rows, classes)`, float64 `(rows, 1)`."""
+    """The weighted sum of log losses; `is_class` is bool `(rows, classes)`."""
 
     is_class: np.ndarray
     weights: np.ndarray
@@ -233,7 +236,7 @@ class _Loss(NamedTuple):
 
 
 def _minimise(space: _ColumnSpace, loss: _Loss, c: float, model: _Model) -> _Model:
-    """Return the model with the lowest sum of loss and penalty, found from another model."""
+    """Minimise the sum of loss and penalty, starting from a given model."""
     log_loss, probabilities = loss(model.logits)
     objective = log_loss + space.dot(model.coefficients, model) / (2 * c)
     is_unit = loss.is_class[:, -len(model.intercepts) :]
@@ -264,9 +267,9 @@ def _step(
     c: float,
     gradient: tuple[np.ndarray, np.ndarray],
 ) -> _Model:
-    """Return Newton's step, found in float32, which takes half of the time of float64.
+    """Return the Newton step, computed in float32, which takes half the time of float64.
 
-    `weighted` are the probabilities times the weights of the rows.
+    `weighted` contains the probabilities times the weights of the rows.
     """
     weighted = weighted.astype(np.float32)
     probabilities = probabilities.astype(np.float32)
@@ -278,7 +281,7 @@ def _step(
             break
         logits = direction.logits
         mean = (probabilities * logits).sum(axis=1, keepdims=True)
-        change = weighted * (logits - mean)  # of the derivatives by logits
+        change = weighted * (logits - mean)  # in the derivatives by the logits
         curvature = float(np.vdot(logits, change))
         curvature += space.dot(direction.coefficients, direction) / c
         factor = size / curvature
@@ -295,13 +298,13 @@ def _step(
 
 
 def _square(space: _ColumnSpace, model: _Model) -> float:
-    """Return the sum of the squares of its weights and intercepts."""
+    """Return the sum of the squared weights and intercepts."""
     intercepts = np.vdot(model.intercepts, model.intercepts)
     return space.dot(model.coefficients, model) + float(intercepts)
 
 
 def _log_probabilities(logits: np.ndarray) -> np.ndarray:
-    """Return logarithms of probabilities `(rows, classes)` from logits `(rows, units)`."""
+    """Return log probabilities `(rows, classes)` for logits `(rows, units)`."""
     if logits.shape[1] == 1:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
     logits = logits - logits.max(axis=1, keepdims=True)
@@ -309,5 +312,5 @@ def _log_probabilities(logits: np.ndarray) -> np.ndarray:
 
 
 def _times(matrix: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the product of a float32 matrix and others, in the dtype of the others."""
+    """Multiply a float32 matrix with another array, in the dtype of that array."""
     return (matrix @ others.astype(np.float32)).astype(others.dtype)

@@ -1,9 +1,9 @@
-"""The network of Keras: the head, with the backbone, its file, and its conversion to OpenVINO.
+"""The Keras model: backbone and head, saving and loading, and conversion to OpenVINO.
 
-The backbone is an application of Keras without its top (https://keras.io/api/applications/), or
-EfficientNet-Lite. It always runs in inference mode: its batch normalization keeps the statistics of
-the pre-training, also while weights are fine-tuned. Statistics of small batches of new images cost
-a percent of accuracy (docs/decisions/01).
+The backbone is a Keras application without its top (https://keras.io/api/applications/), or
+EfficientNet-Lite. It always runs in inference mode, which means that batch normalization keeps the
+statistics of the pre-training even while weights are fine-tuned. Statistics of small batches of new
+images cost one percent of accuracy (docs/decisions/01).
 """
 
 import functools
@@ -28,17 +28,17 @@ from pawprint.network.openvino_blocks import SMALLEST_VARIANCE
 from pawprint.params.model import PACKAGES, Head
 from pawprint.runtime import take_uint8
 
-# Names of layers of the whole model.
+# The layers of the whole model.
 PARTS = PREPROCESSING, BACKBONE, POOLING, HEAD = "rescaling", "backbone", "pooling", "head"
 Tensors: TypeAlias = list[keras.KerasTensor] | keras.KerasTensor
-# OpenVINO's own deletes a name that `exec` bound, which Python 3.13 refuses (PEP 667).
+# OpenVINO's own function deletes a name that `exec` bound, which fails in Python 3.13 (PEP 667).
 utils.get_environment_setup = lambda _: {"tensorflow": tf.__version__}
 
 
 class Application(NamedTuple):
-    """A network without its top, and its preprocessing, as in `keras.applications`.
+    """A network without its top, with its preprocessing, as in `keras.applications`.
 
-    `build` takes `input_shape` and `weights`, and for networks of several widths `alpha`.
+    `build` takes `input_shape`, `weights` and, for networks with several widths, `alpha`.
     """
 
     build: Callable[..., keras.Model]
@@ -46,7 +46,7 @@ class Application(NamedTuple):
 
 
 def find_application(name: str) -> Application:
-    """Return the application of this name, of Keras or `efficientnet_lite`."""
+    """Return the application with this name, from Keras or `efficientnet_lite`."""
     if name in PACKAGES:
         build = functools.partial(efficientnet_lite, name)
         return Application(build, preprocess_lite)
@@ -58,9 +58,9 @@ def find_application(name: str) -> Application:
 def preprocessing(name: str) -> keras.layers.Layer:
     """Return the application's preprocessing of RGB pixels, `(batch, size, size, 3)` in [0, 255].
 
-    `preprocess_input` of an application is a scale and an offset, for some after a change
-    from RGB to BGR; it is the identity for networks that rescale by themselves. Here it is a layer,
-    which is saved and exported with the model.
+    The `preprocess_input` function of an application scales and shifts pixels, sometimes after a
+    change from RGB to BGR. It does nothing for networks that rescale their input themselves. Here
+    it becomes a layer, so that it is saved and exported with the model.
     """
     preprocess_input = find_application(name).preprocess_input
     black, white, red = preprocess_input(np.array([[0.0] * 3, [255.0] * 3, [255.0, 0.0, 0.0]]))
@@ -80,10 +80,10 @@ def preprocessing(name: str) -> keras.layers.Layer:
 def build_head(
     params: Head, classes: int, standardisation: Standardisation | None = None
 ) -> keras.Model:
-    """Return a head, from float32 `(batch, features)` to probabilities or logits.
+    """Return a head that maps float32 features, `(batch, features)`, to probabilities or logits.
 
-    The output is `(batch, 1)` for two classes, for the second, and `(batch, classes)` for more. The
-    standardisation is a layer that is not trained.
+    The output is `(batch, classes)`, or for two classes `(batch, 1)`, which stands for the second
+    class. Standardisation is a layer that is not trained.
     """
     layers = []
     if standardisation:
@@ -112,19 +112,19 @@ def head_with(weights: HeadWeights, params: Head, classes: int) -> keras.Model:
 
 
 def activation_for(units: int) -> str:
-    """Return the activation that makes probabilities of the logits of so many units."""
+    """Return the activation that converts this many logits to probabilities."""
     return "sigmoid" if units == 1 else "softmax"
 
 
 def gives_logits(head: keras.Model) -> bool:
-    """Return whether a head gives logits rather than probabilities."""
+    """Return whether a head returns logits rather than probabilities."""
     return head.layers[-1].activation is keras.activations.linear
 
 
 def build_model(name: str, backbone: keras.Model, head: keras.Model, pooling: str) -> keras.Model:
     """Return the whole model, from RGB pixels in [0, 255] to probabilities, `(batch, units)`.
 
-    Pixels are `(batch, size, size, 3)`, and `name` is the backbone's application.
+    Pixels are `(batch, size, size, 3)`. `name` is the application used as the backbone.
     """
     pixels = keras.Input(backbone.input_shape[1:], name="pixels")
     maps = backbone(preprocessing(name)(pixels), training=False)
@@ -136,15 +136,15 @@ def build_model(name: str, backbone: keras.Model, head: keras.Model, pooling: st
 
 
 def pooling_layer(pooling: str) -> keras.layers.Layer:
-    """Return a layer that averages maps `(batch, height, width, channels)`, or flattens them."""
+    """Return a layer that averages or flattens maps `(batch, height, width, channels)`."""
     layers = {"average": keras.layers.GlobalAveragePooling2D, "flatten": keras.layers.Flatten}
     return layers[pooling](name=POOLING)
 
 
 def pool(outputs: Tensors, layer: keras.layers.Layer) -> keras.KerasTensor:
-    """Return the features `(batch, features)` that a head takes from a backbone's outputs.
+    """Return the features that a head takes from the outputs of a backbone, `(batch, features)`.
 
-    They are the statistics of blocks, if the backbone gives any, and the pooled last maps.
+    They consist of the block statistics, if the backbone returns any, and the pooled last maps.
     """
     *blocks, last = keras.tree.flatten(outputs)
     pooled = layer(last)
@@ -152,9 +152,9 @@ def pool(outputs: Tensors, layer: keras.layers.Layer) -> keras.KerasTensor:
 
 
 def block_statistics(blocks: list[keras.KerasTensor]) -> keras.KerasTensor:
-    """Return mean and deviation of each channel of maps, `(batch, STATISTICS * channels)`.
+    """Return the mean and deviation of each channel of maps, `(batch, STATISTICS * channels)`.
 
-    Maps are `(batch, height, width, channels)`. Evci et al., Head2Toe: Utilizing Intermediate
+    Maps are `(batch, height, width, channels)`. See Evci et al., Head2Toe: Utilizing Intermediate
     Representations for Better Transfer Learning, 2022 (https://arxiv.org/abs/2201.03529).
     """
     columns = []
@@ -162,13 +162,13 @@ def block_statistics(blocks: list[keras.KerasTensor]) -> keras.KerasTensor:
         maps = keras.ops.cast(maps, "float32")
         mean = keras.ops.mean(maps, axis=(1, 2))
         variance = keras.ops.mean(maps * maps, axis=(1, 2)) - mean * mean
-        # The square root has no gradient at 0.
+        # Without a minimum, the square root would have no gradient at 0.
         columns += [mean, keras.ops.sqrt(keras.ops.maximum(variance, SMALLEST_VARIANCE))]
     return keras.ops.concatenate(columns, axis=-1)
 
 
 def parts(model: keras.Model) -> tuple[keras.layers.Layer, ...]:
-    """Return preprocessing, backbone, pooling and head of a model that `build_model` built."""
+    """Return the preprocessing, backbone, pooling and head of a model from `build_model`."""
     return tuple(map(model.get_layer, PARTS))
 
 
@@ -187,7 +187,7 @@ def with_features(model: keras.Model) -> keras.Model:
 
 
 def logits_of(head: keras.Model, features: keras.KerasTensor) -> keras.KerasTensor:
-    """Return the output of a head for features `(batch, features)`, before its activation."""
+    """Return the output of a head before its activation, for features `(batch, features)`."""
     for layer in head.layers[:-1]:
         features = layer(features, training=False)
     last = head.layers[-1]
@@ -198,10 +198,11 @@ def logits_of(head: keras.Model, features: keras.KerasTensor) -> keras.KerasTens
 
 
 def save_model(model: keras.Model, path: Path, optimizer: keras.Optimizer | None = None) -> None:
-    """Write a `.keras` file with the same bytes for the same model.
+    """Write a `.keras` file that has the same bytes for the same model.
 
-    Keras writes dates, and memory addresses as identifiers; both are replaced here. With the
-    optimizer and its state, a program that loads the file with Keras can continue the training.
+    Keras writes dates, and uses memory addresses as identifiers. Both are replaced here. The file
+    includes the optimizer and its state if one is given, so that a program can load the file with
+    Keras and continue training.
     """
     if optimizer:
         kind = "binary" if model.output_shape[-1] == 1 else "sparse_categorical"
@@ -222,7 +223,7 @@ def save_model(model: keras.Model, path: Path, optimizer: keras.Optimizer | None
 
 
 def _number_shared_objects(config: bytes) -> bytes:
-    """Replace the addresses in memory by which Keras identifies shared objects by 0, 1, 2, …."""
+    """Replace the memory addresses that identify Keras' shared objects by 0, 1, 2, …."""
     numbers: dict[int, int] = {}
     number = functools.partial(_number_shared_object, numbers)
     return json.dumps(json.loads(config, object_hook=number)).encode()
@@ -236,9 +237,9 @@ def _number_shared_object(numbers: dict[int, int], record: dict) -> dict:
 
 
 def load_model(path: Path, layers: tuple[str, ...] = PARTS) -> keras.Model:
-    """Read a model that `save_model` wrote. Raises InputError if it is missing or damaged.
+    """Load a model written by `save_model`. Raises InputError if it is missing or damaged.
 
-    `layers` are the names of layers that it must have.
+    `layers` lists the layers that the model must have.
     """
     try:
         model = keras.models.load_model(path, compile=False)
@@ -246,7 +247,7 @@ def load_model(path: Path, layers: tuple[str, ...] = PARTS) -> keras.Model:
             raise ValueError("a head alone: its backbone is an ONNX file, which Keras cannot hold")
         for name in layers:
             model.get_layer(name)
-    except Exception as error:  # Keras raises anything for a damaged file
+    except Exception as error:  # Keras may raise any exception for a damaged file
         if not path.exists():
             raise InputError(
                 f"{path}: no such model. Run `dvc repro` to train it or `dvc pull {path}` to "
@@ -259,25 +260,26 @@ def load_model(path: Path, layers: tuple[str, ...] = PARTS) -> keras.Model:
 
 
 def convert(model: keras.Model) -> openvino.Model:
-    """Return a Keras model of RGB pixels as a network of OpenVINO in inference mode.
+    """Convert a Keras model of RGB pixels to an OpenVINO network in inference mode.
 
-    It takes uint8 `(batch, size, size, 3)` and gives the model's outputs in their order, float32.
-    They differ from Keras' outputs by less than 1e-4 of their range.
+    The network takes uint8 `(batch, size, size, 3)`, and returns the outputs of the model, as
+    float32 and in the same order. They differ from the Keras outputs by less than 1e-4 of their
+    range.
     """
     return take_uint8(to_openvino(model))
 
 
 def to_openvino(model: keras.Model) -> openvino.Model:
-    """Return a Keras model of one float32 input, in inference mode."""
-    # Keras' own export also tracks the variables for a SavedModel, which takes twice as long. For
-    # each attribute of a variable, OpenVINO searches all others; values do not have others.
+    """Convert a Keras model with one float32 input to OpenVINO, in inference mode."""
+    # Keras' own export also tracks the variables for a SavedModel, which takes twice as long: for
+    # each attribute of a variable, OpenVINO searches all other variables. Plain values avoid this.
     spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
     variables = (model.trainable_variables, model.non_trainable_variables)
     values = [[tf.convert_to_tensor(variable.value) for variable in kind] for kind in variables]
     function = tf.function(lambda batch: model.stateless_call(*values, batch, training=False)[0])
     with silent_stderr():
         network = openvino.convert_model(function.get_concrete_function(spec))
-    # TensorFlow's SiLU leaves outputs of its own behind the outputs of the model.
+    # TensorFlow's SiLU adds its own outputs after those of the model.
     for result in network.get_results()[len(model.outputs) :]:
         network.remove_result(result)
     return network

@@ -1,6 +1,7 @@
-"""Fit a new head on stored features or, if that is impossible, train it.
+"""Fit a new head to stored features, or train it if it cannot be fitted.
 
-A fitted head is one layer, a logistic regression without Keras, because its loss is convex.
+A fitted head has a single layer. Its loss is convex, so it is a logistic regression that does not
+need Keras.
 """
 
 import math
@@ -35,11 +36,11 @@ from pawprint.network.heads import (
 )
 from pawprint.params.model import IN_BATCHES, Epochs, Hardware, Head, TrainExtract
 
-STANDARDISED = 10_000_000  # numbers, 80 MB as float64
+STANDARDISED = 10_000_000  # number of values; 80 MB as float64
 
 
 class Settings(NamedTuple):
-    """Settings of the training; the table HISTORY is written to `path` after each epoch."""
+    """Training settings. The table HISTORY is written to `path` after each epoch."""
 
     train: TrainExtract
     head: Head
@@ -50,10 +51,10 @@ class Settings(NamedTuple):
 def learn_head(
     store: StoredExamples, examples: Examples, cross_validation: CrossValidation, settings: Settings
 ) -> NewHead:
-    """Return a head on the features that the cross-validation chose.
+    """Return a head on the features that cross-validation chose.
 
-    Without epochs it is fitted. Features that do not fit into memory are learned in batches, as
-    IN_BATCHES says.
+    If `epochs` is not set, the head is fitted. If the features do not fit into memory, it is
+    trained in batches with the params IN_BATCHES.
     """
     has_blocks = cross_validation.has_blocks
     params = settings.train.epochs
@@ -72,11 +73,11 @@ def learn_head(
 
 
 def _train(store: StoredExamples, has_blocks: bool, params: Epochs, settings: Settings) -> NewHead:
-    """Return a head that is trained in batches, and write the history to the settings' path.
+    """Train a head in batches, and write the history to the path in the settings.
 
-    Statistics of blocks are standardised by the first views of some training images.
+    Block statistics are standardised with the first views of some of the training images.
     """
-    # TensorFlow starts here.
+    # Importing this module starts TensorFlow.
     from pawprint.network.hardware import make_deterministic, training_on
     from pawprint.network.model import build_head
     from pawprint.network.training import Phase, open_batches, train_head
@@ -97,7 +98,7 @@ def _train(store: StoredExamples, has_blocks: bool, params: Epochs, settings: Se
 
 
 def _standardisation(features: Features | np.ndarray, pixels_sha256: pd.Series) -> Standardisation:
-    """Standardise by the first views of some training images, to save memory."""
+    """Standardise with the first views of only some training images, to save memory."""
     number = max(STANDARDISED // math.prod(features.shape[2:]), 100)
     images = np.argsort(hash_keys(pixels_sha256, "standardised"), kind="stable")[:number]
     rows = features[np.sort(images), 0].astype(np.float64)
@@ -105,11 +106,11 @@ def _standardisation(features: Features | np.ndarray, pixels_sha256: pd.Series) 
 
 
 def part_that_fits(examples: Examples, cross_validation: CrossValidation) -> np.ndarray | None:
-    """Return the images that one fit learns from, sorted: all, or a random part of each class.
+    """Return the sorted images that one fit learns from: all, or a random part of each class.
 
-    Each class has the same fraction of its images in it, and at least one. It is for the features
-    that the cross-validation chose. Returns None if the part would have less than half of the
-    images: a head that learns from all in batches is better (docs/decisions/25).
+    The part contains the same fraction of each class, and at least one image. The limit applies to
+    the features that cross-validation chose. Returns None if less than half of the images would
+    fit, because training on all images in batches is then better (docs/decisions/25).
     """
     actual = examples.actual
     columns = math.prod(examples.features[cross_validation.has_blocks].shape[2:])
@@ -128,11 +129,12 @@ def solve(
     cross_validation: CrossValidation,
     part: np.ndarray,
 ) -> NewHead:
-    """Fit the features and views that the cross-validation chose, of the training images `part`.
+    """Fit a head to the training images `part`, with the chosen features and views.
 
-    All views of an image share its weight. If one fit cannot hold all views, it learns from the
-    first. `validation` has the same features, and class indices. Two classes have one unit, the
-    logit of the second. The history has one row. Raises InputError if a class lacks images.
+    All views of an image share its weight. If one fit cannot hold all views, it uses only the first
+    view of each image. `validation` contains the same kinds of features, and class indices. With
+    two classes there is one unit, which gives the logit of the second class. The history has one
+    row. Raises InputError if a class has no images.
     """
     features = examples.features[cross_validation.has_blocks]
     actual = examples.actual
@@ -171,9 +173,9 @@ def solve(
 
 
 def _rows(features: Features | np.ndarray, images: np.ndarray, views: int) -> np.ndarray:
-    """Return float32 `(images * views, columns)`: the first `views` of each image in turn."""
+    """Return the first `views` of each image in turn, float32 `(images * views, columns)`."""
     rows = np.empty((len(images) * views, math.prod(features.shape[2:])), np.float32)
-    for start in range(0, len(images), BLOCK):  # not a second copy of all
+    for start in range(0, len(images), BLOCK):  # to avoid a second copy of all rows
         part = images[start : start + BLOCK]
         for view in range(views):
             place = slice(start * views + view, (start + len(part)) * views, views)

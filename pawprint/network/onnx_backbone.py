@@ -1,4 +1,4 @@
-"""Read a backbone from an ONNX file: any network from one float image input to features."""
+"""Read a backbone from an ONNX file. Any network from one float image to features will do."""
 
 import contextlib
 import math
@@ -23,23 +23,24 @@ from pawprint.params.model import Model, Onnx
 from pawprint.runtime import compile_for_cpu
 
 FLOATS = (openvino.Type.f32, openvino.Type.f16)
-# Where ONNX Runtime says that weights are at an address in memory, from which OpenVINO reads them:
+# The marker that ONNX Runtime uses for weights at a memory address, from which OpenVINO would read:
 # https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/framework/tensorprotoutils.h
 IN_MEMORY = b"MEM_ADDR_/*"
-# An output of this length holds the scores of ImageNet's classes rather than features.
+# Outputs of these lengths are usually scores for the ImageNet classes rather than features.
 CLASSES = (1000, 1001, 21841, 21843)
-BLOCKS = (1, 2, 3, 4, 6, 8, 12, 16)  # of one colour, in each row of an image
-TOLERANCE = 1e-3  # relative: three digits
+BLOCKS = (1, 2, 3, 4, 6, 8, 12, 16)  # number of solid blocks per row of a test image
+TOLERANCE = 1e-3  # relative; three digits have to match
 operations = openvino.opset15
 
 
 def read_onnx(path: Path, model: Model) -> openvino.Model:
     """Return a network from RGB pixels to features, float32 `(batch, features)`.
 
-    Pixels are uint8 `(batch, size, size, 3)`. There are two outputs, of the blocks and of the last
-    maps, unless `model.features` is `last` or no blocks are found. A file for batches of one image
-    gives a network for one image. Raises InputError as `open_onnx`, and for a file that does not
-    give features of images, of which it computes some for a few drawn images.
+    Pixels are uint8 `(batch, size, size, 3)`. The network has two outputs, for the blocks and for
+    the last maps, unless `model.features` is `last` or no blocks are found. If the file only
+    supports batches of one image, so does the network. Raises InputError for the same reasons as
+    `open_onnx`, and if the output is not usable as features. To check this, features of a few
+    synthetic images are computed.
     """
     params = model.onnx or Onnx()
     with _refusing(path, model.image_size):
@@ -54,10 +55,10 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
 
 
 def open_onnx(path: Path, model: Model) -> OnnxNetwork:
-    """Return the network in a file.
+    """Open the network in a file.
 
-    Raises InputError for a file that OpenVINO cannot read, for weights in other files, which no
-    hash covers, and for other inputs or outputs.
+    Raises InputError if OpenVINO cannot read the file, if weights are in other files (which the
+    hash does not cover), or if the inputs or outputs do not match.
     """
     content = read_bytes(path)
     if IN_MEMORY in content:
@@ -66,7 +67,7 @@ def open_onnx(path: Path, model: Model) -> OnnxNetwork:
             "network with its weights"
         )
     with _refusing(path, model.image_size):
-        # OpenVINO reads weights in other files from the current folder.
+        # OpenVINO resolves weights in other files relative to the current folder.
         with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty), silent_stderr():
             network = openvino.Core().read_model(content)
         layout = _reshape(network, model.image_size)
@@ -75,14 +76,14 @@ def open_onnx(path: Path, model: Model) -> OnnxNetwork:
 
 @contextlib.contextmanager
 def _refusing(path: Path, size: int) -> Iterator[None]:
-    """Raise InputError, of one line, for each error of the file."""
+    """Convert every error about the file to a one-line InputError."""
     try:
         yield
     except InputError:
         raise
     except ValueError as error:
         raise InputError(f"{path}: {printable(str(error))}") from None
-    except Exception as error:  # OpenVINO raises anything for a damaged file
+    except Exception as error:  # OpenVINO may raise any exception for a damaged file
         raise InputError(
             f"{path}: expected an ONNX file, weights included, that OpenVINO runs for images of "
             f"{size} pixels (model.image_size). Received: {reason(error)}"
@@ -90,7 +91,7 @@ def _refusing(path: Path, size: int) -> Iterator[None]:
 
 
 def _reshape(network: openvino.Model, size: int) -> str:
-    """Give the network the shape of images of this size, and return the layout of its input."""
+    """Reshape a network to images of this size, and return the layout of its input."""
     ports = [f"{port.element_type.get_type_name()} {port.partial_shape}" for port in network.inputs]
     layouts = {"NCHW": [-1, 3, size, size], "NHWC": [-1, size, size, 3]}
     expected = (
@@ -106,7 +107,7 @@ def _reshape(network: openvino.Model, size: int) -> str:
         for layout, sizes in layouts.items()
         if openvino.PartialShape(sizes).compatible(shape)
     }
-    if len(shapes) > 1:  # most operations take only one of them
+    if len(shapes) > 1:  # most networks work with only one of the layouts
         shapes = {layout: sizes for layout, sizes in shapes.items() if _runs(network, sizes)}
     if not shapes:
         raise ValueError(expected)
@@ -126,7 +127,7 @@ def _runs(network: openvino.Model, shape: list[int]) -> bool:
 
 
 def _output(network: openvino.Model, name: str | None) -> openvino.Output:
-    """Return the output of this name; without a name the only output."""
+    """Return the output with this name, or without a name the only output."""
     by_name = {port.get_any_name(): port.get_node().input_value(0) for port in network.outputs}
     names = ", ".join(f"{key} {port.partial_shape}" for key, port in by_name.items())
     if name is None and len(by_name) == 1:
@@ -137,12 +138,13 @@ def _output(network: openvino.Model, name: str | None) -> openvino.Output:
 
 
 def _features(output: openvino.Output, layout: str, tokens: str | None) -> openvino.Output:
-    """Return `(batch, features)`: vectors, tokens, or the means of feature maps."""
+    """Return features `(batch, features)` from vectors, tokens, or the means of feature maps."""
     if not output.get_element_type().is_real():
         raise ValueError(
             "expected an output of float numbers. Received: "
-            f"{output.get_element_type().get_type_name()}. Export the network without what makes "
-            "classes or integers of its features, or set model.onnx.output to another output"
+            f"{output.get_element_type().get_type_name()}. Export the network without the "
+            "layers that turn its features into classes or integers, or set model.onnx.output to "
+            "another output"
         )
     lengths = lengths_of(output)
     if len(lengths) == 2:
@@ -163,7 +165,7 @@ def _features(output: openvino.Output, layout: str, tokens: str | None) -> openv
 
 
 def _token_features(output: openvino.Output, count: int, tokens: str | None) -> openvino.Output:
-    """Return the class token, the mean of the patches' tokens, or both, `(batch, features)`."""
+    """Return the class token, the mean of the patch tokens, or both, `(batch, features)`."""
     parts = []
     for chosen in choose_tokens(count, tokens):
         if len(chosen) == 1:
@@ -175,10 +177,10 @@ def _token_features(output: openvino.Output, count: int, tokens: str | None) -> 
 
 
 def choose_tokens(count: int, tokens: str | None) -> list[range]:
-    """Return the ranges of `count` tokens whose means are the features of `model.onnx.tokens`.
+    """Return the ranges of tokens to average for the setting `model.onnx.tokens`.
 
-    The patches of a square are a square number. Tokens before them are the class token and
-    perhaps registers (https://arxiv.org/abs/2309.16588).
+    A square image has a square number of patches. The tokens before them are the class token and
+    possibly registers (https://arxiv.org/abs/2309.16588).
     """
     first = count - math.isqrt(count) ** 2
     if tokens in ("class", "both") and not first:
@@ -193,14 +195,14 @@ def choose_tokens(count: int, tokens: str | None) -> list[range]:
 
 
 def last_maps(output: openvino.Output, layout: str) -> Block:
-    """Return the block of square maps; their layout is the input's if both are possible."""
+    """Return the last maps as a block. If both layouts are possible, use that of the input."""
     lengths = lengths_of(output)
     is_nchw = lengths[1] == lengths[2] and (lengths[0] != lengths[1] or layout == "NCHW")
     return Block(output, 1 if is_nchw else 3)
 
 
 def _with_pixels(outputs: list[openvino.Output], file: OnnxNetwork, params: Onnx) -> openvino.Model:
-    """Return a network of pixels that gives these outputs, in their order."""
+    """Return a network that takes pixels and returns these outputs in the given order."""
     steps = PrePostProcessor(openvino.Model(outputs, file.network.get_parameters()))
     for index in range(len(outputs)):
         steps.output(index).tensor().set_element_type(openvino.Type.f32)
@@ -213,7 +215,7 @@ def _with_pixels(outputs: list[openvino.Output], file: OnnxNetwork, params: Onnx
 
 
 def draw_images(size: int) -> np.ndarray:
-    """Draw random blocks of colour, large and small, always the same, uint8 `(8, …)`."""
+    """Return images of large and small random colour blocks, uint8 `(8, …)`, always the same."""
     random = np.random.default_rng(0)
     images = np.empty((len(BLOCKS), size, size, 3), np.uint8)
     for image, blocks in zip(images, BLOCKS):
@@ -224,17 +226,17 @@ def draw_images(size: int) -> np.ndarray:
 
 
 def require_features(network: openvino.Model, size: int, only: str | None) -> None:
-    """Raise ValueError if nothing can be learned from the output of a network of pixels.
+    """Raise ValueError if the output of a network cannot be used as features.
 
-    `network` takes uint8 `(batch, size, size, 3)` and gives, last, float32 `(batch, features)`.
-    `only` is the name of the file's output if there is one, or None if the user has named it: then
-    it may be a classifier's, or of grey images.
+    `network` takes uint8 `(batch, size, size, 3)`, and its last output is float32 `(batch,
+    features)`. `only` is the name of the file's only output, or None if the user named an output. A
+    named output is allowed to come from a classifier, or to ignore colours.
     """
     run = compile_for_cpu(network)
     images = draw_images(size)
     features, again, swapped = (
         np.stack([run(image)[-1] for image in batch])
-        for batch in (images, images, images[..., ::-1].copy())  # RGB, BGR
+        for batch in (images, images, images[..., ::-1].copy())  # in RGB, and in BGR
     )
     if not np.isfinite(features).all():
         raise ValueError(
@@ -263,8 +265,8 @@ def require_features(network: openvino.Model, size: int, only: str | None) -> No
         )
     if kind := _classifier_output(features):
         raise ValueError(
-            f"expected features. Received: {kind}, as of a classifier. Export the network without "
-            f"the classifier, or set model.onnx.output to {only} if these are features"
+            f"expected features. Received: {kind}, as from a classifier. Export the network "
+            f"without the classifier, or set model.onnx.output to {only} if these are features"
         )
 
 

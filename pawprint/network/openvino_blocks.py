@@ -1,6 +1,6 @@
-"""The blocks of a backbone, whose statistics a head takes: where they end, and in OpenVINO.
+"""Find the blocks of a backbone, and compute the statistics that a head uses in OpenVINO.
 
-network/blocks.py finds them in a network of Keras. TensorFlow is not needed here.
+For Keras networks, network/blocks.py finds the blocks. This module does not need TensorFlow.
 """
 
 import itertools
@@ -11,16 +11,16 @@ from typing import NamedTuple
 import numpy as np
 import openvino
 
-STATISTICS = 2  # of each channel at the end of a block: mean and deviation
-SMALLEST_VARIANCE = 1e-6  # of maps whose deviation is 1 or so
-MOST_PER_CHANNEL = 3  # statistics of blocks, for each channel of the last maps
+STATISTICS = 2  # mean and standard deviation of each channel at the end of a block
+SMALLEST_VARIANCE = 1e-6  # for maps whose standard deviation is about 1
+MOST_PER_CHANNEL = 3  # block statistics per channel of the last maps
 
 
 class Maps(NamedTuple):
-    """Feature maps that are all that later operations of a network need: a cut could be there.
+    """Feature maps that are all that the later operations of a network need: a possible cut.
 
-    `operation` is the index of the operation that gives them, in an order in which the next one has
-    the next index. `is_branch` says whether branches, such as a skip connection, begin or join
+    `operation` is the index of the operation that produces them. Consecutive operations have
+    consecutive indices. `is_branch` says whether branches, such as skip connections, begin or join
     there.
     """
 
@@ -33,12 +33,12 @@ class Maps(NamedTuple):
 def choose_ends(maps: Sequence[Maps], pixels: tuple[int, ...], last: Maps) -> list[int]:
     """Return the indices of the operations that end the blocks of a network.
 
-    `maps` come before the `last` ones, in their order, and `pixels` is the size of an image. A
-    block ends where branches begin or join; in a backbone without branches, where the resolution
-    changes; and, for the last block, before the maps have as many channels as the last maps. For
-    each resolution, the last ends are chosen, as many as give at most MOST_PER_CHANNEL statistics
-    per channel of the last maps, but at least one. Maps at the resolution of the pixels, and maps
-    with as many channels as the last maps, are left out.
+    `maps` are listed in order and come before the `last` ones. `pixels` is the size of an image. A
+    block ends where branches begin or join. In a backbone without branches, it ends where the
+    resolution changes. The last block ends before the maps have as many channels as the last maps.
+    For each resolution, the latest ends are chosen, at least one, as long as there are at most
+    MOST_PER_CHANNEL statistics per channel of the last maps. Maps at the full image resolution, and
+    maps with as many channels as the last maps, are left out.
     """
     channels = {each.operation: each.channels for each in maps}
     ends = _possible_ends(maps, pixels, last)
@@ -55,7 +55,7 @@ def _last_ends(ends: list[list[int]], number: int) -> list[int]:
 
 
 def _possible_ends(maps: Sequence[Maps], pixels: tuple[int, ...], last: Maps) -> list[list[int]]:
-    """Return the operations that may end a block, as `choose_ends`, for each resolution."""
+    """Return for each resolution the operations that `choose_ends` may choose from."""
     cuts: dict[tuple[int, ...], list[int]] = defaultdict(list)
     branches: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, size, number, is_branch in maps:
@@ -77,7 +77,8 @@ operations = openvino.opset15
 class OnnxNetwork(NamedTuple):
     """The network in a file, for images of one size, and the output with its features.
 
-    `layout` describes its input, NCHW or NHWC. `output` gives vectors, tokens or the last maps.
+    `layout` is the layout of its input, NCHW or NHWC. `output` contains vectors, tokens or the last
+    maps.
     """
 
     network: openvino.Model
@@ -86,22 +87,21 @@ class OnnxNetwork(NamedTuple):
 
 
 class Block(NamedTuple):
-    """The maps that end a block: an output, with a name in the file, and its axis of channels."""
+    """The maps that end a block: an output that is named in the file, and its channel axis."""
 
     output: openvino.Output
     channels: int
 
     @property
     def height_and_width(self) -> list[int]:
-        """The axes of height and width."""
+        """The axes of the height and the width."""
         return [2, 3] if self.channels == 1 else [1, 2]
 
 
 def find_blocks(file: OnnxNetwork, size: int) -> list[Block]:
-    """Return the ends of the blocks of a network of images of this size, as `choose_ends`.
+    """Return the blocks of a network for images of this size, as `choose_ends` defines them.
 
-    There are none in a network without maps of more than one resolution, such as a vision
-    transformer.
+    Networks whose maps all have one resolution, such as vision transformers, have no blocks.
     """
     nodes = _nodes_between(file)
     blocks = {}
@@ -109,7 +109,7 @@ def find_blocks(file: OnnxNetwork, size: int) -> list[Block]:
     number = 0
     for index, is_joined, is_split in _cuts(nodes):
         node = nodes[index]
-        # Nodes without a name are inside of an operation of the file.
+        # Unnamed nodes are inside an operation of the file.
         is_named = node.output is not None and bool(node.output.get_names())
         number += 2 if is_joined or node.has_weights else is_named
         axis = _axis_of_channels(node.output, node.channels) if is_named else None
@@ -125,10 +125,10 @@ def find_blocks(file: OnnxNetwork, size: int) -> list[Block]:
 
 
 class _Node(NamedTuple):
-    """An operation, of OpenVINO's type `kind`, by its output, or None if others take several.
+    """An operation of OpenVINO type `kind` with its output, or None if others take several outputs.
 
-    `takes` are the positions of the operations whose output it takes, without constants and shapes,
-    and `channels` is the axis of channels, if it gives maps.
+    `takes` lists the positions of the operations that it takes outputs from, except constants and
+    shapes. `channels` is the channel axis if the output consists of maps.
     """
 
     kind: str
@@ -142,10 +142,10 @@ class _Node(NamedTuple):
 
 
 def _nodes_between(file: OnnxNetwork) -> list[_Node]:
-    """Return the nodes from pixels to features, each after those whose output it takes.
+    """Return the nodes from the pixels to the features in topological order.
 
-    The axis of channels is followed from the input: transpositions change it, and convolutions
-    set it.
+    The channel axis is tracked from the input on. Transpositions move it, and convolutions define
+    it.
     """
     nodes: list[_Node] = []
     positions: dict[str, int] = {}
@@ -171,22 +171,22 @@ def _nodes_between(file: OnnxNetwork) -> list[_Node]:
 
 
 def _transposed(axis: int, node: openvino.Node) -> int:
-    """Return where a transposition moves an axis of maps. Its order may not be constant."""
+    """Return where a transposition moves an axis. The order of the axes may not be constant."""
     order = getattr(node.input_value(1).get_node(), "data", ())
     return [*order].index(axis) if len(order) == 4 else axis
 
 
 def _cuts(nodes: list[_Node]) -> Iterator[tuple[int, bool, bool]]:
-    """Yield the positions of nodes whose output is all that later ones need.
+    """Yield the positions of nodes whose output is all that later nodes need.
 
-    Two bools say whether branches join before it and begin after it. Operations side by side
-    without weights are an activation or a normalisation, and no branches.
+    The two bools say whether branches join before the node and begin after it. Parallel operations
+    without weights do not count as branches: they form an activation or a normalisation.
     """
     last_taker = list(range(len(nodes)))
     for index, node in enumerate(nodes):
         for position in node.takes:
             last_taker[position] = index
-    reach = np.maximum.accumulate([0, *last_taker[:-1]])  # of the outputs before each node
+    reach = np.maximum.accumulate([0, *last_taker[:-1]])  # for the outputs before each node
     cuts = np.flatnonzero(reach <= np.arange(len(nodes))).tolist()
     between = [nodes[cut + 1 : end] for cut, end in itertools.pairwise(cuts)]
     branches = [any(node.has_weights for node in group) for group in between]
@@ -194,7 +194,7 @@ def _cuts(nodes: list[_Node]) -> Iterator[tuple[int, bool, bool]]:
 
 
 def _axis_of_channels(output: openvino.Output, followed: int) -> int | None:
-    """Return 1 or 3, or None if these are not square maps. `followed` decides if both fit."""
+    """Return channel axis 1 or 3, or None if these are not square maps; `followed` breaks ties."""
     shape = output.partial_shape
     if shape.rank != openvino.Dimension(4) or any(side.is_dynamic for side in list(shape)[1:]):
         return None
@@ -204,7 +204,7 @@ def _axis_of_channels(output: openvino.Output, followed: int) -> int | None:
 
 
 def block_statistics(blocks: list[Block]) -> openvino.Output:
-    """Return the same statistics as `block_statistics` in model.py, float32 `(batch, features)`."""
+    """Compute the statistics of `block_statistics` in model.py, float32 `(batch, features)`."""
     columns = []
     for block in blocks:
         maps = operations.convert(block.output, np.float32)
@@ -218,7 +218,7 @@ def block_statistics(blocks: list[Block]) -> openvino.Output:
 
 
 def lengths_of(output: openvino.Output) -> list[int]:
-    """Return the lengths of the axes after the first, the batch."""
+    """Return the lengths of all axes except the batch axis."""
     shape = output.partial_shape
     if shape.rank.is_dynamic or any(length.is_dynamic for length in list(shape)[1:]):
         raise ValueError(f"expected an output of known size. Received: {shape}")

@@ -1,4 +1,4 @@
-"""The reader of files of arrays that PyTorch before 1.6 wrote. It runs no code in a file."""
+"""Read arrays from files in the format of PyTorch before 1.6, without running code in them."""
 
 import io
 import math
@@ -13,13 +13,13 @@ import numpy as np
 from pawprint.errors import InputError, reason
 from pawprint.named_file import read_bytes
 
-MAGIC = 0x1950A86A20F9469CFC6C  # at the start
+MAGIC = 0x1950A86A20F9469CFC6C  # at the start of the file
 PROTOCOL = 1001
 DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
 
 class _Tensor(NamedTuple):
-    """An array in a storage. Offset and strides count its numbers, not bytes."""
+    """An array in a storage. Its offset and strides count numbers, not bytes."""
 
     storage: str
     offset: int
@@ -28,10 +28,10 @@ class _Tensor(NamedTuple):
 
 
 class _Unpickler(pickle._Unpickler):
-    """An unpickler of tensors. `storages` are the types and lengths of their storages, by key.
+    """An unpickler for tensors. `storages` maps the key of each storage to its type and length.
 
-    It is Python's own in Python, without the operation that makes an array of bytes: this and the
-    unpickler in C take as much memory as a number in the file says.
+    It is the pure Python unpickler, without the operation that creates a bytearray. That operation,
+    like the unpickler in C, allocates as much memory as a number in the file demands.
     """
 
     dispatch = {  # noqa: RUF012 - pickle's own attribute
@@ -45,7 +45,7 @@ class _Unpickler(pickle._Unpickler):
         self.storages: dict[str, tuple[str, int]] = {}
 
     def find_class(self, module: str, name: str) -> object:
-        """Return the object that a pickle names. Only a dict and a tensor can be made of these."""
+        """Return a class that a pickle may use. Only those for a dict or a tensor are allowed."""
         known = {
             "collections.OrderedDict": OrderedDict,
             "torch._utils._rebuild_tensor_v2": self._tensor,
@@ -70,17 +70,17 @@ class _Unpickler(pickle._Unpickler):
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays by name, float32 or int64, of a file that PyTorch before 1.6 wrote.
+    """Return a dict of float32 or int64 arrays from a file written by PyTorch before 1.6.
 
-    The file holds pickles, and a pickle can run any code. This reader accepts arrays and nothing
-    else: of all that a pickle can name, it knows an ordered dict, the function that makes an array
-    and two types of numbers, and it runs no code of PyTorch. A file that names anything else, that
-    is cut off, or whose sizes do not fit its numbers raises InputError.
+    The file contains pickles, which can normally run any code. This reader only accepts arrays: the
+    only names that it resolves are an ordered dict, the function that creates an array, and two
+    number types, and it runs no PyTorch code. Raises InputError if the file refers to anything
+    else, is truncated, or declares sizes that do not match its data.
     """
     data = read_bytes(path)
     try:
         return _tensors_in(io.BytesIO(data))
-    except Exception as error:  # pickle raises anything for a damaged file
+    except Exception as error:  # unpickling a damaged file may raise any exception
         raise InputError(
             f"{path}: expected arrays as PyTorch before 1.6 wrote them. Received: {reason(error)}"
         ) from None
@@ -99,18 +99,18 @@ def _tensors_in(stream: io.BytesIO) -> dict[str, np.ndarray]:
         dtype, length = unpickler.storages[key]
         (written,) = struct.unpack("<q", stream.read(8))
         if written != length:
-            raise ValueError(f"a storage of {written} numbers where {length} are named")
+            raise ValueError(f"a storage of {written} numbers where {length} are declared")
         numbers = stream.read(length * np.dtype(dtype).itemsize)
         storages[key] = np.frombuffer(numbers, dtype)
         if len(storages[key]) != length:
-            raise ValueError("a file that is cut off")
+            raise ValueError("a truncated file")
     if stream.read(1):
         raise ValueError("more than the numbers of the arrays")
     return {name: _array(tensor, storages) for name, tensor in tensors.items()}
 
 
 def _array(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:
-    """Return a view of the numbers of a storage, none of which lies outside."""
+    """Return a view of the numbers in a storage, after checking that all of them lie inside it."""
     numbers = storages[tensor.storage]
     sizes = tensor.sizes
     strides = tensor.strides

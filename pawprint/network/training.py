@@ -1,4 +1,4 @@
-"""Training on stored features: a new head, then the last layers of the backbone with it."""
+"""Train a head on stored features, and fine-tune the last layers of the backbone with it."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -21,12 +21,13 @@ from pawprint.tables import write_table
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of (float32 features, float32 class indices), from stored `(images, views, …)`.
+    """Batches of (float32 features, float32 class indices) from stored `(images, views, …)`.
 
-    With `blocks`, the features are a pair: `features` and `blocks` of the same views. With
-    `views_per_epoch` "one", epoch e takes view (e + i) of image i, modulo its number of views: each
-    image goes through all its views, and each epoch mixes them. With "all" an epoch takes every
-    view. With `seed` None the images keep their order, for validation.
+    With `blocks`, the features are a pair: `features` and `blocks` of the same views. If
+    `views_per_epoch` is "one", epoch e uses view (e + i) of image i, modulo the number of views. In
+    this way each image goes through all of its views, and every epoch has a mix of them. If it is
+    "all", each epoch uses every view. If `seed` is None, the images keep their order, as needed for
+    validation.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class Batches(keras.utils.PyDataset):
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
-        """Choose the views and the order of an epoch, counted from 0.
+        """Choose the views and the order for an epoch, counted from 0.
 
-        `Progress` calls this, because Keras calls `on_epoch_end` before the first epoch too.
+        `Progress` calls this method. Keras' `on_epoch_end` is not suitable, because it is also
+        called before the first epoch.
         """
         self.epoch = epoch
         images, views = self.features.shape[:2]
@@ -84,10 +86,10 @@ class Data(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """Settings of a phase: its section of the params, its epochs, and the layers' dtype policy.
+    """The settings of a phase: its section of the params, its epochs, and a dtype policy.
 
-    The table HISTORY is written to `path` after each epoch, so that others can watch. Images weigh
-    the same in the loss, or classes do if `is_balanced`.
+    The table HISTORY is written to `path` after each epoch, so that progress can be watched. In the
+    loss, all images have the same weight or, if `is_balanced`, all classes do.
     """
 
     section: str
@@ -100,9 +102,9 @@ class Phase(NamedTuple):
 def open_batches(
     examples: StoredExamples, kinds: tuple[str, ...], params: Epochs, has_blocks: bool = False
 ) -> Data:
-    """Return batches of these kinds of features, side by side.
+    """Return batches with these kinds of features, concatenated.
 
-    With `has_blocks` the features are pairs: these kinds, and the statistics of blocks.
+    With `has_blocks`, the features are pairs: these kinds, and the block statistics.
     """
     batches = []
     for split, views_per_epoch, seed in (
@@ -118,13 +120,13 @@ def open_batches(
 
 
 def compile_model(model: keras.Model, params: Epochs, from_logits: bool) -> None:
-    """Set optimizer, loss and metric. Call this after every change of `trainable`.
+    """Set the optimizer, loss and metric. Call this after every change of `trainable`.
 
-    Targets are indices of classes. One unit is for the second of two classes.
+    Targets are class indices. For two classes, the single output unit stands for the second class.
     """
     optimizer = keras.optimizers.get(params.optimizer)
     optimizer.learning_rate = params.learning_rate
-    optimizer.build(model.trainable_variables)  # also if no epoch follows: it is saved
+    optimizer.build(model.trainable_variables)  # needed even without epochs, because it is saved
     if model.output_shape[-1] == 1:
         loss = keras.losses.BinaryCrossentropy(from_logits)
         metric = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0 if from_logits else 0.5)
@@ -135,16 +137,16 @@ def compile_model(model: keras.Model, params: Epochs, from_logits: bool) -> None
 
 
 def optimizer_of(model: keras.Model) -> keras.Optimizer:
-    """Return the optimizer without the wrapper in which Keras scales losses in float16."""
+    """Return the optimizer without the wrapper that scales losses in float16."""
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
 
 def fit_epochs(
     model: keras.Model, data: Data, phase: Phase
 ) -> tuple[pd.DataFrame, "KeepBest | None"]:
-    """Train, and return the table HISTORY, a row per epoch, and the callback that kept the best.
+    """Train, and return the table HISTORY with one row per epoch, and the KeepBest callback.
 
-    Epochs count from 1. Raises InputError for a loss that is not finite.
+    Epochs count from 1. Raises InputError if the loss is not finite.
     """
     train, validation = data
     params = phase.params
@@ -162,8 +164,8 @@ def fit_epochs(
         epochs=params.number,
         class_weight=balanced_weights(train.labels) if phase.is_balanced else None,
         callbacks=callbacks,
-        shuffle=False,  # Batches shuffles, by image and not only by batch
-        verbose=0,  # Progress shows a bar
+        shuffle=False,  # Batches shuffles images, not just batches
+        verbose=0,  # Progress shows a bar instead
     )
     history = progress.history()
     _require_finite(history, phase)
@@ -187,10 +189,10 @@ def _require_finite(history: pd.DataFrame, phase: Phase) -> None:
 
 
 class Progress(keras.callbacks.Callback):
-    """Starts the epochs of `train`, sets the rate of each step if it decays, and records HISTORY.
+    """Starts each epoch of `train`, sets the learning rate if it decays, and records HISTORY.
 
-    It shows a bar of all batches, with the losses of the last epoch. A schedule of Keras would be
-    saved with the optimizer, at a rate of 0 after the last step.
+    It also shows a progress bar with the losses of the last epoch. A Keras schedule is not used,
+    because it would be saved with the optimizer, with a rate of 0 after the last step.
     """
 
     def __init__(self, train: Batches, phase: Phase) -> None:
@@ -202,16 +204,16 @@ class Progress(keras.callbacks.Callback):
         self.rates = cosine_decay(phase.params, len(train)).tolist() if decays else []
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Begin the bar."""
+        """Start the bar."""
         total = self.phase.params.number * len(self.train)
         self.bar = count(self.phase.section, total, "batch")
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Choose the views of the epoch."""
+        """Choose the views for the epoch."""
         self.train.start_epoch(epoch)
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """Set the rate of the step."""
+        """Set the learning rate for the step."""
         self.bar.update()
         if self.rates:
             step = self.train.epoch * len(self.train) + batch
@@ -228,23 +230,24 @@ class Progress(keras.callbacks.Callback):
             write_table(self.phase.path, self.history(), HISTORY)
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """End the bar, and set the rate of the params again."""
+        """Close the bar, and restore the learning rate from the params."""
         self.bar.close()
         if self.rates:
             optimizer_of(self.model).learning_rate = self.phase.params.learning_rate
 
     def history(self) -> pd.DataFrame:
-        """Return the table HISTORY of the epochs so far."""
+        """Return the table HISTORY of all epochs so far."""
         return pd.DataFrame(self.rows, columns=list(HISTORY))
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Ends training with the weights that have the lowest validation loss, without penalties.
+    """Ends training with the weights that had the lowest validation loss, without penalties.
 
     An epoch only counts if its validation accuracy is at least as high as before training, because
-    lower confidence alone can lower the loss. Without one, the weights before training are kept,
-    and `best_epoch` is None. `losses` are the losses of the validation images before training.
-    `difference` compares the losses after the best epoch, or else the last, with them.
+    lower confidence alone can reduce the loss. If no epoch counts, the weights from before training
+    are kept and `best_epoch` is None. `losses` are the validation losses of all images before
+    training. `difference` compares them with the losses after the best epoch, or after the last
+    epoch if there is no best one.
     """
 
     def __init__(self, validation: Batches) -> None:
@@ -260,7 +263,7 @@ class KeepBest(keras.callbacks.Callback):
         self.lowest = self.before["loss"]
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
-        """Remember the weights if the epoch is the best so far."""
+        """Remember the weights if this epoch is the best so far."""
         metrics = _exact(self.model, self.validation, logs["val_loss"], logs["val_accuracy"])
         if metrics["loss"] < self.lowest and metrics["accuracy"] >= self.before["accuracy"]:
             self.best_epoch = epoch
@@ -268,7 +271,7 @@ class KeepBest(keras.callbacks.Callback):
             self.lowest = metrics["loss"]
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Measure `difference`, and set the best weights."""
+        """Measure `difference`, and restore the best weights."""
         if self.best_epoch is not None:
             self.model.set_weights(self.best_weights)
         self.difference = Difference.of(image_losses(self.model, self.validation), self.losses)
@@ -276,11 +279,11 @@ class KeepBest(keras.callbacks.Callback):
 
 
 def cosine_decay(params: Epochs, steps: int) -> np.ndarray:
-    """Return the learning rate of each step, `(epochs * steps,)`; `steps` are in each epoch.
+    """Return the learning rate of each step, `(epochs * steps,)`, with `steps` per epoch.
 
-    It increases linearly from 0 to `learning_rate` in half an epoch, then decreases as half a
-    cosine to almost 0. Goyal et al., Accurate, Large Minibatch SGD, 2017
-    (https://arxiv.org/abs/1706.02677); Loshchilov and Hutter, SGDR, 2017
+    It increases linearly from 0 to `learning_rate` over half an epoch, and then decreases along
+    half a cosine to almost 0. See Goyal et al., Accurate, Large Minibatch SGD, 2017
+    (https://arxiv.org/abs/1706.02677), and Loshchilov and Hutter, SGDR, 2017
     (https://arxiv.org/abs/1608.03983).
     """
     step = np.arange(params.number * steps)
@@ -291,18 +294,18 @@ def cosine_decay(params: Epochs, steps: int) -> np.ndarray:
 
 
 def validate(model: keras.Model, batches: Batches) -> dict[str, float]:
-    """Return the cross-entropy without penalties on weights, and the accuracy."""
+    """Return the cross-entropy without weight penalties, and the accuracy."""
     return _exact(model, batches, **model.evaluate(batches, verbose=0, return_dict=True))
 
 
 def _exact(model: keras.Model, batches: Batches, loss: float, accuracy: float) -> dict[str, float]:
-    images = len(batches.image)  # Keras' accuracy is float32
+    images = len(batches.image)  # Keras computes the accuracy in float32
     penalty = float(sum(model.losses))
     return {"loss": loss - penalty, "accuracy": round(accuracy * images) / images}
 
 
 def image_losses(model: keras.Model, batches: Batches) -> np.ndarray:
-    """Return the cross-entropy of each image, float64 `(images,)`, without penalties on weights."""
+    """Return the cross-entropy of each image, float64 `(images,)`, without weight penalties."""
     output = model.predict(batches, verbose=0)
     losses = model.loss.call(batches.labels[batches.image], output)
     return keras.ops.convert_to_numpy(losses).astype(np.float64)
@@ -313,7 +316,7 @@ def train_head(
 ) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
     """Train a new head on pooled features.
 
-    Returns its arrays, the metrics on validation, and the history.
+    Returns its arrays, the validation metrics, and the history.
     """
     inputs = keras.Input(data.train.features.shape[2:])
     model = keras.Model(inputs, head(inputs))
@@ -327,20 +330,21 @@ def train_head(
 def fine_tune(
     whole: keras.Model, first: int, data: Data, phase: Phase
 ) -> tuple[keras.Optimizer, pd.DataFrame, KeepBest | None]:
-    """Train the layers of the backbone from `first` on, and the head, in place.
+    """Train the head and the layers of the backbone from `first` on, in place.
 
-    The backbone stays in inference mode, even inside `fit`: its dropout is set to 0, and batch
-    normalization keeps its weights
-    (https://keras.io/guides/transfer_learning/, docs/decisions/01). The data are the feature maps
-    at the cut and, for a backbone `with_blocks`, the statistics of all blocks, of which the head
-    takes the blocks that are not trained. Returns the optimizer, and what `fit` returns.
+    The backbone stays in inference mode even inside `fit`: dropout is set to 0, and batch
+    normalization keeps its weights (https://keras.io/guides/transfer_learning/, docs/decisions/01).
+    The data are the feature maps at the cut and, for a backbone `with_blocks`, the statistics of
+    all blocks. The head uses the statistics of the blocks that are not trained. Returns the
+    optimizer, and what `fit` returns.
     """
     _, backbone, pooling, head = parts(whole)
     backbone.trainable = True
     for index, layer in enumerate(backbone.layers):
         is_normalization = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = index >= first and not is_normalization
-        if isinstance(layer, keras.layers.Dropout):  # `fit` overrides training=False below
+        # Because `fit` overrides `training=False` below.
+        if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
     blocks = backbone.outputs[:-1]
     tail, frozen = split_before(backbone, first)
@@ -359,9 +363,9 @@ def fine_tune(
 
 
 def trained_layers(whole: keras.Model, first: int) -> keras.Model:
-    """Return the layers of the backbone that `fine_tune` trains, as a network.
+    """Return the backbone layers that `fine_tune` trains, as a network.
 
-    It takes the maps at the cut, and gives the features for the head, `(batch, features)`, and
+    It takes the maps at the cut, and returns the features for the head, `(batch, features)`, and
     the means of the last maps, `(batch, channels)`.
     """
     _, backbone, pooling, _ = parts(whole)
@@ -373,7 +377,7 @@ def trained_layers(whole: keras.Model, first: int) -> keras.Model:
 
 
 def describe_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> str:
-    """Describe the epoch that fine-tuning keeps and, if a keeper chose it, the reason."""
+    """Describe which epoch fine-tuning keeps and, if a keeper chose it, the reason."""
     rows = history[history["kept"]]
     last = (history if rows.empty else rows).iloc[-1]
     epoch = f"epoch {last['epoch']}"

@@ -1,4 +1,4 @@
-"""The file of weights that params.yaml names, and the hash of weights."""
+"""Check the weights file that params.yaml specifies, and compute hashes of weights."""
 
 import hashlib
 from collections.abc import Iterable
@@ -12,11 +12,11 @@ from pawprint.files import digest
 from pawprint.git import pointer_at
 from pawprint.params.model import Weights
 
-FILE = "imagenet, none or the path of a file"  # expected as the source
+FILE = "imagenet, none or the path of a file"  # the expected values of the source
 
 
 def require_file(path: Path, sha256: str | None, source: str, expected: str) -> None:
-    """Raise InputError if the file is missing or has another hash. `source` is its name."""
+    """Raise InputError if the file `source` is missing or its hash does not match."""
     if found := pointer_at(path):
         raise InputError(f"weights.source: {source}: expected {expected}. Received: {found}.")
     if not path.is_file():
@@ -28,9 +28,9 @@ def require_file(path: Path, sha256: str | None, source: str, expected: str) -> 
 
 
 def onnx_file(weights: Weights) -> Path:
-    """Return the ONNX file of these weights, downloaded if they have a URL.
+    """Return the path of the ONNX file for these weights, downloading it if they have a URL.
 
-    Raises InputError if it is missing or has another hash.
+    Raises InputError if it is missing or its hash does not match.
     """
     source = weights.source
     sha256 = weights.sha256
@@ -43,8 +43,8 @@ def onnx_file(weights: Weights) -> Path:
 def arrays_sha256(arrays: Iterable[np.ndarray]) -> str:
     """Return the hash of weights: float32 values, little-endian, one array after another.
 
-    Their order and their axes are those that Keras has in memory. So the hash is the same in every
-    layout of a file and with every version of Keras.
+    Order and axes are the same as in Keras, so the hash does not depend on the layout of a file or
+    on the version of Keras.
     """
     found = hashlib.sha256()
     for array in arrays:
@@ -53,9 +53,9 @@ def arrays_sha256(arrays: Iterable[np.ndarray]) -> str:
 
 
 def verify(expected: str | None, actual: str, name: str) -> None:
-    """Raise InputError if the hash of the weights of this name is not the expected one."""
+    """Raise InputError if the hash of the weights called `name` is not the expected one."""
     if expected != actual:
         raise InputError(
             f"weights.sha256: expected the hash of {name}. Received: {expected or 'null'}, where "
-            f"it is {actual}. Set this one if these are the right weights."
+            f"it is {actual}. Set this hash if these are the right weights."
         )

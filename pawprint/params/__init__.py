@@ -1,1 +1,1 @@
-"""The schema of `params.yaml`, in modules of sections that change together."""
+"""The schema of `params.yaml`, in one module for each group of sections."""

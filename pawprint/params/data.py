@@ -1,4 +1,4 @@
-"""The sections `fetch`, `clean`, `split` and `augment`: the images and their views."""
+"""Define the sections `fetch`, `clean`, `split` and `augment`: the images and their views."""
 
 import re
 from collections import Counter
@@ -36,7 +36,7 @@ class Fetch(Section):
     @field_validator("source")
     @classmethod
     def _is_local(cls, source: str) -> str:
-        """Refuse a URL, before DVC looks for such a file and prints its name with the password."""
+        """Reject a URL before DVC looks for a file of that name and prints it with the password."""
         if "://" in source or without_secrets(source) != source:
             raise ValueError(
                 "expected a local path. Write the URL into a YAML file: docs/images.md. Received: "
@@ -45,14 +45,14 @@ class Fetch(Section):
         return source
 
 
-BY_FOLDERS = ("auto", "outer", "inner")  # pawprint/dataset/folders.py
+BY_FOLDERS = ("auto", "outer", "inner")  # see pawprint/dataset/folders.py
 
 
 class Clean(Section):
-    """The images to keep, and their classes."""
+    """Which images to keep, and their classes."""
 
     rule: Literal["decodes", "jfif"]
-    # Or one of BY_FOLDERS, which the validator accepts.
+    # It may also be one of BY_FOLDERS, which the validator accepts.
     labels: Annotated[
         dict[str, Annotated[list[str], Field(min_length=1)]],
         either(
@@ -99,7 +99,7 @@ def _one_capturing_group(pattern: str) -> str:
 
 
 class Split(Section):
-    """The division into training, validation and test images."""
+    """How to divide the images into training, validation and test sets."""
 
     seed: Seed
     validation_fraction: Fraction
@@ -127,7 +127,7 @@ class Flip(Section):
 
 
 class Factor(Section):
-    """The argument of layers with one factor."""
+    """The argument of layers that have a single factor."""
 
     factor: UpToOne
 
@@ -159,7 +159,7 @@ Interval = Annotated[list[UpToOne], Field(min_length=2, max_length=2)]
 class Saturation(Section):
     """The arguments of `RandomSaturation`."""
 
-    factor: Interval  # with one number, Keras draws other factors than documented
+    factor: Interval  # with one number, Keras uses other factors than documented
 
 
 class Grayscale(Section):
@@ -177,7 +177,7 @@ class Erasing(Section):
 class Augment(Section):
     """Keras layers by name, with Keras' arguments, units and defaults.
 
-    They are applied in this order, whatever their order in the file.
+    They are applied in the order below, whatever their order in the file.
     """
 
     views: Count
@@ -199,7 +199,7 @@ class Augment(Section):
     def is_mirrored(self) -> bool:
         """True if training, and therefore the served network, mirrors images left to right.
 
-        A head that only saw unmirrored images may misjudge a mirror image.
+        A head that was trained without mirrored images may misjudge a mirror image.
         """
         is_drawn = self.views > 1 or not self.keep_original
         return is_drawn and self.RandomFlip is not None and self.RandomFlip.mode != "vertical"

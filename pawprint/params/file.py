@@ -11,18 +11,19 @@ from ruamel.yaml.comments import CommentedMap
 
 from pawprint.errors import InputError, printable
 from pawprint.files import parse_yaml, read_text, write_text
+from pawprint.params.changes import describe_param_changes
 from pawprint.params.model import Params
 from pawprint.params.section import Section, check_content
 from pawprint.paths import PARAMS
 
 NULL = "tag:yaml.org,2002:null"
-GOES_ON = (";", ":", ",")  # ends of a comment that continues
+GOES_ON = (";", ":", ",")  # how a comment that continues on the next line ends
 
 
 def overlay(params: str, changes: str) -> str:
-    """Return the text of `params.yaml` with changed values; comments and order stay.
+    """Change values in the text of `params.yaml`. Comments and order stay the same.
 
-    Raises InputError if `changes` has a key that `params.yaml` lacks.
+    Raises InputError if `changes` has a key that is not in `params.yaml`.
     """
     values: dict[str, object] = {}
     for section, keys in _yaml().load(changes).items():
@@ -31,9 +32,10 @@ def overlay(params: str, changes: str) -> str:
 
 
 def set_values(params: str, values: Mapping[str, object]) -> str:
-    """Do the same as `overlay`, with names such as `model.alpha` or `train_finetune.epochs.seed`.
+    """Change values by name, such as `model.alpha` or `train_finetune.epochs.seed`.
 
-    Raises InputError for a name that `params.yaml` lacks and may not lack.
+    Comments and order stay the same. Raises InputError if a name is not in `params.yaml` and is not
+    optional.
     """
     absent = [name for name, value in values.items() if value is None and is_optional(name)]
     for name in absent:
@@ -49,12 +51,12 @@ def set_values(params: str, values: Mapping[str, object]) -> str:
 
 
 def _set_value(content: CommentedMap, name: str, value: object) -> None:
-    """Set a value in the file, without comments of a recipe."""
+    """Set a value in the file, without the comments of a recipe."""
     if isinstance(value, CommentedMap):
         value.ca.comment = None
     elif isinstance(value, dict):
         value = CommentedMap(value)
-        value.fa.set_flow_style()  # in one line, so that comments stay in their places
+        value.fa.set_flow_style()  # on one line, so that comments stay in place
     section, key, *inner = name.split(".")
     keys = content.get(section) or CommentedMap()
     if inner:
@@ -69,7 +71,7 @@ def _set_value(content: CommentedMap, name: str, value: object) -> None:
 
 
 def _insert(keys: CommentedMap, section: str, key: str, value: object) -> None:
-    """Add a key of a section in the order of its model."""
+    """Add a key to a section, in the order of the section's model."""
     names = list(section_of(section).model_fields)
     later = names[names.index(key) :]
     place = next((at for at, other in enumerate(keys) if other in later), len(keys))
@@ -77,7 +79,7 @@ def _insert(keys: CommentedMap, section: str, key: str, value: object) -> None:
 
 
 def _set_inner(mapping: object, name: str, value: object) -> None:
-    """Set a key inside the value of a param, which is a mapping, such as `epochs`."""
+    """Set a key inside a param that is a mapping, such as `epochs`."""
     param, _, key = name.rpartition(".")
     if not isinstance(mapping, dict):
         raise InputError(
@@ -87,22 +89,22 @@ def _set_inner(mapping: object, name: str, value: object) -> None:
 
 
 def is_optional(name: str) -> bool:
-    """Return whether `params.yaml` may lack a param, such as a layer of `augment`."""
+    """Return whether a param may be missing from `params.yaml`, such as a layer of `augment`."""
     section, _, key = name.partition(".")
     fields = section_of(section).model_fields if section in Params.model_fields else {}
     return key in fields and not fields[key].is_required()
 
 
 def section_of(name: str) -> type[Section]:
-    """Return the model of a section of `params.yaml`."""
+    """Return the model for a section of `params.yaml`."""
     return get_type_hints(Params)[name]
 
 
 def add_missing(params: str, template: str) -> str:
-    """Return the text of `params.yaml` with the params that only a template has, and comments.
+    """Add params that are only in a template to the text of `params.yaml`, with their comments.
 
-    They come first in their section, because comments on the next section may follow its last
-    param.
+    They are added at the beginning of their section, because the last param in a section may be
+    followed by comments on the next section.
     """
     yaml = _yaml()
     content = yaml.load(params)
@@ -120,21 +122,22 @@ def add_missing(params: str, template: str) -> str:
 
 
 def without_param(params: str, name: str, is_kept: bool) -> str:
-    """Return the text of `params.yaml` without a param; other lines stay as they are.
+    """Remove a param from the text of `params.yaml`. Other lines stay as they are.
 
-    With `is_kept`, a comment keeps its name and value. A section without params is removed, too,
-    and so is the rest of a comment that continues below the param's line after one of GOES_ON.
+    With `is_kept`, a comment keeps its name and value. A section without params is also removed,
+    and so is the rest of a comment that continues below the line of the param after one of GOES_ON.
     """
     section, key = name.split(".", 1)
     root = _yaml().compose(params)
     head, keys = next(pair for pair in root.value if pair[0].value == section)
     start, end = next(pair for pair in keys.value if pair[0].value == key)
     rows = params.splitlines(keepends=True)
-    if keys.flow_style:  # {key: value, …}, perhaps of several lines
+    if keys.flow_style:  # {key: value, …}, possibly on several lines
         at = head.start_mark.index
         first = head.start_mark.line
         text = params[start.start_mark.index : end.end_mark.index]
-        left = params[at : start.start_mark.index].rstrip(", ")  # up to the previous param, or to {
+        # Up to the previous param, or to the {.
+        left = params[at : start.start_mark.index].rstrip(", ")
         right = params[end.end_mark.index :].lstrip(", ")
         comma = "" if left.endswith("{") or right.startswith("}") else ", "
         rows = f"{params[:at]}{left}{comma}{right}".splitlines(keepends=True)
@@ -143,7 +146,7 @@ def without_param(params: str, name: str, is_kept: bool) -> str:
     else:
         first = start.start_mark.line
         last = end.end_mark.line + (end.end_mark.column > 0)
-        while not rows[last - 1].strip():  # blank lines after a text block
+        while not rows[last - 1].strip():  # skip blank lines after a text block
             last -= 1
         while rows[last - 1].rstrip().endswith(GOES_ON) and _is_comment("".join(rows[last:][:1])):
             last += 1
@@ -180,14 +183,15 @@ def _yaml() -> YAML:
 
 
 def _keep_near(comments: list | None) -> None:
-    """Put the comment at the end of a changed line, two spaces after the new value."""
-    if comments and comments[2] and comments[2].value.startswith("#"):  # or a blank line
+    """Move the comment at the end of a changed line to two spaces after the new value."""
+    # Otherwise it is a blank line.
+    if comments and comments[2] and comments[2].value.startswith("#"):
         comments[2].column = 0
         comments[2].value = f" {comments[2].value}"
 
 
 def flat(text: str) -> dict[str, object]:
-    """Return the value of each param by its name, such as `model.alpha`.
+    """Return the values of all params by name, such as `model.alpha`.
 
     Raises InputError if the text is not YAML, or does not consist of sections.
     """
@@ -200,20 +204,23 @@ def flat(text: str) -> dict[str, object]:
     return {f"{name}.{key}": value for name, keys in content.items() for key, value in keys.items()}
 
 
-def set_params(folder: Path, changes: Mapping[str, object]) -> None:
-    """Write values into params.yaml of a project, with names as in `set_values`.
+def set_params(folder: Path, changes: Mapping[str, object]) -> list[str]:
+    """Write values to the params.yaml of a project, using the same names as `set_values`.
 
-    Raises InputError, and writes nothing, if a name or a value is wrong.
+    Returns a line for each param that changed. Raises InputError, and writes nothing, if a name or
+    a value is wrong.
     """
     for name in changes:
         _require_param(name)
-    text = set_values(read_text(folder / PARAMS), changes)
+    before = read_text(folder / PARAMS)
+    text = set_values(before, changes)
     check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
     write_text(folder / PARAMS, text)
+    return describe_param_changes(flat(before), flat(text))
 
 
 def _require_param(name: str) -> None:
-    """Raise InputError if a name is not a section and a param, with or without a key inside it."""
+    """Raise InputError unless a name is a section and a param, possibly with an inner key."""
     params = [
         f"{each}.{key}" for each in Params.model_fields for key in section_of(each).model_fields
     ]
@@ -228,13 +235,3 @@ def _require_param(name: str) -> None:
     near = difflib.get_close_matches(name, params, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]}?" if near else "docs/params.md lists all params."
     raise InputError(f"{PARAMS}: {printable(name)}: expected the name of a param. {hint}")
-
-
-def describe_param_changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
-    """Return text such as "model.alpha: 0.35 → null" for each changed param in `after`."""
-    values = {name: (before.get(name), value) for name, value in after.items()}
-    return [
-        f"{name}: {' → '.join('null' if each is None else str(each) for each in pair)}"
-        for name, pair in values.items()
-        if pair[0] != pair[1]
-    ]

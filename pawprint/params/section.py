@@ -1,4 +1,4 @@
-"""Define a section of `params.yaml`: types, reading it, and one line for each wrong key."""
+"""Define sections of `params.yaml`: their types, how to read them, and messages about errors."""
 
 import difflib
 import json
@@ -25,7 +25,7 @@ def _in_full(path: str) -> str:
     return path
 
 
-# Counts fit in 32 bits: a larger one is a mistake, and would overflow later.
+# Counts fit in 32 bits. A larger one is a mistake, and would overflow later.
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 WholeNumber = Annotated[int, Field(ge=0, lt=2**31)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -46,7 +46,7 @@ def either(
 ) -> WrapValidator:
     """Accept `special`, one value or several, or another type, which is validated if `is_right`.
 
-    A wrong value gives one line, although pydantic has one for each type in a union.
+    A wrong value is reported in one line, although pydantic has one for each type in a union.
     """
     specials = special if isinstance(special, tuple) else (special,)
     return WrapValidator(partial(_check, specials, expected, is_right))
@@ -66,7 +66,7 @@ def _check(
     return validate(value)
 
 
-MAX_CHOICES = 20  # to name in a line
+MAX_CHOICES = 20  # how many to list in a line
 REPR = reprlib.Repr()
 REPR.maxstring = REPR.maxother = 80
 
@@ -74,7 +74,7 @@ REPR.maxstring = REPR.maxother = 80
 def _line(problem: "ErrorDetails", model: type[BaseModel], inside: list[str]) -> str:
     """Return a line such as `section.key: expected greater than 0. Received: -1`.
 
-    `inside` names the keys that contain the model's content.
+    `inside` lists the keys that contain the content of the model.
     """
     within = [str(name) for name in problem["loc"]]
     names = inside + within
@@ -84,7 +84,7 @@ def _line(problem: "ErrorDetails", model: type[BaseModel], inside: list[str]) ->
     if problem["type"] == "extra_forbidden":
         keys = _keys_of(model, within[:-1])
         near = difflib.get_close_matches(names[-1], keys, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(keys)}"
+        hint = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(keys)}"
         return f"{key}: unknown key. {hint}"
     if problem["type"] == "value_error":
         return ": ".join(filter(None, [key, str(problem["ctx"]["error"])]))
@@ -106,9 +106,9 @@ def _noun(match: re.Match[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value for a message, in YAML, shortened to about one line.
+    """Format a value for a message, as YAML shortened to about one line.
 
-    The content of a mapping, a list or a set is not shown, because it may be secret.
+    The content of a mapping, list or set is not shown, because it may be secret.
     """
     if isinstance(value, BaseModel | dict):
         return "a mapping"
@@ -122,7 +122,7 @@ def shown(value: object) -> str:
 def _keys_of(model: type[BaseModel], section: list[str]) -> list[str]:
     for name in section:
         annotation = model.model_fields[name].annotation
-        kinds = (*get_args(annotation), annotation)  # `Section | None` to Section
+        kinds = (*get_args(annotation), annotation)  # from `Section | None` to Section
         model = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section))
     return list(model.model_fields)
 
@@ -145,7 +145,7 @@ class Section(BaseModel):
 
     @classmethod
     def load(cls, name: str | None = None, path: Path = PARAMS) -> Self:
-        """Read the section with this name, by default the lower-case name of the class.
+        """Read the section with this name, which defaults to the lower-case name of the class.
 
         Raises InputError with one line for each wrong key. The stage `code` checks all sections.
         """
@@ -156,9 +156,9 @@ class Section(BaseModel):
 
 
 def check_content(kind: type[Kind], content: object, path: Path, inside: list[str]) -> Kind:
-    """Return the content as a model. Raises InputError with one line for each wrong key.
+    """Validate content against a model. Raises InputError with one line for each wrong key.
 
-    `inside` names the keys of the file that contain the content.
+    `inside` lists the keys in the file that contain the content.
     """
     try:
         return kind.model_validate(content)

@@ -1,1 +1,1 @@
-"""The use of DVC: the start of a stage, fingerprints of code, recorded results."""
+"""Use DVC: start stages, compute fingerprints of code, and read recorded results."""

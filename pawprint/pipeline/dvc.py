@@ -1,7 +1,7 @@
 """Call DVC for its settings, the files of a revision, and changes.
 
-No other module imports DVC. It is imported in functions, because importing takes 0.3 s, which most
-stages can avoid. `runs` starts `dvc repro` as a separate process.
+No other module imports DVC. The imports are inside functions, because they take 0.3 s, which most
+stages can avoid. `dvc repro` runs as a separate process, which the module `runs` starts.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ Parsed = TypeVar("Parsed")
 def folder_of_cache(folder: Path) -> Path:
     """Return DVC's cache folder, according to the settings in a folder `.dvc`.
 
-    If DVC cannot read its settings, this is DVC's default.
+    If DVC cannot read its settings, this is the default folder.
     """
     from dvc.config import Config
     from dvc.exceptions import DvcException
@@ -38,9 +38,9 @@ def folder_of_cache(folder: Path) -> Path:
 def tracked_files(folder: Path) -> dict[str, str] | None:
     """Return the MD5 of each file in a folder that DVC tracks, by relative path with slashes.
 
-    Returns None if DVC does not have the folder's present content: the folder is not an output,
-    such as of `dvc add`, or it has changed since DVC saw it. Like DVC, this hashes only files that
-    DVC has not hashed before.
+    Returns None if DVC does not know the current content of the folder, either because the folder
+    is not an output (for example, of `dvc add`) or because it has changed since DVC last saw it.
+    Like DVC, this only computes hashes that DVC has not computed before.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -63,10 +63,10 @@ def tracked_files(folder: Path) -> dict[str, str] | None:
 
 
 def read_revision(folder: Path, rev: str, path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
-    """Parse a project's file as of a revision, from Git, DVC's cache or a remote.
+    """Parse a file of a project at a revision, from Git, DVC's cache or a remote.
 
     A revision is a commit, branch, tag or experiment, or WORKSPACE. Raises InputError if it does
-    not exist, if Git refuses to read the repository, and if `parse` raises ValueError: "expected
+    not exist, if Git refuses to read the repository, or if `parse` raises ValueError with "expected
     …".
     """
     from dvc import api
@@ -75,11 +75,11 @@ def read_revision(folder: Path, rev: str, path: Path, parse: Callable[[bytes], P
     from scmrepo.exceptions import SCMError  # of a repository without a commit
 
     try:
-        if not rev:  # DVC would read the workspace
+        if not rev:  # otherwise DVC would read the workspace
             raise FileNotFoundError("an empty name")
         if rev == WORKSPACE:
             return parse((folder / path).read_bytes())
-        work_tree(folder)  # raises with Git's reason, before DVC has a traceback
+        work_tree(folder)  # raises Git's reason before DVC would print a traceback
         with contextlib.chdir(folder):
             return parse(api.read(_from_root(path), rev=rev, mode="rb"))
     except ValueError as error:
@@ -101,7 +101,7 @@ def _from_root(path: Path) -> str:
 
 
 def make_project(folder: Path) -> None:
-    """Make a folder a DVC project. Raises InputError if DVC could not work there."""
+    """Turn a folder into a DVC project. Raises InputError if DVC could not work there."""
     from dvc.repo import Repo
 
     is_top = (folder / ".git").exists()
@@ -115,7 +115,7 @@ def make_project(folder: Path) -> None:
 
 
 def track(folder: Path, name: str) -> None:
-    """Track a project's file or folder, as `dvc add` does. Raises InputError if DVC cannot."""
+    """Track a file or folder in the project, like `dvc add`. Raises InputError if DVC cannot."""
     from dvc.repo import Repo
 
     with _reasons_of_dvc(folder), Repo(str(folder)) as repo:
@@ -124,16 +124,16 @@ def track(folder: Path, name: str) -> None:
 
 @contextlib.contextmanager
 def _reasons_of_dvc(folder: Path) -> Iterator[None]:
-    """Raise DVC's exceptions in the block as InputError, with its reason.
+    """Convert exceptions that DVC raises in the block to InputError, with DVC's reason.
 
-    Errors of the file system stay as they are.
+    Errors of the file system are not converted.
     """
-    logging.disable()  # a line for each file; its progress bars stay
+    logging.disable()  # hides a line for each file, but keeps the progress bars
     try:
         yield
     except OSError:
         raise
-    except Exception as error:  # DVC passes on errors of other libraries
+    except Exception as error:  # DVC passes on exceptions of other libraries
         causes = filter(None, (error, error.__cause__))
         says = " ".join(dict.fromkeys(map(reason, causes)))
         raise InputError(f"cannot set up DVC in {folder}: {says}") from None
@@ -143,9 +143,9 @@ def _reasons_of_dvc(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _project(folder: Path, command: str, advice: str = "") -> Iterator["Repo"]:
-    """Open the project in a folder, and make it the current folder, to which DVC's names relate.
+    """Open the project in a folder, and make the folder current, as DVC's relative paths require.
 
-    Raises InputError if it is not a project, or for an error of DVC in the block.
+    Raises InputError if it is not a project, or if DVC fails in the block.
     """
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
@@ -164,7 +164,7 @@ def _project(folder: Path, command: str, advice: str = "") -> Iterator["Repo"]:
 def find_changed(folder: Path, stages: tuple[str, ...] = ()) -> dict[str, set[str]]:
     """Return the changes since dvc.lock by stage, for these stages and earlier ones, or for all.
 
-    Unchanged stages are left out; the key of a file that DVC tracks is the name of its .dvc file.
+    Unchanged stages are left out. For a file that DVC tracks, the key is the name of its .dvc file.
     Missing data does not count as a change. Raises InputError during another run.
     """
     with _project(folder, "dvc status") as repo:
@@ -188,9 +188,9 @@ def _names_of_changes(changes: list[dict | str]) -> Iterator[str]:
 
 
 def find_stages_to_run(folder: Path) -> list[str]:
-    """Return the stages that `dvc repro` would start with, in the order of dvc.yaml.
+    """Return the stages that `dvc repro` would run first, in the order of dvc.yaml.
 
-    Later stages run, too, if their inputs change. Raises InputError if DVC fails.
+    Later stages also run if their inputs change. Raises InputError if DVC fails.
     """
     with _project(folder, "dvc status") as repo:
         status = repo.status()
@@ -198,10 +198,10 @@ def find_stages_to_run(folder: Path) -> list[str]:
 
 
 def find_changed_files(folder: Path, source: str) -> dict[str, list[str]]:
-    """Return the changes in a tracked file or folder since the last commit, as paths by kind.
+    """Return the changes in a tracked file or folder since the last commit: paths by kind.
 
-    The kinds are added, deleted, modified and renamed; a folder ends in a slash. Raises InputError
-    if DVC fails.
+    The kinds are added, deleted, modified and renamed. The path of a folder ends in a slash. Raises
+    InputError if DVC fails.
     """
     with _project(folder, "dvc diff") as repo:
         found = repo.diff(targets=[source])
@@ -213,13 +213,13 @@ def find_changed_files(folder: Path, source: str) -> dict[str, list[str]]:
 
 
 def check_out(folder: Path, pipeline: Path) -> set[str]:
-    """Restore the outputs of the stages in a dvc.yaml, and return outputs that the cache lacks.
+    """Restore the outputs of the stages in a dvc.yaml, and return outputs missing from the cache.
 
-    These include outputs of stages that have not run. Raises InputError if DVC fails.
+    These include the outputs of stages that have never run. Raises InputError if DVC fails.
     """
     from dvc.exceptions import CheckoutError
 
-    # The error names all outputs of stages that the commit has not run.
+    # Otherwise, DVC would log an error with all outputs of stages that were not run for the commit.
     logging.getLogger("dvc_data").setLevel(logging.ERROR)
     with _project(folder, "dvc checkout", ". Run `dvc repro`.") as repo:
         try:

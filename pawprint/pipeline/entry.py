@@ -1,6 +1,6 @@
-"""Run entry points, which end a process with one line for a user's mistake.
+"""Run entry points, which end with a one-line message if the user has made a mistake.
 
-A stage also refuses code that DVC has not recorded, and inputs that change while it runs.
+A stage also rejects code that DVC has not recorded, and inputs that change while it runs.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from pawprint.named_file import NamedFile, describe_failure
 from pawprint.package import script_of
 from pawprint.paths import CODE, LABELS_CSV, LOCK, PARAMS, PIPELINE, REQUIREMENTS, SPLITS_CSV
 
-# Dependencies that no stage writes, besides `fetch.source`.
+# Dependencies that people edit. `fetch.source` is another one; stages write all others.
 EDITED = {*map(str, (LABELS_CSV, SPLITS_CSV, PARAMS, REQUIREMENTS)), "pawprint", "stages"}
 TEXT = (".csv", ".txt", ".yaml", ".yml")
 
@@ -30,8 +30,8 @@ TEXT = (".csv", ".txt", ".yaml", ".yml")
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Call `main` and exit with the status that it returns.
 
-    An InputError is printed on stderr, without a traceback, and the status is 1. The same applies
-    to an error of the file system that names a file or, if printing fails, standard output. Ctrl-C
+    An InputError is printed on stderr without a traceback, and the status is 1. The same applies to
+    file system errors that include a file name, and to errors in writing to standard output. Ctrl-C
     prints one line. Characters that the terminal's encoding lacks are printed as escapes. A closed
     stream discards output, and reads as empty.
     """
@@ -56,7 +56,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         _discard_unwritten()
     if status:
         _report_removed_outputs()
-    collector.resume()  # otherwise Python searches all modules several times at the end
+    collector.resume()  # otherwise Python searches all modules several times on exit
     sys.exit(status)
 
 
@@ -64,10 +64,10 @@ STDOUT = "standard output"
 
 
 def _problem_in(error: Exception) -> str | None:
-    """Return a line for a user's mistake, "" for a closed pipe, and None for anything else."""
+    """Return a line for a user's mistake, "" for a closed pipe, or None for anything else."""
     if isinstance(error, InputError):
         return str(error)
-    if isinstance(error, ModuleNotFoundError):  # for example, after an installation for serving
+    if isinstance(error, ModuleNotFoundError):  # for example, in an installation for serving only
         from pawprint.installation import install_command
 
         return (
@@ -84,9 +84,9 @@ def _problem_in(error: Exception) -> str | None:
 
 
 def _named(stream: TextIO, name: str) -> TextIO:
-    """Return a stream whose errors name it, and which escapes characters that its encoding lacks.
+    """Return a stream with a name for its errors, which escapes characters outside its encoding.
 
-    A closed stream, the console of Windows, and others that are not files stay as they are.
+    A closed stream, the Windows console, and other streams that are not files stay as they are.
     """
     if not isinstance(stream, io.TextIOWrapper):
         return stream
@@ -110,7 +110,7 @@ def _named(stream: TextIO, name: str) -> TextIO:
 def _open_closed_streams() -> None:
     """Open closed streams, such as after `>&-`, on the null device, so that no file replaces them.
 
-    Processes that a command starts inherit the streams.
+    Processes that a command starts inherit these streams.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
@@ -122,7 +122,7 @@ def _open_closed_streams() -> None:
 
 
 def _discard_unwritten() -> None:
-    """Drop the text that stdout could not write, so that Python does not try again at exit."""
+    """Drop the text that could not be written to stdout, so that Python does not retry at exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -130,13 +130,13 @@ def _discard_unwritten() -> None:
 
 
 def shorten_ctrl_c(kind: type, error: BaseException, traceback: TracebackType | None) -> None:
-    """Print one line for Ctrl-C, as `sys.excepthook`; Python then ends the process with SIGINT."""
+    """Print one line for Ctrl-C, as a `sys.excepthook`; Python then exits with SIGINT."""
     if kind is not KeyboardInterrupt:
         sys.__excepthook__(kind, error, traceback)
         return
     path = Path(sys.argv[0])
     name = path.parent.name if path.name == "__main__.py" else path.stem
-    print(f"\n{name}: stopped{error}", file=sys.stderr)  # such as " after 3 of 9 images"
+    print(f"\n{name}: stopped{error}", file=sys.stderr)  # for example, " after 3 of 9 images"
     _report_removed_outputs()
 
 
@@ -147,16 +147,16 @@ def _report_removed_outputs() -> None:
 
     advice = "DVC has removed the outputs of this stage. `dvc repro` makes them again"
     with contextlib.suppress(InputError):
-        if try_git("cat-file", "-e", f"HEAD:./{LOCK}") is not None:  # a run to go back to exists
+        if try_git("cat-file", "-e", f"HEAD:./{LOCK}") is not None:  # there is a run to go back to
             advice += "; `pawprint discard` goes back to the run and the params of the last commit"
     print(f"{advice}.", file=sys.stderr)
 
 
 def run_stage(main: Callable[[], None]) -> NoReturn:
-    """Run `main` as `run` does. A line names packages with other versions than requirements.txt.
+    """Run `main` like `run`, and report packages that differ from requirements.txt.
 
-    If DVC starts the stage, it is a user's mistake if the stage `code` recorded other code, or if
-    inputs that DVC records change before the stage ends.
+    If DVC started the stage, it is treated as a user's mistake if the stage `code` has recorded
+    other code, or if inputs that DVC records change before the stage ends.
     """
     collector.resume()
     stage = Path(sys.argv[0]).stem
@@ -178,7 +178,7 @@ def _run_and_check(main: Callable[[], None], stage: str, lines: list[str]) -> No
     main()
     if is_recorded:
         if not all(path.is_file() and path.read_bytes() == contents[path] for path in contents):
-            _require_recorded(stage, lines)  # perhaps only a comment changed
+            _require_recorded(stage, lines)  # perhaps only a comment has changed
         after = _inputs()
         if changed := [name for name in before if after.get(name) != before[name]]:
             raise InputError(
@@ -193,13 +193,13 @@ _at_end: list[Callable[[], None]] = []
 
 
 def at_end(action: Callable[[], None]) -> None:
-    """Call `action` when `main` of the stage has ended and no recorded input has changed."""
+    """Call `action` when the stage's `main` has ended and no recorded input has changed."""
     _at_end.append(action)
 
 
 def running_code(stage: str) -> tuple[list[str], list[str]]:
     """Return the lines of a stage's fingerprint, and the packages that differ from its pins."""
-    # Imported here, because it takes most of the time until `stages` sets `sys.excepthook`.
+    # Imported here, because the import takes most of the time until `stages` sets `sys.excepthook`.
     from pawprint.pipeline.lock import not_as_pinned
 
     code = CODE / f"{stage}.txt"
@@ -208,11 +208,11 @@ def running_code(stage: str) -> tuple[list[str], list[str]]:
 
 
 def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
-    """Return the content of the files in these lines, as recorded by the stage `code`.
+    """Return the content of the files in these lines, as the stage `code` recorded them.
 
-    Raises InputError if their code differs from the lines. Lines are computed one by one, because
-    finding the modules that a stage imports takes six times as long, and equal lines imply the same
-    imports.
+    Raises InputError if their code differs from the lines. Lines are computed one at a time,
+    because finding all modules that a stage imports takes six times as long, and if the lines are
+    equal, so are the imports.
     """
     from pawprint.pipeline.fingerprint import Code
 
@@ -226,13 +226,13 @@ def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
     contents = {}
     for line in lines:
         file = line.partition("  ")[2]
-        if not file:  # a pin
+        if not file:  # this is a pin
             continue
         path = code.path_of(file)
         if path.is_file():
             contents[path] = path.read_bytes()
         if path not in contents or code.line_of(file) != line:
-            # So that DVC runs `code` again, even if it has recorded the edit as known to `code`.
+            # Make DVC run `code` again, even if it has recorded this edit as known to `code`.
             (CODE / f"{stage}.txt").unlink(missing_ok=True)
             raise InputError(
                 f"{file} was edited after the stage `code` recorded it. Run `dvc repro {stage}`."
@@ -241,10 +241,10 @@ def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
 
 
 def _inputs() -> dict[str, object]:
-    """Return the current content of the inputs that DVC records when the stage ends, by name.
+    """Return the current content of the inputs that DVC will record when the stage ends, by name.
 
-    These are the params that dvc.yaml lists for it, and the files and folders that people edit;
-    only DVC writes the other dependencies.
+    These are the params that dvc.yaml lists for the stage, and the files and folders that people
+    edit. Only DVC writes the other dependencies.
     """
     from pawprint.files import read_yaml
 
@@ -253,7 +253,7 @@ def _inputs() -> dict[str, object]:
     inputs: dict[str, object] = {}
     for entry in listed.get("params", ()):
         for file, keys in entry.items() if isinstance(entry, dict) else [(str(PARAMS), [entry])]:
-            if file != str(PARAMS):  # further files that a project lists, in any format
+            if file != str(PARAMS):  # additional files that a project lists may have any format
                 inputs[file] = _content(Path(file))
             elif not keys:
                 inputs[file] = params
@@ -271,7 +271,7 @@ def _inputs() -> dict[str, object]:
 def _listed(stage: str) -> dict:
     """Return the entry of a stage in dvc.yaml. DVC may put the path of the file before its name.
 
-    DVC has read it when it starts the stage, and does not read it again.
+    DVC reads this file before it starts the stage, and does not read it again.
     """
     from pawprint.files import read_yaml
 
@@ -287,26 +287,27 @@ def _value_of(params: object, key: str) -> object:
 
 
 def _content(path: Path) -> object:
-    """Return the bytes of a text file, or the `stamps` of another file or a folder of photos."""
+    """Return the bytes of a text file, or the `stamps` of other files and of folders of photos."""
     if path.suffix in TEXT and path.is_file():
         return path.read_bytes()
     return stamps(path)
 
 
 def stamps(path: Path) -> dict[Path, tuple[int, int]]:
-    """Return the size and the time of the last change, in ns, of a file or of files in a folder.
+    """Return the size and the time of the last change, in ns, for a file or all files in a folder.
 
     Compiled modules are left out.
 
-    This detects changes of content, name and mode: programs that keep the modification time, such
-    as `cp -p`, `rsync -t`, `mv` and `tar`, do not keep the time of the change. Windows and some
-    network drives lack this time; there, a file of the same size with its old modification time
-    goes unnoticed. So does, everywhere, a change between the end of a stage and DVC's hashing.
+    This detects changes of content, name and mode. Programs that preserve the modification time,
+    such as `cp -p`, `rsync -t`, `mv` and `tar`, do not preserve this time. On Windows and on some
+    network drives, it does not exist, so a file with the same size and modification time goes
+    unnoticed there. On every system, a change after the end of a stage but before DVC computes
+    hashes goes unnoticed.
     """
     below = (Path(parent, name) for parent, _, names in os.walk(path) for name in names)
     times = {}
     for file in itertools.chain([path], below):
-        with contextlib.suppress(OSError):  # such as an editor's file that was removed
+        with contextlib.suppress(OSError):  # for example, an editor has removed its temporary file
             status = file.stat()
             if stat.S_ISREG(status.st_mode) and "__pycache__" not in file.parts:
                 times[file] = (status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))

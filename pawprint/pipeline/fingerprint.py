@@ -1,6 +1,6 @@
-"""Compute fingerprints of code: a script and all modules that it imports.
+"""Compute the fingerprint of a script and all modules that it imports.
 
-Comments, docstrings and layout do not count. docs/decisions/24 has the reasons.
+Comments, docstrings and formatting do not count. docs/decisions/24 explains the reasons.
 """
 
 import ast
@@ -20,44 +20,47 @@ from pawprint.package import folders_of_code
 from pawprint.paths import REQUIREMENTS
 from pawprint.pipeline.lock import SAME, not_as_pinned, read_pins, versions_of
 
-# Distributions that do not affect the bytes of results: they schedule, check, show progress, carry
+# Distributions that do not affect the bytes of results: they schedule, check, show progress, send
 # functions and results to workers, or find and lock the download folder.
 DECIDE_NO_BYTE = {
     *("cloudpickle", "dask", "distributed", "dvc", "dvc-data", "filelock", "joblib", "packaging"),
     *("platformdirs", "pydantic", "pydantic-core", "tqdm"),
 }
-# Our own modules that do not affect bytes either. The package loads models for other programs, and
-# `installation` finds its origin. `paths` holds names that dvc.yaml has, too: changing only one of
-# them is an error. The others show progress, save the garbage collector work, start and end a
-# stage, call DVC, and map work over threads or a cluster, for which a test compares the bytes.
+# Our own modules that do not affect bytes either. The package itself loads models for other
+# programs, and `installation` finds out where it came from. The names in `paths` are also in
+# dvc.yaml, so changing only one of the two is an error. The others show progress, reduce garbage
+# collection, start and end stages, call DVC, and distribute work over threads or a cluster, where a
+# test compares the bytes.
 OURS_DECIDE_NO_BYTE = {
     *("pawprint/__init__.py", "pawprint/collector.py", "pawprint/installation.py"),
     *("pawprint/paths.py", "pawprint/progress.py"),
     *("pawprint/engine/__init__.py", "pawprint/engine/dask.py", "pawprint/engine/mapping.py"),
     *("pawprint/pipeline/dvc.py", "pawprint/pipeline/entry.py"),
 }
-# Distributions that affect bytes when another one imports them: h5py writes Keras' files.
+# Distributions that affect bytes although another one imports them: h5py writes Keras' files.
 BROUGHT = {"keras": {"h5py"}}
-OURS = ("pawprint", "stages")  # folders of code
-# Its definitions count separately, so that a new score column does not decode photos again.
+OURS = ("pawprint", "stages")  # folders that contain code
+# Each definition counts separately, so that a new score column does not decode photos again.
 COLUMNS = "pawprint/columns.py"
-# Code that decides the bytes of a row of features, besides the image's pixels, which are hashed
-# after a full decode: rows, and JPEGs decoded at reduced size.
+# Code that determines the bytes of a row of features, besides the pixels of the image, which are
+# hashed after a full decode: the computation of rows, and the decoding of JPEGs at reduced size.
 FEATURE_ROW = ("pawprint/features/rows.py", "pawprint/images/jpeg.py")
-# Code that decides a row of the table DECODED, besides the bytes of the file.
+# Code that determines a row of the table DECODED, besides the bytes of the file.
 DECODED_ROW = ("pawprint/dataset/decoded.py",)
-# The distributions that compute a row of features. NumPy only carries numbers there: its versions
-# give the same bytes (docs/decisions/39), so a new version does not recompute rows.
+# The distributions that compute a row of features. NumPy is left out because it only stores numbers
+# there: all its versions give the same bytes (docs/decisions/39), so updating it does not recompute
+# rows.
 COMPUTE_FEATURES = {"opencv-python-headless", "openvino", "pillow", "simplejpeg"}
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-# All stages look at the same modules, which do not change.
+# All stages parse the same modules, which do not change.
 parse = functools.cache(ast.parse)
 
 
 def syntax_of(source: str) -> str:
-    """Return the syntax tree of a module without docstrings, the same text on every Python.
+    """Return the syntax tree of a module without docstrings, as text that is equal on any Python.
 
-    `ast.dump` depends on the version: newer ones have more fields, which are empty in older code.
+    The result of `ast.dump` depends on the version of Python, because newer versions have more
+    fields, which are empty for older code.
     """
     return _text(parse(source))
 
@@ -66,18 +69,18 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_text, value))}]"
     if not isinstance(value, ast.AST):
-        return ascii(value)  # `repr` escapes characters depending on the Unicode version
+        return ascii(value)  # what `repr` escapes depends on the Unicode version
     fields = dict(ast.iter_fields(value))
     if isinstance(value, WITH_DOCSTRING) and ast.get_docstring(value, clean=False) is not None:
         fields["body"] = value.body[1:]
-    if isinstance(value, ast.JoinedStr):  # Python 3.12.1 adds empty texts
+    if isinstance(value, ast.JoinedStr):  # Python 3.12.1 adds empty strings
         fields["values"] = [part for part in value.values if not _is_empty_text(part)]
     texts = [f"{name}={_text(field)}" for name, field in fields.items() if field not in (None, [])]
     return f"{type(value).__name__}({', '.join(texts)})"
 
 
 def definition(source: str, name: str) -> str:
-    """Return the syntax of a name's assignment in a module, and of the names that it refers to."""
+    """Return the syntax of a name's assignment in a module, and of all names that it refers to."""
     assigned = _assigned(source)
     node = assigned[name]
     used = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} & assigned.keys()
@@ -101,9 +104,9 @@ def _is_empty_text(part: ast.expr) -> bool:
 
 @functools.cache  # all stages look at the same modules
 def imports(source: str) -> set[str]:
-    """Return the full names that a module imports, even in functions: `pawprint.files.replacing`.
+    """Return the full names that a module imports, including imports in functions.
 
-    A relative import raises ValueError.
+    An example is `pawprint.files.replacing`. Raises ValueError for a relative import.
     """
     names = set()
     for node in ast.walk(parse(source)):
@@ -118,10 +121,10 @@ def imports(source: str) -> set[str]:
 
 
 class Code:
-    """The code that a project runs: the installed package, and its own folder `stages/`.
+    """The code that a project runs: the installed package, and the project's folder `stages/`.
 
-    Files are named after their import: `pawprint/files.py`, `pawprint/stages/clean.py` for an
-    installed package, `stages/clean.py` for the project.
+    Files are named after their import: `pawprint/files.py`, `pawprint/stages/clean.py` in an
+    installed package, and `stages/clean.py` in the project.
     """
 
     def __init__(self, folder: Path = Path()) -> None:
@@ -136,17 +139,17 @@ class Code:
 
     @functools.cached_property
     def pins(self) -> dict[str, list[str]]:
-        """The lines of requirements.txt by distribution: the lock."""
+        """The lines of requirements.txt, which is the lock, by distribution."""
         return read_pins(self.folder / REQUIREMENTS)
 
     @property
     def is_project(self) -> bool:
-        """Whether the folder runs the installed package, not its own code like the repository."""
+        """Whether the folder runs the installed package; the repository runs its own code."""
         return "pawprint/stages" in self.folders
 
     @functools.cached_property
     def distributions(self) -> Mapping[str, list[str]]:
-        """The distributions of each top-level module that is installed."""
+        """The distributions that provide each installed top-level module."""
         return packages_distributions()
 
     def path_of(self, part: str) -> Path:
@@ -160,15 +163,17 @@ class Code:
     def fingerprint(self, script: str) -> str:
         """Return a line `HASH  FILE` for each file that a script's results depend on, then pins.
 
-        The files are the script, all modules that it imports, directly or indirectly, even in
-        functions, each `__init__.py` on the way, and data files beside a module, such as templates.
-        COLUMNS has a line `HASH FILE:NAME` for each table whose columns they import. A folder
-        without `__init__.py` is not a package: all files in it, including scripts, are data of the
-        package above. The pins are the lines in requirements.txt for the distributions that these
-        modules import, and for BROUGHT. If a project has another version installed, or no line for
+        The files are the script, all modules that it imports directly or indirectly, including
+        imports in functions, the `__init__.py` of every package on the way, and data files next to
+        a module, such as templates. For COLUMNS, there is a line `HASH FILE:NAME` for each table
+        with columns that these modules import. A folder without `__init__.py` is not a package: all
+        its files, including scripts, count as data of the package above.
+
+        The pins are the lines in requirements.txt for the distributions that these modules import,
+        and for BROUGHT. If another version is installed in a project, or if there is no line for
         it, the pin is the installed version. Raises InputError for a distribution without a
-        version, a relative import, and an import of another file in the project, whose edits would
-        not run any stage.
+        version, for a relative import, and for an import of another file in the project, because
+        editing that file would not run any stage.
         """
         modules = self.closure(script)
         for module in sorted(modules):
@@ -188,11 +193,12 @@ class Code:
         return "".join(f"{line}\n" for line in [*map(self._line, sorted(files)), *sorted(pins)])
 
     def closure(self, script: str) -> set[str]:
-        """Return the script and the modules that it imports, directly or indirectly.
+        """Return the script and all modules that it imports, directly or indirectly.
 
-        Modules in OURS_DECIDE_NO_BYTE are left out, as are modules that only they import.
+        Modules in OURS_DECIDE_NO_BYTE, and modules that only they import, are left out.
         """
-        package = PurePosixPath(script).with_name("__init__.py").as_posix()  # Python runs it first
+        # Python runs this file first.
+        package = PurePosixPath(script).with_name("__init__.py").as_posix()
         modules: set[str] = set()
         new = {script}
         if self.path_of(package).is_file():
@@ -206,7 +212,7 @@ class Code:
     def _columns_in(self, modules: Iterable[str]) -> set[str]:
         """Return `FILE:NAME` for each name that modules import from COLUMNS.
 
-        It returns every name if one of them imports the module itself.
+        If one of them imports the module itself, every name is returned.
         """
         module = COLUMNS.removesuffix(".py").replace("/", ".")
         names: set[str] = set()
@@ -226,12 +232,13 @@ class Code:
             packages = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
             files |= {file for package in packages if (file := self._file_of(package))}
         if "pawprint/stages" in self.folders and module.startswith("pawprint/"):
-            # The installed package does not import files of the project, such as a `copy.py` there.
+            # The installed package never imports files of the project, such as a `copy.py` in its
+            # folder.
             files = {file for file in files if file.startswith("pawprint/")}
         return files
 
     def _find_file(self, name: str) -> str | None:
-        """Return the file of a project's module from its full name."""
+        """Return the project's file for a module, given the full name of the module."""
         path = name.replace(".", "/")
         files = (f"{path}/__init__.py", f"{path}.py")
         return next((file for file in files if self.path_of(file).is_file()), None)
@@ -280,9 +287,9 @@ class Code:
         return "".join(f"{line}\n" for line in [*files, *sorted(locked)])
 
     def _find_data(self, folder: str, is_package: bool = True) -> list[str]:
-        """Return the files in a folder and in its subfolders that are not packages.
+        """Return the files in a folder, and in those of its subfolders that are not packages.
 
-        Modules of a package are left out, and so are hidden files, which systems and editors write.
+        Modules of a package are left out. So are hidden files, which systems and editors create.
         """
         files = []
         for path in self.path_of(f"{folder}/").iterdir():
@@ -300,7 +307,7 @@ class Code:
         path = self.path_of(part)
         content = read_bytes(path)
         if path.suffix == ".py":
-            # A template, an unfinished edit, or a removed name.
+            # The file is a template or an unfinished edit, or the name has been removed.
             with contextlib.suppress(KeyError, SyntaxError, ValueError):
                 source = content.decode()
                 name = part.removeprefix(f"{COLUMNS}:")
@@ -309,7 +316,7 @@ class Code:
 
 
 def row_code(code: Code, modules: Iterable[str]) -> str:
-    """Return the fingerprint of FEATURE_ROW or DECODED_ROW; rows are reused while it stays.
+    """Return the fingerprint of FEATURE_ROW or DECODED_ROW. Rows are reused while it is the same.
 
     For a row of features, only the pins in COMPUTE_FEATURES count.
     """
@@ -323,7 +330,7 @@ def row_code(code: Code, modules: Iterable[str]) -> str:
 
 
 def split_fingerprint(fingerprint: str) -> tuple[list[str], list[str]]:
-    """Return the lines `HASH  FILE` of a fingerprint, and its pins."""
+    """Split a fingerprint into its lines `HASH  FILE` and its pins."""
     lines = fingerprint.splitlines()
     return [line for line in lines if "  " in line], [line for line in lines if "  " not in line]
 
@@ -335,7 +342,7 @@ def _name_of(pin: str) -> str:
 def describe_code_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:
     """Return lines such as "clean, features changed (pawprint/images/decoder.py)".
 
-    Fingerprints are given by stage, before an edit (None if unknown) and after it.
+    Both arguments contain fingerprints by stage: before an edit (None if unknown) and after it.
     """
     stages: dict[str, list[str]] = {}
     for stage, text in after.items():

@@ -1,4 +1,4 @@
-"""Read and renew a project's lock: the versions in its requirements.txt that decide bytes."""
+"""Read and renew a project's lock: the versions in requirements.txt that affect bytes."""
 
 import contextlib
 import functools
@@ -14,9 +14,9 @@ from pawprint.files import read_text
 from pawprint.package import DISTRIBUTION, ROOT
 from pawprint.paths import REQUIREMENTS
 
-# Distributions with the same modules and results as a pinned one: docs/install.md.
+# Distributions that have the same modules and results as a pinned one; see docs/install.md.
 SAME = {"tensorflow-cpu": "tensorflow"}
-# Distributions that the stages' fingerprints name, for which `init` writes a line.
+# Distributions in the fingerprints of stages, for which `init` writes a line.
 DECIDE_BYTES = (
     *("h5py", "jinja2", "keras", "markupsafe", "matplotlib", "numpy", "opencv-python-headless"),
     *("openvino", "pandas", "pi-heif", "pillow", "pyyaml", "requests", "scikit-learn", "scipy"),
@@ -28,10 +28,10 @@ EGG = re.compile(r"#egg=([\w.-]+)")
 
 
 def read_pins(path: Path = REQUIREMENTS) -> dict[str, list[str]]:
-    """Return the lines `NAME==VERSION` of each distribution, several if markers differ.
+    """Return the lines `NAME==VERSION` for each distribution, or several if markers differ.
 
-    Comments, options, extras and lines that do not name one version are left out. A distribution in
-    SAME counts as the one that it replaces.
+    Comments, options, extras and lines that do not pin a single version are left out. A
+    distribution in SAME counts as the one that it replaces.
     """
     pins: dict[str, list[str]] = {}
     for line in read_text(path).splitlines():
@@ -44,13 +44,13 @@ def read_pins(path: Path = REQUIREMENTS) -> dict[str, list[str]]:
 
 
 def _content(line: str) -> str:
-    """Return a line of requirements.txt without a comment, options and hashes."""
+    """Return a line of requirements.txt without comment, options and hashes."""
     return re.split(r"(?:^|\s+)(?:#|--|\\)", line)[0].strip()
 
 
-@functools.cache  # the modules of all stages ask for the same few
+@functools.cache  # all stages use the same few modules
 def installed_version(name: str) -> str | None:
-    """Return the version of a distribution, or of its replacement in SAME; None without either."""
+    """Return the version of a distribution, or of its replacement in SAME, or None."""
     for each in (name, *(other for other, pinned in SAME.items() if pinned == name)):
         with contextlib.suppress(PackageNotFoundError):
             return version(each)
@@ -58,7 +58,7 @@ def installed_version(name: str) -> str | None:
 
 
 def not_as_pinned(lines: Iterable[str]) -> list[str]:
-    """Return texts such as "pillow 11.0.0 instead of 12.0.0" for pins that are not installed."""
+    """Return text such as "pillow 11.0.0 instead of 12.0.0" for each pin that is not installed."""
     differing = []
     for pin in filter(_holds_here, map(Requirement, lines)):
         installed = installed_version(canonicalize_name(pin.name))
@@ -75,7 +75,8 @@ def _holds_here(pin: Requirement) -> bool:
 def versions_of(name: str, pins: list[str]) -> list[str]:
     """Return the pins of a distribution, or a line with its installed version if that differs.
 
-    The pins stay even if the distribution is not installed. Returns [] without either.
+    If the distribution is not installed, the pins are returned. Returns [] if there are no pins
+    either.
     """
     installed = installed_version(name)
     if installed is None:
@@ -85,10 +86,10 @@ def versions_of(name: str, pins: list[str]) -> list[str]:
 
 
 def locked_versions() -> list[str]:
-    """Return the lines of a new project for DECIDE_BYTES.
+    """Return the lines for DECIDE_BYTES in a new project.
 
-    They come from the package's own lock, with markers, or are the installed versions if these
-    differ.
+    They come from the package's own lock, with markers. If the installed versions differ, they are
+    used instead.
     """
     packaged = read_pins(ROOT / REQUIREMENTS)
     return [line for name in DECIDE_BYTES for line in versions_of(name, packaged.get(name, []))]
@@ -97,8 +98,9 @@ def locked_versions() -> list[str]:
 def renew_lock(current: str, base: str, new: str) -> tuple[str, list[str]]:
     """Renew the lines of requirements.txt that the user has not changed.
 
-    `base` is the text that `init` or the last upgrade wrote, `new` the current text. Returns the
-    text, and the names of distributions whose new lines are not used because the user's are kept.
+    `base` is the text that `init` or the last upgrade wrote, and `new` is the text of this version.
+    Returns the merged text, and the names of distributions for which the user's line is kept
+    instead of a new one.
     """
     written, wanted, own = _by_name(base), _by_name(new), _by_name(current)
     renewed = {name for name in written if set(written[name]) <= set(own.get(name, ()))}
@@ -124,7 +126,7 @@ def renew_lock(current: str, base: str, new: str) -> tuple[str, list[str]]:
 
 
 def _by_name(text: str) -> dict[str, list[str]]:
-    """Return the lines of requirements.txt for each distribution; a comment is its own name."""
+    """Return the lines of requirements.txt by distribution. The name of a comment is its text."""
     lines: dict[str, list[str]] = {}
     for line in text.splitlines():
         if name := _name_of(line):
@@ -133,8 +135,8 @@ def _by_name(text: str) -> dict[str, list[str]]:
 
 
 def _name_of(line: str) -> str:
-    """Return the distribution that a line is for, a comment itself, and "" for another line."""
-    if line.startswith(f"# {DISTRIBUTION} "):  # replaces the missing line
+    """Return the distribution that a line is for, or the comment itself, or "" for other lines."""
+    if line.startswith(f"# {DISTRIBUTION} "):  # stands for a missing line
         return DISTRIBUTION
     if line.lstrip().startswith("#"):
         return line.strip()

@@ -1,4 +1,4 @@
-"""Read results that DVC keeps: `dvc.lock`, files in its cache, and lists of a folder's files."""
+"""Read results that DVC stores: `dvc.lock`, files in the cache, and the lists of folders."""
 
 import contextlib
 import functools
@@ -23,9 +23,9 @@ Parsed = TypeVar("Parsed")
 
 
 def is_md5(value: object) -> TypeGuard[str]:
-    """Return whether this is a hash as DVC writes it; for a folder it ends in `.dir`.
+    """Return whether this is a hash in DVC's format; for a folder, it ends in `.dir`.
 
-    Other values, which a stranger may have written, do not count, so they cannot name a file.
+    This rejects other values, which could come from a stranger and refer to an unexpected file.
     """
     return isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{32}(\.dir)?", value))
 
@@ -50,17 +50,18 @@ class Recorded:
 
     @functools.cached_property
     def cache(self) -> Path:
-        """Return the cache folder; DVC's default if DVC cannot read its settings."""
-        from pawprint.pipeline.dvc import folder_of_cache  # imported only if DVC is needed
+        """Return the cache folder, or DVC's default if DVC cannot read its settings."""
+        # Imported only if needed, because DVC is slow.
+        from pawprint.pipeline.dvc import folder_of_cache
 
         return folder_of_cache(self._dvc_folder)
 
     def hashes(self, stage: str, kind: str = "outs") -> dict[str, object]:
-        """Return the MD5s of outputs in dvc.lock by path, or of another kind of files: `deps`."""
+        """Return the MD5 of each output in dvc.lock by path, or of other files, such as `deps`."""
         return _hashes_by("path", lambda: self.stages[stage][kind])
 
     def hash_of(self, stage: str, path: Path, kind: str = "outs") -> str | None:
-        """Return the MD5 of an output, or of another kind of file. None if it is missing."""
+        """Return the MD5 of an output or another kind of file, or None if it is missing."""
         md5 = self.hashes(stage, kind).get(path.as_posix())
         return md5 if is_md5(md5) else None
 
@@ -70,36 +71,37 @@ class Recorded:
         return next(filter(None, md5s), None)
 
     def params(self, stage: str) -> dict[str, object]:
-        """Return the params of a stage, by the keys that dvc.yaml lists. {} without any."""
+        """Return the params of a stage by the keys in dvc.yaml, or {} if it has none."""
         try:
             return dict(self.stages[stage]["params"][str(PARAMS)])
         except (LookupError, TypeError, ValueError):
             return {}
 
     def has_code(self, stage: str, fingerprint: str) -> bool:
-        """Return whether a stage last ran with the code of this fingerprint."""
+        """Return whether the last run of a stage used the code with this fingerprint."""
         md5 = self.hash_of(stage, CODE / f"{stage}.txt", "deps")
         return md5 == hashlib.md5(fingerprint.encode(), usedforsecurity=False).hexdigest()
 
     def file(self, md5: object) -> Path:
         """Return the path in the cache of a file with this MD5. The file may be missing.
 
-        Raises ValueError for anything but an MD5.
+        Raises ValueError if the value is not an MD5.
         """
         if not is_md5(md5):
             raise ValueError(f"expected an MD5. Received: {md5!r}")
         return self.cache / md5[:2] / md5[2:]
 
     def text(self, md5: object) -> str | None:
-        """Return the content of a file in the cache. None if it is missing."""
+        """Return the text of a file in the cache, or None if it is missing."""
         content = self.content(md5)
         with contextlib.suppress(ValueError):
             return None if content is None else content.decode()
         return None
 
     def table(self, stage: str, out: Path, columns: Columns) -> "pd.DataFrame | None":
-        """Return a table. None if it is missing or damaged, or has other columns."""
-        from pawprint.tables import parse_table  # only here, because `code` needs no pandas
+        """Return a table, or None if it is missing or damaged or has other columns."""
+        # Imported here, because `code` does not need pandas.
+        from pawprint.tables import parse_table
 
         content = self.content(self.hash_of(stage, out))
         with contextlib.suppress(ValueError):
@@ -107,7 +109,7 @@ class Recorded:
         return None
 
     def content(self, md5: object) -> bytes | None:
-        """Return the bytes of a file in the cache. None if it is missing or damaged."""
+        """Return the bytes of a file in the cache, or None if it is missing or damaged."""
         if not is_md5(md5):
             return None
         # Try DVC's default location first, because reading its settings takes 0.1 s.
@@ -119,11 +121,11 @@ class Recorded:
         return None
 
     def json(self, stage: str, out: Path) -> dict | list:
-        """Return the content of a JSON file, or DVC's list of a folder's files. [] if missing."""
+        """Return the content of a JSON file, or DVC's list for a folder, or [] if it is missing."""
         return self.json_of(self.hash_of(stage, out))
 
     def json_of(self, md5: object) -> dict | list:
-        """Return the content of a JSON file in the cache. [] if it is missing."""
+        """Return the content of a JSON file in the cache, or [] if it is missing."""
         try:
             return json.loads(self.text(md5) or "[]")
         except (RecursionError, ValueError):
@@ -134,12 +136,12 @@ class Recorded:
         return self.files_of(self.hash_of(stage, out))
 
     def files_of(self, md5: str | None) -> dict[str, object]:
-        """Return the same as `files`, for a folder with this MD5."""
+        """Do the same as `files`, for a folder with this MD5."""
         return _hashes_by("relpath", lambda: self.json_of(md5))
 
 
 class LastCommit(Recorded):
-    """The results recorded in the last commit's dvc.lock; none without such a commit."""
+    """The results recorded in the dvc.lock of the last commit, if there is such a commit."""
 
     def __init__(self) -> None:
         super().__init__(_committed(LOCK) or "")
@@ -147,7 +149,7 @@ class LastCommit(Recorded):
     def read(self, path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
         """Parse a file of the commit, from Git or from the cache.
 
-        Raises InputError if it is in neither, or if `parse` raises ValueError: "expected …".
+        Raises InputError if it is in neither, or if `parse` raises ValueError with "expected …".
         """
         text = _committed(path)
         content = self._output(path) if text is None else text.encode(errors="surrogateescape")
@@ -161,7 +163,7 @@ class LastCommit(Recorded):
             raise InputError(f"{path} of the last commit: {error}") from None
 
     def _output(self, path: Path) -> bytes | None:
-        """Return an output, or a file in one, from the cache."""
+        """Return an output, or a file inside one, from the cache."""
         for stage in self.stages:
             files = self.hashes(stage)
             if path.as_posix() in files:
@@ -173,14 +175,14 @@ class LastCommit(Recorded):
 
 
 def _committed(path: Path) -> str | None:
-    """Return the text of a file in the last commit. None if the file or the commit is missing."""
-    with contextlib.suppress(InputError):  # a repository owned by another user
+    """Return the text of a file in the last commit, or None if the file or commit is missing."""
+    with contextlib.suppress(InputError):  # the repository belongs to another user
         return try_git("show", f"HEAD:./{path.as_posix()}")
     return None
 
 
 def md5_in(dvc_file: str) -> str | None:
-    """Return the MD5 in the text of a file such as photos.dvc. None if it is missing."""
+    """Return the MD5 in the text of a file such as photos.dvc, or None if there is none."""
     with contextlib.suppress(InputError):
         md5 = _value_at(parse_yaml(dvc_file, ".dvc"), "outs", 0, "md5")
         return md5 if is_md5(md5) else None
@@ -188,7 +190,7 @@ def md5_in(dvc_file: str) -> str | None:
 
 
 def find_import(path: Path) -> tuple[Path, str] | None:
-    """Return the `dvc import` with a file or folder, and its repository. None without one."""
+    """Return the `dvc import` that contains a file or folder, and its repository, or None."""
     for parent in (path, *path.parents):
         if (dvc_file := Path(f"{parent}.dvc")).is_file():
             with contextlib.suppress(InputError):
@@ -198,7 +200,7 @@ def find_import(path: Path) -> tuple[Path, str] | None:
 
 
 def _value_at(content: object, *keys: str | int) -> object:
-    """Return a value in nested mappings and lists. None if it is missing."""
+    """Return a value in nested mappings and lists, or None if it is missing."""
     for key in keys:
         if isinstance(content, dict):
             content = content.get(key)

@@ -1,8 +1,8 @@
-"""Run a command such as `dvc repro` as a separate process, which outlives its parent.
+"""Run a command such as `dvc repro` as a separate process, which may outlive its parent.
 
-`start` starts this module, which holds LOCK, starts the command, and writes its output into LOG,
-each line after the time. The command prints into a pipe, so it shows no bars: `pawprint.progress`
-writes progress into PROGRESS instead.
+`start` runs this module in a new process. That process holds LOCK, starts the command, and writes
+its output to LOG, with the time before each line. Because the command prints to a pipe, it does not
+show progress bars; `pawprint.progress` writes the progress to PROGRESS instead.
 """
 
 import contextlib
@@ -25,9 +25,9 @@ from pawprint.errors import InputError
 from pawprint.package import python_in
 from pawprint.progress import VARIABLE, Progress, read_progress
 
-# In the project's folder.
+# Paths in the project's folder.
 LOCK = Path(".dvc/tmp/pawprint-run.lock")
-TURN = Path(".dvc/tmp/pawprint-turn.lock")  # held while taking or checking LOCK
+TURN = Path(".dvc/tmp/pawprint-turn.lock")  # held while LOCK is taken or checked
 PROCESS = Path(".dvc/tmp/pawprint-run.pid")
 LOG = Path(".dvc/tmp/pawprint-run.log")
 PROGRESS = Path(".dvc/tmp/pawprint-run.progress")
@@ -36,21 +36,22 @@ WITHIN = "--within"  # marks the process of the command
 STARTED = "started"
 STOPPED = "stopped by the user"
 END = "exit status "
-# A stage of `dvc repro` or a candidate of `pawprint try`.
+# A stage of `dvc repro`, or a candidate of `pawprint try`.
 STEP = re.compile(
     r"(?:(?:Running stage|Stage) '|try: \d+ of \d+: )([^']+?)'?(?: is)?:? ?(cached|didn't change|$)"
 )
-# Lines that only help in a terminal.
+# Lines that are only useful in a terminal.
 NOISE = re.compile(r"!?\s*$|> |Updating lock|Generating lock|To (track|enable)|\t(git|dvc) |Use `")
 BUSY = Progress("DVC is fetching, checking or saving files", None, "")
 
 
 class PipelineRun(NamedTuple):
-    """The last run. `steps` has the name of each step, "cached", "didn't change" or "", and start.
+    """The last run. `steps` lists the name, outcome and start of each step.
 
-    `lines` and `progress` belong to its last step; `end` is the time of its end, 0 while it runs.
-    `state` is running, elsewhere (in a terminal, with nothing else known), done, failed, stopped,
-    killed, or "" if there was no run.
+    An outcome is "cached", "didn't change" or "". `lines` and `progress` belong to the last step.
+    `end` is the time when the run ended, or 0 while it is active. `state` is running, elsewhere (in
+    a terminal, so that nothing else is known), done, failed, stopped, killed, or "" if there was no
+    run.
     """
 
     state: str
@@ -62,7 +63,7 @@ class PipelineRun(NamedTuple):
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Hold LOCK, for one block of all processes at a time. Raises InputError while DVC runs."""
+    """Hold LOCK in the block, in only one process at a time. Raises InputError while DVC runs."""
     with _turn(folder):
         lock = _take(folder)
     with lock:
@@ -82,7 +83,7 @@ def _turn(folder: Path) -> FileLock:
 
 
 def _take(folder: Path) -> contextlib.AbstractContextManager:
-    """Take LOCK, and return what gives it back. Raises InputError if another process holds it."""
+    """Take LOCK, and return a context that releases it. Raises InputError if it is taken."""
     try:
         return FileLock(folder / LOCK).acquire(blocking=False)
     except Timeout:
@@ -99,10 +100,10 @@ def is_elsewhere(folder: Path) -> bool:
 def start(folder: Path, *command: str) -> None:
     """Start a Python module with arguments in a project, such as "dvc", "repro".
 
-    Raises InputError if a run is active.
+    Raises InputError if another run is active.
     """
     with _turn(folder):
-        with _take(folder):  # gives it back to the process that starts
+        with _take(folder):  # releases it for the new process
             _require_nothing_elsewhere(folder)
             for path in (LOG, PROGRESS):
                 (folder / path).unlink(missing_ok=True)
@@ -111,8 +112,8 @@ def start(folder: Path, *command: str) -> None:
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            # Ctrl-C in the parent's terminal does not reach it. On Windows, closing the terminal
-            # does not either.
+            # A Ctrl-C in the parent's terminal does not reach the process. On Windows, closing the
+            # terminal does not end it either.
             start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
@@ -120,16 +121,17 @@ def start(folder: Path, *command: str) -> None:
         with process.stdout:
             if process.stdout.readline().strip() != STARTED.encode():
                 raise InputError(
-                    "cannot start: another run started in the meantime. Wait until it ends."
+                    f"cannot start `{' '.join(command)}`: its process ended at once. Run it in a "
+                    "terminal, which shows the reason."
                 )
 
 
 def stop(folder: Path) -> None:
-    """Stop the run of a project, like Ctrl+C.
+    """Stop the run of a project, as Ctrl+C does.
 
-    Windows cannot send Ctrl+C to other processes, so they are terminated there.
+    On Windows, Ctrl+C cannot be sent to other processes, so they are terminated.
     """
-    with contextlib.suppress(OSError, ValueError, psutil.Error):  # it has ended
+    with contextlib.suppress(OSError, ValueError, psutil.Error):  # it has already ended
         if read(folder).state == "running":
             process = _process(folder)
             _write_line(folder, STOPPED)
@@ -140,8 +142,15 @@ def stop(folder: Path) -> None:
 
 
 def _process(folder: Path) -> psutil.Process:
-    """Return the process that `start` started last. Raises OSError, ValueError or psutil.Error."""
-    return psutil.Process(int((folder / PROCESS).read_text(encoding="utf-8")))
+    """Return the process that `start` started last in a project.
+
+    Raises OSError, ValueError or psutil.Error, even if another process has its number now: one that
+    does not run this module in the project's folder.
+    """
+    process = psutil.Process(int((folder / PROCESS).read_text(encoding="utf-8")))
+    if __name__ not in process.cmdline() or Path(process.cwd()) != folder.resolve():
+        raise psutil.NoSuchProcess(process.pid)
+    return process
 
 
 def _end_below(process: psutil.Process) -> None:
@@ -152,10 +161,10 @@ def _end_below(process: psutil.Process) -> None:
 
 
 def is_running(folder: Path) -> bool:
-    """Return whether a run that `start` started is active."""
+    """Return whether a run that was started by `start` is active."""
     if not (folder / LOCK).exists():
         return False
-    with _turn(folder):  # processes that check do not collide
+    with _turn(folder):  # so that two processes do not check at the same moment
         try:
             with _take(folder):
                 return False
@@ -164,8 +173,9 @@ def is_running(folder: Path) -> bool:
 
 
 def read(folder: Path) -> PipelineRun:
-    """Return the last run of a project. What holds LOCK after its end is no run."""
-    state = "running" if is_running(folder) else "killed"  # first: an ended run has its last line
+    """Return the last run of a project. A process that holds LOCK after the end does not count."""
+    # Before the log, because an ended run has written its last line.
+    state = "running" if is_running(folder) else "killed"
     if state != "running" and is_elsewhere(folder):
         return PipelineRun("elsewhere", [], [], None, 0.0)
     log = folder / LOG
@@ -174,7 +184,7 @@ def read(folder: Path) -> PipelineRun:
     lines: list[str] = []
     last = 0.0
     is_stopped = False
-    for row in filter(None, text.split("\n")):  # a line may have other ends of lines in it
+    for row in filter(None, text.split("\n")):  # a line may contain other line separators
         seconds, _, line = row.partition("\t")
         last = float(seconds)
         if step := STEP.match(line):
@@ -193,7 +203,7 @@ def read(folder: Path) -> PipelineRun:
 
 
 def _busy(folder: Path) -> Progress | None:
-    """Return BUSY if the run is a `dvc` that is between stages, None otherwise."""
+    """Return BUSY if the run is a `dvc` process that is between stages, otherwise None."""
     with contextlib.suppress(OSError, ValueError, psutil.Error):
         below = [{*each.cmdline()} for each in _process(folder).children(recursive=True)]
         if below and all({WITHIN, "dvc"} <= words for words in below):
@@ -202,7 +212,7 @@ def _busy(folder: Path) -> Progress | None:
 
 
 def printed(folder: Path, *inputs: Path) -> list[str]:
-    """Return the lines of the last run, none if one of its inputs is newer or missing."""
+    """Return the lines of the last run, or none if one of its inputs is newer or missing."""
     log = folder / LOG
     if not log.exists() or is_running(folder):
         return []
@@ -228,9 +238,10 @@ def _write_line(folder: Path, text: str) -> None:
 
 
 def _run(command: list[str]) -> None:
-    """Run a command in the project of this folder until its end, and write its output."""
+    """Run a command in the project in this folder until it ends, and write its output."""
     here = Path()
-    signal.signal(signal.SIGINT, lambda *_: None)  # for the command, in the same group
+    # The command is in the same process group and handles it.
+    signal.signal(signal.SIGINT, lambda *_: None)
     with _take(here):
         PROCESS.write_text(str(os.getpid()), encoding="utf-8")
         print(STARTED, flush=True)
@@ -253,8 +264,8 @@ def _run(command: list[str]) -> None:
 
 
 def _run_within(runner: str, module: str, *arguments: str) -> None:
-    """Run a module as `python -m` does. If the process `runner` is killed, all of it ends."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored behind `&` of a script
+    """Run a module like `python -m`. If the process `runner` is killed, everything ends."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script that uses `&` ignores it
     threading.Thread(target=_end_with, args=[psutil.Process(int(runner))], daemon=True).start()
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -270,5 +281,4 @@ if __name__ == "__main__":
     if sys.argv[1] == WITHIN:
         _run_within(*sys.argv[2:])
     else:
-        with contextlib.suppress(InputError):  # another one started at the same moment
-            _run(sys.argv[1:])
+        _run(sys.argv[1:])

@@ -1,1 +1,1 @@
-"""Operations on a project. Functions take its folder first; commands and the app call them."""
+"""Operations on a project, whose folder is their first argument. Commands and the app use them."""

@@ -1,8 +1,8 @@
 """Rank candidates for the backbone and the image size on training images.
 
-A cross-validated head, as in `train_extract`, is fitted to the features of each image: of all views
-if the head is fitted by logistic regression and nothing is fine-tuned, otherwise of one view. Only
-the features are kept, where the stage `features` finds them.
+As in `train_extract`, a cross-validated head is fitted to the features of each image. If the head
+is a logistic regression and nothing is fine-tuned, it uses all views, and otherwise a single view.
+Only the features are kept, where the stage `features` finds them.
 """
 
 import functools
@@ -27,17 +27,16 @@ from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.errors import InputError, NoWeightsError
 from pawprint.features import shards
 from pawprint.features.rows import row_function
+from pawprint.features.shards import views_of
 from pawprint.features.store import StoredExamples, count_shards
-from pawprint.features.views import views_of
-from pawprint.files import read_labels, read_mapping, read_text
+from pawprint.files import read_labels, read_mapping
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.views import IDENTITY
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras
 from pawprint.network.heads import sample_weights
 from pawprint.package import python_in
-from pawprint.params.file import describe_param_changes, flat, set_params
-from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, Weights, load_params
+from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.params.section import Resize, check_content
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.pipeline.recorded import Recorded
@@ -46,11 +45,11 @@ from pawprint.scores import paired
 from pawprint.tables import read_table, training_images
 
 MAX_IMAGES = 2000
-ROUNDS = 20  # repetitions to time one image
-SQUARE = 1.05  # maximal ratio of the longer side to the shorter
-MOST = 0.95  # fraction of the images
-CHEAPER = 0.9  # times the current seconds
-MARGIN = 0.01  # above the lowest log loss
+ROUNDS = 20  # how often the time for an image is measured
+SQUARE = 1.05  # maximum ratio of the longer to the shorter side
+MOST = 0.95  # fraction of square images, above which resizing methods are not tried
+CHEAPER = 0.9  # maximum ratio to the current seconds
+MARGIN = 0.01  # maximum distance from the lowest log loss
 RULE = (
     "The rule: use the cheapest candidate whose log loss is within "
     f"{MARGIN} of the lowest. A candidate counts if it is significantly better than the current "
@@ -58,13 +57,13 @@ RULE = (
 )
 TODAY = "today"
 VIEWS = "augment.views"
-MORE_VIEWS = 4  # instead of the one view of `pawprint init`: docs/decisions/37
-# Either lite2 or deep is tried: lite2 if its package is installed, otherwise a Keras download.
+MORE_VIEWS = 4  # instead of the single view of `pawprint init`; see docs/decisions/37
+# Either lite2 or deep is tried: lite2 if its package is installed, otherwise a download from Keras.
 PRESETS = {
     "fast": ("MobileNetV2", 0.35, 160),
     "wide": ("MobileNetV2", 1.0, 160),
     "full": ("MobileNetV2", 1.0, 224),
-    "lite0": ("EfficientNetLite0", None, 224),  # of `pawprint init`
+    "lite0": ("EfficientNetLite0", None, 224),  # as in `pawprint init`
     "lite2": ("EfficientNetLite2", None, 260),
     "deep": ("EfficientNetV2B0", None, 224),
 }
@@ -79,7 +78,7 @@ class Candidate(NamedTuple):
 
 
 def candidates_of(folder: Path, choices: Mapping[str, list]) -> list[Candidate]:
-    """Return the `candidates` for a project's params and images."""
+    """Return the `candidates` for the params and images of a project."""
     images = read_table(folder / paths.IMAGES_CSV, IMAGES)
     return candidates(read_mapping(folder / paths.PARAMS), choices, images)
 
@@ -87,9 +86,9 @@ def candidates_of(folder: Path, choices: Mapping[str, list]) -> list[Candidate]:
 def candidates(content: dict, choices: Mapping[str, list], images: pd.DataFrame) -> list[Candidate]:
     """Return the current params, then each combination of `choices` or the default candidates.
 
-    `content` is the content of params.yaml; choices are values by key, such as `model.image_size`.
-    `images` has `width` and `height`, because every `model.resize` does the same to square images.
-    Raises InputError for wrong choices.
+    `content` is the content of params.yaml, and `choices` maps keys, such as `model.image_size`, to
+    values. `images` must have `width` and `height`, because all methods of `model.resize` have the
+    same effect on square images. Raises InputError if the choices are wrong.
     """
     found = [_candidate(TODAY, {}, content)]
     wanted = _combinations(choices) if choices else _defaults(found[0].params, images)
@@ -114,14 +113,14 @@ def _defaults(today: Params, images: pd.DataFrame) -> dict[str, dict]:
     keys = ("model.backbone", "model.alpha", "model.image_size")
     wanted = {name: dict(zip(keys, values)) for name, values in PRESETS.items()}
     del wanted["deep" if has_lite2 else "lite2"]
-    if model.backbone != ONNX:  # an ONNX file has one size
+    if model.backbone != ONNX:  # an ONNX file has a fixed size
         wanted["larger"] = {"model.image_size": min(32 * round(model.image_size / 24), 1024)}
     sides = images[["width", "height"]]
     if (sides.max(axis=1) <= SQUARE * sides.min(axis=1)).mean() < MOST:
         wanted |= {resize: {"model.resize": resize} for resize in get_args(Resize)}
     if not _is_solved(today):
         return wanted
-    # Other networks get one view, as in a new project: four views take four times as long.
+    # Other networks use one view, as in a new project, because four views take four times as long.
     wanted = {name: values | {VIEWS: 1} for name, values in wanted.items()}
     return {"views": {VIEWS: MORE_VIEWS if today.augment.views == 1 else 1}} | wanted
 
@@ -132,9 +131,9 @@ def _is_solved(params: Params) -> bool:
 
 
 def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate:
-    """Return a candidate; another network gets its published weights, unless `weights` are set.
+    """Return a candidate. Another network uses its published weights, unless `weights` are set.
 
-    Another backbone lacks the layer named in `fine_tune_at`, which becomes AUTO.
+    If another backbone lacks the layer in `fine_tune_at`, the param is set to AUTO.
     """
     model = content["model"]
     is_new = [wanted.get(f"model.{key}", model[key]) != model[key] for key in ("backbone", "alpha")]
@@ -158,20 +157,10 @@ def describe_params(candidate: Candidate) -> str:
     return " ".join(f"{key.split('.')[1]}={value}" for key, value in values.items())
 
 
-def use_candidate(folder: Path, candidate: Candidate) -> list[str]:
-    """Write the params of a candidate into params.yaml of a project.
-
-    Returns a line for each change, such as `a.b: 1 → 2`.
-    """
-    before = flat(read_text(folder / paths.PARAMS))
-    set_params(folder, candidate.changes)
-    return describe_param_changes(before, candidate.changes)
-
-
 class Sample(NamedTuple):
     """Training images from a project's table SPLIT, and how a head learns from them.
 
-    `sizes` holds the number of all training images and of all others.
+    `sizes` contains the total number of training images and of other images.
     """
 
     folder: Path
@@ -211,9 +200,10 @@ def draw_sample(folder: Path) -> Sample:
 class Measured(NamedTuple):
     """A candidate with its scores, on the images that both it and the first row predict.
 
-    `probabilities` are `(images, classes)`, NaN for images without a prediction. `cpu_ms` is the
-    CPU time of all cores for one image, and `seconds` the time of a run for the features of all
-    images. `comparison` is the comparison with the first row, None for the first row itself.
+    `probabilities` are `(images, classes)`, with NaN for images without a prediction. `cpu_ms` is
+    the CPU time of all cores for one image, and `seconds` is the time that a run needs for the
+    features of all images. `comparison` compares it with the first row, and is None for the first
+    row itself.
     """
 
     candidate: Candidate
@@ -228,10 +218,10 @@ class Measured(NamedTuple):
 def measure_each(
     options: Sequence[Candidate], sample: Sample, minutes: float
 ) -> Iterator[tuple[Candidate, Measured | InputError]]:
-    """Yield each candidate with its row or, if it has none, the reason: no time, or its error.
+    """Yield each candidate with its row or, without one, the reason: no time left, or an error.
 
-    Raises InputError if the first candidate fails, unless it only lacks weights. A line on stderr
-    says when a candidate begins.
+    Raises InputError if the first candidate fails for any reason other than missing weights. The
+    start of each candidate is reported on stderr.
     """
     end = time.monotonic() + 60 * minutes
     level = SIGNIFICANT / max(len(options) - 1, 1)
@@ -256,24 +246,25 @@ def measure_each(
 def _measure(
     params: Params, sample: Sample, archive: Archive, left: float, cpu_ms: dict[str, float]
 ) -> tuple[np.ndarray, float, float]:
-    """Return probabilities, CPU time per image, and seconds for the features of all images.
+    """Return probabilities, CPU time per image, and the time for the features of all images.
 
-    `cpu_ms` caches the times of networks, so that each is timed once.
+    `cpu_ms` caches the times of networks, so that each one is measured only once.
     """
     model = params.model
-    weights = _in_folder(params.weights, sample.folder)
+    weights = params.weights.in_folder(sample.folder)
     images = sample.images
     if left <= 0:
         raise InputError("no time left to measure it; see --minutes")
     if needs_keras(model, weights):
-        # TensorFlow starts here, which takes seconds.
+        # Importing this module starts TensorFlow, which takes seconds.
         from pawprint.network.hardware import keras
 
-        keras.config.disable_interactive_logging()  # else bars would be between the lines
+        # Otherwise progress bars would appear between the lines.
+        keras.config.disable_interactive_logging()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / paths.EXTRACTOR.name
         extractor = load_extractor(model, weights)
-        # The bytes that the stage `backbone` writes.
+        # This writes the same bytes as the stage `backbone`.
         write_network(extractor.network, path, extractor.outputs)
         code = row_code(Code(sample.folder), FEATURE_ROW)
         network = read_network(path)
@@ -304,14 +295,8 @@ def _measure(
     return cross_validate(examples).probabilities, cpu_ms[key], run_seconds
 
 
-def _in_folder(weights: Weights, folder: Path) -> Weights:
-    """Return weights whose path, if it is a file in the project, is relative to this folder."""
-    path = folder / weights.source
-    return weights.model_copy(update={"source": str(path)}) if path.is_file() else weights
-
-
 def _time(compute: Callable, size: int) -> float:
-    """Return the lowest CPU milliseconds for an image, because other programs only add time."""
+    """Return the lowest CPU milliseconds per image, because other programs can only add time."""
     image = Image.new("RGB", (size, size))
     once = functools.partial(compute, lambda side: image, [IDENTITY])
     return 1000 * min(timeit.repeat(once, timer=time.process_time, repeat=ROUNDS, number=1))
@@ -324,7 +309,7 @@ def row_of(
     sample: Sample,
     level: float,
 ) -> Measured:
-    """Return the row of a candidate, compared with the first candidate, if any, at a level."""
+    """Return the row of a candidate, compared with the first one, if any, at a given level."""
     new, cpu_ms, seconds = measured
     actual = pd.Index(sample.labels).get_indexer(sample.images["label"])
     weights = sample_weights(sample.class_weight, actual)
@@ -336,7 +321,7 @@ def row_of(
 
 
 def choose(rows: Sequence[Measured]) -> Measured:
-    """Return the row to use according to RULE."""
+    """Return the row to use, according to RULE."""
     first = rows[0]
     considered = [first]
     for row in rows[1:]:
@@ -349,7 +334,7 @@ def choose(rows: Sequence[Measured]) -> Measured:
 
 
 def describe_choice(best: Measured, first: Measured) -> str:
-    """Return which candidate to use, and why."""
+    """Explain which candidate to use, and why."""
     name = best.candidate.name
     base = first.candidate.name
     if best.comparison:

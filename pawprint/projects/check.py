@@ -30,18 +30,18 @@ def require_results(folder: Path) -> None:
 def require_reproduced(folder: Path, *stages: str) -> dict[str, str]:
     """Raise InputError if params, code or results of a project's stages differ from dvc.lock.
 
-    This includes the stages before the named ones; without names, all stages. Returns the
-    fingerprint of each of these stages except `code`. Also raises InputError if a named stage, or
-    without names every stage, never ran.
+    The stages before the named ones are included; without names, all stages are checked. Returns
+    the fingerprint of each of these stages except `code`. Also raises InputError if a named stage
+    never ran, or, without names, if no stage did.
     """
     recorded = Recorded(folder=folder)
     if not (recorded.stages.keys() >= set(stages) and recorded.stages):
         raise InputError("workspace: there are no results yet. Run `dvc repro`.")
     changed = find_changed(folder, stages)
-    # The stage `code` differs after a changed comment, so only the fingerprints count.
+    # Even a changed comment affects the stage `code`, so only fingerprints are compared.
     changed.pop("code", None)
     code = Code(folder)
-    # Photos that DVC tracks, and a user's own stages, have no fingerprint.
+    # Photos tracked by DVC, and a user's own stages, have no fingerprint.
     scripts = {name: script_of(name, folder) for name in changed}
     fingerprints = {
         name: code.fingerprint(script)
@@ -59,11 +59,11 @@ def require_reproduced(folder: Path, *stages: str) -> dict[str, str]:
 
 
 def find_damaged(recorded: Recorded) -> tuple[int, list[str], list[str]]:
-    """Return how many copies of the files in dvc.lock there are, and a line for each damaged copy.
+    """Count the copies of the files in dvc.lock, and return a line for each damaged copy.
 
-    Also returns the folders whose list of files is not in the cache. Copies are in the cache and in
-    the workspace; damaged copies in the cache are removed. Raises InputError if dvc.lock has no
-    results.
+    Also returns the folders with lists of files that are missing from the cache. Copies are in the
+    cache and in the workspace. Damaged copies in the cache are removed. Raises InputError if
+    dvc.lock contains no results.
     """
     outs = [
         (stage, Path(path), md5)
@@ -73,7 +73,7 @@ def find_damaged(recorded: Recorded) -> tuple[int, list[str], list[str]]:
     if not outs:
         raise InputError(f"cannot check files: {LOCK} has no results. Run `dvc repro`.")
     copies, damaged = damaged_files(recorded, [(path, md5) for _, path, md5 in outs])
-    # Folders' lists of files: the remaining ones are undamaged.
+    # At this point, the remaining lists of files in folders are undamaged.
     folders = [out for out in outs if is_md5(out[2]) and out[2].endswith(".dir")]
     members = [
         (path / name, md5)
@@ -86,11 +86,11 @@ def find_damaged(recorded: Recorded) -> tuple[int, list[str], list[str]]:
 
 
 def damaged_files(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[int, list[str]]:
-    """Return how many copies of files with these MD5s there are, and lines on the damaged ones.
+    """Count the copies of files with these MD5s, and return a line for each damaged copy.
 
     Damaged copies in the cache are removed. A folder's MD5 is the MD5 of its list of files, which
-    is only in the cache. A path outside the project, or an invalid MD5, also gives a line, and no
-    file is read for it.
+    is only in the cache. A path outside the project or an invalid MD5 also results in a line, and
+    no file is read for it.
     """
     copies: dict[Path, tuple[Path, str]] = {}
     damaged = []
@@ -113,7 +113,8 @@ def damaged_files(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple
 def damage_of(copy: Path, path: Path, md5: str, cache: Path) -> str | None:
     """Return how a copy of the file `path` differs from its MD5, or None if it does not.
 
-    A damaged copy in the cache is removed. One that a stage removes meanwhile is not damaged.
+    A damaged copy in the cache is removed. A copy that a stage removes in the meantime does not
+    count as damaged.
     """
     try:
         actual = digest(copy, "md5")
@@ -130,7 +131,7 @@ def damage_of(copy: Path, path: Path, md5: str, cache: Path) -> str | None:
         if os.name == "nt":  # Windows does not remove read-only files
             copy.chmod(stat.S_IWRITE)
         copy.unlink()
-        return f"{differs}. It is removed from DVC's cache. Run `dvc repro`."
+        return f"{differs}. It has been removed from DVC's cache. Run `dvc repro`."
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -1,20 +1,22 @@
-"""Keep or discard a run: in Git and DVC, a commit, or the last commit's files again."""
+"""Keep or discard a run: commit it to Git and DVC, or restore the files of the last commit."""
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from pawprint import paths
 from pawprint.errors import InputError, name_some, printable, without_secrets
-from pawprint.git import git, try_git
+from pawprint.files import digest
+from pawprint.git import git, try_git, work_tree
 from pawprint.params.data import Fetch
 from pawprint.pipeline.dvc import check_out
 from pawprint.pipeline.recorded import Recorded
 from pawprint.pipeline.runs import alone
 
-# The inputs of a run, except for photos and the user's tables.
+# The inputs of a run, except photos and the user's tables.
 INPUTS = (paths.PARAMS, paths.PIPELINE, paths.REQUIREMENTS)
 TABLES = (paths.LABELS_CSV, paths.SPLITS_CSV)
-OWN_STAGES = Path("stages")  # scripts of a project's own
+OWN_STAGES = Path("stages")  # scripts that belong to the project
 
 
 def has_commit(folder: Path) -> bool:
@@ -23,7 +25,7 @@ def has_commit(folder: Path) -> bool:
 
 
 def has_run(folder: Path) -> bool:
-    """Return whether the last commit has a run."""
+    """Return whether the last commit contains a run."""
     return has_commit(folder) and bool(git("ls-tree", "HEAD", "--", paths.LOCK.name, folder=folder))
 
 
@@ -33,7 +35,7 @@ def describe(folder: Path) -> str:
 
 
 def has_author(folder: Path) -> bool:
-    """Return whether Git knows who commits."""
+    """Return whether Git knows the author of commits."""
     return try_git("var", "GIT_COMMITTER_IDENT", folder=folder) is not None
 
 
@@ -50,7 +52,7 @@ def outputs(recorded: Recorded) -> set[str]:
 
 
 def changed_files(folder: Path, files: Iterable[Path]) -> list[str]:
-    """Return the files that differ from the last commit, as named from the repository's top."""
+    """Return the files that differ from the last commit, relative to the repository's top."""
     listed = (f":(literal){path}" for path in files)
     options = ("--porcelain", "--no-renames", "--untracked-files=all", "-z")
     changed = git("status", *options, "--", *listed, folder=folder)
@@ -58,9 +60,9 @@ def changed_files(folder: Path, files: Iterable[Path]) -> list[str]:
 
 
 def to_keep(folder: Path) -> list[str]:
-    """Return the files to commit, as `changed_files` names them.
+    """Return the files to commit, with names as in `changed_files`.
 
-    For a first commit these are all files, otherwise the inputs and outputs of a run.
+    For the first commit, these are all files, and otherwise the inputs and outputs of a run.
     """
     if not has_commit(folder):
         return changed_files(folder, [Path()])
@@ -72,11 +74,11 @@ def to_keep(folder: Path) -> list[str]:
 
 
 def to_discard(folder: Path) -> list[str]:
-    """Return the files to restore, or to remove if the last commit lacks them.
+    """Return the files to restore, or to remove if the last commit does not contain them.
 
     Names are as in `changed_files`. Photos, the file with which DVC tracks them, labels and splits
-    are excluded. Raises InputError if no commit has the project, because all its files would be
-    removed.
+    are excluded. Raises InputError if no commit contains the project, because this would remove all
+    of its files.
     """
     git("rev-parse", "--git-dir", folder=folder)  # raises InputError with Git's own reason
     committed = (
@@ -92,9 +94,9 @@ def to_discard(folder: Path) -> list[str]:
 
 
 def keep(folder: Path, message: str, author: dict[str, str]) -> None:
-    """Commit the files of `to_keep`. Raises InputError during a run, or if Git fails.
+    """Commit the files in `to_keep`. Raises InputError during a run, or if Git fails.
 
-    `author` has Git settings to write into this repository first.
+    `author` contains Git settings to write to this repository first.
     """
     with alone(folder):
         for setting in author.items():
@@ -104,12 +106,38 @@ def keep(folder: Path, message: str, author: dict[str, str]) -> None:
         git("commit", "--quiet", "--file=-", "--", *files, text=message, folder=folder)
 
 
-def discard(folder: Path) -> None:
+class Loss(NamedTuple):
+    """The changes that `discard` reverts, to show them before.
+
+    `commit` is the commit that it goes back to, in words, `diff` the changes of INPUTS, without
+    secrets, and `files` the hash of each file of `to_discard`, None if it is missing.
+    """
+
+    commit: str
+    diff: str
+    files: dict[str, str | None]
+
+
+def read_loss(folder: Path) -> Loss:
+    """Return the changes that `discard` would revert now. Raises InputError without a commit."""
+    names = to_discard(folder)
+    top = work_tree(folder) or folder
+    hashes = {name: digest(top / name) if (top / name).is_file() else None for name in names}
+    return Loss(describe(folder), _diff_of_inputs(folder), hashes)
+
+
+def discard(folder: Path, shown: Loss | None = None) -> None:
     """Restore the last commit's run: the files of `to_discard`, then the outputs in DVC.
 
-    Raises InputError during a run, if Git or DVC fails, or if DVC's cache lacks a result.
+    Raises InputError during a run, if Git or DVC fails, or if DVC's cache lacks a result. With
+    `shown`, it also raises InputError, and changes nothing, if other changes would be lost now.
     """
     with alone(folder):
+        if shown is not None and read_loss(folder) != shown:
+            raise InputError(
+                "discard: cannot discard: files or the last commit have changed since the list was "
+                "shown. Look at the new list."
+            )
         names = to_discard(folder)
         tree = {
             *git("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD", folder=folder).split(
@@ -132,7 +160,7 @@ def discard(folder: Path) -> None:
         )
 
 
-def diff_of_inputs(folder: Path) -> str:
+def _diff_of_inputs(folder: Path) -> str:
     """Return the diff of INPUTS since the last commit, without secrets."""
     options = ("--no-color", "--no-ext-diff", "--unified=0", "--irreversible-delete")
     text = git("diff", *options, "HEAD", "--", *map(str, INPUTS), folder=folder)

@@ -1,4 +1,4 @@
-"""Convert params of versions before 0.5 to the current form, with a mapping for epochs."""
+"""Convert params from versions before 0.5 to the current form, in which `epochs` is a mapping."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from pawprint.params.section import Section
 from pawprint.paths import PARAMS
 
 PHASES = ("train_extract", "train_finetune")
-# Keys of a phase that are keys of `epochs` now.
+# Keys of a phase that have moved to `epochs`.
 MOVED = (
     "optimizer",
     "learning_rate",
@@ -21,8 +21,9 @@ MOVED = (
     "seed",
 )
 DEFAULTS = Epochs.model_fields
-UNWRITTEN = ("optimizer", "views_per_epoch", "keep_best")  # of a new project, with their defaults
-LBFGS = "lbfgs"  # the optimizer of a head that is fitted, not trained in epochs
+# Left out of a new project, where they have their defaults.
+UNWRITTEN = ("optimizer", "views_per_epoch", "keep_best")
+LBFGS = "lbfgs"  # stood for a head that is fitted instead of trained in epochs
 CALLBACKS: dict[str, type[Section]] = {
     "early_stopping": EarlyStopping,
     "reduce_lr_on_plateau": ReduceLROnPlateau,
@@ -31,9 +32,9 @@ ERASING = "augment.RandomErasing"
 
 
 def renew_epochs(params: str) -> tuple[str, list[str]]:
-    """Return the text of `params.yaml` with the params of earlier versions in the current form.
+    """Convert params of earlier versions in the text of `params.yaml` to the current form.
 
-    Lines say which params have moved, and which Keras arguments no longer exist.
+    The returned lines say which params have moved, and which Keras arguments no longer exist.
     """
     notes = []
     values = flat(params)
@@ -60,9 +61,9 @@ def renew_epochs(params: str) -> tuple[str, list[str]]:
 
 
 def epochs_of(values: Mapping[str, object], phase: str) -> tuple[dict | None, list[str]]:
-    """Return the mapping `epochs` of a phase, and names that it lacks, from earlier params by name.
+    """Return the mapping `epochs` of a phase, and missing names, from earlier params by name.
 
-    The mapping is missing for a fitted head and for 0 epochs.
+    There is no mapping for a fitted head or for 0 epochs.
     """
     number = values.get(f"{phase}.epochs")
     if values.get(f"{phase}.optimizer") == LBFGS or not number:
@@ -73,7 +74,7 @@ def epochs_of(values: Mapping[str, object], phase: str) -> tuple[dict | None, li
         value = values.get(f"{phase}.{key}")
         if key in CALLBACKS and isinstance(value, dict):
             known = CALLBACKS[key].model_fields
-            if key == "early_stopping":  # it replaced keep_best
+            if key == "early_stopping":  # which replaced keep_best
                 epochs["keep_best"] = bool(value.get("restore_best_weights"))
             gone = [name for name in value if name not in (*known, "restore_best_weights")]
             dropped += [f"{key}.{name}" for name in gone]
@@ -84,7 +85,7 @@ def epochs_of(values: Mapping[str, object], phase: str) -> tuple[dict | None, li
 
 
 def with_epochs(values: Mapping[str, object]) -> dict[str, object]:
-    """Return params by name, such as the defaults of an earlier version, in the current form."""
+    """Convert params by name, such as the defaults of an earlier version, to the current form."""
     moved = {f"{phase}.{key}" for phase in PHASES for key in MOVED}
     today = {name: value for name, value in values.items() if name not in moved}
     for phase in PHASES:

@@ -13,15 +13,14 @@ from typing import IO, NoReturn
 import numpy as np
 from PIL import Image
 
-from pawprint.dataset.folders import AUTO, describe_class_counts
-from pawprint.dataset.layouts import (
+from pawprint.dataset.folders import (
+    AUTO,
     count_labels,
+    describe_class_counts,
     describe_names,
     find_places,
-    is_metadata,
-    parse_metadata_csv,
-    read_metadata_csv,
 )
+from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv, read_metadata_csv
 from pawprint.dataset.sources import folder_files, is_tar, require_utf8, tar_files
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, name_some, printable
@@ -58,25 +57,26 @@ from pawprint.templates import (
     with_own,
 )
 
-# Folders of a repository around the photos: with them, DVC would track nothing here, or refuse.
+# If the photos' folder is a repository, DVC would track nothing there, or refuse to.
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
 WITHOUT_CLASSES = "No folder is a class: give the photos labels in the app, or in a metadata.csv"
-SQUARE = 0.01  # of an image, at most, that the middle square leaves out: nothing to decide
-MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
+SQUARE = 0.01  # fraction outside the central square, up to which images count as square
+MAX_READ = 2000  # number of evenly spaced images for which `left_out_of` reads the header
 
 
 def create(
     folder: Path, images: Path | None, recipe: str | None, is_outside: bool, labels: str = AUTO
 ) -> tuple[str, list[str]]:
-    """Make a project with Git and DVC in a new or empty folder, or a clone without a project.
+    """Make a project with Git and DVC in a new or empty folder, or in a clone without a project.
 
-    Returns its `fetch.source`, and lines on the classes of the images, if known before `fetch`, on
-    the rules that `.gitignore` takes back, and on the choice of `model.resize`. `labels` is AUTO or
-    the reading of folders for `clean.labels`.
+    Returns its `fetch.source`, and lines on the classes of the images (if they are known before
+    `fetch`), on the rules that `.gitignore` undoes, and on the choice of `model.resize`. `labels`
+    is AUTO, or the way to read folders for `clean.labels`.
 
-    Unless they are to stay outside, the images are copied into the project and tracked with DVC; a
-    YAML file with their URL is tracked with Git. Without `images`, the recipe names them. Raises
-    InputError, and leaves the folder as it was, if there are no images or a file is in the way.
+    Unless the images are to stay outside, they are copied into the project and tracked with DVC. A
+    YAML file with their URL is tracked with Git. Without `images`, the recipe determines them.
+    Raises InputError, and leaves the folder unchanged, if there are no images or if a file is in
+    the way.
     """
     params = apply_recipe(template(PARAMS.name), recipe or NEW)
     if images or labels != AUTO:
@@ -91,7 +91,7 @@ def create(
     params = set_values(params, {"fetch.source": source})
     copied = {images: images.name} if _is_url(images) else {}
     weights = PACKAGE.parent / parse_mapping(params, PARAMS.name)["weights"]["source"]
-    if weights.is_file():  # from the package
+    if weights.is_file():  # it comes from the package
         copied[weights] = weights.name
         params = set_values(params, {"weights.source": weights.name})
     choice: list[str] = []
@@ -110,18 +110,18 @@ def create(
 
 
 def _images_of(recipe: str | None, params: str) -> Path:
-    """Return the images of a recipe. Raises InputError if it has none of its own."""
+    """Return the images of a recipe. Raises InputError if the recipe does not include images."""
     source = parse_mapping(params, PARAMS.name)["fetch"]["source"]
     if not source.startswith("pawprint/"):
         raise InputError(
-            f"cannot use the recipe {recipe} alone: it has no images of its own. Name yours with "
+            f"cannot use the recipe {recipe} alone: it has no images of its own. Give yours with "
             "--images."
         )
     return PACKAGE.parent / source
 
 
 def _is_url(images: Path) -> bool:
-    """Return whether this is a file with the URL of images."""
+    """Return whether this is a file that contains the URL of images."""
     return images.suffix in (".yaml", ".yml")
 
 
@@ -153,14 +153,14 @@ def _choose_resize(params: str, images: Path) -> tuple[str, list[str]]:
 
 
 def _write_project(folder: Path, source: str, params: str, in_git: list[str]) -> list[str]:
-    """Write a project without its images, and return lines on the rules that .gitignore undoes.
+    """Write a project without its images, and return lines about rules that .gitignore undoes.
 
-    `in_git` holds the names of files that Git must not ignore.
+    `in_git` lists the files that Git must not ignore.
     """
     texts = with_own(folder, files(source))
     if work_tree(folder) is None:
         git("init", "--quiet", folder=folder)
-    write_text(folder / IGNORE, texts[IGNORE])  # first, because DVC refuses ignored files
+    write_text(folder / IGNORE, texts[IGNORE])  # first, because DVC rejects ignored files
     rules = take_back(folder, in_git)
     if rules:
         texts[IGNORE] = read_text(folder / IGNORE)
@@ -175,7 +175,7 @@ def _write_project(folder: Path, source: str, params: str, in_git: list[str]) ->
 
 
 def _bring(images: Path, folder: Path, source: str) -> list[str]:
-    """Copy images into a project and track them with DVC. Returns lines on a skipped .dvcignore."""
+    """Copy images into a project and track them with DVC. Return lines on an unused .dvcignore."""
     _copy(images, folder / source)
     track(folder, source)
     path = images / DVC_IGNORE
@@ -184,7 +184,7 @@ def _bring(images: Path, folder: Path, source: str) -> list[str]:
 
 
 def _require_archive(path: Path) -> None:
-    """Raise InputError for a file that is neither a complete zip with images nor a tar."""
+    """Raise InputError if a file is neither a complete zip with images nor a tar."""
     if is_tar(path):
         return
     if not zipfile.is_zipfile(path):
@@ -201,25 +201,26 @@ def _require_archive(path: Path) -> None:
             return
     raise InputError(
         f"{path}: expected a zip of images. Received: {name_some(names) or 'no files'}. If it "
-        "holds an archive, unpack it and name that."
+        "holds an archive, unpack it and use that."
     )
 
 
 def _pointers_in(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
-    """Yield the path of each image in a zip that is a pointer, and the kind of pointer."""
+    """Yield the path of each image in a zip that is only a pointer, and the kind of pointer."""
     for info in archive.infolist():
         if is_image_name(info.filename) and info.file_size <= MAX_BYTES:
-            with contextlib.suppress(*BROKEN, RuntimeError):  # encrypted, which `clean` reports
+            # It may be encrypted, which `clean` reports.
+            with contextlib.suppress(*BROKEN, RuntimeError):
                 if what := pointer(archive.read(info)):
                     yield f"{path}/{info.filename}", what
 
 
 def _copy(images: Path, target: Path) -> None:
-    """Copy a file, or a folder with the targets of its links, as files that the user may write.
+    """Copy a file, or a folder including the targets of its links, so that the user can write it.
 
-    `dvc add --out` would copy, too, but takes 1.7 times as long for many small files. Raises
-    InputError for the files that cannot be read, naming the first, and immediately if a copy cannot
-    be written.
+    `dvc add --out` would also copy, but takes 1.7 times as long for many small files. Raises
+    InputError for files that cannot be read, with the name of the first one, and stops immediately
+    if a copy cannot be written.
     """
     copies = {images: target}
     if images.is_dir():
@@ -232,7 +233,7 @@ def _copy(images: Path, target: Path) -> None:
     failed = []
     for path, copy in copies.items():
         try:
-            if path.exists() and not path.is_file():  # a pipe would never end
+            if path.exists() and not path.is_file():  # copying a pipe would never end
                 raise InputError(
                     f"cannot copy {path}: it is not a regular file. Move it elsewhere."
                 )
@@ -246,13 +247,13 @@ def _copy(images: Path, target: Path) -> None:
 
 
 def _require_read(failed: list[OSError]) -> None:
-    """Raise InputError for unreadable files, because nobody knows whether they are images."""
+    """Raise InputError for unreadable files, because they may be images."""
     if failed:
         raise InputError(describe_failure(failed[0], "read", len(failed) - 1))
 
 
 def left_out_of(source: Path) -> float | None:
-    """Return `left_out` of at most MAX_READ images in a folder or a zip; None without images.
+    """Return `left_out` for up to MAX_READ images in a folder or zip, or None without images.
 
     Only headers are read. Files that are not images are ignored.
     """
@@ -263,12 +264,12 @@ def left_out_of(source: Path) -> float | None:
             paths = {path.relative_to(source).as_posix(): path for path in _walk(source)}
             opens = {name: partial[IO[bytes]](paths[name].open, "rb") for name in sorted(paths)}
         else:
-            with contextlib.suppress(zipfile.BadZipFile), naming(source):  # a tar or damaged zip
+            with contextlib.suppress(zipfile.BadZipFile), naming(source):  # a tar or a damaged zip
                 archive = opened.enter_context(zipfile.ZipFile(source))
                 opens = {name: partial(archive.open, name) for name in archive.namelist()}
         images = [name for name in opens if is_image_name(name)]
         for name in images[:: -(-len(images) // MAX_READ) or 1]:
-            # Pillow and zipfile raise any exception for a damaged file.
+            # Pillow and zipfile may raise any exception for a damaged file.
             with contextlib.suppress(Exception), opens[name]() as file:
                 sizes.append(Image.open(file, formats=FORMATS).size)
     return left_out(*np.array(sizes).T) if sizes else None
@@ -289,8 +290,8 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         _require_content(_pointers_at(path for path in paths if is_image_name(path.name)))
         if is_outside and (refused := [path for path in paths if path.name == DVC_IGNORE]):
             raise InputError(
-                "cannot use the images in place with --outside: DVC refuses a folder with "
-                f"{refused[0]}. Name a folder without it, or let the images be copied."
+                "cannot use the images in place with --outside: DVC rejects a folder with "
+                f"{refused[0]}. Choose a folder without it, or let the images be copied."
             )
         require_utf8(path for path in paths if path.is_file())
     if folder.resolve().is_relative_to(images.resolve()):
@@ -306,9 +307,9 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
 
 
 def _pointers_at(images: Iterable[Path]) -> Iterator[tuple[object, str]]:
-    """Yield the path of each image that is a pointer, and the kind of pointer.
+    """Yield the path of each image that is only a pointer, and the kind of pointer.
 
-    Raises InputError for files that cannot be read.
+    Raises InputError if files cannot be read.
     """
     failed = []
     for path in images:
@@ -321,7 +322,7 @@ def _pointers_at(images: Iterable[Path]) -> Iterator[tuple[object, str]]:
 
 
 def _require_content(pointers: Iterable[tuple[object, str]]) -> None:
-    """Raise InputError for images that are only pointers to their content, given with the kind."""
+    """Raise InputError if images are only pointers to their content. The kind is given for each."""
     if first := next(pointers := iter(pointers), None):
         name, what = first
         more = f" and {number:,} more" if (number := sum(1 for _ in pointers)) else ""
@@ -329,9 +330,9 @@ def _require_content(pointers: Iterable[tuple[object, str]]) -> None:
 
 
 def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[str]:
-    """Return lines on the classes of a folder or archive; none for the URL of one.
+    """Return lines about the classes in a folder or archive, or none for a URL.
 
-    `labels` is `clean.labels`. Raises InputError for the reasons of `find_places`.
+    `labels` is `clean.labels`. Raises InputError for the same reasons as `find_places`.
     """
     encoding = ""
     if images.is_dir():
@@ -358,7 +359,7 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the results of `walk`. Raises InputError for a folder that it skips."""
+    """Yield the results of `walk`. Raises InputError if it skips a folder."""
     return walk(folder, _refuse)
 
 
@@ -372,5 +373,5 @@ def _path_from(folder: Path, images: Path) -> str:
     images = images.parent.resolve() / images.name
     try:
         return Path(os.path.relpath(images, folder.resolve())).as_posix()
-    except ValueError:  # on another drive of Windows
+    except ValueError:  # on another Windows drive
         return images.as_posix()

@@ -1,4 +1,4 @@
-"""Find the labelled images of a project's last run, and whether new images look like them."""
+"""Find the labelled images of a project's last run, and check if new images look like them."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,14 +13,14 @@ from pawprint.dataset.near_duplicates import near_duplicates
 from pawprint.params.data import Split
 from pawprint.tables import read_table
 
-DISTANCE = 8  # between near-duplicates, without a params.yaml
+DISTANCE = 8  # between near-duplicates, if there is no params.yaml
 
 
 class LabelledImages(NamedTuple):
-    """The images of the last run: the tables IMAGES and SPLIT, empty without a run.
+    """The images of the last run: the tables IMAGES and SPLIT, which are empty without a run.
 
-    `distance` is the largest distance between hashes of near-duplicates, `missing` the first
-    missing file, if any.
+    `distance` is the maximum distance between the hashes of near-duplicates, and `missing` is the
+    first missing file, if there is one.
     """
 
     images: pd.DataFrame
@@ -45,9 +45,9 @@ def read_labelled(folder: Path) -> LabelledImages:
 
 
 def is_near_training(images: pd.DataFrame, last_run: LabelledImages) -> pd.Series:
-    """Return whether each image looks like a training image and is not a test image, bool.
+    """Return whether each image looks like a training image and is not a test image, as bool.
 
-    The images have `pixels_sha256` and the perceptual `hash`.
+    The images must have `pixels_sha256` and the perceptual `hash`.
     """
     split = last_run.split
     if split.empty or images.empty:
@@ -61,9 +61,9 @@ def is_near_training(images: pd.DataFrame, last_run: LabelledImages) -> pd.Serie
 
 
 def compare_hashes(known: pd.Series, new: pd.Series, distance: int) -> tuple[np.ndarray, csr_array]:
-    """Return whether each new hash is near a known hash, `(new,)`, and near another, `(new, new)`.
+    """Return whether each new hash is near a known one, `(new,)`, and near another, `(new, new)`.
 
-    Both are bool. The new hashes differ from each other.
+    Both results are bool. The new hashes must be distinct.
     """
     near = near_duplicates(pd.concat([known, new]), distance)
     pairs = near[["first", "second"]].to_numpy() - len(known)

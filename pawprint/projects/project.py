@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # without ipywidgets, a notebook's bar is text
+    warnings.simplefilter("ignore")  # without ipywidgets, a progress bar in a notebook is text
     from tqdm.auto import tqdm
 
 from pawprint import paths
@@ -28,15 +28,14 @@ from pawprint.errors import InputError
 from pawprint.files import read_text
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.package import python_in
-from pawprint.params.file import describe_param_changes, flat, set_params
+from pawprint.params.file import set_params
 from pawprint.pipeline import runs
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.pipeline.runs import PipelineRun
 from pawprint.projects.discard import has_run
 from pawprint.reports.pages import describe_result
-from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.prediction_table import read_predictions
-from pawprint.scores.shift import independent
+from pawprint.scores.series import independent
 from pawprint.tables import read_table
 
 SECONDS = 0.5  # between two checks of a run
@@ -50,8 +49,9 @@ class Comparison(NamedTuple):
     """The workspace, or another run, compared with an older run.
 
     `verdict` is "better", "worse", "equal", "identical", or says that no difference is shown.
-    `sentences` begin with the verdict; changes for users of the model follow. `table` has a row for
-    each set of images. `notes` say which images are not compared, and which data are missing.
+    `sentences` begin with the verdict, followed by changes that affect users of the model. `table`
+    has a row for each set of images. `notes` say which images are not compared, and which data are
+    missing.
     """
 
     verdict: str
@@ -76,10 +76,10 @@ class Comparison(NamedTuple):
 class Result(NamedTuple):
     """The result of `Project.run`.
 
-    `text` says how many test images are correct, compared with always naming one class. `ran` lists
-    the stages that ran, in order. `verdict` is a sentence that compares the run with the last
-    commit, or says why it cannot; "" if the last commit has no run. `comparison` has the table, if
-    there is one.
+    `text` says how many test images are correct, compared with always predicting one class. `ran`
+    lists the stages that ran, in order. `verdict` is a sentence that compares the run with the last
+    commit, or explains why this is impossible. It is "" if the last commit has no run. `comparison`
+    contains the table, if there is one.
     """
 
     text: str
@@ -102,7 +102,7 @@ class Report(NamedTuple):
     path: Path
 
     def _repr_html_(self) -> str:
-        # Without a base, a link within the page would open the notebook inside the frame.
+        # Without this base, a link within the page would open the notebook inside the frame.
         text = read_text(self.path).replace("<head>", '<head><base href="about:srcdoc">', 1)
         page = html.escape(text)
         style = f"width: 100%; height: {REPORT_HEIGHT}px; border: 1px solid #ccc"
@@ -112,8 +112,8 @@ class Report(NamedTuple):
 class Project:
     """A project in a folder, as created by `pawprint init`.
 
-    Results come from the last run; without one, methods raise InputError. Image names are paths
-    below the project's photos.
+    Results come from the last run; if there is none, methods raise InputError. The names of images
+    are paths relative to the project's photos.
 
     >>> project = pawprint.Project("food")
     """
@@ -133,11 +133,12 @@ class Project:
     def candidates(self, *, minutes: float = 5) -> pd.DataFrame:
         """Rank networks and image sizes on the training images, as `pawprint try` does.
 
-        No candidate starts after this many `minutes`. The table has a row for each candidate, first
-        the current params. Its columns are `accuracy`; `log_loss`; `difference`, the log loss minus
-        the first row's, with its interval `low` to `high`; `verdict`; `cpu_ms`, the CPU time of one
-        image; `seconds`, the time for the features in the next run; `chosen`, True for the
-        candidate to use; `params`, for `set`; and `error`, the reason if a candidate has no scores.
+        No candidate starts after this many `minutes`. The table has a row for each candidate, and
+        the first row is for the current params. The columns are `accuracy`; `log_loss`;
+        `difference`, the log loss minus that of the first row, with its interval `low` to `high`;
+        `verdict`; `cpu_ms`, the CPU time for one image; `seconds`, the time for the features in the
+        next run; `chosen`, True for the candidate to use; `params`, for `set`; and `error`, the
+        reason if a candidate has no scores.
 
         >>> candidates = project.candidates(minutes=0.1)
         >>> project.set(candidates.loc["fast", "params"])[0]
@@ -148,29 +149,28 @@ class Project:
         return pd.DataFrame(rows).set_index("candidate").astype(dict.fromkeys(MEASURED, "float64"))
 
     def set(self, values: Mapping[str, object]) -> list[str]:
-        """Write values into params.yaml, by names such as `model.image_size`; comments stay.
+        """Write values to params.yaml, by names such as `model.image_size`, and keep its comments.
 
         A key inside a param has a name such as `augment.RandomZoom.height_factor`. Returns a line
-        for each param that changed. Raises InputError, and writes nothing, if a name or a value is
-        wrong.
+        for each param that has changed. Raises InputError, and writes nothing, if a name or a value
+        is wrong.
 
         >>> project.set({"model.image_size": 160, "augment.RandomFlip.mode": "horizontal"})
         ['model.image_size: 224 → 160']
         """
-        before = flat(read_text(self.folder / paths.PARAMS))
         plain = {
             str(name): value.item() if isinstance(value, np.generic) else value
             for name, value in values.items()
         }
-        set_params(self.folder, plain)
-        return describe_param_changes(before, flat(read_text(self.folder / paths.PARAMS)))
+        return set_params(self.folder, plain)
 
     def run(self) -> Result:
         """Train and evaluate with `dvc repro`, which only runs the stages affected by a change.
 
-        Shows a bar for each stage that runs. Interrupting the kernel stops the run, like Ctrl-C in
-        a terminal; the next run continues there. If the kernel ends, the run goes on. Raises
-        InputError with the message of a stage that fails, and during another run.
+        Shows a progress bar for each stage that runs. Interrupting the kernel stops the run, like
+        Ctrl-C in a terminal, and the next run continues from there. If the kernel ends, the run
+        continues. Raises InputError with the message of the stage if a stage fails, and during
+        another run.
 
         >>> result = project.run()
         >>> "train_extract" in result.ran
@@ -183,21 +183,21 @@ class Project:
             return result
         try:
             comparison = self.compare("HEAD")
-        except InputError as error:  # for example, without a common test image
+        except InputError as error:  # for example, there is no common test image
             return result._replace(verdict=str(error))
         return result._replace(verdict=comparison.sentences[0], comparison=comparison)
 
     def _describe_result(self) -> str:
         images = read_table(self.folder / paths.SPLIT_CSV, SPLIT)
         group_of = independent(images).set_axis(images["path"])
-        return describe_result(self.scores(), self.predictions(), group_of, CONFIDENCE)
+        return describe_result(self.scores(), self.predictions(), group_of)
 
     def scores(self) -> pd.DataFrame:
         """Return all scores of validation and test images.
 
-        A row has a `score` of a `split`, for the class `label` or, if that is "", for all classes;
-        its `value`; the ends of its interval, `low` and `high`, which may be missing; and the
-        number of `images`.
+        A row contains a `score` for a `split` and for the class `label`, or for all classes if that
+        is ""; its `value`; the ends of its interval, `low` and `high`, which may be missing; and
+        the number of `images`.
 
         >>> scores = project.scores()
         >>> scores[(scores.split == "test") & (scores.score == "accuracy")].value.item() > 0.5
@@ -209,7 +209,7 @@ class Project:
         """Return the prediction of each test or validation image.
 
         The columns are `path`, `actual` (the label), `predicted`, `pixels_sha256`, the probability
-        of each class, such as `probability_cat`, and, if the model can flag unknown images,
+        of each class (such as `probability_cat`) and, if the model can flag unknown images,
         `unknown_score`.
 
         >>> table = project.predictions("test")
@@ -221,11 +221,12 @@ class Project:
         return read_predictions(self.folder / paths.PROBABILITIES_CSV[split])
 
     def labels_to_review(self) -> pd.DataFrame:
-        """Return the images whose labels may be wrong, the most suspect first.
+        """Return the images whose labels may be wrong, most suspect first.
 
-        A row has the `path`, its `label`, the `likely` label instead, the `split`, the
+        A row contains the `path`, the `label`, the `likely` label instead, the `split`, the
         `probability` of the label according to a model that did not learn from the image,
-        `contradicts`, the path of a near-duplicate with another label or "", and `pixels_sha256`.
+        `contradicts`, which is "" or the path of a near-duplicate with another label, and
+        `pixels_sha256`.
 
         >>> project.labels_to_review().columns[:3].tolist()
         ['path', 'label', 'likely']
@@ -235,7 +236,7 @@ class Project:
     def compare(self, old: str = "HEAD", new: str = WORKSPACE) -> Comparison:
         """Say whether a run is better than an older one, as `pawprint compare` does.
 
-        A run is a commit, branch, tag or experiment, or "workspace", the files as they are.
+        A run is a commit, branch, tag or experiment, or "workspace" for the current files.
 
         >>> project.compare("workspace").verdict
         'identical'
@@ -268,7 +269,7 @@ class Project:
     def export(self, form: Literal["keras", "litert", "onnx", "page", "saved_model"]) -> Path:
         """Write the model in another format, as `pawprint export` does, and return its folder.
 
-        Prints how the written model differs from the served one on the test images.
+        Prints how the outputs on the test images differ from those of the served model.
 
         >>> folder = project.export("onnx")  # doctest: +ELLIPSIS
         format    MB largest difference  changed labels
@@ -300,7 +301,7 @@ def make_project(
 def _command(folder: Path, *arguments: str) -> str:
     """Run a command of `pawprint` in a folder, and return its output.
 
-    Raises InputError with its message if it fails. An interrupt stops it like Ctrl-C.
+    Raises InputError with its message if the command fails. An interrupt stops it like Ctrl-C.
     """
     process = subprocess.Popen(
         [*python_in(folder), "-m", "pawprint", *arguments],
@@ -311,12 +312,12 @@ def _command(folder: Path, *arguments: str) -> str:
         stderr=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
-        start_new_session=True,  # a kernel's interrupt reaches its whole session
+        start_new_session=True,  # because a kernel interrupts its whole session
     )
     try:
         text, problem = process.communicate()
     except KeyboardInterrupt:
-        # Windows has no Ctrl-C for one process.
+        # Windows cannot send Ctrl-C to a single process.
         process.send_signal(signal.SIGINT) if os.name == "posix" else process.terminate()
         process.communicate()
         raise
@@ -327,9 +328,9 @@ def _command(folder: Path, *arguments: str) -> str:
 
 
 def _follow(folder: Path, *command: str) -> PipelineRun:
-    """Run a Python module in a project and show bars until it ends. Raises InputError if it fails.
+    """Run a Python module in a project, with progress bars. Raises InputError if it fails.
 
-    The app starts runs in the same way, so only one goes on at a time.
+    The app starts runs in the same way, so only one run is active at a time.
     """
     runs.start(folder, *command)
     bars = _Bars()
@@ -353,7 +354,7 @@ def _follow(folder: Path, *command: str) -> PipelineRun:
 
 
 class _Bars:
-    """A bar for each step of a run that is not skipped; the last bar is open."""
+    """A bar for each step of a run, except skipped steps. Only the last bar is open."""
 
     def __init__(self) -> None:
         self.number = 0  # of steps that have a bar or do not need one
@@ -380,7 +381,7 @@ class _Bars:
             self.open.refresh()
 
     def close(self, is_done: bool = False) -> None:
-        """Close the open bar, full if its step is done."""
+        """Close the open bar, and fill it if its step is done."""
         if is_done:
             if self.open is not None:
                 self.open.set_postfix_str("", refresh=False)

@@ -1,4 +1,4 @@
-"""Apply recipes: YAML files with only the params that they change, and comments."""
+"""Apply recipes: YAML files that only contain the params they change, and comments."""
 
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from pawprint.params.file import overlay
 from pawprint.paths import PARAMS
 
 RECIPES = PACKAGE / "recipes"
-# The recipe of a new project. Its network is the best for its cost on eleven data sets, and one
-# view is enough for a fitted head (docs/decisions/37). Fine-tuning helps on too few of ten data
-# sets (docs/decisions/28).
+# The recipe for new projects. Its network is the best one for its cost on eleven data sets, and a
+# single view is enough for a fitted head (docs/decisions/37). Fine-tuning only helps on a few of
+# ten data sets (docs/decisions/28).
 NEW = "efficientnet-lite0"
 
 
@@ -29,18 +29,18 @@ def read_recipe(name: str) -> str:
 
 
 def apply_recipe(params: str, name: str) -> str:
-    """Return the text of `params.yaml` with the values of a recipe, whatever it had before.
+    """Apply the values of a recipe to the text of `params.yaml`, whatever was there before.
 
-    Params that no recipe names, such as the seeds, stay as they are.
+    Params that no recipe sets, such as seeds, are not changed.
     """
     return overlay(overlay(params, read_recipe("default")), read_recipe(name))
 
 
 def use_recipe(folder: Path, name: str) -> None:
-    """Write the values of a recipe into params.yaml of a project.
+    """Write the values of a recipe to the params.yaml of a project.
 
-    Images, classes and weights stay if the recipe's are not in the project. Raises InputError if
-    the file would change but has uncommitted changes.
+    Images, classes and weights are not changed if those of the recipe are not in the project.
+    Raises InputError if the file would change but has uncommitted changes.
     """
     before = read_text(folder / PARAMS)
     today = parse_mapping(before, str(PARAMS))
@@ -49,7 +49,7 @@ def use_recipe(folder: Path, name: str) -> None:
     own = {}
     for section in ("fetch", "weights"):
         source = recipe[section]["source"]
-        # These are only in the repository.
+        # These files are only in the repository.
         if source.startswith("pawprint/") and not (folder / source).exists():
             own[section] = today[section]
     if "fetch" in own:

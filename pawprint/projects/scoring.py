@@ -1,4 +1,4 @@
-"""Score labelled production photos, compared with the test split of a project's last run."""
+"""Score production photos, or compare them without labels, with a project's last test split."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,23 +9,33 @@ import pandas as pd
 from PIL import Image
 
 from pawprint import paths
-from pawprint.dataset import layouts
+from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.dataset.cleaning import further_columns, without_duplicates
-from pawprint.dataset.folders import OUTER
+from pawprint.dataset.folders import OUTER, folders_of, label_and_split
 from pawprint.dataset.looks import perceptual_hash
+from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv
 from pawprint.errors import InputError, printable
 from pawprint.files import md5, md5_of_folder
 from pawprint.images.folder import names_below, take_images
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
-from pawprint.model.predictor import Prediction, Predictor, Take, predict_each, take_all
+from pawprint.model.predictor import (
+    Prediction,
+    Predictor,
+    Take,
+    load_predictor,
+    predict_each,
+    take_all,
+)
 from pawprint.named_file import read_bytes
 from pawprint.params.data import Clean
 from pawprint.pipeline.recorded import Recorded
+from pawprint.projects.answer_log import OTHER_MODEL, read_answers, select_answers
 from pawprint.projects.labelled import is_near_training, read_labelled
-from pawprint.scores.intervals import CONFIDENCE
+from pawprint.scores.evaluation import predictions_in, tabulate_beside
+from pawprint.scores.likeness import Likeness, compare_photos
+from pawprint.scores.paired import Comparison, compare, pair_predictions
 from pawprint.scores.prediction_table import predicted_labels, read_predictions, tabulate
-from pawprint.scores.predictions import tabulate_beside
-from pawprint.scores.shift import measure_slices
+from pawprint.scores.slices import measure_slices
 
 UNLABELLED = "unlabelled"
 NEAR = "near-duplicates of training images"
@@ -36,10 +46,11 @@ HASH = "pixels_sha256"
 
 
 class Photos(NamedTuple):
-    """The images below a folder.
+    """The images in a folder.
 
-    `table` has `path`, relative to the folder, `label`, one of the model's, UNKNOWN or None, and
-    `group`, from metadata.csv or the image alone. `further` is the table METADATA.
+    `table` has the columns `path`, relative to the folder; `label`, which is a label of the model,
+    UNKNOWN or None; and `group`, from metadata.csv or for the image alone. `further` is the table
+    METADATA.
     """
 
     folder: Path
@@ -50,22 +61,20 @@ class Photos(NamedTuple):
 def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
     """Return the images in a folder and its subfolders, sorted by path, with their labels.
 
-    Class folders have the names in `clean.labels` of a project, or the names of the labels.
+    Folders of classes have the names in `clean.labels` of a project, or are named after the labels.
 
-    Raises InputError if there are no images, or if a metadata.csv has none of the labels.
+    Raises InputError if there are no images, or if a metadata.csv contains none of the labels.
     """
     params = project / paths.PARAMS
     folder_names = Clean.load(path=params).labels if params.exists() else "auto"
     names = sorted(name for name in names_below(folder) if (folder / name).is_file())
-    rows = layouts.parse_metadata_csv(str(folder), names, lambda name: read_bytes(folder / name))
+    rows = parse_metadata_csv(str(folder), names, lambda name: read_bytes(folder / name))
     named = folder_names if isinstance(folder_names, dict) else {}
     folder_of = {name.lower(): label for label in labels for name in (label, *named.get(label, ()))}
-    folders = layouts.folders_of(rows)
+    folders = folders_of(rows)
     listed = rows or {}
-    images = take_images(folder, [name for name in names if not layouts.is_metadata(name)], listed)
-    places = (
-        layouts.label_and_split(folders(name), folder_of, folder_names == OUTER) for name in images
-    )
+    images = take_images(folder, [name for name in names if not is_metadata(name)], listed)
+    places = (label_and_split(folders(name), folder_of, folder_names == OUTER) for name in images)
     table = pd.DataFrame({"path": images, "label": [place.label or None for place in places]})
     table["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
     if table.empty or (rows is not None and table["label"].isna().all()):
@@ -80,8 +89,8 @@ def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
 def read_test_split(folder: Path, metadata: Metadata) -> pd.DataFrame | None:
     """Return the served model's table PREDICTIONS for a project's test split, or None.
 
-    It is None if `metadata` does not identify the served model, or if the table or the served model
-    differs from dvc.lock.
+    It is None if `metadata` does not identify the served model, or if either the table or the
+    served model differs from dvc.lock.
     """
     table = folder / paths.TEST_PROBABILITIES_CSV
     served = folder / paths.SERVED_MODEL
@@ -96,13 +105,26 @@ def read_test_split(folder: Path, metadata: Metadata) -> pd.DataFrame | None:
     return predictions if predicted_labels(predictions) == metadata.labels else None
 
 
+def load_predictors(folders: Sequence[Path]) -> list[Predictor]:
+    """Load models to compare. Raises InputError if they do not have the same classes."""
+    predictors = [load_predictor(folder) for folder in folders]
+    labels = predictors[0].metadata.labels
+    for predictor in predictors[1:]:
+        if predictor.metadata.labels != labels:
+            raise InputError(
+                f"{predictor.folder}: expected the classes of {folders[0]}, {', '.join(labels)}. "
+                f"Received: {', '.join(predictor.metadata.labels)}. Score this model alone."
+            )
+    return predictors
+
+
 class ScoreResult(NamedTuple):
     """The result of `score`.
 
-    `scores` has the rows of `tabulate_beside`, then rows of `measure_slices`; `predictions` is a
-    table PREDICTIONS with a column `group`; `left_out` counts images by reason; `failed` has the
-    rows of `predict` with an error; and `has_training` says whether training images were there to
-    compare.
+    `scores` contains the rows of `tabulate_beside` followed by those of `measure_slices`.
+    `predictions` is a table PREDICTIONS with a column `group`. `left_out` counts images by reason,
+    `failed` contains the rows of `predict` that have an error, and `has_training` says whether
+    training images were available for comparison.
     """
 
     scores: pd.DataFrame
@@ -115,12 +137,12 @@ class ScoreResult(NamedTuple):
 def score(
     project: Path, predictor: Predictor, photos: Photos, take: Take = take_all
 ) -> ScoreResult:
-    """Score labelled photos as `evaluate` does, and compare them with the last run's test split.
+    """Score labelled photos like `evaluate`, and compare them with the last run's test split.
 
-    Photos that are UNKNOWN show none of the classes. Photos with the same pixels count once, or not
-    at all if their labels differ, as in `clean`. Photos in the same group count as one in intervals
-    and tests. Near-duplicates of training images are left out, unless they belong to the test
-    split. Raises InputError if no photo has a class.
+    UNKNOWN photos show none of the classes. As in `clean`, photos with the same pixels count once,
+    or not at all if their labels differ. In intervals and tests, photos in the same group count as
+    one. Near-duplicates of training images are left out, unless they belong to the test split.
+    Raises InputError if no photo has a class.
     """
     metadata = predictor.metadata
     labelled = photos.table.dropna(subset="label")
@@ -151,12 +173,77 @@ def score(
         )
     of_classes = table[is_of_class].reset_index(drop=True)
     test = read_test_split(project, metadata)
-    scores = tabulate_beside(of_classes, table[~is_of_class], test, metadata, CONFIDENCE)
+    scores = tabulate_beside(of_classes, table[~is_of_class], test, metadata)
     is_right = of_classes["predicted"] == of_classes["actual"]
-    slices = measure_slices(of_classes.assign(correct=is_right), photos.further, CONFIDENCE)
+    slices = measure_slices(of_classes.assign(correct=is_right), photos.further)
     if len(slices):
         scores = pd.concat([scores, slices.assign(different="")], ignore_index=True)
     return ScoreResult(scores, of_classes, left_out, failed, not last_run.split.empty)
+
+
+def compare_models(scored: Sequence[ScoreResult]) -> list[Comparison]:
+    """Compare each further model with the first, photo by photo, in one family of tests."""
+    first, *others = (result.predictions for result in scored)
+    return compare([{"photos": pair_predictions(first, other)} for other in others])
+
+
+class LikenessResult(NamedTuple):
+    """The result of `compare_unlabelled`.
+
+    `images` and `test_images` are the numbers of photos compared; `left_out` counts photos by
+    reason, and `failed` has the rows of `predict` without a label.
+    """
+
+    likeness: Likeness
+    images: int
+    test_images: int
+    left_out: dict[str, int]
+    failed: list[dict]
+
+
+def compare_unlabelled(
+    project: Path, model: Path, source: Path, photos: Photos | None, take: Take = take_all
+) -> LikenessResult:
+    """Compare photos with the test photos of a project, by the predictions of its served model.
+
+    The photos are `photos` in the folder `source` or, with None, the rows of the table `source`.
+    Raises InputError if the project has no test split of this model, or if no row is of this model.
+    """
+    metadata = read_metadata(model)
+    has_scores = metadata.unknown_threshold is not None
+    test = read_test_split(project, metadata)
+    if test is None or (has_scores and UNKNOWN_SCORE not in test):
+        raise InputError(
+            f"{model}: cannot compare with the test split: {paths.TEST_PROBABILITIES_CSV} is "
+            f"missing, or belongs to another model than {paths.SERVED_MODEL}. Run this in the "
+            "project of the model, after `dvc pull` or `dvc repro`."
+        )
+    if photos:
+        images = [source / path for path in photos.table["path"]]
+        rows = list(take(predict_each(load_predictor(model), images), len(images)))
+    else:
+        rows = read_answers(source, metadata.labels, has_scores)
+    answers, left_out, failed = select_answers(rows, metadata.model)
+    if not answers:
+        raise InputError(
+            f"{printable(str(source))}: expected labels predicted by the model "
+            f"{metadata.model}. Received: {left_out[OTHER_MODEL]:,} {OTHER_MODEL}, "
+            f"{len(failed):,} without a label. Run `pawprint predict` on these photos again."
+        )
+    predicted = predictions_in(_tabulate_answers(answers, metadata), metadata)
+    beside = predictions_in(test.assign(group=test.index), metadata)
+    likeness = compare_photos(predicted, beside)
+    return LikenessResult(likeness, len(answers), len(test), left_out, failed)
+
+
+def _tabulate_answers(rows: Sequence[dict], metadata: Metadata) -> pd.DataFrame:
+    """Convert rows of `predict` to the input of `predictions_in`, with an empty `actual`."""
+    probabilities = pd.DataFrame([row["probabilities"] for row in rows])[metadata.labels]
+    predicted = np.array(metadata.labels)[metadata.classes(probabilities.to_numpy())]
+    table = probabilities.add_prefix(PROBABILITY).assign(actual="", predicted=predicted)
+    if metadata.unknown_threshold is not None:
+        table[UNKNOWN_SCORE] = [row["unknown_score"] for row in rows]
+    return table.assign(group=table.index)
 
 
 def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:
@@ -164,9 +251,10 @@ def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:
 
 
 def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
-    """Return the table PREDICTIONS of images with a `prediction`, and the number of their group."""
+    """Return a table PREDICTIONS for images with a `prediction`, and the number of their group."""
     probabilities = np.array([prediction.probabilities for prediction in images["prediction"]])
-    probabilities = probabilities.reshape(len(images), len(metadata.labels))  # even without images
+    # Works even without images.
+    probabilities = probabilities.reshape(len(images), len(metadata.labels))
     unknown_scores = None
     if metadata.unknown_threshold is not None:
         unknown_scores = np.array([prediction.unknown_score for prediction in images["prediction"]])

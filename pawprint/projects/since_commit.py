@@ -7,17 +7,18 @@ from pathlib import Path, PurePosixPath
 from pawprint import paths
 from pawprint.files import read_text
 from pawprint.git import git
+from pawprint.params.changes import describe_param_changes
 from pawprint.params.data import Fetch
-from pawprint.params.file import describe_param_changes, flat
+from pawprint.params.file import flat
 from pawprint.pipeline.dvc import find_changed_files, find_stages_to_run
 from pawprint.projects.discard import TABLES, has_commit
 
 
 def describe_since_commit(folder: Path) -> tuple[list[str], list[str], list[str]]:
-    """Return what differs from the last commit, in words, and the stages that DVC would run.
+    """Return the changes since the last commit, in words, and the stages that DVC would run.
 
-    The changes that Discard leaves come first, then the ones that it reverts. Later stages run,
-    too, if their inputs change. Raises InputError.
+    First come the changes that Discard would keep, then those that it would revert. Later stages
+    also run if their inputs change. Raises InputError.
     """
     stages = find_stages_to_run(folder)
     if not has_commit(folder):
@@ -25,14 +26,13 @@ def describe_since_commit(folder: Path) -> tuple[list[str], list[str], list[str]
     source = Fetch.load(path=folder / paths.PARAMS).source
     photos = find_changed_files(folder, source) if (folder / f"{source}.dvc").exists() else {}
     before = flat(git("show", f"HEAD:./{paths.PARAMS}", folder=folder))
-    removed = dict.fromkeys(before)  # such as a layer of `augment`
-    params = describe_param_changes(before, removed | flat(read_text(folder / paths.PARAMS)))
+    params = describe_param_changes(before, flat(read_text(folder / paths.PARAMS)))
     lost = [*_lines(folder, paths.PIPELINE, paths.REQUIREMENTS), *params]
     return [*_photos(photos), *_lines(folder, *TABLES)], lost, stages
 
 
 def _photos(files: dict[str, list[str]]) -> Iterable[str]:
-    """Yield lines such as "12 photos of cat added", from the paths of changed files by kind."""
+    """Yield lines such as "12 photos of cat added", given the paths of changed files by kind."""
     for kind in ("added", "deleted", "modified", "renamed"):
         names = files.get(kind, ())
         folders = Counter(PurePosixPath(name).parent.name for name in names if name[-1] != "/")
@@ -47,5 +47,5 @@ def _lines(folder: Path, *files: Path) -> Iterable[str]:
         "diff", "--numstat", "HEAD", "--", *map(str, files), folder=folder
     ).splitlines():
         added, removed, name = line.split("\t")
-        is_text = added != "-"  # Git takes UTF-16 for binary
+        is_text = added != "-"  # Git treats UTF-16 as binary
         yield f"{name}, lines changed: {max(int(added), int(removed))}" if is_text else name

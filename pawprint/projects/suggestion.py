@@ -1,4 +1,4 @@
-"""Choose the unlabelled images to label first."""
+"""Choose which unlabelled images to label first."""
 
 import sys
 from pathlib import Path
@@ -20,21 +20,22 @@ from pawprint.model.calibration import unit_length
 from pawprint.model.predictor import Prediction, Predictor, Take, predict_each, take_all
 from pawprint.model.served_model import FEATURES
 from pawprint.progress import track
-from pawprint.projects.answers import rows_with
+from pawprint.projects.answer_log import rows_with
 from pawprint.projects.labelled import LabelledImages, compare_hashes
 from pawprint.tables import training_images
 
-MAX_TRAINING = 2000  # training images to compare new images with
-SMALLEST = 0.01  # uncertainty, so that distance still ranks images that the model is certain of
-BLOCK = 1024  # images compared with labelled ones at a time
+MAX_TRAINING = 2000  # maximum number of training images to compare new images with
+# Minimum uncertainty, so that distance still ranks images that the model is certain about.
+SMALLEST = 0.01
+BLOCK = 1024  # images compared with labelled ones at once
 MEASURED = ("hash", "features", "uncertainty")
 
 
 def uncertainty(probabilities: np.ndarray) -> np.ndarray:
     """Return 1 minus the margin between the two largest probabilities, `(…, classes)`.
 
-    The result is float `(…)`, from SMALLEST to 1. The margin is defined in Scheffer, Decomain and
-    Wrobel, Active Hidden Markov Models for Information Extraction, 2001.
+    The result is float `(…)`, and at least SMALLEST. See Scheffer, Decomain and Wrobel, Active
+    Hidden Markov Models for Information Extraction, 2001, for the margin.
     """
     second, first = np.moveaxis(np.sort(probabilities)[..., -2:], -1, 0)
     return np.maximum(1 - (first - second), SMALLEST)
@@ -44,7 +45,8 @@ class Candidates(NamedTuple):
     """Unlabelled images: features, float32 `(images, channels)` of length 1, and weights.
 
     `alike`, bool `(images, images)`, marks pairs of which one image is enough. `is_unknown`, bool
-    `(images,)`, marks images of which only some are wanted, and `is_unsure` images that come first.
+    `(images,)`, marks images of which only some are wanted, and `is_unsure` marks images that come
+    first.
     """
 
     features: np.ndarray
@@ -55,16 +57,16 @@ class Candidates(NamedTuple):
 
 
 def choose(images: Candidates, labelled: np.ndarray, number: int, unknown: int) -> np.ndarray:
-    """Return the positions of at most `number` images, the best first; ties go to the first.
+    """Return the positions of at most `number` images, best first; ties go to the first image.
 
-    Each choice maximizes the product of `weight` and the distance to the nearest image, among
+    Each choice maximises the product of `weight` and the distance to the nearest image, among
     `labelled` and the earlier choices. Images with `is_unsure` are chosen before all others. The
-    distance is 1 minus the cosine of the features. `labelled` holds features, too, and may be
+    distance is 1 minus the cosine of the features. `labelled` also contains features, and may be
     empty. An image is left out if `alike` pairs it with an earlier choice. At most `unknown` of the
     images with `is_unknown` are chosen.
     """
     features, weight, alike, is_unknown, is_unsure = images
-    cosine = np.full(len(features), -1, np.float32)  # with the nearest
+    cosine = np.full(len(features), -1, np.float32)  # with the nearest image
     for start in range(0, len(features) if len(labelled) else 0, BLOCK):
         block = slice(start, start + BLOCK)
         cosine[block] = (features[block] @ labelled.T).max(axis=1)
@@ -75,7 +77,7 @@ def choose(images: Candidates, labelled: np.ndarray, number: int, unknown: int) 
             is_open &= ~is_unknown
         if len(chosen) >= number or not is_open.any():
             return np.array(chosen, int)
-        gain = weight * (1 - cosine) + 3 * is_unsure  # a product is at most 2
+        gain = weight * (1 - cosine) + 3 * is_unsure  # the product is at most 2
         best = int(np.where(is_open, gain, -1).argmax())
         chosen.append(best)
         is_open[best] = is_open[alike[[best]].indices] = False
@@ -85,7 +87,7 @@ def choose(images: Candidates, labelled: np.ndarray, number: int, unknown: int) 
 def images_in(source: Path) -> list[Path]:
     """Return the images in a folder, or the labelled images in a table of `predict`.
 
-    Raises InputError if there are none, or if it is another table.
+    Raises InputError if there are none, or if the file is another table.
     """
     where = printable(str(source))
     if not source.is_dir():
@@ -109,11 +111,11 @@ def suggest(
 ) -> list[tuple[Path, dict]]:
     """Return the images to label first, with their rows of `predict`, then images that failed.
 
-    At most `number` images are chosen from `images_in`. From a folder, unknown images are not
-    chosen, because most do not show any class. From a table, half may be unknown, because alarms of
-    `score` are mostly about them. A line on stderr says how many images are left out. If `take`
-    ends early, the rows until then are ranked. Raises InputError for the reasons of `images_in`,
-    and if the model has no features.
+    At most `number` images are chosen from `images_in`. From a folder, no unknown images are
+    chosen, because most of them do not show any class. From a table, up to half may be unknown,
+    because alarms of `score` are mostly about these. The number of images left out is reported on
+    stderr. If `take` ends early, the rows so far are ranked. Raises InputError for the same reasons
+    as `images_in`, and if the model has no features.
     """
     unknown = 0 if source.is_dir() else number // 2
     size = predictor.metadata.image_size
@@ -152,7 +154,8 @@ def suggest(
 
 
 def _hash_and_features(image: Image.Image, predicted: Prediction) -> dict:
-    features = unit_length(cast(np.ndarray, predicted.features))  # `suggest` checked them
+    # `suggest` has checked that they exist.
+    features = unit_length(cast(np.ndarray, predicted.features))
     weight = uncertainty(predicted.probabilities)
     values = (perceptual_hash(image), features.astype(np.float32), weight)
     return dict(zip(MEASURED, values))
@@ -161,9 +164,9 @@ def _hash_and_features(image: Image.Image, predicted: Prediction) -> dict:
 def _features_of_labelled(
     predictor: Predictor, labelled: LabelledImages
 ) -> tuple[pd.Series, np.ndarray]:
-    """Return the perceptual hashes of labelled images, and features of training images, float32.
+    """Return the perceptual hashes of labelled images, and float32 features of training images.
 
-    Both are empty if the images of the last run are missing; a line on stderr says so.
+    If the images of the last run are missing, both are empty, which is reported on stderr.
     """
     if labelled.missing:
         line = f"{labelled.missing} is missing, so the images are not compared with labelled ones"

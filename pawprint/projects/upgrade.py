@@ -7,8 +7,8 @@ import re
 import tempfile
 from pathlib import Path
 
-from pawprint.dataset.folders import AUTO, READINGS
-from pawprint.dataset.layouts import find_places, is_metadata
+from pawprint.dataset.folders import AUTO, READINGS, find_places
+from pawprint.dataset.metadata_csv import is_metadata
 from pawprint.dataset.user_tables import EMPTY_TABLES, LABEL_COLUMNS, read_csv_rows
 from pawprint.errors import InputError
 from pawprint.files import parse_mapping, parse_yaml, read_json, read_text, write_text
@@ -39,10 +39,10 @@ from pawprint.projects.state import defaults as new_defaults
 from pawprint.projects.state import read_state, write_state
 from pawprint.templates import IGNORE, IGNORES, README, files, names_in_git, outputs_of, take_back
 
-OF_IMAGE = ("path", "label", "archive_split", "pixels_sha256")  # in IMAGES of every version
-OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # were numbers before version 0.4
-GONE = ("calibrate", "preview", "report", "review")  # stages of versions before 0.5
-# Params of earlier versions, and their replacements.
+OF_IMAGE = ("path", "label", "archive_split", "pixels_sha256")  # columns of IMAGES in every version
+OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # plain numbers before version 0.4
+GONE = ("calibrate", "preview", "report", "review")  # stages that existed before version 0.5
+# Params of earlier versions, with their replacements.
 REPLACED = {
     "calibrate.test_time_augmentation": "augment.RandomFlip, which decides it",
     "calibrate.views": "augment.RandomFlip, which decides it",
@@ -57,14 +57,14 @@ COST_OF_VIEWS = (
 
 
 def upgrade(folder: Path) -> list[str]:
-    """Upgrade a project to the installed package. Returns a line per change and per conflict.
+    """Upgrade a project to the installed package. Return a line per change and per conflict.
 
-    Git merges the package's changes into the user's files. If both changed the same lines, the file
-    stays, and the package's version is put beside it as `FILE.new`. Values and comments of
-    `params.yaml` stay, except for params that no longer exist. Raises InputError before anything is
-    written.
+    Git merges the package's changes into the user's files. If both changed the same lines, the
+    user's file is kept, and the package's version is written next to it as `FILE.new`. Values and
+    comments in `params.yaml` are kept, except for params that no longer exist. Raises InputError
+    before anything is written.
     """
-    git("--version")  # without it, every merge would be a conflict
+    git("--version")  # without Git, every merge would be a conflict
     state = read_state(folder)
     before = read_text(folder / PARAMS)
     source = flat(before).get("fetch.source")
@@ -76,7 +76,7 @@ def upgrade(folder: Path) -> list[str]:
         written = json.dumps(labels, ensure_ascii=False)
         notes.append(f"{PARAMS}: clean.labels: {written}, which gives the labels of the last run")
     texts = files(source)
-    if README not in state["files"]:  # the user's own, from before `init`
+    if README not in state["files"]:  # it belongs to the user, from before `init`
         del texts[README]
     changes = {} if params == before else {PARAMS.name: params}
     for name, text in texts.items():
@@ -97,9 +97,9 @@ def upgrade(folder: Path) -> list[str]:
 
 
 def describe_features(folder: Path) -> list[str]:
-    """Return a line if the next run computes the features of all images again, or no line.
+    """Return a line if the next run will compute the features of all images again, or no line.
 
-    It does so if the code that decides them has changed since the last run.
+    This happens if the code that computes them has changed since the last run.
     """
     with contextlib.suppress(InputError):
         recorded = Recorded(folder=folder)
@@ -116,16 +116,17 @@ def describe_features(folder: Path) -> list[str]:
 def _renew_file(
     folder: Path, name: str, base: str | None, text: str
 ) -> tuple[dict[str, str], list[str]]:
-    """Return the texts to write for a file whose text was `base` and is now `text`, and a line.
+    """Return the text to write for a file that was `base` and is now `text`, and a line.
 
-    There is at most one text, by the name of the file to write. `base` is None if the project did
+    At most one text is returned, by the name of the file to write. `base` is None if the project
+    did not receive this file from the package.
     not have this file from the package.
     """
     path = folder / name
     if not path.exists():
         return ({}, []) if base is not None else ({name: text}, [f"{name}: new"])
     current = read_text(path)
-    if base == _hash(current):  # versions before 0.4 kept a hash of the text
+    if base == _hash(current):  # versions before 0.4 stored a hash of the text
         base = current
     if text in (base, current):
         return {}, []
@@ -155,8 +156,9 @@ def _renew_requirements(current: str, base: str, text: str) -> tuple[dict[str, s
 def without_gone(folder: Path, pipeline: str | None) -> tuple[dict[str, str], list[str]]:
     """Return dvc.lock, by its name, without the stages in GONE that `dvc.yaml` lacks, and lines.
 
-    If no stage is removed, dvc.lock is not returned. `pipeline` is the new text of `dvc.yaml`, None
-    if it stays. Lines name the removed stages, and each of their files that no stage writes now.
+    If no stage is removed, dvc.lock is not returned. `pipeline` is the new text of `dvc.yaml`, or
+    None if it does not change. The lines list the removed stages, and those of their files that no
+    stage writes now.
     """
     path = folder / LOCK
     if not path.is_file() or not (folder / PIPELINE).is_file():
@@ -185,10 +187,10 @@ def without_gone(folder: Path, pipeline: str | None) -> tuple[dict[str, str], li
 def labels_of_last_run(
     folder: Path, values: dict[str, object]
 ) -> dict[str, list[str]] | str | None:
-    """Return the `clean.labels` with which folders give the labels and splits of the last run.
+    """Return the `clean.labels` for which folders give the labels and splits of the last run.
 
-    It is None if `values`, the params by name, do so already, and if the last run is unknown.
-    Corrections in labels.csv do not count.
+    It is None if this is already the case for `values`, the params by name, or if the last run is
+    unknown. Corrections in labels.csv are ignored.
     """
     archives = folder / RAW_ARCHIVES
     table = folder / IMAGES_CSV
@@ -196,7 +198,7 @@ def labels_of_last_run(
         return None
     with open_archive(archives) as archive:
         names = members(archive)
-    if any(map(is_metadata, names)):  # it gives the labels
+    if any(map(is_metadata, names)):  # this file gives the labels
         return None
     images = [row for _, row in read_csv_rows(table, OF_IMAGE)]
     rows = read_csv_rows(folder / LABELS_CSV, LABEL_COLUMNS)
@@ -213,7 +215,7 @@ def labels_of_last_run(
 
 
 def _take_back(folder: Path, source: str) -> list[str]:
-    """Keep the project's files in Git, as `init` does. The project's own rules stay."""
+    """Make sure that Git does not ignore the project's files. The project's own rules are kept."""
     if work_tree(folder) is None:
         return []
     own = f"{(folder / IGNORE).resolve()}:"
@@ -236,10 +238,11 @@ def _problems(params: str) -> list[str]:
 
 
 def _renew(params: str, earlier: dict[str, object], labels: list[str]) -> tuple[str, list[str]]:
-    """Return the text of `params.yaml` with the params of the package, and a line for each change.
+    """Apply the package's params to the text of `params.yaml`, with a line for each change.
 
-    `earlier` holds the defaults that the project was made with, `labels` its classes, if known. A
-    param that no longer exists is removed if it has its default, otherwise it becomes a comment.
+    `earlier` contains the defaults with which the project was made, and `labels` its classes, if
+    they are known. A param that no longer exists is removed if it has its default, and otherwise
+    becomes a comment.
     """
     params, notes = renew_epochs(params)
     earlier = with_epochs(earlier)
@@ -268,7 +271,7 @@ def _renew(params: str, earlier: dict[str, object], labels: list[str]) -> tuple[
 
 
 def _missing(values: dict[str, object], defaults: dict[str, object]) -> list[str]:
-    """Return the params that params.yaml lacks, without the optional ones of existing sections."""
+    """Return the params missing from params.yaml, except optional ones in existing sections."""
     sections = {name.split(".")[0] for name in values}
     return [
         name
@@ -278,7 +281,7 @@ def _missing(values: dict[str, object], defaults: dict[str, object]) -> list[str
 
 
 def _remove_param(params: str, name: str, is_kept: bool) -> str:
-    """Return params without one. Raises InputError if another param refers to its value."""
+    """Remove a param from the params. Raises InputError if another param depends on its value."""
     others = {key: value for key, value in flat(params).items() if key != name}
     params = without_param(params, name, is_kept)
     if flat(params) != others:
@@ -289,9 +292,9 @@ def _remove_param(params: str, name: str, is_kept: bool) -> str:
 
 
 def _describe_removed(name: str, value: object, was_default: bool) -> str:
-    """Return the line on a param that no longer exists."""
+    """Return the line about a param that no longer exists."""
     if is_optional(name):
-        return f"{PARAMS}: {name}: null is removed, as a layer that is not listed is not used"
+        return f"{PARAMS}: {name}: null is removed, because a layer that is not listed is not used"
     if was_default or value is None:
         return f"{PARAMS}: {name}: no longer exists, and is removed"
     instead = f"Set {REPLACED[name]} instead" if name in REPLACED else "Nothing replaces it"
@@ -299,7 +302,7 @@ def _describe_removed(name: str, value: object, was_default: bool) -> str:
 
 
 def _name_class(params: str, name: str, value: float, labels: list[str]) -> tuple[str, str]:
-    """Return params with a number assigned to the last class by name, and a line on it.
+    """Assign a number to the last class by name, and return the params and a line about it.
 
     If the classes are unknown, the line says what to write.
     """
@@ -313,7 +316,7 @@ def _name_class(params: str, name: str, value: float, labels: list[str]) -> tupl
 
 
 def _labels(folder: Path, values: dict[str, object]) -> list[str]:
-    """Return the classes by name, from the params or else the last run; [] if unknown."""
+    """Return the class names, from the params or else from the last run, or [] if unknown."""
     labels = values.get("clean.labels")
     if not isinstance(labels, dict):
         with contextlib.suppress(InputError):
@@ -322,7 +325,7 @@ def _labels(folder: Path, values: dict[str, object]) -> list[str]:
 
 
 def merge(current: str, base: str, new: str, is_union: bool) -> str | None:
-    """Merge two changes of a base with `git merge-file`. Returns None for a conflict.
+    """Merge two changes to a base with `git merge-file`. Return None if there is a conflict.
 
     With `is_union`, conflicts keep the lines of both.
     """

@@ -1,14 +1,14 @@
-"""`make demo`: run the sample recipe offline, in a scratch workspace beside the project.
+"""`make demo`: run the sample recipe offline, in a scratch workspace next to the project.
 
-`demo/` becomes a DVC project of its own with a copy of the stages, so nothing of a real run is
-touched, and a second `make demo` reruns only what changed since the first. Its cats and dogs are
-drawn. They have the faults of collected photos: a few pictures in the wrong folder,
-near-duplicates, and damaged files. So have burgers, hot dogs and houses, which `python -m
-pawprint.recipes.demo FOLDER` draws for docs/tutorial.md.
+The folder `demo/` becomes a separate DVC project with a copy of the stages, so that a real run is
+never touched, and a second `make demo` only reruns what has changed. Its cats and dogs are drawn.
+They have the faults of collected photos: a few pictures in the wrong folder, near-duplicates, and
+damaged files. So do the burgers, hot dogs and houses that `python -m pawprint.recipes.demo FOLDER`
+draws for docs/tutorial.md.
 
-sample/base.h5 holds the weights of MobileNetV2 (alpha 0.35) in float16, trained to tell 30 kinds of
-drawn things apart, none of them a cat or a dog: 81% of 1,200 held-out pictures are right. It was
-made by pawprint/recipes/sample/pretrain.py in commit 566bd2d.
+sample/base.h5 contains the weights of MobileNetV2 (alpha 0.35) in float16. It was trained to
+distinguish 30 kinds of drawn objects, not including cats and dogs, and is correct on 81% of 1,200
+held-out pictures. It was made by pawprint/recipes/sample/pretrain.py in commit 566bd2d.
 """
 
 import argparse
@@ -34,30 +34,30 @@ from pawprint.pipeline.entry import run
 from pawprint.projects.recipes import apply_recipe
 
 Pen = ImageDraw.ImageDraw  # draws on a square of 200 pixels
-# Ranges of hues in degrees.
+# Ranges of hues, in degrees.
 BROWN = (15, 45)
 RED = (0, 25)
 GREEN = (60, 140)
 ANY = (0, 360)
 MISPLACED = (42, 77)  # numbers of the pictures that show another class
-REPEATED = 50  # each picture of such a number is the one before, compressed more
+REPEATED = 50  # pictures with such a number repeat the previous one with more compression
 FOOD = ("burger", "hotdog", "other")
-FOOD_PICTURES = 100  # of each class
+FOOD_PICTURES = 100  # per class
 
 
 def colour(random: Generator, hues: tuple[int, int]) -> str:
-    """Draw a colour with a hue in a range."""
+    """Draw a colour with a hue from a range."""
     return "hsl({}, {}%, {}%)".format(*random.integers((hues[0], 15, 25), (hues[1], 80, 80)))
 
 
 def oval(pen: Pen, place: Sequence[float], fill: str) -> None:
-    """Draw an ellipse; its place is the centre and the half axes."""
+    """Draw an ellipse, given its centre and its half axes."""
     x, y, width, height = place
     pen.ellipse((x - width, y - height, x + width, y + height), fill, "black", 2)
 
 
 def face(pen: Pen, random: Generator, is_cat: bool) -> None:
-    """Draw a cat, with pricked ears and a small muzzle, or a dog; rarely with the other's ears."""
+    """Draw a cat, with pricked ears and a small muzzle, or a dog; a few have the other's ears."""
     fur = colour(random, BROWN)
     second = colour(random, BROWN)
     width, height, ear = random.uniform((50, 50, 20), (65, 65, 60))
@@ -75,7 +75,7 @@ def face(pen: Pen, random: Generator, is_cat: bool) -> None:
     oval(pen, (100, 122, muzzle / 2, muzzle / 3), "black")
     for rise in (-10, 0, 10) if is_cat and random.random() < 0.6 else ():
         pen.line((30, 130 + rise, 170, 130 - rise), "white", 2)  # whiskers
-    for _ in range(4):  # spots: without them, fine-tuning does not improve on the head
+    for _ in range(4):  # spots, without which fine-tuning would not improve on the head
         place = random.uniform((10, 10, 8, 8), (190, 190, 25, 25)).tolist()
         oval(pen, place, colour(random, BROWN))
 
@@ -119,7 +119,7 @@ SHAPES: dict[str, Callable[[Pen, Generator], None]] = {
 
 
 def draw_picture(label: str, number: int, seed: int = 7) -> bytes:
-    """Return a JPEG, 96 to 160 pixels a side, by these three values; `number` is above 0."""
+    """Return a JPEG with sides of 96 to 160 pixels, given these values; `number` is above 0."""
     is_repeated = number % REPEATED == 0
     random = np.random.default_rng([seed, list(SHAPES).index(label), number - is_repeated])
     width, height = random.integers(96, 161, 2).tolist()
@@ -138,7 +138,7 @@ def draw_picture(label: str, number: int, seed: int = 7) -> bytes:
 
 
 def draw_collection(labels: tuple, count: int, seed: int = 7) -> Iterator[tuple[str, str, bytes]]:
-    """Yield (label, name, contents) of `count` pictures a label, and of three damaged files."""
+    """Yield (label, name, contents) for `count` pictures per label, and for three damaged files."""
     for number in range(1, count + 1):
         subjects = labels[-1:] + labels[:-1] if number in MISPLACED else labels
         for label, subject in zip(labels, subjects):
@@ -152,20 +152,20 @@ def draw_collection(labels: tuple, count: int, seed: int = 7) -> Iterator[tuple[
 def draw_dataset(
     train: int = 300, validation: int = 100, seed: int = 7
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield (archive member, contents); `train` and `validation` count pictures of each animal."""
+    """Yield (archive member, contents), with `train` and `validation` images of each animal."""
     for split, count, shift in (("train", train, 0), ("validation", validation, 1000)):
         for label, name, data in draw_collection(("cat", "dog"), count, seed + shift):
             yield f"drawn/{split}/{label}s/{label}.{name}.jpg", data
 
 
 def write_archive(path: Path, **counts: int) -> None:
-    """Write `draw_dataset(**counts)` as one zip, the same bytes every time."""
+    """Write `draw_dataset(**counts)` to a zip, with the same bytes every time."""
     with replacing(path) as partial:
         pack(partial, draw_dataset(**counts))
 
 
 def draw_tutorial(folder: Path) -> None:
-    """Write the pictures of docs/tutorial.md into a new folder. Raise InputError if it exists."""
+    """Write the pictures for docs/tutorial.md to a new folder. Raises InputError if it exists."""
     if folder.exists():
         raise InputError(f"{folder}: expected a folder that is not there yet. Choose another name.")
     with replacing(folder) as partial:
@@ -185,7 +185,7 @@ ARCHIVE = "drawn.zip"  # as in pawprint/recipes/sample.yaml
 
 
 def prepare(workspace: Path, params: str) -> None:
-    """Make `workspace` a DVC project with the stages of this one and these params."""
+    """Turn `workspace` into a DVC project with this project's stages and these params."""
     for folder in folders_of_code(PROJECT):
         shutil.rmtree(workspace / folder, ignore_errors=True)
         ignored = shutil.ignore_patterns("__pycache__")
@@ -202,7 +202,7 @@ def prepare(workspace: Path, params: str) -> None:
 
 
 def run_dvc(workspace: Path, *arguments: str) -> None:
-    """Run DVC in `workspace`; ends the process with DVC's exit status if that is not 0."""
+    """Run DVC in `workspace`. If it fails, exit with its status."""
     command = [sys.executable, "-m", "dvc", *arguments]
     status = subprocess.call(command, cwd=workspace, env=dvc_environment())
     if status:
@@ -210,7 +210,7 @@ def run_dvc(workspace: Path, *arguments: str) -> None:
 
 
 def dvc_environment() -> dict[str, str]:
-    """Return the environment in which the stages' `python` is this one."""
+    """Return an environment in which `python` is this one when stages run."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
 

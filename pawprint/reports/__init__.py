@@ -1,1 +1,1 @@
-"""Figures, model card and HTML report."""
+"""Draw figures, and write the model card and the HTML report."""

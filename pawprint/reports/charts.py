@@ -1,8 +1,8 @@
-"""Draw learning curves, confusion matrix, ROC curves, decisions and reliability diagram.
+"""Draw learning curves, the confusion matrix, ROC curves, and decision and reliability diagrams.
 
-`pawprint.columns` describes the tables. scikit-learn's displays are not used: importing it takes
-longer than drawing all charts. Charts of many classes grow in height or leave out numbers, so that
-their text can be read.
+`pawprint.columns` describes the tables. scikit-learn's displays are not used, because importing it
+takes longer than drawing all charts. Charts for many classes grow in height or leave out numbers,
+so that their text stays legible.
 """
 
 import sys
@@ -22,35 +22,37 @@ from PIL import Image
 from pawprint.classes import PREDICTED
 from pawprint.columns import PROBABILITY
 from pawprint.errors import name_some
-from pawprint.scores.prediction_table import predicted_labels
-from pawprint.scores.predictions import STEPS, confusion, most_confused
+from pawprint.scores.decided import STEPS
+from pawprint.scores.prediction_table import confusion, most_confused, predicted_labels
 
-matplotlib.use("Agg")  # draws to files; needs no window
+matplotlib.use("Agg")  # draws to files without a window
 
 import matplotlib.pyplot as plt
 
 from pawprint.files import replacing
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart: https://jfly.uni-koeln.de/color/
+# Okabe and Ito's colours, which colour-blind readers can tell apart:
+# https://jfly.uni-koeln.de/color/
 BLUE = "#0072B2"
 ORANGE = "#E69F00"
 RED = "#D55E00"
 GREY = "#666666"
 
-matplotlib.rcdefaults()  # in place of the user's matplotlibrc
+matplotlib.rcdefaults()  # ignore the user's matplotlibrc
 plt.style.use(Path(__file__).with_name("charts.mplstyle"))
 
-# How the names of characters in Unicode begin.
+# The first words of the Unicode names of these characters.
 CJK = ("BOPOMOFO", "CJK", "FULLWIDTH", "HANGUL", "HIRAGANA", "IDEOGRAPHIC", "KATAKANA")
-_looked_for: set[str] = set()  # characters
+_looked_for: set[str] = set()  # characters already looked for
 
 
 def use_fonts(texts: Iterable[str]) -> None:
-    """Draw characters that the default font lacks, such as Chinese, in other installed fonts.
+    """Draw characters that the default font lacks, such as Chinese, with other installed fonts.
 
-    All others stay in the default font. A line on stderr names characters that every font lacks.
+    All others keep the default font. Characters that are missing from every font are reported on
+    stderr.
     """
-    warnings.filterwarnings("ignore", "Glyph .* missing from")  # one line names them all
+    warnings.filterwarnings("ignore", "Glyph .* missing from")  # one message lists them all
     default = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
     missing = {each for each in "".join(texts) if not each.isascii() and is_drawn(each)}
     missing = {each for each in missing - _looked_for if not default.get_char_index(ord(each))}
@@ -60,10 +62,10 @@ def use_fonts(texts: Iterable[str]) -> None:
         try:
             font = font_manager.get_font(path)
             found = {each for each in missing if font.scalable and font.get_char_index(ord(each))}
-        except (OSError, RuntimeError):  # damaged, or of a format that FreeType does not know
+        except (OSError, RuntimeError):  # the file is damaged, or FreeType does not know its format
             continue
         if found:
-            font_manager.fontManager.addfont(path)  # which may be newer than Matplotlib's list
+            font_manager.fontManager.addfont(path)  # the font may be newer than Matplotlib's list
             families.append(font.family_name)
             missing -= found
         if not missing:
@@ -83,34 +85,34 @@ def use_fonts(texts: Iterable[str]) -> None:
 
 
 def _package_of(character: str) -> str:
-    """Return the Debian and Ubuntu package of a font with a character that Matplotlib can draw."""
+    """Return the Debian and Ubuntu package of a font that Matplotlib can use for a character."""
     if unicodedata.name(character, "").startswith(CJK):
         return "fonts-noto-cjk"
-    # Emoji, as fonts of pictures in colour are not drawn.
+    # Symbols such as emoji need another package, because Matplotlib cannot draw colour fonts.
     is_symbol = unicodedata.category(character).startswith("S")
     return "fonts-symbola" if is_symbol else "fonts-noto-core"
 
 
 def is_drawn(character: str) -> bool:
-    """Return whether a character has a shape: joiners and selectors of variants have none."""
+    """Return whether a character is visible, unlike joiners and variation selectors."""
     is_selector = "\ufe00" <= character <= "\ufe0f"
     return not is_selector and unicodedata.category(character) not in ("Cc", "Cf", "Cs")
 
 
 def _is_likely(path: str) -> tuple[bool, bool, str]:
-    """Return a key that sorts fonts with many characters, of which there are few, first."""
+    """Return a sort key that puts the few fonts with many characters first."""
     name = Path(path).name.lower()
     return "cjk" not in name and "noto" not in name, "regular" not in name, path
 
 
 def shorten(text: str, length: int) -> str:
-    """Return the text, with "…" for its middle if it has more than `length` characters."""
+    """Shorten a text to `length` characters, with "…" in its middle."""
     half = length // 2
     return text if len(text) <= length else f"{text[: length - half - 1]}…{text[-half:]}"
 
 
 def render(figure: Figure) -> Image.Image:
-    """Return the figure as an RGB picture, and close it."""
+    """Render the figure as an RGB image, and close it."""
     figure.canvas.draw()
     pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]  # Agg
     plt.close(figure)
@@ -118,24 +120,24 @@ def render(figure: Figure) -> Image.Image:
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """Write a PNG, the same bytes for the same picture."""
+    """Write a PNG that has the same bytes for the same image."""
     with replacing(path) as partial:
-        # Level 1 takes a third of the time of the default, and 3% more bytes.
+        # Level 1 takes a third of the time of the default, and 3% more space.
         picture.save(partial, "PNG", compress_level=1)
 
 
-MAX_LABEL = 14  # characters of a label beside the confusion matrix
-MAX_WRITTEN = 12  # classes whose cells hold numbers
-MAX_DRAWN = 100  # classes of the confusion matrix
-PAIRS = 10  # of classes, listed below the matrix
+MAX_LABEL = 14  # characters in a label beside the confusion matrix
+MAX_WRITTEN = 12  # the most classes for which cells contain numbers
+MAX_DRAWN = 100  # the most classes in a confusion matrix
+PAIRS = 10  # pairs of classes listed below the matrix
 BLUES = matplotlib.colormaps["Blues"]
 
 
 def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFrame) -> Figure:
-    """Draw accuracy and loss by epoch of both phases (tables HISTORY), and a LEARNING_CURVE.
+    """Draw accuracy and loss by epoch for both phases (tables HISTORY), and a LEARNING_CURVE.
 
-    The epochs of fine-tuning continue the count. A head by logistic regression is at epoch 0, and
-    without fine-tuning the epochs are left out.
+    Fine-tuning continues the count of epochs. A head that is fitted as a logistic regression is at
+    epoch 0, and without fine-tuning the epochs are left out.
     """
     before = max(head["epoch"], default=0)
     history = pd.concat([head, finetune.assign(epoch=finetune["epoch"] + before)])
@@ -164,11 +166,11 @@ def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.D
 
 
 def draw_confusion(test: pd.DataFrame) -> Figure:
-    """Draw the confusion matrix of the test split (table PREDICTIONS).
+    """Draw the confusion matrix for the test split (table PREDICTIONS).
 
-    The colour of a cell shows its fraction of the images with this true label. A cell shows the
-    number of images and the fraction; with many classes, the pairs that are confused most often are
-    listed below instead. At most MAX_DRAWN classes are drawn, with the lowest recall.
+    The colour of a cell shows what fraction of the images with this true label it contains. Cells
+    contain the number of images and this fraction. With many classes, the most confused pairs are
+    listed below instead. At most MAX_DRAWN classes are drawn, those with the lowest recall.
     """
     actual = test["actual"]
     predicted = test["predicted"]
@@ -209,7 +211,7 @@ def draw_confusion(test: pd.DataFrame) -> Figure:
 
 
 def _write_cells(axis: Axes, counts: pd.DataFrame, fractions: np.ndarray) -> None:
-    """Write number and fraction of images into the cells of classes with images."""
+    """Write the number and fraction of images into the cells of classes that have images."""
     size = 12 if len(fractions) == 2 else 8
     for row, column in np.argwhere(~np.isnan(fractions)):
         fraction = fractions[row, column]
@@ -219,10 +221,10 @@ def _write_cells(axis: Axes, counts: pd.DataFrame, fractions: np.ndarray) -> Non
 
 
 def draw_roc(roc: pd.DataFrame) -> Figure:
-    """Draw ROC curves on the test split (table ROC), for the second of two classes or for each.
+    """Draw ROC curves for the test split (table ROC): the second of two classes, or each class.
 
-    With more than two classes, each is drawn against the others, and the mean of the curves, the
-    macro average, is drawn over them.
+    With more than two classes, each class is compared with all others, and the mean of all curves
+    (the macro average) is added.
     """
     curves = [
         (rows["false_positive_rate"], rows["true_positive_rate"])
@@ -258,7 +260,7 @@ def draw_decided(
 ) -> Figure:
     """Draw error against the fraction of decided images, and precision against recall.
 
-    Precision and recall are drawn for the `named` classes. Both plots use the test split, from the
+    Precision and recall are drawn for the `named` classes. Both charts use the test split, with the
     tables DECIDED and PREDICTIONS. A point marks the served model.
     """
     use_fonts(named)
@@ -286,11 +288,11 @@ def draw_decided(
 
 
 def draw_reliability(reliability: pd.DataFrame) -> Figure:
-    """Draw reliability diagrams of the validation and test splits.
+    """Draw reliability diagrams for the validation and test splits.
 
-    The area of a point grows with the number of images in its bin; a vertical line is the interval
-    of the fraction. scikit-learn's CalibrationDisplay shows neither, and most bins of an accurate
-    model hold few images. `reliability` is a table RELIABILITY.
+    The area of a point grows with the number of images in its bin, and a vertical line shows the
+    interval of the fraction. scikit-learn's CalibrationDisplay shows neither, although most bins of
+    an accurate model contain few images. `reliability` is a table RELIABILITY.
     """
     label = reliability["label"].iloc[0]
     use_fonts([label])

@@ -1,4 +1,4 @@
-"""Fill the templates of the model card, the report and sheets of photos."""
+"""Fill in the templates of the model card, the report and pages of photos."""
 
 import base64
 import io
@@ -21,11 +21,10 @@ from pawprint.files import write_text
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image, read_again
 from pawprint.images.formats import side_for
-from pawprint.scores.intervals import fraction_interval, independent_counts
+from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, measure_fraction
-from pawprint.scores.prediction_table import with_image
-from pawprint.scores.predictions import confusion, most_confused, rank_predictions
-from pawprint.scores.shift import DIFFERENCE
+from pawprint.scores.prediction_table import confusion, most_confused, rank_predictions, with_image
+from pawprint.scores.slices import DIFFERENCE
 
 TEMPLATES = Path(__file__).parent / "templates"
 MODEL_CARD = TEMPLATES / "model_card.md"
@@ -33,20 +32,20 @@ REPORT = TEMPLATES / "report.html"
 SHEET = TEMPLATES / "sheet.html"
 DIGITS = 8  # of the MD5 of the images
 WEBP_QUALITY = 85
-WEBP_SIDE = 16_383  # pixels, at most
+WEBP_SIDE = 16_383  # maximum, in pixels
 
 
-def project_name() -> str:
+def project_name(folder: Path = Path()) -> str:
     """Return the name of the project's folder, even in a copy made by `dvc exp run --temp`."""
-    folder, _, _ = Path.cwd().as_posix().partition("/.dvc/tmp/exps/")
-    return printable(Path(folder).name)
+    path, _, _ = folder.absolute().as_posix().partition("/.dvc/tmp/exps/")
+    return printable(Path(path).name)
 
 
 def fill(template: Path, **values: object) -> str:
-    """Return the text of a template with its values; HTML is escaped in a template named .html.
+    """Fill in a template. In templates named .html, values are escaped.
 
-    In others, the filters `literal` and `code` make a value text or a code span of Markdown. A
-    missing value raises jinja2.UndefinedError.
+    In other templates, the filters `literal` and `code` turn a value into plain text or a code span
+    in Markdown. A missing value raises jinja2.UndefinedError.
     """
     environment = Environment(
         loader=FileSystemLoader(template.parent),
@@ -62,35 +61,38 @@ def fill(template: Path, **values: object) -> str:
 
 
 def literal(value: object) -> str:
-    """Return the value as text that Markdown shows unchanged, also in a cell of a table."""
+    """Escape a value so that Markdown shows it unchanged, even in a table cell."""
     return re.sub(r"([\\`*_\[\]<>|&~])", r"\\\1", str(value))
 
 
 def code(value: object) -> str:
-    """Return a code span of Markdown (https://spec.commonmark.org/0.31.2/#code-spans)."""
+    """Return the value as a Markdown code span (https://spec.commonmark.org/0.31.2/#code-spans)."""
     text = printable(str(value))
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
 
 
 def data_uri(picture: Image.Image) -> str:
-    """Return the picture as WebP, a tenth of a PNG with photos, reduced if it is too large."""
+    """Return the image as a WebP data URI, reduced if it is too large.
+
+    With photos, WebP takes a tenth of the space of PNG.
+    """
     picture.thumbnail((WEBP_SIDE, WEBP_SIDE))
     data = io.BytesIO()
-    # Method 2 takes half the time of the default, and 4% more bytes.
+    # Method 2 takes half the time of the default, and 4% more space.
     picture.save(data, "WEBP", quality=WEBP_QUALITY, method=2)
     return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
-SIDE = 320  # pixels of a photo, at most; twice its size in the page, for sharp screens
+SIDE = 320  # maximum size of a photo; twice its size on the page, for sharp displays
 MAX_ERRORS = 48
-MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
+MAX_IMBALANCE = 5  # ratio of the largest to the smallest class
 
 
 def write_sheet(
     path: Path, title: str, bits: int | None, photos: Iterable[tuple[Path, str, str, str]]
 ) -> None:
-    """Write a page with photos, each given as file, name, label, and further text.
+    """Write a page of photos, each given by its file, name, label, and additional text.
 
     They are decoded with `bits`.
     """
@@ -103,18 +105,18 @@ def write_sheet(
 
 
 def write_suggestions(path: Path, bits: int | None, ranked: list[tuple[Path, dict]]) -> None:
-    """Write a page with the photos of the images to label first."""
+    """Write a page with the images to label first."""
     photos = []
     for file, row in ranked:
         if not row["error"]:
-            probability = row["probabilities"].get(row["label"])  # none of unknown
+            probability = row["probabilities"].get(row["label"])  # UNKNOWN has no probability
             text = "" if probability is None else f"{probability:.1%}"
             photos.append((file, row["path"], row["label"], text))
     write_sheet(path, "Images to label first", bits, photos)
 
 
 def write_errors(path: Path, bits: int | None, folder: Path, predictions: pd.DataFrame) -> None:
-    """Write a page with the most confident errors, of a table PREDICTIONS of photos in a folder."""
+    """Write a page with the most confident errors in a table PREDICTIONS of photos in a folder."""
     ranked = rank_predictions(predictions)
     photos = (
         (folder / row.path, row.path, f"{row.actual} → {row.predicted}", f"{row.confidence:.1%}")
@@ -123,27 +125,28 @@ def write_errors(path: Path, bits: int | None, folder: Path, predictions: pd.Dat
     write_sheet(path, "The most confident errors", bits, photos)
 
 
-THUMBNAIL = 160  # pixels of a photo, at most
-PHOTOS_PER_PAIR = 8  # of the most confident errors
-MAX_PHOTOS = 160  # about 1 MB
-MAX_MATRIX = 12  # classes of a matrix with links; of more, MAX_PAIRS are listed
+THUMBNAIL = 160  # maximum size of a photo, in pixels
+PHOTOS_PER_PAIR = 8  # the most confident errors
+MAX_PHOTOS = 160  # about 1 MB in total
+MAX_MATRIX = 12  # the most classes in a matrix with links; above this, MAX_PAIRS are listed
 MAX_PAIRS = 20
 
 
 def pair_id(actual: str, predicted: str, labels: list[str]) -> str:
-    """Return the id in the page of the photos of a pair of classes."""
+    """Return the HTML id of the photos for a pair of classes."""
     return f"errors-{labels.index(actual)}-{labels.index(predicted)}"
 
 
 def class_id(label: str, labels: list[str]) -> str:
-    """Return the id in the page of the photos of a class."""
+    """Return the HTML id of the photos for a class."""
     return f"errors-{labels.index(label)}"
 
 
 def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> dict:
-    """Return the values of the template for the photos of `errors`, and the `ids` to choose them.
+    """Return template values for the photos of `errors`, including the `ids` to choose from.
 
-    PHOTOS_PER_PAIR are shown for each pair of classes, the most frequent pairs first.
+    PHOTOS_PER_PAIR photos are shown for each pair of classes, starting with the most frequent
+    pairs.
     """
     pairs = errors.groupby(["actual", "predicted"])
     size = pairs["path"].transform("size")
@@ -165,9 +168,9 @@ def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> di
 
 
 def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
-    """Return rows of the confusion matrix of a table PREDICTIONS, or [] for many classes.
+    """Return the rows of the confusion matrix for a table PREDICTIONS, or [] for many classes.
 
-    Errors with photos are links to them.
+    Errors link to their photos, if these are shown.
     """
     if len(labels) > MAX_MATRIX:
         return []
@@ -184,7 +187,7 @@ def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[l
 
 
 def link_pairs(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
-    """Return rows of the most confused pairs in a table PREDICTIONS, with links to photos."""
+    """Return rows for the most confused pairs in a table PREDICTIONS, with links to photos."""
     return [
         [
             row.actual,
@@ -196,7 +199,7 @@ def link_pairs(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[li
 
 
 def link_classes(rows: pd.DataFrame, labels: list[str], ids: list[str]) -> pd.DataFrame:
-    """Return the table of `class_rows`; a class with photos of errors is a link to them."""
+    """Return the table from `class_rows`, in which classes with photos of errors are links."""
     links = [_link(label, class_id(label, labels), ids) for label in rows["class"]]
     return rows.assign(**{"class": pd.Series(links, rows.index, object)})
 
@@ -205,7 +208,7 @@ def _link(text: object, target: str, ids: list[str]) -> object:
     return Markup('<a href="#{}">{}</a>').format(target, text) if target in ids else text
 
 
-MOST = 0.9  # of the images: their error is in a sentence
+MOST = 0.9  # fraction of the images whose error is given in a sentence
 
 
 def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> pd.Series:
@@ -215,16 +218,16 @@ def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> p
 
 
 def headline_of(scores: pd.DataFrame) -> str:
-    """Return the `headline` for the images of the test split."""
+    """Return the `headline` for the images in the test split."""
     is_recall = (scores["split"] == "test") & (scores["score"] == "recall")
     return headline(scores.loc[is_recall, "images"])
 
 
 def describe_score(score: pd.Series) -> str:
-    """Return text such as "95.50% (191/200), 91.69% to 97.61%", or "" without a value.
+    """Return text such as "95.50% (191/200), 91.69% to 97.61%", or "" if there is no value.
 
-    Without an interval it is like "0.9550", and a fraction of FEW images is like "1 of 1". Without
-    the column `images`, a fraction is shown without numbers.
+    Without an interval, it looks like "0.9550". A fraction of at most FEW images looks like "1 of
+    1". Without the column `images`, a fraction is shown without numbers of images.
     """
     kind = CATALOGUE[score["score"]]
     if pd.isna(score["value"]):
@@ -237,35 +240,33 @@ def describe_score(score: pd.Series) -> str:
 
 
 def fraction(score: pd.Series) -> str:
-    """Return "95.50% (191/200)", or "1 of 1" for FEW images, from the row of a fraction."""
+    """Return "95.50% (191/200)", or "1 of 1" for at most FEW images, from a row of a fraction."""
     value = score["value"]
     images = score["images"]
     correct = round(value * images)
     return f"{value:.2%} ({correct}/{images})" if images > FEW else f"{correct} of {images}"
 
 
-def describe_result(
-    scores: pd.DataFrame, test: pd.DataFrame, group_of: pd.Series, confidence: float
-) -> str:
-    """Describe how many test photos are correct, compared with always naming one class.
+def describe_result(scores: pd.DataFrame, test: pd.DataFrame, group_of: pd.Series) -> str:
+    """Describe how many test photos are correct, compared with always predicting one class.
 
-    If classes are imbalanced, the mean of their recalls is described, too. The text says if the
-    model is not shown to be better than always naming the largest class, and names classes that are
-    never recognised. `scores` is the table SCORES, `test` the table PREDICTIONS of the test split,
-    and `group_of` the group of independent images by path.
+    If the classes are imbalanced, the mean recall is described as well. The text mentions if the
+    model has not been shown to be better than always predicting the largest class, and lists
+    classes that are never recognised. `scores` is the table SCORES, `test` is the table PREDICTIONS
+    for the test split, and `group_of` is the group of independent images by path.
     """
     is_right = test["actual"] == test["predicted"]
     groups = test["path"].map(group_of).fillna(test["path"]).to_numpy()
-    low, high = fraction_interval(*independent_counts(is_right.to_numpy(), groups), confidence)
+    low, high = fraction_interval(*independent_counts(is_right.to_numpy(), groups))
     counts = test["actual"].value_counts()
     largest = counts.index[counts == counts.max()]
     named = f"{printable(largest[0])}, the largest class," if len(largest) == 1 else "one class"
     baseline = counts.max() / len(test)
     text = (
         f"Correct on {is_right.sum():,} of {len(test):,} test photos: {is_right.mean():.1%} "
-        f"({100 * confidence:g}% interval {low:.1%} to {high:.1%})"
+        f"({100 * CONFIDENCE:g}% interval {low:.1%} to {high:.1%})"
     )
-    of_one = f"Always naming {named} gets {baseline:.1%}"
+    of_one = f"Always predicting {named} gets {baseline:.1%}"
     recalls = is_right.groupby(test["actual"]).mean()
     if headline_of(scores) != "accuracy":
         low = score_of(scores, "test", "mean_recall")["low"]
@@ -281,7 +282,7 @@ def describe_result(
 
 
 def describe_decided(decided: pd.DataFrame) -> str:
-    """Return a sentence on the error of the most confident test images, from a table DECIDED."""
+    """Return a sentence about the error on the most confident test images, in a table DECIDED."""
     most = decided[decided["decided"] >= MOST].iloc[0]
     return (
         f"The model is wrong on {most['error']:.1%} of the most confident {most['decided']:.0%} "
@@ -290,12 +291,12 @@ def describe_decided(decided: pd.DataFrame) -> str:
 
 
 def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Return rows of the table of results: a title, and the texts of test and validation or ""."""
+    """Return rows for the table of results: a title, and the test and validation scores or ""."""
     selection = scores[scores["score"].isin(CATALOGUE)]
     texts = selection.assign(text=selection.apply(describe_score, axis=1))
     overall = texts[texts["label"] == ""].pivot(index="score", columns="split", values="text")
     names = [name for name in CATALOGUE if name in overall.index]
-    names.insert(3, names.pop(1))  # the log loss after the percentages
+    names.insert(3, names.pop(1))  # put the log loss after the percentages
     names.sort(key=headline_of(scores).__ne__)
     overall = overall.loc[names, ["test", "validation"]].fillna("")
     rows = [(CATALOGUE[name].title, *overall.loc[name]) for name in names]
@@ -309,9 +310,9 @@ def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return a row of texts per class, with the lowest recall on the test split first.
+    """Return a row of texts for each class, with the lowest recall on the test split first.
 
-    A cell without a score, such as for a class without images in a split, has "none".
+    A cell without a score contains "none", for example if a class has no images in a split.
     """
     named = scores[scores["label"].isin(scores.loc[scores["score"] == "recall", "label"])]
     texts = named.assign(text=named.apply(describe_score, axis=1)).pivot(
@@ -326,7 +327,7 @@ def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Return rows of texts: a slice, its accuracy, and the difference from the other images."""
+    """Return rows of text: a slice, its accuracy, and the difference from the other images."""
     rows = scores.set_index("label")
     accuracy, difference = (rows[rows["score"] == name] for name in (SLICE, DIFFERENCE))
     return [
@@ -342,9 +343,9 @@ def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def rows_beside_test(scores: pd.DataFrame) -> list[list[str]]:
-    """Return a title, then rows of texts: scores of photos, next to scores of the test split.
+    """Return a title, then rows of text: the scores of photos, next to those of the test split.
 
-    `scores` is a table of `tabulate_beside` with rows of slices.
+    `scores` is a table from `tabulate_beside` with rows for slices.
     """
     shown = {name for name, score in CATALOGUE.items() if score.is_tested}.union(IN_METRICS["test"])
     rows = scores[scores["score"].isin(shown)]
@@ -363,13 +364,13 @@ def rows_beside_test(scores: pd.DataFrame) -> list[list[str]]:
 
 
 def count_images(images: pd.DataFrame) -> pd.DataFrame:
-    """Count images (table SPLIT): a row per label, sorted; a column per split, and `images`."""
+    """Count images (table SPLIT), with a row per label, and columns per split and for `images`."""
     counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
     return counts.assign(images=counts.sum(axis=1))
 
 
 def describe_imbalance(images: pd.DataFrame) -> str:
-    """Return text such as "300 images of dog, 40 of cat; …" above MAX_IMBALANCE, or else "".
+    """Return text such as "300 images of dog, 40 of cat; …" above MAX_IMBALANCE, otherwise "".
 
     It ends with the effect of `class_weight`. `images` has a column `label`.
     """

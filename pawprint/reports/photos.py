@@ -18,34 +18,34 @@ from pawprint.images.views import apply, resize
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
 from pawprint.reports.charts import BLUE, GREY, RED, render, save, shorten, use_fonts
-from pawprint.scores.predictions import rank_predictions, with_confidence
+from pawprint.scores.prediction_table import rank_predictions, with_confidence
 from pawprint.tables import spread
 
 COLUMNS = 6
-PHOTO_SIZE = (224, 224)  # pixels of a photo in the grid
-CELL_WIDTH = 232  # pixels
+PHOTO_SIZE = (224, 224)  # size of a photo in the grid, in pixels
+CELL_WIDTH = 232  # in pixels
 CELL_HEIGHT = 292
 TITLE_HEIGHT = 40
 MARGIN = 4
-MAX_TITLE = 22  # characters of a line of a title
-MAX_LABEL = 16  # characters of a label before a probability
-# Photos in a figure, at most.
+MAX_TITLE = 22  # characters per line of a title
+MAX_LABEL = 16  # characters of a label in front of a probability
+# Maximum number of photos in a figure.
 SAMPLES = 18
 VIEWS = 12
 NEAR_DUPLICATES = 24
 PREDICTIONS = 24
-ERRORS = 12  # and as many of the least confident other predictions
+ERRORS = 12  # and as many of the least confident correct predictions
 LABELS_TO_REVIEW = 24
 UNUSUAL = 12
 
-# A function that reads an RGB photo of any size; its title, up to three lines; the title's colour.
+# A function that reads an RGB photo of any size; a title of up to three lines; the title's colour.
 Cell = tuple[Callable[[], Image.Image], str, str]
 
 
 def photo_grid(sections: dict[str, Iterable[Cell]]) -> Image.Image:
-    """Draw whole photos in equal squares; each section starts a row under its own title.
+    """Draw whole photos in equal squares. Each section starts a new row under its own title.
 
-    Photos are read by several threads, and reduced to PHOTO_SIZE at once, which saves memory.
+    Photos are read by several threads and immediately reduced to PHOTO_SIZE, which saves memory.
     """
     cells = {title: list(map_in_threads(_fit, section)) for title, section in sections.items()}
     use_fonts(name for section in cells.values() for _, name, _ in section)
@@ -70,7 +70,7 @@ def photo_grid(sections: dict[str, Iterable[Cell]]) -> Image.Image:
             figure.text(x, y, name, ha="center", color=colour, fontsize=9)
         top += CELL_HEIGHT * -(-len(section) // COLUMNS)
     picture = render(figure)
-    for photo, place in placed:  # Matplotlib would resample each of them
+    for photo, place in placed:  # Matplotlib would resample every photo
         picture.paste(photo, place)
     return picture
 
@@ -86,15 +86,15 @@ def _reader(archive: Archive, name: str) -> Callable[[], Image.Image]:
 
 
 def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Return at most `number` rows of a table SPLIT, equally many of each class that has them."""
-    if train.empty:  # as long as labels are missing
+    """Return up to `number` rows of a table SPLIT, with the same number from each class if any."""
+    if train.empty:  # labels are still missing
         return train
     per_class = max(1, number // train["label"].nunique())
     return spread(pd.concat(spread(rows, per_class) for _, rows in train.groupby("label")), number)
 
 
 def draw_samples(archive: Archive, train: pd.DataFrame) -> Image.Image:
-    """Draw evenly spaced training images of each class, with label and size in pixels.
+    """Draw evenly spaced training images of each class, with their label and size in pixels.
 
     `train` is a table SPLIT with the columns `width` and `height`.
     """
@@ -109,7 +109,7 @@ def draw_samples(archive: Archive, train: pd.DataFrame) -> Image.Image:
 def draw_augmented(
     archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
 ) -> Image.Image:
-    """Draw the views of the first training image as the network sees them in training.
+    """Draw the views of the first training image as the network sees them during training.
 
     `train` is a table with the columns `path` and `pixels_sha256`.
     """
@@ -136,7 +136,7 @@ def write_augmented(
     image_size: int,
     resize_by: Resize,
 ) -> None:
-    """Write the picture of `draw_augmented`; `images` is a table PATHS."""
+    """Write the result of `draw_augmented` to a file. `images` is a table PATHS."""
     train = images[images["split"] == "train"]
     save(draw_augmented(archive, train, augment, image_size, resize_by), path)
 
@@ -153,7 +153,7 @@ def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Ima
 
 
 def draw_unusual(archive: Archive, found: pd.DataFrame) -> Image.Image:
-    """Draw the first images that `find_unusual` returns, with file name and how they look."""
+    """Draw the first images from `find_unusual`, with their file names and how they look."""
     rows = found.head(UNUSUAL)
     cells = [
         (_reader(archive, row.path), f"{PurePosixPath(row.path).name}\n{row.looks}", GREY)
@@ -170,9 +170,9 @@ def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image
 
 
 def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
-    """Draw the most confident errors, and the least confident of the other predictions.
+    """Draw the most confident errors, and the least confident correct predictions.
 
-    `predictions` is a table PREDICTIONS. The confidence is the probability of the predicted label.
+    `predictions` is a table PREDICTIONS. Confidence is the probability of the predicted label.
     """
     ranked = rank_predictions(predictions)
     wrong = ranked[ranked["wrong"]]
@@ -180,14 +180,14 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     rest = ranked.drop(errors.index).sort_values("confidence", kind="stable")
     unsure = rest.head(ERRORS)
     first = f"Most confident errors ({len(errors):,} of {len(wrong):,})"
-    second = f"Least confident other predictions ({len(unsure):,} of {len(rest):,})"
+    second = f"Least confident correct predictions ({len(unsure):,} of {len(rest):,})"
     return photo_grid({first: _cells(archive, errors), second: _cells(archive, unsure)})
 
 
 def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Image:
-    """Draw the first images of LABELS_TO_REVIEW: file name, label, its probability, and why.
+    """Draw the first images of LABELS_TO_REVIEW: file name, label, its probability and a reason.
 
-    That is `likely`, the most probable other label, or a near-duplicate with another label.
+    The reason is `likely`, the most probable other label, or a near-duplicate with another label.
     """
     rows = suspects.head(LABELS_TO_REVIEW)
     cells = []

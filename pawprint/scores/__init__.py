@@ -1,1 +1,1 @@
-"""Scores of a run, with their intervals and tests, and the review of labels."""
+"""Score a run, with confidence intervals and tests, and find labels to review."""

@@ -1,29 +1,30 @@
-"""Compute randomization tests, and confidence intervals of means and fractions."""
+"""Compute randomization tests, and confidence intervals for means and fractions."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from statistics import NormalDist  # scipy.special takes a third of a second to import
+from statistics import NormalDist  # importing scipy.special would take a third of a second
 
 import numpy as np
 import pandas as pd
 
-# Maximal number of draws, and draws per batch. Drawing stops when REACHED draws reach the observed
-# value (Besag and Clifford, Sequential Monte Carlo p-values, 1991).
+# Maximum number of draws, and draws per batch. Drawing stops early when REACHED draws are at least
+# as extreme as the observed value (Besag and Clifford, Sequential Monte Carlo p-values, 1991).
 DRAWS = 10_000
 BATCH = 200
 REACHED = 100
-CONFIDENCE = 0.95  # of each interval shown to people
+CONFIDENCE = 0.95  # of every interval that users see
 Draw = Callable[[np.random.Generator], np.ndarray]
-STEPS = 20  # per standard deviation: values are rounded, because few are drawn faster
+# Per standard deviation; values are rounded, because drawing few distinct values is faster.
+STEPS = 20
 
 
 def paired_test(differences: np.ndarray, groups: np.ndarray, one_sided: bool = False) -> float:
-    """Return the p-value, in [0, 1], that two models have the same mean.
+    """Return the p-value, in [0, 1], for the hypothesis that two models have the same mean.
 
-    `differences` has one value per image, `(images,)`; under the hypothesis, all signs in a group
-    flip together with probability 1/2. With `one_sided`, the hypothesis is that their mean is not
-    above 0. If one class gains what another loses, the assumed distribution of the mean recall is
-    too wide, so the test is conservative.
+    `differences` contains one value per image, `(images,)`. Under the hypothesis, all signs in a
+    group flip together with probability 1/2. With `one_sided`, the hypothesis is that the mean
+    difference is not above 0. If one class gains what another one loses, the assumed distribution
+    of the mean recall is too wide, which makes the test conservative.
     """
     _, group_of = np.unique(groups, return_inverse=True)
     sums = np.bincount(group_of, differences)[:, None]
@@ -32,7 +33,7 @@ def paired_test(differences: np.ndarray, groups: np.ndarray, one_sided: bool = F
 
 
 def _draw_signs(sums: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw the sign of each of `sums`, `(groups, 1)`, and return BATCH totals, `(BATCH, 1)`."""
+    """Draw a sign for each of `sums`, `(groups, 1)`, and return BATCH totals, `(BATCH, 1)`."""
     return (2 * rng.integers(2, size=(BATCH, len(sums)), dtype=np.int8) - 1) @ sums
 
 
@@ -43,14 +44,15 @@ def two_sets_test(
     strata: np.ndarray | None = None,
     one_sided: bool = False,
 ) -> float:
-    """Return the p-value, in [0, 1], that two sets of images have the same means.
+    """Return the p-value, in [0, 1], for the hypothesis that two sets of images have equal means.
 
-    `values` are `(images,)`, or of several columns, `(images, columns)`, whose squared differences
-    are added, each divided by its variance. `is_first` is bool `(images,)`. With `one_sided`, it is
-    the p-value that the mean of the first set is not the higher one. With `strata`, such as
-    classes, images are drawn within each, the statistic is the sum of the differences in those that
-    both sets have, and without any the p-value is 1. As the two sets may have groups of other
-    sizes, each has as many values as are `independent_images`, of the same distribution.
+    `values` are `(images,)` or, with several columns, `(images, columns)`. The squared differences
+    of the columns are divided by their variances and added. `is_first` is bool `(images,)`. With
+    `one_sided`, the hypothesis is that the mean of the first set is not higher. With `strata`, such
+    as classes, images are drawn within each stratum, and the statistic is the sum of the
+    differences over all strata that occur in both sets; if there are none, the p-value is 1.
+    Because the groups in the two sets may differ in size, each set is reduced to as many values as
+    it has `independent_images`, with the same distribution.
     """
     values = values.reshape(len(values), -1).astype(float)
     strata = np.zeros(len(values)) if strata is None else strata
@@ -79,7 +81,8 @@ def _draw_sets(
 ) -> np.ndarray:
     """Draw the first set BATCH times, and return the sums of its values, `(BATCH, columns)`.
 
-    A part is a stratum: its values, how many images have each, and the size of the first set.
+    A part is a stratum: its values, the number of images with each value, and the size of the first
+    set.
     """
     drawn = [
         rng.multivariate_hypergeometric(count, size, BATCH, method="marginals") @ rows
@@ -91,25 +94,25 @@ def _draw_sets(
 def independent_images(groups: np.ndarray) -> int:
     """Return the effective number of independent images, at least 1; `groups` is `(images,)`.
 
-    Images in a group are assumed to be alike, such as all correct or all wrong. Their number is
-    divided by the design effect, the mean size of an image's group (Kish, Survey Sampling, 1965,
-    5.4).
+    Images in a group are assumed to be alike, for example all correct or all wrong. The number of
+    images is divided by the design effect, which is the mean group size over all images (Kish,
+    Survey Sampling, 1965, 5.4).
     """
     _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     return max(1, round(len(groups) / sizes[group_of].mean()))
 
 
 def _thin_out(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Return the effective number of rows, evenly spaced in the order of the values."""
+    """Return the effective number of rows, evenly spaced when sorted by value."""
     images = independent_images(groups)
     chosen = ((np.arange(images) + 0.5) * len(values) / images).astype(int)
     return values[np.lexsort(values.T)[chosen]]
 
 
 def _p_value(statistic: np.ndarray, variance: np.ndarray, draw: Draw, one_sided: bool) -> float:
-    """Return the fraction of draws that reach the statistic, `(columns,)`.
+    """Return the fraction of draws that are at least as extreme as the statistic, `(columns,)`.
 
-    They are counted as in Phipson and Smyth, 2010 (https://doi.org/10.2202/1544-6115.1585).
+    Draws are counted as in Phipson and Smyth, 2010 (https://doi.org/10.2202/1544-6115.1585).
     """
     if not (variance > 0).any():
         return 1.0
@@ -125,7 +128,7 @@ def _p_value(statistic: np.ndarray, variance: np.ndarray, draw: Draw, one_sided:
 
 
 def _size(statistics: np.ndarray, variance: np.ndarray, one_sided: bool) -> np.ndarray:
-    """Return one number for each statistic, `(..., columns)`: the larger, the less by chance."""
+    """Reduce each statistic, `(..., columns)`, to a number that is larger if chance is unlikely."""
     if one_sided:
         return statistics[..., 0]
     varies = variance > 0
@@ -133,18 +136,18 @@ def _size(statistics: np.ndarray, variance: np.ndarray, one_sided: bool) -> np.n
 
 
 RESAMPLES = 2000
-RESAMPLED = 100  # at once
+RESAMPLED = 100  # number of samples drawn at once
 
 
-def fraction_interval(correct: int, total: int, confidence: float) -> tuple[float, float]:
-    """Return Wilson's interval of the proportion `correct / total`.
+def fraction_interval(correct: int, total: int) -> tuple[float, float]:
+    """Return Wilson's confidence interval for the proportion `correct / total`.
 
-    Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927
-    (https://doi.org/10.1080/01621459.1927.10502953). Unlike the normal approximation, it stays in
-    [0, 1] and keeps its confidence near 0 and 1.
+    See Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927
+    (https://doi.org/10.1080/01621459.1927.10502953). Unlike the normal approximation, this interval
+    stays within [0, 1] and keeps its confidence level near 0 and 1.
     """
     fraction = correct / total
-    square = NormalDist().inv_cdf((1 + confidence) / 2) ** 2 / total
+    square = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) ** 2 / total
     middle = fraction + square / 2
     reach = (square * (fraction * (1 - fraction) + square / 4)) ** 0.5
     low = (middle - reach) / (1 + square)
@@ -155,19 +158,20 @@ def fraction_interval(correct: int, total: int, confidence: float) -> tuple[floa
 def independent_counts(is_true: np.ndarray, groups: np.ndarray) -> tuple[int, int]:
     """Return `(correct, total)` for the effective number of independent images.
 
-    `is_true` is bool `(images,)`. The two are used as if all images were independent (Rao and
-    Scott, A Simple Method for the Analysis of Clustered Binary Data, Biometrics 48:577-585, 1992).
+    `is_true` is bool `(images,)`. The two numbers can be used as if all images were independent
+    (Rao and Scott, A Simple Method for the Analysis of Clustered Binary Data, Biometrics
+    48:577-585, 1992).
     """
     total = independent_images(groups)
     return round(total * is_true.mean()), total
 
 
 def mean_by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Return a value for each group, `(groups,)`, with the same mean as `values`, `(images,)`.
+    """Return one value per group, `(groups,)`, with the same mean as `values`, `(images,)`.
 
-    With groups of equal size, they are the groups' means. Otherwise, they measure how far each
-    group's sum is from the expected sum, as in the variance of a ratio (Cochran, Sampling
-    Techniques, 1977, 9A).
+    If all groups have the same size, these are the means of the groups. Otherwise, they measure how
+    far the sum of each group is from the expected sum, as in the variance of a ratio (Cochran,
+    Sampling Techniques, 1977, 9A).
     """
     _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     mean = values.mean()
@@ -178,20 +182,21 @@ def linear_interval(
     values: np.ndarray,
     strata: np.ndarray,
     groups: np.ndarray,
-    confidence: float,
+    confidence: float = CONFIDENCE,
     weights: Sequence[float] | None = None,
     ends: tuple[float, float] = (0, 1),
 ) -> tuple[float, float]:
-    """Return the interval of the weighted sum of the means of the values in each stratum.
+    """Return the interval for a weighted sum of the mean values in each stratum.
 
-    Values are between `ends`, such as 1 for a correct image; they, `strata` and `groups` are
-    `(images,)`. A mean recall has classes as strata, and equal weights, the default; the difference
-    of two sets has these as strata, in the order of their names, and the weights -1 and 1.
+    Values lie between `ends`; for example, 1 stands for a correct image. `values`, `strata` and
+    `groups` are `(images,)`. For a mean recall, the strata are the classes, and the weights are
+    equal, which is the default. For the difference between two sets, the strata are the sets, in
+    the order of their names, and the weights are -1 and 1.
 
-    Price and Bonett, An improved confidence interval for a linear function of binomial proportions,
-    Computational Statistics & Data Analysis 45:449-456, 2004: to the images of all strata together
-    as many are added as for one proportion, half of them at either end. They count as so many as
-    are `independent_images`.
+    This is the method of Price and Bonett, An improved confidence interval for a linear function of
+    binomial proportions, Computational Statistics & Data Analysis 45:449-456, 2004. As many images
+    as for a single proportion are added to all strata together, half of them at each end. Images
+    count according to `independent_images`.
     """
     names = np.unique(strata)
     each = np.full(len(names), 1 / len(names)) if weights is None else np.asarray(weights)
@@ -216,12 +221,15 @@ def linear_interval(
 
 
 def paired_interval(
-    differences: np.ndarray, strata: np.ndarray, groups: np.ndarray, confidence: float
+    differences: np.ndarray,
+    strata: np.ndarray,
+    groups: np.ndarray,
+    confidence: float = CONFIDENCE,
 ) -> tuple[float, float]:
-    """Return a `linear_interval` of differences on the same images, each -1, 0 or 1, `(images,)`.
+    """Return a `linear_interval` for differences on the same images, each -1, 0 or 1, `(images,)`.
 
     Their mean is a function of two fractions: images with 1, and images with -1. Groups have the
-    observed variance, because their differences are seldom all alike.
+    observed variance, because the differences in a group are seldom all alike.
     """
     names = np.unique(strata)
     means = [mean_by_group(differences[strata == name], groups[strata == name]) for name in names]
@@ -231,36 +239,39 @@ def paired_interval(
 
 
 def area_interval(
-    values: np.ndarray, is_positive: np.ndarray, groups: np.ndarray, confidence: float
+    values: np.ndarray, is_positive: np.ndarray, groups: np.ndarray
 ) -> tuple[float, float, float]:
-    """Return the area under the ROC curve of values, `(images,)`, and the ends of its interval.
+    """Return the area under the ROC curve for values, `(images,)`, and its confidence interval.
 
-    The area is the mean, over either kind of images, of the fraction of the other kind that is in
-    the right order. Its variance is the sum of the variances of both means (DeLong and others,
-    1988, https://doi.org/10.2307/2531595). So the area is a linear function of fractions.
+    The area is the mean, over the images of one kind, of the fraction of the other kind that is in
+    the right order. This holds for both kinds, and the variance of the area is the sum of the
+    variances of the two means (DeLong and others, 1988, https://doi.org/10.2307/2531595). The area
+    is therefore a linear function of fractions.
     """
-    others = np.where(is_positive, *np.bincount(is_positive, minlength=2))  # of the other kind
+    # Number of images of the other kind.
+    others = np.where(is_positive, *np.bincount(is_positive, minlength=2))
     ranked = pd.Series(values)
     below = (ranked.rank() - ranked.groupby(is_positive).rank()) / others
     in_order = np.where(is_positive, below, 1 - below)
     area = in_order[is_positive].mean()
-    low, high = linear_interval(in_order, is_positive, groups, confidence, weights=(1, 1))
+    low, high = linear_interval(in_order, is_positive, groups, weights=(1, 1))
     return float(area), float(max(low - area, 0)), float(min(high - area, 1))
 
 
 def extend_to_zero(interval: tuple[float, float], is_significant: bool) -> tuple[float, float]:
-    """Return the interval of a difference, extended to 0 if it is not significant."""
+    """Return the interval for a difference, extended to 0 if it is not significant."""
     low, high = interval
     return (low, high) if is_significant else (min(low, 0.0), max(high, 0.0))
 
 
-def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Return the bootstrap-t interval of the mean of values, `(images,)`.
+def mean_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return the bootstrap-t interval for the mean of values, `(images,)`.
 
-    Not a number if all are equal, or if there are two, whose draws have no deviation of their own.
-    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 12.5. Most log losses of
-    an accurate model are near 0 and a few are large: percentile intervals of such values are too
-    narrow above the mean (docs/decisions/29 has the coverage of both).
+    The ends are NaN if all values are equal, or if there are only two, because the samples then
+    have no deviation of their own. See Efron and Tibshirani, An Introduction to the Bootstrap,
+    1993, section 12.5. For an accurate model, most log losses are near 0 and a few are large, and
+    percentile intervals are too narrow above the mean (docs/decisions/29 gives the coverage of
+    both).
     """
     rng = np.random.default_rng(0)
     images = len(values)

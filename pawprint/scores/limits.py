@@ -1,8 +1,9 @@
-"""Find the limits of a model: at most seven sentences on how to raise its score.
+"""Find the limits of a model: up to seven sentences on how to raise its score.
 
-MEASURED has a function for each limit whose size can be measured, in errors per 100 images. The
-largest comes first if the sizes differ by more than chance. UNMEASURED has the functions for limits
-without a size. A function returns None if the model does not have its limit.
+MEASURED contains a function for each limit that can be measured, in errors per 100 images. The
+largest limit comes first if the sizes differ by more than chance. UNMEASURED contains the functions
+for limits that cannot be measured. A function returns None if its limit does not apply to the
+model.
 """
 
 from collections.abc import Callable
@@ -16,31 +17,32 @@ from scipy.special import ndtri
 
 from pawprint.draws import draw_folds
 from pawprint.scores.intervals import CONFIDENCE, linear_interval
-from pawprint.scores.prediction_table import predicted_labels, probabilities_in
-from pawprint.scores.predictions import every_prediction, judge, list_suspects
-from pawprint.scores.shift import describe_divided_series, describe_series
+from pawprint.scores.label_review import judge, list_suspects
+from pawprint.scores.prediction_table import every_prediction, predicted_labels, probabilities_in
+from pawprint.scores.series import describe_divided_series, describe_series
 from pawprint.tables import training_images
 
-DEVIATIONS = 2 * ndtri((1 + CONFIDENCE) / 2)  # standard deviations in the width of an interval
-MIN_RATIO = 2  # of a likelihood, or of squares: twice the number of parameters
-MIN_LEARNED = 0.9  # training accuracy of the head; below it, the features are weak
-TIE = 1e-6  # weight of errors in one direction, if no two classes are confused in both
+DEVIATIONS = 2 * ndtri((1 + CONFIDENCE) / 2)  # width of an interval in standard deviations
+MIN_RATIO = 2  # for likelihoods or squares: twice the number of parameters
+MIN_LEARNED = 0.9  # training accuracy of the head, below which the features are weak
+TIE = 1e-6  # weight of the errors in one direction, if no two classes are confused in both
 MIN_PROBABILITY = 1e-6  # lowest probability of a label, because tables have six digits
-# Bounds in the fit of wrong labels.
+# Bounds for the fit of wrong labels.
 MAX_WRONG = 0.5
 SHARPNESS = (0.2, 5)
 SIZE_UNKNOWN = "Their size is not known; pawprint try measures backbone, image size and resize:"
 
 
 class Run(NamedTuple):
-    """A run.
+    """A run and its data.
 
-    `images` has the columns of the tables SPLIT and IMAGES, `judged` is a table JUDGED,
+    `images` has the columns of the tables SPLIT and IMAGES. `judged` is a table JUDGED,
     `predictions` are tables PREDICTIONS by split, `learning_curve` is a table LEARNING_CURVE,
-    `near_duplicates` a table NEAR_DUPLICATES, and `to_review` a table LABELS_TO_REVIEW.
+    `near_duplicates` is a table NEAR_DUPLICATES, and `to_review` is a table LABELS_TO_REVIEW.
 
     `train_accuracy` is the accuracy of the head on the images that it learned from, or None.
-    `accuracy_by_series` is the result of the function in scores/shift.py for training images.
+    `accuracy_by_series` is the result of the function with this name in scores/shift.py, for
+    training images.
     """
 
     images: pd.DataFrame
@@ -59,14 +61,14 @@ class Run(NamedTuple):
 
     @property
     def held_out(self) -> pd.DataFrame:
-        """Return the table of `every_prediction`, with the column `group`."""
+        """Return the result of `every_prediction`, with the column `group`."""
         every = every_prediction(self.judged, self.predictions)
         groups = every["path"].map(self.images.set_index("path")["group"])
         return every.assign(group=groups.fillna(every["path"]))
 
 
 class Size(NamedTuple):
-    """Errors per 100 images, and the ends of their interval."""
+    """A number of errors per 100 images, with its confidence interval."""
 
     errors: float
     low: float
@@ -74,10 +76,10 @@ class Size(NamedTuple):
 
     @property
     def expected(self) -> float:
-        """Return the errors minus those that chance may have added, 0 or more.
+        """Return the number of errors minus those that may be due to chance, at least 0.
 
-        As in Akaike's criterion, an estimate counts only if its square is more than MIN_RATIO times
-        the square of its standard error. A much larger estimate hardly changes.
+        As in Akaike's criterion, an estimate only counts if its square is more than MIN_RATIO times
+        the square of its standard error. Much larger estimates hardly change.
         """
         if self.errors <= 0:
             return 0.0
@@ -90,7 +92,7 @@ class Size(NamedTuple):
 
     @property
     def verb(self) -> str:
-        """Return "may save" if the interval holds 0."""
+        """Return "may save" if the interval contains 0."""
         return "may save" if self.low <= 0 else "would save"
 
     @property
@@ -111,9 +113,9 @@ class Size(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """A sentence; `size` is None if it is not known.
+    """A sentence about a limit. `size` is None if it is unknown.
 
-    `confused` holds the true and the predicted class of the photos behind it, if any.
+    `confused` contains the true and the predicted class of the photos behind it, if there are any.
     """
 
     sentence: str
@@ -130,7 +132,7 @@ class Limits(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Return a line for each heading and each limit."""
+        """Return one line for each heading and each limit."""
         measured, unmeasured = ([f"- {limit.sentence}" for limit in limits] for limits in self[1:])
         lines = [self.heading, *measured, SIZE_UNKNOWN, *unmeasured]
         return "".join(f"{line}\n" for line in lines)
@@ -149,10 +151,11 @@ def find_limits(run: Run) -> Limits:
 
 
 def rank_limits(run: Run) -> list[Limit]:
-    """Return the limits that can be measured, the one with the most errors first.
+    """Return the limits that can be measured, starting with the one that causes the most errors.
 
     Limits that may save errors only by chance come last. Sizes that do not differ from the largest
-    by more than chance keep the order of MEASURED, and so on for the rest: otherwise one photo more
+    one by more than chance keep the order of MEASURED, and the same rule applies to the rest.
+    Otherwise, a single photo could change the order.
     or less would change the order.
     """
     found = [limit for find in MEASURED if (limit := find(run))]
@@ -166,7 +169,7 @@ def rank_limits(run: Run) -> list[Limit]:
 
 
 def more_images(run: Run) -> Limit | None:
-    """Return the limit of too few images, from the last doubling of the training images."""
+    """Return the limit of too few images, based on the last doubling of the training images."""
     curve = run.learning_curve
     if len(curve) < 2:
         return None
@@ -185,10 +188,11 @@ def more_images(run: Run) -> Limit | None:
 def wrong_labels(run: Run) -> Limit | None:
     """Return the limit of wrong labels, as estimated by models that have not seen the images.
 
-    The estimate is the share of labels best explained as random. A model that is too sure, or not
-    sure enough, does not make a label suspect, so the sharpness of the probabilities is fitted
-    together with this share, separately for cross-validated and held-out images. The likelihood
-    ratio gives the standard error. Labels that a person has confirmed are not suspected.
+    The estimate is the fraction of labels that are best explained as random. A model that is too
+    confident, or not confident enough, must not make labels suspect. Therefore, the sharpness of
+    the probabilities is fitted together with this fraction, separately for cross-validated and for
+    held-out images. The likelihood ratio gives the standard error. Labels that a person has
+    confirmed are not considered.
     """
     table = pd.concat(run.predictions.values()).rename(columns={"actual": "label"})
     held_out = judge(table, probabilities_in(table), predicted_labels(table))
@@ -214,15 +218,17 @@ def wrong_labels(run: Run) -> Limit | None:
 
 
 def _loss(point: np.ndarray, parts: list[np.ndarray], classes: int) -> float:
-    """Return the log loss of labels if some are drawn at random.
+    """Return the log loss of labels if some of them are drawn at random.
 
-    `parts` are `(2, images)`: the probabilities of the label, and of the most probable other one.
-    `point` has the power to which the probabilities of each part are raised, and the part drawn.
+    `parts` are `(2, images)`: the probabilities of the label, and of the most probable other label.
+    `point` contains the powers to which the probabilities in each part are raised, and the fraction
+    of labels that are drawn.
     """
     *powers, drawn = point
     total = 0.0
     for (label, likely), power in zip(parts, powers):
-        other = (1 - label - likely) / max(classes - 2, 1)  # each of the other classes
+        # The probability of each remaining class.
+        other = (1 - label - likely) / max(classes - 2, 1)
         columns = np.maximum([label, likely, other], MIN_PROBABILITY) ** power
         fitted = columns[0] / (columns[0] + columns[1] + (classes - 2) * columns[2])
         total -= np.log((1 - drawn) * fitted + drawn / classes).sum()
@@ -232,8 +238,8 @@ def _loss(point: np.ndarray, parts: list[np.ndarray], classes: int) -> float:
 def confused_classes(run: Run) -> Limit | None:
     """Return the limit of the two classes that are confused most, in both directions.
 
-    There must be three classes or more. The direction with fewer errors counts twice, because the
-    remaining errors belong to one class.
+    It needs at least three classes. The direction with fewer errors counts twice, because the
+    remaining errors belong to a single class.
     """
     every = run.held_out
     if run.classes < 3:
@@ -274,22 +280,22 @@ def weak_class(run: Run) -> Limit | None:
 
 
 def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
-    """Return how far the errors of some images exceed the others' mean, classes weighted equally.
+    """Return by how much the errors of some images exceed the mean of the others.
 
-    `every` is a table as from `Run.held_out`. `times`, `(images,)`, says how often an error counts,
-    0 for the `others`.
+    Classes are weighted equally. `every` is a table like `Run.held_out`. `times`, `(images,)`, says
+    how often an error counts, or is 0 for the `others`.
     """
     ends = -1 / others, float(times.max())
     values = np.where(every["wrong"], np.where(times > 0, times, ends[0]), 0)
     strata = every["actual"].to_numpy()
     groups = every["group"].to_numpy()
-    low, high = linear_interval(values, strata, groups, CONFIDENCE, ends=ends)
+    low, high = linear_interval(values, strata, groups, ends=ends)
     errors = pd.Series(values).groupby(strata).mean().mean()
     return Size(100 * errors, 100 * low, 100 * high)
 
 
 def shortcut(run: Run) -> Limit | None:
-    """Return the limit of a class that properties of the files alone reveal."""
+    """Return the limit of a class that can be recognised from properties of its files."""
     found = find_shortcut(run.images)
     if found is None:
         return None
@@ -301,7 +307,7 @@ def shortcut(run: Run) -> Limit | None:
 
 
 def divided_series(run: Run) -> Limit | None:
-    """Return the limit of a series whose photos are in several splits."""
+    """Return the limit of a series of photos that is divided between several splits."""
     if run.accuracy_by_series is not None:
         learned = run.images[run.images["split"] != "test"]
         is_right = run.judged["probability"] >= run.judged["likely_probability"]
@@ -311,7 +317,7 @@ def divided_series(run: Run) -> Limit | None:
 
 
 def other_backbone(run: Run) -> Limit:
-    """Return the limit of the backbone, stronger if the head cannot learn its training images."""
+    """Return the limit of the backbone, with more emphasis if the head does not fit its images."""
     if run.train_accuracy is None or run.train_accuracy >= MIN_LEARNED:
         return Limit("Another backbone, image size or resize may be better.")
     return Limit(
@@ -320,17 +326,19 @@ def other_backbone(run: Run) -> Limit:
     )
 
 
-MAX_IMAGES = 500  # training images to look at
-MIN_OF_CLASS = 10  # of these, per class
-# Recall of the class, minus the fraction of other images predicted as the class. Planted borders
-# and sizes have 0.82 to 1; brightness, which is content of satellite images, has 0.55 to 0.69.
+MAX_IMAGES = 500  # maximum number of training images to examine
+MIN_OF_CLASS = 10  # minimum number of these per class
+# Recall of the class, minus the fraction of other images predicted as the class. Artificial borders
+# and sizes reach 0.82 to 1. Brightness, which is legitimate content in satellite images, reaches
+# 0.55 to 0.69.
 MIN_KNOWN = 0.75
-MIN_OF_RANGE = 0.5  # fraction of a class in a range of a property, minus the others' fraction
-MIN_IMPORTANCE = 0.2  # of a property to be named
+# Fraction of a class in a range of a property, minus that fraction in other classes.
+MIN_OF_RANGE = 0.5
+MIN_IMPORTANCE = 0.2  # of a property, to be mentioned
 
 
 class Shortcut(NamedTuple):
-    """A class, its recall from these properties alone, and the properties, the best first."""
+    """A class, its recall from file properties alone, and these properties, best first."""
 
     label: str
     recall: float
@@ -338,17 +346,17 @@ class Shortcut(NamedTuple):
 
 
 def find_shortcut(images: pd.DataFrame) -> Shortcut | None:
-    """Return the class that a small cross-validated tree recognizes best, if any.
+    """Return the class that a small cross-validated tree recognises best, if there is one.
 
-    `images` has the columns of the tables SPLIT and IMAGES. The model may recognize such a class
-    from how its photos were made, even if that says nothing about other classes.
+    `images` has the columns of the tables SPLIT and IMAGES. The model may recognise such a class
+    from the way its photos were made, even if that says nothing about the other classes.
     """
     table = training_images(images, MAX_IMAGES)
     label = table["label"].to_numpy()
     values = _properties(table)
     if not _may_have_shortcut(label, values):
         return None
-    # Importing these takes longer than the rest of the report.
+    # Importing these modules takes longer than the rest of the report.
     from sklearn.model_selection import PredefinedSplit, cross_val_predict
     from sklearn.tree import DecisionTreeClassifier
 
@@ -376,7 +384,7 @@ def find_shortcut(images: pd.DataFrame) -> Shortcut | None:
 
 
 def _may_have_shortcut(label: np.ndarray, values: pd.DataFrame) -> bool:
-    """Return whether a range of one property holds much more of a class than of the others."""
+    """Return whether a range of one property contains much more of a class than of the others."""
     for name, number in zip(*np.unique(label, return_counts=True)):
         is_class = label == name
         if MIN_OF_CLASS <= number < len(label):
@@ -390,7 +398,7 @@ def _may_have_shortcut(label: np.ndarray, values: pd.DataFrame) -> bool:
 
 
 def _properties(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the properties that should not reveal a class, a column each."""
+    """Return the properties that should not reveal a class, as columns."""
     suffixes = [PurePosixPath(path).suffix.lower() for path in images["path"]]
     columns = {
         "aspect ratio": images["width"] / images["height"],
@@ -403,16 +411,16 @@ def _properties(images: pd.DataFrame) -> pd.DataFrame:
 def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
     """Return int64 `(images,)`: 0 for a dark border, 14 for a bright one, and about 5 for none.
 
-    A border darker than the picture inside lowers all even frequencies of rows and columns; a
-    brighter one raises them. The hash has 16 x 16 bits, each of which says whether a frequency is
-    above the median.
+    A border that is darker than the picture inside lowers all even frequencies of rows and columns,
+    and a brighter one raises them. The hash has 16 x 16 bits, each of which says whether a
+    frequency is above the median.
     """
     content = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(hashes), -1)
     bits = np.unpackbits(content, axis=1).reshape(len(hashes), 16, 16)
     return bits[:, 2::2, 0].sum(axis=1, dtype=int) + bits[:, 0, 2::2].sum(axis=1, dtype=int)
 
 
-# Limits that say which images to look at come before limits that ask for more of any kind.
+# Limits that say which images to look at come before limits that ask for more images of any kind.
 MEASURED: tuple[Callable[[Run], Limit | None], ...] = (
     confused_classes,
     weak_class,

@@ -1,7 +1,7 @@
 """Define the catalogue of scores, with confidence intervals, and the tables behind the plots.
 
-`actual` and `predicted` hold class indices, `(images,)`: positions in `labels`. `probabilities` are
-float `(images, classes)`, with columns in the order of the labels.
+`actual` and `predicted` contain class indices, `(images,)`, which are positions in `labels`.
+`probabilities` are float `(images, classes)`, with columns in the order of the labels.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ import pandas as pd
 from pawprint.classes import PREDICTED, UNKNOWN, log_losses
 from pawprint.columns import RELIABILITY, ROC, SCORES
 from pawprint.scores.intervals import (
+    CONFIDENCE,
     area_interval,
     fraction_interval,
     independent_counts,
@@ -27,9 +28,9 @@ BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.0
 def reliability(
     actual: np.ndarray, probabilities: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return for each bin with images: mean probability, images of that class, and images.
+    """Return, for each bin with images, the mean probability, images of that class, and images.
 
-    The results are float64, int64 and int64 `(bins,)`, for increasing probability.
+    The results are float64, int64 and int64 `(bins,)`, in order of increasing probability.
     """
     if probabilities.shape[1] == 2:
         probability = probabilities[:, 1]
@@ -46,11 +47,11 @@ def reliability(
 
 
 def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return the gap between mean probability and class fraction in a bin, averaged over images.
+    """Return the mean gap between probability and class fraction, in bins weighted by their images.
 
-    Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning,
-    2015 (https://doi.org/10.1609/aaai.v29i1.9602). The gap is in [0, 1]. Random variation makes it
-    larger than 0 even for calibrated probabilities, especially with few images.
+    See Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian
+    Binning, 2015 (https://doi.org/10.1609/aaai.v29i1.9602). The gap is in [0, 1]. Random variation
+    makes it larger than 0 even for calibrated probabilities, especially with few images.
     """
     mean, positives, images = reliability(actual, probabilities)
     return float(np.abs(mean * images - positives).sum() / len(actual))
@@ -59,10 +60,10 @@ def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) ->
 class Predictions(NamedTuple):
     """Predictions for images that belong to the classes.
 
-    `is_unknown`, bool `(images,)`, marks images that the detector of unknown inputs rejects, if
-    there is one, and `is_decided` images that are not unsure, if any can be. Images in the same
-    group of `groups`, `(images,)`, count as one in intervals; by default, each image is its own
-    group.
+    `is_unknown`, bool `(images,)`, marks the images that the detector of unknown inputs rejects, if
+    there is one. `is_decided` marks the images that are not unsure, if the model can be unsure.
+    Images in the same group of `groups`, `(images,)`, count as one in intervals. By default, each
+    image is its own group.
     """
 
     actual: np.ndarray
@@ -79,61 +80,53 @@ class Predictions(NamedTuple):
         return np.arange(len(self.actual)) if self.groups is None else self.groups
 
 
-Cells = tuple[float, float, float, int]  # of SCORES: `value`, `low`, `high` and `images`
+Cells = tuple[float, float, float, int]  # the columns `value`, `low`, `high` and `images` of SCORES
 
 
-def fraction_cells(is_true: np.ndarray, groups: np.ndarray, confidence: float) -> Cells:
-    """Return the cells of a fraction of images, bool `(images,)`; `groups` as in Predictions."""
-    interval = fraction_interval(*independent_counts(is_true, groups), confidence)
+def fraction_cells(is_true: np.ndarray, groups: np.ndarray) -> Cells:
+    """Return the cells for a fraction of images, bool `(images,)`; see Predictions for `groups`."""
+    interval = fraction_interval(*independent_counts(is_true, groups))
     return is_true.mean(), *interval, len(is_true)
 
 
-def measure_fraction(
-    values: np.ndarray, predictions: Predictions, confidence: float
-) -> Cells | None:
-    """Return the cells of the images whose values, `(images,)`, are not NaN; None without any."""
+def measure_fraction(values: np.ndarray, predictions: Predictions) -> Cells | None:
+    """Return the cells for the images whose values, `(images,)`, are not NaN, or None."""
     is_in = ~np.isnan(values)
-    return (
-        fraction_cells(values[is_in], predictions.group_of[is_in], confidence)
-        if is_in.any()
-        else None
-    )
+    return fraction_cells(values[is_in], predictions.group_of[is_in]) if is_in.any() else None
 
 
-def _mean_loss(losses: np.ndarray, predictions: Predictions, confidence: float) -> Cells:
-    low, high = mean_interval(mean_by_group(losses, predictions.group_of), confidence)
+def _mean_loss(losses: np.ndarray, predictions: Predictions) -> Cells:
+    low, high = mean_interval(mean_by_group(losses, predictions.group_of))
     return losses.mean(), max(low, 0.0), high, len(losses)
 
 
-def _mean_of_classes(values: np.ndarray, predictions: Predictions, confidence: float) -> Cells:
+def _mean_of_classes(values: np.ndarray, predictions: Predictions) -> Cells:
     mean = np.mean(
         [values[predictions.actual == index].mean() for index in np.unique(predictions.actual)]
     )
     return (
         mean,
-        *linear_interval(values, predictions.actual, predictions.group_of, confidence),
+        *linear_interval(values, predictions.actual, predictions.group_of),
         len(values),
     )
 
 
-def _area(probabilities: np.ndarray, predictions: Predictions, confidence: float) -> Cells:
-    """Return the area under the ROC curve; None if all images have one class.
+def _area(probabilities: np.ndarray, predictions: Predictions) -> Cells:
+    """Return the area under the ROC curve, or None if all images belong to one class.
 
-    With more than two classes, the areas of each class against the others are averaged. The
-    interval is then conservative.
+    With more than two classes, this is the mean of the areas of each class against the others, and
+    the interval is conservative.
     """
     areas = [
-        area_interval(
-            probabilities[:, index], predictions.actual == index, predictions.group_of, confidence
-        )
+        area_interval(probabilities[:, index], predictions.actual == index, predictions.group_of)
         for index in _classes_with_a_curve(predictions.actual, probabilities.shape[1])
         if len(np.unique(predictions.actual)) > 1
     ]
     return *np.mean(areas or [(np.nan,) * 3], axis=0), len(probabilities)
 
 
-def _alone(counted: tuple[float, int], predictions: Predictions, confidence: float) -> Cells:
-    """Return the cells of a score without an interval."""
+def _alone(counted: tuple[float, int], predictions: Predictions) -> Cells:
+    """Return the cells of a score that has no interval."""
     return counted[0], np.nan, np.nan, counted[1]
 
 
@@ -189,22 +182,22 @@ def _measured_elsewhere(predictions: Predictions) -> None:
 
 
 class Score(NamedTuple):
-    """A score, whose name is its key in CATALOGUE.
+    """A score. Its name is its key in CATALOGUE.
 
-    `values` takes Predictions, and for scores of each class the index of the class. For most scores
-    it returns a value per image, `(images,)`, NaN if the image does not count. If it returns None,
-    the score has no row.
+    `values` takes Predictions and, for scores of single classes, the index of the class. For most
+    scores, it returns a value per image, `(images,)`, which is NaN if the image does not count. If
+    it returns None, the score has no row.
     """
 
     title: str
     values: Callable = _measured_elsewhere
     form: str = PERCENT
-    measure: Callable[..., Cells | None] = measure_fraction  # with its interval
-    over: Literal["images", "classes", "class"] = "images"  # a mean over classes; one of each class
+    measure: Callable[..., Cells | None] = measure_fraction  # measures the score with its interval
+    over: Literal["images", "classes", "class"] = "images"  # "classes" is a mean, "class" one class
     is_tested: bool = False  # by `pawprint score`, against the test split
 
 
-# Scores that guide decisions, by split. With the scores of other stages, there are ten at most.
+# Scores that guide decisions, by split. There are at most ten, including those of other stages.
 IN_METRICS = {
     "validation": ["accuracy", "loss"],
     "test": ["accuracy", "mean_recall", "loss", "decided", "error_of_decided"],
@@ -213,7 +206,7 @@ OF_A_CLASS = ("recall", "precision")
 OF_DECIDED = ("decided", "error_of_decided")
 APART = "accuracy_without_near_duplicates"
 SLICE = "slice_accuracy"
-# In the order of plots/scores.csv. Means over classes include only classes with images.
+# In the order of plots/scores.csv. Means over classes only include classes that have images.
 CATALOGUE = {
     "accuracy": Score("accuracy", _right, is_tested=True),
     "loss": Score("log loss", _losses, NUMBER, _mean_loss, is_tested=True),
@@ -238,11 +231,11 @@ CATALOGUE = {
 }
 
 
-def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame:
+def tabulate_scores(predictions: Predictions) -> pd.DataFrame:
     """Return the columns of SCORES after `split`: overall scores, then the scores of each class.
 
-    Classes without images have no row. A fraction without images, such as the precision of a class
-    that is never predicted, has none either.
+    Classes without images have no row. A fraction of no images, such as the precision of a class
+    that is never predicted, has no row either.
     """
     actual = predictions.actual
     labels = predictions.labels
@@ -253,34 +246,35 @@ def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame
                 values = score.values(predictions, *index)
                 if values is None:
                     continue
-                if cells := score.measure(values, predictions, confidence):
+                if cells := score.measure(values, predictions):
                     rows.append((label, name, *cells))
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
 def measure_unknown(
-    unknown: np.ndarray, known: np.ndarray, threshold: float, confidence: float, groups: np.ndarray
+    unknown: np.ndarray, known: np.ndarray, threshold: float, groups: np.ndarray
 ) -> pd.DataFrame:
-    """Return rows of `tabulate_scores` on how well unknown images are distinguished from others.
+    """Return rows like `tabulate_scores` on how well unknown images are told apart from others.
 
-    `unknown` and `known` are unknown scores, `(images,)`. The rows have the label UNKNOWN: the
-    fraction of `unknown` that is rejected, and the area under the ROC curve of both. `groups`, as
-    in Predictions, hold the groups of `unknown`, then of `known`.
+    `unknown` and `known` are unknown scores, `(images,)`. The rows have the label UNKNOWN. They
+    give the fraction of `unknown` that is rejected, and the area under the ROC curve. `groups`, as
+    in Predictions, contains the groups of `unknown` followed by those of `known`.
     """
     images = len(unknown)
     scores = np.append(unknown, known)
-    area = area_interval(scores, np.arange(len(scores)) < images, groups, confidence)
+    area = area_interval(scores, np.arange(len(scores)) < images, groups)
     rows = [
-        (UNKNOWN, "refused", *fraction_cells(unknown > threshold, groups[:images], confidence)),
+        (UNKNOWN, "refused", *fraction_cells(unknown > threshold, groups[:images])),
         (UNKNOWN, "roc_auc", *area, images),
     ]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
 def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Return the scores IN_METRICS of each split in a table SCORES, for `dvc metrics diff`.
+    """Return the scores IN_METRICS for each split in a table SCORES, for `dvc metrics diff`.
 
-    A score that the table lacks, such as `decided` without `calibrate.max_error`, is left out.
+    A score that is missing from the table, such as `decided` without `calibrate.max_error`, is left
+    out.
     """
     overall = scores[scores["label"] == ""].pivot(index="split", columns="score", values="value")
     return {
@@ -294,8 +288,8 @@ def describe_found(
 ) -> str:
     """Count the images of a class that are found, and the false alarms, both now and before.
 
-    All arguments hold classes, as indices or labels, `(images,)`; `before` holds predictions of
-    another model, or without thresholds.
+    All arguments contain classes, as indices or labels, `(images,)`. `before` contains the
+    predictions of another model, or those without thresholds.
     """
     is_class = actual == name
     found, was_found = ((each[is_class] == name).sum() for each in (predicted, before))
@@ -307,26 +301,26 @@ def describe_found(
 
 
 def tabulate_reliability(
-    actual: np.ndarray, probabilities: np.ndarray, labels: list[str], confidence: float
+    actual: np.ndarray, probabilities: np.ndarray, labels: list[str]
 ) -> pd.DataFrame:
-    """Return a row for each bin with images: the columns of RELIABILITY from `label` on.
+    """Return a row for each bin with images, with the columns of RELIABILITY from `label` on.
 
-    `label` is the class of probability and fraction: the second of two classes or, with more,
-    PREDICTED, the most probable class. Each image counts separately.
+    `label` is the class that the probability and fraction refer to: the second of two classes, or
+    with more classes PREDICTED, the most probable one. Each image counts separately.
     """
     label = labels[1] if len(labels) == 2 else PREDICTED
     rows = [
-        (label, mean, hits / images, *fraction_interval(hits, images, confidence), images)
+        (label, mean, hits / images, *fraction_interval(hits, images), images)
         for mean, hits, images in zip(*map(np.ndarray.tolist, reliability(actual, probabilities)))
     ]
     return pd.DataFrame(rows, columns=list(RELIABILITY)[1:])
 
 
 def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
-    """Return the table ROC: the points of the curve of each class against the others.
+    """Return the table ROC: the points on the curve of each class against the others.
 
-    A curve goes from (0, 0) to (1, 1). With two classes, only the second has one. The first point
-    of a curve has no finite threshold, so 1 is written.
+    A curve goes from (0, 0) to (1, 1). With two classes, only the second one has a curve. The first
+    point of a curve has no finite threshold, so 1 is written.
     """
     rows = [
         (labels[index], *point)
@@ -339,12 +333,13 @@ def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str
 def _roc_curve(
     is_class: np.ndarray, scores: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return false-positive and true-positive rates and thresholds, where the curve turns.
+    """Return false-positive and true-positive rates and thresholds where the curve turns.
 
-    This does the work of scikit-learn's `roc_curve`, whose import takes longer than `evaluate`.
+    This replaces scikit-learn's `roc_curve`, because importing it takes longer than `evaluate`.
     """
     order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # for equal scores
+    # The end of each run of equal scores.
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
     right = np.cumsum(is_class[order])[ends]
     wrong = ends + 1 - right
     turns = (np.diff(wrong, 2) != 0) | (np.diff(right, 2) != 0)
@@ -354,7 +349,7 @@ def _roc_curve(
 
 
 def describe_fractions(
-    name: str, names: tuple[str, ...], scores: pd.DataFrame, confidence: float, label: str = ""
+    name: str, names: tuple[str, ...], scores: pd.DataFrame, label: str = ""
 ) -> str:
     """Return text such as "test recall 0.9500 (57/60), 0.8630 to 0.9829 (95% intervals)".
 
@@ -366,9 +361,9 @@ def describe_fractions(
         counts = f"({round(row.value * row.images)}/{row.images:.0f})"
         value = f"{CATALOGUE[row.Index].title} {row.value:.4f} {counts}"
         texts.append(f"{value}, {row.low:.4f} to {row.high:.4f}")
-    return f"{name} {'; '.join(texts) or 'no images'} ({100 * confidence:g}% intervals)"
+    return f"{name} {'; '.join(texts) or 'no images'} ({100 * CONFIDENCE:g}% intervals)"
 
 
 def _classes_with_a_curve(actual: np.ndarray, classes: int) -> list[int]:
-    """Return the classes with images; if two, only the second, because 1 - p would make ties."""
+    """Return the classes with images; only the second of two, because 1 - p would make ties."""
     return [1] if classes == 2 else np.unique(actual).tolist()

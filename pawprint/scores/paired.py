@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import headline, log_losses
-from pawprint.columns import LEARNING_CURVE
+from pawprint.columns import LEARNING_CURVE, SPLITS
 from pawprint.scores.intervals import (
     CONFIDENCE,
     extend_to_zero,
@@ -21,11 +21,11 @@ from pawprint.scores.prediction_table import losses_in
 
 LOG_LOSS = "log loss"
 EQUAL = 0.01  # models are equal if accuracy or mean recall differs by at most this
-# The smallest useful difference between models of different photos or labels, as a fraction of the
-# old log loss. Adding one photo already changes the loss by 0.2%, which a paired test detects.
+# The smallest useful difference between models for different photos or labels, as a fraction of the
+# old log loss. Even one additional photo changes the loss by 0.2%, which a paired test detects.
 # docs/decisions/29 shows how often irrelevant changes and real losses are called better or worse.
 MARGIN = 0.03
-FLOOR = 0.001  # of the log loss, too: of a model that is nearly perfect, 3% are of no use
+FLOOR = 0.001  # also of the log loss: for a nearly perfect model, 3% does not matter
 NOT_SHOWN = "no difference shown"
 NO_USE = "no practical difference"
 
@@ -33,9 +33,10 @@ NO_USE = "no practical difference"
 class Pair(NamedTuple):
     """Two models on the same images.
 
-    Each image has its class, whether the models predict it, and the values of the old and the new
-    model, whose mean is the score. These are log losses or, if a run lacks them, 1 if the model is
-    correct. All are `(images,)`. Images in the same group are not independent.
+    For each image, it contains the class, whether each model predicts it, and a value for the old
+    and the new model. The means of these values are the scores. A value is a log loss or, if a run
+    lacks log losses, 1 if the model is correct. All arrays are `(images,)`. Images in the same
+    group are not independent.
     """
 
     actual: np.ndarray
@@ -46,7 +47,7 @@ class Pair(NamedTuple):
 
     @classmethod
     def join(cls, pairs: Sequence[Self]) -> Self:
-        """Return one pair with the images of all."""
+        """Return one pair with the images of all pairs."""
         old, new = zip(*(pair.values for pair in pairs))
         return cls(
             np.concatenate([pair.actual for pair in pairs]),
@@ -64,10 +65,10 @@ class Pair(NamedTuple):
 
 
 class ScoreTest(NamedTuple):
-    """The difference of a score, new minus old, with the interval at `confidence`.
+    """The difference in a score, new minus old, with its interval at the level `confidence`.
 
-    `of_right` is the interval of `right`, the accuracy or, with imbalanced classes, the mean
-    recall. If the difference is not significant, both intervals are extended to 0.
+    `of_right` is the interval for `right`, which is the accuracy or, with imbalanced classes, the
+    mean recall. If the difference is not significant, both intervals are extended to 0.
     """
 
     score: str
@@ -90,9 +91,9 @@ class ScoreTest(NamedTuple):
 class Comparison(NamedTuple):
     """Two models compared in one test on all images; `old` and `new` are their scores.
 
-    A row of `sets` describes a set of images: its number of images, both models' accuracy (mean
-    recall with imbalanced classes) and scores in the test, and the difference of these, with the
-    interval for this set alone. Further columns are text.
+    Each row of `sets` describes a set of images: its number of images, the accuracy of both models
+    (or with imbalanced classes, their mean recall), their scores in the test, and the difference
+    between these scores, with an interval for this set alone. Additional columns contain text.
     """
 
     images: int
@@ -104,8 +105,8 @@ class Comparison(NamedTuple):
     def verdict(self, margin: float = 0.0) -> str:
         """Return the verdict of the test, or NO_USE for a significant difference below a margin.
 
-        `margin` is the fraction of the old score, such as MARGIN, that `test.difference` must
-        reach. With a margin, it must reach FLOOR, too.
+        `margin`, such as MARGIN, is the fraction of the old score that `test.difference` must
+        reach. If it is set, the difference must also reach FLOOR.
         """
         is_shown = self.test.verdict in ("better", "worse")
         is_small = abs(self.test.difference) < max(margin * self.old, FLOOR if margin else 0)
@@ -130,7 +131,7 @@ def pair_probabilities(
 ) -> Pair:
     """Pair two models by probabilities `(images, classes)`, on the images that both predict.
 
-    The losses of an image are multiplied by its weight.
+    The losses of each image are multiplied by its weight.
     """
     judged = ~np.isnan(probabilities[0][:, 0] + probabilities[1][:, 0])
     actual = actual[judged]
@@ -142,13 +143,13 @@ def pair_probabilities(
 
 
 def compare(
-    runs: Sequence[Mapping[str, Pair]], confidence: float, score: str = LOG_LOSS
+    runs: Sequence[Mapping[str, Pair]], confidence: float = CONFIDENCE, score: str = LOG_LOSS
 ) -> list[Comparison]:
-    """Compare pairs of models, each given by named sets of images.
+    """Compare pairs of models, each given as sets of images with names.
 
-    `score` is LOG_LOSS or "accuracy", the mean of their values. Each pair gets one test, on all its
-    images (`paired_test`). The probability of any wrong verdict over all pairs is at most `1 -
-    confidence`: `holm` gives the levels of the tests and of the intervals.
+    `score` is LOG_LOSS or "accuracy", which is the mean of the values. Each pair gets one test, on
+    all of its images (`paired_test`). The probability of at least one wrong verdict is at most `1 -
+    confidence` over all pairs: `holm` determines the levels of the tests and of the intervals.
     """
     wholes = [Pair.join(list(sets.values())) for sets in runs]
     p_values = [paired_test(whole.differences, whole.groups) for whole in wholes]
@@ -179,7 +180,8 @@ def _row(name: str, pair: Pair, confidence: float, score: str) -> dict:
 def _headline(pair: Pair) -> tuple[str, np.ndarray]:
     """Return the name of the score for correct predictions, and its strata, `(images,)`.
 
-    Strata are weighted equally: classes for the mean recall, a single one for the accuracy.
+    Strata are weighted equally. They are the classes for the mean recall, or a single stratum for
+    the accuracy.
     """
     name = headline(np.unique(pair.actual, return_counts=True)[1]).replace("_", " ")
     strata = pair.actual if name == "mean recall" else np.zeros(len(pair.actual))
@@ -187,7 +189,7 @@ def _headline(pair: Pair) -> tuple[str, np.ndarray]:
 
 
 def difference_of(pair: Pair, confidence: float, p_value: float, score: str) -> ScoreTest:
-    """Return the difference of a pair's scores, with its interval."""
+    """Return the difference between the scores of a pair, with its interval."""
     is_significant = p_value < 1 - confidence
     difference = float(pair.differences.mean())
     right, strata = _headline(pair)
@@ -196,7 +198,7 @@ def difference_of(pair: Pair, confidence: float, p_value: float, score: str) -> 
     if score == LOG_LOSS:
         groups = mean_by_group(pair.differences, pair.groups)
         low, high = mean_interval(groups, confidence)
-        if low != low:  # equal values, or too few
+        if low != low:  # all values are equal, or there are too few
             low, high = (difference, difference) if len(groups) > 2 else (-np.inf, np.inf)
     else:
         one_stratum = np.zeros(len(pair.differences))
@@ -213,13 +215,16 @@ def describe_comparison(old: str, new: str, compared: Comparison) -> str:
 
 
 def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0.0) -> str:
-    """Return a sentence: whether `new` is better than `old`, by how much, on how many images.
+    """Return a sentence: whether `new` is better than `old`, by how much, and on how many images.
 
-    `margin` is as in `Comparison.verdict`.
+    It names the sets of images if no training images count. `Comparison.verdict` explains `margin`.
     """
     test = compared.test
     verdict = compared.verdict(margin)
-    images = f"on the {compared.images:,} images that both have"
+    names = [*compared.sets["images"]]
+    held_out = [name for name in SPLITS[1:] if name in names]
+    kind = f"{' and '.join(held_out)} " if len(held_out) == len(names) else ""
+    images = f"on the {compared.images:,} {kind}images that both have"
     low, high = (f"{100 * end:+.1f}" for end in test.of_right)
     points = f"between {low} and {high} points of {test.right} ({test.confidence:.0%} interval)"
     if verdict == NOT_SHOWN:
@@ -230,14 +235,14 @@ def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0
     scores = f"{test.score} {compared.new:{form}}, was {compared.old:{form}}"
     if verdict == NO_USE:
         change = f"{test.difference / compared.old:+.1%}"
-        needs = f"because photos or labels differ, better or worse takes {margin:.0%} and {FLOOR}"
+        needs = f"photos or labels differ, so better or worse requires {margin:.0%} and {FLOOR}"
         scores = f"{scores} ({change}; {needs})"
         return f"{NO_USE.capitalize()} between {old} and {new}: {scores}, {points}, {images}."
     return f"{new} is {verdict} than {old}: {scores}, {points}, {images}."
 
 
 def tabulate_sets(compared: Comparison) -> pd.DataFrame:
-    """Return the sets of images as text: scores of the old and the new model, the difference."""
+    """Return a table of text: for each set, the score of either model and their difference."""
     rows = []
     for row in compared.sets.to_dict("records"):
         cells = {"images": row["images"], "number": f"{row['number']:,}"}
@@ -248,7 +253,7 @@ def tabulate_sets(compared: Comparison) -> pd.DataFrame:
                 cells[score] = " → ".join(f"{value:{form}}" for value in values)
         form = "+.4f" if compared.test.score == LOG_LOSS else "+.2%"
         low, high = (f"{row[end]:{form}}" for end in ("low", "high"))
-        cells["difference"] = f"{row['difference']:{form}} ({low} to {high})"
+        cells[f"{compared.test.score} difference"] = f"{row['difference']:{form}} ({low} to {high})"
         cells |= {name: cell for name, cell in row.items() if isinstance(cell, str)}
         rows.append(cells)
     return pd.DataFrame(rows).fillna("")
@@ -257,10 +262,11 @@ def tabulate_sets(compared: Comparison) -> pd.DataFrame:
 def tabulate_curve(
     actual: np.ndarray, groups: np.ndarray, curve: dict[int, np.ndarray]
 ) -> pd.DataFrame:
-    """Return a table LEARNING_CURVE, on the images that every fit predicts; [] without any.
+    """Return a table LEARNING_CURVE on the images that every fit predicts, or [] without any.
 
-    `curve` has the cross-validated probabilities `(images, classes)` by the number of images that a
-    fit learned from, `actual` the indices of classes. Images of one of `groups` count as one.
+    `curve` maps the number of images that a fit learned from to cross-validated probabilities
+    `(images, classes)`, and `actual` contains class indices. Images in the same group of `groups`
+    count as one.
     """
     is_judged = np.ones(len(actual), bool)
     for probabilities in curve.values():
@@ -273,7 +279,7 @@ def tabulate_curve(
     _, class_of, numbers = np.unique(actual, return_inverse=True, return_counts=True)
     score = headline(numbers.tolist() or [0, 0]).replace("_", " ")
     classes = class_of if score == "mean recall" else np.zeros(len(actual), int)
-    weights = 1 / np.bincount(classes)[classes]  # each class is weighted equally
+    weights = 1 / np.bincount(classes)[classes]  # all classes are weighted equally
     rows = []
     for images, probabilities in curve.items():
         before = right
@@ -282,7 +288,7 @@ def tabulate_curve(
         row = {"images": images, "accuracy": right.mean(), "loss": loss, "score": score}
         if before is not None:
             gains = right.astype(float) - before
-            interval = paired_interval(gains, classes, groups, CONFIDENCE)
+            interval = paired_interval(gains, classes, groups)
             is_significant = paired_test(gains * weights, groups) < 1 - CONFIDENCE
             low, high = extend_to_zero(interval, is_significant)
             row |= {"gain": np.average(gains, weights=weights), "low": low, "high": high}

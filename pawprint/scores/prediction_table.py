@@ -1,4 +1,4 @@
-"""The table PREDICTIONS: read, written, and made of probabilities."""
+"""Read, write and fill the table PREDICTIONS, a row for each image; rank and count its errors."""
 
 import csv
 from collections.abc import Iterable
@@ -12,17 +12,17 @@ from pawprint.columns import PREDICTIONS, PROBABILITY, UNKNOWN_SCORE, Columns
 from pawprint.files import parse_file
 from pawprint.tables import parse_table, write_table
 
-# Digits of `pixels_sha256` in `image`, likely to differ among a million images.
+# Digits of `pixels_sha256` in `image`, enough to tell a million images apart.
 IMAGE_DIGITS = 16
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
-    """Read a table PREDICTIONS with the columns of its labels, as `read_table`."""
+    """Read a table PREDICTIONS with the columns of its labels, like `read_table`."""
     return parse_file(path, parse_predictions)
 
 
 def parse_predictions(content: bytes) -> pd.DataFrame:
-    """Read a table PREDICTIONS with a column of probabilities per label, as `parse_table`."""
+    """Parse a table PREDICTIONS with a column of probabilities per label, like `parse_table`."""
     try:
         header = next(csv.reader([content.split(b"\n", 1)[0].decode()]), [])
     except (UnicodeDecodeError, csv.Error):
@@ -31,7 +31,7 @@ def parse_predictions(content: bytes) -> pd.DataFrame:
 
 
 def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
-    """Write a table PREDICTIONS, as `write_table`."""
+    """Write a table PREDICTIONS, like `write_table`."""
     write_table(path, predictions, _prediction_columns(predictions))
 
 
@@ -41,7 +41,7 @@ def _prediction_columns(names: Iterable[str]) -> Columns:
 
 
 def predicted_labels(predictions: Iterable[str]) -> list[str]:
-    """Return the labels of a table PREDICTIONS, or of its columns, in order, also of no image."""
+    """Return the labels of a table PREDICTIONS, or of its columns, in order, even without rows."""
     names = [name for name in predictions if name.startswith(PROBABILITY)]
     return [name.removeprefix(PROBABILITY) for name in names]
 
@@ -66,9 +66,9 @@ def tabulate(
 ) -> pd.DataFrame:
     """Return a table PREDICTIONS.
 
-    `rows` has the columns `path`, `label` and `pixels_sha256`, in the order of the images in
-    `probabilities`, float64 `(images, classes)`, in `predicted`, the indices of `labels`, and in
-    `unknown_scores`, float64 `(images,)`.
+    `rows` has the columns `path`, `label` and `pixels_sha256`. All arguments list the images in the
+    same order: `probabilities` are float64 `(images, classes)`, `predicted` are indices of
+    `labels`, and `unknown_scores` are float64 `(images,)`.
     """
     scores = {} if unknown_scores is None else {UNKNOWN_SCORE: unknown_scores}
     return pd.DataFrame(
@@ -84,5 +84,79 @@ def tabulate(
 
 
 def with_image(images: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with the column `image` of PREDICTED_CLASSES, from its `pixels_sha256`."""
+    """Add the column `image` of PREDICTED_CLASSES to a table with a column `pixels_sha256`."""
     return images.assign(image=images["pixels_sha256"].str[:IMAGE_DIGITS])
+
+
+def with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of PREDICTIONS with `confidence` and `wrong`, numbered from 0.
+
+    `predictions` is such a table. `confidence` is the probability of the predicted label, in [0,
+    1], and `wrong` is bool.
+    """
+    predicted = pd.Index(predicted_labels(predictions)).get_indexer(predictions["predicted"])
+    return (
+        predictions[list(PREDICTIONS)]
+        .assign(
+            confidence=probabilities_in(predictions)[np.arange(len(predicted)), predicted],
+            wrong=predictions["predicted"] != predictions["actual"],
+        )
+        .reset_index(drop=True)
+    )
+
+
+def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return errors, most confident first, then the other predictions, least confident first.
+
+    The argument and the result are tables like the result of `with_confidence`. Row numbers stay as
+    they were before ranking.
+    """
+    ranked = with_confidence(predictions)
+    order = np.where(ranked["wrong"], -ranked["confidence"], ranked["confidence"])
+    return ranked.iloc[order.argsort(kind="stable")]
+
+
+def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the prediction for each image from a model that did not learn from it.
+
+    The columns are `path`, `actual`, `predicted`, `confidence`, `wrong`, `split` and
+    `pixels_sha256`. Training images are in the table JUDGED, and `predictions` contains a table
+    PREDICTIONS for each split.
+    """
+    is_wrong = judged["likely_probability"] > judged["probability"]
+    training = pd.DataFrame(
+        {
+            "path": judged["path"],
+            "actual": judged["label"],
+            "predicted": judged["likely"].where(is_wrong, judged["label"]),
+            "confidence": judged[["probability", "likely_probability"]].max(axis=1),
+            "wrong": is_wrong,
+            "split": "train",
+            "pixels_sha256": judged["pixels_sha256"],
+        }
+    )
+    held_out = [with_confidence(table).assign(split=name) for name, table in predictions.items()]
+    return pd.concat([training, *held_out], ignore_index=True)[list(training)]
+
+
+def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the wrong predictions among those of `every_prediction`, most confident first.
+
+    The arguments and columns are the same.
+    """
+    table = every_prediction(judged, predictions)
+    wrong = table[table["wrong"]].drop(columns="wrong")
+    return wrong.sort_values("confidence", ascending=False, kind="stable")
+
+
+def confusion(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """Count images (table PREDICTIONS): one row per true label, one column per predicted label."""
+    counts = pd.crosstab(predictions["actual"], predictions["predicted"])
+    return counts.reindex(index=labels, columns=labels, fill_value=0)
+
+
+def most_confused(predictions: pd.DataFrame, number: int) -> pd.DataFrame:
+    """Return the most confused pairs of classes: `actual`, `predicted` and `images`."""
+    wrong = predictions[predictions["actual"] != predictions["predicted"]]
+    pairs = wrong.groupby(["actual", "predicted"]).size().rename("images")
+    return pairs.sort_values(ascending=False, kind="stable").head(number).reset_index()

@@ -1,4 +1,4 @@
-"""Fit the rules of the served model on validation images: temperature and thresholds."""
+"""Fit the temperature and the thresholds of the served model to validation images."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from pawprint.model.calibration import (
 )
 from pawprint.model.metadata import Metadata, Outputs, to_probabilities
 from pawprint.params.model import Calibrate
-from pawprint.scores.intervals import CONFIDENCE
+from pawprint.scores.decided import LEVEL, choose_min_confidence
 from pawprint.scores.metrics import (
     OF_A_CLASS,
     Predictions,
@@ -19,7 +19,6 @@ from pawprint.scores.metrics import (
     describe_fractions,
     tabulate_scores,
 )
-from pawprint.scores.predictions import LEVEL, choose_min_confidence
 
 
 def fit_rules(
@@ -31,10 +30,10 @@ def fit_rules(
 ) -> Metadata:
     """Return the metadata with the temperature and the thresholds that the params ask for.
 
-    `train_scores`, float64 `(images,)`, are unknown scores of training images from detectors not
-    fitted on them, NaN if missing. `groups` has the group of each validation image: images in the
-    same group are not independent. Raises InputError if validation images are too few for
-    `params.max_error`.
+    `train_scores`, float64 `(images,)`, are unknown scores of training images from detectors that
+    were not fitted on them, or NaN if they are missing. `groups` contains the group of each
+    validation image; images in the same group are not independent. Raises InputError if there are
+    too few validation images for `params.max_error`.
     """
     labels = metadata.labels
     temperature, thresholds = calibrate(params, labels, validation.actual, validation.logits)
@@ -60,7 +59,7 @@ def fit_rules(
 
 
 def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predictions:
-    """Return the served model's predictions from outputs; `groups` has the group of each image."""
+    """Return the served model's predictions from its outputs, given the group of each image."""
     probabilities = to_probabilities(outputs.logits, metadata.temperature)
     predicted = metadata.classes(probabilities)
     return Predictions(outputs.actual, probabilities, predicted, metadata.labels, groups=groups)
@@ -69,7 +68,7 @@ def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predict
 def describe_rules(
     params: Calibrate, metadata: Metadata, validation: Outputs, groups: np.ndarray
 ) -> Iterator[str]:
-    """Yield lines on the rules that `fit_rules` returned, with numbers of validation images."""
+    """Yield lines about the rules from `fit_rules`, with numbers of validation images."""
     predictions = predict(metadata, validation, groups)
     yield from describe_unknown(metadata, validation.unknown_scores)
     yield from describe_decided(params, metadata, predictions)
@@ -77,7 +76,7 @@ def describe_rules(
 
 
 def describe_unknown(metadata: Metadata, scores: np.ndarray) -> Iterator[str]:
-    """Yield a line on the threshold of unknown images, with the `scores` of validation images."""
+    """Yield a line about the threshold for unknown images, given the `scores` in validation."""
     if metadata.unknown_threshold is not None:
         unknown = (scores > metadata.unknown_threshold).sum()
         yield (
@@ -89,7 +88,7 @@ def describe_unknown(metadata: Metadata, scores: np.ndarray) -> Iterator[str]:
 def describe_decided(
     params: Calibrate, metadata: Metadata, predictions: Predictions
 ) -> Iterator[str]:
-    """Yield a line on how many validation images are decided, if `max_error` is set."""
+    """Yield a line about how many validation images are decided, if `max_error` is set."""
     if params.max_error is None:
         return
     is_decided = metadata.are_decided(predictions.probabilities)
@@ -104,8 +103,8 @@ def describe_decided(
 def describe_thresholds(
     params: Calibrate, metadata: Metadata, predictions: Predictions
 ) -> Iterator[str]:
-    """Yield lines on each class with a threshold: images found in validation, and warnings."""
-    scores = tabulate_scores(predictions, CONFIDENCE)
+    """Yield lines about each class with a threshold: images found in validation, and warnings."""
+    scores = tabulate_scores(predictions)
     before = predictions.probabilities.argmax(axis=-1)
     recalls = params.recall if isinstance(params.recall, dict) else {}
     for label, threshold in metadata.thresholds.items():
@@ -113,7 +112,7 @@ def describe_thresholds(
         counts = describe_found(predictions.actual, predictions.predicted, before, index)
         yield f"{label} from {threshold:.4g}: {counts} of validation"
         title = f"validation {label}:"
-        yield describe_fractions(title, OF_A_CLASS, scores, CONFIDENCE, label)
+        yield describe_fractions(title, OF_A_CLASS, scores, label)
         wished = recalls.get(label, 0)
         rows = scores[(scores["label"] == label) & (scores["score"] == "recall")]
         for row in rows[["value", "low", "high", "images"]].itertuples(index=False):

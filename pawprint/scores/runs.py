@@ -20,22 +20,22 @@ from pawprint.scores.paired import (
     tabulate_sets,
 )
 from pawprint.scores.prediction_table import probabilities_in, with_image
-from pawprint.scores.shift import independent
+from pawprint.scores.series import independent
 
 TRAINING = "training, in folds"
 IDENTICAL = "identical"
-COMPARED = 0.9  # of the older run's test images, which `compare --gate` needs at least
+COMPARED = 0.9  # fraction of the older run's test images that `compare --gate` requires
 
 
 class Run(NamedTuple):
-    """The parts of a run that are compared. Unknown parts are None, mostly for lack of data.
+    """The parts of a run that are compared. Unknown parts are None, usually for lack of data.
 
-    `judged` has tables PREDICTED_CLASSES of images that the model did not learn from: `test`,
-    `validation` and, if the head is fitted and its data are there, TRAINING. `calibrate` is the
-    section of its params. `split` is the table SPLIT; without it, `split_md5`, from dvc.lock, tells
-    whether two runs have the same split. `metadata` and `test`, a table PREDICTIONS, are the served
-    model's; without them, `scores` is the table SCORES. `missing` says why data are missing, or is
-    "".
+    `judged` contains tables PREDICTED_CLASSES for images that the model did not learn from: `test`,
+    `validation` and, if the head is fitted and its data are available, TRAINING. `calibrate` is the
+    section of the params. `split` is the table SPLIT; if it is missing, `split_md5` from dvc.lock
+    tells whether two runs have the same split. `metadata` and `test`, a table PREDICTIONS, belong
+    to the served model; if they are missing, `scores` is the table SCORES. `missing` says why data
+    are missing, or is "".
     """
 
     name: str
@@ -50,7 +50,7 @@ class Run(NamedTuple):
 
     @property
     def places(self) -> pd.DataFrame:
-        """The known images, each once: `image`, `label` and `split`."""
+        """The known images, each listed once: `image`, `label` and `split`."""
         if self.split is not None:
             return with_image(self.split)[["image", "label", "split"]]
         tables = [table.assign(split=name) for name, table in self.judged.items()]
@@ -59,7 +59,7 @@ class Run(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """Numbers of images by answer; `wrong` counts errors among the images `decided`, not unsure."""
+    """Numbers of images by answer; `wrong` counts errors among the `decided` images."""
 
     images: int
     decided: int
@@ -78,7 +78,7 @@ class Answers(NamedTuple):
 
     @classmethod
     def of_scores(cls, scores: pd.DataFrame) -> Self:
-        """Count the answers to the test images of a table SCORES."""
+        """Count the answers for the test images in a table SCORES."""
         is_whole = (scores["split"] == "test") & (scores["label"] == "")
         value = scores[is_whole].set_index("score")["value"]
         images = int(scores[is_whole & (scores["score"] == "accuracy")]["images"].iloc[0])
@@ -88,13 +88,13 @@ class Answers(NamedTuple):
 
 
 class ComparedRun(NamedTuple):
-    """A run compared with an older one, on the images that all runs of `compare_runs` score.
+    """A run compared with an older one, on the images that all runs in `compare_runs` score.
 
-    `old` and `new` are their names. `pairs` has a table for each set of images: `image`, `actual`,
-    and `predicted` and `loss` of both runs, with the suffix `_old` for the older. `left_out` has
-    lines about images that are not compared, `answers` lines about changes for a user of the model,
-    and `notes` lines about missing data. The older run has `test_images`, `test_left_out` of which
-    are not compared.
+    `old` and `new` are the names of the runs. `pairs` contains a table for each set of images, with
+    the columns `image`, `actual`, and `predicted` and `loss` for both runs, with the suffix `_old`
+    for the older one. `left_out` contains lines about images that are not compared, `answers` lines
+    about changes that affect a user of the model, and `notes` lines about missing data. The older
+    run has `test_images` test images, of which `test_left_out` are not compared.
     """
 
     old: str
@@ -110,7 +110,7 @@ class ComparedRun(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """IDENTICAL, or the verdict of the test, with MARGIN where photos or labels differ."""
+        """IDENTICAL, or the verdict of the test, which uses MARGIN if photos or labels differ."""
         if all(_are_identical(pairs) for pairs in self.pairs.values()):
             return IDENTICAL
         return self.comparison.verdict(self._margin)
@@ -121,7 +121,7 @@ class ComparedRun(NamedTuple):
 
     @property
     def sentences(self) -> list[str]:
-        """The verdict as a sentence, then one for each answer that changed."""
+        """The verdict as a sentence, followed by one sentence for each answer that changed."""
         old, new, compared = self.old, self.new, self.comparison
         if self.verdict == IDENTICAL:
             images = f"all {compared.images:,} images: log loss {compared.old:.4f}"
@@ -159,12 +159,12 @@ class ComparedRun(NamedTuple):
 
     @property
     def passes(self) -> bool:
-        """Whether the gate lets a run pass: it is not worse, on COMPARED of the test images."""
+        """Whether the gate passes a run: not worse, on at least COMPARED of the test images."""
         return self.verdict != "worse" and self._is_whole
 
     @property
     def gate(self) -> str:
-        """How many test images of the older run are left out, and why the gate fails, if so."""
+        """How many test images of the older run are left out and, if the gate fails, why."""
         line = f"gate: {self.test_left_out:,} of {self.test_images:,} test images of {self.old}"
         line += " are left out" if self.test_left_out != 1 else " is left out"
         if not self._is_whole:
@@ -180,14 +180,14 @@ def _are_identical(pairs: pd.DataFrame) -> bool:
     return bool(is_same.all())
 
 
-def compare_runs(old: Run, new: Sequence[Run], confidence: float) -> list[ComparedRun]:
-    """Compare runs with an older one, on the images that all have with the same label.
+def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
+    """Compare runs with an older one, on the images that have the same label in all runs.
 
-    Each run gets one test, on all these images together. Training images count if all runs have
-    scored them. The table has counts for classes that a run names in `calibrate`. Images in the
-    same group of `old` are not independent; without its data, each image is its own group. If a set
-    has no common image, all its images are left out. Raises InputError if the runs have no test
-    images in common.
+    Each run gets one test, on all these images together. Training images are included if all runs
+    have scored them. The table has counts for the classes that a run lists in `calibrate`. Images
+    in the same group of `old` are not independent; if its data are missing, each image is its own
+    group. If a set has no common image, all its images are left out. Raises InputError if the runs
+    have no test images in common.
     """
     runs = [old, *new]
     pairs = _pair_images(runs)
@@ -197,7 +197,7 @@ def compare_runs(old: Run, new: Sequence[Run], confidence: float) -> list[Compar
     named = dict.fromkeys(name for run in runs for name in _named_classes(run.calibrate))
     results = []
     test_images = len(old.judged["test"])
-    for run, every, of_run, comparison in zip(new, pairs, common, compare(sets, confidence)):
+    for run, every, of_run, comparison in zip(new, pairs, common, compare(sets)):
         for name in named:
             comparison.sets[f"class {name}"] = [
                 "" if images == TRAINING else _describe_found(table, name)  # has no threshold
@@ -222,7 +222,7 @@ def compare_runs(old: Run, new: Sequence[Run], confidence: float) -> list[Compar
 
 
 def _pair_images(runs: Sequence[Run]) -> list[dict[str, pd.DataFrame]]:
-    """Pair the first run with each other run, by set, on images that all have with one label."""
+    """Pair the first run with each other run, by set, on images with the same label in all runs."""
     old, *new = runs
     names = [name for name in old.judged if all(name in run.judged for run in runs)]
     common = {
@@ -248,7 +248,7 @@ def _merge(old: pd.DataFrame, new: pd.DataFrame, common: pd.DataFrame) -> pd.Dat
 
 
 def _groups(split: pd.DataFrame | None) -> pd.Series:
-    """Return the group of each image in a table SPLIT; none without the table."""
+    """Return the group of each image in a table SPLIT, or an empty series without the table."""
     if split is None:
         return pd.Series(dtype=str)
     return pd.Series(independent(split).array, with_image(split)["image"])
@@ -267,7 +267,7 @@ def _pair(both: pd.DataFrame, groups: pd.Series) -> Pair:
 
 
 def _named_classes(calibrate: Mapping[str, object]) -> list[str]:
-    """Return the classes for which `calibrate` has a threshold or a recall."""
+    """Return the classes for which `calibrate` sets a threshold or a recall."""
     values = (calibrate.get(key) for key in ("threshold", "recall"))
     return [name for by_class in values if isinstance(by_class, dict) for name in by_class]
 
@@ -280,7 +280,8 @@ def _describe_found(both: pd.DataFrame, name: str) -> str:
 def _have_same_photos(old: Run, new: Run) -> bool:
     """Return whether two runs have the same images with the same labels in the same sets.
 
-    A renamed file is the same image. If a table is missing, both runs need the same MD5.
+    A renamed file counts as the same image. If a table is missing, both runs must have the same
+    MD5.
     """
     rows = [run.places.sort_values("image", ignore_index=True) for run in (old, new)]
     are_known = old.split is not None and new.split is not None
@@ -288,7 +289,7 @@ def _have_same_photos(old: Run, new: Run) -> bool:
 
 
 def _describe_left_out(old: Run, new: Run, name: str, pairs: pd.DataFrame) -> str:
-    """Return how many images of a set are compared, and which are not; "" if all are compared."""
+    """Return how many images of a set are compared and which are not, or "" if all are compared."""
     both = old.judged[name].merge(
         new.judged[name], "outer", "image", suffixes=("_old", ""), indicator="side"
     )
@@ -308,7 +309,7 @@ def _describe_left_out(old: Run, new: Run, name: str, pairs: pd.DataFrame) -> st
 def _with_reasons(old: Run, new: Run, left: pd.DataFrame) -> pd.DataFrame:
     """Return why images are left out, in the order of `reasons`, with their classes or changes.
 
-    `left` has images of either run, with `actual`, `actual_old` of the older run, and `side`.
+    `left` contains images of either run, with `actual`, `actual_old` for the older run, and `side`.
     """
     before, after = (
         left["image"].map(run.places.set_index("image")["split"]) for run in (old, new)
@@ -354,7 +355,7 @@ def _number(threshold: float | None) -> str:
 def _describe_answers(old: Run, new: Run, pairs: pd.DataFrame) -> Iterator[str]:
     """Yield the changes for a user: how many test images are decided, and flagged as unknown.
 
-    The images are the ones in `pairs`; if data are missing, each run's own.
+    The images are those in `pairs` or, if data are missing, all test images of each run.
     """
     images = None
     own = ", each run's own"
@@ -364,7 +365,8 @@ def _describe_answers(old: Run, new: Run, pairs: pd.DataFrame) -> Iterator[str]:
     before, after = (_answers(run, images) for run in (old, new))
     if before is None or after is None:
         return
-    if (after.decided, before.decided) != (after.images, before.images):
+    have_unsure = after.decided < after.images or before.decided < before.images
+    if have_unsure and after[:3] != before[:3]:  # images, decided and wrong
         yield (
             f"Decided, not unsure: {after.decided:,} of {after.images:,} test images{own}, "
             f"{after.wrong:,} of them wrong; was {before.decided:,} of {before.images:,}, "
@@ -378,7 +380,7 @@ def _describe_answers(old: Run, new: Run, pairs: pd.DataFrame) -> Iterator[str]:
 
 
 def _answers(run: Run, images: pd.Series | None) -> Answers | None:
-    """Return a run's answers on some test images, or on all of its own; None if unknown."""
+    """Return a run's answers for these test images, or for all of its own; None if unknown."""
     if run.metadata is not None and run.test is not None:
         table = run.test if images is None else run.test[with_image(run.test)["image"].isin(images)]
         return Answers.of_model(table, run.metadata)
@@ -386,7 +388,7 @@ def _answers(run: Run, images: pd.Series | None) -> Answers | None:
 
 
 def _describe_missing(old: Run, new: Run) -> list[str]:
-    """Return a line on what is not compared because data are missing, or none."""
+    """Return a line about anything that is not compared because data are missing, if any."""
     missing = old.missing or new.missing
     groups = ", and groups are not known" if old.split is None else ""
     return [f"Training images are not compared{groups}: {missing}"] if missing else []

@@ -1,4 +1,4 @@
-"""Read a run for comparison, from the files of a commit or of this folder."""
+"""Read a run for comparison, either from the files of a commit or from this folder."""
 
 import contextlib
 import json
@@ -21,18 +21,18 @@ from pawprint.tables import parse_table
 
 Parsed = TypeVar("Parsed")
 MODEL_JSON = paths.SERVED_MODEL / METADATA_FILE
-OLD_METRICS = Path("metrics/train_finetune.json")  # of earlier versions, with `kept_epoch`
+OLD_METRICS = Path("metrics/train_finetune.json")  # from earlier versions, with `kept_epoch`
 
 
 class Reader(Protocol):
-    """Parses a file of a run. Raises InputError if it is missing."""
+    """Parses a file of a run. Raises InputError if the file is missing."""
 
     def __call__(self, path: Path, parse: Callable[[bytes], Parsed], /) -> Parsed:
-        """`parse` raises ValueError, with "expected …", for what it cannot read."""
+        """`parse` raises ValueError, with "expected …", for content that it cannot read."""
 
 
 def read_here(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
-    """Parse a file in this folder, as a Reader."""
+    """Parse a file in this folder. This function is a Reader."""
     try:
         return parse(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -40,9 +40,10 @@ def read_here(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
 
 
 def read_run(read: Reader, name: str) -> Run:
-    """Read a run with `read`. Sentences call it `name`.
+    """Read a run with `read`. Sentences refer to it as `name`.
 
-    Files that only DVC keeps may be missing. Raises InputError without predictions or params.
+    Files that only DVC keeps may be missing. Raises InputError if there are no predictions or
+    params.
     """
     judged = {split: read(path, _parse) for split, path in paths.PREDICTED_CLASSES_CSV.items()}
     run = Run(name, judged, read(paths.PARAMS, _calibrate))
@@ -61,7 +62,7 @@ def read_run(read: Reader, name: str) -> Run:
 
 
 def _is_fine_tuned(read: Reader) -> bool:
-    """Return whether fine-tuning is kept, so that training images are not cross-validated."""
+    """Return whether fine-tuning is kept: cross-validation then says nothing about the model."""
     with contextlib.suppress(InputError):
         return bool(read(paths.FINETUNE_HISTORY_CSV, _parse_history)["kept"].any())
     return read(OLD_METRICS, json.loads)["kept_epoch"] != 0
@@ -92,7 +93,7 @@ def _parse_history(content: bytes) -> pd.DataFrame:
 
 
 def _parse_judged(content: bytes) -> pd.DataFrame:
-    """Return the table PREDICTED_CLASSES of training images, of a table JUDGED."""
+    """Return the table PREDICTED_CLASSES for training images, from a table JUDGED."""
     table = with_image(parse_table(content, JUDGED))
     is_right = table["probability"] > table["likely_probability"]
     return pd.DataFrame(

@@ -1,8 +1,8 @@
-"""The files that `pawprint init` writes into a project's folder, and `pawprint upgrade` renews.
+"""The files that `pawprint init` writes into a project, and that `pawprint upgrade` renews.
 
-Their texts lie at the top of the repository; `requirements.txt` has a line for this package, and
-the versions of others that decide the bytes of results. A folder may hold files before, and Git
-must leave out none of the project's.
+Their text is at the top of the repository. `requirements.txt` also has a line for this package, and
+the versions of other packages that affect the bytes of results. The folder of a project may already
+contain files, and Git must not ignore any of the project's files.
 """
 
 import contextlib
@@ -27,14 +27,14 @@ README_TEXT = Path(__file__).with_name("README.md")
 README = "README.md"
 IGNORE = ".gitignore"
 DVC_IGNORE = ".dvcignore"
-# The project's text comes before or after the text of the user's file with this name.
+# The project's text is added before or after the user's text in a file with this name.
 IGNORES = (DVC_IGNORE, IGNORE)
 BEFORE = (".gitattributes", str(REQUIREMENTS))
 LOCKED = "# Versions of other packages that decide the bytes of results:\n"
 OWN = "# Packages of your own:\n"
 COMMENT = "# Files of the project that other rules ignore\n"
-NEUTRAL = {*OF_SYSTEMS, ".idea", ".venv", ".vscode"}  # may be in a folder without Git
-# What stages write, and folders that Python would take for the package.
+NEUTRAL = {*OF_SYSTEMS, ".idea", ".venv", ".vscode"}  # allowed in a folder without Git
+# Outputs of stages, and folders that Python would confuse with the package.
 OF_RUNS = ("data", "metrics", "models", "pawprint", "plots", "stages", str(MODEL_CARD))
 IGNORED = """\
 /.venv/
@@ -53,7 +53,7 @@ __pycache__/
 """
 IGNORED_BY_DVC = ("/.venv", *OF_SYSTEMS)
 CONFIG = ".dvc/config"
-OUTS = ("outs", "metrics", "plots")  # keys of a stage
+OUTS = ("outs", "metrics", "plots")  # keys of a stage in dvc.yaml
 
 
 def template(name: str) -> str:
@@ -62,17 +62,17 @@ def template(name: str) -> str:
 
 
 def lies_outside(source: str) -> bool:
-    """Return whether images lie outside of the project."""
+    """Return whether the images are outside the project."""
     return Path(source).is_absolute() or ".." in Path(source).parts
 
 
 def is_tracked(source: str) -> bool:
-    """Return whether DVC tracks the images; images elsewhere stay where they are."""
+    """Return whether DVC tracks the images. Images elsewhere stay where they are."""
     return not lies_outside(source) and not source.endswith((".yaml", ".yml"))
 
 
 def leaves_out(source: str, names: Iterable[str]) -> bool:
-    """Return whether DVC may leave out files of a folder, by a .dvcignore that a person wrote.
+    """Return whether DVC may skip files in a folder because of a user's .dvcignore.
 
     `names` are the files, relative to the folder `source`.
     """
@@ -86,7 +86,7 @@ def leaves_out(source: str, names: Iterable[str]) -> bool:
 def files(source: str) -> dict[str, str]:
     """Return the text of each file by its path.
 
-    `params.yaml`, the tables of the user, and CONFIG are not among them. `source` is the one of the
+    `params.yaml`, the user's tables, and CONFIG are not included. `source` is the source of the
     images, relative to the project.
     """
     plots = (path.relative_to(ROOT).as_posix() for path in (ROOT / ".dvc/plots").glob("*.json"))
@@ -102,7 +102,7 @@ def files(source: str) -> dict[str, str]:
     }
 
 
-@functools.cache  # the environment of this process stays
+@functools.cache  # the environment of this process does not change
 def requirements() -> str:
     """Return the text of requirements.txt: this package, the versions in use, and a heading."""
     line, _ = requirement()
@@ -111,9 +111,10 @@ def requirements() -> str:
 
 
 def names_in_git(source: str) -> list[str]:
-    """Return the paths of all files of a project that have to be in Git.
+    """Return the paths of all files of a project that must be in Git.
 
-    Files that a run writes are among them. `source` is the images' place, relative to the project.
+    This includes files that a run writes. `source` is the source of the images, relative to the
+    project.
     """
     stages = parse_mapping(pipeline(False), "template")["stages"].values()
     outs = [out for stage in stages for out in outputs_of(stage).items()]
@@ -128,7 +129,7 @@ def names_in_git(source: str) -> list[str]:
 
 
 def outputs_of(stage: dict) -> dict[str, dict]:
-    """Return the options of each output of a stage in `dvc.yaml`, by its path."""
+    """Return the options of each output of a stage in `dvc.yaml`, by path."""
     outs = [out for key in OUTS for out in stage.get(key) or ()]
     return {
         path: options or {}
@@ -138,11 +139,11 @@ def outputs_of(stage: dict) -> dict[str, dict]:
 
 
 def pipeline(is_outside: bool) -> str:
-    """Return `dvc.yaml` with the stages of the installed package.
+    """Return a `dvc.yaml` with the stages of the installed package.
 
-    With `-P`, Python imports nothing from the project, such as a `copy.py` of the user's. `code`
-    runs always: no dependency says that the package has changed. Where the source lies outside of
-    the project, a failed `dvc repro` keeps the images that were fetched from it.
+    With `-P`, Python imports nothing from the project, such as a user's `copy.py`. `code` always
+    runs, because no dependency shows that the package has changed. If the source is outside the
+    project, a failed `dvc repro` keeps the images that were fetched from it.
     """
     text = template("dvc.yaml").replace("python -m stages.", "python -P -m pawprint.stages.")
     text = text.replace(
@@ -156,11 +157,11 @@ def pipeline(is_outside: bool) -> str:
 
 
 def require_stages(path: Path) -> None:
-    """Raise InputError if a `dvc.yaml` lacks something of the package's own stages.
+    """Raise InputError if a `dvc.yaml` lacks part of the package's own stages.
 
-    DVC would keep results that are out of date: as after an upgrade, where a conflict with the
-    user's `dvc.yaml` was left. A project may add stages, and to each stage commands and entries. A
-    stage whose script is the project's own is not compared.
+    DVC would then keep outdated results, for example if an upgrade left a conflict in the user's
+    `dvc.yaml`. A project may add stages, and commands and entries to each stage. A stage that runs
+    the project's own script is not compared.
     """
     stages = read_mapping(path).get("stages") or {}
     for name, stage in parse_mapping(pipeline(False), "template")["stages"].items():
@@ -178,12 +179,12 @@ def require_stages(path: Path) -> None:
                     )
 
 
-# Keys of a stage and of a plot that decide neither what is computed nor what is kept.
+# Keys of stages and plots that affect neither the results nor which of them are kept.
 SHOWN = {"desc", "template", "title", "x", "x_label", "y", "y_label"}
 
 
 def _holds(own: object, expected: object) -> bool:
-    """Return whether this YAML is the expected one, perhaps with more keys or entries."""
+    """Return whether this YAML is the expected one, possibly with additional keys or entries."""
     match own, expected:
         case dict(), dict():
             kept = expected.keys() - SHOWN
@@ -192,16 +193,16 @@ def _holds(own: object, expected: object) -> bool:
             return any(_holds(entry, expected) for entry in own)
         case dict(), str():  # an output with options
             return expected in own
-        case str(), str() if " " in expected:  # a command, perhaps with `nice` before it
+        case str(), str() if " " in expected:  # a command, possibly preceded by `nice`
             return expected in own
     return own == expected
 
 
 def require_free(folder: Path, names: Iterable[str]) -> None:
-    """Raise InputError if a project cannot be made in a folder without touching what is there.
+    """Raise InputError if a project in a folder would change files that are already there.
 
-    `names` are its files. A folder in a Git repository may hold others, as a fresh clone
-    does; one without Git is new or empty.
+    `names` are the project's files. A folder in a Git repository, such as a fresh clone, may
+    contain other files. A folder without Git must be new or empty.
     """
     if not os.path.lexists(folder):
         return
@@ -224,9 +225,10 @@ def require_free(folder: Path, names: Iterable[str]) -> None:
 
 
 def with_own(folder: Path, texts: dict[str, str]) -> dict[str, str]:
-    """Return the texts by name as they are written where the user has files of these names.
+    """Merge the texts, by name, with the user's files of the same names.
 
-    The user's README stays as it is, and other files keep their lines beside the project's.
+    The user's README stays as it is. In other files, the user's lines are kept next to the
+    project's.
     """
     if any(path.name.lower().startswith("readme") for path in folder.iterdir()):
         texts = {name: text for name, text in texts.items() if name != README}
@@ -241,9 +243,9 @@ def with_own(folder: Path, texts: dict[str, str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def restored_after_failure(folder: Path) -> Iterator[None]:
-    """Make a folder, and leave it and Git's index as they were if the block fails.
+    """Make a folder, and restore it and Git's index if the block fails.
 
-    An error of the file system is an InputError then.
+    File system errors are converted to InputError.
     """
     existed = folder.exists()
     before = {path.name for path in folder.iterdir()} if existed else set()
@@ -256,7 +258,7 @@ def restored_after_failure(folder: Path) -> Iterator[None]:
         own = {path: read_bytes(path) if path.exists() else None for path in files}
         yield
     except BaseException as error:
-        with contextlib.suppress(OSError):  # the error that is raised says why
+        with contextlib.suppress(OSError):  # the original error is more important
             for path in folder.iterdir():
                 if path.name not in before:
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
@@ -274,10 +276,10 @@ def restored_after_failure(folder: Path) -> Iterator[None]:
 
 
 def take_back(folder: Path, names: Iterable[str]) -> list[str]:
-    """Add to .gitignore so that Git keeps the files of these names in a folder.
+    """Add rules to .gitignore so that Git does not ignore files with these names in a folder.
 
-    Returns the rules that leave them out, as FILE:LINE: PATTERN. Raises InputError, with nothing
-    changed, for a rule that .gitignore cannot take back, as it leaves the folder itself out.
+    Returns the rules that ignored them, as FILE:LINE: PATTERN. Raises InputError, without changing
+    anything, if .gitignore cannot undo a rule because the rule ignores the folder itself.
     """
     names = list(names)
     found = ignored(folder, names)
@@ -300,6 +302,6 @@ def take_back(folder: Path, names: Iterable[str]) -> list[str]:
 
 
 def _with_parents(name: str) -> list[str]:
-    """Return the folders above a file, the outermost first, and the file."""
-    *folders, _ = PurePosixPath(name).parents  # the last one is "."
+    """Return the folders above a file, starting with the outermost, and the file."""
+    *folders, _ = PurePosixPath(name).parents  # the last parent is "."
     return [*(folder.as_posix() for folder in reversed(folders)), name]

@@ -1,4 +1,4 @@
-"""App and report in a real browser, with the real server and the results of a real run."""
+"""Test the app and the report in a real browser, with a real server and results of a real run."""
 
 import io
 import json
@@ -27,7 +27,7 @@ from PIL import Image
 from servers import served
 
 from pawprint.columns import LABELS_TO_REVIEW, SCORES
-from pawprint.dataset.layouts import read_metadata_csv
+from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.dataset.sources import fetch
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
@@ -39,7 +39,7 @@ from pawprint.tables import read_table, write_table
 pytestmark = pytest.mark.slow
 
 PAGES = ("Run", "Add photos", "This run", "Report", "Data", "Label", "Try it", "Compare")
-PARTS = {  # of pages
+PARTS = {  # of the pages
     "Counts": "Data",
     "Rejected": "Data",
     "Near-duplicates": "Data",
@@ -51,7 +51,7 @@ PHOTO = re.compile(r"\b(cat|dog)\.\d")
 
 
 def images() -> Iterator[tuple[str, bytes]]:
-    """Drawn cats and dogs, and one of them once more, compressed a little more."""
+    """Yield drawn cats and dogs, and one of them a second time with stronger compression."""
     for name, data in draw_dataset(train=20, validation=20):
         yield name, data
         if name == "drawn/train/cats/cat.0001.jpg":
@@ -61,12 +61,12 @@ def images() -> Iterator[tuple[str, bytes]]:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory) -> Path:
-    """A project with a committed run."""
+    """Return a project with a committed run."""
     folder = tmp_path_factory.mktemp("app")
     pack(folder / "images.zip", images())
     project = git_project(folder / "project", TINY + OFFLINE)
     repro(project)
-    # The drawn images have no label to review.
+    # None of the drawn images has a label to review.
     suspects = table(project, "data/split/images.csv").query("split == 'train'").head(1)
     suspects = suspects.assign(likely="dog", probability=0.01, contradicts="")
     write_table(project / LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW)
@@ -100,7 +100,7 @@ def page(browser, address) -> Iterator:
 
 @pytest.fixture
 def phone(started, browser, address) -> Iterator:
-    """The first page on a phone of 390 pixels' width."""
+    """Yield the first page on a phone that is 390 pixels wide."""
     device = started.devices["iPhone 13"]
     del device["default_browser_type"]
     with opened(browser, address, **device) as page:
@@ -133,11 +133,11 @@ def test_photos_are_those_that_the_filters_ask_for(page, workspace):
 
 def test_click_on_a_photo_opens_it_large_with_its_saliency_as_part_of_the_page(page):
     open_page(page, "This run")
-    page.get_by_role("img", name=PHOTO).first.click(force=True)  # where its button lies over it
+    page.get_by_role("img", name=PHOTO).first.click(force=True)  # where its button covers it
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("img", name=re.compile("^Saliency of"))).to_be_visible()
     expect(dialog.get_by_role("img")).to_have_count(2)
-    # Data URIs: a run of another session can delete Streamlit's files before a browser has them.
+    # Photos are data URIs, because another session's run can delete Streamlit's files too early.
     photos = page.get_by_role("img", name=PHOTO)
     assert photos.evaluate_all("all => all.every(one => one.src.startsWith('data:'))")
 
@@ -172,14 +172,14 @@ def test_uploaded_photo_gets_the_label_of_predict_and_hostile_ones_their_reason(
 
 
 def press(page, key: str, text: str) -> None:
-    """A key, after which the page shows this."""
+    """Press a key, and wait until the page shows this text."""
     page.keyboard.press(key)
     expect(page.get_by_text(text)).to_be_visible()
     settled(page)
 
 
 def current_image(page) -> str:
-    """The name of the file whose label the page asks for, once its photo is shown."""
+    """Return the name of the file that needs a label, once the page shows its photo."""
     name = Path(page.get_by_text(re.compile(r"^\d of \d: ")).inner_text()).name
     photo = page.locator(".st-key-asked img")
     expect(photo).to_have_attribute("alt", re.compile(f"{re.escape(name)}$"))
@@ -198,7 +198,7 @@ def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_pa
     folder, target = tmp_path / "new", tmp_path / "labelled"
     folder.mkdir()
     for name, data in draw_dataset(train=23, validation=0):
-        if re.search(r"\.(002[1-3]|cut)\.", name):  # new ones, and one that cannot be read
+        if re.search(r"\.(002[1-3]|cut)\.", name):  # the new photos, and one that cannot be read
             (folder / Path(name).name).write_bytes(data)
     names = {path.name for path in folder.iterdir()}
     open_page(page, "Label")
@@ -210,7 +210,8 @@ def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_pa
     press(page, "1", "2 of 6")
     second = current_image(page)
     both = page.get_by_role("button", name=re.compile("^(dog|cat) Shortcut"))
-    both.evaluate_all("all => all.reverse().forEach(each => each.click())")  # the first counts
+    # Only the first click counts.
+    both.evaluate_all("all => all.reverse().forEach(each => each.click())")
     expect(page.get_by_text("3 of 6")).to_be_visible()
     settled(page)
     skipped = current_image(page)
@@ -264,7 +265,7 @@ def test_photos_of_a_folder_elsewhere_are_copied_by_pages_and_taken_back(page, t
 
 
 def rows_in(target: Path, raw: Path) -> dict[str, str]:
-    """The labels of a folder of labelled photos, as a run reads them."""
+    """Return the labels that a run reads from a folder of labelled photos."""
     fetch(target, raw)
     with open_archive(raw) as archive:
         rows = read_metadata_csv(archive, members(archive))

@@ -1,4 +1,4 @@
-"""Pages of photos that look alike."""
+"""Test pages of photos that look alike."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ EACH = 60
 
 
 def pool_of(rows: np.ndarray, others: int = 0, known: tuple[str, ...] = ()) -> Pool:
-    """Photos with these rows, of which the last are training images of the classes `known`."""
+    """Return a pool with these rows, ending with training images of the classes `known`."""
     images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows) - len(known))]
     without = [(f"other {number}.jpg", "") for number in range(others)]
     keys = [f"{number:064}" for number in range(len(rows))]
@@ -39,7 +39,7 @@ def pool_of(rows: np.ndarray, others: int = 0, known: tuple[str, ...] = ()) -> P
 
 
 def made_up(noise: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of photos of KINDS, float32, and their classes, in random order."""
+    """Return float32 rows for photos of KINDS and their classes, in random order."""
     random = np.random.default_rng(0)
     kinds = random.permutation(np.repeat(KINDS, EACH))
     centres = dict(zip(KINDS, random.normal(size=(len(KINDS), 32))))
@@ -50,7 +50,7 @@ def made_up(noise: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Person:
-    """Who knows the class of each photo, and labels all of them page by page."""
+    """Somebody who knows the class of each photo, and labels all of them page by page."""
 
     def __init__(self, pool: Pool, kinds: np.ndarray) -> None:
         self.pool, self.pages = pool, Pages()
@@ -67,7 +67,7 @@ class Person:
         return self.pages.images
 
     def answer(self, label: str | None = None) -> None:
-        """Give the class of most of the photos to those that show it."""
+        """Label the photos of the most frequent class with that class."""
         images = self.pages.images
         kinds = [self.kind[image] for image in images]
         label = label or max(sorted(set(kinds)), key=kinds.count)
@@ -155,7 +155,7 @@ def test_photos_that_another_person_sees_or_that_are_gone_are_left_out():
     first.turn(pool, {}, set())
     second.turn(pool, {}, set(first.images))
     assert not set(first.images) & set(second.images)
-    second.turn(pool, {}, set(pool.images))  # no others are left
+    second.turn(pool, {}, set(pool.images))  # so that no other photos are left
     assert second.images
     second.missing |= set(pool.images)
     second.turn(pool, {}, set())
@@ -184,7 +184,8 @@ def test_surest_come_first():
     group = surest(np.arange(4), head, {(1, "bee")}, 2)
     assert (group.photos.tolist(), group.label) == ([1, 0], "ant")
     assert surest(np.array([3, 2]), head, set(), 24).photos.tolist() == [2, 3]
-    group = surest(np.arange(4), head, {(0, "bee")}, 24)  # the rest of the page may be of the class
+    # The rest of the page may belong to the class.
+    group = surest(np.arange(4), head, {(0, "bee")}, 24)
     assert (group.photos.tolist(), group.label, group.sure) == ([1, 2, 3], "bee", 3)
     group = surest(np.arange(4), head, {(0, "ant")}, 24)
     assert (group.photos.tolist(), group.sure) == ([0, 1, 2, 3], 4)
@@ -263,7 +264,7 @@ def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_f
     folder.mkdir(parents=True)
     rows = np.arange(6, dtype=np.float32)[:, None] + np.ones((1, 4), np.float32)
     write_shard(shard_path(folder, 0), {"index": index, "top": rows})
-    for labelled in (0, 2):  # which `clean` then leaves out
+    for labelled in (0, 2):  # `clean` leaves these out
         write_table(paths.UNLABELLED_CSV, kept.iloc[labelled:], IMAGES)
         with open_archive(paths.RAW_ARCHIVES) as archive:
             pool = read_pool(archive, "auto")

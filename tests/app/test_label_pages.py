@@ -1,4 +1,4 @@
-"""Photos without classes, labelled by pages in two browsers."""
+"""Test labelling photos without classes, page by page, in two browsers."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ PHONE = {"width": 390, "height": 844}
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """Eighty drawn cats and dogs in one folder, of which the name says what they show."""
+    """Return a project with eighty drawn cats and dogs in one folder, named after the animal."""
     folder = git_project(tmp_path_factory.mktemp("pages") / "project", TINY + OFFLINE)
     change(folder, "fetch: {source: photos}\nclean: {labels: auto}")
     (folder / "photos").mkdir()
@@ -41,7 +41,7 @@ def browser() -> Iterator:
 
 
 def prepare(page) -> None:
-    """Wait for the first photos; the first test computes what they need."""
+    """Wait for the first photos. The first test has to compute what they need."""
     button = page.get_by_role("button", name="Prepare the photos")
     expect(button.or_(page.locator(".photo").first)).to_be_visible()
     if button.count():
@@ -54,13 +54,13 @@ def labels_in(project: Path) -> dict[str, str]:
 
 
 def photos_on(page) -> list[str]:
-    """The names of the files on the page."""
+    """Return the names of the files on the page."""
     page.locator(".page").wait_for()
     return [Path(photo.get_attribute("alt")).name for photo in page.locator(".photo img").all()]
 
 
 def press(page, *keys: str) -> None:
-    """Press keys, after which the next page comes."""
+    """Press keys, and wait for the next page."""
     number = int(page.locator(".page").get_attribute("data-number"))
     for key in keys:
         page.keyboard.press(key)
@@ -68,12 +68,12 @@ def press(page, *keys: str) -> None:
 
 
 def answer(page) -> dict[str, str]:
-    """Give the photos of a page their class by keys. Returns what should be written."""
+    """Label the photos on a page with keys, and return the labels that should be written."""
     names = photos_on(page)
     kinds = [name.split(".")[0] for name in names]
     label = max(sorted(set(kinds)), key=kinds.count)
     for photo, kind in zip(page.locator(".photo").all(), kinds):
-        is_marked = photo.get_attribute("aria-pressed")  # None with one photo at a time
+        is_marked = photo.get_attribute("aria-pressed")  # None if the page shows a single photo
         if is_marked and (is_marked == "true") != (kind == label):
             page.keyboard.press(photo.locator("kbd").inner_text())
     choice = page.get_by_role("button", name=label, exact=True)
@@ -88,14 +88,15 @@ def test_keys_are_those_of_the_page_whatever_the_keyboard_and_the_focus(project,
     with served(project) as address, opened(browser, address, viewport=WIDE) as page:
         prepare(page)
         last = page.locator(".photo").last.bounding_box()
-        assert last["y"] + last["height"] <= WIDE["height"]  # all of a page without scrolling
+        # The page fits on the screen without scrolling.
+        assert last["y"] + last["height"] <= WIDE["height"]
         press(page, "+", *80 * "w", "Enter")
         press(page, "+", *"dog", "Enter")
         page.get_by_role("tab", name="Unlabelled").click()
         names = photos_on(page)
         marked = page.locator('.photo[aria-pressed="true"]')
         number_marked = marked.count()
-        page.keyboard.press("b")  # with the focus on the tab
+        page.keyboard.press("b")  # so that the focus is on the tab
         expect(marked).to_have_count(number_marked - 1)
         page.keyboard.press("Shift+B")
         dialog = page.get_by_role("dialog")
@@ -108,7 +109,7 @@ def test_keys_are_those_of_the_page_whatever_the_keyboard_and_the_focus(project,
         expect(marked).to_have_count(number_marked - 1)
 
         number = int(page.locator(".page").get_attribute("data-number"))
-        # As a French keyboard without Shift, where 2 and 6 are other characters.
+        # Without Shift, a French keyboard has other characters on the keys 2 and 6.
         for code, key in (("Digit6", "-"), ("Digit2", "é")):
             event = {"code": code, "key": key, "bubbles": True, "composed": True}
             page.get_by_role("tab", name="Unlabelled").dispatch_event("keydown", event)
@@ -135,7 +136,8 @@ def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, b
         expect(page.get_by_role("heading", name="Label", level=1)).to_be_visible()
         prepare(page)
         shown = photos_on(page)
-        gone = next(path for path in (project / "photos").glob("*.jpg") if path.name not in shown)
+        rest = {path.name for path in (project / "photos").glob("*.jpg")} - {*shown}
+        gone = project / "photos" / min(rest)
         gone.unlink()
         other.goto(address)
         other.locator(".photo").first.wait_for()
@@ -175,13 +177,13 @@ def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, b
         written |= answer(page)
         assert labels_in(project) == written
 
-        page.goto(address)  # in the middle: what is written stays
+        page.goto(address)  # labels written so far are kept
         while photos_on(page):
             written |= answer(page)
         expect(page.get_by_text("No photos are left")).to_be_visible()
     assert labels_in(project) == written
     assert all(name.startswith(label) for name, label in written.items())
-    # A page that has shown the photo that goes may still give it a label.
+    # A page that already shows the removed photo may still label it.
     assert len({*written} - {gone.name}) == 79
     assert read_rows(project / "undecided.csv", "path") == []
     said = succeed("dvc", "repro", "split", cwd=project)

@@ -1,4 +1,4 @@
-"""Labels that the app writes, and images that it copies."""
+"""Test the labels that the app writes, and the images that it copies."""
 
 import itertools
 import multiprocessing
@@ -16,7 +16,7 @@ pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
 from conftest import CATS_AND_DOGS, clean_archive, photo, refused
 
-from pawprint.app import answers
+from pawprint.app import undo_log
 from pawprint.app.groups import Pages
 from pawprint.app.labelling import (
     UNDECIDED,
@@ -50,7 +50,7 @@ numbers = itertools.count()
 
 @pytest.fixture(autouse=True)
 def plain_main(monkeypatch) -> None:
-    """A new process runs `__main__` again, which tests of pages leave as a script of Streamlit."""
+    """Restore `__main__`, which page tests replace and which new processes would run again."""
     monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
 
 
@@ -65,7 +65,7 @@ def places(target) -> Places:
 
 
 def new(path: Path) -> Path:
-    """A photo unlike any other."""
+    """Write a photo that is unlike any other."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(photo(next(numbers)))
     return path
@@ -82,12 +82,12 @@ def rows_of(target: Path) -> dict[str, str]:
 
 
 def correction(path: str, label: str) -> Changes:
-    """Without `pixels_sha256`."""
+    """Return a correction without `pixels_sha256`."""
     return {path: {"path": path, "label": label}}
 
 
 def after_clean(source: Path, raw: Path, column: str) -> dict[str, str]:
-    """A column by path of what `fetch` and `clean` make of a source."""
+    """Run `fetch` and `clean` on a source, and return a column of the result by path."""
     fetch(source, raw)
     kept, *_ = clean_archive(raw)
     return dict(zip(kept["path"], kept[column]))
@@ -97,7 +97,7 @@ def test_target_is_a_source_with_the_labels_given_whatever_the_names_of_the_file
     target, places, tmp_path
 ):
     names = ["1.jpg", "a/1.jpg", "kätzchen, süß.JPG", f"{'ü' * 125}.jpg"]
-    if os.name == "posix":  # Windows has no such names
+    if os.name == "posix":  # Windows does not allow such names
         names += ['"odd"\\\n<!.jpg', " .jpg"]
     for name, label in zip(names, itertools.cycle(NAMES)):
         add(places, new(tmp_path / "new" / name), label)
@@ -123,7 +123,7 @@ def test_no_file_is_overwritten_and_taking_back_leaves_those_that_were_there(
 
 
 def label_all(barrier, photos: Path, target: Path) -> None:
-    """Copy photos to a folder that others write at once, and take every other one back."""
+    """Copy photos to a folder that other processes also use, and undo every other copy."""
     places = places_in(target, NAMES, Path("images.yaml"))
     barrier.wait()
     for number, image in enumerate(sorted(photos.iterdir())):
@@ -135,7 +135,7 @@ def label_all(barrier, photos: Path, target: Path) -> None:
 
 
 def label_at_once(label: Callable, *arguments: tuple) -> None:
-    """Call a function in processes that wait for each other at a barrier, its first argument."""
+    """Call a function in several processes at once. Its first argument is a barrier."""
     spawn = multiprocessing.get_context("spawn")
     barrier = spawn.Barrier(len(arguments), timeout=60)
     writers = [spawn.Process(target=label, args=(barrier, *each)) for each in arguments]
@@ -147,7 +147,7 @@ def label_at_once(label: Callable, *arguments: tuple) -> None:
 
 
 def test_two_processes_at_once_lose_no_answer(target, tmp_path):
-    """Also those of the same names: as of two cameras."""
+    """Two cameras may use the same file names for different photos."""
     data = {new(tmp_path / writer / f"{i}.jpg").read_bytes() for writer in "ab" for i in range(20)}
     label_at_once(label_all, *((tmp_path / writer, target) for writer in "ab"))
     assert len(read_rows(tmp_path / "labels.csv", "path")) == len(data)
@@ -158,7 +158,7 @@ def test_two_processes_at_once_lose_no_answer(target, tmp_path):
 
 
 def test_image_that_is_gone_leaves_no_copy_and_no_row(target, places, tmp_path):
-    """As when another program has moved it."""
+    """For example, another program has moved it."""
     image = tmp_path / "new" / "1.jpg"
     with refused(f"cannot read {image}: No such file"):
         add(places, image, "cat")
@@ -166,7 +166,7 @@ def test_image_that_is_gone_leaves_no_copy_and_no_row(target, places, tmp_path):
 
 
 def test_image_that_has_a_label_is_known_and_refused(places, tmp_path):
-    """As when a second tab asks for the same image."""
+    """For example, a second tab asks for the same image."""
     first, other = new(tmp_path / "new" / "1.jpg"), new(tmp_path / "new" / "a" / "1.jpg")
     take_back = add(places, other, "cat")
     assert find_copies([first, other], places) == {other}
@@ -178,12 +178,12 @@ def test_image_that_has_a_label_is_known_and_refused(places, tmp_path):
 
 
 def images(*names: str) -> list[tuple[str, str]]:
-    """Path and pixels_sha256 of images."""
+    """Return the path and pixels_sha256 of images."""
     return [(f"{name}.jpg", 64 * name) for name in names]
 
 
 def test_page_of_images_gets_a_label_in_one_write_and_others_keep_theirs(tmp_path, monkeypatch):
-    """As of two browsers with the same photos on their pages."""
+    """Two browsers may show the same photos."""
     monkeypatch.chdir(tmp_path)
     write_text(LABELS_CSV, "path,label\nmine.jpg,owl\n")
     (take_back,), had_one = label_images([*images("a", "b"), ("mine.jpg", "")], "cat")
@@ -228,32 +228,32 @@ def test_label_is_corrected_removed_and_doubted(tmp_path, monkeypatch):
 
 
 def test_answers_of_a_browser_can_be_taken_back_after_a_reload(target, tmp_path, monkeypatch):
-    """In the order of its own, and each once; a line that a crash has cut is passed over."""
+    """Answers are undone in the browser's own order, each once, skipping a truncated line."""
     monkeypatch.chdir(tmp_path)
     pages = {name: Pages() for name in ("mine", "other")}
     for name, letters in (("mine", "ab"), ("other", "cd"), ("mine", "ef")):
         pages[name].images = images(*letters)
         changes, _ = label_images(images(letters[0]), "cat")
-        answers.record(pages[name], (name, ""), {0}, "cat", changes)
-    with answers.ANSWERS.open("a") as file:
+        undo_log.record(pages[name], (name, ""), {0}, "cat", changes)
+    with undo_log.ANSWERS.open("a") as file:
         file.write('\n{"number": "1", "sess')
     for letter in "ea":
         again = Pages()
-        answers.restore(again, ("mine", ""))
+        undo_log.restore(again, ("mine", ""))
         again.take_back()
         assert again.images[0] == images(letter)[0]
         assert 64 * letter not in labels_given()
     again = Pages()
-    answers.restore(again, ("mine", ""))
+    undo_log.restore(again, ("mine", ""))
     assert again.answers == []
     assert labels_given() == {64 * "c": "cat"}
 
     image = new(tmp_path / "new" / "1.jpg")
     pages["mine"].images = [(str(image), "")]
     place = {"cat": (target, "cat")}
-    answers.record(pages["mine"], ("mine", "new"), {0}, "cat", add_all(place, [image], "cat"))
+    undo_log.record(pages["mine"], ("mine", "new"), {0}, "cat", add_all(place, [image], "cat"))
     assert rows_of(target) == {"1.jpg": "cat"}
-    answers.restore(again, ("mine", "new"))
+    undo_log.restore(again, ("mine", "new"))
     again.take_back()
     assert rows_of(target) == {}
     assert not (target / "1.jpg").exists()
@@ -278,7 +278,7 @@ def test_all_images_of_a_page_are_copied_or_none(target, places, tmp_path):
 
 
 def label_pages(barrier, folder: Path, label: str) -> None:
-    """Label pages of photos that another process has, too."""
+    """Label pages of photos, while another process labels the same photos."""
     os.chdir(folder)
     barrier.wait()
     for start in range(0, 200, 20):
@@ -355,7 +355,7 @@ def test_columns_of_the_users_own_stay_and_splits_are_those_of_all_images_or_of_
 
 
 def test_rows_of_a_path_are_told_apart_by_their_pixels(tmp_path):
-    """As of a photo that was renamed, and of another that has its old name."""
+    """One photo was renamed, and another one has its old name."""
     table = tmp_path / "labels.csv"
     table.write_text("path,label\n1.jpg,cat\n", encoding="utf-8")
     rows = {key: {"path": "1.jpg", "label": "dog", "pixels_sha256": key} for key in ("a1", "b2")}
@@ -378,7 +378,7 @@ def test_taking_back_leaves_other_cells_that_the_user_wrote_since(tmp_path):
 
 
 def test_undo_of_one_session_leaves_what_another_wrote_since(target, places, tmp_path):
-    """As in two tabs: the first labels, the second labels again, the first undoes."""
+    """The first tab labels, the second tab labels again, and then the first tab undoes."""
     table = tmp_path / "labels.csv"
     first = write_rows(table, "path", correction("1.jpg", "cat"))
     second = write_rows(table, "path", correction("1.jpg", "dog"))
@@ -409,7 +409,7 @@ def test_row_that_was_taken_back_can_be_written_again_unless_another_wrote_one_s
 
 
 def test_row_whose_image_is_missing_stays_as_it_is(target, tmp_path):
-    """The user may bring the image later."""
+    """The user may add the image later."""
     target.mkdir()
     (target / "metadata.csv").write_text("file_name,label\n./1.JPG,dog\n", encoding="utf-8")
     add(places_in(target, NAMES, Path("images.yaml")), new(tmp_path / "new" / "1.jpg"), "cat")
@@ -417,7 +417,7 @@ def test_row_whose_image_is_missing_stays_as_it_is(target, tmp_path):
 
 
 def test_other_rows_of_a_spreadsheet_stay_as_they_are(tmp_path):
-    """With its byte order mark, ends of lines and line breaks in cells."""
+    """The byte order mark, line endings, and line breaks in cells are kept."""
     table = tmp_path / "labels.csv"
     lines = ["\ufeffPath,label,by", '1.jpg,cat,"a\r\nb"', "2.jpg,cat,c", "3.jpg,dog,"]
     text = "\r\n".join(lines)
@@ -451,7 +451,7 @@ def test_images_go_to_the_folders_of_their_classes(target, tmp_path):
 
 @pytest.mark.parametrize("name", ["cat/0.jpg", "new/0.jpg"])
 def test_folder_whose_images_would_lose_their_labels_is_no_target(target, name):
-    """With a metadata.csv, the folders of a source give no labels."""
+    """In a source with metadata.csv, folders do not determine labels."""
     new(target / name)
     chosen = target / "new labels" if name.startswith("new") else target
     with refused(str(chosen), "metadata.csv", "cat, dog"):

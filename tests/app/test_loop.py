@@ -1,4 +1,4 @@
-"""The whole loop in a browser: photos, Run, Keep, params, Run, Discard; a real `dvc repro`."""
+"""Test the whole loop in a browser, with a real `dvc repro`: Run, Keep, params, Run, Discard."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """One whose photos DVC tracks, without a run."""
+    """Return a project without a run, with photos that DVC tracks."""
     folder = git_project(tmp_path_factory.mktemp("loop") / "project", TINY + OFFLINE)
     params = folder / "params.yaml"
     text = params.read_text(encoding="utf-8").replace("../images.zip", "photos")
@@ -56,7 +56,7 @@ def press(page, name: str) -> None:
 
 
 def run(page, name: str = "Run") -> None:
-    """Press the button, and wait for the end of what it starts."""
+    """Press the button, and wait until the run that it starts ends."""
     press(page, name)
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     settled(page)
@@ -67,7 +67,7 @@ def run(page, name: str = "Run") -> None:
 
 
 def confirm(page, name: str) -> None:
-    """Press the button and then that of the dialog that it opens."""
+    """Press the button, and then the button in the dialog that it opens."""
     press(page, name)
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
@@ -90,7 +90,7 @@ def test_loop_of_photos_run_keep_params_run_and_discard(page, project):
     assert name in before
     photo = encode(PHOTO)
     uploads = {
-        Path(name).name: photo,  # a name that exists
+        Path(name).name: photo,  # the name of an existing photo
         f"{251 * 'x'}.jpg": encode(PHOTO.rotate(90)),
         "../../out.jpg": photo,
         "text.jpg": b"no image",

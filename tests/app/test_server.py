@@ -1,4 +1,4 @@
-"""Who the app's server lets in."""
+"""Test whom the app's server lets in."""
 
 import socket
 from functools import partial
@@ -21,7 +21,7 @@ HANDSHAKE = {
 
 
 def status_of(address: str, host: str, origin: str) -> int:
-    """The status of the connection that a page opens."""
+    """Return the status of the connection that a page opens."""
     connection = HTTPConnection(urlsplit(address).netloc, timeout=60)
     headers = HANDSHAKE | {"Host": host, "Origin": origin}
     connection.request("GET", "/_stcore/stream", headers=headers)
@@ -30,7 +30,7 @@ def status_of(address: str, host: str, origin: str) -> int:
 
 
 def test_only_this_computer_and_pages_under_a_local_name_reach_the_app(tmp_path):
-    """A page of the web may have a name that leads here: DNS rebinding."""
+    """A website may have a name that resolves to this computer: DNS rebinding."""
     config = PROJECT / "pawprint" / "app" / ".streamlit" / "config.toml"
     assert "gatherUsageStats = false" in config.read_text(encoding="utf-8")
     (tmp_path / "params.yaml").touch()
@@ -40,7 +40,7 @@ def test_only_this_computer_and_pages_under_a_local_name_reach_the_app(tmp_path)
             pass
         status = partial(status_of, address)
 
-        # As the port that an SSH tunnel forwards, which may be another.
+        # An SSH tunnel may forward another port.
         for name in ("127.0.0.1", "localhost", "[::1]"):
             assert status(f"{name}:9000", f"http://{name}:9000") == 101, name
         assert status("evil.example:8501", "http://evil.example:8501") == 403
@@ -48,7 +48,7 @@ def test_only_this_computer_and_pages_under_a_local_name_reach_the_app(tmp_path)
 
 
 def test_host_name_that_is_allowed_reaches_the_app_as_its_own_page_or_through_a_proxy(tmp_path):
-    """Codespaces and JupyterHub: the proxy passes its name as Host, or in Origin only."""
+    """In Codespaces and JupyterHub, the proxy's name is in Host, or only in Origin."""
     (tmp_path / "params.yaml").touch()
     name = "me-8501.app.github.dev"
     with served(tmp_path, "--allow-host", name) as address:

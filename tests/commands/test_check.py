@@ -1,4 +1,4 @@
-"""Damage that DVC does not see, with a real project of two stages."""
+"""Test damage that DVC does not notice, in a real project of two stages."""
 
 import os
 from pathlib import Path
@@ -24,13 +24,13 @@ def project(tmp_path_factory) -> Path:
 
 
 def cached(project: Path) -> dict[bytes, Path]:
-    """The files of the cache by their content; the list of a folder's files begins with [."""
+    """Return the files in the cache by content. The list of a folder's files begins with [."""
     files = (path for path in (project / ".dvc/cache/files").rglob("*") if path.is_file())
     return {path.read_bytes()[:4]: path for path in files}
 
 
 def damage(path: Path) -> bytes:
-    """Another byte in a file whose mode stays the same. Returns what was there."""
+    """Change a byte in a file without changing its mode, and return the original content."""
     content, mode = path.read_bytes(), path.stat().st_mode
     path.chmod(0o644)
     path.write_bytes(b"?" + content[1:])

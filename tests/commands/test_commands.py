@@ -1,4 +1,4 @@
-"""What holds for every command."""
+"""Test what all commands have in common."""
 
 import argparse
 import importlib

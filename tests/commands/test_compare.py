@@ -1,4 +1,4 @@
-"""`compare` on recorded predictions."""
+"""Test `compare` on recorded predictions."""
 
 import json
 import re
@@ -37,7 +37,7 @@ IMAGES = 200
 
 
 def write(project: Path, wrong: set[int], images: range = range(IMAGES)) -> None:
-    """Predictions of both splits in which the images of these numbers are wrong."""
+    """Write predictions for both splits in which the images with these numbers are wrong."""
     rows = [
         {
             "actual": ("cat", "dog")[number % 2],
@@ -51,7 +51,7 @@ def write(project: Path, wrong: set[int], images: range = range(IMAGES)) -> None
         write_table(project / path, pd.DataFrame(rows), PREDICTED_CLASSES)
 
 
-# A stage whose outputs the tests write themselves, with a dependency that is not in Git.
+# A stage with outputs that the tests write themselves, and a dependency that is not in Git.
 DVC_YAML = """
 stages:
   evaluate:
@@ -65,7 +65,7 @@ stages:
 
 
 def record(project: Path) -> None:
-    """Write dvc.lock as after a run."""
+    """Write dvc.lock as a run would."""
     succeed("dvc", "commit", "--force", "evaluate", cwd=project)
 
 
@@ -77,7 +77,7 @@ def project(committed) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def committed(tmp_path_factory) -> Path:
-    """Two commits, `old` with 20 wrong images and `new`, on main, with 5 of them."""
+    """Return a project with commits `old`, with 20 wrong images, and `new`, on main, with 5."""
     project = git_project(tmp_path_factory.mktemp("compare") / "project", "{}")
     (project / "dvc.yaml").write_text(DVC_YAML)
     succeed("python", "-m", "stages.code", cwd=project)
@@ -105,7 +105,7 @@ def test_one_sentence_says_better_worse_or_identical(project):
 
 def test_a_class_with_a_threshold_has_its_counts_beside_the_scores(project):
     replace(project / "params.yaml", "recall: null", "recall: {dog: 0.95}")
-    write(project, {1, 3, 4})  # two dogs are missed, one cat is called a dog
+    write(project, {1, 3, 4})  # two dogs are missed, and one cat is taken for a dog
     record(project)
     lines = printed(project, "compare", "old").splitlines()
     assert "class dog" in lines[2]
@@ -127,7 +127,7 @@ def write_history(project: Path, kept_epoch: int) -> None:
 
 
 def write_old_metrics(project: Path, kept_epoch: int) -> None:
-    """As earlier versions did, in which the history did not say which epoch is kept."""
+    """Write metrics as in earlier versions, where the history did not say which epoch is kept."""
     write_files(
         project,
         {
@@ -140,7 +140,7 @@ def write_old_metrics(project: Path, kept_epoch: int) -> None:
 @pytest.mark.parametrize("write_kept", [write_history, write_old_metrics])
 @pytest.mark.parametrize("kept_epoch", [0, 2])
 def test_training_images_in_folds_count_where_no_run_is_fine_tuned(project, kept_epoch, write_kept):
-    """Of runs that are equal on held-out images, and not on those of training."""
+    """The runs are equal on held-out images, but not on training images."""
     other = clone(project, f"with data {kept_epoch} {write_kept.__name__}")
     write_kept(other, kept_epoch)
     write_data(other, 0.6, set(range(12)))
@@ -153,7 +153,7 @@ def test_training_images_in_folds_count_where_no_run_is_fine_tuned(project, kept
 
 
 def write_data(project: Path, probability: float, wrong: set[int]) -> None:
-    """What `evaluate` and `train_extract` write; `wrong` are training images."""
+    """Write what `evaluate` and `train_extract` write; `wrong` lists training images."""
     (project / "data" / "split").mkdir(parents=True, exist_ok=True)
     for split, path in PREDICTED_CLASSES_CSV.items():
         table = read_table(project / path, PREDICTED_CLASSES)
@@ -181,7 +181,7 @@ def test_gate_fails_only_for_a_worse_run(project):
     assert result.returncode == 1
     assert "workspace is worse than new" in result.stdout
     assert pawprint(project, "compare", "new").returncode == 0
-    write(project, set(range(6)))  # one more error may be by chance
+    write(project, set(range(6)))  # one more error may be due to chance
     record(project)
     text = printed(project, "compare", "--gate", "new")
     assert re.search(r"No difference shown .* between -\d\.\d and \+\d\.\d points", text)
@@ -206,7 +206,7 @@ def test_results_of_other_params_code_or_predictions_are_refused(
 
 
 def test_images_of_one_run_are_left_out_and_gate_says_how_many_test_images(project):
-    """A held-out photo that is gone, and new photos, are no reason to fail."""
+    """The gate does not fail because a held-out photo is gone or because photos are new."""
     write(project, set(range(5)) | set(range(IMAGES, IMAGES + 20)), range(3, IMAGES + 20))
     record(project)
     lines = printed(project, "compare", "--gate", "new").splitlines()
@@ -217,7 +217,8 @@ def test_images_of_one_run_are_left_out_and_gate_says_how_many_test_images(proje
 
 
 def test_gate_fails_where_hard_test_images_are_gone(project):
-    write(project, set(), range(21, IMAGES))  # without those that `old` has wrong, and one more
+    # Without the images that `old` gets wrong, and with one more error.
+    write(project, set(), range(21, IMAGES))
     record(project)
     result = pawprint(project, "compare", "--gate", "old")
     assert (result.returncode, result.stderr) == (1, "")

@@ -14,7 +14,6 @@ from networks import PLAIN, colour_model, metadata, sample_backbone, with_probab
 
 from pawprint import paths
 from pawprint.columns import SPLIT
-from pawprint.commands.export import describe_int8
 from pawprint.commands.export import run as run_export
 from pawprint.errors import InputError
 from pawprint.files import md5
@@ -26,20 +25,21 @@ from pawprint.model.predictor import load_predictor, predict
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.model import build_head, build_model, convert, save_model, with_features
+from pawprint.projects.export import Wanted, describe_int8, export_model
 from pawprint.tables import write_table
 
 METADATA = metadata(temperature=1.5, thresholds={"dog": 0.4}, unknown_threshold=0.2)
-ROUNDING = 2e-4  # how far outputs may be from those of the served model
+ROUNDING = 2e-4  # maximum difference from the outputs of the served model
 EACH_FORMAT = [
     pytest.param(name, marks=() if name in ("keras", "onnx") else pytest.mark.slow)
     for name in FORMATS
-    if name != "page"  # tests/model/test_page.py
+    if name != "page"  # see tests/model/test_page.py
 ]
 
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory, drawn_archive) -> Path:
-    """A folder with drawn images, their split, and a model that tells most of them apart."""
+    """Return a folder with drawn images, their split, and a model that classifies most of them."""
     folder = tmp_path_factory.mktemp("workspace")
     archive = folder / paths.RAW_IMAGES
     archive.parent.mkdir(parents=True)
@@ -55,7 +55,7 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
     train = split[split["split"] == "train"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        pixels = np.stack(list(read_pixels(train["path"], METADATA)))
+        pixels = np.stack(list(read_pixels(archive.parent, train["path"], METADATA)))
     model = model_for(pixels, (train["label"] == "dog").to_numpy())
     save_model(model, folder / paths.TRAINED_MODEL)
     shutil.copy(PROJECT / paths.PARAMS, folder)
@@ -67,7 +67,7 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
 
 
 def model_for(pixels: np.ndarray, is_dog: np.ndarray) -> keras.Model:
-    """A head that compares an image's distances to the mean features of both classes."""
+    """Return a model that compares an image's distances to the mean features of both classes."""
     head = build_head(PLAIN, 2)
     model = build_model("MobileNetV2", sample_backbone(), head, "average")
     features = keras.Model(model.input, model.get_layer("pooling").output)(pixels).numpy()
@@ -86,18 +86,19 @@ def require(name: str, **options: bool) -> None:
 
 @pytest.mark.parametrize("name", EACH_FORMAT)
 def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
-    workspace, monkeypatch, capsys, name
+    workspace, monkeypatch, tmp_path, name
 ):
     require(name)
-    monkeypatch.chdir(workspace)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
-    run_export(argparse.Namespace(format=[name], single=False, int8=False))
-    _, served, row = (line.split() for line in capsys.readouterr().out.splitlines())
-    assert (served[0], row[0]) == ("served", name)
-    _, megabytes, difference, changed, *others = row
-    assert 0.1 < float(megabytes) < 10
-    assert float(difference) <= ROUNDING
-    assert (changed, others) == ("0", [])
+    monkeypatch.chdir(tmp_path)  # as a notebook, outside of the project
+    exported = export_model(workspace, Wanted([name]))
+    assert (list(exported.table["format"]), exported.notes) == (["served", name], [])
+    row = exported.table.iloc[1]
+    assert 0.1 < float(row["MB"]) < 10
+    assert float(row["largest difference"]) <= ROUNDING
+    assert row["changed labels"] == 0
+    assert not [*tmp_path.iterdir()]
+    monkeypatch.chdir(workspace)
     folder = paths.EXPORT / name
     served = read_metadata(paths.SERVED_MODEL).model_dump(mode="json")  # with its identity
     described = served | {"data_md5": md5(paths.SPLIT_CSV)}
@@ -121,7 +122,7 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     expected = predict(load_predictor(paths.SERVED_MODEL), photos)
     assert {row["label"] for row in expected} == {"cat", "dog", "unknown"}
     if name == "keras":
-        return  # which Keras alone reads
+        return  # only Keras reads this format
     rows = predict(load_predictor(folder), photos)
     assert [row["label"] for row in rows] == [row["label"] for row in expected]
     for row, of_served in zip(rows, expected):
@@ -156,12 +157,12 @@ def test_int8_is_compared_with_the_served_model_on_validation_and_test_images(
 
 
 def lines(changed: dict[int, tuple[str, str]], images: int) -> list[str]:
-    """What is said of so many cats, some of them with other labels before and in 8 bits."""
+    """Describe this many cats, some of which have other labels before and in 8 bits."""
     rows = pd.DataFrame({"path": [f"{number}.jpg" for number in range(images)]})
     served, int8 = np.full(images, "cat", object), np.full(images, "cat", object)
     for number, (before, after) in changed.items():
         served[number], int8[number] = before, after
-    return describe_int8(rows.assign(group=rows["path"]), served, int8, 0.95).splitlines()
+    return describe_int8(rows.assign(group=rows["path"]), served, int8).splitlines()
 
 
 def test_changed_labels_have_an_interval_and_unknown_images_are_counted():
@@ -191,7 +192,7 @@ def test_int8_of_another_format_than_litert_is_refused():
 
 
 def test_missing_package_is_one_line_that_says_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as if the package were not installed
     with refused("onnx: ", "tf2onnx", "[export]"):
         require_modules("onnx")
 
@@ -207,7 +208,7 @@ def test_network_of_an_onnx_file_is_exported_as_onnx_alone_and_without_tf2onnx(
     with refused("--format: expected onnx or page", "Received: litert"):
         run_export(argparse.Namespace(format=["litert"], single=False, int8=False))
     require("onnx", is_of_keras=False)
-    with refused("models/served"):  # the next that it looks for
+    with refused("models/served"):  # the next file that it looks for
         run_export(argparse.Namespace(format=["onnx"], single=False, int8=False))
 
 
@@ -222,7 +223,7 @@ def test_litert_refuses_operations_that_only_tensorflow_has(tmp_path):
 
 
 def write(folder: Path, *expected: list[float]) -> None:
-    """Export a model that gives 0.5 for each class of a black image."""
+    """Export a model that returns 0.5 for each class of a black image."""
     images = np.zeros((len(expected), 32, 32, 3), np.uint8)
     reference = Reference(images, {"probability": np.array(expected)})
     model = with_probabilities(colour_model(32))
@@ -237,7 +238,7 @@ def test_model_with_other_probabilities_is_not_kept(tmp_path):
 
 def test_files_that_export_did_not_write_are_not_deleted(tmp_path):
     folder = tmp_path / "new"
-    for _ in range(2):  # the second replaces the first
+    for _ in range(2):  # the second export replaces the first one
         write(folder, [0.5, 0.5])
     notes, before = folder / "notes.txt", (folder / "saved_model.pb").stat().st_mtime_ns
     notes.write_text("mine")

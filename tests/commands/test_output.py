@@ -1,4 +1,4 @@
-"""Rows are written as they are done, whole and in UTF-8, and stay if the command is stopped.
+"""Test that rows are written immediately, whole and in UTF-8, and survive if a command is stopped.
 
 Sources: Appsilon/mbaza 79 and kitzeslab/opensoundscape 272 (nothing written until the last row),
 mekberg/boar 129, code42/code42cli 338 and pallets/click 3778 (names in the terminal's encoding),
@@ -21,7 +21,7 @@ from conftest import PROJECT, pawprint, photo, refused, run, write_files
 from networks import write_colour_model
 
 from pawprint.commands import output
-from pawprint.commands.predict import FORMATS
+from pawprint.commands.rows import FORMATS
 from pawprint.dataset.user_tables import csv_rows
 from pawprint.errors import InputError
 from pawprint.model.predictor import load_predictor, predict_each
@@ -73,7 +73,7 @@ for form in ("csv", "json", "jsonl", "table"):
 def test_rows_until_a_signal_stay_and_a_line_says_how_many(tmp_path, number):
     tests = PROJECT / "tests"
     path = os.pathsep.join(map(str, [PROJECT, tests, tests / "support", tests / "commands"]))
-    # In a process of its own: a signal that arrives late would end that of all tests.
+    # In a separate process, because a signal that arrives late would end all tests.
     command = [sys.executable, "-c", STOPPED, str(int(number))]
     result = run(*command, cwd=tmp_path, PYTHONPATH=path)
     assert (result.returncode, result.stdout) == (0, "")
@@ -131,7 +131,7 @@ def test_rows_have_no_place_on_a_closed_standard_output(monkeypatch, form):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A folder with a model and photos."""
+    """Return a folder with a model and photos."""
     folder = tmp_path_factory.mktemp("output")
     write_colour_model(folder / "models" / "served")
     write_files(folder / "photos", {name: photo(number) for number, name in enumerate(NAMES)})
@@ -148,7 +148,7 @@ def test_table_for_programs_is_utf_8_whatever_the_terminal_is(folder):
 
 
 def images_in_table(folder: Path, content: bytes) -> bool:
-    """Whether `suggest` finds the images of a table that comes through a pipe."""
+    """Return whether `suggest` finds the images in a table that it reads from a pipe."""
     if not hasattr(os, "mkfifo"):
         return True
     os.mkfifo(folder / "pipe")
@@ -169,7 +169,7 @@ def test_full_disk_leaves_whole_rows_and_one_line(folder):
 
 @posix
 def test_full_disk_takes_nothing_from_a_table_that_rows_are_appended_to(folder):
-    before = b"x" * 1020 + b"\n"  # there is room for a part of the header
+    before = b"x" * 1020 + b"\n"  # leaves room for part of the header
     (folder / "old.csv").write_bytes(before)
     limited = f"ulimit -f 1; {sys.executable} -m pawprint predict photos --format csv >>old.csv"
     result = run("bash", "-c", limited, cwd=folder, PYTHONPATH=str(PROJECT))
@@ -212,7 +212,7 @@ def test_stream_that_is_full_or_closed_is_at_most_one_line(streams, status, line
 
 @posix
 def test_closed_input_is_at_its_end():
-    """tio/tio 83: `pawprint discard <&-` under a supervisor was a traceback."""
+    """As in tio/tio 83, `pawprint discard <&-` under a supervisor printed a traceback."""
     reads = "import sys; from pawprint.pipeline.entry import run\n"
     reads += "run(lambda: print(sys.stdin.isatty(), repr(sys.stdin.read())))"
     result = run("bash", "-c", f'python -c "{reads}" <&-', cwd=PROJECT)
@@ -221,7 +221,7 @@ def test_closed_input_is_at_its_end():
 
 @posix
 def test_process_that_a_command_starts_has_all_streams():
-    """Anantys-oss/koan 273: the first file that it opened took the place of its input."""
+    """As in Anantys-oss/koan 273, the first opened file became the command's input."""
     opens = "import os; print(open(os.devnull).fileno() > 2)"
     starts = "import subprocess, sys; from pawprint.pipeline.entry import run\n"
     starts += f"run(lambda: subprocess.call([sys.executable, '-c', '{opens}']))"

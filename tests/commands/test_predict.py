@@ -11,7 +11,7 @@ from networks import metadata, write_colour_model
 from PIL import Image
 
 from pawprint import paths
-from pawprint.commands.predict import FORMATS
+from pawprint.commands.rows import FORMATS
 from pawprint.images.folder import find_images
 from pawprint.model.predictor import Predictor, load_predictor, predict
 from pawprint.package import EXAMPLE_MODEL
@@ -23,7 +23,7 @@ def plain(colour: str | tuple[int, int, int]) -> bytes:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory) -> Path:
-    """A folder with a served model, which calls red images dogs, and photos."""
+    """Return a folder with photos and a served model that calls red images dogs."""
     folder = tmp_path_factory.mktemp("workspace")
     write_colour_model(folder / paths.SERVED_MODEL)
     dog, cat = (plain(colour) for colour in ("red", "blue"))
@@ -48,7 +48,7 @@ def test_model_of_the_package_is_used_outside_of_a_project_that_has_none(tmp_pat
     result = pawprint(tmp_path, "predict", "--no-unknown", "dog.png")
     assert result.returncode == 0 and result.stdout.startswith(("cat", "dog"))
     assert str(EXAMPLE_MODEL) in result.stderr
-    (tmp_path / "params.yaml").touch()  # of other images
+    (tmp_path / "params.yaml").touch()  # for other images
     assert f"{paths.SERVED_MODEL}" in complaint(tmp_path, "predict", "dog.png")
     write_colour_model(tmp_path / paths.SERVED_MODEL)
     assert printed(tmp_path, "predict", "dog.png")
@@ -67,7 +67,7 @@ LABELS = ["ant", "bee", "cat", "dog"]
 
 @pytest.fixture
 def rows_of_four(photos):
-    """An image of four labels, with the probabilities 0.2, 0.1, 0.65 and 0.05, and an error."""
+    """Return the row of an image with four probabilities (0.2, 0.1, 0.65, 0.05), and an error."""
     four = Predictor(
         photos,
         metadata(labels=LABELS),
@@ -148,7 +148,7 @@ def test_command_prints_every_row_and_its_status_tells_of_errors(workspace):
 
 
 def test_image_unlike_those_of_training_is_unknown(workspace):
-    """For the detector, a red or blue image is unknown unless it has a little green."""
+    """The detector considers a red or blue image unknown unless it has some green."""
     model = write_colour_model(workspace / "detector", unknown_threshold=0.25)
     files = {"known.png": plain((100, 34, 0)), "green.png": plain((20, 100, 0))}
     write_files(workspace, files)
@@ -188,7 +188,7 @@ def test_saliency_is_a_picture_for_each_image_that_is_labelled(workspace, tmp_pa
 
 
 def test_saliency_replaces_no_file_and_nothing_is_predicted(workspace, tmp_path):
-    """As of a photo that is called like a picture."""
+    """A photo may have the name of the picture."""
     (tmp_path / "1_dog.png").write_bytes((workspace / "photos" / "dog.png").read_bytes())
     arguments = (str(tmp_path / "1_dog.png"), "--saliency", str(tmp_path))
     assert complaint(workspace, "predict", *arguments).startswith(f"{tmp_path}: expected a new")

@@ -1,4 +1,4 @@
-"""`pawprint init` and `pawprint upgrade`, as installed from a wheel, far from the repository."""
+"""Test `pawprint init` and `pawprint upgrade` from an installed wheel, outside the repository."""
 
 import hashlib
 import json
@@ -57,7 +57,8 @@ def test_init_writes_a_project_whose_photos_dvc_tracks_and_which_names_the_packa
     assert read_yaml(project / "params.yaml")["clean"]["labels"] == "auto"
     assert succeed("git", "status", "--short", cwd=project) == ""
     lock = (project / "requirements.txt").read_text()
-    assert lock.startswith("# pawprint-dvc ") and "file:" not in lock  # a wheel of this computer
+    # The wheel is on this computer only.
+    assert lock.startswith("# pawprint-dvc ") and "file:" not in lock
     versions = (PROJECT / "requirements.txt").read_text().splitlines()
     pins = [line for line in lock.splitlines() if "==" in line]
     assert {*pins} < {*versions} and any(pin.startswith("numpy==") for pin in pins)
@@ -96,7 +97,7 @@ def test_init_that_cannot_be_is_one_line_and_changes_nothing(installed, photos, 
     before = listing(tmp_path), listing(photos)
     result = installed.run("pawprint", "init", str(target), "--images", str(images), cwd=tmp_path)
     assert result.returncode == 1
-    line = result.stderr.splitlines()[0]  # before a tree of folders
+    line = result.stderr.splitlines()[0]  # the line before a tree of folders
     assert ": expected " in line or "cannot make the project" in line
     assert before == (listing(tmp_path), listing(photos))
 
@@ -113,7 +114,7 @@ def test_photos_in_a_dvc_repository_and_behind_links_are_tracked(installed, phot
     assert f"nfiles: {len(files)}" in (tmp_path / "new" / "photos.dvc").read_text()
     assert not any(path.is_symlink() for path in (tmp_path / "new" / "photos").rglob("*"))
     refused = ["pawprint", "init", "other", "--images", registry]
-    for label, other in (("wolf", "fox"), ("fox", "wolf")):  # folders with links to each other
+    for label, other in (("wolf", "fox"), ("fox", "wolf")):  # folders that link to each other
         (registry / label).mkdir()
         (registry / label / other).symlink_to(registry / other)
     for options in ([], ["--outside"]):
@@ -137,7 +138,7 @@ def test_failed_init_leaves_nothing(installed, photos, tmp_path):
 
 
 def test_two_projects_share_a_repository_and_photos_may_stay_outside(installed, photos, tmp_path):
-    """Init names the folders of classes without images."""
+    """`init` lists folders of classes that have no images."""
     succeed("git", "init", "-q", cwd=tmp_path)
     shutil.copytree(photos, tmp_path / "given")
     (tmp_path / "given" / "bird").mkdir()
@@ -172,7 +173,7 @@ def test_long_images_are_stretched_as_the_middle_square_leaves_much_out(installe
 
 
 def upgraded(installed: Installed, project: Path) -> dict[str, str]:
-    """The lines of `pawprint upgrade` by what they begin with; a second call changes nothing."""
+    """Return the lines of `pawprint upgrade` by their first word; a second call changes nothing."""
     before = succeed("git", "log", "--oneline", cwd=project)
     lines = installed.succeed("pawprint", "upgrade", cwd=project).splitlines()
     status = succeed("git", "diff", cwd=project), listing(project)
@@ -187,7 +188,7 @@ DATE = "null  # a column of metadata.csv with dates: the images of the last date
 
 @pytest.fixture(scope="module")
 def newer(tmp_path_factory) -> Installed:
-    """A later version of the package."""
+    """Return a later version of the package."""
     return Installed(
         tmp_path_factory.mktemp("newer"),
         ("pyproject.toml", 'version = "', 'version = "9.'),
@@ -221,7 +222,7 @@ MINE = {
 
 
 def edit(project: Path) -> None:
-    """As a user edits the files of a project."""
+    """Edit the files of a project as a user would."""
     for name, text in MINE.items():
         with (project / name).open("a") as file:
             file.write(text)
@@ -245,7 +246,7 @@ def test_upgrade_merges_its_changes_into_those_of_the_user(newer, project):
 def test_upgrade_keeps_a_file_in_conflict_and_those_of_a_project_of_an_earlier_version(
     newer, project
 ):
-    """Versions before 0.4 kept the hashes of what they wrote."""
+    """Versions before 0.4 stored the hashes of the files that they wrote."""
     state = json.loads((project / ".pawprint.json").read_text())
     hashes = {name: hashlib.sha256(of.encode()).hexdigest() for name, of in state["files"].items()}
     edit(project)

@@ -1,4 +1,4 @@
-"""`pawprint serve` as a real process, over real HTTP."""
+"""Test `pawprint serve` as a real process, over real HTTP."""
 
 import http.client
 import json
@@ -20,7 +20,7 @@ from servers import HOST, request, started
 from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.model.metadata import read_metadata
 from pawprint.package import installed_version
-from pawprint.projects.answers import read_answers
+from pawprint.projects.answer_log import read_answers
 from pawprint.recipes.demo import draw_picture
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def ask(server):
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory) -> list[dict]:
-    """What `predict` says about each of PHOTOS."""
+    """Return the answers of `predict` for PHOTOS."""
     folder = tmp_path_factory.mktemp("photos")
     for number, photo in enumerate(PHOTOS):
         (folder / f"{number}.jpg").write_bytes(photo)
@@ -95,7 +95,7 @@ PREFLIGHT = {
 
 
 def cross_origin(port: int, method: str, body: bytes | None, **headers: str) -> tuple[int, str]:
-    """The status for a page of another origin, and the origin that may read the answer."""
+    """Return the status for a page of another origin, and the origin that may read the answer."""
     with closing(http.client.HTTPConnection(HOST, port, timeout=60)) as connection:
         connection.request(method, "/predict", body, headers)
         answer = connection.getresponse()
@@ -141,7 +141,8 @@ def endless() -> Iterator[bytes]:
 def test_hostile_upload_is_refused_in_one_line(ask, answers, body, status, detail):
     try:
         answered, answer = ask("/predict", body() if callable(body) else body)
-    except (BrokenPipeError, ConnectionResetError):  # refused before everything was sent
+    # The request was rejected before all of it was sent.
+    except (BrokenPipeError, ConnectionResetError):
         assert status == 413
     else:
         assert answered == status
@@ -151,7 +152,7 @@ def test_hostile_upload_is_refused_in_one_line(ask, answers, body, status, detai
 
 
 def begin(port: int) -> socket.socket:
-    """A connection with an upload of which a part was sent."""
+    """Open a connection and send part of an upload."""
     connection = socket.create_connection((HOST, port))
     connection.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nbegin")
     return connection
@@ -167,7 +168,7 @@ def test_upload_that_stops_is_ended(tmp_path):
 
 def test_more_connections_than_the_limit_are_told_and_others_are_served_later(ask, server):
     with ExitStack() as opened:
-        for _ in range(80):  # some more than the limit
+        for _ in range(80):  # a little more than the limit
             opened.enter_context(begin(server[1]))
         connection = http.client.HTTPConnection(HOST, server[1])
         connection.request("GET", "/health")
@@ -176,7 +177,7 @@ def test_more_connections_than_the_limit_are_told_and_others_are_served_later(as
     assert ask("/predict", PHOTO)[0] == 200
 
 
-PROCESSES, ROWS = 2, 100  # of each process
+PROCESSES, ROWS = 2, 100  # rows per process
 
 
 def test_answers_of_several_processes_are_lines_of_one_log(tmp_path):
@@ -204,7 +205,7 @@ def test_answers_of_several_processes_are_lines_of_one_log(tmp_path):
 
 
 def test_small_installation_predicts_and_serves(installed, answers, tmp_path):
-    """Of requirements-serve.txt and a wheel. Other commands say how to install the rest."""
+    """This tests requirements-serve.txt and a wheel. Other commands say how to install the rest."""
     (wheel,) = (installed.folder / "wheels").glob("*.whl")
     options = ["--no-deps", "-r", "requirements-serve.txt", str(wheel)]
     python = environment_of(tmp_path / "venv", options)

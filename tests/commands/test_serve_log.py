@@ -1,4 +1,4 @@
-"""The log of `pawprint serve` as other tools' logs: whole rows, rotation, pipes."""
+"""Test the log of `pawprint serve`: whole rows, rotation and pipes, as in other tools."""
 
 import errno
 import json
@@ -12,7 +12,7 @@ import pytest
 from conftest import photo, refused
 from servers import SERVICE, request, started
 
-from pawprint.projects.answers import TORN, AnswerLog, read_answers, select_answers
+from pawprint.projects.answer_log import TORN, AnswerLog, read_answers, select_answers
 
 LABELS = ["cat", "black, white dog"]
 MODEL = "0123456789abcdef"
@@ -25,7 +25,7 @@ def log_to(path: Path) -> AnswerLog:
 
 
 def hashes_in(path: Path) -> list[str]:
-    """The hashes in a log of nothing but whole lines."""
+    """Return the hashes in a log, which must consist of whole lines."""
     content = path.read_bytes()
     assert content.endswith(b"\n")
     rows = [json.loads(line) for line in content.decode().splitlines()]
@@ -37,7 +37,7 @@ def hashes_in(path: Path) -> list[str]:
 def test_answers_of_a_full_disk_say_that_they_are_not_logged(tmp_path):
     """can1357/oh-my-pi 8596, elizaOS/eliza 30878, thefrederiksen/devthrottle 2635.
 
-    A limit of a file's size takes the part of a row that fits, as a full disk does.
+    A limit on the size of a file accepts only part of a row, like a full disk.
     """
     pytest.importorskip("fastapi", reason="install the extra `serve`")
     limited = ("bash", "-c", 'ulimit -f 1; exec "$0" "$@"', *SERVICE)
@@ -60,13 +60,13 @@ def test_answers_of_a_full_disk_say_that_they_are_not_logged(tmp_path):
 
 
 def counted(path: Path) -> tuple[list[str], int]:
-    """The hashes that `score` reads, and how many lines are torn."""
+    """Return the hashes that `score` reads, and the number of torn lines."""
     rows, left_out, _ = select_answers(read_answers(path, LABELS, has_scores=True), MODEL)
     return [row["pixels_sha256"] for row in rows], left_out[TORN]
 
 
 def test_torn_end_costs_no_other_line(tmp_path):
-    """The same reports. A killed process or a power failure leaves it, at any byte."""
+    """See the same reports. A killed process or a power failure may cut a row at any byte."""
     whole = tmp_path / "whole.jsonl"
     log = log_to(whole)
     for name in ("first", "second"):
@@ -77,13 +77,14 @@ def test_torn_end_costs_no_other_line(tmp_path):
         path = tmp_path / "log.jsonl"
         path.write_bytes(content[:length])
         log_to(path).append("third", ANSWER)
-        before = (length >= kept - 1) + (length >= len(content) - 1)  # but for a newline
+        # Unless only the newline is missing.
+        before = (length >= kept - 1) + (length >= len(content) - 1)
         is_torn = length not in (0, kept - 1, kept, len(content) - 1, len(content))
         assert counted(path) == ([*["first", "second"][:before], "third"], is_torn)
 
 
 def test_line_that_another_process_tore_meanwhile_is_counted(tmp_path):
-    """The same reports. Zeros are what a file system may leave after a power failure."""
+    """See the same reports. A power failure may leave zeros in a file."""
     log = log_to(tmp_path / "log.jsonl")
     log.append("first", ANSWER)
     for number, torn in enumerate((b'{"time": "2026-11-26T03:06', bytes(100_000))):
@@ -110,9 +111,9 @@ def copy_and_truncate(path: Path) -> None:
 @posix_only
 @pytest.mark.parametrize("rotate", [rename, rename_and_create, copy_and_truncate])
 def test_rows_after_a_rotation_are_in_a_new_table(tmp_path, rotate):
-    """fireice-uk/xmr-stak-cpu 208, rackerlabs/repose 1271: the ways of logrotate."""
+    """As in fireice-uk/xmr-stak-cpu 208 and rackerlabs/repose 1271: the methods of logrotate."""
     path = tmp_path / "log.jsonl"
-    logs = [log_to(path), log_to(path)]  # as of two services
+    logs = [log_to(path), log_to(path)]  # two services
     for log in logs:
         log.append("before", ANSWER)
     rotate(path)
@@ -123,7 +124,7 @@ def test_rows_after_a_rotation_are_in_a_new_table(tmp_path, rotate):
 
 
 def test_log_is_written_again_once_its_folder_is_back(tmp_path):
-    """As of a drive that was away for a moment."""
+    """For example, a drive was disconnected for a moment."""
     folder = tmp_path / "drive"
     folder.mkdir()
     log = log_to(folder / "log.jsonl")
@@ -136,7 +137,7 @@ def test_log_is_written_again_once_its_folder_is_back(tmp_path):
 
 
 def test_log_needs_no_hard_links_and_takes_an_empty_file(tmp_path, monkeypatch):
-    """As on exFAT, SMB, and in some containers."""
+    """This happens on exFAT, on SMB and in some containers."""
 
     def refuse(*_: object) -> None:
         raise OSError(errno.EPERM, "no links here")
@@ -163,7 +164,7 @@ def test_other_table_is_not_written_to(tmp_path):
 APPEND = f"""
 import sys
 from pathlib import Path
-from pawprint.projects.answers import AnswerLog
+from pawprint.projects.answer_log import AnswerLog
 log = AnswerLog(Path(sys.argv[1]), {MODEL!r})
 log.append("first", {ANSWER})
 """
@@ -173,7 +174,7 @@ log.append("first", {ANSWER})
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
 @pytest.mark.parametrize("is_file", [False, True])
 def test_log_on_stdout_is_its_rows(tmp_path, name, is_file):
-    """nextcloud/logreader 1217, nginx/docker-nginx 107. It waited for ever."""
+    """See nextcloud/logreader 1217 and nginx/docker-nginx 107. The command waited forever."""
     output = tmp_path / "output.jsonl"
     with output.open("wb") as file:
         stdout = file if is_file else subprocess.PIPE
@@ -186,7 +187,7 @@ def test_log_on_stdout_is_its_rows(tmp_path, name, is_file):
 
 @posix_only
 def test_log_in_a_named_pipe_is_its_rows(tmp_path):
-    """nextcloud/logreader 1217, nginx/docker-nginx 107. One that nothing reads is one line."""
+    """See nextcloud/logreader 1217 and nginx/docker-nginx 107. Without a reader, it fails."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with refused("cannot append to", "pipe", "reader"):
@@ -213,7 +214,7 @@ def test_log_in_a_device(tmp_path):
 
 
 def test_score_reads_whole_lines_and_counts_the_others(tmp_path):
-    """can1357/oh-my-pi 8596: a row was cut, also within a letter or quotes, and the next glued."""
+    """As in can1357/oh-my-pi 8596: a row was cut, even in a character, and the next appended."""
     labels = ["猫", 'dog, "old"']
     path = tmp_path / "log.jsonl"
     log = log_to(path)
@@ -233,7 +234,7 @@ def test_score_reads_whole_lines_and_counts_the_others(tmp_path):
     assert failed == []
 
 
-@pytest.mark.parametrize("label", ["cow", LABELS[0]])  # another class, or one of them
+@pytest.mark.parametrize("label", ["cow", LABELS[0]])  # a new class, or an existing one
 def test_log_outlives_a_model_of_other_labels(tmp_path, label):
     path = tmp_path / "log.jsonl"
     log = AnswerLog(path, "another")
@@ -245,7 +246,7 @@ def test_log_outlives_a_model_of_other_labels(tmp_path, label):
 
 
 def test_csv_of_an_earlier_version_is_read_and_its_torn_rows_are_counted(tmp_path):
-    """can1357/oh-my-pi 8596, as above."""
+    """See can1357/oh-my-pi 8596."""
     labels = ["猫", 'dog, "old"']
     header = (
         'time,pixels_sha256,label,probability_猫,"probability_dog, ""old""",unknown_score,model'

@@ -1,4 +1,4 @@
-"""Requests to `pawprint serve` as browsers, load balancers and `curl` send them."""
+"""Test requests to `pawprint serve` as browsers, load balancers and `curl` send them."""
 
 import base64
 import http.client
@@ -11,7 +11,7 @@ import pytest
 from conftest import complaint, photo, refused
 from servers import HOST, request, started
 
-from pawprint.commands.serve import require_free
+from pawprint.projects.service import require_free
 
 pytest.importorskip("fastapi", reason="install the extra `serve`")
 PHOTO = photo(1)
@@ -33,7 +33,7 @@ def part(disposition: str, content: bytes) -> bytes:
 
 
 def form(*parts: bytes, boundary: str = "x-y_z") -> tuple[bytes, dict[str, str]]:
-    """The body of a form, and its header."""
+    """Return the body of a form, and its header."""
     delimiter = f"--{boundary}".encode()
     body = b"".join(delimiter + b"\r\n" + each + b"\r\n" for each in parts) + delimiter + b"--\r\n"
     return body, {"Content-Type": f'multipart/form-data; charset=utf-8; boundary="{boundary}"'}
@@ -55,14 +55,14 @@ FILE = part('name="photo"; filename="photo.jpg"\r\nContent-Type: image/jpeg', PH
     ],
 )
 def test_file_of_a_form_is_answered(ask, parts):
-    """seaweedfs/seaweedfs 56, cedric05/dothttp 42: as `curl -F name=x -F photo=@photo.jpg`."""
+    """As `curl -F photo=@photo.jpg` sends it: seaweedfs/seaweedfs 56, cedric05/dothttp 42."""
     body, header = form(*parts)
     assert ask(body, **header) == ask(PHOTO)
     assert ask(PHOTO)[0] == 200
 
 
 def test_second_file_of_a_form_is_refused_by_its_name(ask):
-    """pytorch/serve 1536: a client that sends a batch takes one answer for all."""
+    """As in pytorch/serve 1536: a client that sends a batch expects one answer for each image."""
     body, header = form(TEXT, FILE, part('name="more"; filename="second.jpg"', photo(2)))
     status, answer = ask(body, **header)
     assert status == 422
@@ -73,7 +73,7 @@ def test_second_file_of_a_form_is_refused_by_its_name(ask):
     "kind", ["multipart/form-data", "multipart/form-data; boundary=other", "image/jpeg"]
 )
 def test_form_whose_header_does_not_tell_the_boundary_is_answered(ask, kind):
-    """Stability-AI/stablediffusion 358: a script of a page has set the header itself."""
+    """As in Stability-AI/stablediffusion 358: a script on a page has set the header itself."""
     body, _ = form(TEXT, FILE)
     assert ask(body, **{"Content-Type": kind}) == ask(PHOTO)
     assert ask(b"\r\n" + body, **{"Content-Type": kind}) == ask(PHOTO)
@@ -91,7 +91,7 @@ def test_form_without_a_file_is_one_line(ask, parts):
 def test_path_with_a_slash_at_its_end_is_answered_without_a_redirect(port):
     """radicalbit/radicalbit-ai-gateway 123, fastapi/fastapi 13019.
 
-    A redirect named http, and the path without the proxy's prefix.
+    Redirects used http, and the path lacked the prefix of the proxy.
     """
     assert request(port, "/predict/", PHOTO) == request(port, "/predict", PHOTO)
     assert request(port, "/predict/", PHOTO)[0] == 200
@@ -101,7 +101,7 @@ def test_path_with_a_slash_at_its_end_is_answered_without_a_redirect(port):
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/health", "/"])
 def test_load_balancers_are_told_that_the_service_is_up(port, path, method):
-    """Kludex/fastapi-health 18, mozilla-it/ctms-api 165: `curl -I`, wget, HAProxy, ELB."""
+    """As `curl -I`, wget, HAProxy and ELB do: Kludex/fastapi-health 18, mozilla-it/ctms-api 165."""
     with closing(http.client.HTTPConnection(HOST, port)) as connection:
         connection.request(method, path)
         answer = connection.getresponse()
@@ -115,7 +115,7 @@ def test_load_balancers_are_told_that_the_service_is_up(port, path, method):
     [
         ("application/json", json.dumps({"image": base64.b64encode(PHOTO).decode()}).encode()),
         ("text/plain; charset=utf-8", base64.b64encode(PHOTO)),
-        # As `curl --data @photo.jpg` sends it.
+        # This is what `curl --data @photo.jpg` sends.
         ("application/x-www-form-urlencoded", PHOTO.translate(None, b"\r\n\0")),
     ],
 )

@@ -24,7 +24,7 @@ def re_encoded(data: bytes) -> bytes:
 
 
 def tinted(colour: tuple[int, int, int], number: int) -> bytes:
-    """An image of nearly this colour that looks like no other number's."""
+    """Return an image of about this colour that looks different for every number."""
     noise = np.random.default_rng(number).integers(-15, 16, (8, 8, 1))
     image = Image.fromarray((colour + noise).astype(np.uint8))
     return encode(image.resize((64, 64), Image.Resampling.NEAREST), "PNG")
@@ -32,7 +32,7 @@ def tinted(colour: tuple[int, int, int], number: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory) -> Path:
-    """A folder with a served model and the images of a run, `photo(100)` to `photo(103)`."""
+    """Return a folder with a served model and the images of a run, `photo(100)` to `photo(103)`."""
     folder = tmp_path_factory.mktemp("labelled")
     write_colour_model(folder / paths.SERVED_MODEL)
     archive = folder / paths.RAW_IMAGES
@@ -53,7 +53,7 @@ def predictor(labelled) -> Predictor:
 
 @pytest.fixture
 def photos(tmp_path) -> Path:
-    """A folder of five photos."""
+    """Return a folder of five photos."""
     folder = tmp_path / "фото 📷"
     (folder / "deep").mkdir(parents=True)
     for number in range(5):
@@ -94,7 +94,7 @@ def test_of_equal_images_and_of_near_duplicates_one_is_suggested(here, predictor
 
 
 def test_image_unlike_the_training_images_is_first(here, predictor, tmp_path):
-    """The model is equally uncertain of all, as none is redder than blue."""
+    """None is redder than blue, so the model is equally uncertain about all of them."""
     for number in range(4):
         (tmp_path / f"grey {number}.png").write_bytes(tinted((120, 120, 120), number))
     (tmp_path / "other.png").write_bytes(tinted((20, 220, 20), 4))
@@ -112,7 +112,7 @@ def test_unreadable_file_is_listed_at_the_end_and_the_status_is_1(labelled, phot
 
 
 def test_half_of_the_photos_of_a_table_may_be_unknown_and_none_of_a_folder(tmp_path):
-    """Those with a label in the table of `predict`, and no other file beside them."""
+    """Only photos with a label in the table of `predict` are used, not other files there."""
     write_colour_model(tmp_path / paths.SERVED_MODEL, unknown_threshold=0.25)
     for number in range(5):
         colour = (20, 220, 20) if number < 2 else (100, 50, 100)
@@ -143,7 +143,7 @@ def test_model_without_features_is_one_line(photos, tmp_path):
 
 def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):
     turned = Image.Exif()
-    turned[0x0112] = 6  # lies on its side
+    turned[0x0112] = 6  # stored rotated
     wide = Image.open(io.BytesIO(photo(50))).resize((900, 600))
     (photos / "<b>wide & turned.jpg").write_bytes(encode(wide, exif=turned))
     (photos / "text.jpg").write_text("a dog")

@@ -6,7 +6,7 @@ from pawprint.projects.suggestion import Candidates, choose
 
 
 def at(*degrees: float) -> np.ndarray:
-    """Features of two channels in these directions."""
+    """Return features of two channels that point in these directions."""
     angle = np.radians(degrees)
     return np.column_stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
 

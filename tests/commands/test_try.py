@@ -1,4 +1,4 @@
-"""`pawprint try`, on drawn images whose class only shows at their sides."""
+"""Test `pawprint try` on drawn images whose class is only visible at their sides."""
 
 import json
 import re
@@ -41,7 +41,7 @@ SIZES = pd.DataFrame({"width": [200] * 48, "height": 80})
 
 
 def wide_image(label: str, number: int) -> Image.Image:
-    """Noise with a band at both ends, dark or light by class, that the middle square lacks."""
+    """Draw noise with a band at both ends, dark or light by class, outside the central square."""
     noise = np.random.default_rng(number).integers(90, 160, (8, 20, 3), np.uint8)
     noise[:, [0, 1, -2, -1]] //= 3 if label == "dark" else 1
     return Image.fromarray(noise).resize((200, 80), Image.Resampling.NEAREST)
@@ -49,7 +49,7 @@ def wide_image(label: str, number: int) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
-    """A project after `dvc repro split`; what it says are held-out images are none."""
+    """Return a project after `dvc repro split`; its held-out images are not images at all."""
     folder = tmp_path_factory.mktemp("made")
     rows, members = [], []
     for number in range(48):
@@ -78,7 +78,7 @@ def made(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def tried(made, monkeypatch, capsys):
-    """A function that runs the command and returns the lines that it prints."""
+    """Return a function that runs the command and returns the lines that it prints."""
     monkeypatch.chdir(made)
 
     def run(*arguments: str) -> list[str]:
@@ -92,7 +92,7 @@ def tried(made, monkeypatch, capsys):
 def test_params_that_show_the_class_are_used_and_rows_printed_when_measured(
     tried, made, monkeypatch, capsys
 ):
-    """What is printed when the next candidate begins has the rows of those before."""
+    """The rows of finished candidates are printed before the next candidate begins."""
     printed, measured = [], candidates._measure
 
     def measure(*arguments) -> tuple[np.ndarray, float]:
@@ -115,7 +115,7 @@ def test_params_that_show_the_class_are_used_and_rows_printed_when_measured(
 
 
 def test_candidates_of_a_project_elsewhere_are_measured(made, tmp_path, monkeypatch):
-    """Its weights have a path in the project."""
+    """The path of its weights is relative to the project."""
     ignored = shutil.ignore_patterns(".dvc")
     folder = shutil.copytree(made, tmp_path / "elsewhere" / "waste", ignore=ignored)
     shutil.copy(SAMPLE_WEIGHTS, folder)
@@ -126,7 +126,7 @@ def test_candidates_of_a_project_elsewhere_are_measured(made, tmp_path, monkeypa
     today, resized = candidates.candidates_of(project, {"model.resize": ["pad"]})
     rows = candidates.measure_each([today, resized], candidates.draw_sample(project), minutes=1)
     assert [isinstance(row, Measured) for _, row in rows] == [True, True]
-    candidates.use_candidate(project, resized)
+    set_params(project, resized.changes)
     assert read_yaml(folder / "params.yaml")["model"]["resize"] == "pad"
     assert [path.name for path in folder.parent.iterdir()] == ["waste"]
     assert (folder / paths.INTERRUPTED_FEATURES).is_dir()
@@ -135,7 +135,7 @@ def test_candidates_of_a_project_elsewhere_are_measured(made, tmp_path, monkeypa
 def test_rows_are_computed_once_and_taken_by_the_stage_features(
     made, tmp_path, monkeypatch, capsys
 ):
-    """Of validation and test images, which `try` does not look at, rows are missing then."""
+    """`try` does not use validation and test images, so their rows are still missing."""
     folder = shutil.copytree(made, tmp_path / "project", ignore=shutil.ignore_patterns(".dvc"))
     monkeypatch.chdir(folder)
     replace(folder / "params.yaml", "views: 4", "views: 1")
@@ -153,7 +153,7 @@ def test_rows_are_computed_once_and_taken_by_the_stage_features(
 
 
 def count_images(monkeypatch) -> list[str]:
-    """The paths of the images of which rows are computed from now on."""
+    """Return the paths of the images for which rows are computed from now on."""
     computed, compute = [], ShardComputer.compute
 
     def counted(computer, path, *views):
@@ -165,7 +165,7 @@ def count_images(monkeypatch) -> list[str]:
 
 
 def write_inputs_of_features() -> None:
-    """What the stages before `features` write, with images in place of what is no image."""
+    """Write what the stages before `features` write, replacing the files that are not images."""
     table = read_table(paths.SPLIT_CSV, SPLIT)
     numbers = [int(Path(path).stem) for path in table["path"]]
     images = [encode(wide_image(*pair), "PNG") for pair in zip(table["label"], numbers)]
@@ -190,7 +190,7 @@ def test_weights_that_cannot_be_had_are_a_line_and_the_others_are_measured(made,
     assert today.startswith("today") and row.startswith(f"source={SAMPLE_WEIGHTS}")
     name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_"
     assert line.startswith(f"source=imagenet: no weights on this computer: {name}")
-    assert "EfficientNet-Lite" in line  # which needs no server
+    assert "EfficientNet-Lite" in line  # serving does not need it
 
 
 def test_weights_of_another_network_name_their_file(made, tmp_path):
@@ -236,7 +236,7 @@ def test_default_candidates_are_valid_params_that_differ(made):
 
 
 def solved(content: dict, views: int) -> dict:
-    """Params with a solved head, nothing to fine-tune, and so many views."""
+    """Return params with a fitted head, no fine-tuning, and this many views."""
     changed = {"model": content["model"] | {"fine_tune_at": None}}
     return content | changed | {"augment": content["augment"] | {"views": views}}
 
@@ -262,9 +262,9 @@ def test_views_are_measured_with_their_price_and_taken_by_the_stage_features(
     sample = candidates.draw_sample(Path())
     (_, today), (_, more) = candidates.measure_each(options, sample, minutes=1)
     assert more.cpu_ms == today.cpu_ms
-    # 24 of 48 images are for training; the other images are mirrored if training mirrors.
+    # 24 of the 48 images are for training. The others are mirrored if training mirrors images.
     assert more.seconds == pytest.approx(today.seconds * (3 * 24 + 2 * 24) / 48)
-    candidates.use_candidate(Path(), more.candidate)
+    set_params(Path(), more.candidate.changes)
     computed = count_images(monkeypatch)
     write_inputs_of_features()
     features.main()
@@ -329,7 +329,7 @@ def test_wrong_choice_is_one_line(tried):
 
 
 def used(losses: list[float], seconds: list[float]) -> int:
-    """The number of the result that is used of some with these log losses, each of 400 images."""
+    """Return the index of the result that is used, given log losses on 400 images each."""
     table = pd.DataFrame({"label": np.resize(["a", "b"], 400), "group": np.arange(400)})
     sample, rows = candidates.Sample(Path(), table, ["a", "b"], None, (400, 0)), []
     for number, (loss, cost) in enumerate(zip(losses, seconds)):

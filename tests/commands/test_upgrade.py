@@ -1,4 +1,4 @@
-"""An upgrade adds params to params.yaml, and keeps the values and the comments of the user."""
+"""Test that an upgrade adds params to params.yaml, and keeps the user's values and comments."""
 
 import hashlib
 import re
@@ -34,7 +34,8 @@ def test_params_that_are_missing_come_back_with_their_comments_and_no_other_line
         added = add_missing("\n".join(rest), TEMPLATE).splitlines()
         assert flat("\n".join(added)) == flat(TEMPLATE)
         of_template, new = (re.split(" +# ", line) for line in (lines[at], added.pop(start + 1)))
-        assert "# ".join(new).startswith("# ".join(of_template))  # which may go on below
+        # A comment may continue on the next lines.
+        assert "# ".join(new).startswith("# ".join(of_template))
         assert added == rest
 
 
@@ -77,7 +78,7 @@ def test_projects_keep_their_views_and_learn_what_they_cost(tmp_path):
         assert flat((tmp_path / "params.yaml").read_text())["augment.views"] == 4
 
 
-# Params that no version has had, as a user may have them, and what is left of each section.
+# Params that no version has had, as users may add them, and what remains of each section.
 GONE = {
     "model.fine_tune_last": 24,
     "calibrate.shadows": {"blur": 2},
@@ -176,7 +177,7 @@ def test_params_of_epochs_of_earlier_versions_keep_their_values():
         "number": 7,
         "optimizer": "sgd",
         "learning_rate": 0.02,
-        "keep_best": False,  # early_stopping without restore_best_weights took its place
+        "keep_best": False,  # replaced by early_stopping without restore_best_weights
         "early_stopping": {"patience": 3},
         "seed": 4,
     }

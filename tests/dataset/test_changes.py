@@ -1,4 +1,4 @@
-"""What differs between the images of two runs."""
+"""Test how differences between the images of two runs are described."""
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ BEFORE = [
     ("dog/0.jpg", "dog", "train", "d"),
     ("dog/1.jpg", "dog", "train", "e"),
     ("dog/2.jpg", "dog", "test", "f"),
-    ("cat/3\u202e.jpg", "cat", "test", "g"),  # a mark that reverses the text after it
+    ("cat/3\u202e.jpg", "cat", "test", "g"),  # a character that reverses the following text
 ]
 AFTER = [
     ("cat/1.jpg", "dog", "train", "b"),

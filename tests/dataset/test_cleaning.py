@@ -17,13 +17,13 @@ from pawprint.images.folder import find_images
 
 
 def test_jfif_rule_drops_what_tensorflow_datasets_drops(tmp_path):
-    """Of images as in PetImages; both rules drop what cannot be decoded."""
+    """The images are like those in PetImages. Both rules drop images that cannot be decoded."""
     good, other, cut = photo(1), photo(2), photo(3)[:200]
     files = {
         "Cat/good.jpg": good,
-        "Cat/no_jfif.jpg": other[:2] + other[20:],  # the APP0 segment of 18 bytes left out
+        "Cat/no_jfif.jpg": other[:2] + other[20:],  # without the APP0 segment of 18 bytes
         "Dog/cut.jpg": cut,
-        # A byte too many before a marker: decoders warn, and go on.
+        # An extra byte before a marker. Decoders warn, and continue.
         "Dog/extraneous.jpg": photo(4)[:-2] + b"\x00" + photo(4)[-2:],
         "Dog/png.jpg": encode(Image.open(io.BytesIO(photo(5))), "PNG"),
     }
@@ -68,7 +68,7 @@ def pixels_of(number: int) -> str:
 def corrected(
     folder: Path, files: dict[str, int], corrections: list[Correction]
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """What `clean` makes of the photos of these numbers."""
+    """Return the result of `clean` for the photos with these numbers."""
     pack(folder / "images.zip", [(name, photo(number)) for name, number in files.items()])
     return clean_archive(folder / "images.zip", corrections=corrections)
 
@@ -94,7 +94,7 @@ def labels_of(images: pd.DataFrame) -> dict[str, str]:
 
 
 def test_correction_follows_its_pixels_to_another_name_and_leaves_other_pixels_alone(tmp_path):
-    """As after files were renumbered, so that a new photo has the name of the corrected one."""
+    """Files were renumbered, so that a new photo has the name of the corrected one."""
     files = {"cats/1.jpg": 10, "cats/2.jpg": 1, "cats/2 (1).jpg": 1, "dogs/3.jpg": 3}
     corrections = [Correction("cats/1.jpg", "dog", pixels_of(1))]
     images, rejected, not_applied = corrected(tmp_path, files, corrections)
@@ -141,7 +141,7 @@ def test_correction_for_the_pixels_of_an_image_counts_before_that_for_its_path(t
 
 
 def deep(number: int) -> bytes:
-    """A PNG of 16 bits whose values have 12."""
+    """Return a 16-bit PNG with 12-bit values."""
     noise = np.random.default_rng(number).integers(0, 4096, (64, 64), np.uint16)
     return encode(Image.fromarray(noise), "PNG")
 
@@ -159,7 +159,7 @@ def test_bits_of_grey_images_are_proposed_and_then_applied(tmp_path):
     assert proposed.startswith("3 16-bit grey images use only 12 bits; set clean.bits to 12")
     after, line = cleaned(12)
     assert line == ""
-    # The hash, by which stored features are found, is that of the decoded pixels.
+    # The hash, which identifies stored features, is computed from the decoded pixels.
     assert [pixels in after for pixels in before] == [False, False, False, True]
     assert "3 grey images" in cleaned(11)[1]
 

@@ -10,7 +10,7 @@ PIXELS, OTHER = 64 * "a", 64 * "b"
 
 def test_corrections_are_read_as_spreadsheets_write_them(tmp_path):
     labels = tmp_path / "labels.csv"
-    # With a byte order mark before the first line.
+    # The file begins with a byte order mark.
     labels.write_text("path,label\ncats/1.jpg,dog\ndogs/4.jpg,none\n", encoding="utf-8-sig")
     expected = [Correction("cats/1.jpg", "dog"), Correction("dogs/4.jpg", "none")]
     assert read_corrections(labels, MEMBERS, LABELS) == expected
@@ -46,7 +46,7 @@ def test_correction_that_cannot_be_applied_names_its_line(tmp_path, text, messag
 
 @pytest.mark.parametrize("label", ["None", "NONE", "Unsure", "Unlabelled", "UNKNOWN"])
 def test_reserved_label_is_refused_in_any_case_where_labels_csv_names_the_classes(tmp_path, label):
-    """flairNLP/flair 2068: NONE means that there is no label."""
+    """As in flairNLP/flair 2068, NONE means that there is no label."""
     labels = tmp_path / "labels.csv"
     labels.write_text(f"path,label\ncats/1.jpg,NA\ndogs/4.jpg,{label}\n", encoding="utf-8")
     with refused("line 3: ", repr(label)):
@@ -55,7 +55,7 @@ def test_reserved_label_is_refused_in_any_case_where_labels_csv_names_the_classe
 
 @pytest.mark.parametrize("label", ["none", "NA", "null", "nan"])
 def test_word_that_other_programs_read_as_no_value_is_a_label(tmp_path, label):
-    """googledatalab/pydatalab 398; `none` rejects the image."""
+    """As in googledatalab/pydatalab 398. The label `none` rejects the image."""
     labels = tmp_path / "labels.csv"
     labels.write_text(f"path,label\ncats/1.jpg,{label}\n", encoding="utf-8")
     assert read_corrections(labels, MEMBERS, None) == [Correction("cats/1.jpg", label)]

@@ -1,6 +1,6 @@
-"""Folders of photos as people have them: which are classes, splits, without a label, of a system.
+"""Test folders of photos as people have them: classes, splits, unlabelled and system folders.
 
-Each test names the public report that its input is from.
+The docstring of each test refers to the public report that its input comes from.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ from pawprint.tables import write_table
 
 
 def labels_of(names: list[str], labels: str = "auto") -> dict[str, str]:
-    """The label of each file by its name, "" if it has none."""
+    """Return the label of each file by its name, or "" if it has none."""
     return {name: place.label for name, place in read_folders(names, labels, "photos").items()}
 
 
@@ -66,12 +66,12 @@ def test_two_readings_of_nested_folders_are_shown_with_counts_and_one_is_chosen(
     ],
 )
 def test_reading_that_gives_one_class_is_not_asked_for(names):
-    """The layout of Tiny ImageNet, and photos of one class by place."""
+    """The layout of Tiny ImageNet, and photos of a single class sorted by place."""
     assert labels_of(names) == labels_of(names, "outer")
 
 
 def test_folders_above_all_classes_are_no_classes():
-    """Zips that hold the folder that was packed, as Kaggle's."""
+    """Kaggle's zips, among others, contain the folder that was packed."""
     names = images_in("archive/photos/cat", "archive/photos/dog")
     assert set(labels_of(names).values()) == {"cat", "dog"}
 
@@ -80,7 +80,7 @@ def test_folders_above_all_classes_are_no_classes():
     "name", ["_unlabeled", "Unlabelled", "no_label", "UNSORTED", "cat/unsorted"]
 )
 def test_folder_for_images_without_a_label_is_neither_a_class_nor_unknown(tmp_path, name):
-    """FiftyOne's export of folders."""
+    """FiftyOne exports such folders."""
     names = [*images_in("cat", "dog"), f"{name}/9.jpg"]
     pack(tmp_path / "given.zip", photos_of(names).items())
     kept, rejected, _ = clean_archive(tmp_path / "given.zip", labels="auto")
@@ -146,7 +146,7 @@ BOTH = ("buildings", "forest")
     ],
 )
 def test_siblings_with_the_word_of_a_split_and_the_same_classes_are_splits(train, other, split):
-    """Kaggle's intel-image-classification, and others."""
+    """Kaggle's intel-image-classification has such folders, among others."""
     names = images_in(*(f"{folder}/{label}" for folder in (train, other) for label in BOTH))
     assert set(labels_of(names).values()) == set(BOTH)
     found = splits_of(names)
@@ -176,7 +176,7 @@ def test_word_of_a_split_alone_makes_no_split(names, classes):
     "beside", ["seg_pred/seg_pred", "test/test", "test", "predict", "test/images"]
 )
 def test_folder_of_images_without_classes_beside_splits_is_unlabelled(beside):
-    """Kaggle's intel-image-classification and dogs-vs-cats."""
+    """Examples are Kaggle's intel-image-classification and dogs-vs-cats."""
     splits = ("train", "val") if beside.startswith("test") else ("seg_train", "seg_test")
     names = images_in(*(f"{split}/{label}" for split in splits for label in BOTH), beside)
     found = labels_of(names)
@@ -187,7 +187,7 @@ def test_folder_of_images_without_classes_beside_splits_is_unlabelled(beside):
 def test_project_of_photos_as_they_are_says_what_it_found_and_what_it_did_not(tmp_path):
     """qarmin/czkawka 2007, ultralytics/ultralytics 25749, treeverse/dvc 3318, docker/docs 16481.
 
-    Files of a camera that are not read, placeholders of a cloud, names that differ in case.
+    The files are unread camera formats, cloud placeholders, and names that differ in case.
     """
     photos = photos_of(
         [*images_in("cat", "dog"), "cat/IMG1.jpg", "cat/img1.jpg", "_unlabeled/1.jpg"]
@@ -250,12 +250,12 @@ AB = {"a": ["a"], "b": ["b"]}
 def test_upgrade_writes_the_reading_of_folders_that_the_last_run_used(
     tmp_path, folders, before, written
 ):
-    """Earlier versions took each folder of images for a class, and knew fewer splits."""
+    """Earlier versions took every folder of images for a class, and recognised fewer splits."""
     write_files(tmp_path / "photos", photos_of(images_in(*folders)))
     fetch(tmp_path / "photos", tmp_path / paths.RAW_ARCHIVES)
     kept, *_ = clean_archive(tmp_path / paths.RAW_ARCHIVES, labels=before)
     write_files(tmp_path, {"labels.csv": "path,label\n"})
-    # Version 0.3 had no measures of looks.
+    # Version 0.3 did not measure how images look.
     columns = {name: kind for name, kind in IMAGES.items() if name not in MEASURES}
     write_table(tmp_path / paths.IMAGES_CSV, kept, columns)
     expected = before if written is ... else written
@@ -265,7 +265,7 @@ def test_upgrade_writes_the_reading_of_folders_that_the_last_run_used(
 @pytest.mark.parametrize("label", ["none", "None", "Unsure", "UNSURE"])
 @pytest.mark.parametrize("is_table", [False, True], ids=["folders", "metadata.csv"])
 def test_reserved_label_is_refused_in_any_case_before_a_project_is_made(tmp_path, label, is_table):
-    """flairNLP/flair 2068: NONE means that there is no label."""
+    """As in flairNLP/flair 2068, NONE means that there is no label."""
     folders = ("ant", "bee", label)
     names = [f"{folder}/{number}.jpg" for folder in folders for number in range(2)]
     files = photos_of(names)
@@ -282,13 +282,13 @@ def test_reserved_label_is_refused_in_any_case_before_a_project_is_made(tmp_path
 
 
 def test_names_that_other_programs_read_as_no_value_are_classes():
-    """googledatalab/pydatalab 398: pandas reads the label NA as a missing value."""
+    """As in googledatalab/pydatalab 398, where pandas reads the label NA as a missing value."""
     folders = ["NA", "null", "nan", "N-A"]
     assert set(labels_of(images_in(*folders)).values()) == set(folders)
 
 
 def test_empty_folder_of_a_split_is_not_said_to_be_no_class(tmp_path):
-    """huggingface/pytorch-image-models 957: an empty folder of validation, of a class in train."""
+    """As in huggingface/pytorch-image-models 957: the validation folder of one class is empty."""
     write_files(tmp_path, photos_of(images_in("train/a", "train/b", "val/a")))
     for name in ("val/b", "val/c"):
         (tmp_path / name).mkdir(parents=True)

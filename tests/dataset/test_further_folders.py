@@ -1,11 +1,11 @@
-"""Folders of further public reports, and of public data sets as they are downloaded."""
+"""Test folders from further public reports, and from public data sets as downloaded."""
 
 from unicodedata import normalize
 
 import pytest
 from test_folders import images_in, labels_of, splits_of
 
-from pawprint.dataset.layouts import describe_names, find_places
+from pawprint.dataset.folders import describe_names, find_places
 from pawprint.errors import InputError
 
 SETS = [
@@ -39,7 +39,7 @@ def test_folders_that_more_than_the_word_of_a_split_tells_apart_are_classes(fold
     ],
 )
 def test_test_images_without_classes_are_unlabelled(train, test):
-    """fastai/fastai 1552: the test images became a class."""
+    """As in fastai/fastai 1552, where the test images became a class."""
     names = images_in(f"{train}/1", f"{train}/2", test)
     found = labels_of(names)
     assert {found[name] for name in images_in(test)} == {""}
@@ -57,7 +57,7 @@ def test_classes_beside_a_split_with_the_same_classes_stay_classes():
 
 
 def test_files_that_may_hold_the_labels_are_named_where_classes_are_missing():
-    """huggingface/datasets 4895: a metadata.jsonl in each folder of a split."""
+    """As in huggingface/datasets 4895: every folder of a split has a metadata.jsonl."""
     names = [f"{split}/{file}" for split in ("train", "test") for file in ("1.jpg", "meta.jsonl")]
     with pytest.raises(InputError, match=r"in a metadata\.csv.*Other files: 2 \.jsonl"):
         labels_of(names)
@@ -95,7 +95,7 @@ def test_mapping_finds_folders_of_a_mac_by_composed_names():
     ],
 )
 def test_folders_named_like_splits_that_give_none_are_told(labels, folders, named):
-    """Keras' rock-paper-scissors: its test set is divided with the rest."""
+    """As in Keras' rock-paper-scissors, where the test set is divided with the rest."""
     _, places = find_places(images_in(*folders), None, labels, "photos")
     lines = list(describe_names(places))
     assert bool(lines) == bool(named)
@@ -103,7 +103,7 @@ def test_folders_named_like_splits_that_give_none_are_told(labels, folders, name
 
 
 def test_folder_that_only_validation_has_is_no_class():
-    """ultralytics/ultralytics 26182: its images counted as the first class of training."""
+    """As in ultralytics/ultralytics 26182, where its images counted as the first class."""
     found = labels_of(images_in("train/a", "train/b", "val/c"))
     assert {found[name] for name in images_in("val/c")} == {""}
     assert {found[name] for name in images_in("train/a")} == {"a"}

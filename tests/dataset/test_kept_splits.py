@@ -1,4 +1,4 @@
-"""splits.csv: a split that lasts while images are added."""
+"""Test splits.csv, which keeps a split while images are added."""
 
 import numpy as np
 import pandas as pd
@@ -54,7 +54,7 @@ def test_new_images_are_added_and_what_people_wrote_stays(tmp_path):
 @settings(deadline=None, max_examples=40)
 @given(CLASSES, st.integers(0, 99), st.sampled_from(["", "tv", "t", "v"]))
 def test_split_that_is_kept_is_the_same_split(classes, seed, given_splits):
-    """With groups and near-duplicates, whatever splits the archive has, also those that divide."""
+    """This holds with groups and near-duplicates, and for any splits in the archive."""
     table = grouped(classes)
     originals = table.to_dict("records")
     near = [like(row, f"/{row['label']}/n{n}.jpg") for n, row in enumerate(originals[::5])]
@@ -65,7 +65,7 @@ def test_split_that_is_kept_is_the_same_split(classes, seed, given_splits):
     params = PARAMS.model_copy(update={"seed": seed})
     try:
         rows, alike, divided = split(table, params, {})
-    except InputError:  # of a class with too few images in a split of the archive
+    except InputError:  # a class has too few images in one of the archive's splits
         reject()
     again = split(table, params.model_copy(update={"seed": seed + 1}), kept_of(rows))
     pd.testing.assert_frame_equal(again[0], rows)

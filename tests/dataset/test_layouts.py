@@ -1,4 +1,4 @@
-"""Every layout and source from archive to split, and what is wrong with one in one line."""
+"""Test all layouts and sources from archive to split, and one-line messages about problems."""
 
 import io
 import tarfile
@@ -9,7 +9,7 @@ import pytest
 from conftest import clean_archive, photo, photos_of, refused, write_files
 
 from pawprint.classes import UNKNOWN
-from pawprint.dataset.layouts import find_places
+from pawprint.dataset.folders import find_places
 from pawprint.dataset.sources import fetch
 from pawprint.dataset.splitting import split
 from pawprint.errors import InputError
@@ -24,13 +24,13 @@ def divided(*splits: str) -> list[str]:
 
 
 def cleaned(source: Path, folder: Path, labels: dict | str = "auto") -> tuple[pd.DataFrame, ...]:
-    """The usable images and the rejected files, as the stages fetch and clean make them."""
+    """Return the usable images and the rejected files after the stages fetch and clean."""
     fetch(source, folder / "raw")
     return clean_archive(folder / "raw", labels=labels)[:2]
 
 
 def splits(source: Path, folder: Path, labels: dict | str = "auto", **params) -> pd.DataFrame:
-    """The rows of the split of a source, as the stages fetch, clean and split make them."""
+    """Return the rows of the split of a source after the stages fetch, clean and split."""
     kept, rejected = cleaned(source, folder, labels)
     assert set(rejected["reason"]) <= {"unlabelled"}
     params = {"validation_fraction": 0.4, "test_fraction": 0.4, "use_archive_split": True} | params
@@ -161,19 +161,19 @@ def test_link_or_device_in_a_tar_is_named(tmp_path, kind):
 
 
 def with_metadata(folder: Path, text: str) -> Path:
-    """A folder of 48 photos with a metadata.csv."""
+    """Return a folder of 48 photos with a metadata.csv."""
     photos = photos_of(f"{number}.jpg" for number in range(48))
     return write_files(folder, photos | {"metadata.csv": text})
 
 
 def test_metadata_gives_labels_splits_and_groups_and_other_columns_are_ignored(tmp_path):
-    """With a byte order mark and names in capitals."""
+    """The table has a byte order mark and upper-case column names."""
     labels, names = ("cat/tabby", "test", "owl"), ("Train", "val", "testing")
     lines = [f"{n % 5 or ''},./{n}.jpg,{labels[n % 3]},x,{names[n // 3 % 3]}" for n in range(48)]
     text = "\ufeff" + "\n".join(["group,File_Name,label,text,split", *lines]) + "\n"
     source = with_metadata(tmp_path / "photos", text)
     kept, rejected = cleaned(source, tmp_path)
-    assert len(rejected) == 0  # not metadata.csv either
+    assert len(rejected) == 0  # not even metadata.csv
     row = kept.set_index("path").loc["3.jpg"]
     assert (row["label"], row["group"], row["archive_split"]) == ("cat/tabby", "3", "validation")
     assert sorted(set(kept["group"])) == ["", "1", "2", "3", "4"]
@@ -185,7 +185,7 @@ def test_metadata_gives_labels_splits_and_groups_and_other_columns_are_ignored(t
 
 
 def test_metadata_below_the_folders_of_splits_is_read_in_an_archive(tmp_path):
-    """One in each folder, as Hugging Face's ImageFolder allows; macOS adds files of its own."""
+    """Hugging Face's ImageFolder allows one table per folder, and macOS adds its own files."""
     files = [("__MACOSX/train/metadata.csv", b"\0"), ("d/owl/9.jpg", photo(9))]
     for number, name in enumerate(("train", "test")):
         files.append((f"d/{name}/metadata.csv", b"file_name,label\n1.jpg,a\n2.jpg,b\n"))

@@ -12,12 +12,12 @@ ODD_COLUMNS = np.arange(16) % 2 == 1
 
 
 def as_text(bits: np.ndarray) -> pd.Series:
-    """Hashes as `clean` writes them, of bool `(images, 16, 16)`."""
+    """Return bool `(images, 16, 16)` as hashes in the format of `clean`."""
     return pd.Series([np.packbits(image).tobytes().hex() for image in bits], dtype=str)
 
 
 def brute_force(bits: np.ndarray, max_distance: int) -> dict[tuple[int, int], int]:
-    """The distance of every pair, from all comparisons."""
+    """Return the distance of every pair by comparing all images."""
     distances = {}
     for first, second in zip(*np.triu_indices(len(bits), 1)):
         for other in (bits[second], bits[second] ^ ODD_COLUMNS):
@@ -30,7 +30,7 @@ def brute_force(bits: np.ndarray, max_distance: int) -> dict[tuple[int, int], in
 
 
 def clustered(seed: int, max_distance: int, images: int = 80) -> np.ndarray:
-    """Distinct hashes at distances on both sides of both limits, some of them mirrored."""
+    """Return distinct hashes with distances below and above both limits, some of them mirrored."""
     random = np.random.default_rng(seed)
     bits = random.random((images, 16, 16)) < 0.5
     low = np.add.outer(np.arange(8) * 16, np.arange(8)).ravel()
@@ -94,7 +94,7 @@ def test_of_many_that_are_alike_each_is_paired_with_some(monkeypatch):
 
 
 def test_near_duplicates_with_different_labels_are_counted():
-    """pratikkayal/PlantDoc-Dataset 4: the same plants in two folders, resized."""
+    """As in pratikkayal/PlantDoc-Dataset 4, where two folders have the same plants, resized."""
     rows = [("a", "leaf", "b"), ("b", "rust", "a"), ("c", "leaf", ""), ("d", "leaf", "")]
     table = pd.DataFrame(rows, columns=["path", "label", "contradicts"])
     line = describe_contradictions(table)

@@ -1,4 +1,4 @@
-"""What stands in the place of a photo, an archive, weights or a model is called what it is."""
+"""Test that pointers in place of photos, archives, weights or models are recognised as such."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ POINTERS = {LFS: "git lfs pull", ANNEX: "git annex get"}
 
 @pytest.mark.parametrize(("content", "command"), POINTERS.items())
 def test_class_of_pointers_is_named_by_init_and_by_clean(tmp_path, content, command):
-    """amanchadha/coursera-deep-learning-specialization 2; a ZIP of a repository from GitHub."""
+    """As in amanchadha/coursera-deep-learning-specialization 2, with a ZIP from GitHub."""
     files = photos_of(["cat/0.jpg", "cat/1.jpg", "dog/2.jpg", "dog/3.jpg"])
     files |= {"cat/0.jpg": content, "cat/1.jpg": content}
     folder = write_files(tmp_path / "given", files)
@@ -54,7 +54,7 @@ def test_pointer_among_photos_has_a_reason_of_its_own(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="links")
 def test_link_of_git_annex_without_content_is_named(tmp_path):
-    """datalad/datalad: a clone has links until `datalad get`."""
+    """As with datalad/datalad, where a clone contains links until `datalad get`."""
     folder = write_files(
         tmp_path / "given", {"cat/0.jpg": JPEG, "dog/1.jpg": JPEG, "dog/3.jpg": JPEG}
     )
@@ -65,7 +65,7 @@ def test_link_of_git_annex_without_content_is_named(tmp_path):
             create(tmp_path / "new", folder, None, is_outside)
     with refused("cat/2.jpg", "git annex get"):
         fetch(folder, tmp_path / "raw")
-    with pytest.raises(OSError, match="git annex get"):  # as `predict` names a file
+    with pytest.raises(OSError, match="git annex get"):  # as `predict` reports the file
         read_file(link)
     link.unlink()
     link.symlink_to("nowhere")
@@ -95,7 +95,7 @@ def test_archive_photo_and_model_that_are_pointers_are_named(tmp_path, content, 
 
 
 def test_photo_that_only_mentions_a_pointer_is_a_photo(tmp_path):
-    """A photo of less than a kilobyte, and a text about Git LFS below a first line."""
+    """One is a photo below a kilobyte, the other a text that mentions Git LFS in a later line."""
     assert decode(JPEG + b"\nversion https://git-lfs.github.com/spec/v1").size
     (tmp_path / "notes.txt").write_bytes(b"See\n" + LFS)
     assert pointer_at(tmp_path / "notes.txt") is None
@@ -107,7 +107,7 @@ def zipped(path: Path) -> bytes:
 
 
 def last_part(data: bytes) -> bytes:
-    """The second of two parts of a split zip: its directory names two disks."""
+    """Return the second part of a split zip. Its directory refers to two disks."""
     end = data.rindex(b"PK\x05\x06")
     return data[len(data) // 2 : end + 4] + struct.pack("<HH", 1, 1) + data[end + 8 :]
 
@@ -129,7 +129,7 @@ def last_part(data: bytes) -> bytes:
     ],
 )
 def test_archive_that_is_none_is_called_what_it_is(tmp_path, name, make, words):
-    """amanchadha/coursera-deep-learning-specialization 2, and what else is saved as a zip."""
+    """See amanchadha/coursera-deep-learning-specialization 2, and other files saved as a zip."""
     path = tmp_path / name
     path.write_bytes(make(zipped(tmp_path / "whole.zip")))
     for use in (fetch, lambda images, folder: create(folder, images, None, False)):
@@ -139,7 +139,7 @@ def test_archive_that_is_none_is_called_what_it_is(tmp_path, name, make, words):
 
 
 def test_zip_in_a_zip_is_to_be_unpacked(tmp_path):
-    """A download that a site packs once more."""
+    """A site may pack a download a second time."""
     with zipfile.ZipFile(tmp_path / "outer.zip", "w") as outer:
         outer.writestr("photos.zip", zipped(tmp_path / "inner.zip"))
     with refused("outer.zip", "photos.zip", "unpack"):

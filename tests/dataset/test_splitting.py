@@ -32,7 +32,7 @@ PARAMS = Split(
 
 
 def image(path: str, **changes: str) -> dict:
-    """As `clean` lists it: "train/cat/1.jpg" is a cat of the archive's training split."""
+    """Return an image as `clean` lists it. "train/cat/1.jpg" is a cat in the training split."""
     folder, label, _ = path.split("/")
     content = hashlib.sha256(path.encode()).hexdigest()
     row = {"path": path, "label": label, "archive_split": folder, "group": ""}
@@ -40,13 +40,13 @@ def image(path: str, **changes: str) -> dict:
 
 
 def images(folders: dict[str, int]) -> pd.DataFrame:
-    """{"train/cat": 3}, or {"/cat": 3} without a split in the archive."""
+    """Return images for {"train/cat": 3}, or {"/cat": 3} without a split in the archive."""
     names = [f"{folder}/{n}.jpg" for folder, number in folders.items() for n in range(number)]
     return pd.DataFrame(list(map(image, names)))
 
 
 def like(original: dict, path: str, bits: int = 3, **changes: str) -> dict:
-    """Another image whose hash differs in so many bits of the lowest frequencies."""
+    """Return another image with a hash that differs in this many low-frequency bits."""
     value = int(original["perceptual_hash"], 16)
     for bit in range(bits):
         value ^= 1 << (255 - 16 * (bit // 8) - bit % 8)
@@ -77,7 +77,7 @@ def moved(before: pd.DataFrame, after: pd.DataFrame) -> int:
     return sum(after.get(path, name) != name for path, name in splits_of(before).items())
 
 
-# Classes, each with the sizes of its groups.
+# Classes with the sizes of their groups.
 CLASSES = st.dictionaries(
     st.sampled_from("abc"), st.lists(st.integers(1, 12), min_size=3, max_size=12), min_size=1
 )
@@ -129,7 +129,7 @@ WASTE = images({f"/{label}": 40 for label in ("glass", "metal", "paper", "trash"
 
 
 def edited(table: pd.DataFrame, kind: str, number: int, random: Random) -> pd.DataFrame:
-    """The table with so many images removed, added or relabelled, in `edited` images of it."""
+    """Return the table with this many images removed, added or relabelled, in random places."""
     labels = sorted(set(table["label"]))
     rows = random.sample(range(len(table)), number)
     if kind == "remove":
@@ -146,7 +146,7 @@ def edited(table: pd.DataFrame, kind: str, number: int, random: Random) -> pd.Da
 
 @pytest.mark.parametrize("edits", [40, pytest.param(500, marks=pytest.mark.slow)])
 def test_edit_of_an_image_moves_few_others_and_none_that_splits_csv_has(edits):
-    """Each image is a group here. An edit of twenty images moves fewer others than twenty."""
+    """Each image is its own group. Editing twenty images moves fewer than twenty others."""
     random = Random(0)
     others = {1: [], 20: []}
     for number in range(edits):
@@ -281,7 +281,7 @@ def test_curated_test_split_stays_as_it_is_with_and_without_validation():
     rows = run(CURATED)
     assert (rows["split"] == rows["archive_split"]).all()
     without = CURATED[CURATED["archive_split"] != "validation"]
-    rows = run(without, validation_fraction=0.25)  # of 200 images
+    rows = run(without, validation_fraction=0.25)  # out of 200 images
     assert ((rows["split"] == "test") == (rows["archive_split"] == "test")).all()
     assert Counter(rows["split"]) == {"train": 50, "validation": 50, "test": 100}
 
@@ -305,7 +305,7 @@ def test_near_duplicates_across_the_splits_of_the_archive_stay_and_are_counted()
 
 
 def test_images_of_the_last_dates_are_test_images():
-    """And those before them validation; a group is where the last of its images belongs."""
+    """Earlier images are for validation. A group belongs where its last image does."""
     table = images({"/cat": 40, "/dog": 20}).sample(frac=1, random_state=0, ignore_index=True)
     days = pd.date_range("2026-01-01", periods=20).repeat(3).strftime("%Y-%m-%d")
     cells = pd.DataFrame({"path": table["path"], "column": "taken", "value": days})

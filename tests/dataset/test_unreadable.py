@@ -1,7 +1,7 @@
-"""Files that cannot be read or written just now are named, and nobody is told to remove them.
+"""Test that files which cannot be read or written at the moment are reported, not rejected.
 
 Sources: darktable-org/darktable 3656 (a photo without permission), ShareX/ShareX 7246 (a file that
-is in a cloud only, whose read fails).
+is only in a cloud, so that reading it fails).
 """
 
 import errno
@@ -25,7 +25,7 @@ from pawprint.named_file import copy_file, read_bytes
 from pawprint.projects.init import create
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files of Linux")
-FAILS = Path("/proc/self/mem")  # opens; a read at its start is an error of input and output
+FAILS = Path("/proc/self/mem")  # can be opened, but reading its beginning raises an I/O error
 NAMES = ["cat/1.jpg", "cat/2.jpg", "dog/1.jpg", "dog/2.jpg"]
 
 
@@ -35,7 +35,7 @@ def photos(tmp_path) -> Path:
 
 
 def users_python() -> list[str]:
-    """Python for whom permissions hold, which they do not for root."""
+    """Return a Python command for which permissions apply, unlike for root."""
     if os.geteuid():
         return [sys.executable]
     if not shutil.which("setpriv"):
@@ -45,7 +45,7 @@ def users_python() -> list[str]:
 
 @pytest.mark.parametrize("size", [0, 40_000], ids=["small", "large"])
 def test_photo_without_permission_is_named_and_stays(photos, tmp_path, size):
-    """darktable-org/darktable 3656: a traceback, or "Remove it" above the size of a pointer."""
+    """As in darktable-org/darktable 3656, with a traceback, or "Remove it" for larger files."""
     path = photos / NAMES[0]
     path.write_bytes(path.read_bytes() + bytes(size))
     path.chmod(0)
@@ -61,7 +61,7 @@ def test_photo_without_permission_is_named_and_stays(photos, tmp_path, size):
 def test_photos_that_are_in_a_cloud_only_are_named_and_counted(
     photos, tmp_path, monkeypatch, is_looked_into
 ):
-    """ShareX/ShareX 7246; the first read is for pointers, or the copy of a larger photo."""
+    """See ShareX/ShareX 7246. The first read checks for a pointer, or copies a larger photo."""
     if not is_looked_into:
         monkeypatch.setattr(git, "MAX_BYTES", -1)
     for name in NAMES[:2]:
@@ -82,7 +82,7 @@ def test_photo_that_a_link_no_longer_leads_to_stays(photos, tmp_path):
 
 
 def test_target_that_refuses_is_named_in_place_of_the_photos(photos, tmp_path, monkeypatch):
-    """As a drive whose names are shorter: `shutil` named the folder of the source."""
+    """The target may allow only shorter names, and `shutil` reported the source folder."""
     monkeypatch.setattr("pawprint.projects.init._source_of", lambda *_: "x" * 300)
     with refused(f"{tmp_path / 'p'}", "File name too long"):
         create(tmp_path / "p", photos, None, False)
@@ -93,7 +93,7 @@ def test_target_that_refuses_is_named_in_place_of_the_photos(photos, tmp_path, m
 
 @pytest.mark.parametrize("name", ["metadata.csv", "photos.zip", "photos.tar"])
 def test_table_or_archive_that_cannot_be_read_is_named(photos, tmp_path, name):
-    """It was called "standard output", or no archive."""
+    """It was reported as "standard output", or as not being an archive."""
     link = (photos if name == "metadata.csv" else tmp_path) / name
     link.symlink_to(FAILS)
     with refused(f"cannot read {link}: Input/output error"):

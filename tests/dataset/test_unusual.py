@@ -7,7 +7,7 @@ from pawprint.dataset.unusual import describe_unusual, find_unusual
 
 
 def pictures() -> dict[str, Image.Image]:
-    """Two hundred pictures of noise of many sizes of grains, and three of each unusual kind."""
+    """Return two hundred noise images with various grain sizes, and three of each unusual kind."""
     rng = np.random.default_rng(0)
     drawn = {}
     for number in range(200):

@@ -1,4 +1,4 @@
-"""Photos without classes: labels.csv gives them."""
+"""Test photos without classes, where labels.csv provides the classes."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_all_photos_are_set_aside_until_labels_csv_gives_some_a_label(tmp_path):
     pixels = dict(zip(kept["path"], kept["pixels_sha256"]))
     corrections = [
         Correction(NAMES[0], "cat", pixels[NAMES[0]]),
-        Correction("old name.jpg", "dog", pixels[NAMES[1]]),  # renamed since
+        Correction("old name.jpg", "dog", pixels[NAMES[1]]),  # renamed later
         Correction(NAMES[2], "none", pixels[NAMES[2]]),
         Correction("gone.jpg", "dog", 64 * "0"),
     ]
@@ -68,7 +68,7 @@ def test_classes_are_the_labels_of_labels_csv():
 
 
 def stages(folder: Path, name: str) -> tuple[list[str], str]:
-    """The lines of `dvc repro` of a stage, and what it printed on stderr."""
+    """Run `dvc repro` up to a stage, and return that stage's lines and its stderr."""
     result = run("dvc", "repro", name, cwd=folder)
     return result.stdout.splitlines(), result.stderr
 

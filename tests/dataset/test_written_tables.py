@@ -1,4 +1,4 @@
-"""Tables of people are read as spreadsheets and Macs write them, or a line says what to do.
+"""Test that tables are read as spreadsheets and Macs write them, or that a line says what to do.
 
 Sources: uhh-lt/dats 641 and llmsresearch/paperbanana 234 (decomposed Unicode),
 OpenDataRepository/data-publisher 84 and votingworks/arlo 525 (empty rows and columns),
@@ -13,10 +13,10 @@ import pytest
 from conftest import line_of, refused
 
 from pawprint.app.labelling import read_rows, write_rows
-from pawprint.dataset.layouts import parse_metadata_csv
+from pawprint.dataset.metadata_csv import parse_metadata_csv
 from pawprint.dataset.user_tables import Correction, csv_rows, keep_splits, read_corrections
 from pawprint.errors import InputError
-from pawprint.projects.answers import read_answers
+from pawprint.projects.answer_log import read_answers
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]
 PLAIN = "path,label\ncat/1.jpg,dög\ncat/2.jpg,cat\n"
@@ -157,7 +157,7 @@ def test_kept_splits_stay_with_the_notes_beside_them(tmp_path):
 
 
 def test_numbers_with_a_comma_are_read(tmp_path):
-    """opendidac/opendidac 681: as spreadsheets in German or French write them."""
+    """As in opendidac/opendidac 681, German and French spreadsheets write such tables."""
     header = "path;label;probability_cat;probability_dog;pixels_sha256;model"
     (tmp_path / "t.csv").write_text(f"{header}\n1.jpg;dog;0,25;0,75;a1;b2\n", "utf-8-sig")
     (row,) = read_answers(tmp_path / "t.csv", ["cat", "dog"], has_scores=False)

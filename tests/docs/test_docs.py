@@ -1,4 +1,4 @@
-"""The documentation agrees with the project: names, links, tables, numbers."""
+"""Test that the documentation agrees with the project: names, links, tables and numbers."""
 
 import hashlib
 import json
@@ -50,7 +50,7 @@ def test_model_in_git_is_the_one_of_the_committed_results():
 
 
 def anchors(page: str) -> set[str]:
-    """The anchors that GitHub gives to the headings of a page."""
+    """Return the anchors that GitHub creates for the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", read(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -79,7 +79,7 @@ def test_make_targets_and_modules_in_commands_exist():
 def test_pages_explain_every_stage_param_key_and_command():
     stages = read_yaml(PROJECT / "dvc.yaml")["stages"]
     rows = re.findall(r"^\| `(\w+)` \|", read("docs/pipeline.md"), re.MULTILINE)
-    assert rows == [stage for stage in stages if stage != "code"]  # which has a section
+    assert rows == [stage for stage in stages if stage != "code"]  # which has its own section
     fields = [
         (f"{section}.{key}", field)
         for section, model in Params.model_fields.items()

@@ -1,6 +1,6 @@
-"""README.md: its commands work with the package installed, and what follows in a project's life.
+"""Test that README's commands work with the installed package, and what follows later.
 
-So do those of docs/use.md, "One month", after which the circle is closed.
+The commands in docs/use.md, "One month", are also run, which completes the cycle.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ COMMANDS = [
 
 
 def test_model_of_the_package_predicts(installed, tmp_path):
-    """In a folder that holds the photo and nothing else."""
+    """The command runs in a folder that contains only the photo."""
     assert PREDICT in COMMANDS
     (tmp_path / "PHOTO.jpg").write_bytes(draw_picture("dog", 1))
     assert installed.succeed("sh", "-c", PREDICT, cwd=tmp_path).endswith("PHOTO.jpg\n")
@@ -45,14 +45,15 @@ def test_model_of_the_package_predicts(installed, tmp_path):
 def test_model_of_the_package_labels_photos(mirror, installed, tmp_path):
     with open_archive(mirror / "cats_and_dogs_filtered.zip") as archive:
         for label in ("cat", "dog"):
-            name = f"cats_and_dogs_filtered/validation/{label}s/{label}.2001.jpg"  # not trained on
+            # Not a training image.
+            name = f"cats_and_dogs_filtered/validation/{label}s/{label}.2001.jpg"
             (tmp_path / f"{label}.jpg").write_bytes(read_member(archive, name))
     lines = installed.succeed("pawprint", "predict", ".", cwd=tmp_path).splitlines()
     assert [line.split()[0] for line in lines] == ["cat", "dog"]
 
 
 def drawn(first: int, last: int) -> dict[str, bytes]:
-    """Drawn cats and dogs of these numbers, by class and file."""
+    """Return drawn cats and dogs with these numbers, by class and file."""
     return {
         f"{label}/{label} {number}.jpg": draw_picture(label, number)
         for label in ("cat", "dog")
@@ -62,14 +63,14 @@ def drawn(first: int, last: int) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def finished(installed, tmp_path_factory) -> Path:
-    """The project after all commands. The photos that it was made from are gone."""
+    """Return the project after all commands. The photos that it was made from are gone."""
     root = tmp_path_factory.mktemp("readme")
     (root / "PHOTO.jpg").write_bytes(draw_picture("dog", 11))
     write_files(root / "given" / "photos", drawn(1, 17))
     write_files(root / "given" / "new", drawn(17, 18))
     folder, ran = root, []
     for command in COMMANDS:
-        if command == PREDICT:  # outside of a project: tested above
+        if command == PREDICT:  # runs outside a project, and is tested above
             continue
         if command.startswith("cd "):
             folder /= command.removeprefix("cd ")
@@ -79,7 +80,7 @@ def finished(installed, tmp_path_factory) -> Path:
             continue
         if command == "dvc repro" and ran[-1].startswith("pawprint try"):
             change(folder, "calibrate: {temperature: false}")
-        if command == "pawprint discard":  # which asks
+        if command == "pawprint discard":  # which asks a question
             command += " --yes"
         command = command.replace(REMOTE, (root / "remote").as_posix())
         away = NO_NETWORK | {"KERAS_HOME": str(root / "keras")}
@@ -92,7 +93,7 @@ def finished(installed, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def project(installed, finished) -> Iterator[Path]:
-    """The project, as it was committed."""
+    """Return the project as it was committed."""
     yield finished
     succeed("git", "checkout", "-q", ".", cwd=finished)
     succeed("git", "clean", "-fdq", cwd=finished)
@@ -125,7 +126,7 @@ def test_colleague_runs_a_changed_param_without_the_photos_of_the_author(install
 
 NOTHING = [
     ("pawprint/images/decoder.py", '"""Decode image files, and', '"""Decode images, and'),
-    # A project keeps its value.
+    # A project keeps its own value.
     ("params.yaml", "  unknown_quantile: 0.995 ", "  unknown_quantile: 0.9 "),
 ]
 COLOUR = [("pawprint/reports/charts.py", '"#0072B2"', '"#0072B3"')]
@@ -162,7 +163,7 @@ def test_own_stage_takes_the_place_of_the_packages_and_is_fingerprinted(installe
 
 
 def label_all(folder: Path) -> int:
-    """Label the photos of ../may.csv in the app, each as its name says; how many it asked for."""
+    """Label the photos in ../may.csv in the app by their names; return how many were requested."""
     from streamlit.testing.v1 import AppTest
 
     def script() -> None:
@@ -198,7 +199,7 @@ def test_every_command_of_a_month_works_and_its_photos_are_trained_with(
     write_files(folder / "may_labelled", drawn(36, 38))
     food = folder / "food"
     before = read_table(food / paths.SPLIT_CSV, SPLIT)
-    images = 0  # that the app asked for
+    images = 0  # images that the app asked about
     for language, text in blocks(MONTH):
         assert language == "console"
         for command, _ in commands(text):
@@ -226,7 +227,7 @@ def test_every_command_of_a_month_works_and_its_photos_are_trained_with(
     # The gate of a pull request that adds data, in a clone without data.
     request = clone(food, "request")
     assert installed.succeed("pawprint", "compare", "--gate", "HEAD~1", cwd=request)
-    # No image moves when wrong labels are corrected afterwards.
+    # Correcting wrong labels later does not move any image.
     wrong = after.query("label == 'dog' and split == 'train'")["path"][:9]
     corrections = "".join(f"{path},cat\n" for path in wrong)
     (food / paths.LABELS_CSV).write_text(f"path,label\n{corrections}", encoding="utf-8")

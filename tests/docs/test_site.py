@@ -1,4 +1,4 @@
-"""The site: `make docs` is strict, and the reference has what is public."""
+"""Test that `make docs` is strict, and that the reference contains everything public."""
 
 import shutil
 import sys

@@ -1,16 +1,16 @@
-"""docs/tutorial.md: its commands work and print what the page shows.
+"""Test that the commands in docs/tutorial.md work and print what the page shows.
 
-Every line of a `console` block that begins with `$` is run, in order, in an empty folder with the
-package installed. A `yaml` block is laid over params.yaml and a `csv` block becomes labels.csv, as
-the page says. The commands in INSTALLATION are not run.
+Every line in a `console` block that begins with `$` is run, in order, in an empty folder with the
+package installed. A `yaml` block is merged into params.yaml, and a `csv` block becomes labels.csv,
+as the page says. The commands in INSTALLATION are not run.
 
-The lines below a command are its output. `…` stands for any lines, any spaces for any others, and a
-number for any number, because training and machine decide it. Compared are numbers after a slash,
-in totals and names of files, and in lines that begin with one of COUNTED, as they follow from the
-pictures and the page. Of labels to review, the rows shown must be among those printed. The verdict
-of a comparison may be another one.
+The lines below a command are its output. `…` matches any lines, spaces match any spaces, and a
+number matches any number, because training and the machine determine the values. Numbers are only
+compared if the images and the page determine them: after a slash, in totals and file names, and in
+lines that begin with one of COUNTED. If the page shows labels to review, these rows must be among
+the printed ones. The verdict of a comparison may differ.
 
-Instead of the published weights, a small network takes the place of the page's: see SUBSTITUTE.
+A small network replaces the page's network with its published weights; see SUBSTITUTE.
 """
 
 import re
@@ -46,7 +46,7 @@ def comparable(lines: list[str]) -> list[str]:
 
 
 def agrees(shown: list[str], printed: list[str]) -> bool:
-    """Whether `printed` is `shown`, with any lines in place of each `…`."""
+    """Return whether `printed` matches `shown`, where each `…` stands for any lines."""
     lines = ["(.*\n)*" if line == "…" else re.escape(f"{line}\n") for line in shown]
     return bool(re.fullmatch("".join(lines), "".join(f"{line}\n" for line in printed)))
 
@@ -82,7 +82,7 @@ def test_every_command_works_and_prints_what_the_page_shows(installed, tmp_path)
                         shutil.copy(SAMPLE_WEIGHTS, folder)
                         change(folder, SUBSTITUTE)
                 else:
-                    if command == "pawprint discard":  # which asks
+                    if command == "pawprint discard":  # which asks a question
                         command += " --yes"
                     shell = ("sh", "-c", f"exec 2>&1; {command}")
                     away = NO_NETWORK | {"KERAS_HOME": str(tmp_path / "keras")}

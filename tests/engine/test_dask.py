@@ -1,4 +1,4 @@
-"""A real scheduler and real workers, each a process of its own."""
+"""Test with a real scheduler and real workers, each in its own process."""
 
 import importlib
 import itertools
@@ -39,7 +39,7 @@ from pawprint.runtime import read_network, write_network
 
 pytestmark = pytest.mark.slow
 DASK = ("-m", "dask")
-# Stages, and a module that a worker needs for each that uses the cluster.
+# Stages that use the cluster, and a module that each needs on a worker.
 STAGES = {
     "clean": "pawprint.dataset.cleaning",
     "split": None,
@@ -49,7 +49,7 @@ NAMES = [f"{number:02}.jpg" for number in range(60)]
 
 
 class Cluster:
-    """A scheduler without the project's package, and its workers, which find it."""
+    """A scheduler without the project's package, and workers that can import it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.processes = folder, []
@@ -63,7 +63,8 @@ class Cluster:
         with (self.folder / "log.txt").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, *python, *command, "--no-dashboard"],
-                cwd=self.folder,  # first in the path of modules of a process, unless it is safe
+                # First in the module path of a process, unless Python is in safe mode.
+                cwd=self.folder,
                 env=os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONSAFEPATH": "1"} | environment,
                 stdout=log,
                 stderr=log,
@@ -71,7 +72,7 @@ class Cluster:
         self.processes.append(process)
 
     def worker(self, *options: str, **more) -> str:
-        """Start a worker of one thread and return its address."""
+        """Start a worker with one thread, and return its address."""
         before = set(self.client.nthreads())
         self.start("worker", self.address, "--nthreads", "1", *options, **more)
         self.client.wait_for_workers(len(before) + 1, 60)
@@ -118,7 +119,7 @@ def cluster(two_workers, monkeypatch) -> Cluster:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """What the stages read that use the engine, in a folder of its own."""
+    """Return a separate folder with the inputs of the stages that use the engine."""
     folder = tmp_path_factory.mktemp("project")
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     (folder / "params.yaml").write_text(overlay(params, TINY), encoding="utf-8")
@@ -146,7 +147,7 @@ def run_stage(stage: str) -> None:
 
 
 def outputs() -> dict[str, str]:
-    """Hashes of what the stages wrote, by path."""
+    """Return the hashes of the files that the stages wrote, by path."""
     return fingerprint(Path(), ("data", "models", "plots"))
 
 
@@ -171,7 +172,7 @@ def test_stages_and_predict_give_the_same_as_on_threads(project, cluster, tmp_pa
 
 
 def test_worker_with_modules_from_before_an_edit_is_refused(start, tmp_path, monkeypatch):
-    """Its process would go on with them."""
+    """Otherwise, their process would continue to use them."""
     package = tmp_path / "library" / "pawprint"
     shutil.copytree(PROJECT / "pawprint", package, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(pawprint, "__path__", [*pawprint.__path__, str(package)])
@@ -213,10 +214,10 @@ def test_killed_worker_changes_nothing(start):
 
 
 def test_image_that_kills_every_worker_is_named(start, tmp_path):
-    start().worker("--nthreads", "2")  # which its nanny starts again
+    start().worker("--nthreads", "2")  # whose nanny restarts it
 
     def fatal(name: str) -> str:
-        if name == NAMES[8]:  # computed beside the other until Dask gives up both
+        if name == NAMES[8]:  # computed next to the other item until Dask gives up on both
             while len(list(tmp_path.glob("*.died"))) < 4:
                 pass
         if name == NAMES[30]:
@@ -269,7 +270,7 @@ def test_worker_that_does_not_see_the_archive_is_refused(cluster, tmp_path):
     path = tmp_path / "images.zip"
     pack(path, [(name, name.encode()) for name in NAMES])
     with open_archive(path) as archive:
-        path.rename(tmp_path / "elsewhere.zip")  # this process has it open
+        path.rename(tmp_path / "elsewhere.zip")  # this process has the file open
         with pytest.raises(InputError, match=f"worker tcp.*{path}: no such archive"):
             list(map_items(lambda name: read_member(archive, name), NAMES))
 

@@ -1,7 +1,7 @@
-"""The scripts of examples/ give what `predict` gives, without anything of this project.
+"""Test that the scripts in examples/ return the same as `predict`, without using this project.
 
-Each script is run in a virtual environment with the packages that docs/use.md names. TensorFlow's
-is run with the Python of the tests, because it is large.
+Each script runs in a virtual environment with the packages that docs/use.md lists. The TensorFlow
+script runs with the Python of the tests, because TensorFlow is large.
 """
 
 import json
@@ -33,7 +33,7 @@ PAGE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")
 SIZE, CHANNELS = 32, 8
 DETECTOR = Detector(np.zeros(CHANNELS, np.float32), np.eye(CHANNELS, dtype=np.float32)[:2])
 FORMATS = ("onnx", "litert", "saved_model")
-LARGE = {"decoded_side": 2 * SIZE}  # without it, models of earlier versions
+LARGE = {"decoded_side": 2 * SIZE}  # models of earlier versions lack this
 CROP = LARGE | {"resize": "crop", "unknown_threshold": 1.0, "bits": 12}
 CASES = {
     "crop": metadata(image_size=SIZE, **CROP),
@@ -49,12 +49,12 @@ def enlarged(image: Image.Image, times: int) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> list[Path]:
-    """Photos of which each needs another of the rules."""
+    """Return photos that each exercise a different rule."""
     folder = tmp_path_factory.mktemp("photos")
     wide, tall, small = (decode(photo(number)) for number in range(3))
     wide, tall = wide.resize((90, 60)), tall.resize((50, 97))
     turned = Image.Exif()
-    turned[0x0112] = 6  # lies on its side
+    turned[0x0112] = 6  # stored rotated
     alpha = Image.linear_gradient("L").resize(tall.size)
     deep = Image.fromarray(np.asarray(tall.convert("L")).astype(np.uint16) * 30)  # 13 bits
     contents = {
@@ -82,7 +82,7 @@ def predicted(folder: Path, photos: list[Path]) -> list[Prediction]:
 
 
 def network(classes: int) -> keras.Model:
-    """A model whose probabilities and score depend on the place and colour of every pixel."""
+    """Return a model whose outputs depend on the position and colour of every pixel."""
     keras.utils.set_random_seed(0)
     image = keras.Input((SIZE, SIZE, 3))
     maps = keras.layers.Conv2D(CHANNELS, 3, strides=2, activation="relu")(image)
@@ -91,12 +91,12 @@ def network(classes: int) -> keras.Model:
 
 
 def with_thresholds(described: Metadata, folder: Path, photos: list[Path]) -> Metadata:
-    """Thresholds that divide these photos."""
+    """Return metadata with thresholds that divide these photos."""
     answers = predicted(folder, photos)
     changes = {}
     values = middle([float(answer.probabilities[0]) for answer in answers])
     changes["thresholds"] = {described.labels[0]: values}
-    if described.labels == COLOURS:  # of which a threshold may give a class that is less probable
+    if described.labels == COLOURS:  # a threshold may select a class that is less probable
         changes["min_confidence"] = middle([float(max(each.probabilities)) for each in answers])
     if described.unknown_threshold:
         changes["unknown_threshold"] = middle([answer.unknown_score for answer in answers])
@@ -109,7 +109,7 @@ def middle(values: list[float]) -> float:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory, photos) -> Path:
-    """`CASE/served` and `CASE/FORMAT` for each case and format."""
+    """Return a folder with `CASE/served` and `CASE/FORMAT` for each case and format."""
     root = tmp_path_factory.mktemp("models")
     images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
     for case, described in CASES.items():
@@ -126,7 +126,7 @@ def models(tmp_path_factory, photos) -> Path:
             exported = mean_over_flip(exported)
         expected = all_outputs(load_predictor(served).run, images)
         for name in FORMATS:
-            if case == "stretch":  # the network of "crop"
+            if case == "stretch":  # uses the network of "crop"
                 shutil.copytree(root / "crop" / name, root / case / name)
                 write_metadata(root / case / name, described)
             else:
@@ -167,7 +167,8 @@ def test_script_gives_the_answers_of_predict(models, photos, tmp_path, name, kin
             assert list(probabilities) == CASES[case].labels
             assert list(probabilities.values()) == pytest.approx(prediction.probabilities, abs=1e-4)
         of_case[case] = [prediction.probabilities for prediction in expected]
-        for first, second in pairwise(of_case[case]):  # the photos differ, so that the rules matter
+        # The photos have different answers, so the rules matter.
+        for first, second in pairwise(of_case[case]):
             assert np.abs(first - second).max() > 1e-3
         labels = {prediction.label for prediction in expected}
         assert ("unknown" in labels) == (case == "crop")

@@ -1,4 +1,4 @@
-"""The notebook examples/tutorial.ipynb, as Jupyter runs it."""
+"""Test the notebook examples/tutorial.ipynb as Jupyter runs it."""
 
 import nbformat
 import pytest
@@ -17,7 +17,7 @@ def test_outputs_in_git_are_small_and_show_no_folder_of_a_user():
 
 @pytest.mark.slow
 def test_notebook_gives_the_outputs_that_it_shows(tmp_path):
-    """But for times, paths and pictures."""
+    """Times, paths and pictures are not compared."""
     shown = nbformat.read(TUTORIAL, as_version=4)
     made = nbformat.read(TUTORIAL, as_version=4)
     run_notebook(made, tmp_path)

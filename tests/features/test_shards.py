@@ -10,9 +10,16 @@ from conftest import refused
 
 from pawprint.features import shards as module
 from pawprint.features.rows import Row
-from pawprint.features.shards import ShardComputer, Task, require_space, tasks, write_shards
+from pawprint.features.shards import (
+    STORED_SPLITS,
+    ShardComputer,
+    Task,
+    require_space,
+    tasks,
+    views_of,
+    write_shards,
+)
 from pawprint.features.store import INDEX, Shard, open_features, shard_path
-from pawprint.features.views import STORED_SPLITS, views_of
 from pawprint.images.augmentation import LAYERS
 from pawprint.images.views import IDENTITY, View
 from pawprint.params.data import Augment
@@ -36,14 +43,14 @@ IMAGES = pd.DataFrame(
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch, tmp_path) -> None:
-    """Four images in a shard, of an image that is its path."""
+    """Use four images per shard, and let an image be its path."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pawprint.features.store.IMAGES_PER_SHARD", 4)
     monkeypatch.setattr(module, "open_image", lambda archive, path, side: path)
 
 
 class Computed(ShardComputer):
-    """Computes a row from the image and the view, and remembers which it was asked for."""
+    """Computes a row from the image and the view, and records what it was asked for."""
 
     def __init__(
         self, augment: Augment = ROTATE, largest: float = 0, themselves: tuple = ()
@@ -65,7 +72,7 @@ class Computed(ShardComputer):
 def written(
     folder: Path, images: pd.DataFrame, earlier=(), augment: Augment = ROTATE, **options
 ) -> Computed:
-    """Write the shards of each split into a folder of its name; `earlier` are such folders."""
+    """Write the shards of each split to a folder with its name; `earlier` are such folders."""
     computer = Computed(augment, **options)
     folder = folder.absolute()
     lists = [paths_in(inner) for before in earlier for inner in sorted(before.iterdir())]
@@ -88,7 +95,7 @@ def index_of(folder: Path) -> np.ndarray:
 
 
 def test_each_split_has_a_folder_with_its_images_and_their_views(tmp_path):
-    """An empty one has a shard, too: DVC keeps no empty folder."""
+    """Even an empty split has a shard, because DVC does not track empty folders."""
     images = IMAGES.assign(split=["train", "validation", "train", "test", *["unlabelled"] * 4])
     images.loc[7, "split"] = "train"
     written(tmp_path, images[::-1])
@@ -113,7 +120,7 @@ def test_vectors_are_float32_and_maps_of_training_images_alone_float16(tmp_path)
 
 
 def test_detector_has_rows_of_images_themselves_which_training_skips(tmp_path):
-    """Where no view is the image itself."""
+    """None of the training views is the original image."""
     augment = ROTATE.model_copy(update={"keep_original": False})
     train = IMAGES.assign(split="train")
     hashes = train["pixels_sha256"]
@@ -136,7 +143,7 @@ def test_detector_has_rows_of_images_themselves_which_training_skips(tmp_path):
 def test_only_what_is_missing_is_computed_also_with_another_number_of_shards(
     tmp_path, monkeypatch, before
 ):
-    """Three images are in one shard, five and more in two."""
+    """Three images fit into one shard, and five or more need two."""
     monkeypatch.setattr("pawprint.features.store.IMAGES_PER_SHARD", 2)
     first = written(tmp_path / "before", IMAGES[:before])
     more = written(tmp_path / "after", IMAGES, [tmp_path / "before"])
@@ -149,7 +156,7 @@ def test_only_what_is_missing_is_computed_also_with_another_number_of_shards(
 
 
 def test_file_of_another_format_with_the_same_pixels_is_computed(tmp_path):
-    """A large JPEG is decoded to other pixels than the same photo as PNG."""
+    """A large JPEG decodes to different pixels than the same photo as a PNG."""
     written(tmp_path / "before", IMAGES)
     changed = IMAGES.assign(path=["0.png", *IMAGES["path"][1:]])
     more = written(tmp_path / "after", changed, [tmp_path / "before"])
@@ -170,7 +177,7 @@ def test_views_with_the_same_draws_are_taken_over(tmp_path):
     for layer, arguments, new in [
         ("RandomGrayscale", {"factor": 0.0}, [0]),
         ("RandomBrightness", {"factor": 0.5}, [8]),
-        ("RandomErasing", {"factor": 1.0}, range(1, 8)),  # of half of the views
+        ("RandomErasing", {"factor": 1.0}, range(1, 8)),  # for half of the views
     ]:
         augment = Augment.model_validate(ROTATE.model_dump() | {layer: arguments})
         more = written(tmp_path / layer, IMAGES, [tmp_path / "before"], augment)
@@ -178,7 +185,7 @@ def test_views_with_the_same_draws_are_taken_over(tmp_path):
 
 
 def test_no_damaged_shard_is_taken_over(tmp_path):
-    """Whichever byte changes: of the headers, the checksums, the index or the features."""
+    """Any byte may change: in the headers, the checksums, the index or the features."""
     written(tmp_path / "before", IMAGES[:2])
     path = shard_path(tmp_path / "before" / "train", 0)
     whole = path.read_bytes()
@@ -200,15 +207,15 @@ def test_maps_that_float16_cannot_hold_are_one_line(tmp_path):
         Computed(largest=70_000)(train)
     test = Task(str(tmp_path / "test.npy"), "test", images, [])
     Computed(largest=70_000)(test)
-    with refused("model.fine_tune_at: ", "0.jpg"):  # nor are they taken over
+    with refused("model.fine_tune_at: ", "0.jpg"):  # and they are not reused
         Computed(largest=70_000)(train._replace(sources=[test.path]))
 
 
 def test_rows_serve_each_split_with_at_most_their_digits(tmp_path):
-    """Maps of training images have fewer: an image that leaves training is computed again."""
+    """Maps of training images have lower precision, so they are computed again for other splits."""
     for before, after, new in [
         ("test", "validation", 0),
-        ("test", "train", 2),  # views that are drawn
+        ("test", "train", 2),  # augmented views
         ("unlabelled", "train", 2),
         ("unlabelled", "unknown", 1),  # the mirror image
         ("train", "test", 2),
@@ -223,7 +230,7 @@ def test_rows_serve_each_split_with_at_most_their_digits(tmp_path):
 
 @pytest.mark.parametrize("kinds", [{"top": (3,)}])
 def test_vectors_of_a_training_image_serve_the_test_set(tmp_path, monkeypatch, kinds):
-    """Where nothing is fine-tuned, only the mirror image is computed."""
+    """If nothing is fine-tuned, only the mirror image is computed."""
     monkeypatch.setitem(globals(), "KINDS", kinds)
     written(tmp_path / "before", IMAGES.assign(split="train"))
     moved = written(tmp_path / "after", IMAGES.assign(split="test"), [tmp_path / "before"])

@@ -19,7 +19,7 @@ VIEWS = 2
 
 
 def features(kind: str) -> np.ndarray:
-    """Of each image and view, with numbers that tell them apart."""
+    """Return distinct numbers for each image and view."""
     shape = (len(SHA256), VIEWS, *KINDS[kind])
     return np.arange(np.prod(shape)).reshape(shape).astype(np.float16)
 
@@ -36,7 +36,7 @@ def write(folder, shards: int) -> None:
         write_shard(shard_path(folder, number), {"index": np.array(index, INDEX)} | columns)
 
 
-@pytest.mark.parametrize("shards", [1, 2, 4, 8, 128])  # of 128 some have no images
+@pytest.mark.parametrize("shards", [1, 2, 4, 8, 128])  # with 128 shards, some have no images
 def test_features_come_in_the_order_that_is_asked_for(tmp_path, shards):
     write(tmp_path, shards)
     order = np.random.default_rng(0).permutation(len(SHA256))[:40]

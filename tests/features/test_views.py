@@ -1,4 +1,4 @@
-"""The stored views are those over which each form of the served model takes the mean."""
+"""Test that the stored views are those that each form of the served model averages."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ from conftest import PROJECT
 from networks import LOGITS, PLAIN, metadata, model_with, pixels, weights_of
 from onnx_files import FIRST, SIZE, VECTOR, params_of, write
 
-from pawprint.features.views import views_of
+from pawprint.features.shards import views_of
 from pawprint.images.views import apply
 from pawprint.model.exports import for_export, mean_over_flip, open_onnx
 from pawprint.model.onnx_export import Parts, write_onnx
@@ -18,7 +18,7 @@ from pawprint.model.served_model import write_served_model
 from pawprint.network.model import convert, with_features
 from pawprint.params.data import Augment
 
-AUGMENT = Augment.load(path=PROJECT / "params.yaml")  # which mirrors
+AUGMENT = Augment.load(path=PROJECT / "params.yaml")  # these mirror images
 QUARTERS = """
   quarters = AveragePool <kernel_shape = [16, 16], strides = [16, 16]> (pixels)
   left, right = Split <axis = 3> (quarters)

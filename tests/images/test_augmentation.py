@@ -36,22 +36,22 @@ HUE = {"RandomHue": {"factor": 0.8}}
 GRAYSCALE = {"RandomGrayscale": {"factor": 0.3}}
 COLOURS = [BRIGHTNESS, CONTRAST, SATURATION, HUE, GRAYSCALE]
 ALL_COLOURS = {name: arguments for layer in COLOURS for name, arguments in layer.items()}
-FIELDS = ["", *ALL_COLOURS]  # the places of their draws in a view
+FIELDS = ["", *ALL_COLOURS]  # which part of a view each layer draws
 
 
 def draw_views(params: Augment, number: int, images: int) -> list[View]:
-    """One draw for each of so many images of different content."""
+    """Draw one view for each of this many images with different content."""
     hashes = (hashlib.sha256(b"%d" % index).hexdigest() for index in range(images))
     return [draw_view(params, sha256, number, SIZE) for sha256 in hashes]
 
 
 def draw_transformations(params: Augment, number: int, images: int) -> np.ndarray:
-    """float64 `(images, 2, 3)`."""
+    """Return transformations, float64 `(images, 2, 3)`."""
     return np.stack([view.transformation for view in draw_views(params, number, images)])
 
 
 def fixed_layers(name: str, matrix: np.ndarray) -> list[keras.layers.Layer]:
-    """Keras layers that can draw nothing but what the matrix does, from output to input."""
+    """Return Keras layers that can only draw this matrix, from output to input."""
     (a, b, x), (c, d, y) = matrix
     if name == "RandomRotation":
         turn = np.arctan2(c, a) / (2 * np.pi)
@@ -60,7 +60,7 @@ def fixed_layers(name: str, matrix: np.ndarray) -> list[keras.layers.Layer]:
         return [keras.layers.RandomTranslation((-y / SIZE,) * 2, (-x / SIZE,) * 2)]
     if name == "RandomZoom":
         return [keras.layers.RandomZoom((d - 1, d - 1), (a - 1, a - 1))]
-    # Keras draws the common sign of both shears anew at each call: here, both of them.
+    # At each call, Keras draws the common sign of both shears again. Here, it must be this one.
     return [keras.layers.RandomShear((abs(b),) * 2, (abs(c),) * 2, seed=seed) for seed in range(9)]
 
 
@@ -71,7 +71,7 @@ def test_layers_together_are_the_layers_one_after_another():
         draw_transformations(augment(**{name: factors}), 1, 5) for name, factors in every.items()
     ]
     for index, matrix in enumerate(together):
-        # A view is read at these places of the image: the last layer is the first that moves them.
+        # A view reads these places of the image. The last layer is the first to move them.
         product = np.eye(3)
         for matrices in alone:
             product = product @ np.vstack([matrices[index], [0, 0, 1]])
@@ -83,7 +83,7 @@ def test_view_is_what_the_layer_of_keras_gives_for_the_same_draw(layer):
     (name,) = layer
     for matrix in draw_transformations(augment(**layer), 1, 20):
         if name == "RandomShear" and matrix[0, 1] * matrix[1, 0] < 0:
-            continue  # with intervals of one number Keras draws equal signs only
+            continue  # with intervals of a single number, Keras only draws equal signs
         ours = warp(SMOOTH, matrix)
         differences = [
             np.abs(ours - layer(SMOOTH[None].astype(np.float32), training=True).numpy()[0]).mean()
@@ -105,7 +105,7 @@ def test_view_is_what_the_layer_of_keras_gives_for_the_same_draw(layer):
 def test_draws_fill_the_range_that_keras_gives_the_factor(layer, entry, low, high):
     drawn = draw_transformations(augment(**layer), 1, 1000)
     if layer is ZOOM:
-        assert (drawn[:, 0, 0] == drawn[:, 1, 1]).all()  # without a width factor
+        assert (drawn[:, 0, 0] == drawn[:, 1, 1]).all()  # there is no width factor
     drawn = drawn[(slice(None), *entry)]
     slack = 0.02 * (high - low)
     assert low <= drawn.min() < low + slack
@@ -144,14 +144,14 @@ def test_views_differ_and_depend_on_the_seed_only():
 
 
 def keras_layer(name: str, arguments: dict) -> keras.layers.Layer:
-    """For one factor Keras draws 1 to 1.6, though it documents what it draws for two equal ones."""
+    """Return a layer; for one factor, Keras needs two equal ones to match its documentation."""
     if name == "RandomContrast":
         arguments = {"factor": (arguments["factor"],) * 2}
     return getattr(keras.layers, name)(**arguments)
 
 
 def by_keras(images: np.ndarray, layers: dict, view: View) -> np.ndarray:
-    """What the layers of Keras make of float32 `(1, size, size, 3)` for the draws of a view."""
+    """Apply Keras layers with the draws of a view to float32 `(1, size, size, 3)`."""
     drawn = {
         "RandomBrightness": {"rgb_delta": view.brightness},
         "RandomContrast": {"contrast_factor": view.contrast},
@@ -174,7 +174,7 @@ def test_colours_are_those_of_the_layers_of_keras_for_the_same_draws(layers):
 
 
 def p_value(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """That both have one distribution."""
+    """Return the p-value for the hypothesis that both have the same distribution."""
     return ks_2samp(ours, theirs, method="asymp").pvalue
 
 

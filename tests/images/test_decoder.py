@@ -48,7 +48,7 @@ def test_crop_keeps_the_middle_and_stretch_and_pad_the_whole():
 
 
 def grey(values: list[int], form: str, **options) -> bytes:
-    """A row of grey pixels in a file of 16 bits."""
+    """Return a row of grey pixels in a 16-bit file."""
     return encode(Image.fromarray(np.array([values], np.uint16)), form, **options)
 
 
@@ -67,7 +67,7 @@ WHITE_IS_ZERO = {"tiffinfo": {262: 0}}
         *((grey(VALUES, form), None, [0, 4, 16, 255]) for form in ("PNG", "TIFF", "JPEG2000")),
         *((grey(VALUES, form), 12, [0, 62, 255, 255]) for form in ("PNG", "TIFF", "JPEG2000")),
         (encode(Image.frombytes("I;16B", (1, 1), b"\x0f\xff"), "TIFF"), 12, [255]),
-        (MAX_4095, None, [0, 62, 255]),  # the file says 12 bits
+        (MAX_4095, None, [0, 62, 255]),  # the file declares 12 bits
         (MAX_4095, 12, [0, 62, 255]),
         (MAX_4095, 16, [0, 4, 16]),
         (grey(VALUES, "TIFF", **WHITE_IS_ZERO), None, [255, 251, 239, 0]),
@@ -102,7 +102,7 @@ def test_profile_for_another_kind_of_image_is_ignored():
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_jpeg_is_decoded_as_far_as_its_square_needs(mode):
-    """As Pillow decodes it at a scale, upright; a small one, and another format, in full."""
+    """The result matches Pillow's at that scale, upright; other formats are decoded in full."""
     noise = np.random.default_rng(0).integers(0, 256, (250, 530, 3), np.uint8)
     image, exif = Image.fromarray(noise).convert(mode), Image.Exif()
     exif[0x0112] = 6  # shown after a quarter turn

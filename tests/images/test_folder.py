@@ -1,4 +1,4 @@
-"""Folders as people have them, with links."""
+"""Test folders as people have them, with links."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from pawprint.images.folder import find_images, names_below
 
 @pytest.fixture
 def lab(tmp_path) -> Path:
-    """A folder with a link to a folder, which holds a link to a folder, and one to a file."""
+    """Return a folder with links to a file and to a folder, which links to another folder."""
     elsewhere = write_files(tmp_path / "elsewhere", photos_of(["1.jpg", "2.jpg"]))
     deep = write_files(tmp_path / "deep", photos_of(["3.jpg"]))
     folder = write_files(tmp_path / "lab", photos_of(["dog/4.jpg"]))
@@ -29,12 +29,12 @@ FOUND = ["cat/1.jpg", "cat/2.jpg", "cat/more/3.jpg", "dog/4.jpg", "dog/5.jpg"]
 def test_links_to_folders_are_followed(lab, capsys):
     """cvg/Hierarchical-Localization 283, python/cpython 77609."""
     assert names_below(lab) == FOUND  # as `score` reads them
-    assert find_images([lab]) == [lab / name for name in FOUND]  # and predict, suggest
+    assert find_images([lab]) == [lab / name for name in FOUND]  # as predict and suggest do
     assert capsys.readouterr().err == ""
 
 
 def test_link_to_a_folder_that_it_is_in_is_named(lab, tmp_path, capsys):
-    """python/cpython 77609: each loop is left out once."""
+    """As in python/cpython 77609. Each loop is left out once."""
     (lab / "dog/all").symlink_to(lab, target_is_directory=True)
     (tmp_path / "deep/back").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     assert find_images([lab]) == [lab / name for name in FOUND]

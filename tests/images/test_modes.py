@@ -1,4 +1,4 @@
-"""Each mode of a file is read rightly, or refused by its name: the tables of docs/images.md."""
+"""Test that each mode in docs/images.md is either read correctly or rejected by name."""
 
 import io
 import itertools
@@ -32,7 +32,7 @@ NUMBERS = np.random.default_rng(1)
 SHAPE = (3, 17)
 BYTES = NUMBERS.integers(0, 256, (*SHAPE, 6))
 COLOURS = NUMBERS.integers(0, 256, (256, 3))
-# Files that an earlier Pillow does not read are refused.
+# Files that older versions of Pillow do not read are rejected.
 PILLOW = int(PIL.__version__.partition(".")[0])
 NO_SUBSAMPLING = {530: ("H", [1, 1])}
 LAYOUTS = [
@@ -55,7 +55,7 @@ def on_white(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def of_ycc(pixels: np.ndarray) -> np.ndarray:
-    """JFIF 1.02."""
+    """Convert YCbCr to RGB as in JFIF 1.02."""
     y, blue, red = np.moveaxis(pixels, 2, 0) - np.array([0, 128, 128])[:, None, None]
     rgb = [y + 1.402 * red, y - 0.344136 * blue - 0.714136 * red, y + 1.772 * blue]
     return np.clip(np.stack(rgb, 2), 0, 255)
@@ -80,7 +80,7 @@ def require_refused(data: bytes, *words: str) -> None:
 
 
 def require_since(pillow: int, data: bytes, expected: np.ndarray) -> None:
-    """Require these pixels, or a refusal where Pillow is older than this version."""
+    """Expect these pixels, or a rejection if Pillow is older than this version."""
     if pillow <= PILLOW:
         require(data, expected)
     else:
@@ -109,7 +109,7 @@ def test_grey_of_a_tiff(layout):
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_grey_of_a_tiff_with_a_further_channel(layout):
-    """Associated alpha is multiplied into grey: haraldk/TwelveMonkeys 162."""
+    """As in haraldk/TwelveMonkeys 162, where associated alpha is multiplied into grey."""
     values, alpha = BYTES[..., :1], BYTES[..., 1:2]
     within = np.minimum(values, alpha)
     require_since(13, tiff(BYTES[..., :2], extra=[0], **layout), values)
@@ -156,9 +156,9 @@ def test_palette_lab_and_ycbcr_of_a_tiff(layout):
     require_refused(data, "palette, associated alpha")
     data = tiff(BYTES[..., :3], YCBCR, tags=NO_SUBSAMPLING, **layout)
     require_since(11 if layout["deflate"] else 13, data, of_ycc(BYTES[..., :3]))
-    grey = np.array([[[0, 0, 0], [137, 0, 0], [255, 0, 0]]])  # L*, and a* and b* with a sign
+    grey = np.array([[[0, 0, 0], [137, 0, 0], [255, 0, 0]]])  # L*, and signed a* and b*
     require(tiff(grey, LAB, **layout), np.array([[[0], [128], [255]]]))
-    red = np.array([[[138, 81, 70]]])  # of sRGB: L* 54.3, a* 80.8, b* 69.9 at D50
+    red = np.array([[[138, 81, 70]]])  # in sRGB: L* 54.3, a* 80.8, b* 69.9 at D50
     assert np.abs(np.asarray(decode(tiff(red, LAB, **layout))).astype(int) - [255, 0, 0]).max() < 8
 
 
@@ -174,7 +174,7 @@ def test_values_of_unknown_range_are_refused(layout):
 
 
 def test_subsampled_colours_are_refused_where_pillow_takes_them_for_complete_ones():
-    whole = tiff(BYTES[..., :3], YCBCR)  # the default is 2 x 2
+    whole = tiff(BYTES[..., :3], YCBCR)  # the default subsampling is 2 x 2
     require_refused(whole, "YCbCr, subsampling 2 x 2")
 
 
@@ -238,7 +238,7 @@ def test_transparent_colour_of_a_png_becomes_white_whatever_its_bits(bits):
 
 
 def psd(planes: np.ndarray, bits: int, mode: int) -> bytes:
-    """A PSD of `(channels, height, width)`, without layers."""
+    """Return a PSD without layers for `(channels, height, width)`."""
     header = struct.pack(">4sH6xHIIHH", b"8BPS", 1, *planes.shape, bits, mode)
     kind = {1: "u1", 8: "u1", 16: ">u2"}[bits]
     content = np.packbits(planes, 2) if bits == 1 else planes.astype(kind)
@@ -256,7 +256,7 @@ def test_modes_of_a_psd():
 
 
 def test_sun_raster_of_32_bits_is_refused_and_of_24_read():
-    """Pillow takes the unused byte before the colours for one of them."""
+    """Pillow mistakes the unused byte before the colours for one of them."""
     for depth in (24, 32):
         colours = BYTES[..., 3 - depth // 8 :][..., :3] if depth == 24 else BYTES[..., :4]
         content = np.pad(colours, [(0, 0), (0, 1), (0, 0)]).astype(np.uint8).tobytes()

@@ -1,4 +1,4 @@
-"""Photos as cameras, scanners and programs write them: whole pictures are kept, as seen."""
+"""Test photos as cameras, scanners and programs write them: complete pictures are kept as seen."""
 
 import contextlib
 import io
@@ -19,7 +19,7 @@ from pawprint import paths
 from pawprint.columns import DECODED
 from pawprint.dataset.cleaning import Known, describe_pages
 from pawprint.dataset.cleaning import clean as clean_images
-from pawprint.dataset.layouts import Layout, find_places
+from pawprint.dataset.folders import Layout, find_places
 from pawprint.files import pack
 from pawprint.images import decoder
 from pawprint.images.archive import UnusableImageError, members, open_archive
@@ -34,7 +34,7 @@ SCAN = JPEG.index(b"\xff\xda")
 
 
 def with_bytes(data: bytes, before: bytes, at_end: bytes) -> bytes:
-    """A JPEG with bytes before each of its restart markers, and before its end."""
+    """Return a JPEG with extra bytes before each of its restart markers, and before its end."""
     start = data.index(b"\xff\xda")
     scans = RESTART.sub(lambda marker: before + marker[0], data[start:-2])
     return data[:start] + scans + at_end + END
@@ -58,7 +58,7 @@ ENCODINGS = {
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_bytes_before_markers_leave_the_picture_as_it_is(encoding, mode):
-    """opencv/opencv 9477, lovell/sharp 4149, nothings/stb 1182: webcams, CCTV, drones."""
+    """Webcams, CCTV and drones: opencv/opencv 9477, lovell/sharp 4149, nothings/stb 1182."""
     data = encode(PHOTO.convert(mode), quality=90, **ENCODINGS[encoding])
     for extra in (b"\x00", b"\x55" * 14, b"\x28\xff\x00\xff"):
         assert same_picture(with_bytes(data, extra, bytes(12)), data)
@@ -67,7 +67,7 @@ def test_bytes_before_markers_leave_the_picture_as_it_is(encoding, mode):
 
 
 def test_bytes_between_segments_leave_the_picture_as_it_is():
-    """lilohuang/PyTurboJPEG 77: 608 bytes before a comment; opencv/opencv 20531: before 0xdb."""
+    """lilohuang/PyTurboJPEG 77: 608 bytes before a comment. opencv/opencv 20531: before 0xdb."""
     behind_app0, comment = 20, b"\xff\xfe\x00\x06cam1"
     assert same_picture(JPEG[:20] + bytes(608) + comment + JPEG[20:], JPEG)
     for segment in re.finditer(rb"\xff[\xdb\xc0\xc4\xda]", JPEG[: SCAN + 2]):
@@ -79,7 +79,7 @@ def test_bytes_between_segments_leave_the_picture_as_it_is():
 
 
 def test_intervals_after_the_last_one_leave_the_picture_as_it_is():
-    """image-rs/jpeg-decoder 100: a scanner that writes more than its picture."""
+    """image-rs/jpeg-decoder 100: a scanner writes more data than its picture has."""
     data = encode(PHOTO, restart_marker_rows=1)
     number = len(RESTART.findall(data))
     more = b"".join(
@@ -89,7 +89,7 @@ def test_intervals_after_the_last_one_leave_the_picture_as_it_is():
 
 
 def test_meaningless_numbers_of_a_scan_hide_no_damage():
-    """lovell/sharp 1890: "Invalid SOS parameters" of some phones."""
+    """lovell/sharp 1890: some phones cause the warning "Invalid SOS parameters"."""
     odd = JPEG[: SCAN + 11] + b"\x00\x00\x00" + JPEG[SCAN + 14 :]
     assert same_picture(odd, JPEG)
     with pytest.raises(UnusableImageError, match="missing"):
@@ -106,7 +106,7 @@ def is_kept(data: bytes) -> bool:
 
 
 def damaged(data: bytes) -> dict[str, bytes]:
-    """A JPEG in which data are missing, overwritten or in another order, each with its end."""
+    """Return JPEGs with data missing, overwritten or in another order, each with its end."""
     scan = data.index(b"\xff\xda") + 14
     zeros = {f"zeros from {percent} %": part(data, percent) for percent in (60, 80, 95)}
     made = {name: cut.ljust(len(data) - 2, b"\0") + END for name, cut in zeros.items()}
@@ -127,7 +127,7 @@ def damaged(data: bytes) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_extra_bytes_hide_no_damage(encoding):
-    """libjpeg names its first warning only: that of the bytes."""
+    """libjpeg only reports its first warning, which is about the extra bytes."""
     data = encode(LARGE.resize((200, 150)), quality=90, **ENCODINGS[encoding])
     for name, bad in damaged(data).items():
         assert not is_kept(bad), name
@@ -163,7 +163,7 @@ def test_real_photos_are_kept_with_extra_bytes_and_rejected_with_damage(mirror):
 
 
 def bmp_with_alpha(image: Image.Image, alpha: int) -> bytes:
-    """A BMP of 32 bits that has a mask for alpha, with this value for all pixels."""
+    """Return a 32-bit BMP that has a mask for alpha, with this value for all pixels."""
     data = image.convert("RGBA")
     data.putalpha(alpha)
     pixels = data.tobytes("raw", "BGRA", 0, -1)
@@ -219,7 +219,7 @@ def texts(**values: str | bytes) -> PngImagePlugin.PngInfo:
 
 
 def test_png_with_a_large_profile_or_text_is_kept():
-    """KatherLab/STAMP 76, python-pillow/Pillow 2445: slide scanners."""
+    """Slide scanners write such files: KatherLab/STAMP 76, python-pillow/Pillow 2445."""
     large = SRGB + bytes(1_300_000)
     assert same_picture(encode(PHOTO, "PNG", icc_profile=large), encode(PHOTO, "PNG"))
     swapped = profile_of_swapped_colours()
@@ -259,13 +259,13 @@ def of_108_megapixels() -> bytes:
 
 
 def test_jpeg_of_a_phone_is_decoded_in_full_for_clean(of_108_megapixels):
-    """The hash is of all pixels; a prediction needs the scale of its square only."""
+    """The hash is computed from all pixels. A prediction only needs the scale of its square."""
     with decoding(of_108_megapixels, None) as decoded:
         assert (decoded.image.size, decoded.scale) == ((12_000, 9_000), 1)
-        assert decoder.ONE_LARGE_JPEG.locked()  # and no other thread decodes such an image
+        assert decoder.ONE_LARGE_JPEG.locked()  # so no other thread decodes a large JPEG
         others = threading.Thread(target=decode, args=(JPEG,))
         others.start()
-        others.join()  # but they decode others
+        others.join()  # but other threads can decode other images
     assert not decoder.ONE_LARGE_JPEG.locked()
     small = decode_file(of_108_megapixels, None, side=512)
     assert (small.image.size, small.scale) == ((1_500, 1_125), 8)
@@ -298,7 +298,7 @@ def test_files_of_several_pages_are_told_from_others():
         assert has_more(pages(PHOTO, turned, form=form))
         assert not has_more(encode(PHOTO, form))
     assert not has_more(encode(PHOTO, "TIFF"))
-    # A smaller copy of the first page, as for a preview, is no further page.
+    # A smaller copy of the first page, such as a preview, does not count as another page.
     data = bytearray(pages(PHOTO, turned, tiffinfo={254: 0}))
     second = data.rindex(b"\xfe\x00\x04\x00\x01\x00\x00\x00")
     data[second + 8] = 1
@@ -308,7 +308,7 @@ def test_files_of_several_pages_are_told_from_others():
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """A project's folder with the committed params, and files of several pages to clean."""
+    """Return a project folder with the committed params, and multi-page files to clean."""
     shutil.copy(PROJECT / "params.yaml", tmp_path)
     scans = {f"cat/{n}.tif": pages(*(Image.open(io.BytesIO(photo(n))),) * 3) for n in (50, 51, 52)}
     files = photos_of([f"{label}/{n}.jpg" for label in ("cat", "dog") for n in range(4)]) | scans
@@ -328,7 +328,7 @@ def test_clean_says_how_many_files_have_further_pages(folder, capsys):
 
 
 def test_count_of_known_files_is_that_of_their_rows(folder):
-    """A second run decodes none of them again."""
+    """A second run does not decode any of them again."""
     with open_archive(folder / paths.RAW_ARCHIVES) as archive:
         layout = Layout(*find_places(members(archive), None, CATS_AND_DOGS, archive.filename))
         first, _, _ = clean_images(archive, layout, "decodes", [])

@@ -1,4 +1,4 @@
-"""What a program sets in Pillow, and images that it has opened, change no prediction."""
+"""Test that a program's Pillow settings and opened images do not change predictions."""
 
 import io
 import threading
@@ -85,7 +85,7 @@ def test_damaged_and_heic_images_stay_damaged_for_such_a_program(lenient):
 
 
 def test_a_program_goes_on_to_take_halves_itself(lenient):
-    """Also in another thread, while this decoder reads an image strictly."""
+    """This also holds in another thread while this decoder reads an image strictly."""
     half = part(encode(PHOTO, "PNG"), 60)
     with strictly(MAX_PIXELS):
         thread = threading.Thread(target=lambda: taken.append(Image.open(io.BytesIO(half)).copy()))
@@ -108,7 +108,7 @@ def served(tmp_path_factory) -> Path:
 
 
 def squares(served: Path, image: Image.Image | bytes | str) -> np.ndarray:
-    """The pixels that the network gets for an image."""
+    """Return the pixels that the network receives for an image."""
     taken = []
     model = pawprint.load(served)
     original = model.run
@@ -122,7 +122,7 @@ def squares(served: Path, image: Image.Image | bytes | str) -> np.ndarray:
 
 
 def turned(form: str = "JPEG") -> bytes:
-    """PHOTO, stored sideways."""
+    """Return PHOTO stored sideways."""
     exif = Image.Exif()
     exif[0x0112] = 6
     return encode(PHOTO.transpose(Image.Transpose.ROTATE_90), form, exif=exif)
@@ -167,7 +167,7 @@ def test_a_copy_keeps_its_profile(served):
 
 
 def test_threads_that_share_an_opened_image_get_its_pixels():
-    """wandb/weave 3429, python-pillow/Pillow 4848. Some got a part of them, in silence."""
+    """As in wandb/weave 3429 and python-pillow/Pillow 4848: some threads silently got a part."""
     picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (600, 800, 3), np.uint8))
     content, expected = encode(picture, "PNG"), picture.tobytes()
     with ThreadPoolExecutor(4) as threads:

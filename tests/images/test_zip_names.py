@@ -1,4 +1,4 @@
-"""Names in zips as Windows, macOS and older programs write them."""
+"""Test names in zips written by Windows, macOS and older programs."""
 
 import contextlib
 import io
@@ -20,9 +20,9 @@ from stages import clean
 
 
 def zip_of(path: Path, names: dict[bytes, bytes]) -> Path:
-    """A zip of photos with these bytes as names, which nothing says to be UTF-8.
+    """Write a zip of photos with these bytes as names, which are not marked as UTF-8.
 
-    Each has an extra field of the zip's format, or b"".
+    Each has an extra field in the zip's format, or b"".
     """
     placeholders = {}
     with zipfile.ZipFile(path, "w") as archive:
@@ -48,7 +48,7 @@ def read(path: Path) -> tuple[list[str], str]:
 
 
 def test_backslashes_of_windows_are_slashes(tmp_path):
-    """icsharpcode/SharpZipLib 617, python/cpython 91036, PowerShell's Compress-Archive."""
+    """As PowerShell's Compress-Archive: icsharpcode/SharpZipLib 617, python/cpython 91036."""
     names = [f"photos\\{label}\\{n}.jpg" for label in ("cat", "dog") for n in range(3)]
     path = named(tmp_path / "images.zip", "photos\\", "photos\\cat\\", *names)
     kept, rejected, _ = clean_archive(path)
@@ -77,7 +77,7 @@ def test_a_name_with_slashes_and_the_same_with_backslashes_are_one(tmp_path):
     ("encoding", "names"),
     [
         ("gbk", ["猫/1.jpg", "狗/2.jpg"]),
-        ("shift_jis", ["表/1.jpg", "ソ.jpg"]),  # of which a byte is that of a backslash
+        ("shift_jis", ["表/1.jpg", "ソ.jpg"]),  # one of its bytes is that of a backslash
         ("cp850", ["chats/é.jpg", "chiens/2.jpg"]),
     ],
 )
@@ -124,7 +124,7 @@ def test_clean_prints_the_line(tmp_path, capsys):
 
 
 def rooted(prefix: str) -> dict[str, bytes]:
-    """Twenty photos of two classes below a prefix."""
+    """Return twenty photos of two classes below a prefix."""
     return {
         f"{prefix}{label}/{number}.jpg": photo(10 * (label == "dog") + number)
         for label in ("cat", "dog")
@@ -133,7 +133,7 @@ def rooted(prefix: str) -> dict[str, bytes]:
 
 
 def tarred(path: Path, files: dict[str, bytes]) -> None:
-    """A tar as of `tar -P`."""
+    """Write a tar like `tar -P`."""
     with tarfile.open(path, "w") as archive:
         for name, data in files.items():
             info = tarfile.TarInfo(name)
@@ -144,7 +144,7 @@ def tarred(path: Path, files: dict[str, bytes]) -> None:
 @pytest.mark.parametrize("prefix", ["/home/anna/photos/", "C:/Users/Anna/", "//server/x/", "../"])
 @pytest.mark.parametrize("kind", ["photos.zip", "photos.tar"])
 def test_archive_without_a_safe_name_is_refused_with_one_of_them(tmp_path, prefix, kind):
-    """allenai/rslearn 654: `init` took it, and `clean` told the suffixes of images."""
+    """As in allenai/rslearn 654: `init` accepted it, and `clean` listed image suffixes."""
     files = rooted(prefix)
     write = tarred if kind.endswith("tar") else lambda path, files: pack(path, files.items())
     write(tmp_path / kind, files)
@@ -152,7 +152,7 @@ def test_archive_without_a_safe_name_is_refused_with_one_of_them(tmp_path, prefi
     with refused(f"{kind}: 20 images have {detail}", f"'{prefix}cat/0.jpg'", "Unpack"):
         create(tmp_path / "p", tmp_path / kind, None, False)
     assert not (tmp_path / "p").exists()
-    # Where one name is safe, the others are rejected one by one.
+    # If at least one name is safe, the others are rejected one by one.
     write(tmp_path / kind, files | {"bird/1.jpg": photo(99)})
     assert describe_unsafe([*files, "bird/1.jpg"]) == ""
 
@@ -166,7 +166,7 @@ def test_archive_without_a_safe_name_is_refused_with_one_of_them(tmp_path, prefi
     ],
 )
 def test_most_frequent_reason_of_a_class_without_images_is_the_message(tmp_path, cats, reason):
-    """Its tables are not written, so the line has an example; the copy of a dog is no cat."""
+    """The line has an example because no tables are written. A copy of a dog is not a cat."""
     dogs = {f"dog/{number}.jpg": photo(50 + number) for number in range(3)}
     pack(tmp_path / "photos.zip", (cats | dogs).items())
     with refused("expected a usable image of class cat", *reason) as error:

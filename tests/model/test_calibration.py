@@ -54,7 +54,7 @@ def test_temperature_of_calibrated_logits_is_applied_in_a_twentieth_of_draws(
 
 
 def images(*groups: tuple[int, float, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and probabilities, from groups of a label, a probability and a number of images."""
+    """Return labels and probabilities for groups of (label, probability, number of images)."""
     actual, probability, number = zip(*groups)
     return np.repeat(actual, number) == 1, np.repeat(probability, number)
 
@@ -63,7 +63,8 @@ def test_nearest_to_0_5_of_equally_good_thresholds_is_chosen():
     actual, probability = images((0, 0.2, 3), (0, 0.4, 3), (1, 0.44, 3), (1, 0.9, 3))
     assert choose_threshold(actual, probability, 1.0) == pytest.approx(0.42)
     actual, probability = images((1, 0.2, 3), (0, 0.6, 3))
-    assert choose_threshold(actual, probability, 1.0) == pytest.approx(0.1)  # below all
+    # Below all probabilities.
+    assert choose_threshold(actual, probability, 1.0) == pytest.approx(0.1)
     for below, above in ((0.1, 0.6), (0.4, 0.9)):  # 0.5 is as good as their midpoint
         actual, probability = images((0, below, 3), (1, above, 3))
         assert choose_threshold(actual, probability, 1.0) == 0.5
@@ -79,7 +80,7 @@ def test_threshold_for_a_recall_has_the_best_precision_with_that_recall(recall, 
 
 @pytest.mark.parametrize("percent", [7, 55])
 def test_recall_that_is_met_exactly_counts(percent):
-    """0.55 * 100 is more than 55 in binary fractions."""
+    """In binary fractions, 0.55 * 100 is more than 55."""
     actual, probability = images((0, 0.1, 100), (1, 0.1, 100 - percent), (1, 0.9, percent))
     assert choose_threshold(actual, probability, percent / 100) == 0.5
 

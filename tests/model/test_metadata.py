@@ -11,7 +11,7 @@ from pawprint.package import EXAMPLE_MODEL
 
 @pytest.fixture
 def written(tmp_path):
-    """The record in a model.json, as `write_metadata` writes it."""
+    """Return the record that `write_metadata` writes to a model.json."""
     write_metadata(tmp_path, metadata(temperature=1.5, thresholds={"dog": 0.3}, resize="stretch"))
     return json.loads((tmp_path / METADATA_FILE).read_text(encoding="utf-8"))
 
@@ -46,7 +46,7 @@ def test_values_outside_the_bounds_are_refused_by_name(written, tmp_path, key, v
     [(["cat", "dog"], 0.3, {"dog": 0.3}), (["ant", "bee", "cat"], None, {})],
 )
 def test_threshold_of_an_earlier_version_is_read(written, tmp_path, labels, threshold, thresholds):
-    """It was of the second of two classes."""
+    """The threshold was for the second of two classes."""
     del written["thresholds"]
     earlier = written | {"labels": labels, "threshold": threshold}
     (tmp_path / METADATA_FILE).write_text(json.dumps(earlier))
@@ -72,7 +72,7 @@ def test_identity_is_of_what_a_served_model_computes(tmp_path):
 
 
 def test_identity_of_the_committed_model_is_what_it_was():
-    """It is a hash of JSON that Python writes, not pydantic."""
+    """The identity is a hash of JSON written by Python, not by pydantic."""
     example = read_metadata(EXAMPLE_MODEL)
     assert identity_of(EXAMPLE_MODEL / NETWORK_FILE, example) == example.model
 

@@ -1,4 +1,4 @@
-"""Model files that `predict` reads, served or exported: damaged ones are one line."""
+"""Test that damaged model files, served or exported, are reported in one line."""
 
 import shutil
 from collections.abc import Callable
@@ -17,10 +17,10 @@ METADATA = metadata(image_size=SIZE)
 
 
 def write_onnx(model: keras.Model, folder: Path) -> Path:
-    """A Keras model of pixels, with metadata."""
+    """Write a Keras model of pixels as ONNX, with metadata."""
     pytest.importorskip("tf2onnx")
     folder.mkdir()
-    model(model.inputs)  # Keras exports only what was called
+    model(model.inputs)  # Keras only exports a model that has been called
     model.export(str(folder / "model.onnx"), format="onnx", verbose=False)
     write_metadata(folder, METADATA)
     return folder
@@ -36,7 +36,7 @@ def made(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def model(made, tmp_path) -> Callable[[str], Path]:
-    """A copy of a good model, to damage."""
+    """Return a function that copies a good model, which can then be damaged."""
     return lambda form: shutil.copytree(made / form, tmp_path / form)
 
 

@@ -1,4 +1,4 @@
-"""Exports of models whose backbone is an ONNX file, against the served model."""
+"""Compare exports of models that have an ONNX backbone with the served model."""
 
 from functools import partial
 from pathlib import Path
@@ -122,6 +122,6 @@ def test_file_and_head_give_the_outputs_of_the_served_model(name, tmp_path):
 
 
 def named(network, outputs, inputs, folder: Path):
-    """A network whose inputs and outputs have these names, as those of a stage have."""
+    """Return a network with these names for its inputs and outputs, as a stage would name them."""
     write_network(network, folder / "network.xml", outputs, inputs)
     return read_network(folder / "network.xml")

@@ -1,4 +1,4 @@
-"""The page of a model, in Chromium, from a file: squares, labels, and what it says of a file."""
+"""Test the page of a model in Chromium, opened from a file: squares, labels and messages."""
 
 import base64
 import csv
@@ -33,14 +33,14 @@ from pawprint.network.model import convert
 pytestmark = pytest.mark.slow
 SIZE = 32
 TEXT = '</script><script>alert("1")</script> & @MODEL@'
-# Many sides and scales: up, down, both; the second ones are resized down before across.
+# Many sides and scales: up, down and mixed. The second group is resized down first.
 SIDES = [(1, 1), (1, 500), (500, 1), (31, 32), (32, 32), (97, 211), (640, 480), (454, 639)]
 SIDES += [(37, 700), (368, 453), (288, 289), (601, 400)]
 
 
 @pytest.fixture(scope="module")
 def described() -> Metadata:
-    """Rules of which each decides a photo."""
+    """Return rules that each decide about one of the photos."""
     thresholds = {"red": 0.2, "blue": 0.9}
     return metadata(
         image_size=SIZE,
@@ -93,7 +93,7 @@ def page(browser, file) -> Iterator:
 
 
 def loaded(browser, file: Path, script: str = "", **options) -> Iterator:
-    """The page when it has loaded its model. It must ask for nothing and log no error."""
+    """Yield the page after it has loaded its model, without any request or logged error."""
     with browser.new_context(**options) as context:
         page = context.new_page()
         page.add_init_script(script)
@@ -109,7 +109,7 @@ def loaded(browser, file: Path, script: str = "", **options) -> Iterator:
 
 
 def label(page, photos: list[Path]) -> list[dict]:
-    """The table that the page saves of these files."""
+    """Return the table that the page saves for these files."""
     page.set_input_files("#files", [str(path) for path in photos])
     while page.evaluate("rows.length") < len(photos):
         page.wait_for_timeout(20)

@@ -69,7 +69,7 @@ def test_image_above_the_unknown_threshold_is_unknown(tmp_path, changes):
 
 
 def predicted(folder: Path, *numbers: float) -> np.ndarray:
-    """What is predicted from these outputs of a network of three labels, or of two."""
+    """Return the prediction for these outputs of a network with two or three labels."""
     output = np.array(numbers, np.float32)
     described = metadata(labels=COLOURS) if len(numbers) == 3 else metadata()
     predictor = Predictor(folder, described, lambda _: {"probability": output})
@@ -107,7 +107,7 @@ def test_image_below_the_confidence_is_unsure_unless_it_is_unknown(tmp_path):
 def test_loaded_model_takes_a_path_bytes_and_an_image(tmp_path):
     model = pawprint.load(str(write_colour_model(tmp_path / "served")))
     turned = Image.Exif()
-    turned[0x0112] = 6  # lies on its side
+    turned[0x0112] = 6  # stored rotated
     content = encode(Image.linear_gradient("L").resize((90, 60)), exif=turned)
     (tmp_path / "photo.jpg").write_bytes(content)
     images = tmp_path / "photo.jpg", str(tmp_path / "photo.jpg"), content

@@ -1,4 +1,4 @@
-"""Programs of other people that use a model."""
+"""Test programs of other people that use a model."""
 
 import io
 import json
@@ -44,7 +44,7 @@ raise SystemExit(os.waitstatus_to_exitcode(status))
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 @pytest.mark.parametrize("use", ["model.predict({photo!r})", "pawprint.load({model!r})"])
 def test_model_in_a_forked_process_is_refused(tmp_path, use):
-    """openvinotoolkit/openvino 416, benoitc/gunicorn 2478. It waited for ever."""
+    """As in openvinotoolkit/openvino 416 and benoitc/gunicorn 2478. It waited forever."""
     (tmp_path / "photo.jpg").write_bytes(PHOTO)
     names = {"model": str(MODEL), "photo": "photo.jpg"}
     program = FORK.format(use=use.format(**names), **names)
@@ -55,7 +55,7 @@ def test_model_in_a_forked_process_is_refused(tmp_path, use):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 def test_forked_process_that_leaves_the_model_alone_ends(tmp_path):
-    """As a worker of gunicorn does, which calls `sys.exit`."""
+    """A worker of gunicorn does this when it calls `sys.exit`."""
     program = FORK.format(use="pass", model=str(MODEL), photo="photo.jpg")
     (tmp_path / "photo.jpg").write_bytes(PHOTO)
     result = run(sys.executable, "-c", program, cwd=tmp_path, PYTHONPATH=str(PROJECT))
@@ -89,7 +89,7 @@ def test_pool_gets_the_model_or_an_error(tmp_path, model):
 
 @pytest.fixture
 def use_page(tmp_path) -> Path:
-    """A folder with the programs of docs/use.md, by the name in their first line, and a model."""
+    """Return a folder with the programs in docs/use.md, named by their first line, and a model."""
     page = (PROJECT / "docs/use.md").read_text(encoding="utf-8")
     programs = re.findall(r"```python\n(# (\w+\.py)\n.*?)```", page, re.DOTALL)
     write_files(tmp_path, {name: text for text, name in programs} | {"photo.jpg": PHOTO})
@@ -139,7 +139,7 @@ def test_each_form_of_a_file_is_predicted_as_its_path(tmp_path, model):
     path.write_bytes(PHOTO)
     expected = model.predict(path).probabilities
     with path.open("rb") as file, path.open("rb", buffering=0) as unbuffered:
-        file.read(10)  # as a program that has looked at the file
+        file.read(10)  # a program has already looked at the file
         forms = [str(path), PHOTO, bytearray(PHOTO), memoryview(PHOTO), io.BytesIO(PHOTO)]
         for form in [*forms, file, unbuffered, Image.open(path)]:
             np.testing.assert_array_equal(model.predict(form).probabilities, expected)
@@ -172,10 +172,10 @@ def test_model_with_an_unknown_key_is_of_a_newer_version(tmp_path):
 
 
 def test_model_of_a_newer_format_names_the_release_that_reads_it(tmp_path, monkeypatch):
-    """metatensor/metatrain 1227, 857. The format comes before what its values mean."""
+    """See metatensor/metatrain 1227 and 857. The format is checked before the values."""
     write_metadata(tmp_path, read_metadata(MODEL))
     committed = (MODEL / METADATA_FILE).read_bytes()
-    assert (tmp_path / METADATA_FILE).read_bytes() == committed  # the first format has no key
+    assert (tmp_path / METADATA_FILE).read_bytes() == committed  # the first format has no such key
     with monkeypatch.context() as newer:
         newer.setattr(metadata, "FORMAT", metadata.FORMAT + 1)
         newer.setattr(metadata, "RELEASE", "7.6")
@@ -189,7 +189,7 @@ def test_model_of_a_newer_format_names_the_release_that_reads_it(tmp_path, monke
 
 @pytest.mark.parametrize(("views", "is_mirrored"), [("one", False), ("flip", True)])
 def test_model_of_the_first_release_is_read(tmp_path, views, is_mirrored):
-    """keras-team/keras 4578. A key of an earlier version was called one of a newer version."""
+    """As in keras-team/keras 4578. A key of an earlier version was attributed to a newer one."""
     record = json.loads((MODEL / METADATA_FILE).read_text(encoding="utf-8"))
     later = "bits", "decoded_side", "min_confidence", "model"
     first = {key: value for key, value in record.items() if key not in (*later, "thresholds")}
@@ -200,12 +200,12 @@ def test_model_of_the_first_release_is_read(tmp_path, views, is_mirrored):
     assert read.thresholds == {"dog": 0.25}
 
 
-# Modules of Python and of packages that stages import, some of them as Python starts.
+# Modules of Python and of packages that stages import, some of them while Python starts.
 SAME_NAMES = "copy", "random", "select", "types", "contextlib", "json", "numpy", "yaml"
 
 
 def test_stages_import_nothing_from_the_project(tmp_path):
-    """google/deepvariant 32, python/cpython 113769: modules and folders of the user's."""
+    """As in google/deepvariant 32 and python/cpython 113769, the user has such files or folders."""
     names = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(4)]
     write_files(tmp_path / "photos", photos_of(names))
     printed(tmp_path, "init", "project", "--images", "photos")

@@ -12,10 +12,10 @@ SIZE = 64
 
 
 def backbone_of_blocks() -> keras.Model:
-    """Maps with sides of 32, 16, 8, 4 and 2; those of 16 and 4 are blocks, and 2 is the last."""
+    """Return a backbone with maps of 32, 16, 8, 4 and 2 pixels; those of 16 and 4 are blocks."""
     pixels = maps = keras.Input((SIZE, SIZE, 3))
     outputs = []
-    for filters in (8, 8, 16, 64, 192):  # 387 of 14,419 weights are of the first three
+    for filters in (8, 8, 16, 64, 192):  # the first three have 387 of 14,419 weights
         options = {"padding": "same", "activation": "relu6"}
         maps = keras.layers.DepthwiseConv2D(3, strides=2, **options)(maps)
         maps = keras.layers.Conv2D(filters, 1, **options)(maps)
@@ -37,7 +37,7 @@ def model_to_export(pixels: np.ndarray) -> keras.Model:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """The pixels, the model of Keras, and the file of LiteRT."""
+    """Return the pixels, the Keras model, and the LiteRT file."""
     pytest.importorskip("ai_edge_litert")
     path = tmp_path_factory.mktemp("int8") / "model.tflite"
     rng = np.random.default_rng(0)
@@ -58,7 +58,7 @@ def test_all_but_the_first_convolutions_have_8_bits_and_what_follows_them_is_flo
     def types(indices) -> set[str]:
         return {flatbuffer_utils.type_to_name(graph.tensors[index].type) for index in indices}
 
-    weights = set()  # the side of a convolution's maps, and a type
+    weights = set()  # the side of a convolution's maps, and its type
     for operator in graph.operators:
         kind = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
         if kind in ("CONV_2D", "DEPTHWISE_CONV_2D"):

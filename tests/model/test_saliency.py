@@ -10,7 +10,7 @@ SIZE = 96
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_heat_is_where_the_class_is_and_nowhere_without_it(classes, tmp_path):
-    """A red spot on grey: red is the last of both sets of classes."""
+    """There is a red spot on grey. Red is the last class in both sets of classes."""
     labels = {"labels": COLOURS} if classes == 3 else {}
     predictor = load_predictor(write_colour_model(tmp_path / "served", SIZE, **labels))
     picture = np.full((SIZE, SIZE, 3), 100, np.uint8)
@@ -20,6 +20,6 @@ def test_heat_is_where_the_class_is_and_nowhere_without_it(classes, tmp_path):
     assert heat.min() == 0
     assert heat[64:76, 64:76].min() > 0.5
     assert heat[:40, :40].max() < 0.1
-    # What is evidence for one class is none for the other.
+    # Evidence for one class is not evidence for the other.
     assert occlusion(predictor, picture, 0)[64:76, 64:76].max() == 0
     assert not occlusion(predictor, np.full_like(picture, 100), 0).any()

@@ -25,7 +25,7 @@ def test_threshold_keeps_at_least_the_quantile(images, quantile, refused):
 
 
 def test_new_images_are_refused_as_often_as_the_quantile_says():
-    """Scores of images that the detector was fitted on would refuse 39%."""
+    """With scores of the images that the detector was fitted on, 39% would be rejected."""
     directions, refused = np.abs(np.random.default_rng(9).normal(size=(100, 200))), []
     for seed in range(3):
         random = np.random.default_rng(seed)

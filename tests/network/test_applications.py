@@ -1,4 +1,4 @@
-"""Every application of Keras can be the backbone."""
+"""Test that every Keras application can be the backbone."""
 
 from typing import get_args
 
@@ -42,7 +42,7 @@ TESTED = {
     "DenseNet121": None,
     "ConvNeXtTiny": None,
 }
-# MobileNetV2 is that of the other tests.
+# The other tests use MobileNetV2.
 EACH = [
     pytest.param(name, id=name, marks=() if name == "MobileNetV3Small" else pytest.mark.extended)
     for name in TESTED
@@ -114,7 +114,7 @@ def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
     model = load_model(tmp_path / "b.keras")
     expected = model.predict(images.astype(np.float32), verbose=0)[:, 0]
     losses = -np.log(np.where(labels, expected, 1 - expected).astype(np.float64))
-    measured = history["validation_loss"].iloc[-1]  # of float16
+    measured = history["validation_loss"].iloc[-1]  # in float16
     assert measured == pytest.approx(losses.mean(), rel=2e-3, abs=1e-6)
 
     network = convert(with_features(model))

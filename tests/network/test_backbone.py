@@ -29,7 +29,7 @@ def test_weights_of_a_file_fit_images_of_any_size():
 def test_no_weights_are_random_ones_that_are_always_the_same():
     hashes = []
     for _ in range(2):
-        keras.utils.clear_session()  # as in a process of its own
+        keras.utils.clear_session()  # as in a new process
         make_deterministic(0)
         hashes.append(weights_sha256(backbone := load_backbone(*NETWORK, "none", None)))
     assert hashes[0] == hashes[1]
@@ -37,7 +37,7 @@ def test_no_weights_are_random_ones_that_are_always_the_same():
 
 
 def test_weights_that_are_a_pointer_of_git_lfs_are_named(tmp_path):
-    """huggingface/transformers 8497: the advice was to set its hash."""
+    """As in huggingface/transformers 8497, where the advice was to set the hash of the pointer."""
     path = tmp_path / "base.h5"
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
     with refused("weights.source", "git lfs pull"):
@@ -65,7 +65,7 @@ def test_source_that_is_no_file_is_refused_and_keeps_its_secret():
 
 
 def run_stage(folder: Path, changes: str) -> CompletedProcess:
-    """The stage with Keras' cache in `folder`, and no network."""
+    """Run the stage with Keras' cache in `folder`, and without a network."""
     params = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), changes)
     (folder / "params.yaml").write_text(params, encoding="utf-8")
     proxy = "http://me:secret@127.0.0.1:9"
@@ -74,7 +74,7 @@ def run_stage(folder: Path, changes: str) -> CompletedProcess:
 
 
 def test_weights_of_keras_are_those_of_224_pixels_for_another_size(tmp_path):
-    """And a line says which hash pins them."""
+    """A line says which hash pins the weights."""
     (tmp_path / "models").mkdir()
     name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"
     shutil.copy(SAMPLE_WEIGHTS, tmp_path / "models" / name)  # where Keras looks for them
@@ -91,7 +91,7 @@ def test_failed_download_is_one_line_that_says_what_to_do_and_leaves_nothing(tmp
     result = run_stage(tmp_path, "model: {alpha: 1.4, image_size: 160}")
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
-    assert "_1.4_224_no_top.h5" in line  # so wide a network has weights for this size only
+    assert "_1.4_224_no_top.h5" in line  # for this width, there are only weights for this size
     assert "KERAS_HOME" in line and "local file" in line
     assert "secret" not in result.stdout + result.stderr
     assert not [path for path in (tmp_path / "models").rglob("*") if path.is_file()]
@@ -111,7 +111,7 @@ def test_failed_download_is_one_line_that_says_what_to_do_and_leaves_nothing(tmp
 def test_gpu_without_cuda_is_told_with_the_command_that_brings_it(
     tmp_path, monkeypatch, script, hidden, is_told
 ):
-    """The text is what `nvidia-smi -L` prints. These tests run without CUDA."""
+    """The text is what `nvidia-smi -L` prints, because these tests run without CUDA."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if hidden:

@@ -1,8 +1,8 @@
-"""Settings of the user that DVC cannot see do not change results."""
+"""Test that user settings that DVC cannot see do not change results."""
 
 from conftest import PROJECT, succeed
 
-# A step of training of a convolution, and the hash of its weights.
+# Train a convolution for one step, and print the hash of its weights.
 TRAINING = """
 import hashlib, numpy as np
 from pawprint.network.hardware import keras, make_deterministic

@@ -28,7 +28,7 @@ def test_cut_is_the_last_layer_that_all_later_layers_depend_on(backbone, fine_tu
 def test_both_parts_in_order_give_the_output_of_the_backbone_for_every_cut(alpha, step):
     keras.utils.set_random_seed(1)
     backbone = application("MobileNetV2", alpha, 32)
-    for weight in backbone.weights:  # statistics other than 0 and 1, so that every layer matters
+    for weight in backbone.weights:  # with statistics other than 0 and 1, every layer matters
         if "moving" in weight.name:
             weight.assign(np.random.default_rng(0).uniform(0.5, 1.5, weight.shape))
     scaled = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)

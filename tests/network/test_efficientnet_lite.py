@@ -1,4 +1,4 @@
-"""EfficientNet-Lite: the reader of its weights, and the network that they make."""
+"""Test EfficientNet-Lite: the reader for its weights, and the networks built from them."""
 
 import io
 import os
@@ -16,7 +16,6 @@ from conftest import PROJECT, refused
 from networks import metadata, model_params, pixels, weights_of
 
 from pawprint import paths
-from pawprint.commands.export import keras_model
 from pawprint.files import digest
 from pawprint.model.served_model import join
 from pawprint.network.backbone import (
@@ -35,6 +34,7 @@ from pawprint.network.model import load_model, preprocessing
 from pawprint.network.torch_file import read_tensors
 from pawprint.params.file import overlay
 from pawprint.params.model import PACKAGES, Head, Model, Weights
+from pawprint.projects.export import keras_model
 from pawprint.runtime import compile_for_cpu, output_shapes, read_network, write_network
 from stages import backbone as stage
 
@@ -44,7 +44,7 @@ VALUES = np.arange(12, dtype="<f4")
 
 
 class Storage:
-    """The numbers of arrays. `named` and `counted` is how many its file says that there are."""
+    """The numbers of arrays; `named` and `counted` are the sizes that its file declares."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Tensor:
 
 
 class Call:
-    """What is called when a pickle of it is loaded."""
+    """A call that happens when a pickle of this object is loaded."""
 
     def __init__(self, function: object, *arguments: object) -> None:
         self.made_of = function, arguments
@@ -94,7 +94,7 @@ def pickled(value: object, protocol: int = 2) -> bytes:
 
 @pytest.fixture(autouse=True)
 def torch(monkeypatch):
-    """The names of PyTorch that its files have."""
+    """Provide the PyTorch names that its files refer to."""
     modules = {name: types.ModuleType(name) for name in ("torch", "torch._utils")}
     for module, name in (
         ("torch", "FloatStorage"),
@@ -107,7 +107,7 @@ def torch(monkeypatch):
 
 
 def file_of(arrays: object, *storages: Storage, protocol: int = 2) -> bytes:
-    """A file as PyTorch before 1.6 wrote it, of a state dict."""
+    """Return a file with a state dict as PyTorch before 1.6 wrote it."""
     first = [MAGIC, PROTOCOL, {"little_endian": True}]
     parts = [pickled(each, protocol) for each in (*first, arrays, [each.key for each in storages])]
     parts += [struct.pack("<q", each.counted) + each.values.tobytes() for each in storages]
@@ -146,9 +146,9 @@ def test_file_that_wants_to_run_code_is_refused_and_runs_nothing(tmp_path, place
         tensor = Tensor(storage, 0, (12,), (1,))
         arrays = {"a": tensor, "b": call} if place == 0 else {"a": tensor}
         content = file_of(arrays, storage, protocol=protocol)
-        if place == 1:  # before all
+        if place == 1:  # before everything else
             content = pickled(call, protocol) + content
-        elif place == 2:  # in place of a size
+        elif place == 2:  # instead of a size
             tensor.arguments = storage, 0, (call,), (1,), False, OrderedDict()
             content = file_of({"a": tensor}, storage, protocol=protocol)
         with refused("weights.pth: expected arrays", "which is not part of an array"):
@@ -229,7 +229,7 @@ def test_weights_are_those_of_the_package_wherever_its_file_lies(name, tmp_path)
 
 
 def test_features_are_those_of_another_conversion(mirror):
-    """Within what another order of sums changes."""
+    """Differences come only from the order of sums."""
     compiled = openvino.Core().compile_model(
         mirror / "efficientnet_lite0.onnx", "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
@@ -251,7 +251,7 @@ PUBLISHED = Weights(source="imagenet", sha256=None)
 @pytest.mark.parametrize(
     ("name", "size", "pooling", "features"),
     [
-        (NAME, 32, "average", "auto"),  # whose last maps are one number for each channel
+        (NAME, 32, "average", "auto"),  # the last maps are a single number per channel
         ("EfficientNetLite1", 97, "flatten", "auto"),
         ("EfficientNetLite2", 64, "average", "last"),
         pytest.param(NAME, 224, "flatten", "auto", marks=pytest.mark.extended),
@@ -260,7 +260,7 @@ PUBLISHED = Weights(source="imagenet", sha256=None)
     ],
 )
 def test_features_of_frozen_layers_are_those_of_keras(name, size, pooling, features):
-    """In the same order, as built from the arrays of the package without Keras."""
+    """The weights have the same order as when they are built from the package without Keras."""
     model = frozen(name, image_size=size, pooling=pooling, features=features)
     extractor = load_extractor(model, PUBLISHED)
     assert extractor.backbone is None
@@ -341,7 +341,7 @@ def test_missing_package_is_one_line_that_says_what_brings_the_weights(without_p
 
 
 def test_package_with_another_file_is_refused(tmp_path, monkeypatch):
-    """Nothing of it is read."""
+    """Nothing in the file is read."""
     file = VARIANTS[NAME].file
     (tmp_path / file).write_bytes(packaged_file(NAME).read_bytes()[:-1] + b"\1")
     info = tmp_path / f"{PACKAGES[NAME].replace('-', '_')}-0.1.0.dist-info"
@@ -354,7 +354,7 @@ def test_package_with_another_file_is_refused(tmp_path, monkeypatch):
 
 
 def write_params(fine_tune_at: str) -> None:
-    """The params of a project, in the current folder."""
+    """Write the params of a project to the current folder."""
     model = f"{{backbone: {NAME}, alpha: null, image_size: {SIZE}, fine_tune_at: {fine_tune_at}}}"
     changes = f"{{weights: {{source: imagenet, sha256: null}}, model: {model}}}"
     text = (PROJECT / "params.yaml").read_text(encoding="utf-8")
@@ -376,7 +376,7 @@ def test_stage_writes_the_backbone_and_its_extractor(tmp_path, monkeypatch, caps
 
 
 def test_frozen_backbone_is_built_for_an_export_from_the_package(tmp_path, monkeypatch, capsys):
-    """What Keras then has gives what the stages have made without it."""
+    """Keras then computes the same as the stages computed without it."""
     monkeypatch.chdir(tmp_path)
     write_params("null")
     stage.main()
@@ -394,6 +394,6 @@ def test_frozen_backbone_is_built_for_an_export_from_the_package(tmp_path, monke
     run = compile_for_cpu(join(extractor, read_network(Path("network.xml"))))
     image = pixels(1, SIZE)
     (logits,) = run(image[0])[0]
-    model = keras_model(metadata(image_size=SIZE), Model.load())
+    model = keras_model(Path(), metadata(image_size=SIZE))
     (probability,) = model.predict(image.astype(np.float32), verbose=0)[0]
     assert probability == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-5)

@@ -1,4 +1,4 @@
-"""Training on several devices and in mixed precision, on the CPU: no GPU is needed."""
+"""Test training on several devices and in mixed precision, on the CPU, without a GPU."""
 
 import json
 import os
@@ -19,14 +19,14 @@ from pawprint.tables import read_table, write_table
 
 LABELS = ["cat", "dog"]
 TRAIN = epochs_of(10, learning_rate=2e-3, learning_rate_decay="cosine", batch_size=8)
-# No dropout: each device would drop other units.
+# No dropout, because each device would drop different units.
 HEAD = Head(dense=Dense(units=8), dropout=0.0, output="probabilities")
-FIRST = 150  # of the layers trained: the last convolution and what follows it
+FIRST = 150  # of the trained layers: the last convolution and everything after it
 
 
 @pytest.fixture
 def features(tmp_path):
-    """What training starts from, at the cut and at the top: half of the channels tell the label."""
+    """Return training inputs at the cut and the top, where half of the channels tell the label."""
     labels, kinds = np.arange(32) % 2, {}
     for kind, shape in (("cut", (3, 3, 112)), ("top", (1280,))):
         maps = np.random.default_rng(0).uniform(0, 1, (32, 1, *shape))
@@ -37,7 +37,7 @@ def features(tmp_path):
 
 
 def trained(features, precision="float32"):
-    """A model after both phases, its optimizer, its last accuracy and the losses of all epochs."""
+    """Return the model after both phases, its optimizer, its last accuracy, and all losses."""
     make_deterministic(1)
     split = read_table(features / "split.csv", SPLIT)
     examples, phase = stored_examples(features, split, LABELS), Phase("", TRAIN, precision)
@@ -52,7 +52,7 @@ def trained(features, precision="float32"):
     return model, optimizer, accuracy, [*first["loss"], *second["loss"]]
 
 
-# On two devices in place of GPUs.
+# Use two CPU devices instead of GPUs.
 ON_TWO_DEVICES = """
 import json, sys
 from pathlib import Path
@@ -91,7 +91,7 @@ def test_mixed_precision_learns_and_saves_a_model_in_float32(features, tmp_path,
     model, optimizer, accuracy, losses = trained(features, precision)
     assert accuracy == 1.0
     _, _, _, exact = trained(features)
-    # Rounding adds up in the longer second phase.
+    # Rounding errors add up in the longer second phase.
     assert losses[: TRAIN.number] == pytest.approx(exact[: TRAIN.number], rel=0.05)
     assert losses[-1] < losses[TRAIN.number]
     assert losses != exact

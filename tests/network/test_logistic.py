@@ -18,9 +18,9 @@ from pawprint.network.new_head import part_that_fits, solve
 
 
 def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.ndarray]:
-    """float16 features `(images, views, 12)` around a point of each class, and the classes.
+    """Return float16 features `(images, views, 12)`, clustered by class, and the classes.
 
-    The columns are of very different sizes, and one is constant.
+    The columns have very different scales, and one is constant.
     """
     rng = np.random.default_rng(0)
     actual = np.arange(images) % classes
@@ -44,7 +44,7 @@ def solved(classes: int, class_weight: str | None = None, images: int = 120):
 
 
 def fitted(features: np.ndarray, actual: np.ndarray, class_weight: str | None = None):
-    """The cross-validation and the head of features `(images, views, …)` without groups."""
+    """Return the cross-validation and the head for features `(images, views, …)` without groups."""
     images, classes = np.arange(len(actual)), actual.max() + 1
     examples = examples_of({False: features}, actual, images, classes, class_weight)
     cross_validation = cross_validate(examples)
@@ -54,7 +54,7 @@ def fitted(features: np.ndarray, actual: np.ndarray, class_weight: str | None = 
 
 
 def probabilities_by(solution: NewHead, features: np.ndarray) -> np.ndarray:
-    """What a dense layer gives for the standardised features, `(images, classes)`."""
+    """Apply a dense layer to the standardised features, and return `(images, classes)`."""
     rows = features.astype(np.float32)
     solution.weights.standardisation.apply(rows)
     logits = rows @ solution.weights.arrays[0] + solution.weights.arrays[1]
@@ -95,7 +95,7 @@ def test_solution_is_that_of_scikit_learn_in_which_the_views_weigh_as_one_image(
 
 
 def test_balanced_classes_weigh_the_same_in_the_fit():
-    """Without a feature to tell them apart, each class gets the same probability."""
+    """Without features that tell the classes apart, each class has the same probability."""
     features, actual = np.ones((60, 1, 2), np.float16), np.arange(60) // 50
     for class_weight, expected in ((None, 10 / 60), ("balanced", 0.5)):
         cross_validation, solution = fitted(features, actual, class_weight)
@@ -108,7 +108,7 @@ def test_balanced_classes_weigh_the_same_in_the_fit():
 def test_more_features_are_learned_from_only_if_they_lower_the_loss_by_more_than_its_error(
     is_better,
 ):
-    """Of texture in the first case, and of noise in the second."""
+    """The additional features are texture in the first case, and noise in the second."""
     rng, (features, actual) = np.random.default_rng(0), clusters(2, 60)
     others = rng.normal(0, 1, (60, 2, 12)) + (3 * actual[:, None, None] if is_better else 0)
     more = np.concatenate([features, others.astype(np.float16)], axis=2)
@@ -133,7 +133,7 @@ def test_feature_that_hardly_differs_in_training_moves_no_prediction_of_a_new_im
     features[..., 3] += np.arange(60)[:, None] % 2 * 0.01
     _, solution = fitted(features, actual)
     new = features[:, 0].copy()
-    new[:, 3] += 1  # a hundred times as far as two training images
+    new[:, 3] += 1  # a hundred times the difference between two training images
     before, after = (probabilities_by(solution, rows) for rows in (features[:, 0], new))
     assert np.abs(after - before).max() < 0.01
 
@@ -152,7 +152,7 @@ def test_inverse_penalty_is_the_one_with_the_lowest_weighted_cross_validated_los
 
 
 def test_image_is_judged_by_a_model_that_learned_neither_from_it_nor_its_group():
-    """Copies of one image far from all others: a model that knew one would predict its label."""
+    """Copies of one image are far from all others. A model that knew one could predict another."""
     actual = np.append(np.arange(100) % 2, [0, 0, 0])
     features = np.stack([2.0 * actual - 1, np.zeros(103)], axis=1)
     features[100:] = (1, 5)
@@ -180,7 +180,7 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
     features, actual = clusters(3, 300)
     groups = np.arange(300) // 2
     cross_validation = cross_validate(examples_of({False: features}, actual, groups, 3))
-    assert max(rows for rows, _ in learned) < 2 * 60  # both views
+    assert max(rows for rows, _ in learned) < 2 * 60  # for both views
     assert max(number for rows, number in learned if rows < 60) == tried
     assert not np.isnan(cross_validation.probabilities).any()
     assert metrics_of(cross_validation.probabilities, actual)["accuracy"] > 0.6
@@ -195,7 +195,7 @@ def test_too_few_images_are_told_in_one_line(actual):
 
 def test_head_learns_from_a_part_of_too_many_images_with_all_classes_in_it(monkeypatch):
     features, actual = clusters(3, 300)
-    actual[:280] %= 2  # few images of the third
+    actual[:280] %= 2  # the third class has few images
     examples = examples_of({False: features}, actual, np.arange(300), 3)
     cross_validation = cross_validate(examples)
     monkeypatch.setattr(validation, "MAX_SIZE", 150 * features[0, 0].size * 3)
@@ -236,7 +236,7 @@ print(*{"tensorflow", "keras", "sklearn"} & set(sys.modules))
     len(getattr(os, "sched_getaffinity", lambda _: "")(0)) < 2, reason="needs two cores"
 )
 def test_number_of_cores_changes_no_byte_of_the_head_and_tensorflow_does_not_start(tmp_path):
-    """Of fits to fewer rows than columns, one view, and to more, both. Nor does scikit-learn."""
+    """Fits have fewer rows than columns (one view) or more (both). scikit-learn is not started."""
     for cores in ("1", "2"):
         code = run("python", "-c", ON_SOME_CORES, cores, tmp_path / f"{cores}.npz", cwd=PROJECT)
         assert not code.stdout.strip()

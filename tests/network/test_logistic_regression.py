@@ -9,9 +9,9 @@ ROWS, COLUMNS = 60, 20
 
 
 def rows_of(classes: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Standardised rows, float32 `(ROWS, columns)`, and classes, the first of half of the images.
+    """Return standardised rows, float32 `(ROWS, columns)`, and classes, half of them the first.
 
-    Two rows are the same, with different labels. All columns after COLUMNS are 0.
+    Two rows are equal but have different labels. All columns after COLUMNS are 0.
     """
     rng = np.random.default_rng(0)
     targets = np.where(np.arange(ROWS) < ROWS / 2, 0, 1 + np.arange(ROWS) % (classes - 1))

@@ -30,7 +30,7 @@ def probabilities_of(logits: np.ndarray) -> np.ndarray:
     [(PLAIN, "average", 3), (DENSE.model_copy(update={"output": "logits"}), "flatten", 2)],
 )
 def test_outputs_are_those_of_backbone_pooling_and_head_in_inference_mode(params, pooling, classes):
-    """Of the model, of the one with logits and features, and of the exported one."""
+    """This holds for the model, for the one with logits and features, and for the exported one."""
     model = model_with(params, pooling, classes)
     _, backbone, _, head = parts(model)
     maps = backbone(PIXELS / 127.5 - 1, training=False).numpy()

@@ -1,4 +1,4 @@
-"""Backbones from ONNX files."""
+"""Test backbones from ONNX files."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from pawprint.network.onnx_backbone import read_onnx
 from pawprint.params.model import Weights
 from pawprint.runtime import compile_for_cpu, write_network
 
-# A picture of which no two colours and no two quarters are alike.
+# A picture in which no two colours and no two quarters are alike.
 PIXELS = np.zeros((SIZE, SIZE, 3), np.uint8)
 PIXELS[:16, :, 0], PIXELS[:, :8, 1], PIXELS[24:, 20:, 2] = 250, 180, 90
 SCALED = (PIXELS / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
@@ -137,7 +137,7 @@ def test_classifier_or_network_of_grey_images_is_refused_unless_its_output_is_na
 
 
 def test_unknown_layout_is_that_which_the_operations_take(tmp_path):
-    """A convolution of three channels does not take height as channels."""
+    """A convolution with three channels does not mistake the height for the channels."""
     kernel = "float[3, 1, 1, 1] kernel = {1.0, 1.0, 1.0}"
     dynamic = "float[N, A, B, C] pixels"
     convolved = "maps = Conv <group = 3> (%s, kernel)\n"
@@ -188,7 +188,7 @@ def test_damaged_file_is_one_line(tmp_path):
     [("weights", "an ONNX file"), ("*/_ORT_MEM_ADDR_/*", "weights in the file")],
 )
 def test_weights_elsewhere_are_not_read(tmp_path, monkeypatch, location, expected):
-    """Neither in another file nor at an address in memory, as OpenVINO would do."""
+    """Weights may be neither in another file nor at a memory address, which OpenVINO would read."""
     monkeypatch.chdir(tmp_path)
     path = write(tmp_path / "a.onnx", ONE, "float[1, T, 3] features", TOKENS, CLASS)
     model, numbers = onnx.load(path), np.float32([1, 2, 3])
@@ -220,7 +220,7 @@ def test_names_in_the_file_are_one_printable_line_and_no_part_of_the_network(tmp
         features_of(path)
     assert str(error.value).isprintable()
     assert (features_of(path, output=name) == -features_of(path, output="other")).all()
-    for each in ("first", "second"):  # OpenVINO numbers the nodes of a process
+    for each in ("first", "second"):  # OpenVINO numbers nodes within a process
         (tmp_path / each).mkdir()
         network = read_onnx(path, params_of(output=name))
         write_network(network, tmp_path / each / "network.xml", ["top"])

@@ -13,18 +13,18 @@ LABELS = (np.arange(IMAGES) % 2).astype(np.float32)
 
 
 def bright_and_dark() -> np.ndarray:
-    """Noise, of which every second image is twice as bright."""
+    """Return noise in which every second image is twice as bright."""
     return (pixels(IMAGES) * np.where(LABELS, 1, 0.5)[:, None, None, None]).astype(np.float32)
 
 
 def batches_of(features: np.ndarray, labels: np.ndarray = LABELS) -> Data:
-    """The same features, `(images, …)`, to train on and to validate with."""
+    """Use the same features, `(images, …)`, for training and for validation."""
     train = Batches(features[:, None], labels, 4, "one", seed=1)
     return Data(train, Batches(features[:, None], labels, 4))
 
 
 def test_balanced_classes_weigh_the_same_in_the_loss_of_training():
-    """Without a feature to tell them apart, each class gets the same probability."""
+    """Without features that tell the classes apart, each class has the same probability."""
     labels = np.full(60, 2, np.float32)
     labels[:9] = np.arange(9) % 3
     train = Batches(np.ones((60, 1, 1)), labels, 60, "one", seed=1)
@@ -33,7 +33,7 @@ def test_balanced_classes_weigh_the_same_in_the_loss_of_training():
     head = build_head(LOGITS, 3)
     arrays, measured, _ = train_head(head, Data(train, train), Phase("", params, is_balanced=True))
     (predicted,) = to_probabilities(np.ones((1, 1)) @ arrays[0] + arrays[1])
-    losses = -np.log(predicted[labels.astype(int)])  # none of which weighs more in validation
+    losses = -np.log(predicted[labels.astype(int)])  # all images weigh the same in validation
     assert measured["loss"] == pytest.approx(losses.mean(), rel=1e-4)
     assert predicted == pytest.approx(1 / 3, abs=0.02)
 

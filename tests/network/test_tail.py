@@ -1,4 +1,4 @@
-"""Networks of stored features, against the same of Keras."""
+"""Compare networks on stored features with the same networks in Keras."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_head_of_every_kind_gives_what_keras_gives(head, standardisation, classe
 
 
 def size_of(network) -> int:
-    """The bytes of the weights from which the outputs are computed."""
+    """Return the size in bytes of the weights that the outputs depend on."""
     return sum(node.data.nbytes for node in network.get_ordered_ops() if hasattr(node, "data"))
 
 
@@ -71,7 +71,7 @@ EXTENDED = pytest.mark.extended
     ],
 )
 def test_joined_with_the_extractor_it_is_the_whole_model(tmp_path, first, has_blocks, pooling):
-    """Also of the files, and on the rows that `features` stores."""
+    """This also holds for the files, and for the rows that `features` stores."""
     backbone = sample_backbone()
     cut = None if first is None else cut_index(backbone, first)
     whole = with_blocks(backbone) if has_blocks else backbone
@@ -91,7 +91,7 @@ def test_joined_with_the_extractor_it_is_the_whole_model(tmp_path, first, has_bl
     network = read_network(tmp_path / "network.xml")
     of_pixels, of_stored = compile_for_cpu(extractor), compile_for_cpu(network)
     whole_network = join(extractor, network)
-    # Layers that were trained take the place of those of the extractor.
+    # Trained layers replace those of the extractor.
     assert size_of(whole_network) <= 1.05 * size_of(convert(with_features(model)))
     joined = compile_for_cpu(whole_network)
     expected = with_features(model).predict(IMAGES.astype(np.float32), verbose=0)
@@ -104,7 +104,7 @@ def test_joined_with_the_extractor_it_is_the_whole_model(tmp_path, first, has_bl
 
 @pytest.mark.parametrize("threshold", [None, 1.0])
 def test_mirrored_network_gives_means_over_an_image_and_its_mirror_image(tmp_path, threshold):
-    """Of the logits and the unknown scores, and the features of the image."""
+    """Logits and unknown scores are averaged, but features come from the original image."""
     weights = weights_of(PLAIN, 1280, 3)
     backbone = sample_backbone()
     model = build_model("MobileNetV2", backbone, head_with(weights, PLAIN, 3), "average")

@@ -39,7 +39,7 @@ def test_batches_are_those_of_arrays_in_the_order_of_the_split_table(tmp_path):
 
 
 VIEWS, IMAGES = 3, 10
-# The feature of an image's view tells which it is: 100 * view + image.
+# The feature shows which view of which image it belongs to: 100 * view + image.
 FEATURES = (np.arange(IMAGES)[:, None, None] + 100 * np.arange(VIEWS)[:, None]).astype(np.float16)
 LABELS = (np.arange(IMAGES) % 2).astype(np.float32)
 
@@ -63,7 +63,7 @@ def new_model(activation: str = "sigmoid", units: int = 1) -> keras.Model:
     return keras.Sequential([keras.Input((2,)), keras.layers.Dense(units, activation=activation)])
 
 
-# One of the two features is the label, so that a step or two learn it.
+# One of the two features is the label, so that one or two steps are enough to learn it.
 LEARNABLE = np.stack([LABELS, 1 - LABELS], axis=-1)[:, None] * np.array([[1], [0.5]])
 
 
@@ -73,7 +73,7 @@ def learnable() -> Data:
 
 
 def diverging(**changes) -> tuple[keras.Model, pd.DataFrame, Batches, float]:
-    """A model that was trained for what makes validation worse, from the second epoch on or all."""
+    """Return a model that is trained so that validation becomes worse, at once or later."""
     make_deterministic(1)
     params = epochs_of(4, optimizer="sgd", learning_rate=1.0, **changes)
     model = new_model()
@@ -124,7 +124,7 @@ def test_training_stops_early_and_keep_best_decides_what_is_kept():
     _, history, *_ = diverging(early_stopping=stopping)
     assert history["kept"].tolist() == [False, True]
     model, history, validation, before = diverging(keep_best=True, early_stopping=stopping)
-    assert history["kept"].tolist() == [False, False]  # no epoch is better than none
+    assert history["kept"].tolist() == [False, False]  # the weights from before training are better
     assert validate(model, validation)["loss"] == pytest.approx(before)
 
 
@@ -166,7 +166,7 @@ def test_measured_loss_is_without_the_penalty_on_weights():
     model.set_weights([np.full((2, 1), 9.0), np.zeros(1)])
     compile_model(model, epochs_of(), False)
     _, validation = learnable()
-    probability = 1 / (1 + np.exp(-9.0))  # for each image: one of its two features is 1
+    probability = 1 / (1 + np.exp(-9.0))  # for each image, one of its two features is 1
     expected = -(np.log(probability) + np.log(1 - probability)) / 2
     assert validate(model, validation)["loss"] == pytest.approx(expected, rel=1e-3)
 

@@ -1,4 +1,4 @@
-"""params.yaml: a wrong value of any key is named in one line, before any work."""
+"""Test that a wrong value of any param is reported in one line before any work begins."""
 
 import copy
 import math
@@ -15,7 +15,7 @@ from pawprint.params.data import Flip
 from pawprint.params.file import overlay
 from pawprint.params.model import TrainExtract, load_params
 
-# Every key that may be null has a value, so that the keys in it are tested too.
+# Every nullable param has a value, so that its inner keys are tested as well.
 NULLABLE_SECTIONS = """
 augment: {RandomShear: {x_factor: 0.1}, RandomZoom: {height_factor: 0.1}}
 head: {dense: {units: 8, l2: 0.01}}
@@ -38,7 +38,7 @@ ONNX_FILE |= {"model.fine_tune_at": None}
 
 @pytest.fixture(scope="module")
 def refusals(tmp_path_factory):
-    """The lines that refuse the params with some changes, by key; none if they are accepted."""
+    """Return the lines that reject some changed params, by key, or none if they are accepted."""
     path = tmp_path_factory.mktemp("params") / "params.yaml"
 
     def load(changes: dict[str, object]) -> list[str]:
@@ -65,7 +65,7 @@ def refusals(tmp_path_factory):
 
 
 def is_named(lines: list[str], key: str) -> bool:
-    """Whether there is one line, and it names the key."""
+    """Return whether there is exactly one line, and it names the key."""
     return len(lines) == 1 and lines[0].startswith(f"{key}: ")
 
 
@@ -208,7 +208,7 @@ def test_images_are_mirrored_only_where_training_mirrors_them_left_to_right(mode
     augment = load_params(PROJECT / "params.yaml").augment
     flip = mode and Flip(mode=mode)
     assert augment.model_copy(update={"RandomFlip": flip}).is_mirrored == expected
-    for keep_original in (True, False):  # one view: the image, or one that may be mirrored
+    for keep_original in (True, False):  # the only view is the image, or one that may be mirrored
         one = {"RandomFlip": flip, "views": 1, "keep_original": keep_original}
         is_mirrored = expected and not keep_original
         assert augment.model_copy(update=one).is_mirrored == is_mirrored

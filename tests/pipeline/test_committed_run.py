@@ -1,6 +1,6 @@
-"""A committed run: which stages run again after a change, what travels through a remote, merging.
+"""Test a committed run: which stages run again after a change, remotes, and merging.
 
-What DVC itself promises of its remotes, its cache and its errors is tested by DVC.
+DVC's own tests cover what it promises about its remotes, its cache and its errors.
 """
 
 import json
@@ -37,15 +37,15 @@ PARAMS = [
     f"{section}.{key}"
     for section, field in Params.model_fields.items()
     for key in field.annotation.model_fields
-    if key != "onnx"  # needs a file: stages/test_onnx_backbone.py
+    if key != "onnx"  # needs a file; see stages/test_onnx_backbone.py
 ]
-# These end early; the rest are extended tests.
+# These tests finish early. The others are extended tests.
 TESTED = ("weights.sha256", "clean.labels")
 
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory) -> Iterator[Path]:
-    """A project in which a tiny run is committed; beside it images, and a KERAS_HOME."""
+    """Return a project with a committed tiny run; next to it are images and a KERAS_HOME."""
     folder = tmp_path_factory.mktemp("committed")
     images = dict(draw_dataset(train=12, validation=8))
     dates = pd.date_range("2026-01-01", periods=len(images)).strftime("%Y-%m-%d")
@@ -108,7 +108,7 @@ def test_run_ends_with_the_verdict_of_compare_with_the_last_commit(workspace, re
 
 @pytest.mark.extended
 def test_queued_sweep_runs_in_dvcs_own_folders(workspace):
-    """And `1e-6` arrives as a number."""
+    """Also, `1e-6` is read as a number."""
     sweep = ("evaluate", "-S", "calibrate.max_error=1e-6,0.8")
     queued = run("dvc", "exp", "run", "--queue", "--allow-missing", *sweep, cwd=workspace)
     assert queued.stdout.count("Queued experiment") == 2, queued.stderr
@@ -125,7 +125,7 @@ def test_queued_sweep_runs_in_dvcs_own_folders(workspace):
 
 @pytest.fixture
 def origin(workspace, tmp_path) -> Path:
-    """The project, pushed to an empty remote, a folder."""
+    """Return the project, pushed to an empty remote in a folder."""
     project = shutil.copytree(workspace, tmp_path / "project")
     url = str(tmp_path / "remote")
     succeed("dvc", "remote", "add", "--default", "storage", url, cwd=project)
@@ -167,12 +167,12 @@ def test_change_in_an_empty_clone_pulls_only_what_it_needs(
     assert md5 in [out["md5"] for out in recorded["evaluate"]["outs"]]
     assert md5 in [dep["md5"] for dep in recorded["plot"]["deps"]]
     before = read_yaml(origin / "dvc.lock")["stages"]
-    assert recorded["features"] == before["features"]  # of which a part may be there
+    assert recorded["features"] == before["features"]  # which may be partly present
     assert repro(second, "--pull", "--allow-missing") == []
 
 
 def test_pulled_clone_of_a_project_without_unknown_photos_runs(workspace, origin, tmp_path):
-    """DVC keeps no empty folder, so the folder of unknown photos' features holds a file."""
+    """DVC does not track empty folders, so the features of unknown photos have a file."""
     shutil.copy(workspace.parent / "images.zip", tmp_path)
     second = clone(origin, "pulled")
     succeed("dvc", "pull", cwd=second)
@@ -187,7 +187,7 @@ RESULTS = ("dvc.lock", "metrics", "plots", "docs/model_card.md")
 
 @pytest.mark.extended
 def test_two_branches_are_merged(workspace, tmp_path):
-    """The procedure of docs/sharing.md: results of one side, then `dvc repro`."""
+    """This is the procedure in docs/sharing.md: take the results of one side, then `dvc repro`."""
     project = shutil.copytree(workspace, tmp_path / "project")
     shutil.copy(workspace.parent / "images.zip", tmp_path)
     succeed("git", "branch", "other", cwd=project)
@@ -203,7 +203,7 @@ def test_two_branches_are_merged(workspace, tmp_path):
     succeed("git", "checkout", "-q", "main", cwd=project)
     merge = run("git", "merge", "other", cwd=project)
     assert merge.returncode != 0
-    for name in ("dvc.lock", "docs/model_card.md"):  # and metrics, where they differ
+    for name in ("dvc.lock", "docs/model_card.md"):  # and metrics, if they differ
         assert f"Merge conflict in {name}" in merge.stdout
 
     succeed("git", "checkout", "HEAD", "--", *RESULTS, cwd=project)

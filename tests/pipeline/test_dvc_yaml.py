@@ -1,4 +1,4 @@
-"""What Git keeps of a run is what dvc.yaml says, and of this code."""
+"""Test that Git keeps what dvc.yaml and this code say."""
 
 import re
 from pathlib import PurePosixPath
@@ -19,9 +19,9 @@ def test_pictures_that_show_photos_are_kept_out_of_git():
 
 
 def test_no_stage_depends_on_a_part_of_a_folder():
-    """`dvc repro --pull` in a clone would bring the part only, and record it as the whole.
+    """In a clone, `dvc repro --pull` would fetch only part of it, and record that as the whole.
 
-    Folders of which no stage depends on all are left out: of fingerprints, and of features.
+    Folders that no stage uses as a whole are left out: those for fingerprints and for features.
     """
     folders = {path for paths in OUTPUTS.values() for path in paths}
     folders -= {"data/code", "data/features"}

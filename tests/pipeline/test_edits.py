@@ -1,4 +1,4 @@
-"""What is edited while DVC runs is not recorded as if a stage had read it."""
+"""Test that edits while DVC runs are not recorded as if a stage had read them."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import git_project, photos_of, repro, run, succeed, write_files
 
-# Runs a stage that ends after a file has changed, and has its old time of modification again.
+# Runs a stage that ends after a file has changed but kept its old modification time.
 STAGE = """
 import os, sys
 from pathlib import Path
@@ -32,7 +32,7 @@ MODULE = "pawprint/dataset/cleaning.py"
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """A project of few photos in which `split` has run."""
+    """Return a project of few photos in which `split` has run."""
     folder = tmp_path_factory.mktemp("edits")
     names = [f"{label}/{number}.jpg" for label in ("cats", "dogs") for number in range(1, 7)]
     write_files(folder / "photos", photos_of(names))
@@ -50,7 +50,8 @@ def restored(project):
 @pytest.mark.parametrize(
     ("stage", "path", "old", "new", "place"),
     [
-        ("clean", "pawprint/engine/dask.py", "import", "import os, ", None),  # decides no byte
+        # Does not affect any byte.
+        ("clean", "pawprint/engine/dask.py", "import", "import os, ", None),
         ("clean", MODULE, "\nNOT_LISTED =", "\n# A comment\nNOT_LISTED =", None),
         ("clean", MODULE, "\nNOT_LISTED =", "\nUNUSED = 0\nNOT_LISTED =", MODULE),
         ("split", STYLE, "axes", "#axes", STYLE),
@@ -71,7 +72,7 @@ def test_code_that_changes_before_the_end_of_a_stage_fails_it(
 
 @pytest.fixture
 def edited(project, restored) -> Path:
-    """A module that `clean` imports, with a comment that it lacked when `code` ran."""
+    """Return a module that `clean` imports, with a comment that was added after `code` ran."""
     repro(project, "code")
     module = project / "pawprint" / "dataset" / "cleaning.py"
     append(module, "# A comment\n")
@@ -79,7 +80,7 @@ def edited(project, restored) -> Path:
 
 
 def append(module: Path, text: str) -> None:
-    """Text at the end of a module whose time of modification stays, as after `cp -p`."""
+    """Append text to a module, and keep its modification time, like `cp -p`."""
     time = module.stat().st_mtime_ns
     with module.open("a", encoding="utf-8") as file:
         file.write(text)
@@ -97,7 +98,7 @@ def test_code_that_was_edited_after_the_stage_code_ran_is_refused(project, edite
 
 
 def test_fingerprints_are_never_taken_from_dvcs_cache(project, edited):
-    """A wrong one, of an edit while `code` ran, would come back with the code that was there."""
+    """Otherwise, a wrong fingerprint from an edit while `code` ran could be restored later."""
     append(edited, "UNUSED = 2\n")
     repro(project, "code")
     succeed("git", "checkout", "-q", "--", "pawprint", cwd=project)

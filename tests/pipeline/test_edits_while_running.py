@@ -1,6 +1,6 @@
-"""What people edit while a stage runs fails it only if DVC records it, and no work is lost.
+"""Test that edits while a stage runs only fail it if DVC records them, and that work is kept.
 
-The source is a reader of this project's code: `clean.rule` was edited while `features` ran, the
+A reader of this project's code reported this: `clean.rule` was edited while `features` ran, so the
 stage failed at its end, and its features were computed again.
 """
 
@@ -36,7 +36,7 @@ SECTIONS = {
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
-    """A folder with the files of a project that people edit, whose stages are the package's."""
+    """Return a folder with a project's editable files, which uses the package's stages."""
     for name in ("dvc.yaml", "params.yaml", "labels.csv", "splits.csv"):
         shutil.copy(PROJECT / name, tmp_path)
     replace(tmp_path / "params.yaml", "source: ", "source: photos #")
@@ -46,11 +46,11 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def failure(monkeypatch, capsys, stage: str, main: Callable[[], None]) -> str:
-    """Run a stage as DVC starts it. Return what it writes on stderr, or "" if it succeeds."""
+    """Run a stage as DVC starts it, and return its stderr, or "" if it succeeds."""
     monkeypatch.setattr("sys.argv", [str(STAGES / f"{stage}.py")])
     monkeypatch.setattr("pawprint.pipeline.entry._at_end", [], raising=False)
     monkeypatch.setenv("DVC_STAGE", stage)
-    entry._listed.cache_clear()  # a process for each stage has its own
+    entry._listed.cache_clear()  # every stage has its own process in reality
     with pytest.raises(SystemExit) as ended:
         run_stage(main)
     written = capsys.readouterr().err
@@ -59,7 +59,7 @@ def failure(monkeypatch, capsys, stage: str, main: Callable[[], None]) -> str:
 
 
 def edit_of(path: Path, old: str, new: str, stage: str) -> Callable[[], None]:
-    """Return a `main` that reads what the stage reads, before somebody edits a file."""
+    """Return a `main` that reads the stage's inputs, after which somebody edits a file."""
 
     def main() -> None:
         for load in SECTIONS.get(stage, ()):
@@ -122,7 +122,7 @@ def test_photo_that_comes_while_photos_are_fetched_fails_fetch(folder, monkeypat
 
 
 def extractor(path: Path) -> None:
-    """Write a network whose one output is the mean colour of the image."""
+    """Write a network with a single output, the mean colour of the image."""
     pixels = ops.parameter([-1, SIZE, SIZE, 3], openvino.Type.u8)
     mean = ops.reduce_mean(ops.convert(pixels, "f32"), ops.constant([1, 2]))
     path.parent.mkdir(parents=True)
@@ -149,7 +149,7 @@ def test_features_of_a_stage_that_failed_at_its_end_are_not_computed_again(
         replace(folder / "params.yaml", "views: 4", "views: 5")
 
     assert "params.yaml: augment changed " in failure(monkeypatch, capsys, "features", main)
-    shutil.rmtree(paths.FEATURES, ignore_errors=True)  # as DVC does before a stage runs
+    shutil.rmtree(paths.FEATURES, ignore_errors=True)  # DVC does this before a stage runs
     monkeypatch.delenv("DVC_STAGE")
     replace(folder / "params.yaml", "views: 5", "views: 4")
     printed = succeed("python", "-m", "stages.features", cwd=folder, PYTHONPATH=str(PROJECT))

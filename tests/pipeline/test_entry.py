@@ -1,4 +1,4 @@
-"""Entry points end with one line; the library raises exceptions that a program may catch."""
+"""Test that entry points end with one line, and that the library raises exceptions instead."""
 
 import os
 import signal

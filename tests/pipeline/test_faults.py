@@ -1,4 +1,4 @@
-"""Whatever is wrong with an image or an archive: nothing breaks, and nothing is dropped unseen."""
+"""Test that no faulty image or archive breaks anything, and that nothing is dropped silently."""
 
 import csv
 import io
@@ -45,7 +45,7 @@ from pawprint.recipes.demo import draw_dataset, prepare
 from pawprint.tables import read_table
 
 FAULTS = IMAGES | MEMBERS
-# On params, on labels.csv, or on another image.
+# These depend on params, on labels.csv, or on another image.
 DEPEND_ON_OTHERS = {"no_jfif_header", "unlabelled", "label_none", "duplicate", "contradictory"}
 
 
@@ -69,9 +69,9 @@ def test_every_reason_is_tested_and_explained():
 
 @pytest.fixture(scope="module")
 def dirty(tmp_path_factory) -> tuple[Path, dict[str, str]]:
-    """A workspace in which the pipeline ran on drawn images among all faults.
+    """Return a workspace in which the pipeline ran on drawn images among all faults.
 
-    And the name of the fault behind each path of the archive.
+    Also return the name of the fault behind each path in the archive.
     """
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     folder = tmp_path_factory.mktemp("dirty")
@@ -80,7 +80,7 @@ def dirty(tmp_path_factory) -> tuple[Path, dict[str, str]]:
     faults = write_archive(folder / "images.zip", folders, drawn, FAULTS)
     workspace = folder / "workspace"
     prepare(workspace, overlay(apply_recipe(params, "sample"), TINY))
-    # Every image is drawn, so that none is only read by the network.
+    # Draw every image, because otherwise only the network would read some of them.
     photos = workspace / "pawprint/reports/photos.py"
     for number in ("SAMPLES = 18", "PREDICTIONS = 24"):
         replace(photos, number, number.split(" = ")[0] + " = 1000")
@@ -103,7 +103,7 @@ def test_every_file_of_the_archive_is_kept_or_rejected_as_promised(dirty):
     reasons = dict(zip(rejected["path"], rejected["reason"]))
     for path, name in faults.items():
         outcome, promise = reasons.get(path, KEPT), FAULTS[name].promise
-        # Of faults with the same pixels one is kept.
+        # If several faults have the same pixels, one of them is kept.
         assert outcome == promise or (promise, outcome) == (KEPT, "duplicate"), name
 
 
@@ -165,13 +165,13 @@ GREY_PHOTO = PHOTO.convert("L").convert("RGB")
     ],
 )
 def test_image_of_any_mode_and_depth_shows_the_photo(name, expected, bound):
-    """By the mean difference of the values, in [0, 255]."""
+    """The mean difference of the values, in [0, 255], is bounded."""
     image = decode(IMAGES[name].made)
     assert max(ImageStat.Stat(ImageChops.difference(image, expected)).mean) < bound
 
 
 def test_transparent_pixels_are_white():
-    """Without alpha in between, as a picture is seen, or of one colour only."""
+    """This holds unless alpha hides a picture: partial transparency, or a single colour."""
     photo = PHOTO.convert("RGBA")
     photo.putalpha(0)
     photo.putpixel((0, 0), (0, 0, 0, 255))

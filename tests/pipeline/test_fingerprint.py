@@ -1,4 +1,4 @@
-"""What a stage does is in its fingerprint; how it is written down is not."""
+"""Test that a fingerprint reflects what a stage does, and not how its code is written."""
 
 import re
 import shutil
@@ -77,7 +77,7 @@ def names(fingerprint: str) -> list[str]:
 
 
 def test_fingerprint_names_what_is_imported_and_nothing_else(project):
-    """Imports in functions, packages on the way and data of a package; pins as they stand."""
+    """Imports in functions, parent packages, package data, and unchanged pins are included."""
     prints = fingerprints(project)
     assert names(prints["one"]) == [
         "pawprint/a/__init__.py",
@@ -101,7 +101,7 @@ def test_fingerprint_names_what_is_imported_and_nothing_else(project):
     [
         ("pawprint/b/late.py", "import numpy\n", ["one"]),
         ("pawprint/a/tables/lut.csv", "1,3\n", ["one"]),
-        ("pawprint/a/tables/make.py", "print 2\n", ["one"]),  # of another version of Python
+        ("pawprint/a/tables/make.py", "print 2\n", ["one"]),  # for another version of Python
         ("requirements.txt", "numpy==2.5.5\npillow==13.0.1\n", ["one"]),
         ("requirements.txt", PINS.replace("tqdm==4.68.0", "tqdm==4.69.0"), []),
     ],
@@ -143,7 +143,7 @@ def test_every_stage_pins_what_decides_its_bytes():
 
 
 def test_tensorflow_for_cpus_alone_counts_as_tensorflow():
-    """Its distribution has another name, and the same modules."""
+    """The replacement distribution has another name but the same modules."""
     code = Code(PROJECT)
     code.distributions = {**CODE.distributions, "tensorflow": ["tensorflow-cpu"]}
     assert code.fingerprint("stages/backbone.py") == CODE.fingerprint("stages/backbone.py")
@@ -162,7 +162,7 @@ def test_stage_says_which_versions_are_not_those_of_its_pins(tmp_path):
 
 @pytest.fixture
 def repository(tmp_path) -> Path:
-    """A copy of the code."""
+    """Return a copy of the code."""
     for folder in ("pawprint", "stages"):
         shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.pyc"))
     shutil.copy(PROJECT / "requirements.txt", tmp_path)
@@ -178,7 +178,7 @@ def replace_in(path: Path, old: str, new: str) -> None:
 def test_new_type_of_a_column_changes_the_code_of_the_stages_that_read_or_write_its_table(
     repository,
 ):
-    """Also of a table that takes it from another one, as DECODED its measures."""
+    """This includes tables that take a column from another one, as DECODED takes its measures."""
     names = ["clean", "split", "features", "train_finetune", "predict", "evaluate"]
     code = Code(repository)
     before = {name: code.fingerprint(f"stages/{name}.py") for name in names}
@@ -201,7 +201,7 @@ def test_new_type_of_a_column_changes_the_code_of_the_stages_that_read_or_write_
 
 
 def test_new_name_of_a_path_changes_the_code_of_stages_that_use_it(repository):
-    """`paths` is left out: what it names stands in dvc.yaml."""
+    """`paths` itself is left out, because dvc.yaml contains the same paths."""
     stages = [f"stages/{name}.py" for name in ("clean", "split", "evaluate")]
     before = [Code(repository).fingerprint(stage) for stage in stages]
     assert not any("pawprint/paths.py" in text for text in before)
@@ -215,7 +215,7 @@ def test_new_name_of_a_path_changes_the_code_of_stages_that_use_it(repository):
 
 
 def test_package_that_is_not_installed_says_so(project):
-    """It may be pinned, by a name that only an installed package tells."""
+    """It may be pinned under a name that only an installed package reveals."""
     (project / "stages/two.py").write_text("import absent_package\n")
     with refused("stages/two.py", "imports as absent_package is not installed."):
         Code(project).fingerprint("stages/two.py")
@@ -228,7 +228,7 @@ def test_fetch_does_not_follow_the_pin_of_scipy():
 
 
 def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothing_else(repository):
-    """Rows of features also by the decoder of JPEGs, which they take at a part of their size."""
+    """Rows of features also depend on the JPEG decoder, which decodes at a reduced size."""
     rows = {"features": FEATURE_ROW, "decoded": DECODED_ROW}
     before = {name: row_code(Code(repository), modules) for name, modules in rows.items()}
     assert before == {name: row_code(CODE, modules) for name, modules in rows.items()}

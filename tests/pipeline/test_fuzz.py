@@ -1,4 +1,4 @@
-"""Damaged inputs: cut, flipped, overwritten and mixed by Hypothesis from inputs of each kind.
+"""Test damaged inputs: Hypothesis cuts, flips, overwrites and mixes inputs of each kind.
 
 `make test-extended` reads a hundred times as many.
 """
@@ -19,7 +19,7 @@ from pawprint.images.decoder import decode, open_image
 from pawprint.images.views import resize
 from pawprint.tables import read_table, write_table
 
-SMALL = 20_000  # bytes; a larger input is changed too seldom where it matters
+SMALL = 20_000  # bytes; in a larger input, relevant places change too rarely
 
 
 def check_decode(data: bytes, path: Path) -> None:
@@ -33,7 +33,7 @@ def check_decode(data: bytes, path: Path) -> None:
 
 
 def check_archive(data: bytes, path: Path) -> None:
-    """What `clean` keeps goes through a manifest, and is found and decoded again."""
+    """Images that `clean` keeps must be listed, and must be found and decoded again."""
     path.write_bytes(data)
     try:
         kept, rejected, _ = clean_archive(path)
@@ -64,7 +64,7 @@ ANY = st.binary(max_size=64)
 
 @st.composite
 def damaged(draw, inputs: list[bytes]) -> bytes:
-    """One of the inputs in which a few parts are replaced, left out or doubled."""
+    """Return one of the inputs with a few parts replaced, removed or repeated."""
     data = draw(st.sampled_from(inputs))
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(data)))

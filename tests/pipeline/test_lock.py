@@ -1,4 +1,4 @@
-"""A project's requirements.txt is its lock, whose lines a user may change."""
+"""Test a project's requirements.txt, which is its lock, and in which users may change lines."""
 
 from importlib.metadata import version
 
@@ -50,7 +50,7 @@ def test_lines_that_name_one_version_are_pins(tmp_path):
         ([PILLOW], [PILLOW]),
         ([f"{PILLOW} ; python_version > '3'", "pillow==0.1 ; python_version < '3'"], None),
         (["pillow==0.1"], [PILLOW]),
-        ([f"{PILLOW} ; python_version < '3'"], [PILLOW]),  # no line holds here
+        ([f"{PILLOW} ; python_version < '3'"], [PILLOW]),  # no line applies here
         ([], [PILLOW]),
     ],
 )
@@ -80,7 +80,7 @@ BASE = "pawprint-dvc @ git+https://h/p@1\n\n# Versions:\nnumpy==2.0\npandas==2.2
     ("current", "new", "renewed", "kept"),
     [
         (BASE, BASE.replace("==2", "==3"), BASE.replace("==2", "==3"), []),
-        # The user's own version beside one that is renewed, and a package of theirs.
+        # The user's own version next to a renewed one, and an additional package.
         (
             BASE.replace("numpy==2.0", "numpy==2.0.2  # as Colab") + "tools==1\n",
             BASE.replace("@1", "@2").replace("==2", "==3"),
@@ -90,7 +90,7 @@ BASE = "pawprint-dvc @ git+https://h/p@1\n\n# Versions:\nnumpy==2.0\npandas==2.2
             + "tools==1\n",
             ["numpy"],
         ),
-        # A line that is gone stays so, and a new package gets one at its place.
+        # A deleted line stays deleted, and a new package is inserted in its place.
         (
             BASE.replace("numpy==2.0\n", ""),
             BASE.replace("pandas", "openvino==5\npandas"),
@@ -98,7 +98,7 @@ BASE = "pawprint-dvc @ git+https://h/p@1\n\n# Versions:\nnumpy==2.0\npandas==2.2
             [],
         ),
         (BASE, BASE.replace("numpy==2.0\n", ""), BASE.replace("numpy==2.0\n", ""), []),
-        # Markers take several lines.
+        # Markers need several lines.
         (
             BASE,
             BASE.replace("numpy==2.0", "numpy==2.4 ; a\nnumpy==2.5 ; b"),
@@ -130,7 +130,7 @@ def test_line_that_stands_for_the_package_gives_way_to_one_of_the_user():
 
 @pytest.fixture
 def project(tmp_path) -> Code:
-    """A project with the lock of the package, in the versions of this environment."""
+    """Return a project with the lock of the package, in the versions of this environment."""
     text = as_installed((PROJECT / "requirements.txt").read_text(encoding="utf-8"))
     (tmp_path / "requirements.txt").write_text(text, encoding="utf-8")
     return Code(tmp_path)

@@ -1,8 +1,9 @@
-"""The pipeline as its users run it: real `dvc repro`, real stages, real processes.
+"""Test the pipeline as its users run it: real `dvc repro`, real stages, real processes.
 
-A file that a stage reads but does not list would leave stale results behind. So each stage runs
-under an audit hook that writes down every file of the project that it opens, and again in a folder
-that holds nothing but its dependencies, with other values for all params that it does not list.
+If a stage reads a file that it does not list, results can become stale. Therefore, each stage runs
+under an audit hook that records every file of the project that it opens. It also runs again in a
+folder that contains only its dependencies, with different values for all params that it does not
+list.
 """
 
 import json
@@ -34,7 +35,7 @@ from pawprint.tables import read_table
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and groups of processes as in POSIX")
-# Of params that exclude each other or name the classes, all differ from those of the run.
+# If params exclude each other or contain the classes, all differ from those of the run.
 EXCLUDING = {
     "clean.labels": {"a": ["a"], "b": ["b"]},
     "calibrate.threshold": None,
@@ -48,7 +49,7 @@ def metrics(workspace: Path, name: str) -> dict:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> Undisturbed:
-    """A run under an audit hook, whose records are in its folder."""
+    """Return a run under an audit hook, which writes its records to its folder."""
     folder = tmp_path_factory.mktemp("small")
     (folder / "records").mkdir()
     undisturbed = Undisturbed(folder, **recording(folder / "records"))
@@ -58,13 +59,13 @@ def undisturbed(tmp_path_factory) -> Undisturbed:
 
 @pytest.fixture(scope="module")
 def small(undisturbed) -> Path:
-    """The workspace of the run."""
+    """Return the workspace of the run."""
     return undisturbed.workspace
 
 
 @pytest.fixture
 def copied(small, tmp_path) -> Path:
-    """A copy of the workspace, to change."""
+    """Return a copy of the workspace that may be changed."""
     shutil.copy(small.parent / "images.zip", tmp_path)
     return shutil.copytree(small, tmp_path / "workspace", symlinks=True)
 
@@ -79,7 +80,7 @@ def test_stage_opens_only_what_it_lists(undisturbed, small, stage):
 
 
 def test_metrics_diff_has_few_numbers(small):
-    """With `calibrate.max_error`, the test split has two more: stages/test_lines.py."""
+    """With `calibrate.max_error`, the test split has two more; see stages/test_lines.py."""
     shown = json.loads(succeed("dvc", "metrics", "show", "--json", cwd=small))
     files = {name: entry["data"] for name, entry in shown[""]["data"].items()}
     assert 0 < sum(map(count_numbers, files.values())) <= 8, files
@@ -92,7 +93,7 @@ def count_numbers(value: object) -> int:
 @pytest.mark.extended
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_needs_nothing_but_what_it_lists(small, tmp_path, stage):
-    """Also of readers in C and C++, which the hook does not see."""
+    """This covers readers in C and C++, which the hook does not see."""
     alone = with_dependencies_only(small, stage, tmp_path / "workspace")
     shutil.copy(small.parent / "images.zip", tmp_path)
     params, changes = params_of(STAGES[stage]), {}
@@ -100,13 +101,13 @@ def test_stage_needs_nothing_but_what_it_lists(small, tmp_path, stage):
         if param not in params:
             section, _, key = param.partition(".")
             changes.setdefault(section, {})[key] = value
-    change(alone, json.dumps(changes))  # which is YAML
+    change(alone, json.dumps(changes))  # JSON is valid YAML
     result = run_stage(alone, stage)
     assert result.returncode == 0, result.stderr
     assert fingerprint(alone, OUTPUTS[stage]) == fingerprint(small, OUTPUTS[stage])
 
 
-# One stage for each kind of file: zip, PNG, memory-mapped arrays, model.
+# One stage for each kind of file: zip, PNG, memory-mapped array, and model.
 @pytest.mark.extended
 @posix
 @pytest.mark.parametrize("stage", ["fetch", "split", "features", "predict"])
@@ -144,7 +145,7 @@ def test_changed_param_reruns_only_what_follows_it_and_the_old_value_only_what_g
     replace(small / "params.yaml", "\n  temperature: true", "\n  temperature: false")
     assert repro(small) == ["evaluate", "plot"]
     (small / "params.yaml").write_text(SMALL, encoding="utf-8")
-    # DVC has seen these inputs before; the model card is in Git only, not in its cache.
+    # DVC has seen these inputs before, but the model card is only in Git, not in its cache.
     assert repro(small) == ["plot"]
 
 
@@ -192,7 +193,7 @@ def test_dvc_shows_metrics_and_plots(small):
     html = (small / "dvc_plots" / "index.html").read_text(encoding="utf-8")
     for title in ("Accuracy", "Loss", "ROC", "Confusion matrix", "Recall"):
         assert title in html
-    assert '"title": "step"' not in html  # DVC's name of the x axis of a table that it knows not
+    assert '"title": "step"' not in html  # how DVC labels the x axis of an unknown table
 
 
 @pytest.mark.parametrize(
@@ -216,7 +217,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing_half_written(
 
 @pytest.fixture
 def sample(tmp_path) -> Path:
-    """A workspace in which the sample recipe has run, offline."""
+    """Return a workspace in which the sample recipe has run, offline."""
     prepare(tmp_path, SAMPLE)
     write_archive(tmp_path / ARCHIVE)
     assert sorted(["code", *repro(tmp_path)]) == sorted(STAGES)
@@ -225,7 +226,7 @@ def sample(tmp_path) -> Path:
 
 @pytest.mark.slow
 def test_sample_learns_and_its_saved_model_gives_what_training_measured(sample):
-    """Evaluation decodes images and runs the whole model; training used stored features."""
+    """Evaluation decodes images and runs the whole model, but training used stored features."""
     evaluated = metrics(sample, "evaluate")
     head = read_table(sample / paths.EXTRACT_HISTORY_CSV, HISTORY)
     of_head = head.loc[head["kept"], "validation_accuracy"].iloc[0]

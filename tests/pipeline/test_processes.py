@@ -1,8 +1,9 @@
-"""`dvc repro` apart from who started it: real ones, of a stage that waits for the test."""
+"""Test `dvc repro` as a separate process, with a real stage that waits for the test."""
 
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from kills import start as start_in_terminal
 from pawprint.pipeline import runs
 
 HERE = Path()
-# It has 3 of 4 items behind it when it waits.
+# While it waits, 3 of 4 items are done.
 WAITING = """\
 import sys, time
 from pathlib import Path
@@ -44,7 +45,7 @@ STAGES = {
 
 @pytest.fixture
 def gate(tmp_path, monkeypatch) -> Path:
-    """What the second stage waits for, once `waits` is there: the current directory's."""
+    """Return the file in the current directory that the second stage waits for, once it waits."""
     monkeypatch.chdir(tmp_path)
     for name, value in environment_with().items():
         monkeypatch.setenv(name, value)
@@ -57,11 +58,11 @@ def gate(tmp_path, monkeypatch) -> Path:
 
 
 def wait() -> runs.PipelineRun:
-    """The run, once its second stage waits. Fails if the run ends before."""
+    """Return the run once its second stage waits. Fail if the run ends before that."""
     while not Path("waits").exists():
         assert psutil.wait_procs(processes()[:1], timeout=0.05)[1], runs.read(HERE)
     Path("waits").unlink()
-    for _ in range(100):  # until the line of the stage has come through the pipe
+    for _ in range(100):  # until the line of the stage has passed through the pipe
         if (run := runs.read(HERE)).lines:
             break
         psutil.wait_procs(processes()[:1], timeout=0.05)
@@ -69,19 +70,19 @@ def wait() -> runs.PipelineRun:
 
 
 def open_gate(gate: Path, text: str) -> None:
-    """Let the second stage print a text and end; it fails without one."""
+    """Let the second stage print a text and end. It fails if the text is empty."""
     gate.with_suffix(".part").write_text(text, encoding="utf-8")
     gate.with_suffix(".part").replace(gate)
 
 
 def ended() -> runs.PipelineRun:
-    """The run, after its end."""
+    """Return the run after its end."""
     psutil.wait_procs(processes()[:1])
     return runs.read(HERE)
 
 
 def processes() -> list[psutil.Process]:
-    """Those of the run that goes on, none after its end."""
+    """Return the processes of the current run, or none after its end."""
     try:
         runner = psutil.Process(int(runs.PROCESS.read_text(encoding="utf-8")))
         return [runner, *runner.children(recursive=True)]
@@ -95,7 +96,7 @@ def test_one_run_goes_on_at_a_time_and_is_seen_with_its_stages_and_progress(gate
     assert (run.state, [name for name, *_ in run.steps]) == ("running", ["first", "second"])
     assert run.progress[:2] == ("counting", 75)
     assert "3/4" in run.progress.detail
-    assert run.lines == ["second: waits"]  # as it is printed, not at the end
+    assert run.lines == ["second: waits"]  # while the stage is still running
     with refused("another run is active"):
         runs.start(HERE, "dvc", "repro")
     open_gate(gate, "second: all is well, 猫\n")
@@ -144,6 +145,25 @@ def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a signal")
+def test_stop_spares_a_process_that_has_the_number_of_an_ended_run(tmp_path):
+    """While Keep or Discard holds the lock of a killed run, whose number the system gave away."""
+    command = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as bystander:
+        with runs.alone(tmp_path):
+            (tmp_path / runs.PROCESS).write_text(str(bystander.pid), encoding="utf-8")
+            assert runs.read(tmp_path).state == "running"
+            runs.stop(tmp_path)
+        bystander.communicate(b"\n")
+    assert bystander.returncode == 0
+
+
+def test_process_that_ends_at_once_is_said_to(gate, monkeypatch):
+    """As with an installation that lacks a package; no other run can be the reason."""
+    monkeypatch.setattr(runs, "python_in", lambda folder: [sys.executable, "-c", "", "--"])
+    with refused("cannot start `dvc repro`", "ended at once"):
+        runs.start(HERE, "dvc", "repro")
+
+
 def test_run_outlives_who_started_it_from_elsewhere_and_its_ctrl_c(gate):
     code = """import os, signal, sys
 from pathlib import Path
@@ -161,7 +181,7 @@ os.killpg(0, signal.SIGINT)
 
 
 def test_between_its_stages_dvc_is_said_to_be_at_work(gate, monkeypatch):
-    """As where it fetches what a stage wrote. Here, a module of that name waits in its place."""
+    """DVC may be fetching the outputs of a stage. Here, a module of that name waits instead."""
     module = Path("busy/dvc.py")
     module.parent.mkdir()
     lines = ["import pathlib, time", "print('waits')", "while not pathlib.Path('gate').exists():"]
@@ -175,7 +195,7 @@ def test_between_its_stages_dvc_is_said_to_be_at_work(gate, monkeypatch):
 
 
 def test_output_with_other_ends_of_lines_is_read(tmp_path):
-    """A name of a photo may have them, and a run that was killed leaves half a line."""
+    """The name of a photo may contain them, and a killed run leaves half a line."""
     log = tmp_path / runs.LOG
     log.parent.mkdir(parents=True)
     log.write_text(f"1.0\ta\u2028b\x0bc\n2.0\t{runs.END}1\n3", encoding="utf-8")

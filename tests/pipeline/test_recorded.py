@@ -1,4 +1,4 @@
-"""What dvc.lock and the lists of files say is data of a stranger: it names no file of the user."""
+"""Test that data from strangers, in dvc.lock or in lists, cannot refer to the user's files."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ LISTING = "a" * 32 + ".dir"
 
 @pytest.fixture
 def outside(tmp_path, monkeypatch) -> Path:
-    """A file outside of the cache of the project that is the working directory."""
+    """Return a file outside the cache of the project in the current directory."""
     (tmp_path / "project/.dvc/cache/files/md5/aa").mkdir(parents=True)
     (tmp_path / "outside.txt").write_text("secret")
     monkeypatch.chdir(tmp_path / "project")

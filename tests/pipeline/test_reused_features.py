@@ -1,4 +1,4 @@
-"""Features are computed once, whatever changes around them and whenever a run is killed."""
+"""Test that features are computed only once, whatever changes and whenever a run is killed."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ FEATURES = ("python", "-m", "stages.features")
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
-    """A workspace in which `features` has run under DVC."""
+    """Return a workspace in which `features` has run under DVC."""
     folder = tmp_path_factory.mktemp("reuse")
     write_archive(folder / "images.zip", train=20, validation=10)
     params = apply_recipe((PROJECT / "params.yaml").read_text(encoding="utf-8"), "sample")
@@ -41,7 +41,7 @@ def workspace(finished, tmp_path) -> Path:
 
 
 def computed(workspace: Path, *command: str) -> tuple[int, int]:
-    """Run `features`, or DVC up to it. Returns how many images were computed, and reused."""
+    """Run `features`, or DVC up to it. Return how many images were computed and reused."""
     printed = succeed(*(command or ("dvc", "repro", "features")), cwd=workspace)
     (line,) = (line for line in printed.splitlines() if " computed, " in line)
     words = line.split()
@@ -86,7 +86,7 @@ def test_code_that_decides_features_computes_all_again(workspace):
 
 @pytest.mark.skipif(os.name != "posix", reason="groups of processes as in POSIX")
 def test_killed_run_goes_on_where_it_was(workspace):
-    """Killed after each shard that it finishes, it computes the others."""
+    """The stage is killed after each finished shard, and then computes only the others."""
     (workspace / "dvc.lock").unlink()
     replace(
         workspace / "pawprint/features/store.py", "IMAGES_PER_SHARD = 64", "IMAGES_PER_SHARD = 8"
@@ -111,5 +111,5 @@ def test_killed_run_goes_on_where_it_was(workspace):
     assert reused >= sum(sorted(len(set(index["pixels_sha256"])) for index in indices)[:4])
     assert not kept.exists()
     before = features(workspace)
-    assert computed(workspace, *FEATURES)[1] == 0  # there is nothing to reuse
+    assert computed(workspace, *FEATURES)[1] == 0  # nothing can be reused
     assert features(workspace) == before

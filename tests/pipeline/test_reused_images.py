@@ -1,4 +1,4 @@
-"""`clean` decodes a file once, and writes the same bytes as a run that decodes all."""
+"""Test that `clean` decodes each file once, and writes the same bytes as without reuse."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ PHOTOS = 8
 
 @pytest.fixture(scope="module")
 def cleaned(tmp_path_factory) -> Path:
-    """A project with photos beside it, and an unknown image, in which `clean` has run."""
+    """Return a project in which `clean` has run, with photos next to it and an unknown image."""
     folder = tmp_path_factory.mktemp("reuse")
     labels = ("cats", "dogs", "unknown")
     names = [f"{labels[number % 3]}/{number}.jpg" for number in range(PHOTOS)]
@@ -31,7 +31,7 @@ def project(cleaned, tmp_path) -> Path:
 
 
 def reused(project: Path, *options: str) -> int:
-    """Run DVC up to `clean`. Returns how many images it did not decode again."""
+    """Run DVC up to `clean`, and return how many images it did not decode again."""
     match = re.search(
         r"clean: ([\d,]+) images were not decoded again",
         succeed("dvc", "repro", *options, "clean", cwd=project),
@@ -44,7 +44,7 @@ def outputs(project: Path) -> dict[str, bytes]:
 
 
 def check_from_nothing(project: Path) -> None:
-    """The tables are those of a run that has nothing to reuse."""
+    """Check that the tables equal those of a run that cannot reuse anything."""
     before = outputs(project)
     (project / paths.LOCK).unlink()
     assert reused(project, "--force") == 0
@@ -54,7 +54,7 @@ def check_from_nothing(project: Path) -> None:
 def test_files_with_known_bytes_are_not_decoded(project):
     photos = project.parent / "photos"
     (photos / "cats" / "new.jpg").write_bytes(photo(100))
-    (photos / "cats" / "copy.jpg").write_bytes(photo(1))  # a dog's: both are rejected
+    (photos / "cats" / "copy.jpg").write_bytes(photo(1))  # the same as a dog, so both are rejected
     (photos / "cats" / "3.jpg").rename(photos / "cats" / "renamed.jpg")
     (photos / "dogs" / "4.jpg").write_bytes(photo(101))
     assert reused(project) == PHOTOS - 2

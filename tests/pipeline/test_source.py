@@ -1,4 +1,4 @@
-"""DVC notices what changes in the source of the images, and asks no server when nothing does."""
+"""Test that DVC notices changes in the image source, and asks no server if nothing changes."""
 
 import functools
 import http.server
@@ -32,7 +32,7 @@ CHANGES = "fetch: {source: ../photos}"
 
 @pytest.fixture
 def project(tmp_path) -> Path:
-    """A project whose source is the folder photos beside it."""
+    """Return a project with a folder of photos next to it as its source."""
     photos = photos_of(["cats/1.jpg", "dogs/1.jpg"])
     pack(tmp_path / "images.zip", photos.items())
     shutil.unpack_archive(tmp_path / "images.zip", tmp_path / "photos")

@@ -1,4 +1,4 @@
-"""How a process starts: what a stage does not need it does not import, as TensorFlow takes long."""
+"""Test that processes do not import what they do not need, because TensorFlow is slow."""
 
 import shutil
 import sys
@@ -17,7 +17,7 @@ TRAINING = {"train_extract", "train_finetune"}
 
 
 def test_stages_import_no_tensorflow_before_they_need_it():
-    """Which `backbone` does for most networks, and the stages that train for epochs."""
+    """`backbone` starts it for most networks, and so do the stages that train in epochs."""
     stages = ", ".join(f"stages.{stage}" for stage in STAGES)
     code = f"import sys, {stages}; print(*sys.modules)"
     imported = succeed("python", "-c", code, cwd=PROJECT).split()
@@ -51,13 +51,13 @@ def test_backbone_starts_no_tensorflow_for_frozen_arrays_and_files(tmp_path, net
     ],
 )
 def test_packages_that_take_long_are_imported_where_they_are_used(stages, packages):
-    """Such as scikit-learn, which `evaluate` imports for a curve, and `plot` for a tree."""
+    """An example is scikit-learn, which `evaluate` and `plot` use only in special cases."""
     code = f"import sys, {', '.join(f'stages.{stage}' for stage in stages)}; print(*sys.modules)"
     assert not packages & {*succeed("python", "-c", code, cwd=PROJECT).split()}
 
 
 def test_predict_needs_no_pandas():
-    """A small installation, which has only what predicts and serves, is without it."""
+    """A small installation for predicting and serving does not include it."""
     code = "import sys, pawprint.commands.predict; print('pandas' in sys.modules)"
     assert succeed("python", "-c", code, cwd=PROJECT) == "False\n"
 
@@ -69,7 +69,7 @@ def test_openvino_reports_no_import_to_its_makers():
 
 
 def test_command_runs_without_docstrings_or_says_what_needs_them():
-    """`PYTHONOPTIMIZE=2` removes them, and TensorFlow reads its own."""
+    """`PYTHONOPTIMIZE=2` removes docstrings, and TensorFlow reads its own."""
     result = run("python", "-m", "pawprint", "export", "--help", cwd=PROJECT, PYTHONOPTIMIZE="2")
     if result.returncode:
         (line,) = result.stderr.splitlines()
@@ -88,7 +88,7 @@ def test_python_without_the_packages_is_one_line_that_says_what_to_activate(tmp_
 
 
 def test_garbage_collector_is_off_only_while_a_stage_imports():
-    """Its imports make no garbage. A program that imports a stage keeps its collector."""
+    """Imports create no garbage. A program that imports a stage keeps its own collector."""
     code = "import gc, sys; {} import stages; print(gc.isenabled()); "
     code += (
         "from pawprint.pipeline.entry import run_stage; run_stage(lambda: print(gc.isenabled()))"

@@ -1,4 +1,4 @@
-"""`pawprint.Project`: tables, params, verdicts and runs of a project, from anywhere."""
+"""Test `pawprint.Project`: tables, params, verdicts and runs of a project, from any folder."""
 
 import doctest
 import os
@@ -38,7 +38,7 @@ from pawprint.tables import write_table
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
-    """One with two commits of predictions, of which the second has errors."""
+    """Return a project with two commits of predictions, of which the second has errors."""
     folder = write_project(tmp_path_factory.mktemp("made") / "project")
     write_photos(folder)
     return Project(folder)
@@ -83,7 +83,7 @@ def test_tables_are_of_the_project_wherever_the_program_is(project, tmp_path, mo
 def test_params_are_set_by_name_and_comments_stay(with_params):
     path = with_params.folder / "params.yaml"
     before = path.read_text(encoding="utf-8")
-    one = pd.Series([160])[0]  # a number of NumPy
+    one = pd.Series([160])[0]  # a NumPy number
     lines = with_params.set({"model.image_size": one, "augment.RandomZoom.height_factor": 0.2})
     assert lines[0] == "model.image_size: 288 → 160" and "0.2" in lines[1]
     after = path.read_text(encoding="utf-8")
@@ -130,7 +130,8 @@ def test_report_is_shown_whole_inside_of_the_notebook(project):
     path = project.folder / paths.REPORT
     path.write_text('<head></head><p title="a">1 &lt; 2</p>', encoding="utf-8")
     page = project.report()._repr_html_()
-    assert "href=&quot;about:srcdoc&quot;" in page  # else a link to a part opens the notebook
+    # Otherwise a link to a part would open the notebook.
+    assert "href=&quot;about:srcdoc&quot;" in page
     assert '&lt;p title=&quot;a&quot;&gt;1 &amp;lt; 2&lt;/p&gt;"' in page
 
 
@@ -198,7 +199,7 @@ sys.exit("second: nothing to read. Write it.")
 
 @pytest.fixture
 def waiting(with_params, monkeypatch) -> Project:
-    """One whose second stage waits for the file `go`, and then fails."""
+    """Return a project with a second stage that waits for the file `go`, and then fails."""
     for name, value in environment_with().items():
         monkeypatch.setenv(name, value)
     git_init(with_params.folder)
@@ -208,7 +209,7 @@ def waiting(with_params, monkeypatch) -> Project:
 
 
 def when_started(project: Project, action) -> threading.Thread:
-    """Do something once the second stage runs."""
+    """Call a function once the second stage is running."""
 
     def watch() -> None:
         while not (project.folder / "started").exists():
@@ -257,7 +258,7 @@ def test_second_notebook_is_told_that_a_run_goes_on(waiting):
 
 @pytest.mark.slow
 def test_examples_of_the_docstrings_hold(tmp_path, monkeypatch):
-    """In their order, on the pictures of the tutorial."""
+    """They run in order, on the pictures of the tutorial."""
     monkeypatch.chdir(tmp_path)
     for name, value in environment_with().items():
         monkeypatch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""`pawprint init` where Git, DVC or the folder are not as in an empty folder of one's own."""
+"""Test `pawprint init` with unusual folders, and with unusual Git and DVC configurations."""
 
 import contextlib
 import getpass
@@ -21,7 +21,8 @@ from pawprint.projects.state import defaults
 from pawprint.projects.upgrade import upgrade
 from pawprint.templates import names_in_git, restored_after_failure
 
-pwd, resource = pytest.importorskip("pwd"), pytest.importorskip("resource")  # not on Windows
+# Not available on Windows.
+pwd, resource = pytest.importorskip("pwd"), pytest.importorskip("resource")
 RULES = "*.csv\n*.json\n*.png\n*.lock\n*.dvc\n*.yaml\nplots/\n**/docs/**\n.*\n/p/data/\n"
 
 
@@ -32,7 +33,7 @@ def images(tmp_path_factory) -> Path:
 
 
 def listing(folder: Path) -> dict[str, bytes]:
-    """The bytes of each file below a folder, without what Git keeps of its own."""
+    """Return the bytes of each file below a folder, except Git's own files."""
     files = (path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in files}
     return {
@@ -43,7 +44,7 @@ def listing(folder: Path) -> dict[str, bytes]:
 
 
 def committed(project: Path) -> set[str]:
-    """The files that `git add .` brings into Git, of those that a project needs there."""
+    """Return the files needed in Git that `git add .` adds."""
     for name in names_in_git("photos"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).touch()
@@ -53,7 +54,7 @@ def committed(project: Path) -> set[str]:
 
 @pytest.mark.parametrize("place", [".gitignore", ".git/info/exclude", "global"])
 def test_files_that_a_rule_of_git_leaves_out_are_taken_back(tmp_path, images, monkeypatch, place):
-    """treeverse/dvc-bench 255, treeverse/dvc 10907: the parent's rules are about other projects."""
+    """As in treeverse/dvc-bench 255 and treeverse/dvc 10907: the parent's rules are for others."""
     git_init(tmp_path)
     rules = tmp_path / place
     if place == "global":
@@ -68,7 +69,7 @@ def test_files_that_a_rule_of_git_leaves_out_are_taken_back(tmp_path, images, mo
 
 
 def test_rule_that_cannot_be_taken_back_is_named_and_nothing_is_left(tmp_path, images):
-    """treeverse/dvc 10907: a parent that leaves out the whole project."""
+    """As in treeverse/dvc 10907, where a parent ignores the whole project."""
     git_init(tmp_path)
     (tmp_path / ".gitignore").write_text("# sandboxes\np/\n")
     before = listing(tmp_path)
@@ -78,7 +79,7 @@ def test_rule_that_cannot_be_taken_back_is_named_and_nothing_is_left(tmp_path, i
 
 
 def test_upgrade_takes_back_what_rules_of_others_leave_out_but_not_the_users_own(tmp_path, images):
-    """treeverse/dvc-bench 255, for who has a project already."""
+    """As in treeverse/dvc-bench 255, for somebody who already has a project."""
     git_init(tmp_path)
     project = tmp_path / "p"
     create(project, images, None, False)
@@ -92,9 +93,9 @@ def test_upgrade_takes_back_what_rules_of_others_leave_out_but_not_the_users_own
 
 
 def test_repository_of_another_owner_is_one(tmp_path, images, monkeypatch):
-    """libgit2/pygit2 1156, casperdcl/git-fame 81: Git's reason and its line are shown.
+    """As in libgit2/pygit2 1156 and casperdcl/git-fame 81: Git's reason and advice are shown.
 
-    A service goes on without.
+    A service continues without Git.
     """
     git_init(tmp_path)
     write_files(tmp_path, {"params.yaml": "a: 1\n"})
@@ -116,7 +117,7 @@ OWN = {
     "README.md": "# Ours\n",
     "LICENSE": "MIT\n",
     ".github/workflows/ci.yml": "on: push\n",
-    ".gitignore": "*.pyc\n*.csv",  # without an end of line
+    ".gitignore": "*.pyc\n*.csv",  # without a newline at the end
     ".gitattributes": "*.psd -text\n",
     "requirements.txt": "numpy\n",
 }
@@ -124,7 +125,7 @@ OWN = {
 
 @pytest.mark.parametrize("files", [{}, OWN], ids=["empty", "begun"])
 def test_fresh_clone_becomes_a_project(tmp_path, images, files):
-    """vitejs/vite 7971: other files and the history stay."""
+    """As in vitejs/vite 7971: other files and the history are kept."""
     git_init(tmp_path)
     write_files(tmp_path, files)
     if files:
@@ -147,7 +148,7 @@ def test_fresh_clone_becomes_a_project(tmp_path, images, files):
 
 
 def test_failed_init_in_a_clone_leaves_it_as_it_was(tmp_path, images):
-    """vitejs/vite 7971; DVC fails at braces, after Git and DVC are set up."""
+    """As in vitejs/vite 7971. DVC fails at braces, after Git and DVC have been set up."""
     clone = tmp_path / "{a}"
     clone.mkdir()
     git_init(clone)
@@ -170,7 +171,7 @@ def test_failed_init_in_a_clone_leaves_it_as_it_was(tmp_path, images):
     ],
 )
 def test_what_is_in_the_way_is_named(tmp_path, images, has_git, name, words):
-    """vitejs/vite 7971: nothing is overwritten."""
+    """As in vitejs/vite 7971: nothing is overwritten."""
     folder = tmp_path / "mine"
     write_files(folder, {name: "mine", ".venv/a": ""})
     if has_git:
@@ -201,11 +202,11 @@ def test_images_in_the_clone_itself_are_to_be_moved(tmp_path, images):
 
 
 def test_photos_in_a_dvc_repository_become_those_of_a_project(tmp_path, images):
-    """treeverse/dvc-data 155: DVC refuses a folder with a .dvcignore."""
+    """As in treeverse/dvc-data 155: DVC rejects a folder that contains a .dvcignore."""
     registry = shutil.copytree(images, tmp_path / "registry")
     write_files(registry, {".dvcignore": "# none\n", ".dvc/config": "", "cat.dvc": "outs: []\n"})
     create(tmp_path / "p", registry, None, False)
-    assert "nfiles: 5" in (tmp_path / "p/photos.dvc").read_text()  # with cat.dvc
+    assert "nfiles: 5" in (tmp_path / "p/photos.dvc").read_text()  # including cat.dvc
     (registry / ".dvcignore").write_text("dog/2.jpg\n")
     _, notes = create(tmp_path / "q", registry, None, False)
     assert any(str(registry / ".dvcignore") in note for note in notes)
@@ -214,13 +215,13 @@ def test_photos_in_a_dvc_repository_become_those_of_a_project(tmp_path, images):
 
 
 def test_full_disk_is_called_one(tmp_path, images):
-    """varnish/vagent2 193, mifi/lossless-cut 571; here a limit on the size of files."""
+    """As in varnish/vagent2 193 and mifi/lossless-cut 571, with a limit on the size of files."""
     given = shutil.copytree(images, tmp_path / "given")
     write_files(given, {"dog/large.jpg": bytes(2**20)})
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**19, limits[1]))
     try:
-        # Elsewhere than in this repository, in which Git would be killed and leave a lock.
+        # Outside this repository, where Git would be killed and leave a lock.
         with contextlib.chdir(tmp_path), refused("large.jpg", "File too large"):
             create(tmp_path / "p", given, None, False)
     finally:
@@ -229,7 +230,7 @@ def test_full_disk_is_called_one(tmp_path, images):
 
 
 def test_cache_that_cannot_be_written_is_named(tmp_path, images, monkeypatch):
-    """varnish/vagent2 193: what DVC says is not dropped."""
+    """As in varnish/vagent2 193: DVC's message is not dropped."""
     monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "dvc"))
     blocked = write_files(tmp_path, {"blocked": ""}) / "blocked"
     write_files(tmp_path / "dvc", {"config": f"[cache]\n    dir = {blocked}\n"})
@@ -242,16 +243,16 @@ def test_cache_that_cannot_be_written_is_named(tmp_path, images, monkeypatch):
 
 
 def test_user_without_a_name_gets_one_for_dvc(monkeypatch):
-    """mifi/lossless-cut 571, in a container: `docker run --user 12345`."""
+    """As in mifi/lossless-cut 571, in a container: `docker run --user 12345`."""
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # as for a number that no line has
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # as for a user without an entry
     command_line.name_user()
     assert getpass.getuser() == str(os.getuid())
 
 
 def test_number_of_recall_gets_the_class_that_it_was_for(tmp_path):
-    """A project of version 0.3 runs after `upgrade`, with nothing edited by hand."""
+    """A project from version 0.3 runs after `upgrade`, without any manual edit."""
     params = defaults().replace("  recall: null ", "  recall: 0.9 ")
     write_files(tmp_path, {"params.yaml": params, "data/split/labels.json": '["cat", "dog"]'})
     write_json(tmp_path / STATE, {"files": {}, "params": {}})

@@ -1,6 +1,6 @@
-"""Nothing of the user's is lost: photos, labels and params, when a run is discarded or is another.
+"""Test that photos, labels and params of the user are never lost, for example by a discard.
 
-Sources: public reports, a repository and the number of an issue in each docstring.
+The docstrings refer to public reports, by repository and issue number.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ from pawprint.commands.discard import run as run_discard
 from pawprint.dataset.user_tables import keep_splits
 from pawprint.files import is_link_of_dvc, md5, pack, write_text
 from pawprint.projects import discard as last_commit
-from pawprint.projects.answers import AnswerLog
+from pawprint.projects.answer_log import AnswerLog
 from stages import fetch
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(20)]
@@ -44,7 +44,7 @@ SPLIT = "dvc", "repro", "-q", "split"
 
 @pytest.fixture(scope="module")
 def committed(tmp_path_factory) -> Path:
-    """A project of forty photos with a run as far as `split`, all of it committed."""
+    """Return a project of forty photos with a committed run up to `split`."""
     root = tmp_path_factory.mktemp("committed")
     write_files(root / "photos", photos_of(NAMES))
     printed(root, "init", "project", "--images", "photos")
@@ -56,7 +56,7 @@ def committed(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def project(committed, tmp_path, monkeypatch) -> Path:
-    """A copy of it, the working directory."""
+    """Return a copy of the committed project, which is the current directory."""
     folder = shutil.copytree(committed, tmp_path / "project", symlinks=True)
     monkeypatch.chdir(folder)
     return folder
@@ -72,7 +72,7 @@ def relabel(folder: Path) -> None:
 
 
 def test_photos_and_labels_since_the_commit_stay_when_a_run_is_discarded(project):
-    """treeverse/dvc 2802, 2498: README's way to discard removed a photo that DVC had cached."""
+    """As in treeverse/dvc 2802 and 2498: README's way to discard removed a photo in DVC's cache."""
     new = write_files(project, {"photos/cat/new.jpg": photo(100)}) / "photos/cat/new.jpg"
     relabel(project)
     replace(project / paths.PARAMS, "  views: 1", "  views: 2")
@@ -82,7 +82,7 @@ def test_photos_and_labels_since_the_commit_stay_when_a_run_is_discarded(project
     printed(project, "discard", "--yes")
     assert (project / paths.LOCK).read_bytes() == lock
     assert changed(project) == " M labels.csv\n M photos.dvc\n"
-    run("dvc", "checkout", cwd=project)  # that fails: the commit has no models
+    run("dvc", "checkout", cwd=project)  # this fails, because the commit has no models
     assert new.exists()
     assert "cat/1.jpg,dog" in (project / paths.LABELS_CSV).read_text()
 
@@ -115,6 +115,25 @@ def test_params_are_shown_as_a_diff_and_a_no_changes_nothing(project, monkeypatc
     assert changed(project) == ""
 
 
+@pytest.mark.parametrize("name", ["metrics/classes.csv", "params.yaml"])
+def test_changes_made_while_the_command_asks_are_not_discarded(project, monkeypatch, name):
+    """A file of the list that another run has written, and one that was not in the list."""
+
+    class Terminal:
+        isatty = staticmethod(lambda: True)
+
+    def answer(_: str) -> str:
+        (project / name).write_text("new")
+        return "y"
+
+    (project / "metrics/classes.csv").write_text("shown")
+    monkeypatch.setattr(sys, "stdin", Terminal)
+    monkeypatch.setattr("builtins.input", answer)
+    with refused("discard: cannot discard", "since the list was shown"):
+        run_discard(Namespace(yes=False))
+    assert (project / name).read_text() == "new"
+
+
 def test_a_run_is_kept_with_what_an_upgrade_wrote_and_what_says_where_photos_are(project):
     write_files(project, {".pawprint.json": "{}", "stages/own.py": "", "photos.yaml": "url: x\n"})
     change(project, "fetch: {source: photos.yaml}")
@@ -124,7 +143,7 @@ def test_a_run_is_kept_with_what_an_upgrade_wrote_and_what_says_where_photos_are
 
 @pytest.mark.parametrize("is_staged", [False, True])
 def test_discard_leaves_what_no_stage_writes(project, is_staged):
-    """Also of a folder of results, and where the commit lacks a result that this run has."""
+    """This includes result folders, and results that the commit lacks."""
     write_files(project, {"plots/mine.csv": "a\n", "metrics/notes.txt": "b\n"})
     succeed("git", "rm", "-q", "--cached", str(paths.CLEAN_METRICS), cwd=project)
     succeed("git", "add", "plots", cwd=project)
@@ -145,7 +164,7 @@ def test_discard_leaves_what_no_stage_writes(project, is_staged):
 
 
 def test_discard_mends_params_pipeline_and_outputs_that_cannot_be_read(project):
-    """As after an interrupted stage, of which DVC has removed the outputs."""
+    """For example, a stage was interrupted, and DVC has removed its outputs."""
     (project / paths.PARAMS).unlink()
     write_files(project, {"dvc.yaml": "stages: [", "dvc.lock": "schema: '2.", "data/split/x": "x"})
     split = (project / paths.SPLIT_CSV).read_bytes()
@@ -163,7 +182,7 @@ def test_discard_names_what_the_cache_lacks(project):
     shutil.rmtree(project / ".dvc/cache")
     with refused(str(paths.SPLIT_CSV), "dvc pull dvc.yaml", "dvc repro"):
         last_commit.discard(Path())
-    assert changed(project) == ""  # params are back nevertheless
+    assert changed(project) == ""  # params are restored anyway
     assert len(list((project / "photos").rglob("*.jpg"))) == len(NAMES)
 
 
@@ -179,7 +198,7 @@ def test_discard_before_the_first_commit_says_so_and_changes_nothing(tmp_path, m
 
 
 def test_discard_leaves_a_project_that_no_commit_has(project):
-    """As after `pawprint init` in a clone, whose commits are older than the project."""
+    """For example, after `pawprint init` in a clone whose commits are older than the project."""
     succeed("git", "checkout", "-q", "--orphan", "older", cwd=project)
     succeed("git", "rm", "-rq", "--cached", ".", cwd=project)
     succeed("git", "add", "README.md", cwd=project)
@@ -206,13 +225,13 @@ def test_first_run_is_discarded_in_a_project_below_the_top_of_a_repository(
 
 
 def fetched(capsys) -> list[str]:
-    """The lines of the stage `fetch`, in the working directory."""
+    """Run the stage `fetch` in the current directory, and return its lines."""
     fetch.main()
     return capsys.readouterr().out.splitlines()
 
 
 def test_photos_that_vanish_are_counted_by_folder(project):
-    """treeverse/dvc 5292, 3596, 9006: nine of forty photos deleted, or not pulled."""
+    """As in treeverse/dvc 5292, 3596 and 9006: nine of forty photos were deleted, or not pulled."""
     for name in NAMES[:5] + NAMES[20:24]:
         (project / "photos" / name).unlink()
     (project / "photos/cat/9.jpg").rename(project / "photos/cat/renamed.jpg")
@@ -225,7 +244,7 @@ def test_photos_that_vanish_are_counted_by_folder(project):
 
 
 def test_photos_are_fetched_in_a_repository_of_another_owner(project, monkeypatch, capsys):
-    """libgit2/pygit2 1156: as in a container, where DVC needs nothing of Git."""
+    """As in libgit2/pygit2 1156: in a container, where DVC does not need Git."""
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     first, second = fetched(capsys)
     assert "40 listed files" in first and "safe.directory" in second
@@ -246,22 +265,22 @@ def test_photos_of_an_archive_are_compared_with_the_last_run_where_there_is_no_c
     write_files(cache, {f"{of_listing[:2]}/{of_listing[2:]}": listing})
     out = {"path": str(paths.RAW_ARCHIVES), "md5": of_listing}
     write_files(tmp_path, {"dvc.lock": json.dumps({"stages": {"fetch": {"outs": [out]}}})})
-    assert len(fetched(capsys)) == 1  # the same
+    assert len(fetched(capsys)) == 1  # the same line
     pack(tmp_path / "photos.zip", photos_of(NAMES[2:]).items())
     _, line = fetched(capsys)
-    assert "2 files fewer than in the last run: 2 in cat" in line
+    assert "2 fewer files than in the last run: 2 in cat" in line
 
 
 @pytest.mark.parametrize("source", ["photos", "photos/all", "photos.zip"])
 def test_import_is_named_before_anything_is_computed(source, tmp_path, monkeypatch, capsys):
-    """treeverse/dvc 10157, 9738: what is changed in an import is never pushed."""
+    """As in treeverse/dvc 10157 and 9738: changes in an import are never pushed."""
     monkeypatch.chdir(tmp_path)
     repo = {"url": "https://name:password@example.org/registry.git", "rev_lock": 40 * "1"}
     stage = {"frozen": True, "deps": [{"path": "photos", "repo": repo}], "outs": []}
     name = "photos.zip" if source == "photos.zip" else "photos"
     write_files(tmp_path, {f"{name}.dvc": json.dumps(stage)})
     write_files(tmp_path, {"params.yaml": f"fetch: {{source: {source}}}\n"})
-    with refused(source):  # it is not there
+    with refused(source):  # it is missing
         fetch.main()
     (line,) = capsys.readouterr().out.splitlines()
     assert "example.org/registry.git" in line and f"dvc remove {name}.dvc" in line
@@ -269,7 +288,7 @@ def test_import_is_named_before_anything_is_computed(source, tmp_path, monkeypat
 
 
 def dvc_repository(folder: Path) -> Path:
-    """A repository of Git and DVC with a remote of its own."""
+    """Return a Git and DVC repository with its own remote."""
     config = f"[core]\n remote = storage\n['remote \"storage\"']\n url = {folder}_remote\n"
     write_files(folder, {".dvc/config": config, ".dvc/.gitignore": "/cache\n/tmp\n"})
     git_init(folder)
@@ -277,7 +296,7 @@ def dvc_repository(folder: Path) -> Path:
 
 
 def share(folder: Path, *command: str) -> Path:
-    """A clone of the repository with its photos, after this command of DVC and a push."""
+    """Clone the repository with its photos, run this DVC command, and push."""
     succeed("dvc", *command, cwd=folder)
     commit(folder, " ".join(command))
     succeed("dvc", "push", "-q", cwd=folder)
@@ -286,7 +305,7 @@ def share(folder: Path, *command: str) -> Path:
 
 @pytest.mark.slow
 def test_photos_of_an_import_reach_a_clone_in_both_ways_of_the_page(tmp_path):
-    """Those of docs/sharing.md: changed in the registry, or the project's own from then on."""
+    """See docs/sharing.md: change them in the registry, or make them the project's own."""
     registry = dvc_repository(tmp_path / "registry")
     write_files(registry, photos_of(f"photos/{name}" for name in NAMES))
     share(registry, "add", "photos")
@@ -309,7 +328,7 @@ def test_photos_of_an_import_reach_a_clone_in_both_ways_of_the_page(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="links")
 def test_links_of_dvc_are_fetched_and_others_are_refused(project, tmp_path, capsys):
-    """treeverse/dvc.org 1724, treeverse/dvc 2368, 10500: `cache.type` symlink, a shared cache."""
+    """As in treeverse/dvc.org 1724, treeverse/dvc 2368, 10500: symlinks, or a shared cache."""
     shutil.move(".dvc/cache", tmp_path / "shared")
     config = f"[cache]\n dir = {tmp_path / 'shared'}\n type = symlink\n"
     write_files(project, {".dvc/config.local": config})
@@ -332,7 +351,7 @@ CACHES = [".dvc/cache/files/md5", "elsewhere/files/md5", "of_version_2/cache"]
 ROW = {"file_name": "1.jpg", "label": "dog"}
 SPLITS = pd.DataFrame({"pixels_sha256": [64 * "1"], "split": ["train"]})
 ANSWER = {"label": "cat", "probabilities": {"cat": 0.9, "dog": 0.1}, "unknown_score": None}
-# A table, and what writes it.
+# A table, and the function that writes it.
 WRITERS = {
     "label": ("file_name,label\n", lambda path: write_rows(path, "file_name", {"1.jpg": ROW})),
     "params": ("params", lambda path: write_text(path, "text")),
@@ -350,7 +369,7 @@ WRITERS = {
 def test_cache_of_dvc_is_never_written_and_other_links_are_followed(
     writer, kind, tmp_path, monkeypatch
 ):
-    """The same reports: a label in a linked metadata.csv was written into DVC's cache."""
+    """See the same reports: a label in a linked metadata.csv was written into DVC's cache."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".dvc/tmp").mkdir(parents=True)
     text, write = WRITERS[writer]
@@ -360,7 +379,7 @@ def test_cache_of_dvc_is_never_written_and_other_links_are_followed(
         folder = CACHES[0] if kind == "hard link" else kind
         name = f"{folder}/ab/{30 * 'c'}"
         target = write_files(tmp_path, {name: text}) / name
-        target.chmod(0o444)  # root writes it nevertheless
+        target.chmod(0o444)  # root can write it anyway
     path = tmp_path / "table.csv"
     path.hardlink_to(target) if kind == "hard link" else path.symlink_to(target)
     write(path)

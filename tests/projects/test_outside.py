@@ -1,4 +1,4 @@
-"""Functions of `pawprint.projects` on a project in another folder than the current one."""
+"""Test functions of `pawprint.projects` on a project that is not the current folder."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from conftest import commit, photo, succeed, write_files
 from pawprint.files import read_yaml
 from pawprint.params.file import set_params
 from pawprint.pipeline.dvc import WORKSPACE
-from pawprint.projects.comparison import read_run
+from pawprint.projects.comparison import read_revision_run
 from pawprint.projects.discard import discard, to_discard
 from pawprint.projects.init import create
 from pawprint.projects.recipes import use_recipe
@@ -21,7 +21,7 @@ WASTE = Path("waste")
 
 @pytest.fixture
 def outside(tmp_path, monkeypatch) -> Path:
-    """The current folder, with photos."""
+    """Return the current folder, which contains photos."""
     names = [f"photos/{label}/{number}.jpg" for label in ("can", "jar") for number in range(2)]
     write_files(tmp_path, {name: photo(number) for number, name in enumerate(names)})
     monkeypatch.chdir(tmp_path)
@@ -52,8 +52,8 @@ def test_project_is_made_changed_and_discarded_from_outside(outside):
 
 def test_run_of_a_commit_and_of_the_workspace_is_read_from_outside(outside):
     write_project(WASTE)
-    revision = read_run(WASTE, "v2")
-    here = read_run(WASTE, WORKSPACE, "this run")
+    revision = read_revision_run(WASTE, "v2")
+    here = read_revision_run(WASTE, WORKSPACE, "this run")
     assert (revision.name, here.name) == ("v2", "this run")
     for split, table in here.judged.items():
         assert revision.judged[split].equals(table)

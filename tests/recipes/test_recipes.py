@@ -1,25 +1,26 @@
-"""Recipes as their users run them, and the models that come out."""
+"""Test recipes as their users run them, and the resulting models."""
 
 import contextlib
+from pathlib import Path
 
 import pytest
 from conftest import OFFLINE, PROJECT, complaint, git_project, printed, refused, repro, run, succeed
 
 from pawprint import paths
-from pawprint.commands.export import keras_model
 from pawprint.features.store import Shard
 from pawprint.files import pack, parse_yaml
 from pawprint.model.metadata import read_metadata
 from pawprint.params.file import overlay
-from pawprint.params.model import Model, load_params
+from pawprint.params.model import load_params
+from pawprint.projects.export import keras_model
 from pawprint.projects.recipes import apply_recipe, read_recipe, recipe_names
 from pawprint.recipes import demo
 from pawprint.recipes.demo import draw_dataset, prepare
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 
-# What is not the recipe's: a few drawn images, one epoch, and the small network that is there
-# without a download.
+# These settings are not part of a recipe: few drawn images, one epoch, and a small network that is
+# available without a download.
 SMALL = f"""
 fetch: {{source: ../images.zip}}
 {OFFLINE}
@@ -30,7 +31,7 @@ EXTENDED = pytest.mark.extended
 
 
 def test_recipe_gives_valid_params_whichever_was_there_before(tmp_path):
-    """Those of all recipes before it, forwards and backwards."""
+    """The params are those of all earlier recipes, applied forwards and backwards."""
     text, path = PARAMS, tmp_path / "params.yaml"
     for name in [*recipe_names(), *reversed(recipe_names())]:
         text = apply_recipe(text, name)
@@ -56,7 +57,7 @@ def test_demo_replaces_no_folder_that_it_did_not_make(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
 
 
-# Layers of the head, optimizer, and number of trained variables of each notebook's model.
+# The head's layers, the optimizer, and the number of trained variables in each notebook's model.
 MODELS = {
     "local-zip-dense": (["Flatten", "Dense", "BatchNormalization", "Dropout", "Dense"], "Adam", 6),
     "filtered-160": (["Dense", "Activation"], "RMSprop", 18 + 2),
@@ -79,7 +80,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     repro(workspace)
     is_tuned = (workspace / paths.TRAINED_MODEL).exists()
     with contextlib.chdir(workspace):
-        model = keras_model(read_metadata(paths.SERVED_MODEL), Model.load())
+        model = keras_model(Path(), read_metadata(paths.SERVED_MODEL))
     after_base = model.layers[model.layers.index(model.get_layer("backbone")) + 1 :]
     layers = [inner for layer in after_base for inner in getattr(layer, "layers", [layer])]
     pooling = [] if head[0] == "Flatten" else ["GlobalAveragePooling2D"]

@@ -1,4 +1,4 @@
-"""Names of classes as people have them, in charts."""
+"""Test class names as people write them, in charts."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from pawprint.reports import charts
 
 
 def write_font(path: Path, family: str, characters: str) -> str:
-    """Write a font whose characters have a glyph without lines."""
+    """Write a font in which these characters have an empty glyph."""
     names = [".notdef", *(f"uni{ord(each):X}" for each in characters)]
     builder = FontBuilder(1000, isTTF=True)
     builder.setupGlyphOrder(names)
@@ -32,7 +32,7 @@ def write_font(path: Path, family: str, characters: str) -> str:
 
 @pytest.fixture
 def fonts(tmp_path, monkeypatch) -> list[str]:
-    """Paths of the fonts of the computer, none at first."""
+    """Return the paths of the computer's fonts, which are none at first."""
     paths = []
     monkeypatch.setattr(font_manager, "findSystemFonts", lambda: list(paths))
     monkeypatch.setattr(charts, "_looked_for", set())
@@ -41,7 +41,7 @@ def fonts(tmp_path, monkeypatch) -> list[str]:
 
 
 def draw(labels: list[str], path: Path) -> list[str]:
-    """Draw and write a confusion matrix; the families of its text."""
+    """Draw and write a confusion matrix, and return the font families of its text."""
     rows = [(f"{label}.jpg", label, labels[0], "0", 0.6, 0.4) for label in labels]
     names = [*PREDICTIONS, *(f"probability_{label}" for label in labels)]
     figure = charts.draw_confusion(pd.DataFrame(rows, columns=names))
@@ -53,7 +53,7 @@ def draw(labels: list[str], path: Path) -> list[str]:
 
 @pytest.mark.filterwarnings("error")
 def test_names_are_drawn_in_installed_fonts(fonts, tmp_path, capsys):
-    """ultralytics/ultralytics 5803, matplotlib/matplotlib 14269. One font may lack some."""
+    """See ultralytics/ultralytics 5803 and matplotlib/matplotlib 14269. A font may lack some."""
     fonts.append(write_font(tmp_path / "a.ttf", "Test Chinese", "猫狗"))
     fonts.append(write_font(tmp_path / "b.ttf", "Test Korean", "개猫"))
     (tmp_path / "damaged.ttf").write_bytes(b"no font")

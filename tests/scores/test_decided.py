@@ -1,4 +1,4 @@
-"""Which predictions are decided: the error that a user allows is kept."""
+"""Test that the decided predictions keep to the error that a user allows."""
 
 import re
 
@@ -7,14 +7,14 @@ import pytest
 from scipy.special import expit
 
 from pawprint.errors import InputError
-from pawprint.scores.predictions import choose_min_confidence, enough_images, tabulate_decided
+from pawprint.scores.decided import choose_min_confidence, enough_images, tabulate_decided
 
 DRAWS = 200
-OF_ALL = 200_000  # images, of which the true error of those above a confidence is known
+OF_ALL = 200_000  # images for which the true error above a confidence is known
 
 
 def draw(rng: np.random.Generator, images: int) -> tuple[np.ndarray, np.ndarray]:
-    """Confidences that are too sure, and whether each image is wrong; one label of 200 is."""
+    """Return overconfident confidences, and whether each image is wrong; one label in 200 is."""
     margin = rng.gamma(2, 2.5, images)
     error = 0.005 + 0.99 * expit(-0.7 * margin)
     return expit(margin), rng.random(images) < error
@@ -47,7 +47,8 @@ def test_too_few_images_are_refused_with_the_number_and_with_the_smallest_error(
     right, groups = np.zeros(images, bool), np.arange(images)
     assert choose_min_confidence(np.full(images, 0.9), right, groups, 0.05) == 0
     with pytest.raises(InputError) as error:
-        choose_min_confidence(np.full(images, 0.9), right, groups // 2, 0.05)  # each image twice
+        # Each image occurs twice.
+        choose_min_confidence(np.full(images, 0.9), right, groups // 2, 0.05)
     smallest = float(re.search("expected ([0-9.]+) or more", str(error.value))[1])
     assert f"takes {images} images" in str(error.value)
     assert choose_min_confidence(np.full(images, 0.9), right, groups // 2, smallest) == 0

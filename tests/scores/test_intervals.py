@@ -17,13 +17,13 @@ def test_wilsons_interval_is_that_of_the_formula():
     width = np.sqrt(square * (fraction * (1 - fraction) / total + square / (2 * total) ** 2))
     reach = width / (1 + square / total)
     expected = pytest.approx((middle - reach, middle + reach))
-    assert fraction_interval(191, total, 0.95) == expected
+    assert fraction_interval(191, total) == expected
 
 
 def test_bootstrap_interval_of_many_values_is_that_of_the_normal_distribution():
     values = np.random.default_rng(1).normal(10, 2, 400)
     expected = norm.interval(0.95, values.mean(), values.std() / 20)
-    assert mean_interval(values, 0.95) == pytest.approx(expected, abs=0.02)
+    assert mean_interval(values) == pytest.approx(expected, abs=0.02)
 
 
 @pytest.mark.parametrize("gap", [1, 4])
@@ -31,7 +31,7 @@ def test_interval_of_the_area_holds_it_as_often_as_it_says(gap):
     rng, is_positive, held = np.random.default_rng(0), np.arange(212) % 2 == 1, []
     for _ in range(300):
         values = rng.normal(gap * is_positive)
-        area, low, high = area_interval(values, is_positive, np.arange(212), 0.95)
+        area, low, high = area_interval(values, is_positive, np.arange(212))
         assert area == pytest.approx(roc_auc_score(is_positive, values))
         held.append(low <= norm.cdf(gap / np.sqrt(2)) <= high)
     assert np.mean(held) >= 0.92
@@ -43,16 +43,16 @@ def test_interval_of_the_mean_recall_holds_it_as_often_as_it_says(images, recall
     classes = np.repeat(np.arange(len(images)), images)
     for _ in range(1000):
         is_right = rng.uniform(size=len(classes)) < recall
-        low, high = linear_interval(is_right, classes, np.arange(len(classes)), 0.95)
+        low, high = linear_interval(is_right, classes, np.arange(len(classes)))
         held.append(low <= recall <= high)
     assert np.mean(held) >= 0.92
 
 
 def test_interval_of_the_difference_of_two_sets_holds_it_as_often_as_it_says():
-    """Of sets of images in groups, whose images are alike."""
+    """The images in a group are alike."""
     rng, is_second, held = np.random.default_rng(0), np.arange(300) >= 200, []
     for _ in range(1000):
         is_right = rng.uniform(size=100)[np.arange(300) // 3] < np.where(is_second, 0.9, 0.95)
-        low, high = linear_interval(is_right, is_second, np.arange(300) // 3, 0.95, (-1, 1))
+        low, high = linear_interval(is_right, is_second, np.arange(300) // 3, weights=(-1, 1))
         held.append(low <= -0.05 <= high)
     assert np.mean(held) >= 0.93

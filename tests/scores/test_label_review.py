@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.columns import LABELS_TO_REVIEW
-from pawprint.scores.predictions import judge, list_suspects
+from pawprint.scores.label_review import judge, list_suspects
 
 
 def suspects(
@@ -11,7 +11,7 @@ def suspects(
     reviewed: tuple[str, ...] = (),
     contradictions: tuple[tuple[str, str], ...] = (),
 ) -> pd.DataFrame:
-    """Those of images of ant, bee and cow, or the first of them."""
+    """Return suspects among images of ant, bee and cow, or among the first of them."""
     paths = [f"{number}.jpg" for number in range(len(label))]
     images = pd.DataFrame({"path": paths, "label": label, "pixels_sha256": label})
     classes = ["ant", "bee", "cow"][: len(probabilities[0])]
@@ -43,7 +43,7 @@ def test_label_that_a_person_has_given_is_not_listed_again():
 
 
 def test_both_of_near_duplicates_with_different_labels_stand_first_pair_by_pair():
-    """pratikkayal/PlantDoc-Dataset 4: the same plants in two folders, resized."""
+    """As in pratikkayal/PlantDoc-Dataset 4, where two folders have the same plants, resized."""
     of_two = [[0.9, 0.1], [0.2, 0.8], [0.01, 0.99], [0.1, 0.9], [0.3, 0.7]]
     label = ["ant", "bee", "ant", "bee", "ant"]
     pairs = (("0.jpg", "3.jpg"), ("3.jpg", "0.jpg"), ("1.jpg", "4.jpg"), ("4.jpg", "1.jpg"))

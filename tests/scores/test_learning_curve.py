@@ -12,7 +12,7 @@ IMAGES = 640
 
 
 def curve_of(is_alike: bool) -> pd.DataFrame:
-    """All images of a class are alike, or each one is like one other image only."""
+    """Return a curve where all images of a class are alike, or each is like only one other."""
     rng, actual = np.random.default_rng(0), np.arange(IMAGES) % 2
     kinds = 2 if is_alike else IMAGES // 2
     features = rng.normal(0, 1, (kinds, 1, 400))[np.arange(IMAGES) % kinds]

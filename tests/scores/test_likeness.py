@@ -1,7 +1,7 @@
-"""Photos without labels against the test split: false alarms, and true ones.
+"""Test unlabelled photos against the test split, for false alarms and true ones.
 
-Photos are rows of made-up predictions: of the classes, whose unknown scores differ between the
-classes as those of cats and dogs do, and foreign ones.
+Photos are rows of made-up predictions. Some belong to the classes, whose unknown scores differ as
+they do for cats and dogs, and some are foreign.
 """
 
 from collections import Counter
@@ -11,17 +11,17 @@ import pandas as pd
 import pytest
 from networks import metadata
 
+from pawprint.scores.evaluation import predictions_in
+from pawprint.scores.likeness import LIKE, OTHER, PROPORTIONS, compare_photos
 from pawprint.scores.metrics import Predictions
-from pawprint.scores.predictions import predictions_in
-from pawprint.scores.shift import LIKE, OTHER, PROPORTIONS, compare_photos
 
 TEST, DRAWS = 500, 300
 MODEL = metadata(unknown_threshold=0.6)
-MIDDLE, SPREAD = np.array([0.43, 0.46]), 0.05  # of the unknown scores of the two classes
+MIDDLE, SPREAD = np.array([0.43, 0.46]), 0.05  # of the unknown scores in the two classes
 
 
 def photos(rng, images: int, second: float = 0.5, foreign: float = 0, unknown: float = 0.005):
-    """A table of photos, of which a portion is of the second class, foreign, or called unknown."""
+    """Return photos, given fractions of the second class, of foreign and of unknown photos."""
     classes = (rng.uniform(size=images) < second).astype(int)
     confidence = np.maximum(1 - rng.exponential(0.02, images), 0.5)
     scores = np.minimum(rng.normal(MIDDLE[classes], SPREAD), 0.6)
@@ -46,7 +46,7 @@ def predictions(table: pd.DataFrame, model=MODEL) -> Predictions:
 def verdicts(draws: int, images: int, **kind: float) -> Counter:
     rng = np.random.default_rng(0)
     pairs = ((photos(rng, images, **kind), photos(rng, TEST)) for _ in range(draws))
-    return Counter(compare_photos(*map(predictions, pair), 0.95).verdict for pair in pairs)
+    return Counter(compare_photos(*map(predictions, pair)).verdict for pair in pairs)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def verdicts(draws: int, images: int, **kind: float) -> Counter:
     [(100, 0.005), pytest.param(200, 0.012, marks=pytest.mark.extended)],
 )
 def test_photos_of_the_same_kind_seldom_raise_an_alarm(images, unknown):
-    """Also those that are called unknown at 1.2 %, where 0.5 % of the test photos are."""
+    """This includes a rate of 1.2 % called unknown, compared with 0.5 % of the test photos."""
     assert verdicts(DRAWS, images, unknown=unknown)[LIKE] >= 0.95 * DRAWS
 
 
@@ -71,20 +71,20 @@ def test_small_difference_is_no_alarm_with_any_number_of_photos():
 
 
 def test_photos_of_which_the_model_is_surer_are_no_other_images():
-    """Training photos are such: they get more confidence."""
+    """This applies to training photos, on which the model is more confident."""
     rng = np.random.default_rng(0)
     test, like = (predictions(photos(rng, TEST, unknown=0)) for _ in range(2))
     for direction, expected in ((-1, OTHER), (1, LIKE)):
         probabilities = like.probabilities.copy()
         probabilities[np.arange(TEST), like.predicted] += 0.04 * direction
         changed = like._replace(probabilities=probabilities)
-        assert compare_photos(changed, test, 0.95).verdict == expected
+        assert compare_photos(changed, test).verdict == expected
 
 
 def test_model_without_a_detector_is_judged_by_classes_and_confidence():
     rng, model = np.random.default_rng(0), metadata()
     test = predictions(photos(rng, TEST).drop(columns="unknown_score"), model)
     foreign = predictions(photos(rng, 200, foreign=0.5).drop(columns="unknown_score"), model)
-    verdict, different, scores = compare_photos(foreign, test, 0.95)
+    verdict, different, scores = compare_photos(foreign, test)
     assert [*scores["score"].unique()] == ["predicted", "mean confidence"]
     assert (verdict, different) == (OTHER, ["mean confidence"])

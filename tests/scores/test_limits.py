@@ -1,4 +1,4 @@
-"""Limits are in the order of what they cost; one that is planted is the first."""
+"""Test that limits are ordered by their cost, and that an artificial limit comes first."""
 
 import numpy as np
 import pandas as pd
@@ -8,9 +8,9 @@ from PIL import Image, ImageOps
 from pawprint.columns import NEAR_DUPLICATES
 from pawprint.dataset.looks import perceptual_hash
 from pawprint.scores import limits
+from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.limits import Run, Size, find_limits, rank_limits
 from pawprint.scores.prediction_table import tabulate
-from pawprint.scores.predictions import judge, list_suspects
 
 LABELS = ["a", "b", "c", "d"]
 NUMBERS = {"train": 288, "validation": 96, "test": 96}
@@ -30,7 +30,7 @@ def run_of(
     sharpness: float = 1.0,
     seed: int = 0,
 ) -> Run:
-    """A run whose probabilities are calibrated, except for labels that are changed afterwards.
+    """Return a run whose probabilities are calibrated, except for labels that are changed later.
 
     `centres` are logits `(classes, classes)` by the true class.
     """
@@ -68,7 +68,7 @@ DRAWS = 3
 
 @pytest.fixture(scope="module")
 def usual() -> list[str]:
-    """The first limits of runs in which none is planted."""
+    """Return the first limits of runs without an artificial limit."""
     return [first_of(run_of(gain=0.05, seed=seed)) for seed in range(DRAWS)]
 
 
@@ -90,7 +90,7 @@ def test_planted_limit_is_the_first_and_is_not_where_it_is_not_planted(planted, 
 
 
 def test_class_with_a_tenth_of_the_images_is_the_first_though_it_has_few_errors():
-    """Of 480 images it has 15, a third of them right."""
+    """The class has 15 of 480 images, a third of which are predicted correctly."""
     rare = np.array([[5, 0, 0, 0], [0, 5, 0, 0], [0, 0, 5, 0], [1.2, 1.2, 1.2, 2.0]])
     runs = [run_of(rare, (0.32, 0.32, 0.32, 0.04), gain=0.04, seed=seed) for seed in range(DRAWS)]
     firsts = [first_of(run) for run in runs]
@@ -98,7 +98,7 @@ def test_class_with_a_tenth_of_the_images_is_the_first_though_it_has_few_errors(
 
 
 def test_order_is_the_same_after_one_label_is_corrected():
-    """Of the image whose label is the least probable."""
+    """The image with the least probable label is corrected."""
     run = run_of(wrong_labels=0.2, gain=0.05)
     row = run.judged["probability"].idxmin()
     path = run.judged["path"][row]
@@ -114,7 +114,7 @@ def test_order_is_the_same_after_one_label_is_corrected():
 
 @pytest.mark.parametrize("gain", [0.07, 0.13])
 def test_sizes_that_differ_by_chance_are_in_one_order(gain):
-    """Two classes alike cost about 10 errors: more images are said to save more, or less."""
+    """Two similar classes cost about 10 errors. More images would save slightly more or fewer."""
     starts = [limit.sentence.split()[0] for limit in rank_limits(run_of(ALIKE, gain=gain))]
     assert starts[:2] == ["Telling", "More"]
     starts = [limit.sentence.split()[0] for limit in rank_limits(run_of(ALIKE, gain=0.4))]
@@ -123,13 +123,14 @@ def test_sizes_that_differ_by_chance_are_in_one_order(gain):
 
 def test_more_images_have_the_gain_of_the_curve_and_its_interval():
     sentence = limits.more_images(run_of(gain=0.05)).sentence
-    assert sentence.startswith("More images would save 3 errors of 100")  # less what chance adds
+    # Minus the part that is due to chance.
+    assert sentence.startswith("More images would save 3 errors of 100")
     assert "from 115 to 230 training images" in sentence
     assert "+5.0 points" in sentence and "+1.0 to +9.0" in sentence
 
 
 def test_something_is_said_of_a_model_that_is_often_wrong_whatever_is_certain():
-    """A gain that may be by chance, and no other limit."""
+    """There is a gain that may be due to chance, and no other limit."""
     run = run_of(centres=1.5 * np.eye(4), gain=0.03)
     found = find_limits(run)
     assert "More images may save " in found.text
@@ -153,7 +154,7 @@ def test_labels_that_a_person_has_confirmed_are_not_doubted():
 
 
 def test_two_classes_count_as_confused_only_in_both_directions():
-    """All images of b are taken for a, none of a for b: b is a weak class."""
+    """All images of b are taken for a, but none of a for b, so b is a weak class."""
     run = run_of()
     assert limits.confused_classes(run_of(centres=ALIKE)).size.expected > 5
     predictions = {
@@ -217,7 +218,7 @@ def test_run_that_deserves_a_sentence_gets_it_and_another_does_not(limit, run):
 
 
 def hashes_of(width: int, colour: int, seed: int) -> list[str]:
-    """Of smooth noise, with a border inside of the picture if it has a width."""
+    """Return hashes of smooth noise, with a border of this width inside the picture, if any."""
     rng, hashes = np.random.default_rng(seed), []
     for _ in range(30):
         noise = Image.fromarray(rng.integers(0, 256, (6, 8), np.uint8)).resize((320, 240), 3)

@@ -5,6 +5,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_
 
 from pawprint.classes import headline, predicted_classes
 from pawprint.model.metadata import Metadata, Outputs
+from pawprint.scores.evaluation import evaluate
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import (
     Predictions,
@@ -15,7 +16,6 @@ from pawprint.scores.metrics import (
     tabulate_roc,
     tabulate_scores,
 )
-from pawprint.scores.predictions import evaluate
 
 LABELS = ["cat", "dog"]
 ACTUAL = np.array([0, 0, 0, 1, 1])
@@ -25,18 +25,18 @@ THREE = ["ant", "bee", "cow"]
 
 
 def test_images_of_no_class_are_refused_above_the_threshold():
-    rows = measure_unknown(np.array([0.9, 0.7, 0.4]), np.array([0.1, 0.5]), 0.4, 0.95, np.arange(5))
+    rows = measure_unknown(np.array([0.9, 0.7, 0.4]), np.array([0.1, 0.5]), 0.4, np.arange(5))
     rows = rows.set_index("score")
     assert rows["value"].to_dict() == pytest.approx({"refused": 2 / 3, "roc_auc": 5 / 6})
-    assert tuple(rows.loc["refused", ["low", "high"]]) == fraction_interval(2, 3, 0.95)
+    assert tuple(rows.loc["refused", ["low", "high"]]) == fraction_interval(2, 3)
     assert rows.loc["roc_auc", "low"] < 5 / 6 < rows.loc["roc_auc", "high"]
 
 
 def measured(
-    actual=ACTUAL, probabilities=PROBABILITIES, threshold=0.5, labels=LABELS, confidence=0.95
+    actual=ACTUAL, probabilities=PROBABILITIES, threshold=0.5, labels=LABELS
 ) -> pd.DataFrame:
     predicted = predicted_classes(probabilities, {} if threshold is None else {1: threshold})
-    return tabulate_scores(Predictions(actual, probabilities, predicted, labels), confidence)
+    return tabulate_scores(Predictions(actual, probabilities, predicted, labels))
 
 
 def value(scores: pd.DataFrame, score: str, label: str = "") -> float:
@@ -48,7 +48,7 @@ def test_scores_are_those_computed_by_hand():
     assert value(scores, "accuracy") == 0.8
     assert value(scores, "recall", "cat") == pytest.approx(2 / 3)
     assert value(scores, "recall", "dog") == 1
-    assert value(scores, "roc_auc") == pytest.approx(4 / 6)  # 4 of 6 pairs in the right order
+    assert value(scores, "roc_auc") == pytest.approx(4 / 6)  # 4 of 6 pairs are in the right order
     assert value(scores, "loss") == pytest.approx(-np.log([0.9, 0.8, 0.1, 0.8, 0.5]).mean())
     error = (0.1 + 0.2 + 0.9 + 0.2 + 0.5) / 5
     assert value(scores, "expected_calibration_error") == pytest.approx(error)
@@ -58,7 +58,7 @@ def test_scores_of_classes_are_those_of_scikit_learn():
     rng = np.random.default_rng(0)
     actual, predicted = rng.choice(4, 200, p=[0.6, 0.2, 0.1, 0.1]), rng.integers(0, 4, 200)
     labels, probabilities = [*"abcd"], np.full((200, 4), 0.25)
-    scores = tabulate_scores(Predictions(actual, probabilities, predicted, labels), 0.95)
+    scores = tabulate_scores(Predictions(actual, probabilities, predicted, labels))
     theirs = precision_recall_fscore_support(actual, predicted)
     for name, expected in zip(("precision", "recall", "f1"), theirs):
         assert [value(scores, name, label) for label in labels] == pytest.approx(expected)
@@ -70,7 +70,7 @@ def test_class_without_images_or_predictions_has_no_such_score():
     labels, actual = [*THREE, "doe"], np.repeat([0, 1, 2], 4)
     probabilities = np.full((12, 4), 0.25)
     predicted = np.repeat([0, 1, 1], 4)
-    scores = tabulate_scores(Predictions(actual, probabilities, predicted, labels), 0.95)
+    scores = tabulate_scores(Predictions(actual, probabilities, predicted, labels))
     assert set(scores["label"]) == {"", *THREE}
     of_classes = scores[scores["label"] != ""].groupby("label")["score"].agg(set)
     assert of_classes["ant"] - of_classes["cow"] == {"precision"}
@@ -96,14 +96,14 @@ def test_roc_goes_from_none_to_all_with_finite_thresholds():
 def test_reliability_has_a_row_for_each_bin_with_images_and_an_interval():
     second = np.array([0.01, 0.03, 0.03, 0.9])
     probabilities = np.column_stack([1 - second, second])
-    table = tabulate_reliability(np.array([0, 0, 1, 1]), probabilities, LABELS, 0.95)
+    table = tabulate_reliability(np.array([0, 0, 1, 1]), probabilities, LABELS)
     low, high = table.to_dict("records")
     assert (low["probability"], low["fraction"]) == pytest.approx((0.07 / 3, 1 / 3))
-    assert (low["low"], low["high"]) == fraction_interval(1, 3, 0.95)
+    assert (low["low"], low["high"]) == fraction_interval(1, 3)
     assert (high["probability"], high["fraction"]) == (0.9, 1)
     assert (low["images"], high["images"]) == (3, 1)
     assert set(table["label"]) == {"dog"}
-    of_three = tabulate_reliability(np.arange(3), 0.2 + 0.4 * np.eye(3), THREE, 0.95)
+    of_three = tabulate_reliability(np.arange(3), 0.2 + 0.4 * np.eye(3), THREE)
     assert set(of_three["label"]) == {"the predicted class"}
 
 
@@ -125,7 +125,7 @@ def test_frames_of_a_video_are_no_more_than_one_image_in_the_intervals_of_a_spli
     rows = pd.DataFrame({"path": paths, "label": np.array(LABELS)[actual], "group": video})
     outputs = Outputs(actual, logits[:, None], np.zeros(len(actual)))
     metadata = Metadata(labels=LABELS, image_size=96, resize="crop", temperature=1.0)
-    scores = evaluate(rows.assign(pixels_sha256="0"), outputs, metadata, 0.95).scores
+    scores = evaluate(rows.assign(pixels_sha256="0"), outputs, metadata).scores
     accuracy = scores.set_index("score").loc["accuracy"]
     assert (accuracy["value"], accuracy["images"]) == (0.8, len(actual))
-    assert tuple(accuracy[["low", "high"]]) == fraction_interval(8, videos, 0.95)
+    assert tuple(accuracy[["low", "high"]]) == fraction_interval(8, videos)

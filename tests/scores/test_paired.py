@@ -51,7 +51,7 @@ def test_interval_holds_the_true_difference_as_often_as_it_says():
 
 
 def drawn_margins(rng: np.random.Generator, groups: np.ndarray, gain: float = 0) -> list:
-    """Of two models that find the same images hard, of which the second has a gain."""
+    """Return margins of two models that find the same images hard; the second one has a gain."""
     hard = rng.normal(2.5, 2, groups.max() + 1)
     return [(hard + rng.normal(better, 1, len(hard)))[groups] for better in (0, gain)]
 
@@ -60,7 +60,7 @@ def drawn_margins(rng: np.random.Generator, groups: np.ndarray, gain: float = 0)
     ("runs", "of_group"), [(1, 1), pytest.param(4, 1, marks=pytest.mark.extended), (1, 5)]
 )
 def test_equal_models_get_another_verdict_at_most_as_often_as_the_level_says(runs, of_group):
-    """Also where images come in groups that are alike, and of several runs together."""
+    """This includes groups of similar images, and several runs tested together."""
     rng = np.random.default_rng(0)
     wrong, groups = 0, np.arange(IMAGES) // of_group
     for _ in range(400):
@@ -69,7 +69,7 @@ def test_equal_models_get_another_verdict_at_most_as_often_as_the_level_says(run
             losses = [np.log1p(np.exp(-margin)) for margin in drawn_margins(rng, groups)]
             halves = [[loss[half] for loss in (*losses, groups)] for half in HALVES]
             sets.append(dict(zip(("test", "validation"), (of_losses(*half) for half in halves))))
-        wrong += any(is_significant(compared.test) for compared in compare(sets, 0.95))
+        wrong += any(is_significant(compared.test) for compared in compare(sets))
     assert 0 < wrong <= 0.07 * 400
 
 
@@ -91,7 +91,7 @@ def test_one_verdict_is_of_all_images_and_each_set_has_a_row():
     better = losses * rng.uniform(0.6, 1.1, IMAGES)
     sets = {"test": of_losses(losses, better), "validation": of_losses(losses, losses)}
     sets["validation"] = sets["validation"]._replace(groups=np.arange(IMAGES) + IMAGES)
-    (compared,) = compare([sets], 0.95)
+    (compared,) = compare([sets])
     assert (compared.test.score, compared.test.verdict) == ("log loss", "better")
     assert compared.images == 2 * IMAGES
     assert compared.test.difference == pytest.approx((better - losses).mean() / 2)
@@ -113,7 +113,7 @@ def test_models_that_differ_by_three_points_are_seldom_called_equal(images):
 
 def test_models_are_equal_only_where_the_whole_interval_lies_within_a_point():
     def verdict(images: int, differ: int) -> str:
-        """Of two models that are each right alone for `differ` images."""
+        """Compare two models that are each the only correct one on `differ` images."""
         number = np.arange(images)
         return of_rights(number >= differ, (number < differ) | (number >= 2 * differ)).verdict
 
@@ -123,7 +123,7 @@ def test_models_are_equal_only_where_the_whole_interval_lies_within_a_point():
 
 
 def test_a_rare_class_counts_in_what_is_equal():
-    """Of imbalanced classes, by the mean recall: here one of 100 images of a class is lost."""
+    """With imbalanced classes, the mean recall counts: one of 100 images in a class is lost."""
     actual = np.repeat([0, 1, 2], [9700, 200, 100])
     old = np.ones(len(actual), bool)
     new = np.arange(len(actual)) < 9997

@@ -1,4 +1,4 @@
-"""Runs are compared on the images that all of them judge, by what a user gets."""
+"""Test that runs are compared on common images, and by what a user notices."""
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,13 @@ from pawprint.scores.prediction_table import tabulate
 from pawprint.scores.runs import IDENTICAL, TRAINING, ComparedRun, Run, compare_runs
 
 LABELS = ["cat", "dog"]
-IMAGES = 100  # of each set
+IMAGES = 100  # in each set
 SETS = {"test": range(IMAGES), "validation": range(1000, 1000 + IMAGES)}
 TRAIN = range(2000, 2000 + IMAGES)
 
 
 def judged(numbers, wrong=(), loss: float = 0.2) -> pd.DataFrame:
-    """Predictions, all with a loss near this, in which images of these numbers are wrong."""
+    """Return predictions with losses near this, in which these numbers are wrong."""
     numbers = np.array(numbers)
     near = loss * (1 + 0.1 * np.sin(numbers))
     predicted = (numbers + np.isin(numbers, [*wrong])) % 2
@@ -33,7 +33,7 @@ def judged(numbers, wrong=(), loss: float = 0.2) -> pd.DataFrame:
 
 
 def split_of(sets: dict[str, pd.DataFrame], folder: str = "photos") -> pd.DataFrame:
-    """The table SPLIT of these images, and TRAIN."""
+    """Return the table SPLIT for these images and TRAIN."""
     tables = {**sets, "train": judged(TRAIN)}
     rows = [table.assign(split=name) for name, table in tables.items() if name != TRAINING]
     images = pd.concat(rows, ignore_index=True).rename(columns={"actual": "label"})
@@ -42,7 +42,7 @@ def split_of(sets: dict[str, pd.DataFrame], folder: str = "photos") -> pd.DataFr
 
 
 def run_of(name: str = "new", loss: float = 0.2, **sets: pd.DataFrame) -> Run:
-    """A run with its tables of images, whose other sets have a loss near this."""
+    """Return a run with its tables of images, where other sets have a loss near this."""
     tables = {split: judged(numbers, loss=loss) for split, numbers in SETS.items()} | sets
     return Run(name, tables, {}, split_of(tables))
 
@@ -51,21 +51,21 @@ OLD = run_of("old")
 
 
 def compared(new: Run, old: Run = OLD) -> ComparedRun:
-    (result,) = compare_runs(old, [new], 0.95)
+    (result,) = compare_runs(old, [new])
     return result
 
 
 def relabelled(run: Run, number: int, label: str) -> Run:
-    """The run with another label of one training image."""
+    """Return the run with another label for one training image."""
     is_image = run.split["image"] == f"{number:016x}"
     return run._replace(split=run.split.assign(label=run.split["label"].mask(is_image, label)))
 
 
 @pytest.mark.parametrize(("part", "verdict"), [(0.99, NO_USE), (0.95, "better"), (1.05, "worse")])
 def test_difference_of_other_photos_or_labels_is_one_of_use(part, verdict):
-    """Each of these is significant, as all images have it."""
+    """Each of these differences is significant, because all images have it."""
     new = run_of(loss=0.2 * part)
-    assert compared(new).verdict == ("worse" if part > 1 else "better")  # of the same photos
+    assert compared(new).verdict == ("worse" if part > 1 else "better")  # with the same photos
     result = compared(relabelled(new, TRAIN[0], "dog"))
     assert (result.verdict, result.passes) == (verdict, verdict != "worse")
     sentence = result.sentences[0]
@@ -73,7 +73,7 @@ def test_difference_of_other_photos_or_labels_is_one_of_use(part, verdict):
 
 
 def test_difference_of_models_that_are_nearly_perfect_is_not_one_of_use():
-    """A third of the loss, and less than a thousandth."""
+    """The difference is a third of the loss, but less than a thousandth."""
     old, new = run_of("old", loss=0.0015), run_of(loss=0.001)
     assert compared(new, old).verdict == "better"
     assert compared(relabelled(new, TRAIN[0], "dog"), old).verdict == NO_USE
@@ -97,7 +97,7 @@ def test_without_data_one_hash_of_both_says_that_photos_are_the_same():
 
 
 def test_without_data_each_image_is_a_group():
-    """All of them in one group would be one image, whose difference nobody could show."""
+    """In a single group, they would count as one image, which cannot show any difference."""
     old, new = (run._replace(split=None) for run in (OLD, run_of(loss=0.18)))
     result = compared(new, old).comparison
     assert result.test == compared(run_of(loss=0.18)).comparison.test
@@ -108,7 +108,8 @@ def test_identical_predictions_are_called_identical():
     result = compared(run_of())
     assert result.verdict == IDENTICAL
     assert "identical" in result.sentences[0] and "200 images" in result.sentences[0]
-    other = judged(SETS["test"]).assign(predicted="dog")  # by a threshold: the losses are the same
+    # A threshold changed, but the losses are equal.
+    other = judged(SETS["test"]).assign(predicted="dog")
     assert compared(run_of(test=other)).verdict != IDENTICAL
     assert compared(run_of(loss=0.2001)).verdict != IDENTICAL
 
@@ -119,7 +120,7 @@ def test_images_that_a_run_lacks_are_left_out_and_counted_with_the_reason():
     label = old["actual"].mask(old["image"] == f"{7:016x}", "cat")
     more = judged(range(600, 602))
     new = run_of(test=pd.concat([old.assign(actual=label)[3:], fabric, more]))
-    # The first image is now for training, the next two are gone.
+    # The first image is now for training, and the next two are gone.
     moved = new.split.iloc[:1].assign(image=f"{0:016x}", pixels_sha256=f"{0:064x}", split="train")
     new = new._replace(split=pd.concat([new.split, moved.assign(pixels_sha256=f"{0:016x}" * 4)]))
     result = compared(new)
@@ -138,7 +139,7 @@ def test_images_that_a_run_lacks_are_left_out_and_counted_with_the_reason():
 def test_several_runs_are_compared_on_the_images_of_all():
     first = run_of("first", test=judged(SETS["test"])[5:])
     second = run_of("second", test=judged(SETS["test"])[:-5])
-    results = compare_runs(OLD, [first, second], 0.95)
+    results = compare_runs(OLD, [first, second])
     assert [result.comparison.images for result in results] == [190, 190]
     assert "5 not in every run (dog 3, cat 2)" in results[0].left_out[0]
 
@@ -159,7 +160,7 @@ def test_runs_without_a_common_validation_image_are_compared_on_the_others():
 
 @pytest.mark.parametrize(("left", "passes"), [(90, True), (89, False)])
 def test_gate_needs_nine_tenths_of_the_older_test_images(left, passes):
-    """Without the hard photos every model looks good. New photos take nothing away."""
+    """Without the hard photos, any model looks good. New photos do not change this."""
     hard = range(10 + 1)
     old = run_of("old", test=judged(SETS["test"], wrong=hard))
     new = run_of(test=pd.concat([judged(SETS["test"])[-left:], judged(range(500, 540))]))
@@ -176,7 +177,7 @@ def test_gate_fails_for_a_worse_run():
 
 
 def test_training_images_count_where_all_runs_judge_them():
-    """Equal on held-out images, and not in folds."""
+    """The runs are equal on held-out images, but not in cross-validation."""
     old, new = (
         run_of(**{TRAINING: judged(TRAIN, wrong)}) for wrong in (range(2000, 2030), range(0))
     )
@@ -184,8 +185,18 @@ def test_training_images_count_where_all_runs_judge_them():
     assert compared(new, OLD).verdict == IDENTICAL
 
 
+def test_verdict_names_its_sets_where_training_images_do_not_count():
+    """A run that keeps fine-tuning has no cross-validated training images."""
+    with_training = [run_of(loss=loss, **{TRAINING: judged(TRAIN)}) for loss in (0.2, 0.3)]
+    for old, new, clause in (
+        (OLD, run_of(loss=0.3), " validation and test images that both have"),
+        (*with_training, f" {3 * IMAGES} images that both have"),
+    ):
+        assert clause in compared(new, old).sentences[0].replace(",", "")
+
+
 def served(run: Run, scale: float = 1.0, **rules) -> Run:
-    """The run with its model, which is less sure of images with higher numbers."""
+    """Return the run with its model, which is less confident on images with higher numbers."""
     metadata = Metadata(labels=LABELS, image_size=96, resize="crop", temperature=1.0, **rules)
     table = run.judged["test"]
     numbers = np.array([int(image, 16) for image in table["image"]])
@@ -201,7 +212,7 @@ def served(run: Run, scale: float = 1.0, **rules) -> Run:
 
 
 def test_answers_that_a_user_gets_stand_beside_the_verdict():
-    """Half of the photos become unsure; before, each is decided. The scores are the same."""
+    """Half of the photos become unsure, although the scores stay the same."""
     wrong = judged(SETS["test"], wrong=(20, 80))
     old = served(run_of("old", test=wrong), unknown_threshold=2.0)
     rules = {"min_confidence": 0.79, "unknown_threshold": 0.965, "thresholds": {"dog": 0.4}}
@@ -217,13 +228,14 @@ def test_answers_that_a_user_gets_stand_beside_the_verdict():
 
 def test_answers_are_counted_on_the_images_of_both_runs():
     old = served(OLD, min_confidence=0.79)
-    new = served(run_of(test=judged(SETS["test"])[40:]), min_confidence=0.79)
-    (line,) = compared(new, old).answers
-    assert " 11 of 60 test images, 0 of them wrong; was 11 of 60, 0 wrong." in line
+    tested = run_of(test=judged(SETS["test"])[40:])
+    (line,) = compared(served(tested, min_confidence=0.59), old).answers
+    assert " 60 of 60 test images, 0 of them wrong; was 11 of 60, 0 wrong." in line
+    assert compared(served(tested, min_confidence=0.79), old).answers == []  # nothing changed
 
 
 def test_without_data_the_scores_in_git_say_what_is_decided():
-    """As in a clone, for each run's own test images."""
+    """In a clone, each run uses its own test images."""
     values = {"accuracy": 0.95, "decided": 0.5, "error_of_decided": 0.02, "refused": 0.01}
     rows = [("test", "", score, value, value, value, IMAGES) for score, value in values.items()]
     scores = pd.DataFrame(rows, columns=list(SCORES))
@@ -234,7 +246,7 @@ def test_without_data_the_scores_in_git_say_what_is_decided():
         "50 of 100 test images, each run's own, 1 of them wrong; was 100 of 100, 5 wrong."
     )
     assert " 1 of 100" in second
-    assert compared(new, OLD).answers == []  # an earlier version without that table
+    assert compared(new, OLD).answers == []  # an earlier version lacks that table
 
 
 def test_few_images_show_no_difference_whatever_changed():

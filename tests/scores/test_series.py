@@ -1,4 +1,4 @@
-"""Series of photos that file names tell, and whether they make a difference."""
+"""Test series of photos that are recognised by file names, and their effect on accuracy."""
 
 import re
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.scores.shift import (
+from pawprint.scores.series import (
     SERIES,
     accuracy_by_series,
     describe_divided_series,
@@ -16,7 +16,7 @@ from pawprint.scores.shift import (
 
 
 def table(paths: list[str], **columns: list) -> pd.DataFrame:
-    """Each image alone in its group; the label is its folder."""
+    """Return a table in which each image is its own group, and its label is its folder."""
     labels = [path.split("/")[-2] for path in paths]
     return pd.DataFrame({"path": paths, "label": labels, "group": paths} | columns)
 
@@ -48,7 +48,7 @@ def test_images_of_a_series_are_not_independent_and_else_those_of_a_group():
     assert set(independent(photos)) == {"a/0"}
 
 
-# Unrelated photos of two classes from several places, each with a count of its own.
+# Unrelated photos of two classes from several places, each numbered separately.
 COUNTED = [
     *(f"without/{n:03}.jpg" for n in range(98)),
     *(f"without/{place} ({n}).jpg" for place in "abcdefgh" for n in range(19)),
@@ -71,9 +71,10 @@ def test_few_counted_photos_beside_series_keep_their_groups():
     "paths",
     [
         [f"{label}/IMG_{n}.jpg" for label in "ab" for n in range(50)],
-        [f"{label}/{n * 7919}_ab{n}cd_n.jpg" for label in "ab" for n in range(50)],  # of Flickr
-        [f"{label}/{n // 25}_{n}.jpg" for label in "ab" for n in range(100)],  # four long ones
-        [f"{label}/{chr(97 + n % 26)}{n}.jpg" for label in "ab" for n in range(30)],  # few of two
+        [f"{label}/{n * 7919}_ab{n}cd_n.jpg" for label in "ab" for n in range(50)],  # as on Flickr
+        [f"{label}/{n // 25}_{n}.jpg" for label in "ab" for n in range(100)],  # four long series
+        # Few have two images.
+        [f"{label}/{chr(97 + n % 26)}{n}.jpg" for label in "ab" for n in range(30)],
         COUNTED,
     ],
 )
@@ -92,7 +93,7 @@ def test_difference_of_few_images_or_of_those_not_judged_is_not_told():
     good = np.tile([[0.9, 0.1]], (1000, 1))
     bad, worse, unjudged = good.copy(), good.copy(), good.copy()
     bad[:10], worse[:11], unjudged[:100] = (0.1, 0.9), (0.1, 0.9), np.nan
-    assert accuracy_by_series(good, bad, actual) is None  # one point
+    assert accuracy_by_series(good, bad, actual) is None  # only one point
     assert accuracy_by_series(good, worse, actual) == pytest.approx(0.989)
     assert accuracy_by_series(good, unjudged, actual) is None
     assert accuracy_by_series(good[:5], bad[:5], actual[:5]) is None

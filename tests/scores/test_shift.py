@@ -1,4 +1,4 @@
-"""The test set against validation: false alarms, true ones, and near-duplicates."""
+"""Compare the test set with validation: false alarms, true alarms, and near-duplicates."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from pawprint.scores.shift import MIN_DIFFERENCE, compare_splits, describe_shift
 
 
 def judged(rng, images: int, ability: float, per_group: int = 1, refused=0.005) -> pd.DataFrame:
-    """Calibrated predictions; those of a group are the same, as of frames of a film."""
+    """Return calibrated predictions, equal within a group, as for the frames of a film."""
     groups = images // per_group
     confidence = np.maximum(rng.beta(ability, 1, groups), 0.5)
     correct, unknown = rng.uniform(size=groups) < confidence, rng.uniform(size=groups) < refused
@@ -28,7 +28,7 @@ def judged(rng, images: int, ability: float, per_group: int = 1, refused=0.005) 
 def test_sets_of_one_distribution_seldom_raise_an_alarm(
     validation, test, ability, per_group, pairs, most
 ):
-    """The figures of docs/evaluation.md are those of 1,000 pairs."""
+    """The numbers in docs/evaluation.md are those of 1,000 pairs."""
     rng, alarms = np.random.default_rng(0), 0
     for _ in range(pairs):
         both = (judged(rng, images, ability, per_group) for images in (validation, test))
@@ -70,8 +70,8 @@ def test_accuracy_without_test_images_that_look_like_others():
     rows = [("a", "test", "x"), ("x", "train", "a"), ("c", "test", "d"), ("d", "test", "c")]
     alike = pd.DataFrame(rows, columns=["path", "split", "nearest"]).assign(group=list("aacc"))
     alike = alike.reindex(columns=list(NEAR_DUPLICATES))
-    (row,) = measure_apart(test, alike, 0.95).to_dict("records")
+    (row,) = measure_apart(test, alike).to_dict("records")
     assert (row["value"], row["images"]) == (pytest.approx(2 / 3), 3)
     assert row["low"] < row["value"] < row["high"]
-    assert measure_apart(test, alike[2:], 0.95).empty
-    assert measure_apart(test[:1], alike, 0.95).empty
+    assert measure_apart(test, alike[2:]).empty
+    assert measure_apart(test[:1], alike).empty

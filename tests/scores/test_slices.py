@@ -5,7 +5,7 @@ import pytest
 from pawprint.columns import METADATA
 from pawprint.reports.pages import slice_rows
 from pawprint.scores.metrics import SLICE
-from pawprint.scores.shift import DIFFERENCE, describe_slices, measure_slices
+from pawprint.scores.slices import DIFFERENCE, describe_slices, measure_slices
 
 
 def measured(correct: np.ndarray, values: np.ndarray, groups: np.ndarray | None = None):
@@ -13,19 +13,19 @@ def measured(correct: np.ndarray, values: np.ndarray, groups: np.ndarray | None 
     test = pd.DataFrame({"path": paths, "correct": correct})
     test["group"] = paths if groups is None else groups
     cells = [(path, "camera", value) for path, value in zip(paths, values) if value]
-    return measure_slices(test, pd.DataFrame(cells, columns=list(METADATA)), 0.95)
+    return measure_slices(test, pd.DataFrame(cells, columns=list(METADATA)))
 
 
 def test_slice_that_is_worse_than_the_others_is_told():
     cameras = np.repeat(["a", "b", "", "rare"], [100, 40, 20, 3])
     correct = np.ones(163, bool)
-    correct[100:120] = False  # half of b's
+    correct[100:120] = False  # half of those of b
     scores = measured(correct, cameras)
     assert set(scores["label"]) == {"camera: a", "camera: b"}
     _, (_, accuracy, difference) = slice_rows(scores.assign(split="test"))
     assert accuracy.startswith("50.00% (20/40)") and difference.startswith("-")
     two = measured(correct[:140], cameras[:140])
-    assert set(two["label"]) == {"camera: b"}  # the others are those of a
+    assert set(two["label"]) == {"camera: b"}  # the other images are those of a
     accuracy = scores.query(f"score == '{SLICE}' and label == 'camera: b'").iloc[0]
     assert accuracy["low"] < accuracy["value"] == 0.5 < accuracy["high"]
     (line,) = describe_slices(scores)
@@ -35,7 +35,7 @@ def test_slice_that_is_worse_than_the_others_is_told():
 
 @pytest.mark.extended
 def test_slices_that_do_not_differ_are_seldom_called_worse():
-    """Twelve values; at most as often as the level says, all together."""
+    """With twelve values, alarms are at most as frequent as the level, over all together."""
     rng = np.random.default_rng(0)
     alarms = 0
     for _ in range(300):

@@ -1,4 +1,4 @@
-"""The stage `code` finds errors in what people write, before DVC removes an output."""
+"""Test that the stage `code` finds errors in edited files before DVC removes an output."""
 
 import contextlib
 import hashlib
@@ -31,7 +31,7 @@ def check(folder: Path, source: str, changes: str = LABELS) -> None:
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """A folder with photos, as a folder and as a zip, and empty tables."""
+    """Return a folder with photos, as a folder and as a zip, and empty tables."""
     photos = dict.fromkeys(NAMES, b"not read")
     pack(tmp_path / "photos.zip", photos.items())
     return write_files(tmp_path, {f"photos/{name}": data for name, data in photos.items()} | TABLES)
@@ -74,7 +74,7 @@ def test_folders_and_thresholds_of_other_classes_are_found(folder):
 
 
 def test_labels_that_later_stages_take_are_taken(folder):
-    name = "photos/cat/cafe\u0301.jpg"  # as Macs write it
+    name = "photos/cat/cafe\u0301.jpg"  # as macOS writes it
     rows = f"cat/caf\u00e9.jpg,dog\nold.jpg,dog,{64 * 'a'}\ndog/0.jpg,none\n"
     write_files(folder, {name: "", "labels.csv": f"path,label,pixels_sha256\n{rows}"})
     check(folder, "photos")
@@ -115,7 +115,7 @@ def test_names_of_images_are_those_of_the_formats_that_are_read():
 
 
 def test_stage_that_never_ran_is_no_change_of_code():
-    """After `dvc repro split`, as `try` runs it, a whole run changes the code of nothing."""
+    """After `dvc repro split`, which `try` runs, a full run does not change any fingerprint."""
     texts = {"clean": "1  pawprint/a.py\n", "features": "2  pawprint/b.py\n"}
     assert describe(Recorded(""), texts).startswith("the first run here")
     md5 = hashlib.md5(texts["clean"].encode()).hexdigest()
@@ -127,7 +127,7 @@ def test_stage_that_never_ran_is_no_change_of_code():
 
 
 def test_versions_that_are_not_the_locks_are_said_with_the_stages_that_they_run():
-    """Two colleagues with different versions would train in turn."""
+    """Otherwise, two colleagues with different versions would keep retraining."""
     locked = {name: f"1  pawprint/{name}.py\npandas==0.1\n" for name in ("clean", "split", "plot")}
     after = {name: text.replace("0.1", "3.1") for name, text in locked.items()}
     after["plot"] = locked["plot"]

@@ -1,4 +1,4 @@
-"""What stages say of the images: rows of splits.csv, series, many classes, labels to review."""
+"""Test what stages print about images: splits.csv, series, many classes, labels to review."""
 
 import contextlib
 import hashlib
@@ -21,14 +21,14 @@ from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack, read_json, write_json, write_text
 from pawprint.model.metadata import Outputs, read_metadata
 from pawprint.scores.prediction_table import read_predictions, tabulate
-from pawprint.scores.shift import SERIES
+from pawprint.scores.series import SERIES
 from pawprint.tables import read_table, write_table
 from stages import clean, evaluate, split, train_extract
 
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """A folder with the committed params."""
+    """Return a folder with the committed params."""
     shutil.copy(PROJECT / "params.yaml", tmp_path)
     return tmp_path
 
@@ -82,7 +82,7 @@ def test_clean_names_folders_of_images_that_metadata_csv_gives_no_class(folder, 
 
 
 def test_clean_counts_classes_after_corrections(folder, capsys):
-    """Counts of folders made a new user think that a label had not been applied."""
+    """Counts by folder made a new user think that a label had not been applied."""
     names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(4)]
     images = [encode(Image.effect_noise((40, 40), 9 + 9 * number), "PNG") for number in range(8)]
     (folder / paths.RAW_ARCHIVES).mkdir(parents=True)
@@ -111,7 +111,7 @@ def test_split_names_classes_with_few_test_images(folder, capsys):
 def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_group(
     folder, capsys, is_grouped
 ):
-    """The frames of a track have in common what has nothing to do with their class."""
+    """The frames of a track share features that have nothing to do with their class."""
     tracks, frames = 40, 8
     names = [f"{'ab'[t % 2]}/{t:03}_{f}.png" for t in range(tracks) for f in range(frames)]
     table = images_of(names).assign(split=np.resize(["train"] * 3 + ["validation"], len(names)))
@@ -136,7 +136,7 @@ def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_gro
 
 
 def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:
-    """What `train_extract` says of these `(images, views, …)`, of two classes in turn."""
+    """Return what `train_extract` prints for features of two alternating classes."""
     actual = np.arange(len(features)) % 2
     table = write_features(folder / paths.FEATURES, actual, top=features)
     write_table(folder / paths.TRAIN_VALIDATION_CSV, table.assign(group=table["path"]), SPLIT)
@@ -160,7 +160,7 @@ def test_training_records_which_views_it_learns_from(folder, capsys, is_like_the
 
 
 def test_metrics_are_few_even_with_many_classes_and_an_error_limit(folder):
-    """The other stages have three."""
+    """The other stages have three scores."""
     labels = [f"class {number:02}" for number in range(24)]
     write_run(folder, dict.fromkeys(labels, PER_CLASS), pd.DataFrame(columns=list(REJECTED)))
     write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
@@ -186,9 +186,9 @@ def test_metrics_are_few_even_with_many_classes_and_an_error_limit(folder):
 
 
 def test_evaluate_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
-    """A weak model has a low probability of correct labels. One in labels.csv is not listed.
+    """A weak model gives correct labels a low probability. A label in labels.csv is not listed.
 
-    pratikkayal/PlantDoc-Dataset 4: a near-duplicate with another label is listed first.
+    As in pratikkayal/PlantDoc-Dataset 4, near-duplicates with different labels are listed first.
     """
     hard = [(f"{name}.jpg", "cat", "dog", 0.01, 0.99, name) for name in ("0", "1")]
     hard = pd.DataFrame(hard, columns=list(JUDGED))

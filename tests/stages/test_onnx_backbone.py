@@ -1,4 +1,4 @@
-"""The pipeline with a backbone in an ONNX file, against the same one of Keras."""
+"""Compare the pipeline with an ONNX backbone with the same backbone in Keras."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ train_finetune: {epochs: null}
 calibrate: {threshold: {dog: 0.5}}
 """
 NATIVE = f"{OFFLINE}model: {{image_size: 96, features: blocks, fine_tune_at: 154}}"
-# Keras scales pixels of MobileNetV2 to [-1, 1].
+# Keras scales the pixels for MobileNetV2 to [-1, 1].
 ONNX = """
 weights: {source: ../pooled.onnx, sha256: %s}
 model: {backbone: onnx, alpha: null, image_size: 96, features: blocks, fine_tune_at: null,
@@ -34,7 +34,7 @@ model: {backbone: onnx, alpha: null, image_size: 96, features: blocks, fine_tune
 
 @pytest.fixture(scope="module")
 def projects(tmp_path_factory) -> tuple[Path, Path]:
-    """Two projects of the same images in which the pipeline has run: of Keras, of the file."""
+    """Return two projects in which the pipeline has run on the same images: Keras and ONNX."""
     folder = tmp_path_factory.mktemp("onnx")
     write_archive(folder / "images.zip", train=24, validation=20)
     backbone = sample_backbone()
@@ -72,7 +72,7 @@ def test_served_model_works_without_keras_and_is_exported_as_onnx_alone(projects
     line = complaint(file, "export", "--format", "onnx", "keras")
     assert line.startswith("--format: expected onnx")
     _, _, row = printed(file, "export", "--format", "onnx").splitlines()
-    assert row.split()[-1] == "0"  # labels that change
+    assert row.split()[-1] == "0"  # number of labels that change
 
 
 def test_stages_after_the_backbone_run_for_other_features_alone(projects):
@@ -81,6 +81,6 @@ def test_stages_after_the_backbone_run_for_other_features_alone(projects):
     change(file, "weights: {source: ../moved.onnx}")
     assert repro(file, "evaluate") == ["backbone"]
     change(file, "train_finetune: {epochs: {number: 1}}")
-    assert repro(file, "evaluate") == ["train_finetune"]  # which trains no layer of a file
+    assert repro(file, "evaluate") == ["train_finetune"]  # which does not train any layer of a file
     change(file, "model: {onnx: {mean: [0, 0, 0]}}")
     assert repro(file, "train_extract") == ["backbone", "features", "train_extract"]

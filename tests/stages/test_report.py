@@ -1,4 +1,4 @@
-"""The pages of the stage `plot` on the tables of a made-up run, with grey pictures and a model."""
+"""Test the pages written by the stage `plot` for a made-up run with grey pictures and a model."""
 
 import contextlib
 import html
@@ -44,7 +44,7 @@ def workspace(tmp_path_factory) -> Path:
 
 
 def reports(workspace: Path, changes: str = "{}") -> tuple[str, str]:
-    """The card, with a single space for each white space, and the page."""
+    """Return the card, with single spaces for all white space, and the page."""
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     (workspace / "params.yaml").write_text(overlay(params, changes), encoding="utf-8")
     with contextlib.chdir(workspace):
@@ -62,7 +62,7 @@ def both(workspace) -> tuple[str, str]:
 
 @pytest.fixture
 def other(workspace, tmp_path) -> Path:
-    """A workspace for another run."""
+    """Return a workspace for another run."""
     return shutil.copytree(workspace, tmp_path / "workspace")
 
 
@@ -172,7 +172,7 @@ def test_limits_at_the_top_are_those_of_the_file(other):
 
 
 def result_of(workspace: Path, capsys, changes: str = "{}") -> list[str]:
-    """The lines that the stage prints: of a project without a commit no line on changes."""
+    """Return the lines that the stage prints; without a commit, there is no line on changes."""
     capsys.readouterr()
     reports(workspace, changes)
     lines = capsys.readouterr().out.splitlines()
@@ -188,22 +188,22 @@ def test_last_lines_are_the_result_of_test_photos_beside_naming_one_class(other,
         f"Correct on {right} of {len(test)} test photos: {right / len(test):.1%}"
     )
     largest = test["actual"].value_counts().max() / len(test)
-    assert f"Always naming one class gets {largest:.1%}" in result
+    assert f"Always predicting one class gets {largest:.1%}" in result
     assert "not shown to be better" not in result and str(paths.REPORT) in last
     assert result in html.unescape((other / paths.REPORT).read_text(encoding="utf-8"))
 
 
 def test_model_that_names_one_class_is_called_no_better_than_that():
-    """400 photos of noise beside 60: 87% right, and every photo was called the first class."""
+    """There are 400 noise photos besides 60: 87% are correct, all predicted as the first class."""
     actual = ["many"] * 160 + ["few"] * 24
     test = pd.DataFrame({"actual": actual, "predicted": "many", "path": list(map(str, range(184)))})
     rows = [("test", name, "recall", 0.5, 0.4, 0.6, n) for name, n in (("many", 160), ("few", 24))]
     rows.append(("test", "", "mean_recall", 0.5, 0.4, 0.6, 184))
     scores = pd.DataFrame(rows, columns=list(SCORES))
-    result = describe_result(scores, test, pd.Series(dtype=str), 0.95)
+    result = describe_result(scores, test, pd.Series(dtype=str))
     assert "not shown to be better" in result and "Never recognised: few" in result
     better = test.assign(predicted=test["actual"])
-    result = describe_result(scores.assign(value=1.0, low=0.9), better, pd.Series(dtype=str), 0.95)
+    result = describe_result(scores.assign(value=1.0, low=0.9), better, pd.Series(dtype=str))
     assert "not shown" not in result and "Never" not in result
 
 
@@ -223,7 +223,7 @@ def test_hashes_are_at_the_bottom(both, workspace):
 
 
 def test_card_says_nothing_that_the_params_deny(other):
-    """Other classes, random weights, no calibration, a threshold that is set."""
+    """The run has other classes, random weights, no calibration and a fixed threshold."""
     write_run(other, {"ant": 9, "bee": 9}, pd.DataFrame(columns=list(REJECTED)))
     changes = "{fetch: {source: mine}, weights: {source: none}, model: {resize: stretch}, "
     card, _ = reports(other, changes + "calibrate: {temperature: false, threshold: {bee: 0.5}}}")

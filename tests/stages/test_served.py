@@ -1,4 +1,4 @@
-"""What the served model says of photos, against what `evaluate` counted from stored features."""
+"""Compare the served model on photos with the counts from stored features in `evaluate`."""
 
 import contextlib
 import importlib
@@ -50,7 +50,7 @@ LABELS = ["circle", "disc", "line", "noise", "plain", "square"]
 
 
 def picture(label: str, number: int) -> bytes:
-    """A photo of one of six kinds; the formats and the sizes differ."""
+    """Return a photo of one of six kinds, with varying formats and sizes."""
     rng = np.random.default_rng((LABELS.index(label), number))
     form, size = [("JPEG", (120, 90)), ("PNG", (90, 130)), ("JPEG", (96, 96))][number % 3]
     if (label, number) == ("plain", 0):
@@ -58,7 +58,7 @@ def picture(label: str, number: int) -> bytes:
     colour = rng.integers(0, 200, 3) // (1 + LABELS.index(label)) + 40
     values = np.ones((size[1], size[0], 1)) * colour
     values += rng.normal(0, 5 + 30 * (label in ("noise", "line")), (*values.shape[:2], 1))
-    if (label, number) == ("disc", 1):  # grey of 16 bits
+    if (label, number) == ("disc", 1):  # 16-bit grey
         return encode(
             Image.fromarray((values[..., 0] * 200).clip(0, 65535).astype(np.uint16)), "PNG"
         )
@@ -82,9 +82,9 @@ def photos(tmp_path_factory) -> Path:
 
 
 def run_stages(folder: Path, *changes: str) -> None:
-    """The stages from `fetch` to `evaluate` in this process, but `features` in another.
+    """Run the stages from `fetch` to `evaluate` in this process, but `features` in another one.
 
-    It runs with the instructions that most processors have.
+    `features` runs with the instructions that most processors have.
     """
     params = (PROJECT / paths.PARAMS).read_text(encoding="utf-8")
     for each in (COMMON, *changes):

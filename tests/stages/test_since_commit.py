@@ -1,4 +1,4 @@
-"""What `split` and `plot` say of the last commit, which decides no byte of what they write."""
+"""Test what `split` and `plot` say about the last commit, which never affects their outputs."""
 
 import contextlib
 import hashlib
@@ -55,11 +55,11 @@ WASTE = pd.concat([images(label, range(40)) for label in ("glass", "metal", "pap
 
 
 class Committed:
-    """A project whose last commit has a run of `split`, as DVC records it."""
+    """A project whose last commit contains a run of `split` as DVC records it."""
 
     def __init__(self, folder: Path, table: pd.DataFrame = WASTE) -> None:
         self.folder = folder
-        self.md5s: dict[Path, str] = {}  # of what DVC keeps
+        self.md5s: dict[Path, str] = {}  # of the files that DVC keeps
         folder.mkdir()
         shutil.copy(PROJECT / "params.yaml", folder)
         (folder / paths.SPLITS_CSV).write_text("pixels_sha256,split\n")
@@ -110,7 +110,7 @@ def committed(tmp_path, capsys) -> Committed:
 
 
 def said(capsys) -> list[str]:
-    """The lines about the last commit."""
+    """Return the printed lines about the last commit."""
     return [line for line in capsys.readouterr().out.splitlines() if "last commit" in line]
 
 
@@ -145,7 +145,7 @@ def test_photos_that_the_user_moved_are_no_chance(committed, capsys):
     table.write_text(f"pixels_sha256,split\n{pixels},test\n")
     committed.split(committed.images)
     (line,) = said(capsys)
-    assert "1 as splits.csv says" in line and "because splits.csv changed" in line
+    assert "1 according to splits.csv" in line and "because splits.csv changed" in line
     assert "keep-splits" not in line
     table.write_text("pixels_sha256,split\n")
     change(committed.folder, "split: {seed: 2, test_fraction: 0.3}")
@@ -163,7 +163,7 @@ def test_photo_that_is_put_into_another_folder_of_the_archive_is_no_chance(tmp_p
     archive_split = made.images["archive_split"].mask(made.images.index == 0, "test")
     made.split(made.images.assign(archive_split=archive_split))
     assert said(capsys) == [
-        "split: 1 photo moved since the last commit, as folders, metadata.csv or dates say: "
+        "split: 1 photo moved since the last commit, according to folders, metadata.csv or dates: "
         "a train to test"
     ]
 
@@ -218,7 +218,7 @@ def test_end_of_a_run_says_what_changed_in_labels_photos_and_splits(committed):
 
 
 def test_params_of_the_last_run_are_named_with_their_values(committed):
-    """Of its run, and not of params.yaml, which may have been committed before it."""
+    """They come from its run, not from params.yaml, which may have been committed earlier."""
     secret = "https://user:correct-horse@host/photos.zip"
     change(committed.folder, f"fetch: {{source: '{secret}'}}")
     committed.commit()
@@ -249,7 +249,7 @@ def test_stages_with_other_code_are_named(committed):
 
 
 def predict(committed: Committed, wrong: int) -> None:
-    """Write the predictions of a run without fine-tuning, `wrong` of them in each set."""
+    """Write predictions of a run without fine-tuning, with `wrong` errors in each set."""
     rows = read_table(committed.folder / paths.SPLIT_CSV, SPLIT)
     other = rows["label"].map({"glass": "metal", "metal": "glass"}).fillna("glass")
     rows = rows.assign(likely=other, number=rows.groupby("split").cumcount())
@@ -272,7 +272,7 @@ def predict(committed: Committed, wrong: int) -> None:
 
 
 def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
-    """tests/pipeline/test_committed_run.py has the verdict beside that of `compare`."""
+    """tests/pipeline/test_committed_run.py compares the verdict with that of `compare`."""
     predict(committed, 0)
     committed.commit()
     identical = "The predictions of the last commit and this run are identical on all 120 images"
@@ -280,14 +280,14 @@ def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
     predict(committed, 15)
     _, verdict = since(committed)
     assert verdict.startswith("This run is worse than the last commit: log loss ")
-    assert "on the 120 images" in verdict  # with those of training, in folds
+    assert "on the 120 images" in verdict  # including training images, in cross-validation
     for name in (paths.CROSS_VALIDATION_CSV, paths.SPLIT_CSV):
         shutil.rmtree(committed.folder / ".dvc/cache/files/md5" / committed.md5s[name][:2])
         assert not any("This run is" in line for line in since(committed))
 
 
 def test_score_of_other_test_photos_is_said_of_those_that_both_runs_have(committed):
-    """A new class that is easy raises the accuracy of all, and not of these."""
+    """A new easy class raises the overall accuracy, but not that on these images."""
     predict(committed, 3)
     committed.commit()
     table = pd.concat([committed.images, images("wood", range(40))], ignore_index=True)

@@ -14,7 +14,7 @@ if not CHROMIUM:
     pytest.skip("chromium is not installed", allow_module_level=True)
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-PATIENCE = 60_000  # milliseconds: the model is loaded on first use
+PATIENCE = 60_000  # milliseconds; the model is loaded on first use
 ATTEMPTS = 6
 expect = playwright.expect
 expect.set_options(timeout=PATIENCE)
@@ -22,7 +22,7 @@ expect.set_options(timeout=PATIENCE)
 
 @contextlib.contextmanager
 def opened(browser, address: str, **device) -> Iterator:
-    """The first page. Fails if the browser's console tells of errors until the end."""
+    """Yield the first page. Fail if the browser's console has reported errors by the end."""
     with browser.new_context(**device) as context:
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
@@ -36,12 +36,12 @@ def opened(browser, address: str, **device) -> Iterator:
 
 
 def is_error(line) -> bool:
-    """Whether a line of the console is one. Streamlit forgets pictures that a page replaces."""
+    """Return whether a console line is an error. Streamlit drops images that a page replaces."""
     return line.type == "error" and "404 (Not Found)" not in line.text
 
 
 def settled(page) -> None:
-    """Wait until the script has run to its end."""
+    """Wait until the script has finished."""
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
 
 
@@ -59,7 +59,7 @@ def open_part(page, name: str) -> None:
 
 
 def choose(page, name: str, option: str) -> None:
-    """Take an option of the list that the box opens, and that the page can close as it is drawn."""
+    """Choose an option from a list that a box opens, and that redrawing the page may close."""
     for _ in range(ATTEMPTS):
         page.get_by_role("combobox", name=name).click()
         with contextlib.suppress(playwright.TimeoutError):
@@ -72,9 +72,9 @@ def choose(page, name: str, option: str) -> None:
 
 
 def serious(page) -> dict[str, list[str]]:
-    """What axe finds serious or critical: the elements by rule.
+    """Return the elements that axe considers serious or critical, by rule.
 
-    Elements that a page that is drawn anew is about to replace are faded, and left out.
+    Faded elements, which a page that is being redrawn is about to replace, are left out.
     """
     replaced = {"exclude": [['[data-stale="true"]']]}
     violations = axe.Axe().run(page, context=replaced).response["violations"]

@@ -1,4 +1,4 @@
-"""A small repository with results, for tests of the app that need no run and no browser."""
+"""A small repository with results, for tests of the app that need neither a run nor a browser."""
 
 import shutil
 from collections.abc import Iterable
@@ -28,9 +28,9 @@ def git(*arguments: str, cwd: Path) -> str:
 
 
 def write_project(project: Path) -> Path:
-    """A repository with an early revision without errors, and `v2` with two in each split.
+    """Write a repository with an early revision without errors, and `v2` with two in each split.
 
-    Both splits have the same images. Data and models are missing.
+    Both splits contain the same images. Data and models are missing.
     """
     project.mkdir()
     git_init(project)
@@ -55,7 +55,7 @@ def write_project(project: Path) -> Path:
 def write_split(
     project: Path, labels: Iterable[str] = (), renamed: dict[str, str] | None = None
 ) -> None:
-    """The split of the photos, perhaps with other paths, and of an image of each label."""
+    """Write the split of the photos, possibly with other paths, and of an image for each label."""
     rows = [
         ((renamed or {}).get(path, path), label, "test", path, pixels)
         for path, label, _, pixels, *_ in PHOTOS
@@ -67,7 +67,7 @@ def write_split(
 
 
 def write_photos(project: Path) -> None:
-    """The archive with the photos of the predictions, their split, and the served model's data."""
+    """Write the archive with the predicted photos, their split, and data of the served model."""
     archive = project / paths.RAW_IMAGES
     archive.parent.mkdir(parents=True)
     pack(archive, ((row[0], photo(number)) for number, row in enumerate(PHOTOS)))

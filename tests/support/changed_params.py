@@ -1,4 +1,4 @@
-"""For each param a value other than that of a tiny run, and the stages that it makes run."""
+"""A changed value for each param of a tiny run, and the stages that this change runs."""
 
 import csv
 import statistics
@@ -11,15 +11,16 @@ from pawprint.network.backbone import weights_sha256
 
 
 def median_probability(workspace: Path) -> float:
-    """From which half of the test images are taken for the second class, whatever the model."""
+    """Return a threshold at which half of the test images are predicted as the second class."""
     with (workspace / "data" / "probabilities.csv").open(encoding="utf-8") as file:
         return statistics.median_high(float(row["probability_dog"]) for row in csv.DictReader(file))
 
 
 def changed_values(workspace: Path) -> dict:
-    """The values by `section.key`; each alone makes a whole file, except those in TOGETHER_WITH.
+    """Return changed values by `section.key`, each valid alone except those in TOGETHER_WITH.
 
-    Beside the workspace are images.zip and others.zip. The hash is that of what Keras loads.
+    Next to the workspace are images.zip and others.zip. The hash is that of the weights that Keras
+    loads.
     """
     return {
         "fetch.source": "../others.zip",
@@ -74,7 +75,7 @@ def changed_values(workspace: Path) -> dict:
     }
 
 
-# Logits alone give the same probabilities, up to rounding.
+# Logits alone result in the same probabilities, up to rounding.
 TOGETHER_WITH = {
     "weights.source": {"sha256": SAMPLE_SHA256},
     "model.backbone": {"alpha": 0.5, "fine_tune_at": "conv_pw_9"},
@@ -96,7 +97,7 @@ SECTIONS = {
     "train_finetune": FINETUNE,
     "calibrate": LATE,
 }
-# Params that other stages read, or whose value here leaves an output as it was.
+# Params that other stages read, or whose changed value leaves an output unchanged.
 EXCEPTIONS = {
     "weights.source": ["backbone", "plot"],  # the same weights
     "weights.sha256": ["backbone", "plot"],
@@ -104,15 +105,15 @@ EXCEPTIONS = {
     # every image has 8 bits
     "clean.bits": ["clean", "split", "features", "evaluate", "plot"],
     "clean.labels": ["clean", "plot"],  # one more folder name, which the archive does not have
-    "split.near_duplicate_distance": ["split", "plot"],  # no image looks like another
+    "split.near_duplicate_distance": ["split", "plot"],  # no two images look alike
     "model.resize": ["split", *FEATURES],
     "hardware.devices": ["train_extract", "train_finetune", "plot"],  # there is no GPU
-    # the classes are of one size, but not in each fold
+    # the classes have the same size, but not in each fold
     "train_extract.class_weight": ["train_extract", *LATE],
     "train_finetune.class_weight": ["train_finetune", "plot"],
 }
 
 
 def expected_stages(param: str) -> list[str]:
-    """Those that `dvc repro` runs after the change of this param alone."""
+    """Return the stages that `dvc repro` runs after changing only this param."""
     return EXCEPTIONS.get(param) or SECTIONS[param.split(".")[0]]

@@ -1,4 +1,4 @@
-"""What a stage opens, as its run under an audit hook wrote down, and what it lists."""
+"""Compare the files that a stage opens, recorded by an audit hook, with those that it lists."""
 
 import re
 import subprocess
@@ -12,31 +12,31 @@ from pawprint.paths import RAW_ARCHIVES
 from pawprint.pipeline.fingerprint import OURS_DECIDE_NO_BYTE
 
 RECORDER = Path(__file__).parent / "recorder"
-# Every stage checks the whole file; DVC follows the keys that dvc.yaml lists.
+# Every stage checks the whole file, but DVC only tracks the keys listed in dvc.yaml.
 PARAMS = "params.yaml"
 LISTS = {PARAMS, "dvc.yaml"}
-# Where `features` looks for rows that were computed before. It believes none that is damaged or of
-# another image or network, so what it finds there changes no byte of its outputs.
+# Where `features` looks for previously computed rows. It rejects rows that are damaged or belong to
+# another image or network, so these files do not affect its outputs.
 RECORDED = {".dvc/cache/files", ".dvc/config", "dvc.lock"}
 COMPUTED_BEFORE = {
     "code": RECORDED,
-    "fetch": RECORDED,  # of the last commit, which it names the differences from
+    "fetch": RECORDED,  # of the last commit, with which it compares the images
     "clean": RECORDED,
     "split": RECORDED,  # of the last commit, as for `fetch`
-    "plot": RECORDED,  # too
+    "plot": RECORDED,  # likewise
     "features": {*RECORDED, ".dvc/tmp/pawprint"},
 }
-# `.images.part.csv`, under which images.csv is written; see pawprint/files.py.
+# Temporary names such as `.images.part.csv` for images.csv; see pawprint/files.py.
 TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
 
 
 def recording(records: Path) -> dict[str, str]:
-    """The environment in which stages write down what they open; modules are read as source."""
+    """Return an environment in which stages record opened files, with modules read as source."""
     return {"RECORD": str(records), "PYTHONPATH": str(RECORDER), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def opened(record: Path) -> tuple[set[str], set[str]]:
-    """Paths that a stage has read, except what it had written before; and paths written."""
+    """Return the paths that a stage read, except those it had written, and the paths it wrote."""
     read, written = set(), set()
     for line in record.read_text(encoding="utf-8").splitlines():
         kind, path = line.split(" ", 1)
@@ -53,14 +53,14 @@ def is_within(path: str, folders: set[str]) -> bool:
 
 
 def modules_of(project: Path, stage: str) -> set[str]:
-    """The files that the stage's fingerprint names, and those that it leaves out."""
+    """Return the files in the stage's fingerprint, and those that the fingerprint leaves out."""
     lines = (project / "data" / "code" / f"{stage}.txt").read_text(encoding="utf-8").splitlines()
     files = {line.split("  ")[1].partition(":")[0] for line in lines if "==" not in line}
     return files.union(*map(CODE.closure, OURS_DECIDE_NO_BYTE))
 
 
 def listed(project: Path) -> set[str]:
-    """The files that the list of `fetch` names with their MD5, as part of it: no other is used."""
+    """Return the files on the list of `fetch`, whose MD5 hashes make them part of the list."""
     with open_archive(project / RAW_ARCHIVES) as archive:
         return {
             Path(archive.filename, name).relative_to(project).as_posix() for name in archive.md5s
@@ -68,20 +68,20 @@ def listed(project: Path) -> set[str]:
 
 
 def surprises(project: Path, stage: str, record: Path) -> set[str]:
-    """Files that a stage opened, but that neither dvc.yaml nor its fingerprint lists."""
+    """Return files that a stage opened although neither dvc.yaml nor its fingerprint lists them."""
     read, written = opened(record)
     before = COMPUTED_BEFORE.get(stage, set())
     deps, outputs = set(STAGES[stage]["deps"]) | before, OUTPUTS[stage] | before
     if RAW_ARCHIVES.as_posix() in deps:
         deps |= listed(project)
     code = set() if stage == "code" else modules_of(project, stage)
-    # DVC removes outputs first, and no hook sees what a library in C++ wrote since.
+    # DVC removes outputs first, and the hook does not see what a C++ library has written since.
     files = {path for path in read - LISTS - code if not is_within(path, deps | OUTPUTS[stage])}
     return files | {path for path in written if not is_within(path, outputs)}
 
 
 def with_dependencies_only(project: Path, stage: str, folder: Path) -> Path:
-    """A new folder with what a stage and its fingerprint list, and params.yaml."""
+    """Return a new folder with only what a stage and its fingerprint list, and params.yaml."""
     code = set() if stage == "code" else modules_of(project, stage)
     for name in {PARAMS, *STAGES[stage]["deps"], *code}:
         copy_into(folder, project, name)

@@ -1,4 +1,4 @@
-"""A project with a served model and the results of its test split, for tests of its later use."""
+"""A project with a served model and results for its test split, to test its later use."""
 
 import contextlib
 import shutil
@@ -23,12 +23,12 @@ from pawprint.network.model import convert
 from pawprint.tables import write_table
 from stages import evaluate
 
-IMAGES_OF_A_CLASS = 20  # of which TEST are of the test split, and the others of training
+IMAGES_OF_A_CLASS = 20  # TEST of them are in the test split, and the others in training
 TEST = 12
 
 
 def coloured(label: str, number: int, spread: float = 12) -> bytes:
-    """A PNG that looks like no other. Dogs are redder than blue, in most of the images."""
+    """Return a PNG that looks like no other one. Most dogs are redder than blue."""
     rng = np.random.default_rng((number, label == "dog"))
     red = 120 + (6 if label == "dog" else -6) + rng.normal(0, spread)
     base = np.array([red, 60 + rng.normal(0, 3), 120])
@@ -38,9 +38,9 @@ def coloured(label: str, number: int, spread: float = 12) -> bytes:
 
 
 def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
-    """Write the project, run the stage `evaluate`, and return the images of the test split.
+    """Write the project, run the stage `evaluate`, and return the images in the test split.
 
-    `changes` are to the model's metadata.
+    `changes` apply to the model's metadata.
     """
     write_colour_model(folder / paths.SERVED_MODEL, **changes)
     shutil.copy(PROJECT / paths.PARAMS, folder)
@@ -70,7 +70,7 @@ def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
 
 
 def outputs_of(split: pd.DataFrame) -> dict[str, Outputs]:
-    """What the stage `predict` would write, by split, of the network of the served model."""
+    """Return what `predict` would write for each split with the network of the served model."""
     metadata = read_metadata(paths.SERVED_MODEL)
     network = convert(colour_model(metadata.image_size, len(metadata.labels)))
     how = metadata.image_size, metadata.resize

@@ -1,4 +1,4 @@
-"""What dvc.yaml lists."""
+"""Read what dvc.yaml lists."""
 
 from conftest import PROJECT
 from ruamel.yaml import YAML
@@ -11,7 +11,7 @@ STAGES = YAML(typ="safe").load(TEXT)["stages"]
 
 
 def outputs_of(stage: dict) -> list[tuple[str, bool]]:
-    """Path of each output, and whether it is in Git, and not in DVC's cache."""
+    """Return the path of each output, and whether it is in Git rather than in DVC's cache."""
     outputs = [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
     pairs = [(out, {}) if isinstance(out, str) else next(iter(out.items())) for out in outputs]
     return [(path, options.get("cache") is False) for path, options in pairs]
@@ -23,7 +23,7 @@ OUTPUTS = {name: {path for path, _ in outputs_of(stage)} for name, stage in STAG
 
 
 def params_of(stage: dict) -> set[str]:
-    """The params of a stage, sections taken apart: {"split.seed", …}."""
+    """Return the params of a stage, with sections split into keys: {"split.seed", …}."""
     keys = set()
     entries = stage.get("params", [])
     names = list(Params.model_fields) if entries == ALL_PARAMS else entries

@@ -1,8 +1,8 @@
-"""What goes wrong with images and archives, made here, with what is promised: one of each kind.
+"""Faulty images and archives, one of each kind, with the expected outcome.
 
-`IMAGES` are files by name with their bytes, `MEMBERS` write a member into an archive, `ARCHIVES`
-change the bytes of a whole one. What is promised of an image or a member is KEPT or one of the
-REASONS, and of an archive the one line that refuses it.
+`IMAGES` contains files by name, `MEMBERS` functions that write a member to an archive, and
+`ARCHIVES` functions that change the bytes of a whole archive. The expected outcome for an image or
+a member is KEPT or one of the REASONS. For an archive, it is the line that rejects it.
 """
 
 import io
@@ -30,10 +30,10 @@ PILLOW = int(pillow_version.partition(".")[0])
 KEPT = "kept"
 CODE = "".join(path.read_text(encoding="utf-8") for path in PROJECT.glob("pawprint/*/*.py"))
 REASONS = {*re.findall(r'UnusableImageError\(\s*"(\w+)"', CODE)}
-# Of images that can be decoded.
+# For images that can be decoded.
 REASONS |= {"unlabelled", "label_none", "duplicate", "contradictory"}
-# Names that zipfile does not write, by what stands for them until it has written the others, and
-# how it reads them: in code page 437, and up to a zero byte.
+# Names that zipfile cannot write, by the placeholder that is used until it has written the others,
+# and how it reads them: in code page 437, and up to a zero byte.
 RAW_NAMES = {"caf@@.jpg": (b"caf\xe9\xe8.jpg", "cafΘΦ.jpg"), "zero@.jpg": (b"zero\0.jpg", "zero")}
 
 PHOTO = Image.merge(
@@ -45,7 +45,7 @@ PHOTO = Image.merge(
     ],
 )
 JPEG, PNG = encode(PHOTO), encode(PHOTO, "PNG")
-# PHOTO and PHOTO.rotate(180), and PHOTO shown after a quarter turn, written by pillow-heif 1.4.
+# PHOTO, PHOTO.rotate(180), and PHOTO shown after a quarter turn, written by pillow-heif 1.4.
 HEIC, TURNED_HEIC = (
     Path(__file__).with_name(name).read_bytes() for name in ("two.heic", "turned.heic")
 )
@@ -53,14 +53,14 @@ HEIC, TURNED_HEIC = (
 
 @dataclass
 class Fault:
-    """The bytes of a file, or how it is written into an archive, and what is promised of it."""
+    """The bytes of a file, or a function that writes it to an archive, and the expected outcome."""
 
     made: bytes | Callable
     promise: str
 
 
 def flipped(data: bytes, start: int, count: int = 1) -> bytes:
-    """The data with all bits of `count` bytes from `start` on turned over."""
+    """Return the data with all bits flipped in `count` bytes from `start` on."""
     turned = bytes(255 - byte for byte in data[start : start + count])
     return data[:start] + turned + data[start + count :]
 
@@ -70,9 +70,9 @@ def part(data: bytes, percent: int) -> bytes:
 
 
 def ycck() -> bytes:
-    """PHOTO as a JPEG in YCCK: CMYK whose first three channels are stored as luma and chroma.
+    """Return PHOTO as a YCCK JPEG: CMYK with the first three channels stored as luma and chroma.
 
-    Pillow writes CMYK only, inverted as Adobe does, and marks it with transform 0; the same bytes
+    Pillow only writes CMYK, inverted as Adobe does, and marks it with transform 0. The same bytes
     marked with 2 are YCCK.
     """
     luma_and_chroma = PHOTO.point(lambda value: 255 - value).convert("YCbCr").split()
@@ -83,7 +83,7 @@ def ycck() -> bytes:
 
 
 def with_zeros(data: bytes, percent: int) -> bytes:
-    """As a stopped download into a file of the whole length."""
+    """Replace the end by zeros, as in an interrupted download to a preallocated file."""
     return part(data, percent).ljust(len(data), b"\0")
 
 
@@ -96,7 +96,7 @@ DEEP = Image.fromarray(np.asarray(PHOTO.convert("L")).astype(np.uint16) * 256)
 
 
 def profile_of_swapped_colours() -> bytes:
-    """An ICC profile in which red means green, and green red."""
+    """Return an ICC profile in which red and green are swapped."""
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return srgb.replace(b"rXYZ", b"-XYZ").replace(b"gXYZ", b"rXYZ").replace(b"-XYZ", b"gXYZ")
 
@@ -108,17 +108,17 @@ def rotated() -> bytes:
 
 
 def black_png(width: int, height: int) -> bytes:
-    """A PNG of a few bytes that says it is this large."""
+    """Return a PNG of a few bytes that claims to have this size."""
     data = encode(Image.new("1", (8, 8)), "PNG")
     header = data[12:16] + struct.pack(">II", width, height) + data[24:29]
     return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
 
 
 def scans(number: int, image: Image.Image = PHOTO) -> bytes:
-    """A progressive JPEG with its first scan sent again and again."""
+    """Return a progressive JPEG in which the first scan is repeated."""
     data = encode(image, progressive=True)
     first = data.index(b"\xff\xda")
-    end = data.index(b"\xff\xc4", first)  # the codes of the next one
+    end = data.index(b"\xff\xc4", first)  # the codes for the next scan
     return data[:end] + data[first:end] * number + data[end:]
 
 
@@ -142,7 +142,7 @@ IMAGES = {
     "progressive cut and ended.jpg": Fault(part(PROGRESSIVE, 50) + END, "truncated"),
     "cmyk cut and ended.jpg": Fault(part(encode(PHOTO.convert("CMYK")), 60) + END, "truncated"),
     "restart markers.jpg": Fault(RESTARTED, KEPT),
-    # What stands in place of data cannot be told from what was added.
+    # These zeros could replace image data, or be extra bytes.
     "zeros before the end.jpg": Fault(JPEG[:-2] + bytes(1000) + END, "damaged"),
     "flat and progressive.jpg": Fault(
         encode(Image.new("RGB", (3000, 3000)), progressive=True), KEPT
@@ -151,11 +151,11 @@ IMAGES = {
     "heic cut.heic": Fault(part(HEIC, 50), "truncated"),
     "jpeg header flipped.jpg": Fault(flipped(JPEG, 0, 4), "not_an_image"),
     "jpeg codes flipped.jpg": Fault(flipped(JPEG, CODES + 5, 8), "damaged"),
-    # JPEG has no checksum: often such pixels are wrong, and nothing says so.
+    # JPEG has no checksum. Such pixels are often wrong without any sign of it.
     "jpeg scan flipped.jpg": Fault(flipped(JPEG, SCAN + 50, 2), KEPT),
     "png pixels flipped.png": Fault(flipped(PNG, 100, 2), "damaged"),
     "avif items flipped.avif": Fault(flipped(encode(PHOTO, "AVIF"), 81, 4), "damaged"),
-    # The type of an item, for which pi-heif would end the process.
+    # The type of an item, which would make pi-heif end the process.
     "heic item flipped.heic": Fault(flipped(TURNED_HEIC, TURNED_HEIC.index(b"Exif"), 4), "damaged"),
     "heic pixels flipped.heic": Fault(flipped(TURNED_HEIC, len(TURNED_HEIC) - 300, 40), "damaged"),
     **{
@@ -169,7 +169,7 @@ IMAGES = {
     "turned.heic": Fault(TURNED_HEIC, KEPT),
     "pointer as.jpg": Fault(b"version https://git-lfs.github.com/spec/v1\n", "no_content"),
     "page as.jpg": Fault(b"<!doctype html><title>404 Not Found</title>", "not_an_image"),
-    # Pillow would run Ghostscript on it.
+    # Pillow would run Ghostscript on this file.
     "postscript as.jpg": Fault(encode(PHOTO, "EPS"), "not_an_image"),
     "zip as.jpg": Fault(zipped(("cats/1.jpg", JPEG)), "not_an_image"),
     "cmyk.jpg": Fault(encode(PHOTO.convert("CMYK")), KEPT),
@@ -213,7 +213,7 @@ IMAGES = {
 
 
 def member(name: str, data: bytes = JPEG, times: int = 1, **changes) -> Callable:
-    """Write a member; its entry in the directory is then made to say otherwise by `changes`."""
+    """Write a member, and then change its directory entry according to `changes`."""
 
     def write(archive: zipfile.ZipFile, folder: str) -> str:
         for _ in range(times):
@@ -267,13 +267,13 @@ MEMBERS = {
 def write_archive(
     path: Path, folders: list[str], drawn: Iterable[tuple[str, bytes]], faults: dict[str, Fault]
 ) -> dict:
-    """An archive of drawn images and the faults, which take turns in the folders.
+    """Write an archive in which drawn images and faults alternate in the folders.
 
-    Returns the name of the fault behind each of its members, by the path that a manifest shows.
+    Return the fault behind each of its members, by the path in a manifest.
     """
     behind = {}
     with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as archive:
-        warnings.simplefilter("ignore")  # zipfile warns of names that it writes twice
+        warnings.simplefilter("ignore")  # zipfile warns about repeated names
         for name, data in drawn:
             archive.writestr(name, data)
         for folder, (name, fault) in zip(cycle(folders), faults.items()):
@@ -293,7 +293,7 @@ COMPLETE = "expected a complete zip archive"
 
 
 def members_in_one_place(data: bytes) -> bytes:
-    """Every entry of the directory leads to the first member, and takes all bytes for its own."""
+    """Make every directory entry refer to the first member, with all bytes as its content."""
     entry = data.index(b"PK\x01\x02")
     while entry >= 0:
         sizes = struct.pack("<II", entry, entry)
@@ -307,7 +307,7 @@ ARCHIVES = {
     "cut off in the middle": Fault(lambda data: part(data, 50), COMPLETE),
     "without its start": Fault(lambda data: data[100:], "some outside the file"),
     "directory damaged": Fault(lambda data: flipped(data, data.index(b"PK\x01\x02"), 2), COMPLETE),
-    # Names of letters beyond ASCII are flagged as UTF-8; here one of them is none.
+    # Non-ASCII names are flagged as UTF-8. Here, one of them is not valid UTF-8.
     "a name that is no UTF-8 and says so": Fault(
         lambda data: data.replace("ж".encode(), b"\xd0\x28"), COMPLETE
     ),

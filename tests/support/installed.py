@@ -1,4 +1,4 @@
-"""An environment with the package installed from a wheel, which knows no repository."""
+"""An environment with the package installed from a wheel, independent of the repository."""
 
 import os
 import shutil
@@ -9,19 +9,19 @@ from pathlib import Path
 
 from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, TINY, copy_into, repro, run, succeed
 
-# A tiny run of the project's own photos, with the weights in a file of the project.
+# A tiny run on the project's own photos, with weights in a file of the project.
 SMALL = TINY.replace("fetch: {source: ../images.zip}", "").replace(
     "{image_size: 96}",
     "{backbone: MobileNetV2, alpha: 0.35, image_size: 96, fine_tune_at: block_11_expand}",
 )
 SMALL += f"weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}\n"
 
-# With an empty KERAS_HOME, weights that are not in the project cannot be had.
+# With an empty KERAS_HOME, only weights in the project are available.
 NO_NETWORK = {"https_proxy": "http://127.0.0.1:9"}
 
 
 class Installed:
-    """A virtual environment: the package from a wheel, and all other packages of this one."""
+    """A virtual environment with the package from a wheel, and all other packages of this one."""
 
     def __init__(self, folder: Path, *edits: tuple[str, str, str]) -> None:
         self.folder = folder
@@ -38,7 +38,7 @@ class Installed:
         self.install(*edits)
 
     def install(self, *edits: tuple[str, str, str]) -> None:
-        """Build a wheel of `source`, and install it. An edit is a file, its old and new text."""
+        """Build and install a wheel of `source`. An edit is a file, its old and its new text."""
         for name, old, new in edits:
             text = (self.source / name).read_text(encoding="utf-8")
             assert old in text, name
@@ -55,7 +55,7 @@ class Installed:
 
     @property
     def environment(self) -> dict[str, str]:
-        """That of a user who activated the environment."""
+        """Return the environment of a user who has activated this one."""
         path = os.pathsep.join([str(self.python.parent), str(Path(sys.executable).parent)])
         return {"PATH": f"{path}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": ""}
 
@@ -63,7 +63,7 @@ class Installed:
         return run(*command, cwd=cwd, **self.environment | environment)
 
     def succeed(self, *command: str, cwd: Path, **environment: str) -> str:
-        """What a command prints, which must succeed."""
+        """Run a command, which must succeed, and return what it prints."""
         return succeed(*command, cwd=cwd, **self.environment | environment)
 
     def repro(self, project: Path, *options: str, **environment: str) -> list[str]:

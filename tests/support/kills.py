@@ -1,11 +1,11 @@
-"""`dvc repro`, killed at random moments. From the project:
+"""Run `dvc repro` and kill it at random moments. From the project:
 
     PYTHONPATH=. python tests/support/kills.py 50
 
-Each time the stage that runs first, DVC itself and all that they started end at once (SIGKILL), at
-a moment drawn from twice the time that the stage takes: while it works, while DVC takes its outputs
-over, or in what comes next. Then `dvc repro` starts again, to be killed again, until one run gets
-through; its files must be the bytes of a run that nobody disturbed.
+Each time, the stage that runs first, DVC itself and all their child processes are killed at once
+(SIGKILL). The moment is drawn from twice the duration of the stage: while it works, while DVC saves
+its outputs, or later. Then `dvc repro` is started and killed again until one run finishes. Its
+files must have the same bytes as those of an undisturbed run.
 """
 
 import os
@@ -26,8 +26,8 @@ from pawprint.params.file import overlay
 from pawprint.projects.recipes import apply_recipe
 from pawprint.recipes.demo import draw_dataset, prepare
 
-# The weights are no file of a workspace, whose files test_pipeline.py follows. The other two have
-# values that changed_params.py and test_pipeline.py can change.
+# The weights are not in a workspace, because test_pipeline.py tracks all of its files. The other
+# two params have values that changed_params.py and test_pipeline.py can change.
 CHANGES = f"""
 weights: {{source: {SAMPLE_WEIGHTS}}}
 train_extract: {{epochs: {{number: 3, learning_rate_decay: cosine, keep_best: false}}}}
@@ -35,7 +35,7 @@ calibrate: {{threshold: {{dog: 0.5}}}}
 """
 SAMPLE = apply_recipe((PROJECT / "params.yaml").read_text(encoding="utf-8"), "sample")
 SMALL = overlay(overlay(SAMPLE, TINY), CHANGES)
-# What DVC says of a file of its own that it was killed in the middle of writing.
+# DVC's messages about its own files if it was killed while writing them.
 HALF_WRITTEN_BY_DVC = {
     "Unable to read RWLock-file": ".dvc/tmp/rwlock",
     "dvc.lock' is invalid": "dvc.lock",
@@ -45,13 +45,13 @@ MADE = ("data", "metrics", "models", "plots", "docs/model_card.md", "dvc.lock")
 
 
 def fingerprint(workspace: Path, names: Iterable[str] = MADE) -> dict[str, str]:
-    """SHA-256 of every file that the pipeline made, by path; half-written ones count too."""
+    """Return the SHA-256 of every file that the pipeline made, by path, including partial files."""
     made = (path for name in names for path in [workspace / name, *(workspace / name).rglob("*")])
     return {path.relative_to(workspace).as_posix(): sha256(path) for path in made if path.is_file()}
 
 
 def start(workspace: Path, **environment: str) -> subprocess.Popen:
-    """`dvc repro` as the leader of its own group of processes."""
+    """Start `dvc repro` as the leader of its own process group."""
     return subprocess.Popen(
         ("dvc", "repro"),
         cwd=workspace,
@@ -65,7 +65,7 @@ def start(workspace: Path, **environment: str) -> subprocess.Popen:
 
 
 def first_stage(process: subprocess.Popen) -> tuple[str, str]:
-    """The stage that a run starts with, or "" if it ends without one, and what it printed."""
+    """Return the first stage of a run, or "" if it ends without one, and what it printed."""
     output = ""
     for line in process.stdout:
         output += line
@@ -75,7 +75,7 @@ def first_stage(process: subprocess.Popen) -> tuple[str, str]:
 
 
 class Undisturbed:
-    """A run that nobody disturbs, its fingerprint, and the seconds of each stage."""
+    """An undisturbed run, its fingerprint, and the duration of each stage in seconds."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
@@ -93,7 +93,7 @@ class Undisturbed:
         self.fingerprint = fingerprint(self.workspace)
 
     def prepare(self, name: str) -> Path:
-        """A new workspace in which the same run can be made."""
+        """Return a new workspace that is ready for the same run."""
         workspace = self.folder / name / "workspace"
         workspace.parent.mkdir()
         shutil.copy(self.folder / "images.zip", workspace.parent)
@@ -102,11 +102,12 @@ class Undisturbed:
 
 
 def kill(workspace: Path, moment: Callable[[str], float | None]) -> str:
-    """Start a run and kill it. Returns the stage it had started with, or "" if it got through.
+    """Start a run and kill it. Return the stage that it started with, or "" if it finished.
 
-    `moment` of that stage is how many seconds after its start, None for never. Raises
-    AssertionError if the run ended by itself with an error, unless docs/troubleshooting.md tells
-    which of DVC's own files to remove then; the run starts again without it.
+    `moment` returns how many seconds after the start of that stage to kill the run, or None for
+    never. Raises AssertionError if the run ended with an error by itself, unless
+    docs/troubleshooting.md says which of DVC's own files to remove; the run is then started again
+    without it.
     """
     with start(workspace) as process:
         stage, output = first_stage(process)
@@ -127,7 +128,7 @@ def kill(workspace: Path, moment: Callable[[str], float | None]) -> str:
 
 
 def recover(undisturbed: Undisturbed, kills: int, seed: int) -> int:
-    """How many of so many kills a workspace recovered from. Prints a line for each workspace."""
+    """Return how many of these kills a workspace recovered from; print a line per workspace."""
     draw, done, recovered = random.Random(seed), 0, 0
 
     def any_moment(stage: str) -> float:

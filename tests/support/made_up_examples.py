@@ -1,4 +1,4 @@
-"""Training images of a cross-validation."""
+"""Made-up training images for a cross-validation."""
 
 import hashlib
 
@@ -8,7 +8,7 @@ from pawprint.network.cross_validation import Examples
 
 
 def sha256_of(numbers: np.ndarray) -> np.ndarray:
-    """A made-up pixels_sha256 of each image, by its number."""
+    """Return a made-up pixels_sha256 for each image number."""
     return np.array([hashlib.sha256(str(number).encode()).hexdigest() for number in numbers])
 
 
@@ -19,7 +19,7 @@ def examples_of(
     classes: int,
     class_weight: str | None = None,
 ) -> Examples:
-    """Examples with made-up keys, of classes with made-up names."""
+    """Return examples with made-up keys and class names."""
     labels = [f"class {number}" for number in range(classes)]
     keys = sha256_of(np.arange(len(actual)))
     return Examples(features, actual, groups, keys, labels, class_weight)

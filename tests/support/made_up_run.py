@@ -1,4 +1,4 @@
-"""Tables of a made-up run, of any classes, in the form in which stages write them."""
+"""Tables of a made-up run with any classes, in the format that stages write."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,16 +27,16 @@ from pawprint.columns import (
 )
 from pawprint.files import pack, write_json
 from pawprint.model.metadata import Metadata
+from pawprint.scores.label_review import judge
 from pawprint.scores.metrics import Predictions, tabulate_scores
 from pawprint.scores.prediction_table import tabulate, write_predictions
-from pawprint.scores.predictions import judge
 from pawprint.tables import write_table
 
-PER_CLASS = 10  # of each class in a split
+PER_CLASS = 10  # per class and split
 
 
 def predictions_of(labels: list[str], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Class indices and probabilities, most of them right."""
+    """Return class indices and probabilities that are mostly correct."""
     actual = np.repeat(np.arange(len(labels)), PER_CLASS)
     logits = np.random.default_rng(seed).normal(0, 1, (len(actual), len(labels)))
     logits += 3 * np.eye(len(labels))[actual]
@@ -44,19 +44,19 @@ def predictions_of(labels: list[str], seed: int = 0) -> tuple[np.ndarray, np.nda
 
 
 def scores_of(labels: list[str]) -> pd.DataFrame:
-    """The table SCORES; validation and test differ."""
+    """Return the table SCORES; validation and test differ."""
     both = []
     for seed, split in enumerate(("validation", "test")):
         actual, probabilities = predictions_of(labels, seed)
         predicted = predicted_classes(probabilities, {})
         unknown = np.linspace(0.1, 0.5, len(actual)) > 0.48
         predictions = Predictions(actual, probabilities, predicted, labels, unknown)
-        both.append(tabulate_scores(predictions, 0.95).assign(split=split))
+        both.append(tabulate_scores(predictions).assign(split=split))
     return pd.concat(both, ignore_index=True)
 
 
 def split_of(numbers: dict[str, int]) -> pd.DataFrame:
-    """The table SPLIT with so many images of each label in each split."""
+    """Return the table SPLIT with this number of images for each label and split."""
     rows = [
         (path := f"{label}/{split}{number}.jpg", label, split, path, "0")
         for label, images in numbers.items()
@@ -67,13 +67,13 @@ def split_of(numbers: dict[str, int]) -> pd.DataFrame:
 
 
 def images_of(numbers: dict[str, int]) -> pd.DataFrame:
-    """The table IMAGES of the images of `split_of`."""
+    """Return the table IMAGES for the images of `split_of`."""
     sized = split_of(numbers).assign(width=600, height=400, **dict.fromkeys(MEASURES, 100.0))
     return sized.assign(archive_split="", perceptual_hash="0" * 64)
 
 
 def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:
-    """Of both splits and, by cross-validation, of training images; and an archive of all images."""
+    """Write predictions for both splits, cross-validated ones for training, and an archive."""
     labels = list(numbers)
     names = [f"{label}/{number}.jpg" for label in labels for number in range(PER_CLASS)]
     tables = [images_of(numbers)]
@@ -92,7 +92,7 @@ def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:
 
 
 def write_photos(workspace: Path, names: Iterable[str]) -> None:
-    """An archive of grey photos with these names."""
+    """Write an archive of grey photos with these names."""
     photo = encode(Image.new("RGB", (8, 8), "grey"), "PNG")
     archive = workspace / paths.RAW_IMAGES
     archive.parent.mkdir(parents=True, exist_ok=True)
@@ -105,9 +105,9 @@ def write_run(
     rejected: pd.DataFrame,
     splits: tuple[str, str] = ("train", "train"),
 ) -> None:
-    """What the stage `plot` reads, besides pictures, for images of these labels.
+    """Write what the stage `plot` reads, except pictures, for images with these labels.
 
-    `splits` are those of two near-duplicates.
+    `splits` are the splits of two near-duplicates.
     """
     labels = list(numbers)
     history = pd.DataFrame({name: [1, 2] for name in HISTORY}).assign(accuracy=0.95)

@@ -18,7 +18,7 @@ from pawprint.network.heads import HeadWeights
 from pawprint.network.model import activation_for, build_head, build_model, convert
 from pawprint.params.model import Dense, Epochs, Head, Model
 
-SIZE = 96  # of the images that the sample backbone was trained on
+SIZE = 96  # size of the images that the sample backbone was trained on
 PLAIN = Head(dense=None, dropout=0.2, output="probabilities")
 LOGITS = Head(dense=None, dropout=0.0, output="logits")
 DENSE = PLAIN.model_copy(
@@ -27,7 +27,7 @@ DENSE = PLAIN.model_copy(
 
 
 def save_weights(backbone: keras.Model, path: Path) -> None:
-    """Write the HDF5 layout in which Keras publishes weights."""
+    """Write weights in the HDF5 layout in which Keras publishes them."""
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = [layer.name for layer in backbone.layers]
         for layer in backbone.layers:
@@ -39,7 +39,7 @@ def save_weights(backbone: keras.Model, path: Path) -> None:
 
 
 def pixels(images: int, size: int = SIZE) -> np.ndarray:
-    """uint8 noise, `(images, size, size, 3)`, the same every time."""
+    """Return uint8 noise, `(images, size, size, 3)`, which is always the same."""
     return np.random.default_rng(0).integers(0, 256, (images, size, size, 3), np.uint8)
 
 
@@ -48,13 +48,13 @@ def sample_backbone() -> keras.Model:
 
 
 def model_with(head: Head = PLAIN, pooling: str = "average", classes: int = 2) -> keras.Model:
-    """The sample backbone with a random head."""
+    """Return the sample backbone with a random head."""
     keras.utils.set_random_seed(1)
     return build_model("MobileNetV2", sample_backbone(), build_head(head, classes), pooling)
 
 
 def weights_of(head, features: int, classes: int, standardisation=None, *, has_blocks=False):
-    """Random weights, also of the statistics of batch normalization."""
+    """Return random weights, including the statistics of batch normalization."""
     built = build_head(head, classes, standardisation)
     built.build((None, features))
     rng = np.random.default_rng(3)
@@ -79,15 +79,15 @@ def metadata(**changes) -> Metadata:
     return Metadata(**values | {"temperature": 1.0} | changes)
 
 
-COLOURS = ["blue", "green", "red"]  # the labels of a model of three classes
+COLOURS = ["blue", "green", "red"]  # labels of a model with three classes
 
 
 def colour_model(size: int, classes: int = 2, bias: float = 0) -> keras.Model:
-    """Gives logits and features. The features are the mean red, green and blue of an image.
+    """Return a model of logits and features, which are the mean red, green and blue of an image.
 
-    The logit of the second class is 1/10 of how much redder than blue an image is. With three
-    classes there is one of each of COLOURS, 1/10 of how much of it an image has. `bias` is
-    added to every logit. The model has the operations of a convolutional network, and is small.
+    The logit of the second class is 1/10 of how much redder than blue the image is. With three
+    classes, each of COLOURS has a logit of 1/10 of its mean. `bias` is added to every logit. The
+    model is small but has the operations of a convolutional network.
     """
     inputs = keras.Input((size, size, 3), name="pixels")
     maps = keras.layers.Conv2D(3, 1, use_bias=False, name="mixing")(inputs)
@@ -105,13 +105,13 @@ def colour_model(size: int, classes: int = 2, bias: float = 0) -> keras.Model:
 
 
 def with_probabilities(model: keras.Model) -> keras.Model:
-    """The probabilities for a model of logits and features."""
+    """Add probabilities to a model of logits and features."""
     logits, _ = model.outputs
     activation = keras.layers.Activation(activation_for(logits.shape[-1]), name="probability")
     return keras.Model(model.input, {"probability": activation(logits)})
 
 
-# An image is unknown if its mean colour, scaled to length 1, has much more or less green than 0.3.
+# An image is unknown if its mean colour, scaled to length 1, is far from 0.3 in green.
 GREENNESS = Detector(
     np.array([0, 0.3, 0], np.float32), np.array([[1, 0, 0], [0, 0, 1]], np.float32)
 )
@@ -120,9 +120,9 @@ GREENNESS = Detector(
 def write_colour_model(
     folder: Path, size: int = 32, bias: float = 0, *, is_mirrored: bool = False, **changes
 ) -> Path:
-    """`colour_model` as a served model in `folder`; `changes` are to its metadata.
+    """Write `colour_model` as a served model to `folder`; `changes` apply to its metadata.
 
-    With an `unknown_threshold` it has the detector GREENNESS.
+    With an `unknown_threshold`, the detector is GREENNESS.
     """
     described = metadata(image_size=size, **changes)
     detector = None if described.unknown_threshold is None else GREENNESS
@@ -132,10 +132,10 @@ def write_colour_model(
 
 
 def write_features(folder: Path, labels: np.ndarray, **kinds: np.ndarray) -> pd.DataFrame:
-    """Stored features, float16 `(images, views, …)` of each kind, and the table SPLIT of them.
+    """Store features, float16 `(images, views, …)` per kind, and return their table SPLIT.
 
-    `folder` gets a folder for training and one for validation, which hold the same images. They are
-    stored in another order than that of the table.
+    `folder` gets one folder for training and one for validation, with the same images. They are
+    stored in a different order than in the table.
     """
     names = [(split, image) for split in ("train", "validation") for image in range(len(labels))]
     table = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""Run examples/tutorial.ipynb as Jupyter does. As a program, write it anew, with its outputs."""
+"""Run examples/tutorial.ipynb like Jupyter. As a script, write it again with its outputs."""
 
 import os
 import re
@@ -10,19 +10,19 @@ from conftest import PROJECT
 from nbclient import NotebookClient
 
 TUTORIAL = PROJECT / "examples" / "tutorial.ipynb"
-LARGEST = 100_000  # characters of an output in Git
+LARGEST = 100_000  # characters per output in Git
 AUTHOR = {
     f"GIT_{role}_{key}": value
     for role in ("AUTHOR", "COMMITTER")
     for key, value in (("NAME", "You"), ("EMAIL", "you@example.org"))
 }
 
-# Other programs set a backend of matplotlib, which would keep figures out of the notebook.
+# Other programs set a Matplotlib backend, which would keep figures out of the notebook.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
 
 
 def run_notebook(notebook: nbformat.NotebookNode, folder: Path) -> None:
-    """Run all cells in a folder. Their outputs lack bars that were overwritten, and the folder."""
+    """Run all cells in a folder, and remove overwritten bars and the folder's name from outputs."""
     for cell in notebook.cells:
         cell.get("metadata", {}).pop("execution", None)
     client = NotebookClient(
@@ -34,7 +34,7 @@ def run_notebook(notebook: nbformat.NotebookNode, folder: Path) -> None:
     )
     client.execute(env=ENVIRONMENT | AUTHOR | {"PYTHONPATH": str(PROJECT)}, cwd=str(folder))
     for cell in notebook.cells:
-        cell.metadata.pop("execution", None)  # times
+        cell.metadata.pop("execution", None)  # times of execution
         for output in cell.get("outputs", []):
             _shorten(output, folder)
 
@@ -42,7 +42,7 @@ def run_notebook(notebook: nbformat.NotebookNode, folder: Path) -> None:
 def _shorten(output: nbformat.NotebookNode, folder: Path) -> None:
     if output.output_type == "stream":
         lines = [line for line in output.text.split("\n") if line.strip("\r ")]
-        # `init` says how this package was installed.
+        # `init` prints how this package was installed.
         kept = [line for line in lines if not line.startswith("requirements.txt ")]
         output.text = "\n".join(line.rpartition("\r")[2] for line in kept)
         output.text = output.text.replace(f"{folder}{os.sep}", "")
@@ -56,7 +56,7 @@ def _shorten(output: nbformat.NotebookNode, folder: Path) -> None:
 
 
 def texts(notebook: nbformat.NotebookNode) -> list[list[str]]:
-    """What a reader sees below each cell, without bars, times and pictures."""
+    """Return what a reader sees below each cell, without bars, times and pictures."""
     return [
         [_text(output) for output in cell.outputs if output.get("name") != "stderr"]
         for cell in notebook.cells
@@ -74,7 +74,7 @@ def main() -> None:
     notebook = nbformat.read(TUTORIAL, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         run_notebook(notebook, Path(folder).resolve())
-    notebook.metadata.pop("language_info", None)  # the version of Python
+    notebook.metadata.pop("language_info", None)  # contains the version of Python
     nbformat.write(notebook, TUTORIAL)
 
 

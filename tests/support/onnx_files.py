@@ -1,4 +1,4 @@
-"""Backbones in ONNX files, written in ONNX's own text format."""
+"""Backbones in ONNX files, written in ONNX's text format."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from pawprint.params.model import Model
 
 SIZE = 32
 MEANS = "means = GlobalAveragePool(pixels)\n features = Flatten(means)"
-FIRST = "float[N, 3, 32, 32] pixels"  # the colours before height and width
+FIRST = "float[N, 3, 32, 32] pixels"  # with the colour channels before height and width
 LAST = "float[N, 32, 32, 3] pixels"
 VECTOR = "float[N, 3] features"
 ONE = "float[1, 3, 32, 32] pixels"
@@ -23,11 +23,11 @@ TOKENS = f"""maps = {QUARTERED}
   first = Gather <axis = 1> (patches, zero)
   before = Mul(first, sign)
   features = Concat <axis = 1> (before, patches)"""
-# The class token is the first patch, with other signs.
+# The class token is the first patch with changed signs.
 CLASS = "float[1, 1, 3] sign = {1.0, -2.0, 3.0}, int64[3] shape = {1, 3, 4}"
 
-# A residual block, one of DenseNet, one of ShuffleNet, a SiLU of two operations, which is no block,
-# and the narrow maps before the last ones.
+# Blocks as in ResNet, DenseNet and ShuffleNet; a SiLU of two operations, which is not a block; and
+# narrow maps before the last ones.
 CONVOLUTIONS = """
   a = Conv <strides = [2, 2], pads = [1, 1, 1, 1]> (%s, w_4_3_3_3)
   b = Relu(a)
@@ -53,7 +53,7 @@ CONVOLUTIONS = """
   means = GlobalAveragePool(last)
   features = Flatten(means)"""
 TURNED = "turned = Transpose <perm = [0, 3, 1, 2]> (pixels)"
-# A block of ConvNeXt, whose maps are as many as they have rows, with channels last.
+# A ConvNeXt block with channels last, where the number of channels equals the number of rows.
 CHANNELS_LAST = f"""{TURNED}
   a = Conv <strides = [2, 2], pads = [1, 1, 1, 1]> (turned, w_16_3_3_3)
   b = Transpose <perm = [0, 2, 3, 1]> (a)
@@ -77,7 +77,7 @@ WITH_BLOCKS = {
 
 
 def write(path: Path, inputs: str, outputs: str, body: str, constants: str = "") -> Path:
-    """Write a network. A name such as `w_4_3` in its operations is of weights of this shape."""
+    """Write a network. A name such as `w_4_3` in its operations refers to weights of this shape."""
     constants = f"<{constants}>" if constants else ""
     text = f'<ir_version: 8, opset_import: ["": 17]>\n graph ({inputs}) => ({outputs}) {constants} '
     model = onnx.parser.parse_model(f"{text}{{\n {body}\n}}")

@@ -1,4 +1,4 @@
-"""Real servers on a port of this computer: the service, and the app's server."""
+"""Real servers on a local port: the service, and the app's server."""
 
 import contextlib
 import http.client
@@ -29,7 +29,7 @@ SERVICE = (sys.executable, "-m", "pawprint", "serve")
 def started(
     log: Path, *options: str, model: Path = EXAMPLE_MODEL, command: tuple[str, ...] = SERVICE
 ) -> Iterator[tuple[subprocess.Popen, int]]:
-    """The process of the service and its port."""
+    """Yield the process of the service and its port."""
     port = free_port()
     command = (*command, str(model), "--port", str(port), *options)
     with listening(PROJECT, log, port, command) as process:
@@ -40,7 +40,7 @@ def started(
 def listening(
     folder: Path, log: Path, port: int, command: tuple[str, ...]
 ) -> Iterator[subprocess.Popen]:
-    """The process of a server, from when it listens. It must run until the end of the block."""
+    """Yield a server's process once it listens. It must still run at the end of the block."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -70,7 +70,7 @@ def listening(
 def request(
     port: int, path: str, body=None, method: str = "POST", **headers: str
 ) -> tuple[int, dict]:
-    """The status and the decoded answer."""
+    """Return the status and the decoded answer."""
     with contextlib.closing(http.client.HTTPConnection(HOST, port, timeout=60)) as connection:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
@@ -79,7 +79,7 @@ def request(
 
 @contextlib.contextmanager
 def served(workspace: Path, *options: str) -> Iterator[str]:
-    """The address of the app of a workspace."""
+    """Yield the address of the app for a workspace."""
     port = free_port()
     log = workspace.parent / f"{workspace.name}.log"
     with (

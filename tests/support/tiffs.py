@@ -1,4 +1,4 @@
-"""TIFF files of any mode, sample by sample: Pillow writes few of the modes that it opens."""
+"""Write TIFF files in any mode, because Pillow writes only few of the modes that it opens."""
 
 import struct
 import zlib
@@ -9,7 +9,7 @@ import numpy as np
 WHITE_IS_0, GREY, RGB, PALETTE, MASK, CMYK, YCBCR, LAB = 0, 1, 2, 3, 4, 5, 6, 8
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
 SHORT, LONG = "H", "L"
-TYPES = {SHORT: 3, LONG: 4}  # of the cells of a directory
+TYPES = {SHORT: 3, LONG: 4}  # numbers of the value types in a directory
 LETTERS = {UNSIGNED: "u", SIGNED: "i", FLOAT: "f"}
 
 
@@ -49,10 +49,11 @@ def tiff(
     tile: int = 0,
     deflate: bool = False,
 ) -> bytes:
-    """The file of samples `(height, width, channels)`; `order` is "<" or ">".
+    """Return a TIFF of samples `(height, width, channels)`; `order` is "<" or ">".
 
-    `extra` says what the channels after the colours are: 0 nothing, 1 associated alpha, 2 alpha.
-    `palette` is `(2**bits, 3)`, of 8 bits. `tags` are further ones, by number: type and values.
+    `extra` is the meaning of the channels after the colours: 0 nothing, 1 associated alpha, 2
+    alpha. `palette` is `(2**bits, 3)`, with 8 bits. `tags` are additional tags by number, with type
+    and values.
     """
     height, width, channels = samples.shape
     planes = np.split(samples, channels, axis=2) if planar else [samples]

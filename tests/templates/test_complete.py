@@ -1,4 +1,4 @@
-"""A project's dvc.yaml is refused where DVC would keep results that are out of date."""
+"""Test that a dvc.yaml is rejected if DVC would keep outdated results with it."""
 
 import contextlib
 import copy
@@ -17,7 +17,7 @@ PLACES = [
     (name, key, place)
     for name, stage in STAGES.items()
     for key, value in stage.items()
-    if key not in ("cmd", "desc")  # DVC itself needs `cmd`
+    if key not in ("cmd", "desc")  # DVC itself requires `cmd`
     for place in ((None, -1) if isinstance(value, list) else (None,))
 ]
 

@@ -1,8 +1,8 @@
-"""Write down what a stage opens. Python runs this file when it starts, from PYTHONPATH.
+"""Record which files a stage opens. Python runs this file at startup, from PYTHONPATH.
 
-DVC sets DVC_STAGE and DVC_ROOT for the command of a stage. RECORD names the folder that gets a file
-for each stage, with a line for each file below DVC_ROOT: `read PATH` or `write PATH`.
-Modules are files too. Readers in C and C++ are not seen, as they raise no audit event.
+DVC sets DVC_STAGE and DVC_ROOT for the command of a stage. RECORD is the folder for a file per
+stage, which contains a line for each file below DVC_ROOT: `read PATH` or `write PATH`. This
+includes modules. Readers in C and C++ are missing, because they do not raise audit events.
 """
 
 import os
@@ -14,7 +14,7 @@ def _record(root: Path, file: Path) -> None:
     lines = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def write(kind: str, opened: object) -> None:
-        if isinstance(opened, int):  # a descriptor of a file that was opened before
+        if isinstance(opened, int):  # the descriptor of a file that is already open
             return
         path = Path(os.path.realpath(os.fsdecode(opened)))
         if path.is_relative_to(root) and (kind == "write" or path.is_file()):

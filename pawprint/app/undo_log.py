@@ -1,4 +1,4 @@
-"""Record answers on pages of photos. Each browser can undo its own, even after a reload."""
+"""Undo labels given on a page of photos: a record from which each browser can undo its own."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ class Undo:
     def __call__(self) -> None:
         """Undo the changes. Raises InputError or OSError if others changed the same rows.
 
-        Tables then are as before.
+        In this case, the tables are unchanged.
         """
         redo = []
         with LOCK:
@@ -42,7 +42,7 @@ class Undo:
 def record(
     pages: Pages, session: tuple[str, str], marked: set[int], label: str, changes: Sequence[Change]
 ) -> None:
-    """End the page: these changes gave the label to the images at the positions `marked`.
+    """End the page and record that these changes labelled the images at the positions `marked`.
 
     `session` names the browser and the source of the images.
     """
@@ -62,7 +62,7 @@ def record(
 
 
 def restore(pages: Pages, session: tuple[str, str]) -> None:
-    """Give new pages the answers of their browser that were not undone."""
+    """Give new pages the answers of their browser, except those that were undone."""
     for entry in _answers_of(session):
         pages.images = [_image(image) for image in entry["images"]]
         pages.label, pages.sure = entry["likely"], entry["sure"]
@@ -75,7 +75,7 @@ def _answers_of(session: tuple[str, str]) -> list[dict]:
     answers: dict[str, dict] = {}
     lines = ANSWERS.read_text(encoding="utf-8").splitlines() if ANSWERS.exists() else []
     for line in lines:
-        with contextlib.suppress(ValueError):  # torn by a crash
+        with contextlib.suppress(ValueError):  # skip a line that a crash cut off
             entry = json.loads(line)
             if "taken_back" in entry:
                 answers.pop(entry["taken_back"], None)
@@ -85,11 +85,11 @@ def _answers_of(session: tuple[str, str]) -> list[dict]:
 
 
 def _append(entry: dict) -> None:
-    """Write an entry. If that fails, the labels are right, and only Undo after a reload is not."""
+    """Write an entry. If this fails, the labels are correct, but Undo does not survive a reload."""
     with contextlib.suppress(OSError), LOCK:
         ANSWERS.parent.mkdir(parents=True, exist_ok=True)
         with ANSWERS.open("a", encoding="utf-8") as file:
-            file.write("\n" + json.dumps(entry, default=str))  # ends an incomplete line
+            file.write("\n" + json.dumps(entry, default=str))  # the newline ends an incomplete line
 
 
 def _image(image: list[str]) -> Image:

@@ -1,7 +1,6 @@
-"""Write the log of a service, answers as JSON lines, and read it for `pawprint score`.
+"""Write the log of a service, with answers as JSON lines, and read it for `pawprint score`.
 
-It also reads the logs of earlier versions, which are CSV tables like the ones of `pawprint
-predict`.
+The logs of earlier versions can also be read. They are CSV tables like those of `pawprint predict`.
 """
 
 import contextlib
@@ -26,21 +25,21 @@ from pawprint.files import detach
 from pawprint.named_file import read_bytes
 
 STDOUT = ("-", "/dev/stdout")
-BEGIN = b'{"time": "'  # start of each line
-KEYS = {"pixels_sha256", "label", "probabilities", "model"}  # needed to read a line
-PATIENCE = 10  # seconds for another process to write its line
-# Reasons for ignoring rows of a table.
+BEGIN = b'{"time": "'  # the beginning of each line
+KEYS = {"pixels_sha256", "label", "probabilities", "model"}  # keys that a line must have
+PATIENCE = 10  # seconds to wait for another process to write its line
+# Reasons for ignoring rows in a table.
 TORN = "in incomplete rows"
 OTHER_MODEL = "of another model"
 COPY = "copies"
 
 
 class AnswerLog:
-    """A file to which threads and processes append lines of JSON, each whole or not at all.
+    """A file to which threads and processes append lines of JSON, each completely or not at all.
 
-    Each line names the model, so that a log may outlive it. The file is opened for each line, so it
-    starts again after it was moved or truncated. Processes take turns with a lock file beside it. A
-    pipe, a terminal or a device stays open.
+    Each line identifies the model, so that a log may contain several models. The file is opened for
+    every line, so that it can be moved or truncated. Processes take turns by means of a lock file
+    next to it. A pipe, a terminal or a device stays open.
     """
 
     def __init__(self, path: Path, model: str | None) -> None:
@@ -57,9 +56,9 @@ class AnswerLog:
             ) from None
 
     def append(self, sha256: str, answer: dict) -> None:
-        """Write a line: the time, the hash of an image, its answer and the model.
+        """Append a line with the time, the hash of an image, its answer and the model.
 
-        Raises OSError, or InputError if the file is not a log; the line is not written then.
+        Raises OSError, or InputError if the file is not a log. In these cases, no line is written.
         """
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         keys = ("label", "probabilities", "unknown_score")
@@ -81,7 +80,7 @@ class AnswerLog:
             self._stream = self._stream or open_stream(self._path)
             write_all(self._stream, line)
         except OSError:
-            if self._stream:  # the next line reopens it
+            if self._stream:  # the next line opens it again
                 with contextlib.suppress(OSError):
                     self._stream.close()
             self._stream = None
@@ -90,9 +89,9 @@ class AnswerLog:
 
 def open_stream(path: Path) -> io.FileIO:
     """Open standard output, a pipe, a terminal or a device."""
-    if str(path) in STDOUT:  # a socket, as of some containers, cannot be opened
+    if str(path) in STDOUT:  # in some containers, it is a socket, which cannot be opened
         return io.FileIO(os.dup(1), "w")
-    try:  # without waiting for a reader of the pipe
+    try:  # do not wait for a reader of the pipe
         descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         if error.errno == errno.ENXIO:
@@ -104,10 +103,10 @@ def open_stream(path: Path) -> io.FileIO:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep other processes away from a file with a lock beside it, if the system allows one."""
+    """Lock a file for other processes with a lock file next to it, if that can be created."""
     lock = FileLock(f"{path}.lock", timeout=PATIENCE, poll_interval=0.01)
-    with contextlib.suppress(OSError):  # if no other file can be created there
-        if path.parent.is_dir():  # the lock would create it
+    with contextlib.suppress(OSError):  # no other file can be created there
+        if path.parent.is_dir():  # otherwise the lock would create it
             lock.acquire()
     try:
         yield
@@ -139,7 +138,7 @@ def append_to_file(path: Path, line: bytes) -> None:
 
 
 def write_all(file: io.FileIO, data: bytes) -> None:
-    """Write all bytes, because a full disk may take some of them before it fails."""
+    """Write all bytes. A full disk may accept some of them before it fails."""
     while data:
         data = data[file.write(data) :]
 
@@ -147,9 +146,10 @@ def write_all(file: io.FileIO, data: bytes) -> None:
 def read_answers(path: Path, labels: Sequence[str], has_scores: bool) -> list[dict]:
     """Read a log or a table of `predict`, as CSV or JSON lines, into rows like `predict_each`.
 
-    With `has_scores`, each row has a number as `unknown_score`. An incomplete row, such as after a
-    power failure, has the error TORN instead of a label. Raises InputError for any other file, and
-    for a table with other labels; JSON lines with other labels belong to another model.
+    With `has_scores`, each row must have a number as `unknown_score`. An incomplete row, for
+    example after a power failure, has the error TORN instead of a label. Raises InputError for any
+    other file, and for a CSV table with other labels. JSON lines with other labels are attributed
+    to another model.
     """
     where = printable(str(path))
     content = _content_of(path)
@@ -193,12 +193,12 @@ def _content_of(path: Path) -> bytes:
 
 
 def is_json_lines(content: bytes) -> bool:
-    """Return whether a file is JSON lines, or empty, as a log without answers."""
+    """Return whether a file consists of JSON lines, or is empty like a log without answers."""
     return content.lstrip()[:1] in (b"", b"{")
 
 
 def records_in(content: bytes) -> Iterator[tuple[int, dict | None]]:
-    """Yield the number and the object of each line, None for an incomplete line."""
+    """Yield the number and the object of each line, or None for an incomplete line."""
     for number, line in enumerate(content.split(b"\n"), start=1):
         if line.strip():
             try:
@@ -211,9 +211,9 @@ def records_in(content: bytes) -> Iterator[tuple[int, dict | None]]:
 def cells_of_lines(
     content: bytes, where: str, labels: Sequence[str]
 ) -> tuple[list[tuple[int, Cells]], list[int]]:
-    """Return the cells of each line of a log, named like CSV columns, and the incomplete lines.
+    """Return the cells in each line of a log, named like CSV columns, and the incomplete lines.
 
-    A line with other labels has the model OTHER_MODEL.
+    The model of a line with other labels is OTHER_MODEL.
     """
     found: list[tuple[int, Cells]] = []
     torn: list[int] = []
@@ -245,9 +245,9 @@ def _column_of(label: str) -> str:
 
 
 def rows_with(source: Path, columns: Collection[str]) -> list[Cells]:
-    """Return the complete rows of a table of `predict`, as CSV or JSON lines.
+    """Return the complete rows in a table of `predict`, as CSV or JSON lines.
 
-    Raises InputError if it cannot be read, or lacks one of the columns.
+    Raises InputError if the table cannot be read, or lacks one of the columns.
     """
     where = printable(str(source))
     content = _content_of(source)
@@ -264,19 +264,19 @@ def rows_with(source: Path, columns: Collection[str]) -> list[Cells]:
 
 
 def _number(cell: str) -> float:
-    """Return the number in a cell, NaN if there is none."""
+    """Return the number in a cell, or NaN if there is none."""
     try:
-        return float(cell.replace(",", "."))  # the decimal comma of spreadsheets in many languages
+        return float(cell.replace(",", "."))  # spreadsheets in many languages write a decimal comma
     except ValueError:
         return nan
 
 
 def without_torn_rows(content: bytes) -> tuple[bytes, list[int]]:
-    """Blank the lines of a CSV that have fewer or more cells than the first, or repeat it.
+    """Blank out the lines of a CSV that have another number of cells than the first, or repeat it.
 
-    Returns the content and the numbers of the lines with a wrong number of cells. Each row is one
-    line, so an error in a row, such as a missing quote, does not affect the next. A table in
-    another encoding, or with another separator, is returned unchanged.
+    Returns the content, and the numbers of the lines with the wrong number of cells. Each row is a
+    single line, so an error in a row, such as a missing quote, does not affect the next one. A
+    table in another encoding or with another separator is returned unchanged.
     """
     lines = content.split(b"\n")
     expected = len(_cells_in(lines[0]))
@@ -294,7 +294,7 @@ def without_torn_rows(content: bytes) -> tuple[bytes, list[int]]:
 
 
 def _cells_in(line: bytes) -> list[str]:
-    """Return the cells in a line of a UTF-8 CSV, none for any other line."""
+    """Return the cells in a line of a UTF-8 CSV, or none for any other line."""
     try:
         return next(csv.reader([line.decode().rstrip("\r")], strict=True), [])
     except (UnicodeDecodeError, csv.Error):
@@ -304,9 +304,9 @@ def _cells_in(line: bytes) -> list[str]:
 def select_answers(
     rows: Sequence[dict], model: str | None
 ) -> tuple[list[dict], dict[str, int], list[dict]]:
-    """Return a model's answers, each image once, from rows like the ones of `predict_each`.
+    """Return a model's answers, each image only once, from rows like those of `predict_each`.
 
-    Also returns the number of rows that do not count, by reason, and the rows without a label.
+    Also returns the number of ignored rows by reason, and the rows without a label.
     """
     whole = [row for row in rows if row["error"] != TORN]
     own = [row for row in whole if row["model"] == (model or "")]

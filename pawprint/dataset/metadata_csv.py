@@ -1,0 +1,118 @@
+"""Read metadata.csv: a table of the source with the label, split and group of each image.
+
+The columns are as in ImageFolder: https://huggingface.co/docs/datasets/image_dataset
+"""
+
+import posixpath
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+from unicodedata import normalize
+
+from pawprint.dataset.user_tables import csv_rows, name_likely
+from pawprint.errors import InputError, printable
+from pawprint.images.archive import Archive, UnusableImageError, is_of_system, read_member
+
+FILE_NAME = "metadata.csv"
+OWN_COLUMNS = {"file_name", "label", "split", "group"}
+# The split that a folder or a table cell stands for, keyed by its lower-case name.
+SPLIT_OF_FOLDER = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+class Row(NamedTuple):
+    """A row of a metadata.csv."""
+
+    label: str
+    split: str  # train, validation, test or ""
+    group: str  # or ""
+    further: dict[str, str]  # cells of other columns, unless empty
+
+
+def is_metadata(name: str) -> bool:
+    """Return whether a member is a metadata.csv outside hidden folders and system folders."""
+    *folders, file = name.split("/")
+    is_hidden = any(folder.startswith(".") for folder in folders)
+    return file == FILE_NAME and not is_hidden and not is_of_system(name)
+
+
+def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, Row] | None:
+    """Return the rows of every metadata.csv in the archive, by member, or None if there is none.
+
+    Paths are relative to the folder of the CSV. If a row has no split, the innermost folder above
+    the image that is named like a split determines it. Raises InputError, with the line number, for
+    missing columns, an empty file name or label, an image that is missing from the archive or
+    listed twice, and an unknown split.
+    """
+    return parse_metadata_csv(archive.filename, names, partial(read_member, archive))
+
+
+def parse_metadata_csv(
+    archive: str, names: list[str], read: Callable[[str], bytes]
+) -> dict[str, Row] | None:
+    """Parse rows like `read_metadata_csv`, for files called `names`, which `read` reads.
+
+    Messages refer to the archive or folder as `archive`.
+    """
+    members = {normalize("NFC", name): name for name in names}
+    rows_by_member: dict[str, Row] = {}
+    for name in filter(is_metadata, names):
+        where = f"{archive}: {printable(name)}"
+        folder = posixpath.dirname(name)
+        try:
+            rows = csv_rows(read(name), where, ("file_name", "label"))
+        except UnusableImageError as error:
+            raise InputError(f"{where}: {printable(str(error))}") from None
+        for line, row in rows:
+            cells = {column: cell.strip() for column, cell in row.items()}
+            path = posixpath.join(folder, cells["file_name"])
+            member = members.get(normalize("NFC", posixpath.normpath(path)))
+            if problem := _row_problem(cells, member, rows_by_member):
+                if cells["file_name"] and member is None:
+                    problem += f" {_advise(cells['file_name'], folder, names)}"
+                raise InputError(f"{where}: line {line}: {printable(problem)}")
+            if member is not None:
+                rows_by_member[member] = _parse_row(cells, member)
+    return rows_by_member if any(map(is_metadata, names)) else None
+
+
+def _advise(file_name: str, folder: str, names: list[str]) -> str:
+    files = [posixpath.relpath(name, folder or ".") for name in names]
+    likely = name_likely(file_name, files)
+    if posixpath.isabs(file_name) or file_name[1:2] == ":":
+        return f"{likely} Write paths below the folder of the CSV, such as cat/1.jpg.".lstrip()
+    return likely or "If the image is gone, remove the line."
+
+
+def _parse_row(cells: dict[str, str], member: str) -> Row:
+    folders = [folder.lower() for folder in reversed(member.split("/")[:-1])]
+    splits = [cells.get("split", "").lower(), *folders]
+    split = next((SPLIT_OF_FOLDER[name] for name in splits if name in SPLIT_OF_FOLDER), "")
+    label = normalize("NFC", cells["label"])
+    further = {name: cell for name, cell in cells.items() if cell and name not in OWN_COLUMNS}
+    return Row(label, split, cells.get("group", ""), further)
+
+
+def _row_problem(cells: dict[str, str], member: str | None, rows: dict[str, Row]) -> str | None:
+    name = cells["file_name"]
+    label = cells["label"]
+    split = cells.get("split", "")
+    if not name or not label:
+        return f"expected a file_name and a label. Received: {name!r} and {label!r}. Add them."
+    if member is None:
+        return (
+            "expected the path of a file, relative to the CSV and written with /. Received: "
+            f"{name!r}, which does not exist."
+        )
+    if member in rows:
+        return (
+            f"expected each image once. Received: {name!r} again, as {label} after "
+            f"{rows[member].label}. Remove one of the lines."
+        )
+    if split and split.lower() not in SPLIT_OF_FOLDER:
+        splits = ", ".join(SPLIT_OF_FOLDER)
+        return f"expected a split: {splits}. Received: {split!r}. Correct it."
+    return None

@@ -1,0 +1,87 @@
+"""Choose the confidence below which a prediction is unsure, so that few others are wrong."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from pawprint.columns import DECIDED
+from pawprint.errors import InputError
+from pawprint.scores.intervals import independent_counts
+
+LEVEL = 0.1  # maximum probability that more than the allowed error are wrong
+STEPS = 20  # equal parts of the images, for a curve and for the sequence of tests
+DIGITS = 4  # of a confidence, as `predict` writes it
+ERRORS = np.arange(1, 1000) / 1000  # candidates for the smallest possible error
+
+
+def enough_images(max_error: float) -> int:
+    """Return how many independent images, all correct, show that at most `max_error` are wrong."""
+    return math.ceil(math.log(LEVEL) / math.log1p(-max_error))
+
+
+def choose_min_confidence(
+    confidence: np.ndarray, is_wrong: np.ndarray, groups: np.ndarray, max_error: float
+) -> float:
+    """Return the confidence in [0, 1) from which predictions are decided; 0 decides all images.
+
+    `is_wrong` is bool. Images in the same group are not independent. Starting with the most
+    confident images, each of the STEPS that has `enough_images` is tested: a binomial test at LEVEL
+    must reject the hypothesis that more than `max_error` are wrong. Images before the first failure
+    are decided, so the number of tests needs no correction. This is fixed sequence testing as in
+    Angelopoulos et al., Learn then Test, 2021 (https://arxiv.org/abs/2110.01052).
+
+    Raises InputError, with the smallest error that these images allow, if no image is decided.
+    """
+    confidence = confidence.round(DIGITS)
+    order = np.argsort(-confidence, kind="stable")
+    number = len(confidence)
+    ends = _ends(confidence[order], STEPS)
+    counts = [independent_counts(is_wrong[order[:end]], groups[order[:end]]) for end in ends]
+    wrong, images = np.transpose(counts)
+    passed = ends[_passing(wrong, images, max_error)]
+    if not len(passed):
+        possible = (error for error in ERRORS if len(_passing(wrong, images, error)))
+        smallest = next(possible, ERRORS[-1])
+        tested = np.flatnonzero(images >= enough_images(max_error))
+        why = f"{max_error:g} takes {enough_images(max_error):,} images or more without an error"
+        if len(tested):
+            why = f"{wrong[tested[0]]:,} of the {ends[tested[0]]:,} most confident are wrong"
+        groups_as = f", as {images[-1]:,} independent ones," if images[-1] < number else ""
+        raise InputError(
+            f"params.yaml: calibrate.max_error: expected {smallest:g} or more, the smallest error "
+            f"that {number:,} validation images{groups_as} allow ({why}). Received: {max_error:g}"
+        )
+    last = passed[-1]
+    return float(confidence[order[last - 1 : last + 1]].mean()) if last < number else 0.0
+
+
+def _passing(wrong: np.ndarray, images: np.ndarray, error: float) -> np.ndarray:
+    """Return the indices of the steps before the first one that fails the test, int `(steps,)`."""
+    from scipy.special import bdtr  # slow to import, and only `calibrate` needs it
+
+    tested = np.flatnonzero(images >= enough_images(error))
+    passes = bdtr(wrong[tested], images[tested], error) <= LEVEL
+    return tested[np.logical_and.accumulate(passes)]
+
+
+def tabulate_decided(confidence: np.ndarray, is_wrong: np.ndarray) -> pd.DataFrame:
+    """Return the table DECIDED: the error of the most confident images, in at most STEPS parts."""
+    order = np.argsort(-confidence, kind="stable")
+    ends = _ends(confidence[order], STEPS)
+    return pd.DataFrame(
+        {
+            "decided": ends / len(order),
+            "error": np.cumsum(is_wrong[order])[ends - 1] / ends,
+            "confidence": confidence[order[ends - 1]],
+        }
+    )[list(DECIDED)]
+
+
+def _ends(confidence: np.ndarray, parts: int) -> np.ndarray:
+    """Return the ends of equal parts of the images, by decreasing confidence, int `(ends,)`.
+
+    Images with equal confidence stay in the same part.
+    """
+    ends = np.ceil(len(confidence) * np.arange(1, parts + 1) / parts).astype(int)
+    return np.unique(np.searchsorted(-confidence, -confidence[ends - 1], side="right"))

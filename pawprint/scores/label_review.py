@@ -1,0 +1,58 @@
+"""Find labels that may be wrong, from the probabilities of a model that did not learn from them."""
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+
+# A label is listed if its probability is below the first number and the probability of another
+# label is above the second. Both are needed, because with many classes, all probabilities may be
+# low. docs/decisions/13 gives the precision and recall of this rule.
+MAX_OF_LABEL = 0.1
+MIN_OF_OTHER = 0.5
+
+
+def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
+    """Return the table JUDGED for images with the columns `path`, `label` and `pixels_sha256`.
+
+    `probabilities` are `(images, classes)`, from a model that did not learn from these images.
+    """
+    rows = np.arange(len(images))
+    actual = pd.Index(labels).get_indexer(images["label"])
+    others = probabilities.copy()
+    others[rows, actual] = 0
+    return images[["path", "label", "pixels_sha256"]].assign(
+        likely=np.array(labels)[others.argmax(axis=1)],
+        probability=probabilities[rows, actual],
+        likely_probability=others.max(axis=1),
+    )
+
+
+def list_suspects(
+    judged: pd.DataFrame,
+    reviewed: Collection[str] = (),
+    contradictions: Collection[tuple[str, str]] = (),
+) -> pd.DataFrame:
+    """Return the table LABELS_TO_REVIEW: contradictions first, then the least probable labels.
+
+    `judged` is a table JUDGED with the column `split`. `contradictions` maps paths of images to the
+    path of a near-duplicate with another label. Either one of the two labels is wrong, or both
+    images show both classes. The images in such a pair follow each other, and the pair with the
+    least probable label comes first. Images whose label was given by a person are left out:
+    `reviewed` lists them by `pixels_sha256`, or by path in composed Unicode.
+    """
+    others = dict(contradictions)
+    judged = judged.assign(contradicts=[others.get(path, "") for path in judged["path"]])
+    is_suspect = (judged["probability"] < MAX_OF_LABEL) & (
+        judged["likely_probability"] > MIN_OF_OTHER
+    )
+    is_suspect |= judged["contradicts"] != ""
+    is_suspect &= ~judged["pixels_sha256"].isin(reviewed)
+    is_suspect &= ~judged["path"].str.normalize("NFC").isin(reviewed)
+    suspects = judged[is_suspect].sort_values("probability", kind="stable")
+    pairs = [
+        "\n".join(sorted(pair)) if pair[1] else ""
+        for pair in zip(suspects["path"], suspects["contradicts"])
+    ]
+    order = pd.factorize(np.array(pairs, object))[0]
+    return suspects.iloc[np.lexsort((order, suspects["contradicts"] == ""))]

@@ -1,0 +1,111 @@
+"""Find series of photos by their names, such as frames of a video, which are not independent."""
+
+import numpy as np
+import pandas as pd
+
+from pawprint.classes import SIGNIFICANT
+from pawprint.errors import printable
+from pawprint.scores.intervals import (
+    paired_test,
+)
+
+# A pattern for `split.group`: the path up to the last number in the file name.
+SERIES = "^(.*[^0-9])[0-9]+[^0-9/]*$"
+MIN_SERIES = 5  # per class, which is also the number of folds in cross-validation
+MIN_FRACTION = 0.5  # of all images
+MAX_COUNTED = 0.1  # of all images, whose numbers merely count photos
+MIN_GAIN = 0.01  # in accuracy
+
+
+def find_series(images: pd.DataFrame) -> pd.Series | None:
+    """Return the series of each image in a table SPLIT, or None if the names reveal no series.
+
+    For example, `tracks/7_01.png` and `tracks/7_02.png` belong to the series `tracks/7_` if it
+    contains at most a fifth of its class (1 / MIN_SERIES) and the class has at least MIN_SERIES
+    series. If it contains more, the class was merely numbered, as in `cat/001.jpg`. Numbered images
+    and images without a number use their group instead of a series. The names reveal series if at
+    least MIN_FRACTION of the images are in one, if at most MAX_COUNTED are merely numbered, and if
+    the split divides at least one series.
+    """
+    label = images["label"]
+    series, is_short = _short_series(images)
+    size = series.groupby([label, series]).transform("size")
+    is_told = is_short & (series.where(is_short).groupby(label).transform("nunique") >= MIN_SERIES)
+    if is_told.mean() < MIN_FRACTION or ((size > 1) & ~is_told).mean() > MAX_COUNTED:
+        return None
+    series = series.where(is_told, images["group"])
+    return series if images["group"].groupby(series).nunique().max() > 1 else None
+
+
+def _short_series(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Return the path of each image up to its last number, and whether it is a short series.
+
+    A short series has at least two images, and at most a fifth of the class (1 / MIN_SERIES). A
+    path without a number is returned unchanged.
+    """
+    label = images["label"]
+    series = images["path"].str.extract(SERIES, expand=False).fillna(images["path"])
+    size = series.groupby([label, series]).transform("size")
+    return series, (size > 1) & (size * MIN_SERIES <= series.groupby(label).transform("size"))
+
+
+def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame) -> str:
+    """Return a sentence if series of photos with near-duplicates are in several splits, or "".
+
+    `images` is a table SPLIT, and `near_duplicates` is a table NEAR_DUPLICATES. The names in a
+    series differ only in the last number, and the series contains at most a fifth of its class (1 /
+    MIN_SERIES).
+    """
+    series, is_short = _short_series(images)
+    series = series.where(is_short).set_axis(images["path"])
+    own, nearest = (near_duplicates[name].map(series) for name in ("path", "nearest"))
+    shared = own[own == nearest]
+    splits = images["split"].set_axis(images["path"]).groupby(series[series.isin(shared)]).nunique()
+    names = splits.index[splits > 1]
+    if names.empty:
+        return ""
+    return (
+        f"Some photos of {len(names)} series, such as {printable(names[0])}, are "
+        "near-duplicates of one another, and others of each series are in other splits: the scores "
+        "may be too high for new photos. To keep a series in one split, see split.group."
+    )
+
+
+def independent(images: pd.DataFrame) -> pd.Series:
+    """Return the series of each image in a table SPLIT, or its group if the names reveal none."""
+    series = find_series(images)
+    return images["group"] if series is None else series
+
+
+def accuracy_by_series(together: np.ndarray, apart: np.ndarray, actual: np.ndarray) -> float | None:
+    """Return the accuracy of `apart` if other images in a series make an image easier to predict.
+
+    In `together`, the images of a series are in different folds, and in `apart`, they are in the
+    same fold. The series matters if the accuracy of `together` is significantly higher, by more
+    than MIN_GAIN. Both are probabilities `(images, classes)`, with NaN for images without a
+    prediction. `actual` contains class indices.
+    """
+    is_judged = ~np.isnan(together + apart).any(axis=1)
+    right, right_apart = (
+        values[is_judged].argmax(axis=1) == actual[is_judged] for values in (together, apart)
+    )
+    differences = right.astype(float) - right_apart
+    if not differences.sum() > MIN_GAIN * len(right):
+        return None
+    if paired_test(differences, np.arange(len(right))) >= SIGNIFICANT:
+        return None
+    return float(right_apart.mean())
+
+
+def describe_series(images: pd.DataFrame, accuracy: float, by_series: float) -> str:
+    """Return a sentence on `accuracy_by_series`, and on the accuracy with series in several folds.
+
+    `images` is a table SPLIT in which `find_series` finds series.
+    """
+    series = independent(images)
+    example = series[series != images["group"]].mode()[0]
+    return (
+        f"File names suggest series of photos, such as {printable(example)}: cross-validated "
+        f"accuracy {accuracy:.1%}, and {by_series:.1%} with each series in one fold, as for "
+        f"photos of other series. To keep each series in one split, set split.group: '{SERIES}'."
+    )
