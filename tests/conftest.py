@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -256,6 +257,18 @@ def repro(workspace: Path, *options: str, **environment: str) -> list[str]:
 
 
 RESULTS = ("metrics/", "plots/", "tests/", "dvc.lock", "docs/model_card")
+
+
+def as_installed(text: str) -> str:
+    """Return lines such as `numpy==2.0.2` with the versions of this environment."""
+
+    def installed(line: re.Match) -> str:
+        try:
+            return f"{line[1]}=={version(line[1])}"
+        except PackageNotFoundError:  # one of another system
+            return line[0]
+
+    return re.sub(r"^([\w.-]+)==[^\s;]+", installed, text, flags=re.MULTILINE)
 
 
 def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) -> Path:

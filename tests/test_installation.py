@@ -150,12 +150,12 @@ def test_address_of_a_remote_that_others_reach(remote, address):
         (
             git("https://h/p"),
             f"'pawprint-dvc[app] @ git+https://h/p@{COMMIT}'",
-            "--upgrade 'pawprint-dvc @ git+https://h/p'",
+            "uninstall --yes pawprint-dvc`, then `pip install 'pawprint-dvc @ git+https://h/p'",
         ),
         (
             git("file:///p"),
             f"'git+file:///p@{COMMIT}#egg=pawprint-dvc[app]'",
-            "--upgrade 'git+file:///p#egg=pawprint-dvc'",
+            "uninstall --yes pawprint-dvc`, then `pip install 'git+file:///p#egg=pawprint-dvc'",
         ),
         (folder(Path("/my p")), "-e '/my p[app]'", "-e '/my p'"),
         (folder(Path("/p"), editable=False), "'/p[app]'", "'/p'"),

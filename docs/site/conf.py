@@ -1,5 +1,7 @@
 """Sphinx settings for the pages that `build.py` gathers."""
 
+from pathlib import Path
+
 from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 from sphinx.highlighting import lexer_classes
@@ -25,8 +27,15 @@ html_copy_source = False
 html_show_copyright = False
 html_static_path = ["static"]
 html_css_files = ["pages.css"]
+html_search_scorer = str(Path(__file__).with_name("scorer.js"))
 
 
 def setup(app: Sphinx) -> None:
-    """Show text tables unchanged, because Pygments has no lexer for them."""
+    """Show text tables unchanged, as Pygments has no lexer for them; skip fields of tuples."""
     lexer_classes["csv"] = TextLexer
+    app.connect("autodoc-skip-member", _is_field)
+
+
+def _is_field(app: Sphinx, what: str, name: str, value: object, *_: object) -> bool | None:
+    """Return True for a field of a named tuple, which its class describes; else leave it open."""
+    return (getattr(value, "__doc__", None) or "").startswith("Alias for field") or None

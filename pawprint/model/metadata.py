@@ -28,6 +28,7 @@ from pawprint.files import read_arrays, write_arrays, write_json
 from pawprint.installation import renewal
 from pawprint.named_file import read_bytes
 from pawprint.params.section import Bits, Resize, Section
+from pawprint.paths import PARAMS, SERVED_MODEL
 
 METADATA_FILE = "model.json"
 PACKAGES = ("openvino", "pillow")  # run the model, so its stage depends on their versions
@@ -151,6 +152,11 @@ def read_metadata(folder: Path) -> Metadata:
     """
     path = folder / METADATA_FILE
     if not path.is_file():  # reading a device or a pipe may never end
+        if (folder / PARAMS).is_file():
+            raise InputError(
+                f"{path}: no such file. {folder} is a project: name its model, "
+                f"{folder / SERVED_MODEL}."
+            )
         raise InputError(
             f"{path}: no such file. Run `dvc repro` to train a model, `dvc pull models/served` to "
             "fetch it, or give the folder of an exported model."

@@ -18,7 +18,7 @@ from pawprint import package, paths
 from pawprint.classes import class_probabilities
 from pawprint.columns import PROBABILITY
 from pawprint.engine.mapping import map_items
-from pawprint.errors import InputError, printable, reason, silent_stderr
+from pawprint.errors import InputError, name_some, printable, reason, silent_stderr
 from pawprint.files import md5_of_folder
 from pawprint.git import pointer_at
 from pawprint.images.archive import MAX_BYTES, UnusableImageError
@@ -58,15 +58,27 @@ RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to out
 
 def wrong_type(image: object) -> TypeError:
     """Return the error for an object that is not an image. It explains how to convert an array."""
+    received = f"Received: {type(image).__name__}."
+    if hasattr(image, "__array__"):
+        received += (
+            " Convert a NumPy array, uint8 (height, width, 3), with `PIL.Image.fromarray(array)` "
+            "if it is RGB, and with `PIL.Image.fromarray(array[..., ::-1])` if it is BGR, as from "
+            "OpenCV."
+        )
     return TypeError(
         "predict: expected a path, the bytes of an image file, a file opened in binary mode, or "
-        f"a Pillow image. Received: {type(image).__name__}. Convert a NumPy array, uint8 (height, "
-        "width, 3), with `PIL.Image.fromarray(array)` if it is RGB, and with "
-        "`PIL.Image.fromarray(array[..., ::-1])` if it is BGR, as from OpenCV."
+        f"a Pillow image; or paths of images and folders, such as a list. {received}"
     )
 
 
-def bytes_of(image: bytes | BinaryIO | str | os.PathLike) -> bytes:
+def _path(value: object) -> Path:
+    """Return a path. Raises TypeError for any other object."""
+    if isinstance(value, str | os.PathLike):
+        return Path(value)
+    raise wrong_type(value)
+
+
+def bytes_of(image: object) -> bytes:
     """Return the bytes of an image file, given its path, an open file, or the bytes themselves.
 
     An open file is read from its beginning. Raises OSError if the file cannot be read, InputError
@@ -80,7 +92,7 @@ def bytes_of(image: bytes | BinaryIO | str | os.PathLike) -> bytes:
             raise InputError(f"predict: expected a file, or the bytes of one. Received: {path}")
         return read_file(Path(path))
     if hasattr(image, "read") and not isinstance(image, io.TextIOBase):
-        if hasattr(image, "seekable") and image.seekable():
+        if hasattr(image, "seek") and hasattr(image, "seekable") and image.seekable():
             image.seek(0)
         data = image.read(MAX_BYTES + 1)
         if isinstance(data, bytes):
@@ -91,9 +103,10 @@ def bytes_of(image: bytes | BinaryIO | str | os.PathLike) -> bytes:
 class Prediction(NamedTuple):
     """A model's prediction for an image.
 
-    `label` is one of the labels, UNSURE or UNKNOWN. `probabilities`, float64 `(classes,)`, contains
-    one value per label, and they sum to 1. `unknown_score` is None without an unknown threshold.
-    `features`, float32 `(channels,)`, are the means of the backbone's maps, or None for an export.
+    `label` is one of the labels, "unsure" or "unknown". `probabilities`, float64 `(classes,)`,
+    contains one value per label, and they sum to 1. `unknown_score` is None without an unknown
+    threshold. `features`, float32 `(channels,)`, are the means of the backbone's maps, or None for
+    an export.
     """
 
     label: str
@@ -116,37 +129,42 @@ class Predictor:
     metadata: Metadata
     run: RunNetwork
 
+    def __repr__(self) -> str:
+        return f"<Predictor {self.folder}: {name_some(self.metadata.labels)}>"
+
     def decode(self, data: bytes) -> DecodedImage:
         """Decode the bytes of a file for `predict`. Raises UnusableImageError."""
         return decode_file(data, self.metadata.bits, self.metadata.decoded_side)
 
     @overload
-    def predict(self, image: list[str] | list[Path]) -> "pd.DataFrame": ...
+    def predict(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction: ...
 
     @overload
-    def predict(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction: ...
+    def predict(self, image: "Iterable[str | os.PathLike]") -> "pd.DataFrame": ...
 
     def predict(
         self,
-        image: list[str] | list[Path] | Image.Image | bytes | BinaryIO | str | os.PathLike,
+        image: "Image.Image | bytes | BinaryIO | str | os.PathLike | Iterable[str | os.PathLike]",
     ) -> "Prediction | pd.DataFrame":
         """Return the prediction for a path, the bytes of a file, an open file, or a Pillow image.
 
-        For a folder, or for a list of images and folders, return the table from `predict_all`.
+        For a folder, or for a list or another series of images and folders, return the table from
+        `predict_all`.
 
         Raises UnusableImageError or OSError if the image cannot be decoded, TypeError for other
         objects such as arrays, and InputError for a URL, or if an output is not finite or
         `probability` is not a probability.
         """
-        if isinstance(image, list):
-            if not all(isinstance(path, str | os.PathLike) for path in image):
-                raise wrong_type(image)
-            return predict_all(self, [Path(path) for path in image])
-        if isinstance(image, str | os.PathLike) and os.path.isdir(image):  # noqa: PTH112
-            return predict_all(self, [Path(image)])
+        if isinstance(image, str | os.PathLike):
+            is_folder = os.path.isdir(image)  # noqa: PTH112
+            return predict_all(self, [Path(image)]) if is_folder else self._predict_one(image)
+        # Bytes and open files can be iterated over, too.
+        is_one = isinstance(image, bytes | bytearray | memoryview) or hasattr(image, "read")
+        if isinstance(image, Iterable) and not is_one:
+            return predict_all(self, [_path(each) for each in image])
         return self._predict_one(image)
 
-    def _predict_one(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction:
+    def _predict_one(self, image: object) -> Prediction:
         metadata = self.metadata
         if isinstance(image, Image.Image):
             image = to_upright_rgb(image)

@@ -105,7 +105,7 @@ def block_ends(backbone: keras.Model) -> list[int]:
             is_branch = takers[id(output)] > 1 or len(keras.tree.flatten(operation.input)) > 1
             maps.append(Maps(index, output.shape[1:3], output.shape[3], is_branch))
     *before, last = maps
-    return choose_ends(before, backbone.input.shape[1:3], last)
+    return choose_ends(before, backbone.input_shape[1:3], last)
 
 
 def with_blocks(backbone: keras.Model) -> keras.Model:

@@ -196,10 +196,11 @@ def flat(text: str) -> dict[str, object]:
     Raises InputError if the text is not YAML, or does not consist of sections.
     """
     content = parse_yaml(text, str(PARAMS))
-    if not isinstance(content, dict) or not all(
-        isinstance(section, dict) for section in content.values()
-    ):
+    if not isinstance(content, dict):
         raise InputError(f"{PARAMS}: expected sections with params. Received: something else.")
+    if not all(isinstance(section, dict) for section in content.values()):
+        names = [name for name, section in content.items() if not isinstance(section, dict)]
+        raise InputError(f"{PARAMS}: {names[0]}: expected a section with params.")
     return {f"{name}.{key}": value for name, keys in content.items() for key, value in keys.items()}
 
 
@@ -226,6 +227,11 @@ def _require_param(name: str) -> None:
     param, _, inner = name.partition(".")[2].partition(".")
     if f"{name.partition('.')[0]}.{param}" in params and "." not in inner:
         return
+    if inside := [param for param in params if param.startswith(f"{name}.")]:
+        raise InputError(
+            f"{PARAMS}: {name}: expected the name of a param, such as {inside[0]}. Received: a "
+            "section."
+        )
     near = difflib.get_close_matches(name, params, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]}?" if near else "docs/params.md lists all params."
     raise InputError(f"{PARAMS}: {printable(name)}: expected the name of a param. {hint}")

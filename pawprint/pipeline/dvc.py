@@ -72,6 +72,7 @@ def read_revision(folder: Path, rev: str, path: Path, parse: Callable[[bytes], P
     from dvc import api
     from dvc.exceptions import DvcException
     from dvc_data.index import DataIndexDirError
+    from scmrepo.exceptions import SCMError  # of a repository without a commit
 
     try:
         if not rev:  # otherwise DVC would read the workspace
@@ -83,7 +84,7 @@ def read_revision(folder: Path, rev: str, path: Path, parse: Callable[[bytes], P
             return parse(api.read(_from_root(path), rev=rev, mode="rb"))
     except ValueError as error:
         raise InputError(f"{rev}: {path}: {error}. Choose a revision that has this.") from None
-    except (OSError, DvcException, DataIndexDirError) as error:
+    except (OSError, DvcException, DataIndexDirError, SCMError) as error:
         raise InputError(
             f"{rev}: expected a commit, branch, tag or experiment with {path} in Git or in DVC's "
             f"cache or remote. Received: {' '.join(str(error).split())}"

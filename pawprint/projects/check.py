@@ -31,8 +31,12 @@ def require_reproduced(folder: Path, *stages: str) -> dict[str, str]:
     """Raise InputError if params, code or results of a project's stages differ from dvc.lock.
 
     The stages before the named ones are included; without names, all stages are checked. Returns
-    the fingerprint of each of these stages except `code`.
+    the fingerprint of each of these stages except `code`. Also raises InputError if a named stage
+    never ran, or, without names, if no stage did.
     """
+    recorded = Recorded(folder=folder)
+    if not (recorded.stages.keys() >= set(stages) and recorded.stages):
+        raise InputError("workspace: there are no results yet. Run `dvc repro`.")
     changed = find_changed(folder, stages)
     # Even a changed comment affects the stage `code`, so only fingerprints are compared.
     changed.pop("code", None)
@@ -44,7 +48,6 @@ def require_reproduced(folder: Path, *stages: str) -> dict[str, str]:
         for name, script in scripts.items()
         if code.path_of(script).is_file()
     }
-    recorded = Recorded(folder=folder)
     of_code = {name for name, text in fingerprints.items() if not recorded.has_code(name, text)}
     names = set().union(*changed.values(), (f"code of {name}" for name in of_code))
     if names:

@@ -159,7 +159,7 @@ class Project:
         ['model.image_size: 224 → 160']
         """
         plain = {
-            name: value.item() if isinstance(value, np.generic) else value
+            str(name): value.item() if isinstance(value, np.generic) else value
             for name, value in values.items()
         }
         return set_params(self.folder, plain)

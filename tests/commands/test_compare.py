@@ -12,6 +12,7 @@ from conftest import (
     clone,
     commit,
     complaint,
+    git_init,
     git_project,
     pawprint,
     printed,
@@ -229,3 +230,12 @@ def test_gate_fails_where_hard_test_images_are_gone(project):
 def test_revision_without_predictions_is_one_line(project, rev):
     line = complaint(project, "compare", rev)
     assert line.startswith(f"{rev}: expected a commit, branch, tag or experiment with plots/")
+
+
+def test_project_without_a_run_or_a_commit_is_one_line(tmp_path):
+    write_files(tmp_path, {"params.yaml": "{}\n", "dvc.yaml": DVC_YAML})
+    git_init(tmp_path)
+    succeed("dvc", "init", "-q", cwd=tmp_path)
+    assert complaint(tmp_path, "compare", "HEAD").startswith("workspace: there are no results yet")
+    line = complaint(tmp_path, "compare", "nothing", "HEAD")
+    assert line.startswith("nothing: expected a commit, branch, tag or experiment")

@@ -52,6 +52,8 @@ def test_values_and_comments_of_the_user_stay():
 def test_params_that_are_no_sections_are_one_line():
     with refused("params.yaml: expected sections with params"):
         flat("- 1\n")
+    with refused("params.yaml: seed: expected a section"):
+        flat("model: {}\nseed: 1\n")
 
 
 def test_defaults_of_an_upgrade_are_those_of_new_projects(tmp_path):

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import CODE, PROJECT, refused, run, write_files
+from conftest import CODE, PROJECT, as_installed, refused, run, write_files
 
 from pawprint.pipeline.fingerprint import (
     DECODED_ROW,
@@ -150,7 +150,8 @@ def test_tensorflow_for_cpus_alone_counts_as_tensorflow():
 
 
 def test_stage_says_which_versions_are_not_those_of_its_pins(tmp_path):
-    fingerprint = CODE.fingerprint("stages/split.py").replace("pandas==", "pandas==0.")
+    fingerprint = as_installed(CODE.fingerprint("stages/split.py"))
+    fingerprint = fingerprint.replace("pandas==", "pandas==0.")
     (tmp_path / "data/code").mkdir(parents=True)
     (tmp_path / "data/code/split.txt").write_text(fingerprint, encoding="utf-8")
     result = run("python", "-m", "stages.split", cwd=tmp_path, PYTHONPATH=str(PROJECT))

@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 import pytest
-from conftest import CODE, MODULES, PROJECT
+from conftest import CODE, MODULES, PROJECT, as_installed
 
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code, split_fingerprint
 from pawprint.pipeline.lock import (
@@ -130,8 +130,9 @@ def test_line_that_stands_for_the_package_gives_way_to_one_of_the_user():
 
 @pytest.fixture
 def project(tmp_path) -> Code:
-    """Return a project with the lock of the package."""
-    (tmp_path / "requirements.txt").write_bytes((PROJECT / "requirements.txt").read_bytes())
+    """Return a project with the lock of the package, in the versions of this environment."""
+    text = as_installed((PROJECT / "requirements.txt").read_text(encoding="utf-8"))
+    (tmp_path / "requirements.txt").write_text(text, encoding="utf-8")
     return Code(tmp_path)
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from app_project import write_photos, write_project
@@ -97,7 +98,9 @@ def test_params_are_set_by_name_and_comments_stay(with_params):
     [
         ("model.image_sizes", 160, ["model.image_sizes", "model.image_size"]),
         ("image_size", 160, ["image_size", "model.image_size"]),
-        ("model", 160, ["model: "]),
+        ("model", 160, ["model: ", "model.backbone", "section"]),
+        ("model", {"image_size": 160}, ["model: ", "model.backbone", "section"]),
+        (160, 1, ["160: "]),
         ("augment.RandomZoom.a.b", 1, ["augment.RandomZoom.a.b"]),
         ("model.image_size.pixels", 160, ["model.image_size", "mapping"]),
         ("model.image_size", "large", ["model.image_size", "large"]),
@@ -146,6 +149,32 @@ def test_model_labels_files_and_folders_of_folders_in_a_table(tmp_path):
     assert table["error"][2] and not table["error"][:2].any()
     both = model.predict([tmp_path / "all/cat/1.png", tmp_path / "nothing.png"])
     assert both["error"].tolist()[0] == "" and len(both) == 2
+
+
+def test_model_labels_any_series_of_paths_and_refuses_arrays_and_images_in_one(tmp_path):
+    write_colour_model(tmp_path / "served")
+    red = Image.new("RGB", (40, 40), (200, 0, 0))
+    write_files(tmp_path, {"all/1.png": encode(red, "PNG"), "all/2.png": encode(red, "PNG")})
+    model = pawprint.load(tmp_path / "served")
+    folder = tmp_path / "all"
+    expected = model.predict(folder)["label"].tolist()
+    for paths_of in (tuple, iter, pd.Series):
+        assert model.predict(paths_of(sorted(folder.iterdir())))["label"].tolist() == expected
+    for wrong in (np.asarray(red), [np.asarray(red)]):
+        with pytest.raises(TypeError, match=r"ndarray.*fromarray"):
+            model.predict(wrong)
+    for wrong in ([red], [folder, None], None, 7):
+        with pytest.raises(TypeError, match="list") as raised:
+            model.predict(wrong)
+        assert "fromarray" not in str(raised.value)
+    with (folder / "1.png").open("rb") as file:  # not a series of its lines
+        assert model.predict(file).label == expected[0]
+    assert len(repr(model)) < 200 + len(str(tmp_path))
+
+
+def test_folder_of_a_project_is_not_a_model_and_its_model_is_named(with_params):
+    with refused("model.json", str(with_params.folder / paths.SERVED_MODEL)):
+        pawprint.load(with_params.folder)
 
 
 def test_model_without_a_folder_is_of_the_project_or_the_example(tmp_path, monkeypatch):

@@ -20,9 +20,12 @@ from pathlib import Path
 import numpy as np
 from conftest import PROJECT, encode
 from PIL import Image, ImageCms
+from PIL import __version__ as pillow_version
 
 from pawprint.errors import printable
 from pawprint.images.decoder import MAX_BYTES
+
+PILLOW = int(pillow_version.partition(".")[0])
 
 KEPT = "kept"
 CODE = "".join(path.read_text(encoding="utf-8") for path in PROJECT.glob("pawprint/*/*.py"))
@@ -134,7 +137,7 @@ IMAGES = {
     "jpeg cut.jpg": Fault(part(JPEG, 50), "truncated"),
     "jpeg without its end.jpg": Fault(part(JPEG, 99), "truncated"),
     "jpeg cut and ended.jpg": Fault(part(JPEG, 50) + END, "truncated"),
-    "jpeg of zeros.jpg": Fault(with_zeros(JPEG, 40), "damaged"),
+    "jpeg of zeros.jpg": Fault(with_zeros(JPEG, 40), "damaged" if PILLOW >= 13 else "not_an_image"),
     "jpeg with a hole.jpg": Fault(with_zeros(encode(LARGE, optimize=True), 70) + END, "damaged"),
     "progressive cut and ended.jpg": Fault(part(PROGRESSIVE, 50) + END, "truncated"),
     "cmyk cut and ended.jpg": Fault(part(encode(PHOTO.convert("CMYK")), 60) + END, "truncated"),
