@@ -132,7 +132,7 @@ def _compare(
     outputs: dict[str, exports.NamedOutputs],
     notes: list[str],
 ) -> Exported:
-    """Compare the outputs of each model on images, `rows` of a table SPLIT, with the served ones.
+    """Compare the outputs of each model on images, `rows` of a SPLIT table, with the served ones.
 
     `expected` has the served model's outputs in float32, for the image alone with `is_single`.
     """
@@ -290,7 +290,7 @@ def _model_to_export(project: _Project, is_mirrored: bool) -> keras.Model | Call
     if metadata.unknown_threshold is not None:
         detector = read_detector(folder / paths.SERVED_MODEL)
     if params.backbone == ONNX:
-        # The package onnx is installed by the extra `export`.
+        # The package onnx is installed by the `export` extra.
         from pawprint.model.onnx_export import Parts, write_onnx
 
         weights = HeadWeights.read(folder / paths.HEAD)
@@ -359,7 +359,7 @@ def describe_new_labels(photos: pd.Series, before: np.ndarray, after: np.ndarray
 def describe_int8(rows: pd.DataFrame, before: np.ndarray, after: np.ndarray) -> str:
     """Return lines about the labels that 8 bits change, their fraction, and possibly a warning.
 
-    `rows` is a table SPLIT. `before` and `after` are labels, UNSURE or UNKNOWN, `(images,)`.
+    `rows` is a SPLIT table. `before` and `after` are labels, UNSURE or UNKNOWN, `(images,)`.
     """
     is_changed = before != after
     counts = independent_counts(is_changed, rows["group"].to_numpy())
