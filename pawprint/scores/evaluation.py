@@ -1,6 +1,7 @@
-"""Make predictions of the network's outputs for a split, and score them.
+"""Make predictions from the network's outputs for a split, and score them.
 
-`evaluate` does both. prediction_table.py has the table of the predictions, metrics.py each score.
+`evaluate` does both. The table of predictions is in prediction_table.py, and each score in
+metrics.py.
 """
 
 from typing import NamedTuple
