@@ -14,8 +14,8 @@ Options select other comparisons:
   It then prints the CPU seconds of the first run, and of the runs after one corrected label, after
   twenty more photos, after a new class (the last one, which should have twenty photos), and after a
   changed param.
-- `--embeddings` compares bench/embeddings.py with a cold `dvc repro` of the recipe
-  `efficientnet-lite0` on the same photos. It prints seconds, CPU seconds and the ratio of their
+- `--embeddings` compares bench/embeddings.py with a cold `dvc repro` of the `efficientnet-lite0`
+  recipe on the same photos. It prints seconds, CPU seconds and the ratio of their
   medians. The two take turns.
 
 Run this after `dvc repro`, on a machine that is otherwise idle. It takes about 50 minutes on two

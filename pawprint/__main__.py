@@ -115,7 +115,7 @@ def _is_project(folder: Path) -> bool:
 
 
 def script() -> None:
-    """Run the command `pawprint` of an installed package."""
+    """Run the `pawprint` command of an installed package."""
     run(main)
 
 

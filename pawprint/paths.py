@@ -11,7 +11,7 @@ UNLABELLED = Path("unlabelled")  # photos that were added in the app without a l
 REQUIREMENTS = Path("requirements.txt")
 LOCK = Path("dvc.lock")
 STATE = Path(".pawprint.json")  # the files that `init` wrote, by name, and the default params
-CODE = Path("data/code")  # output of the stage `code`
+CODE = Path("data/code")  # output of the `code` stage
 DECODED_ROW_CODE = CODE / "decoded_row.txt"
 FEATURE_ROW_CODE = CODE / "feature_row.txt"
 

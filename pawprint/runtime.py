@@ -182,7 +182,7 @@ def read_network(path: Path) -> openvino.Model:
 def image_size_of(network: openvino.Model) -> int:
     """Return the side, in pixels, of a network's input squares: its `model.image_size`.
 
-    The stage `backbone` builds the extractor with this param. Stages that run the extractor, or
+    The `backbone` stage builds the extractor with this param. Stages that run the extractor, or
     write the served model, take the size from it, and `model.json` has it for predictions.
     """
     return network.input().partial_shape[1].get_length()

@@ -68,5 +68,5 @@ def spread(rows: pd.DataFrame, number: int) -> pd.DataFrame:
 
 
 def training_images(split: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Return at most `number` training images of a table SPLIT, by lowest `pixels_sha256`."""
+    """Return at most `number` training images of a SPLIT table, by lowest `pixels_sha256`."""
     return split[split["split"] == "train"].sort_values("pixels_sha256")[:number]

@@ -106,7 +106,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
 def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     """Write the served model with rules fitted on validation, and print them. Returns the rules.
 
-    `split` is the table SPLIT, and `outputs` are by split. Test images are not used.
+    `split` is the SPLIT table, and `outputs` are by split. Test images are not used.
     """
     params = Calibrate.load()
     labels = read_labels(paths.LABELS_JSON)
@@ -208,7 +208,7 @@ def describe_right(results: dict[str, Evaluation]) -> str:
 
 
 def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the table LABELS_TO_REVIEW; `predictions` has tables PREDICTIONS by split."""
+    """Return the LABELS_TO_REVIEW table; `predictions` has PREDICTIONS tables by split."""
     judged = [read_table(paths.CROSS_VALIDATION_CSV, JUDGED).assign(split="train")]
     for name, table in predictions.items():
         images = table.rename(columns={"actual": "label"})

@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def read_images() -> pd.DataFrame:
-    """Return all images with features: the table PATHS, with further names of splits."""
+    """Return all images with features: the PATHS table, with further names of splits."""
     images = [read_table(paths.PATHS_CSV, PATHS)]
     for name, path in (UNKNOWN, paths.UNKNOWN_CSV), (UNLABELLED, paths.UNLABELLED_CSV):
         images.append(read_table(path, IMAGES).assign(split=name)[list(PATHS)])

@@ -134,7 +134,7 @@ def card_context(
 ) -> dict[str, object]:
     """Return the values for the templates of the model card and the page, by name.
 
-    The summary of `clean` is not included. `scores` is the table SCORES, `images` the table SPLIT.
+    The summary of `clean` is not included. `scores` is the SCORES table, `images` the SPLIT table.
     """
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, NEAR_DUPLICATES)
     to_review = read_table(paths.LABELS_TO_REVIEW_CSV, LABELS_TO_REVIEW)
@@ -172,7 +172,7 @@ def draw(
 ) -> dict[str, Image.Image]:
     """Return the pictures of the results by name.
 
-    `context` holds the values for the card, `predictions` the tables PREDICTIONS by split.
+    `context` contains the values for the card, and `predictions` PREDICTIONS tables by split.
     """
     test = predictions["test"]
     metadata = context["metadata"]
@@ -202,8 +202,8 @@ def limits_run(
 ) -> Run:
     """Return the input of `find_limits`.
 
-    `context` holds the values for the card, `images` is the table SPLIT with OF_FILE, `judged` the
-    table JUDGED, and `predictions` the tables PREDICTIONS by split.
+    `context` contains the values for the card, `images` is the SPLIT table with OF_FILE, `judged`
+    is the JUDGED table, and `predictions` are PREDICTIONS tables by split.
     """
     extract = context["extract"]
     learned = extract["accuracy"][extract["kept"]]

@@ -57,7 +57,7 @@ def train(
 ) -> tuple[openvino.Model, list[str], pd.DataFrame, str]:
     """Train, and write the Keras model.
 
-    Returns the network, the kinds of features that it takes, the table HISTORY, and a text on the
+    Returns the network, the kinds of features that it takes, the HISTORY table, and a text on the
     epoch that is kept.
     """
     # TensorFlow starts here, which takes seconds.

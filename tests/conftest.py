@@ -249,7 +249,7 @@ def commit(project: Path, message: str) -> None:
 def repro(workspace: Path, *options: str, **environment: str) -> list[str]:
     """Run `dvc repro`, and return the stages that ran, in order, except `code`.
 
-    The stage `code` runs after every edit of code or params.
+    The `code` stage runs after every edit of code or params.
     """
     lines = succeed("dvc", "repro", *options, cwd=workspace, **environment).splitlines()
     ran = [line.split("'")[1] for line in lines if line.startswith("Running stage")]

@@ -144,7 +144,7 @@ def write_rows(table: Path, key: str, changes: Changes, written: Changes | None 
                 replaced[image] = {name: row.get(name, "") for name in cells or row}
             if cells is not None:
                 writer.writerow(row | cells)
-        # The stage `split` accepts splits only for all images or for none.
+        # The `split` stage accepts splits only for all images or for none.
         split = {"split": "train"} if rows and all(row.get("split") for row in rows) else {}
         added = [cells for image, cells in changes.items() if cells and image not in replaced]
         writer.writerows(split | cells for cells in added)

@@ -37,7 +37,7 @@ from pawprint.scores.prediction_table import (
 )
 from pawprint.tables import read_table
 
-WITHOUT = "Without a label, for the page Label"
+WITHOUT = "Without a label, for the Label page"
 ANY = "any label"
 MAX_IN_MATRIX = 10  # classes
 MAX_SHOWN = 5  # most probable labels shown for each photo
@@ -108,7 +108,7 @@ def add(files: Sequence[UploadedFile], places: Places) -> list[str]:
             except (InputError, UnusableImageError) as error:
                 refused.append(f"{file.name}: {str(error).removeprefix(f'{path}: ')}")
     is_apart = folder == UNLABELLED  # separate from the project's images
-    step = "Label them on the page Label" if is_apart else "Then press Run on the page Run"
+    step = "Label them on the Label page" if is_apart else "Then press Run on the Run page"
     added = f"**{len(files) - len(refused):,} photos were added to {plain(str(folder))}.** {step}."
     return [added, "\n".join(f"- not added: {plain(line)}" for line in refused)]
 
@@ -202,7 +202,7 @@ def show_predictions() -> None:
 
 @st.cache_data(max_entries=2, show_spinner="Reading the predictions …", hash_funcs=photos.HASHED)
 def read(path: Path) -> pd.DataFrame:
-    """Return the table PREDICTIONS, cached because reading a thousand classes takes seconds."""
+    """Return the PREDICTIONS table, cached because reading a thousand classes takes seconds."""
     return read_predictions(path)
 
 

@@ -1,4 +1,4 @@
-"""Show the page Label: photos that look alike, new images, and labels to review."""
+"""Show the Label page: photos that look alike, new images, and labels to review."""
 
 import contextlib
 import os
@@ -218,7 +218,7 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
             "images."
         )
     advice = (
-        "To train with them, press Run on the page Run. `pawprint keep-splits` before you add "
+        "To train with them, press Run on the Run page. `pawprint keep-splits` before you add "
         "them, and `pawprint keep-splits --train` after `dvc repro split`, keep them out of "
         "validation and test."
     )
@@ -266,8 +266,8 @@ def explain_none() -> None:
         st.markdown(f"Photos that you put into the folder {folder} are offered here.")
     if paths.UNLABELLED.is_dir():
         st.markdown(
-            f"Photos from the page Add photos are in the folder {paths.UNLABELLED}: the tab New "
-            "images labels them."
+            f"Photos from the Add photos page are in the folder {paths.UNLABELLED}. Label "
+            "them in the New images tab."
         )
 
 
@@ -458,7 +458,7 @@ def show_review() -> Walk | None:
         "probability from a model that was not trained on them. The labels that you choose go to "
         "`labels.csv`."
     )
-    advice = "To train with the corrections, press Run on the page Run."
+    advice = "To train with the corrections, press Run on the Run page."
     reviewed = reviewed_images(paths.LABELS_CSV)
     names = rows["path"].str.normalize("NFC")
     rest = rows[~(rows["pixels_sha256"].isin(reviewed) | names.isin(reviewed))]

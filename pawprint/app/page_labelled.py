@@ -1,4 +1,4 @@
-"""Show the tab Labelled of the page Label, to correct rows of labels.csv and undecided.csv."""
+"""Show the Labelled tab of the Label page, to correct rows of labels.csv and undecided.csv."""
 
 import contextlib
 from pathlib import Path

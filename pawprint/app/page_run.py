@@ -43,7 +43,7 @@ HERE = Path()  # the app runs in the project's folder
 INPUTS = (*discard.INPUTS, *discard.TABLES, paths.LOCK)
 MAX_LINES = 6  # of which the last ones are shown
 MAX_NAMED = 4  # stages
-MAX_COMMITS = 50  # offered on the page Compare
+MAX_COMMITS = 50  # offered on the Compare page
 EXPERIMENTS = "refs/exps"
 REFS = {EXPERIMENTS: "experiment", "refs/heads": "branch", "refs/tags": "tag"}
 GOES_ON = ("running", "elsewhere")  # states of an active run
@@ -326,7 +326,7 @@ def show_comparison() -> None:
     found = find_runs()
     commits = [run for run in found if run != WORKSPACE]
     if not commits:
-        st.markdown("No commit has a run yet. Keep on the page Run makes one.")
+        st.markdown("No commit has a run yet. Keep on the Run page makes one.")
         return
     left, right = st.columns(2)
     first, second = (

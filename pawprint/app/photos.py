@@ -38,7 +38,7 @@ def explain_errors() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        text = str(error).replace("`dvc repro`", "`dvc repro` (the page Run)")
+        text = str(error).replace("`dvc repro`", "`dvc repro` (the Run page)")
         st.warning("  \n".join(map(plain, text.splitlines())))
     except UnusableImageError as error:
         st.warning(
@@ -73,7 +73,7 @@ HASHED: dict = {type(Path()): lambda path: str(stamps(path))}
 def keep_present(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of images in the last run, with their current `path` and `pixels_sha256`.
 
-    Images are identified by `pixels_sha256`, or by `image` in a table PREDICTED_CLASSES. Raises
+    Images are identified by `pixels_sha256`, or by `image` in a PREDICTED_CLASSES table. Raises
     InputError.
     """
     images = with_image(read_table(paths.SPLIT_CSV, SPLIT)[["path", "pixels_sha256"]])

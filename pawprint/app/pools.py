@@ -28,7 +28,7 @@ class ProjectPhotos:
     """Images of the last run that have no label. Their labels are written to labels.csv."""
 
     name = ""
-    advice = "To train with the labels, press Run on the page Run."
+    advice = "To train with the labels, press Run on the Run page."
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -58,7 +58,7 @@ class ProjectPhotos:
             if self.pool.classes and label not in classes:
                 expected = f"Class: expected one of {', '.join(classes)}. Received: {label}."
                 raise InputError(
-                    f"{expected} To add a class, add photos of it on the page Add photos."
+                    f"{expected} To add a class, add photos of it on the Add photos page."
                 )
         changes, had_one = labelling.label_images(images, label)
         return [*changes], had_one

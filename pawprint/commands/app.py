@@ -1,4 +1,4 @@
-"""The command `app`, and the host names under which browsers may reach the app."""
+"""The `app` command, and the host names under which browsers may reach the app."""
 
 import argparse
 import importlib.util

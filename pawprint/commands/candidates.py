@@ -1,4 +1,4 @@
-"""The command `try`: rank candidates for the network; with --use, write one to params.yaml."""
+"""The `try` command: rank candidates for the network; with --use, write one to params.yaml."""
 
 import argparse
 import contextlib

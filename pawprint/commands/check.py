@@ -1,4 +1,4 @@
-"""The command `check`."""
+"""The `check` command."""
 
 import argparse
 from pathlib import Path

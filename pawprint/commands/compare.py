@@ -1,4 +1,4 @@
-"""The command `compare`."""
+"""The `compare` command."""
 
 import argparse
 import json

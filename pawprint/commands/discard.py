@@ -1,4 +1,4 @@
-"""The command `discard`: show what is lost, ask, and go back to the last commit."""
+"""The `discard` command: show what will be lost, ask, and restore the last commit."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""The command `export`."""
+"""The `export` command."""
 
 import argparse
 from pathlib import Path

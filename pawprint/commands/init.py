@@ -1,4 +1,4 @@
-"""The command `init`."""
+"""The `init` command."""
 
 import argparse
 from pathlib import Path

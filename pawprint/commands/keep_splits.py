@@ -1,4 +1,4 @@
-"""The command `keep-splits`."""
+"""The `keep-splits` command."""
 
 import argparse
 from pathlib import Path

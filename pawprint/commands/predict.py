@@ -1,4 +1,4 @@
-"""The command `predict`."""
+"""The `predict` command."""
 
 import argparse
 from collections.abc import Iterable, Iterator

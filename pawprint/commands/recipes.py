@@ -1,4 +1,4 @@
-"""The command `recipes`, which lists recipes, shows one, or writes it into params.yaml."""
+"""The `recipes` command, which lists recipes, shows one, or writes it into params.yaml."""
 
 import argparse
 from pathlib import Path
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """List recipes, show one, or write it to params.yaml.
 
-    `use` writes the values of the recipe `default`, followed by those of the given recipe.
+    `use` writes the values of the `default` recipe, followed by those of the given recipe.
     Comments, the order of lines, and all other params are kept. Images, classes and weights are
     also kept if those of the recipe are not available in this project.
 

@@ -1,4 +1,4 @@
-"""Print predictions, a row for each image, as a table, CSV or JSON: `predict` and `suggest`."""
+"""Print a row for each image as a table, CSV or JSON, for `predict` and `suggest`."""
 
 import csv
 import itertools

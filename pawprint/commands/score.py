@@ -1,4 +1,4 @@
-"""The command `score`: the model on production photos, compared with the last test split.
+"""The `score` command: the model on production photos, compared with the last test split.
 
 It does not estimate the accuracy on unlabelled photos, because an estimate from confidences would
 be too high for photos of another kind.

@@ -1,4 +1,4 @@
-"""The command `serve`."""
+"""The `serve` command."""
 
 import argparse
 from pathlib import Path

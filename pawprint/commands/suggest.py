@@ -1,4 +1,4 @@
-"""The command `suggest`, which says which unlabelled images to label first."""
+"""The `suggest` command, which says which unlabelled images to label first."""
 
 import argparse
 from pathlib import Path

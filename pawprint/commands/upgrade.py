@@ -1,4 +1,4 @@
-"""The command `upgrade`."""
+"""The `upgrade` command."""
 
 import argparse
 from pathlib import Path

@@ -20,14 +20,14 @@ NOT_KNOWN = (
 
 
 class Images(NamedTuple):
-    """The images of a run: the columns COMPARED, and the table REJECTED."""
+    """The images of a run: the columns COMPARED, and the REJECTED table."""
 
     usable: pd.DataFrame
     rejected: pd.DataFrame = pd.DataFrame(columns=list(REJECTED))
 
 
 def images_of(split: pd.DataFrame, unknown: pd.DataFrame, rejected: pd.DataFrame) -> Images:
-    """Return the images of a run from its tables SPLIT, IMAGES (unknown images), and REJECTED.
+    """Return the images of a run from its tables SPLIT, IMAGES (unknown images) and REJECTED.
 
     Unknown images count as usable and have the split "".
     """

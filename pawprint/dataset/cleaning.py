@@ -38,7 +38,7 @@ NONE_DECODED = pd.DataFrame(columns=list(DECODED)).astype(DECODED)
 
 
 class Known(NamedTuple):
-    """The table DECODED of an earlier run, and the identity of the code that decodes new files."""
+    """The DECODED table of an earlier run, and the identity of the code that decodes new files."""
 
     code: str = ""
     decoded: pd.DataFrame = NONE_DECODED
@@ -294,8 +294,8 @@ def describe_pages(images: pd.DataFrame) -> str:
 def describe_files(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
     """Return text such as "kept 4 of 7 images (2 truncated, 1 empty file); 3 other files (3 .txt)".
 
-    `usable` has a row for each usable image, including UNKNOWN ones. `rejected` is a table
-    REJECTED.
+    `usable` has a row for each usable image, including UNKNOWN ones. `rejected` is a REJECTED
+    table.
     """
     is_other = rejected["reason"] == "other_file"
     suffixes = count_suffixes(rejected["path"][is_other].tolist())
@@ -309,7 +309,7 @@ def describe_files(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
 def describe_pointers(rejected: pd.DataFrame) -> str:
     """Return text such as "20 images are missing: a pointer of Git LFS: run …", or "" if none are.
 
-    `rejected` is a table REJECTED.
+    `rejected` is a REJECTED table.
     """
     details = rejected["detail"][rejected["reason"] == "no_content"]
     if details.empty:
@@ -320,7 +320,7 @@ def describe_pointers(rejected: pd.DataFrame) -> str:
 def describe_unlabelled(rejected: pd.DataFrame, detail: str) -> str:
     """Return the folders of images rejected as unlabelled for this reason, such as "birds/ (50)".
 
-    At most SHOWN folders are listed, starting with the largest. `rejected` is a table REJECTED.
+    At most SHOWN folders are listed, starting with the largest. `rejected` is a REJECTED table.
     """
     is_meant = (rejected["reason"] == UNLABELLED) & (rejected["detail"] == detail)
     folders = [f"{PurePosixPath(path).parent}/" for path in rejected.loc[is_meant, "path"]]
@@ -329,7 +329,7 @@ def describe_unlabelled(rejected: pd.DataFrame, detail: str) -> str:
 
 
 def further_columns(rows: dict[str, Row] | None, paths: Iterable[str]) -> pd.DataFrame:
-    """Return the table METADATA for these images."""
+    """Return the METADATA table for these images."""
     cells = [
         (path, *cell)
         for path in paths

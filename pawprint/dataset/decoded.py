@@ -1,4 +1,4 @@
-"""Compute a row of the table DECODED, which depends only on a file's bytes and this code."""
+"""Compute a row of the DECODED table, which depends only on a file's bytes and this code."""
 
 import hashlib
 

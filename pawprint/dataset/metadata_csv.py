@@ -1,6 +1,6 @@
-"""Read metadata.csv: a table of the source with the label, split and group of each image.
+"""Read metadata.csv, a table in the source that gives each image a label, split and group.
 
-The columns are as in ImageFolder: https://huggingface.co/docs/datasets/image_dataset
+The columns are the same as in ImageFolder: https://huggingface.co/docs/datasets/image_dataset
 """
 
 import posixpath

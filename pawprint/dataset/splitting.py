@@ -48,7 +48,7 @@ def split(
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return the split of each image, the near-duplicates, and the number of divided pairs.
 
-    `images` is a table IMAGES. The returned tables are SPLIT, sorted by path, and NEAR_DUPLICATES,
+    `images` is an IMAGES table. The returned tables are SPLIT, sorted by path, and NEAR_DUPLICATES,
     sorted by group and path. `kept_splits` maps the `pixels_sha256` of each row in splits.csv to
     its split, in the order of the rows, and `dates` contains seconds by path.
 
@@ -117,7 +117,7 @@ def describe_contradictions(duplicates: pd.DataFrame) -> str:
     """Return a line about near-duplicates with different labels, or "" if there are none.
 
     If one pair of classes has at least half of them, the line includes the pair, because a folder
-    may exist twice. `duplicates` is a table NEAR_DUPLICATES.
+    may exist twice. `duplicates` is a NEAR_DUPLICATES table.
     """
     labels = duplicates.set_index("path")["label"]
     rows = duplicates[duplicates["contradicts"] != ""]
@@ -371,7 +371,7 @@ def find_rules(images: pd.DataFrame, kept_splits: dict[str, str], uses_archive: 
 
 
 def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.Series:
-    """Return the time of each image by path, in seconds, from a column in a table METADATA.
+    """Return the time of each image by path, in seconds, from a column in a METADATA table.
 
     Raises InputError if the column is missing, or if an image has no date in it.
     """

@@ -22,7 +22,7 @@ LOOKS = {  # how an image looks, given the measure and the direction in which it
 def find_unusual(images: pd.DataFrame) -> pd.DataFrame:
     """Return the images that stand out, most unusual first: `path`, `looks` and `score`.
 
-    `images` is a table IMAGES. The score is the robust z-score of a measure: the distance from the
+    `images` is an IMAGES table. The score is the robust z-score of a measure: the distance from the
     median, in units of a deviation estimated from the median of all distances. Each image is listed
     once, with its highest score. Brightness is compared on the logit scale, and contrast and
     sharpness on a logarithmic scale, because a few images have many times the values of the others.

@@ -325,13 +325,13 @@ MAX_DEVIATION = 0.02  # from the given fraction; smaller deviations are not repo
 
 
 def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "pd.DataFrame":
-    """Write the splits of a table SPLIT to splits.csv, and return the new rows.
+    """Write the splits of a SPLIT table to splits.csv, and return the new rows.
 
     With `to_train`, new images become training images if they do not share a group with old ones.
     Rows of other images, and additional columns, stay as they are. Raises InputError if the file is
     not such a table.
     """
-    import pandas as pd  # slow to import, and the stage `code` does not need it
+    import pandas as pd  # slow to import, and the `code` stage does not need it
 
     content = read_bytes(path) if path.exists() else EMPTY_TABLES[SPLITS_CSV].encode()
     written = parse_csv(content, str(path), SPLIT_COLUMNS)
@@ -351,7 +351,7 @@ def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "
 def describe_kept_splits(
     images: "pd.DataFrame", kept_splits: dict[str, str], fractions: dict[str, float]
 ) -> list[str]:
-    """Return lines that compare splits.csv, `kept_splits`, with a table SPLIT.
+    """Return lines that compare splits.csv, `kept_splits`, with a SPLIT table.
 
     They report images without a row; rows without an image; rows that the split does not follow,
     because groups stay together; and classes for which the fraction in a split differs from

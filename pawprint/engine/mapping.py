@@ -53,7 +53,7 @@ def map_items(
             from pawprint.installation import install_command
 
             raise InputError(
-                f"{VARIABLE}: packages of the extra `dask` are missing: {error}. Run "
+                f"{VARIABLE}: packages of the `dask` extra are missing: {error}. Run "
                 f"`{install_command('dask')}`, or unset the variable."
             ) from None
         return map_on_cluster(scheduler, function, items, chunk, proof)

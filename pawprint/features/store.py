@@ -181,7 +181,7 @@ class Rows(NamedTuple):
 
 
 class StoredExamples(NamedTuple):
-    """Stored features of the images of the table SPLIT, in the same order.
+    """Stored features of the images of the SPLIT table, in the same order.
 
     `folders` contains the folder of each split. Training images have their views, and other images
     only themselves.
@@ -212,7 +212,7 @@ class StoredExamples(NamedTuple):
 
 
 def stored_examples(folder: Path, images: pd.DataFrame, labels: list[str]) -> StoredExamples:
-    """Return the examples for the table SPLIT. `folder` contains their features by split."""
+    """Return the examples for the SPLIT table. `folder` contains their features by split."""
     return StoredExamples({split: folder / split for split in SPLITS}, images, labels)
 
 

@@ -37,8 +37,8 @@ class Format(NamedTuple):
     """An export format: the file in the model's folder, Keras' name for the format, and `open`.
 
     `open(path)` returns a function from float32 pixels `(1, size, size, 3)` to outputs by name. An
-    empty `file` stands for the folder itself. `modules` are installed with the extra `export`.
-    `file` stands for the folder itself. `modules` come with the extra `export`.
+    empty `file` stands for the folder itself. `modules` are installed with the `export` extra.
+    `file` stands for the folder itself. `modules` come with the `export` extra.
     """
 
     file: str

@@ -130,7 +130,7 @@ def with_half_weights(network: bytes) -> bytes:
     The arrays are converted back when the file is loaded. An array stays as it is if it contains a
     value that float16 cannot represent.
     """
-    import onnx  # installed with the extra `export`
+    import onnx  # installed with the `export` extra
     from onnx import numpy_helper
 
     model = onnx.load_from_string(network)

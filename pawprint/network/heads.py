@@ -86,7 +86,7 @@ class HeadWeights(NamedTuple):
 
 
 class NewHead(NamedTuple):
-    """Weights, validation metrics after training, the table HISTORY, and the training method.
+    """Weights, validation metrics after training, the HISTORY table, and the training method.
 
     The method is text such as "by logistic regression".
     """

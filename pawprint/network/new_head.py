@@ -40,7 +40,7 @@ STANDARDISED = 10_000_000  # number of values; 80 MB as float64
 
 
 class Settings(NamedTuple):
-    """Training settings. The table HISTORY is written to `path` after each epoch."""
+    """Training settings. The HISTORY table is written to `path` after each epoch."""
 
     train: TrainExtract
     head: Head

@@ -88,7 +88,7 @@ class Data(NamedTuple):
 class Phase(NamedTuple):
     """The settings of a phase: its section of the params, its epochs, and a dtype policy.
 
-    The table HISTORY is written to `path` after each epoch, so that progress can be watched. In the
+    The HISTORY table is written to `path` after each epoch, so that progress can be watched. In the
     loss, all images have the same weight or, if `is_balanced`, all classes do.
     """
 
@@ -144,7 +144,7 @@ def optimizer_of(model: keras.Model) -> keras.Optimizer:
 def fit_epochs(
     model: keras.Model, data: Data, phase: Phase
 ) -> tuple[pd.DataFrame, "KeepBest | None"]:
-    """Train, and return the table HISTORY with one row per epoch, and the KeepBest callback.
+    """Train, and return the HISTORY table with one row per epoch, and the KeepBest callback.
 
     Epochs count from 1. Raises InputError if the loss is not finite.
     """
@@ -236,7 +236,7 @@ class Progress(keras.callbacks.Callback):
             optimizer_of(self.model).learning_rate = self.phase.params.learning_rate
 
     def history(self) -> pd.DataFrame:
-        """Return the table HISTORY of all epochs so far."""
+        """Return the HISTORY table of all epochs so far."""
         return pd.DataFrame(self.rows, columns=list(HISTORY))
 
 

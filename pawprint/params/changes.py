@@ -1,4 +1,4 @@
-"""Name the params that differ between two versions of params.yaml, and both values of each."""
+"""List the params that differ between two versions of params.yaml, with both values."""
 
 import json
 from collections.abc import Mapping
@@ -9,16 +9,15 @@ UNSET = "not set"
 def describe_param_changes(before: Mapping, after: Mapping) -> list[str]:
     """Return text such as "model.alpha: 0.35 → null" for each param that differs.
 
-    Both arguments have values by name, such as `model.alpha`, or sections by name. Values are as in
-    JSON. If one of the two lacks a param, its value is "not set", which differs from null only if
-    the other value does.
+    Both arguments map either names, such as `model.alpha`, or sections to values as in JSON. If a
+    param is missing from one of the two, its value is "not set", which is considered equal to null.
     """
     found = _differences(before, after)
     return [f"{name}: {_text(old)} → {_text(new)}" for name, (old, new) in found.items()]
 
 
 def _differences(before: Mapping, after: Mapping) -> dict[str, tuple[object, object]]:
-    """Return both values by name, such as `model.alpha`, for each difference of the mappings."""
+    """Return both values of each entry that differs, by name, such as `model.alpha`."""
     found: dict[str, tuple[object, object]] = {}
     for name in dict.fromkeys([*after, *before]):
         old, new = before.get(name), after.get(name)

@@ -147,7 +147,7 @@ class Section(BaseModel):
     def load(cls, name: str | None = None, path: Path = PARAMS) -> Self:
         """Read the section with this name, which defaults to the lower-case name of the class.
 
-        Raises InputError with one line for each wrong key. The stage `code` checks all sections.
+        Raises InputError with one line for each wrong key. The `code` stage checks all sections.
         """
         name = name or cls.__name__.lower()
         content = read_yaml(path)

@@ -155,7 +155,7 @@ def _report_removed_outputs() -> None:
 def run_stage(main: Callable[[], None]) -> NoReturn:
     """Run `main` like `run`, and report packages that differ from requirements.txt.
 
-    If DVC started the stage, it is treated as a user's mistake if the stage `code` has recorded
+    If DVC started the stage, it is treated as a user's mistake if the `code` stage has recorded
     other code, or if inputs that DVC records change before the stage ends.
     """
     collector.resume()
@@ -208,7 +208,7 @@ def running_code(stage: str) -> tuple[list[str], list[str]]:
 
 
 def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
-    """Return the content of the files in these lines, as the stage `code` recorded them.
+    """Return the content of the files in these lines, as the `code` stage recorded them.
 
     Raises InputError if their code differs from the lines. Lines are computed one at a time,
     because finding all modules that a stage imports takes six times as long, and if the lines are
@@ -235,7 +235,7 @@ def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
             # Make DVC run `code` again, even if it has recorded this edit as known to `code`.
             (CODE / f"{stage}.txt").unlink(missing_ok=True)
             raise InputError(
-                f"{file} was edited after the stage `code` recorded it. Run `dvc repro {stage}`."
+                f"{file} was edited after the `code` stage recorded it. Run `dvc repro {stage}`."
             )
     return contents
 

@@ -45,7 +45,7 @@ COLUMNS = "pawprint/columns.py"
 # Code that determines the bytes of a row of features, besides the pixels of the image, which are
 # hashed after a full decode: the computation of rows, and the decoding of JPEGs at reduced size.
 FEATURE_ROW = ("pawprint/features/rows.py", "pawprint/images/jpeg.py")
-# Code that determines a row of the table DECODED, besides the bytes of the file.
+# Code that determines a row of the DECODED table, besides the bytes of the file.
 DECODED_ROW = ("pawprint/dataset/decoded.py",)
 # The distributions that compute a row of features. NumPy is left out because it only stores numbers
 # there: all its versions give the same bytes (docs/decisions/39), so updating it does not recompute

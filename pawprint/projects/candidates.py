@@ -2,7 +2,7 @@
 
 As in `train_extract`, a cross-validated head is fitted to the features of each image. If the head
 is a logistic regression and nothing is fine-tuned, it uses all views, and otherwise a single view.
-Only the features are kept, where the stage `features` finds them.
+Only the features are kept, where the `features` stage finds them.
 """
 
 import functools
@@ -264,7 +264,7 @@ def _measure(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / paths.EXTRACTOR.name
         extractor = load_extractor(model, weights)
-        # This writes the same bytes as the stage `backbone`.
+        # This writes the same bytes as the `backbone` stage.
         write_network(extractor.network, path, extractor.outputs)
         code = row_code(Code(sample.folder), FEATURE_ROW)
         network = read_network(path)

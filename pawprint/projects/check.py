@@ -38,7 +38,7 @@ def require_reproduced(folder: Path, *stages: str) -> dict[str, str]:
     if not (recorded.stages.keys() >= set(stages) and recorded.stages):
         raise InputError("workspace: there are no results yet. Run `dvc repro`.")
     changed = find_changed(folder, stages)
-    # Even a changed comment affects the stage `code`, so only fingerprints are compared.
+    # Even a changed comment affects the `code` stage, so only fingerprints are compared.
     changed.pop("code", None)
     code = Code(folder)
     # Photos tracked by DVC, and a user's own stages, have no fingerprint.

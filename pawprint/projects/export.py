@@ -1,6 +1,6 @@
-"""Export a project's model: write it in other formats, and compare each with the served model.
+"""Export a project's model to other formats, and compare each export with the served model.
 
-`model/exports.py` has the formats.
+The formats are defined in `model/exports.py`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -58,10 +58,10 @@ MOST_CHANGED = 0.01  # fraction of labels that the 8-bit model may change withou
 
 
 class Wanted(NamedTuple):
-    """What to export: `formats` are names of FORMATS.
+    """What to export: `formats` are names from FORMATS.
 
-    With `is_single`, the models take the image alone, even if the served model averages an image
-    and its mirror image. With `is_int8`, INT8 is written, too.
+    With `is_single`, the models use only the original image, even if the served model averages an
+    image and its mirror image. With `is_int8`, INT8 is also written.
     """
 
     formats: Sequence[str]
@@ -70,7 +70,7 @@ class Wanted(NamedTuple):
 
 
 class Exported(NamedTuple):
-    """The exports: `table` compares each with the served model, in text; `notes` are sentences."""
+    """The exports: `table` compares each with the served model, as text; `notes` are sentences."""
 
     table: pd.DataFrame
     notes: list[str]
@@ -93,9 +93,9 @@ class _Project(NamedTuple):
 def export_model(folder: Path, wanted: Wanted) -> Exported:
     """Write a project's trained model in each format, in a folder of models/export/.
 
-    Before a folder gets its name, the format's own runtime runs the model on the test images and,
-    for a page, a single image or INT8, on the validation images. Raises InputError for a format
-    that this model cannot have, and if an export differs from the served model.
+    Before an export is accepted, it is run with the format's own runtime on the test images. A
+    page, a single-image model and INT8 are also run on the validation images. Raises InputError if
+    this model does not support a format, or if an export differs from the served model.
     """
     names = _formats(folder, wanted)
     predictor = load_predictor(folder / paths.SERVED_MODEL, mirrored=not wanted.is_single)
@@ -132,9 +132,10 @@ def _compare(
     outputs: dict[str, exports.NamedOutputs],
     notes: list[str],
 ) -> Exported:
-    """Compare the outputs of each model on images, `rows` of a table SPLIT, with the served ones.
+    """Compare each model's outputs on images, `rows` of a SPLIT table, with the served model's.
 
-    `expected` has the served model's outputs in float32, for the image alone with `is_single`.
+    `expected` contains the served model's outputs in float32. With `is_single`, they are for the
+    original image only.
     """
     labels = {name: labels_of(of_model, project.metadata) for name, of_model in outputs.items()}
     table = pd.DataFrame(
@@ -290,7 +291,7 @@ def _model_to_export(project: _Project, is_mirrored: bool) -> keras.Model | Call
     if metadata.unknown_threshold is not None:
         detector = read_detector(folder / paths.SERVED_MODEL)
     if params.backbone == ONNX:
-        # The package onnx is installed by the extra `export`.
+        # The package onnx is installed by the `export` extra.
         from pawprint.model.onnx_export import Parts, write_onnx
 
         weights = HeadWeights.read(folder / paths.HEAD)
@@ -359,7 +360,7 @@ def describe_new_labels(photos: pd.Series, before: np.ndarray, after: np.ndarray
 def describe_int8(rows: pd.DataFrame, before: np.ndarray, after: np.ndarray) -> str:
     """Return lines about the labels that 8 bits change, their fraction, and possibly a warning.
 
-    `rows` is a table SPLIT. `before` and `after` are labels, UNSURE or UNKNOWN, `(images,)`.
+    `rows` is a SPLIT table. `before` and `after` are labels, UNSURE or UNKNOWN, `(images,)`.
     """
     is_changed = before != after
     counts = independent_counts(is_changed, rows["group"].to_numpy())

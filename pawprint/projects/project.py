@@ -287,7 +287,7 @@ def make_project(
     is_outside: bool,
     labels: str,
 ) -> Project:
-    """Make a project with the command `init`, and print its output. Raises InputError."""
+    """Make a project with the `init` command, and print its output. Raises InputError."""
     arguments = [os.fspath(folder)]
     arguments += ["--images", os.fspath(images)] if images is not None else []
     arguments += ["--recipe", recipe] if recipe else []

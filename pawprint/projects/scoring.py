@@ -49,8 +49,8 @@ class Photos(NamedTuple):
     """The images in a folder.
 
     `table` has the columns `path`, relative to the folder; `label`, which is a label of the model,
-    UNKNOWN or None; and `group`, from metadata.csv or for the image alone. `further` is the table
-    METADATA.
+    UNKNOWN or None; and `group`, from metadata.csv or for the image alone. `further` is the
+    METADATA table.
     """
 
     folder: Path
@@ -87,7 +87,7 @@ def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
 
 
 def read_test_split(folder: Path, metadata: Metadata) -> pd.DataFrame | None:
-    """Return the served model's table PREDICTIONS for a project's test split, or None.
+    """Return the served model's PREDICTIONS table for a project's test split, or None.
 
     It is None if `metadata` does not identify the served model, or if either the table or the
     served model differs from dvc.lock.
@@ -122,7 +122,7 @@ class ScoreResult(NamedTuple):
     """The result of `score`.
 
     `scores` contains the rows of `tabulate_beside` followed by those of `measure_slices`.
-    `predictions` is a table PREDICTIONS with a column `group`. `left_out` counts images by reason,
+    `predictions` is a PREDICTIONS table with a column `group`. `left_out` counts images by reason,
     `failed` contains the rows of `predict` that have an error, and `has_training` says whether
     training images were available for comparison.
     """
@@ -251,7 +251,7 @@ def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:
 
 
 def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
-    """Return a table PREDICTIONS for images with a `prediction`, and the number of their group."""
+    """Return a PREDICTIONS table for images with a `prediction`, and the number of their group."""
     probabilities = np.array([prediction.probabilities for prediction in images["prediction"]])
     # Works even without images.
     probabilities = probabilities.reshape(len(images), len(metadata.labels))

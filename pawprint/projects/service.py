@@ -1,6 +1,6 @@
-"""Serve a model over HTTP, for `pawprint serve`: requests, answers and refusals.
+"""Serve a model over HTTP, for `pawprint serve`: requests, answers and rejections.
 
-answer_log.py writes its log of answers, which several services may share.
+The log of answers is written by answer_log.py, and several services may share it.
 """
 
 import asyncio
@@ -45,9 +45,9 @@ NOT_LOGGED = "log_error"  # a key in answers that explains why an answer is not 
 
 
 class Address(NamedTuple):
-    """Where a service listens, and the web pages that may read its answers, by `origins`.
+    """Where a service listens, and the `origins` of web pages that may read its answers.
 
-    An origin is as browsers send it, such as "https://example.org"; "*" is any.
+    An origin has the format that browsers send, such as "https://example.org", or is "*" for any.
     """
 
     host: str
@@ -58,8 +58,8 @@ class Address(NamedTuple):
 def serve(folder: Path | None, address: Address, seconds: float, log: Path | None) -> None:
     """Serve the model in a folder, or the default model, until a signal ends the process.
 
-    An upload may take `seconds`. Answers are appended to the file `log`, if any. Raises InputError
-    if the port is in use, or if the model or the log cannot be opened.
+    An upload may take `seconds`. Answers are appended to the file `log`, if it is given. Raises
+    InputError if the port is in use, or if the model or the log cannot be opened.
     """
     require_free(address.host, address.port)
     model = folder or default_model()

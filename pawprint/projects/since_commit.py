@@ -1,4 +1,4 @@
-"""Describe what differs from the last commit, for the page Run."""
+"""Describe what differs from the last commit, for the Run page."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -292,7 +292,7 @@ def draw_reliability(reliability: pd.DataFrame) -> Figure:
 
     The area of a point grows with the number of images in its bin, and a vertical line shows the
     interval of the fraction. scikit-learn's CalibrationDisplay shows neither, although most bins of
-    an accurate model contain few images. `reliability` is a table RELIABILITY.
+    an accurate model contain few images. `reliability` is a RELIABILITY table.
     """
     label = reliability["label"].iloc[0]
     use_fonts([label])

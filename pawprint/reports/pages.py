@@ -116,7 +116,7 @@ def write_suggestions(path: Path, bits: int | None, ranked: list[tuple[Path, dic
 
 
 def write_errors(path: Path, bits: int | None, folder: Path, predictions: pd.DataFrame) -> None:
-    """Write a page with the most confident errors in a table PREDICTIONS of photos in a folder."""
+    """Write a page with the most confident errors in a PREDICTIONS table of photos in a folder."""
     ranked = rank_predictions(predictions)
     photos = (
         (folder / row.path, row.path, f"{row.actual} → {row.predicted}", f"{row.confidence:.1%}")
@@ -168,7 +168,7 @@ def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> di
 
 
 def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
-    """Return the rows of the confusion matrix for a table PREDICTIONS, or [] for many classes.
+    """Return the rows of the confusion matrix for a PREDICTIONS table, or [] for many classes.
 
     Errors link to their photos, if these are shown.
     """
@@ -187,7 +187,7 @@ def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[l
 
 
 def link_pairs(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
-    """Return rows for the most confused pairs in a table PREDICTIONS, with links to photos."""
+    """Return rows for the most confused pairs in a PREDICTIONS table, with links to photos."""
     return [
         [
             row.actual,
@@ -252,7 +252,7 @@ def describe_result(scores: pd.DataFrame, test: pd.DataFrame, group_of: pd.Serie
 
     If the classes are imbalanced, the mean recall is described as well. The text mentions if the
     model has not been shown to be better than always predicting the largest class, and lists
-    classes that are never recognised. `scores` is the table SCORES, `test` is the table PREDICTIONS
+    classes that are never recognised. `scores` is the SCORES table, `test` is the PREDICTIONS table
     for the test split, and `group_of` is the group of independent images by path.
     """
     is_right = test["actual"] == test["predicted"]
@@ -282,7 +282,7 @@ def describe_result(scores: pd.DataFrame, test: pd.DataFrame, group_of: pd.Serie
 
 
 def describe_decided(decided: pd.DataFrame) -> str:
-    """Return a sentence about the error on the most confident test images, in a table DECIDED."""
+    """Return a sentence about the error on the most confident test images, in a DECIDED table."""
     most = decided[decided["decided"] >= MOST].iloc[0]
     return (
         f"The model is wrong on {most['error']:.1%} of the most confident {most['decided']:.0%} "

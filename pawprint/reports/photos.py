@@ -86,7 +86,7 @@ def _reader(archive: Archive, name: str) -> Callable[[], Image.Image]:
 
 
 def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Return up to `number` rows of a table SPLIT, with the same number from each class if any."""
+    """Return up to `number` rows of a SPLIT table, with the same number from each class if any."""
     if train.empty:  # labels are still missing
         return train
     per_class = max(1, number // train["label"].nunique())
@@ -96,7 +96,7 @@ def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
 def draw_samples(archive: Archive, train: pd.DataFrame) -> Image.Image:
     """Draw evenly spaced training images of each class, with their label and size in pixels.
 
-    `train` is a table SPLIT with the columns `width` and `height`.
+    `train` is a SPLIT table with the columns `width` and `height`.
     """
     rows = samples(train, SAMPLES)
     cells = (
@@ -136,13 +136,13 @@ def write_augmented(
     image_size: int,
     resize_by: Resize,
 ) -> None:
-    """Write the result of `draw_augmented` to a file. `images` is a table PATHS."""
+    """Write the result of `draw_augmented` to a file. `images` is a PATHS table."""
     train = images[images["split"] == "train"]
     save(draw_augmented(archive, train, augment, image_size, resize_by), path)
 
 
 def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Image.Image:
-    """Draw the first images of the table NEAR_DUPLICATES, with group number, label and split."""
+    """Draw the first images of the NEAR_DUPLICATES table, with group number, label and split."""
     groups = near_duplicates["group"].factorize()[0] + 1
     rows = near_duplicates.assign(group=groups).head(NEAR_DUPLICATES)
     cells = (
@@ -163,7 +163,7 @@ def draw_unusual(archive: Archive, found: pd.DataFrame) -> Image.Image:
 
 
 def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
-    """Draw evenly spaced images from the table PREDICTIONS, the same for every model."""
+    """Draw evenly spaced images from the PREDICTIONS table, the same for every model."""
     rows = spread(with_confidence(predictions), PREDICTIONS)
     title = f"Test images ({len(rows):,} of {len(predictions):,})"
     return photo_grid({title: _cells(archive, rows)})
@@ -172,7 +172,7 @@ def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image
 def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     """Draw the most confident errors, and the least confident correct predictions.
 
-    `predictions` is a table PREDICTIONS. Confidence is the probability of the predicted label.
+    `predictions` is a PREDICTIONS table. Confidence is the probability of the predicted label.
     """
     ranked = rank_predictions(predictions)
     wrong = ranked[ranked["wrong"]]

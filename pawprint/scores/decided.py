@@ -66,7 +66,7 @@ def _passing(wrong: np.ndarray, images: np.ndarray, error: float) -> np.ndarray:
 
 
 def tabulate_decided(confidence: np.ndarray, is_wrong: np.ndarray) -> pd.DataFrame:
-    """Return the table DECIDED: the error of the most confident images, in at most STEPS parts."""
+    """Return the DECIDED table: the error of the most confident images, in at most STEPS parts."""
     order = np.argsort(-confidence, kind="stable")
     ends = _ends(confidence[order], STEPS)
     return pd.DataFrame(

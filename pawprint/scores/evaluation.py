@@ -1,6 +1,7 @@
-"""Make predictions of the network's outputs for a split, and score them.
+"""Make predictions from the network's outputs for a split, and score them.
 
-`evaluate` does both. prediction_table.py has the table of the predictions, metrics.py each score.
+`evaluate` does both. The table of predictions is in prediction_table.py, and each score in
+metrics.py.
 """
 
 from typing import NamedTuple
@@ -21,7 +22,7 @@ class Evaluation(NamedTuple):
     """Scores and tables for one split.
 
     `scores`, `reliability`, `roc` and `decided` have the columns of the tables with these names,
-    without `split`. `predictions` is a table PREDICTIONS. `images` has a row for each image, with
+    without `split`. `predictions` is a PREDICTIONS table. `images` has a row for each image, with
     the columns of SPLIT, `correct`, `refused` (as unknown), and `confidence`, the probability of
     the predicted class.
     """
@@ -35,7 +36,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(rows: pd.DataFrame, outputs: Outputs, metadata: Metadata) -> Evaluation:
-    """Evaluate the served model on the images of a split, `rows` of a table SPLIT.
+    """Evaluate the served model on the images of a split, `rows` of a SPLIT table.
 
     In intervals, images in the same group count as one.
     """
@@ -62,7 +63,7 @@ def evaluate(rows: pd.DataFrame, outputs: Outputs, metadata: Metadata) -> Evalua
 
 
 def predictions_in(table: pd.DataFrame, metadata: Metadata) -> metrics.Predictions:
-    """Return the predictions in a table PREDICTIONS with a column `group`."""
+    """Return the predictions in a PREDICTIONS table with a column `group`."""
     labels = metadata.labels
     probabilities = probabilities_in(table)
     actual, predicted = (
@@ -86,7 +87,7 @@ def tabulate_beside(
 ) -> pd.DataFrame:
     """Return the scores of photos, next to the scores of test images in the same classes.
 
-    The arguments are tables PREDICTIONS with a column `group`, for photos of the classes and for
+    The arguments are PREDICTIONS tables with a column `group`, for photos of the classes and for
     `unknown` ones. The result has the columns of SCORES after `split`, followed by `test`,
     `test_low`, `test_high`, `p_value`, and `different`, which is yes, no, or "" if CATALOGUE has no
     test for the difference. Holm's correction covers all tests together.

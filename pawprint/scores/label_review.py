@@ -13,7 +13,7 @@ MIN_OF_OTHER = 0.5
 
 
 def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
-    """Return the table JUDGED for images with the columns `path`, `label` and `pixels_sha256`.
+    """Return the JUDGED table for images with the columns `path`, `label` and `pixels_sha256`.
 
     `probabilities` are `(images, classes)`, from a model that did not learn from these images.
     """
@@ -33,9 +33,9 @@ def list_suspects(
     reviewed: Collection[str] = (),
     contradictions: Collection[tuple[str, str]] = (),
 ) -> pd.DataFrame:
-    """Return the table LABELS_TO_REVIEW: contradictions first, then the least probable labels.
+    """Return the LABELS_TO_REVIEW table: contradictions first, then the least probable labels.
 
-    `judged` is a table JUDGED with the column `split`. `contradictions` maps paths of images to the
+    `judged` is a JUDGED table with the column `split`. `contradictions` maps paths of images to the
     path of a near-duplicate with another label. Either one of the two labels is wrong, or both
     images show both classes. The images in such a pair follow each other, and the pair with the
     least probable label comes first. Images whose label was given by a person are left out:

@@ -36,9 +36,9 @@ SIZE_UNKNOWN = "Their size is not known; pawprint try measures backbone, image s
 class Run(NamedTuple):
     """A run and its data.
 
-    `images` has the columns of the tables SPLIT and IMAGES. `judged` is a table JUDGED,
-    `predictions` are tables PREDICTIONS by split, `learning_curve` is a table LEARNING_CURVE,
-    `near_duplicates` is a table NEAR_DUPLICATES, and `to_review` is a table LABELS_TO_REVIEW.
+    `images` has the columns of the tables SPLIT and IMAGES. `judged` is a JUDGED table,
+    `predictions` are PREDICTIONS tables by split, `learning_curve` is a LEARNING_CURVE table,
+    `near_duplicates` is a NEAR_DUPLICATES table, and `to_review` is a LABELS_TO_REVIEW table.
 
     `train_accuracy` is the accuracy of the head on the images that it learned from, or None.
     `accuracy_by_series` is the result of the function with this name in scores/shift.py, for

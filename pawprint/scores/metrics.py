@@ -271,7 +271,7 @@ def measure_unknown(
 
 
 def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Return the scores IN_METRICS for each split in a table SCORES, for `dvc metrics diff`.
+    """Return the scores IN_METRICS for each split in a SCORES table, for `dvc metrics diff`.
 
     A score that is missing from the table, such as `decided` without `calibrate.max_error`, is left
     out.
@@ -317,7 +317,7 @@ def tabulate_reliability(
 
 
 def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
-    """Return the table ROC: the points on the curve of each class against the others.
+    """Return the ROC table: the points on the curve of each class against the others.
 
     A curve goes from (0, 0) to (1, 1). With two classes, only the second one has a curve. The first
     point of a curve has no finite threshold, so 1 is written.
@@ -353,7 +353,7 @@ def describe_fractions(
 ) -> str:
     """Return text such as "test recall 0.9500 (57/60), 0.8630 to 0.9829 (95% intervals)".
 
-    `scores` is the table SCORES of one split, without the column `split`.
+    `scores` is the SCORES table of one split, without the column `split`.
     """
     rows = scores[scores["label"] == label].set_index("score")
     texts = []

@@ -114,7 +114,7 @@ class Comparison(NamedTuple):
 
 
 def pair_predictions(old: pd.DataFrame, new: pd.DataFrame) -> Pair:
-    """Pair two models by their tables PREDICTIONS with a column `group`, on common paths."""
+    """Pair two models by their PREDICTIONS tables with a column `group`, on common paths."""
     paths = old[["path"]].merge(new[["path"]])
     old, new = (table.merge(paths) for table in (old, new))
     actual = old["actual"].to_numpy()
@@ -262,7 +262,7 @@ def tabulate_sets(compared: Comparison) -> pd.DataFrame:
 def tabulate_curve(
     actual: np.ndarray, groups: np.ndarray, curve: dict[int, np.ndarray]
 ) -> pd.DataFrame:
-    """Return a table LEARNING_CURVE on the images that every fit predicts, or [] without any.
+    """Return a LEARNING_CURVE table on the images that every fit predicts, or [] without any.
 
     `curve` maps the number of images that a fit learned from to cross-validated probabilities
     `(images, classes)`, and `actual` contains class indices. Images in the same group of `groups`

@@ -1,4 +1,4 @@
-"""Read, write and fill the table PREDICTIONS, a row for each image; rank and count its errors."""
+"""Read, write and fill the PREDICTIONS table, a row for each image; rank and count its errors."""
 
 import csv
 from collections.abc import Iterable
@@ -17,12 +17,12 @@ IMAGE_DIGITS = 16
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
-    """Read a table PREDICTIONS with the columns of its labels, like `read_table`."""
+    """Read a PREDICTIONS table with the columns of its labels, like `read_table`."""
     return parse_file(path, parse_predictions)
 
 
 def parse_predictions(content: bytes) -> pd.DataFrame:
-    """Parse a table PREDICTIONS with a column of probabilities per label, like `parse_table`."""
+    """Parse a PREDICTIONS table with a column of probabilities per label, like `parse_table`."""
     try:
         header = next(csv.reader([content.split(b"\n", 1)[0].decode()]), [])
     except (UnicodeDecodeError, csv.Error):
@@ -31,7 +31,7 @@ def parse_predictions(content: bytes) -> pd.DataFrame:
 
 
 def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
-    """Write a table PREDICTIONS, like `write_table`."""
+    """Write a PREDICTIONS table, like `write_table`."""
     write_table(path, predictions, _prediction_columns(predictions))
 
 
@@ -41,18 +41,18 @@ def _prediction_columns(names: Iterable[str]) -> Columns:
 
 
 def predicted_labels(predictions: Iterable[str]) -> list[str]:
-    """Return the labels of a table PREDICTIONS, or of its columns, in order, even without rows."""
+    """Return the labels of a PREDICTIONS table, or of its columns, in order, even without rows."""
     names = [name for name in predictions if name.startswith(PROBABILITY)]
     return [name.removeprefix(PROBABILITY) for name in names]
 
 
 def probabilities_in(predictions: pd.DataFrame) -> np.ndarray:
-    """Return the probabilities in a table PREDICTIONS, float64 `(images, classes)`."""
+    """Return the probabilities in a PREDICTIONS table, float64 `(images, classes)`."""
     return predictions[[PROBABILITY + label for label in predicted_labels(predictions)]].to_numpy()
 
 
 def losses_in(predictions: pd.DataFrame) -> np.ndarray:
-    """Return the log loss of each image of a table PREDICTIONS, `(images,)`."""
+    """Return the log loss of each image of a PREDICTIONS table, `(images,)`."""
     actual = pd.Index(predicted_labels(predictions)).get_indexer(predictions["actual"])
     return log_losses(actual, probabilities_in(predictions))
 
@@ -64,7 +64,7 @@ def tabulate(
     labels: list[str],
     unknown_scores: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Return a table PREDICTIONS.
+    """Return a PREDICTIONS table.
 
     `rows` has the columns `path`, `label` and `pixels_sha256`. All arguments list the images in the
     same order: `probabilities` are float64 `(images, classes)`, `predicted` are indices of
@@ -120,8 +120,8 @@ def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame])
     """Return the prediction for each image from a model that did not learn from it.
 
     The columns are `path`, `actual`, `predicted`, `confidence`, `wrong`, `split` and
-    `pixels_sha256`. Training images are in the table JUDGED, and `predictions` contains a table
-    PREDICTIONS for each split.
+    `pixels_sha256`. Training images are in the JUDGED table, and `predictions` contains a
+    PREDICTIONS table for each split.
     """
     is_wrong = judged["likely_probability"] > judged["probability"]
     training = pd.DataFrame(

@@ -30,11 +30,11 @@ COMPARED = 0.9  # fraction of the older run's test images that `compare --gate` 
 class Run(NamedTuple):
     """The parts of a run that are compared. Unknown parts are None, usually for lack of data.
 
-    `judged` contains tables PREDICTED_CLASSES for images that the model did not learn from: `test`,
+    `judged` contains PREDICTED_CLASSES tables for images that the model did not learn from: `test`,
     `validation` and, if the head is fitted and its data are available, TRAINING. `calibrate` is the
-    section of the params. `split` is the table SPLIT; if it is missing, `split_md5` from dvc.lock
-    tells whether two runs have the same split. `metadata` and `test`, a table PREDICTIONS, belong
-    to the served model; if they are missing, `scores` is the table SCORES. `missing` says why data
+    section of the params. `split` is the SPLIT table; if it is missing, `split_md5` from dvc.lock
+    tells whether two runs have the same split. `metadata` and `test`, a PREDICTIONS table, belong
+    to the served model; if they are missing, `scores` is the SCORES table. `missing` says why data
     are missing, or is "".
     """
 
@@ -68,7 +68,7 @@ class Answers(NamedTuple):
 
     @classmethod
     def of_model(cls, table: pd.DataFrame, metadata: Metadata) -> Self:
-        """Count the answers in a table PREDICTIONS."""
+        """Count the answers in a PREDICTIONS table."""
         is_decided = metadata.are_decided(probabilities_in(table))
         is_wrong = (table["predicted"] != table["actual"]).to_numpy()
         unknown = 0
@@ -78,7 +78,7 @@ class Answers(NamedTuple):
 
     @classmethod
     def of_scores(cls, scores: pd.DataFrame) -> Self:
-        """Count the answers for the test images in a table SCORES."""
+        """Count the answers for the test images in a SCORES table."""
         is_whole = (scores["split"] == "test") & (scores["label"] == "")
         value = scores[is_whole].set_index("score")["value"]
         images = int(scores[is_whole & (scores["score"] == "accuracy")]["images"].iloc[0])
@@ -248,7 +248,7 @@ def _merge(old: pd.DataFrame, new: pd.DataFrame, common: pd.DataFrame) -> pd.Dat
 
 
 def _groups(split: pd.DataFrame | None) -> pd.Series:
-    """Return the group of each image in a table SPLIT, or an empty series without the table."""
+    """Return the group of each image in a SPLIT table, or an empty series without the table."""
     if split is None:
         return pd.Series(dtype=str)
     return pd.Series(independent(split).array, with_image(split)["image"])

@@ -18,7 +18,7 @@ MIN_GAIN = 0.01  # in accuracy
 
 
 def find_series(images: pd.DataFrame) -> pd.Series | None:
-    """Return the series of each image in a table SPLIT, or None if the names reveal no series.
+    """Return the series of each image in a SPLIT table, or None if the names reveal no series.
 
     For example, `tracks/7_01.png` and `tracks/7_02.png` belong to the series `tracks/7_` if it
     contains at most a fifth of its class (1 / MIN_SERIES) and the class has at least MIN_SERIES
@@ -52,7 +52,7 @@ def _short_series(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame) -> str:
     """Return a sentence if series of photos with near-duplicates are in several splits, or "".
 
-    `images` is a table SPLIT, and `near_duplicates` is a table NEAR_DUPLICATES. The names in a
+    `images` is a SPLIT table, and `near_duplicates` is a NEAR_DUPLICATES table. The names in a
     series differ only in the last number, and the series contains at most a fifth of its class (1 /
     MIN_SERIES).
     """
@@ -72,7 +72,7 @@ def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame)
 
 
 def independent(images: pd.DataFrame) -> pd.Series:
-    """Return the series of each image in a table SPLIT, or its group if the names reveal none."""
+    """Return the series of each image in a SPLIT table, or its group if the names reveal none."""
     series = find_series(images)
     return images["group"] if series is None else series
 
@@ -100,7 +100,7 @@ def accuracy_by_series(together: np.ndarray, apart: np.ndarray, actual: np.ndarr
 def describe_series(images: pd.DataFrame, accuracy: float, by_series: float) -> str:
     """Return a sentence on `accuracy_by_series`, and on the accuracy with series in several folds.
 
-    `images` is a table SPLIT in which `find_series` finds series.
+    `images` is a SPLIT table in which `find_series` finds series.
     """
     series = independent(images)
     example = series[series != images["group"]].mode()[0]

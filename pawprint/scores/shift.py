@@ -26,7 +26,7 @@ def measure_apart(test: pd.DataFrame, near_duplicates: pd.DataFrame) -> pd.DataF
     """Return a row of SCORES: test accuracy without images that resemble those in other splits.
 
     The result is empty if there are no such images, or if all are. `test` has the columns `path`,
-    `group` and `correct`, and `near_duplicates` is a table NEAR_DUPLICATES.
+    `group` and `correct`, and `near_duplicates` is a NEAR_DUPLICATES table.
     """
     split_of = near_duplicates.set_index("path")["split"]
     is_divided = near_duplicates.groupby("group")["split"].transform("nunique") > 1

@@ -39,7 +39,7 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
 
     The difference is the accuracy of the slice minus that of the other test images, which have
     another value in the column. `test` has the columns `path`, `correct` and `group`, and
-    `metadata` is a table METADATA. Both a slice and its complement have at least MIN_IMAGES images.
+    `metadata` is a METADATA table. Both a slice and its complement have at least MIN_IMAGES images.
     If a column has two values, only the rarer one is a slice, because both would give the same
     test. If the difference is not significant, its interval is extended to 0. Holm's correction
     covers all slices together.
@@ -71,7 +71,7 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe_slices(scores: pd.DataFrame) -> list[str]:
-    """Return a sentence for each slice in a table SCORES that is significantly worse."""
+    """Return a sentence for each slice in a SCORES table that is significantly worse."""
     accuracy = scores[scores["score"] == SLICE].set_index("label")
     worse = scores[(scores["score"] == DIFFERENCE) & (scores["high"] < 0)]
     return [

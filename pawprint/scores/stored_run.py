@@ -93,7 +93,7 @@ def _parse_history(content: bytes) -> pd.DataFrame:
 
 
 def _parse_judged(content: bytes) -> pd.DataFrame:
-    """Return the table PREDICTED_CLASSES for training images, from a table JUDGED."""
+    """Return the PREDICTED_CLASSES table for training images, from a JUDGED table."""
     table = with_image(parse_table(content, JUDGED))
     is_right = table["probability"] > table["likely_probability"]
     return pd.DataFrame(

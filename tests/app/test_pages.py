@@ -164,7 +164,7 @@ def test_what_was_labelled_is_listed_and_corrected(project):
 
 
 def to_review(project: Path, rows: list[tuple], labels: tuple[str, ...] = (), renamed=None):
-    """Return the page Label for these labels to review, in a data set with more labels."""
+    """Return the Label page for these labels to review, in a data set with more labels."""
     write_split(project, labels, renamed)
     table = pd.DataFrame(rows, columns=list(LABELS_TO_REVIEW))
     write_table(project / paths.LABELS_TO_REVIEW_CSV, table, LABELS_TO_REVIEW)

@@ -24,7 +24,7 @@ from pawprint.projects.answer_log import read_answers
 from pawprint.recipes.demo import draw_picture
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("fastapi", reason="install the extra `serve`")
+pytest.importorskip("fastapi", reason="install the `serve` extra")
 MODEL = PROJECT / "examples" / "cats_and_dogs"
 PHOTOS = [draw_picture("cat", 1), draw_picture("dog", 1)]
 PHOTO = PHOTOS[0]

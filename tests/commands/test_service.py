@@ -13,7 +13,7 @@ from servers import HOST, request, started
 
 from pawprint.projects.service import require_free
 
-pytest.importorskip("fastapi", reason="install the extra `serve`")
+pytest.importorskip("fastapi", reason="install the `serve` extra")
 PHOTO = photo(1)
 
 

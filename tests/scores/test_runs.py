@@ -33,7 +33,7 @@ def judged(numbers, wrong=(), loss: float = 0.2) -> pd.DataFrame:
 
 
 def split_of(sets: dict[str, pd.DataFrame], folder: str = "photos") -> pd.DataFrame:
-    """Return the table SPLIT for these images and TRAIN."""
+    """Return the SPLIT table for these images and TRAIN."""
     tables = {**sets, "train": judged(TRAIN)}
     rows = [table.assign(split=name) for name, table in tables.items() if name != TRAINING]
     images = pd.concat(rows, ignore_index=True).rename(columns={"actual": "label"})

@@ -1,4 +1,4 @@
-"""Test that the stage `code` finds errors in edited files before DVC removes an output."""
+"""Test that the `code` stage finds errors in edited files before DVC removes an output."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""Test the pages written by the stage `plot` for a made-up run with grey pictures and a model."""
+"""Test the pages written by the `plot` stage for a made-up run with grey pictures and a model."""
 
 import contextlib
 import html

@@ -38,7 +38,7 @@ def coloured(label: str, number: int, spread: float = 12) -> bytes:
 
 
 def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
-    """Write the project, run the stage `evaluate`, and return the images in the test split.
+    """Write the project, run the `evaluate` stage, and return the images in the test split.
 
     `changes` apply to the model's metadata.
     """

@@ -44,7 +44,7 @@ def predictions_of(labels: list[str], seed: int = 0) -> tuple[np.ndarray, np.nda
 
 
 def scores_of(labels: list[str]) -> pd.DataFrame:
-    """Return the table SCORES; validation and test differ."""
+    """Return the SCORES table; validation and test differ."""
     both = []
     for seed, split in enumerate(("validation", "test")):
         actual, probabilities = predictions_of(labels, seed)
@@ -56,7 +56,7 @@ def scores_of(labels: list[str]) -> pd.DataFrame:
 
 
 def split_of(numbers: dict[str, int]) -> pd.DataFrame:
-    """Return the table SPLIT with this number of images for each label and split."""
+    """Return the SPLIT table with this number of images for each label and split."""
     rows = [
         (path := f"{label}/{split}{number}.jpg", label, split, path, "0")
         for label, images in numbers.items()
@@ -67,7 +67,7 @@ def split_of(numbers: dict[str, int]) -> pd.DataFrame:
 
 
 def images_of(numbers: dict[str, int]) -> pd.DataFrame:
-    """Return the table IMAGES for the images of `split_of`."""
+    """Return the IMAGES table for the images of `split_of`."""
     sized = split_of(numbers).assign(width=600, height=400, **dict.fromkeys(MEASURES, 100.0))
     return sized.assign(archive_split="", perceptual_hash="0" * 64)
 
@@ -105,7 +105,7 @@ def write_run(
     rejected: pd.DataFrame,
     splits: tuple[str, str] = ("train", "train"),
 ) -> None:
-    """Write what the stage `plot` reads, except pictures, for images with these labels.
+    """Write what the `plot` stage reads, except pictures, for images with these labels.
 
     `splits` are the splits of two near-duplicates.
     """
