@@ -8,8 +8,10 @@ Run: `python -m stages.code`
 """
 
 import compileall
+import contextlib
 import os
 import sys
+from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 from itertools import chain
 from pathlib import Path
 from py_compile import PycInvalidationMode
@@ -36,6 +38,7 @@ from pawprint.templates import leaves_out, require_stages
 
 MAX_CHANGES = 5  # in one line
 CHECKED_HASH = PycInvalidationMode.CHECKED_HASH
+FLAGS = b"\3\0\0\0"  # of a module compiled with CHECKED_HASH: https://peps.python.org/pep-0552/
 
 
 def main() -> None:
@@ -64,13 +67,24 @@ def main() -> None:
         for stage, text in after.items():
             write_text(folder / f"{stage}.txt", text)
     if not sys.dont_write_bytecode:
-        # By default, Python identifies a compiled module by the size and the modification time, in
-        # seconds, of its source. If both matched, it would run an earlier version of the module.
-        for folder in folders.values():
-            compileall.compile_dir(folder, force=True, quiet=2, invalidation_mode=CHECKED_HASH)
+        for path in chain.from_iterable(folder.rglob("*.py") for folder in folders.values()):
+            compile_module(path)
     if line := describe_versions(recorded, after, {s: code.as_locked(after[s]) for s in after}):
         print(f"code: {line}")
     print(f"code: {describe(recorded, after)}")
+
+
+def compile_module(path: Path) -> None:
+    """Compile a module for Python, unless its file in `__pycache__` has the hash of its source.
+
+    By default, Python identifies a compiled module by the size and the modification time, in
+    seconds, of its source. If both matched, it would run an earlier version of the module.
+    """
+    with contextlib.suppress(OSError):
+        header = MAGIC_NUMBER + FLAGS + source_hash(path.read_bytes())
+        if Path(cache_from_source(path)).read_bytes().startswith(header):
+            return
+    compileall.compile_file(path, force=True, quiet=2, invalidation_mode=CHECKED_HASH)
 
 
 def describe_missing(source: Path, recorded: Recorded) -> str:

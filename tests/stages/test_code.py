@@ -2,6 +2,8 @@
 
 import contextlib
 import hashlib
+import os
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from pawprint.params.file import overlay
 from pawprint.params.model import load_params
 from pawprint.pipeline.recorded import Recorded
 from pawprint.templates import DVC_IGNORE
-from stages.code import check_tables, describe, describe_versions
+from stages.code import check_tables, compile_module, describe, describe_versions
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(3)]
 TABLES = {"labels.csv": "path,label\n", "splits.csv": "pixels_sha256,split\n"}
@@ -139,3 +141,20 @@ def test_versions_that_are_not_the_locks_are_said_with_the_stages_that_they_run(
     line = describe_versions(Recorded(""), after, locked)
     assert "run again" not in line and "may differ" in line
     assert describe_versions(of_lock, locked, locked) is None
+
+
+def test_module_is_compiled_again_only_if_its_source_is_another(tmp_path):
+    """Also if size and time of the source are the same, by which Python knows it by default."""
+    source = tmp_path / "module.py"
+    source.write_text("VALUE = 1\n", encoding="utf-8")
+    compiled = Path(cache_from_source(source))
+    compile_module(source)
+    os.utime(source, (0, 0))
+    for text, is_again in (("VALUE = 1\n", False), ("VALUE = 2\n", True)):
+        source.write_text(text, encoding="utf-8")
+        os.utime(source, (0, 0))
+        before = compiled.stat()
+        compile_module(source)
+        assert (compiled.stat().st_ino != before.st_ino) == is_again
+        code = f"import module; assert module.VALUE == {text[-2]} and module.__cached__"
+        assert run("python", "-c", code, cwd=tmp_path).returncode == 0
