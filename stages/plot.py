@@ -56,7 +56,6 @@ from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import SIZE_UNKNOWN, Run, find_limits
 from pawprint.scores.prediction_table import list_errors, read_predictions
 from pawprint.scores.runs import compare_runs
-from pawprint.scores.series import independent
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
 from pawprint.scores.stored_run import read_here, read_run
@@ -96,8 +95,7 @@ def main() -> None:
     for name, picture in pictures.items():
         charts.save(picture, paths.PLOTS / f"{name}.png")
     of_data = {name: Image.open(paths.PLOTS / f"{name}.png") for name in OF_DATA}
-    group_of = independent(images).set_axis(images["path"])
-    result = pages.describe_result(scores, predictions["test"], group_of)
+    result = pages.describe_result(scores, predictions["test"], images)
     of_page = {
         "result": result,
         "limits": limits,

@@ -35,7 +35,6 @@ from pawprint.pipeline.runs import PipelineRun
 from pawprint.projects.discard import has_run
 from pawprint.reports.pages import describe_result
 from pawprint.scores.prediction_table import read_predictions
-from pawprint.scores.series import independent
 from pawprint.tables import read_table
 
 SECONDS = 0.5  # between two checks of a run
@@ -189,8 +188,7 @@ class Project:
 
     def _describe_result(self) -> str:
         images = read_table(self.folder / paths.SPLIT_CSV, SPLIT)
-        group_of = independent(images).set_axis(images["path"])
-        return describe_result(self.scores(), self.predictions(), group_of)
+        return describe_result(self.scores(), self.predictions(), images)
 
     def scores(self) -> pd.DataFrame:
         """Return all scores of validation and test images.

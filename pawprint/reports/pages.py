@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -24,6 +25,7 @@ from pawprint.images.formats import side_for
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, measure_fraction
 from pawprint.scores.prediction_table import confusion, most_confused, rank_predictions, with_image
+from pawprint.scores.series import independent
 from pawprint.scores.slices import DIFFERENCE
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -247,16 +249,17 @@ def fraction(score: pd.Series) -> str:
     return f"{value:.2%} ({correct}/{images})" if images > FEW else f"{correct} of {images}"
 
 
-def describe_result(scores: pd.DataFrame, test: pd.DataFrame, group_of: pd.Series) -> str:
+def describe_result(scores: pd.DataFrame, test: pd.DataFrame, images: pd.DataFrame) -> str:
     """Describe how many test photos are correct, compared with always predicting one class.
 
     If the classes are imbalanced, the mean recall is described as well. The text mentions if the
     model has not been shown to be better than always predicting the largest class, and lists
     classes that are never recognised. `scores` is the SCORES table, `test` is the PREDICTIONS table
-    for the test split, and `group_of` is the group of independent images by path.
+    for the test split, and `images` is the SPLIT table, which tells which images are independent.
     """
     is_right = test["actual"] == test["predicted"]
-    groups = test["path"].map(group_of).fillna(test["path"]).to_numpy()
+    group_of = dict(zip(images["path"], independent(images)))
+    groups = np.array([group_of.get(path, path) for path in test["path"]])
     low, high = fraction_interval(*independent_counts(is_right.to_numpy(), groups))
     counts = test["actual"].value_counts()
     largest = counts.index[counts == counts.max()]

@@ -15,7 +15,7 @@ from made_up_run import write_run
 from PIL import Image
 
 from pawprint import paths
-from pawprint.columns import REJECTED, SCORES
+from pawprint.columns import REJECTED, SCORES, SPLIT
 from pawprint.files import md5, write_json
 from pawprint.params.file import overlay
 from pawprint.reports.pages import describe_result, describe_score, score_of
@@ -200,10 +200,11 @@ def test_model_that_names_one_class_is_called_no_better_than_that():
     rows = [("test", name, "recall", 0.5, 0.4, 0.6, n) for name, n in (("many", 160), ("few", 24))]
     rows.append(("test", "", "mean_recall", 0.5, 0.4, 0.6, 184))
     scores = pd.DataFrame(rows, columns=list(SCORES))
-    result = describe_result(scores, test, pd.Series(dtype=str))
+    images = pd.DataFrame(columns=list(SPLIT))
+    result = describe_result(scores, test, images)
     assert "not shown to be better" in result and "Never recognised: few" in result
     better = test.assign(predicted=test["actual"])
-    result = describe_result(scores.assign(value=1.0, low=0.9), better, pd.Series(dtype=str))
+    result = describe_result(scores.assign(value=1.0, low=0.9), better, images)
     assert "not shown" not in result and "Never" not in result
 
 
