@@ -134,7 +134,7 @@ def describe_content(usable: pd.DataFrame, params: Clean) -> Iterator[str]:
 def describe_looks(images: pd.DataFrame) -> Iterator[str]:
     """Yield a line on images of the classes that look unusual."""
     if unusual := describe_unusual(find_unusual(images)):
-        yield f"{unusual}; see plots/unusual.png"
+        yield f"{unusual}; see plots/unusual.jpg"
 
 
 def describe_not_applied(names: list[str]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 Draws augmented views of a photo first. Features from an interrupted run, or from the last recorded
 result, are not computed again. Reads data/raw/archives/, data/split/paths.csv, unknown.csv and
 unlabelled.csv in data/clean/, and models/extractor/. Params: `model.resize`, `augment`,
-`clean.bits`. Writes plots/augmented.png, data/features/ with a folder for each split, and
+`clean.bits`. Writes plots/augmented.jpg, data/features/ with a folder for each split, and
 data/features.json, which identifies the inputs that decide the bytes of a row. Run: `python -m
 stages.features`
 """

@@ -11,6 +11,7 @@ stages.plot`
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 from PIL import Image
@@ -63,7 +64,8 @@ from pawprint.tables import read_table
 
 # Columns of IMAGES that come from the file.
 OF_FILE = ["path", "width", "height", "brightness", "perceptual_hash"]
-OF_DATA = ("augmented", "near_duplicates", "samples", "unusual")  # pictures drawn by earlier stages
+# Pictures that earlier stages have drawn.
+OF_DATA = ("augmented.jpg", "near_duplicates.jpg", "samples.jpg", "unusual.jpg")
 SAME = "the same photos, labels, splits, params and code"
 SAME_SETTINGS = "the same params and code"
 NEXT = (
@@ -93,8 +95,9 @@ def main() -> None:
         pictures = draw(archive, context, predictions)
         shown = pages.show_errors(archive, list_errors(judged, predictions), labels)
     for name, picture in pictures.items():
-        charts.save(picture, paths.PLOTS / f"{name}.png")
-    of_data = {name: Image.open(paths.PLOTS / f"{name}.png") for name in OF_DATA}
+        charts.save(picture, paths.PLOTS / name)
+    pictures |= {name: Image.open(paths.PLOTS / name) for name in OF_DATA}
+    picture_of = {Path(name).stem: picture for name, picture in pictures.items()}
     result = pages.describe_result(scores, predictions["test"], images)
     of_page = {
         "result": result,
@@ -110,7 +113,7 @@ def main() -> None:
         "most_confident": pages.describe_decided(context["decided"]),
         "of_classes": pages.link_classes(context["of_classes"], labels, shown["ids"]),
         "unusual": describe_unusual(find_unusual(files)),
-        "picture": lambda name: pages.data_uri((pictures | of_data)[name]),
+        "picture": lambda name: pages.data_uri(picture_of[name]),
         "data_md5": md5(paths.SPLIT_CSV),
     }
     write_text(paths.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
@@ -168,7 +171,7 @@ def card_context(
 def draw(
     archive: Archive, context: Mapping, predictions: dict[str, pd.DataFrame]
 ) -> dict[str, Image.Image]:
-    """Return the pictures of the results by name.
+    """Return the pictures of the results by file name.
 
     `context` contains the values for the card, and `predictions` PREDICTIONS tables by split.
     """
@@ -185,10 +188,10 @@ def draw(
         "reliability": charts.draw_reliability(reliability),
         "decided": charts.draw_decided(context["decided"], test, metadata["min_confidence"], named),
     }
-    return {name: charts.render(figure) for name, figure in figures.items()} | {
-        "predictions": photos.draw_predictions(archive, test),
-        "errors": photos.draw_errors(archive, pd.concat([predictions["validation"], test])),
-        "labels_to_review": photos.draw_labels_to_review(archive, context["to_review"]),
+    return {f"{name}.png": charts.render(figure) for name, figure in figures.items()} | {
+        "predictions.jpg": photos.draw_predictions(archive, test),
+        "errors.jpg": photos.draw_errors(archive, pd.concat([predictions["validation"], test])),
+        "labels_to_review.jpg": photos.draw_labels_to_review(archive, context["to_review"]),
     }
 
 

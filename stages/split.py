@@ -6,7 +6,7 @@ data/clean/images.csv, data/clean/metadata.csv, data/raw/archives/ and splits.cs
 `clean.bits`, `model.resize`. Writes data/split/images.csv, data/split/train_validation.csv,
 data/split/paths.csv, data/split/labels.json, which sets the order of the classes everywhere,
 data/split/near_duplicates.csv, metrics/classes.csv, which counts the images of each class in each
-split, and the pictures plots/samples.png, plots/unusual.png and plots/near_duplicates.png. Prints a
+split, and the pictures plots/samples.jpg, plots/unusual.jpg and plots/near_duplicates.jpg. Prints a
 line if `model.resize: crop` leaves out much of the images, and a line on images that moved to
 another split since the last commit, according to Git and DVC's cache. As long as fewer than two
 classes have images, all images are for training, and `train_extract` says that labels are missing.
@@ -99,7 +99,7 @@ def draw(images: pd.DataFrame, rows: pd.DataFrame, near_duplicates: pd.DataFrame
             "near_duplicates": photos.draw_near_duplicates(archive, near_duplicates),
         }
     for name, picture in pictures.items():
-        save(picture, paths.PLOTS / f"{name}.png")
+        save(picture, paths.PLOTS / f"{name}.jpg")
 
 
 def describe_left_out(images: pd.DataFrame) -> list[str]:

@@ -78,6 +78,6 @@ def describe_shift(scores: pd.DataFrame) -> str:
     return (
         f"The test set differs from the validation set by more than sampling explains: "
         f"{differences}. Its images are of another kind, or in other proportions of the classes, "
-        "or validation has near-duplicates of training images. Look at plots/errors.png and "
+        "or validation has near-duplicates of training images. Look at plots/errors.jpg and "
         "data/split/near_duplicates.csv."
     )

@@ -41,14 +41,14 @@ IGNORED = """\
 /data/
 /dvc_plots/
 /models/
-/plots/augmented.png
-/plots/errors.png
-/plots/labels_to_review.png
-/plots/near_duplicates.png
-/plots/unusual.png
-/plots/predictions.png
+/plots/augmented.jpg
+/plots/errors.jpg
+/plots/labels_to_review.jpg
+/plots/near_duplicates.jpg
+/plots/unusual.jpg
+/plots/predictions.jpg
 /plots/report.html
-/plots/samples.png
+/plots/samples.jpg
 __pycache__/
 """
 IGNORED_BY_DVC = ("/.venv", *OF_SYSTEMS)

@@ -38,7 +38,7 @@ def workspace(tmp_path_factory) -> Path:
     write_files(workspace / paths.SERVED_MODEL, {"model.bin": "bin", "model.xml": "xml"})
     write_run(workspace, LABELS, pd.DataFrame(FILES, columns=list(REJECTED)), ("train", "test"))
     for path in STAGES["plot"]["deps"]:
-        if path.endswith(".png"):
+        if path.endswith(".jpg"):
             Image.new("RGB", (30, 20), "grey").save(workspace / path)
     return workspace
 
