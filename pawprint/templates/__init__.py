@@ -41,14 +41,16 @@ IGNORED = """\
 /data/
 /dvc_plots/
 /models/
-/plots/augmented.jpg
-/plots/errors.jpg
-/plots/labels_to_review.jpg
-/plots/near_duplicates.jpg
-/plots/unusual.jpg
-/plots/predictions.jpg
+/plots/*.jpg
 /plots/report.html
-/plots/samples.jpg
+# Photos that earlier versions drew, so that nobody commits them.
+/plots/augmented.png
+/plots/errors.png
+/plots/labels_to_review.png
+/plots/near_duplicates.png
+/plots/predictions.png
+/plots/samples.png
+/plots/unusual.png
 __pycache__/
 """
 IGNORED_BY_DVC = ("/.venv", *OF_SYSTEMS)
