@@ -28,7 +28,7 @@ from pawprint.tables import read_table, training_images
 PER_PAGE = 24
 MAX_CLUSTERS = 24
 MAX_OF_CLASS = 200  # labels per class for a head, so that a fit takes at most about a second
-REFITTED = 12  # number of new labels after which a head is fitted again
+REFITTED = 12  # number of new labels after which a head is refitted
 Image = tuple[str, str]  # path and pixels_sha256, or "" if the hash is unknown
 Refused = set[tuple[int, str]]  # a photo, and a label that a person rejected ("" for its group)
 

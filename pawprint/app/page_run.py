@@ -234,8 +234,8 @@ def show_candidates() -> None:
 def show_page() -> None:
     """Show a button that creates the model's page, and offer an existing page for download."""
     st.markdown(
-        "One HTML file, opened with a double click, labels photos in a browser, without Pawprint "
-        "and without a network. You can send it to anybody."
+        "A single HTML file that predicts the labels of photos. Anyone can open it with a double "
+        "click, without Pawprint and without a network."
     )
     if missing := [name for name in OF_ONNX if importlib.util.find_spec(name) is None]:
         st.markdown(f"This needs {', '.join(missing)}. Run `{install_command('app,export')}`.")

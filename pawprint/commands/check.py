@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Fail if the results were made with other code, other params or other packages.
+    """Fail if the results were produced with different code, params or packages.
 
     Compares params, code and files with dvc.lock, without needing the data. The exit status is 1 if
     there is a difference, or if the installed version of a package differs from requirements.txt.

@@ -286,7 +286,7 @@ def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
 def describe_found(
     actual: np.ndarray, predicted: np.ndarray, before: np.ndarray, name: int | str
 ) -> str:
-    """Count the images of a class that are found, and the false alarms, both now and before.
+    """Count the correctly detected images of a class, and the false alarms, before and after.
 
     All arguments contain classes, as indices or labels, `(images,)`. `before` contains the
     predictions of another model, or those without thresholds.

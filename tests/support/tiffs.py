@@ -52,8 +52,8 @@ def tiff(
     """Return a TIFF of samples `(height, width, channels)`; `order` is "<" or ">".
 
     `extra` is the meaning of the channels after the colours: 0 nothing, 1 associated alpha, 2
-    alpha. `palette` is `(2**bits, 3)`, with 8 bits. `tags` are additional tags by number, with type
-    and values.
+    alpha. `palette` is `(2**bits, 3)`, with 8 bits. `tags` maps the number of each additional tag
+    to its type and values.
     """
     height, width, channels = samples.shape
     planes = np.split(samples, channels, axis=2) if planar else [samples]
