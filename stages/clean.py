@@ -141,9 +141,9 @@ def describe_not_applied(names: list[str]) -> Iterator[str]:
     """Yield a line on the rows of labels.csv that match no image."""
     if names:
         yield (
-            f"{paths.LABELS_CSV}: not applied, because no image has their pixels_sha256: "
-            f"{name_some(names)}. If a label is right for the photo that has this name now, empty "
-            "its pixels_sha256"
+            f"{paths.LABELS_CSV}: not applied, because no image has the pixels_sha256 of these "
+            f"rows: {name_some(names)}. If a label is right for the photo that now has this name, "
+            "empty its pixels_sha256"
         )
 
 

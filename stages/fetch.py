@@ -28,7 +28,7 @@ def main() -> None:
     if found := find_import(source):
         imported, url = found
         print(
-            f"fetch: {imported} is a `dvc import`. DVC never pushes your changes in it, and a "
+            f"fetch: {imported} is a `dvc import`. DVC never pushes your changes to it, and a "
             f"clone would then get no photos at all. Change photos in {without_secrets(url)}, or "
             f"make them this project's own: `dvc remove {imported}.dvc`, then `dvc add {imported}`"
         )

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     By default, this is the workspace. Its results must be up to date with its params and code.
     The test compares the log loss on the validation and test images. Without fine-tuning, it also
     includes the cross-validated training images, which requires the data of a commit. Images that
-    are missing from a run, or that have another label there, are left out and counted, with the
+    are missing from a run, or have a different label in it, are left out and counted, with the
     reason. Images are matched by their pixels, not by their paths.
 
     The output continues with the changes for users of the model: thresholds, the fraction of images
