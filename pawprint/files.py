@@ -37,7 +37,6 @@ def is_link_of_dvc(path: Path) -> bool:
 
     With `cache.type` symlink, DVC replaces tracked files by such links. All versions of DVC name
     objects after their MD5, wherever the cache is.
-    by their MD5, wherever the cache is.
     """
     if not path.is_symlink():
         return False

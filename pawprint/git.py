@@ -101,7 +101,6 @@ def current_commit(digits: int = 40, folder: Path = Path()) -> str | None:
 
     Returns None outside Git, and if Git refuses to read the repository, because a service must run
     there as well. Tags are ignored, so that the result is always the hash of the commit.
-    there, too. Tags are ignored, so that the name is the hash of the commit.
     """
     options = ("--always", f"--abbrev={digits}", "--exclude=*", "--dirty")
     with contextlib.suppress(InputError):

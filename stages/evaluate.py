@@ -35,7 +35,7 @@ from pawprint.dataset.user_tables import reviewed_images
 from pawprint.errors import InputError
 from pawprint.files import read_labels, write_json
 from pawprint.images.formats import side_for
-from pawprint.model.calibration import read_detector
+from pawprint.model.detector import read_detector
 from pawprint.model.metadata import Metadata, Outputs
 from pawprint.model.served_model import join, write_served_model
 from pawprint.params.data import Augment, Clean

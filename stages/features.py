@@ -34,7 +34,7 @@ from pawprint.features.shards import (
 from pawprint.features.store import count_shards
 from pawprint.files import read_text, replacing, write_json, writing
 from pawprint.images.archive import open_archive
-from pawprint.model.calibration import DETECTOR_IMAGES
+from pawprint.model.detector import DETECTOR_IMAGES
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.pipeline.entry import at_end, run_stage

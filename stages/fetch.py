@@ -35,13 +35,13 @@ def main() -> None:
     tracked = tracked_files(source) if source.is_dir() else None
     print(f"fetch: {fetch(source, paths.RAW_ARCHIVES, tracked)} from {source}")
     try:
-        for line in describe_since_commit(source, tracked):
+        for line in describe_changed_files(source, tracked):
             print(f"fetch: {line}")
     except InputError as error:  # from Git, if the repository belongs to another user
         print(f"fetch: not compared with the last commit: {error}")
 
 
-def describe_since_commit(source: Path, tracked: dict[str, str] | None) -> Iterator[str]:
+def describe_changed_files(source: Path, tracked: dict[str, str] | None) -> Iterator[str]:
     """Return lines on files added and removed since the last commit, or since the last run.
 
     Files that DVC tracks are compared with the list in the commit's .dvc file, all others with the

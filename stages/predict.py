@@ -20,7 +20,7 @@ from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.engine.mapping import map_in_threads
 from pawprint.features.store import Features, open_features
 from pawprint.files import read_labels, write_arrays
-from pawprint.model.calibration import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
+from pawprint.model.detector import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
 from pawprint.model.metadata import Outputs
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import (

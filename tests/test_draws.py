@@ -10,7 +10,7 @@ from sklearn import model_selection
 
 from pawprint.app import groups as app_groups
 from pawprint.draws import FOLDS, draw_folds, draw_places
-from pawprint.model.calibration import fit_unknown
+from pawprint.model.detector import fit_unknown
 from pawprint.network import cross_validation as validation
 from pawprint.network import new_head
 from pawprint.network.heads import Standardisation

@@ -40,7 +40,6 @@ def find_changes(before: Images, after: Images) -> pd.DataFrame:
 
     `label` is the class of the image. `before` and `after` are splits if the kind is `moved`, and
     labels or "" otherwise.
-    labels or "".
 
     Images with the same pixels count as one image, which the tables list once. A renamed file is
     therefore not a change, and a file with new pixels is one image removed and one added. An image

@@ -44,7 +44,6 @@ def folder_files(folder: Path) -> Files:
     Raises InputError if the folder is empty, or if an entry is neither a file nor a folder. Links
     are rejected, because their target may be outside the folder and private, except for DVC's links
     to its cache.
-    its cache count as files.
     """
     paths: list[Path] = []
     for parent, folders, names in os.walk(folder, onerror=_refuse_folder):

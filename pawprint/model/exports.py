@@ -20,7 +20,7 @@ from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.views import resize
 from pawprint.installation import install_command
-from pawprint.model.calibration import Detector
+from pawprint.model.detector import Detector
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.page import OF_ONNX, PAGE_FILE, network_in
 from pawprint.model.predictor import RunNetwork
@@ -38,7 +38,6 @@ class Format(NamedTuple):
 
     `open(path)` returns a function from float32 pixels `(1, size, size, 3)` to outputs by name. An
     empty `file` stands for the folder itself. `modules` are installed with the `export` extra.
-    `file` stands for the folder itself. `modules` come with the `export` extra.
     """
 
     file: str

@@ -12,7 +12,7 @@ import onnx
 import openvino
 from onnx import compose, helper, numpy_helper, utils
 
-from pawprint.model.calibration import SMALLEST, Detector
+from pawprint.model.detector import SMALLEST, Detector
 from pawprint.network.feature_network import EPSILON
 from pawprint.network.heads import HeadWeights
 from pawprint.network.onnx_backbone import choose_tokens, last_maps, open_onnx

@@ -9,7 +9,7 @@ import numpy as np
 import openvino
 
 from pawprint.files import digest, replacing, write_arrays
-from pawprint.model.calibration import DETECTOR_FILE, Detector, unknown_score
+from pawprint.model.detector import DETECTOR_FILE, Detector, unknown_score
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.runtime import image_size_of, read_network, take_uint8, write_network
 

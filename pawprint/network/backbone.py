@@ -161,10 +161,11 @@ def build_extractor(
     The input is `(batch, size, size, 3)`, with values in [0, 255], and `name` is the application.
     The possible outputs are:
 
-    - `cut`: the feature maps at the cut, for fine-tuning. - `blocks`: the block statistics of a
-    backbone `with_blocks`, `(batch, features)`, for the head. - `top`: the pooled last maps,
-    `(batch, features)`, for the head. - `means`: the channel means of the last maps, for the
-    detector of unknown inputs, if `top` is flattened.
+    - `cut`: the feature maps at the cut, for fine-tuning.
+    - `blocks`: the block statistics of a backbone `with_blocks`, `(batch, features)`, for the head.
+    - `top`: the pooled last maps, `(batch, features)`, for the head.
+    - `means`: the channel means of the last maps, for the detector of unknown inputs, if `top` is
+      flattened.
     """
     pixels = keras.Input(backbone.input_shape[1:])
     outputs = backbone.outputs

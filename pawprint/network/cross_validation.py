@@ -44,7 +44,6 @@ class Examples(NamedTuple):
     The keys of `features` say whether the statistics of blocks are included. Cross-validation
     chooses between the two. Random choices depend on `pixels_sha256`, text `(images,)`, and not on
     the order of the images.
-    between both. What is drawn depends on `pixels_sha256`, text `(images,)`, not on the order.
     """
 
     features: dict[bool, Features | np.ndarray]
@@ -144,7 +143,6 @@ def cross_validate(examples: Examples) -> CrossValidation:
     sample. With many classes, the sample is larger than a fit should hold, and C is USUAL_C. An
     image has no prediction if no other group contains its class. Raises InputError if no image has
     a prediction.
-    prediction if the other groups lack its class. Raises InputError if no image has a prediction.
     """
     folds = _folds(examples)
     images = np.arange(len(examples.actual))

@@ -18,7 +18,7 @@ from pawprint.errors import InputError, name_some, silent_stderr
 from pawprint.files import md5, write_text
 from pawprint.git import current_commit
 from pawprint.model import exports
-from pawprint.model.calibration import read_detector
+from pawprint.model.detector import read_detector
 from pawprint.model.exports import (
     CALIBRATION_IMAGES,
     INT8,

@@ -16,7 +16,7 @@ from pawprint.errors import InputError, printable
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.folder import find_images
-from pawprint.model.calibration import unit_length
+from pawprint.model.detector import unit_length
 from pawprint.model.predictor import Prediction, Predictor, Take, predict_each, take_all
 from pawprint.model.served_model import FEATURES
 from pawprint.progress import track

@@ -121,7 +121,6 @@ def _renew_file(
 
     At most one text is returned, by the name of the file to write. `base` is None if the project
     did not receive this file from the package.
-    not have this file from the package.
     """
     path = folder / name
     if not path.exists():

@@ -156,7 +156,6 @@ def rank_limits(run: Run) -> list[Limit]:
     Limits that may save errors only by chance come last. Sizes that do not differ from the largest
     one by more than chance keep the order of MEASURED, and the same rule applies to the rest.
     Otherwise, a single photo could change the order.
-    or less would change the order.
     """
     found = [limit for find in MEASURED if (limit := find(run))]
     left = [(limit.size, limit) for limit in found if limit.size]

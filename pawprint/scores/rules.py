@@ -4,11 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pawprint.model.calibration import (
-    calibrate,
-    choose_unknown_threshold,
-    describe_recall,
-)
+from pawprint.model.calibration import calibrate, describe_recall
+from pawprint.model.detector import choose_unknown_threshold
 from pawprint.model.metadata import Metadata, Outputs, to_probabilities
 from pawprint.params.model import Calibrate
 from pawprint.scores.decided import LEVEL, choose_min_confidence

@@ -18,7 +18,7 @@ from pawprint.commands.export import run as run_export
 from pawprint.errors import InputError
 from pawprint.files import md5
 from pawprint.images.archive import members, open_archive, read_member
-from pawprint.model.calibration import fit_detector
+from pawprint.model.detector import fit_detector
 from pawprint.model.exports import FORMATS, Reference, export, read_pixels, require_modules
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import load_predictor, predict

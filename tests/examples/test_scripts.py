@@ -20,7 +20,7 @@ from PIL import Image
 
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import decode
-from pawprint.model.calibration import Detector
+from pawprint.model.detector import Detector
 from pawprint.model.exports import Reference, all_outputs, export, for_export, mean_over_flip
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.predictor import Prediction, load_predictor

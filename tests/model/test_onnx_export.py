@@ -22,7 +22,7 @@ from onnx_files import (
 )
 
 from pawprint.errors import InputError
-from pawprint.model.calibration import fit_detector
+from pawprint.model.detector import fit_detector
 from pawprint.model.exports import (
     Reference,
     all_outputs,

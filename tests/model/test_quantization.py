@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from networks import LOGITS
 
-from pawprint.model.calibration import fit_detector
+from pawprint.model.detector import fit_detector
 from pawprint.model.exports import FORMATS, for_export, mean_over_flip, write_int8
 from pawprint.network.hardware import keras
 from pawprint.network.heads import Standardisation

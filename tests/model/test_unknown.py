@@ -3,7 +3,7 @@ import pytest
 from conftest import refused
 
 from pawprint.files import write_arrays
-from pawprint.model.calibration import (
+from pawprint.model.detector import (
     choose_unknown_threshold,
     fit_detector,
     fit_unknown,

@@ -8,7 +8,7 @@ from conftest import SAMPLE_WEIGHTS, refused
 from networks import PLAIN, epochs_of, metadata, model_params, pixels
 from PIL import Image
 
-from pawprint.model.calibration import fit_detector
+from pawprint.model.detector import fit_detector
 from pawprint.model.exports import for_export
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import write_served_model

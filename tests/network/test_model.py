@@ -6,7 +6,7 @@ from conftest import refused
 from networks import DENSE, PLAIN, model_with, pixels
 from scipy.special import expit, softmax
 
-from pawprint.model.calibration import fit_detector
+from pawprint.model.detector import fit_detector
 from pawprint.model.exports import for_export
 from pawprint.network.hardware import keras
 from pawprint.network.model import (

@@ -5,7 +5,7 @@ import pytest
 from networks import DENSE, LOGITS, PLAIN, SIZE, metadata, pixels, sample_backbone, weights_of
 from PIL import Image
 
-from pawprint.model.calibration import fit_detector
+from pawprint.model.detector import fit_detector
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import join, write_served_model
 from pawprint.network.backbone import build_extractor

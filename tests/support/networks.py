@@ -9,7 +9,7 @@ import pandas as pd
 from conftest import SAMPLE_WEIGHTS
 
 from pawprint.features.store import INDEX, shard_path, write_shard
-from pawprint.model.calibration import Detector
+from pawprint.model.detector import Detector
 from pawprint.model.metadata import Metadata
 from pawprint.model.served_model import write_served_model
 from pawprint.network.backbone import application

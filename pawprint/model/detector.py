@@ -1,0 +1,120 @@
+"""Detect unknown images: the unknown score, in OpenVINO, and its threshold."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import openvino
+
+from pawprint.files import read_arrays
+
+DETECTOR_FILE = "detector.npz"
+SMALLEST = 1e-12  # the smallest norm to divide by, as in Keras' UnitNormalization
+operations = openvino.opset15
+DETECTOR_IMAGES = 1000  # maximum number of training images
+COMPONENTS = 64
+DIGITS = 4  # to which the threshold is rounded
+
+
+class Detector(NamedTuple):
+    """A detector of unknown images, based on the principal components of their features.
+
+    `mean` is float32 `(channels,)`, and `components` is float32 `(components, channels)`. The
+    components are orthogonal unit vectors.
+    """
+
+    mean: np.ndarray
+    components: np.ndarray
+
+    def score(self, features: np.ndarray) -> np.ndarray:
+        """Return scores, float64 `(…)` >= 0, for features `(…, channels)`, as the model does."""
+        *shape, channels = features.shape
+        parameter = operations.parameter([-1, channels], np.float32)
+        network = openvino.Model([unknown_score(parameter.output(0), self)], [parameter])
+        compiled = openvino.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        rows = features.reshape(-1, channels).astype(np.float32)
+        return compiled(rows)[0].reshape(shape).astype(np.float64)
+
+
+def unknown_score(features: openvino.Output, detector: Detector) -> openvino.Node:
+    """Return the norm of the residual, `(images, 1)`, for features `(images, channels)`.
+
+    Features are first divided by their norm. The residual is the part that the mean and the
+    components do not explain.
+    """
+    mean, components = (operations.constant(array, np.float32) for array in detector)
+    unit = operations.normalize_l2(features, np.array([1]), SMALLEST**2, "max")  # of squared values
+    centred = operations.subtract(unit, mean)
+    projected = operations.matmul(centred, components, False, True)
+    explained = operations.matmul(projected, components, False, False)
+    residual = operations.subtract(centred, explained)
+    return operations.reduce_l2(residual, np.array([1]), keep_dims=True)
+
+
+def unit_length(features: np.ndarray) -> np.ndarray:
+    """Divide features `(…, channels)` by their norm. Zero vectors stay zero."""
+    norm = np.linalg.norm(features, axis=-1, keepdims=True)
+    return features / np.maximum(norm, SMALLEST)
+
+
+def read_detector(folder: Path) -> Detector:
+    """Read the detector of a served model that has an unknown threshold.
+
+    Raises InputError if the file is missing or contains other arrays.
+    """
+    return Detector(**read_arrays(folder / DETECTOR_FILE, Detector._fields))
+
+
+def fit_detector(features: np.ndarray) -> Detector:
+    """Fit a detector to features `(images, channels)`: their mean and first principal components.
+
+    The number of components is COMPONENTS, or one less than the number of images or channels if
+    that is smaller. At least two images and two channels are required.
+    """
+    # Importing it is slow, and `pawprint predict` does not need it.
+    from scipy.linalg import eigh, qr
+    from threadpoolctl import threadpool_limits
+
+    images, channels = features.shape
+    number = min(COMPONENTS, images - 1, channels - 1)
+    unit = unit_length(features.astype(np.float64))
+    mean = unit.mean(axis=0)
+    # Use the smaller of the two Gram matrices, because the time grows with the cube of its size.
+    narrow = (unit - mean).T if channels < images else unit - mean
+    last = (len(narrow) - number, len(narrow) - 1)
+    with threadpool_limits(1):  # the number of threads changes the last bits of a sum
+        vectors = eigh(narrow @ narrow.T, subset_by_index=last)[1][:, ::-1]
+        if channels >= images:
+            vectors, _ = qr(narrow.T @ vectors, mode="economic")
+    return Detector(mean.astype(np.float32), vectors.T.astype(np.float32))
+
+
+def fit_unknown(features: np.ndarray, pixels_sha256: np.ndarray) -> tuple[Detector, np.ndarray]:
+    """Return the detector, and out-of-fold scores for the training images.
+
+    `features` are `(images, channels)`, and `pixels_sha256` is text `(images,)`. The scores are
+    float64 `(images,)`: the images in each fold are scored by a detector fitted on the other folds.
+    They are NaN if there are fewer than three images.
+    """
+    from pawprint.draws import draw_folds  # needs pandas, which a small installation may lack
+
+    fold = draw_folds(np.zeros(len(features)), pixels_sha256, pixels_sha256)
+    scores = np.full(len(features), np.nan)
+    for number in np.unique(fold) if len(features) > 2 else ():
+        detector = fit_detector(features[fold != number])
+        scores[fold == number] = detector.score(features[fold == number])
+    return fit_detector(features), scores
+
+
+def choose_unknown_threshold(scores: np.ndarray, quantile: float) -> float:
+    """Return a score that a new image does not exceed with at least this probability.
+
+    `scores`, `(images,)`, must come from images that the detector was not fitted on: validation
+    images, and training images scored by `fit_unknown`, because there may be too few validation
+    images for the quantile. The quantile is taken over `images + 1` (Vovk, Gammerman and Shafer,
+    Algorithmic Learning in a Random World, 2005). With fewer than `quantile / (1 - quantile)`
+    images, it is the highest score. The result is rounded up, so that rounding in another runtime
+    does not reject the image with exactly this score.
+    """
+    rank = min(int(np.ceil(quantile * (len(scores) + 1))), len(scores))
+    return float(np.ceil(np.sort(scores)[rank - 1] * 10**DIGITS) / 10**DIGITS)
