@@ -74,7 +74,7 @@ def load(folder: str | os.PathLike | None = None, *, mirrored: bool = True) -> "
 
     Without a folder, load the model of the project in the current folder or, outside a project, the
     example in the package. The model's `predict` takes a path, the bytes of a file, an open file or
-    a Pillow image, and returns a Prediction. For a folder or a list of paths, it returns a table.
+    a Pillow image, and returns a Prediction. For a folder or a series of paths, it returns a table.
     If `mirrored` is False, a served model uses only the image itself, which takes half the time;
     `pawprint export --single` shows which labels change. Raises InputError if the model is damaged,
     and RuntimeError in a process that was forked from one that had loaded a model.

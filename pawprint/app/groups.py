@@ -266,6 +266,7 @@ class Pages:
         answer.take_back()
         self.answers.pop()
         self.images = answer.images
+        self.size = PER_PAGE if len(answer.images) > 1 else self.size
         self.label = answer.label
         self.sure = answer.sure
         self.asked_last -= {*answer.images}

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -303,16 +303,18 @@ def show_pages(source: Photos) -> None:
         if note := st.session_state.pop("note", ""):
             st.warning(plain(note))
         if not cells:
-            left = "All photos have a label"
-            if doubted := number_undecided(source):
-                left = f"Only photos that you marked as not known are left: {doubted:,}"
-            st.success(f"{left}. {source.advice}")
+            left = "All photos have a label."
+            if pages.missing:
+                left = f"Photos that cannot be read are left: {len(pages.missing):,}."
+            elif doubted := number_undecided(source):
+                left = f"Only photos that are marked as not known are left: {doubted:,}."
+            st.success(f"{left} {source.advice}")
         folder = Path(__file__).parent
         css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
         grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
         data = {
             "page": pages.number,
-            "done": describe_progress(source),
+            "done": describe_progress(source, pages.missing),
             "photos": cells,
             "sure": pages.sure,
             "classes": source.classes(),
@@ -334,22 +336,30 @@ def show_pages(source: Photos) -> None:
         )
 
 
-def describe_progress(source: Photos) -> str:
-    """Return how many photos are left, how many got a label, and how many are undecided."""
+def describe_progress(source: Photos, missing: Collection[groups.Image]) -> str:
+    """Return how many photos are left, how many got a label, and how many are undecided.
+
+    Photos that are `missing` cannot be read, and do not count.
+    """
     given = source.given()
-    images = [*source.pool.images, *source.pool.others]
+    images = [image for image in photos_of(source) if image not in missing]
     done = sum(path in given or pixels in given for path, pixels in images)
-    text = f"{len(images) - done:,} photos are left"
+    left = len(images) - done
+    text = "1 photo is left" if left == 1 else f"{left:,} photos are left"
     text += f"; {done:,} got a label." if done else "."
     doubted = number_undecided(source)
-    return f"{text} You marked {doubted:,} as not known; they come last." if doubted else text
+    return f"{text} Marked as not known, and last: {doubted:,}." if doubted else text
+
+
+def photos_of(source: Photos) -> list[groups.Image]:
+    """Return all photos of a source, with and without a label."""
+    return [*source.pool.images, *source.pool.others]
 
 
 def number_undecided(source: Photos) -> int:
-    """Return how many photos a person marked as not known."""
+    """Return how many photos somebody marked as not known."""
     unknown = labelling.undecided()
-    images = [*source.pool.images, *source.pool.others]
-    return sum(path in unknown or pixels in unknown for path, pixels in images)
+    return sum(path in unknown or pixels in unknown for path, pixels in photos_of(source))
 
 
 def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:

@@ -167,11 +167,15 @@ def _apply_corrections(
     correction, which may be for different pixels. Files in `set_aside` may keep this label.
     """
     pixels = dict(zip(images["path"], images["pixels_sha256"]))
-    labels = {correction.image: correction.label for correction in corrections}
-    label_of_pixels = {pixels[name]: label for name, label in labels.items() if name in pixels}
+    of_page = {row.image: row.label for row in corrections if row.is_of_page}
+    labels = {row.image: row.label for row in corrections if not row.is_of_page}
+    every_label = of_page | labels
+    label_of_pixels = {pixels[name]: label for name, label in every_label.items() if name in pixels}
     right = [
         labels.get(row.pixels_sha256)
         or labels.get(row.path)
+        or every_label.get(row.pixels_sha256)
+        or every_label.get(row.path)
         or label_of_pixels.get(row.pixels_sha256, row.label)
         for row in images.itertuples()
     ]

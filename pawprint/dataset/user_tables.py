@@ -207,12 +207,14 @@ class Correction(NamedTuple):
     """The label of an image, or NEITHER.
 
     With `pixels_sha256`, it applies to the image with these pixels, and the path is where that
-    image used to be. Without it, it applies to the image at the path.
+    image used to be. Without it, it applies to the image at the path. Other corrections take
+    precedence over one that `is_of_page`.
     """
 
     path: str
     label: str
     pixels_sha256: str = ""
+    is_of_page: bool = False  # several images got this label at once
 
     @property
     def image(self) -> str:
@@ -241,7 +243,7 @@ def read_corrections(
         name = next(found, row["path"])
         label = normalize("NFC", row["label"])
         pixels = row.get("pixels_sha256", "")
-        correction = Correction(name, label, pixels)
+        correction = Correction(name, label, pixels, row.get(HOW) == PAGE)
         problem = None
         if pixels and not SHA256.fullmatch(pixels):
             problem = (

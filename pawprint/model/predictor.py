@@ -4,7 +4,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -72,10 +72,17 @@ def wrong_type(image: object) -> TypeError:
 
 
 def _path(value: object) -> Path:
-    """Return a path. Raises TypeError for any other object."""
+    """Return a path. Raises TypeError for any other object, and InputError for a URL."""
     if isinstance(value, str | os.PathLike):
+        require_no_url(value)
         return Path(value)
     raise wrong_type(value)
+
+
+def require_no_url(path: str | os.PathLike) -> None:
+    """Raise InputError for a URL."""
+    if URL.match(text := os.fsdecode(path)):
+        raise InputError(f"predict: expected a file, or the bytes of one. Received: {text}")
 
 
 def bytes_of(image: object) -> bytes:
@@ -87,10 +94,8 @@ def bytes_of(image: object) -> bytes:
     if isinstance(image, bytes | bytearray | memoryview):
         return bytes(image)
     if isinstance(image, str | os.PathLike):
-        path = os.fsdecode(image)
-        if URL.match(path):
-            raise InputError(f"predict: expected a file, or the bytes of one. Received: {path}")
-        return read_file(Path(path))
+        require_no_url(image)
+        return read_file(Path(os.fsdecode(image)))
     if hasattr(image, "read") and not isinstance(image, io.TextIOBase):
         if hasattr(image, "seek") and hasattr(image, "seekable") and image.seekable():
             image.seek(0)
@@ -158,8 +163,9 @@ class Predictor:
         if isinstance(image, str | os.PathLike):
             is_folder = os.path.isdir(image)  # noqa: PTH112
             return predict_all(self, [Path(image)]) if is_folder else self._predict_one(image)
-        # Bytes and open files can be iterated over, too.
+        # Bytes and open files can be iterated over, too, and so can the names of columns or keys.
         is_one = isinstance(image, bytes | bytearray | memoryview) or hasattr(image, "read")
+        is_one |= isinstance(image, Mapping) or hasattr(image, "columns")
         if isinstance(image, Iterable) and not is_one:
             return predict_all(self, [_path(each) for each in image])
         return self._predict_one(image)

@@ -24,7 +24,7 @@ def _differences(before: Mapping, after: Mapping) -> dict[str, tuple[object, obj
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             inner = _differences(old, new)
             found |= {f"{name}.{key}": pair for key, pair in inner.items()}
-        elif old != new:
+        elif old != new or isinstance(old, bool) != isinstance(new, bool):
             found[name] = before.get(name, UNSET), after.get(name, UNSET)
     return found
 

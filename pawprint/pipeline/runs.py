@@ -148,7 +148,7 @@ def _process(folder: Path) -> psutil.Process:
     does not run this module in the project's folder.
     """
     process = psutil.Process(int((folder / PROCESS).read_text(encoding="utf-8")))
-    if __name__ not in process.cmdline() or Path(process.cwd()) != folder.resolve():
+    if __name__ not in process.cmdline() or not folder.samefile(process.cwd()):
         raise psutil.NoSuchProcess(process.pid)
     return process
 

@@ -34,7 +34,7 @@ SAMPLES = 18
 VIEWS = 12
 NEAR_DUPLICATES = 24
 PREDICTIONS = 24
-ERRORS = 12  # and as many of the least confident correct predictions
+ERRORS = 12  # and as many of the least confident other predictions
 LABELS_TO_REVIEW = 24
 UNUSUAL = 12
 
@@ -170,7 +170,7 @@ def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image
 
 
 def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
-    """Draw the most confident errors, and the least confident correct predictions.
+    """Draw the most confident errors, and the least confident of the other predictions.
 
     `predictions` is a PREDICTIONS table. Confidence is the probability of the predicted label.
     """
@@ -180,7 +180,7 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     rest = ranked.drop(errors.index).sort_values("confidence", kind="stable")
     unsure = rest.head(ERRORS)
     first = f"Most confident errors ({len(errors):,} of {len(wrong):,})"
-    second = f"Least confident correct predictions ({len(unsure):,} of {len(rest):,})"
+    second = f"Least confident other predictions ({len(unsure):,} of {len(rest):,})"
     return photo_grid({first: _cells(archive, errors), second: _cells(archive, unsure)})
 
 

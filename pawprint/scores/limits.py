@@ -41,7 +41,7 @@ class Run(NamedTuple):
     `near_duplicates` is a NEAR_DUPLICATES table, and `to_review` is a LABELS_TO_REVIEW table.
 
     `train_accuracy` is the accuracy of the head on the images that it learned from, or None.
-    `accuracy_by_series` is the result of the function with this name in scores/shift.py, for
+    `accuracy_by_series` is the result of the function with this name in scores/series.py, for
     training images.
     """
 

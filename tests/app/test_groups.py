@@ -128,8 +128,10 @@ def test_last_page_is_taken_back_as_it_was():
     before = dict(person.given), list(person.pages.refused)
     person.answer()
     person.page()
+    person.pages.size = 1  # one photo at a time since then
     person.pages.take_back()
     assert person.pages.images == images
+    assert person.pages.size == PER_PAGE
     assert (person.given, person.pages.refused) == before
 
 

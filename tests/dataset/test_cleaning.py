@@ -140,6 +140,22 @@ def test_correction_for_the_pixels_of_an_image_counts_before_that_for_its_path(t
         assert not_applied == []
 
 
+def test_row_that_a_person_adds_counts_before_the_label_of_a_page(tmp_path):
+    """As docs/images.md says, a person writes the path and the label, without the hash."""
+    files = {"cats/1.jpg": 1, "cats/2.jpg": 2, "dogs/3.jpg": 3, "cats/4.jpg": 4}
+    corrections = [
+        Correction("cats/1.jpg", "cat", pixels_of(1), is_of_page=True),
+        Correction("cats/1.jpg", "dog"),
+        Correction("cats/2.jpg", "dog", pixels_of(2), is_of_page=True),
+    ]
+    for rows in (corrections, corrections[::-1]):
+        images, _, not_applied = corrected(tmp_path, files, rows)
+        assert [path for path, label in labels_of(images).items() if label == "cat"] == [
+            "cats/4.jpg"
+        ]
+        assert not_applied == []
+
+
 def deep(number: int) -> bytes:
     """Return a 16-bit PNG with 12-bit values."""
     noise = np.random.default_rng(number).integers(0, 4096, (64, 64), np.uint16)

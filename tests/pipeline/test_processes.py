@@ -145,9 +145,13 @@ def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a signal")
-def test_stop_spares_a_process_that_has_the_number_of_an_ended_run(tmp_path):
-    """While Keep or Discard holds the lock of a killed run, whose number the system gave away."""
-    command = [sys.executable, "-c", "input()"]
+@pytest.mark.parametrize("of_module", ["", runs.__name__])
+def test_stop_spares_a_process_that_has_the_number_of_an_ended_run(tmp_path, of_module):
+    """While Keep or Discard holds the lock of a killed run, whose number the system gave away.
+
+    The other process may be a run in another project.
+    """
+    command = [sys.executable, "-c", "input()", of_module]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as bystander:
         with runs.alone(tmp_path):
             (tmp_path / runs.PROCESS).write_text(str(bystander.pid), encoding="utf-8")

@@ -1,8 +1,10 @@
+import numpy as np
 import pandas as pd
 from conftest import PROJECT, succeed
+from PIL import Image
 
 from pawprint.columns import PREDICTIONS
-from pawprint.reports.charts import draw_confusion
+from pawprint.reports.charts import draw_confusion, save
 
 DRAW = """
 import sys
@@ -26,6 +28,18 @@ def test_settings_of_the_user_do_not_change_a_picture(tmp_path):
     (tmp_path / "none").touch()
     (tmp_path / "own").write_text(SETTINGS, encoding="utf-8")
     assert drawn("own") == drawn("none")
+
+
+def test_photos_are_jpeg_and_charts_are_png_with_the_same_bytes_each_time(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    for name, kind in (("errors.jpg", "JPEG"), ("roc.png", "PNG")):
+        written = set()
+        for _ in range(2):
+            save(Image.fromarray(noise), tmp_path / name)
+            written.add((tmp_path / name).read_bytes())
+        assert len(written) == 1
+        with Image.open(tmp_path / name) as picture:
+            assert picture.format == kind
 
 
 def test_class_without_test_images_has_no_fractions():
