@@ -193,7 +193,7 @@ def newer(tmp_path_factory) -> Installed:
         tmp_path_factory.mktemp("newer"),
         ("pyproject.toml", 'version = "', 'version = "9.'),
         ("dvc.yaml", "desc: Bring the images", "desc: Pack the images"),
-        ("params.yaml", "  seed: 1  # another", "  seed: 2  # another"),
+        ("params.yaml", "  seed: 1  # a different", "  seed: 2  # another"),
         ("params.yaml", "\nsplit:\n", "\nsplit:\n  columns: 4  # of photos\n"),
         ("params.yaml", f"  date: {DATE}\n", ""),
         ("pawprint/params/data.py", "    date: Annotated[str, Field(min_length=1)] | None\n", ""),

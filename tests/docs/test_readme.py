@@ -125,7 +125,7 @@ def test_colleague_runs_a_changed_param_without_the_photos_of_the_author(install
 
 
 NOTHING = [
-    ("pawprint/images/decoder.py", '"""Decode image files, and', '"""Decode images, and'),
+    ("pawprint/images/decoder.py", '"""Decode image files and', '"""Decode images and'),
     # A project keeps its own value.
     ("params.yaml", "  unknown_quantile: 0.995 ", "  unknown_quantile: 0.9 "),
 ]
