@@ -100,11 +100,13 @@ def current_commit(digits: int = 40, folder: Path = Path()) -> str | None:
     """Return the commit with at least this many digits, plus "-dirty" if tracked files changed.
 
     Returns None outside Git, and if Git refuses to read the repository, because a service must run
-    there as well. Tags are ignored, so that the result is always the hash of the commit.
+    there as well. `git describe --dirty` would do the same, but always locks the index, so that a
+    killed service would leave a lock in the user's repository.
     """
-    options = ("--always", f"--abbrev={digits}", "--exclude=*", "--dirty")
     with contextlib.suppress(InputError):
-        return git("describe", *options, folder=folder).strip()
+        commit = git("rev-parse", f"--short={digits}", "HEAD", folder=folder).strip()
+        changed = git("status", "--porcelain", "--untracked-files=no", folder=folder)
+        return f"{commit}-dirty" if changed else commit
     return None
 
 

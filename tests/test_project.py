@@ -1,5 +1,7 @@
 """Test the name of the project, and its commit."""
 
+import os
+
 import pytest
 from conftest import commit, git_init, succeed
 
@@ -27,3 +29,15 @@ def test_commit_of_the_workspace_says_whether_files_were_changed(tmp_path, monke
     (tmp_path / "dvc.lock").write_text("other")
     assert current_commit() == f"{head}-dirty"
     assert current_commit(digits=7) == f"{head[:7]}-dirty"
+
+
+def test_reading_the_commit_leaves_the_index_alone(tmp_path):
+    """A process that is killed while it writes the index leaves a lock, which stops Git."""
+    (tmp_path / "dvc.lock").write_text("one")
+    git_init(tmp_path)
+    commit(tmp_path, "Model")
+    os.utime(tmp_path / "dvc.lock", (1, 1))  # so that Git would refresh its entry
+    index = tmp_path / ".git" / "index"
+    before = index.read_bytes()
+    assert not current_commit(folder=tmp_path).endswith("-dirty")
+    assert index.read_bytes() == before
