@@ -183,7 +183,7 @@ def upgraded(installed: Installed, project: Path) -> dict[str, str]:
     return {line.split(": ")[1]: line for line in lines}
 
 
-DATE = "null  # a column of metadata.csv with dates: the images of the last dates are the test set"
+DATE = "null  # date column of metadata.csv; the most recent images become the test set"
 
 
 @pytest.fixture(scope="module")
