@@ -22,7 +22,7 @@ SCP = re.compile(r"([\w.-]+@)?([\w.-]{2,}):(?!/?/)(.+)")  # git@host:team/reposi
 NEEDED = f"requirements.txt does not name {DISTRIBUTION}"
 SHARED = (
     f"Add the line that installs it for others, such as `{DISTRIBUTION}==VERSION` or "
-    f"`{DISTRIBUTION} @ git+https://HOST/REPOSITORY@COMMIT`"
+    f"`{DISTRIBUTION} @ git+https://HOST/REPOSITORY`"
 )
 
 
