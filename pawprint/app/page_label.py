@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container, Iterable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -343,7 +343,7 @@ def describe_progress(source: Photos, missing: Collection[groups.Image]) -> str:
     """
     given = source.given()
     images = [image for image in photos_of(source) if image not in missing]
-    done = sum(path in given or pixels in given for path, pixels in images)
+    done = count_in(given, images)
     left = len(images) - done
     text = "1 photo is left" if left == 1 else f"{left:,} photos are left"
     text += f"; {done:,} got a label." if done else "."
@@ -358,8 +358,12 @@ def photos_of(source: Photos) -> list[groups.Image]:
 
 def number_undecided(source: Photos) -> int:
     """Return how many photos somebody marked as not known."""
-    unknown = labelling.undecided()
-    return sum(path in unknown or pixels in unknown for path, pixels in photos_of(source))
+    return count_in(labelling.undecided(), photos_of(source))
+
+
+def count_in(keys: Container[str], images: Iterable[groups.Image]) -> int:
+    """Return how many images are in a table with these keys: paths, or pixels_sha256."""
+    return sum(path in keys or pixels in keys for path, pixels in images)
 
 
 def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
@@ -381,7 +385,8 @@ def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
                 pages.sure -= place < sure
         pages.images = [image for image in pages.images if image not in pages.missing]
         if not pages.sure:  # no photo is left to mark, so the page would ask nothing
-            cells, pages.images = [], []
+            cells = []
+            pages.images = []
     shown()[id(pages)] = (time.time(), pages.images)
     return cells
 

@@ -294,7 +294,8 @@ def test_page_whose_likely_photos_are_gone_is_replaced_by_one_that_asks(project,
     images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows))]
     keys = [key for _, key in images]
     pool = groups.Pool(images, [], rows, [], keys, groups.find_clusters(rows), [])
-    source, pages = pools.ProjectPhotos(pool), groups.Pages()
+    source = pools.ProjectPhotos(pool)
+    pages = groups.Pages()
     pages.turn(pool, {})
     gone = {path for path, _ in pages.images[: pages.sure]}
     assert len(gone) < len(pages.images)

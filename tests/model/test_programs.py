@@ -149,10 +149,8 @@ def test_array_and_other_objects_are_refused_with_what_to_do(tmp_path, model):
     """danielgatis/darknetpy 18, notAI-tech/NudeNet 82."""
     array = np.asarray(Image.open(io.BytesIO(PHOTO)))
     (tmp_path / "photo.jpg").write_bytes(PHOTO)
-    of_arrays, of_all = (
-        r"fromarray\(array\[\.\.\., ::-1\]\)",
-        "expected a path, the bytes of an image",
-    )
+    of_arrays = r"fromarray\(array\[\.\.\., ::-1\]\)"
+    of_all = "expected a path, the bytes of an image"
     with (tmp_path / "photo.jpg").open() as text:
         arrays = [(other, of_arrays) for other in (array, array[..., 0], array / 255)]
         for other, message in (*arrays, *((other, of_all) for other in ([array], text, None, 1))):

@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pawprint.errors import InputError
+from pawprint.params.changes import describe_param_changes
 from pawprint.params.data import Flip
 from pawprint.params.file import overlay
 from pawprint.params.model import TrainExtract, load_params
@@ -225,3 +226,10 @@ def test_class_weight_auto_is_balanced_for_imbalanced_classes(images, expected):
     assert params.weight_for(classes) == expected
     for fixed in ("balanced", None):
         assert params.model_copy(update={"class_weight": fixed}).weight_for(classes) == fixed
+
+
+def test_changed_params_are_told_with_both_values_even_if_python_calls_them_equal():
+    before = {"a.is_on": False, "a.gone": 1, "a.same": 1, "a.inner": {"x": 1, "y": 2}}
+    after = {"a.is_on": 0, "a.new": None, "a.same": 1, "a.inner": {"x": 1, "y": "z"}}
+    lines = ["a.is_on: false → 0", "a.inner.y: 2 → z", "a.gone: 1 → not set"]
+    assert describe_param_changes(before, after) == lines
