@@ -273,8 +273,11 @@ def _run_within(runner: str, module: str, *arguments: str) -> None:
 
 def _end_with(runner: psutil.Process) -> None:
     runner.wait()
-    _end_below(psutil.Process())
-    os._exit(1)
+    if sys.platform == "win32":
+        _end_below(psutil.Process())
+        os._exit(1)
+    # All at once: after the end of its stage alone, DVC would be killed while it writes its files.
+    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":
