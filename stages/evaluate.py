@@ -43,6 +43,7 @@ from pawprint.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import image_size_of, read_network
 from pawprint.scores import metrics
+from pawprint.scores.calibration import describe_rules, fit_rules
 from pawprint.scores.evaluation import Evaluation, evaluate
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.prediction_table import (
@@ -52,7 +53,6 @@ from pawprint.scores.prediction_table import (
     with_image,
     write_predictions,
 )
-from pawprint.scores.rules import describe_rules, fit_rules
 from pawprint.scores.series import independent
 from pawprint.scores.shift import compare_splits, describe_shift, measure_apart
 from pawprint.scores.slices import describe_slices, measure_slices

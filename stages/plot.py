@@ -53,10 +53,10 @@ from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import LastCommit, Recorded
 from pawprint.reports import charts, pages, photos
+from pawprint.scores.compared_runs import compare_runs
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import SIZE_UNKNOWN, Run, find_limits
 from pawprint.scores.prediction_table import list_errors, read_predictions
-from pawprint.scores.runs import compare_runs
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
 from pawprint.scores.stored_run import read_here, read_run

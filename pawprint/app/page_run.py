@@ -34,9 +34,9 @@ from pawprint.projects.candidates import candidates_of
 from pawprint.projects.comparison import read_revision_run
 from pawprint.projects.since_commit import describe_since_commit
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
+from pawprint.scores.compared_runs import ComparedRun, compare_runs
 from pawprint.scores.metrics import CATALOGUE
-from pawprint.scores.paired import tabulate_sets
-from pawprint.scores.runs import ComparedRun, compare_runs
+from pawprint.scores.verdict import tabulate_sets
 from pawprint.tables import read_table
 
 HERE = Path()  # the app runs in the project's folder

@@ -13,16 +13,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pawprint.classes import Difference, log_losses
-from pawprint.draws import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
+from pawprint.draws import draw_places, hash_keys, smallest_keys
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
-from pawprint.network.heads import (
-    Regression,
-    Standardisation,
-    fit_regressions,
-    kinds_of,
-    sample_weights,
-)
+from pawprint.folds import FOLDS, draw_folds
+from pawprint.network.class_weights import sample_weights
+from pawprint.network.heads import Regression, Standardisation, fit_regressions, kinds_of
 
 # The inverse of the penalty. The loss is summed over all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)

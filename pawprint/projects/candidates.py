@@ -32,16 +32,21 @@ from pawprint.features.store import StoredExamples, count_shards
 from pawprint.files import read_labels, read_mapping
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.views import IDENTITY
+from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras
-from pawprint.network.heads import sample_weights
 from pawprint.package import python_in
 from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.params.section import Resize, check_content
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.pipeline.recorded import Recorded
 from pawprint.runtime import CORES, output_shapes, read_network, write_network
-from pawprint.scores import paired
+from pawprint.scores.verdict import (
+    Comparison,
+    compare,
+    describe_verdict,
+    pair_probabilities,
+)
 from pawprint.tables import read_table, training_images
 
 MAX_IMAGES = 2000
@@ -212,7 +217,7 @@ class Measured(NamedTuple):
     seconds: float
     accuracy: float
     loss: float
-    comparison: paired.Comparison | None
+    comparison: Comparison | None
 
 
 def measure_each(
@@ -314,8 +319,8 @@ def row_of(
     actual = pd.Index(sample.labels).get_indexer(sample.images["label"])
     weights = sample_weights(sample.class_weight, actual)
     both = (first.probabilities if first else new), new
-    pair = paired.pair_probabilities(actual, both, sample.images["group"].to_numpy(), weights)
-    comparison = paired.compare([{"images": pair}], 1 - level)[0] if first else None
+    pair = pair_probabilities(actual, both, sample.images["group"].to_numpy(), weights)
+    comparison = compare([{"images": pair}], 1 - level)[0] if first else None
     scores = pair.new_right.mean(), pair.values[1].mean()
     return Measured(candidate, new, cpu_ms, seconds, *scores, comparison)
 
@@ -338,7 +343,7 @@ def describe_choice(best: Measured, first: Measured) -> str:
     name = best.candidate.name
     base = first.candidate.name
     if best.comparison:
-        verdict = paired.describe_verdict(base, name, best.comparison)
+        verdict = describe_verdict(base, name, best.comparison)
         return (
             f"{verdict} CPU time of an image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}; "
             f"features of all images: {best.seconds:,.0f} s, was {first.seconds:,.0f}."

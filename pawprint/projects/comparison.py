@@ -1,6 +1,6 @@
 """Compare runs of a project: read them from the workspace, Git and DVC, and test all at once.
 
-`scores/stored_run.py` reads a run from its files, and `scores/runs.py` has the test.
+`scores/stored_run.py` reads a run from its files, and `scores/compared_runs.py` has the test.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from pawprint.errors import InputError
 from pawprint.pipeline.dvc import WORKSPACE, read_revision
 from pawprint.pipeline.recorded import Recorded
 from pawprint.projects.check import require_reproduced
-from pawprint.scores.runs import ComparedRun, Run, compare_runs
+from pawprint.scores.compared_runs import ComparedRun, Run, compare_runs
 from pawprint.scores.stored_run import read_run
 from pawprint.tables import parse_table
 

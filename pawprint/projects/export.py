@@ -19,16 +19,11 @@ from pawprint.files import md5, write_text
 from pawprint.git import current_commit
 from pawprint.model import exports
 from pawprint.model.detector import read_detector
-from pawprint.model.exports import (
-    CALIBRATION_IMAGES,
-    INT8,
-    identity_of_int8,
-    milliseconds,
-    write_int8,
-)
+from pawprint.model.exports import milliseconds
 from pawprint.model.metadata import Metadata
 from pawprint.model.page import About, fetch_runtime, page_of, whose_weights, with_half_weights
 from pawprint.model.predictor import load_predictor
+from pawprint.model.quantization import CALIBRATION_IMAGES, INT8, identity_of_int8, write_int8
 from pawprint.network.backbone import load_backbone, with_head
 from pawprint.network.extractor import needs_keras
 from pawprint.network.hardware import keras

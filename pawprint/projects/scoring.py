@@ -29,13 +29,13 @@ from pawprint.model.predictor import (
 from pawprint.named_file import read_bytes
 from pawprint.params.data import Clean
 from pawprint.pipeline.recorded import Recorded
-from pawprint.projects.answer_log import OTHER_MODEL, read_answers, select_answers
 from pawprint.projects.labelled import is_near_training, read_labelled
+from pawprint.projects.service_log import OTHER_MODEL, read_answers, select_answers
 from pawprint.scores.evaluation import predictions_in, tabulate_beside
 from pawprint.scores.likeness import Likeness, compare_photos
-from pawprint.scores.paired import Comparison, compare, pair_predictions
 from pawprint.scores.prediction_table import predicted_labels, read_predictions, tabulate
 from pawprint.scores.slices import measure_slices
+from pawprint.scores.verdict import Comparison, compare, pair_predictions
 
 UNLABELLED = "unlabelled"
 NEAR = "near-duplicates of training images"

@@ -15,8 +15,8 @@ from pawprint.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.errors import InputError
 from pawprint.files import parse_mapping
 from pawprint.model.metadata import METADATA_FILE, Metadata, parse_metadata
+from pawprint.scores.compared_runs import TRAINING, Run
 from pawprint.scores.prediction_table import parse_predictions, with_image
-from pawprint.scores.runs import TRAINING, Run
 from pawprint.tables import parse_table
 
 Parsed = TypeVar("Parsed")

@@ -11,7 +11,9 @@ from pawprint.columns import UNKNOWN_SCORE
 from pawprint.errors import InputError, name_some, printable
 from pawprint.model.metadata import Metadata
 from pawprint.scores.metrics import describe_found
-from pawprint.scores.paired import (
+from pawprint.scores.prediction_table import probabilities_in, with_image
+from pawprint.scores.series import independent
+from pawprint.scores.verdict import (
     MARGIN,
     Comparison,
     Pair,
@@ -19,8 +21,6 @@ from pawprint.scores.paired import (
     describe_verdict,
     tabulate_sets,
 )
-from pawprint.scores.prediction_table import probabilities_in, with_image
-from pawprint.scores.series import independent
 
 TRAINING = "training, in folds"
 IDENTICAL = "identical"
