@@ -51,7 +51,7 @@ from pawprint.scores.prediction_table import (
     predicted_labels,
     probabilities_in,
     with_image,
-    write_predictions,
+    write_probabilities,
 )
 from pawprint.scores.series import independent
 from pawprint.scores.shift import compare_splits, describe_shift, measure_apart
@@ -82,9 +82,9 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     scores = scores.astype(SCORES)
     predictions = {name: result.predictions for name, result in results.items()}
     for name, table in predictions.items():
-        write_predictions(paths.PROBABILITIES_CSV[name], table)
-        short = with_image(table).assign(loss=losses_in(table))
-        write_table(paths.PREDICTED_CLASSES_CSV[name], short, PREDICTED_CLASSES)
+        write_probabilities(paths.PROBABILITIES_CSV[name], table)
+        classes = with_image(table).assign(loss=losses_in(table))
+        write_table(paths.PREDICTED_CLASSES_CSV[name], classes, PREDICTED_CLASSES)
     reliability = [result.reliability.assign(split=name) for name, result in results.items()]
     write_table(paths.RELIABILITY_CSV, pd.concat(reliability), RELIABILITY)
     write_table(paths.ROC_CSV, test.roc, ROC)
@@ -208,7 +208,7 @@ def describe_right(results: dict[str, Evaluation]) -> str:
 
 
 def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the LABELS_TO_REVIEW table; `predictions` has PREDICTIONS tables by split."""
+    """Return the LABELS_TO_REVIEW table; `predictions` has PROBABILITIES tables by split."""
     judged = [read_table(paths.CROSS_VALIDATION_CSV, JUDGED).assign(split="train")]
     for name, table in predictions.items():
         images = table.rename(columns={"actual": "label"})

@@ -18,20 +18,17 @@ import pandas as pd
 from pawprint import paths
 from pawprint.classes import UNKNOWN, UNLABELLED
 from pawprint.columns import IMAGES, PATHS
+from pawprint.features.reuse import earlier_shards, origin_of, place_of_rows
 from pawprint.features.rows import row_function
 from pawprint.features.shards import (
-    STORED_SPLITS,
     ShardComputer,
     ViewsOf,
-    earlier_shards,
-    origin_of,
-    place_of_rows,
     require_space,
     tasks,
     views_of,
     write_shards,
 )
-from pawprint.features.store import count_shards
+from pawprint.features.store import STORED_SPLITS, count_shards
 from pawprint.files import read_text, replacing, write_json, writing
 from pawprint.images.archive import open_archive
 from pawprint.model.detector import DETECTOR_IMAGES

@@ -32,7 +32,7 @@ from pawprint.progress import Progress
 from pawprint.projects import discard
 from pawprint.projects.candidates import candidates_of
 from pawprint.projects.comparison import read_revision_run
-from pawprint.projects.since_commit import describe_since_commit
+from pawprint.projects.uncommitted import find_uncommitted
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
 from pawprint.scores.compared_runs import ComparedRun, compare_runs
 from pawprint.scores.metrics import CATALOGUE
@@ -125,8 +125,8 @@ def show_differences() -> None:
 def describe_changes(
     files: tuple[Path, ...], commit: str | None
 ) -> tuple[list[str], list[str], list[str]]:
-    """Return the result of `describe_since_commit`. Raises InputError."""
-    return describe_since_commit(HERE)
+    """Return the result of `find_uncommitted`. Raises InputError."""
+    return find_uncommitted(HERE)
 
 
 @st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)

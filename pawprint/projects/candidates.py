@@ -25,7 +25,7 @@ from pawprint import paths
 from pawprint.classes import SIGNIFICANT, problem_of_labels
 from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.errors import InputError, NoWeightsError
-from pawprint.features import shards
+from pawprint.features import reuse, shards
 from pawprint.features.rows import row_function
 from pawprint.features.shards import views_of
 from pawprint.features.store import StoredExamples, count_shards
@@ -273,7 +273,7 @@ def _measure(
         write_network(extractor.network, path, extractor.outputs)
         code = row_code(Code(sample.folder), FEATURE_ROW)
         network = read_network(path)
-        origin = shards.origin_of(path, model.resize, code)
+        origin = reuse.origin_of(path, model.resize, code)
     compute = row_function(network, model.resize)
     key = str(origin["network"])
     if key not in cpu_ms:
@@ -285,12 +285,12 @@ def _measure(
         raise InputError(
             f"it would take {seconds:,.0f} s, and {left:,.0f} s are left; see --minutes"
         )
-    place = shards.place_of_rows(origin, sample.folder) / "try" / str(count_shards(len(images)))
+    place = reuse.place_of_rows(origin, sample.folder) / "try" / str(count_shards(len(images)))
     one = augment.model_copy(update={"views": 1, "keep_original": True})
     learned = augment if views > 1 else one
     views_here = functools.partial(views_of, learned, model.image_size, ())
     computer = shards.ShardComputer(archive, compute, output_shapes(network), views_here)
-    earlier, _ = shards.earlier_shards(Recorded(folder=sample.folder), origin)
+    earlier, _ = reuse.earlier_shards(Recorded(folder=sample.folder), origin)
     shards.write_shards(computer, shards.tasks(images, TRAIN, place, earlier))
     store = StoredExamples({TRAIN: place}, images, sample.labels)
     examples = open_examples(store, model.features, sample.class_weight)

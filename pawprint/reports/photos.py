@@ -163,7 +163,7 @@ def draw_unusual(archive: Archive, found: pd.DataFrame) -> Image.Image:
 
 
 def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
-    """Draw evenly spaced images from the PREDICTIONS table, the same for every model."""
+    """Draw evenly spaced images from the PROBABILITIES table, the same for every model."""
     rows = spread(with_confidence(predictions), PREDICTIONS)
     title = f"Test images ({len(rows):,} of {len(predictions):,})"
     return photo_grid({title: _cells(archive, rows)})
@@ -172,7 +172,7 @@ def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image
 def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     """Draw the most confident errors, and the least confident of the other predictions.
 
-    `predictions` is a PREDICTIONS table. Confidence is the probability of the predicted label.
+    `predictions` is a PROBABILITIES table. Confidence is the probability of the predicted label.
     """
     ranked = rank_predictions(predictions)
     wrong = ranked[ranked["wrong"]]

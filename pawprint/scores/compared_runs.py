@@ -33,7 +33,7 @@ class Run(NamedTuple):
     `judged` contains PREDICTED_CLASSES tables for images that the model did not learn from: `test`,
     `validation` and, if the head is fitted and its data are available, TRAINING. `calibrate` is the
     section of the params. `split` is the SPLIT table; if it is missing, `split_md5` from dvc.lock
-    tells whether two runs have the same split. `metadata` and `test`, a PREDICTIONS table, belong
+    tells whether two runs have the same split. `metadata` and `test`, a PROBABILITIES table, belong
     to the served model; if they are missing, `scores` is the SCORES table. `missing` says why data
     are missing, or is "".
     """
@@ -68,7 +68,7 @@ class Answers(NamedTuple):
 
     @classmethod
     def of_model(cls, table: pd.DataFrame, metadata: Metadata) -> Self:
-        """Count the answers in a PREDICTIONS table."""
+        """Count the answers in a PROBABILITIES table."""
         is_decided = metadata.are_decided(probabilities_in(table))
         is_wrong = (table["predicted"] != table["actual"]).to_numpy()
         unknown = 0

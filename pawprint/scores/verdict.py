@@ -114,7 +114,7 @@ class Comparison(NamedTuple):
 
 
 def pair_predictions(old: pd.DataFrame, new: pd.DataFrame) -> Pair:
-    """Pair two models by their PREDICTIONS tables with a column `group`, on common paths."""
+    """Pair two models by their PROBABILITIES tables with a column `group`, on common paths."""
     paths = old[["path"]].merge(new[["path"]])
     old, new = (table.merge(paths) for table in (old, new))
     actual = old["actual"].to_numpy()
