@@ -154,7 +154,7 @@ def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> p
 
 
 def confusion(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
-    """Count the images of a PROBABILITIES table by true label (rows) and predicted label (columns)."""
+    """Count the images of a PROBABILITIES table: true labels are rows, predicted ones columns."""
     counts = pd.crosstab(predictions["actual"], predictions["predicted"])
     return counts.reindex(index=labels, columns=labels, fill_value=0)
 
