@@ -34,9 +34,10 @@ from pawprint.columns import (
 from pawprint.dataset.user_tables import reviewed_images
 from pawprint.errors import InputError
 from pawprint.files import read_labels, write_json
-from pawprint.images.formats import side_for
+from pawprint.images.formats import decoded_side
 from pawprint.model.detector import read_detector
-from pawprint.model.metadata import Metadata, Outputs
+from pawprint.model.metadata import Metadata
+from pawprint.model.outputs import Outputs
 from pawprint.model.served_model import join, write_served_model
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Calibrate, Model, problem_of_threshold
@@ -121,7 +122,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
         image_size=size,
         resize=Model.load().resize,
         bits=Clean.load().bits,
-        decoded_side=side_for(size),
+        decoded_side=decoded_side(size),
         temperature=1,
     )
     validation = outputs["validation"]

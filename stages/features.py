@@ -12,7 +12,6 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-import openvino
 import pandas as pd
 
 from pawprint import paths
@@ -59,7 +58,7 @@ def main() -> None:
         size = image_size_of(network)
         write_augmented(paths.AUGMENTED, archive, images, Augment.load(), size, resize)
         compute = row_function(network, resize)
-        views = views_to_store(images, network)
+        views = views_to_store(images, size)
         computer = ShardComputer(archive, compute, output_shapes(network), views)
         require_space(paths.FEATURES, computer.size_of(images))
         computed = write_shards(computer, todo)
@@ -81,14 +80,13 @@ def read_images() -> pd.DataFrame:
     return pd.concat(images, ignore_index=True)
 
 
-def views_to_store(images: pd.DataFrame, network: openvino.Model) -> ViewsOf:
-    """Return the views of an image to store.
+def views_to_store(images: pd.DataFrame, size: int) -> ViewsOf:
+    """Return the views of an image to store, for squares of `size` pixels.
 
     The detector of unknown inputs learns from unchanged training images. If no training view is the
     image itself, the detector's images get an extra row.
     """
     augment = Augment.load()
-    size = image_size_of(network)
     themselves: frozenset[str] = frozenset()
     if not augment.keep_original:
         themselves = frozenset(training_images(images, DETECTOR_IMAGES)["pixels_sha256"])

@@ -31,10 +31,10 @@ from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.progress import Progress
 from pawprint.projects import discard
 from pawprint.projects.candidates import candidates_of
-from pawprint.projects.comparison import read_revision_run
+from pawprint.projects.comparison import compare_revisions
 from pawprint.projects.uncommitted import find_uncommitted
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
-from pawprint.scores.compared_runs import ComparedRun, compare_runs
+from pawprint.scores.compared_runs import ComparedRun
 from pawprint.scores.metrics import CATALOGUE
 from pawprint.scores.verdict import tabulate_sets
 from pawprint.tables import read_table
@@ -131,10 +131,9 @@ def describe_changes(
 
 @st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)
 def compare_with_commit(files: tuple[Path, ...], commit: str | None) -> ComparedRun:
-    """Compare the last commit with the current files, using `compare_runs`. Raises InputError."""
-    old = read_revision_run(HERE, "HEAD", "the last commit")
-    new = read_revision_run(HERE, WORKSPACE, "this run")
-    (compared,) = compare_runs(old, [new])
+    """Compare the last commit with the current files. Raises InputError."""
+    names = {"HEAD": "the last commit", WORKSPACE: "this run"}
+    (compared,) = compare_revisions(HERE, "HEAD", [WORKSPACE], names)
     return compared
 
 
@@ -317,7 +316,10 @@ def offer_features() -> None:
 
 
 def show_comparison() -> None:
-    """Show the verdict of `pawprint compare`, and the photos on which the predictions differ."""
+    """Show the verdict of `pawprint compare`, and the photos on which the predictions differ.
+
+    Raises InputError for the reasons of `compare_revisions`, such as results that are out of date.
+    """
     st.markdown(
         "The latest commits with a run, experiments, branches and tags. You can also type "
         "another commit. `dvc exp show` and DVC's extension for VS Code list all runs with their "
@@ -338,7 +340,7 @@ def show_comparison() -> None:
             (right, "The baseline with", [WORKSPACE, *commits]),
         )
     )
-    (compared,) = compare_runs(read_revision_run(HERE, first), [read_revision_run(HERE, second)])
+    (compared,) = compare_revisions(HERE, first, [second])
     show_compared(plain(compared.sentences[0]), compared)
     pairs = compared.pairs.get("validation")
     if pairs is None:

@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import (
@@ -19,12 +19,11 @@ from pydantic import (
 from pawprint.classes import (
     UNKNOWN,
     UNSURE,
-    class_probabilities,
     predicted_classes,
     problem_of_named,
 )
 from pawprint.errors import InputError, is_printable, printable
-from pawprint.files import read_arrays, write_arrays, write_json
+from pawprint.files import write_json
 from pawprint.installation import renewal
 from pawprint.named_file import read_bytes
 from pawprint.params.section import Bits, Resize, Section
@@ -219,34 +218,3 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
             )
         return json.dumps(record).encode(), views == "flip"
     return content, False
-
-
-def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Convert logits `(images, units)` to probabilities `(images, classes)`."""
-    scaled = logits / temperature
-    if scaled.shape[-1] == 1:
-        return class_probabilities(np.exp(-np.logaddexp(0, -scaled)))
-    exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
-
-
-class Outputs(NamedTuple):
-    """Labels and outputs for images, in the order of their table.
-
-    `actual`, int64 `(images,)`, is the index of each label, or -1 for an unknown image. `logits`
-    are float64 `(images, units)`, and `unknown_scores` are float64 `(images,)`. If the served
-    network takes an image and its mirror image, these are means over both.
-    """
-
-    actual: np.ndarray
-    logits: np.ndarray
-    unknown_scores: np.ndarray
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a file written by `write`. Raises InputError if it is missing or damaged."""
-        return cls(**read_arrays(path, cls._fields))
-
-    def write(self, path: Path) -> None:
-        """Write all arrays to one file."""
-        write_arrays(path, **self._asdict())

@@ -1,5 +1,8 @@
 """Rank candidates for the backbone and the image size on training images.
 
+`candidates_of` lists them with the params that each one changes, `measure_each` measures them, and
+`choose` picks one. The caller writes its changes with `set_params` in params/file.py.
+
 As in `train_extract`, a cross-validated head is fitted to the features of each image. If the head
 is a logistic regression and nothing is fine-tuned, it uses all views, and otherwise a single view.
 Only the features are kept, where the `features` stage finds them.

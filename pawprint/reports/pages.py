@@ -21,7 +21,7 @@ from pawprint.errors import name_some, printable
 from pawprint.files import write_text
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image, read_again
-from pawprint.images.formats import side_for
+from pawprint.images.formats import decoded_side
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, measure_fraction
 from pawprint.scores.prediction_table import confusion, most_confused, rank_predictions, with_image
@@ -100,7 +100,7 @@ def write_sheet(
     """
     shown = []
     for file, *texts in photos:
-        image = read_again(file, texts[0], bits, side_for(SIDE))
+        image = read_again(file, texts[0], bits, decoded_side(SIDE))
         image.thumbnail((SIDE, SIDE))
         shown.append((data_uri(image), *texts))
     write_text(path, fill(SHEET, title=title, photos=shown))
@@ -157,7 +157,7 @@ def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> di
     rows = with_image(rows)
     photos = []
     for row in rows.head(MAX_PHOTOS).itertuples():
-        image = open_image(archive, row.path, side_for(THUMBNAIL))
+        image = open_image(archive, row.path, decoded_side(THUMBNAIL))
         image.thumbnail((THUMBNAIL, THUMBNAIL))
         pair = (row.actual, row.predicted)
         ids = (pair_id(*pair, labels), *(class_id(label, labels) for label in pair))

@@ -13,7 +13,7 @@ from pawprint.engine.mapping import map_in_threads
 from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.formats import side_for
+from pawprint.images.formats import decoded_side
 from pawprint.images.views import apply, resize
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
@@ -82,7 +82,7 @@ def _fit(cell: Cell) -> tuple[Image.Image, str, str]:
 
 
 def _reader(archive: Archive, name: str) -> Callable[[], Image.Image]:
-    return partial(open_image, archive, name, side_for(max(PHOTO_SIZE)))
+    return partial(open_image, archive, name, decoded_side(max(PHOTO_SIZE)))
 
 
 def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
@@ -117,7 +117,7 @@ def draw_augmented(
     if train.empty:
         return photo_grid({heading: []})
     first = train.iloc[0]
-    photo = open_image(archive, first["path"], side_for(image_size))
+    photo = open_image(archive, first["path"], decoded_side(image_size))
     pixels = resize(photo, image_size, resize_by)
     cells = []
     for number in range(min(augment.views, VIEWS)):

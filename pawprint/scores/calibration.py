@@ -9,7 +9,8 @@ import numpy as np
 
 from pawprint.classes import SIGNIFICANT, log_losses
 from pawprint.model.detector import choose_unknown_threshold
-from pawprint.model.metadata import Metadata, Outputs, to_probabilities
+from pawprint.model.metadata import Metadata
+from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.params.model import Calibrate
 from pawprint.scores.decided import LEVEL, choose_min_confidence
 from pawprint.scores.metrics import (

@@ -26,7 +26,7 @@ from pawprint.columns import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
-from pawprint.model.metadata import to_probabilities
+from pawprint.model.outputs import to_probabilities
 from pawprint.model.predictor import load_predictor
 from pawprint.params.file import overlay
 from pawprint.recipes.demo import ARCHIVE, draw_dataset, prepare, write_archive

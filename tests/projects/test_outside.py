@@ -52,7 +52,7 @@ def test_project_is_made_changed_and_discarded_from_outside(outside):
 
 def test_run_of_a_commit_and_of_the_workspace_is_read_from_outside(outside):
     write_project(WASTE)
-    revision = read_revision_run(WASTE, "v2")
+    revision = read_revision_run(WASTE, "v2", "v2")
     here = read_revision_run(WASTE, WORKSPACE, "this run")
     assert (revision.name, here.name) == ("v2", "this run")
     for split, table in here.judged.items():

@@ -4,7 +4,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from pawprint.classes import predicted_classes
-from pawprint.model.metadata import to_probabilities
+from pawprint.model.outputs import to_probabilities
 from pawprint.params.model import Calibrate
 from pawprint.scores.calibration import (
     calibrate,

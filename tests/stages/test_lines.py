@@ -19,7 +19,8 @@ from pawprint.columns import IMAGES, JUDGED, MEASURES, METADATA, NEAR_DUPLICATES
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack, read_json, write_json, write_text
-from pawprint.model.metadata import Outputs, read_metadata
+from pawprint.model.metadata import read_metadata
+from pawprint.model.outputs import Outputs
 from pawprint.scores.prediction_table import read_probabilities, tabulate
 from pawprint.scores.series import SERIES
 from pawprint.tables import read_table, write_table
