@@ -62,7 +62,7 @@ class Metadata(Section):
     `unknown_threshold`. Otherwise it is unsure if the probability of its label is below
     `min_confidence`. If either limit is null, the corresponding answer is never given.
     `takes_one_image` is set when a model from an earlier version is read, and means that it has to
-    be `mirrored` (see model/served_model.py).
+    be `mirrored` (see model/mirror_image.py).
 
     `model` identifies a served model by a hash of its network and rules. Its exports have the same
     value; it is null in models from earlier versions. An export records its source: `data_md5` is

@@ -127,7 +127,7 @@ def cross_validate(examples: Examples) -> CrossValidation:
     """Choose C, features and views, and predict each image with a fit that excludes its group.
 
     When an image is added or removed, nearly all other images stay in their folds (see
-    pawprint/draws.py).
+    pawprint/folds.py).
 
     C is the value in VALUES_OF_C with the lowest log loss, for fits to the first view without block
     features. Block features are added if they lower the log loss by more than its standard error.

@@ -20,10 +20,10 @@ from pawprint.git import current_commit
 from pawprint.model import exports
 from pawprint.model.detector import read_detector
 from pawprint.model.exports import milliseconds
+from pawprint.model.int8_export import CALIBRATION_IMAGES, INT8, identity_of_int8, write_int8
 from pawprint.model.metadata import Metadata
 from pawprint.model.page import About, fetch_runtime, page_of, whose_weights, with_half_weights
 from pawprint.model.predictor import load_predictor
-from pawprint.model.quantization import CALIBRATION_IMAGES, INT8, identity_of_int8, write_int8
 from pawprint.network.backbone import load_backbone, with_head
 from pawprint.network.extractor import needs_keras
 from pawprint.network.hardware import keras
