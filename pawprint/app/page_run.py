@@ -92,14 +92,12 @@ def test_score() -> str:
 
 def show_differences() -> None:
     """Show the verdict, the changes since the last commit, and the buttons."""
-    files = (*INPUTS, paths.SCORES_CSV, Path(Fetch.load().source))
-    commit = current_commit()
     has_earlier = discard.has_run(HERE)
-    kept, lost, stages = describe_changes(files, commit)
+    kept, lost, stages = describe_changes(watched(), current_commit())
     is_whole = paths.SCORES_CSV.exists() and not stages
     if is_whole and has_earlier and discard.changed_files(HERE, [paths.LOCK]):
         with explain_errors(), st.container(border=True):
-            compared = compare_with_commit(files, commit)
+            compared = compare("HEAD", WORKSPACE, ("the last commit", "this run"))
             verdict = plain(compared.sentences[0])
             show_compared(f"**{verdict[0].upper()}{verdict[1:]}**", compared)
     st.markdown(describe_model())
@@ -119,7 +117,7 @@ def show_differences() -> None:
             ask_discard(lost, discard.read_loss(HERE))
 
 
-# The arguments of both functions are cache keys, so results are kept until a file or commit
+# The arguments of the next two functions are cache keys, so results are kept until a file or commit
 # changes.
 @st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)
 def describe_changes(
@@ -129,12 +127,33 @@ def describe_changes(
     return find_uncommitted(HERE)
 
 
-@st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)
-def compare_with_commit(files: tuple[Path, ...], commit: str | None) -> ComparedRun:
-    """Compare the last commit with the current files. Raises InputError."""
-    names = {"HEAD": "the last commit", WORKSPACE: "this run"}
-    (compared,) = compare_revisions(HERE, "HEAD", [WORKSPACE], names)
+@st.cache_data(max_entries=4, show_spinner="Comparing …", hash_funcs=HASHED)
+def compare_cached(
+    files: tuple[Path, ...],
+    commits: tuple[str | None, ...],
+    old: str,
+    new: str,
+    names: tuple[str, str] | None,
+) -> ComparedRun:
+    """Return the result of `compare` for these `files` and `commits`."""
+    named = dict(zip((old, new), names)) if names else {}
+    (compared,) = compare_revisions(HERE, old, [new], named)
     return compared
+
+
+def compare(old: str, new: str, names: tuple[str, str] | None = None) -> ComparedRun:
+    """Compare two runs, which sentences call `names`, like `compare_revisions`.
+
+    Raises InputError for its reasons, such as results in the workspace that are out of date.
+    """
+    commits = tuple(try_git("rev-parse", "--verify", rev) for rev in (old, new))
+    return compare_cached(watched(), commits, old, new, names)
+
+
+def watched() -> tuple[Path, ...]:
+    """Return the files on which changes and results depend. Raises InputError."""
+    results = (paths.SCORES_CSV, *paths.PREDICTED_CLASSES_CSV.values())
+    return (*INPUTS, *results, Path(Fetch.load().source))
 
 
 def show_compared(verdict: str, compared: ComparedRun) -> None:
@@ -318,7 +337,7 @@ def offer_features() -> None:
 def show_comparison() -> None:
     """Show the verdict of `pawprint compare`, and the photos on which the predictions differ.
 
-    Raises InputError for the reasons of `compare_revisions`, such as results that are out of date.
+    Raises InputError for the reasons of `compare`.
     """
     st.markdown(
         "The latest commits with a run, experiments, branches and tags. You can also type "
@@ -340,7 +359,7 @@ def show_comparison() -> None:
             (right, "The baseline with", [WORKSPACE, *commits]),
         )
     )
-    (compared,) = compare_revisions(HERE, first, [second])
+    compared = compare(first, second)
     show_compared(plain(compared.sentences[0]), compared)
     pairs = compared.pairs.get("validation")
     if pairs is None:
