@@ -61,7 +61,7 @@ def problem_of_names(labels: Iterable[str]) -> str | None:
         other_label = by_name.setdefault(normalize("NFC", label).lower(), label)
         if other_label != label:
             return (
-                "expected labels that differ in more than upper and lower case. Received: "
+                "expected labels that differ by more than case. Received: "
                 f"{other_label} and {label}"
             )
     return None

@@ -46,8 +46,8 @@ def download(url: str, sha256: str | None, key: str) -> Path:
     # From the disk or the network, because errors of requests are OSErrors.
     except OSError as error:
         raise InputError(
-            f"{key}: cannot download {url} ({_reason(error)}). Set {MIRROR} to a folder that has "
-            "the file, or use a local copy."
+            f"{key}: cannot download {url} ({_reason(error)}). Set {MIRROR} to a folder that "
+            "contains the file, or use a local copy."
         ) from None
     if file_sha256 != sha256:
         raise InputError(

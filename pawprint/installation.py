@@ -19,9 +19,9 @@ from pawprint.package import DISTRIBUTION, PACKAGE
 LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "[::1]", "::1")
 REMOTE = ("git", "http", "https", "ssh")  # schemes of addresses that others can reach
 SCP = re.compile(r"([\w.-]+@)?([\w.-]{2,}):(?!/?/)(.+)")  # git@host:team/repository.git
-NEEDED = f"requirements.txt does not name {DISTRIBUTION}"
+NEEDED = f"requirements.txt does not list {DISTRIBUTION}"
 SHARED = (
-    f"Add the line that installs it for others, such as `{DISTRIBUTION}==VERSION` or "
+    f"Add a line with which others can install it, such as `{DISTRIBUTION}==VERSION` or "
     f"`{DISTRIBUTION} @ git+https://HOST/REPOSITORY`"
 )
 
@@ -64,7 +64,7 @@ def renewal() -> str:
         # pip takes two commits with the same version for the same package, and installs nothing.
         return f"Run `pip uninstall --yes {DISTRIBUTION}`, then `pip install '{newest}'`"
     if "dir_info" in found:
-        return f"Bring {path_of(url)} up to date, then run `{install_command()}`"
+        return f"Update {path_of(url)}, then run `{install_command()}`"
     return f"It was installed from {url}: install a newer file"
 
 

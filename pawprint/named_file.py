@@ -21,7 +21,7 @@ ADVICE = {
     **dict.fromkeys((errno.EACCES, errno.EPERM), "Check the permissions"),
     **dict.fromkeys(NO_ROOM, "Free space, or choose another folder"),
     errno.ENAMETOOLONG: "Choose shorter names",
-    errno.ENOENT: "Check the path; if it is a link, connect the drive that it leads to",
+    errno.ENOENT: "Check the path; if it is a link, connect the drive that it points to",
     errno.EMFILE: "Raise the limit, such as with `ulimit -n 4096`",
 }
 CHECK = "Check the disk or the connection. If the file is in a cloud only, download it first"

@@ -69,8 +69,8 @@ OF_DATA = ("augmented.jpg", "near_duplicates.jpg", "samples.jpg", "unusual.jpg")
 SAME = "the same photos, labels, splits, params and code"
 SAME_SETTINGS = "the same params and code"
 NEXT = (
-    "`git add .` and `git commit` keep this run. `pawprint discard` goes back to the last one, "
-    "but keeps photos and labels."
+    "To keep this run, use `git add .` and `git commit`. To return to the last one, use `pawprint "
+    "discard`, which keeps photos and labels."
 )
 
 

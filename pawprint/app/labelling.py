@@ -83,8 +83,8 @@ class Copy:
         with LOCK:
             if self.copy.exists() and not is_same(self.image, self.copy):
                 raise InputError(
-                    f"cannot remove {self.copy}: it differs from {self.image}, and may be the "
-                    "only copy. It is kept."
+                    f"cannot remove {self.copy}: it differs from {self.image}, and may be the only "
+                    "copy, so it is kept."
                 )
             if self.row:
                 self.row()
@@ -123,8 +123,8 @@ def write_rows(table: Path, key: str, changes: Changes, written: Changes | None 
             present = next((row for row in rows if image_of(row, key) == image), {})
             if not (present and _has(present, cells) if cells else not present):
                 raise InputError(
-                    f"{table}: {present.get(key, image)}: cannot undo the answer, because it has "
-                    "been changed since. It is kept."
+                    f"{table}: {present.get(key, image)}: cannot undo the label: it has been "
+                    "changed since, so it is kept."
                 )
         cells_of_all = [item for cells in changes.values() for item in (cells or {}).items()]
         names = dict.fromkeys(name for name, cell in cells_of_all if cell)
@@ -297,8 +297,8 @@ def require_apart(origin: Path, target: Path, images: Iterable[Path]) -> None:
         path.resolve().is_relative_to(resolved) for path in images
     ):
         raise InputError(
-            f"{origin}: expected a folder that is neither inside nor around the one for labelled "
-            f"images. Received: {target} for labelled images."
+            f"{origin}: expected a folder that neither contains nor is inside the folder for "
+            f"labelled images. Received: {target} for labelled images."
         )
 
 
@@ -393,9 +393,9 @@ def place_of(label: str, classes: list[str], folder: Path, source: Path) -> Plac
         return {label: places_in(folder, {label: names_of(label)}, source)[label]}
     problem = None
     if set("/\\") & {*label} or not is_class_name(label):
-        problem = f"expected a folder name that can be a class. Received: {label}"
+        problem = f"expected a class that can be the name of a folder. Received: {label}"
     if isinstance(Clean.load().labels, dict):
-        problem = f"expected a class in clean.labels, where you can add one. Received: {label}"
+        problem = f"expected a class of clean.labels, where you can add classes. Received: {label}"
     if problem or (problem := problem_of_labels({*classes, label})):
         raise InputError(f"Class: {problem}.")
     return {label: (folder, label) if (folder / FILE_NAME).exists() else (folder / label, None)}

@@ -37,7 +37,7 @@ from pawprint.scores.prediction_table import (
 )
 from pawprint.tables import read_table
 
-WITHOUT = "Without a label, for the Label page"
+WITHOUT = "No label (for the Label page)"
 ANY = "any label"
 MAX_IN_MATRIX = 10  # classes
 MAX_SHOWN = 5  # most probable labels shown for each photo
@@ -48,8 +48,8 @@ def show_upload() -> None:
     source = Path(Fetch.load().source)
     if not source.is_dir() or not Path(f"{source}.dvc").exists():
         st.markdown(
-            f"The images are in {plain(str(source))}, which is not a folder of this project "
-            "tracked with DVC. Add images there, then press Run."
+            f"The images are in {plain(str(source))}, which is not a DVC-tracked folder of this "
+            "project. Add images there, then press Run."
         )
         return
     folder = labelling.folder_for_training(source) or source
@@ -72,8 +72,8 @@ def show_upload() -> None:
     )
     target = UNLABELLED if label == WITHOUT and has_classes else folder
     st.caption(
-        f"They go to the folder {plain(str(target))}. Existing files are not overwritten. Until "
-        "you press Add, photos are held in memory: copy thousands of photos into the folder "
+        f"They go to the folder {plain(str(target))}. Existing files are not overwritten. Photos "
+        "are kept in memory until you press Add, so copy large numbers of photos into the folder "
         "yourself."
     )
     if st.button("Add", type="primary", disabled=not (files and label)) and label:
@@ -212,7 +212,7 @@ def choose_threshold(images: pd.DataFrame, labels: list[str], label: str, own: f
     `own` is the model's threshold.
     """
     threshold = st.select_slider(
-        f"Threshold: {plain(label)} is predicted from this probability",
+        f"Threshold: predict {plain(label)} if its probability is at least this",
         sorted({own, *(step / 100 for step in range(101))}),
         value=own,
         format_func=lambda value: f"{value:.4g}" + (" (the model's)" if value == own else ""),

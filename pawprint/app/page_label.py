@@ -111,7 +111,7 @@ def _show_labels(key: str, walk: Walk, item: Item) -> None:
         st.selectbox("Other classes", others, None, key=name, on_change=_press, args=pressed)
     _show_button(key, walk, "None of them", "0", partial(_answer, walk, item, NEITHER))
     _show_button(key, walk, "Skip", "space", partial(walk.answers.append, lambda: None))
-    st.caption("Skip leaves the image as it is.")
+    st.caption("Skip leaves the image unchanged.")
 
 
 def _show_button(
@@ -150,8 +150,8 @@ def show_new() -> Walk | None:
         show_pages(pools.open_folder(*folder))
         return None
     st.markdown(
-        "For images in a folder elsewhere, or in a table from `pawprint predict --format csv` or "
-        "jsonl. Images that get a class are copied."
+        "Label images from another folder, or from the output of `pawprint predict --format csv` "
+        "or `jsonl`. Labelled images are copied."
     )
     source = Path(Fetch.load().source)
     training = labelling.folder_for_training(source)
@@ -170,7 +170,7 @@ def show_new() -> Walk | None:
         if not st.form_submit_button("Start", type="primary"):
             return None
     if not origin or not target:
-        raise InputError("Both fields need a name. Fill in the empty one.")
+        raise InputError("Both fields are required. Fill in the empty one.")
     # `Path.expanduser` raises an error for an unknown user.
     folder, place = (os.path.expanduser(path) for path in (origin, target))  # noqa: PTH111
     walk = None
@@ -218,9 +218,9 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
             "images."
         )
     advice = (
-        "To train with them, press Run on the Run page. `pawprint keep-splits` before you add "
-        "them, and `pawprint keep-splits --train` after `dvc repro split`, keep them out of "
-        "validation and test."
+        "To train with them, press Run on the Run page. To keep them out of validation and test, "
+        "run `pawprint keep-splits` before you add them, and `pawprint keep-splits --train` after "
+        "`dvc repro split`."
     )
     if not target.resolve().is_relative_to(source.resolve()):
         advice = f"To train with them, set `fetch.source` to {plain(str(target))}, then press Run."
@@ -263,7 +263,7 @@ def explain_none() -> None:
     source = Path(Fetch.load().source)
     if source.is_dir():
         folder = plain(str(source / paths.UNLABELLED))
-        st.markdown(f"Photos that you put into the folder {folder} are offered here.")
+        st.markdown(f"Photos that you add to the folder {folder} appear here.")
     if paths.UNLABELLED.is_dir():
         st.markdown(
             f"Photos from the Add photos page are in the folder {paths.UNLABELLED}. Label "
@@ -305,7 +305,7 @@ def show_pages(source: Photos) -> None:
         if not cells:
             left = "All photos have a label."
             if pages.missing:
-                left = f"Photos that cannot be read are left: {len(pages.missing):,}."
+                left = f"Only unreadable photos are left: {len(pages.missing):,}."
             elif doubted := number_undecided(source):
                 left = f"Only photos that are marked as not known are left: {doubted:,}."
             st.success(f"{left} {source.advice}")
@@ -425,7 +425,7 @@ def give_labels(source: Photos, pages: Pages, asked: dict) -> None:
         changes, had_one = source.give([pages.images[place] for place in sorted(marked)], label)
         if had_one:
             number = "1 photo" if had_one == 1 else f"{had_one} photos"
-            st.session_state["note"] = f"{number} already had a label, which stays."
+            st.session_state["note"] = f"{number} already had a label, which is kept."
     undo_log.record(pages, (browser(), source.name), marked, label, changes)
 
 
@@ -469,8 +469,8 @@ def show_review() -> Walk | None:
         st.success("None: no label has a low probability or contradicts a near-duplicate.")
         return None
     st.markdown(
-        f"{len(rows)} images have a near-duplicate with another label, or a label that gets a low "
-        "probability from a model that was not trained on them. The labels that you choose go to "
+        f"{len(rows)} images have a near-duplicate with another label, or a label that is unlikely "
+        "according to a model that was not trained on them. Your labels are saved in "
         "`labels.csv`."
     )
     advice = "To train with the corrections, press Run on the Run page."

@@ -33,8 +33,8 @@ def show() -> None:
         )
         return
     st.markdown(
-        "The rows of `labels.csv`, the latest first, and of `undecided.csv`: photos whose class "
-        "somebody did not know. Click a photo to correct its label."
+        "The rows of `labels.csv`, latest first, and of `undecided.csv`, which lists photos of "
+        "which the class was not known. Click a photo to correct its label."
     )
     counts = pd.Series([row["label"] for row in rows]).value_counts(sort=False)
     names = [ALL, *sorted(set(counts.index) - NAMES.keys()), *(n for n in NAMES if n in counts)]

@@ -160,12 +160,12 @@ def start(*command: str) -> None:
 def ask_keep(subject: str) -> None:
     """Show a form that commits the run. The proposed message begins with `subject`."""
     with explain_errors():
-        st.markdown("A commit in Git keeps it. `git push` and `dvc push` share it.")
+        st.markdown("This creates a Git commit. To share it, use `git push` and `dvc push`.")
         show_files(discard.to_keep(HERE))
         message = st.text_area("Message", f"{subject}\n\n{test_score()}")
         author = {}
         if not discard.has_author(HERE):
-            author = {"user.name": st.text_input("Your name, which Git writes into commits")}
+            author = {"user.name": st.text_input("Your name for Git commits")}
             author["user.email"] = st.text_input("Your e-mail address")
         if st.button("Keep", key="keep", type="primary"):
             discard.keep(HERE, message, author)
@@ -177,11 +177,11 @@ def ask_discard(lost: list[str], loss: discard.Loss) -> None:
     """Show a form that discards the run, with the changes `lost`, in words, and the files."""
     with explain_errors():
         st.markdown(
-            "Model, results and params go back to the last commit. Photos, `labels.csv` and "
-            "`splits.csv` stay as they are."
+            "The model, results and params of the last commit are restored. Photos, `labels.csv` "
+            "and `splits.csv` are kept."
         )
         if lost:
-            st.markdown("You lose these changes:\n" + bullets(lost))
+            st.markdown("You will lose these changes:\n" + bullets(lost))
         show_files([*loss.files])
         if st.button("Discard", key="discard", type="primary"):
             discard.discard(HERE, loss)
@@ -215,7 +215,7 @@ def show_params() -> None:
 def show_candidates() -> None:
     """Show the output of `pawprint try`, with a button for each candidate in its table."""
     st.markdown(
-        "Measures other networks and image sizes on your training images, which takes minutes."
+        "Compares other networks and image sizes on your training images. This takes a few minutes."
     )
     st.button("Try", on_click=start, args=("pawprint", "try"))
     lines = runs.printed(HERE, paths.PARAMS, paths.SPLIT_CSV)
@@ -234,18 +234,18 @@ def show_candidates() -> None:
 def show_page() -> None:
     """Show a button that creates the model's page, and offer an existing page for download."""
     st.markdown(
-        "A single HTML file that predicts the labels of photos. Anyone can open it with a double "
-        "click, without Pawprint and without a network."
+        "A single HTML file that labels photos. Anyone can open it with a double click, without "
+        "Pawprint or a network."
     )
     if missing := [name for name in OF_ONNX if importlib.util.find_spec(name) is None]:
-        st.markdown(f"This needs {', '.join(missing)}. Run `{install_command('app,export')}`.")
+        st.markdown(f"This requires {', '.join(missing)}. Run `{install_command('app,export')}`.")
         return
     st.button("Make the page", on_click=start, args=("pawprint", "export", "--format", "page"))
     folder = paths.EXPORT / "page"
     if (folder / PAGE_FILE).exists():
         with explain_errors():
             if read_metadata(folder).model != read_metadata(paths.SERVED_MODEL).model:
-                st.markdown("The existing page belongs to another model. Make it again.")
+                st.markdown("The existing page was created from another model. Create it again.")
                 return
             data = (folder / PAGE_FILE).read_bytes()
             name = f"{project_name()}.html"
@@ -308,7 +308,7 @@ def describe_steps(steps: list[tuple[str, str, float]], ends: list[float]) -> li
 
 def offer_features() -> None:
     """Show a button that runs the stages up to `features`, and their progress."""
-    st.markdown("To group photos that look alike, the network has to see each of them once.")
+    st.markdown("To group similar photos, the network first has to process every photo.")
     run = runs.read(HERE)
     if run.state not in GOES_ON:
         command = ("dvc", "repro", "features")
@@ -326,7 +326,7 @@ def show_comparison() -> None:
     found = find_runs()
     commits = [run for run in found if run != WORKSPACE]
     if not commits:
-        st.markdown("No commit has a run yet. Keep on the Run page makes one.")
+        st.markdown("No commit contains a run yet. To create one, press Keep on the Run page.")
         return
     left, right = st.columns(2)
     first, second = (
@@ -349,7 +349,7 @@ def show_comparison() -> None:
     with explain_errors():
         rows = photos.keep_present(differ).sort_values("path")
         if missing := len(differ) - len(rows):
-            st.caption(f"{missing} of them are no longer among the images, so they are not shown.")
+            st.caption(f"{missing} of them no longer exist, so they are not shown.")
         row = photos.grid(rows, "differ", describe_predictions)
         if row is not None:
             photos.open_large(row["path"], describe_predictions(row))

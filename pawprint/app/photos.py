@@ -81,7 +81,7 @@ def keep_present(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.drop(columns="path", errors="ignore").merge(images, on=key)
 
 
-SALIENCY = "Regions that drive the prediction, the brighter the more (occlusion)."
+SALIENCY = "Brighter regions have more influence on the prediction (occlusion)."
 
 
 def predictor() -> Predictor:

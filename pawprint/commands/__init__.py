@@ -146,7 +146,7 @@ def _open_rows(path: Path | None, form: str) -> Rows | None:
         return None
     if sys.__stdout__ is None:
         raise InputError(
-            "cannot write to standard output: it is closed. Name a file with --output."
+            "cannot write to standard output: it is closed. Write to a file with --output."
         )
     sys.stdout.flush()
     return Rows(sys.stdout.fileno())
@@ -168,7 +168,7 @@ def _open_new(path: Path) -> int:
     except OSError as error:
         raise InputError(
             f"{printable(str(path))}: expected a new file for --output. Received: "
-            f"{error.strerror}. Name another file."
+            f"{error.strerror}. Choose another file."
         ) from None
 
 

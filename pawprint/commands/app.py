@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         # A proxy may use its own name only in the header Origin.
         command += [f"--server.corsAllowedOrigins=https://{name}" for name in arguments.allow_host]
     else:
-        print("Under another host name, such as a proxy's: pawprint app --allow-host NAME")
+        print("To allow another host name, such as a proxy's: pawprint app --allow-host NAME")
         sys.stdout.flush()  # because the next program replaces this process
     if os.name == "posix":
         os.execv(command[0], command)  # replaces this process, so that signals reach the server

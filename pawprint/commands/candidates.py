@@ -30,12 +30,12 @@ WIDTHS = (8, 8, 28, 19, 6, 6, 0)  # widths of the columns after the first
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    choice = "try these values instead of the default candidates; several -S: all combinations"
+    choice = "try these values instead of the default candidates; repeat -S for all combinations"
     parser.add_argument("-S", action="append", default=[], metavar="KEY=VALUE[,…]", help=choice)
     minutes = "start no further candidate after this time; default: %(default)s"
     parser.add_argument("--minutes", type=float, default=5, metavar="M", help=minutes)
     named = "write a candidate's params into params.yaml; without NAME, the best candidate's"
-    output = "one line of JSON at the end: a list with an object for each candidate"
+    output = "print a final line of JSON: a list with one object per candidate"
     parser.add_argument("--format", choices=("table", "json"), default="table", help=output)
     parser.add_argument("--use", nargs="?", const="", metavar="NAME", help=named)
 

@@ -19,12 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "exit with status 1 if a run is worse than the first or cannot be compared, or if fewer "
         f"than {COMPARED:.0%} of the first run's test images are compared"
     ).replace("%", "%%")
-    output = "one line of JSON: a list with an object for each run after the first"
+    output = "print one line of JSON: a list with one object per run after the first"
     parser.add_argument("--format", choices=("text", "json"), default="text", help=output)
     parser.add_argument("--gate", action="store_true", help=gate)
     parser.epilog = (
-        "If photos or labels of two runs differ, a run is better or worse only if the log loss "
-        f"also differs by {MARGIN:.0%}."
+        "If two runs differ in photos or labels, a run only counts as better or worse if the log "
+        f"loss differs by {MARGIN:.0%}."
     )
 
 

@@ -35,17 +35,17 @@ def run(arguments: argparse.Namespace) -> int:
                 f"discard: cannot ask about {len(loss.files)} files without a terminal. Add --yes."
             )
         print(loss.diff, end="")
-        print(f"These files go back to {loss.commit}:")
+        print(f"These files will be restored from {loss.commit}:")
         print("\n".join(f"  {printable(name)}" for name in loss.files))
-        print("So do the run's outputs in DVC. Photos, labels.csv and splits.csv stay.")
+        print("So will the run's outputs in DVC. Photos, labels.csv and splits.csv are kept.")
         try:
             answer = input("Discard the run and these changes? [y/N] ")
         except EOFError:  # Ctrl-D
             answer = ""
             print()
         if answer.strip().lower() not in ("y", "yes"):
-            print("discard: nothing is changed")
+            print("discard: nothing was changed")
             return 1
     discard(folder, None if arguments.yes else loss)
-    print(f"discard: the run and the params are back at {loss.commit}")
+    print(f"discard: restored the run and the params of {loss.commit}")
     return 0

@@ -12,11 +12,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     formats = "write these formats"
     parser.add_argument("--format", nargs="+", required=True, choices=tuple(FORMATS), help=formats)
     single = (
-        "predict from the image alone, in half the time, if the served model averages an image and "
-        "its mirror image"
+        "predict in half the time, from the image alone, even if the served model also uses its "
+        "mirror image"
     )
     parser.add_argument("--single", action="store_true", help=single)
-    int8 = "also write LiteRT with 8-bit convolutions, and print the cost in accuracy"
+    int8 = "also write LiteRT with 8-bit convolutions, and print the loss of accuracy"
     parser.add_argument("--int8", action="store_true", help=int8)
 
 

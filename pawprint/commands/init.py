@@ -10,15 +10,15 @@ from pawprint.projects.recipes import recipe_names
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    place = "make the project in this folder: new, empty, or a clone without a project"
+    place = "create the project in this folder, which is new, empty or a clone without a project"
     parser.add_argument("folder", type=Path, metavar="DIR", help=place)
     images = "use these photos: a folder, zip or tar, or a YAML file with the URL of an archive"
     parser.add_argument("--images", type=Path, metavar="SOURCE", help=images)
-    recipe = "use the params of a recipe, such as a published notebook; see `pawprint recipes`"
+    recipe = "use the params of this recipe; see `pawprint recipes`"
     parser.add_argument("--recipe", choices=recipe_names(), metavar="NAME", help=recipe)
     outside = "leave the photos where they are, outside the project"
     parser.add_argument("--outside", action="store_true", help=outside)
-    reading = "take the first or the last folder above an image as its class, if folders are nested"
+    reading = "if folders are nested, use the outermost or the innermost folder as the class"
     parser.add_argument("--labels", choices=["outer", "inner"], default="auto", help=reading)
 
 
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     folder = arguments.folder
     images = arguments.images
     if not images and not arguments.recipe:
-        arguments.error("expected --images, or --recipe with images of its own")
+        arguments.error("expected --images, or a --recipe that includes images")
     source, notes = create(folder, images, arguments.recipe, arguments.outside, arguments.labels)
     for note in notes:
         print(note)

@@ -10,7 +10,7 @@ from pawprint.projects.splits import keep_last_splits
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    train = "make new images training images, such as those chosen by `pawprint suggest`"
+    train = "use all new images for training, such as images chosen by `pawprint suggest`"
     parser.add_argument("--train", action="store_true", help=train)
 
 

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     top = "print the K most probable labels; default: 1 in a table, all in JSON"
     parser.add_argument("--top", type=count, metavar="K", help=top)
-    classes_only = "give every photo one of the classes, never unknown or unsure"
+    classes_only = "always predict one of the classes, never unknown or unsure"
     parser.add_argument("--no-unknown", action="store_true", help=classes_only)
     saliency = "write saliency maps, which mark the regions that matter, into this new folder"
     parser.add_argument("--saliency", type=Path, metavar="FOLDER", help=saliency)

@@ -44,13 +44,13 @@ HERE = Path()  # the project
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    source = "score these photos, or a table from `predict --format csv` or jsonl or `serve --log`"
+    source = "score these photos, or the output of `predict --format csv` or jsonl or `serve --log`"
     parser.add_argument("source", type=Path, metavar="FOLDER", help=source)
     sheet = (
         f"write a new page with up to {MAX_ERRORS} of the most confident errors on labelled photos"
     )
     add_sheet(parser, sheet)
-    fail = f"exit with status {FAILED} if unlabelled photos are not like the test photos"
+    fail = f"exit with status {FAILED} if unlabelled photos differ from the test photos"
     parser.add_argument("--fail", action="store_true", help=fail)
     add_format(parser, ("table", "json"))
     add_model(parser, "; further models are compared with the first", action="append")
@@ -124,11 +124,9 @@ def _score_and_say(predictor: Predictor, photos: Photos, taken: Taken) -> ScoreR
     scored = score(HERE, predictor, photos, taken.take)
     print_left_out(scored.left_out, scored.failed)
     if not scored.has_training:
-        print(
-            "score: no training images here, so their near-duplicates are included", file=sys.stderr
-        )
+        print("score: near-duplicates are included: no training images here", file=sys.stderr)
     if scored.scores["test"].isna().all():
-        print("score: no test split of this model here to compare with", file=sys.stderr)
+        print("score: cannot compare with the test split: it is missing here", file=sys.stderr)
     return scored
 
 

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     folder = "rank the images in this folder and its subfolders"
     source.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help=folder)
-    table = "rank the images of a table from `pawprint predict --format csv` or jsonl"
+    table = "rank the images in the output of `pawprint predict --format csv` or jsonl"
     source.add_argument("--from", dest="table", type=Path, metavar="TABLE", help=table)
     number = "print this many images; default: %(default)s"
     parser.add_argument("-n", "--number", type=count, default=50, metavar="N", help=number)

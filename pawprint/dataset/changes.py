@@ -14,8 +14,8 @@ KINDS = ["added", "removed", "relabelled", "moved", "rejected"]
 CHANGES = ["path", "kind", "label", "before", "after"]
 COMPARED = ["path", "label", "split", "pixels_sha256"]
 NOT_KNOWN = (
-    "unknown, because DVC's cache lacks its tables of images, or an earlier version wrote them; "
-    "`dvc pull` before a run fetches them from the remote"
+    "unknown, because its tables of images are not in DVC's cache, or an earlier version wrote "
+    "them; run `dvc pull` before a run to fetch them"
 )
 
 

@@ -182,7 +182,7 @@ def _apply_corrections(
     images = images.assign(label=pd.Series(right, images.index, "str"))
     reasons = {
         NEITHER: ("label_none", f"its label in labels.csv is {NEITHER}"),
-        "": (UNLABELLED, "its correction is for other pixels"),
+        "": (UNLABELLED, "its correction is for different pixels"),
     }
     is_set_aside = (images["label"] == "") & images["path"].isin(set_aside)
     has_label = ~images["label"].isin(reasons) | is_set_aside

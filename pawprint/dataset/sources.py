@@ -70,7 +70,7 @@ def _require_file(path: Path) -> None:
     is_of_dvc = is_link_of_dvc(path)
     if path.is_file() and (is_of_dvc or not is_link):
         return
-    kind = "a link. Put a copy in its place" if is_link else "neither. Remove it"
+    kind = "a link. Replace it with a copy" if is_link else "neither. Remove it"
     if is_of_dvc:
         kind = "a link to a file that DVC's cache lacks. Run `dvc pull`"
     raise InputError(
@@ -260,8 +260,8 @@ def _require_regular(entry: tarfile.TarInfo) -> None:
         kind = "a link" if entry.issym() or entry.islnk() else "a device or a sparse file"
         raise InputError(
             f"fetch.source: expected files and folders in the tar. Received: "
-            f"{printable(entry.name)}, which is {kind}. Unpack it, put copies in the place of such "
-            "files, and set fetch.source to the folder."
+            f"{printable(entry.name)}, which is {kind}. Unpack it, replace such entries with "
+            "copies of the files, and set fetch.source to the folder."
         )
 
 

@@ -173,7 +173,7 @@ def _given_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
         )
     if splits and not splits & {"", "train"}:
         raise InputError(
-            "split: expected a folder train in the archive beside its other splits. Received: "
+            "split: expected a folder train in the archive next to its other splits. Received: "
             f"only {' and '.join(sorted(splits))}. Add it, or set split.use_archive_split to false."
         )
     if splits & {"validation", "test"}:

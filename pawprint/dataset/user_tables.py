@@ -254,7 +254,7 @@ def read_corrections(
             likely = name_likely(name, [*members])
             problem = (
                 f"expected the path of a file in the archive, such as {min(members, default='')}. "
-                f"Received: {name!r}. {likely or 'If the image is gone, remove the line.'}"
+                f"Received: {name!r}. {likely or 'If the image no longer exists, remove the line.'}"
             )
         elif label != NEITHER and choices is None and is_reserved(label):
             problem = (

@@ -123,7 +123,7 @@ class ShardComputer:
             return InputError(
                 "model.fine_tune_at: expected a layer whose input stays below "
                 f"{np.finfo(np.float16).max:,.0f}, the largest number that stored maps can hold. "
-                f"Received: larger numbers for {path}. Name another layer, or check "
+                f"Received: larger numbers for {path}. Choose another layer, or check "
                 "weights.source."
             )
         return InputError(
@@ -251,8 +251,8 @@ def write_shards(computer: ShardComputer, todo: list[Task]) -> dict[str, str]:
         path.unlink()
     if missing := expected - written:
         raise InputError(
-            f"{min(missing)}: the shard is missing, so a worker wrote elsewhere. Let all workers "
-            "see this folder (docs/scale.md)."
+            f"{min(missing)}: the shard is missing, so a worker wrote elsewhere. Make this folder "
+            "available to all workers (docs/scale.md)."
         )
     return computed
 

@@ -103,8 +103,8 @@ OTHERS = {
     b"\x28\xb5\x2f\xfd": "a file compressed with Zstandard. Unpack it, and use the folder",
     b"pk\x07\x08": "a part of a split zip. Join its parts: `zip -s 0 LAST.zip --out whole.zip`",
     b"pk\x03\x04": "an incomplete zip, without its end. Download or copy it again",
-    b"<!doctype html": "a web page. Download the archive itself: its site may want a login",
-    b"<html": "a web page. Download the archive itself: its site may want a login",
+    b"<!doctype html": "a web page. Download the archive itself: the site may require a login",
+    b"<html": "a web page. Download the archive itself: the site may require a login",
 }
 # The suffix of one file of a multi-part archive.
 PART = re.compile(r"\.z?[0-9]{2,3}", re.IGNORECASE)
@@ -212,7 +212,7 @@ def what_is(path: Path) -> str | None:
     if not start:
         return "an empty file. Download or copy it again"
     if start.startswith(b"pk") and PART.fullmatch(path.suffix):
-        return "a part of an archive. Join its parts, or unpack them, and name the folder"
+        return "a part of an archive. Join its parts, or unpack them and use the folder"
     return next((text for magic, text in OTHERS.items() if start.startswith(magic)), None)
 
 
@@ -318,7 +318,7 @@ def require_safe_name(name: str) -> None:
     if CONTROL_CHARACTERS.search(name):
         raise UnusableImageError("unsafe_name", "control characters in the name")
     if "</" in name or "<!" in name:
-        raise UnusableImageError("unsafe_name", "</ or <!, which DVC's plots would take for HTML")
+        raise UnusableImageError("unsafe_name", "</ or <!, which DVC's plots would treat as HTML")
 
 
 def describe_unsafe(names: Iterable[str]) -> str:
@@ -346,7 +346,7 @@ def describe_unsafe(names: Iterable[str]) -> str:
 def advise_on_name(detail: str) -> str:
     """Return what to do about an unsafe name, given the detail of its UnusableImageError."""
     if detail in (ABSOLUTE, UPWARD):
-        return "Unpack the archive, and give the folder with the images in its place."
+        return "Unpack the archive, and use the folder of images instead."
     return "Rename the files."
 
 

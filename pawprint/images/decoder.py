@@ -173,7 +173,7 @@ def _open(data: bytes) -> tuple[ImageFile, bytes]:
 
 def _load(image: ImageFile, data: bytes, bits: int | None, scale: int) -> DecodedImage:
     if isinstance(image, TiffImageFile) and _is_preview(image, data):
-        detail = "a camera's raw file, of which only the preview could be read"
+        detail = "a raw camera file; only its preview could be read"
         raise UnusableImageError("unsupported", detail)
     if is_unread(image, data):
         raise _unread(mode_of(data))

@@ -112,8 +112,8 @@ def describe_recall(
     """Explain why validation recall is, or may be, below the expected recall, or return ""."""
     if value < expected:
         return (
-            f"calibrate.recall: {label}: {expected:g} is not reached, because earlier classes get "
-            "the other images. Name it before them if it must not be missed"
+            f"calibrate.recall: {label}: {expected:g} cannot be reached, because earlier classes "
+            "take the other images. List this class first if it must not be missed"
         )
     if low < expected:
         return (

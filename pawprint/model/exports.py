@@ -221,7 +221,7 @@ def export(
         if not difference <= reference.tolerance:
             raise InputError(
                 f"{folder}: expected the outputs of the served model within {reference.tolerance}. "
-                f"Received: a difference of {difference:.4f}. Run `dvc repro`, or take another "
+                f"Received: a difference of {difference:.4f}. Run `dvc repro`, or choose another "
                 "format."
             )
         write_metadata(new, metadata)

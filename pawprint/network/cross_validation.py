@@ -155,8 +155,9 @@ def cross_validate(examples: Examples) -> CrossValidation:
     is_judged = ~np.isnan(candidates[0].probabilities[:, 0])
     if not is_judged.any():
         raise InputError(
-            "split: expected training images of two classes or more, with two images or groups of "
-            "one of them, and two groups in all. Received: fewer. Add images, or see split.group."
+            "split: expected training images of at least two classes, with at least two images or "
+            "groups in one class and two groups in total. Received: fewer. Add images, or see "
+            "split.group."
         )
     classes = examples.actual[judged[is_judged]]
     rated = _Judged(is_judged, classes, sample_weights(examples.class_weight, classes))

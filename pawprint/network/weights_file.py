@@ -22,7 +22,7 @@ def require_file(path: Path, sha256: str | None, source: str, expected: str) -> 
     if not path.is_file():
         raise InputError(
             f"weights.source: expected {expected}. Received: {without_secrets(source)!r}, which is "
-            "no file."
+            "not a file."
         )
     verify(sha256, digest(path), source)
 

@@ -83,7 +83,7 @@ def read_revision(folder: Path, rev: str, path: Path, parse: Callable[[bytes], P
         with contextlib.chdir(folder):
             return parse(api.read(_from_root(path), rev=rev, mode="rb"))
     except ValueError as error:
-        raise InputError(f"{rev}: {path}: {error}. Choose a revision that has this.") from None
+        raise InputError(f"{rev}: {path}: {error}. Choose a revision that contains it.") from None
     except (OSError, DvcException, DataIndexDirError, SCMError) as error:
         raise InputError(
             f"{rev}: expected a commit, branch, tag or experiment with {path} in Git or in DVC's "

@@ -148,7 +148,7 @@ def _report_removed_outputs() -> None:
     advice = "DVC has removed the outputs of this stage. `dvc repro` makes them again"
     with contextlib.suppress(InputError):
         if try_git("cat-file", "-e", f"HEAD:./{LOCK}") is not None:  # there is a run to go back to
-            advice += "; `pawprint discard` goes back to the run and the params of the last commit"
+            advice += "; `pawprint discard` restores the run and the params of the last commit"
     print(f"{advice}.", file=sys.stderr)
 
 

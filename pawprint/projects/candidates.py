@@ -51,9 +51,9 @@ MOST = 0.95  # fraction of square images, above which resizing methods are not t
 CHEAPER = 0.9  # maximum ratio to the current seconds
 MARGIN = 0.01  # maximum distance from the lowest log loss
 RULE = (
-    "The rule: use the cheapest candidate whose log loss is within "
-    f"{MARGIN} of the lowest. A candidate counts if it is significantly better than the current "
-    f"params, or needs at most {CHEAPER:.0%} of their seconds."
+    "The rule: choose the cheapest candidate with a log loss within "
+    f"{MARGIN} of the lowest. A candidate must be significantly better than the current params, or "
+    f"take at most {CHEAPER:.0%} of their time."
 )
 TODAY = "today"
 VIEWS = "augment.views"

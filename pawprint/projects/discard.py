@@ -86,8 +86,8 @@ def to_discard(folder: Path) -> list[str]:
     )
     if len(committed.splitlines()) < len(INPUTS):
         raise InputError(
-            f"discard: cannot go back: no commit has {name_some(map(str, INPUTS))}. Run `git add "
-            ".` and `git commit`, which keep everything."
+            f"discard: cannot go back: no commit has {name_some(map(str, INPUTS))}. To keep "
+            "everything, run `git add .` and `git commit`."
         )
     # STATE belongs to the same upgrade as INPUTS.
     return changed_files(folder, [*results(folder), *INPUTS, paths.STATE])
@@ -136,7 +136,7 @@ def discard(folder: Path, shown: Loss | None = None) -> None:
         if shown is not None and read_loss(folder) != shown:
             raise InputError(
                 "discard: cannot discard: files or the last commit have changed since the list was "
-                "shown. Look at the new list."
+                "shown. Check the new list."
             )
         names = to_discard(folder)
         tree = {

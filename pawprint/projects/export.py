@@ -354,7 +354,7 @@ def describe_new_labels(photos: pd.Series, before: np.ndarray, after: np.ndarray
         if one != other
     ]
     which = f": {name_some(changes)}" if changes else ""
-    return f"{len(changes):,} of {len(photos):,} held-out images get another label{which}"
+    return f"{len(changes):,} of {len(photos):,} held-out images change their label{which}"
 
 
 def describe_int8(rows: pd.DataFrame, before: np.ndarray, after: np.ndarray) -> str:

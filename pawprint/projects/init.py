@@ -59,7 +59,7 @@ from pawprint.templates import (
 
 # If the photos' folder is a repository, DVC would track nothing there, or refuse to.
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
-WITHOUT_CLASSES = "No folder is a class: give the photos labels in the app, or in a metadata.csv"
+WITHOUT_CLASSES = "No folder is a class: label the photos in the app or in a metadata.csv"
 SQUARE = 0.01  # fraction outside the central square, up to which images count as square
 MAX_READ = 2000  # number of evenly spaced images for which `left_out_of` reads the header
 
@@ -114,7 +114,7 @@ def _images_of(recipe: str | None, params: str) -> Path:
     source = parse_mapping(params, PARAMS.name)["fetch"]["source"]
     if not source.startswith("pawprint/"):
         raise InputError(
-            f"cannot use the recipe {recipe} alone: it has no images of its own. Give yours with "
+            f"cannot use the recipe {recipe} alone: it does not include images. Add yours with "
             "--images."
         )
     return PACKAGE.parent / source
@@ -171,7 +171,7 @@ def _write_project(folder: Path, source: str, params: str, in_git: list[str]) ->
     write_state(folder, {name: text for name, text in files(source).items() if name in texts})
     _, missing = requirement()
     notes = [missing] if missing and str(REQUIREMENTS) in texts else []
-    return [f".gitignore makes an exception to this rule: {rule}" for rule in rules] + notes
+    return [f".gitignore overrides this rule: {rule}" for rule in rules] + notes
 
 
 def _bring(images: Path, folder: Path, source: str) -> list[str]:
@@ -180,7 +180,7 @@ def _bring(images: Path, folder: Path, source: str) -> list[str]:
     track(folder, source)
     path = images / DVC_IGNORE
     has_rules = path.is_file() and re.search(r"^\s*[^\s#]", read_text(path), re.MULTILINE)
-    return [f"{path} is not copied, so files that it names are copied, too"] if has_rules else []
+    return [f"{path} is not copied, so files that it lists are copied, too"] if has_rules else []
 
 
 def _require_archive(path: Path) -> None:
@@ -201,7 +201,7 @@ def _require_archive(path: Path) -> None:
             return
     raise InputError(
         f"{path}: expected a zip of images. Received: {name_some(names) or 'no files'}. If it "
-        "holds an archive, unpack it and use that."
+        "contains an archive, unpack it and use the archive."
     )
 
 
@@ -280,8 +280,8 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         raise InputError(f"{images}: expected images or an archive. Received: {found}.")
     if not images.exists():
         raise InputError(
-            f"{images}: no such file or folder. Name a folder, zip, tar or YAML file with the URL "
-            "of images, with --images."
+            f"{images}: no such file or folder. Set --images to a folder, zip, tar, or YAML file "
+            "with the URL of images."
         )
     if images.is_dir():
         if is_outside:
@@ -291,17 +291,17 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         if is_outside and (refused := [path for path in paths if path.name == DVC_IGNORE]):
             raise InputError(
                 "cannot use the images in place with --outside: DVC rejects a folder with "
-                f"{refused[0]}. Choose a folder without it, or let the images be copied."
+                f"{refused[0]}. Choose a folder without it, or omit --outside."
             )
         require_utf8(path for path in paths if path.is_file())
     if folder.resolve().is_relative_to(images.resolve()):
         raise InputError(
-            f"cannot make the project in {folder}: it is inside the images, {images}. Name a "
-            "folder elsewhere."
+            f"cannot create the project in {folder}: it is inside the folder of images, {images}. "
+            "Choose a folder elsewhere."
         )
     if images.resolve().is_relative_to(folder.resolve()):
         raise InputError(
-            f"cannot copy {images}: it is inside {folder}, which gets a copy. Move the images "
+            f"cannot copy {images}: it is inside the destination, {folder}. Move the images "
             "elsewhere."
         )
 

@@ -122,7 +122,7 @@ class Project:
         self.folder = Path(folder).absolute()
         if not (self.folder / paths.PARAMS).is_file():
             raise InputError(
-                f"cannot open {self.folder} as a project: it has no {paths.PARAMS}. Make a "
+                f"cannot open {self.folder} as a project: it has no {paths.PARAMS}. Create a "
                 "project with pawprint.init."
             )
 

@@ -173,8 +173,7 @@ def without_gone(folder: Path, pipeline: str | None) -> tuple[dict[str, str], li
     outputs = {path for name in recorded.stages for path in recorded.hashes(name)}
     left = sorted(path for path in outputs - written if (folder / path).exists())
     notes = [
-        f"{path}: no stage writes this file any more; remove it if you do not need it"
-        for path in left
+        f"{path}: this file is no longer written; delete it if you do not need it" for path in left
     ]
     if not gone or Recorded(text).stages.keys() != recorded.stages.keys() - {*gone}:
         return {}, notes
@@ -225,7 +224,7 @@ def _take_back(folder: Path, source: str) -> list[str]:
         rules = take_back(folder, names)
     except InputError as error:
         return [str(error)]
-    return [f"{IGNORE}: makes an exception to this rule: {rule}" for rule in rules]
+    return [f"{IGNORE}: overrides this rule: {rule}" for rule in rules]
 
 
 def _problems(params: str) -> list[str]:

@@ -278,7 +278,7 @@ def describe_result(scores: pd.DataFrame, test: pd.DataFrame, images: pd.DataFra
         of_one += f", and {baseline:.1%} on average"
     sentences = [text, of_one]
     if low <= baseline:
-        sentences.append("The model is not shown to be better than that")
+        sentences.append("The model has not been shown to be better")
     if never := [printable(label) for label in recalls.index[recalls == 0]]:
         sentences.append(f"Never recognised: {name_some(never)}")
     return f"{'. '.join(sentences)}."

@@ -177,7 +177,7 @@ def require_stages(path: Path) -> None:
                     raise InputError(
                         f"{path}: stages.{name}.{key}: expected {wanted}, as the package's stage "
                         "has it. Received: something else. Correct it. After an upgrade of the "
-                        f"package, run `pawprint upgrade`; if there is {path}.new, take all of it."
+                        f"package, run `pawprint upgrade`; if there is {path}.new, use all of it."
                     )
 
 
@@ -214,8 +214,8 @@ def require_free(folder: Path, names: Iterable[str]) -> None:
     if found and ".git" not in found and work_tree(folder) is None:
         raise InputError(
             f"{folder}: expected a new or an empty folder, or a Git repository. Received: "
-            f"{name_some(sorted(found))}. Choose another folder, or run `git init` there if what "
-            "it holds is part of the project. Nothing is overwritten."
+            f"{name_some(sorted(found))}. Choose another folder, or run `git init` there if its "
+            "contents are part of the project. Nothing is overwritten."
         )
     kept = {*IGNORES, *BEFORE, README}
     names = [name for name in (*names, ".dvc", *OF_RUNS) if name not in kept]

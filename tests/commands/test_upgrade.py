@@ -131,7 +131,7 @@ def test_features_that_the_next_run_computes_again_are_counted(tmp_path, is_chan
 
 def test_value_that_is_wrong_by_now_is_named(tmp_path):
     write_json(tmp_path / STATE, {"files": {}, "params": {}})
-    params = TEMPLATE.replace("  seed: 1  # a different number", "  seed: one")
+    params = TEMPLATE.replace("  seed: 1  # random seed; change", "  seed: one  # change")
     (tmp_path / "params.yaml").write_text(params, encoding="utf-8")
     assert any(line.startswith("params.yaml: split.seed: expected") for line in upgrade(tmp_path))
 

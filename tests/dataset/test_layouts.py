@@ -103,7 +103,7 @@ def test_folders_of_splits_and_of_no_images_are_no_classes(names, labels):
         (["cat/1.jpg"], "two or more classes. Received: 1: cat"),
         (
             ["train/cat/1.jpg", "test/Cat/2.jpg"],
-            "labels that differ in more than upper",
+            "labels that differ by more than case",
         ),
         (["none/1.jpg", "cat/2.jpg"], "labels of printable characters"),
     ],

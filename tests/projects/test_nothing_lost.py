@@ -343,7 +343,7 @@ def test_links_of_dvc_are_fetched_and_others_are_refused(project, tmp_path, caps
     (tmp_path / "away").rename(cached)
     link.unlink()
     link.symlink_to(tmp_path / "private.jpg")
-    with refused(link.name, "a link. Put a copy"):
+    with refused(link.name, "a link. Replace it with a copy"):
         fetch.main()
 
 
