@@ -148,7 +148,7 @@ def run(archive: Path, workspace: Path, changes: str, seeds: int) -> dict[str, s
         prepare(workspace, params_of(archive, seed, changes))
         before = os.times()
         run_dvc(workspace, "repro", "--quiet", "evaluate")
-        seconds = sum(np.subtract(os.times(), before)[2:4])  # of the processes that DVC started
+        seconds = sum(np.subtract(os.times(), before)[2:4])  # CPU time of child processes
         runs.append(measure(workspace) | {"CPU seconds": seconds})
     return {name: cell(name, [cells[name] for cells in runs]) for name in runs[0]}
 

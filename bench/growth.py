@@ -36,7 +36,7 @@ from pawprint.params.file import overlay
 from pawprint.recipes.demo import PROJECT, dvc_environment, prepare
 
 SIZE = 96
-LARGEST = 2 * SIZE  # longest side of the images from which parts are taken
+LARGEST = 2 * SIZE  # longest side of the images that are cropped
 Cells = dict[str, list[float]]  # seconds, megabytes of memory, and megabytes of outputs
 
 

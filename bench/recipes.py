@@ -39,7 +39,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     print(f"| recipe | {' | '.join(COLUMNS)} | seconds |\n|---|---|---|---|---|")
     for name in recipe_names():
-        # These recipes have their own images or backbone.
+        # These recipes use their own images or backbone.
         if name not in ("dinov2-small", "efficientnet-lite0", "sample", "three-classes"):
             print(run_recipe(name), flush=True)
 

@@ -178,7 +178,7 @@ def folds_by_number(labels: np.ndarray, groups: np.ndarray, keys: np.ndarray) ->
     return fold[group]
 
 
-KINDS = {  # by the first words of the sentence
+KINDS = {  # keyed by the first words of the sentence
     "More images": "more images",
     "Telling": "confused classes",
     "A recall": "weak class",

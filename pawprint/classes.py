@@ -14,7 +14,7 @@ NEITHER = "none"  # in labels.csv, marks an image to reject
 UNKNOWN = "unknown"  # predicted for images unlike the training images, and the name of their folder
 UNLABELLED = "unlabelled"  # marks an image that may still get a label
 UNSURE = "unsure"  # predicted for an image that a person should check
-RESERVED = (NEITHER, UNKNOWN, UNSURE, UNLABELLED)  # in any mixture of upper and lower case
+RESERVED = (NEITHER, UNKNOWN, UNSURE, UNLABELLED)  # compared without regard to case
 PREDICTED = "the predicted class"  # in tables with more than two classes
 MAX_LARGEST = 2  # ratio to an equal share, above which the classes are imbalanced
 

@@ -8,7 +8,7 @@ IMAGES: Columns = {
     "path": "str",
     "label": "str",
     "archive_split": "str",
-    "group": "str",  # from metadata.csv, or ""
+    "group": "str",  # group in metadata.csv, or ""
     "width": "int64",
     "height": "int64",
     "pixels_sha256": "str",
@@ -25,7 +25,7 @@ DECODED: Columns = {
     **MEASURES,
     "used_bits": "int64",
     "file_bits": "int64",
-    "has_more": "bool",  # whether the file has more pages or frames, which are not used
+    "has_more": "bool",  # whether the file has further pages or frames
 }
 REJECTED: Columns = {"path": "str", "reason": "str", "detail": "str"}
 # A non-empty cell of an additional column in metadata.csv, such as camera or site.
@@ -52,7 +52,7 @@ NEAR_DUPLICATES: Columns = {
     "distance": "int64",
 }
 HISTORY: Columns = {
-    "epoch": "int64",  # within the phase, from 1 on; 0 for a fitted head
+    "epoch": "int64",  # number within the phase, starting at 1; 0 for a fitted head
     "learning_rate": "Float64",  # empty for a fitted head
     "accuracy": "float64",
     "loss": "float64",
@@ -93,7 +93,7 @@ JUDGED: Columns = {
     "path": "str",
     "label": "str",
     "likely": "str",
-    "probability": "float64",  # of the label
+    "probability": "float64",  # probability of the given label
     "likely_probability": "float64",
     "pixels_sha256": "str",
 }
@@ -125,7 +125,7 @@ ROC: Columns = {
 }
 # The most confident images in the test split. `confidence` is the lowest confidence among them.
 DECIDED: Columns = {
-    "decided": "float64",  # as a fraction of all images
+    "decided": "float64",  # fraction of images that are decided
     "error": "float64",
     "confidence": "float64",
 }

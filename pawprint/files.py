@@ -182,7 +182,7 @@ def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
         warnings.filterwarnings("ignore", "Duplicate name")  # `clean` rejects such members
         for name, data in contents:
             member = zipfile.ZipInfo(name, FIXED_DATE)
-            member.create_system = 3  # Unix on all systems, because this is part of the bytes
+            member.create_system = 3  # always Unix, so that all systems write the same bytes
             archive.writestr(member, data)
 
 
@@ -325,8 +325,7 @@ def parse_yaml(text: str, name: str) -> object:
     """Return the content of a YAML document. Raises InputError, which begins with `name`."""
     try:
         return yaml.load(text, _Loader)
-    # PyYAML does not catch the errors of functions it calls, for int("x"), a wrong !!bool or deep
-    # lists.
+    # PyYAML lets other errors through, such as for int("x"), a wrong !!bool or deep lists.
     except (yaml.YAMLError, AttributeError, LookupError, RecursionError, ValueError) as error:
         problem = str(error)
         if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark):

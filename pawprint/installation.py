@@ -17,7 +17,7 @@ from pawprint.git import git, try_git
 from pawprint.package import DISTRIBUTION, PACKAGE
 
 LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "[::1]", "::1")
-REMOTE = ("git", "http", "https", "ssh")  # schemes of addresses that others can reach
+REMOTE = ("git", "http", "https", "ssh")  # URL schemes that others can reach
 SCP = re.compile(r"([\w.-]+@)?([\w.-]{2,}):(?!/?/)(.+)")  # git@host:team/repository.git
 NEEDED = f"requirements.txt does not list {DISTRIBUTION}"
 SHARED = (
@@ -61,7 +61,7 @@ def renewal() -> str:
     url = _shown(found["url"])
     if "vcs_info" in found:
         newest = _requirement(DISTRIBUTION, f"{found['vcs_info']['vcs']}+{url}")
-        # pip takes two commits with the same version for the same package, and installs nothing.
+        # pip considers two commits with the same version equal, and installs nothing.
         return f"Run `pip uninstall --yes {DISTRIBUTION}`, then `pip install '{newest}'`"
     if "dir_info" in found:
         return f"Update {path_of(url)}, then run `{install_command()}`"
@@ -87,7 +87,7 @@ def requirement() -> tuple[str, str]:
     InputError if the package is not installed, for example if a clone is run without installation.
     """
     for package in distributions(name=DISTRIBUTION):
-        if not package.read_text("INSTALLER"):  # a leftover of a build in the current folder
+        if not package.read_text("INSTALLER"):  # left behind by a build in the current folder
             continue
         found = _origin_of(package)
         if not found:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pawprint.errors import InputError, printable
 
-# Errors that only occur in writing.
+# These errors only occur when writing.
 NO_ROOM = {errno.EFBIG, errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 # Advice for each error number.
 ADVICE = {

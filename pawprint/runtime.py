@@ -21,7 +21,7 @@ import numpy as np
 import openvino
 from openvino.preprocess import PrePostProcessor
 
-CORES = joblib.cpu_count()  # that this process may use
+CORES = joblib.cpu_count()  # number of cores available to this process
 
 
 class CompiledNetwork:
@@ -59,7 +59,7 @@ FORKED = (
     " model. Load the model after the fork, and none before it, or start processes with "
     "`multiprocessing.get_context('spawn')`."
 )
-_process: int | None = None  # the one in which OpenVINO has started its threads
+_process: int | None = None  # ID of the process in which OpenVINO started its threads
 _networks: weakref.WeakSet[CompiledNetwork] = weakref.WeakSet()
 
 
@@ -124,7 +124,7 @@ def processor() -> str:
 
 
 def _read_and_compile(network: bytes, weights: bytes) -> Callable[[np.ndarray], list[np.ndarray]]:
-    if _is_forked():  # a pool would wait forever for a worker that fails here
+    if _is_forked():  # a pool would wait forever if a worker failed here
         return _refuse
     return compile_for_cpu(openvino.Core().read_model(network, weights))
 
@@ -159,14 +159,14 @@ def write_network(
         node.set_friendly_name(f"{node.get_type_name()}_{index}")
         info = node.get_rt_info()
         for key in [key for key in info if key.startswith("fused_names")]:
-            del info[key]  # the previous names
+            del info[key]  # names before this change
         for output in node.outputs():
             output.get_tensor().set_names(set())
     for port, name in zip((*network.inputs, *network.outputs), (*inputs, *outputs), strict=True):
         port.get_tensor().set_names({name})
     try:
         openvino.serialize(network, path)
-    except RuntimeError:  # its message does not give the reason
+    except RuntimeError:  # OpenVINO's message does not include the reason
         raise OSError(errno.EIO, "OpenVINO cannot write the network", str(path)) from None
 
 

@@ -52,7 +52,7 @@ def main() -> None:
     require_utf8(Path(parent, name) for parent, *names in entries for name in chain(*names))
     check_tables(params, fetched(source, recorded))
     folders = folders_of_code()
-    if "pawprint/stages" in folders:  # if the package is installed
+    if "pawprint/stages" in folders:  # the package is installed
         require_stages(paths.PIPELINE)
     code = Code()
     scripts = {path.stem for folder in (STAGES, Path("stages")) for path in folder.glob("*.py")}
@@ -136,7 +136,7 @@ def describe_versions(
 
 def recorded_code(recorded: Recorded, stage: str, text: str) -> str | None:
     """Return the fingerprint of a stage's last run, None if unknown."""
-    if recorded.has_code(stage, text):  # even if the cache lacks the text
+    if recorded.has_code(stage, text):  # this works even if the text is not in the cache
         return text
     return recorded.text(recorded.hash_of(stage, paths.CODE / f"{stage}.txt", "deps"))
 
@@ -161,7 +161,7 @@ def check_tables(params: Params, source: Path) -> None:
     if files is None:
         return
     names, read = files
-    if source.is_dir() and leaves_out(str(source), names):  # the ignored files may be other classes
+    if source.is_dir() and leaves_out(str(source), names):  # they may belong to other classes
         read_corrections(paths.LABELS_CSV, names)
         return
     from pawprint.dataset.folders import find_places  # slow to import

@@ -37,7 +37,7 @@ def main() -> None:
     try:
         for line in describe_changed_files(source, tracked):
             print(f"fetch: {line}")
-    except InputError as error:  # from Git, if the repository belongs to another user
+    except InputError as error:  # raised if the repository belongs to another user
         print(f"fetch: not compared with the last commit: {error}")
 
 

@@ -270,7 +270,7 @@ def compare_with_commit(commit: LastCommit) -> list[str]:
         if old.missing:
             return []
         (compared,) = compare_runs(old, [read_run(read_here, "this run")])
-    except InputError:  # no common images, or no predictions
+    except InputError:  # the runs have no images in common, or no predictions
         return []
     verdict, *answers = compared.sentences
     lines = [f"{verdict[0].upper()}{verdict[1:]}", *answers, compared.on_common_test]

@@ -40,7 +40,7 @@ def main() -> None:
     images = read_table(paths.IMAGES_CSV, IMAGES)
     kept_splits = read_kept_splits(paths.SPLITS_CSV)
     if problem := problem_of_labels(images["label"].unique()):
-        # All are for training, so that `features` computes them in the meantime.
+        # Until then, all images are for training, so that `features` computes them.
         rows = images.assign(split="train", group=images["path"])
         none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
         write(rows, none)
@@ -78,9 +78,9 @@ def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame) -> dict[str, int]:
     """Write all outputs, and return how many images each split has."""
     counts = rows["split"].value_counts().reindex(SPLITS, fill_value=0).to_dict()
     write_table(paths.SPLIT_CSV, rows, SPLIT)
-    # A separate table, so that a changed test image does not train anything again.
+    # With a separate table, changing a test image does not rerun training.
     write_table(paths.TRAIN_VALIDATION_CSV, rows[rows["split"] != "test"], SPLIT)
-    write_table(paths.PATHS_CSV, rows, PATHS)  # for features, which do not depend on labels
+    write_table(paths.PATHS_CSV, rows, PATHS)  # input of `features`, without labels
     write_json(paths.LABELS_JSON, sorted(rows["label"].unique()))
     write_table(paths.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)
     classes = pd.crosstab(rows["label"], rows["split"]).reindex(columns=SPLITS, fill_value=0)

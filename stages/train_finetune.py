@@ -69,7 +69,7 @@ def train(
     epochs = params.epochs or FineTuningEpochs()
     head = Head.load()
     classes = len(store.labels)
-    make_deterministic(epochs.seed)  # of the dropout in the head, too
+    make_deterministic(epochs.seed)  # also makes dropout in the head reproducible
     with training_on(Hardware.load()) as precision:
         backbone = load_model(paths.BACKBONE, layers=())
         model, first = with_head(backbone, Model.load(), weights, head, classes)

@@ -204,7 +204,7 @@ def test_standardised_photos_depend_on_photos_not_on_their_order(monkeypatch):
     )
     np.testing.assert_allclose(after.scale, before.scale, rtol=1e-5)
     everything = Standardisation.from_moments(features.mean(axis=(0, 1)), features.std(axis=(0, 1)))
-    assert not np.allclose(before.scale, everything.scale, rtol=1e-3)  # of some of the photos
+    assert not np.allclose(before.scale, everything.scale, rtol=1e-3)  # of some photos
 
 
 def test_photos_that_the_app_learns_from_depend_on_photos_not_on_their_order(monkeypatch):

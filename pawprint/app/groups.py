@@ -133,7 +133,7 @@ def surest(photos: np.ndarray, head: Head, refused: Refused, number: int) -> Gro
         if (total := probabilities[order[:sure], index].sum()) > largest:
             may_be = order[sure:][probabilities[order[sure:], index] > 0]
             page = np.concatenate([order[:sure], may_be])[:number]
-            # The photos were rejected for every class.
+            # These photos were rejected for every class.
             label = head.classes[index] if total > 0 else ""
             group = Group(photos[page], label, sure)
             largest = total
@@ -240,11 +240,11 @@ class Pages:
     size: int = PER_PAGE
     images: list[Image] = field(default_factory=list)  # on the page
     label: str = ""  # their likely class
-    sure: int = 0  # this many photos, the first ones, are marked
+    sure: int = 0  # number of photos, from the first one, that are marked
     unmarked: list[Image] = field(default_factory=list)  # on the previous page
     refused: list[tuple[Image, str]] = field(default_factory=list)
     missing: set[Image] = field(default_factory=set)  # images that cannot be read
-    are_last: bool = False  # the page shows undecided images, because no others are left
+    are_last: bool = False  # whether only undecided images are left to show
     asked_last: set[Image] = field(default_factory=set)  # on such pages
     head: Head | None = None
     learned: int = -1  # number of labels that the head learned from

@@ -39,7 +39,7 @@ from pawprint.paths import (
 from pawprint.tables import read_table
 
 Image = tuple[str, str]  # path and pixels_sha256, or "" if the hash is unknown
-UNDECIDED = "?"  # replaces a label if a person does not know the class
+UNDECIDED = "?"  # marks an image if a person does not know its class
 LOCK = FileLock(".dvc/tmp/labels.lock")  # shared by all sessions and processes in the project
 # Cells in the row of each image (see `image_of`), or None for no row.
 Changes = dict[str, Cells | None]
@@ -148,7 +148,7 @@ def write_rows(table: Path, key: str, changes: Changes, written: Changes | None 
         split = {"split": "train"} if rows and all(row.get("split") for row in rows) else {}
         added = [cells for image, cells in changes.items() if cells and image not in replaced]
         writer.writerows(split | cells for cells in added)
-        # Written in UTF-8, whatever the encoding was.
+        # The file is always written in UTF-8.
         mark = "\ufeff" if content.startswith((*MARKS,)) else ""
         write_text(table, mark + text.getvalue())
     return Written(table, key, dict.fromkeys(changes) | replaced, changes)
@@ -213,7 +213,7 @@ def correct(path: str, pixels_sha256: str, label: str | None) -> Written:
     """
     image = pixels_sha256 or path
     with LOCK:
-        if path in labels_given():  # a person wrote this row without a hash
+        if path in labels_given():  # this row was written by hand, without a hash
             image = path
             pixels_sha256 = ""
         cells = _row(path, pixels_sha256, label) if label and label != UNDECIDED else None
@@ -256,7 +256,7 @@ def add(places: Places, image: Path, label: str) -> Copy:
         if find_copies([image], places):
             raise InputError(f"cannot label {image}: it already has a label. Skip it.")
         rows = read_rows(table, "file_name") if recorded else []
-        # Including files that are missing.
+        # This includes missing files.
         names = {Path(row["file_name"]).name.lower() for row in rows}
         name = safe(image)
         numbered = (name.with_stem(f"{name.stem}-{number}") for number in itertools.count(2))
@@ -364,7 +364,7 @@ def find_waiting() -> list[str]:
     names = [name for name in names if is_image_name(name)]
     known: set[str] = set()
     for path, columns in ((UNLABELLED_CSV, IMAGES), (IMAGES_CSV, IMAGES), (REJECTED_CSV, REJECTED)):
-        with contextlib.suppress(InputError):  # missing, or from another version
+        with contextlib.suppress(InputError):  # the file is missing or from another version
             known |= {*read_table(path, columns)["path"]}
     new = [name for name in names if name not in known]
     apart = [name for name in new if lies_unlabelled(name)]

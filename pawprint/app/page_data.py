@@ -57,7 +57,7 @@ def show_upload() -> None:
         st.markdown(message)
     number = st.session_state.setdefault("uploads", 0)
     classes = labelling.classes_in(folder)
-    has_classes = not labelling.lacks_classes(source)  # otherwise a folder would be the only class
+    has_classes = not labelling.lacks_classes(source)  # the folder would be the only class
     hint = "Choose a class, or type the name of a new one"
     label = st.selectbox(
         "Class",
@@ -84,7 +84,7 @@ def show_upload() -> None:
         else:
             places = labelling.place_of(label, classes, folder, source)
         st.session_state["added"] = add(files, places)
-        st.session_state["uploads"] += 1  # creates an empty form, and Streamlit forgets the files
+        st.session_state["uploads"] += 1  # creates an empty form, so that Streamlit frees the files
         st.rerun()
 
 
@@ -107,7 +107,7 @@ def add(files: Sequence[UploadedFile], places: Places) -> list[str]:
                 labelling.add(places, path, label)
             except (InputError, UnusableImageError) as error:
                 refused.append(f"{file.name}: {str(error).removeprefix(f'{path}: ')}")
-    is_apart = folder == UNLABELLED  # separate from the project's images
+    is_apart = folder == UNLABELLED  # whether the photos are stored separately
     step = "Label them on the Label page" if is_apart else "Then press Run on the Run page"
     added = f"**{len(files) - len(refused):,} photos were added to {plain(str(folder))}.** {step}."
     return [added, "\n".join(f"- not added: {plain(line)}" for line in refused)]

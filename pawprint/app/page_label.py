@@ -32,7 +32,7 @@ from pawprint.projects.labelled import read_labelled
 from pawprint.projects.suggestion import images_in, suggest
 from pawprint.tables import read_table
 
-NUMBER = 50  # new images at a time
+NUMBER = 50  # number of new images shown at a time
 KEYS = 9  # classes that have a key
 COOKIE = "pawprint"  # contains the name of the browser
 EXPIRED = 600  # seconds after which photos shown in another session are offered again
@@ -181,7 +181,7 @@ def show_new() -> Walk | None:
         chosen = ((folder, place), pools.version_of(Path(folder)))
         pools.open_folder(*chosen)  # raises InputError here, next to the form
         st.session_state["folder"] = chosen
-    # Not earlier, because a new default creates a new field and loses the entered text.
+    # Set the default last, because a new default clears the text field.
     st.session_state["given"] = origin, target
     if walk is None:
         st.rerun()
@@ -200,7 +200,7 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     labels = served.metadata.labels
     names = {label: labelling.names_of(label) for label in labels}
     places = labelling.places_in(target, names, source)
-    # Images that do not show any of the classes.
+    # This list contains images that show none of the classes.
     refused = st.session_state.setdefault("refused", set())
     labelled = refused.intersection(images) | labelling.find_copies(images, places)
     items = []
@@ -384,7 +384,7 @@ def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
                 pages.missing.add(image)
                 pages.sure -= place < sure
         pages.images = [image for image in pages.images if image not in pages.missing]
-        if not pages.sure:  # no photo is left to mark, so the page would ask nothing
+        if not pages.sure:  # there is no photo left to mark
             cells = []
             pages.images = []
     shown()[id(pages)] = (time.time(), pages.images)
@@ -455,7 +455,7 @@ def large_of(source: Photos, pages: Pages) -> dict[str, str | int] | None:
     if not asked or asked["page"] != pages.number or asked["photo"] >= len(pages.images):
         return None
     path, _ = pages.images[asked["photo"]]
-    with contextlib.suppress(InputError, UnusableImageError):  # removed in the meantime
+    with contextlib.suppress(InputError, UnusableImageError):  # the photo has been removed
         picture = source.picture(path, is_large=True)
         return {"photo": asked["photo"], "src": picture, "name": path}
     return None

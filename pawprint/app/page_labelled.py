@@ -21,7 +21,7 @@ from pawprint.tables import read_table
 
 NAMES = {NEITHER: "None of them", UNDECIDED: "I do not know"}
 ALL = "All"
-SIDE = 600  # of a photo in the dialog, in pixels at most, so that a screen shows it whole
+SIDE = 600  # maximum size of a photo in pixels, so that it fits on the screen
 
 
 def show() -> None:

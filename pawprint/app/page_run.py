@@ -41,9 +41,9 @@ from pawprint.tables import read_table
 
 HERE = Path()  # the app runs in the project's folder
 INPUTS = (*discard.INPUTS, *discard.TABLES, paths.LOCK)
-MAX_LINES = 6  # of which the last ones are shown
+MAX_LINES = 6  # maximum number of lines shown
 MAX_NAMED = 4  # stages
-MAX_COMMITS = 50  # offered on the Compare page
+MAX_COMMITS = 50  # number of commits offered on the Compare page
 EXPERIMENTS = "refs/exps"
 REFS = {EXPERIMENTS: "experiment", "refs/heads": "branch", "refs/tags": "tag"}
 GOES_ON = ("running", "elsewhere")  # states of an active run

@@ -66,7 +66,7 @@ def plain(text: str) -> str:
     return re.sub(r"([!-/:-@[-`{-~])", r"\\\1", unlinked)
 
 
-# For Streamlit's cache: a path argument is represented by the state of its files.
+# Streamlit's cache identifies a path by the state of its files.
 HASHED: dict = {type(Path()): lambda path: str(stamps(path))}
 
 

@@ -154,7 +154,7 @@ def project_photos(*files: Path) -> ProjectPhotos:
     return ProjectPhotos(groups.read_pool(photos.archive(), Clean.load().labels))
 
 
-# Shared by all sessions, so that no session shows images that were labelled in another one.
+# All sessions share this, so that none shows images that were labelled in another one.
 @st.cache_resource(max_entries=4, show_spinner="Looking at the photos …", hash_funcs=photos.HASHED)
 def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPhotos:
     """Return the images in a folder or a table of `predict`, with the model's features.

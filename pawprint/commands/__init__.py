@@ -59,7 +59,7 @@ class Rows(io.TextIOBase):
                 written += os.write(self.descriptor, data[written:])
         except OSError as error:
             self.error = error
-            if self.is_file and written:  # with `>>`, the position is unknown before the first byte
+            if self.is_file and written:  # with `>>`, the position is only known after a write
                 end = os.lseek(self.descriptor, 0, os.SEEK_CUR)
                 os.ftruncate(self.descriptor, end - written)
             raise
@@ -85,7 +85,7 @@ class Taken:
         try:
             for row in rows:
                 yield row
-                self.done += 1  # the consumer has asked for the next row
+                self.done += 1  # the previous row has been written
         except KeyboardInterrupt:
             self.signal = self.signal or signal.SIGINT
             if self.needs_all or not self.done:
@@ -193,10 +193,10 @@ def count(text: str) -> int:
 
 
 def _page(name: str) -> Path:
-    if not name.endswith(".html"):  # so that a photo or a table is not replaced by mistake
+    if not name.endswith(".html"):  # prevent replacing a photo or a table by mistake
         raise argparse.ArgumentTypeError(f"expected FILE.html. Received: {name}")
     return _file(name)
 
 
 def _file(name: str) -> Path:
-    return Path(name).expanduser()  # the shell does not do this after --sheet=
+    return Path(name).expanduser()  # the shell does not expand ~ after --sheet=

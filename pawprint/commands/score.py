@@ -38,7 +38,7 @@ from pawprint.scores.prediction_table import confusion, most_confused
 
 FAILED = 3  # exit status with --fail
 MAX_CONFUSED = 5  # pairs of classes to show
-FEW = 50  # number of photos below which only a large difference is significant
+FEW = 50  # with fewer photos, only large differences are significant
 HERE = Path()  # the project
 
 

@@ -20,7 +20,7 @@ from pawprint.images.archive import count_suffixes, is_image_name
 
 SHOWN = 12  # folders in a tree, or classes in a line
 Parts = tuple[str, ...]  # of a path
-AUTO = "auto"  # a value of clean.labels, like OUTER and INNER
+AUTO = "auto"  # value of clean.labels, like OUTER and INNER
 OUTER = "outer"
 INNER = "inner"
 READINGS = (OUTER, INNER)

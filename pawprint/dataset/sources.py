@@ -225,7 +225,7 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
             # The smallest tar consists of one record.
             limit = max(path.stat().st_size * MAX_RATIO, tarfile.RECORDSIZE)
             file = _BoundedFile(stream, limit)
-            # tarfile only reads this object, but typeshed expects `write` as well.
+            # tarfile only calls `read`, but its type stub also expects `write`.
             with tarfile.open(fileobj=file, mode="r:") as archive:  # type: ignore[call-overload]
                 while (entry := archive.next()) is not None:
                     archive.members = []  # otherwise tarfile would keep them all
@@ -280,7 +280,7 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
     where they are. Raises InputError if the source is missing or is of any other kind.
     """
     if source.is_file() and source.suffix in (".yaml", ".yml"):
-        from pawprint.download import download  # slow to import, and few sources are URLs
+        from pawprint.download import download  # slow, and few sources are URLs
 
         remote = check_content(Source, read_yaml(source), source, [])
         source = download(remote.url, remote.sha256, str(source))
@@ -292,7 +292,7 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
         if source.is_dir():
             found = folder_files(source)
             if tracked is not None:
-                # The other files are excluded by .dvcignore.
+                # Files excluded by .dvcignore are not listed.
                 listed = {name: tracked[name] for name, _ in found if name in tracked}
                 write_list(partial, source, listed)
                 return f"{len(listed):,} listed files"

@@ -37,7 +37,7 @@ MAX_GROUP_FRACTION = 0.01
 MAX_GROUP = 20
 # Images per class: if all are predicted correctly, the 95% interval of the recall begins at 0.70.
 FEW = 9
-BLOCK = 2**16  # pairs joined at once
+BLOCK = 2**16  # number of pairs joined at once
 BY_FILE = "splits.csv"  # one of the three rules, like BY_ARCHIVE and BY_RANK
 BY_ARCHIVE = "archive"
 BY_RANK = "rank"
@@ -69,18 +69,18 @@ def split(
     if dates is not None:
         images["archive_split"] = _splits_by_date(images, dates, params)
 
-    # Splits given by rows in splits.csv and by the archive.
+    # Look up the splits in splits.csv and in the archive.
     images["row"] = images["pixels_sha256"].map({key: n for n, key in enumerate(kept_splits)})
     images["row_split"] = [kept_splits.get(key, "") for key in images["pixels_sha256"]]
     images["given"] = _given_splits(images, params.use_archive_split or dates is not None)
     images["is_drawn"] = _is_drawn(images)
 
-    # Groups, joined and ranked.
+    # Join groups and rank them.
     pairs = near_duplicates(images["perceptual_hash"], params.near_duplicate_distance)
     images["joined"] = _join_groups(images, pairs)
     images["rank"] = _rank_groups(images, params.seed)
 
-    # Splits: first by rows, then by the archive, and finally by ranks.
+    # Assign splits by rows first, then by the archive, and finally by ranks.
     images["kept"] = _kept_splits(images)
     images["split"] = images["given"].mask(images["kept"] != "", images["kept"])
     if not (images["given"] == "test").any():
@@ -146,7 +146,7 @@ def _splits_by_date(images: pd.DataFrame, dates: pd.Series, params: Split) -> pd
     """Return splits made of whole dates, with the latest for test. A group has its latest date."""
     own = images["path"].map(dates)
     last = own.groupby(images["group"]).transform("max").mask(images["group"] == "", own)
-    # The fraction of images taken on or after each date.
+    # Compute the fraction of images taken on or after each date.
     fractions = last.value_counts().sort_index(ascending=False).cumsum() / len(images)
     if len(fractions) < len(SPLITS):
         raise InputError(

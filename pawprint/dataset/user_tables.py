@@ -86,7 +86,7 @@ def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTa
     text = _decode(content, where)
     declared = SEPARATOR_LINE.match(text)
     if declared:
-        text = text[declared.end() :]  # keep the line end, because lines are counted
+        text = text[declared.end() :]  # keep the line end, so that line numbers stay correct
     separators = declared[1] if declared else SEPARATORS
     headers = {separator: _header(text, separator) for separator in separators}
     fitting = (name for name, cells in headers.items() if set(columns) <= {*_names(cells)})
@@ -126,7 +126,7 @@ def _decode(content: bytes, where: str) -> str:
         raise InputError(
             f"{where}: line {line}: expected a CSV in UTF-8. Received: another encoding. {SAVE}."
         ) from None
-    if "\0" in text:  # for example, UTF-16 without a byte order mark
+    if "\0" in text:  # this may be UTF-16 without a byte order mark
         raise InputError(f"{where}: expected a CSV in UTF-8. Received: zero bytes. {SAVE}.")
     return text
 
@@ -141,7 +141,7 @@ def _rows(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
 def _header(text: str, separator: str) -> list[str]:
     try:
         return next(_rows(text, separator), (1, []))[1]
-    except csv.Error:  # for example, quoted cells with another separator
+    except csv.Error:  # quoted cells may use another separator
         return []
 
 
@@ -191,12 +191,12 @@ def _stem(name: str) -> str:
 
 LABEL_COLUMNS = ("path", "label")  # and perhaps PIXELS and HOW
 PIXELS = "pixels_sha256"
-HOW = "how"  # a label was given: PAGE, or "" for a person who looked at this image alone
-PAGE = "page"  # to several images at once
+HOW = "how"  # how the label was assigned: PAGE, or "" for a single image
+PAGE = "page"  # the label was assigned to a whole page of images
 SPLIT_COLUMNS = ("pixels_sha256", "split")
-# Both are empty tables, as in a new project.
+# New projects contain these empty tables.
 EMPTY_TABLES = {
-    # All columns are included, so that a row with a hash adds only one line to the file.
+    # With all columns in the header, adding a label changes a single line.
     LABELS_CSV: f"{','.join((*LABEL_COLUMNS, PIXELS, HOW))}\n",
     SPLITS_CSV: f"{','.join(SPLIT_COLUMNS)}\n",
 }
@@ -214,7 +214,7 @@ class Correction(NamedTuple):
     path: str
     label: str
     pixels_sha256: str = ""
-    is_of_page: bool = False  # several images got this label at once
+    is_of_page: bool = False  # whether the label was assigned to a page of images
 
     @property
     def image(self) -> str:
@@ -323,7 +323,7 @@ def read_kept_splits(path: Path) -> dict[str, str]:
     return splits
 
 
-MAX_DEVIATION = 0.02  # from the given fraction; smaller deviations are not reported
+MAX_DEVIATION = 0.02  # smaller deviations from the fraction are not reported
 
 
 def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "pd.DataFrame":
@@ -333,7 +333,7 @@ def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "
     Rows of other images, and additional columns, stay as they are. Raises InputError if the file is
     not such a table.
     """
-    import pandas as pd  # slow to import, and the `code` stage does not need it
+    import pandas as pd  # imported here because it is slow and `code` does not need it
 
     content = read_bytes(path) if path.exists() else EMPTY_TABLES[SPLITS_CSV].encode()
     written = parse_csv(content, str(path), SPLIT_COLUMNS)

@@ -16,7 +16,7 @@ from pawprint.images.views import View, apply, resize
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, image_size_of
 
 Row = list[np.ndarray]  # one array per kind
-# A function that decodes an image, at least with this `side` (see images/decoder.py).
+# A function that decodes an image to at least this `side` (see images/decoder.py).
 Read = Callable[[int], Image.Image]
 
 

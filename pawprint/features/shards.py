@@ -48,7 +48,7 @@ from pawprint.progress import count
 from pawprint.runtime import processor
 
 STORED_SPLITS = (*SPLITS, UNKNOWN, UNLABELLED)
-Key = tuple[bytes, bytes, bytes]  # of a row: pixels_sha256, suffix, drawn
+Key = tuple[bytes, bytes, bytes]  # key of a row: pixels_sha256, suffix, drawn
 ViewsOf = Callable[[str, str], dict[int, View]]  # the stored views for a pixels_sha256 and a split
 
 
@@ -236,7 +236,7 @@ def write_shards(computer: ShardComputer, todo: list[Task]) -> dict[str, str]:
     folders = sorted({path.parent for path in expected})
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-    token = folders[0] / "token"  # a worker that can see this file writes to the same folders
+    token = folders[0] / "token"  # workers that see this file share the folders
     token.write_text(uuid.uuid4().hex)
     prove = partial(_prove, computer, token)
     sample = [image[-1] for task in todo[:8] for image in task.images[:8]][:8]
@@ -247,7 +247,7 @@ def write_shards(computer: ShardComputer, todo: list[Task]) -> dict[str, str]:
             bar.update(size)
             computed |= dict.fromkeys(new, name)
     written = {path for folder in folders for path in folder.iterdir()}
-    for path in written - expected:  # left over from a killed process
+    for path in written - expected:  # left behind by a killed process
         path.unlink()
     if missing := expected - written:
         raise InputError(

@@ -29,12 +29,12 @@ from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, reason
 from pawprint.files import writing
 
-IMAGES_PER_SHARD = 64  # on average at most, as long as there are at most MAX_SHARDS
+IMAGES_PER_SHARD = 64  # maximum average, unless this exceeds MAX_SHARDS
 MAX_SHARDS = 4096  # DVC takes about a millisecond per file in an output
 # The column `drawn` has the fields of View (see images/views.py).
 COLOURS = [(name, "<f8") for name in ("brightness", "contrast", "saturation", "hue", "grayscale")]
 DRAWN = [("transformation", "<f8", (2, 3)), *COLOURS, ("erasing", "<f8", (5,))]
-# A large image in another file format may decode to other pixels, even if `pixels_sha256` is equal.
+# Large images with equal `pixels_sha256` may decode differently in another file format.
 SUFFIX = ("suffix", "S5")
 ITSELF = 2**32 - 1  # marks an original training image, a view that training skips
 INDEX = np.dtype([("pixels_sha256", "S64"), SUFFIX, ("view", "<u4"), ("drawn", DRAWN)])

@@ -59,16 +59,16 @@ ORIENTATION = ExifTags.Base.Orientation
 # Wording of the errors that Pillow, libheif and libjpeg raise for truncated files.
 ENDS_EARLY = re.compile("truncated|end of file|premature end", re.IGNORECASE)
 STRIP = 2**20  # in bytes
-MAX_SIDE = 65_535  # of a JPEG; resizing a much longer image takes gigabytes
+MAX_SIDE = 65_535  # limit of JPEG; resizing a much longer image takes gigabytes
 # TIFF tags.
 SUBFILE = 254
 DNG_VERSION = 50706
 SMALLER_OR_MASK = 1 | 4  # bits in the value of SUBFILE
-MAX_BOXES = 10_000  # in a HEIC or AVIF file, which has one box per tile
+MAX_BOXES = 10_000  # limit for HEIC and AVIF files, which have one box per tile
 MAX_SCANNED = 12 * MAX_PIXELS  # number of pixels times number of scans
 MAX_JPEG = 250_000_000  # in pixels; phones take up to 200 million
 BYTES_PER_PIXEL = 8  # peak memory: the image in Pillow, and a rotated copy of it
-WITH_SCANS = 12  # bytes per pixel, including the coefficients of several scans
+WITH_SCANS = 12  # bytes per pixel, including the coefficients of all scans
 ONE_LARGE_JPEG = threading.Lock()
 # Two threads that load the same Pillow image would decode into the same buffer and corrupt it.
 ONE_LOADED = threading.Lock()
@@ -208,7 +208,7 @@ def _unusable(error: Exception, data: bytes) -> UnusableImageError:
     if isinstance(error, UnidentifiedImageError):
         if other := name_of_other(data):
             return UnusableImageError("unsupported", f"format not read: {other}")
-        if pi_heif.is_supported(io.BytesIO(data)):  # which checks the first bytes
+        if pi_heif.is_supported(io.BytesIO(data)):  # only checks the first bytes
             return UnusableImageError("damaged", "HEIC without a complete list of images")
         return UnusableImageError("not_an_image", "no image format recognised")
     if isinstance(error, Image.DecompressionBombError):
@@ -411,7 +411,7 @@ def sha256_of_all_pixels(decoded: DecodedImage, data: bytes, bits: int | None) -
         return pixels_sha256(whole.image)
 
 
-MAX_LEFT_OUT = 0.25  # a quarter, as for an image of 4:3; above this, a line is printed
+MAX_LEFT_OUT = 0.25  # the loss for a 4:3 image; above this, a line is printed
 
 
 def left_out(widths: np.ndarray, heights: np.ndarray) -> float:

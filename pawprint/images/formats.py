@@ -173,7 +173,7 @@ def without_transparency(image: Image.Image, form: str | None) -> Image.Image:
     """
     extrema = cast(
         "tuple[tuple[int, int], ...]", image.getextrema()
-    )  # pairs, because the image has several bands
+    )  # pairs if the image has several bands
     *colours, (_, most_opaque) = extrema
     is_picture = form == "BMP" or any(low < high for low, high in colours)
     if most_opaque == 0 and is_picture and form != "WEBP":

@@ -19,7 +19,7 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     Unlike the original paper, this adds a prior around 1: with few images, all predicted correctly,
     the loss would be lowest at 0. With hundreds of images, the prior has little effect.
     """
-    # Importing it is slow, and `pawprint predict` does not need it.
+    # SciPy is slow to import, and `pawprint predict` does not need it.
     from scipy.optimize import minimize_scalar
 
     if logits.shape[-1] == 1:
@@ -94,7 +94,7 @@ def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: floa
     """
     values = np.unique(np.concatenate([[0, 1], probability]))
     candidates = np.append((values[1:] + values[:-1]) / 2, 0.5)
-    # Number of images outside and inside the class, at or above each candidate.
+    # Count images outside and inside the class at or above each candidate.
     wrong, right = (
         len(group) - np.searchsorted(np.sort(group), candidates)
         for group in (probability[~is_class], probability[is_class])

@@ -31,7 +31,7 @@ from pawprint.params.section import Bits, Resize, Section
 from pawprint.paths import PARAMS, SERVED_MODEL
 
 METADATA_FILE = "model.json"
-PACKAGES = ("openvino", "pillow")  # run the model, so its stage depends on their versions
+PACKAGES = ("openvino", "pillow")  # packages whose versions affect the model's outputs
 # The format of model.json. If you add a key or a new kind of value, increase FORMAT and set RELEASE
 # to the first release that reads it, so that earlier versions can say which one to install. Format
 # 1 has neither of the two keys.
@@ -105,7 +105,7 @@ class Metadata(Section):
         """Return the index of the predicted label, int `(…)`, for probabilities `(…, labels)`."""
         thresholds = {self.labels.index(name): value for name, value in self.thresholds.items()}
         if not thresholds and len(self.labels) == 2:
-            thresholds = {1: 0.5}  # the second label, if both are equal in float32
+            thresholds = {1: 0.5}  # in a tie in float32, the second label wins
         return predicted_classes(probabilities, thresholds)
 
     def are_decided(self, probabilities: np.ndarray) -> np.ndarray:
@@ -196,7 +196,7 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
     mirror image, or "crops". Before 0.2, this key was called `views`, and "none" was "one". Raises
     InputError for a newer format and for crops.
     """
-    # Anything else that is wrong is rejected later.
+    # Other errors are found later.
     with suppress(AttributeError, LookupError, RecursionError, TypeError, ValueError):
         record = json.loads(content)
         number = record.pop("format", 1)

@@ -26,7 +26,7 @@ from pawprint.params.model import IMAGENET, PACKAGES, Model, Weights
 # the folders of the modules that it imports.
 TEMPLATE = PACKAGE / "templates/page.html"
 PAGE_FILE = "model.html"
-OF_ONNX = ("onnx", "onnxruntime", "tf2onnx")  # the packages that write and check the network
+OF_ONNX = ("onnx", "onnxruntime", "tf2onnx")  # packages that write and check the network
 RULES = {"labels", "image_size", "resize", "bits", "decoded_side", "unknown_threshold"}
 RULES |= {"min_confidence", "model"}
 VERSION = "1.30.0"  # the version of ONNX Runtime Web
@@ -104,7 +104,7 @@ def page_of(network: bytes, metadata: Metadata, about: About, runtime: Mapping[s
             for term, text in about.facts.items()
         ),
         "NOTICES": html.escape(f"{about.weights}\n\n{NOTICE}"),
-        "MODEL": json.dumps(rules).replace("<", "\\u003c"),  # otherwise "<" could end the script
+        "MODEL": json.dumps(rules).replace("<", "\\u003c"),  # prevents "<" from ending the script
         "NETWORK": _packed(network),
     }
     parts |= {name.upper(): _packed(content) for name, content in runtime.items()}

@@ -49,7 +49,7 @@ from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
 if TYPE_CHECKING:
     import pandas as pd
 
-# In the folder of a served or exported model.
+# The files in the folder of a served or exported model.
 MODEL_FILES = ("model.*", "*.npz", "*.pb", "variables/*")
 TOLERANCE = 1e-3  # for the sum of all probabilities
 URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
@@ -222,7 +222,7 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
         if found := pointer_at(file):
             raise InputError(f"{file}: expected a file of a model. Received: {found}.")
     metadata = read_metadata(folder)
-    require_unforked()  # must come before OpenVINO reads a file
+    require_unforked()  # call this before OpenVINO reads a file
     path = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if path is None:
         raise InputError(
@@ -312,7 +312,7 @@ def predict_all(predictor: Predictor, paths: list[Path]) -> "pd.DataFrame":
     return table.astype(dict.fromkeys([*names, "unknown_score"], "float64"))
 
 
-# Passes rows on; the int is the largest possible number.
+# Passes rows on; the int is the maximum number of rows.
 Take = Callable[[Iterable[dict], int], Iterable[dict]]
 
 
@@ -336,7 +336,7 @@ def predict_each(
     detector. The hash requires decoding large images in full; without `has_hashes`, it is "".
     `further` returns additional cells for rows without an error.
     """
-    # Names are converted to UTF-8, whatever the locale.
+    # Convert names to UTF-8 in any locale.
     names = (os.fsencode(path).decode("utf-8", "surrogateescape") for path in images)
     items = ((printable(name), path.absolute()) for name, path in zip(names, images))
     rows = map_items(partial(_predict_file, predictor, further, has_hashes), items)
@@ -357,7 +357,7 @@ def _predict_file(
     try:
         decoded = predictor.decode(data := read_file(path))
         prediction = predictor.predict(decoded.image)
-    # Caused by the model's outputs or by the image.
+    # The model's outputs or the image caused this error.
     except (InputError, UnusableImageError) as error:
         return row | {"error": printable(str(error))}
     except (OSError, ValueError) as error:  # ValueError means an invalid path

@@ -34,7 +34,7 @@ def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
             f"{printable(str(folder))}: expected a new or an empty folder for --saliency."
         )
     digits = len(str(len(images)))
-    # 50 characters, because a longer name could exceed the 255 bytes that file systems allow.
+    # Keep 50 characters, because file systems limit names to 255 bytes.
     names = (f"{at:0{digits}}_{path.stem[:50]}.png" for at, path in enumerate(images, start=1))
     return [folder / name for name in names]
 

@@ -42,7 +42,7 @@ def application(
         return network
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # other sizes use the weights for 224 pixels
+            warnings.simplefilter("ignore")  # about using the weights for 224 pixels
             network = find_application(name).build(
                 input_shape=(image_size, image_size, 3),
                 weights=weights and str(weights),
@@ -50,7 +50,7 @@ def application(
             )
     except InputError:
         raise
-    except Exception as error:  # from Keras, the connection or the file
+    except Exception as error:  # an error in Keras, the connection or the file
         if weights is None:
             raise InputError(
                 f"model.image_size: expected a size that {name} takes. Received: "

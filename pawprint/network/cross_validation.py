@@ -24,18 +24,18 @@ from pawprint.network.heads import (
     sample_weights,
 )
 
-# The inverse of the penalty. The loss is summed over all images.
+# Inverse regularization strengths. The loss is summed over all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 USUAL_C = (100.0,)  # used if C is not chosen
 PARTS = (1 / 8, 1 / 4, 1 / 2)  # fractions of the training images in a learning curve
-MAX_CROSS_VALIDATED = 10_000  # the most images that cross-validation learns from
-MIN_OF_CLASS = 10  # images per class, even if one fit should hold fewer
+MAX_CROSS_VALIDATED = 10_000  # maximum number of images used for cross-validation
+MIN_OF_CLASS = 10  # minimum number of images per class in a fit
 # Rows x features x classes. At this limit, a fit takes a minute or two on one core, and the
 # features of two classes take 2 GB.
 MAX_SIZE = 1_000_000_000
 # Above this size, all views are not tried, because cross-validation has five fits of half a minute.
 MAX_SIZE_OF_VIEWS = MAX_SIZE // 5
-BLOCK = 4096  # images predicted at once
+BLOCK = 4096  # number of images predicted at once
 
 
 class Examples(NamedTuple):

@@ -100,7 +100,7 @@ class NewHead(NamedTuple):
 # Stop when a step changes the probabilities of an image of length 1 by at most this much. The
 # remaining error is then at most a tenth of it.
 TOLERANCE = 1e-3
-RESIDUAL = 0.2  # stop at this fraction of the gradient; a smaller one takes longer overall
+RESIDUAL = 0.2  # stop at this fraction of the gradient; smaller values take longer overall
 MAX_STEPS = 100
 MAX_HALVINGS = 30
 MAX_DIRECTIONS = 1000
@@ -281,7 +281,7 @@ def _step(
             break
         logits = direction.logits
         mean = (probabilities * logits).sum(axis=1, keepdims=True)
-        change = weighted * (logits - mean)  # in the derivatives by the logits
+        change = weighted * (logits - mean)  # derivatives with respect to the logits
         curvature = float(np.vdot(logits, change))
         curvature += space.dot(direction.coefficients, direction) / c
         factor = size / curvature

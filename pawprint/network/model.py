@@ -162,7 +162,7 @@ def block_statistics(blocks: list[keras.KerasTensor]) -> keras.KerasTensor:
         maps = keras.ops.cast(maps, "float32")
         mean = keras.ops.mean(maps, axis=(1, 2))
         variance = keras.ops.mean(maps * maps, axis=(1, 2)) - mean * mean
-        # Without a minimum, the square root would have no gradient at 0.
+        # The minimum avoids an infinite gradient of the square root at 0.
         columns += [mean, keras.ops.sqrt(keras.ops.maximum(variance, SMALLEST_VARIANCE))]
     return keras.ops.concatenate(columns, axis=-1)
 

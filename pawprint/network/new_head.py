@@ -175,7 +175,7 @@ def solve(
 def _rows(features: Features | np.ndarray, images: np.ndarray, views: int) -> np.ndarray:
     """Return the first `views` of each image in turn, float32 `(images * views, columns)`."""
     rows = np.empty((len(images) * views, math.prod(features.shape[2:])), np.float32)
-    for start in range(0, len(images), BLOCK):  # to avoid a second copy of all rows
+    for start in range(0, len(images), BLOCK):  # avoid a second copy of all rows
         part = images[start : start + BLOCK]
         for view in range(views):
             place = slice(start * views + view, (start + len(part)) * views, views)

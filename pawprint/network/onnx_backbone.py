@@ -28,8 +28,8 @@ FLOATS = (openvino.Type.f32, openvino.Type.f16)
 IN_MEMORY = b"MEM_ADDR_/*"
 # Outputs of these lengths are usually scores for the ImageNet classes rather than features.
 CLASSES = (1000, 1001, 21841, 21843)
-BLOCKS = (1, 2, 3, 4, 6, 8, 12, 16)  # number of solid blocks per row of a test image
-TOLERANCE = 1e-3  # relative; three digits have to match
+BLOCKS = (1, 2, 3, 4, 6, 8, 12, 16)  # numbers of solid blocks per row of a test image
+TOLERANCE = 1e-3  # relative tolerance
 operations = openvino.opset15
 
 
@@ -236,7 +236,7 @@ def require_features(network: openvino.Model, size: int, only: str | None) -> No
     images = draw_images(size)
     features, again, swapped = (
         np.stack([run(image)[-1] for image in batch])
-        for batch in (images, images, images[..., ::-1].copy())  # in RGB, and in BGR
+        for batch in (images, images, images[..., ::-1].copy())  # RGB images, and BGR images
     )
     if not np.isfinite(features).all():
         raise ValueError(

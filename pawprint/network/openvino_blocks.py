@@ -186,7 +186,7 @@ def _cuts(nodes: list[_Node]) -> Iterator[tuple[int, bool, bool]]:
     for index, node in enumerate(nodes):
         for position in node.takes:
             last_taker[position] = index
-    reach = np.maximum.accumulate([0, *last_taker[:-1]])  # for the outputs before each node
+    reach = np.maximum.accumulate([0, *last_taker[:-1]])  # last node that uses any of them
     cuts = np.flatnonzero(reach <= np.arange(len(nodes))).tolist()
     between = [nodes[cut + 1 : end] for cut, end in itertools.pairwise(cuts)]
     branches = [any(node.has_weights for node in group) for group in between]

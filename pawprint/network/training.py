@@ -126,7 +126,7 @@ def compile_model(model: keras.Model, params: Epochs, from_logits: bool) -> None
     """
     optimizer = keras.optimizers.get(params.optimizer)
     optimizer.learning_rate = params.learning_rate
-    optimizer.build(model.trainable_variables)  # needed even without epochs, because it is saved
+    optimizer.build(model.trainable_variables)  # needed for saving, even without epochs
     if model.output_shape[-1] == 1:
         loss = keras.losses.BinaryCrossentropy(from_logits)
         metric = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0 if from_logits else 0.5)
@@ -343,7 +343,7 @@ def fine_tune(
     for index, layer in enumerate(backbone.layers):
         is_normalization = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = index >= first and not is_normalization
-        # Because `fit` overrides `training=False` below.
+        # `fit` overrides `training=False` below.
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
     blocks = backbone.outputs[:-1]

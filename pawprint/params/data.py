@@ -159,7 +159,7 @@ Interval = Annotated[list[UpToOne], Field(min_length=2, max_length=2)]
 class Saturation(Section):
     """The arguments of `RandomSaturation`."""
 
-    factor: Interval  # with one number, Keras uses other factors than documented
+    factor: Interval  # given one number, Keras does not use the documented factors
 
 
 class Grayscale(Section):

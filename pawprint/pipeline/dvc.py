@@ -72,14 +72,14 @@ def read_revision(folder: Path, rev: str, path: Path, parse: Callable[[bytes], P
     from dvc import api
     from dvc.exceptions import DvcException
     from dvc_data.index import DataIndexDirError
-    from scmrepo.exceptions import SCMError  # of a repository without a commit
+    from scmrepo.exceptions import SCMError  # raised for a repository without a commit
 
     try:
         if not rev:  # otherwise DVC would read the workspace
             raise FileNotFoundError("an empty name")
         if rev == WORKSPACE:
             return parse((folder / path).read_bytes())
-        work_tree(folder)  # raises Git's reason before DVC would print a traceback
+        work_tree(folder)  # raises InputError before DVC prints a traceback
         with contextlib.chdir(folder):
             return parse(api.read(_from_root(path), rev=rev, mode="rb"))
     except ValueError as error:

@@ -22,7 +22,7 @@ from pawprint.named_file import NamedFile, describe_failure
 from pawprint.package import script_of
 from pawprint.paths import CODE, LABELS_CSV, LOCK, PARAMS, PIPELINE, REQUIREMENTS, SPLITS_CSV
 
-# Dependencies that people edit. `fetch.source` is another one; stages write all others.
+# Dependencies that people edit, in addition to `fetch.source`. Stages write all others.
 EDITED = {*map(str, (LABELS_CSV, SPLITS_CSV, PARAMS, REQUIREMENTS)), "pawprint", "stages"}
 TEXT = (".csv", ".txt", ".yaml", ".yml")
 
@@ -56,7 +56,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         _discard_unwritten()
     if status:
         _report_removed_outputs()
-    collector.resume()  # otherwise Python searches all modules several times on exit
+    collector.resume()  # otherwise, Python scans all modules several times on exit
     sys.exit(status)
 
 
@@ -147,7 +147,7 @@ def _report_removed_outputs() -> None:
 
     advice = "DVC has removed the outputs of this stage. `dvc repro` makes them again"
     with contextlib.suppress(InputError):
-        if try_git("cat-file", "-e", f"HEAD:./{LOCK}") is not None:  # there is a run to go back to
+        if try_git("cat-file", "-e", f"HEAD:./{LOCK}") is not None:  # an earlier run exists
             advice += "; `pawprint discard` restores the run and the params of the last commit"
     print(f"{advice}.", file=sys.stderr)
 
@@ -178,7 +178,7 @@ def _run_and_check(main: Callable[[], None], stage: str, lines: list[str]) -> No
     main()
     if is_recorded:
         if not all(path.is_file() and path.read_bytes() == contents[path] for path in contents):
-            _require_recorded(stage, lines)  # perhaps only a comment has changed
+            _require_recorded(stage, lines)  # only a comment may have changed
         after = _inputs()
         if changed := [name for name in before if after.get(name) != before[name]]:
             raise InputError(
@@ -226,7 +226,7 @@ def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
     contents = {}
     for line in lines:
         file = line.partition("  ")[2]
-        if not file:  # this is a pin
+        if not file:  # this is a pinned version
             continue
         path = code.path_of(file)
         if path.is_file():

@@ -69,7 +69,7 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_text, value))}]"
     if not isinstance(value, ast.AST):
-        return ascii(value)  # what `repr` escapes depends on the Unicode version
+        return ascii(value)  # `repr` depends on the Unicode version
     fields = dict(ast.iter_fields(value))
     if isinstance(value, WITH_DOCSTRING) and ast.get_docstring(value, clean=False) is not None:
         fields["body"] = value.body[1:]
@@ -102,7 +102,7 @@ def _is_empty_text(part: ast.expr) -> bool:
     return isinstance(part, ast.Constant) and part.value == ""
 
 
-@functools.cache  # all stages look at the same modules
+@functools.cache  # all stages read the same modules
 def imports(source: str) -> set[str]:
     """Return the full names that a module imports, including imports in functions.
 
@@ -197,7 +197,7 @@ class Code:
 
         Modules in OURS_DECIDE_NO_BYTE, and modules that only they import, are left out.
         """
-        # Python runs this file first.
+        # Python runs this file before any other.
         package = PurePosixPath(script).with_name("__init__.py").as_posix()
         modules: set[str] = set()
         new = {script}

@@ -51,7 +51,7 @@ class Recorded:
     @functools.cached_property
     def cache(self) -> Path:
         """Return the cache folder, or DVC's default if DVC cannot read its settings."""
-        # Imported only if needed, because DVC is slow.
+        # DVC is only imported if needed, because this takes long.
         from pawprint.pipeline.dvc import folder_of_cache
 
         return folder_of_cache(self._dvc_folder)
@@ -100,7 +100,7 @@ class Recorded:
 
     def table(self, stage: str, out: Path, columns: Columns) -> "pd.DataFrame | None":
         """Return a table, or None if it is missing or damaged or has other columns."""
-        # Imported here, because `code` does not need pandas.
+        # pandas is imported here, because `code` does not need it.
         from pawprint.tables import parse_table
 
         content = self.content(self.hash_of(stage, out))

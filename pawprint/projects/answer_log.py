@@ -80,7 +80,7 @@ class AnswerLog:
             self._stream = self._stream or open_stream(self._path)
             write_all(self._stream, line)
         except OSError:
-            if self._stream:  # the next line opens it again
+            if self._stream:  # the next line reopens the file
                 with contextlib.suppress(OSError):
                     self._stream.close()
             self._stream = None
@@ -105,8 +105,8 @@ def open_stream(path: Path) -> io.FileIO:
 def locked(path: Path) -> Iterator[None]:
     """Lock a file for other processes with a lock file next to it, if that can be created."""
     lock = FileLock(f"{path}.lock", timeout=PATIENCE, poll_interval=0.01)
-    with contextlib.suppress(OSError):  # no other file can be created there
-        if path.parent.is_dir():  # otherwise the lock would create it
+    with contextlib.suppress(OSError):  # the lock file cannot be created there
+        if path.parent.is_dir():  # the lock would create the folder
             lock.acquire()
     try:
         yield

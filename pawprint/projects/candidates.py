@@ -45,9 +45,9 @@ from pawprint.scores import paired
 from pawprint.tables import read_table, training_images
 
 MAX_IMAGES = 2000
-ROUNDS = 20  # how often the time for an image is measured
+ROUNDS = 20  # number of times that an image is timed
 SQUARE = 1.05  # maximum ratio of the longer to the shorter side
-MOST = 0.95  # fraction of square images, above which resizing methods are not tried
+MOST = 0.95  # with more square images, resizing methods are not tried
 CHEAPER = 0.9  # maximum ratio to the current seconds
 MARGIN = 0.01  # maximum distance from the lowest log loss
 RULE = (
@@ -57,7 +57,7 @@ RULE = (
 )
 TODAY = "today"
 VIEWS = "augment.views"
-MORE_VIEWS = 4  # instead of the single view of `pawprint init`; see docs/decisions/37
+MORE_VIEWS = 4  # `pawprint init` sets a single view; see docs/decisions/37
 # Either lite2 or deep is tried: lite2 if its package is installed, otherwise a download from Keras.
 PRESETS = {
     "fast": ("MobileNetV2", 0.35, 160),
@@ -259,7 +259,7 @@ def _measure(
         # Importing this module starts TensorFlow, which takes seconds.
         from pawprint.network.hardware import keras
 
-        # Otherwise progress bars would appear between the lines.
+        # This hides progress bars, which would appear between the lines.
         keras.config.disable_interactive_logging()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / paths.EXTRACTOR.name

@@ -42,7 +42,7 @@ def read_revision_run(folder: Path, rev: str, name: str = "") -> Run:
     """
     read = functools.partial(read_revision, folder, rev)
     run = read_run(read, name or rev)
-    if run.split is None:  # these are in Git
+    if run.split is None:  # these files are in Git
         with contextlib.suppress(InputError):
             run = run._replace(split_md5=read(paths.LOCK, _md5_of_split))
             run = run._replace(scores=read(paths.SCORES_CSV, _parse_scores))

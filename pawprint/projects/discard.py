@@ -80,7 +80,7 @@ def to_discard(folder: Path) -> list[str]:
     are excluded. Raises InputError if no commit contains the project, because this would remove all
     of its files.
     """
-    git("rev-parse", "--git-dir", folder=folder)  # raises InputError with Git's own reason
+    git("rev-parse", "--git-dir", folder=folder)  # raises InputError with Git's message
     committed = (
         git("ls-tree", "HEAD", "--", *map(str, INPUTS), folder=folder) if has_commit(folder) else ""
     )
@@ -89,7 +89,7 @@ def to_discard(folder: Path) -> list[str]:
             f"discard: cannot go back: no commit has {name_some(map(str, INPUTS))}. To keep "
             "everything, run `git add .` and `git commit`."
         )
-    # STATE belongs to the same upgrade as INPUTS.
+    # STATE is part of the same upgrade as INPUTS.
     return changed_files(folder, [*results(folder), *INPUTS, paths.STATE])
 
 

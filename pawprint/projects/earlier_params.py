@@ -21,9 +21,9 @@ MOVED = (
     "seed",
 )
 DEFAULTS = Epochs.model_fields
-# Left out of a new project, where they have their defaults.
+# New projects omit these params, which have their default values.
 UNWRITTEN = ("optimizer", "views_per_epoch", "keep_best")
-LBFGS = "lbfgs"  # stood for a head that is fitted instead of trained in epochs
+LBFGS = "lbfgs"  # former optimizer for a head that is fitted in one step
 CALLBACKS: dict[str, type[Section]] = {
     "early_stopping": EarlyStopping,
     "reduce_lr_on_plateau": ReduceLROnPlateau,
@@ -74,7 +74,7 @@ def epochs_of(values: Mapping[str, object], phase: str) -> tuple[dict | None, li
         value = values.get(f"{phase}.{key}")
         if key in CALLBACKS and isinstance(value, dict):
             known = CALLBACKS[key].model_fields
-            if key == "early_stopping":  # which replaced keep_best
+            if key == "early_stopping":  # it replaced keep_best
                 epochs["keep_best"] = bool(value.get("restore_best_weights"))
             gone = [name for name in value if name not in (*known, "restore_best_weights")]
             dropped += [f"{key}.{name}" for name in gone]

@@ -91,7 +91,7 @@ def create(
     params = set_values(params, {"fetch.source": source})
     copied = {images: images.name} if _is_url(images) else {}
     weights = PACKAGE.parent / parse_mapping(params, PARAMS.name)["weights"]["source"]
-    if weights.is_file():  # it comes from the package
+    if weights.is_file():  # the weights are installed by the package
         copied[weights] = weights.name
         params = set_values(params, {"weights.source": weights.name})
     choice: list[str] = []
@@ -160,7 +160,7 @@ def _write_project(folder: Path, source: str, params: str, in_git: list[str]) ->
     texts = with_own(folder, files(source))
     if work_tree(folder) is None:
         git("init", "--quiet", folder=folder)
-    write_text(folder / IGNORE, texts[IGNORE])  # first, because DVC rejects ignored files
+    write_text(folder / IGNORE, texts[IGNORE])  # written first, because DVC rejects ignored files
     rules = take_back(folder, in_git)
     if rules:
         texts[IGNORE] = read_text(folder / IGNORE)
@@ -209,7 +209,7 @@ def _pointers_in(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, st
     """Yield the path of each image in a zip that is only a pointer, and the kind of pointer."""
     for info in archive.infolist():
         if is_image_name(info.filename) and info.file_size <= MAX_BYTES:
-            # It may be encrypted, which `clean` reports.
+            # The file may be encrypted, which `clean` reports.
             with contextlib.suppress(*BROKEN, RuntimeError):
                 if what := pointer(archive.read(info)):
                     yield f"{path}/{info.filename}", what
@@ -373,5 +373,5 @@ def _path_from(folder: Path, images: Path) -> str:
     images = images.parent.resolve() / images.name
     try:
         return Path(os.path.relpath(images, folder.resolve())).as_posix()
-    except ValueError:  # on another Windows drive
+    except ValueError:  # the path is on another Windows drive
         return images.as_posix()

@@ -13,7 +13,7 @@ from pawprint.dataset.near_duplicates import near_duplicates
 from pawprint.params.data import Split
 from pawprint.tables import read_table
 
-DISTANCE = 8  # between near-duplicates, if there is no params.yaml
+DISTANCE = 8  # default for near-duplicates if there is no params.yaml
 
 
 class LabelledImages(NamedTuple):

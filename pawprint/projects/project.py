@@ -37,7 +37,7 @@ from pawprint.reports.pages import describe_result
 from pawprint.scores.prediction_table import read_predictions
 from pawprint.tables import read_table
 
-SECONDS = 0.5  # between two checks of a run
+SECONDS = 0.5  # seconds between two checks of a run
 MEASURED = ("accuracy", "log_loss", "difference", "low", "high", "cpu_ms", "seconds")
 REPORT_HEIGHT = 700  # pixels
 DONE = 100  # percent
@@ -310,7 +310,7 @@ def _command(folder: Path, *arguments: str) -> str:
         stderr=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
-        start_new_session=True,  # because a kernel interrupts its whole session
+        start_new_session=True,  # a kernel interrupts its whole session
     )
     try:
         text, problem = process.communicate()
@@ -355,7 +355,7 @@ class _Bars:
     """A bar for each step of a run, except skipped steps. Only the last bar is open."""
 
     def __init__(self) -> None:
-        self.number = 0  # of steps that have a bar or do not need one
+        self.number = 0  # number of steps that are done or have a bar
         self.open: tqdm | None = None
 
     def show(self, run: PipelineRun) -> None:

@@ -253,7 +253,7 @@ def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:
 def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
     """Return a PREDICTIONS table for images with a `prediction`, and the number of their group."""
     probabilities = np.array([prediction.probabilities for prediction in images["prediction"]])
-    # Works even without images.
+    # This also works without images.
     probabilities = probabilities.reshape(len(images), len(metadata.labels))
     unknown_scores = None
     if metadata.unknown_threshold is not None:

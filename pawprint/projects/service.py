@@ -35,13 +35,13 @@ except ModuleNotFoundError as error:
     raise InputError(
         f"serve: {error.name} is not installed. Run `{install_command('serve')}`."
     ) from None
-MAX_CONNECTIONS = 64  # further ones get 503; together they need at most 640 MiB for uploads
+MAX_CONNECTIONS = 64  # further connections get status 503; uploads need up to 640 MiB
 MAX_BYTES = 10 * 2**20  # in an upload
 HEALTH = ["GET", "HEAD", "OPTIONS"]
 MAX_PARTS = 100  # in a form
-MAX_HEADER = 2**12  # bytes that are read from the header of a part
+MAX_HEADER = 2**12  # maximum bytes read from the header of a part
 FORM = "multipart/form-data"
-NOT_LOGGED = "log_error"  # a key in answers that explains why an answer is not in the log
+NOT_LOGGED = "log_error"  # response key with the reason why a prediction was not logged
 
 
 class Address(NamedTuple):
@@ -87,7 +87,7 @@ def require_free(host: str, port: int) -> None:
                 # Bind without listening, because clients would otherwise think that the service has
                 # started.
                 with socket.socket(family) as place:
-                    if os.name == "posix":  # like uvicorn, to reuse a port that was just released
+                    if os.name == "posix":  # like uvicorn, reuse a port that was just released
                         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     place.bind((address[0], port))
             except OSError as error:  # for example, ::1 for localhost without IPv6

@@ -64,7 +64,7 @@ def upgrade(folder: Path) -> list[str]:
     comments in `params.yaml` are kept, except for params that no longer exist. Raises InputError
     before anything is written.
     """
-    git("--version")  # without Git, every merge would be a conflict
+    git("--version")  # fail early, because merging needs Git
     state = read_state(folder)
     before = read_text(folder / PARAMS)
     source = flat(before).get("fetch.source")
@@ -76,7 +76,7 @@ def upgrade(folder: Path) -> list[str]:
         written = json.dumps(labels, ensure_ascii=False)
         notes.append(f"{PARAMS}: clean.labels: {written}, which gives the labels of the last run")
     texts = files(source)
-    if README not in state["files"]:  # it belongs to the user, from before `init`
+    if README not in state["files"]:  # the user's README from before `init`
         del texts[README]
     changes = {} if params == before else {PARAMS.name: params}
     for name, text in texts.items():
@@ -197,7 +197,7 @@ def labels_of_last_run(
         return None
     with open_archive(archives) as archive:
         names = members(archive)
-    if any(map(is_metadata, names)):  # this file gives the labels
+    if any(map(is_metadata, names)):  # metadata.csv contains the labels
         return None
     images = [row for _, row in read_csv_rows(table, OF_IMAGE)]
     rows = read_csv_rows(folder / LABELS_CSV, LABEL_COLUMNS)

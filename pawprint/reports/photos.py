@@ -34,7 +34,7 @@ SAMPLES = 18
 VIEWS = 12
 NEAR_DUPLICATES = 24
 PREDICTIONS = 24
-ERRORS = 12  # and as many of the least confident other predictions
+ERRORS = 12  # number of errors, and of unconfident correct predictions
 LABELS_TO_REVIEW = 24
 UNUSUAL = 12
 

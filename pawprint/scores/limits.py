@@ -23,7 +23,7 @@ from pawprint.scores.series import describe_divided_series, describe_series
 from pawprint.tables import training_images
 
 DEVIATIONS = 2 * ndtri((1 + CONFIDENCE) / 2)  # width of an interval in standard deviations
-MIN_RATIO = 2  # for likelihoods or squares: twice the number of parameters
+MIN_RATIO = 2  # minimum ratio, from twice the number of parameters
 MIN_LEARNED = 0.9  # training accuracy of the head, below which the features are weak
 TIE = 1e-6  # weight of the errors in one direction, if no two classes are confused in both
 MIN_PROBABILITY = 1e-6  # lowest probability of a label, because tables have six digits
@@ -226,7 +226,7 @@ def _loss(point: np.ndarray, parts: list[np.ndarray], classes: int) -> float:
     *powers, drawn = point
     total = 0.0
     for (label, likely), power in zip(parts, powers):
-        # The probability of each remaining class.
+        # Probability of each remaining class.
         other = (1 - label - likely) / max(classes - 2, 1)
         columns = np.maximum([label, likely, other], MIN_PROBABILITY) ** power
         fitted = columns[0] / (columns[0] + columns[1] + (classes - 2) * columns[2])
@@ -326,14 +326,14 @@ def other_backbone(run: Run) -> Limit:
 
 
 MAX_IMAGES = 500  # maximum number of training images to examine
-MIN_OF_CLASS = 10  # minimum number of these per class
+MIN_OF_CLASS = 10  # minimum number of examined images per class
 # Recall of the class, minus the fraction of other images predicted as the class. Artificial borders
 # and sizes reach 0.82 to 1. Brightness, which is legitimate content in satellite images, reaches
 # 0.55 to 0.69.
 MIN_KNOWN = 0.75
 # Fraction of a class in a range of a property, minus that fraction in other classes.
 MIN_OF_RANGE = 0.5
-MIN_IMPORTANCE = 0.2  # of a property, to be mentioned
+MIN_IMPORTANCE = 0.2  # properties with a lower importance are not mentioned
 
 
 class Shortcut(NamedTuple):

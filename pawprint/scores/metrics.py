@@ -192,9 +192,9 @@ class Score(NamedTuple):
     title: str
     values: Callable = _measured_elsewhere
     form: str = PERCENT
-    measure: Callable[..., Cells | None] = measure_fraction  # measures the score with its interval
-    over: Literal["images", "classes", "class"] = "images"  # "classes" is a mean, "class" one class
-    is_tested: bool = False  # by `pawprint score`, against the test split
+    measure: Callable[..., Cells | None] = measure_fraction  # returns a score and its interval
+    over: Literal["images", "classes", "class"] = "images"  # "classes": mean over classes
+    is_tested: bool = False  # whether `pawprint score` tests it against the test split
 
 
 # Scores that guide decisions, by split. There are at most ten, including those of other stages.
@@ -206,7 +206,7 @@ OF_A_CLASS = ("recall", "precision")
 OF_DECIDED = ("decided", "error_of_decided")
 APART = "accuracy_without_near_duplicates"
 SLICE = "slice_accuracy"
-# In the order of plots/scores.csv. Means over classes only include classes that have images.
+# Scores in the order of plots/scores.csv. Means over classes ignore classes without images.
 CATALOGUE = {
     "accuracy": Score("accuracy", _right, is_tested=True),
     "loss": Score("log loss", _losses, NUMBER, _mean_loss, is_tested=True),

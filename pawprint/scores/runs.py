@@ -200,7 +200,7 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
     for run, every, of_run, comparison in zip(new, pairs, common, compare(sets)):
         for name in named:
             comparison.sets[f"class {name}"] = [
-                "" if images == TRAINING else _describe_found(table, name)  # has no threshold
+                "" if images == TRAINING else _describe_found(table, name)  # no threshold
                 for images, table in of_run.items()
             ]
         left_out = [_describe_left_out(old, run, name, table) for name, table in every.items()]
@@ -366,7 +366,7 @@ def _describe_answers(old: Run, new: Run, pairs: pd.DataFrame) -> Iterator[str]:
     if before is None or after is None:
         return
     have_unsure = after.decided < after.images or before.decided < before.images
-    if have_unsure and after[:3] != before[:3]:  # images, decided and wrong
+    if have_unsure and after[:3] != before[:3]:  # number of images, decided and wrong
         yield (
             f"Decided, not unsure: {after.decided:,} of {after.images:,} test images{own}, "
             f"{after.wrong:,} of them wrong; was {before.decided:,} of {before.images:,}, "

@@ -17,7 +17,7 @@ from pawprint.scores.intervals import (
 from pawprint.scores.metrics import SLICE, fraction_cells
 
 MIN_IMAGES = 10  # in a slice
-MAX_SLICES = 50  # per column, the largest ones
+MAX_SLICES = 50  # maximum number of slices per column
 DIFFERENCE = "slice_difference"
 
 

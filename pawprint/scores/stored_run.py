@@ -21,7 +21,7 @@ from pawprint.tables import parse_table
 
 Parsed = TypeVar("Parsed")
 MODEL_JSON = paths.SERVED_MODEL / METADATA_FILE
-OLD_METRICS = Path("metrics/train_finetune.json")  # from earlier versions, with `kept_epoch`
+OLD_METRICS = Path("metrics/train_finetune.json")  # from earlier versions
 
 
 class Reader(Protocol):

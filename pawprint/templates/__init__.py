@@ -33,7 +33,7 @@ BEFORE = (".gitattributes", str(REQUIREMENTS))
 LOCKED = "# Versions of other packages that decide the bytes of results:\n"
 OWN = "# Packages of your own:\n"
 COMMENT = "# Files of the project that other rules ignore\n"
-NEUTRAL = {*OF_SYSTEMS, ".idea", ".venv", ".vscode"}  # allowed in a folder without Git
+NEUTRAL = {*OF_SYSTEMS, ".idea", ".venv", ".vscode"}  # ignored when checking that a folder is empty
 # Outputs of stages, and folders that Python would confuse with the package.
 OF_RUNS = ("data", "metrics", "models", "pawprint", "plots", "stages", str(MODEL_CARD))
 IGNORED = """\

@@ -57,7 +57,7 @@ def test_init_writes_a_project_whose_photos_dvc_tracks_and_which_names_the_packa
     assert read_yaml(project / "params.yaml")["clean"]["labels"] == "auto"
     assert succeed("git", "status", "--short", cwd=project) == ""
     lock = (project / "requirements.txt").read_text()
-    # The wheel is on this computer only.
+    # The wheel only exists on this computer.
     assert lock.startswith("# pawprint-dvc ") and "file:" not in lock
     versions = (PROJECT / "requirements.txt").read_text().splitlines()
     pins = [line for line in lock.splitlines() if "==" in line]

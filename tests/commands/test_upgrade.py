@@ -78,7 +78,7 @@ def test_projects_keep_their_views_and_learn_what_they_cost(tmp_path):
         assert flat((tmp_path / "params.yaml").read_text())["augment.views"] == 4
 
 
-# Params that no version has had, as users may add them, and what remains of each section.
+# Unknown params, which users may have added, and what remains of each section.
 GONE = {
     "model.fine_tune_last": 24,
     "calibrate.shadows": {"blur": 2},

@@ -173,7 +173,7 @@ def test_metadata_gives_labels_splits_and_groups_and_other_columns_are_ignored(t
     text = "\ufeff" + "\n".join(["group,File_Name,label,text,split", *lines]) + "\n"
     source = with_metadata(tmp_path / "photos", text)
     kept, rejected = cleaned(source, tmp_path)
-    assert len(rejected) == 0  # not even metadata.csv
+    assert len(rejected) == 0  # metadata.csv is not rejected either
     row = kept.set_index("path").loc["3.jpg"]
     assert (row["label"], row["group"], row["archive_split"]) == ("cat/tabby", "3", "validation")
     assert sorted(set(kept["group"])) == ["", "1", "2", "3", "4"]

@@ -82,7 +82,7 @@ def test_every_command_works_and_prints_what_the_page_shows(installed, tmp_path)
                         shutil.copy(SAMPLE_WEIGHTS, folder)
                         change(folder, SUBSTITUTE)
                 else:
-                    if command == "pawprint discard":  # which asks a question
+                    if command == "pawprint discard":  # `discard` asks for confirmation
                         command += " --yes"
                     shell = ("sh", "-c", f"exec 2>&1; {command}")
                     away = NO_NETWORK | {"KERAS_HOME": str(tmp_path / "keras")}

@@ -207,7 +207,7 @@ def test_maps_that_float16_cannot_hold_are_one_line(tmp_path):
         Computed(largest=70_000)(train)
     test = Task(str(tmp_path / "test.npy"), "test", images, [])
     Computed(largest=70_000)(test)
-    with refused("model.fine_tune_at: ", "0.jpg"):  # and they are not reused
+    with refused("model.fine_tune_at: ", "0.jpg"):  # damaged rows are not reused
         Computed(largest=70_000)(train._replace(sources=[test.path]))
 
 

@@ -21,7 +21,7 @@ LABELS = ["cat", "dog"]
 TRAIN = epochs_of(10, learning_rate=2e-3, learning_rate_decay="cosine", batch_size=8)
 # No dropout, because each device would drop different units.
 HEAD = Head(dense=Dense(units=8), dropout=0.0, output="probabilities")
-FIRST = 150  # of the trained layers: the last convolution and everything after it
+FIRST = 150  # first trained layer: the last convolution
 
 
 @pytest.fixture

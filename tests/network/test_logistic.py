@@ -133,7 +133,7 @@ def test_feature_that_hardly_differs_in_training_moves_no_prediction_of_a_new_im
     features[..., 3] += np.arange(60)[:, None] % 2 * 0.01
     _, solution = fitted(features, actual)
     new = features[:, 0].copy()
-    new[:, 3] += 1  # a hundred times the difference between two training images
+    new[:, 3] += 1  # 100 times the difference between two training images
     before, after = (probabilities_by(solution, rows) for rows in (features[:, 0], new))
     assert np.abs(after - before).max() < 0.01
 

@@ -15,7 +15,7 @@ from kills import start as start_in_terminal
 from pawprint.pipeline import runs
 
 HERE = Path()
-# While it waits, 3 of 4 items are done.
+# It waits after 3 of 4 items.
 WAITING = """\
 import sys, time
 from pathlib import Path
@@ -62,7 +62,7 @@ def wait() -> runs.PipelineRun:
     while not Path("waits").exists():
         assert psutil.wait_procs(processes()[:1], timeout=0.05)[1], runs.read(HERE)
     Path("waits").unlink()
-    for _ in range(100):  # until the line of the stage has passed through the pipe
+    for _ in range(100):  # wait until the stage's line has passed through the pipe
         if (run := runs.read(HERE)).lines:
             break
         psutil.wait_procs(processes()[:1], timeout=0.05)
@@ -134,7 +134,7 @@ def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end
     assert psutil.wait_procs(before, timeout=60)[1] == []
     run = runs.read(HERE)
     assert run.state == {"stop": "stopped", "kill": "killed"}[end]
-    if end == "stop" and os.name == "posix":  # as gently as Ctrl-C
+    if end == "stop" and os.name == "posix":  # like Ctrl-C
         assert "second: stopped after 3 of 4" in run.lines
     assert "second" not in Path("dvc.lock").read_text(encoding="utf-8")
     assert not runs.is_elsewhere(HERE)

@@ -76,7 +76,7 @@ def test_folders_and_thresholds_of_other_classes_are_found(folder):
 
 
 def test_labels_that_later_stages_take_are_taken(folder):
-    name = "photos/cat/cafe\u0301.jpg"  # as macOS writes it
+    name = "photos/cat/cafe\u0301.jpg"  # decomposed, as on macOS
     rows = f"cat/caf\u00e9.jpg,dog\nold.jpg,dog,{64 * 'a'}\ndog/0.jpg,none\n"
     write_files(folder, {name: "", "labels.csv": f"path,label,pixels_sha256\n{rows}"})
     check(folder, "photos")

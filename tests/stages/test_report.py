@@ -102,7 +102,7 @@ def test_cell_of_the_confusion_matrix_and_class_open_the_photos_of_their_errors(
         assert {cell, of_class} <= set(classes.split())
         image = row.pixels_sha256[:IMAGE_DIGITS]  # as in plots/predictions.csv
         assert f"{html.escape(row.path)}<br>{image}</figcaption>" in page
-    for target in targets:  # a rule hides the other photos
+    for target in targets:  # a CSS rule hides the other photos
         assert f'<span id="{target}"></span>' in page
         assert f"#{target}:target ~ .photos figure:not(.{target})" in page
 

@@ -17,7 +17,7 @@ AUTHOR = {
     for key, value in (("NAME", "You"), ("EMAIL", "you@example.org"))
 }
 
-# Other programs set a Matplotlib backend, which would keep figures out of the notebook.
+# If another program sets a Matplotlib backend, the notebook lacks figures.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
 
 
