@@ -52,8 +52,8 @@ LABELS: dict[str, tuple[str, Literal["running", "complete", "error"]]] = {
     "running": ("Running {stage}: {seconds:.0f} s", "running"),
     "done": ("Done in {seconds:.0f} s", "complete"),
     "failed": ("Failed in {stage}", "error"),
-    "stopped": ("Stopped in {stage}. The next run continues there.", "error"),
-    "killed": ("Killed in {stage}. The next run continues there.", "error"),
+    "stopped": ("Stopped in {stage}. The next run continues from there.", "error"),
+    "killed": ("Killed in {stage}. The next run continues from there.", "error"),
 }
 
 

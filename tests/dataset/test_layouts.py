@@ -118,7 +118,7 @@ def test_archive_without_classes_shows_what_is_expected_and_what_was_found(names
 
 
 def test_folder_of_images_that_may_be_a_class_or_a_split_is_refused_in_one_line():
-    with refused("Received: 'valid' beside 'blurry'. Name the classes"):
+    with refused("Received: 'valid' beside 'blurry'. List the classes"):
         find_places(["valid/1.jpg", "invalid/2.jpg", "blurry/3.jpg"], None, "auto", "images.zip")
 
 

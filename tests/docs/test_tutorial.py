@@ -40,7 +40,9 @@ VERDICT = re.compile(
 
 
 def comparable(lines: list[str]) -> list[str]:
-    spaced = (" ".join(line.split()) for line in lines)
+    # `init` prints how this package was installed.
+    kept = (line for line in lines if not line.startswith("requirements.txt "))
+    spaced = (" ".join(line.split()) for line in kept)
     plain = (line if line.startswith(COUNTED) else NUMBER.sub("0", line) for line in spaced)
     return [VERDICT.sub("a verdict", line) for line in plain]
 
