@@ -67,7 +67,7 @@ DRAWN = 3  # augmented views, besides the image and its mirror image
 SAME, OTHERS = "image", "drawn"  # two parts of the views
 BASE = "MobileNetV2"
 ONE, MOST = "one", "three drawn"
-# The views that a fit learns from.
+# The views that are used in a fit.
 VIEWS = {
     ONE: (0,),
     "mirror image": (0, 1),

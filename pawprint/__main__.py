@@ -103,7 +103,7 @@ def require_project(arguments: argparse.Namespace) -> None:
 
 
 def name_user() -> None:
-    """Name a user who has no name, as in a container, after the user's number; DVC needs one."""
+    """Name a user without a name, as in a container, after the user's number, for DVC."""
     try:
         getpass.getuser()
     except (ImportError, KeyError, OSError):  # depends on the system and the version of Python

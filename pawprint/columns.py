@@ -62,7 +62,7 @@ HISTORY: Columns = {
 }
 # Scores of cross-validated heads. `gain` is the increase in `score` from the previous row.
 LEARNING_CURVE: Columns = {
-    "images": "int64",  # number of images that a fit learns from
+    "images": "int64",  # number of images in a fit
     "accuracy": "float64",
     "loss": "float64",
     "score": "str",  # accuracy or mean recall
@@ -87,7 +87,7 @@ PREDICTED_CLASSES: Columns = {
 }
 PROBABILITY = "probability_"
 UNKNOWN_SCORE = "unknown_score"  # in predictions of models that have a detector of unknown inputs
-# Predictions by models that did not learn from the image. `likely` is the most probable label
+# Predictions by models that were not trained on the image. `likely` is the most probable label
 # besides the given one.
 JUDGED: Columns = {
     "path": "str",

@@ -1,4 +1,4 @@
-"""Get the file at a URL from the mirror, from the user's cache, or from its server.
+"""Download a file from the mirror, from the user's cache, or from its server.
 
 Other libraries keep a whole file in memory (requests-cache), truncate it at 2 GiB (CacheControl),
 or return an outdated file if the hash is unknown (pooch).

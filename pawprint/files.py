@@ -35,7 +35,7 @@ OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that file manage
 def is_link_of_dvc(path: Path) -> bool:
     """Return whether this is a symbolic link to an object, possibly missing, in a DVC cache.
 
-    With `cache.type` symlink, DVC replaces tracked files by such links. All versions of DVC name
+    With `cache.type` symlink, DVC replaces tracked files with such links. All versions of DVC name
     objects after their MD5, wherever the cache is.
     """
     if not path.is_symlink():
@@ -45,7 +45,7 @@ def is_link_of_dvc(path: Path) -> bool:
 
 
 def detach(path: Path) -> None:
-    """Replace a file that is an object in DVC's cache by a copy, before appending to it.
+    """Replace a file that is an object in DVC's cache with a copy, before appending to it.
 
     Such a file is a symbolic link to the cache, or a hard link, which DVC makes read-only.
     """

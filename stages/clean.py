@@ -50,7 +50,7 @@ from pawprint.tables import write_table
 
 
 def main() -> None:
-    """List the images, and print a summary."""
+    """List the usable and rejected images, and print a summary."""
     params = Clean.load()
     decoded = Recorded().table("clean", paths.DECODED_CSV, DECODED)
     decoded = NONE_DECODED if decoded is None else decoded
@@ -132,7 +132,7 @@ def describe_content(usable: pd.DataFrame, params: Clean) -> Iterator[str]:
 
 
 def describe_looks(images: pd.DataFrame) -> Iterator[str]:
-    """Yield a line on images of the classes that look unusual."""
+    """Yield a line on images that look unusual."""
     if unusual := describe_unusual(find_unusual(images)):
         yield f"{unusual}; see plots/unusual.jpg"
 

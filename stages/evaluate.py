@@ -199,7 +199,7 @@ def describe_refused(rows: list[pd.DataFrame]) -> list[str]:
 
 
 def describe_right(results: dict[str, Evaluation]) -> str:
-    """Return on how many images of each split the model is correct."""
+    """Return the number of correct predictions for each split."""
     right = (
         f"{result.images['correct'].sum():,} of {len(result.images):,} {name}"
         for name, result in results.items()

@@ -87,8 +87,8 @@ def read_images() -> pd.DataFrame:
 def views_to_store(images: pd.DataFrame, network: openvino.Model) -> ViewsOf:
     """Return the views of an image to store.
 
-    The detector of unknown inputs learns from unchanged training images. If no training view is the
-    image itself, the detector's images get an extra row.
+    The detector of unknown inputs is fitted to unchanged training images. If no training view is
+    the image itself, these images get an extra row.
     """
     augment = Augment.load()
     size = image_size_of(network)

@@ -1,10 +1,10 @@
-"""Bring the images in, so that all later stages work on the same ones.
+"""Import the images, so that all later stages work on the same ones.
 
 Reads `fetch.source`: a folder with one subfolder per class, a zip or a tar of such a folder, or a
-YAML file with the URL of one. Params: `fetch`. Writes data/raw/archives/: images.zip, or files.json
-with the files of a folder that DVC tracks and their MD5. Later stages read them there. Prints how
-many files were added and removed since the last commit, according to Git and DVC's cache. Run:
-`python -m stages.fetch`
+YAML file with the URL of an archive. Params: `fetch`. Writes data/raw/archives/: images.zip, or
+files.json with the files of a folder that DVC tracks and their MD5. Later stages read them there.
+Prints how many files were added and removed since the last commit, according to Git and DVC's
+cache. Run: `python -m stages.fetch`
 """
 
 import contextlib

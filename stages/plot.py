@@ -1,4 +1,4 @@
-"""Draw figures and pages in the last stage, so that a new colour in a chart trains nothing.
+"""Draw figures and pages in the last stage, so that changing a colour does not retrain anything.
 
 Writes the figures, the model card, and one HTML page that works offline. Reads labels.csv, tables
 in data/, data/clean/, data/split/ and plots/, pictures of the data in plots/,

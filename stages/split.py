@@ -1,4 +1,4 @@
-"""Decide which images train, tune and test the model, so that it is scored on unseen images.
+"""Divide the images into three sets, so that the model is scored on unseen images.
 
 A hash of an image's content decides. A group of near-duplicates, or of `split.group`, is in one
 split, unless the archive's own splits divide it. Images in splits.csv stay in their split. Reads
@@ -103,7 +103,7 @@ def draw(images: pd.DataFrame, rows: pd.DataFrame, near_duplicates: pd.DataFrame
 
 
 def describe_left_out(images: pd.DataFrame) -> list[str]:
-    """Return a line on how much `model.resize: crop` leaves out, if it is much."""
+    """Return a line on how much `model.resize: crop` leaves out, if this is a large part."""
     if Model.load().resize != "crop":
         return []
     out = left_out(images["width"], images["height"])
@@ -116,7 +116,7 @@ def describe_left_out(images: pd.DataFrame) -> list[str]:
 
 
 def uses_archive(params: Split) -> bool:
-    """Return whether folders in the archive give the split."""
+    """Return whether folders in the archive determine the split."""
     return params.use_archive_split and not params.date
 
 

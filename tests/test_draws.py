@@ -137,7 +137,7 @@ def test_parts_of_each_class_change_by_one_at_most_and_have_one_at_least():
 
 
 def parts_of(examples: validation.Examples) -> list[np.ndarray]:
-    """Return what the fits of a learning curve learn from."""
+    """Return the images in each fit of a learning curve."""
     learned: list[np.ndarray] = []
     with pytest.MonkeyPatch.context() as patch:
         judge = validation._judge

@@ -247,7 +247,7 @@ class Pages:
     are_last: bool = False  # whether only undecided images are left to show
     asked_last: set[Image] = field(default_factory=set)  # on such pages
     head: Head | None = None
-    learned: int = -1  # number of labels that the head learned from
+    learned: int = -1  # number of labels to which the head was fitted
     answers: list[Answer] = field(default_factory=list)
 
     def answer(self, marked: set[int], label: str, take_back: Callable[[], object]) -> None:
@@ -282,8 +282,8 @@ class Pages:
         """Choose the images of the next page.
 
         `given` contains labels by path or pixels_sha256. `undecided` contains the same keys for
-        images whose class a person does not know. These come last, and only once more. Images
-        `seen` by others are left out as long as there are other images.
+        images whose class a person does not know. These images come last, and are shown only once
+        more. Images `seen` by others are left out as long as there are others to show.
         """
         images = [*pool.images, *pool.others]
         images = [image for image in images if image not in self.missing]

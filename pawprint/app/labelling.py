@@ -172,7 +172,7 @@ def label_images(images: Iterable[Image], label: str) -> tuple[list[Written], in
     """Label images, given by `path` and `pixels_sha256` or "", in labels.csv with a single write.
 
     With the label UNDECIDED, they are added to undecided.csv instead, and any other label removes
-    them from there. An image that has a row in labels.csv stays as it is. The column HOW marks
+    them from there. An image that has a row in labels.csv is not changed. The column HOW marks
     labels that several images get at once, because `evaluate` lists these for review if they are
     unlikely. Returns the changes, to be undone in this order, and the number of images that already
     had a row. Raises InputError or OSError, without changing anything.
@@ -406,8 +406,8 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
 
     `names` contains the folder names of each class, which are also its labels in a metadata.csv. If
     a class folder has a subfolder for the training split, that is the place. Raises InputError for
-    a folder with other files, and for a folder in `source` if labels would be ambiguous because
-    only one of two nested folders has a metadata.csv.
+    a folder with other files, and for a folder in `source` with ambiguous labels, because only one
+    of two nested folders has a metadata.csv.
     """
     is_inside = source.is_dir() and folder.resolve().is_relative_to(source.resolve())
     has_rows = is_inside and (source / FILE_NAME).exists()

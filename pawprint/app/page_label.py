@@ -57,7 +57,7 @@ class Walk(NamedTuple):
 
 
 def show() -> None:
-    """Show the ways to label as tabs, and open the first tab that has something to do."""
+    """Show the ways to label as tabs, and open the first tab with photos to label."""
     parts = {
         "Unlabelled": show_unlabelled,
         "New images": show_new,
@@ -357,7 +357,7 @@ def photos_of(source: Photos) -> list[groups.Image]:
 
 
 def number_undecided(source: Photos) -> int:
-    """Return how many photos somebody marked as not known."""
+    """Return the number of photos marked as not known."""
     return count_in(labelling.undecided(), photos_of(source))
 
 
@@ -392,7 +392,7 @@ def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
 
 
 def seen_by_others(session: int) -> set[groups.Image]:
-    """Return the images shown in other sessions. Images of closed browsers are forgotten."""
+    """Return the images shown in other sessions. Images shown in closed browsers are dropped."""
     for number, (since, _) in list(shown().items()):
         if number == session or time.time() - since > EXPIRED:
             shown().pop(number, None)

@@ -62,7 +62,7 @@ def record(
 
 
 def restore(pages: Pages, session: tuple[str, str]) -> None:
-    """Give new pages the answers of their browser, except those that were undone."""
+    """Restore the browser's earlier answers in new pages, except undone ones."""
     for entry in _answers_of(session):
         pages.images = [_image(image) for image in entry["images"]]
         pages.label, pages.sure = entry["likely"], entry["sure"]

@@ -45,11 +45,12 @@ def run(arguments: argparse.Namespace) -> None:
 
     The command uses at most 2,000 training images, and no validation or test images. It
     cross-validates a head for each candidate, and prints a row as soon as the candidate has been
-    measured. The first row is for the current params. `difference` is the candidate's log loss
-    minus that of the first row, with its interval. A candidate is better or worse if the difference
-    is significant, taking the number of candidates into account. `CPU ms` is the CPU time for one
-    image. `run s` is the time that the next run needs to compute the features of all images if none
-    are stored. Both times exclude decoding. The features are kept for the next `dvc repro`.
+    measured. The first row shows the current params. `difference` is the candidate's log loss minus
+    the log loss of the first row, with its interval. A candidate is only called better or worse if
+    the difference is significant, taking the number of candidates into account. `CPU ms` is the CPU
+    time for one image. `run s` is the time that the next run needs to compute the features of all
+    images if none are stored. Both times exclude decoding. The features are kept for the next `dvc
+    repro`.
 
     Examples:
       pawprint try --use

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Say whether a run is better than another, with one test on all images that they share.
 
     A run is a commit, branch, tag or experiment. Each further run is compared with the first one.
-    By default, this is the workspace. Its results must be up to date with its params and code.
+    By default, this is the workspace, whose results must be up to date with its params and code.
     The test compares the log loss on the validation and test images. Without fine-tuning, it also
     includes the cross-validated training images, which requires the data of a commit. Images that
     are missing from a run, or have a different label in it, are left out and counted, with the

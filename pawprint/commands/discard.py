@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     This restores dvc.lock, params.yaml, dvc.yaml, requirements.txt and all outputs of stages. The
     command first shows what will be lost: a diff of your changes, and the names of the files.
-    Photos, the file with which DVC tracks them, labels.csv and splits.csv stay as they are. The
+    Photos, the file with which DVC tracks them, labels.csv and splits.csv are kept. The
     exit status is 1 if you answer no.
 
     Examples:

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     The format `page` is a single HTML file that labels photos in a browser, without a server or a
     network. All other models have one input, `pixels`: float32 RGB, (batch, size, size, 3), with
     values in [0, 255]. They return the calibrated `probability`, and the `unknown_score`, (batch,
-    1). With two classes, `probability` is that of the second class, (batch, 1). With more, it has a
+    1). With two classes, `probability`, (batch, 1), refers to the second class. With more, it has a
     column for each class, (batch, classes). If training mirrors images left to right, both outputs
     are averaged over each image and its mirror image, unless `--single` is given.
 

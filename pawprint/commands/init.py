@@ -23,14 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Make a project for your photos: a folder with params.yaml and a pipeline, for Git and DVC.
+    """Create a project from your photos: a folder with params.yaml and a pipeline, for Git and DVC.
 
     The photos are sorted into one folder per class, or have a metadata.csv. They can be in a
-    folder, a zip or a tar, or a YAML file can give the URL of an archive. If they have no classes,
+    folder, a zip or a tar, or in an archive whose URL is in a YAML file. If they have no classes,
     you can label them in the app. DVC copies the photos into the project, so that others get them
-    with `dvc pull`. From then on, make changes there. The folder of the project is new, empty, or a
-    clone that does not contain a project. In a clone, history and files are kept, and nothing is
-    overwritten.
+    with `dvc pull`. From then on, add and remove photos in the project. The project's folder can be
+    new, empty, or a clone that does not contain a project. In a clone, history and files are kept,
+    and nothing is overwritten.
 
     Examples:
       pawprint init food --images ~/photos

@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Label photos over HTTP with the served model, or with an exported one.
 
-    `POST /predict` accepts an image as the request body, or as the only file in a form. The answer
-    contains the label, the probability of each class and the unknown score. `GET /health`
+    `POST /predict` accepts an image as the request body, or as the only file in a form. The
+    response contains the label, the probability of each class and the unknown score. `GET /health`
     identifies the model.
 
     Examples:

@@ -206,7 +206,7 @@ class ClusterRun:
         print(f"PAWPRINT_DASK: worker {address} is not used: {printable(problem)}", file=sys.stderr)
 
     def workers(self) -> set[str]:
-        """Return the addresses of all workers. Raises InputError after waiting in vain for one."""
+        """Return the addresses of all workers. Raises InputError if none connects in time."""
         timeout = dask.config.get("distributed.comm.timeouts.connect")
         try:
             self.client.wait_for_workers(1, timeout)

@@ -40,6 +40,6 @@ def _compute(
 
 
 def fits(row: Row, dtypes: Sequence[np.dtype]) -> bool:
-    """Return whether these number types, one per kind, can hold a row."""
+    """Return whether these number types, one per kind, can represent a row."""
     pairs = zip(row, dtypes, strict=True)
     return all(np.abs(features).max() <= np.finfo(dtype).max for features, dtype in pairs)

@@ -57,10 +57,10 @@ def views_of(
 ) -> dict[int, View]:
     """Return the views of an image by number. `split` is one of STORED_SPLITS.
 
-    A training image has the views that training learns from, which `augment.views` determines. If
-    its `pixels_sha256` is in `themselves`, it also has the original image, as ITSELF. A validation,
-    test or unknown image has the views that the served network averages: the image and, if training
-    mirrors images left to right, its mirror image. An unlabelled image has only itself. `size` is
+    A training image has `augment.views` views. If its `pixels_sha256` is in `themselves`, the
+    original image is added as ITSELF. For a validation, test or unknown image, the views are those
+    that the served network averages: the image and, if training mirrors images left to right, its
+    mirror image. For an unlabelled image, there is only the image itself. `size` is
     the side of the square in pixels.
     """
     if split == TRAIN:

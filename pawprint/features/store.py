@@ -183,8 +183,8 @@ class Rows(NamedTuple):
 class StoredExamples(NamedTuple):
     """Stored features of the images of the SPLIT table, in the same order.
 
-    `folders` contains the folder of each split. Training images have their views, and other images
-    only themselves.
+    `folders` contains the folder of each split. For training images, all views are stored, and for
+    other images, only the images themselves.
     """
 
     folders: Mapping[str, Path]

@@ -59,7 +59,7 @@ def is_of_system(name: str) -> bool:
 
 
 def count_suffixes(names: Iterable[str]) -> str:
-    """Return text such as "40 .eps, 2 hidden, 1 without a suffix", most frequent first.
+    """Return text such as "40 .eps, 2 hidden, 1 without a suffix", with the most frequent first.
 
     At most SHOWN suffixes are listed.
     """
@@ -200,7 +200,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def what_is(path: Path) -> str | None:
-    """Explain what a file that is neither a whole zip nor a tar is, and what to do with it.
+    """Explain what a file is that is neither a complete zip nor a tar, and what to do.
 
     Returns None if the type of file is unknown. Raises OSError, with the name of the file, if it
     cannot be read.
@@ -344,7 +344,7 @@ def describe_unsafe(names: Iterable[str]) -> str:
 
 
 def advise_on_name(detail: str) -> str:
-    """Return what to do about an unsafe name, given the detail of its UnusableImageError."""
+    """Return advice on an unsafe name, given the detail of its UnusableImageError."""
     if detail in (ABSOLUTE, UPWARD):
         return "Unpack the archive, and use the folder of images instead."
     return "Rename the files."

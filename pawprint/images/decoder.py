@@ -336,7 +336,7 @@ def _is_preview(image: TiffImageFile, data: bytes) -> bool:
 
 
 def _has_more(image: ImageFile, data: bytes) -> bool:
-    """Return whether a TIFF has further pages, or another format further frames or images.
+    """Return whether a file has further pages, frames or images.
 
     Further images in a JPEG or smaller ones in a TIFF do not count, because they are derived from
     the first one. In a PSD, they are layers.

@@ -168,8 +168,8 @@ def scale_transparency(image: Image.Image, data: bytes) -> None:
 def without_transparency(image: Image.Image, form: str | None) -> Image.Image:
     """Draw an RGBA image on white, or drop its alpha channel if that would hide a visible picture.
 
-    Some programs write an alpha of 0 for all pixels without meaning it, and in a BMP it never has a
-    meaning. WebP encoders change the colours of invisible pixels, so their alpha is always applied.
+    Some programs write an alpha of 0 for all pixels by mistake, and in a BMP, alpha has no meaning.
+    WebP encoders change the colours of invisible pixels, so their alpha is always applied.
     """
     extrema = cast(
         "tuple[tuple[int, int], ...]", image.getextrema()

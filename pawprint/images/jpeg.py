@@ -1,4 +1,4 @@
-"""Decode JPEG files, refuse truncated ones, and optionally decode at a smaller size.
+"""Decode JPEG files, reject truncated ones, and optionally decode at a smaller size.
 
 libjpeg fills missing data with grey and only warns, and it reports only its first warning. It can
 decode directly at 1/2, 1/4 and 1/8. Many cameras write extra bytes that are not part of the JPEG.

@@ -153,8 +153,7 @@ class Predictor:
     ) -> "Prediction | pd.DataFrame":
         """Return the prediction for a path, the bytes of a file, an open file, or a Pillow image.
 
-        For a folder, or for a list or another series of images and folders, return the table from
-        `predict_all`.
+        For a folder, or for a sequence of images and folders, return the table from `predict_all`.
 
         Raises UnusableImageError or OSError if the image cannot be decoded, TypeError for other
         objects such as arrays, and InputError for a URL, or if an output is not finite or

@@ -1,7 +1,7 @@
 """Cross-validate logistic regressions on the features of the training images.
 
-Cross-validation chooses which features and views a head learns from, and how strongly its weights
-are penalised. Features are standardised, because the penalty requires it. All computations use one
+Cross-validation chooses the features and views for the head, and how strongly its weights are
+penalised. Features are standardised, because the penalty requires it. All computations use one
 thread, because the number of threads changes the last bits of a sum.
 """
 
@@ -139,10 +139,10 @@ def cross_validate(examples: Examples) -> CrossValidation:
     tried above MAX_SIZE_OF_VIEWS.
 
     Predictions use the first view of each image. With more than MAX_CROSS_VALIDATED images, or more
-    than one fit can hold, the fits learn from a random sample, and all choices are made for that
-    sample. With many classes, the sample is larger than a fit should hold, and C is USUAL_C. An
-    image has no prediction if no other group contains its class. Raises InputError if no image has
-    a prediction.
+    than one fit can hold, the fits use a random sample, and all choices are made for that sample.
+    With many classes, the sample is larger than a fit should hold, and C is USUAL_C. An image has
+    no prediction if no other group contains its class. Raises InputError if no image has a
+    prediction.
     """
     folds = _folds(examples)
     images = np.arange(len(examples.actual))
@@ -182,12 +182,11 @@ def learning_curve(
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """Cross-validate with an eighth, a quarter, half and all of the images.
 
-    Returns the sorted indices of the scored images, and a mapping from the number of images that a
-    fit learns from to float32 probabilities `(judged, classes)`, with NaN if there is no
-    prediction. C and the features are those of `cross_validation`, and the fits learn from one
-    view. Each part contains the same fraction of the groups of every class, at least one group, and
-    is contained in the next larger part. If there are more classes than one fit should hold, the
-    mapping is empty.
+    Returns the sorted indices of the scored images, and a mapping from the number of images in a
+    fit to float32 probabilities `(judged, classes)`, with NaN if there is no prediction. C and the
+    features are those of `cross_validation`, and the fits use one view. Each part contains the same
+    fraction of the groups of every class, at least one group, and is contained in the next larger
+    part. If there are more classes than one fit should hold, the mapping is empty.
     """
     folds = _folds(examples)
     if len(folds.learned) > most_rows(examples.columns, examples.classes):
@@ -234,7 +233,7 @@ def _judge(
 ) -> list[CrossValidation]:
     """Predict the images with the sorted indices `judged`, once for each C in increasing order.
 
-    The fits learn from the features and views in `settings`. All views of an image share its
+    The fits use the features and views in `settings`. All views of an image share its
     weight.
     """
     features = examples.features[settings.has_blocks]
@@ -294,7 +293,7 @@ def metrics_of(
 
 
 def _folds(examples: Examples) -> Folds:
-    """Choose the images that the fits learn from, and divide all images into folds.
+    """Choose the images for the fits, and divide all images into folds.
 
     The sample has as many images as one fit can hold, or MIN_OF_CLASS times the number of classes
     if that is more, but at most MAX_CROSS_VALIDATED.

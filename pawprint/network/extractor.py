@@ -33,8 +33,8 @@ class Extractor(NamedTuple):
 def needs_keras(model: Model, weights: Weights) -> bool:
     """Return whether Keras has to build the backbone for these params.
 
-    It does not for an ONNX file, or for an EfficientNet-Lite with published weights if nothing is
-    fine-tuned.
+    This is not the case for an ONNX file, or for an EfficientNet-Lite with published weights if
+    nothing is fine-tuned.
     """
     if model.backbone == ONNX:
         return False

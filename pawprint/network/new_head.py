@@ -106,7 +106,7 @@ def _standardisation(features: Features | np.ndarray, pixels_sha256: pd.Series) 
 
 
 def part_that_fits(examples: Examples, cross_validation: CrossValidation) -> np.ndarray | None:
-    """Return the sorted images that one fit learns from: all, or a random part of each class.
+    """Return the sorted images for one fit: all, or a random part of each class.
 
     The part contains the same fraction of each class, and at least one image. The limit applies to
     the features that cross-validation chose. Returns None if less than half of the images would

@@ -1,4 +1,4 @@
-"""Read a backbone from an ONNX file. Any network from one float image to features will do."""
+"""Read a backbone, any network that maps a float image to features, from an ONNX file."""
 
 import contextlib
 import math
@@ -215,7 +215,7 @@ def _with_pixels(outputs: list[openvino.Output], file: OnnxNetwork, params: Onnx
 
 
 def draw_images(size: int) -> np.ndarray:
-    """Return images of large and small random colour blocks, uint8 `(8, …)`, always the same."""
+    """Return eight fixed images of random colour blocks of different sizes, uint8 `(8, …)`."""
     random = np.random.default_rng(0)
     images = np.empty((len(BLOCKS), size, size, 3), np.uint8)
     for image, blocks in zip(images, BLOCKS):

@@ -122,7 +122,7 @@ def add_missing(params: str, template: str) -> str:
 
 
 def without_param(params: str, name: str, is_kept: bool) -> str:
-    """Remove a param from the text of `params.yaml`. Other lines stay as they are.
+    """Remove a param from the text of `params.yaml`. Other lines are not changed.
 
     With `is_kept`, a comment keeps its name and value. A section without params is also removed,
     and so is the rest of a comment that continues below the line of the param after one of GOES_ON.

@@ -57,9 +57,9 @@ class Weights(Section):
         return source
 
     def in_folder(self, folder: Path) -> Self:
-        """Return these weights for use outside of the project's folder, where a file's path begins.
+        """Return these weights for use from another folder, by making the path of a file complete.
 
-        A `source` that is not a file in the project stays.
+        A `source` that is not a file in the project is not changed.
         """
         path = folder / self.source
         return self.model_copy(update={"source": str(path)}) if path.is_file() else self

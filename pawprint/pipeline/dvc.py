@@ -115,7 +115,7 @@ def make_project(folder: Path) -> None:
 
 
 def track(folder: Path, name: str) -> None:
-    """Track a file or folder in the project, like `dvc add`. Raises InputError if DVC cannot."""
+    """Track a file or folder in the project, like `dvc add`. Raises InputError if DVC fails."""
     from dvc.repo import Repo
 
     with _reasons_of_dvc(folder), Repo(str(folder)) as repo:

@@ -86,7 +86,8 @@ def _problem_in(error: Exception) -> str | None:
 def _named(stream: TextIO, name: str) -> TextIO:
     """Return a stream with a name for its errors, which escapes characters outside its encoding.
 
-    A closed stream, the Windows console, and other streams that are not files stay as they are.
+    A closed stream, the Windows console, and other streams that are not files are returned
+    unchanged.
     """
     if not isinstance(stream, io.TextIOWrapper):
         return stream

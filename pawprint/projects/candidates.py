@@ -126,7 +126,7 @@ def _defaults(today: Params, images: pd.DataFrame) -> dict[str, dict]:
 
 
 def _is_solved(params: Params) -> bool:
-    """Return whether only a fitted head learns from the views of images."""
+    """Return whether the views of images are only used to fit a head."""
     return params.train_extract.epochs is None and params.model.fine_tune_at is None
 
 
@@ -158,7 +158,7 @@ def describe_params(candidate: Candidate) -> str:
 
 
 class Sample(NamedTuple):
-    """Training images from a project's table SPLIT, and how a head learns from them.
+    """Training images from a project's table SPLIT, and how to fit a head to them.
 
     `sizes` contains the total number of training images and of other images.
     """

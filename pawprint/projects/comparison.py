@@ -37,8 +37,8 @@ def compare_revisions(folder: Path, old: str, new: Sequence[str]) -> list[Compar
 def read_revision_run(folder: Path, rev: str, name: str = "") -> Run:
     """Read a run of a project, which sentences call `name` or, by default, the revision.
 
-    Its data, in DVC's cache or in a remote, may be missing. Raises InputError if it has no
-    predictions or no params.
+    The data of the run, in DVC's cache or in a remote, may be missing. Raises InputError if it has
+    no predictions or no params.
     """
     read = functools.partial(read_revision, folder, rev)
     run = read_run(read, name or rev)

@@ -107,10 +107,10 @@ def keep(folder: Path, message: str, author: dict[str, str]) -> None:
 
 
 class Loss(NamedTuple):
-    """The changes that `discard` reverts, to show them before.
+    """The changes that `discard` would revert, to be shown beforehand.
 
-    `commit` is the commit that it goes back to, in words, `diff` the changes of INPUTS, without
-    secrets, and `files` the hash of each file of `to_discard`, None if it is missing.
+    `commit` describes the commit to restore, `diff` contains the changes to INPUTS, without
+    secrets, and `files` contains the hash of each file from `to_discard`, or None if it is missing.
     """
 
     commit: str

@@ -67,11 +67,11 @@ MAX_READ = 2000  # number of evenly spaced images for which `left_out_of` reads 
 def create(
     folder: Path, images: Path | None, recipe: str | None, is_outside: bool, labels: str = AUTO
 ) -> tuple[str, list[str]]:
-    """Make a project with Git and DVC in a new or empty folder, or in a clone without a project.
+    """Create a project with Git and DVC in a new or empty folder, or in a clone without a project.
 
     Returns its `fetch.source`, and lines on the classes of the images (if they are known before
-    `fetch`), on the rules that `.gitignore` undoes, and on the choice of `model.resize`. `labels`
-    is AUTO, or the way to read folders for `clean.labels`.
+    `fetch`), on the rules that `.gitignore` overrides, and on the choice of `model.resize`.
+    `labels` is AUTO, or the way to read folders for `clean.labels`.
 
     Unless the images are to stay outside, they are copied into the project and tracked with DVC. A
     YAML file with their URL is tracked with Git. Without `images`, the recipe determines them.
@@ -153,7 +153,7 @@ def _choose_resize(params: str, images: Path) -> tuple[str, list[str]]:
 
 
 def _write_project(folder: Path, source: str, params: str, in_git: list[str]) -> list[str]:
-    """Write a project without its images, and return lines about rules that .gitignore undoes.
+    """Write a project without its images, and return lines about rules that .gitignore overrides.
 
     `in_git` lists the files that Git must not ignore.
     """

@@ -222,7 +222,7 @@ class Project:
         """Return the images whose labels may be wrong, most suspect first.
 
         A row contains the `path`, the `label`, the `likely` label instead, the `split`, the
-        `probability` of the label according to a model that did not learn from the image,
+        `probability` of the label according to a model that was not trained on the image,
         `contradicts`, which is "" or the path of a near-duplicate with another label, and
         `pixels_sha256`.
 
@@ -285,7 +285,7 @@ def make_project(
     is_outside: bool,
     labels: str,
 ) -> Project:
-    """Make a project with the `init` command, and print its output. Raises InputError."""
+    """Create a project with the `init` command, and print its output. Raises InputError."""
     arguments = [os.fspath(folder)]
     arguments += ["--images", os.fspath(images)] if images is not None else []
     arguments += ["--recipe", recipe] if recipe else []

@@ -63,7 +63,8 @@ def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
 
     Folders of classes have the names in `clean.labels` of a project, or are named after the labels.
 
-    Raises InputError if there are no images, or if a metadata.csv contains none of the labels.
+    Raises InputError if there are no images, or if a metadata.csv does not contain any of the
+    labels.
     """
     params = project / paths.PARAMS
     folder_names = Clean.load(path=params).labels if params.exists() else "auto"
@@ -206,8 +207,9 @@ def compare_unlabelled(
 ) -> LikenessResult:
     """Compare photos with the test photos of a project, by the predictions of its served model.
 
-    The photos are `photos` in the folder `source` or, with None, the rows of the table `source`.
-    Raises InputError if the project has no test split of this model, or if no row is of this model.
+    The photos are `photos` in the folder `source` or, if `photos` is None, the rows of the table
+    `source`. Raises InputError if the project has no test split for this model, or if all rows come
+    from other models.
     """
     metadata = read_metadata(model)
     has_scores = metadata.unknown_threshold is not None

@@ -223,7 +223,7 @@ def explain(error: UnusableImageError, content_type: str) -> str:
 
 
 def classify(predictor: Predictor, data: bytes, answers: AnswerLog | None) -> dict:
-    """Return the answer for an upload. It says so if it could not be logged.
+    """Return the answer for an upload. The answer mentions if it could not be logged.
 
     Raises UnusableImageError if `data` is not a complete image.
     """

@@ -15,7 +15,7 @@ from pawprint.templates import template
 
 
 def read_state(folder: Path) -> dict:
-    """Read a file written by `write_state`. Raises InputError if it is missing or another file."""
+    """Read a file written by `write_state`. Raises InputError if it is missing or invalid."""
     path = folder / STATE
     if not path.exists():
         raise InputError(f"{path}: expected a project that `pawprint init` made.")

@@ -44,9 +44,9 @@ def uncertainty(probabilities: np.ndarray) -> np.ndarray:
 class Candidates(NamedTuple):
     """Unlabelled images: features, float32 `(images, channels)` of length 1, and weights.
 
-    `alike`, bool `(images, images)`, marks pairs of which one image is enough. `is_unknown`, bool
-    `(images,)`, marks images of which only some are wanted, and `is_unsure` marks images that come
-    first.
+    `alike`, bool `(images, images)`, marks pairs of similar images, of which only one is chosen.
+    `is_unknown`, bool `(images,)`, marks images of which only some are chosen, and `is_unsure`
+    marks images that come first.
     """
 
     features: np.ndarray

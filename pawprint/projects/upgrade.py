@@ -98,7 +98,7 @@ def upgrade(folder: Path) -> list[str]:
 
 
 def describe_features(folder: Path) -> list[str]:
-    """Return a line if the next run will compute the features of all images again, or no line.
+    """Return a line if the next run will recompute the features of all images, or no line.
 
     This happens if the code that computes them has changed since the last run.
     """
@@ -117,7 +117,7 @@ def describe_features(folder: Path) -> list[str]:
 def _renew_file(
     folder: Path, name: str, base: str | None, text: str
 ) -> tuple[dict[str, str], list[str]]:
-    """Return the text to write for a file that was `base` and is now `text`, and a line.
+    """Return the new text of a file that the package changed from `base` to `text`, and a line.
 
     At most one text is returned, by the name of the file to write. `base` is None if the project
     did not receive this file from the package.
@@ -214,7 +214,7 @@ def labels_of_last_run(
 
 
 def _take_back(folder: Path, source: str) -> list[str]:
-    """Make sure that Git does not ignore the project's files. The project's own rules are kept."""
+    """Ensure that Git does not ignore the project's files. The project's own rules are kept."""
     if work_tree(folder) is None:
         return []
     own = f"{(folder / IGNORE).resolve()}:"

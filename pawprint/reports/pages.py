@@ -255,7 +255,8 @@ def describe_result(scores: pd.DataFrame, test: pd.DataFrame, images: pd.DataFra
     If the classes are imbalanced, the mean recall is described as well. The text mentions if the
     model has not been shown to be better than always predicting the largest class, and lists
     classes that are never recognised. `scores` is the SCORES table, `test` is the PREDICTIONS table
-    for the test split, and `images` is the SPLIT table, which tells which images are independent.
+    for the test split, and `images` is the SPLIT table, which determines which images are
+    independent.
     """
     is_right = test["actual"] == test["predicted"]
     group_of = dict(zip(images["path"], independent(images)))

@@ -1,4 +1,4 @@
-"""Find labels that may be wrong, from the probabilities of a model that did not learn from them."""
+"""Find labels that may be wrong, from the probabilities of a model that was not trained on them."""
 
 from collections.abc import Collection
 
@@ -15,7 +15,7 @@ MIN_OF_OTHER = 0.5
 def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
     """Return the JUDGED table for images with the columns `path`, `label` and `pixels_sha256`.
 
-    `probabilities` are `(images, classes)`, from a model that did not learn from these images.
+    `probabilities` are `(images, classes)`, from a model that was not trained on these images.
     """
     rows = np.arange(len(images))
     actual = pd.Index(labels).get_indexer(images["label"])

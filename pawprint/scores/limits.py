@@ -40,7 +40,7 @@ class Run(NamedTuple):
     `predictions` are PREDICTIONS tables by split, `learning_curve` is a LEARNING_CURVE table,
     `near_duplicates` is a NEAR_DUPLICATES table, and `to_review` is a LABELS_TO_REVIEW table.
 
-    `train_accuracy` is the accuracy of the head on the images that it learned from, or None.
+    `train_accuracy` is the accuracy of the head on its training images, or None.
     `accuracy_by_series` is the result of the function with this name in scores/series.py, for
     training images.
     """

@@ -254,7 +254,7 @@ def tabulate_scores(predictions: Predictions) -> pd.DataFrame:
 def measure_unknown(
     unknown: np.ndarray, known: np.ndarray, threshold: float, groups: np.ndarray
 ) -> pd.DataFrame:
-    """Return rows like `tabulate_scores` on how well unknown images are told apart from others.
+    """Return rows like `tabulate_scores` on how well unknown images are distinguished from others.
 
     `unknown` and `known` are unknown scores, `(images,)`. The rows have the label UNKNOWN. They
     give the fraction of `unknown` that is rejected, and the area under the ROC curve. `groups`, as

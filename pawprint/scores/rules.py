@@ -100,7 +100,7 @@ def describe_decided(
 def describe_thresholds(
     params: Calibrate, metadata: Metadata, predictions: Predictions
 ) -> Iterator[str]:
-    """Yield lines about each class with a threshold: images found in validation, and warnings."""
+    """Yield lines about each class with a threshold: validation images found, and warnings."""
     scores = tabulate_scores(predictions)
     before = predictions.probabilities.argmax(axis=-1)
     recalls = params.recall if isinstance(params.recall, dict) else {}

@@ -28,14 +28,14 @@ COMPARED = 0.9  # fraction of the older run's test images that `compare --gate` 
 
 
 class Run(NamedTuple):
-    """The parts of a run that are compared. Unknown parts are None, usually for lack of data.
+    """The parts of a run that are compared. Parts that are unknown are None.
 
-    `judged` contains PREDICTED_CLASSES tables for images that the model did not learn from: `test`,
+    `judged` contains PREDICTED_CLASSES tables for images that the model was not trained on: `test`,
     `validation` and, if the head is fitted and its data are available, TRAINING. `calibrate` is the
     section of the params. `split` is the SPLIT table; if it is missing, `split_md5` from dvc.lock
-    tells whether two runs have the same split. `metadata` and `test`, a PREDICTIONS table, belong
-    to the served model; if they are missing, `scores` is the SCORES table. `missing` says why data
-    are missing, or is "".
+    determines whether two runs have the same split. `metadata` and `test`, a PREDICTIONS table,
+    belong to the served model; if they are missing, `scores` is the SCORES table. `missing` says
+    why data are missing, or is "".
     """
 
     name: str
@@ -234,7 +234,7 @@ def _pair_images(runs: Sequence[Run]) -> list[dict[str, pd.DataFrame]]:
         raise InputError(
             f"cannot compare {' with '.join(run.name for run in runs)}: they have no test image "
             f"with the same label in common ({tests}). Compare runs of the same photos, or "
-            "`pawprint score` each model on photos that none has learned from."
+            "`pawprint score` each model on photos that none was trained on."
         )
     return [
         {name: _merge(old.judged[name], run.judged[name], common[name]) for name in names}

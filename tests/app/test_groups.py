@@ -50,7 +50,7 @@ def made_up(noise: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Person:
-    """Somebody who knows the class of each photo, and labels all of them page by page."""
+    """A person who knows the class of each photo, and labels all of them page by page."""
 
     def __init__(self, pool: Pool, kinds: np.ndarray) -> None:
         self.pool, self.pages = pool, Pages()

@@ -26,7 +26,7 @@ FIRST = 150  # first trained layer: the last convolution
 
 @pytest.fixture
 def features(tmp_path):
-    """Return training inputs at the cut and the top, where half of the channels tell the label."""
+    """Return training inputs at the cut and the top, half of whose channels reveal the label."""
     labels, kinds = np.arange(32) % 2, {}
     for kind, shape in (("cut", (3, 3, 112)), ("top", (1280,))):
         maps = np.random.default_rng(0).uniform(0, 1, (32, 1, *shape))

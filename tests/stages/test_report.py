@@ -172,7 +172,7 @@ def test_limits_at_the_top_are_those_of_the_file(other):
 
 
 def result_of(workspace: Path, capsys, changes: str = "{}") -> list[str]:
-    """Return the lines that the stage prints; without a commit, there is no line on changes."""
+    """Return the lines that the stage prints; without a commit, there is no line about changes."""
     capsys.readouterr()
     reports(workspace, changes)
     lines = capsys.readouterr().out.splitlines()
