@@ -98,8 +98,8 @@ def requirement() -> tuple[str, str]:
             line = f"# {DISTRIBUTION} {package.version}: add the line that installs it for others"
             return line, str(error)
     raise InputError(
-        f"{DISTRIBUTION}: the package is not installed, but runs from a folder. Run `pip install` "
-        "with that folder."
+        f"{DISTRIBUTION}: the package is not installed but runs from a folder. Run `pip install` "
+        "on that folder."
     )
 
 

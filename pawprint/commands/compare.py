@@ -29,17 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Say whether a run is better than another, with one test on all images that they share.
+    """Test whether a run is better than another, on all images that they share.
 
-    A run is a commit, branch, tag or experiment. Each further run is compared with the first one.
-    By default, this is the workspace, whose results must be up to date with its params and code.
+    A run is a commit, branch, tag or experiment. The other runs, or by default the workspace, are
+    compared with the first one. The results in the workspace must be up to date with the params and
+    the code.
     The test compares the log loss on the validation and test images. Without fine-tuning, it also
     includes the cross-validated training images, which requires the data of a commit. Images that
-    are missing from a run, or have a different label in it, are left out and counted, with the
-    reason. Images are matched by their pixels, not by their paths.
+    are missing from a run, or have a different label in it, are left out; the output gives their
+    number and the reason. Images are matched by their pixels, not by their paths.
 
-    The output continues with the changes for users of the model: thresholds, the fraction of images
-    that get a class, and the fraction flagged as unknown.
+    The output also lists changes for users of the model: thresholds, the fraction of images that
+    get a class, and the fraction flagged as unknown.
 
     Examples:
       pawprint compare HEAD

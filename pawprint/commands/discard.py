@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(loss.diff, end="")
         print(f"These files will be restored from {loss.commit}:")
         print("\n".join(f"  {printable(name)}" for name in loss.files))
-        print("So will the run's outputs in DVC. Photos, labels.csv and splits.csv are kept.")
+        print("The run's outputs in DVC will also be restored. Photos, labels and splits are kept.")
         try:
             answer = input("Discard the run and these changes? [y/N] ")
         except EOFError:  # Ctrl-D

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Export the trained model to other formats, in folders of models/export/ with a model.json.
+    """Export the trained model to other formats, in folders of models/export/.
 
     The format `page` is a single HTML file that labels photos in a browser, without a server or a
     network. All other models have one input, `pixels`: float32 RGB, (batch, size, size, 3), with

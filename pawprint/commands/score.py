@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Score the served model on production photos, and compare it with the last run's test split.
 
-    Labelled photos are in folders that are named after the classes, or have a metadata.csv. The
+    Labelled photos are in folders named after the classes, or listed in a metadata.csv. The
     output contains the accuracy, the balanced accuracy (mean recall), the log loss and the fraction
     flagged as unknown, with intervals, and says whether they differ significantly from the test
     split. It also lists each class, the slices of metadata.csv, and the most confused classes.
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     If no folder is named after a class, the photos are unlabelled. The photos in a table are always
     unlabelled. In this case, the command compares the fractions flagged as unknown and unsure, the
-    predicted classes and the mean confidence with those of the test photos. Even without an alarm,
+    predicted classes and the mean confidence with the test photos. Even if no difference is found,
     the model may be wrong, so label some photos from time to time.
 
     Files that cannot be used are listed on stderr, and the exit status is 1.

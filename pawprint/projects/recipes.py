@@ -29,7 +29,7 @@ def read_recipe(name: str) -> str:
 
 
 def apply_recipe(params: str, name: str) -> str:
-    """Apply the values of a recipe to the text of `params.yaml`, whatever was there before.
+    """Apply the values of a recipe to the text of `params.yaml`, replacing earlier values.
 
     Params that no recipe sets, such as seeds, are not changed.
     """

@@ -190,8 +190,8 @@ def wrong_labels(run: Run) -> Limit | None:
     The estimate is the fraction of labels that are best explained as random. A model that is too
     confident, or not confident enough, must not make labels suspect. Therefore, the sharpness of
     the probabilities is fitted together with this fraction, separately for cross-validated and for
-    held-out images. The likelihood ratio gives the standard error. Labels that a person has
-    confirmed are not considered.
+    held-out images. The standard error is derived from the likelihood ratio. Labels that a person
+    has confirmed are not considered.
     """
     table = pd.concat(run.predictions.values()).rename(columns={"actual": "label"})
     held_out = judge(table, probabilities_in(table), predicted_labels(table))

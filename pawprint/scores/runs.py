@@ -234,7 +234,7 @@ def _pair_images(runs: Sequence[Run]) -> list[dict[str, pd.DataFrame]]:
         raise InputError(
             f"cannot compare {' with '.join(run.name for run in runs)}: they have no test image "
             f"with the same label in common ({tests}). Compare runs of the same photos, or "
-            "`pawprint score` each model on photos that none was trained on."
+            "`pawprint score` each model on photos that none of them was trained on."
         )
     return [
         {name: _merge(old.judged[name], run.judged[name], common[name]) for name in names}
