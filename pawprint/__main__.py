@@ -19,7 +19,7 @@ COMMANDS = {
     "init": ("init", "create a project from your photos"),
     "upgrade": ("upgrade", "update this project after upgrading the package"),
     "app": ("app", "open the web app"),
-    "recipes": ("recipes", "list recipes, print one, or write one into params.yaml"),
+    "recipes": ("recipes", "list recipes, print one, or write one to params.yaml"),
     "try": ("candidates", "compare networks and image sizes on your training images"),
     "predict": ("predict", "label photos with the served model"),
     "serve": ("serve", "label photos over HTTP with the served model"),
@@ -92,13 +92,13 @@ def require_project(arguments: argparse.Namespace) -> None:
         return
     if project := next(filter(_is_project, folder.parents), None):
         raise InputError(
-            f"{arguments.command}: expected the folder of a project. Received: a folder inside "
-            f"one. Run `cd {project}`."
+            f"{arguments.command}: the current folder is inside a project. Run this in the "
+            f"project's folder: `cd {project}`."
         )
     if arguments.command in IN_PROJECT:
         raise InputError(
-            f"{arguments.command}: expected the folder of a project, with params.yaml. Received: "
-            f"{folder}. Change to one, or create one with `pawprint init`."
+            f"{arguments.command}: {folder} is not a project, because it has no params.yaml. "
+            "Change to a project, or create one with `pawprint init`."
         )
 
 

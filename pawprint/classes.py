@@ -114,7 +114,7 @@ def problem_of_named(values: object, labels: Sequence[str]) -> str | None:
         hint = f"Did you mean {printable(near[0])}?" if near else f"Classes: {classes}"
         return f"expected classes. Received: {printable(unknown[0])}. {hint}"
     if len(values) >= len(labels):
-        return f"expected at most all classes except one. Received: {classes}"
+        return f"expected at least one class without a value. Received: {classes}"
     return None
 
 

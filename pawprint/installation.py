@@ -65,7 +65,7 @@ def renewal() -> str:
         return f"Run `pip uninstall --yes {DISTRIBUTION}`, then `pip install '{newest}'`"
     if "dir_info" in found:
         return f"Update {path_of(url)}, then run `{install_command()}`"
-    return f"It was installed from {url}: install a newer file"
+    return f"It was installed from {url}: install a newer version of this file"
 
 
 def _requirement(named: str, url: str) -> str:
@@ -144,7 +144,7 @@ def _of_clone(folder: Path, commit: str | None, is_editable: bool = False) -> st
     where = f"{NEEDED}: it was installed from {folder}"
     top = try_git("rev-parse", "--show-toplevel", folder=folder) if folder.is_dir() else None
     if top is None or Path(top.strip()).resolve() != folder.resolve():
-        raise InputError(f"{where}, which is not a clone that has an origin. {SHARED}.")
+        raise InputError(f"{where}, which is not a clone with an origin. {SHARED}.")
     address = address_of((try_git("remote", "get-url", "origin", folder=folder) or "").strip())
     if address is None:
         raise InputError(f"{where}, a clone without an origin that others can reach. {SHARED}.")

@@ -110,8 +110,8 @@ def describe_left_out(images: pd.DataFrame) -> list[str]:
     if out <= MAX_LEFT_OUT:
         return []
     return [
-        f"model.resize: crop leaves out {out:.0%} of the median image. If that part may decide a "
-        "class, set it to stretch or pad; `pawprint try` measures both"
+        f"model.resize: crop leaves out {out:.0%} of the median image. If this part may be "
+        "relevant, use stretch or pad; `pawprint try` measures both"
     ]
 
 

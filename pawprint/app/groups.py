@@ -261,7 +261,7 @@ class Pages:
         self.images = []
 
     def take_back(self) -> None:
-        """Show the previous page without its labels. Raises InputError if others changed some."""
+        """Show the previous page without its labels. Raises InputError if others changed them."""
         answer = self.answers[-1]
         answer.take_back()
         self.answers.pop()

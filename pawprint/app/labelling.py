@@ -427,7 +427,7 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
             printable(
                 f"{folder}: expected a folder with a {FILE_NAME}, one with a subfolder for each of "
                 f"{', '.join(names)}, or a new one outside fetch.source. Received: another folder."
-                + (f" Give {give}." if give else "")
+                + (f" Use {give}." if give else "")
             )
         )
     return places

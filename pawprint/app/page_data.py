@@ -336,6 +336,6 @@ def show_answer(name: str, data: bytes, served: Predictor) -> None:
             value = float(predicted.probabilities[index])
             st.progress(value, f"{plain(metadata.labels[index])} {value:.1%}")
         for label, threshold in metadata.thresholds.items():
-            st.caption(f"{plain(label)} is predicted from a probability of {threshold:.1%}.")
+            st.caption(f"{plain(label)} is predicted at a probability of at least {threshold:.1%}.")
     with pictures:
         photos.show_with_saliency(image, name)

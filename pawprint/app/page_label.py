@@ -247,8 +247,8 @@ def show_unlabelled() -> None:
     has_photos = bool(found and (found.pool.images or found.pool.others))
     if waiting:
         since = " since the last run" if paths.UNLABELLED_CSV.exists() else ""
-        have = "1 photo has" if len(waiting) == 1 else f"{len(waiting):,} photos have"
-        st.markdown(f"**{have} arrived without a label{since}**, such as {plain(waiting[0])}.")
+        have = "1 photo was" if len(waiting) == 1 else f"{len(waiting):,} photos were"
+        st.markdown(f"**{have} added without a label{since}**, such as {plain(waiting[0])}.")
     if waiting or found is None:
         page_run.offer_features()
     if found and has_photos:

@@ -28,9 +28,7 @@ def show() -> None:
     """Show the photos that have a row, latest first, with their labels."""
     rows = labelled()
     if not rows:
-        st.markdown(
-            "No photo has a row in `labels.csv` yet. Photos that you label are listed here."
-        )
+        st.markdown("There are no rows in `labels.csv` yet. Photos that you label are listed here.")
         return
     st.markdown(
         "The rows of `labels.csv`, latest first, and of `undecided.csv`, which lists photos of "

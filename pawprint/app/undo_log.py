@@ -44,7 +44,7 @@ def record(
 ) -> None:
     """End the page and record that these changes labelled the images at the positions `marked`.
 
-    `session` names the browser and the source of the images.
+    `session` identifies the browser and the source of the images.
     """
     number = uuid.uuid4().hex
     entry = {

@@ -135,7 +135,7 @@ def _named(name: str, options: Sequence[Candidate]) -> Candidate:
         if option.name == name:
             return option
     names = ", ".join(option.name for option in options[1:])
-    raise InputError(f"--use: expected one of {names}. Received: {name}. Give the same -S, too.")
+    raise InputError(f"--use: expected one of {names}. Received: {name}. Repeat -S, too.")
 
 
 def _print_row(row: Measured, options: Sequence[Candidate], has_titles: bool) -> None:

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     for line in describe_empty(images) if images and images.is_dir() else ():
         print(line)
     if images and (folder / f"{source}.dvc").exists():
-        change = "add and remove photos" if images.is_dir() else "put another one"
+        change = "add and remove photos" if images.is_dir() else "put a new one"
         print(f"{folder / source} is a copy of {images}: {change} there")
     commands = "pawprint app" if WITHOUT_CLASSES in notes else "pawprint try --use\ndvc repro"
     print(f"Next:\ncd {folder}\n{commands}")

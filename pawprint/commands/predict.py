@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
       pawprint predict photos --format csv --output labels_by_model.csv
     """
     if arguments.top and arguments.format == "csv":
-        arguments.error("argument --top: expected --format table, json or jsonl with it")
+        arguments.error("argument --top: requires --format table, json or jsonl")
     images = find_images(arguments.paths)
     pictures = saliency_paths(images, arguments.saliency) if arguments.saliency else []
     predictor = load_predictor(arguments.model or default_model())

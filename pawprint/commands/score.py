@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _compare_unlabelled(arguments, photos)
     if arguments.fail:
         raise InputError(
-            f"--fail: expected photos without labels. Received: {printable(str(source))}, with "
+            f"--fail: expected unlabelled photos. Received: {printable(str(source))}, which has "
             f"photos labelled {', '.join(photos.table['label'].dropna().unique())}."
         )
     return _score_labelled(arguments, photos)
@@ -168,8 +168,8 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
     if others or arguments.sheet:
         option = "--model, given twice" if others else "--sheet"
         raise InputError(
-            f"{option}: expected photos with labels. Received: {printable(str(source))}, which has "
-            "none."
+            f"{option}: expected labelled photos. Received: {printable(str(source))}, which does "
+            "not have any labels."
         )
     with output(arguments, needs_all=True) as taken:
         compared = compare_unlabelled(HERE, folder, source, photos, taken.take)

@@ -118,7 +118,7 @@ def _assign(
         detail = "hidden, in a system folder, or without an image suffix"
         raise UnusableImageError("other_file", detail)
     if times[name] > 1:
-        raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
+        raise UnusableImageError("duplicate_name", f"{times[name]} files with this name")
     label, archive_split = layout.places[name]
     if not label and name not in may_lack:
         detail = NOT_NAMED

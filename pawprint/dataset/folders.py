@@ -439,9 +439,9 @@ def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Coun
             counts[label] += images[path]
         readings.append(f"`clean.labels: {reading}` gives {describe_class_counts(counts)}")
     return (
-        f"{archive}: expected the same class from the first and the last folder above each image. "
-        f"Received: two for {printable('/'.join(example))!r}: {' and '.join(readings)}. Set "
-        "one of them in params.yaml, or give `pawprint init` --labels."
+        f"{archive}: expected the first and the last folder above each image to give the same "
+        f"class. Received: two classes for {printable('/'.join(example))!r}: "
+        f"{' and '.join(readings)}. Set one in params.yaml, or use `pawprint init --labels`."
     )
 
 
@@ -506,7 +506,7 @@ def describe_names(places: Mapping[str, Place]) -> Iterator[str]:
         more = f" and {len(shown) - SHOWN:,} more" if shown[SHOWN:] else ""
         if shown:
             names = ", ".join(shown[:SHOWN])
-            yield f"{said}no readable image in {names}{more}; docs/images.md lists the formats"
+            yield f"{said}no readable image in {names}{more}; see docs/images.md for formats"
     labelled = {name: place for name, place in places.items() if place.label not in ("", UNKNOWN)}
     number = Counter(
         f"{folder}/"
@@ -516,15 +516,15 @@ def describe_names(places: Mapping[str, Place]) -> Iterator[str]:
     )
     if unused := sorted(folder for folder in number if number[folder] < len(labelled)):
         yield (
-            f"named like splits, but not used as such: {name_some(unused)}; docs/images.md says "
-            "which are"
+            f"named like splits, but not used as such: {name_some(unused)}; docs/images.md "
+            "explains which names are used"
         )
     paths = defaultdict(list)
     for name in places:
         paths[normalize("NFC", name).casefold()].append(name)
     pairs = [" and ".join(map(printable, same)) for same in paths.values() if len(set(same)) > 1]
     if pairs:
-        yield (f"paths of which macOS or Windows keeps only one file: {name_some(pairs)}")
+        yield (f"paths that macOS or Windows treats as the same file: {name_some(pairs)}")
 
 
 def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:

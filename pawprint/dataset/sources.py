@@ -72,7 +72,7 @@ def _require_file(path: Path) -> None:
         return
     kind = "a link. Replace it with a copy" if is_link else "neither. Remove it"
     if is_of_dvc:
-        kind = "a link to a file that DVC's cache lacks. Run `dvc pull`"
+        kind = "a link to a file that is missing from DVC's cache. Run `dvc pull`"
     raise InputError(
         f"fetch.source: expected files and folders. Received: {printable(str(path))}, "
         f"which is {pointer_at(path) or kind}."
@@ -102,7 +102,7 @@ def describe_empty(folder: Path) -> list[str]:
     return [
         f"{printable(str(path))} has no files, "
         + (
-            "unlike another folder of this name"
+            "unlike another folder with this name"
             if path.name.lower() in full
             else "so it is not a class"
         )

@@ -166,7 +166,7 @@ def _given_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
     splits = set(images["archive_split"]) if is_used else set()
     if "" in splits and len(splits) > 1:
         raise InputError(
-            "split: expected a split in the archive for every image, or for none. Received: "
+            "split: expected the archive to assign a split to every image, or to none. Received: "
             f"{images['path'][images['archive_split'] == ''].min()}, which is not in a folder "
             "train, validation or test, unlike others. Move it, or set split.use_archive_split "
             "to false."
@@ -349,10 +349,10 @@ def _require_all(images: pd.DataFrame) -> None:
             rows = images[images["label"] == missing[0]]
             raise InputError(
                 f"split: expected images of class {missing[0]} for {name}. Received: none of "
-                f"{len(rows):,}, in groups: {rows['rank'].nunique():,}. Training needs images of "
-                "every class, validation and test images of two or more. Add images, or see "
-                "split.group, split.near_duplicate_distance, split.use_archive_split and "
-                "splits.csv."
+                f"{len(rows):,}, in groups: {rows['rank'].nunique():,}. Training requires images "
+                "of every class, and validation and test require images of at least two. Add "
+                "images, or see split.group, split.near_duplicate_distance, "
+                "split.use_archive_split and splits.csv."
             )
 
 
@@ -416,7 +416,7 @@ def describe_completed(images: pd.DataFrame) -> list[str]:
         if in_archive and len(in_archive) < classes:
             lines.append(
                 f"{classes - len(in_archive)} of {classes} classes have no {name} images in the "
-                f"archive; {len(in_split - in_archive)} get them from their training images, {few} "
+                f"archive; {len(in_split - in_archive)} use their training images, {few} "
                 "have too few"
             )
         elif few:

@@ -35,7 +35,7 @@ SEPARATORS = ",;\t|"
 SEPARATOR_LINE = re.compile(rf'"?sep=([{SEPARATORS}])"?(?=[\r\n]|$)', re.IGNORECASE)
 PATHS = ("path", "file_name")  # columns with file names, which may begin or end with a space
 SAVE = (
-    'Save it as "CSV UTF-8" in Excel or another spreadsheet, or convert it, such as with '
+    'Save it as "CSV UTF-8" in Excel or another spreadsheet, or convert it, for example with '
     "`iconv -f cp1252 -t utf-8 OLD.csv >NEW.csv`"
 )
 Cells = dict[str, str]  # by column, in lower case

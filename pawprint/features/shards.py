@@ -121,13 +121,13 @@ class ShardComputer:
     def _too_large(self, path: str) -> InputError:
         if "cut" in self.kinds:
             return InputError(
-                "model.fine_tune_at: expected a layer whose input stays below "
-                f"{np.finfo(np.float16).max:,.0f}, the largest number that stored maps can hold. "
+                "model.fine_tune_at: expected a layer with input below "
+                f"{np.finfo(np.float16).max:,.0f}, the largest number that can be stored. "
                 f"Received: larger numbers for {path}. Choose another layer, or check "
                 "weights.source."
             )
         return InputError(
-            "weights.source: expected weights with which the backbone gives finite numbers. "
+            "weights.source: expected weights that result in finite features. "
             f"Received: NaN or infinity for {path}. Check model.onnx, or weights.source."
         )
 

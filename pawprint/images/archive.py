@@ -257,9 +257,9 @@ def describe_encoding(archive: Archive) -> str:
         return ""
     return (
         f"{len(unknown):,} names in the zip are not UTF-8, so they are read as {encoding}: "
-        f"{name_some([unknown[0].filename])}. If that is unreadable, unpack the zip with the code "
-        "page of its language, such as `unzip -O gbk`, `-O shift_jis` or `-O cp850`, and use the "
-        "folder"
+        f"{name_some([unknown[0].filename])}. If the names are unreadable, unpack the zip with "
+        "the code page of its language, such as `unzip -O gbk`, `-O shift_jis` or `-O cp850`, and "
+        "use the folder"
     )
 
 

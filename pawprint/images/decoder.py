@@ -298,7 +298,7 @@ def read_again(path: Path, name: str, bits: int | None, side: int | None) -> Ima
     try:
         return decode(read_file(path), bits, side)
     except (OSError, UnusableImageError) as error:
-        raise InputError(f"{name}: expected the image again. Received: {error}") from None
+        raise InputError(f"{name}: cannot read the image again: {error}") from None
 
 
 def _require_text_of_items(data: bytes) -> None:

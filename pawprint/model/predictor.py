@@ -219,7 +219,7 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
     folder = Path(folder)
     for file in (file for pattern in MODEL_FILES for file in sorted(folder.glob(pattern))):
         if found := pointer_at(file):
-            raise InputError(f"{file}: expected a file of a model. Received: {found}.")
+            raise InputError(f"{file}: expected a model file. Received: {found}.")
     metadata = read_metadata(folder)
     require_unforked()  # call this before OpenVINO reads a file
     path = next((folder / name for name in FILES if (folder / name).is_file()), None)

@@ -53,7 +53,7 @@ def application(
     except Exception as error:  # an error in Keras, the connection or the file
         if weights is None:
             raise InputError(
-                f"model.image_size: expected a size that {name} takes. Received: "
+                f"model.image_size: expected a size that {name} supports. Received: "
                 f"{image_size} ({reason(error).rstrip('.')})"
             ) from None
         application(name, alpha, image_size)  # raises InputError if the size is the problem

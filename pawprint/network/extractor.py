@@ -61,8 +61,8 @@ def load_extractor(model: Model, weights: Weights, has_cut: bool = True) -> Extr
         extractor = _of_arrays(model, weights)
     if model.features == "blocks" and "blocks" not in extractor.outputs:
         raise InputError(
-            f"model.features: expected auto or last, because {model.backbone} has no blocks that a "
-            "head can see. Received: blocks"
+            f"model.features: expected auto or last, because {model.backbone} does not have any "
+            "blocks. Received: blocks"
         )
     return extractor
 

@@ -244,7 +244,7 @@ def load_model(path: Path, layers: tuple[str, ...] = PARTS) -> keras.Model:
     try:
         model = keras.models.load_model(path, compile=False)
         if layers and model.name == HEAD:
-            raise ValueError("a head alone: its backbone is an ONNX file, which Keras cannot hold")
+            raise ValueError("a head alone: its backbone is an ONNX file, which Keras cannot load")
         for name in layers:
             model.get_layer(name)
     except Exception as error:  # Keras may raise any exception for a damaged file

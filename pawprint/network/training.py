@@ -183,7 +183,7 @@ def _require_finite(history: pd.DataFrame, phase: Phase) -> None:
         phase.path.unlink()
     raise InputError(
         f"{phase.section}.epochs: expected a learning_rate at which training converges. Received: "
-        f"{phase.params.learning_rate:g}, and the loss is not finite after epoch "
+        f"{phase.params.learning_rate:g}, with which the loss is not finite after epoch "
         f"{history['epoch'].iloc[-1]}. Lower it."
     )
 

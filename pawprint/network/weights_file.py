@@ -56,6 +56,6 @@ def verify(expected: str | None, actual: str, name: str) -> None:
     """Raise InputError if the hash of the weights called `name` is not the expected one."""
     if expected != actual:
         raise InputError(
-            f"weights.sha256: expected the hash of {name}. Received: {expected or 'null'}, where "
-            f"it is {actual}. Set this hash if these are the right weights."
+            f"weights.sha256: expected the hash of {name}. Received: {expected or 'null'}, but the "
+            f"actual hash is {actual}. Set this hash if these are the right weights."
         )

@@ -110,7 +110,7 @@ def make_project(folder: Path) -> None:
     if set("{}") & set(cache):
         raise InputError(
             f"{printable(cache)}: expected a path without {{ and }} for DVC's cache, because DVC "
-            "fails with them. Choose a folder with another name."
+            "does not support them. Choose a folder with another name."
         )
 
 

@@ -146,7 +146,7 @@ def _report_removed_outputs() -> None:
         return
     from pawprint.git import try_git
 
-    advice = "DVC has removed the outputs of this stage. `dvc repro` makes them again"
+    advice = "DVC has removed the outputs of this stage. `dvc repro` creates them again"
     with contextlib.suppress(InputError):
         if try_git("cat-file", "-e", f"HEAD:./{LOCK}") is not None:  # an earlier run exists
             advice += "; `pawprint discard` restores the run and the params of the last commit"

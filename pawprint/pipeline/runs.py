@@ -121,8 +121,8 @@ def start(folder: Path, *command: str) -> None:
         with process.stdout:
             if process.stdout.readline().strip() != STARTED.encode():
                 raise InputError(
-                    f"cannot start `{' '.join(command)}`: its process ended at once. Run it in a "
-                    "terminal, which shows the reason."
+                    f"cannot start `{' '.join(command)}`: its process ended immediately. Run it in "
+                    "a terminal to see the reason."
                 )
 
 

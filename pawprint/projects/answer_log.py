@@ -126,7 +126,7 @@ def append_to_file(path: Path, line: bytes) -> None:
         if not BEGIN.startswith(file.read(len(BEGIN))):
             raise InputError(
                 f"{printable(str(path))}: expected a log of JSON lines. Received: another file, "
-                "such as the CSV of an earlier version. Name a new file."
+                "such as a CSV from an earlier version. Choose a new file."
             )
         file.seek(max(0, size - 1))
         is_cut = size and file.read(1) != b"\n"

@@ -345,4 +345,4 @@ def describe_choice(best: Measured, first: Measured) -> str:
         )
     if base == TODAY:
         return "Keep the current params."
-    return f"Use {name}: the weights of the current network are missing here."
+    return f"Use {name}: the weights of the current network are not available."

@@ -86,8 +86,8 @@ def to_discard(folder: Path) -> list[str]:
     )
     if len(committed.splitlines()) < len(INPUTS):
         raise InputError(
-            f"discard: cannot go back: no commit has {name_some(map(str, INPUTS))}. To keep "
-            "everything, run `git add .` and `git commit`."
+            f"discard: cannot restore a run: no commit contains {name_some(map(str, INPUTS))}. To "
+            "keep everything, run `git add .` and `git commit`."
         )
     # STATE is part of the same upgrade as INPUTS.
     return changed_files(folder, [*results(folder), *INPUTS, paths.STATE])
@@ -154,9 +154,9 @@ def discard(folder: Path, shown: Loss | None = None) -> None:
         lacking = outputs(Recorded(folder=folder)) & check_out(folder, paths.PIPELINE)
     if lacking:
         raise InputError(
-            f"discard: cannot restore {name_some(sorted(lacking))}: DVC's cache lacks these "
-            f"results of the last commit. Run `dvc pull {paths.PIPELINE}`, or `dvc repro` to make "
-            "them again."
+            f"discard: cannot restore {name_some(sorted(lacking))}: these results of the last "
+            f"commit are not in DVC's cache. Run `dvc pull {paths.PIPELINE}`, or `dvc repro` to "
+            "create them again."
         )
 
 

@@ -145,9 +145,9 @@ def _choose_resize(params: str, images: Path) -> tuple[str, list[str]]:
     chosen = parse_mapping(params, PARAMS.name)["model"]["resize"]
     cut = f"the middle square leaves out {part}"
     advice = (
-        f"{cut}. That is usual for photos: change it only if the edges matter"
+        f"{cut}. This is normal for photos: only change it if the edges matter"
         if chosen == "crop"
-        else f"{cut}, which `crop` would lose; you need not do anything"
+        else f"{cut}, which `crop` would lose; no action is needed"
     )
     return params, [f"model.resize is {chosen}: {advice}"]
 
@@ -189,7 +189,7 @@ def _require_archive(path: Path) -> None:
         return
     if not zipfile.is_zipfile(path):
         raise InputError(
-            f"{path}: expected a folder, a zip, a tar or a YAML file with the URL of one. "
+            f"{path}: expected a folder, a zip, a tar or a YAML file with the URL of an archive. "
             f"Received: {what_is(path) or 'another file'}."
         )
     with open_archive(path) as archive:

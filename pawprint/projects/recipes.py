@@ -65,6 +65,5 @@ def require_committed(folder: Path) -> None:
     """Raise InputError if params.yaml has uncommitted changes."""
     if try_git("status", "--porcelain", "--", PARAMS.name, folder=folder) != "":
         raise InputError(
-            "params.yaml: expected a file without uncommitted changes, which would be lost. "
-            "Commit it first."
+            "params.yaml: cannot overwrite uncommitted changes. Commit the file first."
         )

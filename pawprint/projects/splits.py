@@ -24,7 +24,7 @@ def keep_last_splits(folder: Path, are_training: bool) -> pd.DataFrame:
     result = recorded.hash_of("split", SPLIT_CSV)
     if not result:
         raise InputError(
-            f"cannot keep splits: {LOCK} has no result of `split`. Run `dvc repro split`."
+            f"cannot keep splits: {LOCK} contains no result of `split`. Run `dvc repro split`."
         )
     has_rows = table.exists() and read_kept_splits(table)
     if are_training and not has_rows:

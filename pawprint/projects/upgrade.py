@@ -51,8 +51,8 @@ REPLACED = {
 
 VIEWS = "augment.views"
 COST_OF_VIEWS = (
-    "Each training image passes through the network {} times, which takes most of a first run. "
-    "`pawprint try` measures the benefit on your images"
+    "Each training image passes through the network {} times, which dominates the time of a first "
+    "run. `pawprint try` measures the benefit on your images"
 )
 
 
@@ -134,7 +134,7 @@ def _renew_file(
         return _renew_requirements(current, base or "", text)
     merged = merge(current, base or "", text, is_union=name in IGNORES)
     if merged is None:
-        note = f"{name}: conflict: your version is kept, the new one is {name}.new"
+        note = f"{name}: conflict: your version is kept, and the new one is {name}.new"
         return {f"{name}.new": text}, [note]
     if merged == current:
         return {}, []

@@ -30,7 +30,7 @@ MIN_PROBABILITY = 1e-6  # lowest probability of a label, because tables have six
 # Bounds for the fit of wrong labels.
 MAX_WRONG = 0.5
 SHARPNESS = (0.2, 5)
-SIZE_UNKNOWN = "Their size is not known; pawprint try measures backbone, image size and resize:"
+SIZE_UNKNOWN = "Limits without an estimate; pawprint try measures backbone, image size and resize:"
 
 
 class Run(NamedTuple):
@@ -144,8 +144,8 @@ def find_limits(run: Run) -> Limits:
     unmeasured = [limit for find in UNMEASURED if (limit := find(run))]
     heading = (
         f"The model is wrong on {wrong:.0f} of 100 images that it did not learn from, each class "
-        "weighted equally. What would reduce errors, largest effect first if the effects differ "
-        "by more than chance. Errors that chance may have added are subtracted:"
+        "weighted equally. Possible improvements, ordered by effect if the effects differ by more "
+        "than chance, not counting errors that may be due to chance:"
     )
     return Limits(heading, rank_limits(run), [*unmeasured, other_backbone(run)])
 
@@ -256,8 +256,8 @@ def confused_classes(run: Run) -> Limit | None:
     rest = every.assign(wrong=every["wrong"] & ~is_more)
     size = _excess(rest, 2 * is_fewer, others)
     return Limit(
-        f"Telling {second} from {first} as well as other classes {size.verb} {size} of 100: add "
-        "images that show the difference, or make them one class.",
+        f"Distinguishing {second} from {first} as well as other classes {size.verb} {size} of 100: "
+        "add images that show the difference, or make them one class.",
         size,
         (second, first),
     )

@@ -164,7 +164,7 @@ def test_stop_spares_a_process_that_has_the_number_of_an_ended_run(tmp_path, of_
 def test_process_that_ends_at_once_is_said_to(gate, monkeypatch):
     """As with an installation that lacks a package; no other run can be the reason."""
     monkeypatch.setattr(runs, "python_in", lambda folder: [sys.executable, "-c", "", "--"])
-    with refused("cannot start `dvc repro`", "ended at once"):
+    with refused("cannot start `dvc repro`", "ended immediately"):
         runs.start(HERE, "dvc", "repro")
 
 

@@ -192,7 +192,7 @@ def test_discard_before_the_first_commit_says_so_and_changes_nothing(tmp_path, m
     with refused("not a git repository"):
         last_commit.discard(Path())
     succeed("git", "init", "-q", cwd=tmp_path)
-    with refused("cannot go back"):
+    with refused("cannot restore a run"):
         last_commit.discard(Path())
     assert (tmp_path / "params.yaml").exists()
 
@@ -203,7 +203,7 @@ def test_discard_leaves_a_project_that_no_commit_has(project):
     succeed("git", "rm", "-rq", "--cached", ".", cwd=project)
     succeed("git", "add", "README.md", cwd=project)
     succeed("git", "commit", "-qm", "README alone", cwd=project)
-    with refused("cannot go back", "params.yaml"):
+    with refused("cannot restore a run", "params.yaml"):
         last_commit.discard(Path())
     assert all((project / name).exists() for name in (*last_commit.INPUTS, paths.STATE))
 
