@@ -48,7 +48,7 @@ NEAR_DUPLICATES: Columns = {
     "archive_split": "str",
     "split": "str",
     "nearest": "str",
-    "contradicts": "str",  # the path of the nearest one with another label, or ""
+    "contradicts": "str",  # the path of the nearest one with a different label, or ""
     "distance": "int64",
 }
 HISTORY: Columns = {
@@ -103,7 +103,7 @@ LABELS_TO_REVIEW: Columns = {
     "likely": "str",
     "split": "str",
     "probability": "float64",
-    "contradicts": "str",  # the path of a near-duplicate with another label, or empty
+    "contradicts": "str",  # the path of a near-duplicate with a different label, or empty
     "pixels_sha256": "str",
 }
 ADDED = ("contradicts",)  # columns that tables from earlier versions may lack

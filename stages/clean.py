@@ -138,7 +138,7 @@ def describe_looks(images: pd.DataFrame) -> Iterator[str]:
 
 
 def describe_not_applied(names: list[str]) -> Iterator[str]:
-    """Yield a line on the rows of labels.csv that match no image."""
+    """Yield a line on the rows of labels.csv that do not match any image."""
     if names:
         yield (
             f"{paths.LABELS_CSV}: not applied, because no image has the pixels_sha256 of these "

@@ -240,7 +240,7 @@ class Pages:
     size: int = PER_PAGE
     images: list[Image] = field(default_factory=list)  # on the page
     label: str = ""  # their likely class
-    sure: int = 0  # number of photos, from the first one, that are marked
+    sure: int = 0  # number of marked photos, which come first
     unmarked: list[Image] = field(default_factory=list)  # on the previous page
     refused: list[tuple[Image, str]] = field(default_factory=list)
     missing: set[Image] = field(default_factory=set)  # images that cannot be read

@@ -469,8 +469,8 @@ def show_review() -> Walk | None:
         st.success("None: no label has a low probability or contradicts a near-duplicate.")
         return None
     st.markdown(
-        f"{len(rows)} images have a near-duplicate with another label, or a label that is unlikely "
-        "according to a model that was not trained on them. Your labels are saved in "
+        f"{len(rows)} images have a near-duplicate with a different label, or a label that is "
+        "unlikely according to a model that was not trained on them. Your labels are saved in "
         "`labels.csv`."
     )
     advice = "To train with the corrections, press Run on the Run page."
@@ -498,5 +498,5 @@ def doubt(row: pd.Series) -> str:
         f"{row['probability']:.1%}; "
     )
     if row["contradicts"]:
-        return f"{label}its near-duplicate **{plain(row['contradicts'])}** has another label."
+        return f"{label}its near-duplicate **{plain(row['contradicts'])}** has a different label."
     return f"{label}perhaps **{plain(row['likely'])}**."

@@ -107,7 +107,7 @@ def show_differences() -> None:
         st.markdown("Changed since the last commit:\n" + bullets([*kept, *lost]))
     if stages:
         names = ", ".join(stages) if len(stages) <= MAX_NAMED else f"{len(stages)} stages"
-        st.markdown(f"**Run** runs {plain(names)}, and stages after them if their inputs change.")
+        st.markdown(f"**Run** runs {plain(names)}, and later stages if their inputs change.")
     elif not kept and not lost:
         st.markdown("Photos, labels and params have not changed since the last run.")
     with st.container(horizontal=True):

@@ -117,7 +117,7 @@ def describe_moves(moved: pd.DataFrame, rules: pd.Series, causes: Collection[str
     where = _name_counts(moved["label"] + " " + _arrows(moved))
     line = f"{_number(moved, 'photo')} moved since the last commit, {', '.join(reasons)}: {where}"
     if by_rank in numbers and not causes:
-        line += ". `pawprint keep-splits` keeps all photos in their split from now on"
+        line += ". To keep all photos in their split from now on, run `pawprint keep-splits`"
     return line
 
 

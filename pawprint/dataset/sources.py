@@ -138,7 +138,7 @@ def require_utf8(paths: Iterable[Path]) -> None:
         if re.search(r"[\ud800-\udfff]", str(path)):
             raise InputError(
                 f"{printable(str(path))}: expected a name in UTF-8, which DVC requires. Received: "
-                "another encoding. Rename the file."
+                "a different encoding. Rename the file."
             )
 
 
@@ -241,7 +241,7 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
         _require_read(error)
         raise InputError(
             f"fetch.source: expected a complete tar archive. Received: {path}: "
-            f"{printable(str(error)) or 'the data ends early'}. Fetch or make it again."
+            f"{printable(str(error)) or 'the data ends early'}. Download or create it again."
         ) from None
 
 

@@ -104,7 +104,7 @@ def split(
 
 
 def _contradictions(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
-    """Return the path of the nearest near-duplicate that has another label, by position.
+    """Return the path of the nearest near-duplicate with a different label, by position.
 
     `pairs` is a result of `near_duplicates`.
     """
@@ -125,7 +125,7 @@ def describe_contradictions(duplicates: pd.DataFrame) -> str:
         return ""
     pairs = zip(rows["label"], rows["contradicts"].map(labels))
     (classes, number), *_ = Counter(tuple(sorted(pair)) for pair in pairs).most_common(1)
-    text = f"{len(rows):,} images have near-duplicates with another label"
+    text = f"{len(rows):,} images have near-duplicates with different labels"
     if 2 * number >= len(rows):
         text += f", {number:,} of them {printable(' or '.join(classes))}"
     return f"{text}; {LABELS_TO_REVIEW_CSV} will list them first"

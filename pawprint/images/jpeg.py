@@ -132,7 +132,7 @@ def _require_whole(data: bytes, colourspace: str) -> None:
 def _require_few(extra: bytes) -> None:
     """Raise ValueError if there are so many extra bytes that they may replace image data."""
     if len(extra) > (MAX_PADDING if len(set(extra)) == 1 else MAX_EXTRA):
-        raise ValueError(f"{len(extra)} bytes that belong to no part of the image")
+        raise ValueError(f"{len(extra)} bytes that are not part of the image")
 
 
 class _Bare:
@@ -195,7 +195,7 @@ class _Bare:
         if len(self.complete) != 64 * self.content[self.frame + 9]:
             raise ValueError("premature end: scans are missing")
         if extra := _count_extra(self.content, b"", self.colourspace):
-            raise ValueError(f"{extra} bytes that belong to no part of the image")
+            raise ValueError(f"{extra} bytes that are not part of the image")
 
     def _is_sequential(self) -> bool:
         return self.content[self.frame + 1] in SEQUENTIAL

@@ -42,7 +42,7 @@ def application(
         return network
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about using the weights for 224 pixels
+            warnings.simplefilter("ignore")  # ignore the message about 224 px weights
             network = find_application(name).build(
                 input_shape=(image_size, image_size, 3),
                 weights=weights and str(weights),

@@ -51,7 +51,7 @@ class Recorded:
     @functools.cached_property
     def cache(self) -> Path:
         """Return the cache folder, or DVC's default if DVC cannot read its settings."""
-        # DVC is only imported if needed, because this takes long.
+        # DVC is only imported if needed, because this takes a long time.
         from pawprint.pipeline.dvc import folder_of_cache
 
         return folder_of_cache(self._dvc_folder)

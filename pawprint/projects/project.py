@@ -223,7 +223,7 @@ class Project:
 
         A row contains the `path`, the `label`, the `likely` label instead, the `split`, the
         `probability` of the label according to a model that was not trained on the image,
-        `contradicts`, which is "" or the path of a near-duplicate with another label, and
+        `contradicts`, which is "" or the path of a near-duplicate with a different label, and
         `pixels_sha256`.
 
         >>> project.labels_to_review().columns[:3].tolist()

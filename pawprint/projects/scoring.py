@@ -114,7 +114,7 @@ def load_predictors(folders: Sequence[Path]) -> list[Predictor]:
         if predictor.metadata.labels != labels:
             raise InputError(
                 f"{predictor.folder}: expected the classes of {folders[0]}, {', '.join(labels)}. "
-                f"Received: {', '.join(predictor.metadata.labels)}. Score this model alone."
+                f"Received: {', '.join(predictor.metadata.labels)}. Score this model separately."
             )
     return predictors
 

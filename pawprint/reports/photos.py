@@ -187,7 +187,8 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
 def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Image:
     """Draw the first images of LABELS_TO_REVIEW: file name, label, its probability and a reason.
 
-    The reason is `likely`, the most probable other label, or a near-duplicate with another label.
+    The reason is `likely`, the most probable other label, or a near-duplicate with a different
+    label.
     """
     rows = suspects.head(LABELS_TO_REVIEW)
     cells = []

@@ -36,7 +36,7 @@ def list_suspects(
     """Return the LABELS_TO_REVIEW table: contradictions first, then the least probable labels.
 
     `judged` is a JUDGED table with the column `split`. `contradictions` maps paths of images to the
-    path of a near-duplicate with another label. Either one of the two labels is wrong, or both
+    path of a near-duplicate with a different label. Either one of the two labels is wrong, or both
     images show both classes. The images in such a pair follow each other, and the pair with the
     least probable label comes first. Images whose label was given by a person are left out:
     `reviewed` lists them by `pixels_sha256`, or by path in composed Unicode.
