@@ -214,7 +214,7 @@ def predict(photos: Photos, held_out: Photos) -> np.ndarray:
 
 
 class Run(NamedTuple):
-    """Probabilities for held-out photos, and, by method, for training photos with their folds."""
+    """Probabilities for held-out photos and, keyed by method, for training photos; and folds."""
 
     held_out: np.ndarray
     judged: dict[str, tuple[np.ndarray, np.ndarray]]

@@ -57,7 +57,7 @@ from pawprint.runtime import read_network, write_network
 from pawprint.tables import read_table
 
 SIZES = (300, 1500)
-SPARE = 1.1  # images taken per image needed, because some are duplicates
+SPARE = 1.1  # ratio of images drawn to images needed, because of duplicates
 NETWORKS = {
     "MobileNetV2": "model: {backbone: MobileNetV2, alpha: 1.0, image_size: 224}",
     "Lite0": "model: {backbone: EfficientNetLite0, alpha: null, image_size: 224}",

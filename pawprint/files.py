@@ -194,7 +194,7 @@ def write_arrays(path: Path, *arrays: np.ndarray, **arrays_by_name: np.ndarray) 
 
 
 def read_arrays(path: Path, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """Read the arrays that `write_arrays` wrote, by name.
+    """Read the arrays that `write_arrays` wrote, keyed by name.
 
     Raises InputError if the file is missing or damaged, or if the arrays do not have these `names`.
     """

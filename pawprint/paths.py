@@ -10,7 +10,7 @@ UNDECIDED_CSV = Path("undecided.csv")  # photos with an unknown class, according
 UNLABELLED = Path("unlabelled")  # folder for photos added in the app without a label
 REQUIREMENTS = Path("requirements.txt")
 LOCK = Path("dvc.lock")
-STATE = Path(".pawprint.json")  # the files that `init` wrote, by name, and the default params
+STATE = Path(".pawprint.json")  # the files that `init` wrote, keyed by name, and the default params
 CODE = Path("data/code")  # output of the `code` stage
 DECODED_ROW_CODE = CODE / "decoded_row.txt"
 FEATURE_ROW_CODE = CODE / "feature_row.txt"
@@ -52,7 +52,7 @@ EXTRACT_METRICS = Path("metrics/train_extract.json")
 EVALUATE_METRICS = Path("metrics/evaluate.json")
 MODEL_CARD = Path("docs/model_card.md")
 REPORT = Path("plots/report.html")
-LIMITS = Path("plots/limits.txt")  # sentences on what limits the model
+LIMITS = Path("plots/limits.txt")  # sentences about what limits the model
 AUGMENTED = Path("plots/augmented.jpg")
 
 EXTRACT_HISTORY_CSV = Path("plots/history_extract.csv")

@@ -183,18 +183,18 @@ def image_size_of(network: openvino.Model) -> int:
     """Return the side, in pixels, of a network's input squares: its `model.image_size`.
 
     The `backbone` stage builds the extractor with this param. Stages that run the extractor, or
-    write the served model, take the size from it, and `model.json` has it for predictions.
+    write the served model, read the size from it; predictions read it from `model.json`.
     """
     return network.input().partial_shape[1].get_length()
 
 
 def input_shapes(network: openvino.Model) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each input by name, without the batch axis."""
+    """Return the shape of each input, keyed by name, without the batch axis."""
     return {port.get_any_name(): _row_shape(port) for port in network.inputs}
 
 
 def output_shapes(network: openvino.Model) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each output by name, without the batch axis."""
+    """Return the shape of each output, keyed by name, without the batch axis."""
     return {port.get_any_name(): _row_shape(port) for port in network.outputs}
 
 

@@ -92,14 +92,14 @@ def main() -> None:
 
 
 def describe_corrected(usable: pd.DataFrame, applied: int) -> Iterator[str]:
-    """Yield a line on the classes with the labels of labels.csv, of which `applied` were used."""
+    """Yield a line about the classes and the labels in labels.csv, of which `applied` were used."""
     plural = "" if applied == 1 else "s"
     counts = describe_class_counts(Counter(usable["label"]))
     yield f"{counts}, with {applied:,} label{plural} from {paths.LABELS_CSV}"
 
 
 def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame) -> Iterator[str]:
-    """Yield lines on the files; `decoded` contains the rows of the last recorded result."""
+    """Yield lines about the files; `decoded` contains the rows of the last recorded result."""
     if len(rejected):
         yield f"{describe_files(usable, rejected)}; see {paths.REJECTED_CSV}"
     if reused := usable["key"].isin(decoded["key"]).sum():
@@ -109,7 +109,7 @@ def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame
 
 
 def describe_unlabelled_folders(rejected: pd.DataFrame, params: Clean) -> Iterator[str]:
-    """Yield lines on folders whose files have no class, and on what to do."""
+    """Yield lines about folders of files without a class, with advice."""
     if folders := describe_unlabelled(rejected, NOT_LISTED):
         yield f"without a row in metadata.csv: {folders}; add rows with their labels"
     if folders := describe_unlabelled(rejected, NO_CLASS):
@@ -122,7 +122,7 @@ def describe_unlabelled_folders(rejected: pd.DataFrame, params: Clean) -> Iterat
 
 
 def describe_content(usable: pd.DataFrame, params: Clean) -> Iterator[str]:
-    """Yield lines on images that are unlabelled, have more than 8 bits, or have several pages."""
+    """Yield lines about images that are unlabelled, or have more than 8 bits or several pages."""
     if is_unlabelled := (usable["label"] == "").sum():
         yield f"{is_unlabelled:,} are {UNLABELLED}: label them with `pawprint app`"
     if bits := describe_bits(usable, params.bits):
@@ -132,13 +132,13 @@ def describe_content(usable: pd.DataFrame, params: Clean) -> Iterator[str]:
 
 
 def describe_looks(images: pd.DataFrame) -> Iterator[str]:
-    """Yield a line on images that look unusual."""
+    """Yield a line about images that look unusual."""
     if unusual := describe_unusual(find_unusual(images)):
         yield f"{unusual}; see plots/unusual.jpg"
 
 
 def describe_not_applied(names: list[str]) -> Iterator[str]:
-    """Yield a line on the rows of labels.csv that do not match any image."""
+    """Yield a line about the rows of labels.csv that do not match any image."""
     if names:
         yield (
             f"{paths.LABELS_CSV}: not applied, because no image has the pixels_sha256 of these "

@@ -88,7 +88,7 @@ def compile_module(path: Path) -> None:
 
 
 def describe_missing(source: Path, recorded: Recorded) -> str:
-    """Return a line on a missing source, and on what to do."""
+    """Return a line about a missing source, with advice."""
     todo = "correct fetch.source"
     if Path(f"{source}.dvc").is_file():
         todo = f"`dvc checkout {source}.dvc` or `dvc pull {source}.dvc` restores it"
@@ -117,7 +117,7 @@ def describe(recorded: Recorded, after: dict[str, str]) -> str:
 def describe_versions(
     recorded: Recorded, after: dict[str, str], locked: dict[str, str]
 ) -> str | None:
-    """Return a line on installed versions that differ from the lock, and the stages to rerun.
+    """Return a line about installed versions that differ from the lock and the stages to rerun.
 
     `after` has the fingerprint of each stage, `locked` the fingerprint with the versions in
     requirements.txt. Returns None if they are the same for all stages.

@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Metadata) -> None:
-    """Write scores and predictions of both splits, from outputs by split; print the results."""
+    """Write scores and predictions for both splits, given the outputs by split; print results."""
     rows = split.assign(group=independent(split))
     results = {
         name: evaluate(rows[rows["split"] == name], outputs[name], metadata) for name in HELD_OUT
@@ -106,7 +106,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
 def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     """Write the served model with rules fitted on validation, and print them. Returns the rules.
 
-    `split` is the SPLIT table, and `outputs` are by split. Test images are not used.
+    `split` is the SPLIT table, and `outputs` are keyed by split. Test images are not used.
     """
     params = Calibrate.load()
     labels = read_labels(paths.LABELS_JSON)
@@ -163,7 +163,7 @@ def measure_unknown(
 
 
 def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> list[str]:
-    """Return lines on classes with a threshold, and on images that are decided."""
+    """Return lines about classes with a threshold and about decided images."""
     lines = []
     for name, result in results.items():
         for label in metadata.thresholds:
@@ -179,7 +179,7 @@ def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> li
 def describe_further(
     apart: pd.DataFrame, differences: pd.DataFrame, slices: pd.DataFrame
 ) -> list[str]:
-    """Return lines on the results of `compare`."""
+    """Return lines about the results of `compare`."""
     lines = describe_slices(slices)
     if warning := describe_shift(differences):
         lines.insert(0, warning)
@@ -190,7 +190,7 @@ def describe_further(
 
 
 def describe_refused(rows: list[pd.DataFrame]) -> list[str]:
-    """Return a line on the unknown images, if any."""
+    """Return a line about the unknown images, if any."""
     return [
         f"flagged {table['value'].iloc[0]:.2%} of {table['images'].iloc[0]:,} unknown images as "
         "unknown"
@@ -208,7 +208,7 @@ def describe_right(results: dict[str, Evaluation]) -> str:
 
 
 def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the LABELS_TO_REVIEW table; `predictions` has PREDICTIONS tables by split."""
+    """Return the LABELS_TO_REVIEW table; `predictions` has PREDICTIONS tables keyed by split."""
     judged = [read_table(paths.CROSS_VALIDATION_CSV, JUDGED).assign(split="train")]
     for name, table in predictions.items():
         images = table.rename(columns={"actual": "label"})

@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def describe_changed_files(source: Path, tracked: dict[str, str] | None) -> Iterator[str]:
-    """Return lines on files added and removed since the last commit, or since the last run.
+    """Return lines about files added and removed since the last commit, or since the last run.
 
     Files that DVC tracks are compared with the list in the commit's .dvc file, all others with the
     output of `fetch`. If DVC's cache lacks these, there are no lines.

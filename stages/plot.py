@@ -126,14 +126,14 @@ def main() -> None:
 
 
 def without_secrets(params: dict) -> dict:
-    """Return params by section, with secrets removed."""
+    """Return params keyed by section, with secrets removed."""
     return {name: hide_secrets(section) for name, section in params.items()}
 
 
 def card_context(
     params: dict, metadata: dict, scores: pd.DataFrame, images: pd.DataFrame
 ) -> dict[str, object]:
-    """Return the values for the templates of the model card and the page, by name.
+    """Return the values for the templates of the model card and the page, keyed by name.
 
     The summary of `clean` is not included. `scores` is the SCORES table, `images` the SPLIT table.
     """
@@ -173,7 +173,8 @@ def draw(
 ) -> dict[str, Image.Image]:
     """Return the pictures of the results by file name.
 
-    `context` contains the values for the card, and `predictions` PREDICTIONS tables by split.
+    `context` contains the values for the card, and `predictions` contains PREDICTIONS tables keyed
+    by split.
     """
     test = predictions["test"]
     metadata = context["metadata"]
@@ -204,7 +205,7 @@ def limits_run(
     """Return the input of `find_limits`.
 
     `context` contains the values for the card, `images` is the SPLIT table with OF_FILE, `judged`
-    is the JUDGED table, and `predictions` are PREDICTIONS tables by split.
+    is the JUDGED table, and `predictions` are PREDICTIONS tables keyed by split.
     """
     extract = context["extract"]
     learned = extract["accuracy"][extract["kept"]]

@@ -7,7 +7,7 @@ data/clean/images.csv, data/clean/metadata.csv, data/raw/archives/ and splits.cs
 data/split/paths.csv, data/split/labels.json, which sets the order of the classes everywhere,
 data/split/near_duplicates.csv, metrics/classes.csv, which counts the images of each class in each
 split, and the pictures plots/samples.jpg, plots/unusual.jpg and plots/near_duplicates.jpg. Prints a
-line if `model.resize: crop` leaves out much of the images, and a line on images that moved to
+line if `model.resize: crop` leaves out much of the images, and a line about images that moved to
 another split since the last commit, according to Git and DVC's cache. As long as fewer than two
 classes have images, all images are for training, and `train_extract` says that labels are missing.
 Run: `python -m stages.split`
@@ -103,7 +103,7 @@ def draw(images: pd.DataFrame, rows: pd.DataFrame, near_duplicates: pd.DataFrame
 
 
 def describe_left_out(images: pd.DataFrame) -> list[str]:
-    """Return a line on how much `model.resize: crop` leaves out, if this is a large part."""
+    """Return a line about how much `model.resize: crop` leaves out, if this is a large part."""
     if Model.load().resize != "crop":
         return []
     out = left_out(images["width"], images["height"])
@@ -130,7 +130,7 @@ def describe_rows(rows: pd.DataFrame, params: Split) -> list[str]:
 
 
 def describe_groups(rows: pd.DataFrame, params: Split) -> list[str]:
-    """Return a line on groups that are divided between splits, if any."""
+    """Return a line about groups that are divided between splits, if any."""
     groups = splitting.divided_groups(rows)
     if not groups:
         return []
@@ -139,7 +139,7 @@ def describe_groups(rows: pd.DataFrame, params: Split) -> list[str]:
 
 
 def describe_kept(rows: pd.DataFrame, kept_splits: dict[str, str], params: Split) -> list[str]:
-    """Return lines on the effect of splits.csv on the split."""
+    """Return lines about the effect of splits.csv on the split."""
     has_test = rows["archive_split"].isin(SPLITS[1:]).any()
     fractions = {name: getattr(params, f"{name}_fraction") for name in SPLITS[1:]}
     if params.date or (uses_archive(params) and has_test):
@@ -149,7 +149,7 @@ def describe_kept(rows: pd.DataFrame, kept_splits: dict[str, str], params: Split
 
 
 def describe_moves_since_commit(rows: pd.DataFrame, rules: pd.Series, params: Split) -> list[str]:
-    """Return a line on the images that moved to another split since the last commit, if any.
+    """Return a line about the images that moved to another split since the last commit, if any.
 
     `rules` are the rules that decided the split of each row.
     """

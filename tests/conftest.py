@@ -29,7 +29,7 @@ from pawprint.recipes.demo import dvc_environment, write_archive
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_WEIGHTS = PROJECT / "pawprint" / "recipes" / "sample" / "base.h5"
 CODE = Code(PROJECT)
-# All modules of the project, by path.
+# All modules of the project, keyed by path.
 MODULES = sorted(
     path.relative_to(PROJECT).as_posix()
     for folder in ("pawprint", "stages", "examples", "bench")

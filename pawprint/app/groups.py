@@ -162,8 +162,8 @@ class Pool(NamedTuple):
     def all_classes(self, given: dict[str, str]) -> list[str]:
         """Return the source's classes by name, then others in the order of their first label.
 
-        `given` contains labels by path or pixels_sha256. A class keeps its position when another
-        one is added, and has the same position for everybody with the same labels.
+        `given` contains labels keyed by path or pixels_sha256. A class keeps its position when
+        another one is added, and has the same position for everybody with the same labels.
         """
         names = dict.fromkeys([*given.values(), *sorted(self.known)])
         return self.classes or [name for name in names if name not in ("", NEITHER)]
@@ -281,9 +281,9 @@ class Pages:
     ) -> None:
         """Choose the images of the next page.
 
-        `given` contains labels by path or pixels_sha256. `undecided` contains the same keys for
-        images whose class a person does not know. These images come last, and are shown only once
-        more. Images `seen` by others are left out as long as there are others to show.
+        `given` contains labels keyed by path or pixels_sha256. `undecided` contains the same keys
+        for images whose class a person does not know. These images come last, and are shown only
+        once more. Images `seen` by others are left out as long as there are others to show.
         """
         images = [*pool.images, *pool.others]
         images = [image for image in images if image not in self.missing]

@@ -159,12 +159,12 @@ def _has(row: Cells, cells: Cells) -> bool:
 
 
 def labels_given() -> dict[str, str]:
-    """Return the labels in labels.csv in order, by pixels_sha256 or, if empty, by path."""
+    """Return the labels in labels.csv in order, keyed by pixels_sha256 or, if empty, by path."""
     return {image_of(row, "path"): row["label"] for row in read_rows(LABELS_CSV, "path")}
 
 
 def undecided() -> dict[str, str]:
-    """Return the paths in undecided.csv, by pixels_sha256 or, if empty, by path."""
+    """Return the paths in undecided.csv, keyed by pixels_sha256 or, if empty, by path."""
     return {image_of(row, "path"): row["path"] for row in read_rows(UNDECIDED_CSV, "path")}
 
 

@@ -31,8 +31,8 @@ def show() -> None:
         st.markdown("There are no rows in `labels.csv` yet. Photos that you label are listed here.")
         return
     st.markdown(
-        "The rows of `labels.csv`, latest first, and of `undecided.csv`, which lists photos of "
-        "which the class was not known. Click a photo to correct its label."
+        "The rows of `labels.csv`, latest first, and of `undecided.csv`, which lists photos marked "
+        "as not known. Click a photo to correct its label."
     )
     counts = pd.Series([row["label"] for row in rows]).value_counts(sort=False)
     names = [ALL, *sorted(set(counts.index) - NAMES.keys()), *(n for n in NAMES if n in counts)]

@@ -70,7 +70,7 @@ class ProjectPhotos:
 class FolderPhotos:
     """Images in another folder. If one gets a class, it is copied to the folder of that class.
 
-    `labels` contains the labels given since the app was started, by path.
+    `labels` contains the labels given since the app was started, keyed by path.
     """
 
     accepts_new = True
@@ -88,7 +88,7 @@ class FolderPhotos:
         return labelling.places_in(self.target, names, Path(Fetch.load().source))
 
     def given(self) -> dict[str, str]:
-        """Return the labels by path, or "" for a photo that was labelled in another session."""
+        """Return the labels, keyed by path; "" stands for a photo labelled in another session."""
         return self.labels
 
     def classes(self) -> list[str]:

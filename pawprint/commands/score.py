@@ -131,7 +131,7 @@ def _score_and_say(predictor: Predictor, photos: Photos, taken: Taken) -> ScoreR
 
 
 def print_scores(scored: ScoreResult) -> None:
-    """Print a sentence on the accuracy, a table of scores, and the most frequent errors."""
+    """Print a sentence about the accuracy, a table of scores, and the most frequent errors."""
     scores = scored.scores
     first = scores.iloc[0]
     sentence = f"The model is correct on {first['value']:.2%} of {first['images']:,} photos"

@@ -97,9 +97,9 @@ def describe_code(before: Mapping[str, str | None], after: Mapping[str, str | No
 def describe_moves(moved: pd.DataFrame, rules: pd.Series, causes: Collection[str]) -> str:
     """Return how many photos moved since the last commit, why and where, or "" if none did.
 
-    `moved` are rows of this kind from `find_changes`, and `rules` comes from `find_rules`, by path.
-    `causes` lists changed params, or splits.csv, on which ranks depend. If there are any, the text
-    does not suggest `keep-splits`, because the move was not due to chance.
+    `moved` are rows of this kind from `find_changes`, and `rules` comes from `find_rules`, keyed by
+    path. `causes` lists changed params, or splits.csv, on which ranks depend. If there are any, the
+    text does not suggest `keep-splits`, because the move was not due to chance.
     """
     if moved.empty:
         return ""

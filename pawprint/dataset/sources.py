@@ -276,8 +276,8 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
     """Write the images to the folder, as a zip or a list. Return a description of the amount.
 
     A zip is copied. A folder or a tar is packed into a zip, with the same bytes every time. If DVC
-    tracks the folder, `tracked` contains its MD5 hashes by path: the files are listed and stay
-    where they are. Raises InputError if the source is missing or is of any other kind.
+    tracks the folder, `tracked` contains its MD5 hashes keyed by path: the files are listed and
+    stay where they are. Raises InputError if the source is missing or is of any other kind.
     """
     if source.is_file() and source.suffix in (".yaml", ".yml"):
         from pawprint.download import download  # slow, and few sources are URLs

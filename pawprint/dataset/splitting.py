@@ -50,7 +50,7 @@ def split(
 
     `images` is an IMAGES table. The returned tables are SPLIT, sorted by path, and NEAR_DUPLICATES,
     sorted by group and path. `kept_splits` maps the `pixels_sha256` of each row in splits.csv to
-    its split, in the order of the rows, and `dates` contains seconds by path.
+    its split, in the order of the rows, and `dates` contains seconds keyed by path.
 
     Each class has images in each split, unless it has too few groups. In this case, it is in
     training and, if it has two groups, also in validation. If the archive's validation or test
@@ -104,7 +104,7 @@ def split(
 
 
 def _contradictions(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
-    """Return the path of the nearest near-duplicate with a different label, by position.
+    """Return the path of the nearest near-duplicate with a different label, keyed by position.
 
     `pairs` is a result of `near_duplicates`.
     """
@@ -371,7 +371,7 @@ def find_rules(images: pd.DataFrame, kept_splits: dict[str, str], uses_archive: 
 
 
 def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.Series:
-    """Return the time of each image by path, in seconds, from a column in a METADATA table.
+    """Return the time of each image in seconds, keyed by path, from a column of a METADATA table.
 
     Raises InputError if the column is missing, or if an image has no date in it.
     """

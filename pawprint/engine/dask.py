@@ -117,13 +117,13 @@ class ClusterRun:
         self.refused: set[str] = set()  # addresses of workers
         # The items and the position of the first one.
         self.running: dict[Future, tuple[int, list]] = {}
-        self.suspects: dict[int, list] = {}  # single items, by position
+        self.suspects: dict[int, list] = {}  # single items, keyed by position
         self.done: queue.SimpleQueue[Future] = queue.SimpleQueue()
         self.submitted = 0  # number of items so far, and position of the next one
 
     def results(self, items: Iterator, chunk: int) -> Iterator:
         """Yield the results in the order of the items. Each task has `chunk` items."""
-        waiting: dict[int, object] = {}  # results received out of order, by position
+        waiting: dict[int, object] = {}  # results received out of order, keyed by position
         due = 0
         try:
             while self.submit_next(items, chunk, AHEAD - len(waiting) // chunk):

@@ -307,7 +307,7 @@ def earlier_shards(
 
 
 def recorded_shards(recorded: Recorded) -> list[list[str]]:
-    """Return the paths in DVC's cache of the shards in the last recorded result, by split.
+    """Return the paths in DVC's cache of the shards in the last recorded result, keyed by split.
 
     The files may be missing.
     """

@@ -212,7 +212,7 @@ class StoredExamples(NamedTuple):
 
 
 def stored_examples(folder: Path, images: pd.DataFrame, labels: list[str]) -> StoredExamples:
-    """Return the examples for the SPLIT table. `folder` contains their features by split."""
+    """Return the examples for the SPLIT table. `folder` contains their features keyed by split."""
     return StoredExamples({split: folder / split for split in SPLITS}, images, labels)
 
 

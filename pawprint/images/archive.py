@@ -98,9 +98,9 @@ MAX_BYTES = 3 * MAX_PIXELS  # the size of the largest allowed image, uncompresse
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError)
 # The first bytes, in lower case, of files that people often supply instead of a zip or tar.
 OTHERS = {
-    b"rar!\x1a\x07": "a RAR archive. Unpack it, and use the folder",
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive. Unpack it, and use the folder",
-    b"\x28\xb5\x2f\xfd": "a file compressed with Zstandard. Unpack it, and use the folder",
+    b"rar!\x1a\x07": "a RAR archive. Unpack it and use the folder",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive. Unpack it and use the folder",
+    b"\x28\xb5\x2f\xfd": "a file compressed with Zstandard. Unpack it and use the folder",
     b"pk\x07\x08": "a part of a split zip. Join its parts: `zip -s 0 LAST.zip --out whole.zip`",
     b"pk\x03\x04": "an incomplete zip, without its end. Download or copy it again",
     b"<!doctype html": "a web page. Download the archive itself: the site may require a login",
@@ -346,7 +346,7 @@ def describe_unsafe(names: Iterable[str]) -> str:
 def advise_on_name(detail: str) -> str:
     """Return advice on an unsafe name, given the detail of its UnusableImageError."""
     if detail in (ABSOLUTE, UPWARD):
-        return "Unpack the archive, and use the folder of images instead."
+        return "Unpack the archive and use the folder of images instead."
     return "Rename the files."
 
 

@@ -59,7 +59,7 @@ def calibrate(
 
 
 def _by_class(param: dict[str, float] | float | None) -> dict[str, float]:
-    """Return a param by class. `problem_of_threshold` has rejected numbers without a class."""
+    """Return a param keyed by class. `problem_of_threshold` rejects numbers without a class."""
     return dict(param) if isinstance(param, dict) else {}
 
 

@@ -29,15 +29,16 @@ from pawprint.network.hardware import keras, tf
 from pawprint.network.model import activation_for, save_model, with_features
 from pawprint.runtime import CORES
 
-NamedOutputs = dict[str, np.ndarray]  # by name
+NamedOutputs = dict[str, np.ndarray]  # keyed by name
 TOLERANCE = 1e-3  # maximum difference from the outputs of the served model
 
 
 class Format(NamedTuple):
     """An export format: the file in the model's folder, Keras' name for the format, and `open`.
 
-    `open(path)` returns a function from float32 pixels `(1, size, size, 3)` to outputs by name. An
-    empty `file` stands for the folder itself. `modules` are installed with the `export` extra.
+    `open(path)` returns a function from float32 pixels `(1, size, size, 3)` to outputs keyed by
+    name. An empty `file` stands for the folder itself. `modules` are installed with the `export`
+    extra.
     """
 
     file: str
@@ -169,7 +170,7 @@ def _read_member(archive: Archive, metadata: Metadata, name: str) -> np.ndarray:
 
 
 def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
-    """Return the outputs for images `(size, size, 3)`, float64, by name.
+    """Return the outputs for images `(size, size, 3)`, float64, keyed by name.
 
     They are `probability`, `(images, classes)`, and for some models `unknown_score`, `(images, 1)`.
     """

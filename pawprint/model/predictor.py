@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 MODEL_FILES = ("model.*", "*.npz", "*.pb", "variables/*")
 TOLERANCE = 1e-3  # for the sum of all probabilities
 URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
-RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to outputs by name
+RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to outputs keyed by name
 
 
 def wrong_type(image: object) -> TypeError:

@@ -44,7 +44,7 @@ def write_saliency(
 ) -> None:
     """Write an image of the important regions for each row that has no error.
 
-    Raises InputError if an image is missing by now, or if a result cannot be written.
+    Raises InputError if an image has disappeared, or if a result cannot be written.
     """
     items = [item for item in zip(images, rows, pictures) if not item[1]["error"]]
     for path, row, picture in track(items, "saliency"):

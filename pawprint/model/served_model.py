@@ -121,7 +121,7 @@ def write_served_model(
 def join(extractor: openvino.Model, tail: openvino.Model) -> openvino.Model:
     """Return a network from pixels, uint8 `(batch, size, size, 3)`, to logits and features.
 
-    `extractor` returns, by name, the kinds of features that `tail` takes.
+    `extractor` returns the kinds of features that `tail` takes, by name.
     """
     for parameter in tail.get_parameters():
         name = parameter.output(0).get_any_name()

@@ -246,8 +246,8 @@ def require_features(network: openvino.Model, size: int, only: str | None) -> No
         )
     if (features != again).any():
         raise ValueError(
-            "expected the same features of an image every time. Received: other features the second"
-            " time. Export the network for inference, without random numbers and dropout"
+            "expected the same features for an image every time. Received: different ones the "
+            "second time. Export the network for inference, without random numbers and dropout"
         )
     if np.allclose(features, features[0], rtol=TOLERANCE):
         raise ValueError(

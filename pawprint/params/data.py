@@ -175,7 +175,7 @@ class Erasing(Section):
 
 
 class Augment(Section):
-    """Keras layers by name, with Keras' arguments, units and defaults.
+    """Keras layers keyed by name, with Keras' arguments, units and defaults.
 
     They are applied in the order below, whatever their order in the file.
     """

@@ -191,7 +191,7 @@ def _keep_near(comments: list | None) -> None:
 
 
 def flat(text: str) -> dict[str, object]:
-    """Return the values of all params by name, such as `model.alpha`.
+    """Return the values of all params, keyed by name, such as `model.alpha`.
 
     Raises InputError if the text is not YAML, or does not consist of sections.
     """

@@ -162,7 +162,7 @@ def _project(folder: Path, command: str, advice: str = "") -> Iterator["Repo"]:
 
 
 def find_changed(folder: Path, stages: tuple[str, ...] = ()) -> dict[str, set[str]]:
-    """Return the changes since dvc.lock by stage, for these stages and earlier ones, or for all.
+    """Return the changes since dvc.lock, keyed by stage, for these and earlier stages, or for all.
 
     Unchanged stages are left out. For a file that DVC tracks, the key is the name of its .dvc file.
     Missing data does not count as a change. Raises InputError during another run.
@@ -198,7 +198,7 @@ def find_stages_to_run(folder: Path) -> list[str]:
 
 
 def find_changed_files(folder: Path, source: str) -> dict[str, list[str]]:
-    """Return the changes in a tracked file or folder since the last commit: paths by kind.
+    """Return the changes in a tracked file or folder since the last commit: paths keyed by kind.
 
     The kinds are added, deleted, modified and renamed. The path of a folder ends in a slash. Raises
     InputError if DVC fails.

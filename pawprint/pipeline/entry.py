@@ -242,7 +242,7 @@ def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
 
 
 def _inputs() -> dict[str, object]:
-    """Return the current content of the inputs that DVC will record when the stage ends, by name.
+    """Return the current content, keyed by name, of the inputs that DVC records when a stage ends.
 
     These are the params that dvc.yaml lists for the stage, and the files and folders that people
     edit. Only DVC writes the other dependencies.

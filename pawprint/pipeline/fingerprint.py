@@ -139,7 +139,7 @@ class Code:
 
     @functools.cached_property
     def pins(self) -> dict[str, list[str]]:
-        """The lines of requirements.txt, which is the lock, by distribution."""
+        """The lines of requirements.txt, the lock file, keyed by distribution."""
         return read_pins(self.folder / REQUIREMENTS)
 
     @property
@@ -342,7 +342,8 @@ def _name_of(pin: str) -> str:
 def describe_code_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:
     """Return lines such as "clean, features changed (pawprint/images/decoder.py)".
 
-    Both arguments contain fingerprints by stage: before an edit (None if unknown) and after it.
+    Both arguments contain fingerprints keyed by stage: before an edit (None if unknown) and after
+    it.
     """
     stages: dict[str, list[str]] = {}
     for stage, text in after.items():

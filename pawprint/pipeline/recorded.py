@@ -57,7 +57,7 @@ class Recorded:
         return folder_of_cache(self._dvc_folder)
 
     def hashes(self, stage: str, kind: str = "outs") -> dict[str, object]:
-        """Return the MD5 of each output in dvc.lock by path, or of other files, such as `deps`."""
+        """Return the MD5 of each output in dvc.lock, or of other files such as `deps`, by path."""
         return _hashes_by("path", lambda: self.stages[stage][kind])
 
     def hash_of(self, stage: str, path: Path, kind: str = "outs") -> str | None:
@@ -132,7 +132,7 @@ class Recorded:
             return []
 
     def files(self, stage: str, out: Path) -> dict[str, object]:
-        """Return the MD5 of each file in a folder by path, from DVC's list of its files."""
+        """Return the MD5 of each file in a folder, keyed by path, from DVC's list of its files."""
         return self.files_of(self.hash_of(stage, out))
 
     def files_of(self, md5: str | None) -> dict[str, object]:

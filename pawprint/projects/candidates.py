@@ -70,7 +70,7 @@ PRESETS = {
 
 
 class Candidate(NamedTuple):
-    """Params with `changes` by key, such as `model.alpha`."""
+    """Params with `changes` keyed by key, such as `model.alpha`."""
 
     name: str
     changes: dict[str, object]

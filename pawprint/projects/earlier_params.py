@@ -61,7 +61,7 @@ def renew_epochs(params: str) -> tuple[str, list[str]]:
 
 
 def epochs_of(values: Mapping[str, object], phase: str) -> tuple[dict | None, list[str]]:
-    """Return the mapping `epochs` of a phase, and missing names, from earlier params by name.
+    """Return the mapping `epochs` of a phase, and missing names, from earlier params keyed by name.
 
     There is no mapping for a fitted head or for 0 epochs.
     """

@@ -69,7 +69,7 @@ def create(
 ) -> tuple[str, list[str]]:
     """Create a project with Git and DVC in a new or empty folder, or in a clone without a project.
 
-    Returns its `fetch.source`, and lines on the classes of the images (if they are known before
+    Returns its `fetch.source`, and lines about the classes of the images (if they are known before
     `fetch`), on the rules that `.gitignore` overrides, and on the choice of `model.resize`.
     `labels` is AUTO, or the way to read folders for `clean.labels`.
 
@@ -175,7 +175,7 @@ def _write_project(folder: Path, source: str, params: str, in_git: list[str]) ->
 
 
 def _bring(images: Path, folder: Path, source: str) -> list[str]:
-    """Copy images into a project and track them with DVC. Return lines on an unused .dvcignore."""
+    """Copy images into a project and track them with DVC. Return lines about a .dvcignore."""
     _copy(images, folder / source)
     track(folder, source)
     path = images / DVC_IGNORE

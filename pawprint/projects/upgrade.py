@@ -157,8 +157,8 @@ def without_gone(folder: Path, pipeline: str | None) -> tuple[dict[str, str], li
     """Return dvc.lock, by its name, without the stages in GONE that `dvc.yaml` lacks, and lines.
 
     If no stage is removed, dvc.lock is not returned. `pipeline` is the new text of `dvc.yaml`, or
-    None if it does not change. The lines list the removed stages, and those of their files that no
-    stage writes now.
+    None if it does not change. The lines list the removed stages, and their files that are no
+    longer written.
     """
     path = folder / LOCK
     if not path.is_file() or not (folder / PIPELINE).is_file():
@@ -188,8 +188,8 @@ def labels_of_last_run(
 ) -> dict[str, list[str]] | str | None:
     """Return the `clean.labels` for which folders give the labels and splits of the last run.
 
-    It is None if this is already the case for `values`, the params by name, or if the last run is
-    unknown. Corrections in labels.csv are ignored.
+    It is None if this is already the case for `values`, the params keyed by name, or if the last
+    run is unknown. Corrections in labels.csv are ignored.
     """
     archives = folder / RAW_ARCHIVES
     table = folder / IMAGES_CSV

@@ -1,4 +1,4 @@
-"""Find the limits of a model: up to seven sentences on how to raise its score.
+"""Find the limits of a model: up to seven sentences about how to raise its score.
 
 MEASURED contains a function for each limit that can be measured, in errors per 100 images. The
 largest limit comes first if the sizes differ by more than chance. UNMEASURED contains the functions
@@ -37,7 +37,7 @@ class Run(NamedTuple):
     """A run and its data.
 
     `images` has the columns of the tables SPLIT and IMAGES. `judged` is a JUDGED table,
-    `predictions` are PREDICTIONS tables by split, `learning_curve` is a LEARNING_CURVE table,
+    `predictions` are PREDICTIONS tables keyed by split, `learning_curve` is a LEARNING_CURVE table,
     `near_duplicates` is a NEAR_DUPLICATES table, and `to_review` is a LABELS_TO_REVIEW table.
 
     `train_accuracy` is the accuracy of the head on its training images, or None.

@@ -197,7 +197,8 @@ class Score(NamedTuple):
     is_tested: bool = False  # whether `pawprint score` tests it against the test split
 
 
-# Scores that guide decisions, by split. There are at most ten, including those of other stages.
+# Scores that guide decisions, keyed by split. There are at most ten, including those of other
+# stages.
 IN_METRICS = {
     "validation": ["accuracy", "loss"],
     "test": ["accuracy", "mean_recall", "loss", "decided", "error_of_decided"],

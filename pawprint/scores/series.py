@@ -98,7 +98,7 @@ def accuracy_by_series(together: np.ndarray, apart: np.ndarray, actual: np.ndarr
 
 
 def describe_series(images: pd.DataFrame, accuracy: float, by_series: float) -> str:
-    """Return a sentence on `accuracy_by_series`, and on the accuracy with series in several folds.
+    """Return a sentence about `accuracy_by_series` and the accuracy with series in several folds.
 
     `images` is a SPLIT table in which `find_series` finds series.
     """

@@ -75,8 +75,8 @@ def describe_slices(scores: pd.DataFrame) -> list[str]:
     accuracy = scores[scores["score"] == SLICE].set_index("label")
     worse = scores[(scores["score"] == DIFFERENCE) & (scores["high"] < 0)]
     return [
-        f"The model is correct on {accuracy.loc[row.label].value:.1%} of the {row.images:,} test "
-        f"images with {row.label}, {-100 * row.value:.1f} points fewer than on the others "
+        f"The accuracy is {accuracy.loc[row.label].value:.1%} on the {row.images:,} test "
+        f"images with {row.label}, {-100 * row.value:.1f} points lower than on the others "
         f"({-100 * row.high:.1f} to {-100 * row.low:.1f})."
         for row in worse.itertuples()
     ]

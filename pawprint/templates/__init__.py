@@ -131,7 +131,7 @@ def names_in_git(source: str) -> list[str]:
 
 
 def outputs_of(stage: dict) -> dict[str, dict]:
-    """Return the options of each output of a stage in `dvc.yaml`, by path."""
+    """Return the options of each output of a stage in `dvc.yaml`, keyed by path."""
     outs = [out for key in OUTS for out in stage.get(key) or ()]
     return {
         path: options or {}
@@ -227,7 +227,7 @@ def require_free(folder: Path, names: Iterable[str]) -> None:
 
 
 def with_own(folder: Path, texts: dict[str, str]) -> dict[str, str]:
-    """Merge the texts, by name, with the user's files of the same names.
+    """Merge the texts, keyed by name, with the user's files of the same names.
 
     The user's README stays as it is. In other files, the user's lines are kept next to the
     project's.

@@ -88,7 +88,7 @@ def correction(path: str, label: str) -> Changes:
 
 
 def after_clean(source: Path, raw: Path, column: str) -> dict[str, str]:
-    """Run `fetch` and `clean` on a source, and return a column of the result by path."""
+    """Run `fetch` and `clean` on a source, and return a column of the result keyed by path."""
     fetch(source, raw)
     kept, *_ = clean_archive(raw)
     return dict(zip(kept["path"], kept[column]))
@@ -303,7 +303,7 @@ def test_label_of_a_page_is_told_from_one_that_a_person_confirmed(tmp_path, monk
     label_images(images[:1], "cat")
     (take_back,), _ = label_images(images[1:], "cat")
     assert reviewed_images(LABELS_CSV) == {images[0][1]}
-    take_back()()  # undone and done again
+    take_back()()  # undo and redo
     correct(*images[1], "cat")
     assert reviewed_images(LABELS_CSV) == {images[0][1], images[1][1]}
 

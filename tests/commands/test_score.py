@@ -31,7 +31,7 @@ from pawprint.tables import read_table
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory) -> tuple[Path, dict[str, bytes]]:
-    """Return a project, and the images of its test split by path."""
+    """Return a project, and the images of its test split keyed by path."""
     folder = tmp_path_factory.mktemp("deployed")
     return folder, write_deployed(folder, unknown_threshold=0.2)
 
@@ -52,7 +52,7 @@ def scored(folder: Path, model: Path = paths.SERVED_MODEL) -> ScoreResult:
 
 
 def new(label: str, images: int, first: int = 1000) -> dict[str, bytes]:
-    """Return photos that are not in the project, by path."""
+    """Return photos that are not in the project, keyed by path."""
     return {f"{label}/{n}.png": coloured(label, n) for n in range(first, first + images)}
 
 

@@ -147,7 +147,7 @@ def run_stage(stage: str) -> None:
 
 
 def outputs() -> dict[str, str]:
-    """Return the hashes of the files that the stages wrote, by path."""
+    """Return the hashes of the files that the stages wrote, keyed by path."""
     return fingerprint(Path(), ("data", "models", "plots"))
 
 

@@ -1,6 +1,6 @@
 """Faulty images and archives, one of each kind, with the expected outcome.
 
-`IMAGES` contains files by name, `MEMBERS` functions that write a member to an archive, and
+`IMAGES` contains files keyed by name, `MEMBERS` functions that write a member to an archive, and
 `ARCHIVES` functions that change the bytes of a whole archive. The expected outcome for an image or
 a member is KEPT or one of the REASONS. For an archive, it is the line that rejects it.
 """
