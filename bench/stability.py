@@ -87,7 +87,7 @@ class Photos(NamedTuple):
 
 
 def files_of(name: str, clones: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield names in folders of classes, and files. The classes of solar cells are in a table."""
+    """Yield names in class folders, and the files. The classes of solar cells are in a table."""
     clone, files, *_ = SETS[name]
     if name != "cells":
         yield from public(clones / clone, files, slice(None))

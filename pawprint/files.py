@@ -189,7 +189,7 @@ def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
 def write_arrays(path: Path, *arrays: np.ndarray, **arrays_by_name: np.ndarray) -> None:
     """Write a .npz file with the same bytes for the same arrays; `arrays` are called arr_0, …."""
     with replacing(path) as partial:
-        # The type stub takes each keyword for the bool `allow_pickle`.
+        # The type stub mistakes each keyword for the bool `allow_pickle`.
         np.savez(partial, *arrays, **arrays_by_name)  # type: ignore[arg-type]
 
 

@@ -105,8 +105,8 @@ def describe(recorded: Recorded, after: dict[str, str]) -> str:
     after = {stage: text for stage, text in after.items() if stage in recorded.stages}
     if not after:
         return (
-            "the first run here. At its end DVC suggests `git add dvc.lock` and core.autostage: "
-            "ignore both"
+            "this is the first run here. At its end, DVC suggests `git add dvc.lock` and "
+            "core.autostage: ignore both"
         )
     before = {stage: recorded_code(recorded, stage, text) for stage, text in after.items()}
     changes = describe_code_changes(before, after) or ["the code of no stage changed"]

@@ -32,7 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     if loss.files and not arguments.yes:
         if not sys.stdin.isatty():
             raise InputError(
-                f"discard: cannot ask about {len(loss.files)} files without a terminal. Add --yes."
+                f"discard: cannot ask before changing {len(loss.files)} files, because there is no "
+                "terminal. Add --yes."
             )
         print(loss.diff, end="")
         print(f"These files will be restored from {loss.commit}:")

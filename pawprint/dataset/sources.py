@@ -268,7 +268,7 @@ def _require_regular(entry: tarfile.TarInfo) -> None:
 class Source(Section):
     """A YAML file used as the source, with the URL of an archive and, if known, its SHA-256."""
 
-    url: Annotated[str, Field(pattern="^https?://[^/]+/.*[^/]$")]  # of a file, not a folder
+    url: Annotated[str, Field(pattern="^https?://[^/]+/.*[^/]$")]  # URL of a file, not a folder
     sha256: Sha256 | None = None
 
 

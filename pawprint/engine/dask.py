@@ -286,6 +286,6 @@ def _name(item: object) -> str:
 
 def _no_cluster(problem: str) -> InputError:
     return InputError(
-        f"PAWPRINT_DASK: expected a worker that can compute. Received: {problem}. Start other "
+        f"PAWPRINT_DASK: expected a usable worker. Received: {problem}. Start other "
         "workers (docs/scale.md), or unset PAWPRINT_DASK."
     )

@@ -55,7 +55,7 @@ ViewsOf = Callable[[str, str], dict[int, View]]  # the stored views for a pixels
 def views_of(
     params: Augment, size: int, themselves: Collection[str], pixels_sha256: str, split: str
 ) -> dict[int, View]:
-    """Return the views of an image by number. `split` is one of STORED_SPLITS.
+    """Return the views of an image, keyed by number. `split` is one of STORED_SPLITS.
 
     A training image has `augment.views` views. If its `pixels_sha256` is in `themselves`, the
     original image is added as ITSELF. For a validation, test or unknown image, the views are those

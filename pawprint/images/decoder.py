@@ -380,7 +380,7 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
     the file.
     """
     if is_deep(image):
-        raise UnusableImageError("unsupported", "more than 8 bits: give the path or the bytes")
+        raise UnusableImageError("unsupported", "more than 8 bits: pass the path or the bytes")
     with strictly(MAX_PIXELS):
         orientation = 1
         with ONE_LOADED:  # Pillow may not have read the pixels and EXIF data yet

@@ -84,7 +84,7 @@ class About(NamedTuple):
 
 
 def fetch_runtime() -> dict[str, bytes]:
-    """Return the runtime files by the id of their part. Raises InputError if this fails."""
+    """Return the runtime files, keyed by the id of their part. Raises InputError if this fails."""
     return {
         part: download(f"{ADDRESS}/{name}", sha256, "--format page").read_bytes()
         for part, (name, sha256) in RUNTIME.items()

@@ -33,7 +33,7 @@ MIN_OF_CLASS = 10  # minimum number of images per class in a fit
 # Rows x features x classes. At this limit, a fit takes a minute or two on one core, and the
 # features of two classes take 2 GB.
 MAX_SIZE = 1_000_000_000
-# Above this size, all views are not tried, because cross-validation has five fits of half a minute.
+# Above this size, all views are not tried, because each of five fits takes half a minute.
 MAX_SIZE_OF_VIEWS = MAX_SIZE // 5
 BLOCK = 4096  # number of images predicted at once
 

@@ -251,7 +251,7 @@ def describe_page(project: _Project) -> About:
     facts = {
         "Classes": ", ".join(metadata.labels),
         "Measured": f"{'; '.join(measured)} ({100 * CONFIDENCE:g}% interval), on photos that it "
-        "did not learn from",
+        "was not trained on",
         "Commit": metadata.commit or "none",
         "Model": metadata.model or "from an earlier version",
         "Photos": f"a square of {metadata.image_size} pixels: {SQUARES[metadata.resize]}",

@@ -143,7 +143,7 @@ def find_limits(run: Run) -> Limits:
     wrong = 100 * run.held_out.groupby("actual")["wrong"].mean().mean()
     unmeasured = [limit for find in UNMEASURED if (limit := find(run))]
     heading = (
-        f"The model is wrong on {wrong:.0f} of 100 images that it did not learn from, each class "
+        f"The model is wrong on {wrong:.0f} of 100 images that it was not trained on, each class "
         "weighted equally. Possible improvements, ordered by effect if the effects differ by more "
         "than chance, not counting errors that may be due to chance:"
     )
@@ -320,7 +320,7 @@ def other_backbone(run: Run) -> Limit:
     if run.train_accuracy is None or run.train_accuracy >= MIN_LEARNED:
         return Limit("Another backbone, image size or resize may be better.")
     return Limit(
-        f"The head is correct on only {run.train_accuracy:.0%} of the images that it learned from: "
+        f"The head is correct on only {run.train_accuracy:.0%} of its training images: "
         "another backbone or image size is likely to be better."
     )
 

@@ -143,8 +143,8 @@ class ComparedRun(NamedTuple):
         )
         _, _, why = left.partition("left out: ")
         return (
-            f"The test photos differ: on the {len(pairs):,} that both runs have with the same "
-            f"label, {new:.1%} are correct, was {old:.1%}; left out are {why}."
+            f"The test photos differ: of the {len(pairs):,} with the same label in both runs, "
+            f"{new:.1%} are correct, compared with {old:.1%} before. Left out: {why}."
         )
 
     @property
