@@ -29,7 +29,7 @@ def test_slice_that_is_worse_than_the_others_is_told():
     accuracy = scores.query(f"score == '{SLICE}' and label == 'camera: b'").iloc[0]
     assert accuracy["low"] < accuracy["value"] == 0.5 < accuracy["high"]
     (line,) = describe_slices(scores)
-    assert "correct on 50.0% of the 40 test images with camera: b" in line
+    assert "is 50.0% on the 40 test images with camera: b" in line
     assert describe_slices(measured(correct, cameras, np.repeat(range(8), 21)[:163])) == []
 
 

@@ -119,7 +119,7 @@ def test_names_of_images_are_those_of_the_formats_that_are_read():
 def test_stage_that_never_ran_is_no_change_of_code():
     """After `dvc repro split`, which `try` runs, a full run does not change any fingerprint."""
     texts = {"clean": "1  pawprint/a.py\n", "features": "2  pawprint/b.py\n"}
-    assert describe(Recorded(""), texts).startswith("the first run here")
+    assert describe(Recorded(""), texts).startswith("this is the first run here")
     md5 = hashlib.md5(texts["clean"].encode()).hexdigest()
     deps = f"[{{path: data/code/clean.txt, md5: {md5}}}]"
     after_split = Recorded(f"stages: {{clean: {{deps: {deps}}}}}")

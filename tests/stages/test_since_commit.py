@@ -295,5 +295,6 @@ def test_score_of_other_test_photos_is_said_of_those_that_both_runs_have(committ
     predict(committed, 3)
     lines = since(committed)
     (line,) = [line for line in lines if line.startswith("The test photos differ")]
-    assert "on the 24 that both runs have with the same label, 87.5% are correct, was 87.5%" in line
+    assert "of the 24 with the same label in both runs, 87.5% are correct" in line
+    assert "compared with 87.5% before" in line
     assert "8 of a new class (wood)" in line
