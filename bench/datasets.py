@@ -142,7 +142,7 @@ def params_of(archive: Path, seed: int, changes: str) -> str:
 
 
 def run(archive: Path, workspace: Path, changes: str, seeds: int) -> dict[str, str]:
-    """Run a data set with each seed, and return the cells of its row."""
+    """Run a data set with each seed and return the cells of its row."""
     runs = []
     for seed in range(1, seeds + 1):
         prepare(workspace, params_of(archive, seed, changes))

@@ -98,7 +98,7 @@ def run(workspace: Path, *arguments: str) -> tuple[float, float]:
 
 
 def run_stages(workspace: Path) -> Cells:
-    """Run all stages, and return the cells of each."""
+    """Run all stages and return the cells of each."""
     cells = {}
     for stage in read_yaml(PROJECT / "dvc.yaml")["stages"]:
         seconds, memory = run(workspace, "repro", "--single-item", stage)

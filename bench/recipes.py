@@ -24,7 +24,7 @@ COLUMNS = {
 
 
 def run_recipe(name: str) -> str:
-    """Run a recipe to the end with each seed, and return its row of the table."""
+    """Run a recipe to the end with each seed and return its row of the table."""
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     source = load_params(PROJECT / "params.yaml").fetch.source
     same_for_all = f'fetch: {{source: "{source}"}}\nmodel: {{alpha: 0.35, image_size: 224}}'

@@ -221,7 +221,7 @@ class Run(NamedTuple):
 
 
 def run_of(photos: Photos, held_out: Photos) -> Run:
-    """Train on photos, and return the resulting probabilities."""
+    """Train on photos and return the resulting probabilities."""
     judged = {method: probabilities_in_folds(photos, method) for method in FOLDS_BY}
     return Run(predict(photos, held_out), judged)
 
@@ -290,7 +290,7 @@ def read_draws(photos: Photos, name: str, path: Path, number: int) -> pd.DataFra
 
 
 def limits_run(photos: Photos, held_out: Photos) -> limits.Run:
-    """Train on photos, and return the run for `limits`; half of the other photos are for test."""
+    """Train on photos and return the run for `limits`; half of the other photos are for test."""
     images = photos.actual, photos.groups, photos.keys
     examples = Examples({False: photos.rows}, *images, photos.labels)
     settings = cross_validation.cross_validate_as(CrossValidation(np.empty(0), *USUAL_C), examples)

@@ -127,7 +127,7 @@ def sets(clones: Path) -> dict[str, tuple[Images, str]]:
 
 
 def make_project(images: Images, changes: str, workspace: Path) -> None:
-    """Make a project from random images of a data set, and run it up to `split`."""
+    """Make a project from random images of a data set and run it up to `split`."""
     if (workspace / paths.SPLIT_CSV).exists():
         return
     workspace.mkdir(parents=True, exist_ok=True)

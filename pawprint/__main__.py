@@ -23,7 +23,7 @@ COMMANDS = {
     "try": ("candidates", "compare networks and image sizes on your training images"),
     "predict": ("predict", "label photos with the served model"),
     "serve": ("serve", "label photos over HTTP with the served model"),
-    "score": ("score", "evaluate the served model on photos, and compare it with the test split"),
+    "score": ("score", "evaluate the served model on photos and compare it with the test split"),
     "suggest": ("suggest", "rank unlabelled images by how much a label would help"),
     "export": ("export", "write the model as one HTML page, LiteRT, ONNX or SavedModel"),
     "compare": (
@@ -59,7 +59,7 @@ IN_PROJECT = COMMANDS.keys() - {"init", "predict", "recipes", "score", "serve", 
 
 
 def main() -> int | None:
-    """Run the requested command, and return its exit status."""
+    """Run the requested command and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="pawprint",
         description=LOOP,

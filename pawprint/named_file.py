@@ -1,4 +1,4 @@
-"""Open files whose errors include their names, and give advice on file errors.
+"""Open files whose errors include their names and give advice on file errors.
 
 Python reports the name of a file that cannot be opened, but not of a file that fails later, because
 of a failing disk, an offline cloud drive or a full disk. Files that users may have to check are

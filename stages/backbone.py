@@ -30,7 +30,7 @@ MEANING = {
 
 
 def main() -> None:
-    """Write the backbone and the extractor, and print the kinds of features."""
+    """Write the backbone and the extractor and print the kinds of features."""
     model = Model.load()
     weights = Weights.load()
     if model.fine_tune_at is not None and (line := describe_missing_cuda()):

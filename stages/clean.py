@@ -50,7 +50,7 @@ from pawprint.tables import write_table
 
 
 def main() -> None:
-    """List the usable and rejected images, and print a summary."""
+    """List the usable and rejected images and print a summary."""
     params = Clean.load()
     decoded = Recorded().table("clean", paths.DECODED_CSV, DECODED)
     decoded = NONE_DECODED if decoded is None else decoded

@@ -104,7 +104,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
 
 
 def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
-    """Write the served model with rules fitted on validation, and print them. Returns the rules.
+    """Write the served model with rules fitted on validation and print them. Returns the rules.
 
     `split` is the SPLIT table, and `outputs` are keyed by split. Test images are not used.
     """

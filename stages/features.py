@@ -99,7 +99,7 @@ def views_to_store(images: pd.DataFrame, network: openvino.Model) -> ViewsOf:
 
 
 def publish(folders: dict[str, Path], origin: dict) -> None:
-    """Write the output from the folders of the splits, and remove leftovers of interrupted runs."""
+    """Write the output from the folders of the splits and remove leftovers of interrupted runs."""
     with replacing(paths.FEATURES) as new:
         new.mkdir()
         for split, folder in folders.items():

@@ -23,7 +23,7 @@ from pawprint.pipeline.recorded import Recorded, find_import, md5_in
 
 
 def main() -> None:
-    """Write the archives, and print what changed since the last commit."""
+    """Write the archives and print what changed since the last commit."""
     source = Path(Fetch.load().source)
     if found := find_import(source):
         imported, url = found

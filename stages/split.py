@@ -35,7 +35,7 @@ from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
-    """Write the split, and print what it depends on."""
+    """Write the split and print what it depends on."""
     params = Split.load()
     images = read_table(paths.IMAGES_CSV, IMAGES)
     kept_splits = read_kept_splits(paths.SPLITS_CSV)
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame) -> dict[str, int]:
-    """Write all outputs, and return how many images each split has."""
+    """Write all outputs and return how many images each split has."""
     counts = rows["split"].value_counts().reindex(SPLITS, fill_value=0).to_dict()
     write_table(paths.SPLIT_CSV, rows, SPLIT)
     # With a separate table, changing a test image does not rerun training.

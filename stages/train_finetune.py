@@ -55,7 +55,7 @@ def unset_param(params: TrainFinetune) -> str | None:
 def train(
     store: StoredExamples, weights: HeadWeights, params: TrainFinetune, folder: Path
 ) -> tuple[openvino.Model, list[str], pd.DataFrame, str]:
-    """Train, and write the Keras model.
+    """Train and write the Keras model.
 
     Returns the network, the kinds of features that it takes, the HISTORY table, and a text on the
     epoch that is kept.

@@ -79,7 +79,7 @@ def photos_of(names: Iterable[str]) -> dict[str, bytes]:
 
 
 def write_files(folder: Path, files: dict[str, bytes | str]) -> Path:
-    """Write these files to the folder, and return the folder."""
+    """Write these files to the folder and return the folder."""
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())

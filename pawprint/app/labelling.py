@@ -1,4 +1,4 @@
-"""Write the labels that people give: rows in CSV files, and copies of new images.
+"""Write the labels that people give: rows in CSV files and copies of new images.
 
 A copy goes to the folder of its class, where `dvc repro` finds its label.
 """
@@ -58,7 +58,7 @@ class Written:
     after: Changes
 
     def __call__(self) -> "Written":
-        """Undo the change, and return a function that redoes it.
+        """Undo the change and return a function that redoes it.
 
         Raises InputError, without changing anything, if the rows no longer match `after`, and
         InputError or OSError if the file cannot be read.

@@ -207,7 +207,7 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def choose_threshold(images: pd.DataFrame, labels: list[str], label: str, own: float) -> None:
-    """Show a control for the threshold of one of two classes, and apply it to `images`.
+    """Show a control for the threshold of one of two classes and apply it to `images`.
 
     `own` is the model's threshold.
     """

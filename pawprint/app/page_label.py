@@ -39,7 +39,7 @@ EXPIRED = 600  # seconds after which photos shown in another session are offered
 
 
 class Item(NamedTuple):
-    """An unlabelled image. `save` takes a class or NEITHER, and returns a function to undo it."""
+    """An unlabelled image. `save` takes a class or NEITHER and returns a function to undo it."""
 
     name: str
     text: str  # Markdown

@@ -132,7 +132,7 @@ def grid(rows: pd.DataFrame, key: str, caption: Callable[[pd.Series], str]) -> p
 
 
 def cell(name: str, key: str, label: str) -> bool:
-    """Show a small photo with a button, and return whether it was clicked."""
+    """Show a small photo with a button and return whether it was clicked."""
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
         with explain_errors():  # for example, a photo removed after the run
             st.image(square(name), width="stretch", alt=alt(name))

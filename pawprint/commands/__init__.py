@@ -153,7 +153,7 @@ def _open_rows(path: Path | None, form: str) -> Rows | None:
 
 
 def _close(rows: Rows, path: Path) -> None:
-    """Close the file of --output, and remove it if it is empty."""
+    """Close the file of --output and remove it if it is empty."""
     is_empty = rows.is_file and not os.fstat(rows.descriptor).st_size
     os.close(rows.descriptor)
     if is_empty:

@@ -10,7 +10,7 @@ from pawprint.projects.check import find_damaged, require_results
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    files = "hash all files instead, and remove damaged files from DVC's cache"
+    files = "hash all files instead and remove damaged files from DVC's cache"
     parser.add_argument("--files", action="store_true", help=files)
 
 

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "mirror image"
     )
     parser.add_argument("--single", action="store_true", help=single)
-    int8 = "also write LiteRT with 8-bit convolutions, and print the loss of accuracy"
+    int8 = "also write LiteRT with 8-bit convolutions and print the loss of accuracy"
     parser.add_argument("--int8", action="store_true", help=int8)
 
 

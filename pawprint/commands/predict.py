@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def noting(rows: Iterable[dict], failed: list[str]) -> Iterator[dict]:
-    """Yield the rows, and add the paths of rows with an error to `failed`."""
+    """Yield the rows and add the paths of rows with an error to `failed`."""
     for row in rows:
         if row["error"]:
             failed.append(row["path"])

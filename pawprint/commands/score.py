@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Score the served model on production photos, and compare it with the last run's test split.
+    """Score the served model on production photos and compare it with the last run's test split.
 
     Labelled photos are in folders named after the classes, or listed in a metadata.csv. The
     output contains the accuracy, the balanced accuracy (mean recall), the log loss and the fraction
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
-    """Score each model, and compare the others with the first."""
+    """Score each model and compare the others with the first."""
     folders = arguments.model
     predictors = load_predictors(folders)
     labels = predictors[0].metadata.labels
@@ -120,7 +120,7 @@ def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
 
 
 def _score_and_say(predictor: Predictor, photos: Photos, taken: Taken) -> ScoreResult:
-    """Score a model, and report which photos are left out of its scores."""
+    """Score a model and report which photos are left out of its scores."""
     scored = score(HERE, predictor, photos, taken.take)
     print_left_out(scored.left_out, scored.failed)
     if not scored.has_training:

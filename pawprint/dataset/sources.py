@@ -261,7 +261,7 @@ def _require_regular(entry: tarfile.TarInfo) -> None:
         raise InputError(
             f"fetch.source: expected files and folders in the tar. Received: "
             f"{printable(entry.name)}, which is {kind}. Unpack it, replace such entries with "
-            "copies of the files, and set fetch.source to the folder."
+            "copies of the files and set fetch.source to the folder."
         )
 
 

@@ -327,7 +327,7 @@ MAX_DEVIATION = 0.02  # smaller deviations from the fraction are not reported
 
 
 def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "pd.DataFrame":
-    """Write the splits of a SPLIT table to splits.csv, and return the new rows.
+    """Write the splits of a SPLIT table to splits.csv and return the new rows.
 
     With `to_train`, new images become training images if they do not share a group with old ones.
     Rows of other images, and additional columns, stay as they are. Raises InputError if the file is

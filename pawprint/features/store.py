@@ -1,4 +1,4 @@
-"""Define the file format of stored features, and read them for training.
+"""Define the file format of stored features and read them for training.
 
 Features are stored in shards of rows, and a row contains the features of one view of one image. The
 leading bits of the image's `pixels_sha256` determine the shard, so that adding an image changes

@@ -159,7 +159,7 @@ def _decode(
 
 
 def _open(data: bytes) -> tuple[ImageFile, bytes]:
-    """Open an image without decoding it, and return the bytes from which to decode it."""
+    """Open an image without decoding it and return the bytes from which to decode it."""
     data, profile = split_png(data) if data.startswith(PNG) else (from_first_marker(data), None)
     if data[4:8] == b"ftyp":
         _require_text_of_items(data)

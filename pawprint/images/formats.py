@@ -99,7 +99,7 @@ MAX_PROFILE = 4 * 2**20  # in bytes; printing profiles take about half a megabyt
 
 
 def split_png(data: bytes) -> tuple[bytes, bytes | None]:
-    """Remove the colour profile and text chunks from a PNG, and return it with the profile.
+    """Remove the colour profile and text chunks from a PNG and return it with the profile.
 
     The profile is None if the file has none, or if it is damaged or too large.
 
@@ -196,7 +196,7 @@ def is_deep(image: Image.Image) -> bool:
 def to_8_bits(
     image: ImageFile.ImageFile, data: bytes, bits: int | None
 ) -> tuple[Image.Image, tuple[int, int]]:
-    """Convert a grey image to upright RGB, and return it with its used and available bits.
+    """Convert a grey image to upright RGB and return it with its used and available bits.
 
     The value `2**bits - 1` and all larger values become 255. If `bits` is None, the largest value
     that the file format allows becomes 255. A transparent value becomes white.

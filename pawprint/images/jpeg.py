@@ -57,7 +57,7 @@ def _segments(data: Bytes) -> Iterator[tuple[re.Match, int]]:
 
 
 def count_scans(data: bytes) -> int:
-    """Count the scans in the first image of a JPEG, and stop soon after MAX_SCANS.
+    """Count the scans in the first image of a JPEG and stop soon after MAX_SCANS.
 
     Scans in earlier thumbnails and in later images do not count.
     """
@@ -81,7 +81,7 @@ def from_first_marker(data: bytes) -> bytes:
 
 
 def decode_jpeg(image: Image.Image, data: bytes, scale: int) -> Image.Image:
-    """Decode an opened JPEG at 1/`scale` in its own mode, and keep its EXIF data and profile.
+    """Decode an opened JPEG at 1/`scale` in its own mode and keep its EXIF data and profile.
 
     Raises ValueError if data are missing, and any exception that Pillow raises.
     """

@@ -16,7 +16,7 @@ def resize(image: Image.Image, size: int, method: str) -> np.ndarray:
     """Resize an image to uint8 `(size, size, 3)` with antialiased bilinear interpolation.
 
     "crop" keeps the aspect ratio and uses the largest central square. "pad" keeps the aspect ratio
-    and the full image, and adds a GREY border on two sides. "stretch" keeps the full image and
+    and the full image and adds a GREY border on two sides. "stretch" keeps the full image and
     changes its aspect ratio.
     """
     square = (size, size)

@@ -199,7 +199,7 @@ def export(
     folder: Path,
     reference: Reference,
 ) -> NamedOutputs:
-    """Write a model and its metadata to `folder`, and return its outputs as `all_outputs` does.
+    """Write a model and its metadata to `folder` and return its outputs as `all_outputs` does.
 
     `model` is either a Keras model or a function that writes a file to a path. Raises InputError,
     and leaves `folder` unchanged, if the model cannot be converted, if an output of the converted

@@ -293,7 +293,7 @@ def metrics_of(
 
 
 def _folds(examples: Examples) -> Folds:
-    """Choose the images for the fits, and divide all images into folds.
+    """Choose the images for the fits and divide all images into folds.
 
     The sample has as many images as one fit can hold, or MIN_OF_CLASS times the number of classes
     if that is more, but at most MAX_CROSS_VALIDATED.

@@ -200,7 +200,7 @@ def logits_of(head: keras.Model, features: keras.KerasTensor) -> keras.KerasTens
 def save_model(model: keras.Model, path: Path, optimizer: keras.Optimizer | None = None) -> None:
     """Write a `.keras` file that has the same bytes for the same model.
 
-    Keras writes dates, and uses memory addresses as identifiers. Both are replaced here. The file
+    Keras writes dates and uses memory addresses as identifiers. Both are replaced here. The file
     includes the optimizer and its state if one is given, so that a program can load the file with
     Keras and continue training.
     """

@@ -73,7 +73,7 @@ def learn_head(
 
 
 def _train(store: StoredExamples, has_blocks: bool, params: Epochs, settings: Settings) -> NewHead:
-    """Train a head in batches, and write the history to the path in the settings.
+    """Train a head in batches and write the history to the path in the settings.
 
     Block statistics are standardised with the first views of some of the training images.
     """

@@ -91,7 +91,7 @@ def _refusing(path: Path, size: int) -> Iterator[None]:
 
 
 def _reshape(network: openvino.Model, size: int) -> str:
-    """Reshape a network to images of this size, and return the layout of its input."""
+    """Reshape a network to images of this size and return the layout of its input."""
     ports = [f"{port.element_type.get_type_name()} {port.partial_shape}" for port in network.inputs]
     layouts = {"NCHW": [-1, 3, size, size], "NHWC": [-1, size, size, 3]}
     expected = (

@@ -1,4 +1,4 @@
-"""Find the blocks of a backbone, and compute the statistics that a head uses in OpenVINO.
+"""Find the blocks of a backbone and compute the statistics that a head uses in OpenVINO.
 
 For Keras networks, network/blocks.py finds the blocks. This module does not need TensorFlow.
 """

@@ -220,7 +220,7 @@ class Progress(keras.callbacks.Callback):
             optimizer_of(self.model).learning_rate = self.rates[step]
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
-        """Record the epoch, and write the table."""
+        """Record the epoch and write the table."""
         losses = {"loss": logs["loss"], "validation_loss": logs["val_loss"]}
         self.bar.set_postfix({"epoch": epoch + 1} | losses, refresh=False)
         metrics = {name.replace("val_", "validation_"): value for name, value in logs.items()}
@@ -230,7 +230,7 @@ class Progress(keras.callbacks.Callback):
             write_table(self.phase.path, self.history(), HISTORY)
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Close the bar, and restore the learning rate from the params."""
+        """Close the bar and restore the learning rate from the params."""
         self.bar.close()
         if self.rates:
             optimizer_of(self.model).learning_rate = self.phase.params.learning_rate
@@ -271,7 +271,7 @@ class KeepBest(keras.callbacks.Callback):
             self.lowest = metrics["loss"]
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Measure `difference`, and restore the best weights."""
+        """Measure `difference` and restore the best weights."""
         if self.best_epoch is not None:
             self.model.set_weights(self.best_weights)
         self.difference = Difference.of(image_losses(self.model, self.validation), self.losses)

@@ -1,4 +1,4 @@
-"""Check the weights file that params.yaml specifies, and compute hashes of weights."""
+"""Check the weights file that params.yaml specifies and compute hashes of weights."""
 
 import hashlib
 from collections.abc import Iterable

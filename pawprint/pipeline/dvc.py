@@ -213,7 +213,7 @@ def find_changed_files(folder: Path, source: str) -> dict[str, list[str]]:
 
 
 def check_out(folder: Path, pipeline: Path) -> set[str]:
-    """Restore the outputs of the stages in a dvc.yaml, and return outputs missing from the cache.
+    """Restore the outputs of the stages in a dvc.yaml and return outputs missing from the cache.
 
     These include the outputs of stages that have never run. Raises InputError if DVC fails.
     """

@@ -33,7 +33,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     An InputError is printed on stderr without a traceback, and the status is 1. The same applies to
     file system errors that include a file name, and to errors in writing to standard output. Ctrl-C
     prints one line. Characters that the terminal's encoding lacks are printed as escapes. A closed
-    stream discards output, and reads as empty.
+    stream discards output and reads as empty.
     """
     sys.excepthook = shorten_ctrl_c
     sys.stdout = _named(sys.stdout, STDOUT)
@@ -154,7 +154,7 @@ def _report_removed_outputs() -> None:
 
 
 def run_stage(main: Callable[[], None]) -> NoReturn:
-    """Run `main` like `run`, and report packages that differ from requirements.txt.
+    """Run `main` like `run` and report packages that differ from requirements.txt.
 
     If DVC started the stage, it is treated as a user's mistake if the `code` stage has recorded
     other code, or if inputs that DVC records change before the stage ends.

@@ -263,7 +263,7 @@ class Code:
             if not pinned and top not in self.distributions:
                 raise InputError(
                     f"{module}: the package that it imports as {top} is not installed. Add it to "
-                    f"{REQUIREMENTS} if it is missing there, and run `pip install -r "
+                    f"{REQUIREMENTS} if it is missing there and run `pip install -r "
                     f"{REQUIREMENTS}`."
                 )
             if not pinned:

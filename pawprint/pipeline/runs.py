@@ -83,7 +83,7 @@ def _turn(folder: Path) -> FileLock:
 
 
 def _take(folder: Path) -> contextlib.AbstractContextManager:
-    """Take LOCK, and return a context that releases it. Raises InputError if it is taken."""
+    """Take LOCK and return a context that releases it. Raises InputError if it is taken."""
     try:
         return FileLock(folder / LOCK).acquire(blocking=False)
     except Timeout:
@@ -238,7 +238,7 @@ def _write_line(folder: Path, text: str) -> None:
 
 
 def _run(command: list[str]) -> None:
-    """Run a command in the project in this folder until it ends, and write its output."""
+    """Run a command in the project in this folder until it ends and write its output."""
     here = Path()
     # The command is in the same process group and handles it.
     signal.signal(signal.SIGINT, lambda *_: None)

@@ -1,4 +1,4 @@
-"""Export a project's model to other formats, and compare each export with the served model.
+"""Export a project's model to other formats and compare each export with the served model.
 
 The formats are defined in `model/exports.py`.
 """

@@ -153,7 +153,7 @@ def _choose_resize(params: str, images: Path) -> tuple[str, list[str]]:
 
 
 def _write_project(folder: Path, source: str, params: str, in_git: list[str]) -> list[str]:
-    """Write a project without its images, and return lines about rules that .gitignore overrides.
+    """Write a project without its images and return lines about rules that .gitignore overrides.
 
     `in_git` lists the files that Git must not ignore.
     """

@@ -1,4 +1,4 @@
-"""Find the labelled images of a project's last run, and check if new images look like them."""
+"""Find the labelled images of a project's last run and check if new images look like them."""
 
 from pathlib import Path
 from typing import NamedTuple

@@ -285,7 +285,7 @@ def make_project(
     is_outside: bool,
     labels: str,
 ) -> Project:
-    """Create a project with the `init` command, and print its output. Raises InputError."""
+    """Create a project with the `init` command and print its output. Raises InputError."""
     arguments = [os.fspath(folder)]
     arguments += ["--images", os.fspath(images)] if images is not None else []
     arguments += ["--recipe", recipe] if recipe else []
@@ -297,7 +297,7 @@ def make_project(
 
 
 def _command(folder: Path, *arguments: str) -> str:
-    """Run a command of `pawprint` in a folder, and return its output.
+    """Run a command of `pawprint` in a folder and return its output.
 
     Raises InputError with its message if the command fails. An interrupt stops it like Ctrl-C.
     """
@@ -379,7 +379,7 @@ class _Bars:
             self.open.refresh()
 
     def close(self, is_done: bool = False) -> None:
-        """Close the open bar, and fill it if its step is done."""
+        """Close the open bar and fill it if its step is done."""
         if is_done:
             if self.open is not None:
                 self.open.set_postfix_str("", refresh=False)

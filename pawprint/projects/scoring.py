@@ -138,7 +138,7 @@ class ScoreResult(NamedTuple):
 def score(
     project: Path, predictor: Predictor, photos: Photos, take: Take = take_all
 ) -> ScoreResult:
-    """Score labelled photos like `evaluate`, and compare them with the last run's test split.
+    """Score labelled photos like `evaluate` and compare them with the last run's test split.
 
     UNKNOWN photos show none of the classes. As in `clean`, photos with the same pixels count once,
     or not at all if their labels differ. In intervals and tests, photos in the same group count as

@@ -216,7 +216,7 @@ def dvc_environment() -> dict[str, str]:
 
 
 def run_sample() -> None:
-    """Run the `sample` recipe in the workspace, and print its scores."""
+    """Run the `sample` recipe in the workspace and print its scores."""
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     if WORKSPACE.exists() and not (WORKSPACE / ARCHIVE).exists():
         raise InputError(

@@ -112,7 +112,7 @@ def shorten(text: str, length: int) -> str:
 
 
 def render(figure: Figure) -> Image.Image:
-    """Render the figure as an RGB image, and close it."""
+    """Render the figure as an RGB image and close it."""
     figure.canvas.draw()
     pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]  # Agg
     plt.close(figure)

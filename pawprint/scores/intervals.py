@@ -7,7 +7,7 @@ from statistics import NormalDist  # importing scipy.special would take a third 
 import numpy as np
 import pandas as pd
 
-# Maximum number of draws, and draws per batch. Drawing stops early when REACHED draws are at least
+# Maximum number of draws and draws per batch. Drawing stops early when REACHED draws are at least
 # as extreme as the observed value (Besag and Clifford, Sequential Monte Carlo p-values, 1991).
 DRAWS = 10_000
 BATCH = 200

@@ -170,7 +170,7 @@ class ComparedRun(NamedTuple):
         if not self._is_whole:
             return (
                 f"{line}, more than {1 - COMPARED:.0%}. They may be the hard ones, so the gate "
-                "fails: look at the images left out, and decide."
+                "fails: look at the images left out and decide."
             )
         return line if self.passes else f"{line}. The gate fails, because {self.new} is worse."
 

@@ -245,7 +245,7 @@ def with_own(folder: Path, texts: dict[str, str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def restored_after_failure(folder: Path) -> Iterator[None]:
-    """Make a folder, and restore it and Git's index if the block fails.
+    """Make a folder and restore it and Git's index if the block fails.
 
     File system errors are converted to InputError.
     """

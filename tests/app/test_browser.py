@@ -172,7 +172,7 @@ def test_uploaded_photo_gets_the_label_of_predict_and_hostile_ones_their_reason(
 
 
 def press(page, key: str, text: str) -> None:
-    """Press a key, and wait until the page shows this text."""
+    """Press a key and wait until the page shows this text."""
     page.keyboard.press(key)
     expect(page.get_by_text(text)).to_be_visible()
     settled(page)

@@ -60,7 +60,7 @@ def photos_on(page) -> list[str]:
 
 
 def press(page, *keys: str) -> None:
-    """Press keys, and wait for the next page."""
+    """Press keys and wait for the next page."""
     number = int(page.locator(".page").get_attribute("data-number"))
     for key in keys:
         page.keyboard.press(key)
@@ -68,7 +68,7 @@ def press(page, *keys: str) -> None:
 
 
 def answer(page) -> dict[str, str]:
-    """Label the photos on a page with keys, and return the labels that should be written."""
+    """Label the photos on a page with keys and return the labels that should be written."""
     names = photos_on(page)
     kinds = [name.split(".")[0] for name in names]
     label = max(sorted(set(kinds)), key=kinds.count)

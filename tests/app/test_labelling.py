@@ -88,7 +88,7 @@ def correction(path: str, label: str) -> Changes:
 
 
 def after_clean(source: Path, raw: Path, column: str) -> dict[str, str]:
-    """Run `fetch` and `clean` on a source, and return a column of the result keyed by path."""
+    """Run `fetch` and `clean` on a source and return a column of the result keyed by path."""
     fetch(source, raw)
     kept, *_ = clean_archive(raw)
     return dict(zip(kept["path"], kept[column]))

@@ -34,7 +34,7 @@ def project(tmp_path, monkeypatch) -> Path:
 
 
 def opened(page: str, show: str, **state: str):
-    """Run the function of a page inside the frame of pawprint/app/main.py, and return the page."""
+    """Run the function of a page inside the frame of pawprint/app/main.py and return the page."""
 
     def script(page, show):
         import importlib

@@ -38,7 +38,7 @@ def deployed(tmp_path_factory) -> tuple[Path, dict[str, bytes]]:
 
 @pytest.fixture
 def here(deployed, monkeypatch) -> dict[str, bytes]:
-    """Make the project the current directory, and return the images of its test split."""
+    """Make the project the current directory and return the images of its test split."""
     monkeypatch.chdir(deployed[0])
     return deployed[1]
 

@@ -72,7 +72,7 @@ class Cluster:
         self.processes.append(process)
 
     def worker(self, *options: str, **more) -> str:
-        """Start a worker with one thread, and return its address."""
+        """Start a worker with one thread and return its address."""
         before = set(self.client.nthreads())
         self.start("worker", self.address, "--nthreads", "1", *options, **more)
         self.client.wait_for_workers(len(before) + 1, 60)

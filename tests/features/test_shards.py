@@ -50,7 +50,7 @@ def small(monkeypatch, tmp_path) -> None:
 
 
 class Computed(ShardComputer):
-    """Computes a row from the image and the view, and records what it was asked for."""
+    """Computes a row from the image and the view and records what it was asked for."""
 
     def __init__(
         self, augment: Augment = ROTATE, largest: float = 0, themselves: tuple = ()

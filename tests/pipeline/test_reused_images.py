@@ -31,7 +31,7 @@ def project(cleaned, tmp_path) -> Path:
 
 
 def reused(project: Path, *options: str) -> int:
-    """Run DVC up to `clean`, and return how many images it did not decode again."""
+    """Run DVC up to `clean` and return how many images it did not decode again."""
     match = re.search(
         r"clean: ([\d,]+) images were not decoded again",
         succeed("dvc", "repro", *options, "clean", cwd=project),

@@ -225,7 +225,7 @@ def test_first_run_is_discarded_in_a_project_below_the_top_of_a_repository(
 
 
 def fetched(capsys) -> list[str]:
-    """Run the `fetch` stage in the current directory, and return its lines."""
+    """Run the `fetch` stage in the current directory and return its lines."""
     fetch.main()
     return capsys.readouterr().out.splitlines()
 

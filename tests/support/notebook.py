@@ -22,7 +22,7 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "MPL
 
 
 def run_notebook(notebook: nbformat.NotebookNode, folder: Path) -> None:
-    """Run all cells in a folder, and remove overwritten bars and the folder's name from outputs."""
+    """Run all cells in a folder and remove overwritten bars and the folder's name from outputs."""
     for cell in notebook.cells:
         cell.get("metadata", {}).pop("execution", None)
     client = NotebookClient(
