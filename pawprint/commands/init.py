@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Create a project from your photos: a folder with params.yaml and a pipeline, for Git and DVC.
 
     The photos are sorted into one folder per class, or have a metadata.csv. They can be in a
-    folder, a zip or a tar, or in an archive whose URL is in a YAML file. If they have no classes,
+    folder, a zip or a tar, or in an archive at a URL in a YAML file. If they have no classes,
     you can label them in the app. DVC copies the photos into the project, so that others get them
     with `dvc pull`. From then on, add and remove photos in the project. The project's folder can be
     new, empty, or a clone that does not contain a project. In a clone, history and files are kept,

@@ -187,8 +187,8 @@ def image_in(data: bytes) -> bytes:
     """Return the upload or, if it is a form, its only file, as in `curl -F photo=@cat.jpg`.
 
     A form is recognised by its first line, which no image starts with, because programs that set
-    the header of a form themselves omit the boundary. A form parser would be another requirement,
-    and Python's own takes seconds for a hostile form. Raises HTTPException for a form without a
+    the header of a form themselves omit the boundary. A form parser would be another dependency,
+    and Python's own takes seconds for a malicious form. Raises HTTPException for a form without a
     file, and for a form with several, because the answer for one photo could be mistaken for all.
     """
     form = data.lstrip(b"\r\n")
