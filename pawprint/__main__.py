@@ -20,7 +20,7 @@ COMMANDS = {
     "upgrade": ("upgrade", "update this project after upgrading the package"),
     "app": ("app", "open the web app"),
     "recipes": ("recipes", "list recipes, print one, or write one to params.yaml"),
-    "try": ("candidates", "compare networks and image sizes on your training images"),
+    "try": ("try_", "compare networks and image sizes on your training images"),
     "predict": ("predict", "label photos with the served model"),
     "serve": ("serve", "label photos over HTTP with the served model"),
     "score": ("score", "evaluate the served model on photos and compare it with the test split"),

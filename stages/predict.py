@@ -21,7 +21,7 @@ from pawprint.engine.mapping import map_in_threads
 from pawprint.features.store import Features, open_features
 from pawprint.files import read_labels, write_arrays
 from pawprint.model.detector import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
-from pawprint.model.metadata import Outputs
+from pawprint.model.outputs import Outputs
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import (
     CompiledNetwork,

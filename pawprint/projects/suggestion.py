@@ -20,8 +20,8 @@ from pawprint.model.detector import unit_length
 from pawprint.model.predictor import Prediction, Predictor, Take, predict_each, take_all
 from pawprint.model.served_model import FEATURES
 from pawprint.progress import track
-from pawprint.projects.answer_log import rows_with
 from pawprint.projects.labelled import LabelledImages, compare_hashes
+from pawprint.projects.service_log import rows_with
 from pawprint.tables import training_images
 
 MAX_TRAINING = 2000  # maximum number of training images to compare new images with
