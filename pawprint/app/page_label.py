@@ -344,7 +344,7 @@ def describe_progress(
     given: Container[str],
     unknown: Container[str],
 ) -> str:
-    """Return how many photos are left, how many are `given` a label, and how many are `unknown`.
+    """Return the number of photos that are left, that are `given` a label, and that are `unknown`.
 
     Photos that are `missing` cannot be read, and do not count.
     """

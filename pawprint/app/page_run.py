@@ -151,7 +151,7 @@ def compare(old: str, new: str, names: tuple[str, str] | None = None) -> Compare
 
 
 def watched() -> tuple[Path, ...]:
-    """Return the files on which changes and results depend. Raises InputError."""
+    """Return the files that changes and results depend on. Raises InputError."""
     results = (paths.SCORES_CSV, *paths.PREDICTED_CLASSES_CSV.values())
     return (*INPUTS, *results, Path(Fetch.load().source))
 
@@ -337,7 +337,7 @@ def offer_features() -> None:
 def show_comparison() -> None:
     """Show the verdict of `pawprint compare`, and the photos on which the predictions differ.
 
-    Raises InputError for the reasons of `compare`.
+    Raises InputError for the same reasons as `compare`.
     """
     st.markdown(
         "The latest commits with a run, experiments, branches and tags. You can also type "

@@ -1,4 +1,4 @@
-"""Say what was found in folders: counts of classes, a tree, and problems with names."""
+"""Describe what was found in folders: counts of classes, a tree, and problems with names."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping

@@ -289,8 +289,8 @@ def describe_decided(decided: pd.DataFrame) -> str:
     """Return a sentence about the error on the most confident test images, in a DECIDED table."""
     most = decided[decided["decided"] >= MOST].iloc[0]
     return (
-        f"The model is wrong on {most['error']:.1%} of the most confident {most['decided']:.0%} "
-        f"of the test images, and on {decided.iloc[-1]['error']:.1%} of all."
+        f"The error rate is {most['error']:.1%} on the most confident {most['decided']:.0%} of the "
+        f"test images, and {decided.iloc[-1]['error']:.1%} on all of them."
     )
 
 
