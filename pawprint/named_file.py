@@ -24,7 +24,7 @@ ADVICE = {
     errno.ENOENT: "Check the path; if it is a link, connect the drive that it points to",
     errno.EMFILE: "Raise the limit, such as with `ulimit -n 4096`",
 }
-CHECK = "Check the disk or the connection. If the file is in a cloud only, download it first"
+CHECK = "Check the disk or the connection. If the file is only in the cloud, download it first"
 
 
 def describe_failure(error: OSError, action: str = "read or write", others: int = 0) -> str:

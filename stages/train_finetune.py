@@ -57,8 +57,8 @@ def train(
 ) -> tuple[openvino.Model, list[str], pd.DataFrame, str]:
     """Train and write the Keras model.
 
-    Returns the network, the kinds of features that it takes, the HISTORY table, and a text on the
-    epoch that is kept.
+    Returns the network, the kinds of features that it takes, the HISTORY table, and a text about
+    the epoch that is kept.
     """
     # TensorFlow starts here, which takes seconds.
     from pawprint.network import training

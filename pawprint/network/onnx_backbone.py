@@ -141,7 +141,7 @@ def _features(output: openvino.Output, layout: str, tokens: str | None) -> openv
     """Return features `(batch, features)` from vectors, tokens, or the means of feature maps."""
     if not output.get_element_type().is_real():
         raise ValueError(
-            "expected an output of float numbers. Received: "
+            "expected an output of floating-point numbers. Received: "
             f"{output.get_element_type().get_type_name()}. Export the network without the "
             "layers that turn its features into classes or integers, or set model.onnx.output to "
             "another output"

@@ -153,7 +153,7 @@ def _formats(folder: Path, wanted: Wanted) -> list[str]:
     """Return the formats to write, without repetitions. Raises InputError for an impossible one."""
     is_of_keras = Model.load(path=folder / paths.PARAMS).backbone != ONNX
     if wanted.is_int8 and not is_of_keras:
-        raise InputError(f"--int8: expected a Keras network. Received: model.backbone is {ONNX}")
+        raise InputError(f"--int8: needs a Keras network, but model.backbone is {ONNX}")
     formats = list(dict.fromkeys(wanted.formats))
     for name in formats:
         if wanted.is_int8 and name != LITERT:
