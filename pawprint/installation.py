@@ -54,7 +54,7 @@ def install_command(extras: str = "") -> str:
 
 
 def renewal() -> str:
-    """Return a sentence that says how to upgrade this installation."""
+    """Return a sentence that explains how to upgrade this installation."""
     found = origin()
     if not found:
         return f"Run `pip install --upgrade {DISTRIBUTION}`"

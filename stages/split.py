@@ -9,8 +9,8 @@ data/split/near_duplicates.csv, metrics/classes.csv, which counts the images of 
 split, and the pictures plots/samples.jpg, plots/unusual.jpg and plots/near_duplicates.jpg. Prints a
 line if `model.resize: crop` leaves out much of the images, and a line about images that moved to
 another split since the last commit, according to Git and DVC's cache. As long as fewer than two
-classes have images, all images are for training, and `train_extract` says that labels are missing.
-Run: `python -m stages.split`
+classes have images, all images are for training, and `train_extract` reports that labels are
+missing. Run: `python -m stages.split`
 """
 
 import pandas as pd

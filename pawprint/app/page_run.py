@@ -144,7 +144,7 @@ def compare_cached(
 def compare(old: str, new: str, names: tuple[str, str] | None = None) -> ComparedRun:
     """Compare two runs, which sentences call `names`, like `compare_revisions`.
 
-    Raises InputError for its reasons, such as results in the workspace that are out of date.
+    Raises InputError for the same reasons, for example if results in the workspace are out of date.
     """
     commits = tuple(try_git("rev-parse", "--verify", rev) for rev in (old, new))
     return compare_cached(watched(), commits, old, new, names)

@@ -106,8 +106,8 @@ def output(arguments: argparse.Namespace, needs_all: bool = False) -> Iterator[T
     """Redirect the output of the block to the file of --output, or to standard output.
 
     Except for a table on the terminal, everything is written as it is printed, in UTF-8. After
-    Ctrl-C, SIGTERM or a write error, earlier rows are kept, and a line says how many images they
-    cover. Raises InputError if the file exists, or if nothing can be written.
+    Ctrl-C, SIGTERM or a write error, earlier rows are kept, and a message states how many images
+    they cover. Raises InputError if the file exists, or if nothing can be written.
     """
     taken = Taken(needs_all)
     path = arguments.output

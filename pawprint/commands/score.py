@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     Labelled photos are in folders named after the classes, or listed in a metadata.csv. The
     output contains the accuracy, the balanced accuracy (mean recall), the log loss and the fraction
-    flagged as unknown, with intervals, and says whether they differ significantly from the test
+    flagged as unknown, with intervals, and shows whether they differ significantly from the test
     split. It also lists each class, the slices of metadata.csv, and the most confused classes.
     Copies and near-duplicates of training images are left out. In intervals and tests, a group of
     photos counts as one. If --model is repeated, each further model is compared with the first one,

@@ -1,4 +1,4 @@
-"""The `suggest` command, which says which unlabelled images to label first."""
+"""The `suggest` command, which ranks unlabelled images by how much a label would help."""
 
 import argparse
 from pathlib import Path

@@ -90,7 +90,7 @@ def empty_folders(folder: Path) -> list[Path]:
 
 
 def describe_empty(folder: Path) -> list[str]:
-    """Return a line for each of `empty_folders`, which says if a folder of this name has files."""
+    """Return a line for each of `empty_folders`; some have a namesake that contains files."""
     empty = empty_folders(folder)
     if not empty:
         return []
@@ -312,7 +312,7 @@ def describe_file_changes(
 ) -> Iterator[str]:
     """Yield text such as "9 fewer files than in the last commit: 5 in cat, 4 in dog".
 
-    `earlier` says where `before` comes from, such as "the last commit".
+    `earlier` describes where `before` comes from, such as "the last commit".
 
     Both mappings have file names as keys and something that identifies the content as values. A
     file counts as unchanged if its name stays the same or if, in the same folder, its content does.

@@ -359,7 +359,7 @@ def _require_all(images: pd.DataFrame) -> None:
 def find_rules(images: pd.DataFrame, kept_splits: dict[str, str], uses_archive: bool) -> pd.Series:
     """Return which rule decided about each image in the result of `split`: a constant BY_….
 
-    `uses_archive` says whether the splits of the archive, or splits by date, are used.
+    `uses_archive` indicates whether the splits of the archive, or splits by date, are used.
     """
     images = images.assign(given=_given_splits(images, uses_archive))
     is_drawn = _is_drawn(images)
@@ -428,7 +428,7 @@ def describe_few(images: pd.DataFrame) -> str:
     """Return text such as "few test images, 1 of bee, …", or "" if no class has at most FEW."""
     numbers = (images["split"] == "test").groupby(images["label"]).sum()
     few = [f"{number} of {label}" for label, number in numbers.items() if number <= FEW]
-    return f"few test images, {name_some(few)}: their recall says little" if few else ""
+    return f"few test images, {name_some(few)}: their recall is imprecise" if few else ""
 
 
 def divided_groups(images: pd.DataFrame) -> int:

@@ -110,7 +110,7 @@ def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTa
         if is_long or len(cells) < needed:
             raise InputError(
                 f"{where}: line {line}: expected {len(names)} cells. Received: {len(cells)}."
-                + (f" Put a cell that holds {separator!r} in quotes." if is_long else "")
+                + (f" Put cells that contain {separator!r} in quotes." if is_long else "")
             )
         filled = [*cells, *[""] * len(names)]
         cells[:] = [cell if name in PATHS else cell.strip() for name, cell in zip(names, filled)]

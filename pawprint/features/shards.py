@@ -102,7 +102,7 @@ class ShardComputer:
         return len(task.images), [sha256.decode() for sha256 in missing], processor()
 
     def compute(self, path: str, views: Iterable[View], dtypes: Sequence[np.dtype]) -> list[Row]:
-        """Compute the rows of an image. Raises InputError for numbers that `dtypes` cannot hold."""
+        """Compute the rows of an image. Raises InputError if `dtypes` cannot represent them."""
         rows = self.rows_of(partial(open_image, self.archive, path), views)
         if not all(fits(row, dtypes) for row in rows):
             raise self._too_large(path)

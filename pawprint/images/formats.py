@@ -40,7 +40,7 @@ class _OfProgram(int):
 
 @contextlib.contextmanager
 def strictly(max_pixels: int) -> Iterator[None]:
-    """Reject truncated images and allow many pixels in this thread, whatever Pillow's globals say.
+    """Reject truncated images and allow many pixels in this thread, overriding Pillow's globals.
 
     Pillow keeps both settings in module variables, which other threads read at the same time. These
     variables are therefore set to objects that behave differently in each thread.

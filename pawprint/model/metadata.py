@@ -32,8 +32,8 @@ from pawprint.paths import PARAMS, SERVED_MODEL
 METADATA_FILE = "model.json"
 PACKAGES = ("openvino", "pillow")  # packages whose versions affect the model's outputs
 # The format of model.json. If you add a key or a new kind of value, increase FORMAT and set RELEASE
-# to the first release that reads it, so that earlier versions can say which one to install. Format
-# 1 has neither of the two keys.
+# to the first release that reads it, so that earlier versions can tell users which one to install.
+# Format 1 has neither of the two keys.
 FORMAT = 1
 RELEASE = "0.4"
 

@@ -265,7 +265,7 @@ def _run(
 def default_model() -> Path:
     """Return the served model or, outside a project that has a model, the bundled example.
 
-    If the example is used, a line on stderr says so. Raises InputError if the model is damaged.
+    If the example is used, a line on stderr mentions it. Raises InputError if the model is damaged.
     """
     served = paths.SERVED_MODEL
     example = package.EXAMPLE_MODEL

@@ -37,7 +37,7 @@ BLOCK = 4096  # number of images predicted at once
 class Examples(NamedTuple):
     """Training images: features `(images, views, …)`, and class indices and groups `(images,)`.
 
-    The keys of `features` say whether the statistics of blocks are included. Cross-validation
+    The keys of `features` indicate whether the statistics of blocks are included. Cross-validation
     chooses between the two. Random choices depend on `pixels_sha256`, text `(images,)`, and not on
     the order of the images.
     """
@@ -79,9 +79,9 @@ class CrossValidation(NamedTuple):
     """Predicted probabilities, float32 `(images, classes)`, and the settings of the fits.
 
     Rows without a prediction are NaN. `views` is the number of views per image, either one or all,
-    and `has_blocks` says which features of `Examples` are used. `gain` is the difference in loss
-    between features with and without blocks, and `views_gain` between all views and one. Either is
-    None if it was not tried.
+    and `has_blocks` indicates which features of `Examples` are used. `gain` is the difference in
+    loss between features with and without blocks, and `views_gain` between all views and one.
+    Either is None if it was not tried.
     """
 
     probabilities: np.ndarray
@@ -119,7 +119,7 @@ class _Judged(NamedTuple):
 
 
 def most_rows(columns: int, classes: int) -> int:
-    """Return how many rows with this many features one fit can hold, according to MAX_SIZE."""
+    """Return the maximum number of rows with this many features in one fit, given MAX_SIZE."""
     return MAX_SIZE // (columns * classes)
 
 
@@ -134,9 +134,9 @@ def cross_validate(examples: Examples) -> CrossValidation:
     If C is chosen, all views replace the first view under the same condition, but they are not
     tried above MAX_SIZE_OF_VIEWS.
 
-    Predictions use the first view of each image. With more than MAX_CROSS_VALIDATED images, or more
-    than one fit can hold, the fits use a random sample, and all choices are made for that sample.
-    With many classes, the sample is larger than a fit should hold, and C is USUAL_C. An image has
+    Predictions use the first view of each image. With more than MAX_CROSS_VALIDATED images, or too
+    many for one fit, the fits use a random sample, and all choices are made for that sample.
+    With many classes, the sample exceeds this limit, and C is USUAL_C. An image has
     no prediction if no other group contains its class. Raises InputError if no image has a
     prediction.
     """
@@ -182,7 +182,7 @@ def learning_curve(
     fit to float32 probabilities `(judged, classes)`, with NaN if there is no prediction. C and the
     features are those of `cross_validation`, and the fits use one view. Each part contains the same
     fraction of the groups of every class, at least one group, and is contained in the next larger
-    part. If there are more classes than one fit should hold, the mapping is empty.
+    part. If there are too many classes for one fit, the mapping is empty.
     """
     folds = _folds(examples)
     if len(folds.learned) > most_rows(examples.columns, examples.classes):
@@ -291,8 +291,8 @@ def metrics_of(
 def _folds(examples: Examples) -> Folds:
     """Choose the images for the fits and divide all images into folds.
 
-    The sample has as many images as one fit can hold, or MIN_OF_CLASS times the number of classes
-    if that is more, but at most MAX_CROSS_VALIDATED.
+    The sample has as many images as possible in one fit, or MIN_OF_CLASS times the number of
+    classes if that is more, but at most MAX_CROSS_VALIDATED.
     """
     most = most_rows(examples.columns, examples.classes)
     most = min(max(most, MIN_OF_CLASS * examples.classes), MAX_CROSS_VALIDATED)

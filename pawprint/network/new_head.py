@@ -125,10 +125,10 @@ def solve(
 ) -> NewHead:
     """Fit a head to the training images `part`, with the chosen features and views.
 
-    All views of an image share its weight. If one fit cannot hold all views, it uses only the first
-    view of each image. `validation` contains the same kinds of features, and class indices. With
-    two classes there is one unit, which gives the logit of the second class. The history has one
-    row. Raises InputError if a class has no images.
+    All views of an image share its weight. If all views are too many for one fit, it uses only the
+    first view of each image. `validation` contains the same kinds of features, and class indices.
+    With two classes there is one unit, which gives the logit of the second class. The history has
+    one row. Raises InputError if a class has no images.
     """
     features = examples.features[cross_validation.has_blocks]
     actual = examples.actual

@@ -20,8 +20,8 @@ class Maps(NamedTuple):
     """Feature maps that are all that the later operations of a network need: a possible cut.
 
     `operation` is the index of the operation that produces them. Consecutive operations have
-    consecutive indices. `is_branch` says whether branches, such as skip connections, begin or join
-    there.
+    consecutive indices. `is_branch` indicates whether branches, such as skip connections, begin or
+    join there.
     """
 
     operation: int
@@ -179,8 +179,8 @@ def _transposed(axis: int, node: openvino.Node) -> int:
 def _cuts(nodes: list[_Node]) -> Iterator[tuple[int, bool, bool]]:
     """Yield the positions of nodes whose output is all that later nodes need.
 
-    The two bools say whether branches join before the node and begin after it. Parallel operations
-    without weights do not count as branches: they form an activation or a normalisation.
+    The two bools indicate whether branches join before the node and begin after it. Parallel
+    operations without weights do not count as branches: they form an activation or a normalisation.
     """
     last_taker = list(range(len(nodes)))
     for index, node in enumerate(nodes):

@@ -225,7 +225,7 @@ def printed(folder: Path, *inputs: Path) -> list[str]:
 
 
 def error_of(run: PipelineRun) -> str:
-    """Return the line that says why a run failed, from the stage or else from DVC."""
+    """Return the line that explains why a run failed, from the stage or else from DVC."""
     is_error = [line.startswith("ERROR") for line in run.lines]
     end = is_error.index(True) if any(is_error) else len(run.lines)
     of_stage = [line for line in run.lines[:end] if not line.startswith("DVC has removed")]

@@ -30,7 +30,7 @@ def compare_revisions(
 
     A run is a commit, branch, tag or experiment, or WORKSPACE. Sentences call it what `names` says
     or, by default, its revision. Raises InputError if the results in the workspace are out of date,
-    if a run has no predictions, and for the reasons of `compare_runs`.
+    if a run has no predictions, and for the same reasons as `compare_runs`.
     """
     if WORKSPACE in (old, *new):
         require_reproduced(folder, "evaluate")

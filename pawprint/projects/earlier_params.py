@@ -34,7 +34,7 @@ ERASING = "augment.RandomErasing"
 def renew_epochs(params: str) -> tuple[str, list[str]]:
     """Convert params of earlier versions in the text of `params.yaml` to the current form.
 
-    The returned lines say which params have moved, and which Keras arguments no longer exist.
+    The returned lines list params that have moved and Keras arguments that no longer exist.
     """
     notes = []
     values = flat(params)

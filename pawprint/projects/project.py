@@ -47,9 +47,9 @@ FORMAT = "{desc} {percentage:3.0f}% {bar} {elapsed}{postfix}"
 class Comparison(NamedTuple):
     """The workspace, or another run, compared with an older run.
 
-    `verdict` is "better", "worse", "equal", "identical", or says that no difference is shown.
+    `verdict` is "better", "worse", "equal", "identical", or states that no difference is shown.
     `sentences` begin with the verdict, followed by changes that affect users of the model. `table`
-    has a row for each set of images. `notes` say which images are not compared, and which data are
+    has a row for each set of images. `notes` list images that are not compared and data that are
     missing.
     """
 
@@ -75,7 +75,7 @@ class Comparison(NamedTuple):
 class Result(NamedTuple):
     """The result of `Project.run`.
 
-    `text` says how many test images are correct, compared with always predicting one class. `ran`
+    `text` states how many test images are correct, compared with always predicting one class. `ran`
     lists the stages that ran, in order. `verdict` is a sentence that compares the run with the last
     commit, or explains why this is impossible. It is "" if the last commit has no run. `comparison`
     contains the table, if there is one.

@@ -124,7 +124,7 @@ class ScoreResult(NamedTuple):
 
     `scores` contains the rows of `tabulate_beside` followed by those of `measure_slices`.
     `predictions` is a PROBABILITIES table with a column `group`. `left_out` counts images by
-    reason, `failed` contains the rows of `predict` that have an error, and `has_training` says
+    reason, `failed` contains the rows of `predict` that have an error, and `has_training` indicates
     whether training images were available for comparison.
     """
 

@@ -303,7 +303,7 @@ def _describe_removed(name: str, value: object, was_default: bool) -> str:
 def _name_class(params: str, name: str, value: float, labels: list[str]) -> tuple[str, str]:
     """Assign a number to the last class by name, and return the params and a line about it.
 
-    If the classes are unknown, the line says what to write.
+    If the classes are unknown, the line explains what to write.
     """
     label = labels[-1] if labels else "CLASS"
     by_class = json.dumps({label: value}, ensure_ascii=False)

@@ -1,6 +1,6 @@
 """Calibrate the served model: fit its temperature and its thresholds to validation images.
 
-`fit_rules` fits all of them, and `describe_rules` says what they do to the validation images.
+`fit_rules` fits all of them, and `describe_rules` describes their effect on the validation images.
 """
 
 from collections.abc import Iterator

@@ -34,8 +34,8 @@ class Run(NamedTuple):
     `validation` and, if the head is fitted and its data are available, TRAINING. `calibrate` is the
     section of the params. `split` is the SPLIT table; if it is missing, `split_md5` from dvc.lock
     determines whether two runs have the same split. `metadata` and `test`, a PROBABILITIES table,
-    belong to the served model; if they are missing, `scores` is the SCORES table. `missing` says
-    why data are missing, or is "".
+    belong to the served model; if they are missing, `scores` is the SCORES table. `missing`
+    explains why data are missing, or is "".
     """
 
     name: str

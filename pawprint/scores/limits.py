@@ -281,8 +281,8 @@ def weak_class(run: Run) -> Limit | None:
 def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
     """Return by how much the errors of some images exceed the mean of the others.
 
-    Classes are weighted equally. `every` is a table like `Run.held_out`. `times`, `(images,)`, says
-    how often an error counts, or is 0 for the `others`.
+    Classes are weighted equally. `every` is a table like `Run.held_out`. `times`, `(images,)`, is
+    the weight of an error, or 0 for the `others`.
     """
     ends = -1 / others, float(times.max())
     values = np.where(every["wrong"], np.where(times > 0, times, ends[0]), 0)
@@ -411,7 +411,7 @@ def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
     """Return int64 `(images,)`: 0 for a dark border, 14 for a bright one, and about 5 for none.
 
     A border that is darker than the picture inside lowers all even frequencies of rows and columns,
-    and a brighter one raises them. The hash has 16 x 16 bits, each of which says whether a
+    and a brighter one raises them. The hash has 16 x 16 bits, each of which indicates whether a
     frequency is above the median.
     """
     content = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(hashes), -1)
@@ -419,7 +419,8 @@ def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
     return bits[:, 2::2, 0].sum(axis=1, dtype=int) + bits[:, 0, 2::2].sum(axis=1, dtype=int)
 
 
-# Limits that say which images to look at come before limits that ask for more images of any kind.
+# Limits that tell users which images to look at come before limits that ask for more images of any
+# kind.
 MEASURED: tuple[Callable[[Run], Limit | None], ...] = (
     confused_classes,
     weak_class,

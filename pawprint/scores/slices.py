@@ -24,8 +24,8 @@ DIFFERENCE = "slice_difference"
 class _Slice(NamedTuple):
     """The images of a slice, their difference from the other images, and its p-value.
 
-    `tested` covers both. It says whether each image is correct and whether it is in the slice (both
-    bool), and gives its group; all are `(images,)`.
+    `tested` covers both. It indicates whether each image is correct and whether it is in the slice
+    (both bool), and gives its group; all are `(images,)`.
     """
 
     images: pd.DataFrame

@@ -62,7 +62,7 @@ def read_run(read: Reader, name: str) -> Run:
 
 
 def _is_fine_tuned(read: Reader) -> bool:
-    """Return whether fine-tuning is kept: cross-validation then says nothing about the model."""
+    """Return whether fine-tuning is kept: cross-validation then does not describe the model."""
     with contextlib.suppress(InputError):
         return bool(read(paths.FINETUNE_HISTORY_CSV, _parse_history)["kept"].any())
     return read(OLD_METRICS, json.loads)["kept_epoch"] != 0

@@ -147,7 +147,7 @@ def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end
 @pytest.mark.skipif(os.name != "posix", reason="a signal")
 @pytest.mark.parametrize("of_module", ["", runs.__name__])
 def test_stop_spares_a_process_that_has_the_number_of_an_ended_run(tmp_path, of_module):
-    """While Keep or Discard holds the lock of a killed run, whose number the system gave away.
+    """Keep or Discard holds the lock of a killed run, and the system has reused its process ID.
 
     The other process may be a run in another project.
     """
