@@ -169,7 +169,7 @@ def _parse_json(content: bytes) -> dict | list:
         raise ValueError(f"expected JSON. Received: {error}") from None
 
 
-# The earliest possible date in a zip. It is fixed so that equal contents give equal bytes.
+# The earliest possible date in a zip. It is fixed so that equal contents result in equal bytes.
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
 

@@ -83,8 +83,9 @@ def requirement() -> tuple[str, str]:
 
     The line is `pawprint-dvc==VERSION` for an index, the URL of a file, or `git+ORIGIN@COMMIT` for
     a repository that others can reach. It never contains a local path, a password or a token. If
-    others cannot install the package, the line is a comment and the note gives the reason. Raises
-    InputError if the package is not installed, for example if a clone is run without installation.
+    others cannot install the package, the line is a comment and the note contains the reason.
+    Raises InputError if the package is not installed, for example if a clone is run without
+    installation.
     """
     for package in distributions(name=DISTRIBUTION):
         if not package.read_text("INSTALLER"):  # left behind by a build in the current folder

@@ -105,8 +105,8 @@ def compile_for_cpu(network: openvino.Model) -> CompiledNetwork:
             "INFERENCE_NUM_THREADS": CORES,
             # Two processes, such as Dask workers, would pin their threads to the same cores.
             "ENABLE_CPU_PINNING": False,
-            # On processors with bfloat16, OpenVINO would use it, which is faster but gives other
-            # numbers.
+            # On processors with bfloat16, OpenVINO would use it, which is faster but changes the
+            # results.
             "INFERENCE_PRECISION_HINT": "f32",
         },
     )

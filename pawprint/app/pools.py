@@ -68,7 +68,7 @@ class ProjectPhotos:
 
 
 class FolderPhotos:
-    """Images in another folder. If one gets a class, it is copied to the folder of that class.
+    """Images in another folder. Images with a class are copied to the folder of that class.
 
     `labels` contains the labels given since the app was started, keyed by path.
     """

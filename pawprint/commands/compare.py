@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     the code.
     The test compares the log loss on the validation and test images. Without fine-tuning, it also
     includes the cross-validated training images, which requires the data of a commit. Images that
-    are missing from a run, or have a different label in it, are left out; the output gives their
+    are missing from a run, or have a different label in it, are left out; the output lists their
     number and the reason. Images are matched by their pixels, not by their paths.
 
     The output also lists changes for users of the model: thresholds, the fraction of images that

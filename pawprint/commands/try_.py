@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
     about = f"{len(options)} candidates on {len(sample.images):,} images"
     print(f"try: {about}, at most about {arguments.minutes:g} minutes", file=sys.stderr)
     is_table = arguments.format == "table"
-    # Standard output gets only a single line of JSON.
+    # Only a single line of JSON is written to standard output.
     with contextlib.nullcontext() if is_table else contextlib.redirect_stdout(sys.stderr):
         for option, row in measure_each(options, sample, arguments.minutes):
             if isinstance(row, InputError):

@@ -43,7 +43,7 @@ def map_items(
     scheduler file. On a cluster, the function and its results must be picklable with cloudpickle,
     they may only contain absolute paths, and an item must be a name or a tuple that begins with
     one. A task has `chunk` items and may run more than once. A worker only takes part if `proof`, a
-    function and items, gives the same results there as here. By default, the first items are used
+    function and items, returns the same results there as here. By default, the first items are used
     as the proof. Raises InputError, for example if the cluster cannot be used.
     """
     if scheduler := os.environ.get(VARIABLE):

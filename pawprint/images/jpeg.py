@@ -30,7 +30,7 @@ METADATA = {bytes([code]) for code in (*range(0xE0, 0xF0), 0xFE)}  # APPn segmen
 # A progressive JPEG has about ten scans, and each one takes time to decode for every pixel.
 MAX_SCANS = 100
 COLOURSPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # mapped from Pillow's modes
-# Warnings about bytes outside a complete picture. TurboJPEG only knows some subsamplings by name.
+# Warnings about bytes outside a complete picture. TurboJPEG only has names for some subsamplings.
 BESIDE_PICTURE = re.compile("extraneous bytes|JFIF revision|Adobe color|ICC marker|Invalid SOS")
 UNNAMED = re.compile("subsampling level")
 EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9")

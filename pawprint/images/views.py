@@ -70,7 +70,7 @@ def apply(pixels: np.ndarray, view: View) -> np.ndarray:
 
 
 def _with_colours(pixels: np.ndarray, view: View) -> np.ndarray:
-    """Change colours like Keras, element by element, so that all computers give equal bytes."""
+    """Change colours like Keras, element by element, with equal bytes on all computers."""
     brightness, contrast, saturation, hue, grayscale = map(float, view[1:6])
     channels = np.moveaxis(pixels, -1, 0).astype(np.float32, order="C")
     channels += brightness

@@ -292,8 +292,8 @@ def predict_all(predictor: Predictor, paths: list[Path]) -> "pd.DataFrame":
     """Return a table with a row for each of these images and each image in these folders.
 
     The columns are `path`, `label`, the probability of each class (such as `probability_cat`),
-    `unknown_score`, and `error`, which gives the reason if an image has no label. In that case, the
-    other cells are NaN.
+    `unknown_score`, and `error`, which contains the reason if an image has no label. In that case,
+    the other cells are NaN.
     """
     import pandas as pd  # serving alone does not need pandas
 

@@ -20,7 +20,7 @@ import pandas as pd
 
 from pawprint.files import read_arrays, write_arrays
 
-FLOOR = 0.25  # on seven data sets, 0.1 to 0.5 give about the same loss, and 0 a higher one
+FLOOR = 0.25  # 0.1 to 0.5 result in about the same loss on seven data sets
 
 
 def kinds_of(has_blocks: bool) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ class Regression(NamedTuple):
     """A fitted model: float32 weights `(columns, units)` and intercepts `(units,)`.
 
     `classes` are the sorted indices of the classes in the data. With two classes there is one unit,
-    which gives the logit of the second class.
+    which outputs the logit of the second class.
     """
 
     classes: np.ndarray

@@ -127,7 +127,7 @@ def solve(
 
     All views of an image share its weight. If all views are too many for one fit, it uses only the
     first view of each image. `validation` contains the same kinds of features, and class indices.
-    With two classes there is one unit, which gives the logit of the second class. The history has
+    With two classes there is one unit, which outputs the logit of the second class. The history has
     one row. Raises InputError if a class has no images.
     """
     features = examples.features[cross_validation.has_blocks]

@@ -38,9 +38,9 @@ def folder_of_cache(folder: Path) -> Path:
 def tracked_files(folder: Path) -> dict[str, str] | None:
     """Return the MD5 of each file in a folder that DVC tracks, by relative path with slashes.
 
-    Returns None if DVC does not know the current content of the folder, either because the folder
-    is not an output (for example, of `dvc add`) or because it has changed since DVC last saw it.
-    Like DVC, this only computes hashes that DVC has not computed before.
+    Returns None if DVC has not recorded the current content of the folder, either because the
+    folder is not an output (for example, of `dvc add`) or because it has changed since DVC last saw
+    it. Like DVC, this only computes hashes that DVC has not computed before.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo

@@ -48,7 +48,7 @@ FEATURE_ROW = ("pawprint/features/rows.py", "pawprint/images/jpeg.py")
 # Code that determines a row of the DECODED table, besides the bytes of the file.
 DECODED_ROW = ("pawprint/dataset/decoded.py",)
 # The distributions that compute a row of features. NumPy is left out because it only stores numbers
-# there: all its versions give the same bytes (docs/decisions/39), so updating it does not recompute
+# there: all versions write the same bytes (docs/decisions/39), so updating it does not recompute
 # rows.
 COMPUTE_FEATURES = {"opencv-python-headless", "openvino", "pillow", "simplejpeg"}
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

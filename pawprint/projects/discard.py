@@ -35,7 +35,7 @@ def describe(folder: Path) -> str:
 
 
 def has_author(folder: Path) -> bool:
-    """Return whether Git knows the author of commits."""
+    """Return whether an author is configured in Git."""
     return try_git("var", "GIT_COMMITTER_IDENT", folder=folder) is not None
 
 

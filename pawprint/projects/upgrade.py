@@ -186,7 +186,7 @@ def without_gone(folder: Path, pipeline: str | None) -> tuple[dict[str, str], li
 def labels_of_last_run(
     folder: Path, values: dict[str, object]
 ) -> dict[str, list[str]] | str | None:
-    """Return the `clean.labels` for which folders give the labels and splits of the last run.
+    """Return the `clean.labels` that reproduce the labels and splits of the last run from folders.
 
     It is None if this is already the case for `values`, the params keyed by name, or if the last
     run is unknown. Corrections in labels.csv are ignored.

@@ -34,7 +34,7 @@ def fit_rules(
     train_scores: np.ndarray,
     groups: np.ndarray,
 ) -> Metadata:
-    """Return the metadata with the temperature and the thresholds that the params ask for.
+    """Return the metadata with the temperature and the thresholds that the params require.
 
     `train_scores`, float64 `(images,)`, are unknown scores of training images from detectors that
     were not fitted on them, or NaN if they are missing. `groups` contains the group of each

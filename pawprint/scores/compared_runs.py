@@ -183,7 +183,7 @@ def _are_identical(pairs: pd.DataFrame) -> bool:
 def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
     """Compare runs with an older one, on the images that have the same label in all runs.
 
-    Each run gets one test, on all these images together. Training images are included if all runs
+    Each run is tested once, on all these images together. Training images are included if all runs
     have scored them. The table has counts for the classes that a run lists in `calibrate`. Images
     in the same group of `old` are not independent; if its data are missing, each image is its own
     group. If a set has no common image, all its images are left out. Raises InputError if the runs

@@ -270,7 +270,7 @@ def mean_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[f
     The ends are NaN if all values are equal, or if there are only two, because the samples then
     have no deviation of their own. See Efron and Tibshirani, An Introduction to the Bootstrap,
     1993, section 12.5. For an accurate model, most log losses are near 0 and a few are large, and
-    percentile intervals are too narrow above the mean (docs/decisions/29 gives the coverage of
+    percentile intervals are too narrow above the mean (docs/decisions/29 lists the coverage of
     both).
     """
     rng = np.random.default_rng(0)

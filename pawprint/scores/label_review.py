@@ -7,7 +7,7 @@ import pandas as pd
 
 # A label is listed if its probability is below the first number and the probability of another
 # label is above the second. Both are needed, because with many classes, all probabilities may be
-# low. docs/decisions/13 gives the precision and recall of this rule.
+# low. docs/decisions/13 lists the precision and recall of this rule.
 MAX_OF_LABEL = 0.1
 MIN_OF_OTHER = 0.5
 

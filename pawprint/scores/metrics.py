@@ -258,8 +258,8 @@ def measure_unknown(
     """Return rows like `tabulate_scores` on how well unknown images are distinguished from others.
 
     `unknown` and `known` are unknown scores, `(images,)`. The rows have the label UNKNOWN. They
-    give the fraction of `unknown` that is rejected, and the area under the ROC curve. `groups`, as
-    in Predictions, contains the groups of `unknown` followed by those of `known`.
+    contain the fraction of `unknown` that is rejected, and the area under the ROC curve. `groups`,
+    as in Predictions, contains the groups of `unknown` followed by those of `known`.
     """
     images = len(unknown)
     scores = np.append(unknown, known)

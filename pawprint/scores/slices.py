@@ -40,7 +40,7 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
     The difference is the accuracy of the slice minus that of the other test images, which have
     another value in the column. `test` has the columns `path`, `correct` and `group`, and
     `metadata` is a METADATA table. Both a slice and its complement have at least MIN_IMAGES images.
-    If a column has two values, only the rarer one is a slice, because both would give the same
+    If a column has two values, only the rarer one is a slice, because both would result in the same
     test. If the difference is not significant, its interval is extended to 0. Holm's correction
     covers all slices together.
     """

@@ -147,7 +147,7 @@ def compare(
 ) -> list[Comparison]:
     """Compare pairs of models, each given as sets of images with names.
 
-    `score` is LOG_LOSS or "accuracy", which is the mean of the values. Each pair gets one test, on
+    `score` is LOG_LOSS or "accuracy", which is the mean of the values. Each pair is tested once, on
     all of its images (`paired_test`). The probability of at least one wrong verdict is at most `1 -
     confidence` over all pairs: `holm` determines the levels of the tests and of the intervals.
     """
