@@ -55,8 +55,8 @@ class CompiledNetwork:
 
 
 FORKED = (
-    "OpenVINO: expected a process that starts it. Received: one forked from a process with a loaded"
-    " model. Load the model after the fork, and none before it, or start processes with "
+    "OpenVINO: cannot run in a process that was forked from one with a loaded model. Load the "
+    "model only after the fork, or start processes with "
     "`multiprocessing.get_context('spawn')`."
 )
 _process: int | None = None  # ID of the process in which OpenVINO started its threads

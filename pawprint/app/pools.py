@@ -160,8 +160,9 @@ def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPh
     """Return the images in a folder or a table of `predict`, with the model's features.
 
     `given` contains the names of the folder and of the folder for labelled images. `version`
-    identifies the files at that time: if one vanishes later, nothing changes. Raises InputError for
-    the same reasons as `images_in`, for overlapping folders, and for a model without features.
+    identifies the files at that time: the result does not change if one disappears later. Raises
+    InputError for the same reasons as `images_in`, for overlapping folders, and for a model without
+    features.
     """
     origin, target = map(Path, given)
     images = images_in(origin)

@@ -44,9 +44,9 @@ Cells = dict[str, str]  # by column, in lower case
 class WrittenTable(NamedTuple):
     """A CSV file written by a person or a spreadsheet, without its empty rows.
 
-    `header` is unchanged. `names` are in lower case and unique, because unnamed columns are called
-    by different numbers of spaces. Each row has the number of its last line, counted from 1, and a
-    cell for each column.
+    `header` is unchanged. `names` are in lower case and unique, because unnamed columns are named
+    with different numbers of spaces. Each row has the number of its last line, counted from 1, and
+    a cell for each column.
     """
 
     header: list[str]

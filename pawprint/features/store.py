@@ -176,7 +176,7 @@ class Features:
 
 
 class Rows(NamedTuple):
-    """Where the rows of each image are: the number of the shard, and the first row in it."""
+    """The location of the rows of each image: the number of the shard and the first row in it."""
 
     shard: np.ndarray
     first: np.ndarray

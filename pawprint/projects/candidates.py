@@ -56,7 +56,7 @@ MAX_IMAGES = 2000
 ROUNDS = 20  # number of times that an image is timed
 SQUARE = 1.05  # maximum ratio of the longer to the shorter side
 MOST = 0.95  # with more square images, resizing methods are not tried
-CHEAPER = 0.9  # maximum ratio to the current seconds
+CHEAPER = 0.9  # maximum ratio to the current run time
 MARGIN = 0.01  # maximum distance from the lowest log loss
 RULE = (
     "The rule: choose the cheapest candidate with a log loss within "

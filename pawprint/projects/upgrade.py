@@ -293,7 +293,7 @@ def _remove_param(params: str, name: str, is_kept: bool) -> str:
 def _describe_removed(name: str, value: object, was_default: bool) -> str:
     """Return the line about a param that no longer exists."""
     if is_optional(name):
-        return f"{PARAMS}: {name}: null is removed, because a layer that is not listed is not used"
+        return f"{PARAMS}: {name}: null is removed, because layers that are not listed are not used"
     if was_default or value is None:
         return f"{PARAMS}: {name}: no longer exists, and is removed"
     instead = f"Set {REPLACED[name]} instead" if name in REPLACED else "Nothing replaces it"
