@@ -56,8 +56,7 @@ class CompiledNetwork:
 
 FORKED = (
     "OpenVINO: cannot run in a process that was forked from one with a loaded model. Load the "
-    "model only after the fork, or start processes with "
-    "`multiprocessing.get_context('spawn')`."
+    "model after the fork only, or start processes with `multiprocessing.get_context('spawn')`."
 )
 _process: int | None = None  # ID of the process in which OpenVINO started its threads
 _networks: weakref.WeakSet[CompiledNetwork] = weakref.WeakSet()
