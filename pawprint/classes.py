@@ -53,8 +53,8 @@ def problem_of_names(labels: Iterable[str]) -> str | None:
         is_plain = label and is_printable(label) and label == label.strip()
         if not is_plain or "<" in label or is_reserved(label):  # DVC's plots are HTML
             return (
-                "expected labels of printable characters, without < and spaces at the ends, "
-                f"except {', '.join(RESERVED)} in upper or lower case. Received: {label!r}"
+                "expected labels of printable characters, without < or leading or trailing spaces, "
+                f"other than {', '.join(RESERVED)} in upper or lower case. Received: {label!r}"
             )
     by_name: dict[str, str] = {}
     for label in labels:

@@ -98,7 +98,7 @@ def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame
     if len(rejected):
         yield f"{describe_files(usable, rejected)}; see {paths.REJECTED_CSV}"
     if reused := usable["key"].isin(decoded["key"]).sum():
-        yield f"{reused:,} images were not decoded again, because their files are known"
+        yield f"{reused:,} images were not decoded again, because their files have not changed"
     if pointers := describe_pointers(rejected):
         yield pointers
 

@@ -48,7 +48,7 @@ def show_upload() -> None:
     source = Path(Fetch.load().source)
     if not source.is_dir() or not Path(f"{source}.dvc").exists():
         st.markdown(
-            f"The images are in {plain(str(source))}, which is not a DVC-tracked folder of this "
+            f"The images are in {plain(str(source))}, which DVC does not track in this "
             "project. Add images there, then press Run."
         )
         return
@@ -159,8 +159,8 @@ def show_near_duplicates() -> None:
     st.markdown(f"{len(rows):,} images are near-duplicates, in {groups.ngroups:,} groups.")
     if divided := divided_groups(rows):
         st.warning(
-            f"{divided:,} groups are divided between splits: a copy of a training image makes the "
-            "measured accuracy too high. They come first."
+            f"{divided:,} groups are divided between splits: copies of training images inflate the "
+            "measured accuracy. These groups are listed first."
         )
     order = (groups["split"].transform("nunique") == 1).argsort(kind="stable")
     rows = rows.assign(number=rows["group"].factorize()[0] + 1).iloc[order]
@@ -175,7 +175,7 @@ def show_unusual() -> None:
     if found.empty:
         st.success("None: no image stands out.")
         return
-    st.markdown(f"{describe_unusual(found)}. The most unusual come first.")
+    st.markdown(f"{describe_unusual(found)}. The most unusual images are listed first.")
     row = photos.grid(found, "unusual", itemgetter("looks"))
     if row is not None:
         photos.open_large(row["path"], row["looks"])
@@ -277,9 +277,9 @@ def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
         if label != ANY:
             rows = rows[rows[column] == label]
     st.caption(
-        f"{len(rows)} images, {rows['wrong'].sum()} of them wrong. The most confident errors "
-        "come first, then the least confident correct predictions. Confidence is the probability "
-        "of the predicted label."
+        f"{len(rows)} images, {rows['wrong'].sum()} of them wrong. The most confident errors are "
+        "listed first, followed by the least confident correct predictions. Confidence is the "
+        "probability of the predicted label."
     )
     row = photos.grid(rows, f"{split}-{actual}-{guess}-{low}-{high}", describe_prediction)
     if row is not None:

@@ -286,7 +286,7 @@ def _measure(
     seconds = cpu_ms[key] * views * len(images) / CORES / 1000
     if seconds > left:
         raise InputError(
-            f"it would take {seconds:,.0f} s, and {left:,.0f} s are left; see --minutes"
+            f"it would take {seconds:,.0f} s, but only {left:,.0f} s are left; see --minutes"
         )
     place = reuse.place_of_rows(origin, sample.folder) / "try" / str(count_shards(len(images)))
     one = augment.model_copy(update={"views": 1, "keep_original": True})

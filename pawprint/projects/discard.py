@@ -135,8 +135,8 @@ def discard(folder: Path, shown: Loss | None = None) -> None:
     with alone(folder):
         if shown is not None and read_loss(folder) != shown:
             raise InputError(
-                "discard: cannot discard: files or the last commit have changed since the list was "
-                "shown. Check the new list."
+                "discard: cannot discard the run: files or the last commit have changed since the "
+                "list was shown. Check the new list."
             )
         names = to_discard(folder)
         tree = {

@@ -178,7 +178,7 @@ def without_gone(folder: Path, pipeline: str | None) -> tuple[dict[str, str], li
     if not gone or Recorded(text).stages.keys() != recorded.stages.keys() - {*gone}:
         return {}, notes
     return {str(LOCK): text}, [
-        f"{LOCK}: no longer has {', '.join(gone)}, which are now part of other stages",
+        f"{LOCK}: removed {', '.join(gone)}, which are now part of other stages",
         *notes,
     ]
 
@@ -285,7 +285,8 @@ def _remove_param(params: str, name: str, is_kept: bool) -> str:
     params = without_param(params, name, is_kept)
     if flat(params) != others:
         raise InputError(
-            f"{PARAMS}: cannot remove {name}: another param may refer to it. Remove it yourself."
+            f"{PARAMS}: cannot remove {name}, because another param may refer to it. Remove it "
+            "yourself."
         )
     return params
 

@@ -300,8 +300,8 @@ def shortcut(run: Run) -> Limit | None:
         return None
     return Limit(
         f"{found.recall:.0%} of the training images of {found.label} can be recognized from "
-        f"{' and '.join(found.properties)} alone, so the model may learn how photos were made: "
-        "make the photos of all classes in the same way."
+        f"{' and '.join(found.properties)} alone, so the model may learn how photos were taken: "
+        "take the photos of all classes in the same way."
     )
 
 
@@ -318,7 +318,7 @@ def divided_series(run: Run) -> Limit | None:
 def other_backbone(run: Run) -> Limit:
     """Return the limit of the backbone, with more emphasis if the head does not fit its images."""
     if run.train_accuracy is None or run.train_accuracy >= MIN_LEARNED:
-        return Limit("Another backbone, image size or resize may be better.")
+        return Limit("Another backbone, image size or resizing method may be better.")
     return Limit(
         f"The head is correct on only {run.train_accuracy:.0%} of its training images: "
         "another backbone or image size is likely to be better."
