@@ -1,10 +1,10 @@
-"""Keep the network's outputs (logits) for held-out images, of which `evaluate` makes predictions.
+"""Store the network's outputs (logits) for held-out images, from which `evaluate` predicts labels.
 
-The network thus runs once, and a new threshold or metric does not run it again. It takes stored
-features. First fits the detector of unknown inputs on training images. Reads train/,
-validation/, test/ and unknown/ in data/features/, images.csv and labels.json in data/split/,
-data/clean/unknown.csv and models/network/. Writes data/outputs/: the outputs for training,
-validation, test and unknown images, and the detector. Run: `python -m stages.predict`
+The network therefore runs only once, even if a threshold or metric changes. Its input is stored
+features. Before this, the stage fits the detector of unknown inputs to training images. Reads
+train/, validation/, test/ and unknown/ in data/features/, images.csv and labels.json in
+data/split/, data/clean/unknown.csv and models/network/. Writes data/outputs/: the outputs for
+training, validation, test and unknown images, and the detector. Run: `python -m stages.predict`
 """
 
 from functools import partial
@@ -69,7 +69,7 @@ def run_on_stored(
     """Return the logits `(images, views, units)` and features `(images, views, channels)`.
 
     They are float64, for the views that `open_features` opens; `compute` is the compiled network.
-    Raises InputError for the reasons of `open_features`.
+    Raises InputError for the same reasons as `open_features`.
     """
     if pixels_sha256.empty:
         logits, features = (np.empty((0, 1, *shape)) for shape in output_shapes(network).values())

@@ -34,7 +34,7 @@ SAMPLES = 18
 VIEWS = 12
 NEAR_DUPLICATES = 24
 PREDICTIONS = 24
-ERRORS = 12  # and as many of the least confident other predictions
+ERRORS = 12  # number of errors, and of unconfident correct predictions
 LABELS_TO_REVIEW = 24
 UNUSUAL = 12
 
@@ -109,7 +109,7 @@ def draw_samples(archive: Archive, train: pd.DataFrame) -> Image.Image:
 def draw_augmented(
     archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
 ) -> Image.Image:
-    """Draw the views of the first training image as the network sees them during training.
+    """Draw the views of the first training image as they are used in training.
 
     `train` is a table with the columns `path` and `pixels_sha256`.
     """
@@ -187,7 +187,8 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
 def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Image:
     """Draw the first images of LABELS_TO_REVIEW: file name, label, its probability and a reason.
 
-    The reason is `likely`, the most probable other label, or a near-duplicate with another label.
+    The reason is `likely`, the most probable other label, or a near-duplicate with a different
+    label.
     """
     rows = suspects.head(LABELS_TO_REVIEW)
     cells = []

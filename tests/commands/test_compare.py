@@ -105,7 +105,7 @@ def test_one_sentence_says_better_worse_or_identical(project):
 
 def test_a_class_with_a_threshold_has_its_counts_beside_the_scores(project):
     replace(project / "params.yaml", "recall: null", "recall: {dog: 0.95}")
-    write(project, {1, 3, 4})  # two dogs are missed, and one cat is taken for a dog
+    write(project, {1, 3, 4})  # two dogs are missed, and one cat is predicted as a dog
     record(project)
     lines = printed(project, "compare", "old").splitlines()
     assert "class dog" in lines[2]
@@ -217,7 +217,7 @@ def test_images_of_one_run_are_left_out_and_gate_says_how_many_test_images(proje
 
 
 def test_gate_fails_where_hard_test_images_are_gone(project):
-    # Without the images that `old` gets wrong, and with one more error.
+    # Leave out the images that `old` gets wrong, and add one error.
     write(project, set(), range(21, IMAGES))
     record(project)
     result = pawprint(project, "compare", "--gate", "old")
