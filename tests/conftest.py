@@ -36,6 +36,18 @@ MODULES = sorted(
     for path in (PROJECT / folder).rglob("*.py")
 )
 MIRROR = Path(os.environ.get("PAWPRINT_MIRROR", "../shared/mirror"))
+# No test depends on the Git and DVC settings of whoever runs them, such as signed commits.
+os.environ |= {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_COUNT": "2",  # the owner of the project may be another one
+    "GIT_CONFIG_KEY_0": "safe.directory",
+    "GIT_CONFIG_VALUE_0": PROJECT.as_posix(),
+    "GIT_CONFIG_KEY_1": "safe.directory",
+    "GIT_CONFIG_VALUE_1": f"{PROJECT.as_posix()}/.git",
+    "DVC_GLOBAL_CONFIG_DIR": str(PROJECT / "build" / "no settings"),
+    "DVC_SYSTEM_CONFIG_DIR": str(PROJECT / "build" / "no settings"),
+}
 
 
 def sha256(path: Path) -> str:

@@ -230,6 +230,7 @@ def test_photo_of_the_camera_gets_a_label(page):
     page.get_by_role("button", name="Take the photo").click()
     page.locator("#answer").wait_for()
     assert page.locator("#name").inner_text().startswith("camera ")
+    assert not page.evaluate("rows[0].error")  # not taken before the camera shows something
 
 
 DISTURBING = """const read = CanvasRenderingContext2D.prototype.getImageData;
