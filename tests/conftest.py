@@ -1,4 +1,5 @@
 import base64
+import contextlib
 import hashlib
 import html
 import io
@@ -7,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +18,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from pawprint.__main__ import main
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.folders import Layout, find_places
 from pawprint.dataset.metadata_csv import read_metadata_csv
@@ -190,6 +193,22 @@ def printed(folder: Path, *arguments: str) -> str:
     result = pawprint(folder, *arguments)
     assert (result.returncode, result.stderr) == (0, "")
     return result.stdout
+
+
+def printed_here(folder: Path, *arguments: str) -> str:
+    """Return the same as `printed` without a new process, which would take a second to import."""
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as out,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(io.StringIO()) as errors,
+        contextlib.chdir(folder),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr("sys.argv", ["pawprint", *arguments])
+        status = main()
+        assert (status or 0, errors.getvalue()) == (0, "")
+        out.seek(0)
+        return out.read()
 
 
 def complaint(folder: Path, *arguments: str) -> str:
