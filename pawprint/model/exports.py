@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from packaging.version import Version
 
 from pawprint.classes import class_probabilities
 from pawprint.engine.mapping import map_in_threads
@@ -28,6 +29,7 @@ from pawprint.network.model import activation_for, save_model, with_features
 from pawprint.runtime import CORES
 
 NamedOutputs = dict[str, np.ndarray]  # keyed by name
+WRITES_LITERT = Version("3.13")  # of Keras
 TOLERANCE = 1e-3  # maximum difference from the outputs of the served model
 
 
@@ -46,10 +48,15 @@ class Format(NamedTuple):
 
 
 def require_modules(name: str, *, is_of_keras: bool = True) -> None:
-    """Raise InputError if a module that the format needs is not installed.
+    """Raise InputError if a module that the format needs is not installed, or Keras is too old.
 
     The converter tf2onnx is only needed for Keras networks.
     """
+    if name == "litert" and Version(keras.__version__) < WRITES_LITERT:
+        raise InputError(
+            f"litert: expected Keras {WRITES_LITERT} or later. Received: {keras.__version__}. Run "
+            f"`pip install 'keras>={WRITES_LITERT}'`."
+        )
     for module in FORMATS[name].modules:
         is_needed = is_of_keras or module != "tf2onnx"
         if is_needed and importlib.util.find_spec(module) is None:

@@ -92,9 +92,15 @@ def _take(folder: Path) -> contextlib.AbstractContextManager:
 
 def is_elsewhere(folder: Path) -> bool:
     """Return whether a `dvc` runs a stage. Between stages, it holds one of DVC's own locks."""
-    users = folder / USERS
-    text = users.read_text(encoding="utf-8") if users.exists() else ""
-    return any(psutil.pid_exists(int(process)) for process in re.findall(r'"pid": (\d+)', text))
+    users = re.findall(r'"pid": (\d+)', _read(folder / USERS))
+    return any(psutil.pid_exists(int(process)) for process in users)
+
+
+def _read(path: Path) -> str:
+    """Return the text of a file, or "" if it is missing. Another process may remove it now."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text(encoding="utf-8")
+    return ""
 
 
 def start(folder: Path, *command: str) -> None:
@@ -178,8 +184,7 @@ def read(folder: Path) -> PipelineRun:
     state = "running" if is_running(folder) else "killed"
     if state != "running" and is_elsewhere(folder):
         return PipelineRun("elsewhere", [], [], None, 0.0)
-    log = folder / LOG
-    text = log.read_text(encoding="utf-8") if log.exists() else ""
+    text = _read(folder / LOG)
     steps: list[tuple[str, str, float]] = []
     lines: list[str] = []
     last = 0.0
@@ -213,14 +218,14 @@ def _busy(folder: Path) -> Progress | None:
 
 def printed(folder: Path, *inputs: Path) -> list[str]:
     """Return the lines of the last run, or none if one of its inputs is newer or missing."""
-    log = folder / LOG
-    if not log.exists() or is_running(folder):
+    files = [folder / path for path in (LOG, *inputs)]
+    try:
+        end, *others = [path.stat().st_mtime for path in files]
+    except FileNotFoundError:
         return []
-    end = log.stat().st_mtime
-    files = [folder / path for path in inputs]
-    if any(not path.exists() or path.stat().st_mtime > end for path in files):
+    if is_running(folder) or max(others, default=end) > end:
         return []
-    lines = [row.partition("\t")[2] for row in log.read_text(encoding="utf-8").split("\n")]
+    lines = [row.partition("\t")[2] for row in _read(folder / LOG).split("\n")]
     return [line for line in lines if line and line != STOPPED and not line.startswith(END)]
 
 

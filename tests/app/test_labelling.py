@@ -138,7 +138,7 @@ def label_all(barrier, photos: Path, target: Path) -> None:
 def label_at_once(label: Callable, *arguments: tuple) -> None:
     """Call a function in several processes at once. Its first argument is a barrier."""
     spawn = multiprocessing.get_context("spawn")
-    barrier = spawn.Barrier(len(arguments), timeout=60)
+    barrier = spawn.Barrier(len(arguments), timeout=300)
     writers = [spawn.Process(target=label, args=(barrier, *each)) for each in arguments]
     for writer in writers:
         writer.start()

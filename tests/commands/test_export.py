@@ -197,6 +197,12 @@ def test_missing_package_is_one_line_that_says_how_to_install_it(monkeypatch):
         require_modules("onnx")
 
 
+def test_keras_that_writes_no_litert_is_one_line(monkeypatch):
+    monkeypatch.setattr(keras, "__version__", "3.12.1")
+    with refused("litert: expected Keras 3.13 or later", "3.12.1"):
+        require_modules("litert")
+
+
 def test_network_of_an_onnx_file_is_exported_as_onnx_alone_and_without_tf2onnx(
     tmp_path, monkeypatch
 ):

@@ -124,7 +124,7 @@ def test_candidates_of_a_project_elsewhere_are_measured(made, tmp_path, monkeypa
     project = Path("waste")
     candidates.require_images(project)
     today, resized = candidates.candidates_of(project, {"model.resize": ["pad"]})
-    rows = candidates.measure_each([today, resized], candidates.draw_sample(project), minutes=1)
+    rows = candidates.measure_each([today, resized], candidates.draw_sample(project), minutes=60)
     assert [isinstance(row, Measured) for _, row in rows] == [True, True]
     set_params(project, resized.changes)
     assert read_yaml(folder / "params.yaml")["model"]["resize"] == "pad"
@@ -143,7 +143,7 @@ def test_rows_are_computed_once_and_taken_by_the_stage_features(
     today, sample = candidates.candidates_of(Path(), {})[:1], candidates.draw_sample(Path())
     for images in (24, 0):
         computed.clear()
-        assert len(list(candidates.measure_each(today, sample, minutes=1))) == 1
+        assert len(list(candidates.measure_each(today, sample, minutes=60))) == 1
         assert len(computed) == images
     assert [path.name for path in Path(".dvc/tmp").iterdir()] == [paths.INTERRUPTED_FEATURES.name]
     write_inputs_of_features()
@@ -260,7 +260,7 @@ def test_views_are_measured_with_their_price_and_taken_by_the_stage_features(
     (folder / "params.yaml").write_text(overlay(params, "augment: {views: 1}"))
     options = candidates.candidates_of(Path(), {"augment.views": [3]})
     sample = candidates.draw_sample(Path())
-    (_, today), (_, more) = candidates.measure_each(options, sample, minutes=1)
+    (_, today), (_, more) = candidates.measure_each(options, sample, minutes=60)
     assert more.cpu_ms == today.cpu_ms
     # 24 of the 48 images are for training. The others are mirrored if training mirrors images.
     assert more.seconds == pytest.approx(today.seconds * (3 * 24 + 2 * 24) / 48)

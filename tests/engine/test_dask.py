@@ -75,7 +75,7 @@ class Cluster:
         """Start a worker with one thread and return its address."""
         before = set(self.client.nthreads())
         self.start("worker", self.address, "--nthreads", "1", *options, **more)
-        self.client.wait_for_workers(len(before) + 1, 60)
+        self.client.wait_for_workers(len(before) + 1, 300)
         (address,) = set(self.client.nthreads()) - before
         return address
 

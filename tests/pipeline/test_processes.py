@@ -24,8 +24,8 @@ progress.SECONDS = 0
 bar = progress.count("counting", 4)
 bar.update(3)
 print("second: waits")
-Path("waits").touch()
 try:
+    Path("waits").touch()
     while not Path("gate").exists():
         time.sleep(0.01)
 except KeyboardInterrupt:
@@ -62,10 +62,8 @@ def wait() -> runs.PipelineRun:
     while not Path("waits").exists():
         assert psutil.wait_procs(processes()[:1], timeout=0.05)[1], runs.read(HERE)
     Path("waits").unlink()
-    for _ in range(100):  # wait until the stage's line has passed through the pipe
-        if (run := runs.read(HERE)).lines:
-            break
-        psutil.wait_procs(processes()[:1], timeout=0.05)
+    while not (run := runs.read(HERE)).lines:  # the line of the stage is still in the pipe
+        assert psutil.wait_procs(processes()[:1], timeout=0.05)[1], run
     return run
 
 
