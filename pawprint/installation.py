@@ -21,8 +21,8 @@ REMOTE = ("git", "http", "https", "ssh")  # URL schemes that others can reach
 SCP = re.compile(r"([\w.-]+@)?([\w.-]{2,}):(?!/?/)(.+)")  # git@host:team/repository.git
 NEEDED = f"requirements.txt does not list {DISTRIBUTION}"
 SHARED = (
-    f"Add a line with which others can install it, such as `{DISTRIBUTION}==VERSION` or "
-    f"`{DISTRIBUTION} @ git+https://HOST/REPOSITORY`"
+    "To share this project, add a line with which others can install it, such as "
+    f"`{DISTRIBUTION}==VERSION` or `{DISTRIBUTION} @ git+https://HOST/REPOSITORY`"
 )
 
 

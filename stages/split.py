@@ -45,7 +45,7 @@ def main() -> None:
         none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
         write(rows, none)
         draw(images, rows, none)
-        print(f"split: labels are missing: {problem}. Label photos with `pawprint app`")
+        print(f"split: nothing can be trained yet: {problem}. Label photos with `pawprint app`")
         return
     dates = None
     if params.date:

@@ -81,7 +81,7 @@ def test_project_of_such_photos_runs_until_labels_are_missing(tmp_path):
     folder = tmp_path / "project"
     said, _ = stages(folder, "split")
     assert "clean: no classes; 6 unlabelled" in said
-    (missing,) = [line for line in said if line.startswith("split: labels are missing: ")]
+    (missing,) = [line for line in said if line.startswith("split: nothing can be trained yet: ")]
     assert "pawprint app" in missing
     aside = pd.read_csv(folder / paths.UNLABELLED_CSV)
     assert aside["path"].tolist() == NAMES
