@@ -124,8 +124,11 @@ def add_label_columns(path: Path) -> list[str]:
         return []
     with replacing(path) as partial:
         partial.write_bytes(content)
-    columns = ", ".join(missing)
-    return [f"{LABELS_CSV}: new, empty columns: {columns}. Every line differs once; rows stay"]
+    columns = " and ".join(missing)
+    return [
+        f"{LABELS_CSV}: {columns} added, which are empty columns. Git shows every line as changed, "
+        "only this time"
+    ]
 
 
 def describe_features(folder: Path) -> list[str]:
