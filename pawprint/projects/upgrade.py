@@ -124,11 +124,8 @@ def add_label_columns(path: Path) -> list[str]:
         return []
     with replacing(path) as partial:
         partial.write_bytes(content)
-    columns = " and ".join(missing)
-    return [
-        f"{LABELS_CSV}: {columns} added, which are empty columns. Git shows every line as changed, "
-        "only this time"
-    ]
+    columns = f"empty column{'s' if missing[1:] else ''} {' and '.join(missing)}"
+    return [f"{LABELS_CSV}: new {columns}. Git shows every line as changed, only this time"]
 
 
 def describe_features(folder: Path) -> list[str]:
