@@ -31,9 +31,9 @@ import pandas as pd
 
 from bench.datasets import Public, public
 from pawprint.classes import log_losses
-from pawprint.draws import FOLDS, draw_folds
 from pawprint.engine.mapping import map_in_threads
 from pawprint.features.rows import Row, row_function
+from pawprint.folds import FOLDS, draw_folds
 from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.images.views import IDENTITY, View, mirrored
 from pawprint.network import cross_validation
@@ -44,7 +44,8 @@ from pawprint.params.model import Model, Weights
 from pawprint.scores import limits
 from pawprint.scores.intervals import paired_test
 from pawprint.scores.label_review import judge, list_suspects
-from pawprint.scores.paired import (
+from pawprint.scores.prediction_table import tabulate
+from pawprint.scores.verdict import (
     LOG_LOSS,
     MARGIN,
     Comparison,
@@ -52,7 +53,6 @@ from pawprint.scores.paired import (
     difference_of,
     tabulate_curve,
 )
-from pawprint.scores.prediction_table import tabulate
 
 SIDE = 224
 CELLS = "src/elpv_dataset/data"

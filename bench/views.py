@@ -42,6 +42,7 @@ from pawprint.images.archive import open_archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
 from pawprint.images.views import IDENTITY, mirrored
+from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import (
     FOLDS,
     Examples,
@@ -49,7 +50,7 @@ from pawprint.network.cross_validation import (
     standardise,
 )
 from pawprint.network.extractor import load_extractor
-from pawprint.network.heads import Regression, Standardisation, fit_regressions, sample_weights
+from pawprint.network.heads import Regression, Standardisation, fit_regressions
 from pawprint.params.file import overlay
 from pawprint.params.model import load_params
 from pawprint.recipes.demo import prepare, run_dvc

@@ -20,7 +20,7 @@ COMMANDS = {
     "upgrade": ("upgrade", "update this project after an upgrade of the package"),
     "app": ("app", "open the web app"),
     "recipes": ("recipes", "list recipes, print one, or write one into params.yaml"),
-    "try": ("candidates", "rank networks and image sizes on your training images"),
+    "try": ("try_", "rank networks and image sizes on your training images"),
     "predict": ("predict", "label photos with the served model"),
     "serve": ("serve", "label photos over HTTP with the served model"),
     "score": ("score", "score the served model on photos, compared with the test split"),

@@ -70,15 +70,16 @@ LEARNING_CURVE: Columns = {
     "low": "Float64",
     "high": "Float64",
 }
-# These are followed by a column for each label in order, called PROBABILITY plus the label, and
-# possibly by UNKNOWN_SCORE.
-PREDICTIONS: Columns = {
+# The predictions of a split, in data/probabilities.csv. These columns are followed by one for each
+# label in order, called PROBABILITY plus the label, and possibly by UNKNOWN_SCORE.
+PROBABILITIES: Columns = {
     "path": "str",
     "actual": "str",
     "predicted": "str",
     "pixels_sha256": "str",  # identifies the image, whatever its path
 }
-# The columns that `dvc plots` and `compare` need. `loss` is the log loss on the image.
+# The part that Git keeps for `dvc plots` and `compare`, in plots/predictions.csv. `loss` is the log
+# loss on the image.
 PREDICTED_CLASSES: Columns = {
     "image": "str",
     "actual": "str",

@@ -61,7 +61,7 @@ FINETUNE_HISTORY_CSV = Path("plots/history_finetune.csv")
 TEST_PROBABILITIES_CSV = Path("data/probabilities.csv")
 VALIDATION_PROBABILITIES_CSV = Path("data/probabilities_validation.csv")
 PROBABILITIES_CSV = {"test": TEST_PROBABILITIES_CSV, "validation": VALIDATION_PROBABILITIES_CSV}
-# The columns of these tables that are kept in Git.
+# The part of these tables that Git keeps.
 PREDICTED_CLASSES_CSV = {
     "test": Path("plots/predictions.csv"),
     "validation": Path("plots/predictions_validation.csv"),

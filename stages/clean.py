@@ -30,13 +30,8 @@ from pawprint.dataset.cleaning import (
     describe_unlabelled,
     further_columns,
 )
-from pawprint.dataset.folders import (
-    Layout,
-    count_labels,
-    describe_class_counts,
-    describe_names,
-    find_places,
-)
+from pawprint.dataset.folder_messages import describe_class_counts, describe_names
+from pawprint.dataset.folders import Layout, count_labels, find_places
 from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import classes_given, read_corrections

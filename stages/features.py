@@ -12,26 +12,22 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-import openvino
 import pandas as pd
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN, UNLABELLED
 from pawprint.columns import IMAGES, PATHS, TRAIN
+from pawprint.features.reuse import earlier_shards, origin_of, place_of_rows
 from pawprint.features.rows import row_function
 from pawprint.features.shards import (
-    STORED_SPLITS,
     ShardComputer,
     ViewsOf,
-    earlier_shards,
-    origin_of,
-    place_of_rows,
     require_space,
     tasks,
     views_of,
     write_shards,
 )
-from pawprint.features.store import count_shards
+from pawprint.features.store import STORED_SPLITS, count_shards
 from pawprint.files import read_mapping, read_text, replacing, write_json, writing
 from pawprint.images.archive import Archive, open_archive
 from pawprint.model.detector import DETECTOR_IMAGES
@@ -59,9 +55,10 @@ def main() -> None:
     todo = [task for each in folders.items() for task in tasks(images, *each, earlier)]
     source = open_archive(paths.RAW_ARCHIVES, Clean.load().bits)
     with source as archive, writing(paths.FEATURES, paths.INTERRUPTED_FEATURES.absolute()):
-        write_figure(recorded, origin, archive, images, image_size_of(network))
+        size = image_size_of(network)
+        write_figure(recorded, origin, archive, images, size)
         compute = row_function(network, resize)
-        views = views_to_store(images, network)
+        views = views_to_store(images, size)
         computer = ShardComputer(archive, compute, output_shapes(network), views)
         require_space(paths.FEATURES, computer.size_of(images))
         computed = write_shards(computer, todo)
@@ -121,14 +118,13 @@ def first_of_training(images: pd.DataFrame) -> pd.DataFrame:
     return images[images["split"] == TRAIN][:1].reset_index(drop=True)
 
 
-def views_to_store(images: pd.DataFrame, network: openvino.Model) -> ViewsOf:
-    """Return the views of an image to store.
+def views_to_store(images: pd.DataFrame, size: int) -> ViewsOf:
+    """Return the views of an image to store, for squares of `size` pixels.
 
     The detector of unknown inputs learns from unchanged training images. If no training view is the
     image itself, the detector's images get an extra row.
     """
     augment = Augment.load()
-    size = image_size_of(network)
     themselves: frozenset[str] = frozenset()
     if not augment.keep_original:
         themselves = frozenset(training_images(images, DETECTOR_IMAGES)["pixels_sha256"])

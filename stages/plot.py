@@ -53,10 +53,10 @@ from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import LastCommit
 from pawprint.reports import charts, pages, photos
+from pawprint.scores.compared_runs import compare_runs
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import SIZE_UNKNOWN, Run, find_limits
-from pawprint.scores.prediction_table import list_errors, read_predictions
-from pawprint.scores.runs import compare_runs
+from pawprint.scores.prediction_table import list_errors, read_probabilities
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
 from pawprint.scores.stored_run import read_here, read_run
@@ -81,7 +81,7 @@ def main() -> None:
     scores = read_table(paths.SCORES_CSV, SCORES)
     images = read_table(paths.SPLIT_CSV, SPLIT)
     judged = read_table(paths.CROSS_VALIDATION_CSV, JUDGED)
-    predictions = {name: read_predictions(path) for name, path in paths.PROBABILITIES_CSV.items()}
+    predictions = {name: read_probabilities(path) for name, path in paths.PROBABILITIES_CSV.items()}
     files = read_table(paths.IMAGES_CSV, IMAGES)
     unknown = read_table(paths.UNKNOWN_CSV, IMAGES)
     rejected = read_table(paths.REJECTED_CSV, REJECTED)
@@ -173,7 +173,7 @@ def draw(
 ) -> dict[str, Image.Image]:
     """Return the pictures of the results by file name.
 
-    `context` contains the values for the card, and `predictions` PREDICTIONS tables by split.
+    `context` contains the values for the card, and `predictions` PROBABILITIES tables by split.
     """
     test = predictions["test"]
     metadata = context["metadata"]
@@ -204,7 +204,7 @@ def limits_run(
     """Return the input of `find_limits`.
 
     `context` contains the values for the card, `images` is the SPLIT table with OF_FILE, `judged`
-    is the JUDGED table, and `predictions` are PREDICTIONS tables by split.
+    is the JUDGED table, and `predictions` are PROBABILITIES tables by split.
     """
     extract = context["extract"]
     learned = extract["accuracy"][extract["kept"]]

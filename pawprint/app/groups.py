@@ -21,8 +21,9 @@ from pawprint.draws import hash_keys
 from pawprint.features.store import open_features
 from pawprint.images.archive import Archive, members
 from pawprint.model.detector import unit_length
+from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import USUAL_C, standardise, view_of
-from pawprint.network.heads import fit_regressions, kinds_of, sample_weights
+from pawprint.network.heads import fit_regressions, kinds_of
 from pawprint.tables import read_table, training_images
 
 PER_PAGE = 24

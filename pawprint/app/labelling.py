@@ -20,8 +20,14 @@ from filelock import FileLock
 
 from pawprint.classes import problem_of_labels, problem_of_names
 from pawprint.columns import IMAGES, REJECTED
-from pawprint.dataset.folders import OUTER, is_class_name, lies_unlabelled, split_in_words
-from pawprint.dataset.metadata_csv import FILE_NAME, SPLIT_OF_FOLDER
+from pawprint.dataset.folder_names import (
+    SPLIT_OF_FOLDER,
+    is_class_name,
+    lies_unlabelled,
+    split_in_words,
+)
+from pawprint.dataset.folders import OUTER
+from pawprint.dataset.metadata_csv import FILE_NAME
 from pawprint.dataset.user_tables import HOW, MARKS, PAGE, Cells, csv_rows, parse_csv
 from pawprint.errors import InputError, printable
 from pawprint.files import read_labels, replacing, write_text

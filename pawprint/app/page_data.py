@@ -33,7 +33,7 @@ from pawprint.scores.prediction_table import (
     most_confused,
     predicted_labels,
     rank_predictions,
-    read_predictions,
+    read_probabilities,
 )
 from pawprint.tables import read_table
 
@@ -202,8 +202,8 @@ def show_predictions() -> None:
 
 @st.cache_data(max_entries=2, show_spinner="Reading the predictions …", hash_funcs=photos.HASHED)
 def read(path: Path) -> pd.DataFrame:
-    """Return the PREDICTIONS table, cached because reading a thousand classes takes seconds."""
-    return read_predictions(path)
+    """Return the PROBABILITIES table, cached because reading a thousand classes takes seconds."""
+    return read_probabilities(path)
 
 
 def choose_threshold(images: pd.DataFrame, labels: list[str], label: str, own: float) -> None:

@@ -299,14 +299,16 @@ def show_pages(source: Photos) -> None:
     """Show the current page of photos. An answer redraws only this page."""
     with explain_errors():
         pages = pages_of(source)
-        cells = cells_of(source, pages)
+        given = source.given()
+        unknown = labelling.undecided()
+        cells = cells_of(source, pages, given, unknown)
         if note := st.session_state.pop("note", ""):
             st.warning(plain(note))
         if not cells:
             left = "All photos have a label."
             if pages.missing:
                 left = f"Photos that cannot be read are left: {len(pages.missing):,}."
-            elif doubted := number_undecided(source):
+            elif doubted := count_in(unknown, photos_of(source)):
                 left = f"Only photos that are marked as not known are left: {doubted:,}."
             st.success(f"{left} {source.advice}")
         folder = Path(__file__).parent
@@ -314,7 +316,7 @@ def show_pages(source: Photos) -> None:
         grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
         data = {
             "page": pages.number,
-            "done": describe_progress(source, pages.missing),
+            "done": describe_progress(source, pages.missing, given, unknown),
             "photos": cells,
             "sure": pages.sure,
             "classes": source.classes(),
@@ -336,18 +338,22 @@ def show_pages(source: Photos) -> None:
         )
 
 
-def describe_progress(source: Photos, missing: Collection[groups.Image]) -> str:
-    """Return how many photos are left, how many got a label, and how many are undecided.
+def describe_progress(
+    source: Photos,
+    missing: Collection[groups.Image],
+    given: Container[str],
+    unknown: Container[str],
+) -> str:
+    """Return how many photos are left, how many are `given` a label, and how many are `unknown`.
 
     Photos that are `missing` cannot be read, and do not count.
     """
-    given = source.given()
     images = [image for image in photos_of(source) if image not in missing]
     done = count_in(given, images)
     left = len(images) - done
     text = "1 photo is left" if left == 1 else f"{left:,} photos are left"
     text += f"; {done:,} got a label." if done else "."
-    doubted = number_undecided(source)
+    doubted = count_in(unknown, photos_of(source))
     return f"{text} Marked as not known, and last: {doubted:,}." if doubted else text
 
 
@@ -356,23 +362,23 @@ def photos_of(source: Photos) -> list[groups.Image]:
     return [*source.pool.images, *source.pool.others]
 
 
-def number_undecided(source: Photos) -> int:
-    """Return how many photos somebody marked as not known."""
-    return count_in(labelling.undecided(), photos_of(source))
-
-
 def count_in(keys: Container[str], images: Iterable[groups.Image]) -> int:
     """Return how many images are in a table with these keys: paths, or pixels_sha256."""
     return sum(path in keys or pixels in keys for path, pixels in images)
 
 
-def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
-    """Return the picture and text of each photo on the page, without unreadable photos."""
+def cells_of(
+    source: Photos, pages: Pages, given: dict[str, str], unknown: Collection[str]
+) -> list[dict[str, str]]:
+    """Return the picture and text of each photo on the page, without unreadable photos.
+
+    `given` contains the labels so far, and `unknown` the keys of undecided images.
+    """
     others = seen_by_others(id(pages))
     cells: list[dict[str, str]] = []
     while not cells:
         if not pages.images:
-            pages.turn(source.pool, source.given(), others, labelling.undecided())
+            pages.turn(source.pool, given, others, unknown)
         if not pages.images:
             break
         sure = pages.sure

@@ -31,12 +31,12 @@ from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.progress import Progress
 from pawprint.projects import discard
 from pawprint.projects.candidates import candidates_of
-from pawprint.projects.comparison import read_revision_run
-from pawprint.projects.since_commit import describe_since_commit
+from pawprint.projects.comparison import compare_revisions
+from pawprint.projects.uncommitted import find_uncommitted
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
+from pawprint.scores.compared_runs import ComparedRun
 from pawprint.scores.metrics import CATALOGUE
-from pawprint.scores.paired import tabulate_sets
-from pawprint.scores.runs import ComparedRun, compare_runs
+from pawprint.scores.verdict import tabulate_sets
 from pawprint.tables import read_table
 
 HERE = Path()  # the app runs in the project's folder
@@ -92,14 +92,12 @@ def test_score() -> str:
 
 def show_differences() -> None:
     """Show the verdict, the changes since the last commit, and the buttons."""
-    files = (*INPUTS, paths.SCORES_CSV, Path(Fetch.load().source))
-    commit = current_commit()
     has_earlier = discard.has_run(HERE)
-    kept, lost, stages = describe_changes(files, commit)
+    kept, lost, stages = describe_changes(watched(), current_commit())
     is_whole = paths.SCORES_CSV.exists() and not stages
     if is_whole and has_earlier and discard.changed_files(HERE, [paths.LOCK]):
         with explain_errors(), st.container(border=True):
-            compared = compare_with_commit(files, commit)
+            compared = compare("HEAD", WORKSPACE, ("the last commit", "this run"))
             verdict = plain(compared.sentences[0])
             show_compared(f"**{verdict[0].upper()}{verdict[1:]}**", compared)
     st.markdown(describe_model())
@@ -119,23 +117,43 @@ def show_differences() -> None:
             ask_discard(lost, discard.read_loss(HERE))
 
 
-# The arguments of both functions are cache keys, so results are kept until a file or commit
+# The arguments of the next two functions are cache keys, so results are kept until a file or commit
 # changes.
 @st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)
 def describe_changes(
     files: tuple[Path, ...], commit: str | None
 ) -> tuple[list[str], list[str], list[str]]:
-    """Return the result of `describe_since_commit`. Raises InputError."""
-    return describe_since_commit(HERE)
+    """Return the result of `find_uncommitted`. Raises InputError."""
+    return find_uncommitted(HERE)
 
 
-@st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)
-def compare_with_commit(files: tuple[Path, ...], commit: str | None) -> ComparedRun:
-    """Compare the last commit with the current files, using `compare_runs`. Raises InputError."""
-    old = read_revision_run(HERE, "HEAD", "the last commit")
-    new = read_revision_run(HERE, WORKSPACE, "this run")
-    (compared,) = compare_runs(old, [new])
+@st.cache_data(max_entries=4, show_spinner="Comparing …", hash_funcs=HASHED)
+def compare_cached(
+    files: tuple[Path, ...],
+    commits: tuple[str | None, ...],
+    old: str,
+    new: str,
+    names: tuple[str, str] | None,
+) -> ComparedRun:
+    """Return the result of `compare` for these `files` and `commits`."""
+    named = dict(zip((old, new), names)) if names else {}
+    (compared,) = compare_revisions(HERE, old, [new], named)
     return compared
+
+
+def compare(old: str, new: str, names: tuple[str, str] | None = None) -> ComparedRun:
+    """Compare two runs, which sentences call `names`, like `compare_revisions`.
+
+    Raises InputError for its reasons, such as results in the workspace that are out of date.
+    """
+    commits = tuple(try_git("rev-parse", "--verify", rev) for rev in (old, new))
+    return compare_cached(watched(), commits, old, new, names)
+
+
+def watched() -> tuple[Path, ...]:
+    """Return the files on which changes and results depend. Raises InputError."""
+    results = (paths.SCORES_CSV, *paths.PREDICTED_CLASSES_CSV.values())
+    return (*INPUTS, *results, Path(Fetch.load().source))
 
 
 def show_compared(verdict: str, compared: ComparedRun) -> None:
@@ -317,7 +335,10 @@ def offer_features() -> None:
 
 
 def show_comparison() -> None:
-    """Show the verdict of `pawprint compare`, and the photos on which the predictions differ."""
+    """Show the verdict of `pawprint compare`, and the photos on which the predictions differ.
+
+    Raises InputError for the reasons of `compare`.
+    """
     st.markdown(
         "The latest commits with a run, experiments, branches and tags. You can also type "
         "another commit. `dvc exp show` and DVC's extension for VS Code list all runs with their "
@@ -338,7 +359,7 @@ def show_comparison() -> None:
             (right, "The baseline with", [WORKSPACE, *commits]),
         )
     )
-    (compared,) = compare_runs(read_revision_run(HERE, first), [read_revision_run(HERE, second)])
+    compared = compare(first, second)
     show_compared(plain(compared.sentences[0]), compared)
     pairs = compared.pairs.get("validation")
     if pairs is None:

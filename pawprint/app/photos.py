@@ -22,7 +22,7 @@ from pawprint.columns import SPLIT
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, open_archive
 from pawprint.images.decoder import FORMATS, open_image
-from pawprint.images.formats import side_for
+from pawprint.images.formats import decoded_side
 from pawprint.model.predictor import Predictor, default_model, load_predictor
 from pawprint.model.saliency import saliency_of
 from pawprint.params.data import Clean
@@ -206,4 +206,4 @@ def square(name: str) -> str:
 def _square(name: str, folder: Path, bits: int | None) -> str:
     """Return the photo, padded to a square, at twice the displayed size for sharp displays."""
     side = 2 * CELL
-    return data_uri(ImageOps.pad(photo(name, side_for(side)), (side, side), color=BACKGROUND))
+    return data_uri(ImageOps.pad(photo(name, decoded_side(side)), (side, side), color=BACKGROUND))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.projects.comparison import compare_revisions
-from pawprint.scores.paired import MARGIN, tabulate_sets
-from pawprint.scores.runs import COMPARED, ComparedRun
+from pawprint.scores.compared_runs import COMPARED, ComparedRun
+from pawprint.scores.verdict import MARGIN, tabulate_sets
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -33,8 +33,8 @@ from pawprint.projects.scoring import (
 )
 from pawprint.reports.pages import MAX_ERRORS, rows_beside_test, write_errors
 from pawprint.scores.likeness import LIKE, Likeness
-from pawprint.scores.paired import Comparison, describe_comparison
 from pawprint.scores.prediction_table import confusion, most_confused
+from pawprint.scores.verdict import Comparison, describe_comparison
 
 FAILED = 3  # exit status with --fail
 MAX_CONFUSED = 5  # pairs of classes to show

@@ -12,7 +12,9 @@ import pandas as pd
 from pawprint.classes import NEITHER, UNLABELLED
 from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset.decoded import decode_row, key_of
-from pawprint.dataset.folders import SHOWN, Layout, lies_unlabelled
+from pawprint.dataset.folder_messages import SHOWN
+from pawprint.dataset.folder_names import lies_unlabelled
+from pawprint.dataset.folders import Layout
 from pawprint.dataset.metadata_csv import Row, is_metadata
 from pawprint.dataset.user_tables import Correction
 from pawprint.engine.mapping import map_in_threads, map_items

@@ -11,7 +11,7 @@ import numpy as np
 import openvino
 from PIL import Image
 
-from pawprint.images.formats import side_for
+from pawprint.images.formats import decoded_side
 from pawprint.images.views import View, apply, resize
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, image_size_of
 
@@ -35,7 +35,7 @@ def row_function(
 def _compute(
     run: CompiledNetwork, size: int, method: str, read: Read, views: Iterable[View]
 ) -> list[Row]:
-    pixels = resize(read(side_for(size)), size, method)
+    pixels = resize(read(decoded_side(size)), size, method)
     return [run(apply(pixels, view)) for view in views]
 
 

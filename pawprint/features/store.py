@@ -24,11 +24,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pawprint.classes import UNKNOWN, UNLABELLED
 from pawprint.columns import SPLITS, TRAIN
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, reason
 from pawprint.files import writing
 
+STORED_SPLITS = (*SPLITS, UNKNOWN, UNLABELLED)
 IMAGES_PER_SHARD = 64  # on average at most, as long as there are at most MAX_SHARDS
 MAX_SHARDS = 4096  # DVC takes about a millisecond per file in an output
 # The column `drawn` has the fields of View (see images/views.py).

@@ -74,7 +74,7 @@ def open_strictly(data: bytes, formats: Iterable[str]) -> ImageFile.ImageFile:
     raise UnidentifiedImageError(problem)
 
 
-def side_for(size: int) -> int:
+def decoded_side(size: int) -> int:
     """Return how many pixels each side of an image needs for a square with sides of `size`."""
     return 2 * size
 

@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import (
@@ -19,12 +19,11 @@ from pydantic import (
 from pawprint.classes import (
     UNKNOWN,
     UNSURE,
-    class_probabilities,
     predicted_classes,
     problem_of_named,
 )
 from pawprint.errors import InputError, is_printable, printable
-from pawprint.files import read_arrays, write_arrays, write_json
+from pawprint.files import write_json
 from pawprint.installation import renewal
 from pawprint.named_file import read_bytes
 from pawprint.params.section import Bits, Resize, Section
@@ -63,7 +62,7 @@ class Metadata(Section):
     `unknown_threshold`. Otherwise it is unsure if the probability of its label is below
     `min_confidence`. If either limit is null, the corresponding answer is never given.
     `takes_one_image` is set when a model from an earlier version is read, and means that it has to
-    be `mirrored` (see model/served_model.py).
+    be `mirrored` (see model/mirror_image.py).
 
     `model` identifies a served model by a hash of its network and rules. Its exports have the same
     value; it is null in models from earlier versions. An export records its source: `data_md5` is
@@ -219,34 +218,3 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
             )
         return json.dumps(record).encode(), views == "flip"
     return content, False
-
-
-def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Convert logits `(images, units)` to probabilities `(images, classes)`."""
-    scaled = logits / temperature
-    if scaled.shape[-1] == 1:
-        return class_probabilities(np.exp(-np.logaddexp(0, -scaled)))
-    exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
-
-
-class Outputs(NamedTuple):
-    """Labels and outputs for images, in the order of their table.
-
-    `actual`, int64 `(images,)`, is the index of each label, or -1 for an unknown image. `logits`
-    are float64 `(images, units)`, and `unknown_scores` are float64 `(images,)`. If the served
-    network takes an image and its mirror image, these are means over both.
-    """
-
-    actual: np.ndarray
-    logits: np.ndarray
-    unknown_scores: np.ndarray
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a file written by `write`. Raises InputError if it is missing or damaged."""
-        return cls(**read_arrays(path, cls._fields))
-
-    def write(self, path: Path) -> None:
-        """Write all arrays to one file."""
-        write_arrays(path, **self._asdict())

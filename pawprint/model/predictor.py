@@ -32,15 +32,14 @@ from pawprint.images.decoder import (
 from pawprint.images.folder import find_images
 from pawprint.images.views import resize
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
+from pawprint.model.mirror_image import is_mirrored, single
 from pawprint.model.served_model import (
     FEATURES,
     FILES,
     NETWORK_FILE,
     identity_of_single,
-    is_mirrored,
     output_names,
     read_model,
-    single,
 )
 from pawprint.pipeline.recorded import Recorded
 from pawprint.progress import track

@@ -13,16 +13,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pawprint.classes import Difference, log_losses
-from pawprint.draws import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
+from pawprint.draws import draw_places, hash_keys, smallest_keys
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
-from pawprint.network.heads import (
-    Regression,
-    Standardisation,
-    fit_regressions,
-    kinds_of,
-    sample_weights,
-)
+from pawprint.folds import FOLDS, draw_folds
+from pawprint.network.class_weights import sample_weights
+from pawprint.network.heads import Regression, Standardisation, fit_regressions, kinds_of
 
 # The inverse of the penalty. The loss is summed over all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -131,7 +127,7 @@ def cross_validate(examples: Examples) -> CrossValidation:
     """Choose C, features and views, and predict each image with a fit that excludes its group.
 
     When an image is added or removed, nearly all other images stay in their folds (see
-    pawprint/draws.py).
+    pawprint/folds.py).
 
     C is the value in VALUES_OF_C with the lowest log loss, for fits to the first view without block
     features. Block features are added if they lower the log loss by more than its standard error.

@@ -1,4 +1,4 @@
-"""Define heads, and fit linear heads, with class weights, as logistic regressions without Keras.
+"""Define heads, and fit linear heads as logistic regressions, without Keras.
 
 The solver is Newton's method with conjugate-gradient steps (Nocedal and Wright, Numerical
 Optimization, 2006, section 7.1). Pawprint has its own implementation because importing scikit-learn
@@ -140,27 +140,6 @@ def fit_regressions(
         model = _minimise(space, loss, c, model)
         coefficients = space.weights(model.coefficients).astype(np.float32)
         yield Regression(classes, coefficients, model.intercepts.astype(np.float32))
-
-
-def balanced_weights(targets: np.ndarray) -> dict[int, float]:
-    """Return a weight for each class that is inversely proportional to its number of images.
-
-    A class of average size has a weight of 1, as in scikit-learn's `compute_class_weight`.
-    """
-    classes, images = np.unique(targets, return_counts=True)
-    weights = len(targets) / (len(classes) * images)
-    return dict(zip(classes.astype(int).tolist(), weights.tolist()))
-
-
-def sample_weights(class_weight: str | None, targets: np.ndarray) -> np.ndarray:
-    """Return the weight of each image in the loss, float64 `(images,)`, with a mean of 1.
-
-    With "balanced", all classes that have images weigh the same. With None, all images do.
-    """
-    if class_weight is None:
-        return np.ones(len(targets))
-    numbers = np.unique(targets, return_inverse=True)[1]
-    return np.array([*balanced_weights(targets).values()])[numbers]
 
 
 class _Model(NamedTuple):

@@ -16,6 +16,7 @@ from pawprint.columns import HISTORY
 from pawprint.draws import draw_places, hash_keys
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
+from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import (
     BLOCK,
     CrossValidation,
@@ -26,14 +27,7 @@ from pawprint.network.cross_validation import (
     standardise,
     view_of,
 )
-from pawprint.network.heads import (
-    HeadWeights,
-    NewHead,
-    Standardisation,
-    fit_regressions,
-    kinds_of,
-    sample_weights,
-)
+from pawprint.network.heads import HeadWeights, NewHead, Standardisation, fit_regressions, kinds_of
 from pawprint.params.model import IN_BATCHES, Epochs, Hardware, Head, TrainExtract
 
 STANDARDISED = 10_000_000  # number of values; 80 MB as float64

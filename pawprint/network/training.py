@@ -11,8 +11,8 @@ from pawprint.columns import HISTORY
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.blocks import split_before
+from pawprint.network.class_weights import balanced_weights
 from pawprint.network.hardware import computing_in, keras
-from pawprint.network.heads import balanced_weights
 from pawprint.network.model import gives_logits, parts, pool
 from pawprint.network.openvino_blocks import STATISTICS
 from pawprint.params.model import Epochs

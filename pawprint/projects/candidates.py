@@ -1,5 +1,8 @@
 """Rank candidates for the backbone and the image size on training images.
 
+`candidates_of` lists them with the params that each one changes, `measure_each` measures them, and
+`choose` picks one. The caller writes its changes with `set_params` in params/file.py.
+
 As in `train_extract`, a cross-validated head is fitted to the features of each image. If the head
 is a logistic regression and nothing is fine-tuned, it uses all views, and otherwise a single view.
 Only the features are kept, where the `features` stage finds them.
@@ -25,23 +28,28 @@ from pawprint import paths
 from pawprint.classes import SIGNIFICANT, problem_of_labels
 from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.errors import InputError, NoWeightsError
-from pawprint.features import shards
+from pawprint.features import reuse, shards
 from pawprint.features.rows import row_function
 from pawprint.features.shards import views_of
 from pawprint.features.store import StoredExamples, count_shards
 from pawprint.files import read_labels, read_mapping
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.views import IDENTITY
+from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras
-from pawprint.network.heads import sample_weights
 from pawprint.package import python_in
 from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.params.section import Resize, check_content
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.pipeline.recorded import Recorded
 from pawprint.runtime import CORES, output_shapes, read_network, write_network
-from pawprint.scores import paired
+from pawprint.scores.verdict import (
+    Comparison,
+    compare,
+    describe_verdict,
+    pair_probabilities,
+)
 from pawprint.tables import read_table, training_images
 
 MAX_IMAGES = 2000
@@ -212,7 +220,7 @@ class Measured(NamedTuple):
     seconds: float
     accuracy: float
     loss: float
-    comparison: paired.Comparison | None
+    comparison: Comparison | None
 
 
 def measure_each(
@@ -268,7 +276,7 @@ def _measure(
         write_network(extractor.network, path, extractor.outputs)
         code = row_code(Code(sample.folder), FEATURE_ROW)
         network = read_network(path)
-        origin = shards.origin_of(path, model.resize, code)
+        origin = reuse.origin_of(path, model.resize, code)
     compute = row_function(network, model.resize)
     key = str(origin["network"])
     if key not in cpu_ms:
@@ -280,12 +288,12 @@ def _measure(
         raise InputError(
             f"it would take {seconds:,.0f} s, and {left:,.0f} s are left; see --minutes"
         )
-    place = shards.place_of_rows(origin, sample.folder) / "try" / str(count_shards(len(images)))
+    place = reuse.place_of_rows(origin, sample.folder) / "try" / str(count_shards(len(images)))
     one = augment.model_copy(update={"views": 1, "keep_original": True})
     learned = augment if views > 1 else one
     views_here = functools.partial(views_of, learned, model.image_size, ())
     computer = shards.ShardComputer(archive, compute, output_shapes(network), views_here)
-    earlier, _ = shards.earlier_shards(Recorded(folder=sample.folder), origin)
+    earlier, _ = reuse.earlier_shards(Recorded(folder=sample.folder), origin)
     shards.write_shards(computer, shards.tasks(images, TRAIN, place, earlier))
     store = StoredExamples({TRAIN: place}, images, sample.labels)
     examples = open_examples(store, model.features, sample.class_weight)
@@ -314,8 +322,8 @@ def row_of(
     actual = pd.Index(sample.labels).get_indexer(sample.images["label"])
     weights = sample_weights(sample.class_weight, actual)
     both = (first.probabilities if first else new), new
-    pair = paired.pair_probabilities(actual, both, sample.images["group"].to_numpy(), weights)
-    comparison = paired.compare([{"images": pair}], 1 - level)[0] if first else None
+    pair = pair_probabilities(actual, both, sample.images["group"].to_numpy(), weights)
+    comparison = compare([{"images": pair}], 1 - level)[0] if first else None
     scores = pair.new_right.mean(), pair.values[1].mean()
     return Measured(candidate, new, cpu_ms, seconds, *scores, comparison)
 
@@ -338,7 +346,7 @@ def describe_choice(best: Measured, first: Measured) -> str:
     name = best.candidate.name
     base = first.candidate.name
     if best.comparison:
-        verdict = paired.describe_verdict(base, name, best.comparison)
+        verdict = describe_verdict(base, name, best.comparison)
         return (
             f"{verdict} CPU time of an image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}; "
             f"features of all images: {best.seconds:,.0f} s, was {first.seconds:,.0f}."

@@ -19,13 +19,8 @@ from pawprint.files import md5, write_text
 from pawprint.git import current_commit
 from pawprint.model import exports
 from pawprint.model.detector import read_detector
-from pawprint.model.exports import (
-    CALIBRATION_IMAGES,
-    INT8,
-    identity_of_int8,
-    milliseconds,
-    write_int8,
-)
+from pawprint.model.exports import milliseconds
+from pawprint.model.int8_export import CALIBRATION_IMAGES, INT8, identity_of_int8, write_int8
 from pawprint.model.metadata import Metadata
 from pawprint.model.page import About, fetch_runtime, page_of, whose_weights, with_half_weights
 from pawprint.model.predictor import load_predictor

@@ -13,13 +13,8 @@ from typing import IO, NoReturn
 import numpy as np
 from PIL import Image
 
-from pawprint.dataset.folders import (
-    AUTO,
-    count_labels,
-    describe_class_counts,
-    describe_names,
-    find_places,
-)
+from pawprint.dataset.folder_messages import describe_class_counts, describe_names
+from pawprint.dataset.folders import AUTO, count_labels, find_places
 from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv, read_metadata_csv
 from pawprint.dataset.sources import folder_files, is_tar, require_utf8, tar_files
 from pawprint.dataset.user_tables import EMPTY_TABLES

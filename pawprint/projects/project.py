@@ -34,7 +34,7 @@ from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.pipeline.runs import PipelineRun
 from pawprint.projects.discard import has_run
 from pawprint.reports.pages import describe_result
-from pawprint.scores.prediction_table import read_predictions
+from pawprint.scores.prediction_table import read_probabilities
 from pawprint.tables import read_table
 
 SECONDS = 0.5  # between two checks of a run
@@ -216,7 +216,7 @@ class Project:
         if split not in paths.PROBABILITIES_CSV:
             names = " or ".join(paths.PROBABILITIES_CSV)
             raise InputError(f"predictions: expected {names}. Received: {split}.")
-        return read_predictions(self.folder / paths.PROBABILITIES_CSV[split])
+        return read_probabilities(self.folder / paths.PROBABILITIES_CSV[split])
 
     def labels_to_review(self) -> pd.DataFrame:
         """Return the images whose labels may be wrong, most suspect first.

@@ -1,6 +1,6 @@
 """Serve a model over HTTP, for `pawprint serve`: requests, answers and rejections.
 
-The log of answers is written by answer_log.py, and several services may share it.
+The log of answers is written by service_log.py, and several services may share it.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from pawprint.images.decoder import sha256_of_all_pixels
 from pawprint.installation import install_command
 from pawprint.model.predictor import Predictor, default_model, load_predictor
 from pawprint.package import installed_version
-from pawprint.projects.answer_log import AnswerLog
+from pawprint.projects.service_log import AnswerLog
 from pawprint.runtime import CORES
 
 try:

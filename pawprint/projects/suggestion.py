@@ -16,7 +16,7 @@ from pawprint.columns import TRAIN
 from pawprint.dataset.looks import perceptual_hash
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
-from pawprint.features.outputs import run_on_stored
+from pawprint.features.later_layers import run_on_stored
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.folder import find_images
@@ -24,8 +24,8 @@ from pawprint.model.detector import unit_length
 from pawprint.model.predictor import Prediction, Predictor, Take, predict_each, take_all
 from pawprint.model.served_model import FEATURES
 from pawprint.progress import track
-from pawprint.projects.answer_log import rows_with
 from pawprint.projects.labelled import LabelledImages, compare_hashes
+from pawprint.projects.service_log import rows_with
 from pawprint.runtime import compile_for_cpu, read_network
 from pawprint.tables import training_images
 

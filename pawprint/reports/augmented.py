@@ -12,7 +12,7 @@ from PIL import Image
 from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.formats import side_for
+from pawprint.images.formats import decoded_side
 from pawprint.images.views import apply, resize
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
@@ -33,7 +33,7 @@ def draw_augmented(
     if train.empty:
         return photo_grid({heading: []})
     first = train.iloc[0]
-    photo = open_image(archive, first["path"], side_for(image_size))
+    photo = open_image(archive, first["path"], decoded_side(image_size))
     pixels = resize(photo, image_size, resize_by)
     cells = []
     for number in range(min(augment.views, VIEWS)):

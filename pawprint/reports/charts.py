@@ -172,7 +172,7 @@ def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.D
 
 
 def draw_confusion(test: pd.DataFrame) -> Figure:
-    """Draw the confusion matrix for the test split (table PREDICTIONS).
+    """Draw the confusion matrix for the test split (table PROBABILITIES).
 
     The colour of a cell shows what fraction of the images with this true label it contains. Cells
     contain the number of images and this fraction. With many classes, the most confused pairs are
@@ -267,7 +267,7 @@ def draw_decided(
     """Draw error against the fraction of decided images, and precision against recall.
 
     Precision and recall are drawn for the `named` classes. Both charts use the test split, with the
-    tables DECIDED and PREDICTIONS. A point marks the served model.
+    tables DECIDED and PROBABILITIES. A point marks the served model.
     """
     use_fonts(named)
     figure, axes = plt.subplots(1, 1 + len(named), figsize=(4.5 * (1 + len(named)), 4))

@@ -21,7 +21,7 @@ from pawprint.errors import name_some, printable
 from pawprint.files import write_text
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image, read_again
-from pawprint.images.formats import side_for
+from pawprint.images.formats import decoded_side
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, measure_fraction
 from pawprint.scores.prediction_table import confusion, most_confused, rank_predictions, with_image
@@ -100,7 +100,7 @@ def write_sheet(
     """
     shown = []
     for file, *texts in photos:
-        image = read_again(file, texts[0], bits, side_for(SIDE))
+        image = read_again(file, texts[0], bits, decoded_side(SIDE))
         image.thumbnail((SIDE, SIDE))
         shown.append((data_uri(image), *texts))
     write_text(path, fill(SHEET, title=title, photos=shown))
@@ -118,7 +118,7 @@ def write_suggestions(path: Path, bits: int | None, ranked: list[tuple[Path, dic
 
 
 def write_errors(path: Path, bits: int | None, folder: Path, predictions: pd.DataFrame) -> None:
-    """Write a page with the most confident errors in a PREDICTIONS table of photos in a folder."""
+    """Write a page with the most confident errors in a PROBABILITIES table of a folder's photos."""
     ranked = rank_predictions(predictions)
     photos = (
         (folder / row.path, row.path, f"{row.actual} → {row.predicted}", f"{row.confidence:.1%}")
@@ -157,7 +157,7 @@ def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> di
     rows = with_image(rows)
     photos = []
     for row in rows.head(MAX_PHOTOS).itertuples():
-        image = open_image(archive, row.path, side_for(THUMBNAIL))
+        image = open_image(archive, row.path, decoded_side(THUMBNAIL))
         image.thumbnail((THUMBNAIL, THUMBNAIL))
         pair = (row.actual, row.predicted)
         ids = (pair_id(*pair, labels), *(class_id(label, labels) for label in pair))
@@ -170,7 +170,7 @@ def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> di
 
 
 def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
-    """Return the rows of the confusion matrix for a PREDICTIONS table, or [] for many classes.
+    """Return the rows of the confusion matrix for a PROBABILITIES table, or [] for many classes.
 
     Errors link to their photos, if these are shown.
     """
@@ -189,7 +189,7 @@ def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[l
 
 
 def link_pairs(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
-    """Return rows for the most confused pairs in a PREDICTIONS table, with links to photos."""
+    """Return rows for the most confused pairs in a PROBABILITIES table, with links to photos."""
     return [
         [
             row.actual,
@@ -254,8 +254,9 @@ def describe_result(scores: pd.DataFrame, test: pd.DataFrame, images: pd.DataFra
 
     If the classes are imbalanced, the mean recall is described as well. The text mentions if the
     model has not been shown to be better than always predicting the largest class, and lists
-    classes that are never recognised. `scores` is the SCORES table, `test` is the PREDICTIONS table
-    for the test split, and `images` is the SPLIT table, which tells which images are independent.
+    classes that are never recognised. `scores` is the SCORES table, `test` is the PROBABILITIES
+    table for the test split, and `images` is the SPLIT table, which tells which images are
+    independent.
     """
     is_right = test["actual"] == test["predicted"]
     group_of = dict(zip(images["path"], independent(images)))

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from pawprint.engine.mapping import map_in_threads
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
-from pawprint.images.formats import side_for
+from pawprint.images.formats import decoded_side
 from pawprint.reports.charts import BLUE, GREY, RED, render, shorten, use_fonts
 from pawprint.scores.prediction_table import rank_predictions, with_confidence
 from pawprint.tables import spread
@@ -80,7 +80,7 @@ def _fit(cell: Cell) -> tuple[Image.Image, str, str]:
 
 
 def _reader(archive: Archive, name: str) -> Callable[[], Image.Image]:
-    return partial(open_image, archive, name, side_for(max(PHOTO_SIZE)))
+    return partial(open_image, archive, name, decoded_side(max(PHOTO_SIZE)))
 
 
 def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
@@ -126,7 +126,7 @@ def draw_unusual(archive: Archive, found: pd.DataFrame) -> Image.Image:
 
 
 def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
-    """Draw evenly spaced images from the PREDICTIONS table, the same for every model."""
+    """Draw evenly spaced images from the PROBABILITIES table, the same for every model."""
     rows = spread(with_confidence(predictions), PREDICTIONS)
     title = f"Test images ({len(rows):,} of {len(predictions):,})"
     return photo_grid({title: _cells(archive, rows)})
@@ -135,7 +135,7 @@ def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image
 def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     """Draw the most confident errors, and the least confident of the other predictions.
 
-    `predictions` is a PREDICTIONS table. Confidence is the probability of the predicted label.
+    `predictions` is a PROBABILITIES table. Confidence is the probability of the predicted label.
     """
     ranked = rank_predictions(predictions)
     wrong = ranked[ranked["wrong"]]

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import ndtri
 
-from pawprint.draws import draw_folds
+from pawprint.folds import draw_folds
 from pawprint.scores.intervals import CONFIDENCE, linear_interval
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.prediction_table import every_prediction, predicted_labels, probabilities_in
@@ -37,7 +37,7 @@ class Run(NamedTuple):
     """A run and its data.
 
     `images` has the columns of the tables SPLIT and IMAGES. `judged` is a JUDGED table,
-    `predictions` are PREDICTIONS tables by split, `learning_curve` is a LEARNING_CURVE table,
+    `predictions` are PROBABILITIES tables by split, `learning_curve` is a LEARNING_CURVE table,
     `near_duplicates` is a NEAR_DUPLICATES table, and `to_review` is a LABELS_TO_REVIEW table.
 
     `train_accuracy` is the accuracy of the head on the images that it learned from, or None.

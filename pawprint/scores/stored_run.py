@@ -15,8 +15,8 @@ from pawprint.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.errors import InputError
 from pawprint.files import parse_mapping
 from pawprint.model.metadata import METADATA_FILE, Metadata, parse_metadata
-from pawprint.scores.prediction_table import parse_predictions, with_image
-from pawprint.scores.runs import TRAINING, Run
+from pawprint.scores.compared_runs import TRAINING, Run
+from pawprint.scores.prediction_table import parse_probabilities, with_image
 from pawprint.tables import parse_table
 
 Parsed = TypeVar("Parsed")
@@ -56,7 +56,7 @@ def read_run(read: Reader, name: str) -> Run:
     if run.split is not None:
         with contextlib.suppress(InputError):
             metadata = read(MODEL_JSON, _parse_metadata)
-            test = read(paths.TEST_PROBABILITIES_CSV, parse_predictions)
+            test = read(paths.TEST_PROBABILITIES_CSV, parse_probabilities)
             return run._replace(metadata=metadata, test=test)
     return run
 

@@ -29,7 +29,7 @@ from pawprint.paths import (
     PROBABILITIES_CSV,
     SPLIT_CSV,
 )
-from pawprint.scores.prediction_table import tabulate, write_predictions
+from pawprint.scores.prediction_table import tabulate, write_probabilities
 from pawprint.scores.stored_run import OLD_METRICS
 from pawprint.tables import read_table, write_table
 
@@ -164,7 +164,7 @@ def write_data(project: Path, probability: float, wrong: set[int]) -> None:
         )
         both = np.stack([1 - of_dog, of_dog], axis=1)
         predictions = tabulate(rows, both, (of_dog > 0.5).astype(int), ["cat", "dog"])
-        write_predictions(project / PROBABILITIES_CSV[split], predictions)
+        write_probabilities(project / PROBABILITIES_CSV[split], predictions)
     values[list(wrong)] = 1 - values[list(wrong)]
     other = rows["label"].map({"cat": "dog", "dog": "cat"})
     judged = rows.assign(likely=other, probability=values, likely_probability=1 - values)

@@ -12,7 +12,7 @@ import pytest
 from conftest import photo, refused
 from servers import SERVICE, request, started
 
-from pawprint.projects.answer_log import TORN, AnswerLog, read_answers, select_answers
+from pawprint.projects.service_log import TORN, AnswerLog, read_answers, select_answers
 
 LABELS = ["cat", "black, white dog"]
 MODEL = "0123456789abcdef"
@@ -164,7 +164,7 @@ def test_other_table_is_not_written_to(tmp_path):
 APPEND = f"""
 import sys
 from pathlib import Path
-from pawprint.projects.answer_log import AnswerLog
+from pawprint.projects.service_log import AnswerLog
 log = AnswerLog(Path(sys.argv[1]), {MODEL!r})
 log.append("first", {ANSWER})
 """

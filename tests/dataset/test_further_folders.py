@@ -5,7 +5,8 @@ from unicodedata import normalize
 import pytest
 from test_folders import images_in, labels_of, splits_of
 
-from pawprint.dataset.folders import describe_names, find_places
+from pawprint.dataset.folder_messages import describe_names
+from pawprint.dataset.folders import find_places
 from pawprint.errors import InputError
 
 SETS = [

@@ -16,7 +16,7 @@ from pawprint.app.labelling import read_rows, write_rows
 from pawprint.dataset.metadata_csv import parse_metadata_csv
 from pawprint.dataset.user_tables import Correction, csv_rows, keep_splits, read_corrections
 from pawprint.errors import InputError
-from pawprint.projects.answer_log import read_answers
+from pawprint.projects.service_log import read_answers
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]
 PLAIN = "path,label\ncat/1.jpg,dög\ncat/2.jpg,cat\n"

@@ -11,7 +11,6 @@ from conftest import refused
 from pawprint.features import shards as module
 from pawprint.features.rows import Row
 from pawprint.features.shards import (
-    STORED_SPLITS,
     ShardComputer,
     Task,
     require_space,
@@ -19,7 +18,7 @@ from pawprint.features.shards import (
     views_of,
     write_shards,
 )
-from pawprint.features.store import INDEX, Shard, open_features, shard_path
+from pawprint.features.store import INDEX, STORED_SPLITS, Shard, open_features, shard_path
 from pawprint.images.augmentation import LAYERS
 from pawprint.images.views import IDENTITY, View
 from pawprint.params.data import Augment

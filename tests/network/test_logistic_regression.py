@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import VALUES_OF_C, standardise
-from pawprint.network.heads import fit_regressions, sample_weights
+from pawprint.network.heads import fit_regressions
 
 ROWS, COLUMNS = 60, 20
 

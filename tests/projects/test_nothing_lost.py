@@ -35,7 +35,7 @@ from pawprint.commands.discard import run as run_discard
 from pawprint.dataset.user_tables import keep_splits
 from pawprint.files import is_link_of_dvc, md5, pack, write_text
 from pawprint.projects import discard as last_commit
-from pawprint.projects.answer_log import AnswerLog
+from pawprint.projects.service_log import AnswerLog
 from stages import fetch
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(20)]

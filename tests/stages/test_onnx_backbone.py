@@ -12,7 +12,7 @@ from pawprint.columns import HISTORY, PROBABILITY
 from pawprint.files import digest
 from pawprint.network.hardware import keras
 from pawprint.recipes.demo import write_archive
-from pawprint.scores.prediction_table import read_predictions
+from pawprint.scores.prediction_table import read_probabilities
 from pawprint.tables import read_table
 
 pytestmark = pytest.mark.slow
@@ -52,7 +52,7 @@ def projects(tmp_path_factory) -> tuple[Path, Path]:
 
 def test_every_image_gets_the_decision_of_keras(projects):
     for path in (paths.TEST_PROBABILITIES_CSV, paths.VALIDATION_PROBABILITIES_CSV):
-        native, file = (read_predictions(folder / path) for folder in projects)
+        native, file = (read_probabilities(folder / path) for folder in projects)
         assert native["predicted"].equals(file["predicted"])
         of_dogs = PROBABILITY + "dog"
         assert file[of_dogs].to_numpy() == pytest.approx(native[of_dogs].to_numpy(), abs=1e-3)

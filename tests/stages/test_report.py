@@ -19,7 +19,7 @@ from pawprint.columns import REJECTED, SCORES, SPLIT
 from pawprint.files import md5, write_json
 from pawprint.params.file import overlay
 from pawprint.reports.pages import describe_result, describe_score, score_of
-from pawprint.scores.prediction_table import IMAGE_DIGITS, read_predictions
+from pawprint.scores.prediction_table import IMAGE_DIGITS, read_probabilities
 from pawprint.tables import read_table, write_table
 from stages import plot
 
@@ -87,7 +87,7 @@ def test_page_needs_nothing_beside_itself(both):
 
 def test_cell_of_the_confusion_matrix_and_class_open_the_photos_of_their_errors(both, workspace):
     _, page = both
-    of_test = read_predictions(workspace / paths.TEST_PROBABILITIES_CSV)
+    of_test = read_probabilities(workspace / paths.TEST_PROBABILITIES_CSV)
     labels = list(LABELS)
     targets = set(re.findall(r'<a href="#(errors[0-9-]+)">', page))
     wrong = of_test[of_test["actual"] != of_test["predicted"]]
@@ -181,7 +181,7 @@ def result_of(workspace: Path, capsys, changes: str = "{}") -> list[str]:
 
 
 def test_last_lines_are_the_result_of_test_photos_beside_naming_one_class(other, capsys):
-    test = read_predictions(other / paths.PROBABILITIES_CSV["test"])
+    test = read_probabilities(other / paths.PROBABILITIES_CSV["test"])
     right = (test["actual"] == test["predicted"]).sum()
     result, last = result_of(other, capsys)
     assert result.startswith(

@@ -1,4 +1,7 @@
-"""The `try` command: rank candidates for the network; with --use, write one to params.yaml."""
+"""The `try` command: print candidates for the network; with --use, write one to params.yaml.
+
+`projects/candidates.py` measures and ranks them, and `set_params` in `params/file.py` writes.
+"""
 
 import argparse
 import contextlib
@@ -87,35 +90,6 @@ def run(arguments: argparse.Namespace) -> None:
         print(json.dumps([_record(option, rows, failed, best) for option in options]))
 
 
-def _record(
-    option: Candidate, rows: list[Measured], failed: dict[str, InputError], best: Measured
-) -> dict:
-    """Return the row of a candidate as a dict, or its error."""
-    record: dict[str, object] = {"candidate": option.name}
-    row = next((row for row in rows if row.candidate is option), None)
-    test = row.comparison.test if row and row.comparison else None
-    record["accuracy"] = row and float(row.accuracy)
-    record["log_loss"] = row and float(row.loss)
-    record |= {key: test and float(getattr(test, key)) for key in ("difference", "low", "high")}
-    record["verdict"] = test.verdict if test else ""
-    record |= {key: row and float(getattr(row, key)) for key in ("cpu_ms", "seconds")}
-    record["chosen"] = option is best.candidate
-    record["params"] = option.changes
-    return record | {"error": str(failed.get(option.name, ""))}
-
-
-def _use(folder: Path, arguments: argparse.Namespace, best: Candidate) -> None:
-    """Write the params of a candidate if --use is given, or print how to do so."""
-    if arguments.use is not None:
-        for line in set_params(folder, best.changes) if best.changes else ["unchanged"]:
-            print(f"params.yaml: {line}")
-        if best.changes:
-            print("Now run `dvc repro`.")
-    elif best.changes:
-        command = "".join(["pawprint try", *(f" -S {choice}" for choice in arguments.S)])
-        print(f"`{command} --use {best.name}` sets {describe_params(best)}")
-
-
 def _choices(arguments: argparse.Namespace) -> dict[str, list]:
     choices: dict[str, list] = {}
     for text in arguments.S:
@@ -146,3 +120,32 @@ def _print_row(row: Measured, options: Sequence[Candidate], has_titles: bool) ->
     first = max(len(TITLES[0]), *(len(option.name) for option in options))
     for cells in [TITLES, texts] if has_titles else [texts]:
         print("  ".join(map(str.ljust, cells, (first, *WIDTHS))).rstrip(), flush=True)
+
+
+def _use(folder: Path, arguments: argparse.Namespace, best: Candidate) -> None:
+    """Write the params of a candidate if --use is given, or print how to do so."""
+    if arguments.use is not None:
+        for line in set_params(folder, best.changes) if best.changes else ["unchanged"]:
+            print(f"params.yaml: {line}")
+        if best.changes:
+            print("Now run `dvc repro`.")
+    elif best.changes:
+        command = "".join(["pawprint try", *(f" -S {choice}" for choice in arguments.S)])
+        print(f"`{command} --use {best.name}` sets {describe_params(best)}")
+
+
+def _record(
+    option: Candidate, rows: list[Measured], failed: dict[str, InputError], best: Measured
+) -> dict:
+    """Return the row of a candidate as a dict, or its error."""
+    record: dict[str, object] = {"candidate": option.name}
+    row = next((row for row in rows if row.candidate is option), None)
+    test = row.comparison.test if row and row.comparison else None
+    record["accuracy"] = row and float(row.accuracy)
+    record["log_loss"] = row and float(row.loss)
+    record |= {key: test and float(getattr(test, key)) for key in ("difference", "low", "high")}
+    record["verdict"] = test.verdict if test else ""
+    record |= {key: row and float(getattr(row, key)) for key in ("cpu_ms", "seconds")}
+    record["chosen"] = option is best.candidate
+    record["params"] = option.changes
+    return record | {"error": str(failed.get(option.name, ""))}

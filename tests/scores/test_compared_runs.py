@@ -7,9 +7,9 @@ import pytest
 from pawprint.columns import SCORES
 from pawprint.errors import InputError
 from pawprint.model.metadata import Metadata
-from pawprint.scores.paired import MARGIN, NO_USE, NOT_SHOWN
+from pawprint.scores.compared_runs import IDENTICAL, TRAINING, ComparedRun, Run, compare_runs
 from pawprint.scores.prediction_table import tabulate
-from pawprint.scores.runs import IDENTICAL, TRAINING, ComparedRun, Run, compare_runs
+from pawprint.scores.verdict import MARGIN, NO_USE, NOT_SHOWN
 
 LABELS = ["cat", "dog"]
 IMAGES = 100  # in each set

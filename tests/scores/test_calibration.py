@@ -4,15 +4,15 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from pawprint.classes import predicted_classes
-from pawprint.model.calibration import (
+from pawprint.model.outputs import to_probabilities
+from pawprint.params.model import Calibrate
+from pawprint.scores.calibration import (
     calibrate,
     choose_threshold,
     describe_recall,
     fit_temperature,
     significant_temperature,
 )
-from pawprint.model.metadata import to_probabilities
-from pawprint.params.model import Calibrate
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 2, (4000, 1))

@@ -11,7 +11,9 @@ from pawprint.columns import UNKNOWN_SCORE
 from pawprint.errors import InputError, name_some, printable
 from pawprint.model.metadata import Metadata
 from pawprint.scores.metrics import describe_found
-from pawprint.scores.paired import (
+from pawprint.scores.prediction_table import probabilities_in, with_image
+from pawprint.scores.series import independent
+from pawprint.scores.verdict import (
     MARGIN,
     Comparison,
     Pair,
@@ -19,8 +21,6 @@ from pawprint.scores.paired import (
     describe_verdict,
     tabulate_sets,
 )
-from pawprint.scores.prediction_table import probabilities_in, with_image
-from pawprint.scores.series import independent
 
 TRAINING = "training, in folds"
 IDENTICAL = "identical"
@@ -33,7 +33,7 @@ class Run(NamedTuple):
     `judged` contains PREDICTED_CLASSES tables for images that the model did not learn from: `test`,
     `validation` and, if the head is fitted and its data are available, TRAINING. `calibrate` is the
     section of the params. `split` is the SPLIT table; if it is missing, `split_md5` from dvc.lock
-    tells whether two runs have the same split. `metadata` and `test`, a PREDICTIONS table, belong
+    tells whether two runs have the same split. `metadata` and `test`, a PROBABILITIES table, belong
     to the served model; if they are missing, `scores` is the SCORES table. `missing` says why data
     are missing, or is "".
     """
@@ -68,7 +68,7 @@ class Answers(NamedTuple):
 
     @classmethod
     def of_model(cls, table: pd.DataFrame, metadata: Metadata) -> Self:
-        """Count the answers in a PREDICTIONS table."""
+        """Count the answers in a PROBABILITIES table."""
         is_decided = metadata.are_decided(probabilities_in(table))
         is_wrong = (table["predicted"] != table["actual"]).to_numpy()
         unknown = 0
