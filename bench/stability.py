@@ -44,15 +44,9 @@ from pawprint.params.model import Model, Weights
 from pawprint.scores import limits
 from pawprint.scores.intervals import paired_test
 from pawprint.scores.label_review import judge, list_suspects
+from pawprint.scores.learning_curve import tabulate_curve
 from pawprint.scores.prediction_table import tabulate
-from pawprint.scores.verdict import (
-    LOG_LOSS,
-    MARGIN,
-    Comparison,
-    Pair,
-    difference_of,
-    tabulate_curve,
-)
+from pawprint.scores.verdict import LOG_LOSS, MARGIN, Comparison, Pair, difference_of
 
 SIDE = 224
 CELLS = "src/elpv_dataset/data"

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "pawprint/network": {"features", "params"},
     "pawprint/model": {"engine", "images", "network", "params", "pipeline"},
     "pawprint/scores": {"model", "params"},
-    "pawprint/reports": {"dataset", "engine", "images", "params", "scores"},
+    "pawprint/reports": {"dataset", "engine", "images", "params", "pipeline", "scores"},
 }
 ROOMS = {name.removeprefix("pawprint/") for name in MAY_IMPORT} - {"pawprint"}
 MAY_IMPORT |= {

@@ -1,4 +1,7 @@
-"""Compare runs on the images that all of them score: the verdict, and the images left out."""
+"""Compare runs on the images that all of them score: images left out, answers, and thresholds.
+
+The test of the two models, with its verdict, is in verdict.py.
+"""
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence

@@ -25,9 +25,10 @@ from pawprint.columns import (
 )
 from pawprint.dataset.changes import images_of
 from pawprint.files import md5, read_yaml
+from pawprint.reports.since_commit import describe_since_commit
 from pawprint.scores.prediction_table import with_image
 from pawprint.tables import read_table, write_table
-from stages import plot, split
+from stages import split
 
 RECORDED = {
     "clean": [paths.UNKNOWN_CSV, paths.REJECTED_CSV],
@@ -189,7 +190,7 @@ def since(
     with contextlib.chdir(committed.folder):
         rows = read_table(paths.SPLIT_CSV, SPLIT)
         params = read_yaml(paths.PARAMS)
-        return plot.describe_since_commit(images_of(rows, unknown, rejected), params)
+        return describe_since_commit(images_of(rows, unknown, rejected), params)
 
 
 def test_end_of_a_run_says_what_changed_in_labels_photos_and_splits(committed):
