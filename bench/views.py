@@ -58,7 +58,7 @@ from pawprint.runtime import read_network, write_network
 from pawprint.tables import read_table
 
 SIZES = (300, 1500)
-SPARE = 1.1  # images taken per image needed, because some are duplicates
+SPARE = 1.1  # ratio of images drawn to images needed, because of duplicates
 NETWORKS = {
     "MobileNetV2": "model: {backbone: MobileNetV2, alpha: 1.0, image_size: 224}",
     "Lite0": "model: {backbone: EfficientNetLite0, alpha: null, image_size: 224}",
@@ -68,7 +68,7 @@ DRAWN = 3  # augmented views, besides the image and its mirror image
 SAME, OTHERS = "image", "drawn"  # two parts of the views
 BASE = "MobileNetV2"
 ONE, MOST = "one", "three drawn"
-# The views that a fit learns from.
+# The views that are used in a fit.
 VIEWS = {
     ONE: (0,),
     "mirror image": (0, 1),
@@ -128,7 +128,7 @@ def sets(clones: Path) -> dict[str, tuple[Images, str]]:
 
 
 def make_project(images: Images, changes: str, workspace: Path) -> None:
-    """Make a project from random images of a data set, and run it up to `split`."""
+    """Make a project from random images of a data set and run it up to `split`."""
     if (workspace / paths.SPLIT_CSV).exists():
         return
     workspace.mkdir(parents=True, exist_ok=True)

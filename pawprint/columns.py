@@ -8,7 +8,7 @@ IMAGES: Columns = {
     "path": "str",
     "label": "str",
     "archive_split": "str",
-    "group": "str",  # from metadata.csv, or ""
+    "group": "str",  # group in metadata.csv, or ""
     "width": "int64",
     "height": "int64",
     "pixels_sha256": "str",
@@ -25,7 +25,7 @@ DECODED: Columns = {
     **MEASURES,
     "used_bits": "int64",
     "file_bits": "int64",
-    "has_more": "bool",  # whether the file has more pages or frames, which are not used
+    "has_more": "bool",  # whether the file has further pages or frames
 }
 REJECTED: Columns = {"path": "str", "reason": "str", "detail": "str"}
 # A non-empty cell of an additional column in metadata.csv, such as camera or site.
@@ -48,11 +48,11 @@ NEAR_DUPLICATES: Columns = {
     "archive_split": "str",
     "split": "str",
     "nearest": "str",
-    "contradicts": "str",  # the path of the nearest one with another label, or ""
+    "contradicts": "str",  # the path of the nearest one with a different label, or ""
     "distance": "int64",
 }
 HISTORY: Columns = {
-    "epoch": "int64",  # within the phase, from 1 on; 0 for a fitted head
+    "epoch": "int64",  # number within the phase, starting at 1; 0 for a fitted head
     "learning_rate": "Float64",  # empty for a fitted head
     "accuracy": "float64",
     "loss": "float64",
@@ -62,7 +62,7 @@ HISTORY: Columns = {
 }
 # Scores of cross-validated heads. `gain` is the increase in `score` from the previous row.
 LEARNING_CURVE: Columns = {
-    "images": "int64",  # number of images that a fit learns from
+    "images": "int64",  # number of images in a fit
     "accuracy": "float64",
     "loss": "float64",
     "score": "str",  # accuracy or mean recall
@@ -88,13 +88,13 @@ PREDICTED_CLASSES: Columns = {
 }
 PROBABILITY = "probability_"
 UNKNOWN_SCORE = "unknown_score"  # in predictions of models that have a detector of unknown inputs
-# Predictions by models that did not learn from the image. `likely` is the most probable label
+# Predictions by models that were not trained on the image. `likely` is the most probable label
 # besides the given one.
 JUDGED: Columns = {
     "path": "str",
     "label": "str",
     "likely": "str",
-    "probability": "float64",  # of the label
+    "probability": "float64",  # probability of the given label
     "likely_probability": "float64",
     "pixels_sha256": "str",
 }
@@ -104,7 +104,7 @@ LABELS_TO_REVIEW: Columns = {
     "likely": "str",
     "split": "str",
     "probability": "float64",
-    "contradicts": "str",  # the path of a near-duplicate with another label, or empty
+    "contradicts": "str",  # the path of a near-duplicate with a different label, or empty
     "pixels_sha256": "str",
 }
 ADDED = ("contradicts",)  # columns that tables from earlier versions may lack
@@ -126,7 +126,7 @@ ROC: Columns = {
 }
 # The most confident images in the test split. `confidence` is the lowest confidence among them.
 DECIDED: Columns = {
-    "decided": "float64",  # as a fraction of all images
+    "decided": "float64",  # fraction of images that are decided
     "error": "float64",
     "confidence": "float64",
 }

@@ -6,7 +6,7 @@ import pandas as pd
 from pawprint.draws import hash_keys, smallest_keys
 
 FOLDS = 5
-STEPS = 1024  # resolution of the position of a class's first cut
+STEPS = 1024  # resolution for the position of a class's first cut
 
 
 def draw_folds(labels: np.ndarray, groups: np.ndarray, keys: np.ndarray) -> np.ndarray:
@@ -27,7 +27,7 @@ def draw_folds(labels: np.ndarray, groups: np.ndarray, keys: np.ndarray) -> np.n
         classes = np.zeros(len(label), int)
     hashes = pd.Series(hash_keys(smallest_keys(group, keys), "folds")).groupby(classes)
     rank = hashes.rank(method="first").astype(int) - 1
-    # If the number of groups is not divisible by FOLDS, each class has its larger folds elsewhere.
+    # If FOLDS does not divide the number of groups, the larger folds differ between classes.
     start = (hash_keys(names, "first fold") % STEPS).astype(int)[classes]
     fold = FOLDS * (STEPS * rank + start) // (STEPS * hashes.transform("size"))
     return fold.to_numpy()[group]

@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Metadata) -> None:
-    """Write scores and predictions of both splits, from outputs by split; print the results."""
+    """Write scores and predictions for both splits, given the outputs by split; print results."""
     rows = split.assign(group=independent(split))
     results = {
         name: evaluate(rows[rows["split"] == name], outputs[name], metadata) for name in HELD_OUT
@@ -105,9 +105,9 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
 
 
 def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
-    """Write the served model with rules fitted on validation, and print them. Returns the rules.
+    """Write the served model with rules fitted on validation and print them. Returns the rules.
 
-    `split` is the SPLIT table, and `outputs` are by split. Test images are not used.
+    `split` is the SPLIT table, and `outputs` are keyed by split. Test images are not used.
     """
     params = Calibrate.load()
     labels = read_labels(paths.LABELS_JSON)
@@ -164,7 +164,7 @@ def measure_unknown(
 
 
 def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> list[str]:
-    """Return lines on classes with a threshold, and on images that are decided."""
+    """Return lines about classes with a threshold and about decided images."""
     lines = []
     for name, result in results.items():
         for label in metadata.thresholds:
@@ -180,7 +180,7 @@ def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> li
 def describe_further(
     apart: pd.DataFrame, differences: pd.DataFrame, slices: pd.DataFrame
 ) -> list[str]:
-    """Return lines on the results of `compare`."""
+    """Return lines about the results of `compare`."""
     lines = describe_slices(slices)
     if warning := describe_shift(differences):
         lines.insert(0, warning)
@@ -191,7 +191,7 @@ def describe_further(
 
 
 def describe_refused(rows: list[pd.DataFrame]) -> list[str]:
-    """Return a line on the unknown images, if any."""
+    """Return a line about the unknown images, if any."""
     return [
         f"flagged {table['value'].iloc[0]:.2%} of {table['images'].iloc[0]:,} unknown images as "
         "unknown"
@@ -200,7 +200,7 @@ def describe_refused(rows: list[pd.DataFrame]) -> list[str]:
 
 
 def describe_right(results: dict[str, Evaluation]) -> str:
-    """Return on how many images of each split the model is correct."""
+    """Return the number of correct predictions for each split."""
     right = (
         f"{result.images['correct'].sum():,} of {len(result.images):,} {name}"
         for name, result in results.items()

@@ -121,8 +121,8 @@ def first_of_training(images: pd.DataFrame) -> pd.DataFrame:
 def views_to_store(images: pd.DataFrame, size: int) -> ViewsOf:
     """Return the views of an image to store, for squares of `size` pixels.
 
-    The detector of unknown inputs learns from unchanged training images. If no training view is the
-    image itself, the detector's images get an extra row.
+    The detector of unknown inputs is fitted to unchanged training images. If no training view is
+    the image itself, these images get an extra row.
     """
     augment = Augment.load()
     themselves: frozenset[str] = frozenset()
@@ -132,7 +132,7 @@ def views_to_store(images: pd.DataFrame, size: int) -> ViewsOf:
 
 
 def publish(folders: dict[str, Path], origin: dict) -> None:
-    """Write the output from the folders of the splits, and remove leftovers of interrupted runs."""
+    """Write the output from the folders of the splits and remove leftovers of interrupted runs."""
     with replacing(paths.FEATURES) as new:
         new.mkdir()
         for split, folder in folders.items():

@@ -1,4 +1,4 @@
-"""Draw figures and pages in the last stage, so that a new colour in a chart trains nothing.
+"""Draw figures and pages in the last stage, so that changing a colour does not retrain anything.
 
 Writes the figures, the model card, and one HTML page that works offline. Reads labels.csv, tables
 in data/, data/clean/, data/split/ and plots/, pictures of the data in plots/,
@@ -112,7 +112,7 @@ def main() -> None:
 def card_context(
     params: dict, metadata: dict, scores: pd.DataFrame, images: pd.DataFrame
 ) -> dict[str, object]:
-    """Return the values for the templates of the model card and the page, by name.
+    """Return the values for the templates of the model card and the page, keyed by name.
 
     The summary of `clean` is not included. `scores` is the SCORES table, `images` the SPLIT table.
     """

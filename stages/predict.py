@@ -1,10 +1,10 @@
-"""Keep the network's outputs (logits) for held-out images, of which `evaluate` makes predictions.
+"""Store the network's outputs (logits) for held-out images, from which `evaluate` predicts labels.
 
-The network thus runs once, and a new threshold or metric does not run it again. It takes stored
-features. First fits the detector of unknown inputs on training images. Reads train/,
-validation/, test/ and unknown/ in data/features/, images.csv and labels.json in data/split/,
-data/clean/unknown.csv and models/network/. Writes data/outputs/: the outputs for training,
-validation, test and unknown images, and the detector. Run: `python -m stages.predict`
+The network therefore runs only once, even if a threshold or metric changes. Its input is stored
+features. Before this, the stage fits the detector of unknown inputs to training images. Reads
+train/, validation/, test/ and unknown/ in data/features/, images.csv and labels.json in
+data/split/, data/clean/unknown.csv and models/network/. Writes data/outputs/: the outputs for
+training, validation, test and unknown images, and the detector. Run: `python -m stages.predict`
 """
 
 from functools import partial

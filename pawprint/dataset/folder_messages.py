@@ -1,4 +1,4 @@
-"""Say what was found in folders: counts of classes, a tree, and problems with names."""
+"""Describe what was found in folders: counts of classes, a tree, and problems with names."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -53,7 +53,7 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
         more = f" and {len(shown) - SHOWN:,} more" if shown[SHOWN:] else ""
         if shown:
             names = ", ".join(shown[:SHOWN])
-            yield f"{said}no readable image in {names}{more}; docs/images.md lists the formats"
+            yield f"{said}no readable image in {names}{more}; see docs/images.md for formats"
     labelled = {name: place for name, place in places.items() if place[0] not in ("", UNKNOWN)}
     number = Counter(
         f"{folder}/"
@@ -63,15 +63,15 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     )
     if unused := sorted(folder for folder in number if number[folder] < len(labelled)):
         yield (
-            f"named like splits, but not used as such: {name_some(unused)}; docs/images.md says "
-            "which are"
+            f"named like splits but not used as splits: {name_some(unused)}; docs/images.md "
+            "explains which names are used"
         )
     paths = defaultdict(list)
     for name in places:
         paths[normalize("NFC", name).casefold()].append(name)
     pairs = [" and ".join(map(printable, same)) for same in paths.values() if len(set(same)) > 1]
     if pairs:
-        yield (f"paths of which macOS or Windows keeps only one file: {name_some(pairs)}")
+        yield (f"paths that macOS or Windows treats as the same file: {name_some(pairs)}")
 
 
 def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Read the name of a folder: whether it stands for a split, unlabelled images, or a class."""
+"""Read the name of a folder: whether it represents a split, unlabelled images, or a class."""
 
 import re
 from pathlib import PurePosixPath
@@ -10,7 +10,7 @@ from pawprint.images.archive import is_image_name
 Parts = tuple[str, ...]  # of a path
 # Names that mean "no label yet", in lower case and without word separators.
 UNLABELLED_FOLDERS = {"nolabel", "nolabels", "unlabeled", "unlabelled", "unsorted"}
-# The split that a folder or a table cell stands for, keyed by its lower-case name.
+# The split that a folder or a table cell represents, keyed by its lower-case name.
 SPLIT_OF_FOLDER = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
@@ -40,12 +40,12 @@ def is_unlabelled(folder: str) -> bool:
 
 
 def lies_unlabelled(name: str) -> bool:
-    """Return whether a file lies in, or anywhere below, a folder that `is_unlabelled`."""
+    """Return whether a file is in, or anywhere below, a folder that `is_unlabelled`."""
     return any(map(is_unlabelled, folder_of(name)))
 
 
 def is_set_apart(path: Parts) -> bool:
-    """Return whether a folder is, or lies in, one for unknown images or for unlabelled ones."""
+    """Return whether a folder is, or is in, a folder for unknown or unlabelled images."""
     return any(name.lower() == UNKNOWN or is_unlabelled(name) for name in path)
 
 

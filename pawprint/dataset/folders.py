@@ -27,7 +27,7 @@ from pawprint.dataset.metadata_csv import Row
 from pawprint.errors import InputError, name_some, printable
 from pawprint.images.archive import count_suffixes, is_image_name
 
-AUTO = "auto"  # a value of clean.labels, like OUTER and INNER
+AUTO = "auto"  # value of clean.labels, like OUTER and INNER
 OUTER = "outer"
 INNER = "inner"
 READINGS = (OUTER, INNER)
@@ -97,7 +97,7 @@ def _labels_of_rows(rows: dict[str, Row], archive: str) -> set[str]:
             problem += f" in {len(named):,} rows, for {name_some(named)}"
         raise InputError(
             f"{archive}: {printable(problem)}. With clean.labels: auto, each label in metadata.csv "
-            "is a class. Correct the labels, or name the classes in clean.labels."
+            "is a class. Correct the labels, or list the classes in clean.labels."
         )
     return labels
 
@@ -284,9 +284,9 @@ def _require_no_doubt(tree: _Tree, splits: dict[Parts, str], archive: str) -> No
     siblings = [path for path in children if path not in splits]
     if bare and siblings and all(map(tree.is_bare, splits)):
         raise InputError(
-            f"{archive}: expected no images directly in a folder that is named like a split and "
-            f"lies beside folders of classes. Received: {printable(repr('/'.join(bare[0])))} "
-            f"beside {printable(repr(siblings[0][-1]))}. Name the classes and their folders in "
+            f"{archive}: expected no images directly in a folder that has the name of a split and "
+            f"is next to folders of classes. Received: {printable(repr('/'.join(bare[0])))} "
+            f"beside {printable(repr(siblings[0][-1]))}. List the classes and their folders in "
             "clean.labels; for a new project, rename the folder if it is a class."
         )
 
@@ -398,9 +398,9 @@ def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Coun
             counts[label] += images[path]
         readings.append(f"`clean.labels: {reading}` gives {describe_class_counts(counts)}")
     return (
-        f"{archive}: expected the same class from the first and the last folder above each image. "
-        f"Received: two for {printable('/'.join(example))!r}: {' and '.join(readings)}. Set "
-        "one of them in params.yaml, or give `pawprint init` --labels."
+        f"{archive}: expected the first and the last folder above each image to give the same "
+        f"class. Received: two classes for {printable('/'.join(example))!r}: "
+        f"{' and '.join(readings)}. Set one in params.yaml, or use `pawprint init --labels`."
     )
 
 
@@ -409,9 +409,9 @@ def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
         others = [name for name in names if len(classes) < 2 and not is_image_name(name)]
         note = f"Other files: {count_suffixes(others)}. " if others else ""
         raise InputError(
-            f"{archive}: {printable(problem)}. Each folder of images is a class, unless its "
-            "name is a split's. Move the images into a folder per class, or all into a folder "
-            "`unlabelled` to label them in `pawprint app`; give labels in a metadata.csv; or name "
+            f"{archive}: {printable(problem)}. Each folder of images is a class, unless it has the "
+            "name of a split. Move the images into a folder per class, or all into a folder "
+            "`unlabelled` to label them in `pawprint app`; put labels in a metadata.csv; or list "
             "the classes and their folders in clean.labels. "
             f"{note}Expected, for example:\n{EXPECTED}\nReceived:\n{tree_of(map(folder_of, names))}"
         )

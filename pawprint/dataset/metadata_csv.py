@@ -79,7 +79,7 @@ def _advise(file_name: str, folder: str, names: list[str]) -> str:
     likely = name_likely(file_name, files)
     if posixpath.isabs(file_name) or file_name[1:2] == ":":
         return f"{likely} Write paths below the folder of the CSV, such as cat/1.jpg.".lstrip()
-    return likely or "If the image is gone, remove the line."
+    return likely or "If the image no longer exists, remove the line."
 
 
 def _parse_row(cells: dict[str, str], member: str) -> Row:

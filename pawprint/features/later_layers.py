@@ -23,7 +23,7 @@ def run_on_stored(
     """Return the logits `(images, views, units)` and features `(images, views, channels)`.
 
     They are float64, for the views that `open_features` opens; `compute` is the compiled network.
-    Raises InputError for the reasons of `open_features`.
+    Raises InputError for the same reasons as `open_features`.
     """
     if pixels_sha256.empty:
         logits, features = (np.empty((0, 1, *shape)) for shape in output_shapes(network).values())

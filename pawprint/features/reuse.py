@@ -21,7 +21,7 @@ from pawprint.files import md5
 from pawprint.pipeline.recorded import Recorded, is_md5
 from pawprint.runtime import processor
 
-Key = tuple[bytes, bytes, bytes]  # of a row: pixels_sha256, suffix, drawn
+Key = tuple[bytes, bytes, bytes]  # key of a row: pixels_sha256, suffix, drawn
 
 
 def origin_of(network: Path, resize: str, code: str) -> dict[str, object]:

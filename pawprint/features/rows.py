@@ -16,7 +16,7 @@ from pawprint.images.views import View, apply, resize
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, image_size_of
 
 Row = list[np.ndarray]  # one array per kind
-# A function that decodes an image, at least with this `side` (see images/decoder.py).
+# A function that decodes an image to at least this `side` (see images/decoder.py).
 Read = Callable[[int], Image.Image]
 
 
@@ -40,6 +40,6 @@ def _compute(
 
 
 def fits(row: Row, dtypes: Sequence[np.dtype]) -> bool:
-    """Return whether these number types, one per kind, can hold a row."""
+    """Return whether these number types, one per kind, can represent a row."""
     pairs = zip(row, dtypes, strict=True)
     return all(np.abs(features).max() <= np.finfo(dtype).max for features, dtype in pairs)

@@ -46,12 +46,12 @@ ViewsOf = Callable[[str, str], dict[int, View]]  # the stored views for a pixels
 def views_of(
     params: Augment, size: int, themselves: Collection[str], pixels_sha256: str, split: str
 ) -> dict[int, View]:
-    """Return the views of an image by number. `split` is one of STORED_SPLITS.
+    """Return the views of an image, keyed by number. `split` is one of STORED_SPLITS.
 
-    A training image has the views that training learns from, which `augment.views` determines. If
-    its `pixels_sha256` is in `themselves`, it also has the original image, as ITSELF. A validation,
-    test or unknown image has the views that the served network averages: the image and, if training
-    mirrors images left to right, its mirror image. An unlabelled image has only itself. `size` is
+    A training image has `augment.views` views. If its `pixels_sha256` is in `themselves`, the
+    original image is added as ITSELF. For a validation, test or unknown image, the views are those
+    that the served network averages: the image and, if training mirrors images left to right, its
+    mirror image. For an unlabelled image, there is only the image itself. `size` is
     the side of the square in pixels.
     """
     if split == TRAIN:
@@ -102,7 +102,7 @@ class ShardComputer:
         return len(task.images), [sha256.decode() for sha256 in missing], processor()
 
     def compute(self, path: str, views: Iterable[View], dtypes: Sequence[np.dtype]) -> list[Row]:
-        """Compute the rows of an image. Raises InputError for numbers that `dtypes` cannot hold."""
+        """Compute the rows of an image. Raises InputError if `dtypes` cannot represent them."""
         rows = self.rows_of(partial(open_image, self.archive, path), views)
         if not all(fits(row, dtypes) for row in rows):
             raise self._too_large(path)
@@ -112,13 +112,13 @@ class ShardComputer:
     def _too_large(self, path: str) -> InputError:
         if "cut" in self.kinds:
             return InputError(
-                "model.fine_tune_at: expected a layer whose input stays below "
-                f"{np.finfo(np.float16).max:,.0f}, the largest number that stored maps can hold. "
-                f"Received: larger numbers for {path}. Name another layer, or check "
+                "model.fine_tune_at: expected a layer with input below "
+                f"{np.finfo(np.float16).max:,.0f}, the largest number that can be stored. "
+                f"Received: larger numbers for {path}. Choose another layer, or check "
                 "weights.source."
             )
         return InputError(
-            "weights.source: expected weights with which the backbone gives finite numbers. "
+            "weights.source: expected weights that result in finite features. "
             f"Received: NaN or infinity for {path}. Check model.onnx, or weights.source."
         )
 
@@ -180,7 +180,7 @@ def write_shards(computer: ShardComputer, todo: list[Task]) -> dict[str, str]:
     folders = sorted({path.parent for path in expected})
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-    token = folders[0] / "token"  # a worker that can see this file writes to the same folders
+    token = folders[0] / "token"  # workers that see this file share the folders
     token.write_text(uuid.uuid4().hex)
     prove = partial(_prove, computer, token)
     sample = [image[-1] for task in todo[:8] for image in task.images[:8]][:8]
@@ -191,12 +191,12 @@ def write_shards(computer: ShardComputer, todo: list[Task]) -> dict[str, str]:
             bar.update(size)
             computed |= dict.fromkeys(new, name)
     written = {path for folder in folders for path in folder.iterdir()}
-    for path in written - expected:  # left over from a killed process
+    for path in written - expected:  # left behind by a killed process
         path.unlink()
     if missing := expected - written:
         raise InputError(
-            f"{min(missing)}: the shard is missing, so a worker wrote elsewhere. Let all workers "
-            "see this folder (docs/scale.md)."
+            f"{min(missing)}: the shard is missing, so a worker wrote elsewhere. Make this folder "
+            "available to all workers (docs/scale.md)."
         )
     return computed
 

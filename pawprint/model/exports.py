@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from packaging.version import Version
 
 from pawprint.classes import class_probabilities
 from pawprint.engine.mapping import map_in_threads
@@ -27,15 +28,17 @@ from pawprint.network.hardware import keras, tf
 from pawprint.network.model import activation_for, save_model, with_features
 from pawprint.runtime import CORES
 
-NamedOutputs = dict[str, np.ndarray]  # by name
+NamedOutputs = dict[str, np.ndarray]  # keyed by name
+WRITES_LITERT = Version("3.13")  # of Keras
 TOLERANCE = 1e-3  # maximum difference from the outputs of the served model
 
 
 class Format(NamedTuple):
     """An export format: the file in the model's folder, Keras' name for the format, and `open`.
 
-    `open(path)` returns a function from float32 pixels `(1, size, size, 3)` to outputs by name. An
-    empty `file` stands for the folder itself. `modules` are installed with the `export` extra.
+    `open(path)` returns a function from float32 pixels `(1, size, size, 3)` to outputs keyed by
+    name. An empty `file` stands for the folder itself. `modules` are installed with the `export`
+    extra.
     """
 
     file: str
@@ -45,10 +48,15 @@ class Format(NamedTuple):
 
 
 def require_modules(name: str, *, is_of_keras: bool = True) -> None:
-    """Raise InputError if a module that the format needs is not installed.
+    """Raise InputError if a module that the format needs is not installed, or Keras is too old.
 
     The converter tf2onnx is only needed for Keras networks.
     """
+    if name == "litert" and Version(keras.__version__) < WRITES_LITERT:
+        raise InputError(
+            f"litert: expected Keras {WRITES_LITERT} or later. Received: {keras.__version__}. Run "
+            f"`pip install 'keras>={WRITES_LITERT}'`."
+        )
     for module in FORMATS[name].modules:
         is_needed = is_of_keras or module != "tf2onnx"
         if is_needed and importlib.util.find_spec(module) is None:
@@ -167,7 +175,7 @@ def _read_member(archive: Archive, metadata: Metadata, name: str) -> np.ndarray:
 
 
 def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
-    """Return the outputs for images `(size, size, 3)`, float64, by name.
+    """Return the outputs for images `(size, size, 3)`, float64, keyed by name.
 
     They are `probability`, `(images, classes)`, and for some models `unknown_score`, `(images, 1)`.
     """
@@ -196,7 +204,7 @@ def export(
     folder: Path,
     reference: Reference,
 ) -> NamedOutputs:
-    """Write a model and its metadata to `folder`, and return its outputs as `all_outputs` does.
+    """Write a model and its metadata to `folder` and return its outputs as `all_outputs` does.
 
     `model` is either a Keras model or a function that writes a file to a path. Raises InputError,
     and leaves `folder` unchanged, if the model cannot be converted, if an output of the converted
@@ -219,7 +227,7 @@ def export(
         if not difference <= reference.tolerance:
             raise InputError(
                 f"{folder}: expected the outputs of the served model within {reference.tolerance}. "
-                f"Received: a difference of {difference:.4f}. Run `dvc repro`, or take another "
+                f"Received: a difference of {difference:.4f}. Run `dvc repro`, or choose another "
                 "format."
             )
         write_metadata(new, metadata)
@@ -293,7 +301,7 @@ def _require_own(folder: Path, new: Path) -> None:
             )
 
 
-ROUNDS = 50  # of which the fastest counts
+ROUNDS = 50  # number of rounds; the fastest one counts
 
 
 def milliseconds(runs: Sequence[RunNetwork], pixels: np.ndarray) -> list[float]:

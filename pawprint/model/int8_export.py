@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # importing this starts TensorFlow
     from tensorflow.lite.python.schema_py_generated import ModelT, OperatorT
 
 INT8 = "litert_int8"
-CALIBRATION_IMAGES = 100  # from training; three times as many make little difference
+CALIBRATION_IMAGES = 100  # number of training images; three times as many make little difference
 # The first convolutions, which together have this fraction of all weights, stay float32, because
 # rounding their outputs changes the most labels (docs/decisions/04).
 FLOAT_WEIGHTS = 0.03

@@ -30,10 +30,10 @@ from pawprint.params.section import Bits, Resize, Section
 from pawprint.paths import PARAMS, SERVED_MODEL
 
 METADATA_FILE = "model.json"
-PACKAGES = ("openvino", "pillow")  # run the model, so its stage depends on their versions
+PACKAGES = ("openvino", "pillow")  # packages whose versions affect the model's outputs
 # The format of model.json. If you add a key or a new kind of value, increase FORMAT and set RELEASE
-# to the first release that reads it, so that earlier versions can say which one to install. Format
-# 1 has neither of the two keys.
+# to the first release that reads it, so that earlier versions can tell users which one to install.
+# Format 1 has neither of the two keys.
 FORMAT = 1
 RELEASE = "0.4"
 
@@ -104,7 +104,7 @@ class Metadata(Section):
         """Return the index of the predicted label, int `(…)`, for probabilities `(…, labels)`."""
         thresholds = {self.labels.index(name): value for name, value in self.thresholds.items()}
         if not thresholds and len(self.labels) == 2:
-            thresholds = {1: 0.5}  # the second label, if both are equal in float32
+            thresholds = {1: 0.5}  # in a tie in float32, the second label wins
         return predicted_classes(probabilities, thresholds)
 
     def are_decided(self, probabilities: np.ndarray) -> np.ndarray:
@@ -153,12 +153,12 @@ def read_metadata(folder: Path) -> Metadata:
     if not path.is_file():  # reading a device or a pipe may never end
         if (folder / PARAMS).is_file():
             raise InputError(
-                f"{path}: no such file. {folder} is a project: name its model, "
+                f"{path}: no such file. {folder} is a project: use its model, "
                 f"{folder / SERVED_MODEL}."
             )
         raise InputError(
             f"{path}: no such file. Run `dvc repro` to train a model, `dvc pull models/served` to "
-            "fetch it, or give the folder of an exported model."
+            "fetch it, or use the folder of an exported model."
         )
     return parse_metadata(path, read_bytes(path))
 
@@ -174,7 +174,7 @@ def parse_metadata(path: Path, content: bytes) -> Metadata:
         problem = error.errors()[0]
         message = problem["msg"]
         if problem["type"] == "extra_forbidden":
-            message = f"unknown here: made by a newer version of Pawprint, or added. {renewal()}"
+            message = f"unknown key, from a newer version of Pawprint or added by hand. {renewal()}"
         reason = " ".join([*map(str, problem["loc"]), f"({message})"])
         raise _not_metadata(path, reason) from None
 
@@ -195,7 +195,7 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
     mirror image, or "crops". Before 0.2, this key was called `views`, and "none" was "one". Raises
     InputError for a newer format and for crops.
     """
-    # Anything else that is wrong is rejected later.
+    # Other errors are found later.
     with suppress(AttributeError, LookupError, RecursionError, TypeError, ValueError):
         record = json.loads(content)
         number = record.pop("format", 1)
@@ -203,8 +203,8 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
         if number not in range(1, FORMAT + 1):
             raise InputError(
                 f"{path}: expected a model of format {FORMAT} or earlier. Received: format "
-                f"{printable(str(number))}, made by a newer version of Pawprint; the first that "
-                f"reads it is {printable(str(release))}. {renewal()}."
+                f"{printable(str(number))}, written by a newer version of Pawprint; the first "
+                f"version that reads it is {printable(str(release))}. {renewal()}."
             )
         if "threshold" in record:
             threshold = record.pop("threshold")

@@ -121,14 +121,14 @@ def write_served_model(
 def join(extractor: openvino.Model, tail: openvino.Model) -> openvino.Model:
     """Return a network from pixels, uint8 `(batch, size, size, 3)`, to logits and features.
 
-    `extractor` returns, by name, the kinds of features that `tail` takes.
+    `extractor` returns the kinds of features that `tail` takes, by name.
     """
     for parameter in tail.get_parameters():
         name = parameter.output(0).get_any_name()
         stored = extractor.output(name).get_node().input_value(0)
         for taker in parameter.output(0).get_target_inputs():
             node = taker.get_node()
-            # Selects the frozen blocks, because the others are trained.
+            # Select only the frozen blocks.
             if node.get_type_name() == "Slice":
                 part = _first_columns(stored, node.output(0).partial_shape[1].get_length())
                 for taker_of_part in node.output(0).get_target_inputs():
@@ -163,7 +163,7 @@ def identity_of_single(identity: str) -> str:
 def identity_of(path: Path, metadata: Metadata) -> str:
     """Return a hash of the network, including temperature and detector, and of its metadata."""
     rules = metadata.model_dump(exclude={"model", "versions", "data_md5", "commit"})
-    # Independent of how pydantic formats it.
+    # This does not depend on how pydantic formats the model.
     text = json.dumps(rules, separators=(",", ":"), ensure_ascii=False)
     digests = (digest(path), digest(path.with_suffix(".bin")))
     return hashlib.sha256(" ".join([*digests, text]).encode()).hexdigest()[:IDENTITY_DIGITS]

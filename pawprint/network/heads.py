@@ -20,7 +20,7 @@ import pandas as pd
 
 from pawprint.files import read_arrays, write_arrays
 
-FLOOR = 0.25  # on seven data sets, 0.1 to 0.5 give about the same loss, and 0 a higher one
+FLOOR = 0.25  # 0.1 to 0.5 result in about the same loss on seven data sets
 
 
 def kinds_of(has_blocks: bool) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ class NewHead(NamedTuple):
 # Stop when a step changes the probabilities of an image of length 1 by at most this much. The
 # remaining error is then at most a tenth of it.
 TOLERANCE = 1e-3
-RESIDUAL = 0.2  # stop at this fraction of the gradient; a smaller one takes longer overall
+RESIDUAL = 0.2  # stop at this fraction of the gradient; smaller values take longer overall
 MAX_STEPS = 100
 MAX_HALVINGS = 30
 MAX_DIRECTIONS = 1000
@@ -110,7 +110,7 @@ class Regression(NamedTuple):
     """A fitted model: float32 weights `(columns, units)` and intercepts `(units,)`.
 
     `classes` are the sorted indices of the classes in the data. With two classes there is one unit,
-    which gives the logit of the second class.
+    which outputs the logit of the second class.
     """
 
     classes: np.ndarray
@@ -260,7 +260,7 @@ def _step(
             break
         logits = direction.logits
         mean = (probabilities * logits).sum(axis=1, keepdims=True)
-        change = weighted * (logits - mean)  # in the derivatives by the logits
+        change = weighted * (logits - mean)  # derivatives with respect to the logits
         curvature = float(np.vdot(logits, change))
         curvature += space.dot(direction.coefficients, direction) / c
         factor = size / curvature

@@ -53,19 +53,19 @@ from pawprint.scores.verdict import (
 from pawprint.tables import read_table, training_images
 
 MAX_IMAGES = 2000
-ROUNDS = 20  # how often the time for an image is measured
+ROUNDS = 20  # number of times that an image is timed
 SQUARE = 1.05  # maximum ratio of the longer to the shorter side
-MOST = 0.95  # fraction of square images, above which resizing methods are not tried
-CHEAPER = 0.9  # maximum ratio to the current seconds
+MOST = 0.95  # with more square images, resizing methods are not tried
+CHEAPER = 0.9  # maximum ratio to the current run time
 MARGIN = 0.01  # maximum distance from the lowest log loss
 RULE = (
-    "The rule: use the cheapest candidate whose log loss is within "
-    f"{MARGIN} of the lowest. A candidate counts if it is significantly better than the current "
-    f"params, or needs at most {CHEAPER:.0%} of their seconds."
+    "The rule: choose the cheapest candidate with a log loss within "
+    f"{MARGIN} of the lowest. A candidate must be significantly better than the current params, or "
+    f"take at most {CHEAPER:.0%} of their time."
 )
 TODAY = "today"
 VIEWS = "augment.views"
-MORE_VIEWS = 4  # instead of the single view of `pawprint init`; see docs/decisions/37
+MORE_VIEWS = 4  # `pawprint init` sets a single view; see docs/decisions/37
 # Either lite2 or deep is tried: lite2 if its package is installed, otherwise a download from Keras.
 PRESETS = {
     "fast": ("MobileNetV2", 0.35, 160),
@@ -78,7 +78,7 @@ PRESETS = {
 
 
 class Candidate(NamedTuple):
-    """Params with `changes` by key, such as `model.alpha`."""
+    """Params with `changes` keyed by key, such as `model.alpha`."""
 
     name: str
     changes: dict[str, object]
@@ -134,7 +134,7 @@ def _defaults(today: Params, images: pd.DataFrame) -> dict[str, dict]:
 
 
 def _is_solved(params: Params) -> bool:
-    """Return whether only a fitted head learns from the views of images."""
+    """Return whether the views of images are only used to fit a head."""
     return params.train_extract.epochs is None and params.model.fine_tune_at is None
 
 
@@ -166,7 +166,7 @@ def describe_params(candidate: Candidate) -> str:
 
 
 class Sample(NamedTuple):
-    """Training images from a project's table SPLIT, and how a head learns from them.
+    """Training images from a project's table SPLIT, and how to fit a head to them.
 
     `sizes` contains the total number of training images and of other images.
     """
@@ -267,7 +267,7 @@ def _measure(
         # Importing this module starts TensorFlow, which takes seconds.
         from pawprint.network.hardware import keras
 
-        # Otherwise progress bars would appear between the lines.
+        # This hides progress bars, which would appear between the lines.
         keras.config.disable_interactive_logging()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / paths.EXTRACTOR.name
@@ -286,7 +286,7 @@ def _measure(
     seconds = cpu_ms[key] * views * len(images) / CORES / 1000
     if seconds > left:
         raise InputError(
-            f"it would take {seconds:,.0f} s, and {left:,.0f} s are left; see --minutes"
+            f"it would take {seconds:,.0f} s, but only {left:,.0f} s are left; see --minutes"
         )
     place = reuse.place_of_rows(origin, sample.folder) / "try" / str(count_shards(len(images)))
     one = augment.model_copy(update={"views": 1, "keep_original": True})
@@ -353,4 +353,4 @@ def describe_choice(best: Measured, first: Measured) -> str:
         )
     if base == TODAY:
         return "Keep the current params."
-    return f"Use {name}: the weights of the current network are missing here."
+    return f"Use {name}: the weights of the current network are not available."

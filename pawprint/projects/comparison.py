@@ -30,7 +30,7 @@ def compare_revisions(
 
     A run is a commit, branch, tag or experiment, or WORKSPACE. Sentences call it what `names` says
     or, by default, its revision. Raises InputError if the results in the workspace are out of date,
-    if a run has no predictions, and for the reasons of `compare_runs`.
+    if a run has no predictions, and for the same reasons as `compare_runs`.
     """
     if WORKSPACE in (old, *new):
         require_reproduced(folder, "evaluate")
@@ -41,12 +41,12 @@ def compare_revisions(
 def read_revision_run(folder: Path, rev: str, name: str) -> Run:
     """Read a run of a project, which sentences call `name`.
 
-    Its data, in DVC's cache or in a remote, may be missing. Raises InputError if it has no
-    predictions or no params.
+    The data of the run, in DVC's cache or in a remote, may be missing. Raises InputError if it has
+    no predictions or no params.
     """
     read = functools.partial(read_revision, folder, rev)
     run = read_run(read, name)
-    if run.split is None:  # these are in Git
+    if run.split is None:  # these files are in Git
         with contextlib.suppress(InputError):
             run = run._replace(split_md5=read(paths.LOCK, _md5_of_split))
             run = run._replace(scores=read(paths.SCORES_CSV, _parse_scores))

@@ -63,7 +63,8 @@ def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
 
     Folders of classes have the names in `clean.labels` of a project, or are named after the labels.
 
-    Raises InputError if there are no images, or if a metadata.csv contains none of the labels.
+    Raises InputError if there are no images, or if a metadata.csv does not contain any of the
+    labels.
     """
     params = project / paths.PARAMS
     folder_names = Clean.load(path=params).labels if params.exists() else "auto"
@@ -113,7 +114,7 @@ def load_predictors(folders: Sequence[Path]) -> list[Predictor]:
         if predictor.metadata.labels != labels:
             raise InputError(
                 f"{predictor.folder}: expected the classes of {folders[0]}, {', '.join(labels)}. "
-                f"Received: {', '.join(predictor.metadata.labels)}. Score this model alone."
+                f"Received: {', '.join(predictor.metadata.labels)}. Score this model separately."
             )
     return predictors
 
@@ -123,7 +124,7 @@ class ScoreResult(NamedTuple):
 
     `scores` contains the rows of `tabulate_beside` followed by those of `measure_slices`.
     `predictions` is a PROBABILITIES table with a column `group`. `left_out` counts images by
-    reason, `failed` contains the rows of `predict` that have an error, and `has_training` says
+    reason, `failed` contains the rows of `predict` that have an error, and `has_training` indicates
     whether training images were available for comparison.
     """
 
@@ -137,7 +138,7 @@ class ScoreResult(NamedTuple):
 def score(
     project: Path, predictor: Predictor, photos: Photos, take: Take = take_all
 ) -> ScoreResult:
-    """Score labelled photos like `evaluate`, and compare them with the last run's test split.
+    """Score labelled photos like `evaluate` and compare them with the last run's test split.
 
     UNKNOWN photos show none of the classes. As in `clean`, photos with the same pixels count once,
     or not at all if their labels differ. In intervals and tests, photos in the same group count as
@@ -206,8 +207,9 @@ def compare_unlabelled(
 ) -> LikenessResult:
     """Compare photos with the test photos of a project, by the predictions of its served model.
 
-    The photos are `photos` in the folder `source` or, with None, the rows of the table `source`.
-    Raises InputError if the project has no test split of this model, or if no row is of this model.
+    The photos are `photos` in the folder `source` or, if `photos` is None, the rows of the table
+    `source`. Raises InputError if the project has no test split for this model, or if all rows come
+    from other models.
     """
     metadata = read_metadata(model)
     has_scores = metadata.unknown_threshold is not None
@@ -253,7 +255,7 @@ def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:
 def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
     """Return a PROBABILITIES table for images with a `prediction`, and their group numbers."""
     probabilities = np.array([prediction.probabilities for prediction in images["prediction"]])
-    # Works even without images.
+    # This also works without images.
     probabilities = probabilities.reshape(len(images), len(metadata.labels))
     unknown_scores = None
     if metadata.unknown_threshold is not None:

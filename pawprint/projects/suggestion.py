@@ -32,7 +32,7 @@ from pawprint.tables import training_images
 MAX_TRAINING = 2000  # maximum number of training images to compare new images with
 # Minimum uncertainty, so that distance still ranks images that the model is certain about.
 SMALLEST = 0.01
-BLOCK = 1024  # images compared with labelled ones at once
+BLOCK = 1024  # number of images compared at once
 # If the model computes these features for SAMPLE training images, the stored rows are its own.
 SAMPLE = 8
 ROUNDING = 1e-3  # of a number in features of length 1; maps are stored as float16
@@ -52,9 +52,9 @@ def uncertainty(probabilities: np.ndarray) -> np.ndarray:
 class Candidates(NamedTuple):
     """Unlabelled images: features, float32 `(images, channels)` of length 1, and weights.
 
-    `alike`, bool `(images, images)`, marks pairs of which one image is enough. `is_unknown`, bool
-    `(images,)`, marks images of which only some are wanted, and `is_unsure` marks images that come
-    first.
+    `alike`, bool `(images, images)`, marks pairs of similar images, of which only one is chosen.
+    `is_unknown`, bool `(images,)`, marks images of which only some are chosen, and `is_unsure`
+    marks images that come first.
     """
 
     features: np.ndarray
@@ -74,7 +74,7 @@ def choose(images: Candidates, labelled: np.ndarray, number: int, unknown: int) 
     images with `is_unknown` are chosen.
     """
     features, weight, alike, is_unknown, is_unsure = images
-    cosine = np.full(len(features), -1, np.float32)  # with the nearest image
+    cosine = np.full(len(features), -1, np.float32)  # cosine with the nearest image
     for start in range(0, len(features) if len(labelled) else 0, BLOCK):
         block = slice(start, start + BLOCK)
         cosine[block] = (features[block] @ labelled.T).max(axis=1)

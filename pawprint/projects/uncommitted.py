@@ -32,7 +32,7 @@ def find_uncommitted(folder: Path) -> tuple[list[str], list[str], list[str]]:
 
 
 def _photos(files: dict[str, list[str]]) -> Iterable[str]:
-    """Yield lines such as "12 photos of cat added", given the paths of changed files by kind."""
+    """Yield lines such as "12 photos of cat added", given changed paths keyed by kind."""
     for kind in ("added", "deleted", "modified", "renamed"):
         names = files.get(kind, ())
         folders = Counter(PurePosixPath(name).parent.name for name in names if name[-1] != "/")

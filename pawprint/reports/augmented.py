@@ -25,7 +25,7 @@ VIEWS = 12  # the most views in the figure
 def draw_augmented(
     archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
 ) -> Image.Image:
-    """Draw the views of the first training image as the network sees them during training.
+    """Draw the views of the first training image as they are used in training.
 
     `train` is a table with the columns `path` and `pixels_sha256`.
     """

@@ -32,7 +32,7 @@ MAX_LABEL = 16  # characters of a label in front of a probability
 SAMPLES = 18
 NEAR_DUPLICATES = 24
 PREDICTIONS = 24
-ERRORS = 12  # and as many of the least confident other predictions
+ERRORS = 12  # number of errors, and of unconfident correct predictions
 LABELS_TO_REVIEW = 24
 UNUSUAL = 12
 
@@ -150,7 +150,8 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
 def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Image:
     """Draw the first images of LABELS_TO_REVIEW: file name, label, its probability and a reason.
 
-    The reason is `likely`, the most probable other label, or a near-duplicate with another label.
+    The reason is `likely`, the most probable other label, or a near-duplicate with a different
+    label.
     """
     rows = suspects.head(LABELS_TO_REVIEW)
     cells = []

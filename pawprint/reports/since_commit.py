@@ -20,8 +20,8 @@ from pawprint.scores.stored_run import read_here, read_run
 SAME = "the same photos, labels, splits, params and code"
 SAME_SETTINGS = "the same params and code"
 NEXT = (
-    "`git add .` and `git commit` keep this run. `pawprint discard` goes back to the last one, "
-    "but keeps photos and labels."
+    "To keep this run, use `git add .` and `git commit`. To return to the last one, use `pawprint "
+    "discard`, which keeps photos and labels."
 )
 
 
@@ -81,7 +81,7 @@ def compare_with_commit(commit: LastCommit) -> list[str]:
         if old.missing:
             return []
         (compared,) = compare_runs(old, [read_run(read_here, "this run")])
-    except InputError:  # no common images, or no predictions
+    except InputError:  # the runs have no images in common, or no predictions
         return []
     verdict, *answers = compared.sentences
     lines = [f"{verdict[0].upper()}{verdict[1:]}", *answers, compared.on_common_test]

@@ -1,6 +1,6 @@
 """Calibrate the served model: fit its temperature and its thresholds to validation images.
 
-`fit_rules` fits all of them, and `describe_rules` says what they do to the validation images.
+`fit_rules` fits all of them, and `describe_rules` describes their effect on the validation images.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def fit_rules(
     train_scores: np.ndarray,
     groups: np.ndarray,
 ) -> Metadata:
-    """Return the metadata with the temperature and the thresholds that the params ask for.
+    """Return the metadata with the temperature and the thresholds that the params require.
 
     `train_scores`, float64 `(images,)`, are unknown scores of training images from detectors that
     were not fitted on them, or NaN if they are missing. `groups` contains the group of each
@@ -78,7 +78,7 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     Unlike the original paper, this adds a prior around 1: with few images, all predicted correctly,
     the loss would be lowest at 0. With hundreds of images, the prior has little effect.
     """
-    # Importing it is slow, and `pawprint predict` does not need it.
+    # SciPy is slow to import, and `pawprint predict` does not need it.
     from scipy.optimize import minimize_scalar
 
     if logits.shape[-1] == 1:
@@ -118,7 +118,7 @@ def calibrate(
 
 
 def _by_class(param: dict[str, float] | float | None) -> dict[str, float]:
-    """Return a param by class. `problem_of_threshold` has rejected numbers without a class."""
+    """Return a param keyed by class. `problem_of_threshold` rejects numbers without a class."""
     return dict(param) if isinstance(param, dict) else {}
 
 
@@ -153,7 +153,7 @@ def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: floa
     """
     values = np.unique(np.concatenate([[0, 1], probability]))
     candidates = np.append((values[1:] + values[:-1]) / 2, 0.5)
-    # Number of images outside and inside the class, at or above each candidate.
+    # Count images outside and inside the class at or above each candidate.
     wrong, right = (
         len(group) - np.searchsorted(np.sort(group), candidates)
         for group in (probability[~is_class], probability[is_class])
@@ -203,7 +203,7 @@ def describe_decided(
 def describe_thresholds(
     params: Calibrate, metadata: Metadata, predictions: Predictions
 ) -> Iterator[str]:
-    """Yield lines about each class with a threshold: images found in validation, and warnings."""
+    """Yield lines about each class with a threshold: validation images found, and warnings."""
     scores = tabulate_scores(predictions)
     before = predictions.probabilities.argmax(axis=-1)
     recalls = params.recall if isinstance(params.recall, dict) else {}
@@ -226,8 +226,8 @@ def describe_recall(
     """Explain why validation recall is, or may be, below the expected recall, or return ""."""
     if value < expected:
         return (
-            f"calibrate.recall: {label}: {expected:g} is not reached, because earlier classes get "
-            "the other images. Name it before them if it must not be missed"
+            f"calibrate.recall: {label}: {expected:g} cannot be reached, because earlier classes "
+            "take the other images. List this class first if it must not be missed"
         )
     if low < expected:
         return (

@@ -1,7 +1,7 @@
 """Make predictions from the network's outputs for a split, and score them.
 
-`evaluate` does both. The table of predictions is in prediction_table.py, and each score in
-metrics.py.
+The function `evaluate` does both. The table of predictions is in prediction_table.py, and each
+score is in metrics.py.
 """
 
 from typing import NamedTuple

@@ -13,7 +13,7 @@ def tabulate_curve(
 ) -> pd.DataFrame:
     """Return a LEARNING_CURVE table on the images that every fit predicts, or [] without any.
 
-    `curve` maps the number of images that a fit learned from to cross-validated probabilities
+    `curve` maps the number of images in a fit to cross-validated probabilities
     `(images, classes)`, and `actual` contains class indices. Images in the same group of `groups`
     count as one.
     """

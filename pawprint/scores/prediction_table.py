@@ -121,7 +121,7 @@ def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the prediction for each image from a model that did not learn from it.
+    """Return the prediction for each image from a model that was not trained on it.
 
     The columns are `path`, `actual`, `predicted`, `confidence`, `wrong`, `split` and
     `pixels_sha256`. Training images are in the JUDGED table, and `predictions` contains a

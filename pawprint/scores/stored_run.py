@@ -21,7 +21,7 @@ from pawprint.tables import parse_table
 
 Parsed = TypeVar("Parsed")
 MODEL_JSON = paths.SERVED_MODEL / METADATA_FILE
-OLD_METRICS = Path("metrics/train_finetune.json")  # from earlier versions, with `kept_epoch`
+OLD_METRICS = Path("metrics/train_finetune.json")  # from earlier versions
 
 
 class Reader(Protocol):
@@ -62,7 +62,7 @@ def read_run(read: Reader, name: str) -> Run:
 
 
 def _is_fine_tuned(read: Reader) -> bool:
-    """Return whether fine-tuning is kept: cross-validation then says nothing about the model."""
+    """Return whether fine-tuning is kept: cross-validation then does not describe the model."""
     with contextlib.suppress(InputError):
         return bool(read(paths.FINETUNE_HISTORY_CSV, _parse_history)["kept"].any())
     return read(OLD_METRICS, json.loads)["kept_epoch"] != 0

@@ -25,7 +25,7 @@ EQUAL = 0.01  # models are equal if accuracy or mean recall differs by at most t
 # old log loss. Even one additional photo changes the loss by 0.2%, which a paired test detects.
 # docs/decisions/29 shows how often irrelevant changes and real losses are called better or worse.
 MARGIN = 0.03
-FLOOR = 0.001  # also of the log loss: for a nearly perfect model, 3% does not matter
+FLOOR = 0.001  # smallest useful difference of the log loss for a nearly perfect model
 NOT_SHOWN = "no difference shown"
 NO_USE = "no practical difference"
 
@@ -147,7 +147,7 @@ def compare(
 ) -> list[Comparison]:
     """Compare pairs of models, each given as sets of images with names.
 
-    `score` is LOG_LOSS or "accuracy", which is the mean of the values. Each pair gets one test, on
+    `score` is LOG_LOSS or "accuracy", which is the mean of the values. Each pair is tested once, on
     all of its images (`paired_test`). The probability of at least one wrong verdict is at most `1 -
     confidence` over all pairs: `holm` determines the levels of the tests and of the intervals.
     """
@@ -198,7 +198,7 @@ def difference_of(pair: Pair, confidence: float, p_value: float, score: str) -> 
     if score == LOG_LOSS:
         groups = mean_by_group(pair.differences, pair.groups)
         low, high = mean_interval(groups, confidence)
-        if low != low:  # all values are equal, or there are too few
+        if low != low:  # NaN: all values are equal, or there are too few
             low, high = (difference, difference) if len(groups) > 2 else (-np.inf, np.inf)
     else:
         one_stratum = np.zeros(len(pair.differences))

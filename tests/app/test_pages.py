@@ -57,7 +57,7 @@ def record(project: Path) -> None:
 
 
 def opened(page: str, show: str, **state: str):
-    """Run the function of a page inside the frame of pawprint/app/main.py, and return the page."""
+    """Run the function of a page inside the frame of pawprint/app/main.py and return the page."""
 
     def script(page, show):
         import importlib
@@ -168,12 +168,12 @@ def test_photos_without_a_label_that_came_before_or_since_a_run_can_be_prepared(
         (project / "photos" / name).write_bytes(photo(len(name)))
     page = opened("page_label", "show")
     assert [button.label for button in page.button] == ["Prepare the photos"]
-    assert page.markdown[0].value.startswith("**2 photos have arrived without a label**")
+    assert page.markdown[0].value.startswith("**2 photos were added without a label**")
     assert not page.success
     (project / "photos" / "unlabelled" / "1.jpg").unlink()
     write_unlabelled(project)
     page = opened("page_label", "show_unlabelled")
-    assert page.markdown[0].value.startswith("**1 photo has arrived without a label since")
+    assert page.markdown[0].value.startswith("**1 photo was added without a label since")
     assert [button.label for button in page.button] == ["Prepare the photos"]
 
 

@@ -77,7 +77,7 @@ def test_torn_end_costs_no_other_line(tmp_path):
         path = tmp_path / "log.jsonl"
         path.write_bytes(content[:length])
         log_to(path).append("third", ANSWER)
-        # Unless only the newline is missing.
+        # The row is complete if only the newline is missing.
         before = (length >= kept - 1) + (length >= len(content) - 1)
         is_torn = length not in (0, kept - 1, kept, len(content) - 1, len(content))
         assert counted(path) == ([*["first", "second"][:before], "third"], is_torn)

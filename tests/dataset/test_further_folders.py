@@ -73,7 +73,7 @@ def test_classes_of_a_mapping_that_the_folders_lack_are_named():
 
 def test_folders_that_differ_in_case_are_no_two_classes():
     """caltechlibrary/dataset 81."""
-    with pytest.raises(InputError, match="more than upper"):
+    with pytest.raises(InputError, match="more than case"):
         labels_of(images_in("Cat", "cat", "dog"))
 
 

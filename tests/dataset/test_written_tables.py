@@ -119,7 +119,7 @@ def test_no_message_advises_to_remove_the_line_of_a_photo_that_is_there(tmp_path
 
 
 def test_line_of_a_photo_that_is_gone_may_be_removed(tmp_path):
-    with refused("'cat/9.jpg'", "If the image is gone, remove the line."):
+    with refused("'cat/9.jpg'", "If the image no longer exists, remove the line."):
         corrections(tmp_path, "cat/9.jpg", {"cat/1.jpg"})
 
 

@@ -49,7 +49,7 @@ def small(monkeypatch, tmp_path) -> None:
 
 
 class Computed(ShardComputer):
-    """Computes a row from the image and the view, and records what it was asked for."""
+    """Computes a row from the image and the view and records what it was asked for."""
 
     def __init__(
         self, augment: Augment = ROTATE, largest: float = 0, themselves: tuple = ()
@@ -206,7 +206,7 @@ def test_maps_that_float16_cannot_hold_are_one_line(tmp_path):
         Computed(largest=70_000)(train)
     test = Task(str(tmp_path / "test.npy"), "test", images, [])
     Computed(largest=70_000)(test)
-    with refused("model.fine_tune_at: ", "0.jpg"):  # and they are not reused
+    with refused("model.fine_tune_at: ", "0.jpg"):  # damaged rows are not reused
         Computed(largest=70_000)(train._replace(sources=[test.path]))
 
 

@@ -10,7 +10,7 @@ ROWS, COLUMNS = 60, 20
 
 
 def rows_of(classes: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return standardised rows, float32 `(ROWS, columns)`, and classes, half of them the first.
+    """Return standardised rows, float32 `(ROWS, columns)`, and classes, half the first class.
 
     Two rows are equal but have different labels. All columns after COLUMNS are 0.
     """

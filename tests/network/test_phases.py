@@ -24,7 +24,7 @@ def batches_of(features: np.ndarray, labels: np.ndarray = LABELS) -> Data:
 
 
 def test_balanced_classes_weigh_the_same_in_the_loss_of_training():
-    """Without features that tell the classes apart, each class has the same probability."""
+    """Without features that distinguish the classes, each class has the same probability."""
     labels = np.full(60, 2, np.float32)
     labels[:9] = np.arange(9) % 3
     train = Batches(np.ones((60, 1, 1)), labels, 60, "one", seed=1)

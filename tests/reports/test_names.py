@@ -41,7 +41,7 @@ def fonts(tmp_path, monkeypatch) -> list[str]:
 
 
 def draw(labels: list[str], path: Path) -> list[str]:
-    """Draw and write a confusion matrix, and return the font families of its text."""
+    """Draw and write a confusion matrix and return the font families of its text."""
     rows = [(f"{label}.jpg", label, labels[0], "0", 0.6, 0.4) for label in labels]
     names = [*PROBABILITIES, *(f"probability_{label}" for label in labels)]
     figure = charts.draw_confusion(pd.DataFrame(rows, columns=names))

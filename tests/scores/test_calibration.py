@@ -120,7 +120,7 @@ def test_first_of_two_named_classes_gets_its_images_first(of_second):
     first, second = ((predicted[actual == index] == index).mean() for index in (2, 0))
     assert first >= 0.9
     warning = describe_recall("ant", of_second, second, second - 0.01, second + 0.01, 200)
-    assert ("not reached" in warning) == (second < of_second) == (of_second == 0.9)
+    assert ("cannot be reached" in warning) == (second < of_second) == (of_second == 0.9)
 
 
 def test_recall_of_few_images_is_not_sure():

@@ -81,6 +81,6 @@ def test_stages_after_the_backbone_run_for_other_features_alone(projects):
     change(file, "weights: {source: ../moved.onnx}")
     assert repro(file, "evaluate") == ["backbone"]
     change(file, "train_finetune: {epochs: {number: 1}}")
-    assert repro(file, "evaluate") == ["train_finetune"]  # which does not train any layer of a file
+    assert repro(file, "evaluate") == ["train_finetune"]  # layers of an ONNX file are never trained
     change(file, "model: {onnx: {mean: [0, 0, 0]}}")
     assert repro(file, "train_extract") == ["backbone", "features", "train_extract"]
