@@ -8,6 +8,7 @@ as `2001-01-01` are strings, and `.5e2` is a number.
 """
 
 import contextlib
+import copy
 import functools
 import hashlib
 import json
@@ -321,10 +322,16 @@ def parse_mapping(text: str, name: str) -> dict:
     return content
 
 
+# A stage parses params.yaml for each section that it loads, and before and after it runs.
+@functools.lru_cache(maxsize=2)
+def _load_yaml(text: str) -> object:
+    return yaml.load(text, _Loader)
+
+
 def parse_yaml(text: str, name: str) -> object:
     """Return the content of a YAML document. Raises InputError, which begins with `name`."""
     try:
-        return yaml.load(text, _Loader)
+        return copy.deepcopy(_load_yaml(text))
     # PyYAML lets other errors through, such as for int("x"), a wrong !!bool or deep lists.
     except (yaml.YAMLError, AttributeError, LookupError, RecursionError, ValueError) as error:
         problem = str(error)

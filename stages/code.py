@@ -110,8 +110,9 @@ def describe(recorded: Recorded, after: dict[str, str]) -> str:
         )
     before = {stage: recorded_code(recorded, stage, text) for stage, text in after.items()}
     changes = describe_code_changes(before, after) or ["the code of no stage changed"]
-    more = f"; {len(changes) - MAX_CHANGES} more changes" if changes[MAX_CHANGES:] else ""
-    return f"{'; '.join(changes[:MAX_CHANGES])}{more}"
+    more = len(changes) - MAX_CHANGES
+    rest = [f"{more} more change{'s' if more > 1 else ''}"] if more > 0 else []
+    return "; ".join([*changes[:MAX_CHANGES], *rest])
 
 
 def describe_versions(

@@ -203,6 +203,32 @@ EMPTY_TABLES = {
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
+def complete_labels(content: bytes, where: str) -> tuple[bytes, list[str]]:
+    """Add the columns of a new labels.csv that a table lacks, and return their names.
+
+    Their cells are empty, and everything else stays as it is, such as quotes and line ends. Returns
+    the same bytes, and no names, if the table has columns of its own, or is not UTF-8. Raises
+    InputError for the same reasons as `parse_csv`.
+    """
+    columns = (*LABEL_COLUMNS, PIXELS, HOW)
+    header, names, _, separator = parse_csv(content, where, LABEL_COLUMNS)
+    missing = [name for name in columns if name not in names]
+    is_utf8 = not content.startswith((*MARKS,)) or content.startswith(codecs.BOM_UTF8)
+    if set(names) - set(columns) or not is_utf8 or not missing:
+        return content, []
+    text = _decode(content, where)
+    mark = content.removesuffix(text.encode())
+    declared = SEPARATOR_LINE.match(text)
+    begin = declared[0] if declared else ""
+    lines = [*io.StringIO(text.removeprefix(begin), newline="")]
+    for number, (line, cells) in enumerate(_rows("".join(lines), separator)):
+        added = [""] * (len(header) + len(missing) - len(cells)) if number else missing
+        row = lines[line - 1].rstrip("\r\n")
+        end = lines[line - 1].removeprefix(row)
+        lines[line - 1] = separator.join([row, *added]) + end
+    return mark + begin.encode() + "".join(lines).encode(), missing
+
+
 class Correction(NamedTuple):
     """The label of an image, or NEITHER.
 
@@ -229,9 +255,9 @@ def read_corrections(
 
     A path matches a member even if it is in another Unicode form or has surrounding spaces. Raises
     InputError, with the line number, for a label that is not in `labels`, a path that is not in
-    `members` if there is no `pixels_sha256`, an image that occurs twice, and a `pixels_sha256` that
-    is not 64 hexadecimal digits. Also raises InputError if the file is not such a table. `members`
-    and `labels` are not checked if they are None.
+    `members` if there is no `pixels_sha256`, an image that occurs twice, a `pixels_sha256` that is
+    not 64 hexadecimal digits, and a cell in HOW other than PAGE or "". Also raises InputError if
+    the file is not such a table. `members` and `labels` are not checked if they are None.
     """
     choices = None if labels is None else [*labels, NEITHER]
     is_known = members is not None
@@ -244,13 +270,8 @@ def read_corrections(
         label = normalize("NFC", row["label"])
         pixels = row.get("pixels_sha256", "")
         correction = Correction(name, label, pixels, row.get(HOW) == PAGE)
-        problem = None
-        if pixels and not SHA256.fullmatch(pixels):
-            problem = (
-                "expected pixels_sha256 of 64 hexadecimal digits, or none. Received: "
-                f"{pixels!r}. Correct it."
-            )
-        elif is_known and not pixels and name not in member_of:
+        problem = _problem_of_optional_cells(row)
+        if is_known and not pixels and name not in member_of:
             likely = name_likely(name, [*members])
             problem = (
                 f"expected the path of a file in the archive, such as {min(members, default='')}. "
@@ -271,6 +292,18 @@ def read_corrections(
             raise InputError(f"{path}: line {line}: {printable(problem)}")
         corrections[correction.image] = correction
     return [*corrections.values()]
+
+
+def _problem_of_optional_cells(row: Cells) -> str | None:
+    """Return what is wrong with the cells PIXELS and HOW of a row of labels.csv, or None."""
+    pixels = row.get(PIXELS, "")
+    how = row.get(HOW, "")
+    if pixels and not SHA256.fullmatch(pixels):
+        expected = "expected pixels_sha256 of 64 hexadecimal digits, or none"
+        return f"{expected}. Received: {pixels!r}. Correct it."
+    if how not in ("", PAGE):
+        return f"expected {PAGE} in the column {HOW}, or nothing. Received: {how!r}. Correct it."
+    return None
 
 
 def reviewed_images(path: Path) -> set[str]:

@@ -19,13 +19,14 @@ DISTANCE = 8  # default for near-duplicates if there is no params.yaml
 class LabelledImages(NamedTuple):
     """The images of the last run: the tables IMAGES and SPLIT, which are empty without a run.
 
-    `distance` is the maximum distance between the hashes of near-duplicates, and `missing` is the
-    first missing file, if there is one.
+    `folder` is the project's folder, `distance` is the maximum distance between the hashes of
+    near-duplicates, and `missing` is the first missing file, if there is one.
     """
+
+    folder: Path
 
     images: pd.DataFrame
     split: pd.DataFrame
-    archives: Path
     distance: int
     missing: Path | None
 
@@ -41,7 +42,7 @@ def read_labelled(folder: Path) -> LabelledImages:
         images, split = (pd.DataFrame(columns=list(columns)) for columns in tables.values())
     else:
         images, split = (read_table(path, columns) for path, columns in tables.items())
-    return LabelledImages(images, split, archives, distance, next(iter(missing), None))
+    return LabelledImages(folder, images, split, distance, next(iter(missing), None))
 
 
 def is_near_training(images: pd.DataFrame, last_run: LabelledImages) -> pd.Series:

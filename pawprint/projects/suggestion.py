@@ -1,6 +1,7 @@
 """Choose which unlabelled images to label first."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -9,11 +10,14 @@ import pandas as pd
 from PIL import Image
 from scipy.sparse import csr_array
 
+from pawprint import paths
 from pawprint.classes import UNKNOWN, UNSURE
+from pawprint.columns import TRAIN
 from pawprint.dataset.looks import perceptual_hash
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
-from pawprint.images.archive import open_archive
+from pawprint.features.later_layers import run_on_stored
+from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.folder import find_images
 from pawprint.model.detector import unit_length
@@ -22,12 +26,16 @@ from pawprint.model.served_model import FEATURES
 from pawprint.progress import track
 from pawprint.projects.labelled import LabelledImages, compare_hashes
 from pawprint.projects.service_log import rows_with
+from pawprint.runtime import compile_for_cpu, read_network
 from pawprint.tables import training_images
 
 MAX_TRAINING = 2000  # maximum number of training images to compare new images with
 # Minimum uncertainty, so that distance still ranks images that the model is certain about.
 SMALLEST = 0.01
 BLOCK = 1024  # number of images compared at once
+# If the model computes these features for SAMPLE training images, the stored rows are its own.
+SAMPLE = 8
+ROUNDING = 1e-3  # of a number in features of length 1; maps are stored as float16
 MEASURED = ("hash", "features", "uncertainty")
 
 
@@ -166,18 +174,49 @@ def _features_of_labelled(
 ) -> tuple[pd.Series, np.ndarray]:
     """Return the perceptual hashes of labelled images, and float32 features of training images.
 
-    If the images of the last run are missing, both are empty, which is reported on stderr.
+    If the images of the last run are missing, both are empty, which is reported on stderr. The rows
+    that the last run stored are used if the model computes the same features for a SAMPLE.
     """
     if labelled.missing:
         line = f"{labelled.missing} is missing, so the images are not compared with labelled ones"
         print(line, file=sys.stderr)
         return pd.Series(dtype=str), np.empty((0, 0), np.float32)
     images = training_images(labelled.split, MAX_TRAINING)
-    with open_archive(labelled.archives, predictor.metadata.bits) as archive:
-        side = predictor.metadata.decoded_side
-        results = map_items(
-            lambda path: predictor.predict(open_image(archive, path, side)).features, images["path"]
-        )
-        rows = track(results, "training images", len(images))
-        features = np.array(list(rows))
-    return labelled.images["perceptual_hash"], unit_length(features).astype(np.float32)
+    with open_archive(labelled.folder / paths.RAW_ARCHIVES, predictor.metadata.bits) as archive:
+        compute = partial(_compute_features, predictor, archive)
+        sample = [*map_items(compute, images["path"][:SAMPLE])]
+        features = _stored_features(labelled.folder, images["pixels_sha256"])
+        if features is None or not _are_equal(features[:SAMPLE], np.array(sample)):
+            rest = images["path"][SAMPLE:]
+            sample += track(map_items(compute, rest), "training images", len(rest))
+            features = np.array(sample)
+    return labelled.images["perceptual_hash"], features
+
+
+def _compute_features(predictor: Predictor, archive: Archive, name: str) -> np.ndarray:
+    """Return the model's features of an image, float32 `(channels,)`, of length 1."""
+    image = open_image(archive, name, predictor.metadata.decoded_side)
+    # `suggest` has checked that they exist.
+    features = cast(np.ndarray, predictor.predict(image).features)
+    return unit_length(features).astype(np.float32)
+
+
+def _stored_features(folder: Path, pixels_sha256: pd.Series) -> np.ndarray | None:
+    """Return features from the rows that the last run stored for training images.
+
+    They are float32 `(images, channels)`, of length 1. Returns None if some rows, or the layers
+    after the frozen ones, are missing or damaged.
+    """
+    try:
+        network = read_network(folder / paths.NETWORK)
+        rows = folder / paths.FEATURES / TRAIN
+        compute = compile_for_cpu(network)
+        _, features = run_on_stored(network, compute, rows, pixels_sha256, themselves=True)
+    except (InputError, OSError, RuntimeError):
+        return None
+    return unit_length(features[:, 0]).astype(np.float32)
+
+
+def _are_equal(features: np.ndarray, others: np.ndarray) -> bool:
+    """Return whether two arrays of features of length 1 are equal, except for rounding."""
+    return features.shape == others.shape and bool(np.abs(features - others).max() < ROUNDING)

@@ -9,12 +9,25 @@ from pathlib import Path
 
 from pawprint.dataset.folders import AUTO, READINGS, find_places
 from pawprint.dataset.metadata_csv import is_metadata
-from pawprint.dataset.user_tables import EMPTY_TABLES, LABEL_COLUMNS, read_csv_rows
+from pawprint.dataset.user_tables import (
+    EMPTY_TABLES,
+    LABEL_COLUMNS,
+    complete_labels,
+    read_csv_rows,
+)
 from pawprint.errors import InputError
-from pawprint.files import parse_mapping, parse_yaml, read_json, read_text, write_text
+from pawprint.files import (
+    parse_mapping,
+    parse_yaml,
+    read_json,
+    read_text,
+    replacing,
+    write_text,
+)
 from pawprint.git import git, ignored, try_git, work_tree
 from pawprint.images.archive import members, open_archive
 from pawprint.installation import requirement
+from pawprint.named_file import read_bytes
 from pawprint.params.file import add_missing, flat, is_optional, overlay, set_values, without_param
 from pawprint.params.model import Params
 from pawprint.params.section import check_content, shown
@@ -86,15 +99,33 @@ def upgrade(folder: Path) -> list[str]:
     for table, no_rows in EMPTY_TABLES.items():
         path = folder / table
         # A table without rows, perhaps with the columns of an earlier version.
-        if not path.exists() or no_rows.startswith(read_text(path).removesuffix("\n")):
+        if not path.exists() or no_rows.encode().startswith(read_bytes(path).removesuffix(b"\n")):
             changes[str(table)] = no_rows
     lock, gone = without_gone(folder, changes.get(str(PIPELINE)))
     notes += gone
     for name, text in (changes | lock).items():
         write_text(folder / name, text)
+    notes += add_label_columns(folder / LABELS_CSV)
     write_state(folder, texts)
     notes += describe_features(folder)
     return [*notes, *_take_back(folder, source), *_problems(params)]
+
+
+def add_label_columns(path: Path) -> list[str]:
+    """Add missing columns to a labels.csv whose other columns are ours, and return a line about it.
+
+    Otherwise, the first page of labels would add them, and change each line of the file.
+    """
+    try:
+        content, missing = complete_labels(read_bytes(path), str(LABELS_CSV))
+    except InputError:  # the `code` stage names the problem
+        return []
+    if not missing:
+        return []
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+    columns = f"empty column{'s' if missing[1:] else ''} {' and '.join(missing)}"
+    return [f"{LABELS_CSV}: new {columns}. Git shows every line as changed, only this time"]
 
 
 def describe_features(folder: Path) -> list[str]:

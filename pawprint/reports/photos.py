@@ -1,8 +1,11 @@
-"""Draw grids of photos: the data before training, and the model's predictions."""
+"""Draw grids of photos: the data before training, and the model's predictions.
+
+reports/augmented.py draws the views of a photo.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,13 +14,9 @@ from PIL import Image, ImageOps
 
 from pawprint.engine.mapping import map_in_threads
 from pawprint.images.archive import Archive
-from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
 from pawprint.images.formats import decoded_side
-from pawprint.images.views import apply, resize
-from pawprint.params.data import Augment
-from pawprint.params.section import Resize
-from pawprint.reports.charts import BLUE, GREY, RED, render, save, shorten, use_fonts
+from pawprint.reports.charts import BLUE, GREY, RED, render, shorten, use_fonts
 from pawprint.scores.prediction_table import rank_predictions, with_confidence
 from pawprint.tables import spread
 
@@ -31,7 +30,6 @@ MAX_TITLE = 22  # characters per line of a title
 MAX_LABEL = 16  # characters of a label in front of a probability
 # Maximum number of photos in a figure.
 SAMPLES = 18
-VIEWS = 12
 NEAR_DUPLICATES = 24
 PREDICTIONS = 24
 ERRORS = 12  # number of errors, and of unconfident correct predictions
@@ -104,41 +102,6 @@ def draw_samples(archive: Archive, train: pd.DataFrame) -> Image.Image:
         for row in rows.itertuples()
     )
     return photo_grid({f"Training images ({len(rows):,} of {len(train):,})": cells})
-
-
-def draw_augmented(
-    archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
-) -> Image.Image:
-    """Draw the views of the first training image as they are used in training.
-
-    `train` is a table with the columns `path` and `pixels_sha256`.
-    """
-    heading = "The views of one training image"
-    if train.empty:
-        return photo_grid({heading: []})
-    first = train.iloc[0]
-    photo = open_image(archive, first["path"], decoded_side(image_size))
-    pixels = resize(photo, image_size, resize_by)
-    cells = []
-    for number in range(min(augment.views, VIEWS)):
-        view = draw_view(augment, first["pixels_sha256"], number, image_size)
-        is_original = number == 0 and augment.keep_original
-        title = f"view {number}: original" if is_original else f"view {number}"
-        cells.append((partial(Image.fromarray, apply(pixels, view)), title, GREY))
-    return photo_grid({heading: cells})
-
-
-def write_augmented(
-    path: Path,
-    archive: Archive,
-    images: pd.DataFrame,
-    augment: Augment,
-    image_size: int,
-    resize_by: Resize,
-) -> None:
-    """Write the result of `draw_augmented` to a file. `images` is a PATHS table."""
-    train = images[images["split"] == "train"]
-    save(draw_augmented(archive, train, augment, image_size, resize_by), path)
 
 
 def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Image.Image:

@@ -13,7 +13,7 @@ from pawprint.dataset.changes import (
 from pawprint.errors import InputError, hide_secrets, name_some
 from pawprint.files import md5
 from pawprint.params.changes import describe_param_changes
-from pawprint.pipeline.recorded import LastCommit, Recorded
+from pawprint.pipeline.recorded import LastCommit
 from pawprint.scores.compared_runs import compare_runs
 from pawprint.scores.stored_run import read_here, read_run
 
@@ -35,7 +35,7 @@ def describe_since_commit(now: Images, params: dict) -> list[str]:
     if commit.hash_of("split", paths.SPLIT_CSV) is None:
         return []
     images = describe_images_since(commit, now)
-    parts = [describe_code(codes(commit), codes(Recorded()))]
+    parts = [describe_code(*codes(commit))]
     if recorded := commit.params("plot"):  # all params
         before = {name: hide_secrets(section) for name, section in recorded.items()}
         parts.insert(0, name_some(describe_param_changes(before, params)))
@@ -63,10 +63,15 @@ def describe_images_since(commit: LastCommit, now: Images) -> str:
     return describe_changes(find_changes(images_of(*tables), now))
 
 
-def codes(recorded: Recorded) -> dict[str, str | None]:
-    """Return the hash of each stage's code, except `plot`, which does not change predictions."""
-    stages = [stage for stage in recorded.stages if stage not in ("code", "plot")]
-    return {name: recorded.hash_of(name, paths.CODE / f"{name}.txt", "deps") for name in stages}
+def codes(commit: LastCommit) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """Return the hash of each stage's code, in the commit and now.
+
+    `plot` is left out, because it does not change predictions.
+    """
+    files = {name: paths.CODE / f"{name}.txt" for name in commit.stages}
+    files = {name: path for name, path in files.items() if path.is_file() and name != "plot"}
+    before = {name: commit.hash_of(name, path, "deps") for name, path in files.items()}
+    return before, {name: md5(path) for name, path in files.items()}
 
 
 def compare_with_commit(commit: LastCommit) -> list[str]:

@@ -215,7 +215,11 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
                 of_run,
                 _have_same_photos(old, run),
                 [*filter(None, left_out)],
-                [*_describe_thresholds(old, run), *_describe_answers(old, run, of_run["test"])],
+                [
+                    *_describe_new_classes(old, run),
+                    *_describe_thresholds(old, run),
+                    *_describe_answers(old, run, of_run["test"]),
+                ],
                 _describe_missing(old, run),
                 test_images,
                 test_images - len(of_run["test"]),
@@ -340,6 +344,15 @@ def _with_reasons(old: Run, new: Run, left: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _describe_new_classes(old: Run, new: Run) -> Iterator[str]:
+    """Yield a sentence about classes that only the newer run has, if there are any."""
+    if added := sorted(set(new.places["label"]) - set(old.places["label"])):
+        yield (
+            f"The task is harder than for {old.name}, because images can now be mistaken for new "
+            f"classes: {name_some(added)}."
+        )
+
+
 def _describe_thresholds(old: Run, new: Run) -> Iterator[str]:
     """Yield a sentence for each class whose threshold in the served model has changed."""
     if old.metadata is None or new.metadata is None:
@@ -364,7 +377,8 @@ def _describe_answers(old: Run, new: Run, pairs: pd.DataFrame) -> Iterator[str]:
     own = ", each run's own"
     if None not in (old.metadata, new.metadata) and old.test is not None and new.test is not None:
         images = pairs["image"]
-        own = ""
+        is_whole = len(images) == len(old.test) == len(new.test)
+        own = "" if is_whole else " that both have"
     before, after = (_answers(run, images) for run in (old, new))
     if before is None or after is None:
         return

@@ -217,14 +217,17 @@ def describe_comparison(old: str, new: str, compared: Comparison) -> str:
 def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0.0) -> str:
     """Return a sentence: whether `new` is better than `old`, by how much, and on how many images.
 
-    It names the sets of images if no training images count. `Comparison.verdict` explains `margin`.
+    It says whether training images count. `Comparison.verdict` explains `margin`.
     """
     test = compared.test
     verdict = compared.verdict(margin)
     names = [*compared.sets["images"]]
     held_out = [name for name in SPLITS[1:] if name in names]
-    kind = f"{' and '.join(held_out)} " if len(held_out) == len(names) else ""
+    are_held_out = len(held_out) == len(names)
+    kind = f"{' and '.join(held_out)} " if are_held_out else ""
     images = f"on the {compared.images:,} {kind}images that both have"
+    if not are_held_out:
+        images += ", the training images by cross-validation"
     low, high = (f"{100 * end:+.1f}" for end in test.of_right)
     points = f"between {low} and {high} points of {test.right} ({test.confidence:.0%} interval)"
     if verdict == NOT_SHOWN:

@@ -1,21 +1,27 @@
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import clean_archive, encode, pawprint, photo, photos_in, refused
-from networks import metadata, write_colour_model
+from networks import PLAIN, metadata, weights_of, write_colour_model
 from PIL import Image
 
 from pawprint import paths
 from pawprint.columns import IMAGES, SPLIT
+from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack
+from pawprint.images.archive import open_archive
+from pawprint.images.decoder import open_image
 from pawprint.model.predictor import Predictor, load_predictor
+from pawprint.network.feature_network import OUTPUTS, on_features
 from pawprint.projects.labelled import read_labelled
-from pawprint.projects.suggestion import suggest
+from pawprint.projects.suggestion import SAMPLE, suggest
 from pawprint.reports.pages import write_suggestions
+from pawprint.runtime import write_network
 from pawprint.tables import write_table
 
 
@@ -35,15 +41,20 @@ def labelled(tmp_path_factory) -> Path:
     """Return a folder with a served model and the images of a run, `photo(100)` to `photo(103)`."""
     folder = tmp_path_factory.mktemp("labelled")
     write_colour_model(folder / paths.SERVED_MODEL)
+    names = ["cats/100.jpg", "cats/101.jpg", "dogs/102.jpg", "dogs/103.jpg"]
+    write_run(folder, names, ["train", "validation", "train", "test"])
+    return folder
+
+
+def write_run(folder: Path, names: list[str], splits: list[str]) -> None:
+    """Write the images of a run, and their tables."""
     archive = folder / paths.RAW_IMAGES
     archive.parent.mkdir(parents=True)
-    names = ("cats/100.jpg", "cats/101.jpg", "dogs/102.jpg", "dogs/103.jpg")
     pack(archive, ((name, photo(int(Path(name).stem))) for name in names))
     images, *_ = clean_archive(archive)
     write_table(folder / paths.IMAGES_CSV, images, IMAGES)
-    split = images.assign(split=["train", "validation", "train", "test"], group=images["path"])
+    split = images.assign(split=splits, group=images["path"])
     write_table(folder / paths.SPLIT_CSV, split, SPLIT)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +110,38 @@ def test_image_unlike_the_training_images_is_first(here, predictor, tmp_path):
         (tmp_path / f"grey {number}.png").write_bytes(tinted((120, 120, 120), number))
     (tmp_path / "other.png").write_bytes(tinted((20, 220, 20), 4))
     assert names(suggested(predictor, tmp_path, 1)) == ["other.png"]
+
+
+def store_features(folder: Path, predictor: Predictor, factor: np.ndarray) -> None:
+    """Write the results of `features` and `train_finetune`, with features times a factor."""
+    split = read_labelled(folder).split.sort_values("pixels_sha256")
+    with open_archive(folder / paths.RAW_ARCHIVES) as archive:
+        images = [open_image(archive, path) for path in split["path"]]
+    rows = np.array([predictor.predict(image).features for image in images]) * factor
+    index = [(sha256.encode(), b".jpg", 0, 0) for sha256 in split["pixels_sha256"]]
+    columns = {"index": np.array(index, INDEX), "top": rows.astype(np.float32)}
+    shard = shard_path(folder / paths.FEATURES / "train", 0)
+    shard.parent.mkdir(parents=True)
+    write_shard(shard, columns)
+    network, kinds = on_features({"top": (3,)}, weights_of(PLAIN, 3, 2), PLAIN)
+    (folder / paths.NETWORK).parent.mkdir(parents=True)
+    write_network(network, folder / paths.NETWORK, OUTPUTS, kinds)
+
+
+@pytest.mark.parametrize(("factor", "computed"), [((1, 1, 1), SAMPLE), ((1, 2, 3), 20)])
+def test_stored_features_of_the_same_network_are_not_computed_again(
+    predictor, photos, tmp_path, factor, computed
+):
+    """Features of another network are ignored."""
+    project = tmp_path / "project"
+    names = [f"{'dogs' if number % 2 else 'cats'}/{number}.jpg" for number in range(100, 120)]
+    write_run(project, names, ["train"] * 20)
+    expected = suggest(predictor, photos, read_labelled(project), 5)
+    store_features(project, predictor, np.array(factor))
+    passes = []
+    counting = replace(predictor, run=lambda pixels: passes.append(1) or predictor.run(pixels))
+    assert suggest(counting, photos, read_labelled(project), 5) == expected
+    assert len(passes) == 1 + 5 + computed  # a test of the outputs, the photos, training images
 
 
 def test_unreadable_file_is_listed_at_the_end_and_the_status_is_1(labelled, photos):

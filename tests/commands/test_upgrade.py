@@ -136,15 +136,48 @@ def test_value_that_is_wrong_by_now_is_named(tmp_path):
     assert any(line.startswith("params.yaml: split.seed: expected") for line in upgrade(tmp_path))
 
 
-@pytest.mark.parametrize("rows", ["", "cat/1.jpg,dog\n"])
-def test_table_of_labels_gets_all_columns_only_where_it_has_no_row(tmp_path, rows):
+LABELS = {
+    "": "path,label,pixels_sha256,how\n",
+    "path,label\n": "path,label,pixels_sha256,how\n",
+    # Quotes, line ends, the order of columns, empty lines and the mark of Excel are kept.
+    'path,label\n"cat/1.jpg","dog"\ncat/2.jpg,cat,,\n': (
+        'path,label,pixels_sha256,how\n"cat/1.jpg","dog",,\ncat/2.jpg,cat,,\n'
+    ),
+    '\ufeffsep=;\r\nlabel;"path"\r\n\r\ndog;"a\r\nb;.jpg"': (
+        '\ufeffsep=;\r\nlabel;"path";pixels_sha256;how\r\n\r\ndog;"a\r\nb;.jpg";;'
+    ),
+    f"path,label,pixels_sha256\na.jpg,cat,{64 * 'a'}\nb.jpg,cat\n": (
+        f"path,label,pixels_sha256,how\na.jpg,cat,{64 * 'a'},\nb.jpg,cat,,\n"
+    ),
+    "path,label,how\na.jpg,cat,page\n": "path,label,how,pixels_sha256\na.jpg,cat,page,\n",
+    # These stay as they are.
+    "path,label,note\na.jpg,cat,blurred\n": "path,label,note\na.jpg,cat,blurred\n",
+    "path,label,\na.jpg,cat,blurred\n": "path,label,\na.jpg,cat,blurred\n",
+    "file,label\n": "file,label\n",
+}
+
+
+@pytest.mark.parametrize("before", LABELS)
+def test_table_of_labels_gets_its_columns_unless_it_has_others(tmp_path, before):
+    """A page of labels then adds lines, and changes none."""
     write_json(tmp_path / STATE, {"files": {}, "params": {}})
     (tmp_path / "params.yaml").write_text(TEMPLATE, encoding="utf-8")
     table = tmp_path / "labels.csv"
-    table.write_text(f"path,label\n{rows}", encoding="utf-8")
+    table.write_bytes(before.encode())
+    lines = upgrade(tmp_path)
+    assert table.read_bytes().decode() == LABELS[before]
+    has_rows = LABELS[before] != before and "jpg" in before
+    assert any(line.startswith("labels.csv: ") for line in lines) == has_rows
+    assert not any(line.startswith("labels.csv: ") for line in upgrade(tmp_path))
+
+
+def test_table_in_another_encoding_stays(tmp_path):
+    write_json(tmp_path / STATE, {"files": {}, "params": {}})
+    (tmp_path / "params.yaml").write_text(TEMPLATE, encoding="utf-8")
+    content = "path\tlabel\na.jpg\tcat\n".encode("utf-16")
+    (tmp_path / "labels.csv").write_bytes(content)
     upgrade(tmp_path)
-    header = "path,label" if rows else "path,label,pixels_sha256,how"
-    assert table.read_text(encoding="utf-8") == f"{header}\n{rows}"
+    assert (tmp_path / "labels.csv").read_bytes() == content
 
 
 EARLIER = """\

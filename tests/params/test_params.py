@@ -238,3 +238,9 @@ def test_changed_params_are_told_with_both_values_even_if_python_calls_them_equa
     after = {"a.is_on": 0, "a.new": None, "a.same": 1, "a.inner": {"x": 1, "y": "z"}}
     lines = ["a.is_on: false → 0", "a.inner.y: 2 → z", "a.gone: 1 → not set"]
     assert describe_param_changes(before, after) == lines
+
+
+@pytest.mark.parametrize("text", ["null", "0.5", "yes: no", "", "true", "[a"])
+def test_text_that_yaml_reads_as_something_else_is_in_quotes(text):
+    (line,) = describe_param_changes({"a.b": None, "a.c": "x y"}, {"a.b": text, "a.c": "x y"})
+    assert line == f'a.b: null → "{text}"'

@@ -9,7 +9,8 @@ from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
 from pawprint.images.views import apply, resize
 from pawprint.params.data import Augment
-from pawprint.reports.photos import PHOTO_SIZE, draw_augmented, samples
+from pawprint.reports.augmented import draw_augmented
+from pawprint.reports.photos import PHOTO_SIZE, samples
 
 
 def test_preview_shows_the_views_that_training_uses(drawn_archive):

@@ -132,8 +132,10 @@ def test_images_that_a_run_lacks_are_left_out_and_counted_with_the_reason():
     )
     assert result.comparison.images == 196
     assert line in result.text
+    assert any("harder" in sentence and "fabric" in sentence for sentence in result.answers)
     back = compared(OLD, new).left_out[0]
     assert "5 of a class that old lacks (fabric)" in back and "(train to test)" in back
+    assert compared(OLD, new).answers == []
 
 
 def test_several_runs_are_compared_on_the_images_of_all():
@@ -192,7 +194,9 @@ def test_verdict_names_its_sets_where_training_images_do_not_count():
         (OLD, run_of(loss=0.3), " validation and test images that both have"),
         (*with_training, f" {3 * IMAGES} images that both have"),
     ):
-        assert clause in compared(new, old).sentences[0].replace(",", "")
+        sentence = compared(new, old).sentences[0].replace(",", "")
+        assert clause in sentence
+        assert ("by cross-validation" in sentence) == ("validation and test" not in clause)
 
 
 def served(run: Run, scale: float = 1.0, **rules) -> Run:
@@ -230,7 +234,7 @@ def test_answers_are_counted_on_the_images_of_both_runs():
     old = served(OLD, min_confidence=0.79)
     tested = run_of(test=judged(SETS["test"])[40:])
     (line,) = compared(served(tested, min_confidence=0.59), old).answers
-    assert " 60 of 60 test images, 0 of them wrong; was 11 of 60, 0 wrong." in line
+    assert " 60 of 60 test images that both have, 0 of them wrong; was 11 of 60, 0 wrong." in line
     assert compared(served(tested, min_confidence=0.79), old).answers == []  # nothing changed
 
 

@@ -1,0 +1,57 @@
+"""Draw the views of a training image, before `features` computes the first row.
+
+Other figures of photos are in reports/photos.py. They do not depend on the code of the transforms.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from pawprint.images.archive import Archive
+from pawprint.images.augmentation import draw_view
+from pawprint.images.decoder import open_image
+from pawprint.images.formats import decoded_side
+from pawprint.images.views import apply, resize
+from pawprint.params.data import Augment
+from pawprint.params.section import Resize
+from pawprint.reports.charts import GREY, save
+from pawprint.reports.photos import photo_grid
+
+VIEWS = 12  # the most views in the figure
+
+
+def draw_augmented(
+    archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
+) -> Image.Image:
+    """Draw the views of the first training image as they are used in training.
+
+    `train` is a table with the columns `path` and `pixels_sha256`.
+    """
+    heading = "The views of one training image"
+    if train.empty:
+        return photo_grid({heading: []})
+    first = train.iloc[0]
+    photo = open_image(archive, first["path"], decoded_side(image_size))
+    pixels = resize(photo, image_size, resize_by)
+    cells = []
+    for number in range(min(augment.views, VIEWS)):
+        view = draw_view(augment, first["pixels_sha256"], number, image_size)
+        is_original = number == 0 and augment.keep_original
+        title = f"view {number}: original" if is_original else f"view {number}"
+        cells.append((partial(Image.fromarray, apply(pixels, view)), title, GREY))
+    return photo_grid({heading: cells})
+
+
+def write_augmented(
+    path: Path,
+    archive: Archive,
+    images: pd.DataFrame,
+    augment: Augment,
+    image_size: int,
+    resize_by: Resize,
+) -> None:
+    """Write the result of `draw_augmented` to a file. `images` is a PATHS table."""
+    train = images[images["split"] == "train"]
+    save(draw_augmented(archive, train, augment, image_size, resize_by), path)
