@@ -32,7 +32,7 @@ from pawprint.recipes.demo import dvc_environment, write_archive
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_WEIGHTS = PROJECT / "pawprint" / "recipes" / "sample" / "base.h5"
 CODE = Code(PROJECT)
-# All modules of the project, by path.
+# All modules of the project, keyed by path.
 MODULES = sorted(
     path.relative_to(PROJECT).as_posix()
     for folder in ("pawprint", "stages", "examples", "bench")
@@ -94,7 +94,7 @@ def photos_of(names: Iterable[str]) -> dict[str, bytes]:
 
 
 def write_files(folder: Path, files: dict[str, bytes | str]) -> Path:
-    """Write these files to the folder, and return the folder."""
+    """Write these files to the folder and return the folder."""
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
@@ -163,7 +163,7 @@ def environment_with(**changes: str) -> dict[str, str]:
 def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
     """Run a command as a user would, with stdout and stderr as text."""
     changed = environment_with(**environment)
-    # Windows searches next to this process and in this process's PATH, not in the PATH given.
+    # Windows ignores the given PATH and searches this process's folder and PATH.
     program = shutil.which(command[0], path=changed["PATH"]) or command[0]
     return subprocess.run(
         (program, *command[1:]),
@@ -296,7 +296,7 @@ def as_installed(text: str) -> str:
     def installed(line: re.Match) -> str:
         try:
             return f"{line[1]}=={version(line[1])}"
-        except PackageNotFoundError:  # one of another system
+        except PackageNotFoundError:  # package for another system
             return line[0]
 
     return re.sub(r"^([\w.-]+)==[^\s;]+", installed, text, flags=re.MULTILINE)

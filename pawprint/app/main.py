@@ -65,7 +65,7 @@ if paths.SPLIT_CSV.exists():
     about.append(f"images {md5(paths.SPLIT_CSV)[:DIGITS]}")
 with st.container(key="about"):
     st.markdown(" · ".join(about))
-with st.container(horizontal=True):  # on phones, Streamlit's own navigation is behind a menu
+with st.container(horizontal=True):  # on phones, Streamlit hides its navigation in a menu
     for page, icon in PAGES.items():
         st.page_link(page, icon=icon)
 current.run()

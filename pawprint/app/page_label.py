@@ -32,14 +32,14 @@ from pawprint.projects.labelled import read_labelled
 from pawprint.projects.suggestion import images_in, suggest
 from pawprint.tables import read_table
 
-NUMBER = 50  # new images at a time
+NUMBER = 50  # number of new images shown at a time
 KEYS = 9  # classes that have a key
 COOKIE = "pawprint"  # contains the name of the browser
 EXPIRED = 600  # seconds after which photos shown in another session are offered again
 
 
 class Item(NamedTuple):
-    """An unlabelled image. `save` takes a class or NEITHER, and returns a function to undo it."""
+    """An unlabelled image. `save` takes a class or NEITHER and returns a function to undo it."""
 
     name: str
     text: str  # Markdown
@@ -57,7 +57,7 @@ class Walk(NamedTuple):
 
 
 def show() -> None:
-    """Show the ways to label as tabs, and open the first tab that has something to do."""
+    """Show the ways to label as tabs, and open the first tab with photos to label."""
     parts = {
         "Unlabelled": show_unlabelled,
         "New images": show_new,
@@ -111,7 +111,7 @@ def _show_labels(key: str, walk: Walk, item: Item) -> None:
         st.selectbox("Other classes", others, None, key=name, on_change=_press, args=pressed)
     _show_button(key, walk, "None of them", "0", partial(_answer, walk, item, NEITHER))
     _show_button(key, walk, "Skip", "space", partial(walk.answers.append, lambda: None))
-    st.caption("Skip leaves the image as it is.")
+    st.caption("Skip leaves the image unchanged.")
 
 
 def _show_button(
@@ -150,8 +150,8 @@ def show_new() -> Walk | None:
         show_pages(pools.open_folder(*folder))
         return None
     st.markdown(
-        "For images in a folder elsewhere, or in a table from `pawprint predict --format csv` or "
-        "jsonl. Images that get a class are copied."
+        "Label images from another folder, or from the output of `pawprint predict --format csv` "
+        "or `jsonl`. Labelled images are copied."
     )
     source = Path(Fetch.load().source)
     training = labelling.folder_for_training(source)
@@ -170,7 +170,7 @@ def show_new() -> Walk | None:
         if not st.form_submit_button("Start", type="primary"):
             return None
     if not origin or not target:
-        raise InputError("Both fields need a name. Fill in the empty one.")
+        raise InputError("Both fields are required. Fill in the empty one.")
     # `Path.expanduser` raises an error for an unknown user.
     folder, place = (os.path.expanduser(path) for path in (origin, target))  # noqa: PTH111
     walk = None
@@ -181,7 +181,7 @@ def show_new() -> Walk | None:
         chosen = ((folder, place), pools.version_of(Path(folder)))
         pools.open_folder(*chosen)  # raises InputError here, next to the form
         st.session_state["folder"] = chosen
-    # Not earlier, because a new default creates a new field and loses the entered text.
+    # Set the default last, because a new default clears the text field.
     st.session_state["given"] = origin, target
     if walk is None:
         st.rerun()
@@ -200,7 +200,7 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     labels = served.metadata.labels
     names = {label: labelling.names_of(label) for label in labels}
     places = labelling.places_in(target, names, source)
-    # Images that do not show any of the classes.
+    # This list contains images that show none of the classes.
     refused = st.session_state.setdefault("refused", set())
     labelled = refused.intersection(images) | labelling.find_copies(images, places)
     items = []
@@ -218,9 +218,9 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
             "images."
         )
     advice = (
-        "To train with them, press Run on the Run page. `pawprint keep-splits` before you add "
-        "them, and `pawprint keep-splits --train` after `dvc repro split`, keep them out of "
-        "validation and test."
+        "To train with them, press Run on the Run page. To keep them out of validation and test, "
+        "run `pawprint keep-splits` before you add them, and `pawprint keep-splits --train` after "
+        "`dvc repro split`."
     )
     if not target.resolve().is_relative_to(source.resolve()):
         advice = f"To train with them, set `fetch.source` to {plain(str(target))}, then press Run."
@@ -247,8 +247,8 @@ def show_unlabelled() -> None:
     has_photos = bool(found and (found.pool.images or found.pool.others))
     if waiting:
         since = " since the last run" if paths.UNLABELLED_CSV.exists() else ""
-        have = "1 photo has" if len(waiting) == 1 else f"{len(waiting):,} photos have"
-        st.markdown(f"**{have} arrived without a label{since}**, such as {plain(waiting[0])}.")
+        have = "1 photo was" if len(waiting) == 1 else f"{len(waiting):,} photos were"
+        st.markdown(f"**{have} added without a label{since}**, such as {plain(waiting[0])}.")
     if waiting or found is None:
         page_run.offer_features()
     if found and has_photos:
@@ -263,7 +263,7 @@ def explain_none() -> None:
     source = Path(Fetch.load().source)
     if source.is_dir():
         folder = plain(str(source / paths.UNLABELLED))
-        st.markdown(f"Photos that you put into the folder {folder} are offered here.")
+        st.markdown(f"Photos that you add to the folder {folder} appear here.")
     if paths.UNLABELLED.is_dir():
         st.markdown(
             f"Photos from the Add photos page are in the folder {paths.UNLABELLED}. Label "
@@ -299,14 +299,16 @@ def show_pages(source: Photos) -> None:
     """Show the current page of photos. An answer redraws only this page."""
     with explain_errors():
         pages = pages_of(source)
-        cells = cells_of(source, pages)
+        given = source.given()
+        unknown = labelling.undecided()
+        cells = cells_of(source, pages, given, unknown)
         if note := st.session_state.pop("note", ""):
             st.warning(plain(note))
         if not cells:
             left = "All photos have a label."
             if pages.missing:
-                left = f"Photos that cannot be read are left: {len(pages.missing):,}."
-            elif doubted := number_undecided(source):
+                left = f"Only unreadable photos are left: {len(pages.missing):,}."
+            elif doubted := count_in(unknown, photos_of(source)):
                 left = f"Only photos that are marked as not known are left: {doubted:,}."
             st.success(f"{left} {source.advice}")
         folder = Path(__file__).parent
@@ -314,7 +316,7 @@ def show_pages(source: Photos) -> None:
         grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
         data = {
             "page": pages.number,
-            "done": describe_progress(source, pages.missing),
+            "done": describe_progress(source, pages.missing, given, unknown),
             "photos": cells,
             "sure": pages.sure,
             "classes": source.classes(),
@@ -336,18 +338,22 @@ def show_pages(source: Photos) -> None:
         )
 
 
-def describe_progress(source: Photos, missing: Collection[groups.Image]) -> str:
-    """Return how many photos are left, how many got a label, and how many are undecided.
+def describe_progress(
+    source: Photos,
+    missing: Collection[groups.Image],
+    given: Container[str],
+    unknown: Container[str],
+) -> str:
+    """Return the number of photos that are left, that are `given` a label, and that are `unknown`.
 
     Photos that are `missing` cannot be read, and do not count.
     """
-    given = source.given()
     images = [image for image in photos_of(source) if image not in missing]
     done = count_in(given, images)
     left = len(images) - done
     text = "1 photo is left" if left == 1 else f"{left:,} photos are left"
     text += f"; {done:,} got a label." if done else "."
-    doubted = number_undecided(source)
+    doubted = count_in(unknown, photos_of(source))
     return f"{text} Marked as not known, and last: {doubted:,}." if doubted else text
 
 
@@ -356,23 +362,23 @@ def photos_of(source: Photos) -> list[groups.Image]:
     return [*source.pool.images, *source.pool.others]
 
 
-def number_undecided(source: Photos) -> int:
-    """Return how many photos somebody marked as not known."""
-    return count_in(labelling.undecided(), photos_of(source))
-
-
 def count_in(keys: Container[str], images: Iterable[groups.Image]) -> int:
     """Return how many images are in a table with these keys: paths, or pixels_sha256."""
     return sum(path in keys or pixels in keys for path, pixels in images)
 
 
-def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
-    """Return the picture and text of each photo on the page, without unreadable photos."""
+def cells_of(
+    source: Photos, pages: Pages, given: dict[str, str], unknown: Collection[str]
+) -> list[dict[str, str]]:
+    """Return the picture and text of each photo on the page, without unreadable photos.
+
+    `given` contains the labels so far, and `unknown` the keys of undecided images.
+    """
     others = seen_by_others(id(pages))
     cells: list[dict[str, str]] = []
     while not cells:
         if not pages.images:
-            pages.turn(source.pool, source.given(), others, labelling.undecided())
+            pages.turn(source.pool, given, others, unknown)
         if not pages.images:
             break
         sure = pages.sure
@@ -384,7 +390,7 @@ def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
                 pages.missing.add(image)
                 pages.sure -= place < sure
         pages.images = [image for image in pages.images if image not in pages.missing]
-        if not pages.sure:  # no photo is left to mark, so the page would ask nothing
+        if not pages.sure:  # there is no photo left to mark
             cells = []
             pages.images = []
     shown()[id(pages)] = (time.time(), pages.images)
@@ -392,7 +398,7 @@ def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
 
 
 def seen_by_others(session: int) -> set[groups.Image]:
-    """Return the images shown in other sessions. Images of closed browsers are forgotten."""
+    """Return the images shown in other sessions. Images shown in closed browsers are dropped."""
     for number, (since, _) in list(shown().items()):
         if number == session or time.time() - since > EXPIRED:
             shown().pop(number, None)
@@ -425,7 +431,7 @@ def give_labels(source: Photos, pages: Pages, asked: dict) -> None:
         changes, had_one = source.give([pages.images[place] for place in sorted(marked)], label)
         if had_one:
             number = "1 photo" if had_one == 1 else f"{had_one} photos"
-            st.session_state["note"] = f"{number} already had a label, which stays."
+            st.session_state["note"] = f"{number} already had a label, which is kept."
     undo_log.record(pages, (browser(), source.name), marked, label, changes)
 
 
@@ -455,7 +461,7 @@ def large_of(source: Photos, pages: Pages) -> dict[str, str | int] | None:
     if not asked or asked["page"] != pages.number or asked["photo"] >= len(pages.images):
         return None
     path, _ = pages.images[asked["photo"]]
-    with contextlib.suppress(InputError, UnusableImageError):  # removed in the meantime
+    with contextlib.suppress(InputError, UnusableImageError):  # the photo has been removed
         picture = source.picture(path, is_large=True)
         return {"photo": asked["photo"], "src": picture, "name": path}
     return None
@@ -469,8 +475,8 @@ def show_review() -> Walk | None:
         st.success("None: no label has a low probability or contradicts a near-duplicate.")
         return None
     st.markdown(
-        f"{len(rows)} images have a near-duplicate with another label, or a label that gets a low "
-        "probability from a model that was not trained on them. The labels that you choose go to "
+        f"{len(rows)} images have a near-duplicate with a different label, or a label that is "
+        "unlikely according to a model that was not trained on them. Your labels are saved in "
         "`labels.csv`."
     )
     advice = "To train with the corrections, press Run on the Run page."
@@ -498,5 +504,5 @@ def doubt(row: pd.Series) -> str:
         f"{row['probability']:.1%}; "
     )
     if row["contradicts"]:
-        return f"{label}its near-duplicate **{plain(row['contradicts'])}** has another label."
+        return f"{label}its near-duplicate **{plain(row['contradicts'])}** has a different label."
     return f"{label}perhaps **{plain(row['likely'])}**."

@@ -21,20 +21,18 @@ from pawprint.tables import read_table
 
 NAMES = {NEITHER: "None of them", UNDECIDED: "I do not know"}
 ALL = "All"
-SIDE = 600  # of a photo in the dialog, in pixels at most, so that a screen shows it whole
+SIDE = 600  # maximum size of a photo in pixels, so that it fits on the screen
 
 
 def show() -> None:
     """Show the photos that have a row, latest first, with their labels."""
     rows = labelled()
     if not rows:
-        st.markdown(
-            "No photo has a row in `labels.csv` yet. Photos that you label are listed here."
-        )
+        st.markdown("There are no rows in `labels.csv` yet. Photos that you label are listed here.")
         return
     st.markdown(
-        "The rows of `labels.csv`, the latest first, and of `undecided.csv`: photos whose class "
-        "somebody did not know. Click a photo to correct its label."
+        "The rows of `labels.csv`, latest first, and of `undecided.csv`, which lists photos marked "
+        "as not known. Click a photo to correct its label."
     )
     counts = pd.Series([row["label"] for row in rows]).value_counts(sort=False)
     names = [ALL, *sorted(set(counts.index) - NAMES.keys()), *(n for n in NAMES if n in counts)]

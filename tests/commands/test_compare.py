@@ -29,7 +29,7 @@ from pawprint.paths import (
     PROBABILITIES_CSV,
     SPLIT_CSV,
 )
-from pawprint.scores.prediction_table import tabulate, write_predictions
+from pawprint.scores.prediction_table import tabulate, write_probabilities
 from pawprint.scores.stored_run import OLD_METRICS
 from pawprint.tables import read_table, write_table
 
@@ -105,7 +105,7 @@ def test_one_sentence_says_better_worse_or_identical(project):
 
 def test_a_class_with_a_threshold_has_its_counts_beside_the_scores(project):
     replace(project / "params.yaml", "recall: null", "recall: {dog: 0.95}")
-    write(project, {1, 3, 4})  # two dogs are missed, and one cat is taken for a dog
+    write(project, {1, 3, 4})  # two dogs are missed, and one cat is predicted as a dog
     record(project)
     lines = printed_here(project, "compare", "old").splitlines()
     assert "class dog" in lines[2]
@@ -164,7 +164,7 @@ def write_data(project: Path, probability: float, wrong: set[int]) -> None:
         )
         both = np.stack([1 - of_dog, of_dog], axis=1)
         predictions = tabulate(rows, both, (of_dog > 0.5).astype(int), ["cat", "dog"])
-        write_predictions(project / PROBABILITIES_CSV[split], predictions)
+        write_probabilities(project / PROBABILITIES_CSV[split], predictions)
     values[list(wrong)] = 1 - values[list(wrong)]
     other = rows["label"].map({"cat": "dog", "dog": "cat"})
     judged = rows.assign(likely=other, probability=values, likely_probability=1 - values)
@@ -217,7 +217,7 @@ def test_images_of_one_run_are_left_out_and_gate_says_how_many_test_images(proje
 
 
 def test_gate_fails_where_hard_test_images_are_gone(project):
-    # Without the images that `old` gets wrong, and with one more error.
+    # Leave out the images that `old` gets wrong, and add one error.
     write(project, set(), range(21, IMAGES))
     record(project)
     result = pawprint(project, "compare", "--gate", "old")

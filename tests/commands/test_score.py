@@ -24,7 +24,6 @@ from pawprint.columns import SCORES
 from pawprint.files import md5, md5_of_folder, write_json
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import load_predictor
-from pawprint.projects.answer_log import COPY, read_answers
 from pawprint.projects.scoring import (
     CONTRADICTORY,
     LABELLED,
@@ -34,20 +33,21 @@ from pawprint.projects.scoring import (
     find_photos,
     score,
 )
+from pawprint.projects.service_log import COPY, read_answers
 from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import read_table
 
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory) -> tuple[Path, dict[str, bytes]]:
-    """Return a project, and the images of its test split by path."""
+    """Return a project, and the images of its test split keyed by path."""
     folder = tmp_path_factory.mktemp("deployed")
     return folder, write_deployed(folder, unknown_threshold=0.2)
 
 
 @pytest.fixture
 def here(deployed, monkeypatch) -> dict[str, bytes]:
-    """Make the project the current directory, and return the images of its test split."""
+    """Make the project the current directory and return the images of its test split."""
     monkeypatch.chdir(deployed[0])
     return deployed[1]
 
@@ -61,7 +61,7 @@ def scored(folder: Path, model: Path = paths.SERVED_MODEL) -> ScoreResult:
 
 
 def new(label: str, images: int, first: int = 1000) -> dict[str, bytes]:
-    """Return photos that are not in the project, by path."""
+    """Return photos that are not in the project, keyed by path."""
     return {f"{label}/{n}.png": coloured(label, n) for n in range(first, first + images)}
 
 

@@ -214,7 +214,7 @@ def test_images_are_mirrored_only_where_training_mirrors_them_left_to_right(mode
     augment = load_params(PROJECT / "params.yaml").augment
     flip = mode and Flip(mode=mode)
     assert augment.model_copy(update={"RandomFlip": flip}).is_mirrored == expected
-    for keep_original in (True, False):  # the only view is the image, or one that may be mirrored
+    for keep_original in (True, False):  # the only view is the image itself, or may be mirrored
         one = {"RandomFlip": flip, "views": 1, "keep_original": keep_original}
         is_mirrored = expected and not keep_original
         assert augment.model_copy(update=one).is_mirrored == is_mirrored

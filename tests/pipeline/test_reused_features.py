@@ -113,5 +113,5 @@ def test_killed_run_goes_on_where_it_was(workspace):
     assert reused >= sum(sorted(len(set(index["pixels_sha256"])) for index in indices)[:4])
     assert not kept.exists()
     before = features(workspace)
-    assert computed(workspace, *FEATURES)[1] == 0  # nothing can be reused
+    assert computed(workspace, *FEATURES)[1] == 0  # no rows can be reused
     assert features(workspace) == before

@@ -107,6 +107,6 @@ def served(workspace: Path, *options: str) -> Iterator[str]:
             server.terminate()
             try:
                 server.wait(timeout=10)
-            except subprocess.TimeoutExpired:  # it waits for a browser
+            except subprocess.TimeoutExpired:  # the server waits for a browser
                 server.kill()
     assert "Traceback" not in log.read_text()
