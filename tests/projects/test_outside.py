@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from app_project import write_project
-from conftest import commit, photo, succeed, write_files
+from conftest import commit, photo, set_author, succeed, write_files
 
 from pawprint.files import read_yaml
 from pawprint.params.file import set_params
@@ -31,6 +31,7 @@ def outside(tmp_path, monkeypatch) -> Path:
 def test_project_is_made_changed_and_discarded_from_outside(outside):
     source, _ = create(WASTE, Path("photos"), None, is_outside=False)
     assert (WASTE / source / "can/0.jpg").exists() and Path("photos/can/0.jpg").exists()
+    set_author(WASTE)
     commit(WASTE, "Project")
     before = read_yaml(WASTE / "params.yaml")
     set_params(WASTE, {"model.image_size": 96})

@@ -51,7 +51,7 @@ def draw(labels: list[str], path: Path) -> list[str]:
     return texts[0].get_fontfamily()
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error:Glyph")
 def test_names_are_drawn_in_installed_fonts(fonts, tmp_path, capsys):
     """See ultralytics/ultralytics 5803 and matplotlib/matplotlib 14269. A font may lack some."""
     fonts.append(write_font(tmp_path / "a.ttf", "Test Chinese", "猫狗"))
@@ -64,7 +64,7 @@ def test_names_are_drawn_in_installed_fonts(fonts, tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error:Glyph")
 @pytest.mark.parametrize(
     ("labels", "package"),
     [
