@@ -144,8 +144,8 @@ def find_limits(run: Run) -> Limits:
     unmeasured = [limit for find in UNMEASURED if (limit := find(run))]
     heading = (
         f"The model is wrong on {wrong:.0f} of 100 images that it was not trained on, each class "
-        "weighted equally. Possible improvements, largest effect first; effects that differ only by "
-        "chance are in a fixed order, and errors that may be due to chance do not count:"
+        "weighted equally. Possible improvements, largest effect first; effects that differ only "
+        "by chance are in a fixed order, and errors that may be due to chance do not count:"
     )
     return Limits(heading, rank_limits(run), [*unmeasured, other_backbone(run)])
 
