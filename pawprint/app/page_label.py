@@ -35,7 +35,7 @@ from pawprint.tables import read_table
 NUMBER = 50  # new images at a time
 KEYS = 9  # classes that have a key
 COOKIE = "pawprint"  # contains the name of the browser
-EXPIRED = 600  # seconds after which photos shown in another session are offered again
+EXPIRED = 600  # seconds after which photos in an open but idle browser are offered again
 
 
 class Item(NamedTuple):
@@ -85,7 +85,6 @@ def ask(key: str) -> None:
     left, right = st.columns([2, 1])
     with right:
         if item:
-            st.markdown(item.text)
             _show_labels(key, walk, item)
         if walk.answers:
             _show_button(key, walk, "Undo", "u", partial(_undo_answer, walk))
@@ -97,6 +96,7 @@ def ask(key: str) -> None:
             st.success(f"You have seen all {len(walk.items)} images.")
             return
         st.caption(f"{done + 1} of {len(walk.items)}: {plain(item.name)}")
+        st.markdown(item.text)  # here, because a second line would move the buttons
         with st.container(key="asked"):
             photos.show_large(item.read(), photos.alt(item.name))
 
@@ -197,7 +197,7 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     labelling.require_apart(origin, target, images)
     served = predictor()
     source = Path(Fetch.load().source)
-    labels = served.metadata.labels
+    labels = pools.in_order(served.metadata.labels)
     names = {label: labelling.names_of(label) for label in labels}
     places = labelling.places_in(target, names, source)
     # Images that do not show any of the classes.
@@ -246,9 +246,11 @@ def show_unlabelled() -> None:
             raise
     has_photos = bool(found and (found.pool.images or found.pool.others))
     if waiting:
-        since = " since the last run" if paths.UNLABELLED_CSV.exists() else ""
+        came = "arrived without a label"
+        if paths.UNLABELLED_CSV.exists():
+            came = "arrived without a label, or lost it, since the last run"
         have = "1 photo has" if len(waiting) == 1 else f"{len(waiting):,} photos have"
-        st.markdown(f"**{have} arrived without a label{since}**, such as {plain(waiting[0])}.")
+        st.markdown(f"**{have} {came}**, such as {plain(waiting[0])}.")
     if waiting or found is None:
         page_run.offer_features()
     if found and has_photos:
@@ -271,13 +273,37 @@ def explain_none() -> None:
         )
 
 
-@st.cache_resource(show_spinner=False)
-def shown() -> dict[int, tuple[float, list[groups.Image]]]:
-    """Return, for each session, the images it shows and since when, in seconds.
+class Visible(NamedTuple):
+    """The images on the page of a browser, and since when, in seconds."""
 
-    This prevents two sessions from showing the same photos.
-    """
+    browser: str
+    since: float
+    images: list[groups.Image]
+
+
+class Session:
+    """A session, which shows pages until its browser is closed."""
+
+    def __init__(self, shown: dict[int, Visible]) -> None:
+        self.shown = shown  # by all sessions
+        self.pages: set[int] = set()  # of this one
+
+    def end(self) -> None:
+        """Offer the images of this session to others."""
+        for number in self.pages:
+            self.shown.pop(number, None)
+
+
+@st.cache_resource(show_spinner=False)
+def shown() -> dict[int, Visible]:
+    """Return the images that each session shows, so that no browser shows those of another."""
     return {}
+
+
+@st.cache_resource(scope="session", on_release=Session.end, show_spinner=False)
+def session() -> Session:
+    """Return the session, which ends as soon as the browser disconnects."""
+    return Session(shown())
 
 
 def browser() -> str:
@@ -299,16 +325,12 @@ def show_pages(source: Photos) -> None:
     """Show the current page of photos. An answer redraws only this page."""
     with explain_errors():
         pages = pages_of(source)
-        cells = cells_of(source, pages)
+        cells = cells_of(source, pages, seen_by_others())
+        hide_from_others(pages)
         if note := st.session_state.pop("note", ""):
             st.warning(plain(note))
-        if not cells:
-            left = "All photos have a label."
-            if pages.missing:
-                left = f"Photos that cannot be read are left: {len(pages.missing):,}."
-            elif doubted := number_undecided(source):
-                left = f"Only photos that are marked as not known are left: {doubted:,}."
-            st.success(f"{left} {source.advice}")
+        if not cells or pages.are_last:
+            st.success(f"{describe_end(source, pages)} {source.advice}")
         folder = Path(__file__).parent
         css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
         grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
@@ -336,6 +358,17 @@ def show_pages(source: Photos) -> None:
         )
 
 
+def describe_end(source: Photos, pages: Pages) -> str:
+    """Return why the pages end: all photos have a label, except those that cannot get one."""
+    if doubted := number_undecided(source):
+        images = "1 photo" if doubted == 1 else f"{doubted:,} photos"
+        ask = " Label those that you know now, or stop here." if pages.images else ""
+        return f"Done, except for {images} marked as not known.{ask}"
+    if pages.missing:
+        return f"Photos that cannot be read are left: {len(pages.missing):,}."
+    return "All photos have a label."
+
+
 def describe_progress(source: Photos, missing: Collection[groups.Image]) -> str:
     """Return how many photos are left, how many got a label, and how many are undecided.
 
@@ -348,7 +381,8 @@ def describe_progress(source: Photos, missing: Collection[groups.Image]) -> str:
     text = "1 photo is left" if left == 1 else f"{left:,} photos are left"
     text += f"; {done:,} got a label." if done else "."
     doubted = number_undecided(source)
-    return f"{text} Marked as not known, and last: {doubted:,}." if doubted else text
+    are = "1 is" if doubted == 1 else f"{doubted:,} are"
+    return f"{text} {are} marked as not known, and will come last." if doubted else text
 
 
 def photos_of(source: Photos) -> list[groups.Image]:
@@ -366,9 +400,13 @@ def count_in(keys: Container[str], images: Iterable[groups.Image]) -> int:
     return sum(path in keys or pixels in keys for path, pixels in images)
 
 
-def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
-    """Return the picture and text of each photo on the page, without unreadable photos."""
-    others = seen_by_others(id(pages))
+def cells_of(
+    source: Photos, pages: Pages, others: Collection[groups.Image] = ()
+) -> list[dict[str, str]]:
+    """Return the picture and text of each photo on the page, without unreadable photos.
+
+    A new page has no images that `others` see, as long as there are other images.
+    """
     cells: list[dict[str, str]] = []
     while not cells:
         if not pages.images:
@@ -384,19 +422,28 @@ def cells_of(source: Photos, pages: Pages) -> list[dict[str, str]]:
                 pages.missing.add(image)
                 pages.sure -= place < sure
         pages.images = [image for image in pages.images if image not in pages.missing]
-        if not pages.sure:  # no photo is left to mark, so the page would ask nothing
+        if sure and not pages.sure:  # all marked photos are gone, so the page would ask nothing
             cells = []
             pages.images = []
-    shown()[id(pages)] = (time.time(), pages.images)
     return cells
 
 
-def seen_by_others(session: int) -> set[groups.Image]:
-    """Return the images shown in other sessions. Images of closed browsers are forgotten."""
-    for number, (since, _) in list(shown().items()):
-        if number == session or time.time() - since > EXPIRED:
+def hide_from_others(pages: Pages) -> None:
+    """Remember the images of a page until its browser is closed."""
+    session().pages.add(id(pages))
+    shown()[id(pages)] = Visible(browser(), time.time(), pages.images)
+
+
+def seen_by_others() -> set[groups.Image]:
+    """Return the images shown in other browsers. Those of idle browsers are forgotten.
+
+    A new session of the same browser takes over its images.
+    """
+    for number, visible in list(shown().items()):
+        if time.time() - visible.since > EXPIRED:
             shown().pop(number, None)
-    return {image for _, images in list(shown().values()) for image in images}
+    others = [visible for visible in list(shown().values()) if visible.browser != browser()]
+    return {image for visible in others for image in visible.images}
 
 
 def act(source: Photos, name: str, take: Callable[[Photos, Pages, dict], None]) -> None:
@@ -488,7 +535,7 @@ def show_review() -> Walk | None:
         )
         for _, row in (rows if rest.empty else rest).iterrows()
     ]
-    return Walk(items, [*read_json(paths.LABELS_JSON)], advice, [])
+    return Walk(items, pools.in_order(read_json(paths.LABELS_JSON)), advice, [])
 
 
 def doubt(row: pd.Series) -> str:
