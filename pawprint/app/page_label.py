@@ -379,10 +379,9 @@ def describe_progress(source: Photos, missing: Collection[groups.Image]) -> str:
     done = count_in(given, images)
     left = len(images) - done
     text = "1 photo is left" if left == 1 else f"{left:,} photos are left"
-    text += f"; {done:,} got a label." if done else "."
-    doubted = number_undecided(source)
-    are = "1 is" if doubted == 1 else f"{doubted:,} are"
-    return f"{text} {are} marked as not known, and will come last." if doubted else text
+    if doubted := number_undecided(source):
+        text += f" (marked as not known: {doubted:,})"
+    return f"{text}; {done:,} got a label." if done else f"{text}."
 
 
 def photos_of(source: Photos) -> list[groups.Image]:

@@ -116,7 +116,7 @@ def test_unlabelled_images_of_the_project_are_counted_with_those_that_have_got_a
     write_text(project / paths.UNDECIDED_CSV, "path,label\n2.jpg,\n")
     pool = groups.read_pool(photos.archive(), "auto")
     text = page_label.describe_progress(pools.ProjectPhotos(pool), ())
-    assert text.startswith("2 photos are left; 1 got") and "1 is marked as not known" in text
+    assert text == "2 photos are left (marked as not known: 1); 1 got a label."
 
 
 def test_photos_without_a_label_that_came_before_or_since_a_run_can_be_prepared(project):
