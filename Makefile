@@ -11,7 +11,9 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
   --no-loadscope-reorder --max-worker-restart 0
 # Windows would take the encoding of its language for what tests read and print.
 export PYTHONUTF8 := 1
-LOCK := uv pip compile --quiet --universal --python-version 3.11 \
+# Without the constraint, uv takes the newest h5py, and with it TensorFlow 2.20.
+LOCK := echo 'tensorflow>=2.21' | uv pip compile --constraint - --quiet \
+  --universal --python-version 3.11 \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock" --upgrade
 
 .PHONY: demo docs test test-all test-extended release-check lock

@@ -52,7 +52,7 @@ from pawprint.tables import spread
 SIZE = 288
 EPOCHS = 10  # in each phase of the script
 ADAM = "train_extract: {epochs: {number: 10, keep_best: false}}\n"
-# What is changed, and the stages that `dvc repro` is asked for (none means all).
+# Each change, and the stages passed to `dvc repro` (none means all).
 CHANGES = {
     "nothing": ("{}", ()),
     "train_finetune.epochs": ("train_finetune: {epochs: {number: 5, learning_rate: 0.0001}}", ()),

@@ -142,13 +142,13 @@ def params_of(archive: Path, seed: int, changes: str) -> str:
 
 
 def run(archive: Path, workspace: Path, changes: str, seeds: int) -> dict[str, str]:
-    """Run a data set with each seed, and return the cells of its row."""
+    """Run a data set with each seed and return the cells of its row."""
     runs = []
     for seed in range(1, seeds + 1):
         prepare(workspace, params_of(archive, seed, changes))
         before = os.times()
         run_dvc(workspace, "repro", "--quiet", "evaluate")
-        seconds = sum(np.subtract(os.times(), before)[2:4])  # of the processes that DVC started
+        seconds = sum(np.subtract(os.times(), before)[2:4])  # CPU time of child processes
         runs.append(measure(workspace) | {"CPU seconds": seconds})
     return {name: cell(name, [cells[name] for cells in runs]) for name in runs[0]}
 

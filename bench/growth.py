@@ -36,7 +36,7 @@ from pawprint.params.file import overlay
 from pawprint.recipes.demo import PROJECT, dvc_environment, prepare
 
 SIZE = 96
-LARGEST = 2 * SIZE  # longest side of the images from which parts are taken
+LARGEST = 2 * SIZE  # longest side of the images that are cropped
 Cells = dict[str, list[float]]  # seconds, megabytes of memory, and megabytes of outputs
 
 
@@ -98,7 +98,7 @@ def run(workspace: Path, *arguments: str) -> tuple[float, float]:
 
 
 def run_stages(workspace: Path) -> Cells:
-    """Run all stages, and return the cells of each."""
+    """Run all stages and return the cells of each."""
     cells = {}
     for stage in read_yaml(PROJECT / "dvc.yaml")["stages"]:
         seconds, memory = run(workspace, "repro", "--single-item", stage)

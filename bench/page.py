@@ -85,7 +85,7 @@ def write_photos(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def rows_of_page(page: Page, address: str, photos: list[Path]) -> list[dict]:
-    """Return the rows of the table on the page, and print how long it took."""
+    """Return the rows of the table on the page and print how long it took."""
     start = time.perf_counter()
     page.goto(address)
     page.locator("#choose:enabled").wait_for(timeout=120_000)

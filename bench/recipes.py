@@ -24,7 +24,7 @@ COLUMNS = {
 
 
 def run_recipe(name: str) -> str:
-    """Run a recipe to the end with each seed, and return its row of the table."""
+    """Run a recipe to the end with each seed and return its row of the table."""
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     source = load_params(PROJECT / "params.yaml").fetch.source
     same_for_all = f'fetch: {{source: "{source}"}}\nmodel: {{alpha: 0.35, image_size: 224}}'
@@ -39,7 +39,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     print(f"| recipe | {' | '.join(COLUMNS)} | seconds |\n|---|---|---|---|---|")
     for name in recipe_names():
-        # These recipes have their own images or backbone.
+        # These recipes use their own images or backbone.
         if name not in ("dinov2-small", "efficientnet-lite0", "sample", "three-classes"):
             print(run_recipe(name), flush=True)
 

@@ -31,9 +31,9 @@ import pandas as pd
 
 from bench.datasets import Public, public
 from pawprint.classes import log_losses
-from pawprint.draws import FOLDS, draw_folds
 from pawprint.engine.mapping import map_in_threads
 from pawprint.features.rows import Row, row_function
+from pawprint.folds import FOLDS, draw_folds
 from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.images.views import IDENTITY, View, mirrored
 from pawprint.network import cross_validation
@@ -44,15 +44,9 @@ from pawprint.params.model import Model, Weights
 from pawprint.scores import limits
 from pawprint.scores.intervals import paired_test
 from pawprint.scores.label_review import judge, list_suspects
-from pawprint.scores.paired import (
-    LOG_LOSS,
-    MARGIN,
-    Comparison,
-    Pair,
-    difference_of,
-    tabulate_curve,
-)
+from pawprint.scores.learning_curve import tabulate_curve
 from pawprint.scores.prediction_table import tabulate
+from pawprint.scores.verdict import LOG_LOSS, MARGIN, Comparison, Pair, difference_of
 
 SIDE = 224
 CELLS = "src/elpv_dataset/data"
@@ -87,7 +81,7 @@ class Photos(NamedTuple):
 
 
 def files_of(name: str, clones: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield names in folders of classes, and files. The classes of solar cells are in a table."""
+    """Yield names in class folders, and the files. The classes of solar cells are in a table."""
     clone, files, *_ = SETS[name]
     if name != "cells":
         yield from public(clones / clone, files, slice(None))
@@ -178,7 +172,7 @@ def folds_by_number(labels: np.ndarray, groups: np.ndarray, keys: np.ndarray) ->
     return fold[group]
 
 
-KINDS = {  # by the first words of the sentence
+KINDS = {  # keyed by the first words of the sentence
     "More images": "more images",
     "Telling": "confused classes",
     "A recall": "weak class",
@@ -214,14 +208,14 @@ def predict(photos: Photos, held_out: Photos) -> np.ndarray:
 
 
 class Run(NamedTuple):
-    """Probabilities for held-out photos, and, by method, for training photos with their folds."""
+    """Probabilities for held-out photos and, keyed by method, for training photos; and folds."""
 
     held_out: np.ndarray
     judged: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def run_of(photos: Photos, held_out: Photos) -> Run:
-    """Train on photos, and return the resulting probabilities."""
+    """Train on photos and return the resulting probabilities."""
     judged = {method: probabilities_in_folds(photos, method) for method in FOLDS_BY}
     return Run(predict(photos, held_out), judged)
 
@@ -290,7 +284,7 @@ def read_draws(photos: Photos, name: str, path: Path, number: int) -> pd.DataFra
 
 
 def limits_run(photos: Photos, held_out: Photos) -> limits.Run:
-    """Train on photos, and return the run for `limits`; half of the other photos are for test."""
+    """Train on photos and return the run for `limits`; half of the other photos are for test."""
     images = photos.actual, photos.groups, photos.keys
     examples = Examples({False: photos.rows}, *images, photos.labels)
     settings = cross_validation.cross_validate_as(CrossValidation(np.empty(0), *USUAL_C), examples)

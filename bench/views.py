@@ -42,6 +42,7 @@ from pawprint.images.archive import open_archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
 from pawprint.images.views import IDENTITY, mirrored
+from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import (
     FOLDS,
     Examples,
@@ -49,7 +50,7 @@ from pawprint.network.cross_validation import (
     standardise,
 )
 from pawprint.network.extractor import load_extractor
-from pawprint.network.heads import Regression, Standardisation, fit_regressions, sample_weights
+from pawprint.network.heads import Regression, Standardisation, fit_regressions
 from pawprint.params.file import overlay
 from pawprint.params.model import load_params
 from pawprint.recipes.demo import prepare, run_dvc
@@ -57,7 +58,7 @@ from pawprint.runtime import read_network, write_network
 from pawprint.tables import read_table
 
 SIZES = (300, 1500)
-SPARE = 1.1  # images taken per image needed, because some are duplicates
+SPARE = 1.1  # ratio of images drawn to images needed, because of duplicates
 NETWORKS = {
     "MobileNetV2": "model: {backbone: MobileNetV2, alpha: 1.0, image_size: 224}",
     "Lite0": "model: {backbone: EfficientNetLite0, alpha: null, image_size: 224}",
@@ -67,7 +68,7 @@ DRAWN = 3  # augmented views, besides the image and its mirror image
 SAME, OTHERS = "image", "drawn"  # two parts of the views
 BASE = "MobileNetV2"
 ONE, MOST = "one", "three drawn"
-# The views that a fit learns from.
+# The views that are used in a fit.
 VIEWS = {
     ONE: (0,),
     "mirror image": (0, 1),
@@ -127,7 +128,7 @@ def sets(clones: Path) -> dict[str, tuple[Images, str]]:
 
 
 def make_project(images: Images, changes: str, workspace: Path) -> None:
-    """Make a project from random images of a data set, and run it up to `split`."""
+    """Make a project from random images of a data set and run it up to `split`."""
     if (workspace / paths.SPLIT_CSV).exists():
         return
     workspace.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from photo import answer, pixels
 
 folder, *photos = sys.argv[1:]
 model = json.loads(Path(folder, "model.json").read_text(encoding="utf-8"))
-# On processors with bfloat16, OpenVINO would use it and give other numbers.
+# On processors with bfloat16, OpenVINO would use it, which changes the results.
 precision = {"INFERENCE_PRECISION_HINT": "f32"}
 run = openvino.compile_model(Path(folder, "model.xml"), "CPU", precision)
 for photo in photos:

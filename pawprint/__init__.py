@@ -52,15 +52,15 @@ def init(
     outside: bool = False,
     labels: str = "auto",
 ) -> "Project":
-    """Make a project for your photos, as `pawprint init` does, and return it.
+    """Create a project from your photos, as `pawprint init` does, and return it.
 
-    `folder` is a new or empty folder. `images` is a folder with one subfolder of photos for each
-    class, a zip or tar of such a folder, or a YAML file with the URL of one. The photos are copied
+    `folder` is a new or empty folder. `images` is a folder with one subfolder of photos per class,
+    a zip or tar of such a folder, or a YAML file with the URL of an archive. The photos are copied
     into the project, unless `outside` is set. `recipe` is the name of published params, some of
     which include their own images. `labels` is "outer" or "inner" if the class of an image is the
-    first or the last folder above it; "auto" finds out which, if both give the same classes. Prints
+    first or the last folder above it; "auto" requires that both result in the same classes. Prints
     the classes of the images. Raises InputError, without writing anything, if the project cannot be
-    made.
+    created.
 
     >>> project = pawprint.init("food", images="photos")  # doctest: +ELLIPSIS
     3 classes...
@@ -74,10 +74,10 @@ def load(folder: str | os.PathLike | None = None, *, mirrored: bool = True) -> "
 
     Without a folder, load the model of the project in the current folder or, outside a project, the
     example in the package. The model's `predict` takes a path, the bytes of a file, an open file or
-    a Pillow image, and returns a Prediction. For a folder or a series of paths, it returns a table.
-    If `mirrored` is False, a served model uses only the image itself, which takes half the time;
-    `pawprint export --single` shows which labels change. Raises InputError if the model is damaged,
-    and RuntimeError in a process that was forked from one that had loaded a model.
+    a Pillow image, and returns a Prediction. For a folder or a sequence of paths, it returns a
+    table. If `mirrored` is False, a served model uses only the image itself, which takes half the
+    time; `pawprint export --single` shows which labels change. Raises InputError if the model is
+    damaged, and RuntimeError in a process that was forked from one that had loaded a model.
 
     >>> model = pawprint.load("food/models/served")
     >>> model.predict("photos/burger/0001.jpg").label

@@ -16,28 +16,28 @@ from pawprint.pipeline.entry import run
 
 # The module in pawprint/commands/ for each command, and a summary.
 COMMANDS = {
-    "init": ("init", "make a project for your photos"),
-    "upgrade": ("upgrade", "update this project after an upgrade of the package"),
+    "init": ("init", "create a project from your photos"),
+    "upgrade": ("upgrade", "update this project after upgrading the package"),
     "app": ("app", "open the web app"),
-    "recipes": ("recipes", "list recipes, print one, or write one into params.yaml"),
-    "try": ("candidates", "rank networks and image sizes on your training images"),
+    "recipes": ("recipes", "list recipes, print one, or write one to params.yaml"),
+    "try": ("try_", "compare networks and image sizes on your training images"),
     "predict": ("predict", "label photos with the served model"),
     "serve": ("serve", "label photos over HTTP with the served model"),
-    "score": ("score", "score the served model on photos, compared with the test split"),
+    "score": ("score", "evaluate the served model on photos and compare it with the test split"),
     "suggest": ("suggest", "rank unlabelled images by how much a label would help"),
     "export": ("export", "write the model as one HTML page, LiteRT, ONNX or SavedModel"),
     "compare": (
         "compare",
-        "say whether a run is better than another; gate pull requests",
+        "test whether a run is better than another; gate pull requests",
     ),
     "discard": ("discard", "restore the run and the params of the last commit"),
     "check": (
         "check",
-        "fail if other code made the results, or if files are damaged",
+        "fail if results are out of date or files are damaged",
     ),
     "keep-splits": (
         "keep_splits",
-        "write the last result's splits to splits.csv, so that images stay in them",
+        "write the current splits to splits.csv, so that images keep their split",
     ),
 }
 
@@ -45,7 +45,7 @@ COMMANDS = {
 LOOP = """Train an image classifier on your own photos, and find out how good it is.
 
 The loop:
-  pawprint init NAME --images FOLDER   make a project; then `cd NAME`
+  pawprint init NAME --images FOLDER   create a project; then `cd NAME`
   pawprint try --use                   choose a network on your training images (optional)
   dvc repro                            train and evaluate; plots/report.html has the results
   pawprint compare HEAD                is this run better than the last commit's?
@@ -59,11 +59,11 @@ IN_PROJECT = COMMANDS.keys() - {"init", "predict", "recipes", "score", "serve", 
 
 
 def main() -> int | None:
-    """Run the requested command, and return its exit status."""
+    """Run the requested command and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="pawprint",
         description=LOOP,
-        epilog=f"`pawprint COMMAND --help` describes a command. Pages: {pages()}",
+        epilog=f"Run `pawprint COMMAND --help` for help on a command. Documentation: {pages()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     current_version = installed_version() or "not installed"
@@ -92,18 +92,18 @@ def require_project(arguments: argparse.Namespace) -> None:
         return
     if project := next(filter(_is_project, folder.parents), None):
         raise InputError(
-            f"{arguments.command}: expected the folder of a project. Received: a folder inside "
-            f"one. Run `cd {project}`."
+            f"{arguments.command}: the current folder is inside a project. Run this in the "
+            f"project's folder: `cd {project}`."
         )
     if arguments.command in IN_PROJECT:
         raise InputError(
-            f"{arguments.command}: expected the folder of a project, with params.yaml. Received: "
-            f"{folder}. Change to one, or make one with `pawprint init`."
+            f"{arguments.command}: {folder} is not a project, because it has no params.yaml. "
+            "Change to a project, or create one with `pawprint init`."
         )
 
 
 def name_user() -> None:
-    """Name a user who has no name, as in a container, after the user's number; DVC needs one."""
+    """Name a user without a name, as in a container, after the user's number, for DVC."""
     try:
         getpass.getuser()
     except (ImportError, KeyError, OSError):  # depends on the system and the version of Python

@@ -14,7 +14,7 @@ NEITHER = "none"  # in labels.csv, marks an image to reject
 UNKNOWN = "unknown"  # predicted for images unlike the training images, and the name of their folder
 UNLABELLED = "unlabelled"  # marks an image that may still get a label
 UNSURE = "unsure"  # predicted for an image that a person should check
-RESERVED = (NEITHER, UNKNOWN, UNSURE, UNLABELLED)  # in any mixture of upper and lower case
+RESERVED = (NEITHER, UNKNOWN, UNSURE, UNLABELLED)  # compared without regard to case
 PREDICTED = "the predicted class"  # in tables with more than two classes
 MAX_LARGEST = 2  # ratio to an equal share, above which the classes are imbalanced
 
@@ -53,15 +53,15 @@ def problem_of_names(labels: Iterable[str]) -> str | None:
         is_plain = label and is_printable(label) and label == label.strip()
         if not is_plain or "<" in label or is_reserved(label):  # DVC's plots are HTML
             return (
-                "expected labels of printable characters, without < and spaces at the ends, "
-                f"except {', '.join(RESERVED)} in upper or lower case. Received: {label!r}"
+                "expected labels of printable characters, without < or leading or trailing spaces, "
+                f"other than {', '.join(RESERVED)} in upper or lower case. Received: {label!r}"
             )
     by_name: dict[str, str] = {}
     for label in labels:
         other_label = by_name.setdefault(normalize("NFC", label).lower(), label)
         if other_label != label:
             return (
-                "expected labels that differ in more than upper and lower case. Received: "
+                "expected labels that differ by more than case. Received: "
                 f"{other_label} and {label}"
             )
     return None
@@ -114,7 +114,7 @@ def problem_of_named(values: object, labels: Sequence[str]) -> str | None:
         hint = f"Did you mean {printable(near[0])}?" if near else f"Classes: {classes}"
         return f"expected classes. Received: {printable(unknown[0])}. {hint}"
     if len(values) >= len(labels):
-        return f"expected at most all classes except one. Received: {classes}"
+        return f"expected at least one class without a value. Received: {classes}"
     return None
 
 

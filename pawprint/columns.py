@@ -8,7 +8,7 @@ IMAGES: Columns = {
     "path": "str",
     "label": "str",
     "archive_split": "str",
-    "group": "str",  # from metadata.csv, or ""
+    "group": "str",  # group in metadata.csv, or ""
     "width": "int64",
     "height": "int64",
     "pixels_sha256": "str",
@@ -25,7 +25,7 @@ DECODED: Columns = {
     **MEASURES,
     "used_bits": "int64",
     "file_bits": "int64",
-    "has_more": "bool",  # whether the file has more pages or frames, which are not used
+    "has_more": "bool",  # whether the file has further pages or frames
 }
 REJECTED: Columns = {"path": "str", "reason": "str", "detail": "str"}
 # A non-empty cell of an additional column in metadata.csv, such as camera or site.
@@ -48,11 +48,11 @@ NEAR_DUPLICATES: Columns = {
     "archive_split": "str",
     "split": "str",
     "nearest": "str",
-    "contradicts": "str",  # the path of the nearest one with another label, or ""
+    "contradicts": "str",  # the path of the nearest one with a different label, or ""
     "distance": "int64",
 }
 HISTORY: Columns = {
-    "epoch": "int64",  # within the phase, from 1 on; 0 for a fitted head
+    "epoch": "int64",  # number within the phase, starting at 1; 0 for a fitted head
     "learning_rate": "Float64",  # empty for a fitted head
     "accuracy": "float64",
     "loss": "float64",
@@ -62,7 +62,7 @@ HISTORY: Columns = {
 }
 # Scores of cross-validated heads. `gain` is the increase in `score` from the previous row.
 LEARNING_CURVE: Columns = {
-    "images": "int64",  # number of images that a fit learns from
+    "images": "int64",  # number of images in a fit
     "accuracy": "float64",
     "loss": "float64",
     "score": "str",  # accuracy or mean recall
@@ -70,15 +70,16 @@ LEARNING_CURVE: Columns = {
     "low": "Float64",
     "high": "Float64",
 }
-# These are followed by a column for each label in order, called PROBABILITY plus the label, and
-# possibly by UNKNOWN_SCORE.
-PREDICTIONS: Columns = {
+# The predictions of a split, in data/probabilities.csv. These columns are followed by one for each
+# label in order, called PROBABILITY plus the label, and possibly by UNKNOWN_SCORE.
+PROBABILITIES: Columns = {
     "path": "str",
     "actual": "str",
     "predicted": "str",
     "pixels_sha256": "str",  # identifies the image, whatever its path
 }
-# The columns that `dvc plots` and `compare` need. `loss` is the log loss on the image.
+# The part that Git keeps for `dvc plots` and `compare`, in plots/predictions.csv. `loss` is the log
+# loss on the image.
 PREDICTED_CLASSES: Columns = {
     "image": "str",
     "actual": "str",
@@ -87,13 +88,13 @@ PREDICTED_CLASSES: Columns = {
 }
 PROBABILITY = "probability_"
 UNKNOWN_SCORE = "unknown_score"  # in predictions of models that have a detector of unknown inputs
-# Predictions by models that did not learn from the image. `likely` is the most probable label
+# Predictions by models that were not trained on the image. `likely` is the most probable label
 # besides the given one.
 JUDGED: Columns = {
     "path": "str",
     "label": "str",
     "likely": "str",
-    "probability": "float64",  # of the label
+    "probability": "float64",  # probability of the given label
     "likely_probability": "float64",
     "pixels_sha256": "str",
 }
@@ -103,7 +104,7 @@ LABELS_TO_REVIEW: Columns = {
     "likely": "str",
     "split": "str",
     "probability": "float64",
-    "contradicts": "str",  # the path of a near-duplicate with another label, or empty
+    "contradicts": "str",  # the path of a near-duplicate with a different label, or empty
     "pixels_sha256": "str",
 }
 ADDED = ("contradicts",)  # columns that tables from earlier versions may lack
@@ -125,7 +126,7 @@ ROC: Columns = {
 }
 # The most confident images in the test split. `confidence` is the lowest confidence among them.
 DECIDED: Columns = {
-    "decided": "float64",  # as a fraction of all images
+    "decided": "float64",  # fraction of images that are decided
     "error": "float64",
     "confidence": "float64",
 }

@@ -1,4 +1,4 @@
-"""Get the file at a URL from the mirror, from the user's cache, or from its server.
+"""Download a file from the mirror, from the user's cache, or from its server.
 
 Other libraries keep a whole file in memory (requests-cache), truncate it at 2 GiB (CacheControl),
 or return an outdated file if the hash is unknown (pooch).
@@ -43,11 +43,11 @@ def download(url: str, sha256: str | None, key: str) -> Path:
         if not path or not path.is_file():
             path = _cached_file(url, sha256)
         file_sha256 = sha256 and digest(path)
-    # From the disk or the network, because errors of requests are OSErrors.
+    # Errors of `requests` are OSErrors, so this may be the disk or the network.
     except OSError as error:
         raise InputError(
-            f"{key}: cannot download {url} ({_reason(error)}). Set {MIRROR} to a folder that has "
-            "the file, or use a local copy."
+            f"{key}: cannot download {url} ({_reason(error)}). Set {MIRROR} to a folder that "
+            "contains the file, or use a local copy."
         ) from None
     if file_sha256 != sha256:
         raise InputError(
@@ -67,7 +67,7 @@ def _cached_file(url: str, sha256: str | None) -> Path:
             return file
         for scheme in ("https://", "http://"):
             session.mount(scheme, HTTPAdapter(max_retries=RETRY))
-        if url.startswith("https:"):  # after a redirect to http, others could change the file
+        if url.startswith("https:"):  # a redirect to http would allow others to change the file
             del session.adapters["http://"]
         headers = {"Accept-Encoding": "identity"}
         with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:

@@ -20,7 +20,7 @@ NOISE = ("Exception from", "Check '", "FrontEnd API failed", "To facilitate")
 class InputError(Exception):
     """A user's mistake, such as a wrong parameter, file or source.
 
-    The message contains the file or key, the reason, and what to do. For a wrong value, it says
+    The message contains the file or key, the reason, and what to do. For a wrong value, it states
     what was expected and what was received. It may end with the folder tree of an archive. Entry
     points print it and exit with status 1.
 

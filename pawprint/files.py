@@ -35,7 +35,7 @@ OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that file manage
 def is_link_of_dvc(path: Path) -> bool:
     """Return whether this is a symbolic link to an object, possibly missing, in a DVC cache.
 
-    With `cache.type` symlink, DVC replaces tracked files by such links. All versions of DVC name
+    With `cache.type` symlink, DVC replaces tracked files with such links. All versions of DVC name
     objects after their MD5, wherever the cache is.
     """
     if not path.is_symlink():
@@ -45,7 +45,7 @@ def is_link_of_dvc(path: Path) -> bool:
 
 
 def detach(path: Path) -> None:
-    """Replace a file that is an object in DVC's cache by a copy, before appending to it.
+    """Replace a file that is an object in DVC's cache with a copy, before appending to it.
 
     Such a file is a symbolic link to the cache, or a hard link, which DVC makes read-only.
     """
@@ -169,7 +169,7 @@ def _parse_json(content: bytes) -> dict | list:
         raise ValueError(f"expected JSON. Received: {error}") from None
 
 
-# The earliest possible date in a zip. It is fixed so that equal contents give equal bytes.
+# The earliest possible date in a zip. It is fixed so that equal contents result in equal bytes.
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -182,19 +182,19 @@ def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
         warnings.filterwarnings("ignore", "Duplicate name")  # `clean` rejects such members
         for name, data in contents:
             member = zipfile.ZipInfo(name, FIXED_DATE)
-            member.create_system = 3  # Unix on all systems, because this is part of the bytes
+            member.create_system = 3  # always Unix, so that all systems write the same bytes
             archive.writestr(member, data)
 
 
 def write_arrays(path: Path, *arrays: np.ndarray, **arrays_by_name: np.ndarray) -> None:
     """Write a .npz file with the same bytes for the same arrays; `arrays` are called arr_0, …."""
     with replacing(path) as partial:
-        # The type stub takes each keyword for the bool `allow_pickle`.
+        # The type stub mistakes each keyword for the bool `allow_pickle`.
         np.savez(partial, *arrays, **arrays_by_name)  # type: ignore[arg-type]
 
 
 def read_arrays(path: Path, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """Read the arrays that `write_arrays` wrote, by name.
+    """Read the arrays that `write_arrays` wrote, keyed by name.
 
     Raises InputError if the file is missing or damaged, or if the arrays do not have these `names`.
     """
@@ -325,8 +325,7 @@ def parse_yaml(text: str, name: str) -> object:
     """Return the content of a YAML document. Raises InputError, which begins with `name`."""
     try:
         return yaml.load(text, _Loader)
-    # PyYAML does not catch the errors of functions it calls, for int("x"), a wrong !!bool or deep
-    # lists.
+    # PyYAML lets other errors through, such as for int("x"), a wrong !!bool or deep lists.
     except (yaml.YAMLError, AttributeError, LookupError, RecursionError, ValueError) as error:
         problem = str(error)
         if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark):

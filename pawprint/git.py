@@ -112,7 +112,7 @@ def current_commit(digits: int = 40, folder: Path = Path()) -> str | None:
 
 LFS = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
 ANNEX = b"annex/objects/"
-MAX_BYTES = 32 * 2**10  # of a git-annex pointer; pointers of Git LFS are smaller
+MAX_BYTES = 32 * 2**10  # maximum size of a git-annex pointer; Git LFS pointers are smaller
 OF_LFS = "a pointer of Git LFS: run `git lfs pull` in its repository"
 OF_ANNEX = "a pointer of git-annex: run `git annex get .` in its repository"
 

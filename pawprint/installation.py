@@ -17,11 +17,11 @@ from pawprint.git import git, try_git
 from pawprint.package import DISTRIBUTION, PACKAGE
 
 LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "[::1]", "::1")
-REMOTE = ("git", "http", "https", "ssh")  # schemes of addresses that others can reach
+REMOTE = ("git", "http", "https", "ssh")  # URL schemes that others can reach
 SCP = re.compile(r"([\w.-]+@)?([\w.-]{2,}):(?!/?/)(.+)")  # git@host:team/repository.git
-NEEDED = f"requirements.txt does not name {DISTRIBUTION}"
+NEEDED = f"requirements.txt does not list {DISTRIBUTION}"
 SHARED = (
-    f"Add the line that installs it for others, such as `{DISTRIBUTION}==VERSION` or "
+    f"Add a line with which others can install it, such as `{DISTRIBUTION}==VERSION` or "
     f"`{DISTRIBUTION} @ git+https://HOST/REPOSITORY`"
 )
 
@@ -54,18 +54,18 @@ def install_command(extras: str = "") -> str:
 
 
 def renewal() -> str:
-    """Return a sentence that says how to upgrade this installation."""
+    """Return a sentence that explains how to upgrade this installation."""
     found = origin()
     if not found:
         return f"Run `pip install --upgrade {DISTRIBUTION}`"
     url = _shown(found["url"])
     if "vcs_info" in found:
         newest = _requirement(DISTRIBUTION, f"{found['vcs_info']['vcs']}+{url}")
-        # pip takes two commits with the same version for the same package, and installs nothing.
+        # pip considers two commits with the same version equal, and installs nothing.
         return f"Run `pip uninstall --yes {DISTRIBUTION}`, then `pip install '{newest}'`"
     if "dir_info" in found:
-        return f"Bring {path_of(url)} up to date, then run `{install_command()}`"
-    return f"It was installed from {url}: install a newer file"
+        return f"Update {path_of(url)}, then run `{install_command()}`"
+    return f"It was installed from {url}: install a newer version of this file"
 
 
 def _requirement(named: str, url: str) -> str:
@@ -83,11 +83,12 @@ def requirement() -> tuple[str, str]:
 
     The line is `pawprint-dvc==VERSION` for an index, the URL of a file, or `git+ORIGIN@COMMIT` for
     a repository that others can reach. It never contains a local path, a password or a token. If
-    others cannot install the package, the line is a comment and the note gives the reason. Raises
-    InputError if the package is not installed, for example if a clone is run without installation.
+    others cannot install the package, the line is a comment and the note contains the reason.
+    Raises InputError if the package is not installed, for example if a clone is run without
+    installation.
     """
     for package in distributions(name=DISTRIBUTION):
-        if not package.read_text("INSTALLER"):  # a leftover of a build in the current folder
+        if not package.read_text("INSTALLER"):  # left behind by a build in the current folder
             continue
         found = _origin_of(package)
         if not found:
@@ -98,8 +99,8 @@ def requirement() -> tuple[str, str]:
             line = f"# {DISTRIBUTION} {package.version}: add the line that installs it for others"
             return line, str(error)
     raise InputError(
-        f"{DISTRIBUTION}: the package is not installed, but runs from a folder. Run `pip install` "
-        "with that folder."
+        f"{DISTRIBUTION}: the package is not installed but runs from a folder. Run `pip install` "
+        "on that folder."
     )
 
 
@@ -144,7 +145,7 @@ def _of_clone(folder: Path, commit: str | None, is_editable: bool = False) -> st
     where = f"{NEEDED}: it was installed from {folder}"
     top = try_git("rev-parse", "--show-toplevel", folder=folder) if folder.is_dir() else None
     if top is None or Path(top.strip()).resolve() != folder.resolve():
-        raise InputError(f"{where}, which is not a clone that has an origin. {SHARED}.")
+        raise InputError(f"{where}, which is not a clone with an origin. {SHARED}.")
     address = address_of((try_git("remote", "get-url", "origin", folder=folder) or "").strip())
     if address is None:
         raise InputError(f"{where}, a clone without an origin that others can reach. {SHARED}.")

@@ -1,4 +1,4 @@
-"""Open files whose errors include their names, and give advice on file errors.
+"""Open files whose errors include their names and give advice on file errors.
 
 Python reports the name of a file that cannot be opened, but not of a file that fails later, because
 of a failing disk, an offline cloud drive or a full disk. Files that users may have to check are
@@ -14,17 +14,17 @@ from pathlib import Path
 
 from pawprint.errors import InputError, printable
 
-# Errors that only occur in writing.
+# These errors only occur when writing.
 NO_ROOM = {errno.EFBIG, errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 # Advice for each error number.
 ADVICE = {
     **dict.fromkeys((errno.EACCES, errno.EPERM), "Check the permissions"),
     **dict.fromkeys(NO_ROOM, "Free space, or choose another folder"),
     errno.ENAMETOOLONG: "Choose shorter names",
-    errno.ENOENT: "Check the path; if it is a link, connect the drive that it leads to",
+    errno.ENOENT: "Check the path; if it is a link, connect the drive that it points to",
     errno.EMFILE: "Raise the limit, such as with `ulimit -n 4096`",
 }
-CHECK = "Check the disk or the connection. If the file is in a cloud only, download it first"
+CHECK = "Check the disk or the connection. If the file is only in the cloud, download it first"
 
 
 def describe_failure(error: OSError, action: str = "read or write", others: int = 0) -> str:

@@ -10,7 +10,7 @@ from pawprint.paths import STATE
 
 DISTRIBUTION = "pawprint-dvc"  # the name `pawprint` on PyPI belongs to somebody else
 PACKAGE = Path(__file__).parent
-# A wheel contains the stages, and files from the repository's top folder, inside the package.
+# In a wheel, the package includes the stages and files from the repository's top folder.
 IS_WHEEL = (PACKAGE / "stages").is_dir()
 STAGES = PACKAGE / "stages" if IS_WHEEL else PACKAGE.parent / "stages"
 ROOT = PACKAGE / "templates/root" if IS_WHEEL else PACKAGE.parent

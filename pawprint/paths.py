@@ -6,11 +6,11 @@ PIPELINE = Path("dvc.yaml")
 PARAMS = Path("params.yaml")
 LABELS_CSV = Path("labels.csv")
 SPLITS_CSV = Path("splits.csv")
-UNDECIDED_CSV = Path("undecided.csv")  # photos for which a person does not know the class
-UNLABELLED = Path("unlabelled")  # photos that were added in the app without a label
+UNDECIDED_CSV = Path("undecided.csv")  # photos with an unknown class, according to a person
+UNLABELLED = Path("unlabelled")  # folder for photos added in the app without a label
 REQUIREMENTS = Path("requirements.txt")
 LOCK = Path("dvc.lock")
-STATE = Path(".pawprint.json")  # the files that `init` wrote, by name, and the default params
+STATE = Path(".pawprint.json")  # the files that `init` wrote, keyed by name, and the default params
 CODE = Path("data/code")  # output of the `code` stage
 DECODED_ROW_CODE = CODE / "decoded_row.txt"
 FEATURE_ROW_CODE = CODE / "feature_row.txt"
@@ -18,31 +18,31 @@ FEATURE_ROW_CODE = CODE / "feature_row.txt"
 RAW_ARCHIVES = Path("data/raw/archives")
 RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or files.json, for a folder tracked by DVC
 IMAGES_CSV = Path("data/clean/images.csv")
-METADATA_CSV = Path("data/clean/metadata.csv")  # additional columns of the source's metadata.csv
+METADATA_CSV = Path("data/clean/metadata.csv")  # further columns of the source's metadata.csv
 UNKNOWN_CSV = Path("data/clean/unknown.csv")
 DECODED_CSV = Path("data/clean/decoded.csv")  # reused by later runs of `clean`
 UNLABELLED_CSV = Path("data/clean/unlabelled.csv")
 REJECTED_CSV = Path("data/clean/rejected.csv")
 SPLIT_CSV = Path("data/split/images.csv")
-TRAIN_VALIDATION_CSV = Path("data/split/train_validation.csv")  # the part that training reads
-PATHS_CSV = Path("data/split/paths.csv")  # of all images, whatever their labels
+TRAIN_VALIDATION_CSV = Path("data/split/train_validation.csv")  # input of training
+PATHS_CSV = Path("data/split/paths.csv")  # paths of all images, independent of their labels
 LABELS_JSON = Path("data/split/labels.json")  # class names in the order of their indices
 NEAR_DUPLICATES_CSV = Path("data/split/near_duplicates.csv")
-FEATURES = Path("data/features")  # a folder for each split
+FEATURES = Path("data/features")  # contains one folder per split
 FEATURES_ORIGIN = Path("data/features.json")
-# Outside the outputs, because DVC deletes outputs before a stage runs.
+# This folder is not an output, because DVC deletes outputs before a stage runs.
 INTERRUPTED_FEATURES = Path(".dvc/tmp/pawprint")
 CROSS_VALIDATION_CSV = Path("data/cross_validation.csv")
-CROSS_VALIDATION_JSON = Path("data/cross_validation.json")  # the choices and their effects
+CROSS_VALIDATION_JSON = Path("data/cross_validation.json")  # the chosen settings and their effects
 
 BACKBONE = Path("models/backbone/network.keras")
 FROZEN_BACKBONE = Path("models/backbone/network.xml")  # if Keras does not build the backbone
 EXTRACTOR = Path("models/extractor/network.xml")
 HEAD = Path("models/head.npz")
-NETWORK = Path("models/network/network.xml")  # takes the features that the extractor returns
-# Takes pixels; only written if layers were trained.
+NETWORK = Path("models/network/network.xml")  # input: the features from the extractor
+# Input: pixels. Only written if layers were trained.
 TRAINED_MODEL = Path("models/network/model.keras")
-OUTPUTS = Path("data/outputs")  # outputs of the network for held-out images
+OUTPUTS = Path("data/outputs")  # the network's outputs for held-out images
 SERVED_MODEL = Path("models/served")
 EXPORT = Path("models/export")  # written by `pawprint export`
 
@@ -52,7 +52,7 @@ EXTRACT_METRICS = Path("metrics/train_extract.json")
 EVALUATE_METRICS = Path("metrics/evaluate.json")
 MODEL_CARD = Path("docs/model_card.md")
 REPORT = Path("plots/report.html")
-LIMITS = Path("plots/limits.txt")  # sentences on what limits the model
+LIMITS = Path("plots/limits.txt")  # sentences about what limits the model
 AUGMENTED = Path("plots/augmented.jpg")
 
 EXTRACT_HISTORY_CSV = Path("plots/history_extract.csv")
@@ -61,7 +61,7 @@ FINETUNE_HISTORY_CSV = Path("plots/history_finetune.csv")
 TEST_PROBABILITIES_CSV = Path("data/probabilities.csv")
 VALIDATION_PROBABILITIES_CSV = Path("data/probabilities_validation.csv")
 PROBABILITIES_CSV = {"test": TEST_PROBABILITIES_CSV, "validation": VALIDATION_PROBABILITIES_CSV}
-# The columns of these tables that are kept in Git.
+# The part of these tables that Git keeps.
 PREDICTED_CLASSES_CSV = {
     "test": Path("plots/predictions.csv"),
     "validation": Path("plots/predictions_validation.csv"),

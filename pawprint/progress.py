@@ -30,7 +30,7 @@ class Progress(NamedTuple):
 def track(
     items: Iterable[Item], title: str, total: int | None = None, unit: str = "image"
 ) -> "tqdm[Item]":
-    """Yield the items, and show how many are taken. `total` is needed if they have no length."""
+    """Yield the items and show how many are taken. `total` is needed if they have no length."""
     return _bar(items, title, total, unit)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import openvino
 from openvino.preprocess import PrePostProcessor
 
-CORES = joblib.cpu_count()  # that this process may use
+CORES = joblib.cpu_count()  # number of cores available to this process
 
 
 class CompiledNetwork:
@@ -55,11 +55,10 @@ class CompiledNetwork:
 
 
 FORKED = (
-    "OpenVINO: expected a process that starts it. Received: one forked from a process with a loaded"
-    " model. Load the model after the fork, and none before it, or start processes with "
-    "`multiprocessing.get_context('spawn')`."
+    "OpenVINO: cannot run in a process that was forked from one with a loaded model. Load the "
+    "model after the fork only, or start processes with `multiprocessing.get_context('spawn')`."
 )
-_process: int | None = None  # the one in which OpenVINO has started its threads
+_process: int | None = None  # ID of the process in which OpenVINO started its threads
 _networks: weakref.WeakSet[CompiledNetwork] = weakref.WeakSet()
 
 
@@ -105,8 +104,8 @@ def compile_for_cpu(network: openvino.Model) -> CompiledNetwork:
             "INFERENCE_NUM_THREADS": CORES,
             # Two processes, such as Dask workers, would pin their threads to the same cores.
             "ENABLE_CPU_PINNING": False,
-            # On processors with bfloat16, OpenVINO would use it, which is faster but gives other
-            # numbers.
+            # On processors with bfloat16, OpenVINO would use it, which is faster but changes the
+            # results.
             "INFERENCE_PRECISION_HINT": "f32",
         },
     )
@@ -124,7 +123,7 @@ def processor() -> str:
 
 
 def _read_and_compile(network: bytes, weights: bytes) -> Callable[[np.ndarray], list[np.ndarray]]:
-    if _is_forked():  # a pool would wait forever for a worker that fails here
+    if _is_forked():  # a pool would wait forever if a worker failed here
         return _refuse
     return compile_for_cpu(openvino.Core().read_model(network, weights))
 
@@ -159,14 +158,14 @@ def write_network(
         node.set_friendly_name(f"{node.get_type_name()}_{index}")
         info = node.get_rt_info()
         for key in [key for key in info if key.startswith("fused_names")]:
-            del info[key]  # the previous names
+            del info[key]  # names before this change
         for output in node.outputs():
             output.get_tensor().set_names(set())
     for port, name in zip((*network.inputs, *network.outputs), (*inputs, *outputs), strict=True):
         port.get_tensor().set_names({name})
     try:
         openvino.serialize(network, path)
-    except RuntimeError:  # its message does not give the reason
+    except RuntimeError:  # OpenVINO's message does not include the reason
         raise OSError(errno.EIO, "OpenVINO cannot write the network", str(path)) from None
 
 
@@ -183,18 +182,18 @@ def image_size_of(network: openvino.Model) -> int:
     """Return the side, in pixels, of a network's input squares: its `model.image_size`.
 
     The `backbone` stage builds the extractor with this param. Stages that run the extractor, or
-    write the served model, take the size from it, and `model.json` has it for predictions.
+    write the served model, read the size from it; predictions read it from `model.json`.
     """
     return network.input().partial_shape[1].get_length()
 
 
 def input_shapes(network: openvino.Model) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each input by name, without the batch axis."""
+    """Return the shape of each input, keyed by name, without the batch axis."""
     return {port.get_any_name(): _row_shape(port) for port in network.inputs}
 
 
 def output_shapes(network: openvino.Model) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each output by name, without the batch axis."""
+    """Return the shape of each output, keyed by name, without the batch axis."""
     return {port.get_any_name(): _row_shape(port) for port in network.outputs}
 
 

@@ -25,8 +25,8 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
     """Parse a table from the bytes of a file. Raises ValueError if it is another table."""
     try:
         with warnings.catch_warnings():
-            # For a row with too many values. Catch only this warning, because all threads share the
-            # filters.
+            # pandas warns about rows with too many values. Catch only this warning, because all
+            # threads share the filters.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
                 io.BytesIO(content),

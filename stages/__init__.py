@@ -5,6 +5,6 @@ import sys
 from pawprint import collector
 from pawprint.pipeline.entry import shorten_ctrl_c
 
-sys.excepthook = shorten_ctrl_c  # before a script's imports, which take seconds
-if sys.argv[0] == "-m":  # while Python looks for the script to run
+sys.excepthook = shorten_ctrl_c  # set this before a script's imports, which take seconds
+if sys.argv[0] == "-m":  # Python is still looking for the script to run
     collector.pause()  # `run_stage` resumes it

@@ -30,7 +30,7 @@ MEANING = {
 
 
 def main() -> None:
-    """Write the backbone and the extractor, and print the kinds of features."""
+    """Write the backbone and the extractor and print the kinds of features."""
     model = Model.load()
     weights = Weights.load()
     if model.fine_tune_at is not None and (line := describe_missing_cuda()):
@@ -64,7 +64,7 @@ def describe_missing_cuda() -> str | None:
     from pawprint.network.hardware import tf
 
     is_hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    driver = shutil.which("nvidia-smi")  # part of the driver, including in containers and WSL
+    driver = shutil.which("nvidia-smi")  # installed with the driver, even in containers and WSL
     if sys.platform != "linux" or not driver or is_hidden or tf.config.list_physical_devices("GPU"):
         return None
     try:
@@ -72,7 +72,7 @@ def describe_missing_cuda() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     if listed.returncode or not listed.stdout.startswith("GPU"):
-        return None  # for example, in a container that may not use them
+        return None  # a container may not be allowed to use GPUs
     command = f"pip install 'tensorflow[and-cuda]=={tf.__version__}'"
     if not tf.test.is_built_with_cuda():
         command = f"pip uninstall -y tensorflow-cpu && {command}"

@@ -30,13 +30,8 @@ from pawprint.dataset.cleaning import (
     describe_unlabelled,
     further_columns,
 )
-from pawprint.dataset.folders import (
-    Layout,
-    count_labels,
-    describe_class_counts,
-    describe_names,
-    find_places,
-)
+from pawprint.dataset.folder_messages import describe_class_counts, describe_names
+from pawprint.dataset.folders import Layout, count_labels, find_places
 from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import classes_given, read_corrections
@@ -50,7 +45,7 @@ from pawprint.tables import write_table
 
 
 def main() -> None:
-    """List the images, and print a summary."""
+    """List the usable and rejected images and print a summary."""
     params = Clean.load()
     decoded = Recorded().table("clean", paths.DECODED_CSV, DECODED)
     decoded = NONE_DECODED if decoded is None else decoded
@@ -92,24 +87,24 @@ def main() -> None:
 
 
 def describe_corrected(usable: pd.DataFrame, applied: int) -> Iterator[str]:
-    """Yield a line on the classes with the labels of labels.csv, of which `applied` were used."""
+    """Yield a line about the classes and the labels in labels.csv, of which `applied` were used."""
     plural = "" if applied == 1 else "s"
     counts = describe_class_counts(Counter(usable["label"]))
     yield f"{counts}, with {applied:,} label{plural} from {paths.LABELS_CSV}"
 
 
 def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame) -> Iterator[str]:
-    """Yield lines on the files; `decoded` contains the rows of the last recorded result."""
+    """Yield lines about the files; `decoded` contains the rows of the last recorded result."""
     if len(rejected):
         yield f"{describe_files(usable, rejected)}; see {paths.REJECTED_CSV}"
     if reused := usable["key"].isin(decoded["key"]).sum():
-        yield f"{reused:,} images were not decoded again, because their files are known"
+        yield f"{reused:,} images were not decoded again, because their files have not changed"
     if pointers := describe_pointers(rejected):
         yield pointers
 
 
 def describe_unlabelled_folders(rejected: pd.DataFrame, params: Clean) -> Iterator[str]:
-    """Yield lines on folders whose files have no class, and on what to do."""
+    """Yield lines about folders of files without a class, with advice."""
     if folders := describe_unlabelled(rejected, NOT_LISTED):
         yield f"without a row in metadata.csv: {folders}; add rows with their labels"
     if folders := describe_unlabelled(rejected, NO_CLASS):
@@ -122,7 +117,7 @@ def describe_unlabelled_folders(rejected: pd.DataFrame, params: Clean) -> Iterat
 
 
 def describe_content(usable: pd.DataFrame, params: Clean) -> Iterator[str]:
-    """Yield lines on images that are unlabelled, have more than 8 bits, or have several pages."""
+    """Yield lines about images that are unlabelled, or have more than 8 bits or several pages."""
     if is_unlabelled := (usable["label"] == "").sum():
         yield f"{is_unlabelled:,} are {UNLABELLED}: label them with `pawprint app`"
     if bits := describe_bits(usable, params.bits):
@@ -132,13 +127,13 @@ def describe_content(usable: pd.DataFrame, params: Clean) -> Iterator[str]:
 
 
 def describe_looks(images: pd.DataFrame) -> Iterator[str]:
-    """Yield a line on images of the classes that look unusual."""
+    """Yield a line about images that look unusual."""
     if unusual := describe_unusual(find_unusual(images)):
         yield f"{unusual}; see plots/unusual.jpg"
 
 
 def describe_not_applied(names: list[str]) -> Iterator[str]:
-    """Yield a line on the rows of labels.csv that match no image."""
+    """Yield a line about the rows of labels.csv that do not match any image."""
     if names:
         yield (
             f"{paths.LABELS_CSV}: not applied, because no image has the pixels_sha256 of these "

@@ -52,7 +52,7 @@ def main() -> None:
     require_utf8(Path(parent, name) for parent, *names in entries for name in chain(*names))
     check_tables(params, fetched(source, recorded))
     folders = folders_of_code()
-    if "pawprint/stages" in folders:  # if the package is installed
+    if "pawprint/stages" in folders:  # the package is installed
         require_stages(paths.PIPELINE)
     code = Code()
     scripts = {path.stem for folder in (STAGES, Path("stages")) for path in folder.glob("*.py")}
@@ -88,7 +88,7 @@ def compile_module(path: Path) -> None:
 
 
 def describe_missing(source: Path, recorded: Recorded) -> str:
-    """Return a line on a missing source, and on what to do."""
+    """Return a line about a missing source, with advice."""
     todo = "correct fetch.source"
     if Path(f"{source}.dvc").is_file():
         todo = f"`dvc checkout {source}.dvc` or `dvc pull {source}.dvc` restores it"
@@ -105,8 +105,8 @@ def describe(recorded: Recorded, after: dict[str, str]) -> str:
     after = {stage: text for stage, text in after.items() if stage in recorded.stages}
     if not after:
         return (
-            "the first run here. At its end DVC suggests `git add dvc.lock` and core.autostage: "
-            "ignore both"
+            "this is the first run here. At its end, DVC suggests `git add dvc.lock` and "
+            "core.autostage: ignore both"
         )
     before = {stage: recorded_code(recorded, stage, text) for stage, text in after.items()}
     changes = describe_code_changes(before, after) or ["the code of no stage changed"]
@@ -117,7 +117,7 @@ def describe(recorded: Recorded, after: dict[str, str]) -> str:
 def describe_versions(
     recorded: Recorded, after: dict[str, str], locked: dict[str, str]
 ) -> str | None:
-    """Return a line on installed versions that differ from the lock, and the stages to rerun.
+    """Return a line about installed versions that differ from the lock and the stages to rerun.
 
     `after` has the fingerprint of each stage, `locked` the fingerprint with the versions in
     requirements.txt. Returns None if they are the same for all stages.
@@ -136,7 +136,7 @@ def describe_versions(
 
 def recorded_code(recorded: Recorded, stage: str, text: str) -> str | None:
     """Return the fingerprint of a stage's last run, None if unknown."""
-    if recorded.has_code(stage, text):  # even if the cache lacks the text
+    if recorded.has_code(stage, text):  # this works even if the text is not in the cache
         return text
     return recorded.text(recorded.hash_of(stage, paths.CODE / f"{stage}.txt", "deps"))
 
@@ -161,7 +161,7 @@ def check_tables(params: Params, source: Path) -> None:
     if files is None:
         return
     names, read = files
-    if source.is_dir() and leaves_out(str(source), names):  # the ignored files may be other classes
+    if source.is_dir() and leaves_out(str(source), names):  # they may belong to other classes
         read_corrections(paths.LABELS_CSV, names)
         return
     from pawprint.dataset.folders import find_places  # slow to import

@@ -34,15 +34,17 @@ from pawprint.columns import (
 from pawprint.dataset.user_tables import reviewed_images
 from pawprint.errors import InputError
 from pawprint.files import read_labels, write_json
-from pawprint.images.formats import side_for
+from pawprint.images.formats import decoded_side
 from pawprint.model.detector import read_detector
-from pawprint.model.metadata import Metadata, Outputs
+from pawprint.model.metadata import Metadata
+from pawprint.model.outputs import Outputs
 from pawprint.model.served_model import join, write_served_model
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import image_size_of, read_network
 from pawprint.scores import metrics
+from pawprint.scores.calibration import describe_rules, fit_rules
 from pawprint.scores.evaluation import Evaluation, evaluate
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.prediction_table import (
@@ -50,9 +52,8 @@ from pawprint.scores.prediction_table import (
     predicted_labels,
     probabilities_in,
     with_image,
-    write_predictions,
+    write_probabilities,
 )
-from pawprint.scores.rules import describe_rules, fit_rules
 from pawprint.scores.series import independent
 from pawprint.scores.shift import compare_splits, describe_shift, measure_apart
 from pawprint.scores.slices import describe_slices, measure_slices
@@ -69,7 +70,7 @@ def main() -> None:
 
 
 def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Metadata) -> None:
-    """Write scores and predictions of both splits, from outputs by split; print the results."""
+    """Write scores and predictions for both splits, given the outputs by split; print results."""
     rows = split.assign(group=independent(split))
     results = {
         name: evaluate(rows[rows["split"] == name], outputs[name], metadata) for name in HELD_OUT
@@ -82,9 +83,9 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     scores = scores.astype(SCORES)
     predictions = {name: result.predictions for name, result in results.items()}
     for name, table in predictions.items():
-        write_predictions(paths.PROBABILITIES_CSV[name], table)
-        short = with_image(table).assign(loss=losses_in(table))
-        write_table(paths.PREDICTED_CLASSES_CSV[name], short, PREDICTED_CLASSES)
+        write_probabilities(paths.PROBABILITIES_CSV[name], table)
+        classes = with_image(table).assign(loss=losses_in(table))
+        write_table(paths.PREDICTED_CLASSES_CSV[name], classes, PREDICTED_CLASSES)
     reliability = [result.reliability.assign(split=name) for name, result in results.items()]
     write_table(paths.RELIABILITY_CSV, pd.concat(reliability), RELIABILITY)
     write_table(paths.ROC_CSV, test.roc, ROC)
@@ -104,9 +105,9 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
 
 
 def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
-    """Write the served model with rules fitted on validation, and print them. Returns the rules.
+    """Write the served model with rules fitted on validation and print them. Returns the rules.
 
-    `split` is the SPLIT table, and `outputs` are by split. Test images are not used.
+    `split` is the SPLIT table, and `outputs` are keyed by split. Test images are not used.
     """
     params = Calibrate.load()
     labels = read_labels(paths.LABELS_JSON)
@@ -121,7 +122,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
         image_size=size,
         resize=Model.load().resize,
         bits=Clean.load().bits,
-        decoded_side=side_for(size),
+        decoded_side=decoded_side(size),
         temperature=1,
     )
     validation = outputs["validation"]
@@ -163,7 +164,7 @@ def measure_unknown(
 
 
 def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> list[str]:
-    """Return lines on classes with a threshold, and on images that are decided."""
+    """Return lines about classes with a threshold and about decided images."""
     lines = []
     for name, result in results.items():
         for label in metadata.thresholds:
@@ -179,7 +180,7 @@ def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> li
 def describe_further(
     apart: pd.DataFrame, differences: pd.DataFrame, slices: pd.DataFrame
 ) -> list[str]:
-    """Return lines on the results of `compare`."""
+    """Return lines about the results of `compare`."""
     lines = describe_slices(slices)
     if warning := describe_shift(differences):
         lines.insert(0, warning)
@@ -190,7 +191,7 @@ def describe_further(
 
 
 def describe_refused(rows: list[pd.DataFrame]) -> list[str]:
-    """Return a line on the unknown images, if any."""
+    """Return a line about the unknown images, if any."""
     return [
         f"flagged {table['value'].iloc[0]:.2%} of {table['images'].iloc[0]:,} unknown images as "
         "unknown"
@@ -199,7 +200,7 @@ def describe_refused(rows: list[pd.DataFrame]) -> list[str]:
 
 
 def describe_right(results: dict[str, Evaluation]) -> str:
-    """Return on how many images of each split the model is correct."""
+    """Return the number of correct predictions for each split."""
     right = (
         f"{result.images['correct'].sum():,} of {len(result.images):,} {name}"
         for name, result in results.items()
@@ -208,7 +209,7 @@ def describe_right(results: dict[str, Evaluation]) -> str:
 
 
 def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the LABELS_TO_REVIEW table; `predictions` has PREDICTIONS tables by split."""
+    """Return the LABELS_TO_REVIEW table; `predictions` has PROBABILITIES tables by split."""
     judged = [read_table(paths.CROSS_VALIDATION_CSV, JUDGED).assign(split="train")]
     for name, table in predictions.items():
         images = table.rename(columns={"actual": "label"})

@@ -12,26 +12,22 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-import openvino
 import pandas as pd
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN, UNLABELLED
 from pawprint.columns import IMAGES, PATHS
+from pawprint.features.reuse import earlier_shards, origin_of, place_of_rows
 from pawprint.features.rows import row_function
 from pawprint.features.shards import (
-    STORED_SPLITS,
     ShardComputer,
     ViewsOf,
-    earlier_shards,
-    origin_of,
-    place_of_rows,
     require_space,
     tasks,
     views_of,
     write_shards,
 )
-from pawprint.features.store import count_shards
+from pawprint.features.store import STORED_SPLITS, count_shards
 from pawprint.files import read_text, replacing, write_json, writing
 from pawprint.images.archive import open_archive
 from pawprint.model.detector import DETECTOR_IMAGES
@@ -62,7 +58,7 @@ def main() -> None:
         size = image_size_of(network)
         write_augmented(paths.AUGMENTED, archive, images, Augment.load(), size, resize)
         compute = row_function(network, resize)
-        views = views_to_store(images, network)
+        views = views_to_store(images, size)
         computer = ShardComputer(archive, compute, output_shapes(network), views)
         require_space(paths.FEATURES, computer.size_of(images))
         computed = write_shards(computer, todo)
@@ -84,14 +80,13 @@ def read_images() -> pd.DataFrame:
     return pd.concat(images, ignore_index=True)
 
 
-def views_to_store(images: pd.DataFrame, network: openvino.Model) -> ViewsOf:
-    """Return the views of an image to store.
+def views_to_store(images: pd.DataFrame, size: int) -> ViewsOf:
+    """Return the views of an image to store, for squares of `size` pixels.
 
-    The detector of unknown inputs learns from unchanged training images. If no training view is the
-    image itself, the detector's images get an extra row.
+    The detector of unknown inputs is fitted to unchanged training images. If no training view is
+    the image itself, these images get an extra row.
     """
     augment = Augment.load()
-    size = image_size_of(network)
     themselves: frozenset[str] = frozenset()
     if not augment.keep_original:
         themselves = frozenset(training_images(images, DETECTOR_IMAGES)["pixels_sha256"])
@@ -99,7 +94,7 @@ def views_to_store(images: pd.DataFrame, network: openvino.Model) -> ViewsOf:
 
 
 def publish(folders: dict[str, Path], origin: dict) -> None:
-    """Write the output from the folders of the splits, and remove leftovers of interrupted runs."""
+    """Write the output from the folders of the splits and remove leftovers of interrupted runs."""
     with replacing(paths.FEATURES) as new:
         new.mkdir()
         for split, folder in folders.items():

@@ -1,10 +1,10 @@
-"""Bring the images in, so that all later stages work on the same ones.
+"""Import the images, so that all later stages work on the same ones.
 
 Reads `fetch.source`: a folder with one subfolder per class, a zip or a tar of such a folder, or a
-YAML file with the URL of one. Params: `fetch`. Writes data/raw/archives/: images.zip, or files.json
-with the files of a folder that DVC tracks and their MD5. Later stages read them there. Prints how
-many files were added and removed since the last commit, according to Git and DVC's cache. Run:
-`python -m stages.fetch`
+YAML file with the URL of an archive. Params: `fetch`. Writes data/raw/archives/: images.zip, or
+files.json with the files of a folder that DVC tracks and their MD5. Later stages read them there.
+Prints how many files were added and removed since the last commit, according to Git and DVC's
+cache. Run: `python -m stages.fetch`
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from pawprint.pipeline.recorded import Recorded, find_import, md5_in
 
 
 def main() -> None:
-    """Write the archives, and print what changed since the last commit."""
+    """Write the archives and print what changed since the last commit."""
     source = Path(Fetch.load().source)
     if found := find_import(source):
         imported, url = found
@@ -37,12 +37,12 @@ def main() -> None:
     try:
         for line in describe_changed_files(source, tracked):
             print(f"fetch: {line}")
-    except InputError as error:  # from Git, if the repository belongs to another user
+    except InputError as error:  # raised if the repository belongs to another user
         print(f"fetch: not compared with the last commit: {error}")
 
 
 def describe_changed_files(source: Path, tracked: dict[str, str] | None) -> Iterator[str]:
-    """Return lines on files added and removed since the last commit, or since the last run.
+    """Return lines about files added and removed since the last commit, or since the last run.
 
     Files that DVC tracks are compared with the list in the commit's .dvc file, all others with the
     output of `fetch`. If DVC's cache lacks these, there are no lines.

@@ -1,4 +1,4 @@
-"""Draw figures and pages in the last stage, so that a new colour in a chart trains nothing.
+"""Draw figures and pages in the last stage, so that changing a colour does not retrain anything.
 
 Writes the figures, the model card, and one HTML page that works offline. Reads labels.csv, tables
 in data/, data/clean/, data/split/ and plots/, pictures of the data in plots/,
@@ -32,56 +32,40 @@ from pawprint.columns import (
     SCORES,
     SPLIT,
 )
-from pawprint.dataset.changes import (
-    NOT_KNOWN,
-    Images,
-    describe_changes,
-    describe_code,
-    find_changes,
-    images_of,
-)
+from pawprint.dataset.changes import images_of
 from pawprint.dataset.cleaning import describe_files
 from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows
-from pawprint.errors import InputError, hide_secrets, name_some
+from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_json, read_mapping, write_text
 from pawprint.images.archive import Archive, open_archive
 from pawprint.model.metadata import read_metadata
-from pawprint.params.changes import describe_param_changes
 from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
-from pawprint.pipeline.recorded import LastCommit, Recorded
 from pawprint.reports import charts, pages, photos
+from pawprint.reports.since_commit import describe_since_commit
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import SIZE_UNKNOWN, Run, find_limits
-from pawprint.scores.prediction_table import list_errors, read_predictions
-from pawprint.scores.runs import compare_runs
+from pawprint.scores.prediction_table import list_errors, read_probabilities
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
-from pawprint.scores.stored_run import read_here, read_run
 from pawprint.tables import read_table
 
 # Columns of IMAGES that come from the file.
 OF_FILE = ["path", "width", "height", "brightness", "perceptual_hash"]
 # Pictures that earlier stages have drawn.
 OF_DATA = ("augmented.jpg", "near_duplicates.jpg", "samples.jpg", "unusual.jpg")
-SAME = "the same photos, labels, splits, params and code"
-SAME_SETTINGS = "the same params and code"
-NEXT = (
-    "`git add .` and `git commit` keep this run. `pawprint discard` goes back to the last one, "
-    "but keeps photos and labels."
-)
 
 
 def main() -> None:
     """Write the pictures, the model card, the page and the limits, and print the result."""
-    params = without_secrets(read_mapping(paths.PARAMS))
+    params = {name: hide_secrets(section) for name, section in read_mapping(paths.PARAMS).items()}
     metadata = read_metadata(paths.SERVED_MODEL).model_dump()
     scores = read_table(paths.SCORES_CSV, SCORES)
     images = read_table(paths.SPLIT_CSV, SPLIT)
     judged = read_table(paths.CROSS_VALIDATION_CSV, JUDGED)
-    predictions = {name: read_predictions(path) for name, path in paths.PROBABILITIES_CSV.items()}
+    predictions = {name: read_probabilities(path) for name, path in paths.PROBABILITIES_CSV.items()}
     files = read_table(paths.IMAGES_CSV, IMAGES)
     unknown = read_table(paths.UNKNOWN_CSV, IMAGES)
     rejected = read_table(paths.REJECTED_CSV, REJECTED)
@@ -125,15 +109,10 @@ def main() -> None:
     print(f"Open {paths.REPORT}: errors, labels to review, and what limits the model.")
 
 
-def without_secrets(params: dict) -> dict:
-    """Return params by section, with secrets removed."""
-    return {name: hide_secrets(section) for name, section in params.items()}
-
-
 def card_context(
     params: dict, metadata: dict, scores: pd.DataFrame, images: pd.DataFrame
 ) -> dict[str, object]:
-    """Return the values for the templates of the model card and the page, by name.
+    """Return the values for the templates of the model card and the page, keyed by name.
 
     The summary of `clean` is not included. `scores` is the SCORES table, `images` the SPLIT table.
     """
@@ -173,7 +152,7 @@ def draw(
 ) -> dict[str, Image.Image]:
     """Return the pictures of the results by file name.
 
-    `context` contains the values for the card, and `predictions` PREDICTIONS tables by split.
+    `context` contains the values for the card, and `predictions` PROBABILITIES tables by split.
     """
     test = predictions["test"]
     metadata = context["metadata"]
@@ -204,7 +183,7 @@ def limits_run(
     """Return the input of `find_limits`.
 
     `context` contains the values for the card, `images` is the SPLIT table with OF_FILE, `judged`
-    is the JUDGED table, and `predictions` are PREDICTIONS tables by split.
+    is the JUDGED table, and `predictions` are PROBABILITIES tables by split.
     """
     extract = context["extract"]
     learned = extract["accuracy"][extract["kept"]]
@@ -218,63 +197,6 @@ def limits_run(
         context["training"].get("accuracy_by_series"),
         context["to_review"],
     )
-
-
-def describe_since_commit(now: Images, params: dict) -> list[str]:
-    """Return the changes since the last commit, and their effect, or [] if it has no run.
-
-    `params` are without secrets. The verdict is the one of `pawprint compare HEAD`; it is missing
-    if DVC's cache lacks tables of the commit.
-    """
-    commit = LastCommit()
-    if commit.hash_of("split", paths.SPLIT_CSV) is None:
-        return []
-    images = describe_images_since(commit, now)
-    parts = [describe_code(codes(commit), codes(Recorded()))]
-    if recorded := commit.params("plot"):  # all params
-        parts.insert(0, name_some(describe_param_changes(without_secrets(recorded), params)))
-    further = ", ".join(filter(None, parts))
-    if images == NOT_KNOWN:
-        found = f"{further or SAME_SETTINGS}; changes of photos and labels are {NOT_KNOWN}"
-    else:
-        found = ", ".join(filter(None, [images, further])) or SAME
-    lines = [f"Since the last commit: {found}", *compare_with_commit(commit)]
-    return lines if found == SAME else [*lines, NEXT]
-
-
-def describe_images_since(commit: LastCommit, now: Images) -> str:
-    """Return the changes since the images of a commit, NOT_KNOWN, or "" without changes."""
-    outs = ("split", paths.SPLIT_CSV), ("clean", paths.UNKNOWN_CSV), ("clean", paths.REJECTED_CSV)
-    if all(commit.hash_of(stage, path) == md5(path) for stage, path in outs):
-        return ""
-    tables = [
-        commit.table("split", paths.SPLIT_CSV, SPLIT),
-        commit.table("clean", paths.UNKNOWN_CSV, IMAGES),
-        commit.table("clean", paths.REJECTED_CSV, REJECTED),
-    ]
-    if any(table is None for table in tables):
-        return NOT_KNOWN
-    return describe_changes(find_changes(images_of(*tables), now))
-
-
-def codes(recorded: Recorded) -> dict[str, str | None]:
-    """Return the hash of each stage's code, except `plot`, which does not change predictions."""
-    stages = [stage for stage in recorded.stages if stage not in ("code", "plot")]
-    return {name: recorded.hash_of(name, paths.CODE / f"{name}.txt", "deps") for name in stages}
-
-
-def compare_with_commit(commit: LastCommit) -> list[str]:
-    """Return the verdict of `pawprint compare HEAD` and the changes for a user, or []."""
-    try:
-        old = read_run(commit.read, "the last commit")
-        if old.missing:
-            return []
-        (compared,) = compare_runs(old, [read_run(read_here, "this run")])
-    except InputError:  # no common images, or no predictions
-        return []
-    verdict, *answers = compared.sentences
-    lines = [f"{verdict[0].upper()}{verdict[1:]}", *answers, compared.on_common_test]
-    return [line for line in lines if line]
 
 
 if __name__ == "__main__":

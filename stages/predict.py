@@ -1,10 +1,10 @@
-"""Keep the network's outputs (logits) for held-out images, of which `evaluate` makes predictions.
+"""Store the network's outputs (logits) for held-out images, from which `evaluate` predicts labels.
 
-The network thus runs once, and a new threshold or metric does not run it again. It takes stored
-features. First fits the detector of unknown inputs on training images. Reads train/,
-validation/, test/ and unknown/ in data/features/, images.csv and labels.json in data/split/,
-data/clean/unknown.csv and models/network/. Writes data/outputs/: the outputs for training,
-validation, test and unknown images, and the detector. Run: `python -m stages.predict`
+The network therefore runs only once, even if a threshold or metric changes. Its input is stored
+features. Before this, the stage fits the detector of unknown inputs to training images. Reads
+train/, validation/, test/ and unknown/ in data/features/, images.csv and labels.json in
+data/split/, data/clean/unknown.csv and models/network/. Writes data/outputs/: the outputs for
+training, validation, test and unknown images, and the detector. Run: `python -m stages.predict`
 """
 
 from functools import partial
@@ -21,7 +21,7 @@ from pawprint.engine.mapping import map_in_threads
 from pawprint.features.store import Features, open_features
 from pawprint.files import read_labels, write_arrays
 from pawprint.model.detector import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
-from pawprint.model.metadata import Outputs
+from pawprint.model.outputs import Outputs
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import (
     CompiledNetwork,
@@ -69,7 +69,7 @@ def run_on_stored(
     """Return the logits `(images, views, units)` and features `(images, views, channels)`.
 
     They are float64, for the views that `open_features` opens; `compute` is the compiled network.
-    Raises InputError for the reasons of `open_features`.
+    Raises InputError for the same reasons as `open_features`.
     """
     if pixels_sha256.empty:
         logits, features = (np.empty((0, 1, *shape)) for shape in output_shapes(network).values())

@@ -1,4 +1,4 @@
-"""Decide which images train, tune and test the model, so that it is scored on unseen images.
+"""Divide the images into three sets, so that the model is scored on unseen images.
 
 A hash of an image's content decides. A group of near-duplicates, or of `split.group`, is in one
 split, unless the archive's own splits divide it. Images in splits.csv stay in their split. Reads
@@ -7,10 +7,10 @@ data/clean/images.csv, data/clean/metadata.csv, data/raw/archives/ and splits.cs
 data/split/paths.csv, data/split/labels.json, which sets the order of the classes everywhere,
 data/split/near_duplicates.csv, metrics/classes.csv, which counts the images of each class in each
 split, and the pictures plots/samples.jpg, plots/unusual.jpg and plots/near_duplicates.jpg. Prints a
-line if `model.resize: crop` leaves out much of the images, and a line on images that moved to
+line if `model.resize: crop` leaves out much of the images, and a line about images that moved to
 another split since the last commit, according to Git and DVC's cache. As long as fewer than two
-classes have images, all images are for training, and `train_extract` says that labels are missing.
-Run: `python -m stages.split`
+classes have images, all images are for training, and `train_extract` reports that labels are
+missing. Run: `python -m stages.split`
 """
 
 import pandas as pd
@@ -35,12 +35,12 @@ from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
-    """Write the split, and print what it depends on."""
+    """Write the split and print what it depends on."""
     params = Split.load()
     images = read_table(paths.IMAGES_CSV, IMAGES)
     kept_splits = read_kept_splits(paths.SPLITS_CSV)
     if problem := problem_of_labels(images["label"].unique()):
-        # All are for training, so that `features` computes them in the meantime.
+        # Until then, all images are for training, so that `features` computes them.
         rows = images.assign(split="train", group=images["path"])
         none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
         write(rows, none)
@@ -75,12 +75,12 @@ def main() -> None:
 
 
 def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame) -> dict[str, int]:
-    """Write all outputs, and return how many images each split has."""
+    """Write all outputs and return how many images each split has."""
     counts = rows["split"].value_counts().reindex(SPLITS, fill_value=0).to_dict()
     write_table(paths.SPLIT_CSV, rows, SPLIT)
-    # A separate table, so that a changed test image does not train anything again.
+    # With a separate table, changing a test image does not rerun training.
     write_table(paths.TRAIN_VALIDATION_CSV, rows[rows["split"] != "test"], SPLIT)
-    write_table(paths.PATHS_CSV, rows, PATHS)  # for features, which do not depend on labels
+    write_table(paths.PATHS_CSV, rows, PATHS)  # input of `features`, without labels
     write_json(paths.LABELS_JSON, sorted(rows["label"].unique()))
     write_table(paths.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)
     classes = pd.crosstab(rows["label"], rows["split"]).reindex(columns=SPLITS, fill_value=0)
@@ -103,20 +103,20 @@ def draw(images: pd.DataFrame, rows: pd.DataFrame, near_duplicates: pd.DataFrame
 
 
 def describe_left_out(images: pd.DataFrame) -> list[str]:
-    """Return a line on how much `model.resize: crop` leaves out, if it is much."""
+    """Return a line about how much `model.resize: crop` leaves out, if this is a large part."""
     if Model.load().resize != "crop":
         return []
     out = left_out(images["width"], images["height"])
     if out <= MAX_LEFT_OUT:
         return []
     return [
-        f"model.resize: crop leaves out {out:.0%} of the median image. If that part may decide a "
-        "class, set it to stretch or pad; `pawprint try` measures both"
+        f"model.resize: crop leaves out {out:.0%} of the median image. If this part may be "
+        "relevant, use stretch or pad; `pawprint try` measures both"
     ]
 
 
 def uses_archive(params: Split) -> bool:
-    """Return whether folders in the archive give the split."""
+    """Return whether folders in the archive determine the split."""
     return params.use_archive_split and not params.date
 
 
@@ -130,7 +130,7 @@ def describe_rows(rows: pd.DataFrame, params: Split) -> list[str]:
 
 
 def describe_groups(rows: pd.DataFrame, params: Split) -> list[str]:
-    """Return a line on groups that are divided between splits, if any."""
+    """Return a line about groups that are divided between splits, if any."""
     groups = splitting.divided_groups(rows)
     if not groups:
         return []
@@ -139,7 +139,7 @@ def describe_groups(rows: pd.DataFrame, params: Split) -> list[str]:
 
 
 def describe_kept(rows: pd.DataFrame, kept_splits: dict[str, str], params: Split) -> list[str]:
-    """Return lines on the effect of splits.csv on the split."""
+    """Return lines about the effect of splits.csv on the split."""
     has_test = rows["archive_split"].isin(SPLITS[1:]).any()
     fractions = {name: getattr(params, f"{name}_fraction") for name in SPLITS[1:]}
     if params.date or (uses_archive(params) and has_test):
@@ -149,7 +149,7 @@ def describe_kept(rows: pd.DataFrame, kept_splits: dict[str, str], params: Split
 
 
 def describe_moves_since_commit(rows: pd.DataFrame, rules: pd.Series, params: Split) -> list[str]:
-    """Return a line on the images that moved to another split since the last commit, if any.
+    """Return a line about the images that moved to another split since the last commit, if any.
 
     `rules` are the rules that decided the split of each row.
     """

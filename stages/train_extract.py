@@ -30,7 +30,7 @@ from pawprint.network.new_head import Settings, learn_head
 from pawprint.params.model import Hardware, Head, Model, TrainExtract, problem_of_head
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores.label_review import judge
-from pawprint.scores.paired import tabulate_curve
+from pawprint.scores.learning_curve import tabulate_curve
 from pawprint.scores.series import accuracy_by_series, describe_series, find_series
 from pawprint.tables import read_table, write_table
 

@@ -55,10 +55,10 @@ def unset_param(params: TrainFinetune) -> str | None:
 def train(
     store: StoredExamples, weights: HeadWeights, params: TrainFinetune, folder: Path
 ) -> tuple[openvino.Model, list[str], pd.DataFrame, str]:
-    """Train, and write the Keras model.
+    """Train and write the Keras model.
 
-    Returns the network, the kinds of features that it takes, the HISTORY table, and a text on the
-    epoch that is kept.
+    Returns the network, the kinds of features that it takes, the HISTORY table, and a text about
+    the epoch that is kept.
     """
     # TensorFlow starts here, which takes seconds.
     from pawprint.network import training
@@ -69,7 +69,7 @@ def train(
     epochs = params.epochs or FineTuningEpochs()
     head = Head.load()
     classes = len(store.labels)
-    make_deterministic(epochs.seed)  # of the dropout in the head, too
+    make_deterministic(epochs.seed)  # also makes dropout in the head reproducible
     with training_on(Hardware.load()) as precision:
         backbone = load_model(paths.BACKBONE, layers=())
         model, first = with_head(backbone, Model.load(), weights, head, classes)

@@ -1,4 +1,5 @@
 import base64
+import contextlib
 import hashlib
 import html
 import io
@@ -7,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +18,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from pawprint.__main__ import main
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.folders import Layout, find_places
 from pawprint.dataset.metadata_csv import read_metadata_csv
@@ -29,13 +32,25 @@ from pawprint.recipes.demo import dvc_environment, write_archive
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_WEIGHTS = PROJECT / "pawprint" / "recipes" / "sample" / "base.h5"
 CODE = Code(PROJECT)
-# All modules of the project, by path.
+# All modules of the project, keyed by path.
 MODULES = sorted(
     path.relative_to(PROJECT).as_posix()
     for folder in ("pawprint", "stages", "examples", "bench")
     for path in (PROJECT / folder).rglob("*.py")
 )
 MIRROR = Path(os.environ.get("PAWPRINT_MIRROR", "../shared/mirror"))
+# No test depends on the Git and DVC settings of whoever runs them, such as signed commits.
+os.environ |= {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_COUNT": "2",  # the owner of the project may be another one
+    "GIT_CONFIG_KEY_0": "safe.directory",
+    "GIT_CONFIG_VALUE_0": PROJECT.as_posix(),
+    "GIT_CONFIG_KEY_1": "safe.directory",
+    "GIT_CONFIG_VALUE_1": f"{PROJECT.as_posix()}/.git",
+    "DVC_GLOBAL_CONFIG_DIR": str(PROJECT / "build" / "no settings"),
+    "DVC_SYSTEM_CONFIG_DIR": str(PROJECT / "build" / "no settings"),
+}
 
 
 def sha256(path: Path) -> str:
@@ -79,7 +94,7 @@ def photos_of(names: Iterable[str]) -> dict[str, bytes]:
 
 
 def write_files(folder: Path, files: dict[str, bytes | str]) -> Path:
-    """Write these files to the folder, and return the folder."""
+    """Write these files to the folder and return the folder."""
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
@@ -148,7 +163,7 @@ def environment_with(**changes: str) -> dict[str, str]:
 def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
     """Run a command as a user would, with stdout and stderr as text."""
     changed = environment_with(**environment)
-    # Windows searches next to this process and in this process's PATH, not in the PATH given.
+    # Windows ignores the given PATH and searches this process's folder and PATH.
     program = shutil.which(command[0], path=changed["PATH"]) or command[0]
     return subprocess.run(
         (program, *command[1:]),
@@ -178,6 +193,22 @@ def printed(folder: Path, *arguments: str) -> str:
     result = pawprint(folder, *arguments)
     assert (result.returncode, result.stderr) == (0, "")
     return result.stdout
+
+
+def printed_here(folder: Path, *arguments: str) -> str:
+    """Return the same as `printed` without a new process, which would take a second to import."""
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as out,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(io.StringIO()) as errors,
+        contextlib.chdir(folder),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr("sys.argv", ["pawprint", *arguments])
+        status = main()
+        assert (status or 0, errors.getvalue()) == (0, "")
+        out.seek(0)
+        return out.read()
 
 
 def complaint(folder: Path, *arguments: str) -> str:
@@ -265,7 +296,7 @@ def as_installed(text: str) -> str:
     def installed(line: re.Match) -> str:
         try:
             return f"{line[1]}=={version(line[1])}"
-        except PackageNotFoundError:  # one of another system
+        except PackageNotFoundError:  # package for another system
             return line[0]
 
     return re.sub(r"^([\w.-]+)==[^\s;]+", installed, text, flags=re.MULTILINE)

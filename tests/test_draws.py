@@ -9,7 +9,8 @@ from made_up_examples import examples_of, sha256_of
 from sklearn import model_selection
 
 from pawprint.app import groups as app_groups
-from pawprint.draws import FOLDS, draw_folds, draw_places
+from pawprint.draws import draw_places
+from pawprint.folds import FOLDS, draw_folds
 from pawprint.model.detector import fit_unknown
 from pawprint.network import cross_validation as validation
 from pawprint.network import new_head
@@ -137,7 +138,7 @@ def test_parts_of_each_class_change_by_one_at_most_and_have_one_at_least():
 
 
 def parts_of(examples: validation.Examples) -> list[np.ndarray]:
-    """Return what the fits of a learning curve learn from."""
+    """Return the images in each fit of a learning curve."""
     learned: list[np.ndarray] = []
     with pytest.MonkeyPatch.context() as patch:
         judge = validation._judge
@@ -204,7 +205,7 @@ def test_standardised_photos_depend_on_photos_not_on_their_order(monkeypatch):
     )
     np.testing.assert_allclose(after.scale, before.scale, rtol=1e-5)
     everything = Standardisation.from_moments(features.mean(axis=(0, 1)), features.std(axis=(0, 1)))
-    assert not np.allclose(before.scale, everything.scale, rtol=1e-3)  # of some of the photos
+    assert not np.allclose(before.scale, everything.scale, rtol=1e-3)  # of some photos
 
 
 def test_photos_that_the_app_learns_from_depend_on_photos_not_on_their_order(monkeypatch):

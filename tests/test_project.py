@@ -36,7 +36,7 @@ def test_reading_the_commit_leaves_the_index_alone(tmp_path):
     (tmp_path / "dvc.lock").write_text("one")
     git_init(tmp_path)
     commit(tmp_path, "Model")
-    os.utime(tmp_path / "dvc.lock", (1, 1))  # so that Git would refresh its entry
+    os.utime(tmp_path / "dvc.lock", (1, 1))  # makes Git refresh the index entry
     index = tmp_path / ".git" / "index"
     before = index.read_bytes()
     assert not current_commit(folder=tmp_path).endswith("-dirty")

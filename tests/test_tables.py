@@ -5,8 +5,8 @@ from conftest import refused
 from pawprint.scores.prediction_table import (
     predicted_labels,
     probabilities_in,
-    read_predictions,
-    write_predictions,
+    read_probabilities,
+    write_probabilities,
 )
 from pawprint.tables import read_table, write_table
 
@@ -91,8 +91,8 @@ def test_predictions_have_the_labels_of_their_columns(tmp_path):
     rows["pixels_sha256"] = "a1"
     for label, probability in (("a, x", 0.1), ("b", 0.7), ("c", 0.2)):
         rows[f"probability_{label}"] = probability
-    write_predictions(tmp_path / "rows.csv", rows)
-    found = read_predictions(tmp_path / "rows.csv")
+    write_probabilities(tmp_path / "rows.csv", rows)
+    found = read_probabilities(tmp_path / "rows.csv")
     assert predicted_labels(found) == ["a, x", "b", "c"]
     assert probabilities_in(found).tolist() == [[0.1, 0.7, 0.2]]
     assert "other" not in found

@@ -22,8 +22,9 @@ from pawprint.draws import hash_keys
 from pawprint.features.store import open_features
 from pawprint.images.archive import Archive, members
 from pawprint.model.detector import unit_length
+from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import USUAL_C, standardise, view_of
-from pawprint.network.heads import fit_regressions, kinds_of, sample_weights
+from pawprint.network.heads import fit_regressions, kinds_of
 from pawprint.tables import read_table, training_images
 
 PER_PAGE = 24
@@ -163,8 +164,8 @@ class Pool(NamedTuple):
     def all_classes(self, given: dict[str, str]) -> list[str]:
         """Return the source's classes by name, then others in the order of their first label.
 
-        `given` contains labels by path or pixels_sha256. A class keeps its position when another
-        one is added, and has the same position for everybody with the same labels.
+        `given` contains labels keyed by path or pixels_sha256. A class keeps its position when
+        another one is added, and has the same position for everybody with the same labels.
         """
         names = {*given.values(), *self.known} - {"", NEITHER}
         return self.classes or order_classes(names, [], given.values())
@@ -241,14 +242,14 @@ class Pages:
     size: int = PER_PAGE
     images: list[Image] = field(default_factory=list)  # on the page
     label: str = ""  # their likely class
-    sure: int = 0  # this many photos, the first ones, are marked
+    sure: int = 0  # number of marked photos, which come first
     unmarked: list[Image] = field(default_factory=list)  # on the previous page
     refused: list[tuple[Image, str]] = field(default_factory=list)
     missing: set[Image] = field(default_factory=set)  # images that cannot be read
-    are_last: bool = False  # the page shows undecided images, because no others are left
+    are_last: bool = False  # whether only undecided images are left to show
     asked_last: set[Image] = field(default_factory=set)  # on such pages
     head: Head | None = None
-    learned: int = -1  # number of labels that the head learned from
+    learned: int = -1  # number of labels to which the head was fitted
     answers: list[Answer] = field(default_factory=list)
 
     def answer(self, marked: set[int], label: str, take_back: Callable[[], object]) -> None:
@@ -262,7 +263,7 @@ class Pages:
         self.images = []
 
     def take_back(self) -> None:
-        """Show the previous page without its labels. Raises InputError if others changed some."""
+        """Show the previous page without its labels. Raises InputError if others changed them."""
         answer = self.answers[-1]
         answer.take_back()
         self.answers.pop()
@@ -282,9 +283,9 @@ class Pages:
     ) -> None:
         """Choose the images of the next page.
 
-        `given` contains labels by path or pixels_sha256. `undecided` contains the same keys for
-        images whose class a person does not know. These come last, and only once more. Images
-        `seen` by others are left out as long as there are other images.
+        `given` contains labels keyed by path or pixels_sha256. `undecided` contains the same keys
+        for images whose class a person does not know. These images come last, and are shown only
+        once more. Images `seen` by others are left out as long as there are others to show.
         """
         images = [*pool.images, *pool.others]
         images = [image for image in images if image not in self.missing]

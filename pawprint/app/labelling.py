@@ -1,4 +1,4 @@
-"""Write the labels that people give: rows in CSV files, and copies of new images.
+"""Write the labels that people give: rows in CSV files and copies of new images.
 
 A copy goes to the folder of its class, where `dvc repro` finds its label.
 """
@@ -20,8 +20,14 @@ from filelock import FileLock
 
 from pawprint.classes import problem_of_labels, problem_of_names
 from pawprint.columns import IMAGES, REJECTED
-from pawprint.dataset.folders import OUTER, is_class_name, lies_unlabelled, split_in_words
-from pawprint.dataset.metadata_csv import FILE_NAME, SPLIT_OF_FOLDER
+from pawprint.dataset.folder_names import (
+    SPLIT_OF_FOLDER,
+    is_class_name,
+    lies_unlabelled,
+    split_in_words,
+)
+from pawprint.dataset.folders import OUTER
+from pawprint.dataset.metadata_csv import FILE_NAME
 from pawprint.dataset.user_tables import HOW, MARKS, PAGE, Cells, csv_rows, parse_csv
 from pawprint.errors import InputError, printable
 from pawprint.files import read_labels, replacing, write_text
@@ -39,7 +45,7 @@ from pawprint.paths import (
 from pawprint.tables import read_table
 
 Image = tuple[str, str]  # path and pixels_sha256, or "" if the hash is unknown
-UNDECIDED = "?"  # replaces a label if a person does not know the class
+UNDECIDED = "?"  # marks an image if a person does not know its class
 LOCK = FileLock(".dvc/tmp/labels.lock")  # shared by all sessions and processes in the project
 # Cells in the row of each image (see `image_of`), or None for no row.
 Changes = dict[str, Cells | None]
@@ -58,7 +64,7 @@ class Written:
     after: Changes
 
     def __call__(self) -> "Written":
-        """Undo the change, and return a function that redoes it.
+        """Undo the change and return a function that redoes it.
 
         Raises InputError, without changing anything, if the rows no longer match `after`, and
         InputError or OSError if the file cannot be read.
@@ -83,8 +89,8 @@ class Copy:
         with LOCK:
             if self.copy.exists() and not is_same(self.image, self.copy):
                 raise InputError(
-                    f"cannot remove {self.copy}: it differs from {self.image}, and may be the "
-                    "only copy. It is kept."
+                    f"cannot remove {self.copy}: it differs from {self.image}, and may be the only "
+                    "copy, so it is kept."
                 )
             if self.row:
                 self.row()
@@ -123,8 +129,8 @@ def write_rows(table: Path, key: str, changes: Changes, written: Changes | None 
             present = next((row for row in rows if image_of(row, key) == image), {})
             if not (present and _has(present, cells) if cells else not present):
                 raise InputError(
-                    f"{table}: {present.get(key, image)}: cannot undo the answer, because it has "
-                    "been changed since. It is kept."
+                    f"{table}: {present.get(key, image)}: cannot undo the label: it has been "
+                    "changed since, so it is kept."
                 )
         cells_of_all = [item for cells in changes.values() for item in (cells or {}).items()]
         names = dict.fromkeys(name for name, cell in cells_of_all if cell)
@@ -148,7 +154,7 @@ def write_rows(table: Path, key: str, changes: Changes, written: Changes | None 
         split = {"split": "train"} if rows and all(row.get("split") for row in rows) else {}
         added = [cells for image, cells in changes.items() if cells and image not in replaced]
         writer.writerows(split | cells for cells in added)
-        # Written in UTF-8, whatever the encoding was.
+        # The file is always written in UTF-8.
         mark = "\ufeff" if content.startswith((*MARKS,)) else ""
         write_text(table, mark + text.getvalue())
     return Written(table, key, dict.fromkeys(changes) | replaced, changes)
@@ -159,7 +165,7 @@ def _has(row: Cells, cells: Cells) -> bool:
 
 
 def labels_given() -> dict[str, str]:
-    """Return the labels in labels.csv in order, by pixels_sha256 or, if empty, by path."""
+    """Return the labels in labels.csv in order, keyed by pixels_sha256 or, if empty, by path."""
     return {image_of(row, "path"): row["label"] for row in read_rows(LABELS_CSV, "path")}
 
 
@@ -177,7 +183,7 @@ def order_classes(
 
 
 def undecided() -> dict[str, str]:
-    """Return the paths in undecided.csv, by pixels_sha256 or, if empty, by path."""
+    """Return the paths in undecided.csv, keyed by pixels_sha256 or, if empty, by path."""
     return {image_of(row, "path"): row["path"] for row in read_rows(UNDECIDED_CSV, "path")}
 
 
@@ -185,7 +191,7 @@ def label_images(images: Iterable[Image], label: str) -> tuple[list[Written], in
     """Label images, given by `path` and `pixels_sha256` or "", in labels.csv with a single write.
 
     With the label UNDECIDED, they are added to undecided.csv instead, and any other label removes
-    them from there. An image that has a row in labels.csv stays as it is. The column HOW marks
+    them from there. An image that has a row in labels.csv is not changed. The column HOW marks
     labels that several images get at once, because `evaluate` lists these for review if they are
     unlikely. Returns the changes, to be undone in this order, and the number of images that already
     had a row. Raises InputError or OSError, without changing anything.
@@ -226,7 +232,7 @@ def correct(path: str, pixels_sha256: str, label: str | None) -> Written:
     """
     image = pixels_sha256 or path
     with LOCK:
-        if path in labels_given():  # a person wrote this row without a hash
+        if path in labels_given():  # this row was written by hand, without a hash
             image = path
             pixels_sha256 = ""
         cells = _row(path, pixels_sha256, label) if label and label != UNDECIDED else None
@@ -269,7 +275,7 @@ def add(places: Places, image: Path, label: str) -> Copy:
         if find_copies([image], places):
             raise InputError(f"cannot label {image}: it already has a label. Skip it.")
         rows = read_rows(table, "file_name") if recorded else []
-        # Including files that are missing.
+        # This includes missing files.
         names = {Path(row["file_name"]).name.lower() for row in rows}
         name = safe(image)
         numbered = (name.with_stem(f"{name.stem}-{number}") for number in itertools.count(2))
@@ -310,8 +316,8 @@ def require_apart(origin: Path, target: Path, images: Iterable[Path]) -> None:
         path.resolve().is_relative_to(resolved) for path in images
     ):
         raise InputError(
-            f"{origin}: expected a folder that is neither inside nor around the one for labelled "
-            f"images. Received: {target} for labelled images."
+            f"{origin}: expected a folder that neither contains nor is inside the folder for "
+            f"labelled images. Received: {target} for labelled images."
         )
 
 
@@ -378,7 +384,7 @@ def find_waiting() -> list[str]:
     names = [name for name in names if is_image_name(name)]
     known: set[str] = set()
     for path, columns in ((UNLABELLED_CSV, IMAGES), (IMAGES_CSV, IMAGES), (REJECTED_CSV, REJECTED)):
-        with contextlib.suppress(InputError):  # missing, or from another version
+        with contextlib.suppress(InputError):  # the file is missing or from another version
             known |= {*read_table(path, columns)["path"]}
     known -= {*_find_unlabelled_since()}
     new = [name for name in names if name not in known]
@@ -418,9 +424,9 @@ def place_of(label: str, classes: list[str], folder: Path, source: Path) -> Plac
         return {label: places_in(folder, {label: names_of(label)}, source)[label]}
     problem = None
     if set("/\\") & {*label} or not is_class_name(label):
-        problem = f"expected a folder name that can be a class. Received: {label}"
+        problem = f"expected a class that can be the name of a folder. Received: {label}"
     if isinstance(Clean.load().labels, dict):
-        problem = f"expected a class in clean.labels, where you can add one. Received: {label}"
+        problem = f"expected a class of clean.labels, where you can add classes. Received: {label}"
     if problem or (problem := problem_of_labels({*classes, label})):
         raise InputError(f"Class: {problem}.")
     return {label: (folder, label) if (folder / FILE_NAME).exists() else (folder / label, None)}
@@ -431,8 +437,8 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
 
     `names` contains the folder names of each class, which are also its labels in a metadata.csv. If
     a class folder has a subfolder for the training split, that is the place. Raises InputError for
-    a folder with other files, and for a folder in `source` if labels would be ambiguous because
-    only one of two nested folders has a metadata.csv.
+    a folder with other files, and for a folder in `source` with ambiguous labels, because only one
+    of two nested folders has a metadata.csv.
     """
     is_inside = source.is_dir() and folder.resolve().is_relative_to(source.resolve())
     has_rows = is_inside and (source / FILE_NAME).exists()
@@ -452,7 +458,7 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
             printable(
                 f"{folder}: expected a folder with a {FILE_NAME}, one with a subfolder for each of "
                 f"{', '.join(names)}, or a new one outside fetch.source. Received: another folder."
-                + (f" Give {give}." if give else "")
+                + (f" Use {give}." if give else "")
             )
         )
     return places

@@ -73,7 +73,7 @@ if commit := current_commit(digits=7):
     about.append(f"commit {commit}")
 if paths.SPLIT_CSV.exists():
     about.append(f"images {md5(paths.SPLIT_CSV)[:DIGITS]}")
-# On phones, Streamlit's own navigation is behind a menu.
+# On phones, Streamlit hides its navigation in a menu.
 with st.container(key="about", horizontal=True, vertical_alignment="center"):
     st.markdown(" · ".join(about), width="content")
     for page, icon in PAGES.items():

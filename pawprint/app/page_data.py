@@ -33,11 +33,11 @@ from pawprint.scores.prediction_table import (
     most_confused,
     predicted_labels,
     rank_predictions,
-    read_predictions,
+    read_probabilities,
 )
 from pawprint.tables import read_table
 
-WITHOUT = "Without a label, for the Label page"
+WITHOUT = "No label (for the Label page)"
 ANY = "any label"
 MAX_IN_MATRIX = 10  # classes
 MAX_SHOWN = 5  # most probable labels shown for each photo
@@ -48,8 +48,8 @@ def show_upload() -> None:
     source = Path(Fetch.load().source)
     if not source.is_dir() or not Path(f"{source}.dvc").exists():
         st.markdown(
-            f"The images are in {plain(str(source))}, which is not a folder of this project "
-            "tracked with DVC. Add images there, then press Run."
+            f"The images are in {plain(str(source))}, which DVC does not track in this "
+            "project. Add images there, then press Run."
         )
         return
     folder = labelling.folder_for_training(source) or source
@@ -57,7 +57,7 @@ def show_upload() -> None:
         st.markdown(message)
     number = st.session_state.setdefault("uploads", 0)
     classes = labelling.classes_in(folder)
-    has_classes = not labelling.lacks_classes(source)  # otherwise a folder would be the only class
+    has_classes = not labelling.lacks_classes(source)  # the folder would be the only class
     hint = "Choose a class, or type the name of a new one"
     label = st.selectbox(
         "Class",
@@ -72,8 +72,8 @@ def show_upload() -> None:
     )
     target = UNLABELLED if label == WITHOUT and has_classes else folder
     st.caption(
-        f"They go to the folder {plain(str(target))}. Existing files are not overwritten. Until "
-        "you press Add, photos are held in memory: copy thousands of photos into the folder "
+        f"They go to the folder {plain(str(target))}. Existing files are not overwritten. Photos "
+        "are kept in memory until you press Add, so copy large numbers of photos into the folder "
         "yourself."
     )
     if st.button("Add", type="primary", disabled=not (files and label)) and label:
@@ -84,7 +84,7 @@ def show_upload() -> None:
         else:
             places = labelling.place_of(label, classes, folder, source)
         st.session_state["added"] = add(files, places)
-        st.session_state["uploads"] += 1  # creates an empty form, and Streamlit forgets the files
+        st.session_state["uploads"] += 1  # creates an empty form, so that Streamlit frees the files
         st.rerun()
 
 
@@ -107,7 +107,7 @@ def add(files: Sequence[UploadedFile], places: Places) -> list[str]:
                 labelling.add(places, path, label)
             except (InputError, UnusableImageError) as error:
                 refused.append(f"{file.name}: {str(error).removeprefix(f'{path}: ')}")
-    is_apart = folder == UNLABELLED  # separate from the project's images
+    is_apart = folder == UNLABELLED  # whether the photos are stored separately
     step = "Label them on the Label page" if is_apart else "Then press Run on the Run page"
     added = f"**{len(files) - len(refused):,} photos were added to {plain(str(folder))}.** {step}."
     return [added, "\n".join(f"- not added: {plain(line)}" for line in refused)]
@@ -159,8 +159,8 @@ def show_near_duplicates() -> None:
     st.markdown(f"{len(rows):,} images are near-duplicates, in {groups.ngroups:,} groups.")
     if divided := divided_groups(rows):
         st.warning(
-            f"{divided:,} groups are divided between splits: a copy of a training image makes the "
-            "measured accuracy too high. They come first."
+            f"{divided:,} groups are divided between splits: copies of training images inflate the "
+            "measured accuracy. These groups are listed first."
         )
     order = (groups["split"].transform("nunique") == 1).argsort(kind="stable")
     rows = rows.assign(number=rows["group"].factorize()[0] + 1).iloc[order]
@@ -175,7 +175,7 @@ def show_unusual() -> None:
     if found.empty:
         st.success("None: no image stands out.")
         return
-    st.markdown(f"{describe_unusual(found)}. The most unusual come first.")
+    st.markdown(f"{describe_unusual(found)}. The most unusual images are listed first.")
     row = photos.grid(found, "unusual", itemgetter("looks"))
     if row is not None:
         photos.open_large(row["path"], row["looks"])
@@ -202,17 +202,17 @@ def show_predictions() -> None:
 
 @st.cache_data(max_entries=2, show_spinner="Reading the predictions …", hash_funcs=photos.HASHED)
 def read(path: Path) -> pd.DataFrame:
-    """Return the PREDICTIONS table, cached because reading a thousand classes takes seconds."""
-    return read_predictions(path)
+    """Return the PROBABILITIES table, cached because reading a thousand classes takes seconds."""
+    return read_probabilities(path)
 
 
 def choose_threshold(images: pd.DataFrame, labels: list[str], label: str, own: float) -> None:
-    """Show a control for the threshold of one of two classes, and apply it to `images`.
+    """Show a control for the threshold of one of two classes and apply it to `images`.
 
     `own` is the model's threshold.
     """
     threshold = st.select_slider(
-        f"Threshold: {plain(label)} is predicted from this probability",
+        f"Threshold: predict {plain(label)} if its probability is at least this",
         sorted({own, *(step / 100 for step in range(101))}),
         value=own,
         format_func=lambda value: f"{value:.4g}" + (" (the model's)" if value == own else ""),
@@ -277,9 +277,9 @@ def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
         if label != ANY:
             rows = rows[rows[column] == label]
     st.caption(
-        f"{len(rows)} images, {rows['wrong'].sum()} of them wrong. The most confident errors "
-        "come first, then the least confident correct predictions. Confidence is the probability "
-        "of the predicted label."
+        f"{len(rows)} images, {rows['wrong'].sum()} of them wrong. The most confident errors are "
+        "listed first, followed by the least confident correct predictions. Confidence is the "
+        "probability of the predicted label."
     )
     row = photos.grid(rows, f"{split}-{actual}-{guess}-{low}-{high}", describe_prediction)
     if row is not None:
@@ -336,6 +336,6 @@ def show_answer(name: str, data: bytes, served: Predictor) -> None:
             value = float(predicted.probabilities[index])
             st.progress(value, f"{plain(metadata.labels[index])} {value:.1%}")
         for label, threshold in metadata.thresholds.items():
-            st.caption(f"{plain(label)} is predicted from a probability of {threshold:.1%}.")
+            st.caption(f"{plain(label)} is predicted at a probability of at least {threshold:.1%}.")
     with pictures:
         photos.show_with_saliency(image, name)

@@ -32,14 +32,14 @@ from pawprint.projects.labelled import read_labelled
 from pawprint.projects.suggestion import images_in, suggest
 from pawprint.tables import read_table
 
-NUMBER = 50  # new images at a time
+NUMBER = 50  # number of new images shown at a time
 KEYS = 9  # classes that have a key
 COOKIE = "pawprint"  # contains the name of the browser
 EXPIRED = 600  # seconds after which photos in an open but idle browser are offered again
 
 
 class Item(NamedTuple):
-    """An unlabelled image. `save` takes a class or NEITHER, and returns a function to undo it."""
+    """An unlabelled image. `save` takes a class or NEITHER and returns a function to undo it."""
 
     name: str
     text: str  # Markdown
@@ -57,7 +57,7 @@ class Walk(NamedTuple):
 
 
 def show() -> None:
-    """Show the ways to label as tabs, and open the first tab that has something to do."""
+    """Show the ways to label as tabs, and open the first tab with photos to label."""
     parts = {
         "Unlabelled": show_unlabelled,
         "New images": show_new,
@@ -111,7 +111,7 @@ def _show_labels(key: str, walk: Walk, item: Item) -> None:
         st.selectbox("Other classes", others, None, key=name, on_change=_press, args=pressed)
     _show_button(key, walk, "None of them", "0", partial(_answer, walk, item, NEITHER))
     _show_button(key, walk, "Skip", "space", partial(walk.answers.append, lambda: None))
-    st.caption("Skip leaves the image as it is.")
+    st.caption("Skip leaves the image unchanged.")
 
 
 def _show_button(
@@ -150,8 +150,8 @@ def show_new() -> Walk | None:
         show_pages(pools.open_folder(*folder))
         return None
     st.markdown(
-        "For images in a folder elsewhere, or in a table from `pawprint predict --format csv` or "
-        "jsonl. Images that get a class are copied."
+        "Label images from another folder, or from the output of `pawprint predict --format csv` "
+        "or `jsonl`. Labelled images are copied."
     )
     source = Path(Fetch.load().source)
     training = labelling.folder_for_training(source)
@@ -170,7 +170,7 @@ def show_new() -> Walk | None:
         if not st.form_submit_button("Start", type="primary"):
             return None
     if not origin or not target:
-        raise InputError("Both fields need a name. Fill in the empty one.")
+        raise InputError("Both fields are required. Fill in the empty one.")
     # `Path.expanduser` raises an error for an unknown user.
     folder, place = (os.path.expanduser(path) for path in (origin, target))  # noqa: PTH111
     walk = None
@@ -181,7 +181,7 @@ def show_new() -> Walk | None:
         chosen = ((folder, place), pools.version_of(Path(folder)))
         pools.open_folder(*chosen)  # raises InputError here, next to the form
         st.session_state["folder"] = chosen
-    # Not earlier, because a new default creates a new field and loses the entered text.
+    # Set the default last, because a new default clears the text field.
     st.session_state["given"] = origin, target
     if walk is None:
         st.rerun()
@@ -200,7 +200,7 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     labels = pools.in_order(served.metadata.labels)
     names = {label: labelling.names_of(label) for label in labels}
     places = labelling.places_in(target, names, source)
-    # Images that do not show any of the classes.
+    # This list contains images that show none of the classes.
     refused = st.session_state.setdefault("refused", set())
     labelled = refused.intersection(images) | labelling.find_copies(images, places)
     items = []
@@ -218,9 +218,9 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
             "images."
         )
     advice = (
-        "To train with them, press Run on the Run page. `pawprint keep-splits` before you add "
-        "them, and `pawprint keep-splits --train` after `dvc repro split`, keep them out of "
-        "validation and test."
+        "To train with them, press Run on the Run page. To keep them out of validation and test, "
+        "run `pawprint keep-splits` before you add them, and `pawprint keep-splits --train` after "
+        "`dvc repro split`."
     )
     if not target.resolve().is_relative_to(source.resolve()):
         advice = f"To train with them, set `fetch.source` to {plain(str(target))}, then press Run."
@@ -246,10 +246,10 @@ def show_unlabelled() -> None:
             raise
     has_photos = bool(found and (found.pool.images or found.pool.others))
     if waiting:
-        came = "arrived without a label"
+        came = "added without a label"
         if paths.UNLABELLED_CSV.exists():
-            came = "arrived without a label, or lost it, since the last run"
-        have = "1 photo has" if len(waiting) == 1 else f"{len(waiting):,} photos have"
+            came = "added without a label, or lost it, since the last run"
+        have = "1 photo was" if len(waiting) == 1 else f"{len(waiting):,} photos were"
         st.markdown(f"**{have} {came}**, such as {plain(waiting[0])}.")
     if waiting or found is None:
         page_run.offer_features()
@@ -265,7 +265,7 @@ def explain_none() -> None:
     source = Path(Fetch.load().source)
     if source.is_dir():
         folder = plain(str(source / paths.UNLABELLED))
-        st.markdown(f"Photos that you put into the folder {folder} are offered here.")
+        st.markdown(f"Photos that you add to the folder {folder} appear here.")
     if paths.UNLABELLED.is_dir():
         st.markdown(
             f"Photos from the Add photos page are in the folder {paths.UNLABELLED}. Label "
@@ -325,18 +325,20 @@ def show_pages(source: Photos) -> None:
     """Show the current page of photos. An answer redraws only this page."""
     with explain_errors():
         pages = pages_of(source)
-        cells = cells_of(source, pages, seen_by_others())
+        given = source.given()
+        unknown = labelling.undecided()
+        cells = cells_of(source, pages, given, unknown)
         hide_from_others(pages)
         if note := st.session_state.pop("note", ""):
             st.warning(plain(note))
         if not cells or pages.are_last:
-            st.success(f"{describe_end(source, pages)} {source.advice}")
+            st.success(f"{describe_end(source, pages, unknown)} {source.advice}")
         folder = Path(__file__).parent
         css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
         grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
         data = {
             "page": pages.number,
-            "done": describe_progress(source, pages.missing),
+            "done": describe_progress(source, pages.missing, given, unknown),
             "photos": cells,
             "sure": pages.sure,
             "classes": source.classes(),
@@ -358,28 +360,32 @@ def show_pages(source: Photos) -> None:
         )
 
 
-def describe_end(source: Photos, pages: Pages) -> str:
+def describe_end(source: Photos, pages: Pages, unknown: Container[str]) -> str:
     """Return why the pages end: all photos have a label, except those that cannot get one."""
-    if doubted := number_undecided(source):
+    if doubted := count_in(unknown, photos_of(source)):
         images = "1 photo" if doubted == 1 else f"{doubted:,} photos"
         ask = " Label those that you know now, or stop here." if pages.images else ""
         return f"Done, except for {images} marked as not known.{ask}"
     if pages.missing:
-        return f"Photos that cannot be read are left: {len(pages.missing):,}."
+        return f"Only unreadable photos are left: {len(pages.missing):,}."
     return "All photos have a label."
 
 
-def describe_progress(source: Photos, missing: Collection[groups.Image]) -> str:
-    """Return how many photos are left, how many got a label, and how many are undecided.
+def describe_progress(
+    source: Photos,
+    missing: Collection[groups.Image],
+    given: Container[str],
+    unknown: Container[str],
+) -> str:
+    """Return the number of photos that are left, that are `given` a label, and that are `unknown`.
 
     Photos that are `missing` cannot be read, and do not count.
     """
-    given = source.given()
     images = [image for image in photos_of(source) if image not in missing]
     done = count_in(given, images)
     left = len(images) - done
     text = "1 photo is left" if left == 1 else f"{left:,} photos are left"
-    if doubted := number_undecided(source):
+    if doubted := count_in(unknown, photos_of(source)):
         text += f" (marked as not known: {doubted:,})"
     return f"{text}; {done:,} got a label." if done else f"{text}."
 
@@ -389,27 +395,23 @@ def photos_of(source: Photos) -> list[groups.Image]:
     return [*source.pool.images, *source.pool.others]
 
 
-def number_undecided(source: Photos) -> int:
-    """Return how many photos somebody marked as not known."""
-    return count_in(labelling.undecided(), photos_of(source))
-
-
 def count_in(keys: Container[str], images: Iterable[groups.Image]) -> int:
     """Return how many images are in a table with these keys: paths, or pixels_sha256."""
     return sum(path in keys or pixels in keys for path, pixels in images)
 
 
 def cells_of(
-    source: Photos, pages: Pages, others: Collection[groups.Image] = ()
+    source: Photos, pages: Pages, given: dict[str, str], unknown: Collection[str]
 ) -> list[dict[str, str]]:
     """Return the picture and text of each photo on the page, without unreadable photos.
 
-    A new page has no images that `others` see, as long as there are other images.
+    `given` contains the labels so far, and `unknown` the keys of undecided images.
     """
+    others = seen_by_others()
     cells: list[dict[str, str]] = []
     while not cells:
         if not pages.images:
-            pages.turn(source.pool, source.given(), others, labelling.undecided())
+            pages.turn(source.pool, given, others, unknown)
         if not pages.images:
             break
         sure = pages.sure
@@ -471,7 +473,7 @@ def give_labels(source: Photos, pages: Pages, asked: dict) -> None:
         changes, had_one = source.give([pages.images[place] for place in sorted(marked)], label)
         if had_one:
             number = "1 photo" if had_one == 1 else f"{had_one} photos"
-            st.session_state["note"] = f"{number} already had a label, which stays."
+            st.session_state["note"] = f"{number} already had a label, which is kept."
     undo_log.record(pages, (browser(), source.name), marked, label, changes)
 
 
@@ -501,7 +503,7 @@ def large_of(source: Photos, pages: Pages) -> dict[str, str | int] | None:
     if not asked or asked["page"] != pages.number or asked["photo"] >= len(pages.images):
         return None
     path, _ = pages.images[asked["photo"]]
-    with contextlib.suppress(InputError, UnusableImageError):  # removed in the meantime
+    with contextlib.suppress(InputError, UnusableImageError):  # the photo has been removed
         picture = source.picture(path, is_large=True)
         return {"photo": asked["photo"], "src": picture, "name": path}
     return None
@@ -515,8 +517,8 @@ def show_review() -> Walk | None:
         st.success("None: no label has a low probability or contradicts a near-duplicate.")
         return None
     st.markdown(
-        f"{len(rows)} images have a near-duplicate with another label, or a label that gets a low "
-        "probability from a model that was not trained on them. The labels that you choose go to "
+        f"{len(rows)} images have a near-duplicate with a different label, or a label that is "
+        "unlikely according to a model that was not trained on them. Your labels are saved in "
         "`labels.csv`."
     )
     advice = "To train with the corrections, press Run on the Run page."
@@ -544,5 +546,5 @@ def doubt(row: pd.Series) -> str:
         f"{row['probability']:.1%}; "
     )
     if row["contradicts"]:
-        return f"{label}its near-duplicate **{plain(row['contradicts'])}** has another label."
+        return f"{label}its near-duplicate **{plain(row['contradicts'])}** has a different label."
     return f"{label}perhaps **{plain(row['likely'])}**."

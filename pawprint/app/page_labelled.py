@@ -25,13 +25,11 @@ def show() -> None:
     """Show the photos that have a row, last row first, with their labels."""
     rows = labelled()
     if not rows:
-        st.markdown(
-            "No photo has a row in `labels.csv` yet. Photos that you label are listed here."
-        )
+        st.markdown("There are no rows in `labels.csv` yet. Photos that you label are listed here.")
         return
     st.markdown(
-        "The rows of `labels.csv`, the last row first, and of `undecided.csv`: photos whose class "
-        "somebody did not know. Click a photo to correct its label, which stays in its row."
+        "The rows of `labels.csv`, the last row first, and of `undecided.csv`, which lists photos "
+        "marked as not known. Click a photo to correct its label, which stays in its row."
     )
     counts = pd.Series([row["label"] for row in rows]).value_counts(sort=False)
     classes = pools.in_order(set(counts.index) - NAMES.keys())

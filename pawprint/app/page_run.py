@@ -31,19 +31,19 @@ from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.progress import Progress
 from pawprint.projects import discard
 from pawprint.projects.candidates import candidates_of
-from pawprint.projects.comparison import read_revision_run
-from pawprint.projects.since_commit import describe_since_commit
+from pawprint.projects.comparison import compare_revisions
+from pawprint.projects.uncommitted import find_uncommitted
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
+from pawprint.scores.compared_runs import ComparedRun
 from pawprint.scores.metrics import CATALOGUE
-from pawprint.scores.paired import tabulate_sets
-from pawprint.scores.runs import ComparedRun, compare_runs
+from pawprint.scores.verdict import tabulate_sets
 from pawprint.tables import read_table
 
 HERE = Path()  # the app runs in the project's folder
 INPUTS = (*discard.INPUTS, *discard.TABLES, paths.LOCK)
-MAX_LINES = 6  # of which the last ones are shown
+MAX_LINES = 6  # maximum number of lines shown
 MAX_NAMED = 4  # stages
-MAX_COMMITS = 50  # offered on the Compare page
+MAX_COMMITS = 50  # number of commits offered on the Compare page
 EXPERIMENTS = "refs/exps"
 REFS = {EXPERIMENTS: "experiment", "refs/heads": "branch", "refs/tags": "tag"}
 GOES_ON = ("running", "elsewhere")  # states of an active run
@@ -52,8 +52,8 @@ LABELS: dict[str, tuple[str, Literal["running", "complete", "error"]]] = {
     "running": ("Running {stage}: {seconds:.0f} s", "running"),
     "done": ("Done in {seconds:.0f} s", "complete"),
     "failed": ("Failed in {stage}", "error"),
-    "stopped": ("Stopped in {stage}. The next run continues there.", "error"),
-    "killed": ("Killed in {stage}. The next run continues there.", "error"),
+    "stopped": ("Stopped in {stage}. The next run continues from there.", "error"),
+    "killed": ("Killed in {stage}. The next run continues from there.", "error"),
 }
 
 
@@ -92,14 +92,12 @@ def test_score() -> str:
 
 def show_differences() -> None:
     """Show the verdict, the changes since the last commit, and the buttons."""
-    files = (*INPUTS, paths.SCORES_CSV, Path(Fetch.load().source))
-    commit = current_commit()
     has_earlier = discard.has_run(HERE)
-    kept, lost, stages = describe_changes(files, commit)
+    kept, lost, stages = describe_changes(watched(), current_commit())
     is_whole = paths.SCORES_CSV.exists() and not stages
     if is_whole and has_earlier and discard.changed_files(HERE, [paths.LOCK]):
         with explain_errors(), st.container(border=True):
-            compared = compare_with_commit(files, commit)
+            compared = compare("HEAD", WORKSPACE, ("the last commit", "this run"))
             verdict = plain(compared.sentences[0])
             show_compared(f"**{verdict[0].upper()}{verdict[1:]}**", compared)
     st.markdown(describe_model())
@@ -107,7 +105,7 @@ def show_differences() -> None:
         st.markdown("Changed since the last commit:\n" + bullets([*kept, *lost]))
     if stages:
         names = ", ".join(stages) if len(stages) <= MAX_NAMED else f"{len(stages)} stages"
-        st.markdown(f"**Run** runs {plain(names)}, and stages after them if their inputs change.")
+        st.markdown(f"**Run** runs {plain(names)}, and later stages if their inputs change.")
     elif not kept and not lost:
         st.markdown("Photos, labels and params have not changed since the last run.")
     with st.container(horizontal=True):
@@ -119,23 +117,43 @@ def show_differences() -> None:
             ask_discard(lost, discard.read_loss(HERE))
 
 
-# The arguments of both functions are cache keys, so results are kept until a file or commit
+# The arguments of the next two functions are cache keys, so results are kept until a file or commit
 # changes.
 @st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)
 def describe_changes(
     files: tuple[Path, ...], commit: str | None
 ) -> tuple[list[str], list[str], list[str]]:
-    """Return the result of `describe_since_commit`. Raises InputError."""
-    return describe_since_commit(HERE)
+    """Return the result of `find_uncommitted`. Raises InputError."""
+    return find_uncommitted(HERE)
 
 
-@st.cache_data(max_entries=2, show_spinner="Looking for changes …", hash_funcs=HASHED)
-def compare_with_commit(files: tuple[Path, ...], commit: str | None) -> ComparedRun:
-    """Compare the last commit with the current files, using `compare_runs`. Raises InputError."""
-    old = read_revision_run(HERE, "HEAD", "the last commit")
-    new = read_revision_run(HERE, WORKSPACE, "this run")
-    (compared,) = compare_runs(old, [new])
+@st.cache_data(max_entries=4, show_spinner="Comparing …", hash_funcs=HASHED)
+def compare_cached(
+    files: tuple[Path, ...],
+    commits: tuple[str | None, ...],
+    old: str,
+    new: str,
+    names: tuple[str, str] | None,
+) -> ComparedRun:
+    """Return the result of `compare` for these `files` and `commits`."""
+    named = dict(zip((old, new), names)) if names else {}
+    (compared,) = compare_revisions(HERE, old, [new], named)
     return compared
+
+
+def compare(old: str, new: str, names: tuple[str, str] | None = None) -> ComparedRun:
+    """Compare two runs, which sentences call `names`, like `compare_revisions`.
+
+    Raises InputError for the same reasons, for example if results in the workspace are out of date.
+    """
+    commits = tuple(try_git("rev-parse", "--verify", rev) for rev in (old, new))
+    return compare_cached(watched(), commits, old, new, names)
+
+
+def watched() -> tuple[Path, ...]:
+    """Return the files that changes and results depend on. Raises InputError."""
+    results = (paths.SCORES_CSV, *paths.PREDICTED_CLASSES_CSV.values())
+    return (*INPUTS, *results, Path(Fetch.load().source))
 
 
 def show_compared(verdict: str, compared: ComparedRun) -> None:
@@ -160,12 +178,12 @@ def start(*command: str) -> None:
 def ask_keep(subject: str) -> None:
     """Show a form that commits the run. The proposed message begins with `subject`."""
     with explain_errors():
-        st.markdown("A commit in Git keeps it. `git push` and `dvc push` share it.")
+        st.markdown("This creates a Git commit. To share it, use `git push` and `dvc push`.")
         show_files(discard.to_keep(HERE))
         message = st.text_area("Message", f"{subject}\n\n{test_score()}")
         author = {}
         if not discard.has_author(HERE):
-            author = {"user.name": st.text_input("Your name, which Git writes into commits")}
+            author = {"user.name": st.text_input("Your name for Git commits")}
             author["user.email"] = st.text_input("Your e-mail address")
         if st.button("Keep", key="keep", type="primary"):
             discard.keep(HERE, message, author)
@@ -177,11 +195,11 @@ def ask_discard(lost: list[str], loss: discard.Loss) -> None:
     """Show a form that discards the run, with the changes `lost`, in words, and the files."""
     with explain_errors():
         st.markdown(
-            "Model, results and params go back to the last commit. Photos, `labels.csv` and "
-            "`splits.csv` stay as they are."
+            "The model, results and params of the last commit are restored. Photos, `labels.csv` "
+            "and `splits.csv` are kept."
         )
         if lost:
-            st.markdown("You lose these changes:\n" + bullets(lost))
+            st.markdown("You will lose these changes:\n" + bullets(lost))
         show_files([*loss.files])
         if st.button("Discard", key="discard", type="primary"):
             discard.discard(HERE, loss)
@@ -215,7 +233,7 @@ def show_params() -> None:
 def show_candidates() -> None:
     """Show the output of `pawprint try`, with a button for each candidate in its table."""
     st.markdown(
-        "Measures other networks and image sizes on your training images, which takes minutes."
+        "Compares other networks and image sizes on your training images. This takes a few minutes."
     )
     st.button("Try", on_click=start, args=("pawprint", "try"))
     lines = runs.printed(HERE, paths.PARAMS, paths.SPLIT_CSV)
@@ -234,18 +252,18 @@ def show_candidates() -> None:
 def show_page() -> None:
     """Show a button that creates the model's page, and offer an existing page for download."""
     st.markdown(
-        "A single HTML file that predicts the labels of photos. Anyone can open it with a double "
-        "click, without Pawprint and without a network."
+        "A single HTML file that labels photos. Anyone can open it with a double click, without "
+        "Pawprint or a network."
     )
     if missing := [name for name in OF_ONNX if importlib.util.find_spec(name) is None]:
-        st.markdown(f"This needs {', '.join(missing)}. Run `{install_command('app,export')}`.")
+        st.markdown(f"This requires {', '.join(missing)}. Run `{install_command('app,export')}`.")
         return
     st.button("Make the page", on_click=start, args=("pawprint", "export", "--format", "page"))
     folder = paths.EXPORT / "page"
     if (folder / PAGE_FILE).exists():
         with explain_errors():
             if read_metadata(folder).model != read_metadata(paths.SERVED_MODEL).model:
-                st.markdown("The existing page belongs to another model. Make it again.")
+                st.markdown("The existing page was created from another model. Create it again.")
                 return
             data = (folder / PAGE_FILE).read_bytes()
             name = f"{project_name()}.html"
@@ -308,7 +326,7 @@ def describe_steps(steps: list[tuple[str, str, float]], ends: list[float]) -> li
 
 def offer_features() -> None:
     """Show a button that runs the stages up to `features`, and their progress."""
-    st.markdown("To group photos that look alike, the network has to see each of them once.")
+    st.markdown("To group similar photos, the network first has to process every photo.")
     run = runs.read(HERE)
     if run.state not in GOES_ON:
         command = ("dvc", "repro", "features")
@@ -317,7 +335,10 @@ def offer_features() -> None:
 
 
 def show_comparison() -> None:
-    """Show the verdict of `pawprint compare`, and the photos on which the predictions differ."""
+    """Show the verdict of `pawprint compare`, and the photos on which the predictions differ.
+
+    Raises InputError for the same reasons as `compare`.
+    """
     st.markdown(
         "The latest commits with a run, experiments, branches and tags. You can also type "
         "another commit. `dvc exp show` and DVC's extension for VS Code list all runs with their "
@@ -326,7 +347,7 @@ def show_comparison() -> None:
     found = find_runs()
     commits = [run for run in found if run != WORKSPACE]
     if not commits:
-        st.markdown("No commit has a run yet. Keep on the Run page makes one.")
+        st.markdown("No commit contains a run yet. To create one, press Keep on the Run page.")
         return
     left, right = st.columns(2)
     first, second = (
@@ -338,7 +359,7 @@ def show_comparison() -> None:
             (right, "The baseline with", [WORKSPACE, *commits]),
         )
     )
-    (compared,) = compare_runs(read_revision_run(HERE, first), [read_revision_run(HERE, second)])
+    compared = compare(first, second)
     show_compared(plain(compared.sentences[0]), compared)
     pairs = compared.pairs.get("validation")
     if pairs is None:
@@ -349,7 +370,7 @@ def show_comparison() -> None:
     with explain_errors():
         rows = photos.keep_present(differ).sort_values("path")
         if missing := len(differ) - len(rows):
-            st.caption(f"{missing} of them are no longer among the images, so they are not shown.")
+            st.caption(f"{missing} of them no longer exist, so they are not shown.")
         row = photos.grid(rows, "differ", describe_predictions)
         if row is not None:
             photos.open_large(row["path"], describe_predictions(row))

@@ -22,7 +22,7 @@ from pawprint.columns import SPLIT
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, open_archive
 from pawprint.images.decoder import FORMATS, open_image
-from pawprint.images.formats import side_for
+from pawprint.images.formats import decoded_side
 from pawprint.model.predictor import Predictor, default_model, load_predictor
 from pawprint.model.saliency import saliency_of
 from pawprint.params.data import Clean
@@ -66,7 +66,7 @@ def plain(text: str) -> str:
     return re.sub(r"([!-/:-@[-`{-~])", r"\\\1", unlinked)
 
 
-# For Streamlit's cache: a path argument is represented by the state of its files.
+# Streamlit's cache identifies a path by the state of its files.
 HASHED: dict = {type(Path()): lambda path: str(stamps(path))}
 
 
@@ -81,7 +81,7 @@ def keep_present(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.drop(columns="path", errors="ignore").merge(images, on=key)
 
 
-SALIENCY = "Regions that drive the prediction, the brighter the more (occlusion)."
+SALIENCY = "Brighter regions have more influence on the prediction (occlusion)."
 
 
 def predictor() -> Predictor:
@@ -132,7 +132,7 @@ def grid(rows: pd.DataFrame, key: str, caption: Callable[[pd.Series], str]) -> p
 
 
 def cell(name: str, key: str, label: str) -> bool:
-    """Show a small photo with a button, and return whether it was clicked."""
+    """Show a small photo with a button and return whether it was clicked."""
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
         with explain_errors():  # for example, a photo removed after the run
             st.image(square(name), width="stretch", alt=alt(name))
@@ -206,4 +206,4 @@ def square(name: str) -> str:
 def _square(name: str, folder: Path, bits: int | None) -> str:
     """Return the photo, padded to a square, at twice the displayed size for sharp displays."""
     side = 2 * CELL
-    return data_uri(ImageOps.pad(photo(name, side_for(side)), (side, side), color=BACKGROUND))
+    return data_uri(ImageOps.pad(photo(name, decoded_side(side)), (side, side), color=BACKGROUND))

@@ -73,9 +73,9 @@ class ProjectPhotos:
 
 
 class FolderPhotos:
-    """Images in another folder. If one gets a class, it is copied to the folder of that class.
+    """Images in another folder. Images with a class are copied to the folder of that class.
 
-    `labels` contains the labels given since the app was started, by path.
+    `labels` contains the labels given since the app was started, keyed by path.
     """
 
     accepts_new = True
@@ -93,7 +93,7 @@ class FolderPhotos:
         return labelling.places_in(self.target, names, Path(Fetch.load().source))
 
     def given(self) -> dict[str, str]:
-        """Return the labels by path, or "" for a photo that was labelled in another session."""
+        """Return the labels, keyed by path; "" stands for a photo labelled in another session."""
         return self.labels
 
     def classes(self) -> list[str]:
@@ -183,14 +183,15 @@ def project_photos(*files: Path) -> ProjectPhotos:
     return ProjectPhotos(groups.read_pool(photos.archive(), Clean.load().labels))
 
 
-# Shared by all sessions, so that no session shows images that were labelled in another one.
+# All sessions share this, so that none shows images that were labelled in another one.
 @st.cache_resource(max_entries=4, show_spinner="Looking at the photos …", hash_funcs=photos.HASHED)
 def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPhotos:
     """Return the images in a folder or a table of `predict`, with the model's features.
 
     `given` contains the names of the folder and of the folder for labelled images. `version`
-    identifies the files at that time: if one vanishes later, nothing changes. Raises InputError for
-    the same reasons as `images_in`, for overlapping folders, and for a model without features.
+    identifies the files at that time: the result does not change if one disappears later. Raises
+    InputError for the same reasons as `images_in`, for overlapping folders, and for a model without
+    features.
     """
     origin, target = map(Path, given)
     images = images_in(origin)

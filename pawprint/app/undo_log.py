@@ -44,7 +44,7 @@ def record(
 ) -> None:
     """End the page and record that these changes labelled the images at the positions `marked`.
 
-    `session` names the browser and the source of the images.
+    `session` identifies the browser and the source of the images.
     """
     number = uuid.uuid4().hex
     entry = {
@@ -62,7 +62,7 @@ def record(
 
 
 def restore(pages: Pages, session: tuple[str, str]) -> None:
-    """Give new pages the answers of their browser, except those that were undone."""
+    """Restore the browser's earlier answers in new pages, except undone ones."""
     for entry in _answers_of(session):
         pages.images = [_image(image) for image in entry["images"]]
         pages.label, pages.sure = entry["likely"], entry["sure"]

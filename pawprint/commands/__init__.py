@@ -59,7 +59,7 @@ class Rows(io.TextIOBase):
                 written += os.write(self.descriptor, data[written:])
         except OSError as error:
             self.error = error
-            if self.is_file and written:  # with `>>`, the position is unknown before the first byte
+            if self.is_file and written:  # with `>>`, the position is only known after a write
                 end = os.lseek(self.descriptor, 0, os.SEEK_CUR)
                 os.ftruncate(self.descriptor, end - written)
             raise
@@ -85,7 +85,7 @@ class Taken:
         try:
             for row in rows:
                 yield row
-                self.done += 1  # the consumer has asked for the next row
+                self.done += 1  # the previous row has been written
         except KeyboardInterrupt:
             self.signal = self.signal or signal.SIGINT
             if self.needs_all or not self.done:
@@ -106,8 +106,8 @@ def output(arguments: argparse.Namespace, needs_all: bool = False) -> Iterator[T
     """Redirect the output of the block to the file of --output, or to standard output.
 
     Except for a table on the terminal, everything is written as it is printed, in UTF-8. After
-    Ctrl-C, SIGTERM or a write error, earlier rows are kept, and a line says how many images they
-    cover. Raises InputError if the file exists, or if nothing can be written.
+    Ctrl-C, SIGTERM or a write error, earlier rows are kept, and a message states how many images
+    they cover. Raises InputError if the file exists, or if nothing can be written.
     """
     taken = Taken(needs_all)
     path = arguments.output
@@ -146,14 +146,14 @@ def _open_rows(path: Path | None, form: str) -> Rows | None:
         return None
     if sys.__stdout__ is None:
         raise InputError(
-            "cannot write to standard output: it is closed. Name a file with --output."
+            "cannot write to standard output: it is closed. Write to a file with --output."
         )
     sys.stdout.flush()
     return Rows(sys.stdout.fileno())
 
 
 def _close(rows: Rows, path: Path) -> None:
-    """Close the file of --output, and remove it if it is empty."""
+    """Close the file of --output and remove it if it is empty."""
     is_empty = rows.is_file and not os.fstat(rows.descriptor).st_size
     os.close(rows.descriptor)
     if is_empty:
@@ -168,7 +168,7 @@ def _open_new(path: Path) -> int:
     except OSError as error:
         raise InputError(
             f"{printable(str(path))}: expected a new file for --output. Received: "
-            f"{error.strerror}. Name another file."
+            f"{error.strerror}. Choose another file."
         ) from None
 
 
@@ -193,10 +193,10 @@ def count(text: str) -> int:
 
 
 def _page(name: str) -> Path:
-    if not name.endswith(".html"):  # so that a photo or a table is not replaced by mistake
+    if not name.endswith(".html"):  # prevent replacing a photo or a table by mistake
         raise argparse.ArgumentTypeError(f"expected FILE.html. Received: {name}")
     return _file(name)
 
 
 def _file(name: str) -> Path:
-    return Path(name).expanduser()  # the shell does not do this after --sheet=
+    return Path(name).expanduser()  # the shell does not expand ~ after --sheet=

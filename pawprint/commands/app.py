@@ -38,11 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     command.append(f"--server.port={arguments.port}")
     if arguments.allow_host:
         command += [f"--server.allowedHosts={name}" for name in (*LOCAL, *arguments.allow_host)]
-        # A proxy may use its own name only in the header Origin.
+        # A proxy may send its own name only in the Origin header.
         command += [f"--server.corsAllowedOrigins=https://{name}" for name in arguments.allow_host]
     else:
-        print("Under another host name, such as a proxy's: pawprint app --allow-host NAME")
-        sys.stdout.flush()  # because the next program replaces this process
+        print("To allow another host name, such as a proxy's: pawprint app --allow-host NAME")
+        sys.stdout.flush()  # execv would discard the buffer
     if os.name == "posix":
-        os.execv(command[0], command)  # replaces this process, so that signals reach the server
+        os.execv(command[0], command)  # replace this process, so that signals reach the server
     return subprocess.call(command)

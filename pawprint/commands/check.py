@@ -10,17 +10,18 @@ from pawprint.projects.check import find_damaged, require_results
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    files = "hash all files instead, and remove damaged files from DVC's cache"
+    files = "hash all files instead and remove damaged files from DVC's cache"
     parser.add_argument("--files", action="store_true", help=files)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Fail if the results were produced with different code, params or packages.
+    """Check that the results were produced with the current code, params and packages.
 
-    Compares params, code and files with dvc.lock, without needing the data. The exit status is 1 if
-    there is a difference, or if the installed version of a package differs from requirements.txt.
+    This compares params, code and files with dvc.lock; the data are not required. The exit status
+    is 1 if there is a difference, or if the installed version of a package differs from
+    requirements.txt.
 
-    DVC does not hash read-only files in its cache again, so it may restore a damaged one. With
+    DVC does not check read-only files in its cache, so it may restore a damaged file. With
     --files, all files listed in dvc.lock are hashed, both in the cache and in the workspace.
     Damaged files are removed from the cache; `dvc repro` creates them again, and `dvc repro --pull`
     fetches them. Files in the workspace that differ are listed and kept. Missing files do not count

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.projects.comparison import compare_revisions
-from pawprint.scores.paired import MARGIN, tabulate_sets
-from pawprint.scores.runs import COMPARED, ComparedRun
+from pawprint.scores.compared_runs import COMPARED, ComparedRun
+from pawprint.scores.verdict import MARGIN, tabulate_sets
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,27 +19,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "exit with status 1 if a run is worse than the first or cannot be compared, or if fewer "
         f"than {COMPARED:.0%} of the first run's test images are compared"
     ).replace("%", "%%")
-    output = "one line of JSON: a list with an object for each run after the first"
+    output = "print one line of JSON: a list with one object per run after the first"
     parser.add_argument("--format", choices=("text", "json"), default="text", help=output)
     parser.add_argument("--gate", action="store_true", help=gate)
     parser.epilog = (
-        "If photos or labels of two runs differ, a run is better or worse only if the log loss "
-        f"also differs by {MARGIN:.0%}."
+        "If two runs differ in photos or labels, a run only counts as better or worse if the log "
+        f"loss differs by {MARGIN:.0%}."
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Say whether a run is better than another, with one test on all images that they share.
+    """Test whether a run is better than another, on all images that they share.
 
-    A run is a commit, branch, tag or experiment. Each further run is compared with the first one.
-    By default, this is the workspace. Its results must be up to date with its params and code.
+    A run is a commit, branch, tag or experiment. The other runs, or by default the workspace, are
+    compared with the first one. The results in the workspace must be up to date with the params and
+    the code.
     The test compares the log loss on the validation and test images. Without fine-tuning, it also
     includes the cross-validated training images, which requires the data of a commit. Images that
-    are missing from a run, or have a different label in it, are left out and counted, with the
-    reason. Images are matched by their pixels, not by their paths.
+    are missing from a run, or have a different label in it, are left out; the output lists their
+    number and the reason. Images are matched by their pixels, not by their paths.
 
-    The output continues with the changes for users of the model: thresholds, the fraction of images
-    that get a class, and the fraction flagged as unknown.
+    The output also lists changes for users of the model: thresholds, the fraction of images that
+    get a class, and the fraction flagged as unknown.
 
     Examples:
       pawprint compare HEAD

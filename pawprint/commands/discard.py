@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     This restores dvc.lock, params.yaml, dvc.yaml, requirements.txt and all outputs of stages. The
     command first shows what will be lost: a diff of your changes, and the names of the files.
-    Photos, the file with which DVC tracks them, labels.csv and splits.csv stay as they are. The
+    Photos, the file with which DVC tracks them, labels.csv and splits.csv are kept. The
     exit status is 1 if you answer no.
 
     Examples:
@@ -32,20 +32,21 @@ def run(arguments: argparse.Namespace) -> int:
     if loss.files and not arguments.yes:
         if not sys.stdin.isatty():
             raise InputError(
-                f"discard: cannot ask about {len(loss.files)} files without a terminal. Add --yes."
+                f"discard: cannot ask before changing {len(loss.files)} files, because there is no "
+                "terminal. Add --yes."
             )
         print(loss.diff, end="")
-        print(f"These files go back to {loss.commit}:")
+        print(f"These files will be restored from {loss.commit}:")
         print("\n".join(f"  {printable(name)}" for name in loss.files))
-        print("So do the run's outputs in DVC. Photos, labels.csv and splits.csv stay.")
+        print("The run's outputs in DVC will also be restored. Photos, labels and splits are kept.")
         try:
             answer = input("Discard the run and these changes? [y/N] ")
         except EOFError:  # Ctrl-D
             answer = ""
             print()
         if answer.strip().lower() not in ("y", "yes"):
-            print("discard: nothing is changed")
+            print("discard: nothing was changed")
             return 1
     discard(folder, None if arguments.yes else loss)
-    print(f"discard: the run and the params are back at {loss.commit}")
+    print(f"discard: restored the run and the params of {loss.commit}")
     return 0

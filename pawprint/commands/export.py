@@ -12,21 +12,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     formats = "write these formats"
     parser.add_argument("--format", nargs="+", required=True, choices=tuple(FORMATS), help=formats)
     single = (
-        "predict from the image alone, in half the time, if the served model averages an image and "
-        "its mirror image"
+        "predict in half the time, from the image alone, even if the served model also uses its "
+        "mirror image"
     )
     parser.add_argument("--single", action="store_true", help=single)
-    int8 = "also write LiteRT with 8-bit convolutions, and print the cost in accuracy"
+    int8 = "also write LiteRT with 8-bit convolutions and print the loss of accuracy"
     parser.add_argument("--int8", action="store_true", help=int8)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Export the trained model to other formats, in folders of models/export/ with a model.json.
+    """Export the trained model to other formats, in folders of models/export/.
 
     The format `page` is a single HTML file that labels photos in a browser, without a server or a
     network. All other models have one input, `pixels`: float32 RGB, (batch, size, size, 3), with
     values in [0, 255]. They return the calibrated `probability`, and the `unknown_score`, (batch,
-    1). With two classes, `probability` is that of the second class, (batch, 1). With more, it has a
+    1). With two classes, `probability`, (batch, 1), refers to the second class. With more, it has a
     column for each class, (batch, classes). If training mirrors images left to right, both outputs
     are averaged over each image and its mirror image, unless `--single` is given.
 

@@ -10,27 +10,27 @@ from pawprint.projects.recipes import recipe_names
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    place = "make the project in this folder: new, empty, or a clone without a project"
+    place = "create the project in this folder, which is new, empty or a clone without a project"
     parser.add_argument("folder", type=Path, metavar="DIR", help=place)
     images = "use these photos: a folder, zip or tar, or a YAML file with the URL of an archive"
     parser.add_argument("--images", type=Path, metavar="SOURCE", help=images)
-    recipe = "use the params of a recipe, such as a published notebook; see `pawprint recipes`"
+    recipe = "use the params of this recipe; see `pawprint recipes`"
     parser.add_argument("--recipe", choices=recipe_names(), metavar="NAME", help=recipe)
     outside = "leave the photos where they are, outside the project"
     parser.add_argument("--outside", action="store_true", help=outside)
-    reading = "take the first or the last folder above an image as its class, if folders are nested"
+    reading = "if folders are nested, use the outermost or the innermost folder as the class"
     parser.add_argument("--labels", choices=["outer", "inner"], default="auto", help=reading)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Make a project for your photos: a folder with params.yaml and a pipeline, for Git and DVC.
+    """Create a project from your photos: a folder with params.yaml and a pipeline, for Git and DVC.
 
     The photos are sorted into one folder per class, or have a metadata.csv. They can be in a
-    folder, a zip or a tar, or a YAML file can give the URL of an archive. If they have no classes,
+    folder, a zip or a tar, or in an archive at a URL in a YAML file. If they have no classes,
     you can label them in the app. DVC copies the photos into the project, so that others get them
-    with `dvc pull`. From then on, make changes there. The folder of the project is new, empty, or a
-    clone that does not contain a project. In a clone, history and files are kept, and nothing is
-    overwritten.
+    with `dvc pull`. From then on, add and remove photos in the project. The project's folder can be
+    new, empty, or a clone that does not contain a project. In a clone, history and files are kept,
+    and nothing is overwritten.
 
     Examples:
       pawprint init food --images ~/photos
@@ -39,14 +39,14 @@ def run(arguments: argparse.Namespace) -> None:
     folder = arguments.folder
     images = arguments.images
     if not images and not arguments.recipe:
-        arguments.error("expected --images, or --recipe with images of its own")
+        arguments.error("expected --images, or a --recipe that includes images")
     source, notes = create(folder, images, arguments.recipe, arguments.outside, arguments.labels)
     for note in notes:
         print(note)
     for line in describe_empty(images) if images and images.is_dir() else ():
         print(line)
     if images and (folder / f"{source}.dvc").exists():
-        change = "add and remove photos" if images.is_dir() else "put another one"
+        change = "add and remove photos" if images.is_dir() else "put a new one"
         print(f"{folder / source} is a copy of {images}: {change} there")
     commands = "pawprint app" if WITHOUT_CLASSES in notes else "pawprint try --use\ndvc repro"
     print(f"Next:\ncd {folder}\n{commands}")

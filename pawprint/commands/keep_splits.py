@@ -10,15 +10,15 @@ from pawprint.projects.splits import keep_last_splits
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    train = "make new images training images, such as those chosen by `pawprint suggest`"
+    train = "use all new images for training, such as images chosen by `pawprint suggest`"
     parser.add_argument("--train", action="store_true", help=train)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the splits of the last result to splits.csv, so that all images stay in their split.
 
-    This adds the images of the last `dvc repro split` that are missing from the file. Each time you
-    add images, run `dvc repro split`, then this command, and only then correct labels. With
+    This adds the images of the last `dvc repro split` that are missing from the file. After you add
+    images, run `dvc repro split` and then this command, before you correct any labels. With
     --train, new images become training images, so that the validation and test sets stay the same.
     This is useful because hand-picked images are not a random sample. You can edit the column
     `split`.

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     top = "print the K most probable labels; default: 1 in a table, all in JSON"
     parser.add_argument("--top", type=count, metavar="K", help=top)
-    classes_only = "give every photo one of the classes, never unknown or unsure"
+    classes_only = "always predict one of the classes, never unknown or unsure"
     parser.add_argument("--no-unknown", action="store_true", help=classes_only)
     saliency = "write saliency maps, which mark the regions that matter, into this new folder"
     parser.add_argument("--saliency", type=Path, metavar="FOLDER", help=saliency)
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
       pawprint predict photos --format csv --output labels_by_model.csv
     """
     if arguments.top and arguments.format == "csv":
-        arguments.error("argument --top: expected --format table, json or jsonl with it")
+        arguments.error("argument --top: requires --format table, json or jsonl")
     images = find_images(arguments.paths)
     pictures = saliency_paths(images, arguments.saliency) if arguments.saliency else []
     predictor = load_predictor(arguments.model or default_model())
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def noting(rows: Iterable[dict], failed: list[str]) -> Iterator[dict]:
-    """Yield the rows, and add the paths of rows with an error to `failed`."""
+    """Yield the rows and add the paths of rows with an error to `failed`."""
     for row in rows:
         if row["error"]:
             failed.append(row["path"])

@@ -33,35 +33,35 @@ from pawprint.projects.scoring import (
 )
 from pawprint.reports.pages import MAX_ERRORS, rows_beside_test, write_errors
 from pawprint.scores.likeness import LIKE, Likeness
-from pawprint.scores.paired import Comparison, describe_comparison
 from pawprint.scores.prediction_table import confusion, most_confused
+from pawprint.scores.verdict import Comparison, describe_comparison
 
 FAILED = 3  # exit status with --fail
 MAX_CONFUSED = 5  # pairs of classes to show
-FEW = 50  # number of photos below which only a large difference is significant
+FEW = 50  # with fewer photos, only large differences are significant
 HERE = Path()  # the project
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    source = "score these photos, or a table from `predict --format csv` or jsonl or `serve --log`"
+    source = "score these photos, or the output of `predict --format csv` or jsonl or `serve --log`"
     parser.add_argument("source", type=Path, metavar="FOLDER", help=source)
     sheet = (
         f"write a new page with up to {MAX_ERRORS} of the most confident errors on labelled photos"
     )
     add_sheet(parser, sheet)
-    fail = f"exit with status {FAILED} if unlabelled photos are not like the test photos"
+    fail = f"exit with status {FAILED} if unlabelled photos differ from the test photos"
     parser.add_argument("--fail", action="store_true", help=fail)
     add_format(parser, ("table", "json"))
     add_model(parser, "; further models are compared with the first", action="append")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Score the served model on production photos, and compare it with the last run's test split.
+    """Score the served model on production photos and compare it with the last run's test split.
 
-    Labelled photos are in folders that are named after the classes, or have a metadata.csv. The
+    Labelled photos are in folders named after the classes, or listed in a metadata.csv. The
     output contains the accuracy, the balanced accuracy (mean recall), the log loss and the fraction
-    flagged as unknown, with intervals, and says whether they differ significantly from the test
+    flagged as unknown, with intervals, and shows whether they differ significantly from the test
     split. It also lists each class, the slices of metadata.csv, and the most confused classes.
     Copies and near-duplicates of training images are left out. In intervals and tests, a group of
     photos counts as one. If --model is repeated, each further model is compared with the first one,
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     If no folder is named after a class, the photos are unlabelled. The photos in a table are always
     unlabelled. In this case, the command compares the fractions flagged as unknown and unsure, the
-    predicted classes and the mean confidence with those of the test photos. Even without an alarm,
+    predicted classes and the mean confidence with the test photos. Even if no difference is found,
     the model may be wrong, so label some photos from time to time.
 
     Files that cannot be used are listed on stderr, and the exit status is 1.
@@ -88,14 +88,14 @@ def run(arguments: argparse.Namespace) -> int:
         return _compare_unlabelled(arguments, photos)
     if arguments.fail:
         raise InputError(
-            f"--fail: expected photos without labels. Received: {printable(str(source))}, with "
+            f"--fail: expected unlabelled photos. Received: {printable(str(source))}, which has "
             f"photos labelled {', '.join(photos.table['label'].dropna().unique())}."
         )
     return _score_labelled(arguments, photos)
 
 
 def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
-    """Score each model, and compare the others with the first."""
+    """Score each model and compare the others with the first."""
     folders = arguments.model
     predictors = load_predictors(folders)
     labels = predictors[0].metadata.labels
@@ -120,20 +120,18 @@ def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
 
 
 def _score_and_say(predictor: Predictor, photos: Photos, taken: Taken) -> ScoreResult:
-    """Score a model, and report which photos are left out of its scores."""
+    """Score a model and report which photos are left out of its scores."""
     scored = score(HERE, predictor, photos, taken.take)
     print_left_out(scored.left_out, scored.failed)
     if not scored.has_training:
-        print(
-            "score: no training images here, so their near-duplicates are included", file=sys.stderr
-        )
+        print("score: near-duplicates are included: no training images here", file=sys.stderr)
     if scored.scores["test"].isna().all():
-        print("score: no test split of this model here to compare with", file=sys.stderr)
+        print("score: cannot compare with the test split: it is missing here", file=sys.stderr)
     return scored
 
 
 def print_scores(scored: ScoreResult) -> None:
-    """Print a sentence on the accuracy, a table of scores, and the most frequent errors."""
+    """Print a sentence about the accuracy, a table of scores, and the most frequent errors."""
     scores = scored.scores
     first = scores.iloc[0]
     sentence = f"The model is correct on {first['value']:.2%} of {first['images']:,} photos"
@@ -170,8 +168,8 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
     if others or arguments.sheet:
         option = "--model, given twice" if others else "--sheet"
         raise InputError(
-            f"{option}: expected photos with labels. Received: {printable(str(source))}, which has "
-            "none."
+            f"{option}: expected labelled photos. Received: {printable(str(source))}, which does "
+            "not have any labels."
         )
     with output(arguments, needs_all=True) as taken:
         compared = compare_unlabelled(HERE, folder, source, photos, taken.take)

@@ -15,24 +15,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help=host)
     port = "listen on this port; default: %(default)s"
     parser.add_argument("--port", type=int, default=8000, help=port)
-    seconds = "stop an upload after this many seconds; default: %(default)s"
+    seconds = "abort uploads that take more than this many seconds; default: %(default)s"
     parser.add_argument("--seconds", type=float, default=30, metavar="N", help=seconds)
     origin = (
-        "let web pages of this origin, such as https://example.org, read the answers; may be "
-        "repeated; * allows any"
+        "let web pages from this origin, such as https://example.org, read responses; may be "
+        "repeated; * allows any origin"
     )
     parser.add_argument(
         "--allow-origin", type=_origin, action="append", default=[], metavar="ORIGIN", help=origin
     )
-    log = "append each answer to this file, as a line of JSON; - is stdout"
+    log = "append each prediction to this file as a line of JSON; -: stdout"
     parser.add_argument("--log", type=Path, metavar="FILE.jsonl", help=log)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Label photos over HTTP with the served model, or with an exported one.
 
-    `POST /predict` accepts an image as the request body, or as the only file in a form. The answer
-    contains the label, the probability of each class and the unknown score. `GET /health`
+    `POST /predict` accepts an image as the request body, or as the only file in a form. The
+    response contains the label, the probability of each class and the unknown score. `GET /health`
     identifies the model.
 
     Examples:

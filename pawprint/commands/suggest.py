@@ -1,4 +1,4 @@
-"""The `suggest` command, which says which unlabelled images to label first."""
+"""The `suggest` command, which ranks unlabelled images by how much a label would help."""
 
 import argparse
 from pathlib import Path
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     folder = "rank the images in this folder and its subfolders"
     source.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help=folder)
-    table = "rank the images of a table from `pawprint predict --format csv` or jsonl"
+    table = "rank the images in the output of `pawprint predict --format csv` or jsonl"
     source.add_argument("--from", dest="table", type=Path, metavar="TABLE", help=table)
     number = "print this many images; default: %(default)s"
     parser.add_argument("-n", "--number", type=count, default=50, metavar="N", help=number)
@@ -28,14 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Rank unlabelled images by how much a label would help.
 
-    Images that the model calls unsure come first. They are followed by images that the model is
-    uncertain about, and that differ both from the training images and from earlier images in the
-    list. Near-duplicates of labelled images and of earlier images are left out. So are images
-    flagged as unknown, except that in a table, they can make up half of the suggestions. Files that
-    cannot be labelled come last, with the reason, and the exit status is 1. Ctrl-C ranks the images
-    that have been read so far.
+    Images labelled unsure come first, followed by images that the model is uncertain about, and
+    that differ both from the training images and from earlier images in the list. Near-duplicates
+    of labelled images and of earlier images are left out. Images flagged as unknown are also left
+    out, except from a table, where they can make up half of the suggestions. Files that cannot be
+    labelled come last, with the reason, and the exit status is 1. If you press Ctrl-C, the images
+    read so far are ranked.
 
-    To use the images that you label only for training, run `pawprint keep-splits` before you add
+    To use the newly labelled images for training only, run `pawprint keep-splits` before you add
     them, and `pawprint keep-splits --train` after `dvc repro split`.
 
     Examples:

@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Update this project after an upgrade of the package; `git diff` shows what has changed.
+    """Update this project after upgrading the package; `git diff` shows what has changed.
 
     The command merges the package's changes into your files. If there is a conflict, your version
     of a file is kept, and the new version is written next to it as FILE.new. In params.yaml, your

@@ -14,8 +14,8 @@ KINDS = ["added", "removed", "relabelled", "moved", "rejected"]
 CHANGES = ["path", "kind", "label", "before", "after"]
 COMPARED = ["path", "label", "split", "pixels_sha256"]
 NOT_KNOWN = (
-    "unknown, because DVC's cache lacks its tables of images, or an earlier version wrote them; "
-    "`dvc pull` before a run fetches them from the remote"
+    "unknown, because its tables of images are not in DVC's cache, or an earlier version wrote "
+    "them; run `dvc pull` before a run to fetch them"
 )
 
 
@@ -97,9 +97,9 @@ def describe_code(before: Mapping[str, str | None], after: Mapping[str, str | No
 def describe_moves(moved: pd.DataFrame, rules: pd.Series, causes: Collection[str]) -> str:
     """Return how many photos moved since the last commit, why and where, or "" if none did.
 
-    `moved` are rows of this kind from `find_changes`, and `rules` comes from `find_rules`, by path.
-    `causes` lists changed params, or splits.csv, on which ranks depend. If there are any, the text
-    does not suggest `keep-splits`, because the move was not due to chance.
+    `moved` are rows of this kind from `find_changes`, and `rules` comes from `find_rules`, keyed by
+    path. `causes` lists changed params, or splits.csv, on which ranks depend. If there are any, the
+    text does not suggest `keep-splits`, because the move was not due to chance.
     """
     if moved.empty:
         return ""
@@ -117,7 +117,7 @@ def describe_moves(moved: pd.DataFrame, rules: pd.Series, causes: Collection[str
     where = _name_counts(moved["label"] + " " + _arrows(moved))
     line = f"{_number(moved, 'photo')} moved since the last commit, {', '.join(reasons)}: {where}"
     if by_rank in numbers and not causes:
-        line += ". `pawprint keep-splits` keeps all photos in their split from now on"
+        line += ". To keep all photos in their split from now on, run `pawprint keep-splits`"
     return line
 
 

@@ -12,7 +12,9 @@ import pandas as pd
 from pawprint.classes import NEITHER, UNLABELLED
 from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset.decoded import decode_row, key_of
-from pawprint.dataset.folders import SHOWN, Layout, lies_unlabelled
+from pawprint.dataset.folder_messages import SHOWN
+from pawprint.dataset.folder_names import lies_unlabelled
+from pawprint.dataset.folders import Layout
 from pawprint.dataset.metadata_csv import Row, is_metadata
 from pawprint.dataset.user_tables import Correction
 from pawprint.engine.mapping import map_in_threads, map_items
@@ -118,7 +120,7 @@ def _assign(
         detail = "hidden, in a system folder, or without an image suffix"
         raise UnusableImageError("other_file", detail)
     if times[name] > 1:
-        raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
+        raise UnusableImageError("duplicate_name", f"{times[name]} files with this name")
     label, archive_split = layout.places[name]
     if not label and name not in may_lack:
         detail = NOT_NAMED
@@ -182,7 +184,7 @@ def _apply_corrections(
     images = images.assign(label=pd.Series(right, images.index, "str"))
     reasons = {
         NEITHER: ("label_none", f"its label in labels.csv is {NEITHER}"),
-        "": (UNLABELLED, "its correction is for other pixels"),
+        "": (UNLABELLED, "its correction is for different pixels"),
     }
     is_set_aside = (images["label"] == "") & images["path"].isin(set_aside)
     has_label = ~images["label"].isin(reasons) | is_set_aside
@@ -204,14 +206,14 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
     paths = images["path"]
     # Copies usually have longer names, such as IMG_3 (1).jpg for IMG_3.jpg.
     keys = paths.str.len(), images["archive_split"] != "test", images["label"] == ""
-    images = images.iloc[np.lexsort(keys)]  # the last key sorts first
+    images = images.iloc[np.lexsort(keys)]  # the last key is the primary one
     images = images.assign(known=images["label"].where(images["label"] != ""))
     copies = images.groupby("pixels_sha256", sort=False)
     is_contradictory = copies["known"].transform("nunique") > 1
     is_repeated = images.duplicated("pixels_sha256")
     is_rejected = is_repeated | is_contradictory
     columns = ["path", "label"]
-    # Each row is a duplicate of the first image of its group, and the first one of the second.
+    # Each row is a duplicate of the first image in its group; that image duplicates the second one.
     twin = copies[columns].transform("first").where(is_repeated, copies[columns].shift(-1), axis=0)
     labels = images["label"].replace("", UNLABELLED)
     twin_labels = twin["label"].replace("", UNLABELLED)
@@ -246,7 +248,7 @@ def _require_usable(
 
 def _describe_reason(label: str, rejected: pd.DataFrame) -> str:
     """Return the most common reason for rejecting files of a class, and what to do about it."""
-    if rejected.empty:  # for example, labels.csv may move all its images to another class
+    if rejected.empty:  # labels.csv may have moved all its images to another class
         return f"See clean.labels. {ACCEPTED}"
     reason = rejected["reason"].value_counts().idxmax()
     files = rejected[rejected["reason"] == reason]

@@ -1,32 +1,37 @@
 """Find the class and the split of each image, from its folders or its row in metadata.csv.
 
-`find_places` is the entry. `clean.labels` may list the folders of each class; otherwise,
+`find_places` is the entry. Sentences about folders are in folder_messages.py, and rules for single
+names in folder_names.py. `clean.labels` may list the folders of each class; otherwise,
 `read_folders` finds out which folders are classes, splits or neither. It has two readings. In the
 outer one, the class is the first folder below the root or below a split, with everything in it
 (Keras, torchvision, Ultralytics). In the inner one, it is the last folder (Hugging Face, fastai).
 """
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import PurePosixPath
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
-from unicodedata import normalize
 
 from pawprint.classes import UNKNOWN, is_reserved, problem_of_labels
-from pawprint.dataset.metadata_csv import SPLIT_OF_FOLDER, Row
+from pawprint.dataset.folder_messages import describe_class_counts, tree_of
+from pawprint.dataset.folder_names import (
+    SPLIT_OF_FOLDER,
+    Parts,
+    folder_of,
+    is_set_apart,
+    is_unlabelled,
+    other_words,
+    split_in_words,
+    with_parents,
+)
+from pawprint.dataset.metadata_csv import Row
 from pawprint.errors import InputError, name_some, printable
 from pawprint.images.archive import count_suffixes, is_image_name
 
-SHOWN = 12  # folders in a tree, or classes in a line
-Parts = tuple[str, ...]  # of a path
-AUTO = "auto"  # a value of clean.labels, like OUTER and INNER
+AUTO = "auto"  # value of clean.labels, like OUTER and INNER
 OUTER = "outer"
 INNER = "inner"
 READINGS = (OUTER, INNER)
 Folders = Callable[[str], list[str]]  # returns the folders of a file, innermost first
-# Names that mean "no label yet", in lower case and without word separators.
-UNLABELLED_FOLDERS = {"nolabel", "nolabels", "unlabeled", "unlabelled", "unsorted"}
 EXPECTED = """\
 photos/
   cat/  001.jpg, 002.jpg
@@ -92,7 +97,7 @@ def _labels_of_rows(rows: dict[str, Row], archive: str) -> set[str]:
             problem += f" in {len(named):,} rows, for {name_some(named)}"
         raise InputError(
             f"{archive}: {printable(problem)}. With clean.labels: auto, each label in metadata.csv "
-            "is a class. Correct the labels, or name the classes in clean.labels."
+            "is a class. Correct the labels, or list the classes in clean.labels."
         )
     return labels
 
@@ -143,27 +148,6 @@ def label_and_split(
     return Place(UNKNOWN if is_unknown else label, split)
 
 
-def folder_of(name: str) -> Parts:
-    """Return the folders above a file, in NFC, starting with the outermost."""
-    return PurePosixPath(normalize("NFC", name)).parts[:-1]
-
-
-def is_class_name(folder: str) -> bool:
-    """Return whether a folder can be a class, judging by its name alone."""
-    is_apart = _is_set_apart((folder,)) or folder.lower() in SPLIT_OF_FOLDER
-    return not is_apart and is_image_name(f"{folder}/image.jpg")
-
-
-def is_unlabelled(folder: str) -> bool:
-    """Return whether the name of a folder means that its images have no label: _Unlabeled."""
-    return re.sub(r"[\W_]", "", folder).lower() in UNLABELLED_FOLDERS
-
-
-def lies_unlabelled(name: str) -> bool:
-    """Return whether a file lies in, or anywhere below, a folder that `is_unlabelled`."""
-    return any(map(is_unlabelled, folder_of(name)))
-
-
 def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, Place]:
     """Return the places of files according to their folders. `labels` is AUTO, OUTER or INNER.
 
@@ -178,7 +162,7 @@ def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, P
     """
     names = list(names)
     images = Counter(folder_of(name) for name in names if is_image_name(name))
-    tree = _Tree(path for path in images if not _is_set_apart(path))
+    tree = _Tree(path for path in images if not is_set_apart(path))
     splits = _find_splits(tree)
     _require_no_doubt(tree, splits, archive)
     without_classes = _find_without_classes(tree, splits)
@@ -201,22 +185,13 @@ def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, P
     return {name: _place(folder_of(name), label_of_folder, splits) for name in names}
 
 
-def _is_set_apart(path: Parts) -> bool:
-    return any(name.lower() == UNKNOWN or is_unlabelled(name) for name in path)
-
-
 def _place(path: Parts, label_of_folder: dict[Parts, str], splits: dict[Parts, str]) -> Place:
-    if not _is_set_apart(path):
-        split = next((splits[above] for above in _with_parents(path) if above in splits), "")
+    if not is_set_apart(path):
+        split = next((splits[above] for above in with_parents(path) if above in splits), "")
         return Place(label_of_folder.get(path, ""), split)
     names = [name.lower() for name in reversed(path)]
     split = next((SPLIT_OF_FOLDER[name] for name in names if name in SPLIT_OF_FOLDER), "")
     return Place(UNKNOWN if UNKNOWN in names else "", split)
-
-
-def _with_parents(path: Parts) -> list[Parts]:
-    """Return a folder and its parents, starting with the innermost."""
-    return [path[:depth] for depth in range(len(path), 0, -1)]
 
 
 class _Tree:
@@ -229,7 +204,7 @@ class _Tree:
     def __init__(self, holders: Iterable[Parts]) -> None:
         self.holders = set(holders)
         self.children: dict[Parts, list[Parts]] = defaultdict(list)
-        for path in sorted({above for held in self.holders for above in _with_parents(held)}):
+        for path in sorted({above for held in self.holders for above in with_parents(held)}):
             self.children[path[:-1]].append(path)
         self.root = self._descend(may_hold=True)
         self.inner_root = self._descend(may_hold=False)
@@ -309,9 +284,9 @@ def _require_no_doubt(tree: _Tree, splits: dict[Parts, str], archive: str) -> No
     siblings = [path for path in children if path not in splits]
     if bare and siblings and all(map(tree.is_bare, splits)):
         raise InputError(
-            f"{archive}: expected no images directly in a folder that is named like a split and "
-            f"lies beside folders of classes. Received: {printable(repr('/'.join(bare[0])))} "
-            f"beside {printable(repr(siblings[0][-1]))}. Name the classes and their folders in "
+            f"{archive}: expected no images directly in a folder that has the name of a split and "
+            f"is next to folders of classes. Received: {printable(repr('/'.join(bare[0])))} "
+            f"beside {printable(repr(siblings[0][-1]))}. List the classes and their folders in "
             "clean.labels; for a new project, rename the folder if it is a class."
         )
 
@@ -352,23 +327,7 @@ def _is_rest_of(tree: _Tree, path: Parts, train: Parts) -> bool:
     classes = _names(tree.classes_in(train))
     is_bare = tree.is_bare(path) or (inner == inner_train and tree.is_bare(path, classes))
     is_mixed = train in tree.holders and not tree.is_bare(train)
-    return is_bare and not is_mixed and _other_words(path[-1]) == _other_words(train[-1])
-
-
-def _words(name: str) -> list[str]:
-    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
-    return [word.lower().removesuffix("set") for word in words]
-
-
-def _other_words(name: str) -> list[str]:
-    return [word for word in _words(name) if word and word not in SPLIT_OF_FOLDER]
-
-
-def split_in_words(name: str) -> str:
-    """Return the only split that a name contains as a word (seg_train, TestSet, val2017), or ""."""
-    words = (*_words(name), name.lower().removesuffix("set"))
-    found = {SPLIT_OF_FOLDER[word] for word in words if word in SPLIT_OF_FOLDER}
-    return found.pop() if len(found) == 1 else ""
+    return is_bare and not is_mixed and other_words(path[-1]) == other_words(train[-1])
 
 
 def _names(paths: Iterable[Parts]) -> frozenset[str]:
@@ -399,7 +358,7 @@ def _outer_label(
     tree: _Tree, path: Parts, splits: dict[Parts, str], without_classes: set[Parts]
 ) -> str:
     """Return the first folder below the root that is not a split, or ""."""
-    above = _with_parents(path)
+    above = with_parents(path)
     if without_classes.intersection(above):
         return ""
     below = [each for each in above if len(each) > len(tree.root) and each not in splits]
@@ -414,7 +373,7 @@ def _inner_label(
     A class may contain splits, as in cat/train, unless it also contains classes, as in d/test next
     to d/train/cat.
     """
-    above = _with_parents(path)
+    above = with_parents(path)
     if without_classes.intersection(above):
         return ""
     below = [each for each in above if len(each) > len(tree.inner_root) and each not in splits]
@@ -439,9 +398,9 @@ def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Coun
             counts[label] += images[path]
         readings.append(f"`clean.labels: {reading}` gives {describe_class_counts(counts)}")
     return (
-        f"{archive}: expected the same class from the first and the last folder above each image. "
-        f"Received: two for {printable('/'.join(example))!r}: {' and '.join(readings)}. Set "
-        "one of them in params.yaml, or give `pawprint init` --labels."
+        f"{archive}: expected the first and the last folder above each image to give the same "
+        f"class. Received: two classes for {printable('/'.join(example))!r}: "
+        f"{' and '.join(readings)}. Set one in params.yaml, or use `pawprint init --labels`."
     )
 
 
@@ -450,9 +409,9 @@ def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
         others = [name for name in names if len(classes) < 2 and not is_image_name(name)]
         note = f"Other files: {count_suffixes(others)}. " if others else ""
         raise InputError(
-            f"{archive}: {printable(problem)}. Each folder of images is a class, unless its "
-            "name is a split's. Move the images into a folder per class, or all into a folder "
-            "`unlabelled` to label them in `pawprint app`; give labels in a metadata.csv; or name "
+            f"{archive}: {printable(problem)}. Each folder of images is a class, unless it has the "
+            "name of a split. Move the images into a folder per class, or all into a folder "
+            "`unlabelled` to label them in `pawprint app`; put labels in a metadata.csv; or list "
             "the classes and their folders in clean.labels. "
             f"{note}Expected, for example:\n{EXPECTED}\nReceived:\n{tree_of(map(folder_of, names))}"
         )
@@ -464,101 +423,3 @@ def count_labels(places: Mapping[str, Place], rows: dict[str, Row] | None) -> Co
     return Counter(
         place.label for name, place in places.items() if name in listed or is_image_name(name)
     )
-
-
-def describe_class_counts(counts: Counter[str]) -> str:
-    """Return text such as "2 classes: cat (20), dog (18); 3 unknown; 5 unlabelled".
-
-    If there are more than SHOWN classes, only the largest and the smallest ones are listed.
-    `counts` contains the number of images for each label: a class, UNKNOWN, or "".
-    """
-    classes = sorted(label for label in counts if label not in ("", UNKNOWN))
-    each = [f"{printable(label)} ({counts[label]:,})" for label in classes]
-    if len(classes) > SHOWN:
-        numbers = [counts[label] for label in classes]
-        each = [
-            f"the largest {each[numbers.index(max(numbers))]}",
-            f"the smallest {each[numbers.index(min(numbers))]}",
-        ]
-    number = "1 class" if len(classes) == 1 else f"{len(classes):,} classes"
-    parts = [f"{number}: {', '.join(each)}" if each else "no classes"]
-    parts += [f"{counts[UNKNOWN]:,} {UNKNOWN}"] if counts[UNKNOWN] else []
-    parts += [f"{counts['']:,} unlabelled"] if counts[""] else []
-    return "; ".join(parts)
-
-
-def describe_names(places: Mapping[str, Place]) -> Iterator[str]:
-    """Yield lines about hidden problems with file names, given the `places` from `find_places`.
-
-    These are folders whose files are not read, folders that are named like splits but are not used
-    as splits, and paths that are the same on some systems: macOS and Windows ignore case, and macOS
-    treats composed and decomposed letters alike. At most SHOWN of the first kind and five of each
-    other kind are listed.
-    """
-    folders = _unread_folders(places)
-    classes = {place.label.lower() for place in places.values()}
-    for is_class, said in ((False, "not a class: "), (True, "")):
-        shown = [
-            f"{printable(folder)}/ ({count_suffixes(files)})"
-            for folder, files in folders.items()
-            if (PurePosixPath(folder).name.lower() in classes) == is_class
-        ]
-        more = f" and {len(shown) - SHOWN:,} more" if shown[SHOWN:] else ""
-        if shown:
-            names = ", ".join(shown[:SHOWN])
-            yield f"{said}no readable image in {names}{more}; docs/images.md lists the formats"
-    labelled = {name: place for name, place in places.items() if place.label not in ("", UNKNOWN)}
-    number = Counter(
-        f"{folder}/"
-        for name, place in labelled.items()
-        for folder in folder_of(name)
-        if not place.split and folder != place.label and split_in_words(folder)
-    )
-    if unused := sorted(folder for folder in number if number[folder] < len(labelled)):
-        yield (
-            f"named like splits, but not used as such: {name_some(unused)}; docs/images.md says "
-            "which are"
-        )
-    paths = defaultdict(list)
-    for name in places:
-        paths[normalize("NFC", name).casefold()].append(name)
-    pairs = [" and ".join(map(printable, same)) for same in paths.values() if len(set(same)) > 1]
-    if pairs:
-        yield (f"paths of which macOS or Windows keeps only one file: {name_some(pairs)}")
-
-
-def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the files of each folder that contains files, but no image at any depth.
-
-    Hidden folders and system folders are left out.
-    """
-    files = defaultdict(list)
-    with_images = {"."}
-    for name in names:
-        folders = [str(folder) for folder in PurePosixPath(name).parents]
-        if is_image_name(name):
-            with_images.update(folders)
-        if is_image_name(f"{folders[0]}/image.jpg"):
-            files[folders[0]].append(name)
-    return {folder: files[folder] for folder in sorted(files.keys() - with_images)}
-
-
-def tree_of(folders: Iterable[Parts]) -> str:
-    """Return the folders as a tree, indented by depth, each with its number of files.
-
-    `folders` contains the folder of each file.
-    """
-    files: Counter[Parts] = Counter()
-    for parts in folders:
-        files.update(dict.fromkeys(_with_parents(parts), 0))
-        files[parts] += 1
-    lines = [_line_of_tree(parts, number) for parts, number in sorted(files.items())]
-    more = [f"and {len(lines) - SHOWN:,} more folders"] if lines[SHOWN:] else []
-    return "\n".join([*lines[:SHOWN], *more]) or "no files"
-
-
-def _line_of_tree(parts: Parts, number: int) -> str:
-    indent = " " * (2 * len(parts) - 2)
-    name = f"{printable(parts[-1])}/" if parts else "(no folder)"
-    files = f"  {number:,} {'file' if number == 1 else 'files'}" if number else ""
-    return f"{indent}{name}{files}"

@@ -5,8 +5,8 @@ from PIL import Image
 
 from pawprint.images.formats import scale_for
 
-SIDE = 256  # side of the measured square in pixels, similar to the input of networks
-HASH_SIDE = 16  # the hash has this number of bits squared
+SIDE = 256  # side of the measured square in pixels, close to a network's input size
+HASH_SIDE = 16  # side of the square of hash bits
 HASHED = 512  # minimum side of the reduced image that is hashed, in pixels
 
 
@@ -43,7 +43,7 @@ def perceptual_hash(image: Image.Image) -> str:
     The bits are in hexadecimal, row by row. For the square, imagehash 4.3.2 returns the same value
     as `phash(image, hash_size=16)`; see docs/decisions/10.
     """
-    from scipy.fft import dctn  # slow to import, and most runs of `clean` hash few images
+    from scipy.fft import dctn  # imported here because it is slow and often not needed
 
     side = 4 * HASH_SIDE
     square = reduced(image).resize((side, side), Image.Resampling.LANCZOS)

@@ -9,18 +9,13 @@ from functools import partial
 from typing import NamedTuple
 from unicodedata import normalize
 
+from pawprint.dataset.folder_names import SPLIT_OF_FOLDER
 from pawprint.dataset.user_tables import csv_rows, name_likely
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, is_of_system, read_member
 
 FILE_NAME = "metadata.csv"
 OWN_COLUMNS = {"file_name", "label", "split", "group"}
-# The split that a folder or a table cell stands for, keyed by its lower-case name.
-SPLIT_OF_FOLDER = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 
 
 class Row(NamedTuple):
@@ -84,7 +79,7 @@ def _advise(file_name: str, folder: str, names: list[str]) -> str:
     likely = name_likely(file_name, files)
     if posixpath.isabs(file_name) or file_name[1:2] == ":":
         return f"{likely} Write paths below the folder of the CSV, such as cat/1.jpg.".lstrip()
-    return likely or "If the image is gone, remove the line."
+    return likely or "If the image no longer exists, remove the line."
 
 
 def _parse_row(cells: dict[str, str], member: str) -> Row:

@@ -15,7 +15,7 @@ LOW_BYTES = slice(0, 16, 2)  # the 8 x 8 lowest frequencies
 LOW_BITS = 64
 # Mirroring an image changes the sign of every odd horizontal frequency.
 MIRROR = np.uint64(0x5555_5555_5555_5555)
-SHARED = 3  # blocks that a pair has in common
+SHARED = 3  # number of blocks that a pair shares
 # Up to this many hashes with the same blocks, each is compared with all others. With few images,
 # the limit is PAIRS divided by the number of hashes. Above the limit, each hash is compared with
 # fewer others, so that time and memory do not grow quadratically.
@@ -67,7 +67,7 @@ def _compare(
     """
     low = np.ascontiguousarray(content[:, LOW_BYTES]).view(np.uint64).ravel()
     mask = np.bitwise_or.reduce([masks[block] for block in blocks])
-    key = np.minimum(low & mask, (low ^ MIRROR) & mask)  # the same as for the mirror image
+    key = np.minimum(low & mask, (low ^ MIRROR) & mask)  # equal for an image and its mirror image
     order = np.argsort(key, kind="stable")
     key = key[order]
     low = low[order]

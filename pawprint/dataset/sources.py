@@ -70,9 +70,9 @@ def _require_file(path: Path) -> None:
     is_of_dvc = is_link_of_dvc(path)
     if path.is_file() and (is_of_dvc or not is_link):
         return
-    kind = "a link. Put a copy in its place" if is_link else "neither. Remove it"
+    kind = "a link. Replace it with a copy" if is_link else "neither. Remove it"
     if is_of_dvc:
-        kind = "a link to a file that DVC's cache lacks. Run `dvc pull`"
+        kind = "a link to a file that is missing from DVC's cache. Run `dvc pull`"
     raise InputError(
         f"fetch.source: expected files and folders. Received: {printable(str(path))}, "
         f"which is {pointer_at(path) or kind}."
@@ -90,7 +90,7 @@ def empty_folders(folder: Path) -> list[Path]:
 
 
 def describe_empty(folder: Path) -> list[str]:
-    """Return a line for each of `empty_folders`, which says if a folder of this name has files."""
+    """Return a line for each of `empty_folders`; some have a namesake that contains files."""
     empty = empty_folders(folder)
     if not empty:
         return []
@@ -102,7 +102,7 @@ def describe_empty(folder: Path) -> list[str]:
     return [
         f"{printable(str(path))} has no files, "
         + (
-            "unlike another folder of this name"
+            "unlike another folder with this name"
             if path.name.lower() in full
             else "so it is not a class"
         )
@@ -138,7 +138,7 @@ def require_utf8(paths: Iterable[Path]) -> None:
         if re.search(r"[\ud800-\udfff]", str(path)):
             raise InputError(
                 f"{printable(str(path))}: expected a name in UTF-8, which DVC requires. Received: "
-                "another encoding. Rename the file."
+                "a different encoding. Rename the file."
             )
 
 
@@ -225,7 +225,7 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
             # The smallest tar consists of one record.
             limit = max(path.stat().st_size * MAX_RATIO, tarfile.RECORDSIZE)
             file = _BoundedFile(stream, limit)
-            # tarfile only reads this object, but typeshed expects `write` as well.
+            # tarfile only calls `read`, but its type stub also expects `write`.
             with tarfile.open(fileobj=file, mode="r:") as archive:  # type: ignore[call-overload]
                 while (entry := archive.next()) is not None:
                     archive.members = []  # otherwise tarfile would keep them all
@@ -241,7 +241,7 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
         _require_read(error)
         raise InputError(
             f"fetch.source: expected a complete tar archive. Received: {path}: "
-            f"{printable(str(error)) or 'the data ends early'}. Fetch or make it again."
+            f"{printable(str(error)) or 'the data ends early'}. Download or create it again."
         ) from None
 
 
@@ -260,15 +260,15 @@ def _require_regular(entry: tarfile.TarInfo) -> None:
         kind = "a link" if entry.issym() or entry.islnk() else "a device or a sparse file"
         raise InputError(
             f"fetch.source: expected files and folders in the tar. Received: "
-            f"{printable(entry.name)}, which is {kind}. Unpack it, put copies in the place of such "
-            "files, and set fetch.source to the folder."
+            f"{printable(entry.name)}, which is {kind}. Unpack it, replace such entries with "
+            "copies of the files and set fetch.source to the folder."
         )
 
 
 class Source(Section):
     """A YAML file used as the source, with the URL of an archive and, if known, its SHA-256."""
 
-    url: Annotated[str, Field(pattern="^https?://[^/]+/.*[^/]$")]  # of a file, not a folder
+    url: Annotated[str, Field(pattern="^https?://[^/]+/.*[^/]$")]  # URL of a file, not a folder
     sha256: Sha256 | None = None
 
 
@@ -276,11 +276,11 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
     """Write the images to the folder, as a zip or a list. Return a description of the amount.
 
     A zip is copied. A folder or a tar is packed into a zip, with the same bytes every time. If DVC
-    tracks the folder, `tracked` contains its MD5 hashes by path: the files are listed and stay
-    where they are. Raises InputError if the source is missing or is of any other kind.
+    tracks the folder, `tracked` contains its MD5 hashes keyed by path: the files are listed and
+    stay where they are. Raises InputError if the source is missing or is of any other kind.
     """
     if source.is_file() and source.suffix in (".yaml", ".yml"):
-        from pawprint.download import download  # slow to import, and few sources are URLs
+        from pawprint.download import download  # slow, and few sources are URLs
 
         remote = check_content(Source, read_yaml(source), source, [])
         source = download(remote.url, remote.sha256, str(source))
@@ -292,7 +292,7 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
         if source.is_dir():
             found = folder_files(source)
             if tracked is not None:
-                # The other files are excluded by .dvcignore.
+                # Files excluded by .dvcignore are not listed.
                 listed = {name: tracked[name] for name, _ in found if name in tracked}
                 write_list(partial, source, listed)
                 return f"{len(listed):,} listed files"
@@ -312,7 +312,7 @@ def describe_file_changes(
 ) -> Iterator[str]:
     """Yield text such as "9 fewer files than in the last commit: 5 in cat, 4 in dog".
 
-    `earlier` says where `before` comes from, such as "the last commit".
+    `earlier` describes where `before` comes from, such as "the last commit".
 
     Both mappings have file names as keys and something that identifies the content as values. A
     file counts as unchanged if its name stays the same or if, in the same folder, its content does.

@@ -37,7 +37,7 @@ MAX_GROUP_FRACTION = 0.01
 MAX_GROUP = 20
 # Images per class: if all are predicted correctly, the 95% interval of the recall begins at 0.70.
 FEW = 9
-BLOCK = 2**16  # pairs joined at once
+BLOCK = 2**16  # number of pairs joined at once
 BY_FILE = "splits.csv"  # one of the three rules, like BY_ARCHIVE and BY_RANK
 BY_ARCHIVE = "archive"
 BY_RANK = "rank"
@@ -50,7 +50,7 @@ def split(
 
     `images` is an IMAGES table. The returned tables are SPLIT, sorted by path, and NEAR_DUPLICATES,
     sorted by group and path. `kept_splits` maps the `pixels_sha256` of each row in splits.csv to
-    its split, in the order of the rows, and `dates` contains seconds by path.
+    its split, in the order of the rows, and `dates` contains seconds keyed by path.
 
     Each class has images in each split, unless it has too few groups. In this case, it is in
     training and, if it has two groups, also in validation. If the archive's validation or test
@@ -69,18 +69,18 @@ def split(
     if dates is not None:
         images["archive_split"] = _splits_by_date(images, dates, params)
 
-    # Splits given by rows in splits.csv and by the archive.
+    # Look up the splits in splits.csv and in the archive.
     images["row"] = images["pixels_sha256"].map({key: n for n, key in enumerate(kept_splits)})
     images["row_split"] = [kept_splits.get(key, "") for key in images["pixels_sha256"]]
     images["given"] = _given_splits(images, params.use_archive_split or dates is not None)
     images["is_drawn"] = _is_drawn(images)
 
-    # Groups, joined and ranked.
+    # Join groups and rank them.
     pairs = near_duplicates(images["perceptual_hash"], params.near_duplicate_distance)
     images["joined"] = _join_groups(images, pairs)
     images["rank"] = _rank_groups(images, params.seed)
 
-    # Splits: first by rows, then by the archive, and finally by ranks.
+    # Assign splits by rows first, then by the archive, and finally by ranks.
     images["kept"] = _kept_splits(images)
     images["split"] = images["given"].mask(images["kept"] != "", images["kept"])
     if not (images["given"] == "test").any():
@@ -104,7 +104,7 @@ def split(
 
 
 def _contradictions(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
-    """Return the path of the nearest near-duplicate that has another label, by position.
+    """Return the path of the nearest near-duplicate with a different label, keyed by position.
 
     `pairs` is a result of `near_duplicates`.
     """
@@ -125,7 +125,7 @@ def describe_contradictions(duplicates: pd.DataFrame) -> str:
         return ""
     pairs = zip(rows["label"], rows["contradicts"].map(labels))
     (classes, number), *_ = Counter(tuple(sorted(pair)) for pair in pairs).most_common(1)
-    text = f"{len(rows):,} images have near-duplicates with another label"
+    text = f"{len(rows):,} images have near-duplicates with different labels"
     if 2 * number >= len(rows):
         text += f", {number:,} of them {printable(' or '.join(classes))}"
     return f"{text}; {LABELS_TO_REVIEW_CSV} will list them first"
@@ -146,7 +146,7 @@ def _splits_by_date(images: pd.DataFrame, dates: pd.Series, params: Split) -> pd
     """Return splits made of whole dates, with the latest for test. A group has its latest date."""
     own = images["path"].map(dates)
     last = own.groupby(images["group"]).transform("max").mask(images["group"] == "", own)
-    # The fraction of images taken on or after each date.
+    # Compute the fraction of images taken on or after each date.
     fractions = last.value_counts().sort_index(ascending=False).cumsum() / len(images)
     if len(fractions) < len(SPLITS):
         raise InputError(
@@ -166,14 +166,14 @@ def _given_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
     splits = set(images["archive_split"]) if is_used else set()
     if "" in splits and len(splits) > 1:
         raise InputError(
-            "split: expected a split in the archive for every image, or for none. Received: "
+            "split: expected the archive to assign a split to every image, or to none. Received: "
             f"{images['path'][images['archive_split'] == ''].min()}, which is not in a folder "
             "train, validation or test, unlike others. Move it, or set split.use_archive_split "
             "to false."
         )
     if splits and not splits & {"", "train"}:
         raise InputError(
-            "split: expected a folder train in the archive beside its other splits. Received: "
+            "split: expected a folder train in the archive next to its other splits. Received: "
             f"only {' and '.join(sorted(splits))}. Add it, or set split.use_archive_split to false."
         )
     if splits & {"validation", "test"}:
@@ -349,17 +349,17 @@ def _require_all(images: pd.DataFrame) -> None:
             rows = images[images["label"] == missing[0]]
             raise InputError(
                 f"split: expected images of class {missing[0]} for {name}. Received: none of "
-                f"{len(rows):,}, in groups: {rows['rank'].nunique():,}. Training needs images of "
-                "every class, validation and test images of two or more. Add images, or see "
-                "split.group, split.near_duplicate_distance, split.use_archive_split and "
-                "splits.csv."
+                f"{len(rows):,}, in groups: {rows['rank'].nunique():,}. Training requires images "
+                "of every class, and validation and test require images of at least two. Add "
+                "images, or see split.group, split.near_duplicate_distance, "
+                "split.use_archive_split and splits.csv."
             )
 
 
 def find_rules(images: pd.DataFrame, kept_splits: dict[str, str], uses_archive: bool) -> pd.Series:
     """Return which rule decided about each image in the result of `split`: a constant BY_….
 
-    `uses_archive` says whether the splits of the archive, or splits by date, are used.
+    `uses_archive` indicates whether the splits of the archive, or splits by date, are used.
     """
     images = images.assign(given=_given_splits(images, uses_archive))
     is_drawn = _is_drawn(images)
@@ -371,7 +371,7 @@ def find_rules(images: pd.DataFrame, kept_splits: dict[str, str], uses_archive: 
 
 
 def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.Series:
-    """Return the time of each image by path, in seconds, from a column in a METADATA table.
+    """Return the time of each image in seconds, keyed by path, from a column of a METADATA table.
 
     Raises InputError if the column is missing, or if an image has no date in it.
     """
@@ -416,7 +416,7 @@ def describe_completed(images: pd.DataFrame) -> list[str]:
         if in_archive and len(in_archive) < classes:
             lines.append(
                 f"{classes - len(in_archive)} of {classes} classes have no {name} images in the "
-                f"archive; {len(in_split - in_archive)} get them from their training images, {few} "
+                f"archive; {len(in_split - in_archive)} use their training images, {few} "
                 "have too few"
             )
         elif few:
@@ -428,7 +428,7 @@ def describe_few(images: pd.DataFrame) -> str:
     """Return text such as "few test images, 1 of bee, …", or "" if no class has at most FEW."""
     numbers = (images["split"] == "test").groupby(images["label"]).sum()
     few = [f"{number} of {label}" for label, number in numbers.items() if number <= FEW]
-    return f"few test images, {name_some(few)}: their recall says little" if few else ""
+    return f"few test images, {name_some(few)}: their recall is imprecise" if few else ""
 
 
 def divided_groups(images: pd.DataFrame) -> int:

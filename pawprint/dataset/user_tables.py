@@ -35,7 +35,7 @@ SEPARATORS = ",;\t|"
 SEPARATOR_LINE = re.compile(rf'"?sep=([{SEPARATORS}])"?(?=[\r\n]|$)', re.IGNORECASE)
 PATHS = ("path", "file_name")  # columns with file names, which may begin or end with a space
 SAVE = (
-    'Save it as "CSV UTF-8" in Excel or another spreadsheet, or convert it, such as with '
+    'Save it as "CSV UTF-8" in Excel or another spreadsheet, or convert it, for example with '
     "`iconv -f cp1252 -t utf-8 OLD.csv >NEW.csv`"
 )
 Cells = dict[str, str]  # by column, in lower case
@@ -44,9 +44,9 @@ Cells = dict[str, str]  # by column, in lower case
 class WrittenTable(NamedTuple):
     """A CSV file written by a person or a spreadsheet, without its empty rows.
 
-    `header` is unchanged. `names` are in lower case and unique, because unnamed columns are called
-    by different numbers of spaces. Each row has the number of its last line, counted from 1, and a
-    cell for each column.
+    `header` is unchanged. `names` are in lower case and unique, because unnamed columns are named
+    with different numbers of spaces. Each row has the number of its last line, counted from 1, and
+    a cell for each column.
     """
 
     header: list[str]
@@ -86,7 +86,7 @@ def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTa
     text = _decode(content, where)
     declared = SEPARATOR_LINE.match(text)
     if declared:
-        text = text[declared.end() :]  # keep the line end, because lines are counted
+        text = text[declared.end() :]  # keep the line end, so that line numbers stay correct
     separators = declared[1] if declared else SEPARATORS
     headers = {separator: _header(text, separator) for separator in separators}
     fitting = (name for name, cells in headers.items() if set(columns) <= {*_names(cells)})
@@ -110,7 +110,7 @@ def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTa
         if is_long or len(cells) < needed:
             raise InputError(
                 f"{where}: line {line}: expected {len(names)} cells. Received: {len(cells)}."
-                + (f" Put a cell that holds {separator!r} in quotes." if is_long else "")
+                + (f" Put cells that contain {separator!r} in quotes." if is_long else "")
             )
         filled = [*cells, *[""] * len(names)]
         cells[:] = [cell if name in PATHS else cell.strip() for name, cell in zip(names, filled)]
@@ -126,7 +126,7 @@ def _decode(content: bytes, where: str) -> str:
         raise InputError(
             f"{where}: line {line}: expected a CSV in UTF-8. Received: another encoding. {SAVE}."
         ) from None
-    if "\0" in text:  # for example, UTF-16 without a byte order mark
+    if "\0" in text:  # this may be UTF-16 without a byte order mark
         raise InputError(f"{where}: expected a CSV in UTF-8. Received: zero bytes. {SAVE}.")
     return text
 
@@ -141,7 +141,7 @@ def _rows(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
 def _header(text: str, separator: str) -> list[str]:
     try:
         return next(_rows(text, separator), (1, []))[1]
-    except csv.Error:  # for example, quoted cells with another separator
+    except csv.Error:  # quoted cells may use another separator
         return []
 
 
@@ -191,12 +191,12 @@ def _stem(name: str) -> str:
 
 LABEL_COLUMNS = ("path", "label")  # and perhaps PIXELS and HOW
 PIXELS = "pixels_sha256"
-HOW = "how"  # a label was given: PAGE, or "" for a person who looked at this image alone
-PAGE = "page"  # to several images at once
+HOW = "how"  # how the label was assigned: PAGE, or "" for a single image
+PAGE = "page"  # the label was assigned to a whole page of images
 SPLIT_COLUMNS = ("pixels_sha256", "split")
-# Both are empty tables, as in a new project.
+# New projects contain these empty tables.
 EMPTY_TABLES = {
-    # All columns are included, so that a row with a hash adds only one line to the file.
+    # With all columns in the header, adding a label changes a single line.
     LABELS_CSV: f"{','.join((*LABEL_COLUMNS, PIXELS, HOW))}\n",
     SPLITS_CSV: f"{','.join(SPLIT_COLUMNS)}\n",
 }
@@ -214,7 +214,7 @@ class Correction(NamedTuple):
     path: str
     label: str
     pixels_sha256: str = ""
-    is_of_page: bool = False  # several images got this label at once
+    is_of_page: bool = False  # whether the label was assigned to a page of images
 
     @property
     def image(self) -> str:
@@ -254,7 +254,7 @@ def read_corrections(
             likely = name_likely(name, [*members])
             problem = (
                 f"expected the path of a file in the archive, such as {min(members, default='')}. "
-                f"Received: {name!r}. {likely or 'If the image is gone, remove the line.'}"
+                f"Received: {name!r}. {likely or 'If the image no longer exists, remove the line.'}"
             )
         elif label != NEITHER and choices is None and is_reserved(label):
             problem = (
@@ -323,17 +323,17 @@ def read_kept_splits(path: Path) -> dict[str, str]:
     return splits
 
 
-MAX_DEVIATION = 0.02  # from the given fraction; smaller deviations are not reported
+MAX_DEVIATION = 0.02  # smaller deviations from the fraction are not reported
 
 
 def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "pd.DataFrame":
-    """Write the splits of a SPLIT table to splits.csv, and return the new rows.
+    """Write the splits of a SPLIT table to splits.csv and return the new rows.
 
     With `to_train`, new images become training images if they do not share a group with old ones.
     Rows of other images, and additional columns, stay as they are. Raises InputError if the file is
     not such a table.
     """
-    import pandas as pd  # slow to import, and the `code` stage does not need it
+    import pandas as pd  # imported here because it is slow and `code` does not need it
 
     content = read_bytes(path) if path.exists() else EMPTY_TABLES[SPLITS_CSV].encode()
     written = parse_csv(content, str(path), SPLIT_COLUMNS)

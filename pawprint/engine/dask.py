@@ -30,7 +30,7 @@ from distributed.scheduler import KilledWorker
 from pawprint.errors import InputError, printable, reason, without_secrets
 from pawprint.pipeline.fingerprint import syntax_of
 
-AHEAD = 1000  # tasks that are running, waiting, or finished out of order
+AHEAD = 1000  # maximum number of tasks submitted ahead
 PROOF = 8  # items that the driver and every worker process compute, to compare the results
 # Packages that affect the bytes of results, or that serialise functions and results.
 PACKAGES = (
@@ -39,7 +39,7 @@ PACKAGES = (
 )
 LOST = (CancelledError, OSError, TimeoutError)  # errors of a lost connection to the scheduler
 _ADMISSION = threading.Lock()
-# In a worker process: the function of a run, or the reason why the worker is rejected.
+# In a worker process, this is the function of a run or the reason for rejecting the worker.
 _admissions: dict[str, Callable | str] = {}
 
 
@@ -117,13 +117,13 @@ class ClusterRun:
         self.refused: set[str] = set()  # addresses of workers
         # The items and the position of the first one.
         self.running: dict[Future, tuple[int, list]] = {}
-        self.suspects: dict[int, list] = {}  # single items, by position
+        self.suspects: dict[int, list] = {}  # single items, keyed by position
         self.done: queue.SimpleQueue[Future] = queue.SimpleQueue()
         self.submitted = 0  # number of items so far, and position of the next one
 
     def results(self, items: Iterator, chunk: int) -> Iterator:
         """Yield the results in the order of the items. Each task has `chunk` items."""
-        waiting: dict[int, object] = {}  # results that came early, by position
+        waiting: dict[int, object] = {}  # results received out of order, keyed by position
         due = 0
         try:
             while self.submit_next(items, chunk, AHEAD - len(waiting) // chunk):
@@ -156,7 +156,7 @@ class ClusterRun:
     def submit(self, start: int, items: list) -> None:
         """Submit a task for these items, where the first one has the position `start`."""
         options = {}
-        if self.refused:  # only a preference, because a restarted worker has a new address
+        if self.refused:  # only a preference: a restarted worker has a new address
             workers = list(self.workers() - self.refused)
             options = {"workers": workers, "allow_other_workers": True}
         future = self.client.submit(
@@ -206,7 +206,7 @@ class ClusterRun:
         print(f"PAWPRINT_DASK: worker {address} is not used: {printable(problem)}", file=sys.stderr)
 
     def workers(self) -> set[str]:
-        """Return the addresses of all workers. Raises InputError after waiting in vain for one."""
+        """Return the addresses of all workers. Raises InputError if none connects in time."""
         timeout = dask.config.get("distributed.comm.timeouts.connect")
         try:
             self.client.wait_for_workers(1, timeout)
@@ -229,9 +229,9 @@ def _compute(proof: Proof, items: bytes) -> list | tuple[str, str]:
             admission: Callable | str
             try:
                 admission = _admit(proof)
-            except Exception as error:  # whatever this worker raises that others do not
+            except Exception as error:  # this worker may raise any exception
                 admission = reason(error)
-            _admissions.clear()  # to free the objects of earlier runs
+            _admissions.clear()  # free the objects of earlier runs
             _admissions[proof.run] = admission
         function = _admissions[proof.run]
     if isinstance(function, str):
@@ -286,6 +286,6 @@ def _name(item: object) -> str:
 
 def _no_cluster(problem: str) -> InputError:
     return InputError(
-        f"PAWPRINT_DASK: expected a worker that can compute. Received: {problem}. Start other "
+        f"PAWPRINT_DASK: expected a usable worker. Received: {problem}. Start other "
         "workers (docs/scale.md), or unset PAWPRINT_DASK."
     )

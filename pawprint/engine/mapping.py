@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pawprint.errors import InputError
 
-AHEAD = 64  # results that may be computed before the caller takes them
+AHEAD = 64  # maximum number of results computed ahead of the caller
 
 
 def map_in_threads(function: Callable, items: Iterable) -> Iterator:
@@ -16,7 +16,7 @@ def map_in_threads(function: Callable, items: Iterable) -> Iterator:
     Threads are sufficient, because decoding, warping and running a network release the interpreter
     lock. At most AHEAD results are kept in memory.
     """
-    import joblib  # importing joblib is slow, and stages that only read tables do not need it
+    import joblib  # imported here because it is slow and not always needed
 
     pending: deque = deque()
     threads = ThreadPoolExecutor(joblib.cpu_count())
@@ -43,8 +43,8 @@ def map_items(
     scheduler file. On a cluster, the function and its results must be picklable with cloudpickle,
     they may only contain absolute paths, and an item must be a name or a tuple that begins with
     one. A task has `chunk` items and may run more than once. A worker only takes part if `proof`, a
-    function and items, gives the same results there as here. By default, the first items are used
-    as the proof. Raises InputError, including for an unusable cluster.
+    function and items, returns the same results there as here. By default, the first items are used
+    as the proof. Raises InputError, for example if the cluster cannot be used.
     """
     if scheduler := os.environ.get(VARIABLE):
         try:

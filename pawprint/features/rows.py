@@ -11,12 +11,12 @@ import numpy as np
 import openvino
 from PIL import Image
 
-from pawprint.images.formats import side_for
+from pawprint.images.formats import decoded_side
 from pawprint.images.views import View, apply, resize
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, image_size_of
 
 Row = list[np.ndarray]  # one array per kind
-# A function that decodes an image, at least with this `side` (see images/decoder.py).
+# A function that decodes an image to at least this `side` (see images/decoder.py).
 Read = Callable[[int], Image.Image]
 
 
@@ -35,11 +35,11 @@ def row_function(
 def _compute(
     run: CompiledNetwork, size: int, method: str, read: Read, views: Iterable[View]
 ) -> list[Row]:
-    pixels = resize(read(side_for(size)), size, method)
+    pixels = resize(read(decoded_side(size)), size, method)
     return [run(apply(pixels, view)) for view in views]
 
 
 def fits(row: Row, dtypes: Sequence[np.dtype]) -> bool:
-    """Return whether these number types, one per kind, can hold a row."""
+    """Return whether these number types, one per kind, can represent a row."""
     pairs = zip(row, dtypes, strict=True)
     return all(np.abs(features).max() <= np.finfo(dtype).max for features, dtype in pairs)

@@ -1,14 +1,10 @@
-"""Compute the features of many images, in shards, and reuse rows from earlier runs.
+"""Compute the features of many images, in shards: the rows that no earlier run has stored.
 
 A shard is the unit that is computed in one call, reused, kept if a run is killed, and sent to a
-remote. A row can be reused in any split if it has the same image and the same random parameters of
-the view, if its numbers are stored with sufficient precision, and if the checksums of its shard are
-correct. The caller checks whether the same network computed it.
+remote. For each image, `ShardComputer` takes its rows from earlier shards (see reuse.py), or
+decodes the image and computes them (see rows.py). Then it writes the shard (see store.py).
 """
 
-import contextlib
-import hashlib
-import json
 import math
 import shutil
 import uuid
@@ -21,46 +17,41 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint import paths
-from pawprint.classes import UNKNOWN, UNLABELLED
-from pawprint.columns import SPLITS, TRAIN
+from pawprint.classes import UNLABELLED
+from pawprint.columns import TRAIN
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
+from pawprint.features.reuse import Key, keys_of, take_over
 from pawprint.features.rows import Row, fits
 from pawprint.features.store import (
     INDEX,
     ITSELF,
-    Shard,
     count_shards,
     dtype_of,
     shard_of,
     shard_path,
     write_shard,
 )
-from pawprint.files import md5
 from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
 from pawprint.images.views import IDENTITY, View, mirrored
 from pawprint.params.data import Augment
-from pawprint.pipeline.recorded import Recorded, is_md5
 from pawprint.progress import count
 from pawprint.runtime import processor
 
-STORED_SPLITS = (*SPLITS, UNKNOWN, UNLABELLED)
-Key = tuple[bytes, bytes, bytes]  # of a row: pixels_sha256, suffix, drawn
 ViewsOf = Callable[[str, str], dict[int, View]]  # the stored views for a pixels_sha256 and a split
 
 
 def views_of(
     params: Augment, size: int, themselves: Collection[str], pixels_sha256: str, split: str
 ) -> dict[int, View]:
-    """Return the views of an image by number. `split` is one of STORED_SPLITS.
+    """Return the views of an image, keyed by number. `split` is one of STORED_SPLITS.
 
-    A training image has the views that training learns from, which `augment.views` determines. If
-    its `pixels_sha256` is in `themselves`, it also has the original image, as ITSELF. A validation,
-    test or unknown image has the views that the served network averages: the image and, if training
-    mirrors images left to right, its mirror image. An unlabelled image has only itself. `size` is
+    A training image has `augment.views` views. If its `pixels_sha256` is in `themselves`, the
+    original image is added as ITSELF. For a validation, test or unknown image, the views are those
+    that the served network averages: the image and, if training mirrors images left to right, its
+    mirror image. For an unlabelled image, there is only the image itself. `size` is
     the side of the square in pixels.
     """
     if split == TRAIN:
@@ -111,7 +102,7 @@ class ShardComputer:
         return len(task.images), [sha256.decode() for sha256 in missing], processor()
 
     def compute(self, path: str, views: Iterable[View], dtypes: Sequence[np.dtype]) -> list[Row]:
-        """Compute the rows of an image. Raises InputError for numbers that `dtypes` cannot hold."""
+        """Compute the rows of an image. Raises InputError if `dtypes` cannot represent them."""
         rows = self.rows_of(partial(open_image, self.archive, path), views)
         if not all(fits(row, dtypes) for row in rows):
             raise self._too_large(path)
@@ -121,13 +112,13 @@ class ShardComputer:
     def _too_large(self, path: str) -> InputError:
         if "cut" in self.kinds:
             return InputError(
-                "model.fine_tune_at: expected a layer whose input stays below "
-                f"{np.finfo(np.float16).max:,.0f}, the largest number that stored maps can hold. "
-                f"Received: larger numbers for {path}. Name another layer, or check "
+                "model.fine_tune_at: expected a layer with input below "
+                f"{np.finfo(np.float16).max:,.0f}, the largest number that can be stored. "
+                f"Received: larger numbers for {path}. Choose another layer, or check "
                 "weights.source."
             )
         return InputError(
-            "weights.source: expected weights with which the backbone gives finite numbers. "
+            "weights.source: expected weights that result in finite features. "
             f"Received: NaN or infinity for {path}. Check model.onnx, or weights.source."
         )
 
@@ -150,53 +141,6 @@ class ShardComputer:
             )
             size += sum(numbers) * number * len(self.views_of("0", split))
         return size
-
-
-def keys_of(index: np.ndarray) -> list[Key]:
-    """Return the key of each row. Together with the network, it determines the row."""
-    hashes = index["pixels_sha256"].tolist()
-    return list(zip(hashes, index["suffix"].tolist(), map(np.void.tobytes, index["drawn"])))
-
-
-def take_over(
-    row_keys: set[Key],
-    sources: Iterable[str],
-    kinds: dict[str, tuple[int, ...]],
-    dtypes: Sequence[np.dtype],
-) -> dict[Key, Row]:
-    """Return the rows with these keys in intact shards, converted to these types."""
-    row_of: dict[Key, Row] = {}
-    for source in sources:
-        if missing := row_keys - row_of.keys():
-            with contextlib.suppress(InputError):  # skip a missing or damaged shard
-                row_of |= _stored_rows(Path(source), missing, kinds, dtypes)
-    return row_of
-
-
-def _stored_rows(
-    path: Path,
-    row_keys: set[Key],
-    kinds: dict[str, tuple[int, ...]],
-    dtypes: Sequence[np.dtype],
-) -> dict[Key, Row]:
-    """Return the rows with these keys in a shard; none if their shapes or precision differ."""
-    shard = Shard(path)
-    keys = keys_of(shard.read("index"))
-    if row_keys.isdisjoint(keys):
-        return {}
-    columns = [shard.read(kind) for kind in kinds]
-    shapes = [column.shape[1:] for column in columns]
-    pairs = list(zip(columns, dtypes))
-    has_digits = all(column.dtype.itemsize >= dtype.itemsize for column, dtype in pairs)
-    if shapes != list(kinds.values()) or not has_digits:
-        return {}
-    is_stored_so = all(column.dtype == dtype for column, dtype in pairs)
-    row_of: dict[Key, Row] = {}
-    for key, *row in zip(keys, *columns, strict=True):
-        is_wanted = key in row_keys and key not in row_of
-        if is_wanted and (is_stored_so or fits(row, dtypes)):
-            row_of[key] = [array.astype(dtype, copy=False) for array, dtype in zip(row, dtypes)]
-    return row_of
 
 
 def tasks(images: pd.DataFrame, split: str, folder: Path, earlier: list[list[str]]) -> list[Task]:
@@ -236,7 +180,7 @@ def write_shards(computer: ShardComputer, todo: list[Task]) -> dict[str, str]:
     folders = sorted({path.parent for path in expected})
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-    token = folders[0] / "token"  # a worker that can see this file writes to the same folders
+    token = folders[0] / "token"  # workers that see this file share the folders
     token.write_text(uuid.uuid4().hex)
     prove = partial(_prove, computer, token)
     sample = [image[-1] for task in todo[:8] for image in task.images[:8]][:8]
@@ -247,12 +191,12 @@ def write_shards(computer: ShardComputer, todo: list[Task]) -> dict[str, str]:
             bar.update(size)
             computed |= dict.fromkeys(new, name)
     written = {path for folder in folders for path in folder.iterdir()}
-    for path in written - expected:  # left over from a killed process
+    for path in written - expected:  # left behind by a killed process
         path.unlink()
     if missing := expected - written:
         raise InputError(
-            f"{min(missing)}: the shard is missing, so a worker wrote elsewhere. Let all workers "
-            "see this folder (docs/scale.md)."
+            f"{min(missing)}: the shard is missing, so a worker wrote elsewhere. Make this folder "
+            "available to all workers (docs/scale.md)."
         )
     return computed
 
@@ -261,63 +205,6 @@ def _prove(computer: ShardComputer, token: Path, path: str) -> tuple[str, list[R
     return token.read_text(), computer.rows_of(
         partial(open_image, computer.archive, path), (IDENTITY,)
     )
-
-
-def interrupted_shards(folder: Path) -> list[list[str]]:
-    """Return shards that killed runs may have finished, from folders named after their number."""
-    counts = [int(inner.name) for inner in folder.glob("[0-9]*")]
-    return [[str(shard_path(folder / f"{n}", i)) for i in range(n)] for n in counts]
-
-
-def origin_of(network: Path, resize: str, code: str) -> dict[str, object]:
-    """Return everything that determines the bytes of a row besides the pixels and the view.
-
-    `network` is the file of an extractor, and `code` is the `row_code` that is recorded in
-    data/code/.
-    """
-    return {
-        "resize": resize,
-        "network": [md5(network), md5(network.with_suffix(".bin"))],
-        "code": hashlib.md5(code.encode(), usedforsecurity=False).hexdigest(),
-    }
-
-
-def place_of_rows(origin: dict[str, object], project: Path = Path()) -> Path:
-    """Return the folder for rows with this origin until `features` publishes its outputs."""
-    name = hashlib.sha256(json.dumps(origin).encode()).hexdigest()
-    return (project / paths.INTERRUPTED_FEATURES).absolute() / name
-
-
-def earlier_shards(
-    recorded: Recorded, origin: dict[str, object]
-) -> tuple[list[list[str]], list[str]]:
-    """Return shards that may contain rows with this origin, and the processors that computed them.
-
-    They include the shards of `try` and of killed runs on this computer. The shards of the last
-    recorded result are included if they have this origin.
-    """
-    found = []
-    for folder in sorted(place_of_rows(origin, recorded.folder).glob("*")):
-        found += interrupted_shards(folder)
-    last = recorded.json("features", paths.FEATURES_ORIGIN)
-    if not isinstance(last, dict) or not last.items() >= origin.items():
-        return found, [processor()]
-    found += recorded_shards(recorded)
-    return found, last.get("processors", ["unknown"])
-
-
-def recorded_shards(recorded: Recorded) -> list[list[str]]:
-    """Return the paths in DVC's cache of the shards in the last recorded result, by split.
-
-    The files may be missing.
-    """
-    files = recorded.files("features", paths.FEATURES)
-    by_split = []
-    for split in STORED_SPLITS:
-        count = sum(path.startswith(f"{split}/") for path in files)
-        md5s = [files.get(shard_path(Path(split), n).as_posix()) for n in range(count)]
-        by_split.append([str(recorded.file(md5).absolute()) for md5 in md5s if is_md5(md5)])
-    return by_split
 
 
 def require_space(target: Path, size: int) -> None:

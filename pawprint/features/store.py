@@ -1,4 +1,4 @@
-"""Define the file format of stored features, and read them for training.
+"""Define the file format of stored features and read them for training.
 
 Features are stored in shards of rows, and a row contains the features of one view of one image. The
 leading bits of the image's `pixels_sha256` determine the shard, so that adding an image changes
@@ -24,17 +24,19 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pawprint.classes import UNKNOWN, UNLABELLED
 from pawprint.columns import SPLITS, TRAIN
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, reason
 from pawprint.files import writing
 
-IMAGES_PER_SHARD = 64  # on average at most, as long as there are at most MAX_SHARDS
+STORED_SPLITS = (*SPLITS, UNKNOWN, UNLABELLED)
+IMAGES_PER_SHARD = 64  # maximum average, unless this exceeds MAX_SHARDS
 MAX_SHARDS = 4096  # DVC takes about a millisecond per file in an output
 # The column `drawn` has the fields of View (see images/views.py).
 COLOURS = [(name, "<f8") for name in ("brightness", "contrast", "saturation", "hue", "grayscale")]
 DRAWN = [("transformation", "<f8", (2, 3)), *COLOURS, ("erasing", "<f8", (5,))]
-# A large image in another file format may decode to other pixels, even if `pixels_sha256` is equal.
+# Large images with equal `pixels_sha256` may decode differently in another file format.
 SUFFIX = ("suffix", "S5")
 ITSELF = 2**32 - 1  # marks an original training image, a view that training skips
 INDEX = np.dtype([("pixels_sha256", "S64"), SUFFIX, ("view", "<u4"), ("drawn", DRAWN)])
@@ -174,7 +176,7 @@ class Features:
 
 
 class Rows(NamedTuple):
-    """Where the rows of each image are: the number of the shard, and the first row in it."""
+    """The location of the rows of each image: the number of the shard and the first row in it."""
 
     shard: np.ndarray
     first: np.ndarray
@@ -183,8 +185,8 @@ class Rows(NamedTuple):
 class StoredExamples(NamedTuple):
     """Stored features of the images of the SPLIT table, in the same order.
 
-    `folders` contains the folder of each split. Training images have their views, and other images
-    only themselves.
+    `folders` contains the folder of each split. For training images, all views are stored, and for
+    other images, only the images themselves.
     """
 
     folders: Mapping[str, Path]
@@ -212,7 +214,7 @@ class StoredExamples(NamedTuple):
 
 
 def stored_examples(folder: Path, images: pd.DataFrame, labels: list[str]) -> StoredExamples:
-    """Return the examples for the SPLIT table. `folder` contains their features by split."""
+    """Return the examples for the SPLIT table. `folder` contains their features keyed by split."""
     return StoredExamples({split: folder / split for split in SPLITS}, images, labels)
 
 

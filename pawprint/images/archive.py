@@ -59,7 +59,7 @@ def is_of_system(name: str) -> bool:
 
 
 def count_suffixes(names: Iterable[str]) -> str:
-    """Return text such as "40 .eps, 2 hidden, 1 without a suffix", most frequent first.
+    """Return text such as "40 .eps, 2 hidden, 1 without a suffix", with the most frequent first.
 
     At most SHOWN suffixes are listed.
     """
@@ -98,13 +98,13 @@ MAX_BYTES = 3 * MAX_PIXELS  # the size of the largest allowed image, uncompresse
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError)
 # The first bytes, in lower case, of files that people often supply instead of a zip or tar.
 OTHERS = {
-    b"rar!\x1a\x07": "a RAR archive. Unpack it, and use the folder",
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive. Unpack it, and use the folder",
-    b"\x28\xb5\x2f\xfd": "a file compressed with Zstandard. Unpack it, and use the folder",
+    b"rar!\x1a\x07": "a RAR archive. Unpack it and use the folder",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive. Unpack it and use the folder",
+    b"\x28\xb5\x2f\xfd": "a file compressed with Zstandard. Unpack it and use the folder",
     b"pk\x07\x08": "a part of a split zip. Join its parts: `zip -s 0 LAST.zip --out whole.zip`",
     b"pk\x03\x04": "an incomplete zip, without its end. Download or copy it again",
-    b"<!doctype html": "a web page. Download the archive itself: its site may want a login",
-    b"<html": "a web page. Download the archive itself: its site may want a login",
+    b"<!doctype html": "a web page. Download the archive itself: the site may require a login",
+    b"<html": "a web page. Download the archive itself: the site may require a login",
 }
 # The suffix of one file of a multi-part archive.
 PART = re.compile(r"\.z?[0-9]{2,3}", re.IGNORECASE)
@@ -200,7 +200,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def what_is(path: Path) -> str | None:
-    """Explain what a file that is neither a whole zip nor a tar is, and what to do with it.
+    """Explain what a file is that is neither a complete zip nor a tar, and what to do.
 
     Returns None if the type of file is unknown. Raises OSError, with the name of the file, if it
     cannot be read.
@@ -212,7 +212,7 @@ def what_is(path: Path) -> str | None:
     if not start:
         return "an empty file. Download or copy it again"
     if start.startswith(b"pk") and PART.fullmatch(path.suffix):
-        return "a part of an archive. Join its parts, or unpack them, and name the folder"
+        return "a part of an archive. Join its parts, or unpack them and use the folder"
     return next((text for magic, text in OTHERS.items() if start.startswith(magic)), None)
 
 
@@ -257,9 +257,9 @@ def describe_encoding(archive: Archive) -> str:
         return ""
     return (
         f"{len(unknown):,} names in the zip are not UTF-8, so they are read as {encoding}: "
-        f"{name_some([unknown[0].filename])}. If that is unreadable, unpack the zip with the code "
-        "page of its language, such as `unzip -O gbk`, `-O shift_jis` or `-O cp850`, and use the "
-        "folder"
+        f"{name_some([unknown[0].filename])}. If the names are unreadable, unpack the zip with "
+        "the code page of its language, such as `unzip -O gbk`, `-O shift_jis` or `-O cp850`, and "
+        "use the folder"
     )
 
 
@@ -318,7 +318,7 @@ def require_safe_name(name: str) -> None:
     if CONTROL_CHARACTERS.search(name):
         raise UnusableImageError("unsafe_name", "control characters in the name")
     if "</" in name or "<!" in name:
-        raise UnusableImageError("unsafe_name", "</ or <!, which DVC's plots would take for HTML")
+        raise UnusableImageError("unsafe_name", "</ or <!, which DVC's plots would treat as HTML")
 
 
 def describe_unsafe(names: Iterable[str]) -> str:
@@ -344,9 +344,9 @@ def describe_unsafe(names: Iterable[str]) -> str:
 
 
 def advise_on_name(detail: str) -> str:
-    """Return what to do about an unsafe name, given the detail of its UnusableImageError."""
+    """Return advice on an unsafe name, given the detail of its UnusableImageError."""
     if detail in (ABSOLUTE, UPWARD):
-        return "Unpack the archive, and give the folder with the images in its place."
+        return "Unpack the archive and use the folder of images instead."
     return "Rename the files."
 
 

@@ -76,7 +76,7 @@ def _brightness(layer: data.Factor, random: Generator, size: int) -> float:
 
 
 def _contrast(layer: data.Factor, random: Generator, size: int) -> float:
-    """Draw a factor: what Keras documents for one limit is what it does for two equal ones."""
+    """Draw a factor as documented for one limit; Keras itself only does so for two equal ones."""
     return 1 + random.uniform(-layer.factor, layer.factor)
 
 

@@ -59,16 +59,16 @@ ORIENTATION = ExifTags.Base.Orientation
 # Wording of the errors that Pillow, libheif and libjpeg raise for truncated files.
 ENDS_EARLY = re.compile("truncated|end of file|premature end", re.IGNORECASE)
 STRIP = 2**20  # in bytes
-MAX_SIDE = 65_535  # of a JPEG; resizing a much longer image takes gigabytes
+MAX_SIDE = 65_535  # limit of JPEG; resizing a much longer image takes gigabytes
 # TIFF tags.
 SUBFILE = 254
 DNG_VERSION = 50706
 SMALLER_OR_MASK = 1 | 4  # bits in the value of SUBFILE
-MAX_BOXES = 10_000  # in a HEIC or AVIF file, which has one box per tile
+MAX_BOXES = 10_000  # limit for HEIC and AVIF files, which have one box per tile
 MAX_SCANNED = 12 * MAX_PIXELS  # number of pixels times number of scans
 MAX_JPEG = 250_000_000  # in pixels; phones take up to 200 million
 BYTES_PER_PIXEL = 8  # peak memory: the image in Pillow, and a rotated copy of it
-WITH_SCANS = 12  # bytes per pixel, including the coefficients of several scans
+WITH_SCANS = 12  # bytes per pixel, including the coefficients of all scans
 ONE_LARGE_JPEG = threading.Lock()
 # Two threads that load the same Pillow image would decode into the same buffer and corrupt it.
 ONE_LOADED = threading.Lock()
@@ -159,7 +159,7 @@ def _decode(
 
 
 def _open(data: bytes) -> tuple[ImageFile, bytes]:
-    """Open an image without decoding it, and return the bytes from which to decode it."""
+    """Open an image without decoding it and return the bytes from which to decode it."""
     data, profile = split_png(data) if data.startswith(PNG) else (from_first_marker(data), None)
     if data[4:8] == b"ftyp":
         _require_text_of_items(data)
@@ -173,7 +173,7 @@ def _open(data: bytes) -> tuple[ImageFile, bytes]:
 
 def _load(image: ImageFile, data: bytes, bits: int | None, scale: int) -> DecodedImage:
     if isinstance(image, TiffImageFile) and _is_preview(image, data):
-        detail = "a camera's raw file, of which only the preview could be read"
+        detail = "a raw camera file; only its preview could be read"
         raise UnusableImageError("unsupported", detail)
     if is_unread(image, data):
         raise _unread(mode_of(data))
@@ -208,7 +208,7 @@ def _unusable(error: Exception, data: bytes) -> UnusableImageError:
     if isinstance(error, UnidentifiedImageError):
         if other := name_of_other(data):
             return UnusableImageError("unsupported", f"format not read: {other}")
-        if pi_heif.is_supported(io.BytesIO(data)):  # which checks the first bytes
+        if pi_heif.is_supported(io.BytesIO(data)):  # only checks the first bytes
             return UnusableImageError("damaged", "HEIC without a complete list of images")
         return UnusableImageError("not_an_image", "no image format recognised")
     if isinstance(error, Image.DecompressionBombError):
@@ -298,7 +298,7 @@ def read_again(path: Path, name: str, bits: int | None, side: int | None) -> Ima
     try:
         return decode(read_file(path), bits, side)
     except (OSError, UnusableImageError) as error:
-        raise InputError(f"{name}: expected the image again. Received: {error}") from None
+        raise InputError(f"{name}: cannot read the image again: {error}") from None
 
 
 def _require_text_of_items(data: bytes) -> None:
@@ -336,7 +336,7 @@ def _is_preview(image: TiffImageFile, data: bytes) -> bool:
 
 
 def _has_more(image: ImageFile, data: bytes) -> bool:
-    """Return whether a TIFF has further pages, or another format further frames or images.
+    """Return whether a file has further pages, frames or images.
 
     Further images in a JPEG or smaller ones in a TIFF do not count, because they are derived from
     the first one. In a PSD, they are layers.
@@ -380,7 +380,7 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
     the file.
     """
     if is_deep(image):
-        raise UnusableImageError("unsupported", "more than 8 bits: give the path or the bytes")
+        raise UnusableImageError("unsupported", "more than 8 bits: pass the path or the bytes")
     with strictly(MAX_PIXELS):
         orientation = 1
         with ONE_LOADED:  # Pillow may not have read the pixels and EXIF data yet
@@ -411,7 +411,7 @@ def sha256_of_all_pixels(decoded: DecodedImage, data: bytes, bits: int | None) -
         return pixels_sha256(whole.image)
 
 
-MAX_LEFT_OUT = 0.25  # a quarter, as for an image of 4:3; above this, a line is printed
+MAX_LEFT_OUT = 0.25  # the loss for a 4:3 image; above this, a line is printed
 
 
 def left_out(widths: np.ndarray, heights: np.ndarray) -> float:

@@ -11,7 +11,7 @@ from pawprint.images.archive import count_suffixes, is_image_name
 
 
 def take_images(folder: Path, names: Sequence[str], table: Container[str] = ()) -> list[str]:
-    """Return the images among these files in a folder, and report the other files on stderr.
+    """Return the images among these files in a folder and report the other files on stderr.
 
     Files listed in `table` are images, whatever their suffix.
     """

@@ -40,7 +40,7 @@ class _OfProgram(int):
 
 @contextlib.contextmanager
 def strictly(max_pixels: int) -> Iterator[None]:
-    """Reject truncated images and allow many pixels in this thread, whatever Pillow's globals say.
+    """Reject truncated images and allow many pixels in this thread, overriding Pillow's globals.
 
     Pillow keeps both settings in module variables, which other threads read at the same time. These
     variables are therefore set to objects that behave differently in each thread.
@@ -74,7 +74,7 @@ def open_strictly(data: bytes, formats: Iterable[str]) -> ImageFile.ImageFile:
     raise UnidentifiedImageError(problem)
 
 
-def side_for(size: int) -> int:
+def decoded_side(size: int) -> int:
     """Return how many pixels each side of an image needs for a square with sides of `size`."""
     return 2 * size
 
@@ -99,7 +99,7 @@ MAX_PROFILE = 4 * 2**20  # in bytes; printing profiles take about half a megabyt
 
 
 def split_png(data: bytes) -> tuple[bytes, bytes | None]:
-    """Remove the colour profile and text chunks from a PNG, and return it with the profile.
+    """Remove the colour profile and text chunks from a PNG and return it with the profile.
 
     The profile is None if the file has none, or if it is damaged or too large.
 
@@ -168,12 +168,12 @@ def scale_transparency(image: Image.Image, data: bytes) -> None:
 def without_transparency(image: Image.Image, form: str | None) -> Image.Image:
     """Draw an RGBA image on white, or drop its alpha channel if that would hide a visible picture.
 
-    Some programs write an alpha of 0 for all pixels without meaning it, and in a BMP it never has a
-    meaning. WebP encoders change the colours of invisible pixels, so their alpha is always applied.
+    Some programs write an alpha of 0 for all pixels by mistake, and in a BMP, alpha has no meaning.
+    WebP encoders change the colours of invisible pixels, so their alpha is always applied.
     """
     extrema = cast(
         "tuple[tuple[int, int], ...]", image.getextrema()
-    )  # pairs, because the image has several bands
+    )  # pairs if the image has several bands
     *colours, (_, most_opaque) = extrema
     is_picture = form == "BMP" or any(low < high for low, high in colours)
     if most_opaque == 0 and is_picture and form != "WEBP":
@@ -196,7 +196,7 @@ def is_deep(image: Image.Image) -> bool:
 def to_8_bits(
     image: ImageFile.ImageFile, data: bytes, bits: int | None
 ) -> tuple[Image.Image, tuple[int, int]]:
-    """Convert a grey image to upright RGB, and return it with its used and available bits.
+    """Convert a grey image to upright RGB and return it with its used and available bits.
 
     The value `2**bits - 1` and all larger values become 255. If `bits` is None, the largest value
     that the file format allows becomes 255. A transparent value becomes white.

@@ -1,4 +1,4 @@
-"""Decode JPEG files, refuse truncated ones, and optionally decode at a smaller size.
+"""Decode JPEG files, reject truncated ones, and optionally decode at a smaller size.
 
 libjpeg fills missing data with grey and only warns, and it reports only its first warning. It can
 decode directly at 1/2, 1/4 and 1/8. Many cameras write extra bytes that are not part of the JPEG.
@@ -30,7 +30,7 @@ METADATA = {bytes([code]) for code in (*range(0xE0, 0xF0), 0xFE)}  # APPn segmen
 # A progressive JPEG has about ten scans, and each one takes time to decode for every pixel.
 MAX_SCANS = 100
 COLOURSPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # mapped from Pillow's modes
-# Warnings about bytes outside a complete picture. TurboJPEG only knows some subsamplings by name.
+# Warnings about bytes outside a complete picture. TurboJPEG only has names for some subsamplings.
 BESIDE_PICTURE = re.compile("extraneous bytes|JFIF revision|Adobe color|ICC marker|Invalid SOS")
 UNNAMED = re.compile("subsampling level")
 EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
@@ -57,7 +57,7 @@ def _segments(data: Bytes) -> Iterator[tuple[re.Match, int]]:
 
 
 def count_scans(data: bytes) -> int:
-    """Count the scans in the first image of a JPEG, and stop soon after MAX_SCANS.
+    """Count the scans in the first image of a JPEG and stop soon after MAX_SCANS.
 
     Scans in earlier thumbnails and in later images do not count.
     """
@@ -81,7 +81,7 @@ def from_first_marker(data: bytes) -> bytes:
 
 
 def decode_jpeg(image: Image.Image, data: bytes, scale: int) -> Image.Image:
-    """Decode an opened JPEG at 1/`scale` in its own mode, and keep its EXIF data and profile.
+    """Decode an opened JPEG at 1/`scale` in its own mode and keep its EXIF data and profile.
 
     Raises ValueError if data are missing, and any exception that Pillow raises.
     """
@@ -132,7 +132,7 @@ def _require_whole(data: bytes, colourspace: str) -> None:
 def _require_few(extra: bytes) -> None:
     """Raise ValueError if there are so many extra bytes that they may replace image data."""
     if len(extra) > (MAX_PADDING if len(set(extra)) == 1 else MAX_EXTRA):
-        raise ValueError(f"{len(extra)} bytes that belong to no part of the image")
+        raise ValueError(f"{len(extra)} bytes that are not part of the image")
 
 
 class _Bare:
@@ -195,7 +195,7 @@ class _Bare:
         if len(self.complete) != 64 * self.content[self.frame + 9]:
             raise ValueError("premature end: scans are missing")
         if extra := _count_extra(self.content, b"", self.colourspace):
-            raise ValueError(f"{extra} bytes that belong to no part of the image")
+            raise ValueError(f"{extra} bytes that are not part of the image")
 
     def _is_sequential(self) -> bool:
         return self.content[self.frame + 1] in SEQUENTIAL

@@ -141,8 +141,8 @@ def _subsampling(tags: ImageFileDirectory_v2) -> tuple[int, int]:
 def is_unread(image: ImageFile, data: bytes) -> bool:
     """Return whether Pillow opened an image but would return different pixels, or none at all.
 
-    Pillow inverts a bitmap PSD, takes the first channel of a multichannel image for the whole
-    image, and takes the unused byte of a Sun raster for a colour.
+    Pillow inverts a bitmap PSD, mistakes the first channel of a multichannel image for the whole
+    image, and the unused byte of a Sun raster for a colour.
     """
     if isinstance(image, TiffImageFile):
         return _is_unread_tiff(image)

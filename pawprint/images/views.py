@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-# Roughly the mean of ImageNet's pixels (0.485, 0.456 and 0.406 of 255 average 114), so that every
-# backbone's preprocessing maps the border to nearly 0. Ultralytics pads with the same grey.
+# Close to the mean of ImageNet's pixels (0.485, 0.456 and 0.406 of 255 average to 114), so that
+# every backbone's preprocessing maps the border to about 0. Ultralytics pads with the same grey.
 GREY = (114, 114, 114)
 BILINEAR = Image.Resampling.BILINEAR
 
@@ -16,7 +16,7 @@ def resize(image: Image.Image, size: int, method: str) -> np.ndarray:
     """Resize an image to uint8 `(size, size, 3)` with antialiased bilinear interpolation.
 
     "crop" keeps the aspect ratio and uses the largest central square. "pad" keeps the aspect ratio
-    and the full image, and adds a GREY border on two sides. "stretch" keeps the full image and
+    and the full image and adds a GREY border on two sides. "stretch" keeps the full image and
     changes its aspect ratio.
     """
     square = (size, size)
@@ -39,9 +39,9 @@ cv2.setNumThreads(1)
 class View(NamedTuple):
     """How a view differs from its image, in order of application. The defaults change nothing."""
 
-    transformation: np.ndarray = np.eye(3)[:2]  # from pixels of the view to pixels of the image
+    transformation: np.ndarray = np.eye(3)[:2]  # maps pixels of the view to pixels of the image
     brightness: float = 0.0  # added
-    contrast: float = 1.0  # multiplies the difference from the mean
+    contrast: float = 1.0  # factor for the difference from the mean
     saturation: float = 1.0  # a factor
     hue: float = 0.0  # added, in full turns
     grayscale: float = 0.0  # or 1
@@ -70,7 +70,7 @@ def apply(pixels: np.ndarray, view: View) -> np.ndarray:
 
 
 def _with_colours(pixels: np.ndarray, view: View) -> np.ndarray:
-    """Change colours like Keras, element by element, so that all computers give equal bytes."""
+    """Change colours like Keras, element by element, with equal bytes on all computers."""
     brightness, contrast, saturation, hue, grayscale = map(float, view[1:6])
     channels = np.moveaxis(pixels, -1, 0).astype(np.float32, order="C")
     channels += brightness

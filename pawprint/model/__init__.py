@@ -1,1 +1,1 @@
-"""The served model: its files, calibration, predictions and exports."""
+"""The served model: its files, predictions and exports."""

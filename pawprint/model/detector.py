@@ -9,11 +9,11 @@ import openvino
 from pawprint.files import read_arrays
 
 DETECTOR_FILE = "detector.npz"
-SMALLEST = 1e-12  # the smallest norm to divide by, as in Keras' UnitNormalization
+SMALLEST = 1e-12  # smallest norm to divide by, as in Keras' UnitNormalization
 operations = openvino.opset15
 DETECTOR_IMAGES = 1000  # maximum number of training images
 COMPONENTS = 64
-DIGITS = 4  # to which the threshold is rounded
+DIGITS = 4  # number of digits in the threshold
 
 
 class Detector(NamedTuple):
@@ -71,7 +71,7 @@ def fit_detector(features: np.ndarray) -> Detector:
     The number of components is COMPONENTS, or one less than the number of images or channels if
     that is smaller. At least two images and two channels are required.
     """
-    # Importing it is slow, and `pawprint predict` does not need it.
+    # SciPy is slow to import, and `pawprint predict` does not need it.
     from scipy.linalg import eigh, qr
     from threadpoolctl import threadpool_limits
 
@@ -96,7 +96,7 @@ def fit_unknown(features: np.ndarray, pixels_sha256: np.ndarray) -> tuple[Detect
     float64 `(images,)`: the images in each fold are scored by a detector fitted on the other folds.
     They are NaN if there are fewer than three images.
     """
-    from pawprint.draws import draw_folds  # needs pandas, which a small installation may lack
+    from pawprint.folds import draw_folds  # requires pandas, which may not be installed
 
     fold = draw_folds(np.zeros(len(features)), pixels_sha256, pixels_sha256)
     scores = np.full(len(features), np.nan)

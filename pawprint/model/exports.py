@@ -1,16 +1,16 @@
-"""Write exported models, including 8-bit ones, run them, and compare them with the served one."""
+"""Write exported models, run them, and compare them with the served one."""
 
-import hashlib
 import importlib.util
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from packaging.version import Version
 
 from pawprint.classes import class_probabilities
 from pawprint.engine.mapping import map_in_threads
@@ -24,20 +24,21 @@ from pawprint.model.detector import Detector
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.page import OF_ONNX, PAGE_FILE, network_in
 from pawprint.model.predictor import RunNetwork
-from pawprint.model.served_model import IDENTITY_DIGITS
 from pawprint.network.hardware import keras, tf
 from pawprint.network.model import activation_for, save_model, with_features
 from pawprint.runtime import CORES
 
-NamedOutputs = dict[str, np.ndarray]  # by name
+NamedOutputs = dict[str, np.ndarray]  # keyed by name
+WRITES_LITERT = Version("3.13")  # of Keras
 TOLERANCE = 1e-3  # maximum difference from the outputs of the served model
 
 
 class Format(NamedTuple):
     """An export format: the file in the model's folder, Keras' name for the format, and `open`.
 
-    `open(path)` returns a function from float32 pixels `(1, size, size, 3)` to outputs by name. An
-    empty `file` stands for the folder itself. `modules` are installed with the `export` extra.
+    `open(path)` returns a function from float32 pixels `(1, size, size, 3)` to outputs keyed by
+    name. An empty `file` stands for the folder itself. `modules` are installed with the `export`
+    extra.
     """
 
     file: str
@@ -47,10 +48,15 @@ class Format(NamedTuple):
 
 
 def require_modules(name: str, *, is_of_keras: bool = True) -> None:
-    """Raise InputError if a module that the format needs is not installed.
+    """Raise InputError if a module that the format needs is not installed, or Keras is too old.
 
     The converter tf2onnx is only needed for Keras networks.
     """
+    if name == "litert" and Version(keras.__version__) < WRITES_LITERT:
+        raise InputError(
+            f"litert: expected Keras {WRITES_LITERT} or later. Received: {keras.__version__}. Run "
+            f"`pip install 'keras>={WRITES_LITERT}'`."
+        )
     for module in FORMATS[name].modules:
         is_needed = is_of_keras or module != "tf2onnx"
         if is_needed and importlib.util.find_spec(module) is None:
@@ -169,7 +175,7 @@ def _read_member(archive: Archive, metadata: Metadata, name: str) -> np.ndarray:
 
 
 def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
-    """Return the outputs for images `(size, size, 3)`, float64, by name.
+    """Return the outputs for images `(size, size, 3)`, float64, keyed by name.
 
     They are `probability`, `(images, classes)`, and for some models `unknown_score`, `(images, 1)`.
     """
@@ -198,7 +204,7 @@ def export(
     folder: Path,
     reference: Reference,
 ) -> NamedOutputs:
-    """Write a model and its metadata to `folder`, and return its outputs as `all_outputs` does.
+    """Write a model and its metadata to `folder` and return its outputs as `all_outputs` does.
 
     `model` is either a Keras model or a function that writes a file to a path. Raises InputError,
     and leaves `folder` unchanged, if the model cannot be converted, if an output of the converted
@@ -221,7 +227,7 @@ def export(
         if not difference <= reference.tolerance:
             raise InputError(
                 f"{folder}: expected the outputs of the served model within {reference.tolerance}. "
-                f"Received: a difference of {difference:.4f}. Run `dvc repro`, or take another "
+                f"Received: a difference of {difference:.4f}. Run `dvc repro`, or choose another "
                 "format."
             )
         write_metadata(new, metadata)
@@ -295,101 +301,7 @@ def _require_own(folder: Path, new: Path) -> None:
             )
 
 
-if TYPE_CHECKING:  # importing this starts TensorFlow
-    from tensorflow.lite.python.schema_py_generated import ModelT, OperatorT
-
-INT8 = "litert_int8"
-CALIBRATION_IMAGES = 100  # from training; three times as many make little difference
-# The first convolutions, which together have this fraction of all weights, stay float32, because
-# rounding their outputs changes the most labels (docs/decisions/04).
-FLOAT_WEIGHTS = 0.03
-ROUNDS = 50  # of which the fastest counts
-
-
-def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> None:
-    """Write a model of pixels as LiteRT with 8-bit convolutions.
-
-    TensorFlow quantizes weights per channel and maps per tensor, using their ranges on `images`,
-    each uint8 `(size, size, 3)`. The input, the first convolutions, the outputs and all operations
-    after the last convolution stay float32: block statistics, pooling, standardisation, head and
-    unknown score. The file contains a description of this.
-    """
-    from tensorflow.lite.tools import flatbuffer_utils
-
-    with silent_stderr(), TemporaryDirectory() as folder:
-        convert_with_keras(model, Path(folder), FORMATS["saved_model"].keras_name)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([np.float32(image[None])] for image in images)
-        # Only this part of TensorFlow's API can exclude operations from quantization.
-        quantizer = tf.lite.experimental.QuantizationDebugger(converter=converter)
-        calibrated = flatbuffer_utils.read_model_from_bytearray(quantizer.calibrated_model)
-        quantizer.options = tf.lite.experimental.QuantizationDebugOptions(
-            denylisted_nodes=_float_tensors(calibrated)
-        )
-        content = quantizer.get_nondebug_quantized_model()
-    quantized = flatbuffer_utils.read_model_from_bytearray(content)
-    quantized.description = _describe(quantized)
-    flatbuffer_utils.write_model(quantized, str(path))
-
-
-def _float_tensors(model: "ModelT") -> list[str]:
-    """Return the names of the tensors in a LiteRT model that stay float32.
-
-    These are the outputs of the first convolutions, and all tensors after the last convolution.
-    """
-    graph = model.subgraphs[0]
-    sizes: dict[int, int] = {}  # the number of weights in each convolution
-    before: dict[int, set[int]] = {}  # the weights that each tensor depends on
-    for operator in graph.operators:
-        weights = set().union(*(before.get(index, ()) for index in operator.inputs))
-        if _is_convolution(model, operator):
-            tensor = graph.tensors[operator.inputs[1]]
-            sizes[tensor.buffer] = int(np.prod(tensor.shape))
-            weights.add(tensor.buffer)
-        before |= dict.fromkeys(operator.outputs, weights)
-    few = FLOAT_WEIGHTS * sum(sizes.values())
-    names = []
-    followed: set[int] = set()  # tensors that are followed by a convolution
-    for operator in reversed(graph.operators):
-        is_followed = not followed.isdisjoint(operator.outputs)
-        if is_followed or _is_convolution(model, operator):
-            followed.update(operator.inputs)
-            is_float = sum(sizes[buffer] for buffer in before[operator.outputs[0]]) <= few
-        else:
-            is_float = True
-        if is_float:
-            names += [graph.tensors[index].name.decode() for index in operator.outputs]
-    return names
-
-
-def _is_convolution(model: "ModelT", operator: "OperatorT") -> bool:
-    from tensorflow.lite.tools.flatbuffer_utils import opcode_to_name
-
-    return opcode_to_name(model, operator.opcodeIndex) in ("CONV_2D", "DEPTHWISE_CONV_2D")
-
-
-def _describe(model: "ModelT") -> str:
-    """Describe which parts of a quantized model use 8 bits."""
-    from tensorflow.lite.tools.flatbuffer_utils import type_to_name
-
-    graph = model.subgraphs[0]
-    weights = [
-        graph.tensors[operator.inputs[1]]
-        for operator in graph.operators
-        if _is_convolution(model, operator)
-    ]
-    int8 = [tensor for tensor in weights if type_to_name(tensor.type) == "INT8"]
-    first = "the first ones; " if len(int8) < len(weights) else ""
-    return (
-        f"int8: {len(int8)} of {len(weights)} convolutions. float32: {first}"
-        "input; statistics of blocks, pooling, standardisation, head, unknown score; outputs"
-    )
-
-
-def identity_of_int8(identity: str) -> str:
-    """Return the identity of the 8-bit model, given the identity of the served model."""
-    return hashlib.sha256(f"{identity} int8".encode()).hexdigest()[:IDENTITY_DIGITS]
+ROUNDS = 50  # number of rounds; the fastest one counts
 
 
 def milliseconds(runs: Sequence[RunNetwork], pixels: np.ndarray) -> list[float]:

@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import (
@@ -19,22 +19,21 @@ from pydantic import (
 from pawprint.classes import (
     UNKNOWN,
     UNSURE,
-    class_probabilities,
     predicted_classes,
     problem_of_named,
 )
 from pawprint.errors import InputError, is_printable, printable
-from pawprint.files import read_arrays, write_arrays, write_json
+from pawprint.files import write_json
 from pawprint.installation import renewal
 from pawprint.named_file import read_bytes
 from pawprint.params.section import Bits, Resize, Section
 from pawprint.paths import PARAMS, SERVED_MODEL
 
 METADATA_FILE = "model.json"
-PACKAGES = ("openvino", "pillow")  # run the model, so its stage depends on their versions
+PACKAGES = ("openvino", "pillow")  # packages whose versions affect the model's outputs
 # The format of model.json. If you add a key or a new kind of value, increase FORMAT and set RELEASE
-# to the first release that reads it, so that earlier versions can say which one to install. Format
-# 1 has neither of the two keys.
+# to the first release that reads it, so that earlier versions can tell users which one to install.
+# Format 1 has neither of the two keys.
 FORMAT = 1
 RELEASE = "0.4"
 
@@ -63,7 +62,7 @@ class Metadata(Section):
     `unknown_threshold`. Otherwise it is unsure if the probability of its label is below
     `min_confidence`. If either limit is null, the corresponding answer is never given.
     `takes_one_image` is set when a model from an earlier version is read, and means that it has to
-    be `mirrored` (see model/served_model.py).
+    be `mirrored` (see model/mirror_image.py).
 
     `model` identifies a served model by a hash of its network and rules. Its exports have the same
     value; it is null in models from earlier versions. An export records its source: `data_md5` is
@@ -105,7 +104,7 @@ class Metadata(Section):
         """Return the index of the predicted label, int `(…)`, for probabilities `(…, labels)`."""
         thresholds = {self.labels.index(name): value for name, value in self.thresholds.items()}
         if not thresholds and len(self.labels) == 2:
-            thresholds = {1: 0.5}  # the second label, if both are equal in float32
+            thresholds = {1: 0.5}  # in a tie in float32, the second label wins
         return predicted_classes(probabilities, thresholds)
 
     def are_decided(self, probabilities: np.ndarray) -> np.ndarray:
@@ -154,12 +153,12 @@ def read_metadata(folder: Path) -> Metadata:
     if not path.is_file():  # reading a device or a pipe may never end
         if (folder / PARAMS).is_file():
             raise InputError(
-                f"{path}: no such file. {folder} is a project: name its model, "
+                f"{path}: no such file. {folder} is a project: use its model, "
                 f"{folder / SERVED_MODEL}."
             )
         raise InputError(
             f"{path}: no such file. Run `dvc repro` to train a model, `dvc pull models/served` to "
-            "fetch it, or give the folder of an exported model."
+            "fetch it, or use the folder of an exported model."
         )
     return parse_metadata(path, read_bytes(path))
 
@@ -175,7 +174,7 @@ def parse_metadata(path: Path, content: bytes) -> Metadata:
         problem = error.errors()[0]
         message = problem["msg"]
         if problem["type"] == "extra_forbidden":
-            message = f"unknown here: made by a newer version of Pawprint, or added. {renewal()}"
+            message = f"unknown key, from a newer version of Pawprint or added by hand. {renewal()}"
         reason = " ".join([*map(str, problem["loc"]), f"({message})"])
         raise _not_metadata(path, reason) from None
 
@@ -196,7 +195,7 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
     mirror image, or "crops". Before 0.2, this key was called `views`, and "none" was "one". Raises
     InputError for a newer format and for crops.
     """
-    # Anything else that is wrong is rejected later.
+    # Other errors are found later.
     with suppress(AttributeError, LookupError, RecursionError, TypeError, ValueError):
         record = json.loads(content)
         number = record.pop("format", 1)
@@ -204,8 +203,8 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
         if number not in range(1, FORMAT + 1):
             raise InputError(
                 f"{path}: expected a model of format {FORMAT} or earlier. Received: format "
-                f"{printable(str(number))}, made by a newer version of Pawprint; the first that "
-                f"reads it is {printable(str(release))}. {renewal()}."
+                f"{printable(str(number))}, written by a newer version of Pawprint; the first "
+                f"version that reads it is {printable(str(release))}. {renewal()}."
             )
         if "threshold" in record:
             threshold = record.pop("threshold")
@@ -219,34 +218,3 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
             )
         return json.dumps(record).encode(), views == "flip"
     return content, False
-
-
-def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Convert logits `(images, units)` to probabilities `(images, classes)`."""
-    scaled = logits / temperature
-    if scaled.shape[-1] == 1:
-        return class_probabilities(np.exp(-np.logaddexp(0, -scaled)))
-    exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
-
-
-class Outputs(NamedTuple):
-    """Labels and outputs for images, in the order of their table.
-
-    `actual`, int64 `(images,)`, is the index of each label, or -1 for an unknown image. `logits`
-    are float64 `(images, units)`, and `unknown_scores` are float64 `(images,)`. If the served
-    network takes an image and its mirror image, these are means over both.
-    """
-
-    actual: np.ndarray
-    logits: np.ndarray
-    unknown_scores: np.ndarray
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a file written by `write`. Raises InputError if it is missing or damaged."""
-        return cls(**read_arrays(path, cls._fields))
-
-    def write(self, path: Path) -> None:
-        """Write all arrays to one file."""
-        write_arrays(path, **self._asdict())

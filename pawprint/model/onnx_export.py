@@ -28,7 +28,7 @@ from pawprint.params.model import Head, Model, Onnx
 BACKBONE = "backbone/"  # prefix for the names in the file
 MIRROR = "mirror/"  # prefix for the names in the second branch
 FLOAT = onnx.TensorProto.FLOAT
-OLDEST_IR = 4  # since this version, weights do not have to be inputs
+OLDEST_IR = 4  # oldest version in which weights need not be inputs
 
 
 class Parts(NamedTuple):

@@ -26,7 +26,7 @@ from pawprint.params.model import IMAGENET, PACKAGES, Model, Weights
 # the folders of the modules that it imports.
 TEMPLATE = PACKAGE / "templates/page.html"
 PAGE_FILE = "model.html"
-OF_ONNX = ("onnx", "onnxruntime", "tf2onnx")  # the packages that write and check the network
+OF_ONNX = ("onnx", "onnxruntime", "tf2onnx")  # packages that write and check the network
 RULES = {"labels", "image_size", "resize", "bits", "decoded_side", "unknown_threshold"}
 RULES |= {"min_confidence", "model"}
 VERSION = "1.30.0"  # the version of ONNX Runtime Web
@@ -84,7 +84,7 @@ class About(NamedTuple):
 
 
 def fetch_runtime() -> dict[str, bytes]:
-    """Return the runtime files by the id of their part. Raises InputError if this fails."""
+    """Return the runtime files, keyed by the id of their part. Raises InputError if this fails."""
     return {
         part: download(f"{ADDRESS}/{name}", sha256, "--format page").read_bytes()
         for part, (name, sha256) in RUNTIME.items()
@@ -104,7 +104,7 @@ def page_of(network: bytes, metadata: Metadata, about: About, runtime: Mapping[s
             for term, text in about.facts.items()
         ),
         "NOTICES": html.escape(f"{about.weights}\n\n{NOTICE}"),
-        "MODEL": json.dumps(rules).replace("<", "\\u003c"),  # otherwise "<" could end the script
+        "MODEL": json.dumps(rules).replace("<", "\\u003c"),  # prevents "<" from ending the script
         "NETWORK": _packed(network),
     }
     parts |= {name.upper(): _packed(content) for name, content in runtime.items()}
@@ -157,18 +157,18 @@ def whose_weights(model: Model, weights: Weights) -> str:
     """Return a sentence about the origin and licence of a backbone's initial weights."""
     name = model.backbone
     if weights.source == "none":
-        return "The weights of the model began as random numbers."
+        return "Training started from random weights."
     if weights.source != IMAGENET:
         return (
-            f"The model began with the weights in {Path(weights.source).name}. Their publisher's "
-            "licence applies."
+            f"Training started from the weights in {Path(weights.source).name}, which are subject "
+            "to their publisher's licence."
         )
     if name in PACKAGES:
         return (
-            f"The model began with Google's weights of {name}: Apache License 2.0, "
+            f"Training started from Google's weights for {name}: Apache License 2.0, "
             "https://www.apache.org/licenses/LICENSE-2.0"
         )
     return (
-        f"The model began with the weights of {name} that Keras publishes. Their licence: "
+        f"Training started from the weights for {name} that Keras publishes. Their licence: "
         "https://keras.io/api/applications/"
     )

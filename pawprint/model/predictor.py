@@ -32,15 +32,14 @@ from pawprint.images.decoder import (
 from pawprint.images.folder import find_images
 from pawprint.images.views import resize
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
+from pawprint.model.mirror_image import is_mirrored, single
 from pawprint.model.served_model import (
     FEATURES,
     FILES,
     NETWORK_FILE,
     identity_of_single,
-    is_mirrored,
     output_names,
     read_model,
-    single,
 )
 from pawprint.pipeline.recorded import Recorded
 from pawprint.progress import track
@@ -49,11 +48,11 @@ from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
 if TYPE_CHECKING:
     import pandas as pd
 
-# In the folder of a served or exported model.
+# The files in the folder of a served or exported model.
 MODEL_FILES = ("model.*", "*.npz", "*.pb", "variables/*")
 TOLERANCE = 1e-3  # for the sum of all probabilities
 URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
-RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to outputs by name
+RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to outputs keyed by name
 
 
 def wrong_type(image: object) -> TypeError:
@@ -153,8 +152,7 @@ class Predictor:
     ) -> "Prediction | pd.DataFrame":
         """Return the prediction for a path, the bytes of a file, an open file, or a Pillow image.
 
-        For a folder, or for a list or another series of images and folders, return the table from
-        `predict_all`.
+        For a folder, or for a sequence of images and folders, return the table from `predict_all`.
 
         Raises UnusableImageError or OSError if the image cannot be decoded, TypeError for other
         objects such as arrays, and InputError for a URL, or if an output is not finite or
@@ -220,9 +218,9 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
     folder = Path(folder)
     for file in (file for pattern in MODEL_FILES for file in sorted(folder.glob(pattern))):
         if found := pointer_at(file):
-            raise InputError(f"{file}: expected a file of a model. Received: {found}.")
+            raise InputError(f"{file}: expected a model file. Received: {found}.")
     metadata = read_metadata(folder)
-    require_unforked()  # must come before OpenVINO reads a file
+    require_unforked()  # call this before OpenVINO reads a file
     path = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if path is None:
         raise InputError(
@@ -267,7 +265,7 @@ def _run(
 def default_model() -> Path:
     """Return the served model or, outside a project that has a model, the bundled example.
 
-    If the example is used, a line on stderr says so. Raises InputError if the model is damaged.
+    If the example is used, a line on stderr mentions it. Raises InputError if the model is damaged.
     """
     served = paths.SERVED_MODEL
     example = package.EXAMPLE_MODEL
@@ -294,8 +292,8 @@ def predict_all(predictor: Predictor, paths: list[Path]) -> "pd.DataFrame":
     """Return a table with a row for each of these images and each image in these folders.
 
     The columns are `path`, `label`, the probability of each class (such as `probability_cat`),
-    `unknown_score`, and `error`, which gives the reason if an image has no label. In that case, the
-    other cells are NaN.
+    `unknown_score`, and `error`, which contains the reason if an image has no label. In that case,
+    the other cells are NaN.
     """
     import pandas as pd  # serving alone does not need pandas
 
@@ -312,7 +310,7 @@ def predict_all(predictor: Predictor, paths: list[Path]) -> "pd.DataFrame":
     return table.astype(dict.fromkeys([*names, "unknown_score"], "float64"))
 
 
-# Passes rows on; the int is the largest possible number.
+# Passes rows on; the int is the maximum number of rows.
 Take = Callable[[Iterable[dict], int], Iterable[dict]]
 
 
@@ -336,7 +334,7 @@ def predict_each(
     detector. The hash requires decoding large images in full; without `has_hashes`, it is "".
     `further` returns additional cells for rows without an error.
     """
-    # Names are converted to UTF-8, whatever the locale.
+    # Convert names to UTF-8 in any locale.
     names = (os.fsencode(path).decode("utf-8", "surrogateescape") for path in images)
     items = ((printable(name), path.absolute()) for name, path in zip(names, images))
     rows = map_items(partial(_predict_file, predictor, further, has_hashes), items)
@@ -357,7 +355,7 @@ def _predict_file(
     try:
         decoded = predictor.decode(data := read_file(path))
         prediction = predictor.predict(decoded.image)
-    # Caused by the model's outputs or by the image.
+    # The model's outputs or the image caused this error.
     except (InputError, UnusableImageError) as error:
         return row | {"error": printable(str(error))}
     except (OSError, ValueError) as error:  # ValueError means an invalid path

@@ -34,7 +34,7 @@ def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
             f"{printable(str(folder))}: expected a new or an empty folder for --saliency."
         )
     digits = len(str(len(images)))
-    # 50 characters, because a longer name could exceed the 255 bytes that file systems allow.
+    # Keep 50 characters, because file systems limit names to 255 bytes.
     names = (f"{at:0{digits}}_{path.stem[:50]}.png" for at, path in enumerate(images, start=1))
     return [folder / name for name in names]
 
@@ -44,7 +44,7 @@ def write_saliency(
 ) -> None:
     """Write an image of the important regions for each row that has no error.
 
-    Raises InputError if an image is missing by now, or if a result cannot be written.
+    Raises InputError if an image has disappeared, or if a result cannot be written.
     """
     items = [item for item in zip(images, rows, pictures) if not item[1]["error"]]
     for path, row, picture in track(items, "saliency"):

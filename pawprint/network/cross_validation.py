@@ -1,7 +1,7 @@
 """Cross-validate logistic regressions on the features of the training images.
 
-Cross-validation chooses which features and views a head learns from, and how strongly its weights
-are penalised. Features are standardised, because the penalty requires it. All computations use one
+Cross-validation chooses the features and views for the head, and how strongly its weights are
+penalised. Features are standardised, because the penalty requires it. All computations use one
 thread, because the number of threads changes the last bits of a sum.
 """
 
@@ -13,35 +13,31 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pawprint.classes import Difference, log_losses
-from pawprint.draws import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
+from pawprint.draws import draw_places, hash_keys, smallest_keys
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
-from pawprint.network.heads import (
-    Regression,
-    Standardisation,
-    fit_regressions,
-    kinds_of,
-    sample_weights,
-)
+from pawprint.folds import FOLDS, draw_folds
+from pawprint.network.class_weights import sample_weights
+from pawprint.network.heads import Regression, Standardisation, fit_regressions, kinds_of
 
-# The inverse of the penalty. The loss is summed over all images.
+# Inverse regularization strengths. The loss is summed over all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 USUAL_C = (100.0,)  # used if C is not chosen
 PARTS = (1 / 8, 1 / 4, 1 / 2)  # fractions of the training images in a learning curve
-MAX_CROSS_VALIDATED = 10_000  # the most images that cross-validation learns from
-MIN_OF_CLASS = 10  # images per class, even if one fit should hold fewer
+MAX_CROSS_VALIDATED = 10_000  # maximum number of images used for cross-validation
+MIN_OF_CLASS = 10  # minimum number of images per class in a fit
 # Rows x features x classes. At this limit, a fit takes a minute or two on one core, and the
 # features of two classes take 2 GB.
 MAX_SIZE = 1_000_000_000
-# Above this size, all views are not tried, because cross-validation has five fits of half a minute.
+# Above this size, all views are not tried, because each of five fits takes half a minute.
 MAX_SIZE_OF_VIEWS = MAX_SIZE // 5
-BLOCK = 4096  # images predicted at once
+BLOCK = 4096  # number of images predicted at once
 
 
 class Examples(NamedTuple):
     """Training images: features `(images, views, …)`, and class indices and groups `(images,)`.
 
-    The keys of `features` say whether the statistics of blocks are included. Cross-validation
+    The keys of `features` indicate whether the statistics of blocks are included. Cross-validation
     chooses between the two. Random choices depend on `pixels_sha256`, text `(images,)`, and not on
     the order of the images.
     """
@@ -83,9 +79,9 @@ class CrossValidation(NamedTuple):
     """Predicted probabilities, float32 `(images, classes)`, and the settings of the fits.
 
     Rows without a prediction are NaN. `views` is the number of views per image, either one or all,
-    and `has_blocks` says which features of `Examples` are used. `gain` is the difference in loss
-    between features with and without blocks, and `views_gain` between all views and one. Either is
-    None if it was not tried.
+    and `has_blocks` indicates which features of `Examples` are used. `gain` is the difference in
+    loss between features with and without blocks, and `views_gain` between all views and one.
+    Either is None if it was not tried.
     """
 
     probabilities: np.ndarray
@@ -123,7 +119,7 @@ class _Judged(NamedTuple):
 
 
 def most_rows(columns: int, classes: int) -> int:
-    """Return how many rows with this many features one fit can hold, according to MAX_SIZE."""
+    """Return the maximum number of rows with this many features in one fit, given MAX_SIZE."""
     return MAX_SIZE // (columns * classes)
 
 
@@ -131,18 +127,18 @@ def cross_validate(examples: Examples) -> CrossValidation:
     """Choose C, features and views, and predict each image with a fit that excludes its group.
 
     When an image is added or removed, nearly all other images stay in their folds (see
-    pawprint/draws.py).
+    pawprint/folds.py).
 
     C is the value in VALUES_OF_C with the lowest log loss, for fits to the first view without block
     features. Block features are added if they lower the log loss by more than its standard error.
     If C is chosen, all views replace the first view under the same condition, but they are not
     tried above MAX_SIZE_OF_VIEWS.
 
-    Predictions use the first view of each image. With more than MAX_CROSS_VALIDATED images, or more
-    than one fit can hold, the fits learn from a random sample, and all choices are made for that
-    sample. With many classes, the sample is larger than a fit should hold, and C is USUAL_C. An
-    image has no prediction if no other group contains its class. Raises InputError if no image has
-    a prediction.
+    Predictions use the first view of each image. With more than MAX_CROSS_VALIDATED images, or too
+    many for one fit, the fits use a random sample, and all choices are made for that sample.
+    With many classes, the sample exceeds this limit, and C is USUAL_C. An image has
+    no prediction if no other group contains its class. Raises InputError if no image has a
+    prediction.
     """
     folds = _folds(examples)
     images = np.arange(len(examples.actual))
@@ -155,8 +151,9 @@ def cross_validate(examples: Examples) -> CrossValidation:
     is_judged = ~np.isnan(candidates[0].probabilities[:, 0])
     if not is_judged.any():
         raise InputError(
-            "split: expected training images of two classes or more, with two images or groups of "
-            "one of them, and two groups in all. Received: fewer. Add images, or see split.group."
+            "split: expected training images of at least two classes, with at least two images or "
+            "groups in one class and two groups in total. Received: fewer. Add images, or see "
+            "split.group."
         )
     classes = examples.actual[judged[is_judged]]
     rated = _Judged(is_judged, classes, sample_weights(examples.class_weight, classes))
@@ -181,12 +178,11 @@ def learning_curve(
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """Cross-validate with an eighth, a quarter, half and all of the images.
 
-    Returns the sorted indices of the scored images, and a mapping from the number of images that a
-    fit learns from to float32 probabilities `(judged, classes)`, with NaN if there is no
-    prediction. C and the features are those of `cross_validation`, and the fits learn from one
-    view. Each part contains the same fraction of the groups of every class, at least one group, and
-    is contained in the next larger part. If there are more classes than one fit should hold, the
-    mapping is empty.
+    Returns the sorted indices of the scored images, and a mapping from the number of images in a
+    fit to float32 probabilities `(judged, classes)`, with NaN if there is no prediction. C and the
+    features are those of `cross_validation`, and the fits use one view. Each part contains the same
+    fraction of the groups of every class, at least one group, and is contained in the next larger
+    part. If there are too many classes for one fit, the mapping is empty.
     """
     folds = _folds(examples)
     if len(folds.learned) > most_rows(examples.columns, examples.classes):
@@ -233,7 +229,7 @@ def _judge(
 ) -> list[CrossValidation]:
     """Predict the images with the sorted indices `judged`, once for each C in increasing order.
 
-    The fits learn from the features and views in `settings`. All views of an image share its
+    The fits use the features and views in `settings`. All views of an image share its
     weight.
     """
     features = examples.features[settings.has_blocks]
@@ -293,10 +289,10 @@ def metrics_of(
 
 
 def _folds(examples: Examples) -> Folds:
-    """Choose the images that the fits learn from, and divide all images into folds.
+    """Choose the images for the fits and divide all images into folds.
 
-    The sample has as many images as one fit can hold, or MIN_OF_CLASS times the number of classes
-    if that is more, but at most MAX_CROSS_VALIDATED.
+    The sample has as many images as possible in one fit, or MIN_OF_CLASS times the number of
+    classes if that is more, but at most MAX_CROSS_VALIDATED.
     """
     most = most_rows(examples.columns, examples.classes)
     most = min(max(most, MIN_OF_CLASS * examples.classes), MAX_CROSS_VALIDATED)

@@ -270,7 +270,7 @@ def _chosen(model: Model, ends: list[openvino.Output]) -> list[openvino_blocks.B
     maps = []
     for index, (block, end) in enumerate(zip(network, ends)):
         is_branch = any(each.is_added for each in network[index : index + 2])
-        # Numbers are even, because there are other operations between the ends of two blocks.
+        # Leave odd numbers for operations between the ends of two blocks.
         size = tuple(openvino_blocks.lengths_of(end)[1:])
         maps.append(Maps(2 * index, size, block.channels, is_branch))
     *before, last = maps

@@ -33,8 +33,8 @@ class Extractor(NamedTuple):
 def needs_keras(model: Model, weights: Weights) -> bool:
     """Return whether Keras has to build the backbone for these params.
 
-    It does not for an ONNX file, or for an EfficientNet-Lite with published weights if nothing is
-    fine-tuned.
+    This is not the case for an ONNX file, or for an EfficientNet-Lite with published weights if
+    nothing is fine-tuned.
     """
     if model.backbone == ONNX:
         return False
@@ -61,8 +61,8 @@ def load_extractor(model: Model, weights: Weights, has_cut: bool = True) -> Extr
         extractor = _of_arrays(model, weights)
     if model.features == "blocks" and "blocks" not in extractor.outputs:
         raise InputError(
-            f"model.features: expected auto or last, because {model.backbone} has no blocks that a "
-            "head can see. Received: blocks"
+            f"model.features: expected auto or last, because {model.backbone} does not have any "
+            "blocks. Received: blocks"
         )
     return extractor
 

@@ -1,4 +1,4 @@
-"""Start TensorFlow and Keras once and without messages, and choose the GPUs for training.
+"""Start TensorFlow and Keras once and without messages and choose the GPUs for training.
 
 All network modules import `keras` and `tf` from here. Some of them subclass Keras classes, so Keras
 has to start before these modules are imported rather than when a stage begins.

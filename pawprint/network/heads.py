@@ -1,4 +1,4 @@
-"""Define heads, and fit linear heads, with class weights, as logistic regressions without Keras.
+"""Define heads, and fit linear heads as logistic regressions, without Keras.
 
 The solver is Newton's method with conjugate-gradient steps (Nocedal and Wright, Numerical
 Optimization, 2006, section 7.1). Pawprint has its own implementation because importing scikit-learn
@@ -20,7 +20,7 @@ import pandas as pd
 
 from pawprint.files import read_arrays, write_arrays
 
-FLOOR = 0.25  # on seven data sets, 0.1 to 0.5 give about the same loss, and 0 a higher one
+FLOOR = 0.25  # 0.1 to 0.5 result in about the same loss on seven data sets
 
 
 def kinds_of(has_blocks: bool) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ class NewHead(NamedTuple):
 # Stop when a step changes the probabilities of an image of length 1 by at most this much. The
 # remaining error is then at most a tenth of it.
 TOLERANCE = 1e-3
-RESIDUAL = 0.2  # stop at this fraction of the gradient; a smaller one takes longer overall
+RESIDUAL = 0.2  # stop at this fraction of the gradient; smaller values take longer overall
 MAX_STEPS = 100
 MAX_HALVINGS = 30
 MAX_DIRECTIONS = 1000
@@ -110,7 +110,7 @@ class Regression(NamedTuple):
     """A fitted model: float32 weights `(columns, units)` and intercepts `(units,)`.
 
     `classes` are the sorted indices of the classes in the data. With two classes there is one unit,
-    which gives the logit of the second class.
+    which outputs the logit of the second class.
     """
 
     classes: np.ndarray
@@ -140,27 +140,6 @@ def fit_regressions(
         model = _minimise(space, loss, c, model)
         coefficients = space.weights(model.coefficients).astype(np.float32)
         yield Regression(classes, coefficients, model.intercepts.astype(np.float32))
-
-
-def balanced_weights(targets: np.ndarray) -> dict[int, float]:
-    """Return a weight for each class that is inversely proportional to its number of images.
-
-    A class of average size has a weight of 1, as in scikit-learn's `compute_class_weight`.
-    """
-    classes, images = np.unique(targets, return_counts=True)
-    weights = len(targets) / (len(classes) * images)
-    return dict(zip(classes.astype(int).tolist(), weights.tolist()))
-
-
-def sample_weights(class_weight: str | None, targets: np.ndarray) -> np.ndarray:
-    """Return the weight of each image in the loss, float64 `(images,)`, with a mean of 1.
-
-    With "balanced", all classes that have images weigh the same. With None, all images do.
-    """
-    if class_weight is None:
-        return np.ones(len(targets))
-    numbers = np.unique(targets, return_inverse=True)[1]
-    return np.array([*balanced_weights(targets).values()])[numbers]
 
 
 class _Model(NamedTuple):
@@ -281,7 +260,7 @@ def _step(
             break
         logits = direction.logits
         mean = (probabilities * logits).sum(axis=1, keepdims=True)
-        change = weighted * (logits - mean)  # in the derivatives by the logits
+        change = weighted * (logits - mean)  # derivatives with respect to the logits
         curvature = float(np.vdot(logits, change))
         curvature += space.dot(direction.coefficients, direction) / c
         factor = size / curvature

@@ -162,7 +162,7 @@ def block_statistics(blocks: list[keras.KerasTensor]) -> keras.KerasTensor:
         maps = keras.ops.cast(maps, "float32")
         mean = keras.ops.mean(maps, axis=(1, 2))
         variance = keras.ops.mean(maps * maps, axis=(1, 2)) - mean * mean
-        # Without a minimum, the square root would have no gradient at 0.
+        # The minimum avoids an infinite gradient of the square root at 0.
         columns += [mean, keras.ops.sqrt(keras.ops.maximum(variance, SMALLEST_VARIANCE))]
     return keras.ops.concatenate(columns, axis=-1)
 
@@ -200,7 +200,7 @@ def logits_of(head: keras.Model, features: keras.KerasTensor) -> keras.KerasTens
 def save_model(model: keras.Model, path: Path, optimizer: keras.Optimizer | None = None) -> None:
     """Write a `.keras` file that has the same bytes for the same model.
 
-    Keras writes dates, and uses memory addresses as identifiers. Both are replaced here. The file
+    Keras writes dates and uses memory addresses as identifiers. Both are replaced here. The file
     includes the optimizer and its state if one is given, so that a program can load the file with
     Keras and continue training.
     """
@@ -244,7 +244,7 @@ def load_model(path: Path, layers: tuple[str, ...] = PARTS) -> keras.Model:
     try:
         model = keras.models.load_model(path, compile=False)
         if layers and model.name == HEAD:
-            raise ValueError("a head alone: its backbone is an ONNX file, which Keras cannot hold")
+            raise ValueError("a head alone: its backbone is an ONNX file, which Keras cannot load")
         for name in layers:
             model.get_layer(name)
     except Exception as error:  # Keras may raise any exception for a damaged file

@@ -16,6 +16,7 @@ from pawprint.columns import HISTORY
 from pawprint.draws import draw_places, hash_keys
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
+from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import (
     BLOCK,
     CrossValidation,
@@ -26,14 +27,7 @@ from pawprint.network.cross_validation import (
     standardise,
     view_of,
 )
-from pawprint.network.heads import (
-    HeadWeights,
-    NewHead,
-    Standardisation,
-    fit_regressions,
-    kinds_of,
-    sample_weights,
-)
+from pawprint.network.heads import HeadWeights, NewHead, Standardisation, fit_regressions, kinds_of
 from pawprint.params.model import IN_BATCHES, Epochs, Hardware, Head, TrainExtract
 
 STANDARDISED = 10_000_000  # number of values; 80 MB as float64
@@ -73,7 +67,7 @@ def learn_head(
 
 
 def _train(store: StoredExamples, has_blocks: bool, params: Epochs, settings: Settings) -> NewHead:
-    """Train a head in batches, and write the history to the path in the settings.
+    """Train a head in batches and write the history to the path in the settings.
 
     Block statistics are standardised with the first views of some of the training images.
     """
@@ -106,7 +100,7 @@ def _standardisation(features: Features | np.ndarray, pixels_sha256: pd.Series) 
 
 
 def part_that_fits(examples: Examples, cross_validation: CrossValidation) -> np.ndarray | None:
-    """Return the sorted images that one fit learns from: all, or a random part of each class.
+    """Return the sorted images for one fit: all, or a random part of each class.
 
     The part contains the same fraction of each class, and at least one image. The limit applies to
     the features that cross-validation chose. Returns None if less than half of the images would
@@ -131,10 +125,10 @@ def solve(
 ) -> NewHead:
     """Fit a head to the training images `part`, with the chosen features and views.
 
-    All views of an image share its weight. If one fit cannot hold all views, it uses only the first
-    view of each image. `validation` contains the same kinds of features, and class indices. With
-    two classes there is one unit, which gives the logit of the second class. The history has one
-    row. Raises InputError if a class has no images.
+    All views of an image share its weight. If all views are too many for one fit, it uses only the
+    first view of each image. `validation` contains the same kinds of features, and class indices.
+    With two classes there is one unit, which outputs the logit of the second class. The history has
+    one row. Raises InputError if a class has no images.
     """
     features = examples.features[cross_validation.has_blocks]
     actual = examples.actual
@@ -175,7 +169,7 @@ def solve(
 def _rows(features: Features | np.ndarray, images: np.ndarray, views: int) -> np.ndarray:
     """Return the first `views` of each image in turn, float32 `(images * views, columns)`."""
     rows = np.empty((len(images) * views, math.prod(features.shape[2:])), np.float32)
-    for start in range(0, len(images), BLOCK):  # to avoid a second copy of all rows
+    for start in range(0, len(images), BLOCK):  # avoid a second copy of all rows
         part = images[start : start + BLOCK]
         for view in range(views):
             place = slice(start * views + view, (start + len(part)) * views, views)

@@ -1,4 +1,4 @@
-"""Read a backbone from an ONNX file. Any network from one float image to features will do."""
+"""Read a backbone, any network that maps a float image to features, from an ONNX file."""
 
 import contextlib
 import math
@@ -28,8 +28,8 @@ FLOATS = (openvino.Type.f32, openvino.Type.f16)
 IN_MEMORY = b"MEM_ADDR_/*"
 # Outputs of these lengths are usually scores for the ImageNet classes rather than features.
 CLASSES = (1000, 1001, 21841, 21843)
-BLOCKS = (1, 2, 3, 4, 6, 8, 12, 16)  # number of solid blocks per row of a test image
-TOLERANCE = 1e-3  # relative; three digits have to match
+BLOCKS = (1, 2, 3, 4, 6, 8, 12, 16)  # numbers of solid blocks per row of a test image
+TOLERANCE = 1e-3  # relative tolerance
 operations = openvino.opset15
 
 
@@ -91,7 +91,7 @@ def _refusing(path: Path, size: int) -> Iterator[None]:
 
 
 def _reshape(network: openvino.Model, size: int) -> str:
-    """Reshape a network to images of this size, and return the layout of its input."""
+    """Reshape a network to images of this size and return the layout of its input."""
     ports = [f"{port.element_type.get_type_name()} {port.partial_shape}" for port in network.inputs]
     layouts = {"NCHW": [-1, 3, size, size], "NHWC": [-1, size, size, 3]}
     expected = (
@@ -141,7 +141,7 @@ def _features(output: openvino.Output, layout: str, tokens: str | None) -> openv
     """Return features `(batch, features)` from vectors, tokens, or the means of feature maps."""
     if not output.get_element_type().is_real():
         raise ValueError(
-            "expected an output of float numbers. Received: "
+            "expected an output of floating-point numbers. Received: "
             f"{output.get_element_type().get_type_name()}. Export the network without the "
             "layers that turn its features into classes or integers, or set model.onnx.output to "
             "another output"
@@ -215,7 +215,7 @@ def _with_pixels(outputs: list[openvino.Output], file: OnnxNetwork, params: Onnx
 
 
 def draw_images(size: int) -> np.ndarray:
-    """Return images of large and small random colour blocks, uint8 `(8, …)`, always the same."""
+    """Return eight fixed images of random colour blocks of different sizes, uint8 `(8, …)`."""
     random = np.random.default_rng(0)
     images = np.empty((len(BLOCKS), size, size, 3), np.uint8)
     for image, blocks in zip(images, BLOCKS):
@@ -236,7 +236,7 @@ def require_features(network: openvino.Model, size: int, only: str | None) -> No
     images = draw_images(size)
     features, again, swapped = (
         np.stack([run(image)[-1] for image in batch])
-        for batch in (images, images, images[..., ::-1].copy())  # in RGB, and in BGR
+        for batch in (images, images, images[..., ::-1].copy())  # RGB images, and BGR images
     )
     if not np.isfinite(features).all():
         raise ValueError(
@@ -246,8 +246,8 @@ def require_features(network: openvino.Model, size: int, only: str | None) -> No
         )
     if (features != again).any():
         raise ValueError(
-            "expected the same features of an image every time. Received: other features the second"
-            " time. Export the network for inference, without random numbers and dropout"
+            "expected the same features for an image every time. Received: different ones the "
+            "second time. Export the network for inference, without random numbers and dropout"
         )
     if np.allclose(features, features[0], rtol=TOLERANCE):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Find the blocks of a backbone, and compute the statistics that a head uses in OpenVINO.
+"""Find the blocks of a backbone and compute the statistics that a head uses in OpenVINO.
 
 For Keras networks, network/blocks.py finds the blocks. This module does not need TensorFlow.
 """
@@ -20,8 +20,8 @@ class Maps(NamedTuple):
     """Feature maps that are all that the later operations of a network need: a possible cut.
 
     `operation` is the index of the operation that produces them. Consecutive operations have
-    consecutive indices. `is_branch` says whether branches, such as skip connections, begin or join
-    there.
+    consecutive indices. `is_branch` indicates whether branches, such as skip connections, begin or
+    join there.
     """
 
     operation: int
@@ -179,14 +179,14 @@ def _transposed(axis: int, node: openvino.Node) -> int:
 def _cuts(nodes: list[_Node]) -> Iterator[tuple[int, bool, bool]]:
     """Yield the positions of nodes whose output is all that later nodes need.
 
-    The two bools say whether branches join before the node and begin after it. Parallel operations
-    without weights do not count as branches: they form an activation or a normalisation.
+    The two bools indicate whether branches join before the node and begin after it. Parallel
+    operations without weights do not count as branches: they form an activation or a normalisation.
     """
     last_taker = list(range(len(nodes)))
     for index, node in enumerate(nodes):
         for position in node.takes:
             last_taker[position] = index
-    reach = np.maximum.accumulate([0, *last_taker[:-1]])  # for the outputs before each node
+    reach = np.maximum.accumulate([0, *last_taker[:-1]])  # last node that uses any of them
     cuts = np.flatnonzero(reach <= np.arange(len(nodes))).tolist()
     between = [nodes[cut + 1 : end] for cut, end in itertools.pairwise(cuts)]
     branches = [any(node.has_weights for node in group) for group in between]

@@ -11,8 +11,8 @@ from pawprint.columns import HISTORY
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.blocks import split_before
+from pawprint.network.class_weights import balanced_weights
 from pawprint.network.hardware import computing_in, keras
-from pawprint.network.heads import balanced_weights
 from pawprint.network.model import gives_logits, parts, pool
 from pawprint.network.openvino_blocks import STATISTICS
 from pawprint.params.model import Epochs
@@ -126,7 +126,7 @@ def compile_model(model: keras.Model, params: Epochs, from_logits: bool) -> None
     """
     optimizer = keras.optimizers.get(params.optimizer)
     optimizer.learning_rate = params.learning_rate
-    optimizer.build(model.trainable_variables)  # needed even without epochs, because it is saved
+    optimizer.build(model.trainable_variables)  # needed for saving, even without epochs
     if model.output_shape[-1] == 1:
         loss = keras.losses.BinaryCrossentropy(from_logits)
         metric = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0 if from_logits else 0.5)
@@ -183,7 +183,7 @@ def _require_finite(history: pd.DataFrame, phase: Phase) -> None:
         phase.path.unlink()
     raise InputError(
         f"{phase.section}.epochs: expected a learning_rate at which training converges. Received: "
-        f"{phase.params.learning_rate:g}, and the loss is not finite after epoch "
+        f"{phase.params.learning_rate:g}, with which the loss is not finite after epoch "
         f"{history['epoch'].iloc[-1]}. Lower it."
     )
 
@@ -220,7 +220,7 @@ class Progress(keras.callbacks.Callback):
             optimizer_of(self.model).learning_rate = self.rates[step]
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
-        """Record the epoch, and write the table."""
+        """Record the epoch and write the table."""
         losses = {"loss": logs["loss"], "validation_loss": logs["val_loss"]}
         self.bar.set_postfix({"epoch": epoch + 1} | losses, refresh=False)
         metrics = {name.replace("val_", "validation_"): value for name, value in logs.items()}
@@ -230,7 +230,7 @@ class Progress(keras.callbacks.Callback):
             write_table(self.phase.path, self.history(), HISTORY)
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Close the bar, and restore the learning rate from the params."""
+        """Close the bar and restore the learning rate from the params."""
         self.bar.close()
         if self.rates:
             optimizer_of(self.model).learning_rate = self.phase.params.learning_rate
@@ -271,7 +271,7 @@ class KeepBest(keras.callbacks.Callback):
             self.lowest = metrics["loss"]
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Measure `difference`, and restore the best weights."""
+        """Measure `difference` and restore the best weights."""
         if self.best_epoch is not None:
             self.model.set_weights(self.best_weights)
         self.difference = Difference.of(image_losses(self.model, self.validation), self.losses)
@@ -343,7 +343,7 @@ def fine_tune(
     for index, layer in enumerate(backbone.layers):
         is_normalization = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = index >= first and not is_normalization
-        # Because `fit` overrides `training=False` below.
+        # `fit` overrides `training=False` below.
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
     blocks = backbone.outputs[:-1]

@@ -1,4 +1,4 @@
-"""Check the weights file that params.yaml specifies, and compute hashes of weights."""
+"""Check the weights file that params.yaml specifies and compute hashes of weights."""
 
 import hashlib
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ def require_file(path: Path, sha256: str | None, source: str, expected: str) -> 
     if not path.is_file():
         raise InputError(
             f"weights.source: expected {expected}. Received: {without_secrets(source)!r}, which is "
-            "no file."
+            "not a file."
         )
     verify(sha256, digest(path), source)
 
@@ -56,6 +56,6 @@ def verify(expected: str | None, actual: str, name: str) -> None:
     """Raise InputError if the hash of the weights called `name` is not the expected one."""
     if expected != actual:
         raise InputError(
-            f"weights.sha256: expected the hash of {name}. Received: {expected or 'null'}, where "
-            f"it is {actual}. Set this hash if these are the right weights."
+            f"weights.sha256: expected the hash of {name}. Received: {expected or 'null'}, but the "
+            f"actual hash is {actual}. Set this hash if these are the right weights."
         )

@@ -17,7 +17,7 @@ def describe_param_changes(before: Mapping, after: Mapping) -> list[str]:
 
 
 def _differences(before: Mapping, after: Mapping) -> dict[str, tuple[object, object]]:
-    """Return both values of each entry that differs, by name, such as `model.alpha`."""
+    """Return both values of each entry that differs, keyed by name, such as `model.alpha`."""
     found: dict[str, tuple[object, object]] = {}
     for name in dict.fromkeys([*after, *before]):
         old, new = before.get(name), after.get(name)

@@ -159,7 +159,7 @@ Interval = Annotated[list[UpToOne], Field(min_length=2, max_length=2)]
 class Saturation(Section):
     """The arguments of `RandomSaturation`."""
 
-    factor: Interval  # with one number, Keras uses other factors than documented
+    factor: Interval  # given one number, Keras does not use the documented factors
 
 
 class Grayscale(Section):
@@ -175,7 +175,7 @@ class Erasing(Section):
 
 
 class Augment(Section):
-    """Keras layers by name, with Keras' arguments, units and defaults.
+    """Keras layers keyed by name, with Keras' arguments, units and defaults.
 
     They are applied in the order below, whatever their order in the file.
     """

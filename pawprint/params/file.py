@@ -17,7 +17,7 @@ from pawprint.params.section import Section, check_content
 from pawprint.paths import PARAMS
 
 NULL = "tag:yaml.org,2002:null"
-GOES_ON = (";", ":", ",")  # how a comment that continues on the next line ends
+GOES_ON = (";", ":", ",")  # endings of a comment that continues on the next line
 
 
 def overlay(params: str, changes: str) -> str:
@@ -122,7 +122,7 @@ def add_missing(params: str, template: str) -> str:
 
 
 def without_param(params: str, name: str, is_kept: bool) -> str:
-    """Remove a param from the text of `params.yaml`. Other lines stay as they are.
+    """Remove a param from the text of `params.yaml`. Other lines are not changed.
 
     With `is_kept`, a comment keeps its name and value. A section without params is also removed,
     and so is the rest of a comment that continues below the line of the param after one of GOES_ON.
@@ -136,7 +136,7 @@ def without_param(params: str, name: str, is_kept: bool) -> str:
         at = head.start_mark.index
         first = head.start_mark.line
         text = params[start.start_mark.index : end.end_mark.index]
-        # Up to the previous param, or to the {.
+        # Search backwards to the previous param or the {.
         left = params[at : start.start_mark.index].rstrip(", ")
         right = params[end.end_mark.index :].lstrip(", ")
         comma = "" if left.endswith("{") or right.startswith("}") else ", "
@@ -184,14 +184,14 @@ def _yaml() -> YAML:
 
 def _keep_near(comments: list | None) -> None:
     """Move the comment at the end of a changed line to two spaces after the new value."""
-    # Otherwise it is a blank line.
+    # Otherwise, it would become a blank line.
     if comments and comments[2] and comments[2].value.startswith("#"):
         comments[2].column = 0
         comments[2].value = f" {comments[2].value}"
 
 
 def flat(text: str) -> dict[str, object]:
-    """Return the values of all params by name, such as `model.alpha`.
+    """Return the values of all params, keyed by name, such as `model.alpha`.
 
     Raises InputError if the text is not YAML, or does not consist of sections.
     """

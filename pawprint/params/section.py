@@ -66,7 +66,7 @@ def _check(
     return validate(value)
 
 
-MAX_CHOICES = 20  # how many to list in a line
+MAX_CHOICES = 20  # maximum number of choices in a line
 REPR = reprlib.Repr()
 REPR.maxstring = REPR.maxother = 80
 

@@ -38,9 +38,9 @@ def folder_of_cache(folder: Path) -> Path:
 def tracked_files(folder: Path) -> dict[str, str] | None:
     """Return the MD5 of each file in a folder that DVC tracks, by relative path with slashes.
 
-    Returns None if DVC does not know the current content of the folder, either because the folder
-    is not an output (for example, of `dvc add`) or because it has changed since DVC last saw it.
-    Like DVC, this only computes hashes that DVC has not computed before.
+    Returns None if DVC has not recorded the current content of the folder, either because the
+    folder is not an output (for example, of `dvc add`) or because it has changed since DVC last saw
+    it. Like DVC, this only computes hashes that DVC has not computed before.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -72,18 +72,18 @@ def read_revision(folder: Path, rev: str, path: Path, parse: Callable[[bytes], P
     from dvc import api
     from dvc.exceptions import DvcException
     from dvc_data.index import DataIndexDirError
-    from scmrepo.exceptions import SCMError  # of a repository without a commit
+    from scmrepo.exceptions import SCMError  # raised for a repository without a commit
 
     try:
         if not rev:  # otherwise DVC would read the workspace
             raise FileNotFoundError("an empty name")
         if rev == WORKSPACE:
             return parse((folder / path).read_bytes())
-        work_tree(folder)  # raises Git's reason before DVC would print a traceback
+        work_tree(folder)  # raises InputError before DVC prints a traceback
         with contextlib.chdir(folder):
             return parse(api.read(_from_root(path), rev=rev, mode="rb"))
     except ValueError as error:
-        raise InputError(f"{rev}: {path}: {error}. Choose a revision that has this.") from None
+        raise InputError(f"{rev}: {path}: {error}. Choose a revision that contains it.") from None
     except (OSError, DvcException, DataIndexDirError, SCMError) as error:
         raise InputError(
             f"{rev}: expected a commit, branch, tag or experiment with {path} in Git or in DVC's "
@@ -110,12 +110,12 @@ def make_project(folder: Path) -> None:
     if set("{}") & set(cache):
         raise InputError(
             f"{printable(cache)}: expected a path without {{ and }} for DVC's cache, because DVC "
-            "fails with them. Choose a folder with another name."
+            "does not support them. Choose a folder with another name."
         )
 
 
 def track(folder: Path, name: str) -> None:
-    """Track a file or folder in the project, like `dvc add`. Raises InputError if DVC cannot."""
+    """Track a file or folder in the project, like `dvc add`. Raises InputError if DVC fails."""
     from dvc.repo import Repo
 
     with _reasons_of_dvc(folder), Repo(str(folder)) as repo:
@@ -162,7 +162,7 @@ def _project(folder: Path, command: str, advice: str = "") -> Iterator["Repo"]:
 
 
 def find_changed(folder: Path, stages: tuple[str, ...] = ()) -> dict[str, set[str]]:
-    """Return the changes since dvc.lock by stage, for these stages and earlier ones, or for all.
+    """Return the changes since dvc.lock, keyed by stage, for these and earlier stages, or for all.
 
     Unchanged stages are left out. For a file that DVC tracks, the key is the name of its .dvc file.
     Missing data does not count as a change. Raises InputError during another run.
@@ -198,7 +198,7 @@ def find_stages_to_run(folder: Path) -> list[str]:
 
 
 def find_changed_files(folder: Path, source: str) -> dict[str, list[str]]:
-    """Return the changes in a tracked file or folder since the last commit: paths by kind.
+    """Return the changes in a tracked file or folder since the last commit: paths keyed by kind.
 
     The kinds are added, deleted, modified and renamed. The path of a folder ends in a slash. Raises
     InputError if DVC fails.
@@ -213,7 +213,7 @@ def find_changed_files(folder: Path, source: str) -> dict[str, list[str]]:
 
 
 def check_out(folder: Path, pipeline: Path) -> set[str]:
-    """Restore the outputs of the stages in a dvc.yaml, and return outputs missing from the cache.
+    """Restore the outputs of the stages in a dvc.yaml and return outputs missing from the cache.
 
     These include the outputs of stages that have never run. Raises InputError if DVC fails.
     """

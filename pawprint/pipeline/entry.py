@@ -22,7 +22,7 @@ from pawprint.named_file import NamedFile, describe_failure
 from pawprint.package import script_of
 from pawprint.paths import CODE, LABELS_CSV, LOCK, PARAMS, PIPELINE, REQUIREMENTS, SPLITS_CSV
 
-# Dependencies that people edit. `fetch.source` is another one; stages write all others.
+# Dependencies that people edit, in addition to `fetch.source`. Stages write all others.
 EDITED = {*map(str, (LABELS_CSV, SPLITS_CSV, PARAMS, REQUIREMENTS)), "pawprint", "stages"}
 TEXT = (".csv", ".txt", ".yaml", ".yml")
 
@@ -33,7 +33,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     An InputError is printed on stderr without a traceback, and the status is 1. The same applies to
     file system errors that include a file name, and to errors in writing to standard output. Ctrl-C
     prints one line. Characters that the terminal's encoding lacks are printed as escapes. A closed
-    stream discards output, and reads as empty.
+    stream discards output and reads as empty.
     """
     sys.excepthook = shorten_ctrl_c
     sys.stdout = _named(sys.stdout, STDOUT)
@@ -56,7 +56,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         _discard_unwritten()
     if status:
         _report_removed_outputs()
-    collector.resume()  # otherwise Python searches all modules several times on exit
+    collector.resume()  # otherwise, Python scans all modules several times on exit
     sys.exit(status)
 
 
@@ -86,7 +86,8 @@ def _problem_in(error: Exception) -> str | None:
 def _named(stream: TextIO, name: str) -> TextIO:
     """Return a stream with a name for its errors, which escapes characters outside its encoding.
 
-    A closed stream, the Windows console, and other streams that are not files stay as they are.
+    A closed stream, the Windows console, and other streams that are not files are returned
+    unchanged.
     """
     if not isinstance(stream, io.TextIOWrapper):
         return stream
@@ -145,15 +146,15 @@ def _report_removed_outputs() -> None:
         return
     from pawprint.git import try_git
 
-    advice = "DVC has removed the outputs of this stage. `dvc repro` makes them again"
+    advice = "DVC has removed the outputs of this stage. `dvc repro` creates them again"
     with contextlib.suppress(InputError):
-        if try_git("cat-file", "-e", f"HEAD:./{LOCK}") is not None:  # there is a run to go back to
-            advice += "; `pawprint discard` goes back to the run and the params of the last commit"
+        if try_git("cat-file", "-e", f"HEAD:./{LOCK}") is not None:  # an earlier run exists
+            advice += "; `pawprint discard` restores the run and the params of the last commit"
     print(f"{advice}.", file=sys.stderr)
 
 
 def run_stage(main: Callable[[], None]) -> NoReturn:
-    """Run `main` like `run`, and report packages that differ from requirements.txt.
+    """Run `main` like `run` and report packages that differ from requirements.txt.
 
     If DVC started the stage, it is treated as a user's mistake if the `code` stage has recorded
     other code, or if inputs that DVC records change before the stage ends.
@@ -178,7 +179,7 @@ def _run_and_check(main: Callable[[], None], stage: str, lines: list[str]) -> No
     main()
     if is_recorded:
         if not all(path.is_file() and path.read_bytes() == contents[path] for path in contents):
-            _require_recorded(stage, lines)  # perhaps only a comment has changed
+            _require_recorded(stage, lines)  # only a comment may have changed
         after = _inputs()
         if changed := [name for name in before if after.get(name) != before[name]]:
             raise InputError(
@@ -226,7 +227,7 @@ def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
     contents = {}
     for line in lines:
         file = line.partition("  ")[2]
-        if not file:  # this is a pin
+        if not file:  # this is a pinned version
             continue
         path = code.path_of(file)
         if path.is_file():
@@ -241,7 +242,7 @@ def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
 
 
 def _inputs() -> dict[str, object]:
-    """Return the current content of the inputs that DVC will record when the stage ends, by name.
+    """Return the current content, keyed by name, of the inputs that DVC records when a stage ends.
 
     These are the params that dvc.yaml lists for the stage, and the files and folders that people
     edit. Only DVC writes the other dependencies.

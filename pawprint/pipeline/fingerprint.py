@@ -48,7 +48,7 @@ FEATURE_ROW = ("pawprint/features/rows.py", "pawprint/images/jpeg.py")
 # Code that determines a row of the DECODED table, besides the bytes of the file.
 DECODED_ROW = ("pawprint/dataset/decoded.py",)
 # The distributions that compute a row of features. NumPy is left out because it only stores numbers
-# there: all its versions give the same bytes (docs/decisions/39), so updating it does not recompute
+# there: all versions write the same bytes (docs/decisions/39), so updating it does not recompute
 # rows.
 COMPUTE_FEATURES = {"opencv-python-headless", "openvino", "pillow", "simplejpeg"}
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -69,7 +69,7 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_text, value))}]"
     if not isinstance(value, ast.AST):
-        return ascii(value)  # what `repr` escapes depends on the Unicode version
+        return ascii(value)  # `repr` depends on the Unicode version
     fields = dict(ast.iter_fields(value))
     if isinstance(value, WITH_DOCSTRING) and ast.get_docstring(value, clean=False) is not None:
         fields["body"] = value.body[1:]
@@ -102,7 +102,7 @@ def _is_empty_text(part: ast.expr) -> bool:
     return isinstance(part, ast.Constant) and part.value == ""
 
 
-@functools.cache  # all stages look at the same modules
+@functools.cache  # all stages read the same modules
 def imports(source: str) -> set[str]:
     """Return the full names that a module imports, including imports in functions.
 
@@ -139,7 +139,7 @@ class Code:
 
     @functools.cached_property
     def pins(self) -> dict[str, list[str]]:
-        """The lines of requirements.txt, which is the lock, by distribution."""
+        """The lines of requirements.txt, the lock file, keyed by distribution."""
         return read_pins(self.folder / REQUIREMENTS)
 
     @property
@@ -197,7 +197,7 @@ class Code:
 
         Modules in OURS_DECIDE_NO_BYTE, and modules that only they import, are left out.
         """
-        # Python runs this file first.
+        # Python runs this file before any other.
         package = PurePosixPath(script).with_name("__init__.py").as_posix()
         modules: set[str] = set()
         new = {script}
@@ -263,7 +263,7 @@ class Code:
             if not pinned and top not in self.distributions:
                 raise InputError(
                     f"{module}: the package that it imports as {top} is not installed. Add it to "
-                    f"{REQUIREMENTS} if it is missing there, and run `pip install -r "
+                    f"{REQUIREMENTS} if it is missing there and run `pip install -r "
                     f"{REQUIREMENTS}`."
                 )
             if not pinned:
@@ -342,7 +342,8 @@ def _name_of(pin: str) -> str:
 def describe_code_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:
     """Return lines such as "clean, features changed (pawprint/images/decoder.py)".
 
-    Both arguments contain fingerprints by stage: before an edit (None if unknown) and after it.
+    Both arguments contain fingerprints keyed by stage: before an edit (None if unknown) and after
+    it.
     """
     stages: dict[str, list[str]] = {}
     for stage, text in after.items():

@@ -126,7 +126,7 @@ def renew_lock(current: str, base: str, new: str) -> tuple[str, list[str]]:
 
 
 def _by_name(text: str) -> dict[str, list[str]]:
-    """Return the lines of requirements.txt by distribution. The name of a comment is its text."""
+    """Return the lines of requirements.txt keyed by distribution, or by its text for a comment."""
     lines: dict[str, list[str]] = {}
     for line in text.splitlines():
         if name := _name_of(line):

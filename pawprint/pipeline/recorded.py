@@ -51,13 +51,13 @@ class Recorded:
     @functools.cached_property
     def cache(self) -> Path:
         """Return the cache folder, or DVC's default if DVC cannot read its settings."""
-        # Imported only if needed, because DVC is slow.
+        # DVC is only imported if needed, because this takes a long time.
         from pawprint.pipeline.dvc import folder_of_cache
 
         return folder_of_cache(self._dvc_folder)
 
     def hashes(self, stage: str, kind: str = "outs") -> dict[str, object]:
-        """Return the MD5 of each output in dvc.lock by path, or of other files, such as `deps`."""
+        """Return the MD5 of each output in dvc.lock, or of other files such as `deps`, by path."""
         return _hashes_by("path", lambda: self.stages[stage][kind])
 
     def hash_of(self, stage: str, path: Path, kind: str = "outs") -> str | None:
@@ -100,7 +100,7 @@ class Recorded:
 
     def table(self, stage: str, out: Path, columns: Columns) -> "pd.DataFrame | None":
         """Return a table, or None if it is missing or damaged or has other columns."""
-        # Imported here, because `code` does not need pandas.
+        # pandas is imported here, because `code` does not need it.
         from pawprint.tables import parse_table
 
         content = self.content(self.hash_of(stage, out))
@@ -132,7 +132,7 @@ class Recorded:
             return []
 
     def files(self, stage: str, out: Path) -> dict[str, object]:
-        """Return the MD5 of each file in a folder by path, from DVC's list of its files."""
+        """Return the MD5 of each file in a folder, keyed by path, from DVC's list of its files."""
         return self.files_of(self.hash_of(stage, out))
 
     def files_of(self, md5: str | None) -> dict[str, object]:

@@ -27,7 +27,7 @@ from pawprint.progress import VARIABLE, Progress, read_progress
 
 # Paths in the project's folder.
 LOCK = Path(".dvc/tmp/pawprint-run.lock")
-TURN = Path(".dvc/tmp/pawprint-turn.lock")  # held while LOCK is taken or checked
+TURN = Path(".dvc/tmp/pawprint-turn.lock")  # held while LOCK is acquired or checked
 PROCESS = Path(".dvc/tmp/pawprint-run.pid")
 LOG = Path(".dvc/tmp/pawprint-run.log")
 PROGRESS = Path(".dvc/tmp/pawprint-run.progress")
@@ -83,7 +83,7 @@ def _turn(folder: Path) -> FileLock:
 
 
 def _take(folder: Path) -> contextlib.AbstractContextManager:
-    """Take LOCK, and return a context that releases it. Raises InputError if it is taken."""
+    """Take LOCK and return a context that releases it. Raises InputError if it is taken."""
     try:
         return FileLock(folder / LOCK).acquire(blocking=False)
     except Timeout:
@@ -92,9 +92,15 @@ def _take(folder: Path) -> contextlib.AbstractContextManager:
 
 def is_elsewhere(folder: Path) -> bool:
     """Return whether a `dvc` runs a stage. Between stages, it holds one of DVC's own locks."""
-    users = folder / USERS
-    text = users.read_text(encoding="utf-8") if users.exists() else ""
-    return any(psutil.pid_exists(int(process)) for process in re.findall(r'"pid": (\d+)', text))
+    users = re.findall(r'"pid": (\d+)', _read(folder / USERS))
+    return any(psutil.pid_exists(int(process)) for process in users)
+
+
+def _read(path: Path) -> str:
+    """Return the text of a file, or "" if it is missing. Another process may remove it now."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text(encoding="utf-8")
+    return ""
 
 
 def start(folder: Path, *command: str) -> None:
@@ -103,7 +109,7 @@ def start(folder: Path, *command: str) -> None:
     Raises InputError if another run is active.
     """
     with _turn(folder):
-        with _take(folder):  # releases it for the new process
+        with _take(folder):  # released for the new process
             _require_nothing_elsewhere(folder)
             for path in (LOG, PROGRESS):
                 (folder / path).unlink(missing_ok=True)
@@ -121,8 +127,8 @@ def start(folder: Path, *command: str) -> None:
         with process.stdout:
             if process.stdout.readline().strip() != STARTED.encode():
                 raise InputError(
-                    f"cannot start `{' '.join(command)}`: its process ended at once. Run it in a "
-                    "terminal, which shows the reason."
+                    f"cannot start `{' '.join(command)}`: its process ended immediately. Run it in "
+                    "a terminal to see the reason."
                 )
 
 
@@ -131,7 +137,7 @@ def stop(folder: Path) -> None:
 
     On Windows, Ctrl+C cannot be sent to other processes, so they are terminated.
     """
-    with contextlib.suppress(OSError, ValueError, psutil.Error):  # it has already ended
+    with contextlib.suppress(OSError, ValueError, psutil.Error):  # the process has already ended
         if read(folder).state == "running":
             process = _process(folder)
             _write_line(folder, STOPPED)
@@ -164,7 +170,7 @@ def is_running(folder: Path) -> bool:
     """Return whether a run that was started by `start` is active."""
     if not (folder / LOCK).exists():
         return False
-    with _turn(folder):  # so that two processes do not check at the same moment
+    with _turn(folder):  # prevents two processes from checking at once
         try:
             with _take(folder):
                 return False
@@ -174,12 +180,11 @@ def is_running(folder: Path) -> bool:
 
 def read(folder: Path) -> PipelineRun:
     """Return the last run of a project. A process that holds LOCK after the end does not count."""
-    # Before the log, because an ended run has written its last line.
+    # Check this before reading the log, because a finished run has written its last line.
     state = "running" if is_running(folder) else "killed"
     if state != "running" and is_elsewhere(folder):
         return PipelineRun("elsewhere", [], [], None, 0.0)
-    log = folder / LOG
-    text = log.read_text(encoding="utf-8") if log.exists() else ""
+    text = _read(folder / LOG)
     steps: list[tuple[str, str, float]] = []
     lines: list[str] = []
     last = 0.0
@@ -213,19 +218,19 @@ def _busy(folder: Path) -> Progress | None:
 
 def printed(folder: Path, *inputs: Path) -> list[str]:
     """Return the lines of the last run, or none if one of its inputs is newer or missing."""
-    log = folder / LOG
-    if not log.exists() or is_running(folder):
+    files = [folder / path for path in (LOG, *inputs)]
+    try:
+        end, *others = [path.stat().st_mtime for path in files]
+    except FileNotFoundError:
         return []
-    end = log.stat().st_mtime
-    files = [folder / path for path in inputs]
-    if any(not path.exists() or path.stat().st_mtime > end for path in files):
+    if is_running(folder) or max(others, default=end) > end:
         return []
-    lines = [row.partition("\t")[2] for row in log.read_text(encoding="utf-8").split("\n")]
+    lines = [row.partition("\t")[2] for row in _read(folder / LOG).split("\n")]
     return [line for line in lines if line and line != STOPPED and not line.startswith(END)]
 
 
 def error_of(run: PipelineRun) -> str:
-    """Return the line that says why a run failed, from the stage or else from DVC."""
+    """Return the line that explains why a run failed, from the stage or else from DVC."""
     is_error = [line.startswith("ERROR") for line in run.lines]
     end = is_error.index(True) if any(is_error) else len(run.lines)
     of_stage = [line for line in run.lines[:end] if not line.startswith("DVC has removed")]
@@ -238,7 +243,7 @@ def _write_line(folder: Path, text: str) -> None:
 
 
 def _run(command: list[str]) -> None:
-    """Run a command in the project in this folder until it ends, and write its output."""
+    """Run a command in the project in this folder until it ends and write its output."""
     here = Path()
     # The command is in the same process group and handles it.
     signal.signal(signal.SIGINT, lambda *_: None)
@@ -265,7 +270,7 @@ def _run(command: list[str]) -> None:
 
 def _run_within(runner: str, module: str, *arguments: str) -> None:
     """Run a module like `python -m`. If the process `runner` is killed, everything ends."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script that uses `&` ignores it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored after `&` in a script
     threading.Thread(target=_end_with, args=[psutil.Process(int(runner))], daemon=True).start()
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -276,7 +281,7 @@ def _end_with(runner: psutil.Process) -> None:
     if sys.platform == "win32":
         _end_below(psutil.Process())
         os._exit(1)
-    # All at once: after the end of its stage alone, DVC would be killed while it writes its files.
+    # Kill all processes at once: if only its stage ended, DVC could be killed while writing files.
     os.killpg(0, signal.SIGKILL)
 
 

@@ -1,5 +1,8 @@
 """Rank candidates for the backbone and the image size on training images.
 
+`candidates_of` lists them with the params that each one changes, `measure_each` measures them, and
+`choose` picks one. The caller writes its changes with `set_params` in params/file.py.
+
 As in `train_extract`, a cross-validated head is fitted to the features of each image. If the head
 is a logistic regression and nothing is fine-tuned, it uses all views, and otherwise a single view.
 Only the features are kept, where the `features` stage finds them.
@@ -25,39 +28,44 @@ from pawprint import paths
 from pawprint.classes import SIGNIFICANT, problem_of_labels
 from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.errors import InputError, NoWeightsError
-from pawprint.features import shards
+from pawprint.features import reuse, shards
 from pawprint.features.rows import row_function
 from pawprint.features.shards import views_of
 from pawprint.features.store import StoredExamples, count_shards
 from pawprint.files import read_labels, read_mapping
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.views import IDENTITY
+from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras
-from pawprint.network.heads import sample_weights
 from pawprint.package import python_in
 from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.params.section import Resize, check_content
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.pipeline.recorded import Recorded
 from pawprint.runtime import CORES, output_shapes, read_network, write_network
-from pawprint.scores import paired
+from pawprint.scores.verdict import (
+    Comparison,
+    compare,
+    describe_verdict,
+    pair_probabilities,
+)
 from pawprint.tables import read_table, training_images
 
 MAX_IMAGES = 2000
-ROUNDS = 20  # how often the time for an image is measured
+ROUNDS = 20  # number of times that an image is timed
 SQUARE = 1.05  # maximum ratio of the longer to the shorter side
-MOST = 0.95  # fraction of square images, above which resizing methods are not tried
-CHEAPER = 0.9  # maximum ratio to the current seconds
+MOST = 0.95  # with more square images, resizing methods are not tried
+CHEAPER = 0.9  # maximum ratio to the current run time
 MARGIN = 0.01  # maximum distance from the lowest log loss
 RULE = (
-    "The rule: use the cheapest candidate whose log loss is within "
-    f"{MARGIN} of the lowest. A candidate counts if it is significantly better than the current "
-    f"params, or needs at most {CHEAPER:.0%} of their seconds."
+    "The rule: choose the cheapest candidate with a log loss within "
+    f"{MARGIN} of the lowest. A candidate must be significantly better than the current params, or "
+    f"take at most {CHEAPER:.0%} of their time."
 )
 TODAY = "today"
 VIEWS = "augment.views"
-MORE_VIEWS = 4  # instead of the single view of `pawprint init`; see docs/decisions/37
+MORE_VIEWS = 4  # `pawprint init` sets a single view; see docs/decisions/37
 # Either lite2 or deep is tried: lite2 if its package is installed, otherwise a download from Keras.
 PRESETS = {
     "fast": ("MobileNetV2", 0.35, 160),
@@ -70,7 +78,7 @@ PRESETS = {
 
 
 class Candidate(NamedTuple):
-    """Params with `changes` by key, such as `model.alpha`."""
+    """Params with `changes` keyed by key, such as `model.alpha`."""
 
     name: str
     changes: dict[str, object]
@@ -126,7 +134,7 @@ def _defaults(today: Params, images: pd.DataFrame) -> dict[str, dict]:
 
 
 def _is_solved(params: Params) -> bool:
-    """Return whether only a fitted head learns from the views of images."""
+    """Return whether the views of images are only used to fit a head."""
     return params.train_extract.epochs is None and params.model.fine_tune_at is None
 
 
@@ -158,7 +166,7 @@ def describe_params(candidate: Candidate) -> str:
 
 
 class Sample(NamedTuple):
-    """Training images from a project's table SPLIT, and how a head learns from them.
+    """Training images from a project's table SPLIT, and how to fit a head to them.
 
     `sizes` contains the total number of training images and of other images.
     """
@@ -212,7 +220,7 @@ class Measured(NamedTuple):
     seconds: float
     accuracy: float
     loss: float
-    comparison: paired.Comparison | None
+    comparison: Comparison | None
 
 
 def measure_each(
@@ -259,7 +267,7 @@ def _measure(
         # Importing this module starts TensorFlow, which takes seconds.
         from pawprint.network.hardware import keras
 
-        # Otherwise progress bars would appear between the lines.
+        # This hides progress bars, which would appear between the lines.
         keras.config.disable_interactive_logging()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / paths.EXTRACTOR.name
@@ -268,7 +276,7 @@ def _measure(
         write_network(extractor.network, path, extractor.outputs)
         code = row_code(Code(sample.folder), FEATURE_ROW)
         network = read_network(path)
-        origin = shards.origin_of(path, model.resize, code)
+        origin = reuse.origin_of(path, model.resize, code)
     compute = row_function(network, model.resize)
     key = str(origin["network"])
     if key not in cpu_ms:
@@ -278,14 +286,14 @@ def _measure(
     seconds = cpu_ms[key] * views * len(images) / CORES / 1000
     if seconds > left:
         raise InputError(
-            f"it would take {seconds:,.0f} s, and {left:,.0f} s are left; see --minutes"
+            f"it would take {seconds:,.0f} s, but only {left:,.0f} s are left; see --minutes"
         )
-    place = shards.place_of_rows(origin, sample.folder) / "try" / str(count_shards(len(images)))
+    place = reuse.place_of_rows(origin, sample.folder) / "try" / str(count_shards(len(images)))
     one = augment.model_copy(update={"views": 1, "keep_original": True})
     learned = augment if views > 1 else one
     views_here = functools.partial(views_of, learned, model.image_size, ())
     computer = shards.ShardComputer(archive, compute, output_shapes(network), views_here)
-    earlier, _ = shards.earlier_shards(Recorded(folder=sample.folder), origin)
+    earlier, _ = reuse.earlier_shards(Recorded(folder=sample.folder), origin)
     shards.write_shards(computer, shards.tasks(images, TRAIN, place, earlier))
     store = StoredExamples({TRAIN: place}, images, sample.labels)
     examples = open_examples(store, model.features, sample.class_weight)
@@ -314,8 +322,8 @@ def row_of(
     actual = pd.Index(sample.labels).get_indexer(sample.images["label"])
     weights = sample_weights(sample.class_weight, actual)
     both = (first.probabilities if first else new), new
-    pair = paired.pair_probabilities(actual, both, sample.images["group"].to_numpy(), weights)
-    comparison = paired.compare([{"images": pair}], 1 - level)[0] if first else None
+    pair = pair_probabilities(actual, both, sample.images["group"].to_numpy(), weights)
+    comparison = compare([{"images": pair}], 1 - level)[0] if first else None
     scores = pair.new_right.mean(), pair.values[1].mean()
     return Measured(candidate, new, cpu_ms, seconds, *scores, comparison)
 
@@ -338,11 +346,11 @@ def describe_choice(best: Measured, first: Measured) -> str:
     name = best.candidate.name
     base = first.candidate.name
     if best.comparison:
-        verdict = paired.describe_verdict(base, name, best.comparison)
+        verdict = describe_verdict(base, name, best.comparison)
         return (
             f"{verdict} CPU time of an image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}; "
             f"features of all images: {best.seconds:,.0f} s, was {first.seconds:,.0f}."
         )
     if base == TODAY:
         return "Keep the current params."
-    return f"Use {name}: the weights of the current network are missing here."
+    return f"Use {name}: the weights of the current network are not available."

@@ -59,7 +59,7 @@ def require_reproduced(folder: Path, *stages: str) -> dict[str, str]:
 
 
 def find_damaged(recorded: Recorded) -> tuple[int, list[str], list[str]]:
-    """Count the copies of the files in dvc.lock, and return a line for each damaged copy.
+    """Count the copies of the files in dvc.lock and return a line for each damaged copy.
 
     Also returns the folders with lists of files that are missing from the cache. Copies are in the
     cache and in the workspace. Damaged copies in the cache are removed. Raises InputError if
@@ -86,7 +86,7 @@ def find_damaged(recorded: Recorded) -> tuple[int, list[str], list[str]]:
 
 
 def damaged_files(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[int, list[str]]:
-    """Count the copies of files with these MD5s, and return a line for each damaged copy.
+    """Count the copies of files with these MD5s and return a line for each damaged copy.
 
     Damaged copies in the cache are removed. A folder's MD5 is the MD5 of its list of files, which
     is only in the cache. A path outside the project or an invalid MD5 also results in a line, and
@@ -136,6 +136,6 @@ def damage_of(copy: Path, path: Path, md5: str, cache: Path) -> str | None:
         return None
     except OSError as error:
         return (
-            f"cannot check {copy}, and remove it from DVC's cache if damaged: {error.strerror}. "
+            f"cannot check {copy} and remove it from DVC's cache if damaged: {error.strerror}. "
             "Check its permissions."
         )

@@ -1,11 +1,11 @@
 """Compare runs of a project: read them from the workspace, Git and DVC, and test all at once.
 
-`scores/stored_run.py` reads a run from its files, and `scores/runs.py` has the test.
+`scores/stored_run.py` reads a run from its files, and `scores/compared_runs.py` has the test.
 """
 
 import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -16,33 +16,37 @@ from pawprint.errors import InputError
 from pawprint.pipeline.dvc import WORKSPACE, read_revision
 from pawprint.pipeline.recorded import Recorded
 from pawprint.projects.check import require_reproduced
-from pawprint.scores.runs import ComparedRun, Run, compare_runs
+from pawprint.scores.compared_runs import ComparedRun, Run, compare_runs
 from pawprint.scores.stored_run import read_run
 from pawprint.tables import parse_table
 
+NO_NAMES: Mapping[str, str] = {}
 
-def compare_revisions(folder: Path, old: str, new: Sequence[str]) -> list[ComparedRun]:
+
+def compare_revisions(
+    folder: Path, old: str, new: Sequence[str], names: Mapping[str, str] = NO_NAMES
+) -> list[ComparedRun]:
     """Compare each of the `new` runs with the `old` one, using `compare_runs`.
 
-    A run is a commit, branch, tag or experiment, or WORKSPACE. Raises InputError if the results in
-    the workspace are out of date, if a run has no predictions, and for the reasons of
-    `compare_runs`.
+    A run is a commit, branch, tag or experiment, or WORKSPACE. Sentences call it what `names` says
+    or, by default, its revision. Raises InputError if the results in the workspace are out of date,
+    if a run has no predictions, and for the same reasons as `compare_runs`.
     """
     if WORKSPACE in (old, *new):
         require_reproduced(folder, "evaluate")
-    runs = {rev: read_revision_run(folder, rev) for rev in (old, *new)}
+    runs = {rev: read_revision_run(folder, rev, names.get(rev, rev)) for rev in (old, *new)}
     return compare_runs(runs[old], [runs[rev] for rev in new])
 
 
-def read_revision_run(folder: Path, rev: str, name: str = "") -> Run:
-    """Read a run of a project, which sentences call `name` or, by default, the revision.
+def read_revision_run(folder: Path, rev: str, name: str) -> Run:
+    """Read a run of a project, which sentences call `name`.
 
-    Its data, in DVC's cache or in a remote, may be missing. Raises InputError if it has no
-    predictions or no params.
+    The data of the run, in DVC's cache or in a remote, may be missing. Raises InputError if it has
+    no predictions or no params.
     """
     read = functools.partial(read_revision, folder, rev)
-    run = read_run(read, name or rev)
-    if run.split is None:  # these are in Git
+    run = read_run(read, name)
+    if run.split is None:  # these files are in Git
         with contextlib.suppress(InputError):
             run = run._replace(split_md5=read(paths.LOCK, _md5_of_split))
             run = run._replace(scores=read(paths.SCORES_CSV, _parse_scores))

@@ -35,7 +35,7 @@ def describe(folder: Path) -> str:
 
 
 def has_author(folder: Path) -> bool:
-    """Return whether Git knows the author of commits."""
+    """Return whether an author is configured in Git."""
     return try_git("var", "GIT_COMMITTER_IDENT", folder=folder) is not None
 
 
@@ -80,16 +80,16 @@ def to_discard(folder: Path) -> list[str]:
     are excluded. Raises InputError if no commit contains the project, because this would remove all
     of its files.
     """
-    git("rev-parse", "--git-dir", folder=folder)  # raises InputError with Git's own reason
+    git("rev-parse", "--git-dir", folder=folder)  # raises InputError with Git's message
     committed = (
         git("ls-tree", "HEAD", "--", *map(str, INPUTS), folder=folder) if has_commit(folder) else ""
     )
     if len(committed.splitlines()) < len(INPUTS):
         raise InputError(
-            f"discard: cannot go back: no commit has {name_some(map(str, INPUTS))}. Run `git add "
-            ".` and `git commit`, which keep everything."
+            f"discard: cannot restore a run: no commit contains {name_some(map(str, INPUTS))}. To "
+            "keep everything, run `git add .` and `git commit`."
         )
-    # STATE belongs to the same upgrade as INPUTS.
+    # STATE is part of the same upgrade as INPUTS.
     return changed_files(folder, [*results(folder), *INPUTS, paths.STATE])
 
 
@@ -107,10 +107,10 @@ def keep(folder: Path, message: str, author: dict[str, str]) -> None:
 
 
 class Loss(NamedTuple):
-    """The changes that `discard` reverts, to show them before.
+    """The changes that `discard` would revert, to be shown beforehand.
 
-    `commit` is the commit that it goes back to, in words, `diff` the changes of INPUTS, without
-    secrets, and `files` the hash of each file of `to_discard`, None if it is missing.
+    `commit` describes the commit to restore, `diff` contains the changes to INPUTS, without
+    secrets, and `files` contains the hash of each file from `to_discard`, or None if it is missing.
     """
 
     commit: str
@@ -135,8 +135,8 @@ def discard(folder: Path, shown: Loss | None = None) -> None:
     with alone(folder):
         if shown is not None and read_loss(folder) != shown:
             raise InputError(
-                "discard: cannot discard: files or the last commit have changed since the list was "
-                "shown. Look at the new list."
+                "discard: cannot discard the run: files or the last commit have changed since the "
+                "list was shown. Check the new list."
             )
         names = to_discard(folder)
         tree = {
@@ -154,9 +154,9 @@ def discard(folder: Path, shown: Loss | None = None) -> None:
         lacking = outputs(Recorded(folder=folder)) & check_out(folder, paths.PIPELINE)
     if lacking:
         raise InputError(
-            f"discard: cannot restore {name_some(sorted(lacking))}: DVC's cache lacks these "
-            f"results of the last commit. Run `dvc pull {paths.PIPELINE}`, or `dvc repro` to make "
-            "them again."
+            f"discard: cannot restore {name_some(sorted(lacking))}: these results of the last "
+            f"commit are not in DVC's cache. Run `dvc pull {paths.PIPELINE}`, or `dvc repro` to "
+            "create them again."
         )
 
 

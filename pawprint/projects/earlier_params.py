@@ -21,9 +21,9 @@ MOVED = (
     "seed",
 )
 DEFAULTS = Epochs.model_fields
-# Left out of a new project, where they have their defaults.
+# New projects omit these params, which have their default values.
 UNWRITTEN = ("optimizer", "views_per_epoch", "keep_best")
-LBFGS = "lbfgs"  # stood for a head that is fitted instead of trained in epochs
+LBFGS = "lbfgs"  # former optimizer for a head that is fitted in one step
 CALLBACKS: dict[str, type[Section]] = {
     "early_stopping": EarlyStopping,
     "reduce_lr_on_plateau": ReduceLROnPlateau,
@@ -34,7 +34,7 @@ ERASING = "augment.RandomErasing"
 def renew_epochs(params: str) -> tuple[str, list[str]]:
     """Convert params of earlier versions in the text of `params.yaml` to the current form.
 
-    The returned lines say which params have moved, and which Keras arguments no longer exist.
+    The returned lines list params that have moved and Keras arguments that no longer exist.
     """
     notes = []
     values = flat(params)
@@ -61,7 +61,7 @@ def renew_epochs(params: str) -> tuple[str, list[str]]:
 
 
 def epochs_of(values: Mapping[str, object], phase: str) -> tuple[dict | None, list[str]]:
-    """Return the mapping `epochs` of a phase, and missing names, from earlier params by name.
+    """Return the mapping `epochs` of a phase, and missing names, from earlier params keyed by name.
 
     There is no mapping for a fitted head or for 0 epochs.
     """
@@ -74,7 +74,7 @@ def epochs_of(values: Mapping[str, object], phase: str) -> tuple[dict | None, li
         value = values.get(f"{phase}.{key}")
         if key in CALLBACKS and isinstance(value, dict):
             known = CALLBACKS[key].model_fields
-            if key == "early_stopping":  # which replaced keep_best
+            if key == "early_stopping":  # it replaced keep_best
                 epochs["keep_best"] = bool(value.get("restore_best_weights"))
             gone = [name for name in value if name not in (*known, "restore_best_weights")]
             dropped += [f"{key}.{name}" for name in gone]

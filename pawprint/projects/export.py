@@ -1,4 +1,4 @@
-"""Export a project's model to other formats, and compare each export with the served model.
+"""Export a project's model to other formats and compare each export with the served model.
 
 The formats are defined in `model/exports.py`.
 """
@@ -19,13 +19,8 @@ from pawprint.files import md5, write_text
 from pawprint.git import current_commit
 from pawprint.model import exports
 from pawprint.model.detector import read_detector
-from pawprint.model.exports import (
-    CALIBRATION_IMAGES,
-    INT8,
-    identity_of_int8,
-    milliseconds,
-    write_int8,
-)
+from pawprint.model.exports import milliseconds
+from pawprint.model.int8_export import CALIBRATION_IMAGES, INT8, identity_of_int8, write_int8
 from pawprint.model.metadata import Metadata
 from pawprint.model.page import About, fetch_runtime, page_of, whose_weights, with_half_weights
 from pawprint.model.predictor import load_predictor
@@ -158,7 +153,7 @@ def _formats(folder: Path, wanted: Wanted) -> list[str]:
     """Return the formats to write, without repetitions. Raises InputError for an impossible one."""
     is_of_keras = Model.load(path=folder / paths.PARAMS).backbone != ONNX
     if wanted.is_int8 and not is_of_keras:
-        raise InputError(f"--int8: expected a Keras network. Received: model.backbone is {ONNX}")
+        raise InputError(f"--int8: needs a Keras network, but model.backbone is {ONNX}")
     formats = list(dict.fromkeys(wanted.formats))
     for name in formats:
         if wanted.is_int8 and name != LITERT:
@@ -251,7 +246,7 @@ def describe_page(project: _Project) -> About:
     facts = {
         "Classes": ", ".join(metadata.labels),
         "Measured": f"{'; '.join(measured)} ({100 * CONFIDENCE:g}% interval), on photos that it "
-        "did not learn from",
+        "was not trained on",
         "Commit": metadata.commit or "none",
         "Model": metadata.model or "from an earlier version",
         "Photos": f"a square of {metadata.image_size} pixels: {SQUARES[metadata.resize]}",
@@ -354,7 +349,7 @@ def describe_new_labels(photos: pd.Series, before: np.ndarray, after: np.ndarray
         if one != other
     ]
     which = f": {name_some(changes)}" if changes else ""
-    return f"{len(changes):,} of {len(photos):,} held-out images get another label{which}"
+    return f"{len(changes):,} of {len(photos):,} held-out images change their label{which}"
 
 
 def describe_int8(rows: pd.DataFrame, before: np.ndarray, after: np.ndarray) -> str:

@@ -13,13 +13,8 @@ from typing import IO, NoReturn
 import numpy as np
 from PIL import Image
 
-from pawprint.dataset.folders import (
-    AUTO,
-    count_labels,
-    describe_class_counts,
-    describe_names,
-    find_places,
-)
+from pawprint.dataset.folder_messages import describe_class_counts, describe_names
+from pawprint.dataset.folders import AUTO, count_labels, find_places
 from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv, read_metadata_csv
 from pawprint.dataset.sources import folder_files, is_tar, require_utf8, tar_files
 from pawprint.dataset.user_tables import EMPTY_TABLES
@@ -59,7 +54,7 @@ from pawprint.templates import (
 
 # If the photos' folder is a repository, DVC would track nothing there, or refuse to.
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
-WITHOUT_CLASSES = "No folder is a class: give the photos labels in the app, or in a metadata.csv"
+WITHOUT_CLASSES = "No folder is a class: label the photos in the app or in a metadata.csv"
 SQUARE = 0.01  # fraction outside the central square, up to which images count as square
 MAX_READ = 2000  # number of evenly spaced images for which `left_out_of` reads the header
 
@@ -67,11 +62,11 @@ MAX_READ = 2000  # number of evenly spaced images for which `left_out_of` reads 
 def create(
     folder: Path, images: Path | None, recipe: str | None, is_outside: bool, labels: str = AUTO
 ) -> tuple[str, list[str]]:
-    """Make a project with Git and DVC in a new or empty folder, or in a clone without a project.
+    """Create a project with Git and DVC in a new or empty folder, or in a clone without a project.
 
-    Returns its `fetch.source`, and lines on the classes of the images (if they are known before
-    `fetch`), on the rules that `.gitignore` undoes, and on the choice of `model.resize`. `labels`
-    is AUTO, or the way to read folders for `clean.labels`.
+    Returns its `fetch.source`, and lines about the classes of the images (if they are known before
+    `fetch`), on the rules that `.gitignore` overrides, and on the choice of `model.resize`.
+    `labels` is AUTO, or the way to read folders for `clean.labels`.
 
     Unless the images are to stay outside, they are copied into the project and tracked with DVC. A
     YAML file with their URL is tracked with Git. Without `images`, the recipe determines them.
@@ -91,7 +86,7 @@ def create(
     params = set_values(params, {"fetch.source": source})
     copied = {images: images.name} if _is_url(images) else {}
     weights = PACKAGE.parent / parse_mapping(params, PARAMS.name)["weights"]["source"]
-    if weights.is_file():  # it comes from the package
+    if weights.is_file():  # the weights are installed by the package
         copied[weights] = weights.name
         params = set_values(params, {"weights.source": weights.name})
     choice: list[str] = []
@@ -114,7 +109,7 @@ def _images_of(recipe: str | None, params: str) -> Path:
     source = parse_mapping(params, PARAMS.name)["fetch"]["source"]
     if not source.startswith("pawprint/"):
         raise InputError(
-            f"cannot use the recipe {recipe} alone: it has no images of its own. Give yours with "
+            f"cannot use the recipe {recipe} alone: it does not include images. Add yours with "
             "--images."
         )
     return PACKAGE.parent / source
@@ -145,22 +140,22 @@ def _choose_resize(params: str, images: Path) -> tuple[str, list[str]]:
     chosen = parse_mapping(params, PARAMS.name)["model"]["resize"]
     cut = f"the middle square leaves out {part}"
     advice = (
-        f"{cut}. That is usual for photos: change it only if the edges matter"
+        f"{cut}. This is normal for photos: only change it if the edges matter"
         if chosen == "crop"
-        else f"{cut}, which `crop` would lose; you need not do anything"
+        else f"{cut}, which `crop` would lose; no action is needed"
     )
     return params, [f"model.resize is {chosen}: {advice}"]
 
 
 def _write_project(folder: Path, source: str, params: str, in_git: list[str]) -> list[str]:
-    """Write a project without its images, and return lines about rules that .gitignore undoes.
+    """Write a project without its images and return lines about rules that .gitignore overrides.
 
     `in_git` lists the files that Git must not ignore.
     """
     texts = with_own(folder, files(source))
     if work_tree(folder) is None:
         git("init", "--quiet", folder=folder)
-    write_text(folder / IGNORE, texts[IGNORE])  # first, because DVC rejects ignored files
+    write_text(folder / IGNORE, texts[IGNORE])  # written first, because DVC rejects ignored files
     rules = take_back(folder, in_git)
     if rules:
         texts[IGNORE] = read_text(folder / IGNORE)
@@ -171,16 +166,16 @@ def _write_project(folder: Path, source: str, params: str, in_git: list[str]) ->
     write_state(folder, {name: text for name, text in files(source).items() if name in texts})
     _, missing = requirement()
     notes = [missing] if missing and str(REQUIREMENTS) in texts else []
-    return [f".gitignore makes an exception to this rule: {rule}" for rule in rules] + notes
+    return [f".gitignore overrides this rule: {rule}" for rule in rules] + notes
 
 
 def _bring(images: Path, folder: Path, source: str) -> list[str]:
-    """Copy images into a project and track them with DVC. Return lines on an unused .dvcignore."""
+    """Copy images into a project and track them with DVC. Return lines about a .dvcignore."""
     _copy(images, folder / source)
     track(folder, source)
     path = images / DVC_IGNORE
     has_rules = path.is_file() and re.search(r"^\s*[^\s#]", read_text(path), re.MULTILINE)
-    return [f"{path} is not copied, so files that it names are copied, too"] if has_rules else []
+    return [f"{path} is not copied, so files that it lists are copied, too"] if has_rules else []
 
 
 def _require_archive(path: Path) -> None:
@@ -189,7 +184,7 @@ def _require_archive(path: Path) -> None:
         return
     if not zipfile.is_zipfile(path):
         raise InputError(
-            f"{path}: expected a folder, a zip, a tar or a YAML file with the URL of one. "
+            f"{path}: expected a folder, a zip, a tar or a YAML file with the URL of an archive. "
             f"Received: {what_is(path) or 'another file'}."
         )
     with open_archive(path) as archive:
@@ -201,7 +196,7 @@ def _require_archive(path: Path) -> None:
             return
     raise InputError(
         f"{path}: expected a zip of images. Received: {name_some(names) or 'no files'}. If it "
-        "holds an archive, unpack it and use that."
+        "contains an archive, unpack it and use the archive."
     )
 
 
@@ -209,7 +204,7 @@ def _pointers_in(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, st
     """Yield the path of each image in a zip that is only a pointer, and the kind of pointer."""
     for info in archive.infolist():
         if is_image_name(info.filename) and info.file_size <= MAX_BYTES:
-            # It may be encrypted, which `clean` reports.
+            # The file may be encrypted, which `clean` reports.
             with contextlib.suppress(*BROKEN, RuntimeError):
                 if what := pointer(archive.read(info)):
                     yield f"{path}/{info.filename}", what
@@ -280,8 +275,8 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         raise InputError(f"{images}: expected images or an archive. Received: {found}.")
     if not images.exists():
         raise InputError(
-            f"{images}: no such file or folder. Name a folder, zip, tar or YAML file with the URL "
-            "of images, with --images."
+            f"{images}: no such file or folder. Set --images to a folder, zip, tar, or YAML file "
+            "with the URL of images."
         )
     if images.is_dir():
         if is_outside:
@@ -291,17 +286,17 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         if is_outside and (refused := [path for path in paths if path.name == DVC_IGNORE]):
             raise InputError(
                 "cannot use the images in place with --outside: DVC rejects a folder with "
-                f"{refused[0]}. Choose a folder without it, or let the images be copied."
+                f"{refused[0]}. Choose a folder without it, or omit --outside."
             )
         require_utf8(path for path in paths if path.is_file())
     if folder.resolve().is_relative_to(images.resolve()):
         raise InputError(
-            f"cannot make the project in {folder}: it is inside the images, {images}. Name a "
-            "folder elsewhere."
+            f"cannot create the project in {folder}: it is inside the folder of images, {images}. "
+            "Choose a folder elsewhere."
         )
     if images.resolve().is_relative_to(folder.resolve()):
         raise InputError(
-            f"cannot copy {images}: it is inside {folder}, which gets a copy. Move the images "
+            f"cannot copy {images}: it is inside the destination, {folder}. Move the images "
             "elsewhere."
         )
 
@@ -373,5 +368,5 @@ def _path_from(folder: Path, images: Path) -> str:
     images = images.parent.resolve() / images.name
     try:
         return Path(os.path.relpath(images, folder.resolve())).as_posix()
-    except ValueError:  # on another Windows drive
+    except ValueError:  # the path is on another Windows drive
         return images.as_posix()

@@ -1,4 +1,4 @@
-"""Find the labelled images of a project's last run, and check if new images look like them."""
+"""Find the labelled images of a project's last run and check if new images look like them."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from pawprint.dataset.near_duplicates import near_duplicates
 from pawprint.params.data import Split
 from pawprint.tables import read_table
 
-DISTANCE = 8  # between near-duplicates, if there is no params.yaml
+DISTANCE = 8  # default for near-duplicates if there is no params.yaml
 
 
 class LabelledImages(NamedTuple):

@@ -34,10 +34,10 @@ from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.pipeline.runs import PipelineRun
 from pawprint.projects.discard import has_run
 from pawprint.reports.pages import describe_result
-from pawprint.scores.prediction_table import read_predictions
+from pawprint.scores.prediction_table import read_probabilities
 from pawprint.tables import read_table
 
-SECONDS = 0.5  # between two checks of a run
+SECONDS = 0.5  # seconds between two checks of a run
 MEASURED = ("accuracy", "log_loss", "difference", "low", "high", "cpu_ms", "seconds")
 REPORT_HEIGHT = 700  # pixels
 DONE = 100  # percent
@@ -47,9 +47,9 @@ FORMAT = "{desc} {percentage:3.0f}% {bar} {elapsed}{postfix}"
 class Comparison(NamedTuple):
     """The workspace, or another run, compared with an older run.
 
-    `verdict` is "better", "worse", "equal", "identical", or says that no difference is shown.
+    `verdict` is "better", "worse", "equal", "identical", or states that no difference is shown.
     `sentences` begin with the verdict, followed by changes that affect users of the model. `table`
-    has a row for each set of images. `notes` say which images are not compared, and which data are
+    has a row for each set of images. `notes` list images that are not compared and data that are
     missing.
     """
 
@@ -75,7 +75,7 @@ class Comparison(NamedTuple):
 class Result(NamedTuple):
     """The result of `Project.run`.
 
-    `text` says how many test images are correct, compared with always predicting one class. `ran`
+    `text` states how many test images are correct, compared with always predicting one class. `ran`
     lists the stages that ran, in order. `verdict` is a sentence that compares the run with the last
     commit, or explains why this is impossible. It is "" if the last commit has no run. `comparison`
     contains the table, if there is one.
@@ -122,7 +122,7 @@ class Project:
         self.folder = Path(folder).absolute()
         if not (self.folder / paths.PARAMS).is_file():
             raise InputError(
-                f"cannot open {self.folder} as a project: it has no {paths.PARAMS}. Make a "
+                f"cannot open {self.folder} as a project: it has no {paths.PARAMS}. Create a "
                 "project with pawprint.init."
             )
 
@@ -216,14 +216,14 @@ class Project:
         if split not in paths.PROBABILITIES_CSV:
             names = " or ".join(paths.PROBABILITIES_CSV)
             raise InputError(f"predictions: expected {names}. Received: {split}.")
-        return read_predictions(self.folder / paths.PROBABILITIES_CSV[split])
+        return read_probabilities(self.folder / paths.PROBABILITIES_CSV[split])
 
     def labels_to_review(self) -> pd.DataFrame:
         """Return the images whose labels may be wrong, most suspect first.
 
         A row contains the `path`, the `label`, the `likely` label instead, the `split`, the
-        `probability` of the label according to a model that did not learn from the image,
-        `contradicts`, which is "" or the path of a near-duplicate with another label, and
+        `probability` of the label according to a model that was not trained on the image,
+        `contradicts`, which is "" or the path of a near-duplicate with a different label, and
         `pixels_sha256`.
 
         >>> project.labels_to_review().columns[:3].tolist()
@@ -285,7 +285,7 @@ def make_project(
     is_outside: bool,
     labels: str,
 ) -> Project:
-    """Make a project with the `init` command, and print its output. Raises InputError."""
+    """Create a project with the `init` command and print its output. Raises InputError."""
     arguments = [os.fspath(folder)]
     arguments += ["--images", os.fspath(images)] if images is not None else []
     arguments += ["--recipe", recipe] if recipe else []
@@ -297,7 +297,7 @@ def make_project(
 
 
 def _command(folder: Path, *arguments: str) -> str:
-    """Run a command of `pawprint` in a folder, and return its output.
+    """Run a command of `pawprint` in a folder and return its output.
 
     Raises InputError with its message if the command fails. An interrupt stops it like Ctrl-C.
     """
@@ -310,7 +310,7 @@ def _command(folder: Path, *arguments: str) -> str:
         stderr=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
-        start_new_session=True,  # because a kernel interrupts its whole session
+        start_new_session=True,  # a kernel interrupts its whole session
     )
     try:
         text, problem = process.communicate()
@@ -355,7 +355,7 @@ class _Bars:
     """A bar for each step of a run, except skipped steps. Only the last bar is open."""
 
     def __init__(self) -> None:
-        self.number = 0  # of steps that have a bar or do not need one
+        self.number = 0  # number of steps that are done or have a bar
         self.open: tqdm | None = None
 
     def show(self, run: PipelineRun) -> None:
@@ -379,7 +379,7 @@ class _Bars:
             self.open.refresh()
 
     def close(self, is_done: bool = False) -> None:
-        """Close the open bar, and fill it if its step is done."""
+        """Close the open bar and fill it if its step is done."""
         if is_done:
             if self.open is not None:
                 self.open.set_postfix_str("", refresh=False)

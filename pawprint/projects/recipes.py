@@ -29,7 +29,7 @@ def read_recipe(name: str) -> str:
 
 
 def apply_recipe(params: str, name: str) -> str:
-    """Apply the values of a recipe to the text of `params.yaml`, whatever was there before.
+    """Apply the values of a recipe to the text of `params.yaml`, replacing earlier values.
 
     Params that no recipe sets, such as seeds, are not changed.
     """
@@ -65,6 +65,5 @@ def require_committed(folder: Path) -> None:
     """Raise InputError if params.yaml has uncommitted changes."""
     if try_git("status", "--porcelain", "--", PARAMS.name, folder=folder) != "":
         raise InputError(
-            "params.yaml: expected a file without uncommitted changes, which would be lost. "
-            "Commit it first."
+            "params.yaml: cannot overwrite uncommitted changes. Commit the file first."
         )

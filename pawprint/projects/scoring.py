@@ -29,13 +29,13 @@ from pawprint.model.predictor import (
 from pawprint.named_file import read_bytes
 from pawprint.params.data import Clean
 from pawprint.pipeline.recorded import Recorded
-from pawprint.projects.answer_log import OTHER_MODEL, read_answers, select_answers
 from pawprint.projects.labelled import is_near_training, read_labelled
+from pawprint.projects.service_log import OTHER_MODEL, read_answers, select_answers
 from pawprint.scores.evaluation import predictions_in, tabulate_beside
 from pawprint.scores.likeness import Likeness, compare_photos
-from pawprint.scores.paired import Comparison, compare, pair_predictions
-from pawprint.scores.prediction_table import predicted_labels, read_predictions, tabulate
+from pawprint.scores.prediction_table import predicted_labels, read_probabilities, tabulate
 from pawprint.scores.slices import measure_slices
+from pawprint.scores.verdict import Comparison, compare, pair_predictions
 
 UNLABELLED = "unlabelled"
 NEAR = "near-duplicates of training images"
@@ -63,7 +63,8 @@ def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
 
     Folders of classes have the names in `clean.labels` of a project, or are named after the labels.
 
-    Raises InputError if there are no images, or if a metadata.csv contains none of the labels.
+    Raises InputError if there are no images, or if a metadata.csv does not contain any of the
+    labels.
     """
     params = project / paths.PARAMS
     folder_names = Clean.load(path=params).labels if params.exists() else "auto"
@@ -87,7 +88,7 @@ def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
 
 
 def read_test_split(folder: Path, metadata: Metadata) -> pd.DataFrame | None:
-    """Return the served model's PREDICTIONS table for a project's test split, or None.
+    """Return the served model's PROBABILITIES table for a project's test split, or None.
 
     It is None if `metadata` does not identify the served model, or if either the table or the
     served model differs from dvc.lock.
@@ -101,7 +102,7 @@ def read_test_split(folder: Path, metadata: Metadata) -> pd.DataFrame | None:
     is_other = any(expected) and expected != [md5(table), md5_of_folder(served)]
     if is_other or read_metadata(served).model != metadata.model:
         return None
-    predictions = read_predictions(table)
+    predictions = read_probabilities(table)
     return predictions if predicted_labels(predictions) == metadata.labels else None
 
 
@@ -113,7 +114,7 @@ def load_predictors(folders: Sequence[Path]) -> list[Predictor]:
         if predictor.metadata.labels != labels:
             raise InputError(
                 f"{predictor.folder}: expected the classes of {folders[0]}, {', '.join(labels)}. "
-                f"Received: {', '.join(predictor.metadata.labels)}. Score this model alone."
+                f"Received: {', '.join(predictor.metadata.labels)}. Score this model separately."
             )
     return predictors
 
@@ -122,9 +123,9 @@ class ScoreResult(NamedTuple):
     """The result of `score`.
 
     `scores` contains the rows of `tabulate_beside` followed by those of `measure_slices`.
-    `predictions` is a PREDICTIONS table with a column `group`. `left_out` counts images by reason,
-    `failed` contains the rows of `predict` that have an error, and `has_training` says whether
-    training images were available for comparison.
+    `predictions` is a PROBABILITIES table with a column `group`. `left_out` counts images by
+    reason, `failed` contains the rows of `predict` that have an error, and `has_training` indicates
+    whether training images were available for comparison.
     """
 
     scores: pd.DataFrame
@@ -137,7 +138,7 @@ class ScoreResult(NamedTuple):
 def score(
     project: Path, predictor: Predictor, photos: Photos, take: Take = take_all
 ) -> ScoreResult:
-    """Score labelled photos like `evaluate`, and compare them with the last run's test split.
+    """Score labelled photos like `evaluate` and compare them with the last run's test split.
 
     UNKNOWN photos show none of the classes. As in `clean`, photos with the same pixels count once,
     or not at all if their labels differ. In intervals and tests, photos in the same group count as
@@ -206,8 +207,9 @@ def compare_unlabelled(
 ) -> LikenessResult:
     """Compare photos with the test photos of a project, by the predictions of its served model.
 
-    The photos are `photos` in the folder `source` or, with None, the rows of the table `source`.
-    Raises InputError if the project has no test split of this model, or if no row is of this model.
+    The photos are `photos` in the folder `source` or, if `photos` is None, the rows of the table
+    `source`. Raises InputError if the project has no test split for this model, or if all rows come
+    from other models.
     """
     metadata = read_metadata(model)
     has_scores = metadata.unknown_threshold is not None
@@ -251,9 +253,9 @@ def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:
 
 
 def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
-    """Return a PREDICTIONS table for images with a `prediction`, and the number of their group."""
+    """Return a PROBABILITIES table for images with a `prediction`, and their group numbers."""
     probabilities = np.array([prediction.probabilities for prediction in images["prediction"]])
-    # Works even without images.
+    # This also works without images.
     probabilities = probabilities.reshape(len(images), len(metadata.labels))
     unknown_scores = None
     if metadata.unknown_threshold is not None:

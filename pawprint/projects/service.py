@@ -1,6 +1,6 @@
 """Serve a model over HTTP, for `pawprint serve`: requests, answers and rejections.
 
-The log of answers is written by answer_log.py, and several services may share it.
+The log of answers is written by service_log.py, and several services may share it.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from pawprint.images.decoder import sha256_of_all_pixels
 from pawprint.installation import install_command
 from pawprint.model.predictor import Predictor, default_model, load_predictor
 from pawprint.package import installed_version
-from pawprint.projects.answer_log import AnswerLog
+from pawprint.projects.service_log import AnswerLog
 from pawprint.runtime import CORES
 
 try:
@@ -35,13 +35,13 @@ except ModuleNotFoundError as error:
     raise InputError(
         f"serve: {error.name} is not installed. Run `{install_command('serve')}`."
     ) from None
-MAX_CONNECTIONS = 64  # further ones get 503; together they need at most 640 MiB for uploads
+MAX_CONNECTIONS = 64  # further connections get status 503; uploads need up to 640 MiB
 MAX_BYTES = 10 * 2**20  # in an upload
 HEALTH = ["GET", "HEAD", "OPTIONS"]
 MAX_PARTS = 100  # in a form
-MAX_HEADER = 2**12  # bytes that are read from the header of a part
+MAX_HEADER = 2**12  # maximum bytes read from the header of a part
 FORM = "multipart/form-data"
-NOT_LOGGED = "log_error"  # a key in answers that explains why an answer is not in the log
+NOT_LOGGED = "log_error"  # response key with the reason why a prediction was not logged
 
 
 class Address(NamedTuple):
@@ -87,7 +87,7 @@ def require_free(host: str, port: int) -> None:
                 # Bind without listening, because clients would otherwise think that the service has
                 # started.
                 with socket.socket(family) as place:
-                    if os.name == "posix":  # like uvicorn, to reuse a port that was just released
+                    if os.name == "posix":  # like uvicorn, reuse a port that was just released
                         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     place.bind((address[0], port))
             except OSError as error:  # for example, ::1 for localhost without IPv6
@@ -187,8 +187,8 @@ def image_in(data: bytes) -> bytes:
     """Return the upload or, if it is a form, its only file, as in `curl -F photo=@cat.jpg`.
 
     A form is recognised by its first line, which no image starts with, because programs that set
-    the header of a form themselves omit the boundary. A form parser would be another requirement,
-    and Python's own takes seconds for a hostile form. Raises HTTPException for a form without a
+    the header of a form themselves omit the boundary. A form parser would be another dependency,
+    and Python's own takes seconds for a malicious form. Raises HTTPException for a form without a
     file, and for a form with several, because the answer for one photo could be mistaken for all.
     """
     form = data.lstrip(b"\r\n")
@@ -203,7 +203,7 @@ def image_in(data: bytes) -> bytes:
             second = printable(name[:80])
             raise HTTPException(
                 422,
-                f"expected one file in the form. Received: a second one, {second}. Send each alone",
+                f"expected one file in the form. Received: also {second}. Send them separately",
             )
         files += [content] if name else []
     if files:
@@ -223,7 +223,7 @@ def explain(error: UnusableImageError, content_type: str) -> str:
 
 
 def classify(predictor: Predictor, data: bytes, answers: AnswerLog | None) -> dict:
-    """Return the answer for an upload. It says so if it could not be logged.
+    """Return the answer for an upload. The answer mentions if it could not be logged.
 
     Raises UnusableImageError if `data` is not a complete image.
     """

@@ -14,17 +14,17 @@ from pawprint.tables import read_table
 
 
 def keep_last_splits(folder: Path, are_training: bool) -> pd.DataFrame:
-    """Add the images of the last result to the splits.csv of a project, and return their rows.
+    """Add the images of the last result to the splits.csv of a project and return their rows.
 
-    They keep their split or, with `are_training`, become training images. Raises InputError if
-    there is no result, or if splits.csv has been edited since.
+    The images keep their split or, with `are_training`, become training images. Raises InputError
+    if there is no result, or if splits.csv has been edited since.
     """
     table = folder / SPLITS_CSV
     recorded = Recorded(folder=folder)
     result = recorded.hash_of("split", SPLIT_CSV)
     if not result:
         raise InputError(
-            f"cannot keep splits: {LOCK} has no result of `split`. Run `dvc repro split`."
+            f"cannot keep splits: {LOCK} contains no result of `split`. Run `dvc repro split`."
         )
     has_rows = table.exists() and read_kept_splits(table)
     if are_training and not has_rows:

@@ -15,7 +15,7 @@ from pawprint.templates import template
 
 
 def read_state(folder: Path) -> dict:
-    """Read a file written by `write_state`. Raises InputError if it is missing or another file."""
+    """Read a file written by `write_state`. Raises InputError if it is missing or invalid."""
     path = folder / STATE
     if not path.exists():
         raise InputError(f"{path}: expected a project that `pawprint init` made.")
@@ -27,7 +27,7 @@ def read_state(folder: Path) -> dict:
 
 
 def write_state(folder: Path, texts: dict[str, str]) -> None:
-    """Write the text of files, by name, and the defaults that a project received."""
+    """Write the text of files, keyed by name, and the defaults that a project received."""
     record = {"version": version(DISTRIBUTION), "files": texts, "params": flat(defaults())}
     write_json(folder / STATE, record)
 

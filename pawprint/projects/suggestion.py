@@ -20,14 +20,14 @@ from pawprint.model.detector import unit_length
 from pawprint.model.predictor import Prediction, Predictor, Take, predict_each, take_all
 from pawprint.model.served_model import FEATURES
 from pawprint.progress import track
-from pawprint.projects.answer_log import rows_with
 from pawprint.projects.labelled import LabelledImages, compare_hashes
+from pawprint.projects.service_log import rows_with
 from pawprint.tables import training_images
 
 MAX_TRAINING = 2000  # maximum number of training images to compare new images with
 # Minimum uncertainty, so that distance still ranks images that the model is certain about.
 SMALLEST = 0.01
-BLOCK = 1024  # images compared with labelled ones at once
+BLOCK = 1024  # number of images compared at once
 MEASURED = ("hash", "features", "uncertainty")
 
 
@@ -44,9 +44,9 @@ def uncertainty(probabilities: np.ndarray) -> np.ndarray:
 class Candidates(NamedTuple):
     """Unlabelled images: features, float32 `(images, channels)` of length 1, and weights.
 
-    `alike`, bool `(images, images)`, marks pairs of which one image is enough. `is_unknown`, bool
-    `(images,)`, marks images of which only some are wanted, and `is_unsure` marks images that come
-    first.
+    `alike`, bool `(images, images)`, marks pairs of similar images, of which only one is chosen.
+    `is_unknown`, bool `(images,)`, marks images of which only some are chosen, and `is_unsure`
+    marks images that come first.
     """
 
     features: np.ndarray
@@ -66,7 +66,7 @@ def choose(images: Candidates, labelled: np.ndarray, number: int, unknown: int) 
     images with `is_unknown` are chosen.
     """
     features, weight, alike, is_unknown, is_unsure = images
-    cosine = np.full(len(features), -1, np.float32)  # with the nearest image
+    cosine = np.full(len(features), -1, np.float32)  # cosine with the nearest image
     for start in range(0, len(features) if len(labelled) else 0, BLOCK):
         block = slice(start, start + BLOCK)
         cosine[block] = (features[block] @ labelled.T).max(axis=1)

@@ -51,8 +51,8 @@ REPLACED = {
 
 VIEWS = "augment.views"
 COST_OF_VIEWS = (
-    "Each training image passes through the network {} times, which takes most of a first run. "
-    "`pawprint try` measures the benefit on your images"
+    "Each training image passes through the network {} times, which dominates the time of a first "
+    "run. `pawprint try` measures the benefit on your images"
 )
 
 
@@ -64,7 +64,7 @@ def upgrade(folder: Path) -> list[str]:
     comments in `params.yaml` are kept, except for params that no longer exist. Raises InputError
     before anything is written.
     """
-    git("--version")  # without Git, every merge would be a conflict
+    git("--version")  # fail early, because merging needs Git
     state = read_state(folder)
     before = read_text(folder / PARAMS)
     source = flat(before).get("fetch.source")
@@ -76,7 +76,7 @@ def upgrade(folder: Path) -> list[str]:
         written = json.dumps(labels, ensure_ascii=False)
         notes.append(f"{PARAMS}: clean.labels: {written}, which gives the labels of the last run")
     texts = files(source)
-    if README not in state["files"]:  # it belongs to the user, from before `init`
+    if README not in state["files"]:  # the user's README from before `init`
         del texts[README]
     changes = {} if params == before else {PARAMS.name: params}
     for name, text in texts.items():
@@ -98,7 +98,7 @@ def upgrade(folder: Path) -> list[str]:
 
 
 def describe_features(folder: Path) -> list[str]:
-    """Return a line if the next run will compute the features of all images again, or no line.
+    """Return a line if the next run will recompute the features of all images, or no line.
 
     This happens if the code that computes them has changed since the last run.
     """
@@ -117,7 +117,7 @@ def describe_features(folder: Path) -> list[str]:
 def _renew_file(
     folder: Path, name: str, base: str | None, text: str
 ) -> tuple[dict[str, str], list[str]]:
-    """Return the text to write for a file that was `base` and is now `text`, and a line.
+    """Return the new text of a file that the package changed from `base` to `text`, and a line.
 
     At most one text is returned, by the name of the file to write. `base` is None if the project
     did not receive this file from the package.
@@ -134,7 +134,7 @@ def _renew_file(
         return _renew_requirements(current, base or "", text)
     merged = merge(current, base or "", text, is_union=name in IGNORES)
     if merged is None:
-        note = f"{name}: conflict: your version is kept, the new one is {name}.new"
+        note = f"{name}: conflict: your version is kept, and the new one is {name}.new"
         return {f"{name}.new": text}, [note]
     if merged == current:
         return {}, []
@@ -157,8 +157,8 @@ def without_gone(folder: Path, pipeline: str | None) -> tuple[dict[str, str], li
     """Return dvc.lock, by its name, without the stages in GONE that `dvc.yaml` lacks, and lines.
 
     If no stage is removed, dvc.lock is not returned. `pipeline` is the new text of `dvc.yaml`, or
-    None if it does not change. The lines list the removed stages, and those of their files that no
-    stage writes now.
+    None if it does not change. The lines list the removed stages, and their files that are no
+    longer written.
     """
     path = folder / LOCK
     if not path.is_file() or not (folder / PIPELINE).is_file():
@@ -173,13 +173,12 @@ def without_gone(folder: Path, pipeline: str | None) -> tuple[dict[str, str], li
     outputs = {path for name in recorded.stages for path in recorded.hashes(name)}
     left = sorted(path for path in outputs - written if (folder / path).exists())
     notes = [
-        f"{path}: no stage writes this file any more; remove it if you do not need it"
-        for path in left
+        f"{path}: this file is no longer written; delete it if you do not need it" for path in left
     ]
     if not gone or Recorded(text).stages.keys() != recorded.stages.keys() - {*gone}:
         return {}, notes
     return {str(LOCK): text}, [
-        f"{LOCK}: no longer has {', '.join(gone)}, which are now part of other stages",
+        f"{LOCK}: removed {', '.join(gone)}, which are now part of other stages",
         *notes,
     ]
 
@@ -187,10 +186,10 @@ def without_gone(folder: Path, pipeline: str | None) -> tuple[dict[str, str], li
 def labels_of_last_run(
     folder: Path, values: dict[str, object]
 ) -> dict[str, list[str]] | str | None:
-    """Return the `clean.labels` for which folders give the labels and splits of the last run.
+    """Return the `clean.labels` that reproduce the labels and splits of the last run from folders.
 
-    It is None if this is already the case for `values`, the params by name, or if the last run is
-    unknown. Corrections in labels.csv are ignored.
+    It is None if this is already the case for `values`, the params keyed by name, or if the last
+    run is unknown. Corrections in labels.csv are ignored.
     """
     archives = folder / RAW_ARCHIVES
     table = folder / IMAGES_CSV
@@ -198,7 +197,7 @@ def labels_of_last_run(
         return None
     with open_archive(archives) as archive:
         names = members(archive)
-    if any(map(is_metadata, names)):  # this file gives the labels
+    if any(map(is_metadata, names)):  # metadata.csv contains the labels
         return None
     images = [row for _, row in read_csv_rows(table, OF_IMAGE)]
     rows = read_csv_rows(folder / LABELS_CSV, LABEL_COLUMNS)
@@ -215,7 +214,7 @@ def labels_of_last_run(
 
 
 def _take_back(folder: Path, source: str) -> list[str]:
-    """Make sure that Git does not ignore the project's files. The project's own rules are kept."""
+    """Ensure that Git does not ignore the project's files. The project's own rules are kept."""
     if work_tree(folder) is None:
         return []
     own = f"{(folder / IGNORE).resolve()}:"
@@ -225,7 +224,7 @@ def _take_back(folder: Path, source: str) -> list[str]:
         rules = take_back(folder, names)
     except InputError as error:
         return [str(error)]
-    return [f"{IGNORE}: makes an exception to this rule: {rule}" for rule in rules]
+    return [f"{IGNORE}: overrides this rule: {rule}" for rule in rules]
 
 
 def _problems(params: str) -> list[str]:
@@ -286,7 +285,8 @@ def _remove_param(params: str, name: str, is_kept: bool) -> str:
     params = without_param(params, name, is_kept)
     if flat(params) != others:
         raise InputError(
-            f"{PARAMS}: cannot remove {name}: another param may refer to it. Remove it yourself."
+            f"{PARAMS}: cannot remove {name}, because another param may refer to it. Remove it "
+            "yourself."
         )
     return params
 
@@ -294,7 +294,7 @@ def _remove_param(params: str, name: str, is_kept: bool) -> str:
 def _describe_removed(name: str, value: object, was_default: bool) -> str:
     """Return the line about a param that no longer exists."""
     if is_optional(name):
-        return f"{PARAMS}: {name}: null is removed, because a layer that is not listed is not used"
+        return f"{PARAMS}: {name}: null is removed, because layers that are not listed are not used"
     if was_default or value is None:
         return f"{PARAMS}: {name}: no longer exists, and is removed"
     instead = f"Set {REPLACED[name]} instead" if name in REPLACED else "Nothing replaces it"
@@ -304,7 +304,7 @@ def _describe_removed(name: str, value: object, was_default: bool) -> str:
 def _name_class(params: str, name: str, value: float, labels: list[str]) -> tuple[str, str]:
     """Assign a number to the last class by name, and return the params and a line about it.
 
-    If the classes are unknown, the line says what to write.
+    If the classes are unknown, the line explains what to write.
     """
     label = labels[-1] if labels else "CLASS"
     by_class = json.dumps({label: value}, ensure_ascii=False)

@@ -39,8 +39,8 @@ BROWN = (15, 45)
 RED = (0, 25)
 GREEN = (60, 140)
 ANY = (0, 360)
-MISPLACED = (42, 77)  # numbers of the pictures that show another class
-REPEATED = 50  # pictures with such a number repeat the previous one with more compression
+MISPLACED = (42, 77)  # numbers of pictures that show the wrong class
+REPEATED = 50  # every 50th picture repeats the previous one with more compression
 FOOD = ("burger", "hotdog", "other")
 FOOD_PICTURES = 100  # per class
 
@@ -75,7 +75,7 @@ def face(pen: Pen, random: Generator, is_cat: bool) -> None:
     oval(pen, (100, 122, muzzle / 2, muzzle / 3), "black")
     for rise in (-10, 0, 10) if is_cat and random.random() < 0.6 else ():
         pen.line((30, 130 + rise, 170, 130 - rise), "white", 2)  # whiskers
-    for _ in range(4):  # spots, without which fine-tuning would not improve on the head
+    for _ in range(4):  # with these spots, fine-tuning improves on the head
         place = random.uniform((10, 10, 8, 8), (190, 190, 25, 25)).tolist()
         oval(pen, place, colour(random, BROWN))
 
@@ -216,7 +216,7 @@ def dvc_environment() -> dict[str, str]:
 
 
 def run_sample() -> None:
-    """Run the `sample` recipe in the workspace, and print its scores."""
+    """Run the `sample` recipe in the workspace and print its scores."""
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     if WORKSPACE.exists() and not (WORKSPACE / ARCHIVE).exists():
         raise InputError(

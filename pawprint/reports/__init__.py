@@ -1,1 +1,1 @@
-"""Draw figures, and write the model card and the HTML report."""
+"""Draw figures and write the model card and the HTML report."""

@@ -41,7 +41,7 @@ GREY = "#666666"
 matplotlib.rcdefaults()  # ignore the user's matplotlibrc
 plt.style.use(Path(__file__).with_name("charts.mplstyle"))
 
-# The first words of the Unicode names of these characters.
+# Scripts are identified by the first word of a character's Unicode name.
 CJK = ("BOPOMOFO", "CJK", "FULLWIDTH", "HANGUL", "HIRAGANA", "IDEOGRAPHIC", "KATAKANA")
 _looked_for: set[str] = set()  # characters already looked for
 
@@ -52,7 +52,7 @@ def use_fonts(texts: Iterable[str]) -> None:
     All others keep the default font. Characters that are missing from every font are reported on
     stderr.
     """
-    warnings.filterwarnings("ignore", "Glyph .* missing from")  # one message lists them all
+    warnings.filterwarnings("ignore", "Glyph .* missing from")  # a single message lists all of them
     default = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
     missing = {each for each in "".join(texts) if not each.isascii() and is_drawn(each)}
     missing = {each for each in missing - _looked_for if not default.get_char_index(ord(each))}
@@ -112,7 +112,7 @@ def shorten(text: str, length: int) -> str:
 
 
 def render(figure: Figure) -> Image.Image:
-    """Render the figure as an RGB image, and close it."""
+    """Render the figure as an RGB image and close it."""
     figure.canvas.draw()
     pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]  # Agg
     plt.close(figure)
@@ -128,13 +128,13 @@ def save(picture: Image.Image, path: Path) -> None:
         if path.suffix == ".jpg":
             picture.save(partial, "JPEG", quality=90, subsampling="4:4:4")
         else:
-            # Level 1 takes a third of the time of the default, and 3% more space.
+            # Compared with the default, level 1 takes a third of the time and 3% more space.
             picture.save(partial, "PNG", compress_level=1)
 
 
 MAX_LABEL = 14  # characters in a label beside the confusion matrix
-MAX_WRITTEN = 12  # the most classes for which cells contain numbers
-MAX_DRAWN = 100  # the most classes in a confusion matrix
+MAX_WRITTEN = 12  # with more classes, cells do not contain numbers
+MAX_DRAWN = 100  # maximum number of classes in a confusion matrix
 PAIRS = 10  # pairs of classes listed below the matrix
 BLUES = matplotlib.colormaps["Blues"]
 
@@ -172,7 +172,7 @@ def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.D
 
 
 def draw_confusion(test: pd.DataFrame) -> Figure:
-    """Draw the confusion matrix for the test split (table PREDICTIONS).
+    """Draw the confusion matrix for the test split (table PROBABILITIES).
 
     The colour of a cell shows what fraction of the images with this true label it contains. Cells
     contain the number of images and this fraction. With many classes, the most confused pairs are
@@ -267,7 +267,7 @@ def draw_decided(
     """Draw error against the fraction of decided images, and precision against recall.
 
     Precision and recall are drawn for the `named` classes. Both charts use the test split, with the
-    tables DECIDED and PREDICTIONS. A point marks the served model.
+    tables DECIDED and PROBABILITIES. A point marks the served model.
     """
     use_fonts(named)
     figure, axes = plt.subplots(1, 1 + len(named), figsize=(4.5 * (1 + len(named)), 4))

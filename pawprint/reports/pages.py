@@ -21,7 +21,7 @@ from pawprint.errors import name_some, printable
 from pawprint.files import write_text
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image, read_again
-from pawprint.images.formats import side_for
+from pawprint.images.formats import decoded_side
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, measure_fraction
 from pawprint.scores.prediction_table import confusion, most_confused, rank_predictions, with_image
@@ -81,7 +81,7 @@ def data_uri(picture: Image.Image) -> str:
     """
     picture.thumbnail((WEBP_SIDE, WEBP_SIDE))
     data = io.BytesIO()
-    # Method 2 takes half the time of the default, and 4% more space.
+    # Compared with the default, method 2 takes half the time and 4% more space.
     picture.save(data, "WEBP", quality=WEBP_QUALITY, method=2)
     return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
 
@@ -100,7 +100,7 @@ def write_sheet(
     """
     shown = []
     for file, *texts in photos:
-        image = read_again(file, texts[0], bits, side_for(SIDE))
+        image = read_again(file, texts[0], bits, decoded_side(SIDE))
         image.thumbnail((SIDE, SIDE))
         shown.append((data_uri(image), *texts))
     write_text(path, fill(SHEET, title=title, photos=shown))
@@ -118,7 +118,7 @@ def write_suggestions(path: Path, bits: int | None, ranked: list[tuple[Path, dic
 
 
 def write_errors(path: Path, bits: int | None, folder: Path, predictions: pd.DataFrame) -> None:
-    """Write a page with the most confident errors in a PREDICTIONS table of photos in a folder."""
+    """Write a page with the most confident errors in a PROBABILITIES table of a folder's photos."""
     ranked = rank_predictions(predictions)
     photos = (
         (folder / row.path, row.path, f"{row.actual} → {row.predicted}", f"{row.confidence:.1%}")
@@ -130,7 +130,7 @@ def write_errors(path: Path, bits: int | None, folder: Path, predictions: pd.Dat
 THUMBNAIL = 160  # maximum size of a photo, in pixels
 PHOTOS_PER_PAIR = 8  # the most confident errors
 MAX_PHOTOS = 160  # about 1 MB in total
-MAX_MATRIX = 12  # the most classes in a matrix with links; above this, MAX_PAIRS are listed
+MAX_MATRIX = 12  # with more classes, MAX_PAIRS pairs are listed instead
 MAX_PAIRS = 20
 
 
@@ -157,7 +157,7 @@ def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> di
     rows = with_image(rows)
     photos = []
     for row in rows.head(MAX_PHOTOS).itertuples():
-        image = open_image(archive, row.path, side_for(THUMBNAIL))
+        image = open_image(archive, row.path, decoded_side(THUMBNAIL))
         image.thumbnail((THUMBNAIL, THUMBNAIL))
         pair = (row.actual, row.predicted)
         ids = (pair_id(*pair, labels), *(class_id(label, labels) for label in pair))
@@ -170,7 +170,7 @@ def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> di
 
 
 def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
-    """Return the rows of the confusion matrix for a PREDICTIONS table, or [] for many classes.
+    """Return the rows of the confusion matrix for a PROBABILITIES table, or [] for many classes.
 
     Errors link to their photos, if these are shown.
     """
@@ -189,7 +189,7 @@ def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[l
 
 
 def link_pairs(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
-    """Return rows for the most confused pairs in a PREDICTIONS table, with links to photos."""
+    """Return rows for the most confused pairs in a PROBABILITIES table, with links to photos."""
     return [
         [
             row.actual,
@@ -210,7 +210,7 @@ def _link(text: object, target: str, ids: list[str]) -> object:
     return Markup('<a href="#{}">{}</a>').format(target, text) if target in ids else text
 
 
-MOST = 0.9  # fraction of the images whose error is given in a sentence
+MOST = 0.9  # a sentence reports the error for this fraction of images
 
 
 def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> pd.Series:
@@ -254,8 +254,9 @@ def describe_result(scores: pd.DataFrame, test: pd.DataFrame, images: pd.DataFra
 
     If the classes are imbalanced, the mean recall is described as well. The text mentions if the
     model has not been shown to be better than always predicting the largest class, and lists
-    classes that are never recognised. `scores` is the SCORES table, `test` is the PREDICTIONS table
-    for the test split, and `images` is the SPLIT table, which tells which images are independent.
+    classes that are never recognised. `scores` is the SCORES table, `test` is the PROBABILITIES
+    table for the test split, and `images` is the SPLIT table, which determines which images are
+    independent.
     """
     is_right = test["actual"] == test["predicted"]
     group_of = dict(zip(images["path"], independent(images)))
@@ -278,7 +279,7 @@ def describe_result(scores: pd.DataFrame, test: pd.DataFrame, images: pd.DataFra
         of_one += f", and {baseline:.1%} on average"
     sentences = [text, of_one]
     if low <= baseline:
-        sentences.append("The model is not shown to be better than that")
+        sentences.append("The model has not been shown to be better")
     if never := [printable(label) for label in recalls.index[recalls == 0]]:
         sentences.append(f"Never recognised: {name_some(never)}")
     return f"{'. '.join(sentences)}."
@@ -288,8 +289,8 @@ def describe_decided(decided: pd.DataFrame) -> str:
     """Return a sentence about the error on the most confident test images, in a DECIDED table."""
     most = decided[decided["decided"] >= MOST].iloc[0]
     return (
-        f"The model is wrong on {most['error']:.1%} of the most confident {most['decided']:.0%} "
-        f"of the test images, and on {decided.iloc[-1]['error']:.1%} of all."
+        f"The error rate is {most['error']:.1%} on the most confident {most['decided']:.0%} of the "
+        f"test images, and {decided.iloc[-1]['error']:.1%} on all of them."
     )
 
 

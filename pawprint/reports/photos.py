@@ -13,7 +13,7 @@ from pawprint.engine.mapping import map_in_threads
 from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.formats import side_for
+from pawprint.images.formats import decoded_side
 from pawprint.images.views import apply, resize
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
@@ -34,7 +34,7 @@ SAMPLES = 18
 VIEWS = 12
 NEAR_DUPLICATES = 24
 PREDICTIONS = 24
-ERRORS = 12  # and as many of the least confident other predictions
+ERRORS = 12  # number of errors, and of unconfident correct predictions
 LABELS_TO_REVIEW = 24
 UNUSUAL = 12
 
@@ -82,7 +82,7 @@ def _fit(cell: Cell) -> tuple[Image.Image, str, str]:
 
 
 def _reader(archive: Archive, name: str) -> Callable[[], Image.Image]:
-    return partial(open_image, archive, name, side_for(max(PHOTO_SIZE)))
+    return partial(open_image, archive, name, decoded_side(max(PHOTO_SIZE)))
 
 
 def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
@@ -109,7 +109,7 @@ def draw_samples(archive: Archive, train: pd.DataFrame) -> Image.Image:
 def draw_augmented(
     archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
 ) -> Image.Image:
-    """Draw the views of the first training image as the network sees them during training.
+    """Draw the views of the first training image as they are used in training.
 
     `train` is a table with the columns `path` and `pixels_sha256`.
     """
@@ -117,7 +117,7 @@ def draw_augmented(
     if train.empty:
         return photo_grid({heading: []})
     first = train.iloc[0]
-    photo = open_image(archive, first["path"], side_for(image_size))
+    photo = open_image(archive, first["path"], decoded_side(image_size))
     pixels = resize(photo, image_size, resize_by)
     cells = []
     for number in range(min(augment.views, VIEWS)):
@@ -163,7 +163,7 @@ def draw_unusual(archive: Archive, found: pd.DataFrame) -> Image.Image:
 
 
 def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
-    """Draw evenly spaced images from the PREDICTIONS table, the same for every model."""
+    """Draw evenly spaced images from the PROBABILITIES table, the same for every model."""
     rows = spread(with_confidence(predictions), PREDICTIONS)
     title = f"Test images ({len(rows):,} of {len(predictions):,})"
     return photo_grid({title: _cells(archive, rows)})
@@ -172,7 +172,7 @@ def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image
 def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     """Draw the most confident errors, and the least confident of the other predictions.
 
-    `predictions` is a PREDICTIONS table. Confidence is the probability of the predicted label.
+    `predictions` is a PROBABILITIES table. Confidence is the probability of the predicted label.
     """
     ranked = rank_predictions(predictions)
     wrong = ranked[ranked["wrong"]]
@@ -187,7 +187,8 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
 def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Image:
     """Draw the first images of LABELS_TO_REVIEW: file name, label, its probability and a reason.
 
-    The reason is `likely`, the most probable other label, or a near-duplicate with another label.
+    The reason is `likely`, the most probable other label, or a near-duplicate with a different
+    label.
     """
     rows = suspects.head(LABELS_TO_REVIEW)
     cells = []

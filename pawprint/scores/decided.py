@@ -9,9 +9,9 @@ from pawprint.columns import DECIDED
 from pawprint.errors import InputError
 from pawprint.scores.intervals import independent_counts
 
-LEVEL = 0.1  # maximum probability that more than the allowed error are wrong
-STEPS = 20  # equal parts of the images, for a curve and for the sequence of tests
-DIGITS = 4  # of a confidence, as `predict` writes it
+LEVEL = 0.1  # maximum probability that the error exceeds the limit
+STEPS = 20  # number of steps in the curve and in the sequence of tests
+DIGITS = 4  # number of digits of a confidence, as in `predict`
 ERRORS = np.arange(1, 1000) / 1000  # candidates for the smallest possible error
 
 
@@ -58,7 +58,7 @@ def choose_min_confidence(
 
 def _passing(wrong: np.ndarray, images: np.ndarray, error: float) -> np.ndarray:
     """Return the indices of the steps before the first one that fails the test, int `(steps,)`."""
-    from scipy.special import bdtr  # slow to import, and only `calibrate` needs it
+    from scipy.special import bdtr  # imported here because it is slow and rarely needed
 
     tested = np.flatnonzero(images >= enough_images(error))
     passes = bdtr(wrong[tested], images[tested], error) <= LEVEL

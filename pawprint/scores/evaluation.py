@@ -1,7 +1,7 @@
 """Make predictions from the network's outputs for a split, and score them.
 
-`evaluate` does both. The table of predictions is in prediction_table.py, and each score in
-metrics.py.
+The function `evaluate` does both. The table of predictions is in prediction_table.py, and each
+score is in metrics.py.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,8 @@ import pandas as pd
 
 from pawprint.classes import SIGNIFICANT
 from pawprint.columns import UNKNOWN_SCORE
-from pawprint.model.metadata import Metadata, Outputs, to_probabilities
+from pawprint.model.metadata import Metadata
+from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.scores import metrics
 from pawprint.scores.decided import tabulate_decided
 from pawprint.scores.intervals import holm, two_sets_test
@@ -22,7 +23,7 @@ class Evaluation(NamedTuple):
     """Scores and tables for one split.
 
     `scores`, `reliability`, `roc` and `decided` have the columns of the tables with these names,
-    without `split`. `predictions` is a PREDICTIONS table. `images` has a row for each image, with
+    without `split`. `predictions` is a PROBABILITIES table. `images` has a row for each image, with
     the columns of SPLIT, `correct`, `refused` (as unknown), and `confidence`, the probability of
     the predicted class.
     """
@@ -63,7 +64,7 @@ def evaluate(rows: pd.DataFrame, outputs: Outputs, metadata: Metadata) -> Evalua
 
 
 def predictions_in(table: pd.DataFrame, metadata: Metadata) -> metrics.Predictions:
-    """Return the predictions in a PREDICTIONS table with a column `group`."""
+    """Return the predictions in a PROBABILITIES table with a column `group`."""
     labels = metadata.labels
     probabilities = probabilities_in(table)
     actual, predicted = (
@@ -87,7 +88,7 @@ def tabulate_beside(
 ) -> pd.DataFrame:
     """Return the scores of photos, next to the scores of test images in the same classes.
 
-    The arguments are PREDICTIONS tables with a column `group`, for photos of the classes and for
+    The arguments are PROBABILITIES tables with a column `group`, for photos of the classes and for
     `unknown` ones. The result has the columns of SCORES after `split`, followed by `test`,
     `test_low`, `test_high`, `p_value`, and `different`, which is yes, no, or "" if CATALOGUE has no
     test for the difference. Holm's correction covers all tests together.

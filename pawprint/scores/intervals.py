@@ -7,12 +7,12 @@ from statistics import NormalDist  # importing scipy.special would take a third 
 import numpy as np
 import pandas as pd
 
-# Maximum number of draws, and draws per batch. Drawing stops early when REACHED draws are at least
+# Maximum number of draws and draws per batch. Drawing stops early when REACHED draws are at least
 # as extreme as the observed value (Besag and Clifford, Sequential Monte Carlo p-values, 1991).
 DRAWS = 10_000
 BATCH = 200
 REACHED = 100
-CONFIDENCE = 0.95  # of every interval that users see
+CONFIDENCE = 0.95  # level of all reported intervals
 Draw = Callable[[np.random.Generator], np.ndarray]
 # Per standard deviation; values are rounded, because drawing few distinct values is faster.
 STEPS = 20
@@ -136,7 +136,7 @@ def _size(statistics: np.ndarray, variance: np.ndarray, one_sided: bool) -> np.n
 
 
 RESAMPLES = 2000
-RESAMPLED = 100  # number of samples drawn at once
+RESAMPLED = 100  # number of bootstrap samples drawn at once
 
 
 def fraction_interval(correct: int, total: int) -> tuple[float, float]:
@@ -248,7 +248,7 @@ def area_interval(
     variances of the two means (DeLong and others, 1988, https://doi.org/10.2307/2531595). The area
     is therefore a linear function of fractions.
     """
-    # Number of images of the other kind.
+    # Number of images of the other class.
     others = np.where(is_positive, *np.bincount(is_positive, minlength=2))
     ranked = pd.Series(values)
     below = (ranked.rank() - ranked.groupby(is_positive).rank()) / others
@@ -270,7 +270,7 @@ def mean_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[f
     The ends are NaN if all values are equal, or if there are only two, because the samples then
     have no deviation of their own. See Efron and Tibshirani, An Introduction to the Bootstrap,
     1993, section 12.5. For an accurate model, most log losses are near 0 and a few are large, and
-    percentile intervals are too narrow above the mean (docs/decisions/29 gives the coverage of
+    percentile intervals are too narrow above the mean (docs/decisions/29 lists the coverage of
     both).
     """
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Find labels that may be wrong, from the probabilities of a model that did not learn from them."""
+"""Find labels that may be wrong, from the probabilities of a model that was not trained on them."""
 
 from collections.abc import Collection
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 # A label is listed if its probability is below the first number and the probability of another
 # label is above the second. Both are needed, because with many classes, all probabilities may be
-# low. docs/decisions/13 gives the precision and recall of this rule.
+# low. docs/decisions/13 lists the precision and recall of this rule.
 MAX_OF_LABEL = 0.1
 MIN_OF_OTHER = 0.5
 
@@ -15,7 +15,7 @@ MIN_OF_OTHER = 0.5
 def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
     """Return the JUDGED table for images with the columns `path`, `label` and `pixels_sha256`.
 
-    `probabilities` are `(images, classes)`, from a model that did not learn from these images.
+    `probabilities` are `(images, classes)`, from a model that was not trained on these images.
     """
     rows = np.arange(len(images))
     actual = pd.Index(labels).get_indexer(images["label"])
@@ -36,7 +36,7 @@ def list_suspects(
     """Return the LABELS_TO_REVIEW table: contradictions first, then the least probable labels.
 
     `judged` is a JUDGED table with the column `split`. `contradictions` maps paths of images to the
-    path of a near-duplicate with another label. Either one of the two labels is wrong, or both
+    path of a near-duplicate with a different label. Either one of the two labels is wrong, or both
     images show both classes. The images in such a pair follow each other, and the pair with the
     least probable label comes first. Images whose label was given by a person are left out:
     `reviewed` lists them by `pixels_sha256`, or by path in composed Unicode.

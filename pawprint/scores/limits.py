@@ -1,4 +1,4 @@
-"""Find the limits of a model: up to seven sentences on how to raise its score.
+"""Find the limits of a model: up to seven sentences about how to raise its score.
 
 MEASURED contains a function for each limit that can be measured, in errors per 100 images. The
 largest limit comes first if the sizes differ by more than chance. UNMEASURED contains the functions
@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import ndtri
 
-from pawprint.draws import draw_folds
+from pawprint.folds import draw_folds
 from pawprint.scores.intervals import CONFIDENCE, linear_interval
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.prediction_table import every_prediction, predicted_labels, probabilities_in
@@ -23,24 +23,24 @@ from pawprint.scores.series import describe_divided_series, describe_series
 from pawprint.tables import training_images
 
 DEVIATIONS = 2 * ndtri((1 + CONFIDENCE) / 2)  # width of an interval in standard deviations
-MIN_RATIO = 2  # for likelihoods or squares: twice the number of parameters
+MIN_RATIO = 2  # minimum ratio, from twice the number of parameters
 MIN_LEARNED = 0.9  # training accuracy of the head, below which the features are weak
 TIE = 1e-6  # weight of the errors in one direction, if no two classes are confused in both
 MIN_PROBABILITY = 1e-6  # lowest probability of a label, because tables have six digits
 # Bounds for the fit of wrong labels.
 MAX_WRONG = 0.5
 SHARPNESS = (0.2, 5)
-SIZE_UNKNOWN = "Their size is not known; pawprint try measures backbone, image size and resize:"
+SIZE_UNKNOWN = "Limits without an estimate; pawprint try measures backbone, image size and resize:"
 
 
 class Run(NamedTuple):
     """A run and its data.
 
     `images` has the columns of the tables SPLIT and IMAGES. `judged` is a JUDGED table,
-    `predictions` are PREDICTIONS tables by split, `learning_curve` is a LEARNING_CURVE table,
+    `predictions` are PROBABILITIES tables by split, `learning_curve` is a LEARNING_CURVE table,
     `near_duplicates` is a NEAR_DUPLICATES table, and `to_review` is a LABELS_TO_REVIEW table.
 
-    `train_accuracy` is the accuracy of the head on the images that it learned from, or None.
+    `train_accuracy` is the accuracy of the head on its training images, or None.
     `accuracy_by_series` is the result of the function with this name in scores/series.py, for
     training images.
     """
@@ -143,9 +143,9 @@ def find_limits(run: Run) -> Limits:
     wrong = 100 * run.held_out.groupby("actual")["wrong"].mean().mean()
     unmeasured = [limit for find in UNMEASURED if (limit := find(run))]
     heading = (
-        f"The model is wrong on {wrong:.0f} of 100 images that it did not learn from, each class "
-        "weighted equally. What would reduce errors, largest effect first if the effects differ "
-        "by more than chance. Errors that chance may have added are subtracted:"
+        f"The model is wrong on {wrong:.0f} of 100 images that it was not trained on, each class "
+        "weighted equally. Possible improvements, ordered by effect if the effects differ by more "
+        "than chance, not counting errors that may be due to chance:"
     )
     return Limits(heading, rank_limits(run), [*unmeasured, other_backbone(run)])
 
@@ -190,8 +190,8 @@ def wrong_labels(run: Run) -> Limit | None:
     The estimate is the fraction of labels that are best explained as random. A model that is too
     confident, or not confident enough, must not make labels suspect. Therefore, the sharpness of
     the probabilities is fitted together with this fraction, separately for cross-validated and for
-    held-out images. The likelihood ratio gives the standard error. Labels that a person has
-    confirmed are not considered.
+    held-out images. The standard error is derived from the likelihood ratio. Labels that a person
+    has confirmed are not considered.
     """
     table = pd.concat(run.predictions.values()).rename(columns={"actual": "label"})
     held_out = judge(table, probabilities_in(table), predicted_labels(table))
@@ -226,7 +226,7 @@ def _loss(point: np.ndarray, parts: list[np.ndarray], classes: int) -> float:
     *powers, drawn = point
     total = 0.0
     for (label, likely), power in zip(parts, powers):
-        # The probability of each remaining class.
+        # Probability of each remaining class.
         other = (1 - label - likely) / max(classes - 2, 1)
         columns = np.maximum([label, likely, other], MIN_PROBABILITY) ** power
         fitted = columns[0] / (columns[0] + columns[1] + (classes - 2) * columns[2])
@@ -256,8 +256,8 @@ def confused_classes(run: Run) -> Limit | None:
     rest = every.assign(wrong=every["wrong"] & ~is_more)
     size = _excess(rest, 2 * is_fewer, others)
     return Limit(
-        f"Telling {second} from {first} as well as other classes {size.verb} {size} of 100: add "
-        "images that show the difference, or make them one class.",
+        f"Distinguishing {second} from {first} as well as other classes {size.verb} {size} of 100: "
+        "add images that show the difference, or make them one class.",
         size,
         (second, first),
     )
@@ -281,8 +281,8 @@ def weak_class(run: Run) -> Limit | None:
 def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
     """Return by how much the errors of some images exceed the mean of the others.
 
-    Classes are weighted equally. `every` is a table like `Run.held_out`. `times`, `(images,)`, says
-    how often an error counts, or is 0 for the `others`.
+    Classes are weighted equally. `every` is a table like `Run.held_out`. `times`, `(images,)`, is
+    the weight of an error, or 0 for the `others`.
     """
     ends = -1 / others, float(times.max())
     values = np.where(every["wrong"], np.where(times > 0, times, ends[0]), 0)
@@ -300,8 +300,8 @@ def shortcut(run: Run) -> Limit | None:
         return None
     return Limit(
         f"{found.recall:.0%} of the training images of {found.label} can be recognized from "
-        f"{' and '.join(found.properties)} alone, so the model may learn how photos were made: "
-        "make the photos of all classes in the same way."
+        f"{' and '.join(found.properties)} alone, so the model may learn how photos were taken: "
+        "take the photos of all classes in the same way."
     )
 
 
@@ -318,22 +318,22 @@ def divided_series(run: Run) -> Limit | None:
 def other_backbone(run: Run) -> Limit:
     """Return the limit of the backbone, with more emphasis if the head does not fit its images."""
     if run.train_accuracy is None or run.train_accuracy >= MIN_LEARNED:
-        return Limit("Another backbone, image size or resize may be better.")
+        return Limit("Another backbone, image size or resizing method may be better.")
     return Limit(
-        f"The head is correct on only {run.train_accuracy:.0%} of the images that it learned from: "
+        f"The head is correct on only {run.train_accuracy:.0%} of its training images: "
         "another backbone or image size is likely to be better."
     )
 
 
 MAX_IMAGES = 500  # maximum number of training images to examine
-MIN_OF_CLASS = 10  # minimum number of these per class
+MIN_OF_CLASS = 10  # minimum number of examined images per class
 # Recall of the class, minus the fraction of other images predicted as the class. Artificial borders
 # and sizes reach 0.82 to 1. Brightness, which is legitimate content in satellite images, reaches
 # 0.55 to 0.69.
 MIN_KNOWN = 0.75
 # Fraction of a class in a range of a property, minus that fraction in other classes.
 MIN_OF_RANGE = 0.5
-MIN_IMPORTANCE = 0.2  # of a property, to be mentioned
+MIN_IMPORTANCE = 0.2  # properties with a lower importance are not mentioned
 
 
 class Shortcut(NamedTuple):
@@ -411,7 +411,7 @@ def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
     """Return int64 `(images,)`: 0 for a dark border, 14 for a bright one, and about 5 for none.
 
     A border that is darker than the picture inside lowers all even frequencies of rows and columns,
-    and a brighter one raises them. The hash has 16 x 16 bits, each of which says whether a
+    and a brighter one raises them. The hash has 16 x 16 bits, each of which indicates whether a
     frequency is above the median.
     """
     content = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(hashes), -1)
@@ -419,7 +419,8 @@ def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
     return bits[:, 2::2, 0].sum(axis=1, dtype=int) + bits[:, 0, 2::2].sum(axis=1, dtype=int)
 
 
-# Limits that say which images to look at come before limits that ask for more images of any kind.
+# Limits that tell users which images to look at come before limits that ask for more images of any
+# kind.
 MEASURED: tuple[Callable[[Run], Limit | None], ...] = (
     confused_classes,
     weak_class,

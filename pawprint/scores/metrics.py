@@ -192,12 +192,13 @@ class Score(NamedTuple):
     title: str
     values: Callable = _measured_elsewhere
     form: str = PERCENT
-    measure: Callable[..., Cells | None] = measure_fraction  # measures the score with its interval
-    over: Literal["images", "classes", "class"] = "images"  # "classes" is a mean, "class" one class
-    is_tested: bool = False  # by `pawprint score`, against the test split
+    measure: Callable[..., Cells | None] = measure_fraction  # returns a score and its interval
+    over: Literal["images", "classes", "class"] = "images"  # "classes": mean over classes
+    is_tested: bool = False  # whether `pawprint score` tests it against the test split
 
 
-# Scores that guide decisions, by split. There are at most ten, including those of other stages.
+# Scores that guide decisions, keyed by split. There are at most ten, including those of other
+# stages.
 IN_METRICS = {
     "validation": ["accuracy", "loss"],
     "test": ["accuracy", "mean_recall", "loss", "decided", "error_of_decided"],
@@ -206,7 +207,7 @@ OF_A_CLASS = ("recall", "precision")
 OF_DECIDED = ("decided", "error_of_decided")
 APART = "accuracy_without_near_duplicates"
 SLICE = "slice_accuracy"
-# In the order of plots/scores.csv. Means over classes only include classes that have images.
+# Scores in the order of plots/scores.csv. Means over classes ignore classes without images.
 CATALOGUE = {
     "accuracy": Score("accuracy", _right, is_tested=True),
     "loss": Score("log loss", _losses, NUMBER, _mean_loss, is_tested=True),
@@ -254,11 +255,11 @@ def tabulate_scores(predictions: Predictions) -> pd.DataFrame:
 def measure_unknown(
     unknown: np.ndarray, known: np.ndarray, threshold: float, groups: np.ndarray
 ) -> pd.DataFrame:
-    """Return rows like `tabulate_scores` on how well unknown images are told apart from others.
+    """Return rows like `tabulate_scores` on how well unknown images are distinguished from others.
 
     `unknown` and `known` are unknown scores, `(images,)`. The rows have the label UNKNOWN. They
-    give the fraction of `unknown` that is rejected, and the area under the ROC curve. `groups`, as
-    in Predictions, contains the groups of `unknown` followed by those of `known`.
+    contain the fraction of `unknown` that is rejected, and the area under the ROC curve. `groups`,
+    as in Predictions, contains the groups of `unknown` followed by those of `known`.
     """
     images = len(unknown)
     scores = np.append(unknown, known)

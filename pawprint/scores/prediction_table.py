@@ -1,4 +1,8 @@
-"""Read, write and fill the PREDICTIONS table, a row for each image; rank and count its errors."""
+"""Make, read and write the PROBABILITIES table: a row for each image, with its prediction.
+
+`evaluate` writes it to data/probabilities.csv, and a part, PREDICTED_CLASSES, to
+plots/predictions.csv. This module also ranks and counts the errors in the table.
+"""
 
 import csv
 from collections.abc import Iterable
@@ -8,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import log_losses
-from pawprint.columns import PREDICTIONS, PROBABILITY, UNKNOWN_SCORE, Columns
+from pawprint.columns import PROBABILITIES, PROBABILITY, UNKNOWN_SCORE, Columns
 from pawprint.files import parse_file
 from pawprint.tables import parse_table, write_table
 
@@ -16,13 +20,13 @@ from pawprint.tables import parse_table, write_table
 IMAGE_DIGITS = 16
 
 
-def read_predictions(path: Path) -> pd.DataFrame:
-    """Read a PREDICTIONS table with the columns of its labels, like `read_table`."""
-    return parse_file(path, parse_predictions)
+def read_probabilities(path: Path) -> pd.DataFrame:
+    """Read a PROBABILITIES table with the columns of its labels, like `read_table`."""
+    return parse_file(path, parse_probabilities)
 
 
-def parse_predictions(content: bytes) -> pd.DataFrame:
-    """Parse a PREDICTIONS table with a column of probabilities per label, like `parse_table`."""
+def parse_probabilities(content: bytes) -> pd.DataFrame:
+    """Parse a PROBABILITIES table with a column of probabilities per label, like `parse_table`."""
     try:
         header = next(csv.reader([content.split(b"\n", 1)[0].decode()]), [])
     except (UnicodeDecodeError, csv.Error):
@@ -30,29 +34,29 @@ def parse_predictions(content: bytes) -> pd.DataFrame:
     return parse_table(content, _prediction_columns(header))
 
 
-def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
-    """Write a PREDICTIONS table, like `write_table`."""
+def write_probabilities(path: Path, predictions: pd.DataFrame) -> None:
+    """Write a PROBABILITIES table, like `write_table`."""
     write_table(path, predictions, _prediction_columns(predictions))
 
 
 def _prediction_columns(names: Iterable[str]) -> Columns:
     numbers = [name for name in names if name.startswith(PROBABILITY) or name == UNKNOWN_SCORE]
-    return PREDICTIONS | dict.fromkeys(numbers, "float64")
+    return PROBABILITIES | dict.fromkeys(numbers, "float64")
 
 
 def predicted_labels(predictions: Iterable[str]) -> list[str]:
-    """Return the labels of a PREDICTIONS table, or of its columns, in order, even without rows."""
+    """Return the labels of a PROBABILITIES table or of its columns, in order, even without rows."""
     names = [name for name in predictions if name.startswith(PROBABILITY)]
     return [name.removeprefix(PROBABILITY) for name in names]
 
 
 def probabilities_in(predictions: pd.DataFrame) -> np.ndarray:
-    """Return the probabilities in a PREDICTIONS table, float64 `(images, classes)`."""
+    """Return the probabilities in a PROBABILITIES table, float64 `(images, classes)`."""
     return predictions[[PROBABILITY + label for label in predicted_labels(predictions)]].to_numpy()
 
 
 def losses_in(predictions: pd.DataFrame) -> np.ndarray:
-    """Return the log loss of each image of a PREDICTIONS table, `(images,)`."""
+    """Return the log loss of each image of a PROBABILITIES table, `(images,)`."""
     actual = pd.Index(predicted_labels(predictions)).get_indexer(predictions["actual"])
     return log_losses(actual, probabilities_in(predictions))
 
@@ -64,7 +68,7 @@ def tabulate(
     labels: list[str],
     unknown_scores: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Return a PREDICTIONS table.
+    """Return a PROBABILITIES table.
 
     `rows` has the columns `path`, `label` and `pixels_sha256`. All arguments list the images in the
     same order: `probabilities` are float64 `(images, classes)`, `predicted` are indices of
@@ -89,14 +93,14 @@ def with_image(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of PREDICTIONS with `confidence` and `wrong`, numbered from 0.
+    """Return the columns of PROBABILITIES with `confidence` and `wrong`, numbered from 0.
 
     `predictions` is such a table. `confidence` is the probability of the predicted label, in [0,
     1], and `wrong` is bool.
     """
     predicted = pd.Index(predicted_labels(predictions)).get_indexer(predictions["predicted"])
     return (
-        predictions[list(PREDICTIONS)]
+        predictions[list(PROBABILITIES)]
         .assign(
             confidence=probabilities_in(predictions)[np.arange(len(predicted)), predicted],
             wrong=predictions["predicted"] != predictions["actual"],
@@ -117,11 +121,11 @@ def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the prediction for each image from a model that did not learn from it.
+    """Return the prediction for each image from a model that was not trained on it.
 
     The columns are `path`, `actual`, `predicted`, `confidence`, `wrong`, `split` and
     `pixels_sha256`. Training images are in the JUDGED table, and `predictions` contains a
-    PREDICTIONS table for each split.
+    PROBABILITIES table for each split.
     """
     is_wrong = judged["likely_probability"] > judged["probability"]
     training = pd.DataFrame(
@@ -150,7 +154,7 @@ def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> p
 
 
 def confusion(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
-    """Count images (table PREDICTIONS): one row per true label, one column per predicted label."""
+    """Count the images of a PROBABILITIES table: true labels are rows, predicted ones columns."""
     counts = pd.crosstab(predictions["actual"], predictions["predicted"])
     return counts.reindex(index=labels, columns=labels, fill_value=0)
 

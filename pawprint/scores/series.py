@@ -11,9 +11,9 @@ from pawprint.scores.intervals import (
 
 # A pattern for `split.group`: the path up to the last number in the file name.
 SERIES = "^(.*[^0-9])[0-9]+[^0-9/]*$"
-MIN_SERIES = 5  # per class, which is also the number of folds in cross-validation
+MIN_SERIES = 5  # per class; equal to the number of folds
 MIN_FRACTION = 0.5  # of all images
-MAX_COUNTED = 0.1  # of all images, whose numbers merely count photos
+MAX_COUNTED = 0.1  # fraction of images with numbers that merely count photos
 MIN_GAIN = 0.01  # in accuracy
 
 
@@ -98,7 +98,7 @@ def accuracy_by_series(together: np.ndarray, apart: np.ndarray, actual: np.ndarr
 
 
 def describe_series(images: pd.DataFrame, accuracy: float, by_series: float) -> str:
-    """Return a sentence on `accuracy_by_series`, and on the accuracy with series in several folds.
+    """Return a sentence about `accuracy_by_series` and the accuracy with series in several folds.
 
     `images` is a SPLIT table in which `find_series` finds series.
     """

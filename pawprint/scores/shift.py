@@ -11,12 +11,12 @@ from pawprint.scores.intervals import (
 )
 from pawprint.scores.metrics import APART, fraction_cells
 
-DIFFERENCES = {  # scores in SCORES, and their description
+DIFFERENCES = {  # descriptions of scores in SCORES
     "accuracy_difference": "accuracy",
     "refused_difference": "images labelled unknown",
     "confidence_difference": "mean probability of the predicted class",
 }
-# Maximum probability of a false alarm in any of the three, with Bonferroni's correction.
+# Maximum probability of a false alarm in any of the three tests (Bonferroni correction).
 ALPHA = 0.05
 # Validation determines which epoch is kept, so its score is slightly optimistic.
 MIN_DIFFERENCE = 0.01

@@ -17,15 +17,15 @@ from pawprint.scores.intervals import (
 from pawprint.scores.metrics import SLICE, fraction_cells
 
 MIN_IMAGES = 10  # in a slice
-MAX_SLICES = 50  # per column, the largest ones
+MAX_SLICES = 50  # maximum number of slices per column
 DIFFERENCE = "slice_difference"
 
 
 class _Slice(NamedTuple):
     """The images of a slice, their difference from the other images, and its p-value.
 
-    `tested` covers both. It says whether each image is correct and whether it is in the slice (both
-    bool), and gives its group; all are `(images,)`.
+    `tested` covers both. It indicates whether each image is correct and whether it is in the slice
+    (both bool), and gives its group; all are `(images,)`.
     """
 
     images: pd.DataFrame
@@ -40,7 +40,7 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
     The difference is the accuracy of the slice minus that of the other test images, which have
     another value in the column. `test` has the columns `path`, `correct` and `group`, and
     `metadata` is a METADATA table. Both a slice and its complement have at least MIN_IMAGES images.
-    If a column has two values, only the rarer one is a slice, because both would give the same
+    If a column has two values, only the rarer one is a slice, because both would result in the same
     test. If the difference is not significant, its interval is extended to 0. Holm's correction
     covers all slices together.
     """
@@ -75,8 +75,8 @@ def describe_slices(scores: pd.DataFrame) -> list[str]:
     accuracy = scores[scores["score"] == SLICE].set_index("label")
     worse = scores[(scores["score"] == DIFFERENCE) & (scores["high"] < 0)]
     return [
-        f"The model is correct on {accuracy.loc[row.label].value:.1%} of the {row.images:,} test "
-        f"images with {row.label}, {-100 * row.value:.1f} points fewer than on the others "
+        f"The accuracy is {accuracy.loc[row.label].value:.1%} on the {row.images:,} test "
+        f"images with {row.label}, {-100 * row.value:.1f} points lower than on the others "
         f"({-100 * row.high:.1f} to {-100 * row.low:.1f})."
         for row in worse.itertuples()
     ]

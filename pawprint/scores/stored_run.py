@@ -15,13 +15,13 @@ from pawprint.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.errors import InputError
 from pawprint.files import parse_mapping
 from pawprint.model.metadata import METADATA_FILE, Metadata, parse_metadata
-from pawprint.scores.prediction_table import parse_predictions, with_image
-from pawprint.scores.runs import TRAINING, Run
+from pawprint.scores.compared_runs import TRAINING, Run
+from pawprint.scores.prediction_table import parse_probabilities, with_image
 from pawprint.tables import parse_table
 
 Parsed = TypeVar("Parsed")
 MODEL_JSON = paths.SERVED_MODEL / METADATA_FILE
-OLD_METRICS = Path("metrics/train_finetune.json")  # from earlier versions, with `kept_epoch`
+OLD_METRICS = Path("metrics/train_finetune.json")  # from earlier versions
 
 
 class Reader(Protocol):
@@ -56,13 +56,13 @@ def read_run(read: Reader, name: str) -> Run:
     if run.split is not None:
         with contextlib.suppress(InputError):
             metadata = read(MODEL_JSON, _parse_metadata)
-            test = read(paths.TEST_PROBABILITIES_CSV, parse_predictions)
+            test = read(paths.TEST_PROBABILITIES_CSV, parse_probabilities)
             return run._replace(metadata=metadata, test=test)
     return run
 
 
 def _is_fine_tuned(read: Reader) -> bool:
-    """Return whether fine-tuning is kept: cross-validation then says nothing about the model."""
+    """Return whether fine-tuning is kept: cross-validation then does not describe the model."""
     with contextlib.suppress(InputError):
         return bool(read(paths.FINETUNE_HISTORY_CSV, _parse_history)["kept"].any())
     return read(OLD_METRICS, json.loads)["kept_epoch"] != 0

@@ -33,7 +33,7 @@ BEFORE = (".gitattributes", str(REQUIREMENTS))
 LOCKED = "# Versions of other packages that decide the bytes of results:\n"
 OWN = "# Packages of your own:\n"
 COMMENT = "# Files of the project that other rules ignore\n"
-NEUTRAL = {*OF_SYSTEMS, ".idea", ".venv", ".vscode"}  # allowed in a folder without Git
+NEUTRAL = {*OF_SYSTEMS, ".idea", ".venv", ".vscode"}  # ignored when checking that a folder is empty
 # Outputs of stages, and folders that Python would confuse with the package.
 OF_RUNS = ("data", "metrics", "models", "pawprint", "plots", "stages", str(MODEL_CARD))
 IGNORED = """\
@@ -131,7 +131,7 @@ def names_in_git(source: str) -> list[str]:
 
 
 def outputs_of(stage: dict) -> dict[str, dict]:
-    """Return the options of each output of a stage in `dvc.yaml`, by path."""
+    """Return the options of each output of a stage in `dvc.yaml`, keyed by path."""
     outs = [out for key in OUTS for out in stage.get(key) or ()]
     return {
         path: options or {}
@@ -177,7 +177,7 @@ def require_stages(path: Path) -> None:
                     raise InputError(
                         f"{path}: stages.{name}.{key}: expected {wanted}, as the package's stage "
                         "has it. Received: something else. Correct it. After an upgrade of the "
-                        f"package, run `pawprint upgrade`; if there is {path}.new, take all of it."
+                        f"package, run `pawprint upgrade`; if there is {path}.new, use all of it."
                     )
 
 
@@ -214,8 +214,8 @@ def require_free(folder: Path, names: Iterable[str]) -> None:
     if found and ".git" not in found and work_tree(folder) is None:
         raise InputError(
             f"{folder}: expected a new or an empty folder, or a Git repository. Received: "
-            f"{name_some(sorted(found))}. Choose another folder, or run `git init` there if what "
-            "it holds is part of the project. Nothing is overwritten."
+            f"{name_some(sorted(found))}. Choose another folder, or run `git init` there if its "
+            "contents are part of the project. Nothing is overwritten."
         )
     kept = {*IGNORES, *BEFORE, README}
     names = [name for name in (*names, ".dvc", *OF_RUNS) if name not in kept]
@@ -227,7 +227,7 @@ def require_free(folder: Path, names: Iterable[str]) -> None:
 
 
 def with_own(folder: Path, texts: dict[str, str]) -> dict[str, str]:
-    """Merge the texts, by name, with the user's files of the same names.
+    """Merge the texts, keyed by name, with the user's files of the same names.
 
     The user's README stays as it is. In other files, the user's lines are kept next to the
     project's.
@@ -245,7 +245,7 @@ def with_own(folder: Path, texts: dict[str, str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def restored_after_failure(folder: Path) -> Iterator[None]:
-    """Make a folder, and restore it and Git's index if the block fails.
+    """Make a folder and restore it and Git's index if the block fails.
 
     File system errors are converted to InputError.
     """

@@ -133,11 +133,11 @@ def test_photos_are_those_that_the_filters_ask_for(page, workspace):
 
 def test_click_on_a_photo_opens_it_large_with_its_saliency_as_part_of_the_page(page):
     open_page(page, "This run")
-    page.get_by_role("img", name=PHOTO).first.click(force=True)  # where its button covers it
+    page.get_by_role("img", name=PHOTO).first.click(force=True)  # click on its button
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("img", name=re.compile("^Saliency of"))).to_be_visible()
     expect(dialog.get_by_role("img")).to_have_count(2)
-    # Photos are data URIs, because another session's run can delete Streamlit's files too early.
+    # Photos must be data URIs: another session's run can delete Streamlit's files too early.
     photos = page.get_by_role("img", name=PHOTO)
     assert photos.evaluate_all("all => all.every(one => one.src.startsWith('data:'))")
 
@@ -172,7 +172,7 @@ def test_uploaded_photo_gets_the_label_of_predict_and_hostile_ones_their_reason(
 
 
 def press(page, key: str, text: str) -> None:
-    """Press a key, and wait until the page shows this text."""
+    """Press a key and wait until the page shows this text."""
     page.keyboard.press(key)
     expect(page.get_by_text(text)).to_be_visible()
     settled(page)

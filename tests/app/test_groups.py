@@ -50,7 +50,7 @@ def made_up(noise: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Person:
-    """Somebody who knows the class of each photo, and labels all of them page by page."""
+    """A person who knows the class of each photo, and labels all of them page by page."""
 
     def __init__(self, pool: Pool, kinds: np.ndarray) -> None:
         self.pool, self.pages = pool, Pages()
@@ -128,7 +128,7 @@ def test_last_page_is_taken_back_as_it_was():
     before = dict(person.given), list(person.pages.refused)
     person.answer()
     person.page()
-    person.pages.size = 1  # one photo at a time since then
+    person.pages.size = 1  # from now on, one photo at a time
     person.pages.take_back()
     assert person.pages.images == images
     assert person.pages.size == PER_PAGE
@@ -157,7 +157,7 @@ def test_photos_that_another_person_sees_or_that_are_gone_are_left_out():
     first.turn(pool, {}, set())
     second.turn(pool, {}, set(first.images))
     assert not set(first.images) & set(second.images)
-    second.turn(pool, {}, set(pool.images))  # so that no other photos are left
+    second.turn(pool, {}, set(pool.images))  # this leaves no other photos
     assert second.images
     second.missing |= set(pool.images)
     second.turn(pool, {}, set())
@@ -272,7 +272,7 @@ def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_f
     folder.mkdir(parents=True)
     rows = np.arange(6, dtype=np.float32)[:, None] + np.ones((1, 4), np.float32)
     write_shard(shard_path(folder, 0), {"index": index, "top": rows})
-    for labelled in (0, 2):  # `clean` leaves these out
+    for labelled in (0, 2):  # photos that `clean` leaves out
         write_table(paths.UNLABELLED_CSV, kept.iloc[labelled:], IMAGES)
         with open_archive(paths.RAW_ARCHIVES) as archive:
             pool = read_pool(archive, "auto")

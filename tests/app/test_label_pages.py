@@ -71,7 +71,7 @@ def photos_on(page) -> list[str]:
 
 
 def press(page, *keys: str) -> None:
-    """Press keys, and wait for the next page."""
+    """Press keys and wait for the next page."""
     number = int(page.locator(".page").get_attribute("data-number"))
     for key in keys:
         page.keyboard.press(key)
@@ -79,7 +79,7 @@ def press(page, *keys: str) -> None:
 
 
 def answer(page) -> dict[str, str]:
-    """Label the photos on a page with keys, and return the labels that should be written."""
+    """Label the photos on a page with keys and return the labels that should be written."""
     names = photos_on(page)
     kinds = [name.split(".")[0] for name in names]
     label = max(sorted(set(kinds)), key=kinds.count)
@@ -108,7 +108,7 @@ def test_keys_are_those_of_the_page_whatever_the_keyboard_and_the_focus(project,
         images = page.locator(".photo img")
         marked = page.locator('.photo[aria-pressed="true"]')
         number_marked = marked.count()
-        page.keyboard.press("b")  # so that the focus is on the tab
+        page.keyboard.press("b")  # moves the focus to the tab
         expect(marked).to_have_count(number_marked - 1)
         # Nothing hides the unmarked photo.
         assert images.evaluate_all("all => all.every(one => getComputedStyle(one).opacity === '1')")
@@ -247,7 +247,7 @@ def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, b
         written |= answer(page)
         assert labels_in(project) == written
 
-        page.goto(address)  # labels written so far are kept
+        page.goto(address)  # reload; earlier labels are kept
         while photos_on(page):
             written |= answer(page)
         expect(

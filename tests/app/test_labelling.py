@@ -88,7 +88,7 @@ def correction(path: str, label: str) -> Changes:
 
 
 def after_clean(source: Path, raw: Path, column: str) -> dict[str, str]:
-    """Run `fetch` and `clean` on a source, and return a column of the result by path."""
+    """Run `fetch` and `clean` on a source and return a column of the result keyed by path."""
     fetch(source, raw)
     kept, *_ = clean_archive(raw)
     return dict(zip(kept["path"], kept[column]))
@@ -138,7 +138,7 @@ def label_all(barrier, photos: Path, target: Path) -> None:
 def label_at_once(label: Callable, *arguments: tuple) -> None:
     """Call a function in several processes at once. Its first argument is a barrier."""
     spawn = multiprocessing.get_context("spawn")
-    barrier = spawn.Barrier(len(arguments), timeout=60)
+    barrier = spawn.Barrier(len(arguments), timeout=300)
     writers = [spawn.Process(target=label, args=(barrier, *each)) for each in arguments]
     for writer in writers:
         writer.start()
@@ -264,7 +264,7 @@ def test_copy_whose_image_is_gone_since_stays(target, places, tmp_path):
     image = new(tmp_path / "new" / "1.jpg")
     take_back = add(places, image, "cat")
     image.unlink()
-    with refused("1.jpg", "It is kept"):
+    with refused("1.jpg", "so it is kept"):
         take_back()
     assert rows_of(target) == {"1.jpg": "cat"}
     assert (target / "1.jpg").exists()
@@ -303,7 +303,7 @@ def test_label_of_a_page_is_told_from_one_that_a_person_confirmed(tmp_path, monk
     label_images(images[:1], "cat")
     (take_back,), _ = label_images(images[1:], "cat")
     assert reviewed_images(LABELS_CSV) == {images[0][1]}
-    take_back()()  # undone and done again
+    take_back()()  # undo and redo
     correct(*images[1], "cat")
     assert reviewed_images(LABELS_CSV) == {images[0][1], images[1][1]}
 
@@ -412,7 +412,7 @@ def test_undo_of_one_session_leaves_what_another_wrote_since(target, places, tmp
     table = tmp_path / "labels.csv"
     first = write_rows(table, "path", correction("1.jpg", "cat"))
     second = write_rows(table, "path", correction("1.jpg", "dog"))
-    with refused(f"{table}: 1.jpg", "cannot undo the answer"):
+    with refused(f"{table}: 1.jpg", "cannot undo the label"):
         first()
     assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,dog\n"
     second()
@@ -433,7 +433,7 @@ def test_row_that_was_taken_back_can_be_written_again_unless_another_wrote_one_s
     assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
     write_again = take_back()
     write_rows(table, "path", correction("1.jpg", "dog"))
-    with refused(f"{table}: 1.jpg", "cannot undo the answer"):
+    with refused(f"{table}: 1.jpg", "cannot undo the label"):
         write_again()
     assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,dog\n"
 

@@ -56,7 +56,7 @@ def press(page, name: str) -> None:
 
 
 def run(page, name: str = "Run") -> None:
-    """Press the button, and wait until the run that it starts ends."""
+    """Press the button and wait until the run that it starts ends."""
     press(page, name)
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     settled(page)

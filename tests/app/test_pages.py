@@ -1,5 +1,6 @@
 """Test the app's pages in Streamlit's own test runner, without a browser."""
 
+import shutil
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
 from app_project import PHOTOS, git, write_photos, write_project, write_split
-from conftest import change, photo, printed
+from conftest import PROJECT, change, complaint, photo, printed, succeed
 from streamlit.testing.v1 import AppTest
 
 from pawprint import paths
@@ -17,11 +18,24 @@ from pawprint.app import groups, labelling, page_label, page_labelled, page_run,
 from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
 from pawprint.errors import InputError
 from pawprint.files import pack, write_text
+from pawprint.package import script_of
 from pawprint.params.model import Model
 from pawprint.pipeline import runs
+from pawprint.pipeline.fingerprint import Code
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval
 from pawprint.tables import write_table
 
+# A stage whose outputs `write_project` writes.
+EVALUATE = """
+stages:
+  evaluate:
+    cmd: python -m stages.evaluate
+    deps: [data/code/evaluate.txt]
+    params: [calibrate]
+    plots:
+      - plots/predictions.csv: {cache: false}
+      - plots/predictions_validation.csv: {cache: false}
+"""
 ACCURACY_LOW, ACCURACY_HIGH = fraction_interval(2, 4)  # for v2
 
 
@@ -33,8 +47,17 @@ def project(tmp_path, monkeypatch) -> Path:
     return project
 
 
+def record(project: Path) -> None:
+    """Write dvc.lock, as a run with these predictions would."""
+    shutil.copy(PROJECT / paths.REQUIREMENTS, project)
+    code = Code(project).fingerprint(script_of("evaluate", project))
+    write_text(project / paths.CODE / "evaluate.txt", code)
+    write_text(project / "dvc.yaml", EVALUATE)
+    succeed("dvc", "commit", "--force", "evaluate", cwd=project)
+
+
 def opened(page: str, show: str, **state: str):
-    """Run the function of a page inside the frame of pawprint/app/main.py, and return the page."""
+    """Run the function of a page inside the frame of pawprint/app/main.py and return the page."""
 
     def script(page, show):
         import importlib
@@ -76,6 +99,7 @@ def test_two_runs_are_compared_as_compare_does_with_their_photos(project):
 def test_run_that_does_not_exist_or_is_of_an_old_version_is_one_line(project):
     old = "path,actual,predicted,probability\ncats/1.jpg,cat,cat,0.5\n"
     (project / paths.PREDICTED_CLASSES_CSV["validation"]).write_text(old, encoding="utf-8")
+    record(project)
     for revision, expected in (
         ("v2", "plots/predictions_validation.csv: expected a"),
         ("nowhere", "nowhere: expected a commit, branch, tag or experiment"),
@@ -84,6 +108,22 @@ def test_run_that_does_not_exist_or_is_of_an_old_version_is_one_line(project):
         (warning,) = page.warning
         assert expected in warning.value.replace("\\", "")
         assert "\n" not in warning.value
+
+
+def test_results_that_are_out_of_date_are_refused_as_compare_does(project):
+    write_photos(project)
+    record(project)
+    page = opened("page_run", "show_comparison", Baseline="v2")
+    assert not page.warning
+    assert "identical" in page.markdown[1].value
+    change(project, "calibrate: {temperature: false}")
+    page = opened("page_run", "show_comparison", Baseline="v2")
+    (warning,) = page.warning
+    line = complaint(project, "compare", "v2")
+    assert "out of date" in line and "params.yaml calibrate" in line
+    assert line.removesuffix(".") in warning.value.replace("\\", "")
+    page.selectbox[1].set_value(git("rev-parse", "--short", "v2~", cwd=project)).run()
+    assert not page.warning
 
 
 def test_test_images_have_their_interval_and_another_threshold_changes_their_order(project):
@@ -115,7 +155,8 @@ def test_unlabelled_images_of_the_project_are_counted_with_those_that_have_got_a
     write_unlabelled(project)
     write_text(project / paths.UNDECIDED_CSV, "path,label\n2.jpg,\n")
     pool = groups.read_pool(photos.archive(), "auto")
-    text = page_label.describe_progress(pools.ProjectPhotos(pool), ())
+    source = pools.ProjectPhotos(pool)
+    text = page_label.describe_progress(source, (), source.given(), labelling.undecided())
     assert text == "2 photos are left (marked as not known: 1); 1 got a label."
 
 
@@ -127,12 +168,12 @@ def test_photos_without_a_label_that_came_before_or_since_a_run_can_be_prepared(
         (project / "photos" / name).write_bytes(photo(len(name)))
     page = opened("page_label", "show")
     assert [button.label for button in page.button] == ["Prepare the photos"]
-    assert page.markdown[0].value.startswith("**2 photos have arrived without a label**")
+    assert page.markdown[0].value.startswith("**2 photos were added without a label**")
     assert not page.success
     (project / "photos" / "unlabelled" / "1.jpg").unlink()
     write_unlabelled(project)
     page = opened("page_label", "show_unlabelled")
-    assert page.markdown[0].value.startswith("**1 photo has arrived without a label")
+    assert page.markdown[0].value.startswith("**1 photo was added without a label")
     assert [button.label for button in page.button] == ["Prepare the photos"]
 
 
@@ -324,7 +365,7 @@ def test_page_whose_likely_photos_are_gone_is_replaced_by_one_that_asks(project,
         return ""
 
     monkeypatch.setattr(pools.ProjectPhotos, "picture", read)
-    cells = page_label.cells_of(source, pages)
+    cells = page_label.cells_of(source, pages, {}, ())
     assert pages.sure
     assert len(cells) == len(pages.images)
     assert not gone & {cell["alt"] for cell in cells}

@@ -30,7 +30,7 @@ def cached(project: Path) -> dict[bytes, Path]:
 
 
 def damage(path: Path) -> bytes:
-    """Change a byte in a file without changing its mode, and return the original content."""
+    """Change a byte in a file without changing its mode and return the original content."""
     content, mode = path.read_bytes(), path.stat().st_mode
     path.chmod(0o644)
     path.write_bytes(b"?" + content[1:])

@@ -15,7 +15,7 @@ from conftest import (
     git_init,
     git_project,
     pawprint,
-    printed,
+    printed_here,
     replace,
     succeed,
     write_files,
@@ -29,7 +29,7 @@ from pawprint.paths import (
     PROBABILITIES_CSV,
     SPLIT_CSV,
 )
-from pawprint.scores.prediction_table import tabulate, write_predictions
+from pawprint.scores.prediction_table import tabulate, write_probabilities
 from pawprint.scores.stored_run import OLD_METRICS
 from pawprint.tables import read_table, write_table
 
@@ -97,7 +97,7 @@ def test_one_sentence_says_better_worse_or_identical(project):
         (("old", "new"), "new is better than old: log loss "),
         (("new",), "The predictions of new and workspace are identical on all 400 images"),
     ):
-        lines = printed(project, "compare", *arguments).splitlines()
+        lines = printed_here(project, "compare", *arguments).splitlines()
         assert [verdict in line for line in lines].count(True) == 1
         sets = [line.split()[:2] for line in lines[3:5]]
         assert sets == [["test", "200"], ["validation", "200"]]
@@ -105,17 +105,17 @@ def test_one_sentence_says_better_worse_or_identical(project):
 
 def test_a_class_with_a_threshold_has_its_counts_beside_the_scores(project):
     replace(project / "params.yaml", "recall: null", "recall: {dog: 0.95}")
-    write(project, {1, 3, 4})  # two dogs are missed, and one cat is taken for a dog
+    write(project, {1, 3, 4})  # two dogs are missed, and one cat is predicted as a dog
     record(project)
-    lines = printed(project, "compare", "old").splitlines()
+    lines = printed_here(project, "compare", "old").splitlines()
     assert "class dog" in lines[2]
     counts = "98 of 100 found (was 90), 1 false alarms (was 10)"
     assert [counts in line for line in lines[3:5]] == [True, True]
-    assert "class" not in printed(project, "compare", "old", "new")
+    assert "class" not in printed_here(project, "compare", "old", "new")
 
 
 def test_several_runs_are_compared_with_the_first(project):
-    text = printed(project, "compare", "old", "new", "workspace")
+    text = printed_here(project, "compare", "old", "new", "workspace")
     assert text.count("new is better than old") == 1
     assert text.count("workspace is better than old") == 1
 
@@ -147,7 +147,7 @@ def test_training_images_in_folds_count_where_no_run_is_fine_tuned(project, kept
     commit(other, "Less sure, with more errors in training")
     write_data(other, 0.9, set())
     commit(other, "Surer")
-    text = printed(other, "compare", "HEAD~1", "HEAD")
+    text = printed_here(other, "compare", "HEAD~1", "HEAD")
     assert ("HEAD is better than HEAD~1" in text) == (not kept_epoch)
     assert ("94.00% → 100.00%" in text) == (not kept_epoch)
 
@@ -164,7 +164,7 @@ def write_data(project: Path, probability: float, wrong: set[int]) -> None:
         )
         both = np.stack([1 - of_dog, of_dog], axis=1)
         predictions = tabulate(rows, both, (of_dog > 0.5).astype(int), ["cat", "dog"])
-        write_predictions(project / PROBABILITIES_CSV[split], predictions)
+        write_probabilities(project / PROBABILITIES_CSV[split], predictions)
     values[list(wrong)] = 1 - values[list(wrong)]
     other = rows["label"].map({"cat": "dog", "dog": "cat"})
     judged = rows.assign(likely=other, probability=values, likely_probability=1 - values)
@@ -183,7 +183,7 @@ def test_gate_fails_only_for_a_worse_run(project):
     assert pawprint(project, "compare", "new").returncode == 0
     write(project, set(range(6)))  # one more error may be due to chance
     record(project)
-    text = printed(project, "compare", "--gate", "new")
+    text = printed_here(project, "compare", "--gate", "new")
     assert re.search(r"No difference shown .* between -\d\.\d and \+\d\.\d points", text)
     assert not re.search("would show|log loss .* interval", text)
 
@@ -209,7 +209,7 @@ def test_images_of_one_run_are_left_out_and_gate_says_how_many_test_images(proje
     """The gate does not fail because a held-out photo is gone or because photos are new."""
     write(project, set(range(5)) | set(range(IMAGES, IMAGES + 20)), range(3, IMAGES + 20))
     record(project)
-    lines = printed(project, "compare", "--gate", "new").splitlines()
+    lines = printed_here(project, "compare", "--gate", "new").splitlines()
     assert lines[0].startswith("The predictions of new and workspace are identical on all 394 ")
     left_out = "197 images are compared, 23 left out: 3 only in new (cat 2, dog 1), 20 only in"
     assert any(line.startswith(f"test: {left_out} workspace ") for line in lines)
@@ -217,7 +217,7 @@ def test_images_of_one_run_are_left_out_and_gate_says_how_many_test_images(proje
 
 
 def test_gate_fails_where_hard_test_images_are_gone(project):
-    # Without the images that `old` gets wrong, and with one more error.
+    # Leave out the images that `old` gets wrong, and add one error.
     write(project, set(), range(21, IMAGES))
     record(project)
     result = pawprint(project, "compare", "--gate", "old")

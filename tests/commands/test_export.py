@@ -90,7 +90,7 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
 ):
     require(name)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
-    monkeypatch.chdir(tmp_path)  # as a notebook, outside of the project
+    monkeypatch.chdir(tmp_path)  # run outside the project, like a notebook
     exported = export_model(workspace, Wanted([name]))
     assert (list(exported.table["format"]), exported.notes) == (["served", name], [])
     row = exported.table.iloc[1]
@@ -100,7 +100,7 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     assert not [*tmp_path.iterdir()]
     monkeypatch.chdir(workspace)
     folder = paths.EXPORT / name
-    served = read_metadata(paths.SERVED_MODEL).model_dump(mode="json")  # with its identity
+    served = read_metadata(paths.SERVED_MODEL).model_dump(mode="json")  # including the identity
     described = served | {"data_md5": md5(paths.SPLIT_CSV)}
     assert json.loads((folder / "model.json").read_text()) == described
     if name != "saved_model":
@@ -197,6 +197,12 @@ def test_missing_package_is_one_line_that_says_how_to_install_it(monkeypatch):
         require_modules("onnx")
 
 
+def test_keras_that_writes_no_litert_is_one_line(monkeypatch):
+    monkeypatch.setattr(keras, "__version__", "3.12.1")
+    with refused("litert: expected Keras 3.13 or later", "3.12.1"):
+        require_modules("litert")
+
+
 def test_network_of_an_onnx_file_is_exported_as_onnx_alone_and_without_tf2onnx(
     tmp_path, monkeypatch
 ):
@@ -208,7 +214,7 @@ def test_network_of_an_onnx_file_is_exported_as_onnx_alone_and_without_tf2onnx(
     with refused("--format: expected onnx or page", "Received: litert"):
         run_export(argparse.Namespace(format=["litert"], single=False, int8=False))
     require("onnx", is_of_keras=False)
-    with refused("models/served"):  # the next file that it looks for
+    with refused("models/served"):  # the next file that `export` needs
         run_export(argparse.Namespace(format=["onnx"], single=False, int8=False))
 
 

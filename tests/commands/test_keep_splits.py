@@ -49,7 +49,7 @@ def test_splits_that_are_kept_stay_while_photos_are_added(project):
     assert "20 images added: 12 train, 4 validation, 4 test" in printed(project, "keep-splits")
     assert (project / SPLITS_CSV).read_text(encoding="utf-8").startswith(written)
 
-    # The result then no longer matches the file.
+    # The split then no longer matches the file.
     replace(project / SPLITS_CSV, ",test\n", ",train\n")
     line = complaint(project, "keep-splits")
     assert "splits.csv: the file was edited since `split` last read it" in line

@@ -73,7 +73,7 @@ for form in ("csv", "json", "jsonl", "table"):
 def test_rows_until_a_signal_stay_and_a_line_says_how_many(tmp_path, number):
     tests = PROJECT / "tests"
     path = os.pathsep.join(map(str, [PROJECT, tests, tests / "support", tests / "commands"]))
-    # In a separate process, because a signal that arrives late would end all tests.
+    # Use a separate process, because a late signal would end all tests.
     command = [sys.executable, "-c", STOPPED, str(int(number))]
     result = run(*command, cwd=tmp_path, PYTHONPATH=path)
     assert (result.returncode, result.stdout) == (0, "")

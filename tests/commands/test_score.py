@@ -5,7 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import complaint, encode, pawprint, photos_in, printed, refused, write_files
+from conftest import (
+    complaint,
+    encode,
+    pawprint,
+    photos_in,
+    printed,
+    printed_here,
+    refused,
+    write_files,
+)
 from deployed import IMAGES_OF_A_CLASS, TEST, coloured, write_deployed
 from networks import write_colour_model
 from PIL import Image
@@ -15,7 +24,6 @@ from pawprint.columns import SCORES
 from pawprint.files import md5, md5_of_folder, write_json
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import load_predictor
-from pawprint.projects.answer_log import COPY, read_answers
 from pawprint.projects.scoring import (
     CONTRADICTORY,
     LABELLED,
@@ -25,20 +33,21 @@ from pawprint.projects.scoring import (
     find_photos,
     score,
 )
+from pawprint.projects.service_log import COPY, read_answers
 from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import read_table
 
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory) -> tuple[Path, dict[str, bytes]]:
-    """Return a project, and the images of its test split by path."""
+    """Return a project, and the images of its test split keyed by path."""
     folder = tmp_path_factory.mktemp("deployed")
     return folder, write_deployed(folder, unknown_threshold=0.2)
 
 
 @pytest.fixture
 def here(deployed, monkeypatch) -> dict[str, bytes]:
-    """Make the project the current directory, and return the images of its test split."""
+    """Make the project the current directory and return the images of its test split."""
     monkeypatch.chdir(deployed[0])
     return deployed[1]
 
@@ -52,7 +61,7 @@ def scored(folder: Path, model: Path = paths.SERVED_MODEL) -> ScoreResult:
 
 
 def new(label: str, images: int, first: int = 1000) -> dict[str, bytes]:
-    """Return photos that are not in the project, by path."""
+    """Return photos that are not in the project, keyed by path."""
     return {f"{label}/{n}.png": coloured(label, n) for n in range(first, first + images)}
 
 
@@ -123,7 +132,7 @@ def test_slices_of_metadata_are_scored(deployed, here, tmp_path):
     result = scored(folder)
     assert row_of(result, "slice_accuracy", "camera: old")["value"] < 0.5
     assert row_of(result, "slice_difference", "camera: old")["high"] < 0
-    assert "camera: old" in printed(deployed[0], "score", str(folder))
+    assert "camera: old" in printed_here(deployed[0], "score", str(folder))
 
 
 def test_other_photos_are_beside_the_test_split_and_a_large_difference_is_told(here, tmp_path):
@@ -239,12 +248,12 @@ def green(number: int) -> bytes:
 
 
 def compared(folder: Path, source: Path) -> dict:
-    return json.loads(printed(folder, "score", str(source), "--format", "json"))
+    return json.loads(printed_here(folder, "score", str(source), "--format", "json"))
 
 
 def test_table_of_predict_is_monitored_as_its_photos_are(sure, photos, tmp_path):
     table = tmp_path / "table.csv"
-    table.write_text(printed(sure, "predict", str(photos), "--format", "csv"))
+    table.write_text("".join(predicted(sure, photos)))
     of_folder, of_table = (compared(sure, source) for source in (photos, table))
     assert of_folder == of_table
     assert of_folder["verdict"] == "like the test photos"
@@ -258,7 +267,7 @@ def test_table_of_predict_is_monitored_as_its_photos_are(sure, photos, tmp_path)
 def predicted(folder: Path, photos: Path, model: Path = paths.SERVED_MODEL) -> list[str]:
     """Return the lines of the table that `predict` prints."""
     command = ("predict", str(photos), "--format", "csv", "--model", str(model))
-    return printed(folder, *command).splitlines(keepends=True)
+    return printed_here(folder, *command).splitlines(keepends=True)
 
 
 def test_rows_of_another_model_are_told_apart_from_those_of_this_one(sure, photos, tmp_path):

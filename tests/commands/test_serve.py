@@ -20,7 +20,7 @@ from servers import HOST, request, started
 from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.model.metadata import read_metadata
 from pawprint.package import installed_version
-from pawprint.projects.answer_log import read_answers
+from pawprint.projects.service_log import read_answers
 from pawprint.recipes.demo import draw_picture
 
 pytestmark = pytest.mark.slow

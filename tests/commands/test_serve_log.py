@@ -12,7 +12,7 @@ import pytest
 from conftest import photo, refused
 from servers import SERVICE, request, started
 
-from pawprint.projects.answer_log import TORN, AnswerLog, read_answers, select_answers
+from pawprint.projects.service_log import TORN, AnswerLog, read_answers, select_answers
 
 LABELS = ["cat", "black, white dog"]
 MODEL = "0123456789abcdef"
@@ -77,7 +77,7 @@ def test_torn_end_costs_no_other_line(tmp_path):
         path = tmp_path / "log.jsonl"
         path.write_bytes(content[:length])
         log_to(path).append("third", ANSWER)
-        # Unless only the newline is missing.
+        # The row is complete if only the newline is missing.
         before = (length >= kept - 1) + (length >= len(content) - 1)
         is_torn = length not in (0, kept - 1, kept, len(content) - 1, len(content))
         assert counted(path) == ([*["first", "second"][:before], "third"], is_torn)
@@ -164,7 +164,7 @@ def test_other_table_is_not_written_to(tmp_path):
 APPEND = f"""
 import sys
 from pathlib import Path
-from pawprint.projects.answer_log import AnswerLog
+from pawprint.projects.service_log import AnswerLog
 log = AnswerLog(Path(sys.argv[1]), {MODEL!r})
 log.append("first", {ANSWER})
 """

@@ -156,6 +156,6 @@ def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):
     assert pictures[str(photos / "<b>wide & turned.jpg")].size == (213, 320)
     assert f"{100 * max(ranked[0][1]['probabilities'].values()):.1f}%" in text
     ranked[1][0].unlink()
-    with refused("expected the image again"):
+    with refused("cannot read the image again"):
         write_suggestions(path, None, ranked)
     assert path.read_text(encoding="utf-8") == text

@@ -124,7 +124,7 @@ def test_candidates_of_a_project_elsewhere_are_measured(made, tmp_path, monkeypa
     project = Path("waste")
     candidates.require_images(project)
     today, resized = candidates.candidates_of(project, {"model.resize": ["pad"]})
-    rows = candidates.measure_each([today, resized], candidates.draw_sample(project), minutes=1)
+    rows = candidates.measure_each([today, resized], candidates.draw_sample(project), minutes=60)
     assert [isinstance(row, Measured) for _, row in rows] == [True, True]
     set_params(project, resized.changes)
     assert read_yaml(folder / "params.yaml")["model"]["resize"] == "pad"
@@ -143,7 +143,7 @@ def test_rows_are_computed_once_and_taken_by_the_stage_features(
     today, sample = candidates.candidates_of(Path(), {})[:1], candidates.draw_sample(Path())
     for images in (24, 0):
         computed.clear()
-        assert len(list(candidates.measure_each(today, sample, minutes=1))) == 1
+        assert len(list(candidates.measure_each(today, sample, minutes=60))) == 1
         assert len(computed) == images
     assert [path.name for path in Path(".dvc/tmp").iterdir()] == [paths.INTERRUPTED_FEATURES.name]
     write_inputs_of_features()
@@ -190,7 +190,7 @@ def test_weights_that_cannot_be_had_are_a_line_and_the_others_are_measured(made,
     assert today.startswith("today") and row.startswith(f"source={SAMPLE_WEIGHTS}")
     name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_"
     assert line.startswith(f"source=imagenet: no weights on this computer: {name}")
-    assert "EfficientNet-Lite" in line  # serving does not need it
+    assert "EfficientNet-Lite" in line  # not needed for serving
 
 
 def test_weights_of_another_network_name_their_file(made, tmp_path):
@@ -260,7 +260,7 @@ def test_views_are_measured_with_their_price_and_taken_by_the_stage_features(
     (folder / "params.yaml").write_text(overlay(params, "augment: {views: 1}"))
     options = candidates.candidates_of(Path(), {"augment.views": [3]})
     sample = candidates.draw_sample(Path())
-    (_, today), (_, more) = candidates.measure_each(options, sample, minutes=1)
+    (_, today), (_, more) = candidates.measure_each(options, sample, minutes=60)
     assert more.cpu_ms == today.cpu_ms
     # 24 of the 48 images are for training. The others are mirrored if training mirrors images.
     assert more.seconds == pytest.approx(today.seconds * (3 * 24 + 2 * 24) / 48)

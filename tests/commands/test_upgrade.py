@@ -78,7 +78,7 @@ def test_projects_keep_their_views_and_learn_what_they_cost(tmp_path):
         assert flat((tmp_path / "params.yaml").read_text())["augment.views"] == 4
 
 
-# Params that no version has had, as users may add them, and what remains of each section.
+# Unknown params, which users may have added, and what remains of each section.
 GONE = {
     "model.fine_tune_last": 24,
     "calibrate.shadows": {"blur": 2},
@@ -131,7 +131,7 @@ def test_features_that_the_next_run_computes_again_are_counted(tmp_path, is_chan
 
 def test_value_that_is_wrong_by_now_is_named(tmp_path):
     write_json(tmp_path / STATE, {"files": {}, "params": {}})
-    params = TEMPLATE.replace("  seed: 1  # a different number", "  seed: one")
+    params = TEMPLATE.replace("  seed: 1  # random seed; change", "  seed: one  # change")
     (tmp_path / "params.yaml").write_text(params, encoding="utf-8")
     assert any(line.startswith("params.yaml: split.seed: expected") for line in upgrade(tmp_path))
 

@@ -23,7 +23,7 @@ def test_jfif_rule_drops_what_tensorflow_datasets_drops(tmp_path):
         "Cat/good.jpg": good,
         "Cat/no_jfif.jpg": other[:2] + other[20:],  # without the APP0 segment of 18 bytes
         "Dog/cut.jpg": cut,
-        # An extra byte before a marker. Decoders warn, and continue.
+        # An extra byte before a marker. Decoders warn and continue.
         "Dog/extraneous.jpg": photo(4)[:-2] + b"\x00" + photo(4)[-2:],
         "Dog/png.jpg": encode(Image.open(io.BytesIO(photo(5))), "PNG"),
     }

@@ -15,7 +15,8 @@ from pawprint import paths
 from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, MEASURES
 from pawprint.dataset.cleaning import without_duplicates
-from pawprint.dataset.folders import describe_class_counts, read_folders
+from pawprint.dataset.folder_messages import describe_class_counts
+from pawprint.dataset.folders import read_folders
 from pawprint.dataset.sources import describe_empty, fetch
 from pawprint.errors import InputError
 from pawprint.files import pack

@@ -5,7 +5,8 @@ from unicodedata import normalize
 import pytest
 from test_folders import images_in, labels_of, splits_of
 
-from pawprint.dataset.folders import describe_names, find_places
+from pawprint.dataset.folder_messages import describe_names
+from pawprint.dataset.folders import find_places
 from pawprint.errors import InputError
 
 SETS = [
@@ -72,7 +73,7 @@ def test_classes_of_a_mapping_that_the_folders_lack_are_named():
 
 def test_folders_that_differ_in_case_are_no_two_classes():
     """caltechlibrary/dataset 81."""
-    with pytest.raises(InputError, match="more than upper"):
+    with pytest.raises(InputError, match="more than case"):
         labels_of(images_in("Cat", "cat", "dog"))
 
 

@@ -103,7 +103,7 @@ def test_folders_of_splits_and_of_no_images_are_no_classes(names, labels):
         (["cat/1.jpg"], "two or more classes. Received: 1: cat"),
         (
             ["train/cat/1.jpg", "test/Cat/2.jpg"],
-            "labels that differ in more than upper",
+            "labels that differ by more than case",
         ),
         (["none/1.jpg", "cat/2.jpg"], "labels of printable characters"),
     ],
@@ -118,7 +118,7 @@ def test_archive_without_classes_shows_what_is_expected_and_what_was_found(names
 
 
 def test_folder_of_images_that_may_be_a_class_or_a_split_is_refused_in_one_line():
-    with refused("Received: 'valid' beside 'blurry'. Name the classes"):
+    with refused("Received: 'valid' beside 'blurry'. List the classes"):
         find_places(["valid/1.jpg", "invalid/2.jpg", "blurry/3.jpg"], None, "auto", "images.zip")
 
 
@@ -173,7 +173,7 @@ def test_metadata_gives_labels_splits_and_groups_and_other_columns_are_ignored(t
     text = "\ufeff" + "\n".join(["group,File_Name,label,text,split", *lines]) + "\n"
     source = with_metadata(tmp_path / "photos", text)
     kept, rejected = cleaned(source, tmp_path)
-    assert len(rejected) == 0  # not even metadata.csv
+    assert len(rejected) == 0  # metadata.csv is not rejected either
     row = kept.set_index("path").loc["3.jpg"]
     assert (row["label"], row["group"], row["archive_split"]) == ("cat/tabby", "3", "validation")
     assert sorted(set(kept["group"])) == ["", "1", "2", "3", "4"]

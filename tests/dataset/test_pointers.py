@@ -65,7 +65,7 @@ def test_link_of_git_annex_without_content_is_named(tmp_path):
             create(tmp_path / "new", folder, None, is_outside)
     with refused("cat/2.jpg", "git annex get"):
         fetch(folder, tmp_path / "raw")
-    with pytest.raises(OSError, match="git annex get"):  # as `predict` reports the file
+    with pytest.raises(OSError, match="git annex get"):  # raised when `predict` reads the file
         read_file(link)
     link.unlink()
     link.symlink_to("nowhere")

@@ -68,7 +68,7 @@ def test_classes_are_the_labels_of_labels_csv():
 
 
 def stages(folder: Path, name: str) -> tuple[list[str], str]:
-    """Run `dvc repro` up to a stage, and return that stage's lines and its stderr."""
+    """Run `dvc repro` up to a stage and return that stage's lines and its stderr."""
     result = run("dvc", "repro", name, cwd=folder)
     return result.stdout.splitlines(), result.stderr
 

@@ -16,7 +16,7 @@ from pawprint.app.labelling import read_rows, write_rows
 from pawprint.dataset.metadata_csv import parse_metadata_csv
 from pawprint.dataset.user_tables import Correction, csv_rows, keep_splits, read_corrections
 from pawprint.errors import InputError
-from pawprint.projects.answer_log import read_answers
+from pawprint.projects.service_log import read_answers
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]
 PLAIN = "path,label\ncat/1.jpg,dög\ncat/2.jpg,cat\n"
@@ -119,7 +119,7 @@ def test_no_message_advises_to_remove_the_line_of_a_photo_that_is_there(tmp_path
 
 
 def test_line_of_a_photo_that_is_gone_may_be_removed(tmp_path):
-    with refused("'cat/9.jpg'", "If the image is gone, remove the line."):
+    with refused("'cat/9.jpg'", "If the image no longer exists, remove the line."):
         corrections(tmp_path, "cat/9.jpg", {"cat/1.jpg"})
 
 

@@ -79,7 +79,7 @@ def test_make_targets_and_modules_in_commands_exist():
 def test_pages_explain_every_stage_param_key_and_command():
     stages = read_yaml(PROJECT / "dvc.yaml")["stages"]
     rows = re.findall(r"^\| `(\w+)` \|", read("docs/pipeline.md"), re.MULTILINE)
-    assert rows == [stage for stage in stages if stage != "code"]  # which has its own section
+    assert rows == [stage for stage in stages if stage != "code"]  # `code` has its own section
     fields = [
         (f"{section}.{key}", field)
         for section, model in Params.model_fields.items()

@@ -45,7 +45,7 @@ def test_model_of_the_package_predicts(installed, tmp_path):
 def test_model_of_the_package_labels_photos(mirror, installed, tmp_path):
     with open_archive(mirror / "cats_and_dogs_filtered.zip") as archive:
         for label in ("cat", "dog"):
-            # Not a training image.
+            # This is not a training image.
             name = f"cats_and_dogs_filtered/validation/{label}s/{label}.2001.jpg"
             (tmp_path / f"{label}.jpg").write_bytes(read_member(archive, name))
     lines = installed.succeed("pawprint", "predict", ".", cwd=tmp_path).splitlines()
@@ -80,7 +80,7 @@ def finished(installed, tmp_path_factory) -> Path:
             continue
         if command == "dvc repro" and ran[-1].startswith("pawprint try"):
             change(folder, "calibrate: {temperature: false}")
-        if command == "pawprint discard":  # which asks a question
+        if command == "pawprint discard":  # `discard` asks for confirmation
             command += " --yes"
         command = command.replace(REMOTE, (root / "remote").as_posix())
         away = NO_NETWORK | {"KERAS_HOME": str(root / "keras")}
@@ -126,7 +126,7 @@ def test_colleague_runs_a_changed_param_without_the_photos_of_the_author(install
 
 NOTHING = [
     ("pawprint/images/decoder.py", '"""Decode image files and', '"""Decode images and'),
-    # A project keeps its own value.
+    # The project keeps its own value.
     ("params.yaml", "  unknown_quantile: 0.995 ", "  unknown_quantile: 0.9 "),
 ]
 COLOUR = [("pawprint/reports/charts.py", '"#0072B2"', '"#0072B3"')]
@@ -224,7 +224,7 @@ def test_every_command_of_a_month_works_and_its_photos_are_trained_with(
     assert len(new) == images
     assert (new["label"] == new["pixels_sha256"].map(names).str.split(" ").str[0]).all()
     assert set(new["split"]) == {"train"}
-    # The gate of a pull request that adds data, in a clone without data.
+    # Check the gate for a pull request that adds data, in a clone without data.
     request = clone(food, "request")
     assert installed.succeed("pawprint", "compare", "--gate", "HEAD~1", cwd=request)
     # Correcting wrong labels later does not move any image.

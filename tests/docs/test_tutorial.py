@@ -40,7 +40,9 @@ VERDICT = re.compile(
 
 
 def comparable(lines: list[str]) -> list[str]:
-    spaced = (" ".join(line.split()) for line in lines)
+    # `init` prints how this package was installed.
+    kept = (line for line in lines if not line.startswith("requirements.txt "))
+    spaced = (" ".join(line.split()) for line in kept)
     plain = (line if line.startswith(COUNTED) else NUMBER.sub("0", line) for line in spaced)
     return [VERDICT.sub("a verdict", line) for line in plain]
 
@@ -82,7 +84,7 @@ def test_every_command_works_and_prints_what_the_page_shows(installed, tmp_path)
                         shutil.copy(SAMPLE_WEIGHTS, folder)
                         change(folder, SUBSTITUTE)
                 else:
-                    if command == "pawprint discard":  # which asks a question
+                    if command == "pawprint discard":  # `discard` asks for confirmation
                         command += " --yes"
                     shell = ("sh", "-c", f"exec 2>&1; {command}")
                     away = NO_NETWORK | {"KERAS_HOME": str(tmp_path / "keras")}

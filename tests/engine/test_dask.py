@@ -63,7 +63,7 @@ class Cluster:
         with (self.folder / "log.txt").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, *python, *command, "--no-dashboard"],
-                # First in the module path of a process, unless Python is in safe mode.
+                # Python puts this folder first in the module path, except in safe mode.
                 cwd=self.folder,
                 env=os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONSAFEPATH": "1"} | environment,
                 stdout=log,
@@ -72,10 +72,10 @@ class Cluster:
         self.processes.append(process)
 
     def worker(self, *options: str, **more) -> str:
-        """Start a worker with one thread, and return its address."""
+        """Start a worker with one thread and return its address."""
         before = set(self.client.nthreads())
         self.start("worker", self.address, "--nthreads", "1", *options, **more)
-        self.client.wait_for_workers(len(before) + 1, 60)
+        self.client.wait_for_workers(len(before) + 1, 300)
         (address,) = set(self.client.nthreads()) - before
         return address
 
@@ -147,7 +147,7 @@ def run_stage(stage: str) -> None:
 
 
 def outputs() -> dict[str, str]:
-    """Return the hashes of the files that the stages wrote, by path."""
+    """Return the hashes of the files that the stages wrote, keyed by path."""
     return fingerprint(Path(), ("data", "models", "plots"))
 
 
@@ -214,10 +214,10 @@ def test_killed_worker_changes_nothing(start):
 
 
 def test_image_that_kills_every_worker_is_named(start, tmp_path):
-    start().worker("--nthreads", "2")  # whose nanny restarts it
+    start().worker("--nthreads", "2")  # the nanny restarts this worker
 
     def fatal(name: str) -> str:
-        if name == NAMES[8]:  # computed next to the other item until Dask gives up on both
+        if name == NAMES[8]:  # runs next to the other item until Dask gives up on both
             while len(list(tmp_path.glob("*.died"))) < 4:
                 pass
         if name == NAMES[30]:

@@ -18,5 +18,5 @@ def test_results_come_in_order_and_are_computed_only_a_little_ahead():
 
 @pytest.mark.skipif(joblib.cpu_count() < 2, reason="needs two cores")
 def test_results_are_computed_by_several_threads():
-    barrier = threading.Barrier(2, timeout=10)
+    barrier = threading.Barrier(2, timeout=60)
     assert list(map_in_threads(lambda _: barrier.wait() >= 0, range(2))) == [True, True]

@@ -49,7 +49,7 @@ def enlarged(image: Image.Image, times: int) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> list[Path]:
-    """Return photos that each exercise a different rule."""
+    """Return photos that each test a different rule."""
     folder = tmp_path_factory.mktemp("photos")
     wide, tall, small = (decode(photo(number)) for number in range(3))
     wide, tall = wide.resize((90, 60)), tall.resize((50, 97))

@@ -11,7 +11,6 @@ from conftest import refused
 from pawprint.features import shards as module
 from pawprint.features.rows import Row
 from pawprint.features.shards import (
-    STORED_SPLITS,
     ShardComputer,
     Task,
     require_space,
@@ -19,7 +18,7 @@ from pawprint.features.shards import (
     views_of,
     write_shards,
 )
-from pawprint.features.store import INDEX, Shard, open_features, shard_path
+from pawprint.features.store import INDEX, STORED_SPLITS, Shard, open_features, shard_path
 from pawprint.images.augmentation import LAYERS
 from pawprint.images.views import IDENTITY, View
 from pawprint.params.data import Augment
@@ -50,7 +49,7 @@ def small(monkeypatch, tmp_path) -> None:
 
 
 class Computed(ShardComputer):
-    """Computes a row from the image and the view, and records what it was asked for."""
+    """Computes a row from the image and the view and records what it was asked for."""
 
     def __init__(
         self, augment: Augment = ROTATE, largest: float = 0, themselves: tuple = ()
@@ -207,7 +206,7 @@ def test_maps_that_float16_cannot_hold_are_one_line(tmp_path):
         Computed(largest=70_000)(train)
     test = Task(str(tmp_path / "test.npy"), "test", images, [])
     Computed(largest=70_000)(test)
-    with refused("model.fine_tune_at: ", "0.jpg"):  # and they are not reused
+    with refused("model.fine_tune_at: ", "0.jpg"):  # damaged rows are not reused
         Computed(largest=70_000)(train._replace(sources=[test.path]))
 
 

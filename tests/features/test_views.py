@@ -18,7 +18,7 @@ from pawprint.model.served_model import write_served_model
 from pawprint.network.model import convert, with_features
 from pawprint.params.data import Augment
 
-AUGMENT = Augment.load(path=PROJECT / "params.yaml")  # these mirror images
+AUGMENT = Augment.load(path=PROJECT / "params.yaml")  # these params mirror images
 QUARTERS = """
   quarters = AveragePool <kernel_shape = [16, 16], strides = [16, 16]> (pixels)
   left, right = Split <axis = 3> (quarters)

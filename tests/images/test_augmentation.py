@@ -60,7 +60,7 @@ def fixed_layers(name: str, matrix: np.ndarray) -> list[keras.layers.Layer]:
         return [keras.layers.RandomTranslation((-y / SIZE,) * 2, (-x / SIZE,) * 2)]
     if name == "RandomZoom":
         return [keras.layers.RandomZoom((d - 1, d - 1), (a - 1, a - 1))]
-    # At each call, Keras draws the common sign of both shears again. Here, it must be this one.
+    # Keras draws the common sign of both shears at each call. This test requires this sign.
     return [keras.layers.RandomShear((abs(b),) * 2, (abs(c),) * 2, seed=seed) for seed in range(9)]
 
 

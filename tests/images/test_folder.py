@@ -28,8 +28,8 @@ FOUND = ["cat/1.jpg", "cat/2.jpg", "cat/more/3.jpg", "dog/4.jpg", "dog/5.jpg"]
 
 def test_links_to_folders_are_followed(lab, capsys):
     """cvg/Hierarchical-Localization 283, python/cpython 77609."""
-    assert names_below(lab) == FOUND  # as `score` reads them
-    assert find_images([lab]) == [lab / name for name in FOUND]  # as predict and suggest do
+    assert names_below(lab) == FOUND  # like `score`
+    assert find_images([lab]) == [lab / name for name in FOUND]  # like `predict` and `suggest`
     assert capsys.readouterr().err == ""
 
 

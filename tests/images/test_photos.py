@@ -265,7 +265,7 @@ def test_jpeg_of_a_phone_is_decoded_in_full_for_clean(of_108_megapixels):
         assert decoder.ONE_LARGE_JPEG.locked()  # so no other thread decodes a large JPEG
         others = threading.Thread(target=decode, args=(JPEG,))
         others.start()
-        others.join()  # but other threads can decode other images
+        others.join()  # other threads can still decode other images
     assert not decoder.ONE_LARGE_JPEG.locked()
     small = decode_file(of_108_megapixels, None, side=512)
     assert (small.image.size, small.scale) == ((1_500, 1_125), 8)

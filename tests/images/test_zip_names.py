@@ -77,7 +77,7 @@ def test_a_name_with_slashes_and_the_same_with_backslashes_are_one(tmp_path):
     ("encoding", "names"),
     [
         ("gbk", ["猫/1.jpg", "狗/2.jpg"]),
-        ("shift_jis", ["表/1.jpg", "ソ.jpg"]),  # one of its bytes is that of a backslash
+        ("shift_jis", ["表/1.jpg", "ソ.jpg"]),  # one of its bytes is a backslash
         ("cp850", ["chats/é.jpg", "chiens/2.jpg"]),
     ],
 )

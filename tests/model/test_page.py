@@ -227,10 +227,10 @@ def test_page_has_no_finding_of_axe_and_fits_its_screen(browser, file, tmp_path,
 
 def test_photo_of_the_camera_gets_a_label(page):
     page.get_by_role("button", name="Use the camera").click()
-    page.wait_for_timeout(500)
     page.get_by_role("button", name="Take the photo").click()
     page.locator("#answer").wait_for()
     assert page.locator("#name").inner_text().startswith("camera ")
+    assert not page.evaluate("rows[0].error")  # not taken before the camera shows something
 
 
 DISTURBING = """const read = CanvasRenderingContext2D.prototype.getImageData;

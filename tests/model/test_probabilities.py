@@ -9,7 +9,7 @@ from pawprint.classes import class_probabilities
     [
         ([[0.25], [1.0]], [[0.75, 0.25], [0.0, 1.0]]),
         ([[0.2, 0.3, 0.5]], [[0.2, 0.3, 0.5]]),
-        ([[0.5, 0.25, 0.5]], [[0.4, 0.2, 0.4]]),  # rounded values, with another sum
+        ([[0.5, 0.25, 0.5]], [[0.4, 0.2, 0.4]]),  # rounded values that do not add up to 1
     ],
 )
 def test_probabilities_of_an_image_sum_to_1(output, expected):

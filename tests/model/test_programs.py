@@ -139,7 +139,7 @@ def test_each_form_of_a_file_is_predicted_as_its_path(tmp_path, model):
     path.write_bytes(PHOTO)
     expected = model.predict(path).probabilities
     with path.open("rb") as file, path.open("rb", buffering=0) as unbuffered:
-        file.read(10)  # a program has already looked at the file
+        file.read(10)  # a program has already read from the file
         forms = [str(path), PHOTO, bytearray(PHOTO), memoryview(PHOTO), io.BytesIO(PHOTO)]
         for form in [*forms, file, unbuffered, Image.open(path)]:
             np.testing.assert_array_equal(model.predict(form).probabilities, expected)
@@ -170,7 +170,7 @@ def test_model_with_an_unknown_key_is_of_a_newer_version(tmp_path):
     """metatensor/metatrain 1227, 857."""
     record = json.loads((MODEL / METADATA_FILE).read_text(encoding="utf-8"))
     (tmp_path / METADATA_FILE).write_text(json.dumps(record | {"mirrored": True}))
-    with refused(METADATA_FILE, "mirrored", "made by a newer version", "pip install"):
+    with refused(METADATA_FILE, "mirrored", "a newer version", "pip install"):
         read_metadata(tmp_path)
 
 

@@ -57,7 +57,7 @@ def test_preprocessing_is_that_of_the_application(name):
 
 
 def test_size_that_a_backbone_cannot_take_is_one_line():
-    with refused("model.image_size: expected a size that Xception takes. Received: 64"):
+    with refused("model.image_size: expected a size that Xception supports. Received: 64"):
         application("Xception", None, 64, "imagenet")
 
 

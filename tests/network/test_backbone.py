@@ -77,7 +77,7 @@ def test_weights_of_keras_are_those_of_224_pixels_for_another_size(tmp_path):
     """A line says which hash pins the weights."""
     (tmp_path / "models").mkdir()
     name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"
-    shutil.copy(SAMPLE_WEIGHTS, tmp_path / "models" / name)  # where Keras looks for them
+    shutil.copy(SAMPLE_WEIGHTS, tmp_path / "models" / name)  # Keras looks for weights here
     result = run_stage(tmp_path, "{model: {image_size: 150}, weights: {sha256: null}}")
     assert (result.returncode, result.stderr) == (0, "")
     assert "sha256 is null; the hash of these weights is " in result.stdout

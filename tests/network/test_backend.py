@@ -2,7 +2,7 @@
 
 from conftest import PROJECT, succeed
 
-# Train a convolution for one step, and print the hash of its weights.
+# Trains a convolution for one step and prints the hash of its weights.
 TRAINING = """
 import hashlib, numpy as np
 from pawprint.network.hardware import keras, make_deterministic

@@ -21,12 +21,12 @@ LABELS = ["cat", "dog"]
 TRAIN = epochs_of(10, learning_rate=2e-3, learning_rate_decay="cosine", batch_size=8)
 # No dropout, because each device would drop different units.
 HEAD = Head(dense=Dense(units=8), dropout=0.0, output="probabilities")
-FIRST = 150  # of the trained layers: the last convolution and everything after it
+FIRST = 150  # first trained layer: the last convolution
 
 
 @pytest.fixture
 def features(tmp_path):
-    """Return training inputs at the cut and the top, where half of the channels tell the label."""
+    """Return training inputs at the cut and the top, half of whose channels reveal the label."""
     labels, kinds = np.arange(32) % 2, {}
     for kind, shape in (("cut", (3, 3, 112)), ("top", (1280,))):
         maps = np.random.default_rng(0).uniform(0, 1, (32, 1, *shape))

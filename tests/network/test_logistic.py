@@ -95,7 +95,7 @@ def test_solution_is_that_of_scikit_learn_in_which_the_views_weigh_as_one_image(
 
 
 def test_balanced_classes_weigh_the_same_in_the_fit():
-    """Without features that tell the classes apart, each class has the same probability."""
+    """Without features that distinguish the classes, each class has the same probability."""
     features, actual = np.ones((60, 1, 2), np.float16), np.arange(60) // 50
     for class_weight, expected in ((None, 10 / 60), ("balanced", 0.5)):
         cross_validation, solution = fitted(features, actual, class_weight)
@@ -133,7 +133,7 @@ def test_feature_that_hardly_differs_in_training_moves_no_prediction_of_a_new_im
     features[..., 3] += np.arange(60)[:, None] % 2 * 0.01
     _, solution = fitted(features, actual)
     new = features[:, 0].copy()
-    new[:, 3] += 1  # a hundred times the difference between two training images
+    new[:, 3] += 1  # 100 times the difference between two training images
     before, after = (probabilities_by(solution, rows) for rows in (features[:, 0], new))
     assert np.abs(after - before).max() < 0.01
 

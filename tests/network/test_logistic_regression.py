@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import VALUES_OF_C, standardise
-from pawprint.network.heads import fit_regressions, sample_weights
+from pawprint.network.heads import fit_regressions
 
 ROWS, COLUMNS = 60, 20
 
 
 def rows_of(classes: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return standardised rows, float32 `(ROWS, columns)`, and classes, half of them the first.
+    """Return standardised rows, float32 `(ROWS, columns)`, and classes, half the first class.
 
     Two rows are equal but have different labels. All columns after COLUMNS are 0.
     """

@@ -29,7 +29,7 @@ from pawprint.network.onnx_backbone import read_onnx
 from pawprint.params.model import Weights
 from pawprint.runtime import compile_for_cpu, write_network
 
-# A picture in which no two colours and no two quarters are alike.
+# A picture with different colours and different quarters.
 PIXELS = np.zeros((SIZE, SIZE, 3), np.uint8)
 PIXELS[:16, :, 0], PIXELS[:, :8, 1], PIXELS[24:, 20:, 2] = 250, 180, 90
 SCALED = (PIXELS / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]

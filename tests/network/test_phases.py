@@ -3,7 +3,7 @@ import pytest
 from conftest import refused
 from networks import DENSE, LOGITS, epochs_of, model_with, pixels
 
-from pawprint.model.metadata import to_probabilities
+from pawprint.model.outputs import to_probabilities
 from pawprint.network.hardware import make_deterministic
 from pawprint.network.model import build_head, parts
 from pawprint.network.training import Batches, Data, Phase, describe_kept, fine_tune, train_head
@@ -24,7 +24,7 @@ def batches_of(features: np.ndarray, labels: np.ndarray = LABELS) -> Data:
 
 
 def test_balanced_classes_weigh_the_same_in_the_loss_of_training():
-    """Without features that tell the classes apart, each class has the same probability."""
+    """Without features that distinguish the classes, each class has the same probability."""
     labels = np.full(60, 2, np.float32)
     labels[:9] = np.arange(9) % 3
     train = Batches(np.ones((60, 1, 1)), labels, 60, "one", seed=1)

@@ -91,7 +91,7 @@ def test_joined_with_the_extractor_it_is_the_whole_model(tmp_path, first, has_bl
     network = read_network(tmp_path / "network.xml")
     of_pixels, of_stored = compile_for_cpu(extractor), compile_for_cpu(network)
     whole_network = join(extractor, network)
-    # Trained layers replace those of the extractor.
+    # Trained layers replace the extractor's.
     assert size_of(whole_network) <= 1.05 * size_of(convert(with_features(model)))
     joined = compile_for_cpu(whole_network)
     expected = with_features(model).predict(IMAGES.astype(np.float32), verbose=0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from conftest import PROJECT
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pawprint.errors import InputError
@@ -25,6 +25,11 @@ train_extract: {epochs: {early_stopping: {patience: 3}, reduce_lr_on_plateau: {f
 PARAMS = PROJECT / "params.yaml"
 FULL = yaml.safe_load(overlay(PARAMS.read_text(encoding="utf-8"), NULLABLE_SECTIONS))
 MISSING = object()
+ON_A_BUSY_COMPUTER = {
+    "deadline": None,
+    "derandomize": True,
+    "suppress_health_check": [HealthCheck.too_slow],
+}
 EPOCHS = "train_extract.epochs"
 NUMBERS = ["augment.views", "split.seed", "augment.RandomZoom.height_factor"]
 NUMBERS += ["train_finetune.epochs.learning_rate", "head.dense.l2", "model.image_size"]
@@ -77,7 +82,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, **ON_A_BUSY_COMPUTER)
 @given(key=st.sampled_from(NUMBERS + CHOICES), value=ANYTHING)
 def test_value_of_another_kind_is_refused(refusals, key, value):
     assume(key in CHOICES or isinstance(value, bool) or not isinstance(value, (int, float)))
@@ -93,7 +98,7 @@ def test_number_outside_its_range_is_refused(refusals, key, value):
     assert is_named(refusals({key: value}), key)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, **ON_A_BUSY_COMPUTER)
 @given(key=st.sampled_from(SECTIONS), name=st.text(min_size=1), value=ANYTHING)
 def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
     assume(not isinstance(value, dict) and (value is not None or key in FULL))
@@ -209,7 +214,7 @@ def test_images_are_mirrored_only_where_training_mirrors_them_left_to_right(mode
     augment = load_params(PROJECT / "params.yaml").augment
     flip = mode and Flip(mode=mode)
     assert augment.model_copy(update={"RandomFlip": flip}).is_mirrored == expected
-    for keep_original in (True, False):  # the only view is the image, or one that may be mirrored
+    for keep_original in (True, False):  # the only view is the image itself, or may be mirrored
         one = {"RandomFlip": flip, "views": 1, "keep_original": keep_original}
         is_mirrored = expected and not keep_original
         assert augment.model_copy(update=one).is_mirrored == is_mirrored

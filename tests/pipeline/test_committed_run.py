@@ -37,9 +37,9 @@ PARAMS = [
     f"{section}.{key}"
     for section, field in Params.model_fields.items()
     for key in field.annotation.model_fields
-    if key != "onnx"  # needs a file; see stages/test_onnx_backbone.py
+    if key != "onnx"  # requires a file; see stages/test_onnx_backbone.py
 ]
-# These tests finish early. The others are extended tests.
+# These tests are fast; the others are marked as slow.
 TESTED = ("weights.sha256", "clean.labels")
 
 
@@ -167,7 +167,7 @@ def test_change_in_an_empty_clone_pulls_only_what_it_needs(
     assert md5 in [out["md5"] for out in recorded["evaluate"]["outs"]]
     assert md5 in [dep["md5"] for dep in recorded["plot"]["deps"]]
     before = read_yaml(origin / "dvc.lock")["stages"]
-    assert recorded["features"] == before["features"]  # which may be partly present
+    assert recorded["features"] == before["features"]  # features may be partly present
     assert repro(second, "--pull", "--allow-missing") == []
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import git_project, photos_of, repro, run, succeed, write_files
 
-# Runs a stage that ends after a file has changed but kept its old modification time.
+# Runs a stage during which a file changes but keeps its modification time.
 STAGE = """
 import os, sys
 from pathlib import Path
@@ -50,7 +50,7 @@ def restored(project):
 @pytest.mark.parametrize(
     ("stage", "path", "old", "new", "place"),
     [
-        # Does not affect any byte.
+        # This change does not affect any output.
         ("clean", "pawprint/engine/dask.py", "import", "import os, ", None),
         ("clean", MODULE, "\nNOT_LISTED =", "\n# A comment\nNOT_LISTED =", None),
         ("clean", MODULE, "\nNOT_LISTED =", "\nUNUSED = 0\nNOT_LISTED =", MODULE),

@@ -50,7 +50,7 @@ def failure(monkeypatch, capsys, stage: str, main: Callable[[], None]) -> str:
     monkeypatch.setattr("sys.argv", [str(STAGES / f"{stage}.py")])
     monkeypatch.setattr("pawprint.pipeline.entry._at_end", [], raising=False)
     monkeypatch.setenv("DVC_STAGE", stage)
-    entry._listed.cache_clear()  # every stage has its own process in reality
+    entry._listed.cache_clear()  # in reality, every stage is a separate process
     with pytest.raises(SystemExit) as ended:
         run_stage(main)
     written = capsys.readouterr().err

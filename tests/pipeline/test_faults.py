@@ -45,7 +45,7 @@ from pawprint.recipes.demo import draw_dataset, prepare
 from pawprint.tables import read_table
 
 FAULTS = IMAGES | MEMBERS
-# These depend on params, on labels.csv, or on another image.
+# These faults depend on params, on labels.csv, or on another image.
 DEPEND_ON_OTHERS = {"no_jfif_header", "unlabelled", "label_none", "duplicate", "contradictory"}
 
 

@@ -50,7 +50,7 @@ def test_lines_that_name_one_version_are_pins(tmp_path):
         ([PILLOW], [PILLOW]),
         ([f"{PILLOW} ; python_version > '3'", "pillow==0.1 ; python_version < '3'"], None),
         (["pillow==0.1"], [PILLOW]),
-        ([f"{PILLOW} ; python_version < '3'"], [PILLOW]),  # no line applies here
+        ([f"{PILLOW} ; python_version < '3'"], [PILLOW]),  # no line applies to this environment
         ([], [PILLOW]),
     ],
 )
@@ -98,7 +98,7 @@ BASE = "pawprint-dvc @ git+https://h/p@1\n\n# Versions:\nnumpy==2.0\npandas==2.2
             [],
         ),
         (BASE, BASE.replace("numpy==2.0\n", ""), BASE.replace("numpy==2.0\n", ""), []),
-        # Markers need several lines.
+        # Packages with markers need several lines.
         (
             BASE,
             BASE.replace("numpy==2.0", "numpy==2.4 ; a\nnumpy==2.5 ; b"),

@@ -26,11 +26,11 @@ from pawprint.columns import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
-from pawprint.model.metadata import to_probabilities
+from pawprint.model.outputs import to_probabilities
 from pawprint.model.predictor import load_predictor
 from pawprint.params.file import overlay
 from pawprint.recipes.demo import ARCHIVE, draw_dataset, prepare, write_archive
-from pawprint.scores.prediction_table import probabilities_in, read_predictions
+from pawprint.scores.prediction_table import probabilities_in, read_probabilities
 from pawprint.tables import read_table
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
@@ -164,7 +164,7 @@ def test_images_of_no_class_are_evaluated_and_train_nothing(copied):
 
 def test_served_model_gives_what_was_evaluated_for_photos_decoded_anew(small):
     predictor = load_predictor(small / paths.SERVED_MODEL)
-    table = read_predictions(small / paths.TEST_PROBABILITIES_CSV)
+    table = read_probabilities(small / paths.TEST_PROBABILITIES_CSV)
     with open_archive(small / paths.RAW_ARCHIVES) as archive:
         predicted = [predictor.predict(open_image(archive, path)) for path in table["path"]]
     probabilities = np.array([prediction.probabilities for prediction in predicted])

@@ -15,7 +15,7 @@ from kills import start as start_in_terminal
 from pawprint.pipeline import runs
 
 HERE = Path()
-# While it waits, 3 of 4 items are done.
+# It waits after 3 of 4 items.
 WAITING = """\
 import sys, time
 from pathlib import Path
@@ -24,8 +24,8 @@ progress.SECONDS = 0
 bar = progress.count("counting", 4)
 bar.update(3)
 print("second: waits")
-Path("waits").touch()
 try:
+    Path("waits").touch()
     while not Path("gate").exists():
         time.sleep(0.01)
 except KeyboardInterrupt:
@@ -62,10 +62,8 @@ def wait() -> runs.PipelineRun:
     while not Path("waits").exists():
         assert psutil.wait_procs(processes()[:1], timeout=0.05)[1], runs.read(HERE)
     Path("waits").unlink()
-    for _ in range(100):  # until the line of the stage has passed through the pipe
-        if (run := runs.read(HERE)).lines:
-            break
-        psutil.wait_procs(processes()[:1], timeout=0.05)
+    while not (run := runs.read(HERE)).lines:  # the line of the stage is still in the pipe
+        assert psutil.wait_procs(processes()[:1], timeout=0.05)[1], run
     return run
 
 
@@ -134,7 +132,7 @@ def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end
     assert psutil.wait_procs(before, timeout=60)[1] == []
     run = runs.read(HERE)
     assert run.state == {"stop": "stopped", "kill": "killed"}[end]
-    if end == "stop" and os.name == "posix":  # as gently as Ctrl-C
+    if end == "stop" and os.name == "posix":  # like Ctrl-C
         assert "second: stopped after 3 of 4" in run.lines
     assert "second" not in Path("dvc.lock").read_text(encoding="utf-8")
     assert not runs.is_elsewhere(HERE)
@@ -147,7 +145,7 @@ def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end
 @pytest.mark.skipif(os.name != "posix", reason="a signal")
 @pytest.mark.parametrize("of_module", ["", runs.__name__])
 def test_stop_spares_a_process_that_has_the_number_of_an_ended_run(tmp_path, of_module):
-    """While Keep or Discard holds the lock of a killed run, whose number the system gave away.
+    """Keep or Discard holds the lock of a killed run, and the system has reused its process ID.
 
     The other process may be a run in another project.
     """
@@ -164,7 +162,7 @@ def test_stop_spares_a_process_that_has_the_number_of_an_ended_run(tmp_path, of_
 def test_process_that_ends_at_once_is_said_to(gate, monkeypatch):
     """As with an installation that lacks a package; no other run can be the reason."""
     monkeypatch.setattr(runs, "python_in", lambda folder: [sys.executable, "-c", "", "--"])
-    with refused("cannot start `dvc repro`", "ended at once"):
+    with refused("cannot start `dvc repro`", "ended immediately"):
         runs.start(HERE, "dvc", "repro")
 
 

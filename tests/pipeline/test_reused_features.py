@@ -1,5 +1,6 @@
 """Test that features are computed only once, whatever changes and whenever a run is killed."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -101,9 +102,10 @@ def test_killed_run_goes_on_where_it_was(workspace):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         ) as process:
-            while len(list(kept.rglob("shard-*"))) < finished and process.poll() is None:
-                pass
-            assert process.poll() is None
+            while len(list(kept.rglob("shard-*"))) < finished:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=0.01)
+                    pytest.fail("the stage ended before it was killed")
             os.killpg(process.pid, signal.SIGKILL)
     new, reused = computed(workspace, *FEATURES)
     assert new + reused == IMAGES
@@ -111,5 +113,5 @@ def test_killed_run_goes_on_where_it_was(workspace):
     assert reused >= sum(sorted(len(set(index["pixels_sha256"])) for index in indices)[:4])
     assert not kept.exists()
     before = features(workspace)
-    assert computed(workspace, *FEATURES)[1] == 0  # nothing can be reused
+    assert computed(workspace, *FEATURES)[1] == 0  # no rows can be reused
     assert features(workspace) == before

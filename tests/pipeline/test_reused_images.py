@@ -31,7 +31,7 @@ def project(cleaned, tmp_path) -> Path:
 
 
 def reused(project: Path, *options: str) -> int:
-    """Run DVC up to `clean`, and return how many images it did not decode again."""
+    """Run DVC up to `clean` and return how many images it did not decode again."""
     match = re.search(
         r"clean: ([\d,]+) images were not decoded again",
         succeed("dvc", "repro", *options, "clean", cwd=project),
@@ -54,7 +54,7 @@ def check_from_nothing(project: Path) -> None:
 def test_files_with_known_bytes_are_not_decoded(project):
     photos = project.parent / "photos"
     (photos / "cats" / "new.jpg").write_bytes(photo(100))
-    (photos / "cats" / "copy.jpg").write_bytes(photo(1))  # the same as a dog, so both are rejected
+    (photos / "cats" / "copy.jpg").write_bytes(photo(1))  # same pixels as a dog: both are rejected
     (photos / "cats" / "3.jpg").rename(photos / "cats" / "renamed.jpg")
     (photos / "dogs" / "4.jpg").write_bytes(photo(101))
     assert reused(project) == PHOTOS - 2

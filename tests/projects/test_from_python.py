@@ -130,7 +130,7 @@ def test_report_is_shown_whole_inside_of_the_notebook(project):
     path = project.folder / paths.REPORT
     path.write_text('<head></head><p title="a">1 &lt; 2</p>', encoding="utf-8")
     page = project.report()._repr_html_()
-    # Otherwise a link to a part would open the notebook.
+    # Otherwise, a link within the report would open the notebook.
     assert "href=&quot;about:srcdoc&quot;" in page
     assert '&lt;p title=&quot;a&quot;&gt;1 &amp;lt; 2&lt;/p&gt;"' in page
 
@@ -167,7 +167,7 @@ def test_model_labels_any_series_of_paths_and_refuses_arrays_and_images_in_one(t
         with pytest.raises(TypeError, match="list") as raised:
             model.predict(wrong)
         assert "fromarray" not in str(raised.value)
-    with (folder / "1.png").open("rb") as file:  # not a series of its lines
+    with (folder / "1.png").open("rb") as file:  # an open file, not its lines
         assert model.predict(file).label == expected[0]
     assert len(repr(model)) < 200 + len(str(tmp_path))
 

@@ -21,7 +21,7 @@ from pawprint.projects.state import defaults
 from pawprint.projects.upgrade import upgrade
 from pawprint.templates import names_in_git, restored_after_failure
 
-# Not available on Windows.
+# This is not available on Windows.
 pwd, resource = pytest.importorskip("pwd"), pytest.importorskip("resource")
 RULES = "*.csv\n*.json\n*.png\n*.lock\n*.dvc\n*.yaml\nplots/\n**/docs/**\n.*\n/p/data/\n"
 
@@ -221,7 +221,7 @@ def test_full_disk_is_called_one(tmp_path, images):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**19, limits[1]))
     try:
-        # Outside this repository, where Git would be killed and leave a lock.
+        # Work outside this repository, because killing Git would leave a lock.
         with contextlib.chdir(tmp_path), refused("large.jpg", "File too large"):
             create(tmp_path / "p", given, None, False)
     finally:
@@ -246,7 +246,7 @@ def test_user_without_a_name_gets_one_for_dvc(monkeypatch):
     """As in mifi/lossless-cut 571, in a container: `docker run --user 12345`."""
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # as for a user without an entry
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # simulates a user without an entry
     command_line.name_user()
     assert getpass.getuser() == str(os.getuid())
 

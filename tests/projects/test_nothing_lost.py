@@ -35,7 +35,7 @@ from pawprint.commands.discard import run as run_discard
 from pawprint.dataset.user_tables import keep_splits
 from pawprint.files import is_link_of_dvc, md5, pack, write_text
 from pawprint.projects import discard as last_commit
-from pawprint.projects.answer_log import AnswerLog
+from pawprint.projects.service_log import AnswerLog
 from stages import fetch
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(20)]
@@ -82,7 +82,7 @@ def test_photos_and_labels_since_the_commit_stay_when_a_run_is_discarded(project
     printed(project, "discard", "--yes")
     assert (project / paths.LOCK).read_bytes() == lock
     assert changed(project) == " M labels.csv\n M photos.dvc\n"
-    run("dvc", "checkout", cwd=project)  # this fails, because the commit has no models
+    run("dvc", "checkout", cwd=project)  # fails, because the commit has no models
     assert new.exists()
     assert "cat/1.jpg,dog" in (project / paths.LABELS_CSV).read_text()
 
@@ -192,7 +192,7 @@ def test_discard_before_the_first_commit_says_so_and_changes_nothing(tmp_path, m
     with refused("not a git repository"):
         last_commit.discard(Path())
     succeed("git", "init", "-q", cwd=tmp_path)
-    with refused("cannot go back"):
+    with refused("cannot restore a run"):
         last_commit.discard(Path())
     assert (tmp_path / "params.yaml").exists()
 
@@ -203,7 +203,7 @@ def test_discard_leaves_a_project_that_no_commit_has(project):
     succeed("git", "rm", "-rq", "--cached", ".", cwd=project)
     succeed("git", "add", "README.md", cwd=project)
     succeed("git", "commit", "-qm", "README alone", cwd=project)
-    with refused("cannot go back", "params.yaml"):
+    with refused("cannot restore a run", "params.yaml"):
         last_commit.discard(Path())
     assert all((project / name).exists() for name in (*last_commit.INPUTS, paths.STATE))
 
@@ -225,7 +225,7 @@ def test_first_run_is_discarded_in_a_project_below_the_top_of_a_repository(
 
 
 def fetched(capsys) -> list[str]:
-    """Run the `fetch` stage in the current directory, and return its lines."""
+    """Run the `fetch` stage in the current directory and return its lines."""
     fetch.main()
     return capsys.readouterr().out.splitlines()
 
@@ -256,7 +256,7 @@ def test_photos_of_an_archive_are_compared_with_the_last_run_where_there_is_no_c
     monkeypatch.chdir(tmp_path)
     pack(tmp_path / "photos.zip", photos_of(NAMES).items())
     write_files(tmp_path, {"params.yaml": "fetch: {source: photos.zip}\n", ".dvc/config": ""})
-    assert len(fetched(capsys)) == 1  # there is nothing to compare with
+    assert len(fetched(capsys)) == 1  # no earlier list to compare with
     cache = tmp_path / ".dvc/cache/files/md5"
     archive = md5(paths.RAW_IMAGES)
     write_files(cache, {f"{archive[:2]}/{archive[2:]}": paths.RAW_IMAGES.read_bytes()})
@@ -343,7 +343,7 @@ def test_links_of_dvc_are_fetched_and_others_are_refused(project, tmp_path, caps
     (tmp_path / "away").rename(cached)
     link.unlink()
     link.symlink_to(tmp_path / "private.jpg")
-    with refused(link.name, "a link. Put a copy"):
+    with refused(link.name, "a link. Replace it with a copy"):
         fetch.main()
 
 
@@ -351,7 +351,7 @@ CACHES = [".dvc/cache/files/md5", "elsewhere/files/md5", "of_version_2/cache"]
 ROW = {"file_name": "1.jpg", "label": "dog"}
 SPLITS = pd.DataFrame({"pixels_sha256": [64 * "1"], "split": ["train"]})
 ANSWER = {"label": "cat", "probabilities": {"cat": 0.9, "dog": 0.1}, "unknown_score": None}
-# A table, and the function that writes it.
+# Each table with the function that writes it.
 WRITERS = {
     "label": ("file_name,label\n", lambda path: write_rows(path, "file_name", {"1.jpg": ROW})),
     "params": ("params", lambda path: write_text(path, "text")),
@@ -379,7 +379,7 @@ def test_cache_of_dvc_is_never_written_and_other_links_are_followed(
         folder = CACHES[0] if kind == "hard link" else kind
         name = f"{folder}/ab/{30 * 'c'}"
         target = write_files(tmp_path, {name: text}) / name
-        target.chmod(0o444)  # root can write it anyway
+        target.chmod(0o444)  # root could still write it
     path = tmp_path / "table.csv"
     path.hardlink_to(target) if kind == "hard link" else path.symlink_to(target)
     write(path)

@@ -13,7 +13,7 @@ from pawprint.projects.comparison import read_revision_run
 from pawprint.projects.discard import discard, to_discard
 from pawprint.projects.init import create
 from pawprint.projects.recipes import use_recipe
-from pawprint.projects.since_commit import describe_since_commit
+from pawprint.projects.uncommitted import find_uncommitted
 from pawprint.projects.upgrade import upgrade
 
 WASTE = Path("waste")
@@ -35,7 +35,7 @@ def test_project_is_made_changed_and_discarded_from_outside(outside):
     before = read_yaml(WASTE / "params.yaml")
     set_params(WASTE, {"model.image_size": 96})
     write_files(WASTE, {"photos/jar/new.jpg": photo(9)})
-    kept, lost, stages = describe_since_commit(WASTE)
+    kept, lost, stages = find_uncommitted(WASTE)
     assert kept == ["1 photo of jar added"]
     assert lost == [f"model.image_size: {before['model']['image_size']} → 96"]
     assert stages[:2] == ["fetch", "clean"]
@@ -52,7 +52,7 @@ def test_project_is_made_changed_and_discarded_from_outside(outside):
 
 def test_run_of_a_commit_and_of_the_workspace_is_read_from_outside(outside):
     write_project(WASTE)
-    revision = read_revision_run(WASTE, "v2")
+    revision = read_revision_run(WASTE, "v2", "v2")
     here = read_revision_run(WASTE, WORKSPACE, "this run")
     assert (revision.name, here.name) == ("v2", "this run")
     for split, table in here.judged.items():

@@ -113,7 +113,7 @@ def test_use_writes_params_but_not_over_changes_that_git_does_not_have(tmp_path)
     assert written.count("#") == PARAMS.count("#")
     result = run("python", "-m", "pawprint", "recipes", "use", "petimages-224", cwd=project)
     assert result.returncode == 1
-    assert result.stderr.startswith("params.yaml: expected a file without uncommitted changes")
+    assert result.stderr.startswith("params.yaml: cannot overwrite uncommitted changes")
     assert params.read_text(encoding="utf-8") == written
     params.write_text(written.replace("  seed: 7", "\tseed: 7"), encoding="utf-8")
     assert complaint(project, "recipes", "use", "default").startswith("params.yaml: ")

@@ -3,7 +3,7 @@ import pandas as pd
 from conftest import PROJECT, succeed
 from PIL import Image
 
-from pawprint.columns import PREDICTIONS
+from pawprint.columns import PROBABILITIES
 from pawprint.reports.charts import draw_confusion, save
 
 DRAW = """
@@ -47,7 +47,7 @@ def test_class_without_test_images_has_no_fractions():
         ("a.jpg", "cat", "cat", "0", 0.6, 0.1, 0.3),
         ("b.jpg", "dog", "cat", "1", 0.5, 0.2, 0.3),
     ]
-    names = [*PREDICTIONS, "probability_cat", "probability_cow", "probability_dog"]
+    names = [*PROBABILITIES, "probability_cat", "probability_cow", "probability_dog"]
     figure = draw_confusion(pd.DataFrame(rows, columns=names))
     texts = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
     assert texts[0, 0] == "1\n100.0%"

@@ -10,7 +10,7 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 from matplotlib.text import Text
 
-from pawprint.columns import PREDICTIONS
+from pawprint.columns import PROBABILITIES
 from pawprint.reports import charts
 
 
@@ -41,9 +41,9 @@ def fonts(tmp_path, monkeypatch) -> list[str]:
 
 
 def draw(labels: list[str], path: Path) -> list[str]:
-    """Draw and write a confusion matrix, and return the font families of its text."""
+    """Draw and write a confusion matrix and return the font families of its text."""
     rows = [(f"{label}.jpg", label, labels[0], "0", 0.6, 0.4) for label in labels]
-    names = [*PREDICTIONS, *(f"probability_{label}" for label in labels)]
+    names = [*PROBABILITIES, *(f"probability_{label}" for label in labels)]
     figure = charts.draw_confusion(pd.DataFrame(rows, columns=names))
     texts = [text for text in figure.findobj(Text) if text.get_text() in labels]
     charts.save(charts.render(figure), path)

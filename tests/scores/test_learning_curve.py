@@ -6,7 +6,7 @@ import pytest
 from made_up_examples import examples_of
 
 from pawprint.network import cross_validation as validation
-from pawprint.scores.paired import tabulate_curve
+from pawprint.scores.learning_curve import tabulate_curve
 
 IMAGES = 640
 

@@ -17,7 +17,7 @@ from pawprint.scores.metrics import Predictions
 
 TEST, DRAWS = 500, 300
 MODEL = metadata(unknown_threshold=0.6)
-MIDDLE, SPREAD = np.array([0.43, 0.46]), 0.05  # of the unknown scores in the two classes
+MIDDLE, SPREAD = np.array([0.43, 0.46]), 0.05  # mean unknown scores of the two classes
 
 
 def photos(rng, images: int, second: float = 0.5, foreign: float = 0, unknown: float = 0.005):

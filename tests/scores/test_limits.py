@@ -80,7 +80,7 @@ def first_of(run: Run) -> str:
     ("planted", "how"),
     [
         ("Correcting labels would save ", {"wrong_labels": 0.1}),
-        (("Telling a from b ", "Telling b from a "), {"centres": ALIKE}),
+        (("Distinguishing a from b ", "Distinguishing b from a "), {"centres": ALIKE}),
     ],
 )
 def test_planted_limit_is_the_first_and_is_not_where_it_is_not_planted(planted, how, usual):
@@ -116,14 +116,14 @@ def test_order_is_the_same_after_one_label_is_corrected():
 def test_sizes_that_differ_by_chance_are_in_one_order(gain):
     """Two similar classes cost about 10 errors. More images would save slightly more or fewer."""
     starts = [limit.sentence.split()[0] for limit in rank_limits(run_of(ALIKE, gain=gain))]
-    assert starts[:2] == ["Telling", "More"]
+    assert starts[:2] == ["Distinguishing", "More"]
     starts = [limit.sentence.split()[0] for limit in rank_limits(run_of(ALIKE, gain=0.4))]
-    assert starts[:2] == ["More", "Telling"]
+    assert starts[:2] == ["More", "Distinguishing"]
 
 
 def test_more_images_have_the_gain_of_the_curve_and_its_interval():
     sentence = limits.more_images(run_of(gain=0.05)).sentence
-    # Minus the part that is due to chance.
+    # Subtract the part that is due to chance.
     assert sentence.startswith("More images would save 3 errors of 100")
     assert "from 115 to 230 training images" in sentence
     assert "+5.0 points" in sentence and "+1.0 to +9.0" in sentence

@@ -4,7 +4,8 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
 from pawprint.classes import headline, predicted_classes
-from pawprint.model.metadata import Metadata, Outputs
+from pawprint.model.metadata import Metadata
+from pawprint.model.outputs import Outputs
 from pawprint.scores.evaluation import evaluate
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import (

@@ -9,7 +9,7 @@ from pawprint.scores.shift import MIN_DIFFERENCE, compare_splits, describe_shift
 
 
 def judged(rng, images: int, ability: float, per_group: int = 1, refused=0.005) -> pd.DataFrame:
-    """Return calibrated predictions, equal within a group, as for the frames of a film."""
+    """Return calibrated predictions that are equal within a group, as for the frames of a video."""
     groups = images // per_group
     confidence = np.maximum(rng.beta(ability, 1, groups), 0.5)
     correct, unknown = rng.uniform(size=groups) < confidence, rng.uniform(size=groups) < refused

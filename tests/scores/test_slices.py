@@ -19,17 +19,17 @@ def measured(correct: np.ndarray, values: np.ndarray, groups: np.ndarray | None 
 def test_slice_that_is_worse_than_the_others_is_told():
     cameras = np.repeat(["a", "b", "", "rare"], [100, 40, 20, 3])
     correct = np.ones(163, bool)
-    correct[100:120] = False  # half of those of b
+    correct[100:120] = False  # half of the images of b
     scores = measured(correct, cameras)
     assert set(scores["label"]) == {"camera: a", "camera: b"}
     _, (_, accuracy, difference) = slice_rows(scores.assign(split="test"))
     assert accuracy.startswith("50.00% (20/40)") and difference.startswith("-")
     two = measured(correct[:140], cameras[:140])
-    assert set(two["label"]) == {"camera: b"}  # the other images are those of a
+    assert set(two["label"]) == {"camera: b"}  # the other images belong to a
     accuracy = scores.query(f"score == '{SLICE}' and label == 'camera: b'").iloc[0]
     assert accuracy["low"] < accuracy["value"] == 0.5 < accuracy["high"]
     (line,) = describe_slices(scores)
-    assert "correct on 50.0% of the 40 test images with camera: b" in line
+    assert "is 50.0% on the 40 test images with camera: b" in line
     assert describe_slices(measured(correct, cameras, np.repeat(range(8), 21)[:163])) == []
 
 

@@ -76,7 +76,7 @@ def test_folders_and_thresholds_of_other_classes_are_found(folder):
 
 
 def test_labels_that_later_stages_take_are_taken(folder):
-    name = "photos/cat/cafe\u0301.jpg"  # as macOS writes it
+    name = "photos/cat/cafe\u0301.jpg"  # decomposed, as on macOS
     rows = f"cat/caf\u00e9.jpg,dog\nold.jpg,dog,{64 * 'a'}\ndog/0.jpg,none\n"
     write_files(folder, {name: "", "labels.csv": f"path,label,pixels_sha256\n{rows}"})
     check(folder, "photos")
@@ -119,7 +119,7 @@ def test_names_of_images_are_those_of_the_formats_that_are_read():
 def test_stage_that_never_ran_is_no_change_of_code():
     """After `dvc repro split`, which `try` runs, a full run does not change any fingerprint."""
     texts = {"clean": "1  pawprint/a.py\n", "features": "2  pawprint/b.py\n"}
-    assert describe(Recorded(""), texts).startswith("the first run here")
+    assert describe(Recorded(""), texts).startswith("this is the first run here")
     md5 = hashlib.md5(texts["clean"].encode()).hexdigest()
     deps = f"[{{path: data/code/clean.txt, md5: {md5}}}]"
     after_split = Recorded(f"stages: {{clean: {{deps: {deps}}}}}")

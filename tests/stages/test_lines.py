@@ -19,8 +19,9 @@ from pawprint.columns import IMAGES, JUDGED, MEASURES, METADATA, NEAR_DUPLICATES
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack, read_json, write_json, write_text
-from pawprint.model.metadata import Outputs, read_metadata
-from pawprint.scores.prediction_table import read_predictions, tabulate
+from pawprint.model.metadata import read_metadata
+from pawprint.model.outputs import Outputs
+from pawprint.scores.prediction_table import read_probabilities, tabulate
 from pawprint.scores.series import SERIES
 from pawprint.tables import read_table, write_table
 from stages import clean, evaluate, split, train_extract
@@ -175,7 +176,7 @@ def test_metrics_are_few_even_with_many_classes_and_an_error_limit(folder):
         metadata = read_metadata(paths.SERVED_MODEL).model_copy(update={"min_confidence": 0.6})
         evaluate.write_scores(split_table, outputs, metadata)
         metrics = read_json(paths.EVALUATE_METRICS)
-        predictions = read_predictions(paths.PROBABILITIES_CSV["test"])
+        predictions = read_probabilities(paths.PROBABILITIES_CSV["test"])
     assert sum(map(len, metrics.values())) <= 7
     is_right = predictions["predicted"] == predictions["actual"]
     of_test = metrics["test"]

@@ -12,7 +12,7 @@ from pawprint.columns import HISTORY, PROBABILITY
 from pawprint.files import digest
 from pawprint.network.hardware import keras
 from pawprint.recipes.demo import write_archive
-from pawprint.scores.prediction_table import read_predictions
+from pawprint.scores.prediction_table import read_probabilities
 from pawprint.tables import read_table
 
 pytestmark = pytest.mark.slow
@@ -52,7 +52,7 @@ def projects(tmp_path_factory) -> tuple[Path, Path]:
 
 def test_every_image_gets_the_decision_of_keras(projects):
     for path in (paths.TEST_PROBABILITIES_CSV, paths.VALIDATION_PROBABILITIES_CSV):
-        native, file = (read_predictions(folder / path) for folder in projects)
+        native, file = (read_probabilities(folder / path) for folder in projects)
         assert native["predicted"].equals(file["predicted"])
         of_dogs = PROBABILITY + "dog"
         assert file[of_dogs].to_numpy() == pytest.approx(native[of_dogs].to_numpy(), abs=1e-3)
@@ -81,6 +81,6 @@ def test_stages_after_the_backbone_run_for_other_features_alone(projects):
     change(file, "weights: {source: ../moved.onnx}")
     assert repro(file, "evaluate") == ["backbone"]
     change(file, "train_finetune: {epochs: {number: 1}}")
-    assert repro(file, "evaluate") == ["train_finetune"]  # which does not train any layer of a file
+    assert repro(file, "evaluate") == ["train_finetune"]  # layers of an ONNX file are never trained
     change(file, "model: {onnx: {mean: [0, 0, 0]}}")
     assert repro(file, "train_extract") == ["backbone", "features", "train_extract"]

@@ -19,7 +19,7 @@ from pawprint.columns import REJECTED, SCORES, SPLIT
 from pawprint.files import md5, write_json
 from pawprint.params.file import overlay
 from pawprint.reports.pages import describe_result, describe_score, score_of
-from pawprint.scores.prediction_table import IMAGE_DIGITS, read_predictions
+from pawprint.scores.prediction_table import IMAGE_DIGITS, read_probabilities
 from pawprint.tables import read_table, write_table
 from stages import plot
 
@@ -87,7 +87,7 @@ def test_page_needs_nothing_beside_itself(both):
 
 def test_cell_of_the_confusion_matrix_and_class_open_the_photos_of_their_errors(both, workspace):
     _, page = both
-    of_test = read_predictions(workspace / paths.TEST_PROBABILITIES_CSV)
+    of_test = read_probabilities(workspace / paths.TEST_PROBABILITIES_CSV)
     labels = list(LABELS)
     targets = set(re.findall(r'<a href="#(errors[0-9-]+)">', page))
     wrong = of_test[of_test["actual"] != of_test["predicted"]]
@@ -102,7 +102,7 @@ def test_cell_of_the_confusion_matrix_and_class_open_the_photos_of_their_errors(
         assert {cell, of_class} <= set(classes.split())
         image = row.pixels_sha256[:IMAGE_DIGITS]  # as in plots/predictions.csv
         assert f"{html.escape(row.path)}<br>{image}</figcaption>" in page
-    for target in targets:  # a rule hides the other photos
+    for target in targets:  # a CSS rule hides the other photos
         assert f'<span id="{target}"></span>' in page
         assert f"#{target}:target ~ .photos figure:not(.{target})" in page
 
@@ -172,7 +172,7 @@ def test_limits_at_the_top_are_those_of_the_file(other):
 
 
 def result_of(workspace: Path, capsys, changes: str = "{}") -> list[str]:
-    """Return the lines that the stage prints; without a commit, there is no line on changes."""
+    """Return the lines that the stage prints; without a commit, there is no line about changes."""
     capsys.readouterr()
     reports(workspace, changes)
     lines = capsys.readouterr().out.splitlines()
@@ -181,7 +181,7 @@ def result_of(workspace: Path, capsys, changes: str = "{}") -> list[str]:
 
 
 def test_last_lines_are_the_result_of_test_photos_beside_naming_one_class(other, capsys):
-    test = read_predictions(other / paths.PROBABILITIES_CSV["test"])
+    test = read_probabilities(other / paths.PROBABILITIES_CSV["test"])
     right = (test["actual"] == test["predicted"]).sum()
     result, last = result_of(other, capsys)
     assert result.startswith(
@@ -189,7 +189,7 @@ def test_last_lines_are_the_result_of_test_photos_beside_naming_one_class(other,
     )
     largest = test["actual"].value_counts().max() / len(test)
     assert f"Always predicting one class gets {largest:.1%}" in result
-    assert "not shown to be better" not in result and str(paths.REPORT) in last
+    assert "not been shown to be better" not in result and str(paths.REPORT) in last
     assert result in html.unescape((other / paths.REPORT).read_text(encoding="utf-8"))
 
 
@@ -202,7 +202,7 @@ def test_model_that_names_one_class_is_called_no_better_than_that():
     scores = pd.DataFrame(rows, columns=list(SCORES))
     images = pd.DataFrame(columns=list(SPLIT))
     result = describe_result(scores, test, images)
-    assert "not shown to be better" in result and "Never recognised: few" in result
+    assert "not been shown to be better" in result and "Never recognised: few" in result
     better = test.assign(predicted=test["actual"])
     result = describe_result(scores.assign(value=1.0, low=0.9), better, images)
     assert "not shown" not in result and "Never" not in result

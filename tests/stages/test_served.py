@@ -17,11 +17,11 @@ from pawprint.classes import UNKNOWN
 from pawprint.files import digest, write_json
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
-from pawprint.model.metadata import Outputs, to_probabilities
+from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.network.hardware import keras
 from pawprint.params.file import overlay
 from pawprint.pipeline import entry
-from pawprint.scores.prediction_table import probabilities_in, read_predictions
+from pawprint.scores.prediction_table import probabilities_in, read_probabilities
 
 pytestmark = pytest.mark.slow
 STAGES = ["fetch", "clean", "split", "backbone", "features", "train_extract"]
@@ -134,7 +134,7 @@ def test_served_model_says_of_each_photo_what_evaluate_counted(photos, tmp_path,
         model = load(paths.SERVED_MODEL)
         seen = 0
         for path in paths.PROBABILITIES_CSV.values():
-            table = read_predictions(path)
+            table = read_probabilities(path)
             expected = probabilities_in(table)
             for row, probabilities in zip(table.itertuples(), expected):
                 image = open_image(archive, row.path, model.metadata.decoded_side)

@@ -25,9 +25,10 @@ from pawprint.columns import (
 )
 from pawprint.dataset.changes import images_of
 from pawprint.files import md5, read_yaml
+from pawprint.reports.since_commit import describe_since_commit
 from pawprint.scores.prediction_table import with_image
 from pawprint.tables import read_table, write_table
-from stages import plot, split
+from stages import split
 
 RECORDED = {
     "clean": [paths.UNKNOWN_CSV, paths.REJECTED_CSV],
@@ -59,7 +60,7 @@ class Committed:
 
     def __init__(self, folder: Path, table: pd.DataFrame = WASTE) -> None:
         self.folder = folder
-        self.md5s: dict[Path, str] = {}  # of the files that DVC keeps
+        self.md5s: dict[Path, str] = {}  # MD5s of the files that DVC tracks
         folder.mkdir()
         shutil.copy(PROJECT / "params.yaml", folder)
         (folder / paths.SPLITS_CSV).write_text("pixels_sha256,split\n")
@@ -189,7 +190,7 @@ def since(
     with contextlib.chdir(committed.folder):
         rows = read_table(paths.SPLIT_CSV, SPLIT)
         params = read_yaml(paths.PARAMS)
-        return plot.describe_since_commit(images_of(rows, unknown, rejected), params)
+        return describe_since_commit(images_of(rows, unknown, rejected), params)
 
 
 def test_end_of_a_run_says_what_changed_in_labels_photos_and_splits(committed):
@@ -280,7 +281,7 @@ def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
     predict(committed, 15)
     _, verdict = since(committed)
     assert verdict.startswith("This run is worse than the last commit: log loss ")
-    assert "on the 120 images" in verdict  # including training images, in cross-validation
+    assert "on the 120 images" in verdict  # includes cross-validated training images
     for name in (paths.CROSS_VALIDATION_CSV, paths.SPLIT_CSV):
         shutil.rmtree(committed.folder / ".dvc/cache/files/md5" / committed.md5s[name][:2])
         assert not any("This run is" in line for line in since(committed))
@@ -295,5 +296,6 @@ def test_score_of_other_test_photos_is_said_of_those_that_both_runs_have(committ
     predict(committed, 3)
     lines = since(committed)
     (line,) = [line for line in lines if line.startswith("The test photos differ")]
-    assert "on the 24 that both runs have with the same label, 87.5% are correct, was 87.5%" in line
+    assert "of the 24 with the same label in both runs, 87.5% are correct" in line
+    assert "compared with 87.5% before" in line
     assert "8 of a new class (wood)" in line

@@ -72,7 +72,7 @@ def choose(page, name: str, option: str) -> None:
 
 
 def serious(page) -> dict[str, list[str]]:
-    """Return the elements that axe considers serious or critical, by rule.
+    """Return the elements that axe considers serious or critical, keyed by rule.
 
     Faded elements, which a page that is being redrawn is about to replace, are left out.
     """

@@ -8,10 +8,10 @@ import pandas as pd
 from conftest import PROJECT, commit, git_init, photo, succeed
 
 from pawprint import paths
-from pawprint.columns import PREDICTED_CLASSES, PREDICTIONS, SPLIT
+from pawprint.columns import PREDICTED_CLASSES, PROBABILITIES, SPLIT
 from pawprint.files import pack, write_json
 from pawprint.model.metadata import Metadata
-from pawprint.scores.prediction_table import IMAGE_DIGITS, write_predictions
+from pawprint.scores.prediction_table import IMAGE_DIGITS, write_probabilities
 from pawprint.tables import write_table
 
 PHOTOS = [
@@ -20,7 +20,7 @@ PHOTOS = [
     ("dogs/1.jpg", "dog", "dog", 64 * "3", 0.3, 0.7),
     ("dogs/2.jpg", "dog", "cat", 64 * "4", 0.8, 0.2),
 ]
-COLUMNS = [*PREDICTIONS, "probability_cat", "probability_dog"]
+COLUMNS = [*PROBABILITIES, "probability_cat", "probability_dog"]
 
 
 def git(*arguments: str, cwd: Path) -> str:
@@ -40,7 +40,7 @@ def write_project(project: Path) -> Path:
     for subject, table in (("Early", right), ("Late", predictions)):
         for path in (paths.TEST_PROBABILITIES_CSV, paths.VALIDATION_PROBABILITIES_CSV):
             (project / path).parent.mkdir(exist_ok=True)
-            write_predictions(project / path, table)
+            write_probabilities(project / path, table)
         for path in paths.PREDICTED_CLASSES_CSV.values():
             (project / path).parent.mkdir(exist_ok=True)
             images = table.assign(image=table["pixels_sha256"].str[:IMAGE_DIGITS], loss=0.1)

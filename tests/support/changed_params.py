@@ -75,7 +75,7 @@ def changed_values(workspace: Path) -> dict:
     }
 
 
-# Logits alone result in the same probabilities, up to rounding.
+# With logits, the probabilities are equal up to rounding.
 TOGETHER_WITH = {
     "weights.source": {"sha256": SAMPLE_SHA256},
     "model.backbone": {"alpha": 0.5, "fine_tune_at": "conv_pw_9"},
@@ -97,18 +97,18 @@ SECTIONS = {
     "train_finetune": FINETUNE,
     "calibrate": LATE,
 }
-# Params that other stages read, or whose changed value leaves an output unchanged.
+# Params read by other stages, or with a changed value that leaves an output unchanged.
 EXCEPTIONS = {
     "weights.source": ["backbone", "plot"],  # the same weights
     "weights.sha256": ["backbone", "plot"],
     "clean.rule": ["clean", "plot"],  # every image has a JFIF header
     # every image has 8 bits
     "clean.bits": ["clean", "split", "features", "evaluate", "plot"],
-    "clean.labels": ["clean", "plot"],  # one more folder name, which the archive does not have
+    "clean.labels": ["clean", "plot"],  # adds a folder name that is not in the archive
     "split.near_duplicate_distance": ["split", "plot"],  # no two images look alike
     "model.resize": ["split", *FEATURES],
     "hardware.devices": ["train_extract", "train_finetune", "plot"],  # there is no GPU
-    # the classes have the same size, but not in each fold
+    # classes have equal sizes in total but not in each fold
     "train_extract.class_weight": ["train_extract", *LATE],
     "train_finetune.class_weight": ["train_finetune", "plot"],
 }

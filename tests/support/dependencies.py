@@ -15,14 +15,14 @@ RECORDER = Path(__file__).parent / "recorder"
 # Every stage checks the whole file, but DVC only tracks the keys listed in dvc.yaml.
 PARAMS = "params.yaml"
 LISTS = {PARAMS, "dvc.yaml"}
-# Where `features` looks for previously computed rows. It rejects rows that are damaged or belong to
-# another image or network, so these files do not affect its outputs.
+# Files with previously computed rows. `features` rejects rows that are damaged or belong to another
+# image or network, so these files do not affect its outputs.
 RECORDED = {".dvc/cache/files", ".dvc/config", "dvc.lock"}
 COMPUTED_BEFORE = {
     "code": RECORDED,
-    "fetch": RECORDED,  # of the last commit, with which it compares the images
+    "fetch": RECORDED,  # the last commit's files, for comparing images
     "clean": RECORDED,
-    "split": RECORDED,  # of the last commit, as for `fetch`
+    "split": RECORDED,  # the last commit's files, as for `fetch`
     "plot": RECORDED,  # likewise
     "features": {*RECORDED, ".dvc/tmp/pawprint"},
 }
@@ -75,7 +75,7 @@ def surprises(project: Path, stage: str, record: Path) -> set[str]:
     if RAW_ARCHIVES.as_posix() in deps:
         deps |= listed(project)
     code = set() if stage == "code" else modules_of(project, stage)
-    # DVC removes outputs first, and the hook does not see what a C++ library has written since.
+    # Outputs that a C++ library has written are invisible to the hook.
     files = {path for path in read - LISTS - code if not is_within(path, deps | OUTPUTS[stage])}
     return files | {path for path in written if not is_within(path, outputs)}
 

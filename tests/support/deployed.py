@@ -17,7 +17,8 @@ from pawprint.files import pack
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.views import resize
-from pawprint.model.metadata import Outputs, read_metadata
+from pawprint.model.metadata import read_metadata
+from pawprint.model.outputs import Outputs
 from pawprint.model.predictor import runner
 from pawprint.network.model import convert
 from pawprint.tables import write_table

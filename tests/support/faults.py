@@ -1,6 +1,6 @@
 """Faulty images and archives, one of each kind, with the expected outcome.
 
-`IMAGES` contains files by name, `MEMBERS` functions that write a member to an archive, and
+`IMAGES` contains files keyed by name, `MEMBERS` functions that write a member to an archive, and
 `ARCHIVES` functions that change the bytes of a whole archive. The expected outcome for an image or
 a member is KEPT or one of the REASONS. For an archive, it is the line that rejects it.
 """
@@ -30,7 +30,7 @@ PILLOW = int(pillow_version.partition(".")[0])
 KEPT = "kept"
 CODE = "".join(path.read_text(encoding="utf-8") for path in PROJECT.glob("pawprint/*/*.py"))
 REASONS = {*re.findall(r'UnusableImageError\(\s*"(\w+)"', CODE)}
-# For images that can be decoded.
+# Suffixes of images that can be decoded.
 REASONS |= {"unlabelled", "label_none", "duplicate", "contradictory"}
 # Names that zipfile cannot write, by the placeholder that is used until it has written the others,
 # and how it reads them: in code page 437, and up to a zero byte.
@@ -142,7 +142,7 @@ IMAGES = {
     "progressive cut and ended.jpg": Fault(part(PROGRESSIVE, 50) + END, "truncated"),
     "cmyk cut and ended.jpg": Fault(part(encode(PHOTO.convert("CMYK")), 60) + END, "truncated"),
     "restart markers.jpg": Fault(RESTARTED, KEPT),
-    # These zeros could replace image data, or be extra bytes.
+    # These zeros could be missing image data or extra bytes.
     "zeros before the end.jpg": Fault(JPEG[:-2] + bytes(1000) + END, "damaged"),
     "flat and progressive.jpg": Fault(
         encode(Image.new("RGB", (3000, 3000)), progressive=True), KEPT
@@ -155,7 +155,7 @@ IMAGES = {
     "jpeg scan flipped.jpg": Fault(flipped(JPEG, SCAN + 50, 2), KEPT),
     "png pixels flipped.png": Fault(flipped(PNG, 100, 2), "damaged"),
     "avif items flipped.avif": Fault(flipped(encode(PHOTO, "AVIF"), 81, 4), "damaged"),
-    # The type of an item, which would make pi-heif end the process.
+    # This item type would make pi-heif end the process.
     "heic item flipped.heic": Fault(flipped(TURNED_HEIC, TURNED_HEIC.index(b"Exif"), 4), "damaged"),
     "heic pixels flipped.heic": Fault(flipped(TURNED_HEIC, len(TURNED_HEIC) - 300, 40), "damaged"),
     **{

@@ -35,7 +35,7 @@ calibrate: {{threshold: {{dog: 0.5}}}}
 """
 SAMPLE = apply_recipe((PROJECT / "params.yaml").read_text(encoding="utf-8"), "sample")
 SMALL = overlay(overlay(SAMPLE, TINY), CHANGES)
-# DVC's messages about its own files if it was killed while writing them.
+# Messages that DVC prints if it was killed while writing its own files.
 HALF_WRITTEN_BY_DVC = {
     "Unable to read RWLock-file": ".dvc/tmp/rwlock",
     "dvc.lock' is invalid": "dvc.lock",

@@ -29,7 +29,7 @@ from pawprint.files import pack, write_json
 from pawprint.model.metadata import Metadata
 from pawprint.scores.label_review import judge
 from pawprint.scores.metrics import Predictions, tabulate_scores
-from pawprint.scores.prediction_table import tabulate, write_predictions
+from pawprint.scores.prediction_table import tabulate, write_probabilities
 from pawprint.tables import write_table
 
 PER_CLASS = 10  # per class and split
@@ -86,7 +86,7 @@ def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:
             write_table(workspace / paths.CROSS_VALIDATION_CSV, judged, JUDGED)
         else:
             table = tabulate(images, probabilities, probabilities.argmax(axis=1), labels)
-            write_predictions(workspace / paths.PROBABILITIES_CSV[split], table)
+            write_probabilities(workspace / paths.PROBABILITIES_CSV[split], table)
         tables.append(images)
     write_photos(workspace, pd.concat(tables)["path"])
 

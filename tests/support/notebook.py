@@ -17,12 +17,12 @@ AUTHOR = {
     for key, value in (("NAME", "You"), ("EMAIL", "you@example.org"))
 }
 
-# Other programs set a Matplotlib backend, which would keep figures out of the notebook.
+# If another program sets a Matplotlib backend, the notebook lacks figures.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
 
 
 def run_notebook(notebook: nbformat.NotebookNode, folder: Path) -> None:
-    """Run all cells in a folder, and remove overwritten bars and the folder's name from outputs."""
+    """Run all cells in a folder and remove overwritten bars and the folder's name from outputs."""
     for cell in notebook.cells:
         cell.get("metadata", {}).pop("execution", None)
     client = NotebookClient(

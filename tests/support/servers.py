@@ -3,23 +3,28 @@
 import contextlib
 import http.client
 import json
+import random
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from conftest import PROJECT, environment_with
 
 from pawprint.package import EXAMPLE_MODEL
 
 HOST = "127.0.0.1"
+SYSTEM = random.SystemRandom()  # tests set the seed of `random`
 
 
 def free_port() -> int:
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        return free.getsockname()[1]
+    """Return a free port that no system gives to a connection before the server starts."""
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as free:
+            free.bind((HOST, SYSTEM.randrange(10_000, 30_000)))
+            return free.getsockname()[1]
 
 
 SERVICE = (sys.executable, "-m", "pawprint", "serve")
@@ -54,7 +59,9 @@ def listening(
             with contextlib.suppress(OSError):
                 socket.create_connection((HOST, port)).close()
                 break
-            assert process.poll() is None, log.read_text()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.02)
+                pytest.fail(log.read_text())
         yield process
         assert process.poll() is None
         assert "Traceback" not in log.read_text()
@@ -100,6 +107,6 @@ def served(workspace: Path, *options: str) -> Iterator[str]:
             server.terminate()
             try:
                 server.wait(timeout=10)
-            except subprocess.TimeoutExpired:  # it waits for a browser
+            except subprocess.TimeoutExpired:  # the server waits for a browser
                 server.kill()
     assert "Traceback" not in log.read_text()

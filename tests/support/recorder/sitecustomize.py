@@ -14,7 +14,7 @@ def _record(root: Path, file: Path) -> None:
     lines = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def write(kind: str, opened: object) -> None:
-        if isinstance(opened, int):  # the descriptor of a file that is already open
+        if isinstance(opened, int):  # descriptor of a file that is already open
             return
         path = Path(os.path.realpath(os.fsdecode(opened)))
         if path.is_relative_to(root) and (kind == "write" or path.is_file()):

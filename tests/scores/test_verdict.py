@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import binom
 
 from pawprint.scores.intervals import holm, paired_test
-from pawprint.scores.paired import LOG_LOSS, NOT_SHOWN, Pair, ScoreTest, compare, difference_of
+from pawprint.scores.verdict import LOG_LOSS, NOT_SHOWN, Pair, ScoreTest, compare, difference_of
 
 IMAGES = 200
 HALVES = slice(None, 100), slice(100, None)

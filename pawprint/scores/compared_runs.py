@@ -1,4 +1,7 @@
-"""Compare runs on the images that all of them score: the verdict, and the images left out."""
+"""Compare runs on the images that all of them score: images left out, answers, and thresholds.
+
+The test of the two models, with its verdict, is in verdict.py.
+"""
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +14,9 @@ from pawprint.columns import UNKNOWN_SCORE
 from pawprint.errors import InputError, name_some, printable
 from pawprint.model.metadata import Metadata
 from pawprint.scores.metrics import describe_found
-from pawprint.scores.paired import (
+from pawprint.scores.prediction_table import probabilities_in, with_image
+from pawprint.scores.series import independent
+from pawprint.scores.verdict import (
     MARGIN,
     Comparison,
     Pair,
@@ -19,8 +24,6 @@ from pawprint.scores.paired import (
     describe_verdict,
     tabulate_sets,
 )
-from pawprint.scores.prediction_table import probabilities_in, with_image
-from pawprint.scores.series import independent
 
 TRAINING = "training, in folds"
 IDENTICAL = "identical"
@@ -28,14 +31,14 @@ COMPARED = 0.9  # fraction of the older run's test images that `compare --gate` 
 
 
 class Run(NamedTuple):
-    """The parts of a run that are compared. Unknown parts are None, usually for lack of data.
+    """The parts of a run that are compared. Parts that are unknown are None.
 
-    `judged` contains PREDICTED_CLASSES tables for images that the model did not learn from: `test`,
+    `judged` contains PREDICTED_CLASSES tables for images that the model was not trained on: `test`,
     `validation` and, if the head is fitted and its data are available, TRAINING. `calibrate` is the
     section of the params. `split` is the SPLIT table; if it is missing, `split_md5` from dvc.lock
-    tells whether two runs have the same split. `metadata` and `test`, a PREDICTIONS table, belong
-    to the served model; if they are missing, `scores` is the SCORES table. `missing` says why data
-    are missing, or is "".
+    determines whether two runs have the same split. `metadata` and `test`, a PROBABILITIES table,
+    belong to the served model; if they are missing, `scores` is the SCORES table. `missing`
+    explains why data are missing, or is "".
     """
 
     name: str
@@ -68,7 +71,7 @@ class Answers(NamedTuple):
 
     @classmethod
     def of_model(cls, table: pd.DataFrame, metadata: Metadata) -> Self:
-        """Count the answers in a PREDICTIONS table."""
+        """Count the answers in a PROBABILITIES table."""
         is_decided = metadata.are_decided(probabilities_in(table))
         is_wrong = (table["predicted"] != table["actual"]).to_numpy()
         unknown = 0
@@ -143,8 +146,8 @@ class ComparedRun(NamedTuple):
         )
         _, _, why = left.partition("left out: ")
         return (
-            f"The test photos differ: on the {len(pairs):,} that both runs have with the same "
-            f"label, {new:.1%} are correct, was {old:.1%}; left out are {why}."
+            f"The test photos differ: of the {len(pairs):,} with the same label in both runs, "
+            f"{new:.1%} are correct, compared with {old:.1%} before. Left out: {why}."
         )
 
     @property
@@ -170,7 +173,7 @@ class ComparedRun(NamedTuple):
         if not self._is_whole:
             return (
                 f"{line}, more than {1 - COMPARED:.0%}. They may be the hard ones, so the gate "
-                "fails: look at the images left out, and decide."
+                "fails: look at the images left out and decide."
             )
         return line if self.passes else f"{line}. The gate fails, because {self.new} is worse."
 
@@ -183,7 +186,7 @@ def _are_identical(pairs: pd.DataFrame) -> bool:
 def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
     """Compare runs with an older one, on the images that have the same label in all runs.
 
-    Each run gets one test, on all these images together. Training images are included if all runs
+    Each run is tested once, on all these images together. Training images are included if all runs
     have scored them. The table has counts for the classes that a run lists in `calibrate`. Images
     in the same group of `old` are not independent; if its data are missing, each image is its own
     group. If a set has no common image, all its images are left out. Raises InputError if the runs
@@ -200,7 +203,7 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
     for run, every, of_run, comparison in zip(new, pairs, common, compare(sets)):
         for name in named:
             comparison.sets[f"class {name}"] = [
-                "" if images == TRAINING else _describe_found(table, name)  # has no threshold
+                "" if images == TRAINING else _describe_found(table, name)  # no threshold
                 for images, table in of_run.items()
             ]
         left_out = [_describe_left_out(old, run, name, table) for name, table in every.items()]
@@ -234,7 +237,7 @@ def _pair_images(runs: Sequence[Run]) -> list[dict[str, pd.DataFrame]]:
         raise InputError(
             f"cannot compare {' with '.join(run.name for run in runs)}: they have no test image "
             f"with the same label in common ({tests}). Compare runs of the same photos, or "
-            "`pawprint score` each model on photos that none has learned from."
+            "`pawprint score` each model on photos that none of them was trained on."
         )
     return [
         {name: _merge(old.judged[name], run.judged[name], common[name]) for name in names}
@@ -366,7 +369,7 @@ def _describe_answers(old: Run, new: Run, pairs: pd.DataFrame) -> Iterator[str]:
     if before is None or after is None:
         return
     have_unsure = after.decided < after.images or before.decided < before.images
-    if have_unsure and after[:3] != before[:3]:  # images, decided and wrong
+    if have_unsure and after[:3] != before[:3]:  # number of images, decided and wrong
         yield (
             f"Decided, not unsure: {after.decided:,} of {after.images:,} test images{own}, "
             f"{after.wrong:,} of them wrong; was {before.decided:,} of {before.images:,}, "

@@ -80,7 +80,7 @@ class AnswerLog:
             self._stream = self._stream or open_stream(self._path)
             write_all(self._stream, line)
         except OSError:
-            if self._stream:  # the next line opens it again
+            if self._stream:  # the next line reopens the file
                 with contextlib.suppress(OSError):
                     self._stream.close()
             self._stream = None
@@ -105,8 +105,8 @@ def open_stream(path: Path) -> io.FileIO:
 def locked(path: Path) -> Iterator[None]:
     """Lock a file for other processes with a lock file next to it, if that can be created."""
     lock = FileLock(f"{path}.lock", timeout=PATIENCE, poll_interval=0.01)
-    with contextlib.suppress(OSError):  # no other file can be created there
-        if path.parent.is_dir():  # otherwise the lock would create it
+    with contextlib.suppress(OSError):  # the lock file cannot be created there
+        if path.parent.is_dir():  # the lock would create the folder
             lock.acquire()
     try:
         yield
@@ -126,7 +126,7 @@ def append_to_file(path: Path, line: bytes) -> None:
         if not BEGIN.startswith(file.read(len(BEGIN))):
             raise InputError(
                 f"{printable(str(path))}: expected a log of JSON lines. Received: another file, "
-                "such as the CSV of an earlier version. Name a new file."
+                "such as a CSV from an earlier version. Choose a new file."
             )
         file.seek(max(0, size - 1))
         is_cut = size and file.read(1) != b"\n"

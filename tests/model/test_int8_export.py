@@ -3,7 +3,8 @@ import pytest
 from networks import LOGITS
 
 from pawprint.model.detector import fit_detector
-from pawprint.model.exports import FORMATS, for_export, mean_over_flip, write_int8
+from pawprint.model.exports import FORMATS, for_export, mean_over_flip
+from pawprint.model.int8_export import write_int8
 from pawprint.network.hardware import keras
 from pawprint.network.heads import Standardisation
 from pawprint.network.model import build_head, build_model, pool

@@ -1,4 +1,4 @@
-"""Describe what differs from the last commit, for the Run page."""
+"""Find the uncommitted changes of a project, in words, and the stages that they run."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from pawprint.pipeline.dvc import find_changed_files, find_stages_to_run
 from pawprint.projects.discard import TABLES, has_commit
 
 
-def describe_since_commit(folder: Path) -> tuple[list[str], list[str], list[str]]:
+def find_uncommitted(folder: Path) -> tuple[list[str], list[str], list[str]]:
     """Return the changes since the last commit, in words, and the stages that DVC would run.
 
     First come the changes that Discard would keep, then those that it would revert. Later stages
@@ -32,7 +32,7 @@ def describe_since_commit(folder: Path) -> tuple[list[str], list[str], list[str]
 
 
 def _photos(files: dict[str, list[str]]) -> Iterable[str]:
-    """Yield lines such as "12 photos of cat added", given the paths of changed files by kind."""
+    """Yield lines such as "12 photos of cat added", given changed paths keyed by kind."""
     for kind in ("added", "deleted", "modified", "renamed"):
         names = files.get(kind, ())
         folders = Counter(PurePosixPath(name).parent.name for name in names if name[-1] != "/")

@@ -1,4 +1,7 @@
-"""The `try` command: rank candidates for the network; with --use, write one to params.yaml."""
+"""The `try` command: print candidates for the network; with --use, write one to params.yaml.
+
+`projects/candidates.py` measures and ranks them, and `set_params` in `params/file.py` writes.
+"""
 
 import argparse
 import contextlib
@@ -30,12 +33,12 @@ WIDTHS = (8, 8, 28, 19, 6, 6, 0)  # widths of the columns after the first
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    choice = "try these values instead of the default candidates; several -S: all combinations"
+    choice = "try these values instead of the default candidates; repeat -S for all combinations"
     parser.add_argument("-S", action="append", default=[], metavar="KEY=VALUE[,…]", help=choice)
     minutes = "start no further candidate after this time; default: %(default)s"
     parser.add_argument("--minutes", type=float, default=5, metavar="M", help=minutes)
     named = "write a candidate's params into params.yaml; without NAME, the best candidate's"
-    output = "one line of JSON at the end: a list with an object for each candidate"
+    output = "print a final line of JSON: a list with one object per candidate"
     parser.add_argument("--format", choices=("table", "json"), default="table", help=output)
     parser.add_argument("--use", nargs="?", const="", metavar="NAME", help=named)
 
@@ -45,11 +48,12 @@ def run(arguments: argparse.Namespace) -> None:
 
     The command uses at most 2,000 training images, and no validation or test images. It
     cross-validates a head for each candidate, and prints a row as soon as the candidate has been
-    measured. The first row is for the current params. `difference` is the candidate's log loss
-    minus that of the first row, with its interval. A candidate is better or worse if the difference
-    is significant, taking the number of candidates into account. `CPU ms` is the CPU time for one
-    image. `run s` is the time that the next run needs to compute the features of all images if none
-    are stored. Both times exclude decoding. The features are kept for the next `dvc repro`.
+    measured. The first row shows the current params. `difference` is the candidate's log loss minus
+    the log loss of the first row, with its interval. A candidate is only called better or worse if
+    the difference is significant, taking the number of candidates into account. `CPU ms` is the CPU
+    time for one image. `run s` is the time that the next run needs to compute the features of all
+    images if none are stored. Both times exclude decoding. The features are kept for the next `dvc
+    repro`.
 
     Examples:
       pawprint try --use
@@ -67,7 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
     about = f"{len(options)} candidates on {len(sample.images):,} images"
     print(f"try: {about}, at most about {arguments.minutes:g} minutes", file=sys.stderr)
     is_table = arguments.format == "table"
-    # Standard output gets only a single line of JSON.
+    # Only a single line of JSON is written to standard output.
     with contextlib.nullcontext() if is_table else contextlib.redirect_stdout(sys.stderr):
         for option, row in measure_each(options, sample, arguments.minutes):
             if isinstance(row, InputError):
@@ -85,35 +89,6 @@ def run(arguments: argparse.Namespace) -> None:
         _use(folder, arguments, best.candidate)
     if not is_table:
         print(json.dumps([_record(option, rows, failed, best) for option in options]))
-
-
-def _record(
-    option: Candidate, rows: list[Measured], failed: dict[str, InputError], best: Measured
-) -> dict:
-    """Return the row of a candidate as a dict, or its error."""
-    record: dict[str, object] = {"candidate": option.name}
-    row = next((row for row in rows if row.candidate is option), None)
-    test = row.comparison.test if row and row.comparison else None
-    record["accuracy"] = row and float(row.accuracy)
-    record["log_loss"] = row and float(row.loss)
-    record |= {key: test and float(getattr(test, key)) for key in ("difference", "low", "high")}
-    record["verdict"] = test.verdict if test else ""
-    record |= {key: row and float(getattr(row, key)) for key in ("cpu_ms", "seconds")}
-    record["chosen"] = option is best.candidate
-    record["params"] = option.changes
-    return record | {"error": str(failed.get(option.name, ""))}
-
-
-def _use(folder: Path, arguments: argparse.Namespace, best: Candidate) -> None:
-    """Write the params of a candidate if --use is given, or print how to do so."""
-    if arguments.use is not None:
-        for line in set_params(folder, best.changes) if best.changes else ["unchanged"]:
-            print(f"params.yaml: {line}")
-        if best.changes:
-            print("Now run `dvc repro`.")
-    elif best.changes:
-        command = "".join(["pawprint try", *(f" -S {choice}" for choice in arguments.S)])
-        print(f"`{command} --use {best.name}` sets {describe_params(best)}")
 
 
 def _choices(arguments: argparse.Namespace) -> dict[str, list]:
@@ -134,7 +109,7 @@ def _named(name: str, options: Sequence[Candidate]) -> Candidate:
         if option.name == name:
             return option
     names = ", ".join(option.name for option in options[1:])
-    raise InputError(f"--use: expected one of {names}. Received: {name}. Give the same -S, too.")
+    raise InputError(f"--use: expected one of {names}. Received: {name}. Repeat -S, too.")
 
 
 def _print_row(row: Measured, options: Sequence[Candidate], has_titles: bool) -> None:
@@ -146,3 +121,32 @@ def _print_row(row: Measured, options: Sequence[Candidate], has_titles: bool) ->
     first = max(len(TITLES[0]), *(len(option.name) for option in options))
     for cells in [TITLES, texts] if has_titles else [texts]:
         print("  ".join(map(str.ljust, cells, (first, *WIDTHS))).rstrip(), flush=True)
+
+
+def _use(folder: Path, arguments: argparse.Namespace, best: Candidate) -> None:
+    """Write the params of a candidate if --use is given, or print how to do so."""
+    if arguments.use is not None:
+        for line in set_params(folder, best.changes) if best.changes else ["unchanged"]:
+            print(f"params.yaml: {line}")
+        if best.changes:
+            print("Now run `dvc repro`.")
+    elif best.changes:
+        command = "".join(["pawprint try", *(f" -S {choice}" for choice in arguments.S)])
+        print(f"`{command} --use {best.name}` sets {describe_params(best)}")
+
+
+def _record(
+    option: Candidate, rows: list[Measured], failed: dict[str, InputError], best: Measured
+) -> dict:
+    """Return the row of a candidate as a dict, or its error."""
+    record: dict[str, object] = {"candidate": option.name}
+    row = next((row for row in rows if row.candidate is option), None)
+    test = row.comparison.test if row and row.comparison else None
+    record["accuracy"] = row and float(row.accuracy)
+    record["log_loss"] = row and float(row.loss)
+    record |= {key: test and float(getattr(test, key)) for key in ("difference", "low", "high")}
+    record["verdict"] = test.verdict if test else ""
+    record |= {key: row and float(getattr(row, key)) for key in ("cpu_ms", "seconds")}
+    record["chosen"] = option is best.candidate
+    record["params"] = option.changes
+    return record | {"error": str(failed.get(option.name, ""))}

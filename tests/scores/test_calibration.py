@@ -4,15 +4,15 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from pawprint.classes import predicted_classes
-from pawprint.model.calibration import (
+from pawprint.model.outputs import to_probabilities
+from pawprint.params.model import Calibrate
+from pawprint.scores.calibration import (
     calibrate,
     choose_threshold,
     describe_recall,
     fit_temperature,
     significant_temperature,
 )
-from pawprint.model.metadata import to_probabilities
-from pawprint.params.model import Calibrate
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 2, (4000, 1))
@@ -120,7 +120,7 @@ def test_first_of_two_named_classes_gets_its_images_first(of_second):
     first, second = ((predicted[actual == index] == index).mean() for index in (2, 0))
     assert first >= 0.9
     warning = describe_recall("ant", of_second, second, second - 0.01, second + 0.01, 200)
-    assert ("not reached" in warning) == (second < of_second) == (of_second == 0.9)
+    assert ("cannot be reached" in warning) == (second < of_second) == (of_second == 0.9)
 
 
 def test_recall_of_few_images_is_not_sure():

@@ -1,4 +1,4 @@
-"""Compare two models on the same images, and test whether they differ by more than chance."""
+"""Test whether two models differ on the same images: the difference, and the verdict."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import headline, log_losses
-from pawprint.columns import LEARNING_CURVE, SPLITS
+from pawprint.columns import SPLITS
 from pawprint.scores.intervals import (
     CONFIDENCE,
     extend_to_zero,
@@ -25,7 +25,7 @@ EQUAL = 0.01  # models are equal if accuracy or mean recall differs by at most t
 # old log loss. Even one additional photo changes the loss by 0.2%, which a paired test detects.
 # docs/decisions/29 shows how often irrelevant changes and real losses are called better or worse.
 MARGIN = 0.03
-FLOOR = 0.001  # also of the log loss: for a nearly perfect model, 3% does not matter
+FLOOR = 0.001  # smallest useful difference of the log loss for a nearly perfect model
 NOT_SHOWN = "no difference shown"
 NO_USE = "no practical difference"
 
@@ -114,7 +114,7 @@ class Comparison(NamedTuple):
 
 
 def pair_predictions(old: pd.DataFrame, new: pd.DataFrame) -> Pair:
-    """Pair two models by their PREDICTIONS tables with a column `group`, on common paths."""
+    """Pair two models by their PROBABILITIES tables with a column `group`, on common paths."""
     paths = old[["path"]].merge(new[["path"]])
     old, new = (table.merge(paths) for table in (old, new))
     actual = old["actual"].to_numpy()
@@ -147,7 +147,7 @@ def compare(
 ) -> list[Comparison]:
     """Compare pairs of models, each given as sets of images with names.
 
-    `score` is LOG_LOSS or "accuracy", which is the mean of the values. Each pair gets one test, on
+    `score` is LOG_LOSS or "accuracy", which is the mean of the values. Each pair is tested once, on
     all of its images (`paired_test`). The probability of at least one wrong verdict is at most `1 -
     confidence` over all pairs: `holm` determines the levels of the tests and of the intervals.
     """
@@ -198,7 +198,7 @@ def difference_of(pair: Pair, confidence: float, p_value: float, score: str) -> 
     if score == LOG_LOSS:
         groups = mean_by_group(pair.differences, pair.groups)
         low, high = mean_interval(groups, confidence)
-        if low != low:  # all values are equal, or there are too few
+        if low != low:  # NaN: all values are equal, or there are too few
             low, high = (difference, difference) if len(groups) > 2 else (-np.inf, np.inf)
     else:
         one_stratum = np.zeros(len(pair.differences))
@@ -257,40 +257,3 @@ def tabulate_sets(compared: Comparison) -> pd.DataFrame:
         cells |= {name: cell for name, cell in row.items() if isinstance(cell, str)}
         rows.append(cells)
     return pd.DataFrame(rows).fillna("")
-
-
-def tabulate_curve(
-    actual: np.ndarray, groups: np.ndarray, curve: dict[int, np.ndarray]
-) -> pd.DataFrame:
-    """Return a LEARNING_CURVE table on the images that every fit predicts, or [] without any.
-
-    `curve` maps the number of images that a fit learned from to cross-validated probabilities
-    `(images, classes)`, and `actual` contains class indices. Images in the same group of `groups`
-    count as one.
-    """
-    is_judged = np.ones(len(actual), bool)
-    for probabilities in curve.values():
-        is_judged &= ~np.isnan(probabilities).any(axis=1)
-    if not is_judged.any():
-        curve = {}
-    actual = actual[is_judged]
-    groups = groups[is_judged]
-    right: np.ndarray | None = None
-    _, class_of, numbers = np.unique(actual, return_inverse=True, return_counts=True)
-    score = headline(numbers.tolist() or [0, 0]).replace("_", " ")
-    classes = class_of if score == "mean recall" else np.zeros(len(actual), int)
-    weights = 1 / np.bincount(classes)[classes]  # all classes are weighted equally
-    rows = []
-    for images, probabilities in curve.items():
-        before = right
-        right = probabilities[is_judged].argmax(axis=1) == actual
-        loss = log_losses(actual, probabilities[is_judged]).mean()
-        row = {"images": images, "accuracy": right.mean(), "loss": loss, "score": score}
-        if before is not None:
-            gains = right.astype(float) - before
-            interval = paired_interval(gains, classes, groups)
-            is_significant = paired_test(gains * weights, groups) < 1 - CONFIDENCE
-            low, high = extend_to_zero(interval, is_significant)
-            row |= {"gain": np.average(gains, weights=weights), "low": low, "high": high}
-        rows.append(row)
-    return pd.DataFrame(rows, columns=list(LEARNING_CURVE))

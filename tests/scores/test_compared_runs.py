@@ -7,9 +7,9 @@ import pytest
 from pawprint.columns import SCORES
 from pawprint.errors import InputError
 from pawprint.model.metadata import Metadata
-from pawprint.scores.paired import MARGIN, NO_USE, NOT_SHOWN
+from pawprint.scores.compared_runs import IDENTICAL, TRAINING, ComparedRun, Run, compare_runs
 from pawprint.scores.prediction_table import tabulate
-from pawprint.scores.runs import IDENTICAL, TRAINING, ComparedRun, Run, compare_runs
+from pawprint.scores.verdict import MARGIN, NO_USE, NOT_SHOWN
 
 LABELS = ["cat", "dog"]
 IMAGES = 100  # in each set
@@ -120,7 +120,7 @@ def test_images_that_a_run_lacks_are_left_out_and_counted_with_the_reason():
     label = old["actual"].mask(old["image"] == f"{7:016x}", "cat")
     more = judged(range(600, 602))
     new = run_of(test=pd.concat([old.assign(actual=label)[3:], fabric, more]))
-    # The first image is now for training, and the next two are gone.
+    # The first image is now a training image, and the next two have been removed.
     moved = new.split.iloc[:1].assign(image=f"{0:016x}", pixels_sha256=f"{0:064x}", split="train")
     new = new._replace(split=pd.concat([new.split, moved.assign(pixels_sha256=f"{0:016x}" * 4)]))
     result = compared(new)
@@ -246,7 +246,7 @@ def test_without_data_the_scores_in_git_say_what_is_decided():
         "50 of 100 test images, each run's own, 1 of them wrong; was 100 of 100, 5 wrong."
     )
     assert " 1 of 100" in second
-    assert compared(new, OLD).answers == []  # an earlier version lacks that table
+    assert compared(new, OLD).answers == []  # earlier versions did not write that table
 
 
 def test_few_images_show_no_difference_whatever_changed():

@@ -1,0 +1,66 @@
+"""Read the name of a folder: whether it represents a split, unlabelled images, or a class."""
+
+import re
+from pathlib import PurePosixPath
+from unicodedata import normalize
+
+from pawprint.classes import UNKNOWN
+from pawprint.images.archive import is_image_name
+
+Parts = tuple[str, ...]  # of a path
+# Names that mean "no label yet", in lower case and without word separators.
+UNLABELLED_FOLDERS = {"nolabel", "nolabels", "unlabeled", "unlabelled", "unsorted"}
+# The split that a folder or a table cell represents, keyed by its lower-case name.
+SPLIT_OF_FOLDER = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+def folder_of(name: str) -> Parts:
+    """Return the folders above a file, in NFC, starting with the outermost."""
+    return PurePosixPath(normalize("NFC", name)).parts[:-1]
+
+
+def with_parents(path: Parts) -> list[Parts]:
+    """Return a folder and its parents, starting with the innermost."""
+    return [path[:depth] for depth in range(len(path), 0, -1)]
+
+
+def is_class_name(folder: str) -> bool:
+    """Return whether a folder can be a class, judging by its name alone."""
+    is_apart = is_set_apart((folder,)) or folder.lower() in SPLIT_OF_FOLDER
+    return not is_apart and is_image_name(f"{folder}/image.jpg")
+
+
+def is_unlabelled(folder: str) -> bool:
+    """Return whether the name of a folder means that its images have no label: _Unlabeled."""
+    return re.sub(r"[\W_]", "", folder).lower() in UNLABELLED_FOLDERS
+
+
+def lies_unlabelled(name: str) -> bool:
+    """Return whether a file is in, or anywhere below, a folder that `is_unlabelled`."""
+    return any(map(is_unlabelled, folder_of(name)))
+
+
+def is_set_apart(path: Parts) -> bool:
+    """Return whether a folder is, or is in, a folder for unknown or unlabelled images."""
+    return any(name.lower() == UNKNOWN or is_unlabelled(name) for name in path)
+
+
+def split_in_words(name: str) -> str:
+    """Return the only split that a name contains as a word (seg_train, TestSet, val2017), or ""."""
+    words = (*_words(name), name.lower().removesuffix("set"))
+    found = {SPLIT_OF_FOLDER[word] for word in words if word in SPLIT_OF_FOLDER}
+    return found.pop() if len(found) == 1 else ""
+
+
+def other_words(name: str) -> list[str]:
+    """Return the words of a name that do not stand for a split, in lower case."""
+    return [word for word in _words(name) if word and word not in SPLIT_OF_FOLDER]
+
+
+def _words(name: str) -> list[str]:
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
+    return [word.lower().removesuffix("set") for word in words]

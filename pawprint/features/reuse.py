@@ -1,0 +1,128 @@
+"""Decide when stored features are reused, and find them: results, killed runs, and `try`.
+
+A row can be reused in any split if it has the same image and the same random parameters of the
+view, if its numbers are stored with sufficient precision, if the checksums of its shard are
+correct, and if its `origin_of` is the same: network, `model.resize` and code.
+"""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pawprint import paths
+from pawprint.errors import InputError
+from pawprint.features.rows import Row, fits
+from pawprint.features.store import STORED_SPLITS, Shard, shard_path
+from pawprint.files import md5
+from pawprint.pipeline.recorded import Recorded, is_md5
+from pawprint.runtime import processor
+
+Key = tuple[bytes, bytes, bytes]  # key of a row: pixels_sha256, suffix, drawn
+
+
+def origin_of(network: Path, resize: str, code: str) -> dict[str, object]:
+    """Return everything that determines the bytes of a row besides the pixels and the view.
+
+    `network` is the file of an extractor, and `code` is the `row_code` that is recorded in
+    data/code/.
+    """
+    return {
+        "resize": resize,
+        "network": [md5(network), md5(network.with_suffix(".bin"))],
+        "code": hashlib.md5(code.encode(), usedforsecurity=False).hexdigest(),
+    }
+
+
+def earlier_shards(
+    recorded: Recorded, origin: dict[str, object]
+) -> tuple[list[list[str]], list[str]]:
+    """Return shards that may contain rows with this origin, and the processors that computed them.
+
+    They include the shards of `try` and of killed runs on this computer. The shards of the last
+    recorded result are included if they have this origin.
+    """
+    found = []
+    for folder in sorted(place_of_rows(origin, recorded.folder).glob("*")):
+        found += interrupted_shards(folder)
+    last = recorded.json("features", paths.FEATURES_ORIGIN)
+    if not isinstance(last, dict) or not last.items() >= origin.items():
+        return found, [processor()]
+    found += recorded_shards(recorded)
+    return found, last.get("processors", ["unknown"])
+
+
+def place_of_rows(origin: dict[str, object], project: Path = Path()) -> Path:
+    """Return the folder for rows with this origin until `features` publishes its outputs."""
+    name = hashlib.sha256(json.dumps(origin).encode()).hexdigest()
+    return (project / paths.INTERRUPTED_FEATURES).absolute() / name
+
+
+def interrupted_shards(folder: Path) -> list[list[str]]:
+    """Return shards that killed runs may have finished, from folders named after their number."""
+    counts = [int(inner.name) for inner in folder.glob("[0-9]*")]
+    return [[str(shard_path(folder / f"{n}", i)) for i in range(n)] for n in counts]
+
+
+def recorded_shards(recorded: Recorded) -> list[list[str]]:
+    """Return the paths in DVC's cache of the shards in the last recorded result, by split.
+
+    The files may be missing.
+    """
+    files = recorded.files("features", paths.FEATURES)
+    by_split = []
+    for split in STORED_SPLITS:
+        count = sum(path.startswith(f"{split}/") for path in files)
+        md5s = [files.get(shard_path(Path(split), n).as_posix()) for n in range(count)]
+        by_split.append([str(recorded.file(md5).absolute()) for md5 in md5s if is_md5(md5)])
+    return by_split
+
+
+def keys_of(index: np.ndarray) -> list[Key]:
+    """Return the key of each row. Together with the network, it determines the row."""
+    hashes = index["pixels_sha256"].tolist()
+    return list(zip(hashes, index["suffix"].tolist(), map(np.void.tobytes, index["drawn"])))
+
+
+def take_over(
+    row_keys: set[Key],
+    sources: Iterable[str],
+    kinds: dict[str, tuple[int, ...]],
+    dtypes: Sequence[np.dtype],
+) -> dict[Key, Row]:
+    """Return the rows with these keys in intact shards, converted to these types."""
+    row_of: dict[Key, Row] = {}
+    for source in sources:
+        if missing := row_keys - row_of.keys():
+            with contextlib.suppress(InputError):  # skip a missing or damaged shard
+                row_of |= _stored_rows(Path(source), missing, kinds, dtypes)
+    return row_of
+
+
+def _stored_rows(
+    path: Path,
+    row_keys: set[Key],
+    kinds: dict[str, tuple[int, ...]],
+    dtypes: Sequence[np.dtype],
+) -> dict[Key, Row]:
+    """Return the rows with these keys in a shard; none if their shapes or precision differ."""
+    shard = Shard(path)
+    keys = keys_of(shard.read("index"))
+    if row_keys.isdisjoint(keys):
+        return {}
+    columns = [shard.read(kind) for kind in kinds]
+    shapes = [column.shape[1:] for column in columns]
+    pairs = list(zip(columns, dtypes))
+    has_digits = all(column.dtype.itemsize >= dtype.itemsize for column, dtype in pairs)
+    if shapes != list(kinds.values()) or not has_digits:
+        return {}
+    is_stored_so = all(column.dtype == dtype for column, dtype in pairs)
+    row_of: dict[Key, Row] = {}
+    for key, *row in zip(keys, *columns, strict=True):
+        is_wanted = key in row_keys and key not in row_of
+        if is_wanted and (is_stored_so or fits(row, dtypes)):
+            row_of[key] = [array.astype(dtype, copy=False) for array, dtype in zip(row, dtypes)]
+    return row_of

@@ -1,0 +1,109 @@
+"""Export a model to int8: LiteRT with 8-bit convolutions, calibrated on training images."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pawprint.errors import silent_stderr
+from pawprint.model.exports import FORMATS, convert_with_keras
+from pawprint.model.served_model import IDENTITY_DIGITS
+from pawprint.network.hardware import keras, tf
+
+if TYPE_CHECKING:  # importing this starts TensorFlow
+    from tensorflow.lite.python.schema_py_generated import ModelT, OperatorT
+
+INT8 = "litert_int8"
+CALIBRATION_IMAGES = 100  # number of training images; three times as many make little difference
+# The first convolutions, which together have this fraction of all weights, stay float32, because
+# rounding their outputs changes the most labels (docs/decisions/04).
+FLOAT_WEIGHTS = 0.03
+
+
+def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> None:
+    """Write a model of pixels as LiteRT with 8-bit convolutions.
+
+    TensorFlow quantizes weights per channel and maps per tensor, using their ranges on `images`,
+    each uint8 `(size, size, 3)`. The input, the first convolutions, the outputs and all operations
+    after the last convolution stay float32: block statistics, pooling, standardisation, head and
+    unknown score. The file contains a description of this.
+    """
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    with silent_stderr(), TemporaryDirectory() as folder:
+        convert_with_keras(model, Path(folder), FORMATS["saved_model"].keras_name)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([np.float32(image[None])] for image in images)
+        # Only this part of TensorFlow's API can exclude operations from quantization.
+        quantizer = tf.lite.experimental.QuantizationDebugger(converter=converter)
+        calibrated = flatbuffer_utils.read_model_from_bytearray(quantizer.calibrated_model)
+        quantizer.options = tf.lite.experimental.QuantizationDebugOptions(
+            denylisted_nodes=_float_tensors(calibrated)
+        )
+        content = quantizer.get_nondebug_quantized_model()
+    quantized = flatbuffer_utils.read_model_from_bytearray(content)
+    quantized.description = _describe(quantized)
+    flatbuffer_utils.write_model(quantized, str(path))
+
+
+def _float_tensors(model: "ModelT") -> list[str]:
+    """Return the names of the tensors in a LiteRT model that stay float32.
+
+    These are the outputs of the first convolutions, and all tensors after the last convolution.
+    """
+    graph = model.subgraphs[0]
+    sizes: dict[int, int] = {}  # the number of weights in each convolution
+    before: dict[int, set[int]] = {}  # the weights that each tensor depends on
+    for operator in graph.operators:
+        weights = set().union(*(before.get(index, ()) for index in operator.inputs))
+        if _is_convolution(model, operator):
+            tensor = graph.tensors[operator.inputs[1]]
+            sizes[tensor.buffer] = int(np.prod(tensor.shape))
+            weights.add(tensor.buffer)
+        before |= dict.fromkeys(operator.outputs, weights)
+    few = FLOAT_WEIGHTS * sum(sizes.values())
+    names = []
+    followed: set[int] = set()  # tensors that are followed by a convolution
+    for operator in reversed(graph.operators):
+        is_followed = not followed.isdisjoint(operator.outputs)
+        if is_followed or _is_convolution(model, operator):
+            followed.update(operator.inputs)
+            is_float = sum(sizes[buffer] for buffer in before[operator.outputs[0]]) <= few
+        else:
+            is_float = True
+        if is_float:
+            names += [graph.tensors[index].name.decode() for index in operator.outputs]
+    return names
+
+
+def _is_convolution(model: "ModelT", operator: "OperatorT") -> bool:
+    from tensorflow.lite.tools.flatbuffer_utils import opcode_to_name
+
+    return opcode_to_name(model, operator.opcodeIndex) in ("CONV_2D", "DEPTHWISE_CONV_2D")
+
+
+def _describe(model: "ModelT") -> str:
+    """Describe which parts of a quantized model use 8 bits."""
+    from tensorflow.lite.tools.flatbuffer_utils import type_to_name
+
+    graph = model.subgraphs[0]
+    weights = [
+        graph.tensors[operator.inputs[1]]
+        for operator in graph.operators
+        if _is_convolution(model, operator)
+    ]
+    int8 = [tensor for tensor in weights if type_to_name(tensor.type) == "INT8"]
+    first = "the first ones; " if len(int8) < len(weights) else ""
+    return (
+        f"int8: {len(int8)} of {len(weights)} convolutions. float32: {first}"
+        "input; statistics of blocks, pooling, standardisation, head, unknown score; outputs"
+    )
+
+
+def identity_of_int8(identity: str) -> str:
+    """Return the identity of the 8-bit model, given the identity of the served model."""
+    return hashlib.sha256(f"{identity} int8".encode()).hexdigest()[:IDENTITY_DIGITS]

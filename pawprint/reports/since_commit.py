@@ -1,0 +1,83 @@
+"""Say what changed since the last commit, and whether the model is better: the end of a run."""
+
+from pawprint import paths
+from pawprint.columns import IMAGES, REJECTED, SPLIT
+from pawprint.dataset.changes import (
+    NOT_KNOWN,
+    Images,
+    describe_changes,
+    describe_code,
+    find_changes,
+    images_of,
+)
+from pawprint.errors import InputError, hide_secrets, name_some
+from pawprint.files import md5
+from pawprint.params.changes import describe_param_changes
+from pawprint.pipeline.recorded import LastCommit, Recorded
+from pawprint.scores.compared_runs import compare_runs
+from pawprint.scores.stored_run import read_here, read_run
+
+SAME = "the same photos, labels, splits, params and code"
+SAME_SETTINGS = "the same params and code"
+NEXT = (
+    "To keep this run, use `git add .` and `git commit`. To return to the last one, use `pawprint "
+    "discard`, which keeps photos and labels."
+)
+
+
+def describe_since_commit(now: Images, params: dict) -> list[str]:
+    """Return the changes since the last commit, and their effect, or [] if it has no run.
+
+    `params` are without secrets. The verdict is the one of `pawprint compare HEAD`; it is missing
+    if DVC's cache lacks tables of the commit.
+    """
+    commit = LastCommit()
+    if commit.hash_of("split", paths.SPLIT_CSV) is None:
+        return []
+    images = describe_images_since(commit, now)
+    parts = [describe_code(codes(commit), codes(Recorded()))]
+    if recorded := commit.params("plot"):  # all params
+        before = {name: hide_secrets(section) for name, section in recorded.items()}
+        parts.insert(0, name_some(describe_param_changes(before, params)))
+    further = ", ".join(filter(None, parts))
+    if images == NOT_KNOWN:
+        found = f"{further or SAME_SETTINGS}; changes of photos and labels are {NOT_KNOWN}"
+    else:
+        found = ", ".join(filter(None, [images, further])) or SAME
+    lines = [f"Since the last commit: {found}", *compare_with_commit(commit)]
+    return lines if found == SAME else [*lines, NEXT]
+
+
+def describe_images_since(commit: LastCommit, now: Images) -> str:
+    """Return the changes since the images of a commit, NOT_KNOWN, or "" without changes."""
+    outs = ("split", paths.SPLIT_CSV), ("clean", paths.UNKNOWN_CSV), ("clean", paths.REJECTED_CSV)
+    if all(commit.hash_of(stage, path) == md5(path) for stage, path in outs):
+        return ""
+    tables = [
+        commit.table("split", paths.SPLIT_CSV, SPLIT),
+        commit.table("clean", paths.UNKNOWN_CSV, IMAGES),
+        commit.table("clean", paths.REJECTED_CSV, REJECTED),
+    ]
+    if any(table is None for table in tables):
+        return NOT_KNOWN
+    return describe_changes(find_changes(images_of(*tables), now))
+
+
+def codes(recorded: Recorded) -> dict[str, str | None]:
+    """Return the hash of each stage's code, except `plot`, which does not change predictions."""
+    stages = [stage for stage in recorded.stages if stage not in ("code", "plot")]
+    return {name: recorded.hash_of(name, paths.CODE / f"{name}.txt", "deps") for name in stages}
+
+
+def compare_with_commit(commit: LastCommit) -> list[str]:
+    """Return the verdict of `pawprint compare HEAD` and the changes for a user, or []."""
+    try:
+        old = read_run(commit.read, "the last commit")
+        if old.missing:
+            return []
+        (compared,) = compare_runs(old, [read_run(read_here, "this run")])
+    except InputError:  # the runs have no images in common, or no predictions
+        return []
+    verdict, *answers = compared.sentences
+    lines = [f"{verdict[0].upper()}{verdict[1:]}", *answers, compared.on_common_test]
+    return [line for line in lines if line]

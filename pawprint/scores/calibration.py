@@ -1,0 +1,237 @@
+"""Calibrate the served model: fit its temperature and its thresholds to validation images.
+
+`fit_rules` fits all of them, and `describe_rules` describes their effect on the validation images.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pawprint.classes import SIGNIFICANT, log_losses
+from pawprint.model.detector import choose_unknown_threshold
+from pawprint.model.metadata import Metadata
+from pawprint.model.outputs import Outputs, to_probabilities
+from pawprint.params.model import Calibrate
+from pawprint.scores.decided import LEVEL, choose_min_confidence
+from pawprint.scores.metrics import (
+    OF_A_CLASS,
+    Predictions,
+    describe_found,
+    describe_fractions,
+    tabulate_scores,
+)
+
+# Standard deviation of the normal prior for log(temperature). Two thirds of the prior lie between
+# temperatures of 0.6 and 1.65.
+PRIOR = 0.5
+TEMPERATURES = (0.05, 20)  # the range to search
+
+
+def fit_rules(
+    params: Calibrate,
+    metadata: Metadata,
+    validation: Outputs,
+    train_scores: np.ndarray,
+    groups: np.ndarray,
+) -> Metadata:
+    """Return the metadata with the temperature and the thresholds that the params require.
+
+    `train_scores`, float64 `(images,)`, are unknown scores of training images from detectors that
+    were not fitted on them, or NaN if they are missing. `groups` contains the group of each
+    validation image; images in the same group are not independent. Raises InputError if there are
+    too few validation images for `params.max_error`.
+    """
+    labels = metadata.labels
+    temperature, thresholds = calibrate(params, labels, validation.actual, validation.logits)
+    unknown_threshold = None
+    if params.unknown_quantile is not None:
+        known = train_scores[~np.isnan(train_scores)]
+        scores = np.concatenate([known, validation.unknown_scores])
+        unknown_threshold = choose_unknown_threshold(scores, params.unknown_quantile)
+    fitted = metadata.model_copy(
+        update={
+            "temperature": temperature,
+            "thresholds": thresholds,
+            "unknown_threshold": unknown_threshold,
+        }
+    )
+    if params.max_error is None:
+        return fitted
+    rows = predict(fitted, validation, groups)
+    confidence = rows.probabilities[np.arange(len(rows.predicted)), rows.predicted]
+    is_wrong = rows.predicted != rows.actual
+    lowest = choose_min_confidence(confidence, is_wrong, groups, params.max_error)
+    return fitted.model_copy(update={"min_confidence": lowest})
+
+
+def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predictions:
+    """Return the served model's predictions from its outputs, given the group of each image."""
+    probabilities = to_probabilities(outputs.logits, metadata.temperature)
+    predicted = metadata.classes(probabilities)
+    return Predictions(outputs.actual, probabilities, predicted, metadata.labels, groups=groups)
+
+
+def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
+    """Return the temperature in TEMPERATURES that minimises the log loss of `to_probabilities`.
+
+    `actual` contains class indices, int `(images,)`, and `logits` are those of `to_probabilities`.
+    Unlike the original paper, this adds a prior around 1: with few images, all predicted correctly,
+    the loss would be lowest at 0. With hundreds of images, the prior has little effect.
+    """
+    # SciPy is slow to import, and `pawprint predict` does not need it.
+    from scipy.optimize import minimize_scalar
+
+    if logits.shape[-1] == 1:
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
+    actual_logits = logits[np.arange(len(logits)), actual]
+    minimum = minimize_scalar(
+        _loss, bounds=np.log(TEMPERATURES), args=(logits, actual_logits), method="bounded"
+    )
+    return float(np.exp(minimum.x))
+
+
+def _loss(logarithm: float, logits: np.ndarray, actual_logits: np.ndarray) -> float:
+    """Return the log loss of all images plus the prior, given the logarithm of a temperature."""
+    temperature = np.exp(logarithm)
+    normalizer = np.logaddexp.reduce(logits / temperature, axis=-1)
+    return (logarithm / PRIOR) ** 2 / 2 - np.sum(actual_logits / temperature - normalizer)
+
+
+def calibrate(
+    params: Calibrate, labels: list[str], actual: np.ndarray, logits: np.ndarray
+) -> tuple[float, dict[str, float]]:
+    """Return the temperature, and the thresholds of the classes that the params list.
+
+    `actual` and `logits` are those of `fit_temperature`. If `params.recall` has several classes,
+    images that are predicted as an earlier class do not count for later ones.
+    """
+    temperature = significant_temperature(actual, logits) if params.temperature else 1.0
+    probabilities = to_probabilities(logits, temperature)
+    thresholds = _by_class(params.threshold)
+    is_left = np.ones(len(actual), bool)
+    for label, recall in _by_class(params.recall).items():
+        index = labels.index(label)
+        probability = np.where(is_left, probabilities[:, index], 0)
+        thresholds[label] = choose_threshold(actual == index, probability, recall)
+        is_left &= probability < thresholds[label]
+    return temperature, thresholds
+
+
+def _by_class(param: dict[str, float] | float | None) -> dict[str, float]:
+    """Return a param keyed by class. `problem_of_threshold` rejects numbers without a class."""
+    return dict(param) if isinstance(param, dict) else {}
+
+
+def significant_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
+    """Return the temperature from `fit_temperature`, or 1 if it is not SIGNIFICANT."""
+    temperature = fit_temperature(actual, logits)
+    significant = likelihood_ratio_test(actual, logits, temperature) < SIGNIFICANT
+    return temperature if significant else 1.0
+
+
+def likelihood_ratio_test(actual: np.ndarray, logits: np.ndarray, temperature: float) -> float:
+    """Return the p-value, in [0, 1], for the hypothesis that the temperature is 1.
+
+    The temperature must be fitted on the same images. See Wilks, The Large-Sample Distribution of
+    the Likelihood Ratio, 1938 (https://doi.org/10.1214/aoms/1177732360).
+    """
+    from scipy.special import chdtrc
+
+    before, after = (
+        log_losses(actual, to_probabilities(logits, value)).sum() for value in (1.0, temperature)
+    )
+    return float(chdtrc(1, max(2 * (before - after), 0)))
+
+
+def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: float) -> float:
+    """Return the threshold in (0, 1) with the best precision among those with enough recall.
+
+    `is_class`, bool, marks the images that belong to the class, and `probability` is their
+    predicted probability of the class; both are `(images,)`. Candidates are 0.5 and the midpoints
+    between neighbouring probabilities. In case of a tie, the candidate closest to 0.5 is chosen. If
+    no candidate reaches `recall`, the choice is among those with the highest recall.
+    """
+    values = np.unique(np.concatenate([[0, 1], probability]))
+    candidates = np.append((values[1:] + values[:-1]) / 2, 0.5)
+    # Count images outside and inside the class at or above each candidate.
+    wrong, right = (
+        len(group) - np.searchsorted(np.sort(group), candidates)
+        for group in (probability[~is_class], probability[is_class])
+    )
+    precision = right / np.maximum(right + wrong, 1)
+    reached = right / max(1, is_class.sum())
+    score = np.where(reached >= min(recall, reached.max()), precision, -1)
+    best = candidates[score == score.max()]
+    return float(best[np.abs(best - 0.5).argmin()])
+
+
+def describe_rules(
+    params: Calibrate, metadata: Metadata, validation: Outputs, groups: np.ndarray
+) -> Iterator[str]:
+    """Yield lines about the rules from `fit_rules`, with numbers of validation images."""
+    predictions = predict(metadata, validation, groups)
+    yield from describe_unknown(metadata, validation.unknown_scores)
+    yield from describe_decided(params, metadata, predictions)
+    yield from describe_thresholds(params, metadata, predictions)
+
+
+def describe_unknown(metadata: Metadata, scores: np.ndarray) -> Iterator[str]:
+    """Yield a line about the threshold for unknown images, given the `scores` in validation."""
+    if metadata.unknown_threshold is not None:
+        unknown = (scores > metadata.unknown_threshold).sum()
+        yield (
+            f"unknown above a score of {metadata.unknown_threshold:.4g}: {unknown:,} of "
+            f"{len(scores):,} validation images"
+        )
+
+
+def describe_decided(
+    params: Calibrate, metadata: Metadata, predictions: Predictions
+) -> Iterator[str]:
+    """Yield a line about how many validation images are decided, if `max_error` is set."""
+    if params.max_error is None:
+        return
+    is_decided = metadata.are_decided(predictions.probabilities)
+    is_wrong = predictions.predicted != predictions.actual
+    yield (
+        f"{is_decided.sum():,} of {len(is_wrong):,} validation images are decided, with a "
+        f"confidence of at least {metadata.min_confidence:g}; {is_wrong[is_decided].sum():,} of "
+        f"them are wrong, at most {params.max_error:.2%} by a one-sided {1 - LEVEL:.0%} interval"
+    )
+
+
+def describe_thresholds(
+    params: Calibrate, metadata: Metadata, predictions: Predictions
+) -> Iterator[str]:
+    """Yield lines about each class with a threshold: validation images found, and warnings."""
+    scores = tabulate_scores(predictions)
+    before = predictions.probabilities.argmax(axis=-1)
+    recalls = params.recall if isinstance(params.recall, dict) else {}
+    for label, threshold in metadata.thresholds.items():
+        index = metadata.labels.index(label)
+        counts = describe_found(predictions.actual, predictions.predicted, before, index)
+        yield f"{label} from {threshold:.4g}: {counts} of validation"
+        title = f"validation {label}:"
+        yield describe_fractions(title, OF_A_CLASS, scores, label)
+        wished = recalls.get(label, 0)
+        rows = scores[(scores["label"] == label) & (scores["score"] == "recall")]
+        for row in rows[["value", "low", "high", "images"]].itertuples(index=False):
+            if warning := describe_recall(label, wished, *row):
+                yield warning
+
+
+def describe_recall(
+    label: str, expected: float, value: float, low: float, high: float, images: int
+) -> str:
+    """Explain why validation recall is, or may be, below the expected recall, or return ""."""
+    if value < expected:
+        return (
+            f"calibrate.recall: {label}: {expected:g} cannot be reached, because earlier classes "
+            "take the other images. List this class first if it must not be missed"
+        )
+    if low < expected:
+        return (
+            f"with {images} images, a validation recall of {value:.1%} means {low:.0%} to "
+            f"{high:.0%}. More validation images make it more certain"
+        )
+    return ""

@@ -1,0 +1,45 @@
+"""Tabulate cross-validated scores by the number of training images, with the gain of each step."""
+
+import numpy as np
+import pandas as pd
+
+from pawprint.classes import headline, log_losses
+from pawprint.columns import LEARNING_CURVE
+from pawprint.scores.intervals import CONFIDENCE, extend_to_zero, paired_interval, paired_test
+
+
+def tabulate_curve(
+    actual: np.ndarray, groups: np.ndarray, curve: dict[int, np.ndarray]
+) -> pd.DataFrame:
+    """Return a LEARNING_CURVE table on the images that every fit predicts, or [] without any.
+
+    `curve` maps the number of images in a fit to cross-validated probabilities
+    `(images, classes)`, and `actual` contains class indices. Images in the same group of `groups`
+    count as one.
+    """
+    is_judged = np.ones(len(actual), bool)
+    for probabilities in curve.values():
+        is_judged &= ~np.isnan(probabilities).any(axis=1)
+    if not is_judged.any():
+        curve = {}
+    actual = actual[is_judged]
+    groups = groups[is_judged]
+    right: np.ndarray | None = None
+    _, class_of, numbers = np.unique(actual, return_inverse=True, return_counts=True)
+    score = headline(numbers.tolist() or [0, 0]).replace("_", " ")
+    classes = class_of if score == "mean recall" else np.zeros(len(actual), int)
+    weights = 1 / np.bincount(classes)[classes]  # all classes are weighted equally
+    rows = []
+    for images, probabilities in curve.items():
+        before = right
+        right = probabilities[is_judged].argmax(axis=1) == actual
+        loss = log_losses(actual, probabilities[is_judged]).mean()
+        row = {"images": images, "accuracy": right.mean(), "loss": loss, "score": score}
+        if before is not None:
+            gains = right.astype(float) - before
+            interval = paired_interval(gains, classes, groups)
+            is_significant = paired_test(gains * weights, groups) < 1 - CONFIDENCE
+            low, high = extend_to_zero(interval, is_significant)
+            row |= {"gain": np.average(gains, weights=weights), "low": low, "high": high}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(LEARNING_CURVE))
