@@ -251,7 +251,7 @@ def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, b
         while photos_on(page):
             written |= answer(page)
         expect(
-            page.get_by_text(re.compile("^(All photos have a label|Photos that cannot be read)"))
+            page.get_by_text(re.compile("^(All photos have a label|Only unreadable photos)"))
         ).to_be_visible()
     assert labels_in(project) == written
     assert all(name.startswith(label) for name, label in written.items())
