@@ -1,8 +1,8 @@
 // A page of photos that get a class together; the server hears of one answer. Keys: letters mark
 // photos, with Shift they show one large; digits give a class, Enter the likely one, ? none as a
-// person does not know; + types a class, Space skips, Backspace marks all or none, u takes the last
-// page back, g changes between a page and one photo. Digits are told by their place, as some
-// keyboards need Shift for them.
+// person does not know; + types a class, Space skips, Backspace unmarks all, a full stop marks all,
+// u takes the last page back, g changes between a page and one photo. Digits are told by their
+// place, as some keyboards need Shift for them.
 const LETTERS = "abcdefhijklmnopqrstvwxyz";
 const UNDECIDED = "?";
 const NEITHER = "none";
@@ -21,26 +21,29 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const { marked } = state;
   let sent = false;
 
-  const classes = add(page, "div", { className: "bar", role: "group", ariaLabel: "Class" });
+  const controls = add(page, "div", { className: "controls" });
+  const classes = add(controls, "div", { className: "bar", role: "group", ariaLabel: "Class" });
   const buttons = data.classes.map((name, index) => classButton(name, name, index < 9 ? String(index + 1) : ""));
   buttons.push(classButton(NEITHER, "None of them", "0"), classButton(UNDECIDED, "I do not know", "?"));
   for (const [, , button] of buttons) button.disabled = !data.photos.length;
   const field = typeField();
 
-  const actions = add(page, "div", { className: "bar" });
+  const actions = add(controls, "div", { className: "bar" });
   const save = action("Enter", "", () => give(field?.value.trim() || data.label));
   save.classList.add("save");
   const skip = action("Space", "Skip", () => send([]));
   skip.title = "No label for now: they come again later.";
-  const all = single ? null : action("⌫", "Mark all or none", toggleAll);
-  all?.setAttribute("aria-keyshortcuts", "Backspace");
+  const none = single ? null : action("⌫", "Unmark all", () => markAll(false));
+  none?.setAttribute("aria-keyshortcuts", "Backspace");
+  const all = single ? null : action(".", "Mark all", () => markAll(true));
   const undo = action("u", "Undo", () => ask("undo"));
   undo.disabled = !data.undo;
   const change = action("g", single ? "A page of photos" : "One by one", () => ask("change"));
-  add(actions, "span", { className: "done", textContent: data.done });
-  for (const each of [save, skip, all]) if (each) each.disabled = !data.photos.length;
+  for (const each of [save, skip, none, all]) if (each) each.disabled = !data.photos.length;
 
-  const status = add(page, "p", { className: "status", role: "status" });
+  const line = add(controls, "div", { className: "line" });
+  const status = add(line, "p", { className: "status", role: "status" });
+  add(line, "p", { className: "done", textContent: data.done });
   const grid = add(page, "div", { role: "group", ariaLabel: "Photos" });
   grid.className = single ? "photos single" : "photos";
   const photos = data.photos.map(photoButton);
@@ -107,10 +110,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     show();
   }
 
-  function toggleAll() {
-    const every = marked.size === 0;
+  function markAll(isMarked) {
     marked.clear();
-    if (every) photos.forEach((_, index) => marked.add(index));
+    if (isMarked) photos.forEach((_, index) => marked.add(index));
     show();
   }
 
@@ -124,7 +126,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   function describe(label) {
     if (!photos.length) return "";
-    const undecided = data.undecided ? "You marked this page as not known. " : "";
+    const undecided = data.undecided ? "You marked these as not known. " : "";
     if (single) return undecided + (label ? `Enter gives ${label}.` : "What does the photo show?");
     if (!marked.size) return `${undecided}No photo is marked. Mark some, or press Space: all come again later.`;
     const count = `${undecided}${marked.size} of ${photos.length} are marked`;
@@ -217,7 +219,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     else if (key === "?" || key === "/") give(UNDECIDED);
     else if ((key === "+" || key === "=") && field) field.focus();
     else if (key === " ") skip.click();
-    else if (key === "backspace" && all) all.click();
+    else if (key === "backspace" && none) none.click();
+    else if (key === "." && all) all.click();
     else if (key === "u") undo.click();
     else if (key === "g") change.click();
     else return pressLetter(event, LETTERS.indexOf(key));

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint import paths
+from pawprint.app.labelling import order_classes
 from pawprint.classes import NEITHER, UNLABELLED
 from pawprint.columns import IMAGES, REJECTED, SPLIT, TRAIN
 from pawprint.dataset.folders import find_places
@@ -29,6 +30,8 @@ from pawprint.tables import read_table, training_images
 PER_PAGE = 24
 MAX_CLUSTERS = 24
 MAX_OF_CLASS = 200  # labels per class for a head, so that a fit takes at most about a second
+PAGE_COST = 3  # keystrokes that take as long as looking at a page
+SURE = 0.5  # probability above which a photo is marked
 REFITTED = 12  # number of new labels after which a head is refitted
 Image = tuple[str, str]  # path and pixels_sha256, or "" if the hash is unknown
 Refused = set[tuple[int, str]]  # a photo, and a label that a person rejected ("" for its group)
@@ -37,8 +40,8 @@ Refused = set[tuple[int, str]]  # a photo, and a label that a person rejected ("
 class Group(NamedTuple):
     """Photos to show together, most certain first, and their likely class, or "".
 
-    The first `sure` photos belong to the cluster, or are predicted as the class. The next most
-    likely photos fill the page.
+    The first `sure` photos belong to the cluster, or are more likely than not of the class. The
+    next most likely photos fill the page.
     """
 
     photos: np.ndarray
@@ -113,10 +116,11 @@ def photos_in_new_clusters(
 
 
 def surest(photos: np.ndarray, head: Head, refused: Refused, number: int) -> Group:
-    """Return photos of one class: the one with the largest sum of probabilities on a page.
+    """Return the photos that are most likely of one class, without those rejected for it.
 
-    Photos predicted as another class fill the page, in order of their probability for this class.
-    Photos that were rejected for this class are left out.
+    The sure ones have a probability above 0.5, so that they are marked only if unmarking them is
+    rarer than marking them would be. The class is the one that gives the most labels for the
+    expected keys on its page, where PAGE_COST keys stand for looking at a page.
     """
     probabilities = head.probabilities[photos]
     place = {photo: row for row, photo in enumerate(photos.tolist())}
@@ -125,19 +129,16 @@ def surest(photos: np.ndarray, head: Head, refused: Refused, number: int) -> Gro
         if photo in place and label in column:
             probabilities[place[photo], column[label]] = 0
     probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), np.finfo(float).tiny)
-    best = probabilities.argmax(axis=1)
-    group = Group(photos[:0], "", 0)
-    largest = -1.0
-    for index in np.unique(best):
-        order = np.lexsort((-probabilities[:, index], best != index))
-        sure = min(int(np.sum(best == index)), number)
-        if (total := probabilities[order[:sure], index].sum()) > largest:
-            may_be = order[sure:][probabilities[order[sure:], index] > 0]
-            page = np.concatenate([order[:sure], may_be])[:number]
-            # These photos were rejected for every class.
-            label = head.classes[index] if total > 0 else ""
-            group = Group(photos[page], label, sure)
-            largest = total
+    group = Group(photos[:number], "", 0)  # if all were rejected for every class
+    largest = 0.0
+    for index, label in enumerate(head.classes):
+        order = np.argsort(-probabilities[:, index], kind="stable")[:number]
+        page = order[probabilities[order, index] > 0]
+        likely = probabilities[page, index]
+        keys = 1 + np.minimum(likely, 1 - likely).sum()
+        if (gain := likely.sum() / (keys + PAGE_COST)) > largest:
+            group = Group(photos[page], label, int(np.sum(likely > SURE)))
+            largest = gain
     return group
 
 
@@ -166,8 +167,8 @@ class Pool(NamedTuple):
         `given` contains labels keyed by path or pixels_sha256. A class keeps its position when
         another one is added, and has the same position for everybody with the same labels.
         """
-        names = dict.fromkeys([*given.values(), *sorted(self.known)])
-        return self.classes or [name for name in names if name not in ("", NEITHER)]
+        names = {*given.values(), *self.known} - {"", NEITHER}
+        return self.classes or order_classes(names, [], given.values())
 
 
 def nearest(photos: np.ndarray, others: np.ndarray, pool: Pool, number: int) -> Group:
@@ -306,7 +307,8 @@ class Pages:
         if len(photos):
             group = self.choose(pool, photos, given)
             self.images = [pool.images[photo] for photo in group.photos]
-            self.label, self.sure = group.label, group.sure
+            self.label = group.label
+            self.sure = group.sure if self.size > 1 else len(self.images)
         else:
             self.images, self.label = images[: self.size], ""
             self.sure = len(self.images)

@@ -169,6 +169,19 @@ def labels_given() -> dict[str, str]:
     return {image_of(row, "path"): row["label"] for row in read_rows(LABELS_CSV, "path")}
 
 
+def order_classes(
+    names: Iterable[str], of_source: Iterable[str], given: Iterable[str]
+) -> list[str]:
+    """Return classes in the order of their digits, which all tabs share.
+
+    Classes of the source come first, by name, and then others in the order of their first row in
+    labels.csv, whose labels are `given`. So a class keeps its digit when another one is added, and
+    has the same one for everybody with the same labels.
+    """
+    order = dict.fromkeys([*sorted(of_source), *given, *sorted(names)])
+    return [name for name in order if name in {*names}]
+
+
 def undecided() -> dict[str, str]:
     """Return the paths in undecided.csv, keyed by pixels_sha256 or, if empty, by path."""
     return {image_of(row, "path"): row["path"] for row in read_rows(UNDECIDED_CSV, "path")}
@@ -359,9 +372,10 @@ def has_unlabelled() -> bool:
 
 
 def find_waiting() -> list[str]:
-    """Return the photos in fetch.source that have no label and were added since the last run.
+    """Return the photos in fetch.source without a label that the last run does not offer.
 
-    They are in a folder for unlabelled images, or fetch.source provides no labels at all.
+    They were added since, or lost their label since. They are in a folder for unlabelled images, or
+    fetch.source provides no labels at all.
     """
     source = Path(Fetch.load().source)
     if not source.is_dir():
@@ -372,9 +386,20 @@ def find_waiting() -> list[str]:
     for path, columns in ((UNLABELLED_CSV, IMAGES), (IMAGES_CSV, IMAGES), (REJECTED_CSV, REJECTED)):
         with contextlib.suppress(InputError):  # the file is missing or from another version
             known |= {*read_table(path, columns)["path"]}
+    known -= {*_find_unlabelled_since()}
     new = [name for name in names if name not in known]
     apart = [name for name in new if lies_unlabelled(name)]
     return apart or (new if new and lacks_classes(source) else [])
+
+
+def _find_unlabelled_since() -> list[str]:
+    """Return the photos that had a label in the last run, and have no row in labels.csv now."""
+    with contextlib.suppress(InputError):  # no run, or from another version
+        images = read_table(IMAGES_CSV, IMAGES)
+        given = labels_given()
+        has_row = images["path"].isin(given) | images["pixels_sha256"].isin(given)
+        return images.loc[~has_row, "path"].tolist()
+    return []
 
 
 def comes_first() -> bool:

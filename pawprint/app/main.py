@@ -13,7 +13,8 @@ from pawprint.git import current_commit
 from pawprint.reports.pages import DIGITS, project_name
 
 # The button of a photo covers it, so that clicking on the photo presses the button. A photo to be
-# labelled fits into the window.
+# labelled fits into the window. A tab that was clicked keeps the focus while keys label photos, so
+# a line shows it instead of a frame.
 STYLE = """<style>
 [class*="st-key-photo-"] {position: relative}
 [class*="st-key-photo-"] .stElementToolbar {display: none}
@@ -21,13 +22,22 @@ STYLE = """<style>
 [class*="st-key-photo-"] button::after {content: ""; position: absolute; inset: 0; cursor: pointer}
 [data-testid="stMainBlockContainer"] {padding-top: 3rem}
 .st-key-about strong {font-size: 1.25rem}
-.st-key-asked img {max-height: calc(100vh - 23rem); object-fit: contain}
+[role="tab"][data-testid="stTab"][data-focus-visible="true"] {box-shadow: none}
+[data-testid="stTab"][data-focus-visible="true"] p {text-decoration: underline}
+.st-key-asked img {max-height: calc(100vh - 18rem); object-fit: contain}
+</style>"""
+# The menu names the Label page, so that its photos get the room of the title and of the margins.
+ROOM = """<style>
+[data-testid="stMainBlockContainer"] {padding: .75rem 1rem}
+[data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] {gap: .5rem}
+.stHeading:has(h1) {position: absolute; clip-path: inset(50%)}
+[role="tabpanel"] {padding-top: .5rem}
 </style>"""
 
 
 def show_page(title: str, show: Callable[[], None]) -> None:
     """Show a page with its title, and errors as a single sentence."""
-    st.html(STYLE)
+    st.html(STYLE + ROOM if show is page_label.show else STYLE)
     st.title(title, anchor=False)
     with explain_errors():
         show()
@@ -63,9 +73,9 @@ if commit := current_commit(digits=7):
     about.append(f"commit {commit}")
 if paths.SPLIT_CSV.exists():
     about.append(f"images {md5(paths.SPLIT_CSV)[:DIGITS]}")
-with st.container(key="about"):
-    st.markdown(" · ".join(about))
-with st.container(horizontal=True):  # on phones, Streamlit hides its navigation in a menu
+# On phones, Streamlit hides its navigation in a menu.
+with st.container(key="about", horizontal=True, vertical_alignment="center"):
+    st.markdown(" · ".join(about), width="content")
     for page, icon in PAGES.items():
         st.page_link(page, icon=icon)
 current.run()

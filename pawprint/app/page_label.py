@@ -35,7 +35,7 @@ from pawprint.tables import read_table
 NUMBER = 50  # number of new images shown at a time
 KEYS = 9  # classes that have a key
 COOKIE = "pawprint"  # contains the name of the browser
-EXPIRED = 600  # seconds after which photos shown in another session are offered again
+EXPIRED = 600  # seconds after which photos in an open but idle browser are offered again
 
 
 class Item(NamedTuple):
@@ -85,7 +85,6 @@ def ask(key: str) -> None:
     left, right = st.columns([2, 1])
     with right:
         if item:
-            st.markdown(item.text)
             _show_labels(key, walk, item)
         if walk.answers:
             _show_button(key, walk, "Undo", "u", partial(_undo_answer, walk))
@@ -97,6 +96,7 @@ def ask(key: str) -> None:
             st.success(f"You have seen all {len(walk.items)} images.")
             return
         st.caption(f"{done + 1} of {len(walk.items)}: {plain(item.name)}")
+        st.markdown(item.text)  # here, because a second line would move the buttons
         with st.container(key="asked"):
             photos.show_large(item.read(), photos.alt(item.name))
 
@@ -197,7 +197,7 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     labelling.require_apart(origin, target, images)
     served = predictor()
     source = Path(Fetch.load().source)
-    labels = served.metadata.labels
+    labels = pools.in_order(served.metadata.labels)
     names = {label: labelling.names_of(label) for label in labels}
     places = labelling.places_in(target, names, source)
     # This list contains images that show none of the classes.
@@ -246,9 +246,11 @@ def show_unlabelled() -> None:
             raise
     has_photos = bool(found and (found.pool.images or found.pool.others))
     if waiting:
-        since = " since the last run" if paths.UNLABELLED_CSV.exists() else ""
+        came = "added without a label"
+        if paths.UNLABELLED_CSV.exists():
+            came = "added without a label, or lost it, since the last run"
         have = "1 photo was" if len(waiting) == 1 else f"{len(waiting):,} photos were"
-        st.markdown(f"**{have} added without a label{since}**, such as {plain(waiting[0])}.")
+        st.markdown(f"**{have} {came}**, such as {plain(waiting[0])}.")
     if waiting or found is None:
         page_run.offer_features()
     if found and has_photos:
@@ -271,13 +273,37 @@ def explain_none() -> None:
         )
 
 
-@st.cache_resource(show_spinner=False)
-def shown() -> dict[int, tuple[float, list[groups.Image]]]:
-    """Return, for each session, the images it shows and since when, in seconds.
+class Visible(NamedTuple):
+    """The images on the page of a browser, and since when, in seconds."""
 
-    This prevents two sessions from showing the same photos.
-    """
+    browser: str
+    since: float
+    images: list[groups.Image]
+
+
+class Session:
+    """A session, which shows pages until its browser is closed."""
+
+    def __init__(self, shown: dict[int, Visible]) -> None:
+        self.shown = shown  # by all sessions
+        self.pages: set[int] = set()  # of this one
+
+    def end(self) -> None:
+        """Offer the images of this session to others."""
+        for number in self.pages:
+            self.shown.pop(number, None)
+
+
+@st.cache_resource(show_spinner=False)
+def shown() -> dict[int, Visible]:
+    """Return the images that each session shows, so that no browser shows those of another."""
     return {}
+
+
+@st.cache_resource(scope="session", on_release=Session.end, show_spinner=False)
+def session() -> Session:
+    """Return the session, which ends as soon as the browser disconnects."""
+    return Session(shown())
 
 
 def browser() -> str:
@@ -302,15 +328,11 @@ def show_pages(source: Photos) -> None:
         given = source.given()
         unknown = labelling.undecided()
         cells = cells_of(source, pages, given, unknown)
+        hide_from_others(pages)
         if note := st.session_state.pop("note", ""):
             st.warning(plain(note))
-        if not cells:
-            left = "All photos have a label."
-            if pages.missing:
-                left = f"Only unreadable photos are left: {len(pages.missing):,}."
-            elif doubted := count_in(unknown, photos_of(source)):
-                left = f"Only photos that are marked as not known are left: {doubted:,}."
-            st.success(f"{left} {source.advice}")
+        if not cells or pages.are_last:
+            st.success(f"{describe_end(source, pages, unknown)} {source.advice}")
         folder = Path(__file__).parent
         css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
         grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
@@ -338,6 +360,17 @@ def show_pages(source: Photos) -> None:
         )
 
 
+def describe_end(source: Photos, pages: Pages, unknown: Container[str]) -> str:
+    """Return why the pages end: all photos have a label, except those that cannot get one."""
+    if doubted := count_in(unknown, photos_of(source)):
+        images = "1 photo" if doubted == 1 else f"{doubted:,} photos"
+        ask = " Label those that you know now, or stop here." if pages.images else ""
+        return f"Done, except for {images} marked as not known.{ask}"
+    if pages.missing:
+        return f"Only unreadable photos are left: {len(pages.missing):,}."
+    return "All photos have a label."
+
+
 def describe_progress(
     source: Photos,
     missing: Collection[groups.Image],
@@ -352,9 +385,9 @@ def describe_progress(
     done = count_in(given, images)
     left = len(images) - done
     text = "1 photo is left" if left == 1 else f"{left:,} photos are left"
-    text += f"; {done:,} got a label." if done else "."
-    doubted = count_in(unknown, photos_of(source))
-    return f"{text} Marked as not known, and last: {doubted:,}." if doubted else text
+    if doubted := count_in(unknown, photos_of(source)):
+        text += f" (marked as not known: {doubted:,})"
+    return f"{text}; {done:,} got a label." if done else f"{text}."
 
 
 def photos_of(source: Photos) -> list[groups.Image]:
@@ -374,7 +407,7 @@ def cells_of(
 
     `given` contains the labels so far, and `unknown` the keys of undecided images.
     """
-    others = seen_by_others(id(pages))
+    others = seen_by_others()
     cells: list[dict[str, str]] = []
     while not cells:
         if not pages.images:
@@ -390,19 +423,28 @@ def cells_of(
                 pages.missing.add(image)
                 pages.sure -= place < sure
         pages.images = [image for image in pages.images if image not in pages.missing]
-        if not pages.sure:  # there is no photo left to mark
+        if sure and not pages.sure:  # all marked photos are gone, so the page would ask nothing
             cells = []
             pages.images = []
-    shown()[id(pages)] = (time.time(), pages.images)
     return cells
 
 
-def seen_by_others(session: int) -> set[groups.Image]:
-    """Return the images shown in other sessions. Images shown in closed browsers are dropped."""
-    for number, (since, _) in list(shown().items()):
-        if number == session or time.time() - since > EXPIRED:
+def hide_from_others(pages: Pages) -> None:
+    """Remember the images of a page until its browser is closed."""
+    session().pages.add(id(pages))
+    shown()[id(pages)] = Visible(browser(), time.time(), pages.images)
+
+
+def seen_by_others() -> set[groups.Image]:
+    """Return the images shown in other browsers. Those of idle browsers are forgotten.
+
+    A new session of the same browser takes over its images.
+    """
+    for number, visible in list(shown().items()):
+        if time.time() - visible.since > EXPIRED:
             shown().pop(number, None)
-    return {image for _, images in list(shown().values()) for image in images}
+    others = [visible for visible in list(shown().values()) if visible.browser != browser()]
+    return {image for visible in others for image in visible.images}
 
 
 def act(source: Photos, name: str, take: Callable[[Photos, Pages, dict], None]) -> None:
@@ -494,7 +536,7 @@ def show_review() -> Walk | None:
         )
         for _, row in (rows if rest.empty else rest).iterrows()
     ]
-    return Walk(items, [*read_json(paths.LABELS_JSON)], advice, [])
+    return Walk(items, pools.in_order(read_json(paths.LABELS_JSON)), advice, [])
 
 
 def doubt(row: pd.Series) -> str:

@@ -7,35 +7,33 @@ import pandas as pd
 import streamlit as st
 
 from pawprint import paths
-from pawprint.app import labelling, photos
+from pawprint.app import labelling, photos, pools
 from pawprint.app.labelling import UNDECIDED
 from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.classes import NEITHER
 from pawprint.columns import IMAGES
-from pawprint.dataset.folders import find_places
-from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.errors import InputError, name_some
 from pawprint.images.archive import members
-from pawprint.params.data import Clean
 from pawprint.tables import read_table
 
 NAMES = {NEITHER: "None of them", UNDECIDED: "I do not know"}
 ALL = "All"
-SIDE = 600  # maximum size of a photo in pixels, so that it fits on the screen
+SIDE = 600  # longer side of a photo in the dialog, in pixels, so that a screen shows it whole
 
 
 def show() -> None:
-    """Show the photos that have a row, latest first, with their labels."""
+    """Show the photos that have a row, last row first, with their labels."""
     rows = labelled()
     if not rows:
         st.markdown("There are no rows in `labels.csv` yet. Photos that you label are listed here.")
         return
     st.markdown(
-        "The rows of `labels.csv`, latest first, and of `undecided.csv`, which lists photos marked "
-        "as not known. Click a photo to correct its label."
+        "The rows of `labels.csv`, the last row first, and of `undecided.csv`, which lists photos "
+        "marked as not known. Click a photo to correct its label, which stays in its row."
     )
     counts = pd.Series([row["label"] for row in rows]).value_counts(sort=False)
-    names = [ALL, *sorted(set(counts.index) - NAMES.keys()), *(n for n in NAMES if n in counts)]
+    classes = pools.in_order(set(counts.index) - NAMES.keys())
+    names = [ALL, *classes, *(name for name in NAMES if name in counts)]
     chosen = st.selectbox(
         "Label",
         names,
@@ -56,7 +54,7 @@ def show() -> None:
 
 
 def labelled() -> list[dict[str, str]]:
-    """Return path, label, and pixels_sha256 or "" for each row, latest first."""
+    """Return path, label, and pixels_sha256 or "" for each row, last row first."""
     rows = []
     for table in (paths.LABELS_CSV, paths.UNDECIDED_CSV):
         for row in reversed(labelling.read_rows(table, "path")):
@@ -124,8 +122,9 @@ def show_correction(row: pd.Series) -> None:
             st.toast("Saved")
             st.rerun()
         image = photos.photo(row["path"])
+        width = round(SIDE * image.width / max(image.size))  # a small photo is enlarged, too
         image.thumbnail((SIDE, SIDE))
-        st.image(photos.data_uri(image), alt=photos.alt(row["path"]))
+        st.image(photos.data_uri(image), width=width, alt=photos.alt(row["path"]))
         st.caption(plain(row["path"]))
 
 
@@ -138,9 +137,6 @@ def correct(row: pd.Series, label: str | None, classes: list[str]) -> None:
 
 def classes_here() -> tuple[list[str], bool]:
     """Return the classes, and whether new ones are allowed. Raises InputError."""
-    archive = photos.archive()
-    names = members(archive)
-    rows = read_metadata_csv(archive, names)
-    classes, _ = find_places(names, rows, Clean.load().labels, archive.filename)
-    given = [name for name in dict.fromkeys(labelling.labels_given().values()) if name != NEITHER]
-    return classes or given, not classes
+    classes = pools.classes_of_source()
+    given = {*labelling.labels_given().values()} - {NEITHER}
+    return classes or pools.in_order(given), not classes

@@ -1,19 +1,24 @@
 """Provide photos for the labelling pages: the project's images, or images in other folders."""
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
 from PIL import Image, ImageOps
 
+from pawprint import paths
 from pawprint.app import groups, labelling, photos
 from pawprint.app.groups import Head, Pool
 from pawprint.app.labelling import UNDECIDED, Places
 from pawprint.app.undo_log import Change
 from pawprint.classes import NEITHER, problem_of_labels
+from pawprint.dataset.folders import find_places
+from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.errors import InputError
+from pawprint.images.archive import members
 from pawprint.images.decoder import read_again
 from pawprint.model.detector import unit_length
 from pawprint.model.predictor import Prediction, default_model, predict_each
@@ -92,9 +97,9 @@ class FolderPhotos:
         return self.labels
 
     def classes(self) -> list[str]:
-        """Return the classes of the model, of the folder, and new ones."""
+        """Return the classes of the model in their order, then of the folder, and new ones."""
         there = labelling.classes_in(self.target) if self.target.is_dir() else ()
-        names = dict.fromkeys([*self.pool.classes, *there, *self.labels.values()])
+        names = dict.fromkeys([*in_order(self.pool.classes), *there, *self.labels.values()])
         return [name for name in names if name not in ("", NEITHER)]
 
     def picture(self, path: str, is_large: bool) -> str:
@@ -104,7 +109,7 @@ class FolderPhotos:
 
     def give(self, images: Images, label: str) -> tuple[list[Change], int]:
         """Copy photos to the place of a class, like `ProjectPhotos`; NEITHER is only remembered."""
-        paths = [Path(path) for path, _ in images]
+        files = [Path(path) for path, _ in images]
         changes: list[Change] = []
         present: set[Path] = set()
         if label == UNDECIDED:
@@ -112,12 +117,12 @@ class FolderPhotos:
         elif label != NEITHER:
             place = self.place_of(label)
             ((label, _),) = place.items()
-            present = labelling.find_copies(paths, self.places() | place)
-            new = [path for path in paths if path not in present]
+            present = labelling.find_copies(files, self.places() | place)
+            new = [path for path in files if path not in present]
             changes += labelling.add_all(place, new, label)
-            changes += labelling.decide(map(str, paths))
+            changes += labelling.decide(map(str, files))
         if label != UNDECIDED:
-            self.labels |= {str(path): "" if path in present else label for path in paths}
+            self.labels |= {str(path): "" if path in present else label for path in files}
         return changes, len(present)
 
     def place_of(self, label: str) -> Places:
@@ -140,6 +145,30 @@ class FolderPhotos:
 
 
 Photos = ProjectPhotos | FolderPhotos
+
+
+def in_order(names: Collection[str]) -> list[str]:
+    """Return classes in the order of their digits (see `order_classes`). Raises InputError."""
+    of_source: list[str] = []
+    with contextlib.suppress(InputError):  # without the data, only labels.csv is known
+        of_source = classes_of_source()
+    return labelling.order_classes(names, of_source, labelling.labels_given().values())
+
+
+def classes_of_source() -> list[str]:
+    """Return the classes that folders, metadata.csv or `clean.labels` provide, or [].
+
+    Raises InputError.
+    """
+    return _classes_of_source(paths.RAW_ARCHIVES, paths.PARAMS)
+
+
+@st.cache_data(max_entries=1, show_spinner=False, hash_funcs=photos.HASHED)
+def _classes_of_source(*files: Path) -> list[str]:
+    archive = photos.archive()
+    names = members(archive)
+    rows = read_metadata_csv(archive, names)
+    return find_places(names, rows, Clean.load().labels, archive.filename)[0]
 
 
 def square(image: Image.Image) -> str:
@@ -178,10 +207,10 @@ def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPh
     features = np.array([row["features"] for _, row in pairs])
     labels = served.metadata.labels
     probabilities = [[row["probabilities"][label] for label in labels] for _, row in pairs]
-    paths = [path for path, _ in pairs]
+    files = [path for path, _ in pairs]
     clusters = groups.find_clusters(features)
     head = Head(labels, np.array(probabilities, float))
-    pool = Pool([(path, "") for path in paths], [], features, [], paths, clusters, labels, head)
+    pool = Pool([(path, "") for path in files], [], features, [], files, clusters, labels, head)
     return FolderPhotos(origin, target, pool, served.metadata.bits)
 
 

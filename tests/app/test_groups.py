@@ -195,6 +195,12 @@ def test_surest_come_first():
     assert (group.photos.tolist(), group.label) == ([0], "")
 
 
+def test_only_photos_that_are_more_likely_right_than_wrong_are_marked():
+    probabilities = np.array([[0.4, 0.35, 0.25], [0.7, 0.2, 0.1], [0.45, 0.3, 0.25]])
+    group = surest(np.arange(3), Head(["ant", "bee", "cat"], probabilities), set(), 24)
+    assert (group.photos.tolist(), group.label, group.sure) == ([1, 2, 0], "ant", 1)
+
+
 @pytest.mark.parametrize("noise", [0.3, 2.0])
 def test_pages_are_full_as_long_as_there_are_enough_photos(noise):
     rows, kinds = made_up(noise)
@@ -204,7 +210,7 @@ def test_pages_are_full_as_long_as_there_are_enough_photos(noise):
         left = [image for image in person.kind if image[1] not in person.given]
         may_be = len(left) if not person.pages.label else len(set(left) - set(refused))
         assert len(images) == min(PER_PAGE, may_be)
-        assert 0 < person.pages.sure <= len(images)
+        assert 0 <= person.pages.sure <= len(images)
         person.answer()
 
 

@@ -5,7 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app_browser import CHROMIUM, FLAGS, expect, opened, playwright, serious, settled
+from app_browser import (
+    CHROMIUM,
+    FLAGS,
+    PATIENCE,
+    expect,
+    open_part,
+    opened,
+    playwright,
+    serious,
+    settled,
+)
 from conftest import OFFLINE, TINY, change, git_project, succeed
 from servers import served
 
@@ -14,6 +24,7 @@ from pawprint.recipes.demo import draw_dataset
 
 pytestmark = pytest.mark.slow
 
+LETTERS = "abcdefhijklmnopqrstvwxyz"  # on the photos of a page
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
@@ -94,9 +105,22 @@ def test_keys_are_those_of_the_page_whatever_the_keyboard_and_the_focus(project,
         press(page, "+", *"dog", "Enter")
         page.get_by_role("tab", name="Unlabelled").click()
         names = photos_on(page)
+        images = page.locator(".photo img")
         marked = page.locator('.photo[aria-pressed="true"]')
         number_marked = marked.count()
         page.keyboard.press("b")  # moves the focus to the tab
+        expect(marked).to_have_count(number_marked - 1)
+        # Nothing hides the unmarked photo.
+        assert images.evaluate_all("all => all.every(one => getComputedStyle(one).opacity === '1')")
+        page.keyboard.press(".")
+        expect(marked).to_have_count(len(names))
+        for _ in range(2):  # pressing twice does not mark the opposite
+            page.keyboard.press("Backspace")
+            expect(marked).to_have_count(0)
+        page.keyboard.press(".")
+        for number in range(number_marked, len(names)):
+            page.keyboard.press(LETTERS[number])
+        page.keyboard.press("b")
         expect(marked).to_have_count(number_marked - 1)
         page.keyboard.press("Shift+B")
         dialog = page.get_by_role("dialog")
@@ -134,6 +158,42 @@ def test_keys_are_those_of_the_page_whatever_the_keyboard_and_the_focus(project,
         assert page.locator("html").evaluate("page => page.scrollWidth") <= PHONE["width"]
         for _ in range(3):
             press(page, "u")
+        assert labels_in(project) == {}
+
+
+def test_photos_of_a_closed_browser_are_offered_at_once_and_those_of_an_open_one_are_not(
+    project, browser
+):
+    with served(project) as address:
+        with opened(browser, address, viewport=WIDE) as page:
+            prepare(page)
+            shown = photos_on(page)
+            tab = page.context.new_page()  # the same browser takes over its photos
+            tab.goto(address)
+            tab.locator(".photo").first.wait_for(timeout=PATIENCE)
+            assert photos_on(tab) == shown
+            tab.close()
+            with opened(browser, address, viewport=WIDE) as other:
+                other.locator(".photo").first.wait_for()
+                assert not set(photos_on(other)) & set(shown)
+        with opened(browser, address, viewport=WIDE) as page:
+            page.locator(".photo").first.wait_for()
+            assert photos_on(page) == shown
+
+
+def test_photo_is_larger_in_the_list_of_labels_when_clicked_however_small_it_is(project, browser):
+    with served(project) as address, opened(browser, address, viewport=WIDE) as page:
+        prepare(page)
+        press(page, "+", *"cat", "Enter")
+        open_part(page, "Labelled")
+        small = page.locator('[class*="st-key-photo-"] img').first
+        small.click(force=True)  # where its button covers it
+        large = page.get_by_role("dialog").get_by_role("img")
+        expect(large).to_be_visible()
+        assert large.bounding_box()["width"] > 2 * small.bounding_box()["width"]
+        page.keyboard.press("Escape")
+        page.get_by_role("tab", name="Unlabelled").click()
+        press(page, "u")
         assert labels_in(project) == {}
 
 
@@ -191,7 +251,7 @@ def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, b
         while photos_on(page):
             written |= answer(page)
         expect(
-            page.get_by_text(re.compile("^(All photos have a label|Photos that cannot be read)"))
+            page.get_by_text(re.compile("^(All photos have a label|Only unreadable photos)"))
         ).to_be_visible()
     assert labels_in(project) == written
     assert all(name.startswith(label) for name, label in written.items())

@@ -42,7 +42,7 @@ from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.sources import fetch
 from pawprint.dataset.user_tables import reviewed_images
 from pawprint.files import write_text
-from pawprint.paths import LABELS_CSV, REJECTED_CSV, UNLABELLED_CSV
+from pawprint.paths import IMAGES_CSV, LABELS_CSV, RAW_ARCHIVES, REJECTED_CSV, UNLABELLED_CSV
 from pawprint.tables import write_table
 
 NAMES = {"cat": ["cat"], "dog": ["dog"]}
@@ -351,6 +351,22 @@ def test_photos_that_came_since_the_last_run_are_told_from_those_that_it_knows(
     write_table(REJECTED_CSV, pd.DataFrame(rows, columns=list(REJECTED)), REJECTED)
     assert find_waiting() == ["unlabelled/4.jpg"]
     assert has_unlabelled()
+
+
+def test_photo_whose_label_was_removed_since_the_last_run_waits_for_the_next(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clean = "clean: {labels: auto, rule: decodes, bits: null}"
+    write_text(Path("params.yaml"), f"fetch: {{source: photos}}\n{clean}\n")
+    names = ("1.jpg", "2.jpg")
+    for name in names:
+        new(Path("photos", name))
+    fetch(Path("photos"), RAW_ARCHIVES)
+    kept, *_ = clean_archive(RAW_ARCHIVES, labels="auto")
+    write_table(IMAGES_CSV, kept.assign(pixels_sha256=["a1", "b2"]), IMAGES)
+    write_text(Path("labels.csv"), "path,label,pixels_sha256\nold.jpg,cat,a1\n2.jpg,dog,\n")
+    assert find_waiting() == []
+    correct("old.jpg", "a1", None)
+    assert find_waiting() == ["1.jpg"]
 
 
 def test_columns_of_the_users_own_stay_and_splits_are_those_of_all_images_or_of_none(

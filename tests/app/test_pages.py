@@ -14,10 +14,10 @@ from conftest import PROJECT, change, complaint, photo, printed, succeed
 from streamlit.testing.v1 import AppTest
 
 from pawprint import paths
-from pawprint.app import groups, labelling, page_label, page_run, photos, pools
+from pawprint.app import groups, labelling, page_label, page_labelled, page_run, photos, pools
 from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
 from pawprint.errors import InputError
-from pawprint.files import write_text
+from pawprint.files import pack, write_text
 from pawprint.package import script_of
 from pawprint.params.model import Model
 from pawprint.pipeline import runs
@@ -157,7 +157,7 @@ def test_unlabelled_images_of_the_project_are_counted_with_those_that_have_got_a
     pool = groups.read_pool(photos.archive(), "auto")
     source = pools.ProjectPhotos(pool)
     text = page_label.describe_progress(source, (), source.given(), labelling.undecided())
-    assert text.startswith("2 photos are left; 1 got") and text.endswith("last: 1.")
+    assert text == "2 photos are left (marked as not known: 1); 1 got a label."
 
 
 def test_photos_without_a_label_that_came_before_or_since_a_run_can_be_prepared(project):
@@ -173,7 +173,7 @@ def test_photos_without_a_label_that_came_before_or_since_a_run_can_be_prepared(
     (project / "photos" / "unlabelled" / "1.jpg").unlink()
     write_unlabelled(project)
     page = opened("page_label", "show_unlabelled")
-    assert page.markdown[0].value.startswith("**1 photo was added without a label since")
+    assert page.markdown[0].value.startswith("**1 photo was added without a label")
     assert [button.label for button in page.button] == ["Prepare the photos"]
 
 
@@ -251,6 +251,24 @@ def test_class_without_a_key_is_chosen_from_a_list_for_one_image_only(project):
     press(page, "Undo")
     assert page.selectbox[0].value is None
     assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == HEADER
+
+
+def test_class_has_the_same_digit_in_all_tabs_when_labels_come_from_labels_csv(project):
+    write_photos(project)
+    change(project, "clean: {labels: auto}")
+    flat = {path: path.replace("/", " ") for path, *_ in PHOTOS}  # no folder is a class
+    pack(project / paths.RAW_IMAGES, ((flat[row[0]], photo(0)) for row in PHOTOS))
+    (project / paths.LABELS_CSV).write_text("path,label\nx.jpg,dog\ny.jpg,cat\n", encoding="utf-8")
+    page = to_review(project, SUSPECTS, renamed=flat)
+    press(page, "Start")
+    labels = [button.label for button in page.button][:2]
+    assert labels == ["dog", "cat"]
+    assert page_labelled.classes_here() == (labels, True)
+    assert pools.in_order(["cat", "dog", "ant"]) == [*labels, "ant"]
+    pack(project / paths.RAW_IMAGES, ((row[0], photo(0)) for row in PHOTOS))
+    rows = "path,label\nx.jpg,dogs\ny.jpg,cats\n"
+    (project / paths.LABELS_CSV).write_text(rows, encoding="utf-8")
+    assert pools.in_order(["dogs", "cats"]) == ["cats", "dogs"]  # the folders
 
 
 def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
