@@ -21,7 +21,7 @@ from app_browser import (
     serious,
     settled,
 )
-from conftest import OFFLINE, TINY, commit, encode, git_project, pawprint, repro
+from conftest import OFFLINE, TINY, commit, encode, git_project, pawprint, repro, succeed
 from faults import black_png
 from PIL import Image
 from servers import served
@@ -70,6 +70,7 @@ def workspace(tmp_path_factory) -> Path:
     suspects = table(project, "data/split/images.csv").query("split == 'train'").head(1)
     suspects = suspects.assign(likely="dog", probability=0.01, contradicts="")
     write_table(project / LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW)
+    succeed("dvc", "commit", "--force", "--quiet", cwd=project)
     commit(project, "Train")
     return project
 
