@@ -227,7 +227,7 @@ def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0
     kind = f"{' and '.join(held_out)} " if are_held_out else ""
     images = f"on the {compared.images:,} {kind}images that both have"
     if not are_held_out:
-        images += ", the training images by cross-validation"
+        images += " (training images by cross-validation)"
     low, high = (f"{100 * end:+.1f}" for end in test.of_right)
     points = f"between {low} and {high} points of {test.right} ({test.confidence:.0%} interval)"
     if verdict == NOT_SHOWN:
