@@ -14,7 +14,7 @@ from conftest import PROJECT, change, complaint, photo, printed, succeed
 from streamlit.testing.v1 import AppTest
 
 from pawprint import paths
-from pawprint.app import groups, labelling, page_label, page_labelled, page_run, photos, pools
+from pawprint.app import groups, labelling, page_labelled, page_of_photos, page_run, photos, pools
 from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
 from pawprint.errors import InputError
 from pawprint.files import pack, write_text
@@ -156,7 +156,7 @@ def test_unlabelled_images_of_the_project_are_counted_with_those_that_have_got_a
     write_text(project / paths.UNDECIDED_CSV, "path,label\n2.jpg,\n")
     pool = groups.read_pool(photos.archive(), "auto")
     source = pools.ProjectPhotos(pool)
-    text = page_label.describe_progress(source, (), source.given(), labelling.undecided())
+    text = page_of_photos.describe_progress(source, (), source.given(), labelling.undecided())
     assert text == "2 photos are left (marked as not known: 1); 1 got a label."
 
 
@@ -213,7 +213,8 @@ def to_review(project: Path, rows: list[tuple], labels: tuple[str, ...] = (), re
     def script() -> None:
         import streamlit as st
 
-        from pawprint.app.page_label import ask, show_review
+        from pawprint.app.page_label import show_review
+        from pawprint.app.walk import ask
 
         if "walk" in st.session_state:
             ask("walk")
@@ -365,7 +366,7 @@ def test_page_whose_likely_photos_are_gone_is_replaced_by_one_that_asks(project,
         return ""
 
     monkeypatch.setattr(pools.ProjectPhotos, "picture", read)
-    cells = page_label.cells_of(source, pages, {}, ())
+    cells = page_of_photos.cells_of(source, pages, {}, ())
     assert pages.sure
     assert len(cells) == len(pages.images)
     assert not gone & {cell["alt"] for cell in cells}
