@@ -119,7 +119,7 @@ def describe_unlabelled_folders(rejected: pd.DataFrame, params: Clean) -> Iterat
 def describe_content(usable: pd.DataFrame, params: Clean) -> Iterator[str]:
     """Yield lines about images that are unlabelled, or have more than 8 bits or several pages."""
     if is_unlabelled := (usable["label"] == "").sum():
-        yield f"{is_unlabelled:,} are {UNLABELLED}: label them with `pawprint app`"
+        yield f"{is_unlabelled:,} {UNLABELLED}: label them with `pawprint app`"
     if bits := describe_bits(usable, params.bits):
         yield bits
     if pages := describe_pages(usable):

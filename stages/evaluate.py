@@ -98,7 +98,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
         *describe_decisions(results, metadata),
         *describe_further(**further),
         *describe_refused(unknown),
-        f"{describe_right(results)}; {len(suspects):,} labels to review",
+        f"{describe_right(results)}; labels to review: {len(suspects):,}",
     ]
     for line in lines:
         print(f"evaluate: {line}")

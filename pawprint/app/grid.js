@@ -126,9 +126,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   function describe(label) {
     if (!photos.length) return "";
-    const undecided = data.undecided ? "You marked these as not known. " : "";
+    const undecided = data.undecided ? "You did not know these. " : "";
+    const later = data.undecided ? "to leave them without a label" : "to see them again later";
     if (single) return undecided + (label ? `Enter gives ${label}.` : "What does the photo show?");
-    if (!marked.size) return `${undecided}No photo is marked. Mark some, or press Space: all come again later.`;
+    if (!marked.size) return `${undecided}No photo is marked. Mark some, or press Space ${later}.`;
     const count = `${undecided}${marked.size} of ${photos.length} are marked`;
     const isTouch = matchMedia("(hover: none)").matches;
     const keys = "A click or a letter marks or unmarks a photo; Shift and the letter, or ⤢, shows it large.";

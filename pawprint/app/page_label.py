@@ -186,10 +186,11 @@ def show_review() -> Walk | None:
     if rows.empty:
         st.success("None: no label has a low probability or contradicts a near-duplicate.")
         return None
+    number = "1 label" if len(rows) == 1 else f"{len(rows)} labels"
     st.markdown(
-        f"{len(rows)} images have a near-duplicate with a different label, or a label that is "
-        "unlikely according to a model that was not trained on them. Your labels are saved in "
-        "`labels.csv`."
+        f"To review: {number}. The image has a near-duplicate with a different label, or the label "
+        "is unlikely according to a model that was not trained on the image. Your labels are saved "
+        "in `labels.csv`."
     )
     advice = "To train with the corrections, press Run on the Run page."
     reviewed = reviewed_images(paths.LABELS_CSV)

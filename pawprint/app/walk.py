@@ -48,7 +48,7 @@ def ask(key: str) -> None:
         st.markdown(walk.advice)
     with left, explain_errors():
         if not item:
-            st.success(f"You have seen all {len(walk.items)} images.")
+            st.success(f"You have seen all images: {len(walk.items)}.")
             return
         st.caption(f"{done + 1} of {len(walk.items)}: {plain(item.name)}")
         st.markdown(item.text)  # here, because a second line would move the buttons

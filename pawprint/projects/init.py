@@ -134,7 +134,7 @@ def _choose_resize(params: str, images: Path) -> tuple[str, list[str]]:
     out = left_out_of(images)
     if out is None or out < SQUARE:
         return params, []
-    part = f"{out:.0%} of the median image"
+    part = f"{out:.0%} of a typical image"
     if out > MAX_LEFT_OUT:
         params = set_values(params, {"model.resize": "stretch"})
     chosen = parse_mapping(params, PARAMS.name)["model"]["resize"]

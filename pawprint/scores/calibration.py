@@ -196,7 +196,8 @@ def describe_decided(
     yield (
         f"{is_decided.sum():,} of {len(is_wrong):,} validation images are decided, with a "
         f"confidence of at least {metadata.min_confidence:g}; {is_wrong[is_decided].sum():,} of "
-        f"them are wrong, at most {params.max_error:.2%} by a one-sided {1 - LEVEL:.0%} interval"
+        f"them are wrong, so a one-sided {1 - LEVEL:.0%} interval is within max_error, "
+        f"{params.max_error:.2%}"
     )
 
 

@@ -378,7 +378,7 @@ def _describe_answers(old: Run, new: Run, pairs: pd.DataFrame) -> Iterator[str]:
     if None not in (old.metadata, new.metadata) and old.test is not None and new.test is not None:
         images = pairs["image"]
         is_whole = len(images) == len(old.test) == len(new.test)
-        own = "" if is_whole else " that both have"
+        own = "" if is_whole else " that can be compared"
     before, after = (_answers(run, images) for run in (old, new))
     if before is None or after is None:
         return

@@ -24,6 +24,7 @@ from pawprint.tables import training_images
 
 DEVIATIONS = 2 * ndtri((1 + CONFIDENCE) / 2)  # width of an interval in standard deviations
 MIN_RATIO = 2  # minimum ratio, from twice the number of parameters
+MIN_ERRORS = 0.5  # per 100 images
 MIN_LEARNED = 0.9  # training accuracy of the head, below which the features are weak
 TIE = 1e-6  # weight of the errors in one direction, if no two classes are confused in both
 MIN_PROBABILITY = 1e-6  # lowest probability of a label, because tables have six digits
@@ -96,6 +97,11 @@ class Size(NamedTuple):
         return "may save" if self.low <= 0 else "would save"
 
     @property
+    def counts(self) -> bool:
+        """Return whether it is half an error or more, or larger than chance."""
+        return self.errors >= MIN_ERRORS or self.low > 0
+
+    @property
     def number(self) -> int:
         """Return `expected` as it is printed."""
         return round(self.expected)
@@ -144,21 +150,29 @@ def find_limits(run: Run) -> Limits:
     unmeasured = [limit for find in UNMEASURED if (limit := find(run))]
     heading = (
         f"The model is wrong on {wrong:.0f} of 100 images that it was not trained on, each class "
-        "weighted equally. Possible improvements, largest effect first; effects that differ only "
-        "by chance are in a fixed order, and errors that may be due to chance do not count:"
+        "weighted equally. "
     )
-    return Limits(heading, rank_limits(run), [*unmeasured, other_backbone(run)])
+    measured = rank_limits(run)
+    if measured:
+        heading += (
+            "Possible improvements, largest effect first; effects that differ only by chance are "
+            "in a fixed order, and errors that may be due to chance do not count:"
+        )
+    else:
+        heading += "No limit with an estimate causes half an error of 100."
+    return Limits(heading, measured, [*unmeasured, other_backbone(run)])
 
 
 def rank_limits(run: Run) -> list[Limit]:
     """Return the limits that can be measured, starting with the one that causes the most errors.
 
-    Limits that may save errors only by chance come last. Sizes that do not differ from the largest
+    Limits that may save errors only by chance come last, and are left out if they are less than
+    half an error per 100 images. Sizes that do not differ from the largest
     one by more than chance keep the order of MEASURED, and the same rule applies to the rest.
     Otherwise, a single photo could change the order.
     """
     found = [limit for find in MEASURED if (limit := find(run))]
-    left = [(limit.size, limit) for limit in found if limit.size]
+    left = [(limit.size, limit) for limit in found if limit.size and limit.size.counts]
     ranked = []
     while left:
         first = max((size for size, _ in left), key=lambda size: (size.low > 0, size.expected))

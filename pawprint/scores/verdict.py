@@ -225,23 +225,25 @@ def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0
     held_out = [name for name in SPLITS[1:] if name in names]
     are_held_out = len(held_out) == len(names)
     kind = f"{' and '.join(held_out)} " if are_held_out else ""
-    images = f"on the {compared.images:,} {kind}images that both have"
+    images = f"on the {compared.images:,} {kind}images that can be compared"
     if not are_held_out:
         images += " (training images by cross-validation)"
     low, high = (f"{100 * end:+.1f}" for end in test.of_right)
-    points = f"between {low} and {high} points of {test.right} ({test.confidence:.0%} interval)"
+    points = f"between {low} and {high} points of {test.right}"
+    interval = f"{test.confidence:.0%} interval"
     if verdict == NOT_SHOWN:
-        return f"{NOT_SHOWN.capitalize()} between {old} and {new}: {points}, {images}."
+        return f"{NOT_SHOWN.capitalize()} between {old} and {new}: {points} ({interval}), {images}."
     if verdict == "equal":
-        return f"{old} and {new} are equal within a point: {points}, {images}."
+        return f"{old} and {new} are equal within a point: {points} ({interval}), {images}."
     form = ".4f" if test.score == LOG_LOSS else ".2%"
     scores = f"{test.score} {compared.new:{form}}, was {compared.old:{form}}"
     if verdict == NO_USE:
         change = f"{test.difference / compared.old:+.1%}"
         needs = f"photos or labels differ, so better or worse requires {margin:.0%} and {FLOOR}"
-        scores = f"{scores} ({change}; {needs})"
-        return f"{NO_USE.capitalize()} between {old} and {new}: {scores}, {points}, {images}."
-    return f"{new} is {verdict} than {old}: {scores}, {points}, {images}."
+        scores = f"{scores} ({change}; {needs}), {points} ({interval})"
+        return f"{NO_USE.capitalize()} between {old} and {new}: {scores}, {images}."
+    scores += f" (a difference of {test.low:+{form}} to {test.high:+{form}}), {points}"
+    return f"{new} is {verdict} than {old}: {scores} ({interval}s), {images}."
 
 
 def tabulate_sets(compared: Comparison) -> pd.DataFrame:

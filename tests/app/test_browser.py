@@ -231,7 +231,7 @@ def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_pa
     expect(page.get_by_text("1 of 3")).to_be_visible()
     for number in (2, 3):
         press(page, "Space", f"{number} of 3")
-    press(page, "Space", "You have seen all 3 images")
+    press(page, "Space", "You have seen all images: 3")
     assert {first, second, refused}.isdisjoint({skipped, undone})
 
 

@@ -28,7 +28,7 @@ def split_of(project: Path) -> dict[str, str]:
 
 
 def test_splits_that_are_kept_stay_while_photos_are_added(project):
-    assert "cannot keep splits: dvc.lock has no result of `split`" in complaint(
+    assert "cannot keep splits: dvc.lock contains no result of `split`" in complaint(
         project, "keep-splits"
     )
     repro(project, "split")

@@ -205,7 +205,7 @@ def test_project_of_photos_as_they_are_says_what_it_found_and_what_it_did_not(tm
         (unread,) = [line for line in lines if "bird/ (3 .cr2)" in line]
         assert "fox/ (1 .icloud)" in unread and "owl/ (1 .jpg?w=300)" in unread
         assert any("cat/IMG1.jpg and cat/img1.jpg" in line for line in lines)
-    assert any("1 are unlabelled" in line for line in said)
+    assert any("1 unlabelled" in line for line in said)
     unlabelled = pd.read_csv(tmp_path / "project/data/clean/unlabelled.csv")
     assert unlabelled["path"].tolist() == ["_unlabeled/1.jpg"]
     unknown = pd.read_csv(tmp_path / "project/data/clean/unknown.csv")

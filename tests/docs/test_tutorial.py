@@ -34,7 +34,8 @@ NUMBER = re.compile(r"(?<![\w/.])[+-]?\d[\d,]*(\.\d+)?(?![\w.])")
 VERDICT = re.compile(
     r"^(No difference shown between HEAD and workspace: |"
     r"HEAD and workspace are equal within a point: |"
-    r"workspace is (better|worse) than HEAD: log loss 0, was 0, )between .* both have\.$|"
+    r"workspace is (better|worse) than HEAD: log loss 0, was 0 \(a difference of 0 to 0\), )"
+    r"between .* can be compared( \(.*\))?\.$|"
     r"^The predictions of HEAD and workspace are identical on all .* images: log loss 0\.$"
 )
 

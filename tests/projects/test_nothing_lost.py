@@ -338,7 +338,7 @@ def test_links_of_dvc_are_fetched_and_others_are_refused(project, tmp_path, caps
     assert fetched(capsys) == ["fetch: 40 listed files from photos"]
     cached = link.resolve()
     cached.rename(tmp_path / "away")
-    with refused(link.name, "DVC's cache lacks"):
+    with refused(link.name, "missing from DVC's cache"):
         fetch.main()
     (tmp_path / "away").rename(cached)
     link.unlink()
