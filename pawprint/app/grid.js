@@ -50,7 +50,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const dialog = add(page, "dialog", { className: "large", tabIndex: -1, autofocus: true });
   dialog.onclose = () => (state.large = null);
   show();
-  if (data.large && state.large === data.large.photo) open(data.large.photo, data.large);
+  // It stays open if the server answers for an earlier photo: otherwise, keys would act on the page.
+  if (state.large !== null) open(state.large, data.large?.photo === state.large ? data.large : small(state.large));
 
   function classButton(name, text, key) {
     const button = add(classes, "button", { className: "class", type: "button" });
@@ -162,8 +163,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
   function enlarge(index) {
     if (sent || index < 0 || index >= photos.length) return;
     state.large = index;
-    open(index, { src: data.photos[index].src, name: data.photos[index].alt });
+    open(index, small(index));
     setTriggerValue("large", { page: data.page, photo: index });
+  }
+
+  function small(index) {
+    return { src: data.photos[index].src, name: data.photos[index].alt };
   }
 
   function open(index, { src, name }) {

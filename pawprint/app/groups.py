@@ -232,6 +232,7 @@ class Answer(NamedTuple):
     label: str
     sure: int
     refused: int
+    are_last: bool
 
 
 @dataclass
@@ -254,7 +255,8 @@ class Pages:
 
     def answer(self, marked: set[int], label: str, take_back: Callable[[], object]) -> None:
         """End the page: images at these positions got the label, but the others did not."""
-        shown = Answer(take_back, self.images, self.label, self.sure, len(self.refused))
+        refusals = len(self.refused)
+        shown = Answer(take_back, self.images, self.label, self.sure, refusals, self.are_last)
         self.answers.append(shown)
         self.unmarked = [image for place, image in enumerate(self.images) if place not in marked]
         refused = label if marked else self.label
@@ -271,6 +273,7 @@ class Pages:
         self.size = PER_PAGE if len(answer.images) > 1 else self.size
         self.label = answer.label
         self.sure = answer.sure
+        self.are_last = answer.are_last
         self.asked_last -= {*answer.images}
         del self.refused[answer.refused :]
 

@@ -26,18 +26,19 @@ from pawprint.dataset.folder_names import (
     lies_unlabelled,
     split_in_words,
 )
-from pawprint.dataset.folders import OUTER
-from pawprint.dataset.metadata_csv import FILE_NAME
+from pawprint.dataset.folders import OUTER, find_places
+from pawprint.dataset.metadata_csv import FILE_NAME, read_metadata_csv
 from pawprint.dataset.user_tables import HOW, MARKS, PAGE, Cells, csv_rows, parse_csv
 from pawprint.errors import InputError, printable
 from pawprint.files import read_labels, replacing, write_text
-from pawprint.images.archive import is_image_name
+from pawprint.images.archive import is_image_name, members, open_archive
 from pawprint.named_file import copy_file, read_bytes
 from pawprint.params.data import Clean, Fetch
 from pawprint.paths import (
     IMAGES_CSV,
     LABELS_CSV,
     LABELS_JSON,
+    RAW_ARCHIVES,
     REJECTED_CSV,
     UNDECIDED_CSV,
     UNLABELLED_CSV,
@@ -393,12 +394,21 @@ def find_waiting() -> list[str]:
 
 
 def _find_unlabelled_since() -> list[str]:
-    """Return the photos that had a label in the last run, and have no row in labels.csv now."""
+    """Return the photos whose label of the last run was in labels.csv, and is not there now."""
     with contextlib.suppress(InputError):  # no run, or from another version
         images = read_table(IMAGES_CSV, IMAGES)
-        given = labels_given()
-        has_row = images["path"].isin(given) | images["pixels_sha256"].isin(given)
-        return images.loc[~has_row, "path"].tolist()
+        given = {normalize("NFC", key) for key in labels_given()}
+        images = images[
+            ~images["path"].str.normalize("NFC").isin(given) & ~images["pixels_sha256"].isin(given)
+        ]
+        if images.empty:
+            return []
+        with open_archive(RAW_ARCHIVES, None) as archive:
+            names = members(archive)
+            rows = read_metadata_csv(archive, names)
+            _, places = find_places(names, rows, Clean.load().labels, archive.filename)
+        of_source = {name for name, place in places.items() if place.label}
+        return [path for path in images["path"] if path not in of_source]
     return []
 
 

@@ -82,7 +82,7 @@ def show_pages(source: Photos) -> None:
         if note := st.session_state.pop("note", ""):
             st.warning(plain(note))
         if not cells or pages.are_last:
-            st.success(f"{describe_end(source, pages, unknown)} {source.advice}")
+            st.success(f"{describe_end(source, pages, given, unknown)} {source.advice}")
         folder = Path(__file__).parent
         css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
         grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
@@ -110,9 +110,12 @@ def show_pages(source: Photos) -> None:
         )
 
 
-def describe_end(source: Photos, pages: Pages, unknown: Container[str]) -> str:
+def describe_end(
+    source: Photos, pages: Pages, given: Container[str], unknown: Container[str]
+) -> str:
     """Return why the pages end: all photos have a label, except those that cannot get one."""
-    if doubted := count_in(unknown, photos_of(source)):
+    left = [image for image in without(given, photos_of(source)) if image not in pages.missing]
+    if doubted := len(left) - len(without(unknown, left)):
         images = "1 photo" if doubted == 1 else f"{doubted:,} photos"
         ask = " Label those that you know now, or stop here." if pages.images else ""
         return f"Done, except for {images} marked as not known.{ask}"
@@ -132,10 +135,10 @@ def describe_progress(
     Photos that are `missing` cannot be read, and do not count.
     """
     images = [image for image in photos_of(source) if image not in missing]
-    done = count_in(given, images)
-    left = len(images) - done
-    text = "1 photo is left" if left == 1 else f"{left:,} photos are left"
-    if doubted := count_in(unknown, photos_of(source)):
+    left = without(given, images)
+    done = len(images) - len(left)
+    text = "1 photo is left" if len(left) == 1 else f"{len(left):,} photos are left"
+    if doubted := len(left) - len(without(unknown, left)):
         text += f" (marked as not known: {doubted:,})"
     return f"{text}; {done:,} got a label." if done else f"{text}."
 
@@ -145,9 +148,9 @@ def photos_of(source: Photos) -> list[groups.Image]:
     return [*source.pool.images, *source.pool.others]
 
 
-def count_in(keys: Container[str], images: Iterable[groups.Image]) -> int:
-    """Return how many images are in a table with these keys: paths, or pixels_sha256."""
-    return sum(path in keys or pixels in keys for path, pixels in images)
+def without(keys: Container[str], images: Iterable[groups.Image]) -> list[groups.Image]:
+    """Return the images that are not in a table with these keys: paths, or pixels_sha256."""
+    return [image for image in images if image[0] not in keys and image[1] not in keys]
 
 
 def cells_of(

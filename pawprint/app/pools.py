@@ -120,8 +120,8 @@ class FolderPhotos:
             present = labelling.find_copies(files, self.places() | place)
             new = [path for path in files if path not in present]
             changes += labelling.add_all(place, new, label)
-            changes += labelling.decide(map(str, files))
         if label != UNDECIDED:
+            changes += labelling.decide(map(str, files))
             self.labels |= {str(path): "" if path in present else label for path in files}
         return changes, len(present)
 

@@ -182,14 +182,20 @@ def _features_of_labelled(
         print(line, file=sys.stderr)
         return pd.Series(dtype=str), np.empty((0, 0), np.float32)
     images = training_images(labelled.split, MAX_TRAINING)
+    if images.empty:
+        return labelled.images["perceptual_hash"], np.empty((0, 0), np.float32)
     with open_archive(labelled.folder / paths.RAW_ARCHIVES, predictor.metadata.bits) as archive:
         compute = partial(_compute_features, predictor, archive)
-        sample = [*map_items(compute, images["path"][:SAMPLE])]
         features = _stored_features(labelled.folder, images["pixels_sha256"])
-        if features is None or not _are_equal(features[:SAMPLE], np.array(sample)):
-            rest = images["path"][SAMPLE:]
-            sample += track(map_items(compute, rest), "training images", len(rest))
-            features = np.array(sample)
+        # Spread, because only the first DETECTOR_IMAGES have their own row if augmentation does not
+        # keep the original.
+        places = np.unique(np.linspace(0, len(images) - 1, SAMPLE).astype(int))
+        sample = np.array([*map_items(compute, images["path"].iloc[places])])
+        if features is None or not _are_equal(features[places], sample):
+            rest = np.setdiff1d(np.arange(len(images)), places)
+            names = images["path"].iloc[rest]
+            computed = [*track(map_items(compute, names), "training images", len(names))]
+            features = np.array([*sample, *computed])[np.argsort([*places, *rest])]
     return labelled.images["perceptual_hash"], features
 
 

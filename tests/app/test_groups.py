@@ -127,10 +127,12 @@ def test_last_page_is_taken_back_as_it_was():
     images = person.page()
     before = dict(person.given), list(person.pages.refused)
     person.answer()
-    person.page()
+    person.pages.turn(person.pool, person.given, (), [pixels for _, pixels in person.kind])
+    assert person.pages.are_last
     person.pages.size = 1  # from now on, one photo at a time
     person.pages.take_back()
     assert person.pages.images == images
+    assert not person.pages.are_last
     assert person.pages.size == PER_PAGE
     assert (person.given, person.pages.refused) == before
 

@@ -367,6 +367,9 @@ def test_photo_whose_label_was_removed_since_the_last_run_waits_for_the_next(tmp
     assert find_waiting() == []
     correct("old.jpg", "a1", None)
     assert find_waiting() == ["1.jpg"]
+    write_text(Path("photos/metadata.csv"), "file_name,label\n1.jpg,cat\n2.jpg,dog\n")
+    fetch(Path("photos"), RAW_ARCHIVES)
+    assert find_waiting() == []
 
 
 def test_columns_of_the_users_own_stay_and_splits_are_those_of_all_images_or_of_none(

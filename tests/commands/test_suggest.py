@@ -128,7 +128,13 @@ def store_features(folder: Path, predictor: Predictor, factor: np.ndarray) -> No
     write_network(network, folder / paths.NETWORK, OUTPUTS, kinds)
 
 
-@pytest.mark.parametrize(("factor", "computed"), [((1, 1, 1), SAMPLE), ((1, 2, 3), 20)])
+OTHER = (1, 2, 3)
+LAST_OTHER = 19 * [(1, 1, 1)] + [OTHER]  # such as the first view of an image, if it is augmented
+
+
+@pytest.mark.parametrize(
+    ("factor", "computed"), [((1, 1, 1), SAMPLE), (OTHER, 20), (LAST_OTHER, 20)]
+)
 def test_stored_features_of_the_same_network_are_not_computed_again(
     predictor, photos, tmp_path, factor, computed
 ):
