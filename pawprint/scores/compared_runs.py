@@ -345,8 +345,10 @@ def _with_reasons(old: Run, new: Run, left: pd.DataFrame) -> pd.DataFrame:
 
 
 def _describe_new_classes(old: Run, new: Run) -> Iterator[str]:
-    """Yield a sentence about classes that only the newer run has, if there are any."""
-    if added := sorted(set(new.places["label"]) - set(old.places["label"])):
+    """Yield a sentence about additional classes. Renamed or merged ones do not count."""
+    before, after = set(old.places["label"]), set(new.places["label"])
+    if before < after:
+        added = sorted(after - before)
         yield (
             f"The task is harder than for {old.name}, because images can now be mistaken for new "
             f"classes: {name_some(added)}."
