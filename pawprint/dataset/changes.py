@@ -1,4 +1,4 @@
-"""Describe how images and code changed between two runs, as rows and as sentences."""
+"""Describe how images and code changed between two runs, as table rows and as sentences."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -20,16 +20,16 @@ NOT_KNOWN = (
 
 
 class Images(NamedTuple):
-    """The images of a run: the columns COMPARED, and the REJECTED table."""
+    """A run's images, with the columns COMPARED, and its REJECTED table."""
 
     usable: pd.DataFrame
     rejected: pd.DataFrame = pd.DataFrame(columns=list(REJECTED))
 
 
 def images_of(split: pd.DataFrame, unknown: pd.DataFrame, rejected: pd.DataFrame) -> Images:
-    """Return the images of a run from its tables SPLIT, IMAGES (unknown images) and REJECTED.
+    """Return a run's images from its tables SPLIT, IMAGES (for unknown images) and REJECTED.
 
-    Unknown images count as usable and have the split "".
+    Unknown images count as usable, and their split is "".
     """
     usable = pd.concat([split, unknown.assign(split="")], ignore_index=True)
     return Images(usable[COMPARED], rejected)
@@ -38,13 +38,13 @@ def images_of(split: pd.DataFrame, unknown: pd.DataFrame, rejected: pd.DataFrame
 def find_changes(before: Images, after: Images) -> pd.DataFrame:
     """Return a row for each change, with the columns CHANGES, ordered by kind.
 
-    `label` is the class of the image. `before` and `after` are splits if the kind is `moved`, and
-    labels or "" otherwise.
+    `label` is the image's class. `before` and `after` are splits for the kind `moved`, and labels
+    or "" for other kinds.
 
-    Images with the same pixels count as one image, which the tables list once. A renamed file is
-    therefore not a change, and a file with new pixels is one image removed and one added. An image
-    that is both relabelled and moved has two rows. A file only counts as `rejected` if it was not
-    rejected before; `before` is then the label of the lost image, or "".
+    Images with the same pixels count as one image, which the tables list once. Renaming a file is
+    therefore not a change, and giving a file new pixels removes one image and adds another. An
+    image that is both relabelled and moved has two rows. A file only counts as `rejected` if it was
+    not rejected before; `before` is then the lost image's label, or "".
     """
     both = before.usable.merge(
         after.usable, "outer", "pixels_sha256", suffixes=("_old", ""), indicator="side"
@@ -72,7 +72,7 @@ def find_changes(before: Images, after: Images) -> pd.DataFrame:
 def describe_changes(changes: pd.DataFrame) -> str:
     """Return text such as "1 label corrected (glass to metal), 2 photos added (glass 1, metal 1)".
 
-    `changes` are rows from `find_changes`. Without rows, the text is "".
+    `changes` are rows from `find_changes`. If there are none, the text is "".
     """
     rows = {kind: changes[changes["kind"] == kind] for kind in KINDS}
     parts = (
@@ -88,18 +88,18 @@ def describe_changes(changes: pd.DataFrame) -> str:
 def describe_code(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> str:
     """Return "other code or packages (of clean, split)" for stages whose code changed, or "".
 
-    Both arguments map stages to hashes of their code. Stages that are missing from one are ignored.
+    Both arguments map stages to code hashes. Stages that either mapping lacks are ignored.
     """
     changed = [name for name, md5 in after.items() if before.get(name) not in (None, md5)]
     return f"other code or packages (of {name_some(changed)})" if changed else ""
 
 
 def describe_moves(moved: pd.DataFrame, rules: pd.Series, causes: Collection[str]) -> str:
-    """Return how many photos moved since the last commit, why and where, or "" if none did.
+    """Return how many photos moved since the last commit, why and to where, or "" if none did.
 
-    `moved` are rows of this kind from `find_changes`, and `rules` comes from `find_rules`, keyed by
-    path. `causes` lists changed params, or splits.csv, on which ranks depend. If there are any, the
-    text does not suggest `keep-splits`, because the move was not due to chance.
+    `moved` contains the `moved` rows from `find_changes`, and `rules` the result of `find_rules`,
+    keyed by path. `causes` lists changed inputs that affect ranks: params or splits.csv. If any
+    changed, the text does not suggest `keep-splits`, because the photos did not move by chance.
     """
     if moved.empty:
         return ""
@@ -126,7 +126,7 @@ def _arrows(changes: pd.DataFrame) -> pd.Series:
 
 
 def _count(noun: str, verb: str, names: pd.Series) -> str:
-    """Return text such as "20 photos added (glass 10, plastic 10)", or "" without names."""
+    """Return text such as "20 photos added (glass 10, plastic 10)", or "" if there are no names."""
     return f"{_number(names, noun)} {verb} ({_name_counts(names)})" if len(names) else ""
 
 

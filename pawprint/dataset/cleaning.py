@@ -40,7 +40,7 @@ NONE_DECODED = pd.DataFrame(columns=list(DECODED)).astype(DECODED)
 
 
 class Known(NamedTuple):
-    """The DECODED table of an earlier run, and the identity of the code that decodes new files."""
+    """An earlier run's DECODED table, and the identity of the code that decodes new files."""
 
     code: str = ""
     decoded: pd.DataFrame = NONE_DECODED
@@ -56,28 +56,26 @@ def clean(
     corrections: list[Correction],
     known: Known = NOTHING_KNOWN,
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Return the usable images, the rejected files, and the paths of corrections not applied.
+    """Return the usable images, the rejected files, and the paths in corrections not applied.
 
-    The tables have the columns of IMAGES and REJECTED; usable images also have the columns of
-    DECODED. Images in a folder for unlabelled images have the label "". If there are no classes,
-    this applies to all images without a correction. A file with a row in `known` is not decoded
-    again.
+    The tables have the columns IMAGES and REJECTED; usable images also have the DECODED columns.
+    Images in a folder for unlabelled images have the label "". If there are no classes, all images
+    without a correction have this label. A file with a row in `known` is not decoded again.
 
     Each class of `layout` needs at least one usable image. `rule` is "decodes" or "jfif", as in
     `clean.rule`.
 
     A correction applies to all images with its `pixels_sha256`, whatever their paths. A correction
     without `pixels_sha256` applies to the image at its path and to all others with the same pixels,
-    unless another correction has the hash of that image. A correction is not applied if no image
-    has its `pixels_sha256`, because the photo was replaced or removed.
+    unless another correction contains that image's hash. If no image has a correction's
+    `pixels_sha256`, because the photo was replaced or removed, that correction is not applied.
 
     Each file except metadata.csv is in exactly one of the tables, which are sorted by path. Files
-    without the name of an image are rejected, unless metadata.csv or a correction lists them. If
-    several images have the same pixels, one of them is kept, or none if their labels differ.
-    Labelled images are preferred, then images in the archive's test split, then those with the
-    shortest path. Files that share a name are all rejected. In the first table, a path is the
-    image's name in the archive; in the second one, this name is made printable. Raises InputError
-    if a class has no usable image.
+    whose names do not look like image names are rejected, unless metadata.csv or a correction lists
+    them. If several images have the same pixels, one of them is kept, or none if their labels
+    differ. Labelled images are preferred, then images in the archive's test split, then those with
+    the shortest path. Files that share a name are all rejected. Paths are names in the archive; in
+    the second table, they are made printable. Raises InputError if a class has no usable image.
     """
     names = [name for name in members(archive) if layout.rows is None or not is_metadata(name)]
     corrected_paths = {correction.path for correction in corrections}
@@ -109,10 +107,10 @@ def clean(
 def _assign(
     archive: Archive, layout: Layout, may_lack: set[str], times: Counter[str], name: str
 ) -> dict:
-    """Return the path, label, archive_split and group of a file. Raises UnusableImageError.
+    """Return a file's path, label, archive_split and group. Raises UnusableImageError.
 
     `times` counts how often each name occurs. Files that `may_lack` a label, because a correction
-    provides it or because they still await one, have the label "".
+    provides the label or because nobody has labelled them yet, have the label "".
     """
     require_safe(archive, name)
     row = layout.rows.get(name) if layout.rows else None
@@ -134,7 +132,7 @@ def _assign(
 def _find_known_rows(
     archive: Archive, origin: bytes, decoded: pd.DataFrame, names: Collection[str]
 ) -> pd.DataFrame:
-    """Return the rows of `decoded` for files with the same bytes, with their names as `path`."""
+    """Return the `decoded` rows for files with the same bytes, with their names as `path`."""
     row_of = dict(zip(decoded["key"], range(len(decoded))))
     files = names if row_of else ()
     computed = map_in_threads(partial(_key_of_member, archive, origin), files)
@@ -144,7 +142,7 @@ def _find_known_rows(
 
 
 def _key_of_member(archive: Archive, origin: bytes, name: str) -> str:
-    """Return the key of a file, or "" if the file cannot be read."""
+    """Return a file's key, or "" if the file cannot be read."""
     try:
         return key_of(origin, archive.md5_of(name) or read_member(archive, name))
     except UnusableImageError:
@@ -152,7 +150,7 @@ def _key_of_member(archive: Archive, origin: bytes, name: str) -> str:
 
 
 def _row_or_rejection(function: Callable[[str], dict], name: str) -> dict:
-    """Return the row that the function returns for a file, or a row of REJECTED if it fails."""
+    """Return the function's row for a file, or a REJECTED row if the function fails."""
     try:
         return function(name)
     except UnusableImageError as unusable:
@@ -165,8 +163,8 @@ def _apply_corrections(
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Return images with corrected labels, rejected images, and the corrections not applied.
 
-    See `clean` for the rules. An image has the label "" if its label can only come from a
-    correction, which may be for different pixels. Files in `set_aside` may keep this label.
+    See `clean` for the rules. An image has the label "" if only a correction can provide its label,
+    and that correction may be for different pixels. Files in `set_aside` may keep this label.
     """
     pixels = dict(zip(images["path"], images["pixels_sha256"]))
     of_page = {row.image: row.label for row in corrections if row.is_of_page}
@@ -198,7 +196,7 @@ def _apply_corrections(
 
 
 def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Remove exact duplicates from images, and also return a row of REJECTED for each one removed.
+    """Remove exact duplicates from images. Also return a REJECTED row for each duplicate removed.
 
     `images` is sorted by path and has the columns `path`, `label`, `archive_split` and
     `pixels_sha256`.
@@ -233,7 +231,7 @@ def _require_usable(
 ) -> None:
     """Raise InputError if a class has no usable image, with the most frequent reason.
 
-    The message includes an example, because the tables are not written in this case.
+    The message includes an example file, because the tables are not written in this case.
     """
     lacking = [label for label in layout.classes if not (usable["label"] == label).any()]
     if lacking:
@@ -247,7 +245,7 @@ def _require_usable(
 
 
 def _describe_reason(label: str, rejected: pd.DataFrame) -> str:
-    """Return the most common reason for rejecting files of a class, and what to do about it."""
+    """Return the most common reason for rejecting a class's files, and what to do about it."""
     if rejected.empty:  # labels.csv may have moved all its images to another class
         return f"See clean.labels. {ACCEPTED}"
     reason = rejected["reason"].value_counts().idxmax()
@@ -266,7 +264,7 @@ def _describe_reason(label: str, rejected: pd.DataFrame) -> str:
 
 
 def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
-    """Return advice about `clean.bits` for grey images above 8 bits, or "" if it is right.
+    """Return advice about `clean.bits` for grey images above 8 bits, or "" if the setting is right.
 
     `images` has the columns `used_bits` and `file_bits`, and was cleaned with the setting `bits`.
     """
@@ -287,7 +285,7 @@ def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
 
 
 def describe_pages(images: pd.DataFrame) -> str:
-    """Return how many files have further pages or frames, as text, or "" if there are none.
+    """Return how many files contain more than one page or frame, as text, or "" if none do.
 
     `images` has the column `has_more`.
     """
@@ -300,7 +298,7 @@ def describe_pages(images: pd.DataFrame) -> str:
 def describe_files(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
     """Return text such as "kept 4 of 7 images (2 truncated, 1 empty file); 3 other files (3 .txt)".
 
-    `usable` has a row for each usable image, including UNKNOWN ones. `rejected` is a REJECTED
+    `usable` contains a row for each usable image, including UNKNOWN ones. `rejected` is a REJECTED
     table.
     """
     is_other = rejected["reason"] == "other_file"
@@ -324,7 +322,7 @@ def describe_pointers(rejected: pd.DataFrame) -> str:
 
 
 def describe_unlabelled(rejected: pd.DataFrame, detail: str) -> str:
-    """Return the folders of images rejected as unlabelled for this reason, such as "birds/ (50)".
+    """Return the folders whose images were rejected as unlabelled for this reason: "birds/ (50)".
 
     At most SHOWN folders are listed, starting with the largest. `rejected` is a REJECTED table.
     """

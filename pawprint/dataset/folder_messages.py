@@ -1,4 +1,4 @@
-"""Describe what was found in folders: counts of classes, a tree, and problems with names."""
+"""Describe what was found in folders: images per class, a tree, and problems with names."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,8 +16,8 @@ SHOWN = 12  # folders in a tree, or classes in a line
 def describe_class_counts(counts: Counter[str]) -> str:
     """Return text such as "2 classes: cat (20), dog (18); 3 unknown; 5 unlabelled".
 
-    If there are more than SHOWN classes, only the largest and the smallest ones are listed.
-    `counts` contains the number of images for each label: a class, UNKNOWN, or "".
+    If there are more than SHOWN classes, only the largest and the smallest are listed. `counts`
+    contains the number of images for each label: a class, UNKNOWN, or "".
     """
     classes = sorted(label for label in counts if label not in ("", UNKNOWN))
     each = [f"{printable(label)} ({counts[label]:,})" for label in classes]
@@ -39,8 +39,8 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
 
     These are folders whose files are not read, folders that are named like splits but are not used
     as splits, and paths that are the same on some systems: macOS and Windows ignore case, and macOS
-    treats composed and decomposed letters alike. At most SHOWN of the first kind and five of each
-    other kind are listed.
+    treats composed and decomposed letters alike. At most SHOWN unread folders and five problems of
+    each other kind are listed.
     """
     folders = _unread_folders(places)
     classes = {label.lower() for label, _ in places.values()}
@@ -75,7 +75,7 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
 
 
 def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the files of each folder that contains files, but no image at any depth.
+    """Return the files in each folder that contains files, but no image at any depth.
 
     Hidden folders and system folders are left out.
     """
@@ -91,9 +91,9 @@ def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def tree_of(folders: Iterable[Parts]) -> str:
-    """Return the folders as a tree, indented by depth, each with its number of files.
+    """Return the folders as a tree, indented by depth, with the number of files in each folder.
 
-    `folders` contains the folder of each file.
+    `folders` contains each file's folder.
     """
     files: Counter[Parts] = Counter()
     for parts in folders:

@@ -1,4 +1,4 @@
-"""Read the name of a folder: whether it represents a split, unlabelled images, or a class."""
+"""Interpret a folder's name: whether it stands for a split, unlabelled images, or a class."""
 
 import re
 from pathlib import PurePosixPath
@@ -7,10 +7,10 @@ from unicodedata import normalize
 from pawprint.classes import UNKNOWN
 from pawprint.images.archive import is_image_name
 
-Parts = tuple[str, ...]  # of a path
-# Names that mean "no label yet", in lower case and without word separators.
+Parts = tuple[str, ...]  # of one path
+# Names that mean "no label yet", in lower case, without word separators.
 UNLABELLED_FOLDERS = {"nolabel", "nolabels", "unlabeled", "unlabelled", "unsorted"}
-# The split that a folder or a table cell represents, keyed by its lower-case name.
+# Splits, keyed by the lower-case folder name or table cell that stands for them.
 SPLIT_OF_FOLDER = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
@@ -35,7 +35,7 @@ def is_class_name(folder: str) -> bool:
 
 
 def is_unlabelled(folder: str) -> bool:
-    """Return whether the name of a folder means that its images have no label: _Unlabeled."""
+    """Return whether a folder's name, such as _Unlabeled, means that its images have no label."""
     return re.sub(r"[\W_]", "", folder).lower() in UNLABELLED_FOLDERS
 
 
@@ -57,7 +57,7 @@ def split_in_words(name: str) -> str:
 
 
 def other_words(name: str) -> list[str]:
-    """Return the words of a name that do not stand for a split, in lower case."""
+    """Return the words in a name that do not stand for a split, in lower case."""
     return [word for word in _words(name) if word and word not in SPLIT_OF_FOLDER]
 
 

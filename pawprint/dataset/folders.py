@@ -1,10 +1,11 @@
-"""Find the class and the split of each image, from its folders or its row in metadata.csv.
+"""Find each image's class and split, from its folders or its row in metadata.csv.
 
-`find_places` is the entry. Sentences about folders are in folder_messages.py, and rules for single
-names in folder_names.py. `clean.labels` may list the folders of each class; otherwise,
-`read_folders` finds out which folders are classes, splits or neither. It has two readings. In the
-outer one, the class is the first folder below the root or below a split, with everything in it
-(Keras, torchvision, Ultralytics). In the inner one, it is the last folder (Hugging Face, fastai).
+`find_places` is the entry point. Messages about folders are in folder_messages.py, and rules for
+single names in folder_names.py. `clean.labels` may list the folders for each class; otherwise,
+`read_folders` determines which folders are classes, splits or neither. Folders can be read in two
+ways. In the outer reading, the class is the first folder below the root or below a split, with
+everything in it (Keras, torchvision, Ultralytics). In the inner reading, the class is the last
+folder (Hugging Face, fastai).
 """
 
 from collections import Counter, defaultdict
@@ -31,7 +32,7 @@ AUTO = "auto"  # value of clean.labels, like OUTER and INNER
 OUTER = "outer"
 INNER = "inner"
 READINGS = (OUTER, INNER)
-Folders = Callable[[str], list[str]]  # returns the folders of a file, innermost first
+Folders = Callable[[str], list[str]]  # returns a file's folders, innermost first
 EXPECTED = """\
 photos/
   cat/  001.jpg, 002.jpg
@@ -39,7 +40,7 @@ photos/
 
 
 class Place(NamedTuple):
-    """The label and the split of a file, from its folders or from its row in metadata.csv.
+    """A file's label and split, from its folders or from its row in metadata.csv.
 
     `label` is a class, UNKNOWN, or "" for a file without a label. `split` is train, validation,
     test or "".
@@ -50,7 +51,7 @@ class Place(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The labels and splits of the files in an archive.
+    """The labels and splits for the files in an archive.
 
     `classes` and `places` are the results of `find_places`, and `rows` is the result of
     `read_metadata_csv`.
@@ -64,16 +65,16 @@ class Layout(NamedTuple):
 def find_places(
     names: list[str], rows: dict[str, Row] | None, labels: dict[str, list[str]] | str, archive: str
 ) -> tuple[list[str], dict[str, Place]]:
-    """Return the sorted classes, and the label and split of each file by its name.
+    """Return the sorted classes, and each file's label and split, keyed by file name.
 
-    `labels` is `clean.labels`. A mapping lists the folders of each class, or its labels in
-    metadata.csv, ignoring case. A file belongs to the innermost of these folders above it. Without
-    a mapping, each label in metadata.csv is a class, or if there is no metadata.csv, `read_folders`
+    `labels` is `clean.labels`. A mapping lists, for each class, its folders or its labels in
+    metadata.csv, ignoring case. A file belongs to the innermost listed folder above it. Without a
+    mapping, each label in metadata.csv is a class, or if there is no metadata.csv, `read_folders`
     determines the classes. If no folder is a class, there are no classes yet, and labels.csv
     provides them.
 
-    Raises InputError, which begins with `archive`, if a class in the mapping has no folder or a
-    label cannot be a class, and for the same reasons as `read_folders`.
+    Raises InputError, with a message that begins with `archive`, if a class in the mapping has no
+    folder or a label cannot be a class, and for the same reasons as `read_folders`.
     """
     if rows is None and isinstance(labels, str):
         places = read_folders(names, labels, archive)
@@ -118,7 +119,7 @@ def _require_folders(
 
 
 def folders_of(rows: dict[str, Row] | None) -> Folders:
-    """Return a function that finds the folders of a file, in NFC, from its path or from `rows`.
+    """Return a function that finds a file's folders, in NFC, from its path or from `rows`.
 
     With `rows`, the label counts as the innermost folder and the split as the folder above it. An
     unlisted file has no folders.
@@ -131,11 +132,12 @@ def folders_of(rows: dict[str, Row] | None) -> Folders:
 def label_and_split(
     folders: list[str], label_of_folder: dict[str, str], is_outer: bool = False
 ) -> Place:
-    """Return the class, from the innermost folder that names one, and the split, from the others.
+    """Return the class, from the innermost folder that names one, and the split, from the rest.
 
-    With `is_outer`, the outermost such folder decides. `folders` begins with the innermost;
-    `label_of_folder` has lower-case names. A class may be called train; its folder does not name a
-    split then. A folder called unknown that is not a class makes everything below it UNKNOWN.
+    With `is_outer`, the outermost folder that names a class decides. `folders` begins with the
+    innermost folder; the keys in `label_of_folder` are lower-case names. A class may be called
+    train; its folder then does not name a split. A folder called unknown that is not a class makes
+    everything below it UNKNOWN.
     """
     names = [folder.lower() for folder in folders]
     named = [folder for folder in names if folder in label_of_folder]
@@ -149,16 +151,16 @@ def label_and_split(
 
 
 def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, Place]:
-    """Return the places of files according to their folders. `labels` is AUTO, OUTER or INNER.
+    """Return each file's place according to its folders. `labels` is AUTO, OUTER or INNER.
 
-    AUTO chooses the reading that results in at least two classes. Images in or below a folder
-    called unknown are UNKNOWN. Images have no label if their folder `is_unlabelled`, if no folder
-    above them is a class, or if they lie beside or in a split without classes. If there are no
-    splits, this may apply to all images.
+    AUTO chooses the reading that finds at least two classes. Images in or below a folder called
+    unknown are UNKNOWN. Images have no label if their folder `is_unlabelled`, if no folder above
+    them is a class, or if they lie beside or in a split without classes. If there are no splits,
+    all images may be unlabelled.
 
-    Raises InputError, which begins with `archive`, if there is only one class, if no image can have
-    a label, if a name cannot be a label, if the two readings differ, or if a folder may be either a
-    class or a split.
+    Raises InputError, with a message that begins with `archive`, if there is only one class, if no
+    image can have a label, if a name cannot be a label, if the two readings differ, or if a folder
+    may be either a class or a split.
     """
     names = list(names)
     images = Counter(folder_of(name) for name in names if is_image_name(name))
@@ -179,7 +181,7 @@ def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, P
     label_of_folder = found[chosen]
     classes = set(label_of_folder.values()) - {""}
     is_unlabelled_set = any(UNKNOWN not in map(str.lower, path) for path in images)
-    # Data sets with such splits list their classes in a file that is not supported.
+    # Data sets with such splits list their classes in a file, which is not supported.
     if classes or splits or not is_unlabelled_set:
         _require_classes(classes, names, archive)
     return {name: _place(folder_of(name), label_of_folder, splits) for name in names}
@@ -195,7 +197,7 @@ def _place(path: Parts, label_of_folder: dict[Parts, str], splits: dict[Parts, s
 
 
 class _Tree:
-    """The folders that contain images, `holders`, and each folder's subfolders with images in them.
+    """Folders that contain images (`holders`), and each folder's subfolders with images in them.
 
     `root` is the folder below which paths start to differ. `inner_root` is the same folder, unless
     a folder on the way contains images itself.
@@ -234,8 +236,8 @@ class _Tree:
     def is_bare(self, path: Parts, classes: frozenset[str] = frozenset()) -> bool:
         """Return whether a folder contains images but no classes.
 
-        The images may be in its only subfolder, if that has the same name as the folder, or if it
-        is not named after one of several `classes`.
+        The images may be in its only subfolder, if both have the same name, or if the subfolder is
+        not named after one of several `classes`.
         """
         end = self.end_of(path)
         name = end[-1].lower()
@@ -243,14 +245,14 @@ class _Tree:
         return end in self.holders and not self.children[end] and not is_class
 
     def end_of(self, path: Parts) -> Parts:
-        """Descend while there is a single subfolder, to a folder with images or several folders."""
+        """Descend through single subfolders, to a folder with images or with several subfolders."""
         while path not in self.holders and len(self.children[path]) == 1:
             (path,) = self.children[path]
         return path
 
 
 def _find_splits(tree: _Tree) -> dict[Parts, str]:
-    """Return the split for each folder that is a split.
+    """Return the split that each split folder stands for.
 
     A folder named like a split is a split, except in two cases, in which it is a class: if it
     contains images and lies inside a split (train/train next to train/car); or if it is called
@@ -274,10 +276,9 @@ def _find_splits(tree: _Tree) -> dict[Parts, str]:
 
 
 def _require_no_doubt(tree: _Tree, splits: dict[Parts, str], archive: str) -> None:
-    """Raise InputError if a split next to folders of classes directly contains images.
+    """Raise InputError if a split folder next to class folders directly contains images.
 
-    The folder could be a class, such as valid/ next to invalid/, or a split, such as test/ next to
-    cat/.
+    Such a folder could be a class (valid/ next to invalid/) or a split (test/ next to cat/).
     """
     children = tree.children[tree.root]
     bare = [path for path in children if path in splits and tree.is_bare(path)]
@@ -292,12 +293,12 @@ def _require_no_doubt(tree: _Tree, splits: dict[Parts, str], archive: str) -> No
 
 
 def _find_splits_by_word(tree: _Tree, siblings: list[Parts]) -> dict[Parts, str]:
-    """Return the splits among folders such as seg_train and seg_test, if there are any.
+    """Return the split folders among folders such as seg_train and seg_test, if there are any.
 
-    One of the folders must be for training, and all must be different splits. Either none of them
-    contains images directly and all have the same subfolders; or the others contain images without
-    classes, and only the word for the split distinguishes them from training, as in cars_test/ and
-    cars_train/.
+    One of the folders must be for training, and no two may be the same split. Either no folder
+    contains images directly and all have the same subfolders; or all but the training folder
+    contain images without classes, and their names differ from the training folder's only in the
+    word for the split, as in cars_test/ and cars_train/.
     """
     named = {path: split for path in siblings if (split := split_in_words(path[-1]))}
     splits = {path: split for path, split in named.items() if path not in tree.holders}
@@ -319,9 +320,9 @@ def _find_splits_by_word(tree: _Tree, siblings: list[Parts]) -> dict[Parts, str]
 
 
 def _is_rest_of(tree: _Tree, path: Parts, train: Parts) -> bool:
-    """Return whether a folder of images without classes differs from training in one word only.
+    """Return whether a folder without classes and the training folder differ in one word only.
 
-    Its images are directly in it or, like the classes of training, one folder deeper.
+    The folder contains its images directly or, like the training classes, one level deeper.
     """
     inner, inner_train = (tree.end_of(each)[len(each) :] for each in (path, train))
     classes = _names(tree.classes_in(train))
@@ -335,10 +336,10 @@ def _names(paths: Iterable[Parts]) -> frozenset[str]:
 
 
 def _find_without_classes(tree: _Tree, splits: dict[Parts, str]) -> set[Parts]:
-    """Return folders of images without a class, in or next to splits with classes.
+    """Return folders whose images have no class, in or next to splits with classes.
 
     Examples are test/test/, predict/ and val/images/ next to train/CLASS/. A CLASS/ next to
-    train/CLASS/ does not count.
+    train/CLASS/ is not included.
     """
     found = set()
     for parent, children in list(tree.children.items()):
@@ -370,8 +371,8 @@ def _inner_label(
 ) -> str:
     """Return the last folder that is not a split, or "".
 
-    A class may contain splits, as in cat/train, unless it also contains classes, as in d/test next
-    to d/train/cat.
+    A class folder may contain splits, as in cat/train, unless it also contains classes, as in
+    d/test next to d/train/cat.
     """
     above = with_parents(path)
     if without_classes.intersection(above):

@@ -5,18 +5,18 @@ from PIL import Image
 
 from pawprint.images.formats import scale_for
 
-SIDE = 256  # side of the measured square in pixels, close to a network's input size
-HASH_SIDE = 16  # side of the square of hash bits
-HASHED = 512  # minimum side of the reduced image that is hashed, in pixels
+SIDE = 256  # side of the measured square, in pixels; close to a network's input size
+HASH_SIDE = 16  # bits per side of the square hash
+HASHED = 512  # minimum side of the reduced image before hashing, in pixels
 
 
 def measure(grey: Image.Image) -> dict[str, float]:
     """Measure the appearance of a grey image of any size.
 
     `brightness` is the mean value of the square and `contrast` the standard deviation, both in [0,
-    255]. `sharpness` is the variance of the Laplacian (Pech-Pacheco and others, Diatom autofocusing
-    in brightfield microscopy, 2000). `entropy` is in bits, from 0 for a uniform image to 8. All
-    sums are over whole numbers, so the results are the same on every processor.
+    255]. `sharpness` is the Laplacian's variance (Pech-Pacheco and others, Diatom autofocusing in
+    brightfield microscopy, 2000). `entropy` is in bits, from 0 for a uniform image to 8. Only whole
+    numbers are added, so the results are the same on every processor.
     """
     square = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.int64)
     inner = square[1:-1, 1:-1]
@@ -38,7 +38,7 @@ def _variance(values: np.ndarray) -> float:
 
 
 def perceptual_hash(image: Image.Image) -> str:
-    """Return one bit for each of the 256 lowest frequencies: whether it is above their median.
+    """Return a bit for each of the 256 lowest frequencies: whether it is above their median.
 
     The bits are in hexadecimal, row by row. For the square, imagehash 4.3.2 returns the same value
     as `phash(image, hash_size=16)`; see docs/decisions/10.
@@ -52,5 +52,5 @@ def perceptual_hash(image: Image.Image) -> str:
 
 
 def reduced(image: Image.Image) -> Image.Image:
-    """Return the image in grey. Large images are reduced to sides of at least HASHED pixels."""
+    """Return a grey copy. Large images are reduced, but both sides keep at least HASHED pixels."""
     return image.reduce(scale_for(image.size, HASHED)).convert("L")

@@ -24,7 +24,7 @@ class Row(NamedTuple):
     label: str
     split: str  # train, validation, test or ""
     group: str  # or ""
-    further: dict[str, str]  # cells of other columns, unless empty
+    further: dict[str, str]  # non-empty cells in other columns
 
 
 def is_metadata(name: str) -> bool:
@@ -35,12 +35,12 @@ def is_metadata(name: str) -> bool:
 
 
 def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, Row] | None:
-    """Return the rows of every metadata.csv in the archive, by member, or None if there is none.
+    """Return the rows from every metadata.csv in the archive, keyed by member, or None without one.
 
-    Paths are relative to the folder of the CSV. If a row has no split, the innermost folder above
-    the image that is named like a split determines it. Raises InputError, with the line number, for
-    missing columns, an empty file name or label, an image that is missing from the archive or
-    listed twice, and an unknown split.
+    Paths are relative to the CSV file's folder. If a row has no split, the innermost folder above
+    the image that is named like a split determines the split. Raises InputError, with the line
+    number, for missing columns, an empty file name or label, an image that is missing from the
+    archive or listed twice, and an unknown split.
     """
     return parse_metadata_csv(archive.filename, names, partial(read_member, archive))
 
@@ -48,7 +48,7 @@ def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, Row] | No
 def parse_metadata_csv(
     archive: str, names: list[str], read: Callable[[str], bytes]
 ) -> dict[str, Row] | None:
-    """Parse rows like `read_metadata_csv`, for files called `names`, which `read` reads.
+    """Parse rows like `read_metadata_csv`, for the files `names`, whose content `read` returns.
 
     Messages refer to the archive or folder as `archive`.
     """

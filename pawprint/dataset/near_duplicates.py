@@ -9,16 +9,16 @@ import pandas as pd
 
 from pawprint.engine.mapping import map_in_threads
 
-# A hash is a square of 16 x 16 bits: the signs of an image's lowest vertical (rows) and horizontal
+# A hash is a 16 x 16 square of bits: the signs of an image's lowest vertical (rows) and horizontal
 # (columns) frequencies. Written in hexadecimal, each byte is half a row.
 LOW_BYTES = slice(0, 16, 2)  # the 8 x 8 lowest frequencies
 LOW_BITS = 64
 # Mirroring an image changes the sign of every odd horizontal frequency.
 MIRROR = np.uint64(0x5555_5555_5555_5555)
-SHARED = 3  # number of blocks that a pair shares
-# Up to this many hashes with the same blocks, each is compared with all others. With few images,
-# the limit is PAIRS divided by the number of hashes. Above the limit, each hash is compared with
-# fewer others, so that time and memory do not grow quadratically.
+SHARED = 3  # minimum number of blocks that a pair shares
+# If at most this many hashes have the same blocks, each hash is compared with all others. With few
+# images, the limit is PAIRS divided by the number of hashes. Above the limit, each hash is compared
+# with fewer others, so that time and memory do not grow quadratically.
 COMPARED_WITH_ALL = 64
 PAIRS = 2**24
 
@@ -27,16 +27,16 @@ def near_duplicates(hashes: pd.Series, max_distance: int) -> pd.DataFrame:
     """Find pairs of images whose perceptual hashes differ in few bits, including mirrored images.
 
     `hashes` have 256 bits each, as hexadecimal text. In a pair, at most `max_distance` of the 64
-    low-frequency bits differ, and at most six times as many of all bits. The result has the int64
-    columns `first` and `second`, two positions with first < second, and `distance`, the number of
-    differing bits among all 256. If several images have the same hash, each is paired with the
-    first of them, and only the first is paired with images that have other hashes.
+    low-frequency bits differ, and at most six times that number among all bits. The result has the
+    int64 columns `first` and `second`, two positions with first < second, and `distance`, the
+    number of differing bits among all 256. If several images have the same hash, each is paired
+    with the first, and only the first is paired with images that have other hashes.
 
     The 64 bits are divided into `max_distance + 3` blocks. The hashes of a pair agree in at least
-    three blocks. For each combination of three blocks, hashes that agree in them are therefore
-    compared. If more than 64 hashes agree, and more than 16,777,216 divided by the number of
-    hashes, each is compared only with the next ones in the order of all bits. This misses some
-    pairs if very many hashes are similar or share blocks with many others.
+    three blocks. Therefore, for each combination of three blocks, hashes that agree in these blocks
+    are compared. If the number of such hashes is above 64 and above 16,777,216 divided by the
+    number of all hashes, each hash is compared only with the next ones when sorted by all bits.
+    This misses some pairs if very many hashes are similar or share blocks with many others.
     """
     distinct, first, numbers = np.unique(
         hashes.to_numpy("S64"), return_index=True, return_inverse=True
@@ -61,7 +61,7 @@ def near_duplicates(hashes: pd.Series, max_distance: int) -> pd.DataFrame:
 def _compare(
     content: np.ndarray, max_distance: int, masks: list[np.uint64], blocks: tuple[int, ...]
 ) -> np.ndarray:
-    """Return int64 `(pairs, 3)`: two rows of `content`, and their distance.
+    """Return int64 `(pairs, 3)`: two row numbers in `content`, and their distance.
 
     The two rows agree in these blocks, but not in an earlier combination of three blocks.
     """
@@ -90,9 +90,9 @@ def _compare(
 
 
 def _equal_keys(key: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield positions, and an offset at which the sorted keys are equal.
+    """Yield positions, and an offset; the sorted keys at both places are equal.
 
-    These are all pairs or, if there are very many, only the nearest ones.
+    All pairs are covered or, if there are very many, only the nearest ones.
     """
     one = np.arange(len(key))
     size = np.searchsorted(key, key, "right") - np.searchsorted(key, key)
@@ -107,10 +107,10 @@ def _equal_keys(key: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def nearest(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the nearest neighbour of each position, with int64 `image`, `nearest` and `distance`.
+    """Return each position's nearest neighbour, with int64 `image`, `nearest` and `distance`.
 
     Only positions that occur in a pair have a row. If several images are equally near, `nearest` is
-    the one with the lowest position.
+    the lowest position.
     """
     one_way = pairs.set_axis(["image", "nearest", "distance"], axis="columns")
     other_way = pairs.set_axis(["nearest", "image", "distance"], axis="columns")

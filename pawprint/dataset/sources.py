@@ -1,4 +1,4 @@
-"""Import images: a folder, zip, tar or URL becomes a zip; a folder tracked by DVC a list."""
+"""Import images: pack a folder, zip, tar or URL into a zip, or list a folder tracked by DVC."""
 
 import bz2
 import contextlib
@@ -37,7 +37,7 @@ Files = list[tuple[str, Path]]  # the name in the archive, and the file
 
 
 def folder_files(folder: Path) -> Files:
-    """Return every file in a folder, except OF_SYSTEMS, with its relative path, sorted by path.
+    """Return every file in a folder except OF_SYSTEMS, with relative paths, sorted by path.
 
     Prints `empty_folders`.
 
@@ -80,7 +80,7 @@ def _require_file(path: Path) -> None:
 
 
 def empty_folders(folder: Path) -> list[Path]:
-    """Return visible subfolders that are empty except for OF_SYSTEMS. Archives leave them out."""
+    """Return visible subfolders, missing from archives, that are empty except for OF_SYSTEMS."""
     empty = []
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -90,7 +90,7 @@ def empty_folders(folder: Path) -> list[Path]:
 
 
 def describe_empty(folder: Path) -> list[str]:
-    """Return a line for each of `empty_folders`; some have a namesake that contains files."""
+    """Return a line for each of `empty_folders`, mentioning any namesake that contains files."""
     empty = empty_folders(folder)
     if not empty:
         return []
@@ -113,9 +113,9 @@ def describe_empty(folder: Path) -> list[str]:
 def list_files(source: Path) -> tuple[list[str], Callable[[str], bytes]] | None:
     """Return the sorted names of the files in a folder or zip, and a function that reads one.
 
-    The names are those that later stages see, including files that .dvcignore excludes. This is
-    fast, because files are not opened. Returns None for other sources. Raises InputError for the
-    same reasons as `open_archive`.
+    The names are the same as in later stages, except that they include files excluded by
+    .dvcignore. Listing is fast, because files are not opened. Returns None for other sources.
+    Raises InputError for the same reasons as `open_archive`.
     """
     if source.is_dir():
         paths = {}
@@ -143,7 +143,7 @@ def require_utf8(paths: Iterable[Path]) -> None:
 
 
 def member_name(path: str) -> str:
-    """Return the name in the zip for a path with slashes, as valid text without ./.
+    """Return the zip member name for a path with slashes, as valid text without ./.
 
     A name that is not UTF-8 is read as cp437, the default in zip files.
     """
@@ -160,8 +160,8 @@ OPENERS: dict[bytes, Callable] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
 }
-# Bytes of content per byte of the tar. This is the limit of deflate, and therefore of a zip. bzip2
-# and xz have no limit.
+# Maximum content bytes per tar byte: the limit of deflate, and therefore of a zip file. bzip2 and
+# xz have no limit.
 MAX_RATIO = 1032
 BROKEN_TAR = (
     tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
@@ -195,7 +195,7 @@ class _BoundedFile:
 def is_tar(path: Path) -> bool:
     """Return whether a file looks like a tar, possibly compressed with gzip, bzip2 or xz.
 
-    Raises OSError, with the name of the file, if it cannot be read.
+    Raises OSError, with the file's name, if the file cannot be read.
     """
     try:
         with _open_stream(path) as file:
@@ -207,7 +207,7 @@ def is_tar(path: Path) -> bool:
 
 
 def _require_read(error: Exception) -> None:
-    """Raise an error of the file system again, because the content of the file did not cause it."""
+    """Raise a file system error again, because the file's content did not cause it."""
     if isinstance(error, OSError) and error.errno is not None:
         raise error
 
@@ -216,9 +216,9 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield (name, bytes) for every file in the tar, in its order.
 
     Raises InputError if the tar is incomplete or damaged, if a file has more than MAX_BYTES, if
-    there are more than MAX_RATIO bytes of content per byte of the tar, or if an entry is a sparse
-    file or is neither a file nor a folder. Names are checked later, in `read_member`. Raises
-    OSError, with the name of the tar, if it cannot be read.
+    there are more than MAX_RATIO content bytes per tar byte, or if an entry is a sparse file or is
+    neither a file nor a folder. Names are checked later, in `read_member`. Raises OSError, with the
+    tar's name, if the tar cannot be read.
     """
     try:
         with _open_stream(path) as stream:
@@ -266,18 +266,18 @@ def _require_regular(entry: tarfile.TarInfo) -> None:
 
 
 class Source(Section):
-    """A YAML file used as the source, with the URL of an archive and, if known, its SHA-256."""
+    """A YAML source file, with an archive's URL and, if known, its SHA-256."""
 
-    url: Annotated[str, Field(pattern="^https?://[^/]+/.*[^/]$")]  # URL of a file, not a folder
+    url: Annotated[str, Field(pattern="^https?://[^/]+/.*[^/]$")]  # a file, not a folder
     sha256: Sha256 | None = None
 
 
 def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) -> str:
-    """Write the images to the folder, as a zip or a list. Return a description of the amount.
+    """Write the images to the folder, as a zip or a list. Return how many there are, as text.
 
     A zip is copied. A folder or a tar is packed into a zip, with the same bytes every time. If DVC
-    tracks the folder, `tracked` contains its MD5 hashes keyed by path: the files are listed and
-    stay where they are. Raises InputError if the source is missing or is of any other kind.
+    tracks the folder, `tracked` contains MD5 hashes keyed by path; the files are then listed and
+    stay where they are. Raises InputError if the source is missing or is anything else.
     """
     if source.is_file() and source.suffix in (".yaml", ".yml"):
         from pawprint.download import download  # slow, and few sources are URLs
@@ -300,7 +300,7 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
         elif is_tar(source):
             pack(images, tar_files(source))
         elif zipfile.is_zipfile(source):
-            with open_archive(source):  # raises InputError if it is incomplete
+            with open_archive(source):  # raises InputError if the archive is incomplete
                 copy_file(source, images)
         else:
             raise _no_source(source)
@@ -314,8 +314,8 @@ def describe_file_changes(
 
     `earlier` describes where `before` comes from, such as "the last commit".
 
-    Both mappings have file names as keys and something that identifies the content as values. A
-    file counts as unchanged if its name stays the same or if, in the same folder, its content does.
+    Both mappings have file names as keys, and values that identify the content. A file counts as
+    unchanged if its name stays the same, or if a file in the same folder has the same content.
     """
     gone = Counter(_folder_and_content(before, before.keys() - after.keys()))
     new = Counter(_folder_and_content(after, after.keys() - before.keys()))

@@ -3,20 +3,20 @@
 To find out why an image is in a split, check these rules in order. The first one that applies
 decides:
 
-1. The first row in splits.csv for the image, or for another image in its group.
-2. The split that the archive assigns, by a folder or in metadata.csv or, if `split.date` is set, by
-   the date of the image.
-3. The rank of its group. Groups are ranked by a hash of their content and of `split.seed`. Going
-   through the ranks, the test set takes each group that brings its number of images per class
-   closer to `split.test_fraction`. The validation set then takes groups in the same way. All
-   remaining groups are for training.
+1. splits.csv: the first row for the image, or for another image in its group.
+2. The archive's split, from a folder or metadata.csv, or if `split.date` is set, the split for the
+   image's date.
+3. The rank of its group. Groups are ranked by a hash of their content and `split.seed`. In rank
+   order, the test set takes each group that brings its images per class closer to
+   `split.test_fraction`. The validation set then takes groups in the same way. All remaining groups
+   are for training.
 
-Images for which `split.group` matches the same text, or with the same value in the column `group`
-of metadata.csv, form a group. Every other image is a group of its own. Groups that contain
-near-duplicates of each other are joined. The third rule never divides a group.
+Images form a group if `split.group` matches the same text in their paths, or if they have the same
+`group` in metadata.csv. Every other image is its own group. Groups that contain near-duplicates of
+each other are joined. The third rule never divides a group.
 
 A rank depends only on the group and the seed. When an image is added, removed or relabelled, few
-other images move: only those at ranks where a set just reaches enough images of a class.
+other images move: only those at ranks where a set just reaches enough images per class.
 """
 
 from collections import Counter
@@ -31,11 +31,11 @@ from pawprint.errors import InputError, name_some, printable
 from pawprint.params.data import Split
 from pawprint.paths import LABELS_TO_REVIEW_CSV
 
-# Near-duplicates are joined to groups of at most this fraction of all images, or this number if it
-# is larger.
+# Near-duplicates are joined to groups of at most this fraction of all images, or this number if the
+# number is larger.
 MAX_GROUP_FRACTION = 0.01
 MAX_GROUP = 20
-# Images per class: if all are predicted correctly, the 95% interval of the recall begins at 0.70.
+# Images per class: if all are predicted correctly, the 95% interval for the recall begins at 0.70.
 FEW = 9
 BLOCK = 2**16  # number of pairs joined at once
 BY_FILE = "splits.csv"  # one of the three rules, like BY_ARCHIVE and BY_RANK
@@ -46,20 +46,21 @@ BY_RANK = "rank"
 def split(
     images: pd.DataFrame, params: Split, kept_splits: dict[str, str], dates: pd.Series | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
-    """Return the split of each image, the near-duplicates, and the number of divided pairs.
+    """Return each image's split, the near-duplicates, and the number of divided pairs.
 
     `images` is an IMAGES table. The returned tables are SPLIT, sorted by path, and NEAR_DUPLICATES,
-    sorted by group and path. `kept_splits` maps the `pixels_sha256` of each row in splits.csv to
-    its split, in the order of the rows, and `dates` contains seconds keyed by path.
+    sorted by group and path. `kept_splits` maps the `pixels_sha256` in each row of splits.csv to
+    its split, in row order, and `dates` contains seconds keyed by path.
 
-    Each class has images in each split, unless it has too few groups. In this case, it is in
-    training and, if it has two groups, also in validation. If the archive's validation or test
-    split lacks a class, it receives training images of that class. If an archive has validation but
-    no test images, the validation images are divided in the ratio of the two fractions.
+    Each class has images in each split, unless it has too few groups. A class with one group is
+    only in training, and a class with two is in training and validation. If the archive's
+    validation or test split lacks a class, that split receives training images of the class. If an
+    archive has validation but no test images, the validation images are divided in the ratio of the
+    two fractions.
 
     Raises InputError if the archive assigns a split to only some images or has no training split,
-    if `split.group` does not match any path, if a class has no training image, or if a split has
-    images of fewer than two classes.
+    if `split.group` does not match any path, if a class has no training image, or if a split
+    contains fewer than two classes.
     """
     columns = [*images, "split"]
     # This order is independent of file names.
@@ -104,9 +105,9 @@ def split(
 
 
 def _contradictions(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
-    """Return the path of the nearest near-duplicate with a different label, keyed by position.
+    """Return the path to the nearest near-duplicate with a different label, keyed by position.
 
-    `pairs` is a result of `near_duplicates`.
+    `pairs` is the result of `near_duplicates`.
     """
     labels = images["label"].to_numpy()
     closest = nearest(pairs[labels[pairs["first"]] != labels[pairs["second"]]])
@@ -116,8 +117,8 @@ def _contradictions(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
 def describe_contradictions(duplicates: pd.DataFrame) -> str:
     """Return a line about near-duplicates with different labels, or "" if there are none.
 
-    If one pair of classes has at least half of them, the line includes the pair, because a folder
-    may exist twice. `duplicates` is a NEAR_DUPLICATES table.
+    If one pair of classes accounts for at least half, the line names the pair, because a folder may
+    exist twice. `duplicates` is a NEAR_DUPLICATES table.
     """
     labels = duplicates.set_index("path")["label"]
     rows = duplicates[duplicates["contradicts"] != ""]
@@ -132,7 +133,7 @@ def describe_contradictions(duplicates: pd.DataFrame) -> str:
 
 
 def _find_groups(paths: pd.Series, pattern: str) -> pd.Series:
-    """Return the text that the group in the pattern matches in each path, or "" without a match."""
+    """Return the text that the pattern's group matches in each path, or "" if there is no match."""
     groups = paths.str.extract(pattern, expand=False).fillna("")
     if (groups == "").all():
         raise InputError(
@@ -143,7 +144,7 @@ def _find_groups(paths: pd.Series, pattern: str) -> pd.Series:
 
 
 def _splits_by_date(images: pd.DataFrame, dates: pd.Series, params: Split) -> pd.Series:
-    """Return splits made of whole dates, with the latest for test. A group has its latest date."""
+    """Return splits of whole dates, the latest for test. A group counts at its latest date."""
     own = images["path"].map(dates)
     last = own.groupby(images["group"]).transform("max").mask(images["group"] == "", own)
     # Compute the fraction of images taken on or after each date.
@@ -162,7 +163,7 @@ def _splits_by_date(images: pd.DataFrame, dates: pd.Series, params: Split) -> pd
 
 
 def _given_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
-    """Return the archive's splits, or "train" for all images if it has none or they are unused."""
+    """Return the archive's splits, or "train" for all images if these are missing or unused."""
     splits = set(images["archive_split"]) if is_used else set()
     if "" in splits and len(splits) > 1:
         raise InputError(
@@ -182,10 +183,10 @@ def _given_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
 
 
 def _is_drawn(images: pd.DataFrame) -> pd.Series:
-    """Return whether ranks decide about an image. Otherwise, it stays in the archive's split.
+    """Return whether ranks determine an image's split. Other images stay in the archive's split.
 
-    They decide about training images of a class that the archive's validation or test split lacks,
-    and about validation images if the archive has no test split.
+    Ranks apply to training images whose class is missing from the archive's validation or test
+    split, and to validation images if the archive has no test split.
     """
     label = images["label"]
     given = images["given"]
@@ -197,10 +198,10 @@ def _is_drawn(images: pd.DataFrame) -> pd.Series:
 
 
 def _join_groups(images: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
-    """Return the number of each image's group, int64 `(images,)`, with near-duplicates joined.
+    """Return each image's group number, int64 `(images,)`, with near-duplicates joined.
 
-    The nearest `pairs` are joined first. Groups are not joined if the result would be too large, or
-    if splits.csv assigns them to different splits.
+    The nearest `pairs` are joined first. Groups stay separate if together they would be too large,
+    or if splits.csv assigns them to different splits.
     """
     own = images["group"].mask(images["group"] == "", images["pixels_sha256"]).factorize()[0]
     sizes = np.bincount(own).tolist()
@@ -222,7 +223,7 @@ def _join_groups(images: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
 
 
 def _find(joined: list[int], group: int) -> int:
-    """Return the representative of the groups joined with this one, and shorten the path to it."""
+    """Return the representative of a group and all groups joined with it, and shorten its path."""
     while joined[group] != group:
         joined[group] = joined[joined[group]]
         group = joined[group]
@@ -230,13 +231,13 @@ def _find(joined: list[int], group: int) -> int:
 
 
 def _first_rows(images: pd.DataFrame, group: np.ndarray) -> pd.Series:
-    """Return, for each group, the split in the first row of splits.csv for its drawn images."""
+    """Return each group's split: the first row in splits.csv for its drawn images."""
     rows = images.assign(group=group)[images["is_drawn"] & (images["row_split"] != "")]
     return rows.sort_values("row").groupby("group")["row_split"].first()
 
 
 def _rank_groups(images: pd.DataFrame, seed: int) -> pd.Series:
-    """Return the rank of each image's group, from 1, by a hash of its text or its first image."""
+    """Return each image's group rank, from 1, by a hash of the group's text or first image."""
     content = images["group"].mask(images["group"] == "", images["perceptual_hash"])
     content = content.groupby(images["joined"]).first()
     hashes = pd.Series(hash_keys(content, str(seed)), content.index)
@@ -244,21 +245,20 @@ def _rank_groups(images: pd.DataFrame, seed: int) -> pd.Series:
 
 
 def _kept_splits(images: pd.DataFrame) -> pd.Series:
-    """Return the split of each image in splits.csv, or "" if the archive or the ranks decide.
+    """Return each image's split in splits.csv, or "" if the archive or the ranks decide.
 
-    A drawn image follows the first row of its group. Any other image follows its own row.
+    A drawn image follows its group's first row. Any other image follows its own row.
     """
     first = _first_rows(images, images["rank"].array).reindex(images["rank"], fill_value="")
     return images["row_split"].mask(images["is_drawn"], first.array)
 
 
 def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd.DataFrame:
-    """Move groups of images from one split to another, in the order of their ranks.
+    """Move groups of images from one split to another, in rank order.
 
     `target` gets this fraction of the archive's validation images or, if `source` is training, of
-    all images in the classes that are missing from the archive's `target`. The fraction applies to
-    each class, as closely as the groups allow, and leaves groups for other splits that lack the
-    class.
+    all images whose class is missing from the archive's `target`. The fraction applies to each
+    class, as closely as the groups allow. Groups remain for other splits that lack the class.
     """
     label = images["label"]
     if source == "validation":
@@ -293,7 +293,7 @@ def _classes_lacking(images: pd.DataFrame, source: str, name: str) -> set[str]:
 
 
 def _sizes(images: pd.DataFrame) -> dict[int, dict[str, int]]:
-    """Return the number of images per class for each group, in the order of ranks."""
+    """Return the number of images per class for each group, in rank order."""
     sizes: dict[int, dict[str, int]] = {}
     for (rank, label), number in images.groupby(["rank", "label"]).size().items():
         sizes.setdefault(rank, {})[label] = number
@@ -306,12 +306,12 @@ def _choose(
     reserved: dict[str, int],
     lacking: set[str],
 ) -> list[int]:
-    """Return the ranks of groups that bring the number of images per class closest to `wanted`.
+    """Return the ranks of the groups that bring the images per class closest to `wanted`.
 
     In the order of `sizes`, from `_sizes`, a group is taken if it brings the numbers closer.
     Classes that are missing from `wanted` are not needed. For each class, `reserved` groups are
-    left, by default one. If a class in `lacking` has received no group, its smallest group is taken
-    at the end.
+    left over, by default one. At the end, if a class in `lacking` has received no group, its
+    smallest group is taken.
     """
     missing = Counter(wanted)
     # Number of groups.
@@ -357,9 +357,9 @@ def _require_all(images: pd.DataFrame) -> None:
 
 
 def find_rules(images: pd.DataFrame, kept_splits: dict[str, str], uses_archive: bool) -> pd.Series:
-    """Return which rule decided about each image in the result of `split`: a constant BY_….
+    """Return the rule that determined each image's split in the result of `split`: a BY_… constant.
 
-    `uses_archive` indicates whether the splits of the archive, or splits by date, are used.
+    `uses_archive` indicates whether the archive's splits, or splits by date, are used.
     """
     images = images.assign(given=_given_splits(images, uses_archive))
     is_drawn = _is_drawn(images)
@@ -371,9 +371,9 @@ def find_rules(images: pd.DataFrame, kept_splits: dict[str, str], uses_archive: 
 
 
 def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.Series:
-    """Return the time of each image in seconds, keyed by path, from a column of a METADATA table.
+    """Return each image's time in seconds, keyed by path, from a column in a METADATA table.
 
-    Raises InputError if the column is missing, or if an image has no date in it.
+    Raises InputError if the column is missing, or if the column has no date for an image.
     """
     cells = metadata[metadata["column"] == column.lower()].set_index("path")["value"]
     if cells.empty:
@@ -405,7 +405,8 @@ def describe_dates(rows: pd.DataFrame, dates: pd.Series, column: str) -> str:
 def describe_completed(images: pd.DataFrame) -> list[str]:
     """Return a line on validation, and one on test, if the archive's split lacks some classes.
 
-    `images` has the columns `label`, `split` and `archive_split`, which is "" if it is not used.
+    `images` has the columns `label`, `split` and `archive_split` ("" if the archive's split is not
+    used).
     """
     lines = []
     classes = images["label"].nunique()
@@ -425,12 +426,12 @@ def describe_completed(images: pd.DataFrame) -> list[str]:
 
 
 def describe_few(images: pd.DataFrame) -> str:
-    """Return text such as "few test images, 1 of bee, …", or "" if no class has at most FEW."""
+    """Return text such as "few test images, 1 of bee, …", or "" if all classes exceed FEW."""
     numbers = (images["split"] == "test").groupby(images["label"]).sum()
     few = [f"{number} of {label}" for label, number in numbers.items() if number <= FEW]
     return f"few test images, {name_some(few)}: their recall is imprecise" if few else ""
 
 
 def divided_groups(images: pd.DataFrame) -> int:
-    """Return how many groups have images in several splits, given columns `group` and `split`."""
+    """Return how many groups are in several splits, given the columns `group` and `split`."""
     return int((images.groupby("group")["split"].nunique() > 1).sum())

@@ -1,6 +1,6 @@
 """Find images that stand out, for example because they are dark, blurred or empty.
 
-They are not rejected, but listed for someone to look at.
+Such images are not rejected, but listed for someone to look at.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 # Handle Outliers, 1993). Half of a normal distribution lies within 0.6745 standard deviations.
 MIN_SCORE = 3.5
 QUARTILE = 0.6745
-LOOKS = {  # how an image looks, given the measure and the direction in which it stands out
+LOOKS = {  # how an image looks, keyed by the measure and the direction in which it stands out
     ("brightness", -1): "dark",
     ("brightness", 1): "bright",
     ("contrast", -1): "pale",
@@ -22,10 +22,11 @@ LOOKS = {  # how an image looks, given the measure and the direction in which it
 def find_unusual(images: pd.DataFrame) -> pd.DataFrame:
     """Return the images that stand out, most unusual first: `path`, `looks` and `score`.
 
-    `images` is an IMAGES table. The score is the robust z-score of a measure: the distance from the
-    median, in units of a deviation estimated from the median of all distances. Each image is listed
-    once, with its highest score. Brightness is compared on the logit scale, and contrast and
-    sharpness on a logarithmic scale, because a few images have many times the values of the others.
+    `images` is an IMAGES table. The score is the robust z-score for a measure: the distance from
+    the median, in units of a deviation estimated from the median of all distances. Each image is
+    listed once, with its highest score. Brightness is compared on the logit scale, and contrast and
+    sharpness on a logarithmic scale, because a few images have values many times as large as most
+    others.
     """
     light = images["brightness"].clip(0.5, 254.5)
     measures = pd.DataFrame(

@@ -21,8 +21,8 @@ from pawprint.paths import LABELS_CSV, SPLITS_CSV
 if TYPE_CHECKING:
     import pandas as pd
 
-# Encodings by byte order mark. UTF-32 comes first, because one of its marks starts with a mark of
-# UTF-16.
+# Encodings by byte order mark. UTF-32 comes first, because one of its marks starts with a UTF-16
+# mark.
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -38,13 +38,13 @@ SAVE = (
     'Save it as "CSV UTF-8" in Excel or another spreadsheet, or convert it, for example with '
     "`iconv -f cp1252 -t utf-8 OLD.csv >NEW.csv`"
 )
-Cells = dict[str, str]  # by column, in lower case
+Cells = dict[str, str]  # keyed by column, in lower case
 
 
 class WrittenTable(NamedTuple):
     """A CSV file written by a person or a spreadsheet, without its empty rows.
 
-    `header` is unchanged. `names` are in lower case and unique, because unnamed columns are named
+    `header` is unchanged. `names` are in lower case and unique, because unnamed columns get names
     with different numbers of spaces. Each row has the number of its last line, counted from 1, and
     a cell for each column.
     """
@@ -56,7 +56,7 @@ class WrittenTable(NamedTuple):
 
 
 def read_csv_rows(path: Path, columns: Collection[str]) -> list[tuple[int, Cells]]:
-    """Return `csv_rows` of a file or a pipe. Raises InputError, even if it cannot be read."""
+    """Return `csv_rows` for a file or a pipe. Also raises InputError if reading fails."""
     where = printable(str(path))
     try:
         content = read_bytes(path)
@@ -66,7 +66,7 @@ def read_csv_rows(path: Path, columns: Collection[str]) -> list[tuple[int, Cells
 
 
 def csv_rows(content: bytes, where: str, columns: Collection[str]) -> list[tuple[int, Cells]]:
-    """Return the line number and the cells of each row, by column; unnamed columns are left out.
+    """Return each row's line number and its cells, keyed by column; unnamed columns are left out.
 
     Raises InputError for the same reasons as `parse_csv`.
     """
@@ -75,13 +75,13 @@ def csv_rows(content: bytes, where: str, columns: Collection[str]) -> list[tuple
 
 
 def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTable:
-    """Parse a table that has at least these columns, as spreadsheets and Macs write it.
+    """Parse a table with at least these columns, as written by spreadsheets and Macs.
 
-    The encoding is given by a byte order mark; otherwise it is UTF-8. The separator is the one in
+    A byte order mark determines the encoding; without one, it is UTF-8. The separator is the one in
     SEPARATORS that results in the right columns. Empty rows, and empty cells after the last column,
     are ignored. A row may be shorter than the header, but must include all of `columns`. Spaces
-    around a cell are removed, except around a path. Raises InputError, which begins with `where`,
-    for any other file.
+    around a cell are removed, except around a path. Raises InputError, with a message that begins
+    with `where`, for any other file.
     """
     text = _decode(content, where)
     declared = SEPARATOR_LINE.match(text)
@@ -126,7 +126,7 @@ def _decode(content: bytes, where: str) -> str:
         raise InputError(
             f"{where}: line {line}: expected a CSV in UTF-8. Received: another encoding. {SAVE}."
         ) from None
-    if "\0" in text:  # this may be UTF-16 without a byte order mark
+    if "\0" in text:  # the file may be UTF-16 without a byte order mark
         raise InputError(f"{where}: expected a CSV in UTF-8. Received: zero bytes. {SAVE}.")
     return text
 
@@ -151,7 +151,7 @@ def _names(header: list[str]) -> list[str]:
 
 
 def spellings(path: str) -> tuple[str, ...]:
-    """Return a path as written in a table, in composed Unicode, and without surrounding spaces.
+    """Return a path in three forms: as written, in composed Unicode, without surrounding spaces.
 
     macOS decomposes letters in file names, but keyboards and spreadsheets do not.
     """
@@ -159,10 +159,10 @@ def spellings(path: str) -> tuple[str, ...]:
 
 
 def name_likely(path: str, paths: Sequence[str]) -> str:
-    """Return a question with up to three `paths` that a wrong path may refer to, or "".
+    """Return a question that suggests up to three `paths` for a wrong path, or "".
 
-    They have the same file name, except perhaps for the suffix, and most of the same folders. Case,
-    slashes, spaces around names and the form of Unicode may differ.
+    The suggestions have the same file name, except perhaps for the suffix, and most of the same
+    folders. Case, slashes, spaces around names and the Unicode form may differ.
     """
     *folders, name = _parts(path)
     stems = {name, _stem(name)}
@@ -189,10 +189,10 @@ def _stem(name: str) -> str:
     return name.rpartition(".")[0] or name
 
 
-LABEL_COLUMNS = ("path", "label")  # and perhaps PIXELS and HOW
+LABEL_COLUMNS = ("path", "label")  # PIXELS and HOW are optional
 PIXELS = "pixels_sha256"
 HOW = "how"  # how the label was assigned: PAGE, or "" for a single image
-PAGE = "page"  # the label was assigned to a whole page of images
+PAGE = "page"  # the label was assigned to all images on a page
 SPLIT_COLUMNS = ("pixels_sha256", "split")
 # New projects contain these empty tables.
 EMPTY_TABLES = {
@@ -204,10 +204,10 @@ SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def complete_labels(content: bytes, where: str) -> tuple[bytes, list[str]]:
-    """Add the columns of a new labels.csv that a table lacks, and return their names.
+    """Add the columns that a table lacks, compared with a new labels.csv, and return their names.
 
-    Their cells are empty, and everything else stays as it is, such as quotes and line ends. Returns
-    the same bytes, and no names, if the table has columns of its own, or is not UTF-8. Raises
+    The added cells are empty, and everything else, such as quotes and line ends, stays as it is. If
+    the table has additional columns or is not UTF-8, returns the same bytes and no names. Raises
     InputError for the same reasons as `parse_csv`.
     """
     columns = (*LABEL_COLUMNS, PIXELS, HOW)
@@ -230,17 +230,17 @@ def complete_labels(content: bytes, where: str) -> tuple[bytes, list[str]]:
 
 
 class Correction(NamedTuple):
-    """The label of an image, or NEITHER.
+    """An image's label, or NEITHER.
 
-    With `pixels_sha256`, it applies to the image with these pixels, and the path is where that
-    image used to be. Without it, it applies to the image at the path. Other corrections take
-    precedence over one that `is_of_page`.
+    With `pixels_sha256`, the correction applies to the image with these pixels, and the path is
+    where that image used to be. Without a hash, it applies to the image at the path. Corrections of
+    single images take precedence over one that `is_of_page`.
     """
 
     path: str
     label: str
     pixels_sha256: str = ""
-    is_of_page: bool = False  # whether the label was assigned to a page of images
+    is_of_page: bool = False  # whether the label was assigned to all images on a page
 
     @property
     def image(self) -> str:
@@ -253,10 +253,10 @@ def read_corrections(
 ) -> list[Correction]:
     """Return the rows of labels.csv.
 
-    A path matches a member even if it is in another Unicode form or has surrounding spaces. Raises
-    InputError, with the line number, for a label that is not in `labels`, a path that is not in
-    `members` if there is no `pixels_sha256`, an image that occurs twice, a `pixels_sha256` that is
-    not 64 hexadecimal digits, and a cell in HOW other than PAGE or "". Also raises InputError if
+    A path matches a member even if the path is in another Unicode form or has surrounding spaces.
+    Raises InputError, with the line number, for a label that is not in `labels`, a path that is not
+    in `members` if there is no `pixels_sha256`, an image that occurs twice, a `pixels_sha256` that
+    is not 64 hexadecimal digits, and a cell in HOW other than PAGE or "". Also raises InputError if
     the file is not such a table. `members` and `labels` are not checked if they are None.
     """
     choices = None if labels is None else [*labels, NEITHER]
@@ -295,7 +295,7 @@ def read_corrections(
 
 
 def _problem_of_optional_cells(row: Cells) -> str | None:
-    """Return what is wrong with the cells PIXELS and HOW of a row of labels.csv, or None."""
+    """Return what is wrong with the cells PIXELS and HOW in a labels.csv row, or None."""
     pixels = row.get(PIXELS, "")
     how = row.get(HOW, "")
     if pixels and not SHA256.fullmatch(pixels):
@@ -307,10 +307,10 @@ def _problem_of_optional_cells(row: Cells) -> str | None:
 
 
 def reviewed_images(path: Path) -> set[str]:
-    """Return the images in labels.csv whose label a person gave or confirmed one by one.
+    """Return the images in labels.csv whose labels a person gave or confirmed one by one.
 
-    They are identified by `pixels_sha256` or, without it, by all spellings of their path. Without
-    the file, there are none. Raises InputError if it is not such a table.
+    Images are identified by `pixels_sha256` or, without a hash, by all spellings of their path. If
+    the file is missing, there are none. Raises InputError if the file is not such a table.
     """
     reviewed: set[str] = set()
     for _, row in read_csv_rows(path, LABEL_COLUMNS) if path.exists() else []:
@@ -331,7 +331,7 @@ def classes_given(corrections: Iterable[Correction]) -> list[str]:
 
 
 def read_kept_splits(path: Path) -> dict[str, str]:
-    """Return the split of each `pixels_sha256`, in the order of the rows.
+    """Return the split for each `pixels_sha256`, in row order.
 
     Raises InputError, with the line number, for a hash that is not 64 hexadecimal digits, a split
     that is not in SPLITS, and an image in two splits. Also raises InputError if the file is not
@@ -360,11 +360,11 @@ MAX_DEVIATION = 0.02  # smaller deviations from the fraction are not reported
 
 
 def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "pd.DataFrame":
-    """Write the splits of a SPLIT table to splits.csv and return the new rows.
+    """Write the splits from a SPLIT table to splits.csv and return the new rows.
 
     With `to_train`, new images become training images if they do not share a group with old ones.
-    Rows of other images, and additional columns, stay as they are. Raises InputError if the file is
-    not such a table.
+    Rows for other images, and additional columns, stay as they are. Raises InputError if the file
+    is not such a table.
     """
     import pandas as pd  # imported here because it is slow and `code` does not need it
 
@@ -386,7 +386,7 @@ def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "
 def describe_kept_splits(
     images: "pd.DataFrame", kept_splits: dict[str, str], fractions: dict[str, float]
 ) -> list[str]:
-    """Return lines that compare splits.csv, `kept_splits`, with a SPLIT table.
+    """Return lines that compare `kept_splits`, from splits.csv, with a SPLIT table.
 
     They report images without a row; rows without an image; rows that the split does not follow,
     because groups stay together; and classes for which the fraction in a split differs from

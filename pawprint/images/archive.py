@@ -106,7 +106,7 @@ OTHERS = {
     b"<!doctype html": "a web page. Download the archive itself: the site may require a login",
     b"<html": "a web page. Download the archive itself: the site may require a login",
 }
-# The suffix of one file of a multi-part archive.
+# The suffix of a file in a multi-part archive.
 PART = re.compile(r"\.z?[0-9]{2,3}", re.IGNORECASE)
 IS_UTF8 = 0x800  # a flag of a zip member
 UNICODE_PATH = 0x7075  # a type of extra field in a zip member

@@ -49,7 +49,7 @@ from pawprint.images.modes import SAYS_SO, is_unread, mode_of, name_of_other
 # they declare (ICO), or have no size limit (FITS).
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIF")
 FORMATS += ("PPM", "JPEG2000", "PCX", "SGI", "SUN", "PSD", "DDS", "QOI", "TGA")
-# HEIC is the format of many phones. One thread is enough, because images are decoded in parallel.
+# Many phones save photos as HEIC. One thread is enough, because images are decoded in parallel.
 pi_heif.register_heif_opener(
     decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
 )
@@ -59,7 +59,7 @@ ORIENTATION = ExifTags.Base.Orientation
 # Wording of the errors that Pillow, libheif and libjpeg raise for truncated files.
 ENDS_EARLY = re.compile("truncated|end of file|premature end", re.IGNORECASE)
 STRIP = 2**20  # in bytes
-MAX_SIDE = 65_535  # limit of JPEG; resizing a much longer image takes gigabytes
+MAX_SIDE = 65_535  # JPEG's limit; resizing a much longer image takes gigabytes
 # TIFF tags.
 SUBFILE = 254
 DNG_VERSION = 50706

@@ -20,7 +20,7 @@ class Detector(NamedTuple):
     """A detector of unknown images, based on the principal components of their features.
 
     `mean` is float32 `(channels,)`, and `components` is float32 `(components, channels)`. The
-    components are orthogonal unit vectors.
+    components are unit vectors, orthogonal to each other.
     """
 
     mean: np.ndarray
@@ -58,7 +58,7 @@ def unit_length(features: np.ndarray) -> np.ndarray:
 
 
 def read_detector(folder: Path) -> Detector:
-    """Read the detector of a served model that has an unknown threshold.
+    """Read a served model's detector; the model must have an unknown threshold.
 
     Raises InputError if the file is missing or contains other arrays.
     """
@@ -79,10 +79,10 @@ def fit_detector(features: np.ndarray) -> Detector:
     number = min(COMPONENTS, images - 1, channels - 1)
     unit = unit_length(features.astype(np.float64))
     mean = unit.mean(axis=0)
-    # Use the smaller of the two Gram matrices, because the time grows with the cube of its size.
+    # Use the smaller Gram matrix, because the time grows with the cube of its size.
     narrow = (unit - mean).T if channels < images else unit - mean
     last = (len(narrow) - number, len(narrow) - 1)
-    with threadpool_limits(1):  # the number of threads changes the last bits of a sum
+    with threadpool_limits(1):  # sums differ in the last bits if the number of threads changes
         vectors = eigh(narrow @ narrow.T, subset_by_index=last)[1][:, ::-1]
         if channels >= images:
             vectors, _ = qr(narrow.T @ vectors, mode="economic")
@@ -113,8 +113,8 @@ def choose_unknown_threshold(scores: np.ndarray, quantile: float) -> float:
     images, and training images scored by `fit_unknown`, because there may be too few validation
     images for the quantile. The quantile is taken over `images + 1` (Vovk, Gammerman and Shafer,
     Algorithmic Learning in a Random World, 2005). With fewer than `quantile / (1 - quantile)`
-    images, it is the highest score. The result is rounded up, so that rounding in another runtime
-    does not reject the image with exactly this score.
+    images, it is the highest score. The result is rounded up, so that a runtime with different
+    rounding does not reject the image with exactly this score.
     """
     rank = min(int(np.ceil(quantile * (len(scores) + 1))), len(scores))
     return float(np.ceil(np.sort(scores)[rank - 1] * 10**DIGITS) / 10**DIGITS)

@@ -29,16 +29,15 @@ from pawprint.network.model import activation_for, save_model, with_features
 from pawprint.runtime import CORES
 
 NamedOutputs = dict[str, np.ndarray]  # keyed by name
-WRITES_LITERT = Version("3.13")  # of Keras
+WRITES_LITERT = Version("3.13")  # minimum Keras version
 TOLERANCE = 1e-3  # maximum difference from the outputs of the served model
 
 
 class Format(NamedTuple):
-    """An export format: the file in the model's folder, Keras' name for the format, and `open`.
+    """An export format: the file name in the model's folder, Keras' format name, and `open`.
 
     `open(path)` returns a function from float32 pixels `(1, size, size, 3)` to outputs keyed by
-    name. An empty `file` stands for the folder itself. `modules` are installed with the `export`
-    extra.
+    name. An empty `file` stands for the folder itself. The `export` extra installs `modules`.
     """
 
     file: str
@@ -185,7 +184,7 @@ def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
 
 
 def largest_difference(outputs: NamedOutputs, expected: NamedOutputs) -> float:
-    """Return the largest difference from the expected outputs."""
+    """Return the outputs' largest difference from the expected ones."""
     return max(np.abs(values - expected[name]).max() for name, values in outputs.items())
 
 
@@ -253,7 +252,7 @@ def _write_and_open(
         with silent_stderr():
             return form.open(path)
     if form.keras_name == "keras":
-        save_model(model, path)  # writes the same bytes every time
+        save_model(model, path)  # always writes the same bytes
         return form.open(path)
     with silent_stderr():  # converters print their progress
         convert_with_keras(model, path, form.keras_name)
@@ -269,7 +268,7 @@ def convert_with_keras(model: keras.Model, path: Path, keras_name: str) -> None:
 
 
 def name_dimensions(path: Path) -> None:
-    """Give the batch dimension of an ONNX file a name, because tf2onnx only writes a number."""
+    """Name the batch dimension in an ONNX file, because tf2onnx only writes a number."""
     import onnx
 
     file = onnx.load(path)

@@ -17,14 +17,14 @@ if TYPE_CHECKING:  # importing this starts TensorFlow
     from tensorflow.lite.python.schema_py_generated import ModelT, OperatorT
 
 INT8 = "litert_int8"
-CALIBRATION_IMAGES = 100  # number of training images; three times as many make little difference
-# The first convolutions, which together have this fraction of all weights, stay float32, because
+CALIBRATION_IMAGES = 100  # number of training images; tripling it makes little difference
+# The first convolutions, which together contain this fraction of all weights, stay float32, because
 # rounding their outputs changes the most labels (docs/decisions/04).
 FLOAT_WEIGHTS = 0.03
 
 
 def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> None:
-    """Write a model of pixels as LiteRT with 8-bit convolutions.
+    """Write a model that takes pixels as LiteRT with 8-bit convolutions.
 
     TensorFlow quantizes weights per channel and maps per tensor, using their ranges on `images`,
     each uint8 `(size, size, 3)`. The input, the first convolutions, the outputs and all operations
@@ -105,5 +105,5 @@ def _describe(model: "ModelT") -> str:
 
 
 def identity_of_int8(identity: str) -> str:
-    """Return the identity of the 8-bit model, given the identity of the served model."""
+    """Return the 8-bit model's identity, given the served model's identity."""
     return hashlib.sha256(f"{identity} int8".encode()).hexdigest()[:IDENTITY_DIGITS]

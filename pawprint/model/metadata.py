@@ -33,7 +33,7 @@ METADATA_FILE = "model.json"
 PACKAGES = ("openvino", "pillow")  # packages whose versions affect the model's outputs
 # The format of model.json. If you add a key or a new kind of value, increase FORMAT and set RELEASE
 # to the first release that reads it, so that earlier versions can tell users which one to install.
-# Format 1 has neither of the two keys.
+# Format 1 contains neither key.
 FORMAT = 1
 RELEASE = "0.4"
 
@@ -61,15 +61,15 @@ class Metadata(Section):
     second label from 0.5 on. An image is unknown if its output `unknown_score`, `(1, 1)`, is above
     `unknown_threshold`. Otherwise it is unsure if the probability of its label is below
     `min_confidence`. If either limit is null, the corresponding answer is never given.
-    `takes_one_image` is set when a model from an earlier version is read, and means that it has to
-    be `mirrored` (see model/mirror_image.py).
+    `takes_one_image` is set when a model from an earlier version is read, and means that this model
+    has to be `mirrored` (see model/mirror_image.py).
 
-    `model` identifies a served model by a hash of its network and rules. Its exports have the same
-    value; it is null in models from earlier versions. An export records its source: `data_md5` is
-    the MD5 of data/split/images.csv in dvc.lock, which lists the images with their labels and
+    `model` identifies a served model by a hash of its network and rules. Its exports contain the
+    same value; models from earlier versions contain null. An export records its source: `data_md5`
+    is the MD5 of data/split/images.csv in dvc.lock, which lists the images with their labels and
     splits. `commit` is the commit of the project, with "-dirty" if tracked files had changes, as in
-    `git describe`. Both are null in the served model, because it is made before its results are
-    committed.
+    `git describe`. In the served model, `data_md5` and `commit` are null, because the model is
+    written before its results are committed.
     """
 
     labels: Annotated[list[str], Field(min_length=2), AfterValidator(_different_names)]
@@ -129,12 +129,12 @@ class Metadata(Section):
 
     @property
     def takes_one_image(self) -> bool:
-        """Whether the model has to be `mirrored`."""
+        """Whether the model takes a single image and so has to be `mirrored`."""
         return self._takes_one_image
 
     @property
     def units(self) -> int:
-        """The number of units in the output `probability`."""
+        """The number of units in the `probability` output."""
         return 1 if len(self.labels) == 2 else len(self.labels)
 
 
@@ -164,7 +164,7 @@ def read_metadata(folder: Path) -> Metadata:
 
 
 def parse_metadata(path: Path, content: bytes) -> Metadata:
-    """Return the metadata in the contents of a file, like `read_metadata`."""
+    """Return the metadata in a file's content, like `read_metadata`."""
     try:
         content, takes_one_image = _in_this_format(path, content)
         metadata = Metadata.model_validate_json(content)
@@ -186,14 +186,14 @@ def _not_metadata(path: Path, reason: str) -> InputError:
 
 
 def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
-    """Convert a model.json to the keys of the current format, without `format`.
+    """Convert a model.json to the current format's keys, without `format`.
 
     Also returns whether the model has to be `mirrored`.
 
     Before version 0.4, `threshold` was null or a number for the second of two labels, and
     `test_time_augmentation` described the inputs of the model: "none", "flip" for an image and its
-    mirror image, or "crops". Before 0.2, this key was called `views`, and "none" was "one". Raises
-    InputError for a newer format and for crops.
+    mirror image, or "crops". Before 0.2, the latter key was called `views`, and "none" was "one".
+    Raises InputError for a newer format and for crops.
     """
     # Other errors are found later.
     with suppress(AttributeError, LookupError, RecursionError, TypeError, ValueError):

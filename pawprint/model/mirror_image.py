@@ -1,7 +1,8 @@
 """Average the predictions for an image and its mirror image, inside the served network.
 
 The exports do the same in Keras (`mean_over_flip` in exports.py) and ONNX (onnx_export.py).
-`predict` averages over stored features of both, which `views_of` in features/shards.py chooses.
+`predict` averages over the stored features of both images, which `views_of` in features/shards.py
+chooses.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ operations = openvino.opset15
 def mirrored(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
     """Return a served network that averages its outputs over an image and its mirror image.
 
-    `names` are the names of its outputs in order. Logits and unknown scores are averaged, but
+    `names` are the network's output names, in order. Logits and unknown scores are averaged, but
     `features` come from the original image only.
     """
     pixels = network.get_parameters()[0]

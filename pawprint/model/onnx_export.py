@@ -25,10 +25,10 @@ from pawprint.network.openvino_blocks import (
 )
 from pawprint.params.model import Head, Model, Onnx
 
-BACKBONE = "backbone/"  # prefix for the names in the file
-MIRROR = "mirror/"  # prefix for the names in the second branch
+BACKBONE = "backbone/"  # prefix for names in the backbone file
+MIRROR = "mirror/"  # prefix for names in the second branch
 FLOAT = onnx.TensorProto.FLOAT
-OLDEST_IR = 4  # oldest version in which weights need not be inputs
+OLDEST_IR = 4  # first version in which weights need not be inputs
 
 
 class Parts(NamedTuple):
@@ -75,8 +75,8 @@ def write_onnx(source: Path, model: Model, parts: Parts, is_mirrored: bool, path
 
     The model returns the calibrated `probability`, `(batch, units)`, and `unknown_score`, `(batch,
     1)`, if there is a detector. With `is_mirrored`, logits and unknown scores are averaged over the
-    image and its mirror image. `source` is the file of the backbone. If it only supports batches of
-    one image, so does the model. Raises InputError for the same reasons as `open_onnx`.
+    image and its mirror image. `source` is the backbone file. If the file only supports one-image
+    batches, so does the model. Raises InputError for the same reasons as `open_onnx`.
     """
     network = open_onnx(source, model)
     params = model.onnx or Onnx()
@@ -125,7 +125,7 @@ def write_onnx(source: Path, model: Model, parts: Parts, is_mirrored: bool, path
 def _backbone(
     file: onnx.ModelProto, outputs: list[openvino.Output]
 ) -> tuple[onnx.ModelProto, list[str]]:
-    """Return the file with these outputs, and their names. BACKBONE is added to all names."""
+    """Return the file with these outputs, and their names. All names get the prefix BACKBONE."""
     graph = file.graph
     names_of_nodes = {name for node in graph.node for name in node.output}
     names = [min(names_of_nodes & output.get_names()) for output in outputs]
@@ -167,7 +167,7 @@ def _pooled(graph: Operations, last: str, network: OnnxNetwork, params: Onnx) ->
 
 
 def _statistics(graph: Operations, name: str, block: Block) -> str:
-    """Return the mean and the deviation of each channel in the maps that end a block."""
+    """Return each channel's mean and deviation in the maps at the end of a block."""
     maps = _channels_first(graph, graph.add("Cast", name, to=FLOAT), block)
     mean = _mean(graph, maps)
     squares = _mean(graph, graph.add("Mul", maps, maps))
@@ -223,7 +223,7 @@ def _norm(graph: Operations, rows: str, detector: Detector) -> str:
 def _means_with_mirror_image(
     graph: Operations, ends: list[str], pixels: onnx.ValueInfoProto, size: int
 ) -> list[str]:
-    """Average these outputs over the image and its mirror image.
+    """Average these outputs over an image and its mirror image.
 
     The nodes are duplicated, but the weights are not.
     """

@@ -1,6 +1,6 @@
-"""Keep the outputs of the network for a split, and convert logits to probabilities.
+"""Store the network's outputs for a split, and convert logits to probabilities.
 
-`predict` writes a file of outputs for each split, and `evaluate` reads them.
+`predict` writes one output file per split, and `evaluate` reads these files.
 """
 
 from pathlib import Path
@@ -15,9 +15,9 @@ from pawprint.files import read_arrays, write_arrays
 class Outputs(NamedTuple):
     """Labels and outputs for images, in the order of their table.
 
-    `actual`, int64 `(images,)`, is the index of each label, or -1 for an unknown image. `logits`
-    are float64 `(images, units)`, and `unknown_scores` are float64 `(images,)`. If the served
-    network takes an image and its mirror image, these are means over both.
+    `actual`, int64 `(images,)`, contains label indices, or -1 for unknown images. `logits` are
+    float64 `(images, units)`, and `unknown_scores` are float64 `(images,)`. If the served network
+    takes an image and its mirror image, outputs are means over both.
     """
 
     actual: np.ndarray

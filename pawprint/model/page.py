@@ -1,7 +1,7 @@
 """Write the model as a single HTML page, which a browser opens without a server or a network.
 
-The page is made from the template page.html and four parts: the content of model.json, the script
-and the WebAssembly of ONNX Runtime Web, and the network as ONNX.
+The page consists of the template page.html and four parts: the content of model.json, ONNX Runtime
+Web's script and WebAssembly, and the network as ONNX.
 """
 
 import base64
@@ -22,16 +22,16 @@ from pawprint.model.metadata import Metadata
 from pawprint.package import PACKAGE
 from pawprint.params.model import IMAGENET, PACKAGES, Model, Weights
 
-# The template is kept in another folder, because the fingerprint of a stage includes all files in
-# the folders of the modules that it imports.
+# The template is in another folder, because a stage's fingerprint includes all files next to the
+# modules that the stage imports.
 TEMPLATE = PACKAGE / "templates/page.html"
 PAGE_FILE = "model.html"
 OF_ONNX = ("onnx", "onnxruntime", "tf2onnx")  # packages that write and check the network
 RULES = {"labels", "image_size", "resize", "bits", "decoded_side", "unknown_threshold"}
 RULES |= {"min_confidence", "model"}
-VERSION = "1.30.0"  # the version of ONNX Runtime Web
+VERSION = "1.30.0"  # ONNX Runtime Web's version
 ADDRESS = f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{VERSION}/dist"
-# The files of the runtime with their SHA-256, keyed by the id of their part in the page.
+# The runtime files and their SHA-256, keyed by the id of their part in the page.
 RUNTIME = {
     "runtime": (
         "ort.wasm.bundle.min.mjs",
@@ -44,7 +44,7 @@ RUNTIME = {
 }
 NETWORK = re.compile('<script type="text/plain" id="network">([^<]+)</script>')
 # Arrays with less than this fraction of all values stay float32, such as the first convolutions.
-# They add little to the file, and rounding them would change the outputs most.
+# Small arrays add little to the file, and rounding them would change the outputs most.
 SMALL = 0.015
 LARGEST_HALF = float(np.finfo(np.float16).max)
 NOTICE = f"""\
@@ -84,7 +84,7 @@ class About(NamedTuple):
 
 
 def fetch_runtime() -> dict[str, bytes]:
-    """Return the runtime files, keyed by the id of their part. Raises InputError if this fails."""
+    """Return the runtime files, keyed by part id. Raises InputError if they cannot be fetched."""
     return {
         part: download(f"{ADDRESS}/{name}", sha256, "--format page").read_bytes()
         for part, (name, sha256) in RUNTIME.items()
@@ -92,7 +92,7 @@ def fetch_runtime() -> dict[str, bytes]:
 
 
 def page_of(network: bytes, metadata: Metadata, about: About, runtime: Mapping[str, bytes]) -> str:
-    """Return the page for a network, an ONNX file from `pixels` to the outputs of an export."""
+    """Return the page for a network: an ONNX file that turns `pixels` into an export's outputs."""
     rules = metadata.model_dump(mode="json", include=RULES)
     # Objects in JavaScript reorder numeric keys.
     rules["thresholds"] = list(metadata.thresholds.items())
@@ -127,8 +127,8 @@ def network_in(path: Path) -> bytes:
 def with_half_weights(network: bytes) -> bytes:
     """Return an ONNX file that stores large arrays as float16 but computes in float32.
 
-    The arrays are converted back when the file is loaded. An array stays as it is if it contains a
-    value that float16 cannot represent.
+    The arrays are converted back when the file is loaded. Arrays that contain a value that float16
+    cannot represent are not converted.
     """
     import onnx  # installed with the `export` extra
     from onnx import numpy_helper

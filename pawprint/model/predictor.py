@@ -48,9 +48,9 @@ from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
 if TYPE_CHECKING:
     import pandas as pd
 
-# The files in the folder of a served or exported model.
+# The files in a served or exported model's folder.
 MODEL_FILES = ("model.*", "*.npz", "*.pb", "variables/*")
-TOLERANCE = 1e-3  # for the sum of all probabilities
+TOLERANCE = 1e-3  # maximum distance of the probabilities' sum from 1
 URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
 RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to outputs keyed by name
 
@@ -71,7 +71,7 @@ def wrong_type(image: object) -> TypeError:
 
 
 def _path(value: object) -> Path:
-    """Return a path. Raises TypeError for any other object, and InputError for a URL."""
+    """Return a path as a Path. Raises TypeError for any other object, and InputError for a URL."""
     if isinstance(value, str | os.PathLike):
         require_no_url(value)
         return Path(value)
@@ -108,9 +108,9 @@ class Prediction(NamedTuple):
     """A model's prediction for an image.
 
     `label` is one of the labels, "unsure" or "unknown". `probabilities`, float64 `(classes,)`,
-    contains one value per label, and they sum to 1. `unknown_score` is None without an unknown
-    threshold. `features`, float32 `(channels,)`, are the means of the backbone's maps, or None for
-    an export.
+    contains one value per label; all values sum to 1. `unknown_score` is None if the model has no
+    unknown threshold. `features`, float32 `(channels,)`, are the means of the backbone's maps, or
+    None for an export.
     """
 
     label: str
@@ -123,9 +123,9 @@ class Prediction(NamedTuple):
 class Predictor:
     """Predicts the labels of images. Several threads may share one predictor.
 
-    `run` takes uint8 pixels `(image_size, image_size, 3)` and returns the outputs of the network by
-    name, as float32. `probability`, `(units,)`, refers to `metadata.labels[1]` if there are two
-    labels, and to each label if there are more. If `metadata.unknown_threshold` is a number,
+    `run` takes uint8 pixels `(image_size, image_size, 3)` and returns the network's float32
+    outputs, keyed by name. `probability`, `(units,)`, refers to `metadata.labels[1]` if there are
+    two labels, and to each label if there are more. If `metadata.unknown_threshold` is a number,
     `unknown_score` is `(1,)`. A served model also returns `features`, `(channels,)`.
     """
 
@@ -137,7 +137,7 @@ class Predictor:
         return f"<Predictor {self.folder}: {name_some(self.metadata.labels)}>"
 
     def decode(self, data: bytes) -> DecodedImage:
-        """Decode the bytes of a file for `predict`. Raises UnusableImageError."""
+        """Decode a file's bytes for `predict`. Raises UnusableImageError."""
         return decode_file(data, self.metadata.bits, self.metadata.decoded_side)
 
     @overload
@@ -208,11 +208,11 @@ class Predictor:
 
 
 def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
-    """Load the model in `models/served` or in the folder of an export.
+    """Load the model in `models/served` or in an export's folder.
 
-    With `mirrored=False`, a served model that averages each image and its mirror image uses only
-    the image. This takes half the time, but the probabilities differ. Raises InputError if the
-    folder is missing or damaged, or does not contain a matching model, and RuntimeError in a
+    With `mirrored=False`, a served model that averages over each image and its mirror image uses
+    only the original. This takes half the time, but the probabilities differ. Raises InputError if
+    the folder is missing or damaged, or does not contain a matching model, and RuntimeError in a
     process that was forked from one that had loaded a model.
     """
     folder = Path(folder)
@@ -251,7 +251,7 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
 def runner(network: openvino.Model, names: Sequence[str]) -> RunNetwork:
     """Return a function that runs the network on uint8 pixels `(size, size, 3)`.
 
-    It returns the float32 outputs by `names`. The network may lack the last of them.
+    The function returns the float32 outputs, keyed by `names`. The network may lack the last one.
     """
     return partial(_run, compile_for_cpu(network), names)  # a partial can be pickled
 
@@ -263,9 +263,9 @@ def _run(
 
 
 def default_model() -> Path:
-    """Return the served model or, outside a project that has a model, the bundled example.
+    """Return the served model or, outside a project with a model, the bundled example.
 
-    If the example is used, a line on stderr mentions it. Raises InputError if the model is damaged.
+    If the example is used, a line on stderr says so. Raises InputError if the model is damaged.
     """
     served = paths.SERVED_MODEL
     example = package.EXAMPLE_MODEL
@@ -310,7 +310,7 @@ def predict_all(predictor: Predictor, paths: list[Path]) -> "pd.DataFrame":
     return table.astype(dict.fromkeys([*names, "unknown_score"], "float64"))
 
 
-# Passes rows on; the int is the maximum number of rows.
+# Passes rows on. The int is the maximum number of rows.
 Take = Callable[[Iterable[dict], int], Iterable[dict]]
 
 
@@ -327,11 +327,11 @@ def predict_each(
 ) -> Iterator[dict]:
     """Yield the prediction for each image, in order, as soon as it is ready.
 
-    A row contains the path, label, probabilities, unknown score, error, hash of the pixels, and
-    identity of the model. `label` may be UNSURE or UNKNOWN. `probabilities` maps all classes to
-    their probabilities, with the predicted class first and the others in decreasing order. After an
-    error, both are empty. `unknown_score` is None after an error, and for models without a
-    detector. The hash requires decoding large images in full; without `has_hashes`, it is "".
+    A row contains the path, label, probabilities, unknown score, error, pixel hash, and the model's
+    identity. `label` may be UNSURE or UNKNOWN. `probabilities` maps all classes to their
+    probabilities, with the predicted class first and the others in decreasing order. If an error
+    occurred, both are empty. `unknown_score` is None after an error, and for models without a
+    detector. The hash requires decoding large images in full; without `has_hashes`, the hash is "".
     `further` returns additional cells for rows without an error.
     """
     # Convert names to UTF-8 in any locale.
@@ -355,7 +355,7 @@ def _predict_file(
     try:
         decoded = predictor.decode(data := read_file(path))
         prediction = predictor.predict(decoded.image)
-    # The model's outputs or the image caused this error.
+    # Caused by the model's outputs or by the image.
     except (InputError, UnusableImageError) as error:
         return row | {"error": printable(str(error))}
     except (OSError, ValueError) as error:  # ValueError means an invalid path

@@ -24,9 +24,9 @@ SIZE = 600  # side of the resulting image, in pixels
 
 
 def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
-    """Return the path in `folder` for each image's saliency map.
+    """Return each saliency map's path in `folder`.
 
-    Raises InputError if the folder is not empty. A name begins with the image's number, counted
+    Raises InputError if the folder is not empty. File names begin with the image's number, counted
     from 1.
     """
     if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
@@ -42,9 +42,9 @@ def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
 def write_saliency(
     predictor: Predictor, images: list[Path], rows: Iterable[dict], pictures: list[Path]
 ) -> None:
-    """Write an image of the important regions for each row that has no error.
+    """Write a picture that shows the important regions for each row that has no error.
 
-    Raises InputError if an image has disappeared, or if a result cannot be written.
+    Raises InputError if an image no longer exists, or if a result cannot be written.
     """
     items = [item for item in zip(images, rows, pictures) if not item[1]["error"]]
     for path, row, picture in track(items, "saliency"):
@@ -67,10 +67,10 @@ def saliency_of(predictor: Predictor, image: Image.Image) -> np.ndarray:
 def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarray:
     """Return how much the class with this index depends on each region, float32 `(size, size)`.
 
-    `pixels` is uint8 `(size, size, 3)`. A window with the mean colour of the image covers one place
-    after another. The value of a place is the decrease in the log-odds of the class, averaged over
-    all windows that cover the place, and scaled to [0, 1]. All zeros means that nothing decreased.
-    See Zeiler and Fergus, Visualizing and Understanding Convolutional Networks, 2014
+    `pixels` is uint8 `(size, size, 3)`. A window in the image's mean colour covers one place after
+    another. A place's value is the decrease in the class's log-odds, averaged over all windows that
+    cover the place, and scaled to [0, 1]. If nothing decreased, all values are zero. See Zeiler and
+    Fergus, Visualizing and Understanding Convolutional Networks, 2014
     (https://arxiv.org/abs/1311.2901).
     """
     windows = list(np.ndindex(STEPS - 1, STEPS - 1))
@@ -88,7 +88,7 @@ def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarra
 def _log_odds(
     predictor: Predictor, pixels: np.ndarray, label: int, window: tuple[int, int] | None
 ) -> float:
-    """Return the log-odds of a class for the image, with the window covered if one is given."""
+    """Return a class's log-odds for the image, with the window covered if one is given."""
     covered = pixels.copy()
     if window:
         edges = np.linspace(0, len(pixels), STEPS + 1).astype(int)

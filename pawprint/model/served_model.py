@@ -1,4 +1,4 @@
-"""Write the served model, one network from pixels to probabilities with its model.json; read it."""
+"""Read and write the served model: one network from pixels to probabilities, and model.json."""
 
 import hashlib
 import json
@@ -14,18 +14,18 @@ from pawprint.model.mirror_image import mirrored
 from pawprint.runtime import read_network, take_uint8, write_network
 
 NETWORK_FILE = "model.xml"
-# The main file in the model's folder for each format.
+# The main file in the model's folder, keyed by format.
 FILES = (NETWORK_FILE, "model.tflite", "model.onnx", "saved_model.pb")
 FEATURES = "features"
-IDENTITY_DIGITS = 16  # taken from the SHA-256
+IDENTITY_DIGITS = 16  # SHA-256 digits to use
 operations = openvino.opset15
 
 
 def read_model(path: Path, metadata: Metadata) -> openvino.Model:
     """Read the network from a file in one of the formats in FILES.
 
-    It takes uint8 `(1, image_size, image_size, 3)`. The outputs are float32 and are listed by
-    `output_names`: `(1, units)`, `(1, 1)` and, if the network returns features, `(1, channels)`.
+    The network takes uint8 `(1, image_size, image_size, 3)`. The outputs are float32 and are listed
+    by `output_names`: `(1, units)`, `(1, 1)` and, if the network returns features, `(1, channels)`.
     Raises ValueError or RuntimeError if the file is damaged, or if the network has other inputs or
     outputs.
     """
@@ -59,7 +59,7 @@ def read_model(path: Path, metadata: Metadata) -> openvino.Model:
 
 
 def output_names(metadata: Metadata) -> list[str]:
-    """Return the outputs in order. Exports and models from earlier versions lack the last one."""
+    """Return the output names, in order. Exports and models from earlier versions lack the last."""
     score = [] if metadata.unknown_threshold is None else ["unknown_score"]
     return ["probability", *score, FEATURES]
 
@@ -67,8 +67,8 @@ def output_names(metadata: Metadata) -> list[str]:
 def _read(path: Path) -> openvino.Model:
     """Read the network, with its outputs in the order of their names.
 
-    A converter may write `unknown_score` before `probability`. In LiteRT, tensors have different
-    names, which end with numbers in the right order.
+    A converter may write `unknown_score` before `probability`. In LiteRT, tensors have other names,
+    which end with numbers in the right order.
     """
     if path.suffix == ".xml":
         return read_network(path)
@@ -87,13 +87,13 @@ def write_served_model(
 ) -> None:
     """Write model.xml, model.bin, model.json and, for a detector, its arrays in detector.npz.
 
-    In model.json, the metadata include the identity of the model.
+    In model.json, the metadata include the model's identity.
 
     `network` takes uint8 pixels, and returns features, `(batch, channels)`, and logits, which are
     `(batch, 1)` for two classes and `(batch, classes)` for more. The served network returns
     `probability`, which is the sigmoid or softmax of the logits divided by the temperature;
-    `unknown_score`, `(batch, 1)`, if there is a detector; and `features`. With `is_mirrored`, it is
-    `mirrored`.
+    `unknown_score`, `(batch, 1)`, if there is a detector; and `features`. With `is_mirrored`, the
+    network is `mirrored`.
     """
     logits, features = (result.input_value(0) for result in network.get_results())
     for result in network.get_results():
@@ -121,7 +121,7 @@ def write_served_model(
 def join(extractor: openvino.Model, tail: openvino.Model) -> openvino.Model:
     """Return a network from pixels, uint8 `(batch, size, size, 3)`, to logits and features.
 
-    `extractor` returns the kinds of features that `tail` takes, by name.
+    `extractor` returns the kinds of features that `tail` takes, keyed by name.
     """
     for parameter in tail.get_parameters():
         name = parameter.output(0).get_any_name()
@@ -156,14 +156,14 @@ def _first_columns(features: openvino.Output, width: int) -> openvino.Output:
 
 
 def identity_of_single(identity: str) -> str:
-    """Return the identity of the network from `single`, given that of the served model."""
+    """Return the identity of the network from `single`, given the served model's identity."""
     return hashlib.sha256(f"{identity} single".encode()).hexdigest()[:IDENTITY_DIGITS]
 
 
 def identity_of(path: Path, metadata: Metadata) -> str:
-    """Return a hash of the network, including temperature and detector, and of its metadata."""
+    """Return a hash over the network, including temperature and detector, and its metadata."""
     rules = metadata.model_dump(exclude={"model", "versions", "data_md5", "commit"})
-    # This does not depend on how pydantic formats the model.
+    # This text does not depend on how pydantic formats the model.
     text = json.dumps(rules, separators=(",", ":"), ensure_ascii=False)
     digests = (digest(path), digest(path.with_suffix(".bin")))
     return hashlib.sha256(" ".join([*digests, text]).encode()).hexdigest()[:IDENTITY_DIGITS]

@@ -1,7 +1,8 @@
 """Rank candidates for the backbone and the image size on training images.
 
-`candidates_of` lists them with the params that each one changes, `measure_each` measures them, and
-`choose` picks one. The caller writes its changes with `set_params` in params/file.py.
+`candidates_of` lists the candidates with the params that each one changes, `measure_each` measures
+them, and `choose` picks one. The caller writes the chosen changes with `set_params` in
+params/file.py.
 
 As in `train_extract`, a cross-validated head is fitted to the features of each image. If the head
 is a logistic regression and nothing is fine-tuned, it uses all views, and otherwise a single view.
@@ -53,7 +54,7 @@ from pawprint.scores.verdict import (
 from pawprint.tables import read_table, training_images
 
 MAX_IMAGES = 2000
-ROUNDS = 20  # number of times that an image is timed
+ROUNDS = 20  # number of timings per image
 SQUARE = 1.05  # maximum ratio of the longer to the shorter side
 MOST = 0.95  # with more square images, resizing methods are not tried
 CHEAPER = 0.9  # maximum ratio to the current run time
@@ -78,7 +79,7 @@ PRESETS = {
 
 
 class Candidate(NamedTuple):
-    """Params with `changes` keyed by key, such as `model.alpha`."""
+    """Params, and their `changes` keyed by param, such as `model.alpha`."""
 
     name: str
     changes: dict[str, object]
@@ -209,9 +210,9 @@ class Measured(NamedTuple):
     """A candidate with its scores, on the images that both it and the first row predict.
 
     `probabilities` are `(images, classes)`, with NaN for images without a prediction. `cpu_ms` is
-    the CPU time of all cores for one image, and `seconds` is the time that a run needs for the
-    features of all images. `comparison` compares it with the first row, and is None for the first
-    row itself.
+    the CPU time per image over all cores, and `seconds` is a run's feature extraction time for all
+    images. `comparison` compares the candidate with the first row, and is None for the first row
+    itself.
     """
 
     candidate: Candidate
@@ -254,7 +255,7 @@ def measure_each(
 def _measure(
     params: Params, sample: Sample, archive: Archive, left: float, cpu_ms: dict[str, float]
 ) -> tuple[np.ndarray, float, float]:
-    """Return probabilities, CPU time per image, and the time for the features of all images.
+    """Return probabilities, CPU time per image, and the feature extraction time for all images.
 
     `cpu_ms` caches the times of networks, so that each one is measured only once.
     """
@@ -317,7 +318,7 @@ def row_of(
     sample: Sample,
     level: float,
 ) -> Measured:
-    """Return the row of a candidate, compared with the first one, if any, at a given level."""
+    """Return a candidate's row, compared with the first row, if any, at a given level."""
     new, cpu_ms, seconds = measured
     actual = pd.Index(sample.labels).get_indexer(sample.images["label"])
     weights = sample_weights(sample.class_weight, actual)

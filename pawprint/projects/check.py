@@ -111,7 +111,7 @@ def damaged_files(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple
 
 
 def damage_of(copy: Path, path: Path, md5: str, cache: Path) -> str | None:
-    """Return how a copy of the file `path` differs from its MD5, or None if it does not.
+    """Return how a copy of the file `path` differs from its MD5, or None if the copy is intact.
 
     A damaged copy in the cache is removed. A copy that a stage removes in the meantime does not
     count as damaged.

@@ -1,6 +1,6 @@
 """Compare runs of a project: read them from the workspace, Git and DVC, and test all at once.
 
-`scores/stored_run.py` reads a run from its files, and `scores/compared_runs.py` has the test.
+`scores/stored_run.py` reads a run from its files, and `scores/compared_runs.py` compares runs.
 """
 
 import contextlib
@@ -28,9 +28,9 @@ def compare_revisions(
 ) -> list[ComparedRun]:
     """Compare each of the `new` runs with the `old` one, using `compare_runs`.
 
-    A run is a commit, branch, tag or experiment, or WORKSPACE. Sentences call it what `names` says
-    or, by default, its revision. Raises InputError if the results in the workspace are out of date,
-    if a run has no predictions, and for the same reasons as `compare_runs`.
+    A run is a commit, branch, tag or experiment, or WORKSPACE. In sentences, its name comes from
+    `names` or, by default, is its revision. Raises InputError if the results in the workspace are
+    out of date, if a run has no predictions, and for the same reasons as `compare_runs`.
     """
     if WORKSPACE in (old, *new):
         require_reproduced(folder, "evaluate")
@@ -41,7 +41,7 @@ def compare_revisions(
 def read_revision_run(folder: Path, rev: str, name: str) -> Run:
     """Read a run of a project, which sentences call `name`.
 
-    The data of the run, in DVC's cache or in a remote, may be missing. Raises InputError if it has
+    The run's data, in DVC's cache or in a remote, may be missing. Raises InputError if the run has
     no predictions or no params.
     """
     read = functools.partial(read_revision, folder, rev)

@@ -13,7 +13,7 @@ from pawprint.pipeline.dvc import check_out
 from pawprint.pipeline.recorded import Recorded
 from pawprint.pipeline.runs import alone
 
-# The inputs of a run, except photos and the user's tables.
+# A run's inputs, except photos and the user's tables.
 INPUTS = (paths.PARAMS, paths.PIPELINE, paths.REQUIREMENTS)
 TABLES = (paths.LABELS_CSV, paths.SPLITS_CSV)
 OWN_STAGES = Path("stages")  # scripts that belong to the project
@@ -40,14 +40,14 @@ def has_author(folder: Path) -> bool:
 
 
 def results(folder: Path) -> list[Path]:
-    """Return dvc.lock, and the outputs of the stages in the last commit and in the last run."""
+    """Return dvc.lock, and the stage outputs in the last commit and in the last run."""
     committed = git("show", f"HEAD:./{paths.LOCK}", folder=folder) if has_run(folder) else ""
     outs = map(Path, outputs(Recorded(folder=folder)) | outputs(Recorded(committed, folder)))
     return [paths.LOCK, *sorted(out for out in outs if not out.anchor and ".." not in out.parts)]
 
 
 def outputs(recorded: Recorded) -> set[str]:
-    """Return the paths of the outputs of all stages."""
+    """Return the paths to all stage outputs."""
     return {out for stage in recorded.stages for out in recorded.hashes(stage)}
 
 
@@ -62,7 +62,7 @@ def changed_files(folder: Path, files: Iterable[Path]) -> list[str]:
 def to_keep(folder: Path) -> list[str]:
     """Return the files to commit, with names as in `changed_files`.
 
-    For the first commit, these are all files, and otherwise the inputs and outputs of a run.
+    The first commit includes all files, later ones only the inputs and outputs of a run.
     """
     if not has_commit(folder):
         return changed_files(folder, [Path()])

@@ -42,7 +42,7 @@ from pawprint.tables import read_table, spread
 LITERT = "litert"
 PAGE = "page"
 SERVED = "served"
-HALF_TOLERANCE = 0.002  # maximum difference of outputs with 16-bit weights
+HALF_TOLERANCE = 0.002  # maximum output difference with 16-bit weights
 FEW = 20  # number of images on which the page is run once more
 SQUARES = {
     "crop": "the middle is used",
@@ -270,7 +270,7 @@ def _log_losses(
 
 
 def _times(project: _Project, names: Collection[str], photos: pd.Series) -> list[str]:
-    """Return the time in milliseconds that each LiteRT model takes for an image, in order."""
+    """Return each LiteRT model's time per image in milliseconds, in order."""
     form = exports.FORMATS[LITERT]
     with silent_stderr():
         runs = [form.open(project.folder / paths.EXPORT / name / form.file) for name in names]
@@ -303,10 +303,10 @@ def _model_to_export(project: _Project, is_mirrored: bool) -> keras.Model | Call
 
 
 def keras_model(folder: Path, metadata: Metadata) -> keras.Model:
-    """Return a project's Keras model, from pixels to the output of its head.
+    """Return a project's Keras model, from pixels to the head's output.
 
-    If the stage prepared the backbone without Keras, it is built again from `weights.source`.
-    Raises InputError if this file, or a file of the run, is missing.
+    If the stage prepared the backbone without Keras, the backbone is built again from
+    `weights.source`. Raises InputError if this file, or a file of the run, is missing.
     """
     if (folder / paths.TRAINED_MODEL).exists():
         return load_model(folder / paths.TRAINED_MODEL)
@@ -330,7 +330,7 @@ def describe(
     expected: exports.NamedOutputs,
     changed: int,
 ) -> dict:
-    """Return the row of a model in the table."""
+    """Return a model's row in the table."""
     place = folder / (paths.EXPORT / name if name != SERVED else paths.SERVED_MODEL)
     files = [file for file in place.rglob("*") if file.is_file()]
     return {
@@ -375,6 +375,6 @@ def describe_int8(rows: pd.DataFrame, before: np.ndarray, after: np.ndarray) -> 
 
 
 def labels_of(outputs: exports.NamedOutputs, metadata: Metadata) -> np.ndarray:
-    """Return the label of each image, UNSURE or UNKNOWN, `(images,)`."""
+    """Return each image's label, UNSURE or UNKNOWN, `(images,)`."""
     scores = None if metadata.unknown_threshold is None else outputs["unknown_score"][:, 0]
     return metadata.answers(outputs["probability"], scores)

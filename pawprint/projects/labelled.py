@@ -32,7 +32,7 @@ class LabelledImages(NamedTuple):
 
 
 def read_labelled(folder: Path) -> LabelledImages:
-    """Return the images of the last run of a project."""
+    """Return the images in a project's last run."""
     params = folder / paths.PARAMS
     distance = Split.load(path=params).near_duplicate_distance if params.exists() else DISTANCE
     archives = folder / paths.RAW_ARCHIVES
@@ -62,7 +62,7 @@ def is_near_training(images: pd.DataFrame, last_run: LabelledImages) -> pd.Serie
 
 
 def compare_hashes(known: pd.Series, new: pd.Series, distance: int) -> tuple[np.ndarray, csr_array]:
-    """Return whether each new hash is near a known one, `(new,)`, and near another, `(new, new)`.
+    """Return whether each new hash is near a known hash, `(new,)`, and near another, `(new, new)`.
 
     Both results are bool. The new hashes must be distinct.
     """

@@ -168,8 +168,8 @@ class Project:
 
         Shows a progress bar for each stage that runs. Interrupting the kernel stops the run, like
         Ctrl-C in a terminal, and the next run continues from there. If the kernel ends, the run
-        continues. Raises InputError with the message of the stage if a stage fails, and during
-        another run.
+        continues. If a stage fails, raises InputError with that stage's message. Also raises
+        InputError during another run.
 
         >>> result = project.run()
         >>> "train_extract" in result.ran

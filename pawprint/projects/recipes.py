@@ -24,12 +24,12 @@ def recipe_names() -> list[str]:
 
 
 def read_recipe(name: str) -> str:
-    """Return the text of a recipe."""
+    """Return a recipe's text."""
     return (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def apply_recipe(params: str, name: str) -> str:
-    """Apply the values of a recipe to the text of `params.yaml`, replacing earlier values.
+    """Apply a recipe's values to the text of `params.yaml`, replacing earlier values.
 
     Params that no recipe sets, such as seeds, are not changed.
     """
@@ -37,10 +37,10 @@ def apply_recipe(params: str, name: str) -> str:
 
 
 def use_recipe(folder: Path, name: str) -> None:
-    """Write the values of a recipe to the params.yaml of a project.
+    """Write a recipe's values to a project's params.yaml.
 
-    Images, classes and weights are not changed if those of the recipe are not in the project.
-    Raises InputError if the file would change but has uncommitted changes.
+    Images, classes and weights are not changed if the project lacks the recipe's own. Raises
+    InputError if the file would change but has uncommitted changes.
     """
     before = read_text(folder / PARAMS)
     today = parse_mapping(before, str(PARAMS))

@@ -205,7 +205,7 @@ class LikenessResult(NamedTuple):
 def compare_unlabelled(
     project: Path, model: Path, source: Path, photos: Photos | None, take: Take = take_all
 ) -> LikenessResult:
-    """Compare photos with the test photos of a project, by the predictions of its served model.
+    """Compare photos with a project's test photos, using its served model's predictions.
 
     The photos are `photos` in the folder `source` or, if `photos` is None, the rows of the table
     `source`. Raises InputError if the project has no test split for this model, or if all rows come

@@ -1,4 +1,4 @@
-"""Keep the splits of a project's last result in splits.csv."""
+"""Keep the splits from a project's last result in splits.csv."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from pawprint.tables import read_table
 
 
 def keep_last_splits(folder: Path, are_training: bool) -> pd.DataFrame:
-    """Add the images of the last result to the splits.csv of a project and return their rows.
+    """Add the images from the last result to a project's splits.csv and return their rows.
 
     The images keep their split or, with `are_training`, become training images. Raises InputError
     if there is no result, or if splits.csv has been edited since.

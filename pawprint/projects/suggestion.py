@@ -35,7 +35,7 @@ SMALLEST = 0.01
 BLOCK = 1024  # number of images compared at once
 # If the model computes these features for SAMPLE training images, the stored rows are its own.
 SAMPLE = 8
-ROUNDING = 1e-3  # of a number in features of length 1; maps are stored as float16
+ROUNDING = 1e-3  # per number in features with length 1; maps are stored as float16
 MEASURED = ("hash", "features", "uncertainty")
 
 
@@ -200,7 +200,7 @@ def _features_of_labelled(
 
 
 def _compute_features(predictor: Predictor, archive: Archive, name: str) -> np.ndarray:
-    """Return the model's features of an image, float32 `(channels,)`, of length 1."""
+    """Return the model's features for an image, float32 `(channels,)`, with length 1."""
     image = open_image(archive, name, predictor.metadata.decoded_side)
     # `suggest` has checked that they exist.
     features = cast(np.ndarray, predictor.predict(image).features)
@@ -224,5 +224,5 @@ def _stored_features(folder: Path, pixels_sha256: pd.Series) -> np.ndarray | Non
 
 
 def _are_equal(features: np.ndarray, others: np.ndarray) -> bool:
-    """Return whether two arrays of features of length 1 are equal, except for rounding."""
+    """Return whether two arrays of features with length 1 are equal, except for rounding."""
     return features.shape == others.shape and bool(np.abs(features - others).max() < ROUNDING)

@@ -1,4 +1,4 @@
-"""Find the uncommitted changes of a project, in words, and the stages that they run."""
+"""Describe a project's uncommitted changes, and find the stages that they affect."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -129,7 +129,7 @@ def add_label_columns(path: Path) -> list[str]:
 
 
 def describe_features(folder: Path) -> list[str]:
-    """Return a line if the next run will recompute the features of all images, or no line.
+    """Return a line if the next run will recompute the features for all images, or no line.
 
     This happens if the code that computes them has changed since the last run.
     """

@@ -1,6 +1,6 @@
 """Draw the views of a training image, before `features` computes the first row.
 
-Other figures of photos are in reports/photos.py. They do not depend on the code of the transforms.
+Other photo figures, which do not depend on the transform code, are in reports/photos.py.
 """
 
 from functools import partial
@@ -19,13 +19,13 @@ from pawprint.params.section import Resize
 from pawprint.reports.charts import GREY, save
 from pawprint.reports.photos import photo_grid
 
-VIEWS = 12  # the most views in the figure
+VIEWS = 12  # maximum number of views in the figure
 
 
 def draw_augmented(
     archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
 ) -> Image.Image:
-    """Draw the views of the first training image as they are used in training.
+    """Draw the first training image's views as they are used in training.
 
     `train` is a table with the columns `path` and `pixels_sha256`.
     """

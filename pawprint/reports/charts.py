@@ -1,8 +1,8 @@
 """Draw learning curves, the confusion matrix, ROC curves, and decision and reliability diagrams.
 
-`pawprint.columns` describes the tables. scikit-learn's displays are not used, because importing it
-takes longer than drawing all charts. Charts for many classes grow in height or leave out numbers,
-so that their text stays legible.
+`pawprint.columns` describes the tables. scikit-learn's displays are not used, because importing
+scikit-learn takes longer than drawing all charts. Charts for many classes grow in height or leave
+out numbers, so that their text stays legible.
 """
 
 import sys
@@ -47,9 +47,9 @@ _looked_for: set[str] = set()  # characters already looked for
 
 
 def use_fonts(texts: Iterable[str]) -> None:
-    """Draw characters that the default font lacks, such as Chinese, with other installed fonts.
+    """Use other installed fonts for characters that the default font lacks, such as Chinese.
 
-    All others keep the default font. Characters that are missing from every font are reported on
+    All other characters keep the default font. Characters missing from every font are reported on
     stderr.
     """
     warnings.filterwarnings("ignore", "Glyph .* missing from")  # a single message lists all of them
@@ -85,7 +85,7 @@ def use_fonts(texts: Iterable[str]) -> None:
 
 
 def _package_of(character: str) -> str:
-    """Return the Debian and Ubuntu package of a font that Matplotlib can use for a character."""
+    """Return the Debian and Ubuntu package with a font in which Matplotlib can draw a character."""
     if unicodedata.name(character, "").startswith(CJK):
         return "fonts-noto-cjk"
     # Symbols such as emoji need another package, because Matplotlib cannot draw colour fonts.
@@ -100,13 +100,13 @@ def is_drawn(character: str) -> bool:
 
 
 def _is_likely(path: str) -> tuple[bool, bool, str]:
-    """Return a sort key that puts the few fonts with many characters first."""
+    """Return a sort key that puts fonts with many characters first."""
     name = Path(path).name.lower()
     return "cjk" not in name and "noto" not in name, "regular" not in name, path
 
 
 def shorten(text: str, length: int) -> str:
-    """Shorten a text to `length` characters, with "…" in its middle."""
+    """Shorten a text to `length` characters, with "…" in the middle."""
     half = length // 2
     return text if len(text) <= length else f"{text[: length - half - 1]}…{text[-half:]}"
 
@@ -120,9 +120,9 @@ def render(figure: Figure) -> Image.Image:
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """Write a PNG for a chart or a JPEG for photos, with the same bytes for the same image.
+    """Write charts as PNG and photos as JPEG; equal images result in equal bytes.
 
-    Photos take a sixth of the space of a PNG, and most runs change and share them.
+    As JPEGs, photos take a sixth of the space, and most runs change and share them.
     """
     with replacing(path) as partial:
         if path.suffix == ".jpg":
@@ -132,18 +132,18 @@ def save(picture: Image.Image, path: Path) -> None:
             picture.save(partial, "PNG", compress_level=1)
 
 
-MAX_LABEL = 14  # characters in a label beside the confusion matrix
+MAX_LABEL = 14  # maximum length of a label beside the confusion matrix
 MAX_WRITTEN = 12  # with more classes, cells do not contain numbers
 MAX_DRAWN = 100  # maximum number of classes in a confusion matrix
-PAIRS = 10  # pairs of classes listed below the matrix
+PAIRS = 10  # class pairs listed below the matrix
 BLUES = matplotlib.colormaps["Blues"]
 
 
 def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFrame) -> Figure:
-    """Draw accuracy and loss by epoch for both phases (tables HISTORY), and a LEARNING_CURVE.
+    """Draw accuracy and loss by epoch for both phases (HISTORY tables), and a LEARNING_CURVE.
 
-    Fine-tuning continues the count of epochs. A head that is fitted as a logistic regression is at
-    epoch 0, and without fine-tuning the epochs are left out.
+    Fine-tuning continues the epoch count. A logistic regression head is drawn at epoch 0; without
+    fine-tuning, epochs are left out.
     """
     before = max(head["epoch"], default=0)
     history = pd.concat([head, finetune.assign(epoch=finetune["epoch"] + before)])
@@ -172,11 +172,12 @@ def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.D
 
 
 def draw_confusion(test: pd.DataFrame) -> Figure:
-    """Draw the confusion matrix for the test split (table PROBABILITIES).
+    """Draw the confusion matrix for the test split (a PROBABILITIES table).
 
-    The colour of a cell shows what fraction of the images with this true label it contains. Cells
-    contain the number of images and this fraction. With many classes, the most confused pairs are
-    listed below instead. At most MAX_DRAWN classes are drawn, those with the lowest recall.
+    A cell's colour shows the fraction of images with this true label that were predicted as this
+    class. Cells contain the number of images and this fraction. With many classes, the most
+    confused pairs are listed below instead. At most MAX_DRAWN classes are drawn: the ones with the
+    lowest recall.
     """
     actual = test["actual"]
     predicted = test["predicted"]
@@ -227,7 +228,7 @@ def _write_cells(axis: Axes, counts: pd.DataFrame, fractions: np.ndarray) -> Non
 
 
 def draw_roc(roc: pd.DataFrame) -> Figure:
-    """Draw ROC curves for the test split (table ROC): the second of two classes, or each class.
+    """Draw ROC curves for the test split (a ROC table): the second of two classes, or each class.
 
     With more than two classes, each class is compared with all others, and the mean of all curves
     (the macro average) is added.

@@ -32,13 +32,13 @@ TEMPLATES = Path(__file__).parent / "templates"
 MODEL_CARD = TEMPLATES / "model_card.md"
 REPORT = TEMPLATES / "report.html"
 SHEET = TEMPLATES / "sheet.html"
-DIGITS = 8  # of the MD5 of the images
+DIGITS = 8  # MD5 digits shown for the images
 WEBP_QUALITY = 85
 WEBP_SIDE = 16_383  # maximum, in pixels
 
 
 def project_name(folder: Path = Path()) -> str:
-    """Return the name of the project's folder, even in a copy made by `dvc exp run --temp`."""
+    """Return the project folder's name, even in a copy made by `dvc exp run --temp`."""
     path, _, _ = folder.absolute().as_posix().partition("/.dvc/tmp/exps/")
     return printable(Path(path).name)
 
@@ -86,7 +86,7 @@ def data_uri(picture: Image.Image) -> str:
     return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
-SIDE = 320  # maximum size of a photo; twice its size on the page, for sharp displays
+SIDE = 320  # maximum photo size: twice its size on the page, for high-resolution displays
 MAX_ERRORS = 48
 MAX_IMBALANCE = 5  # ratio of the largest to the smallest class
 
@@ -94,9 +94,9 @@ MAX_IMBALANCE = 5  # ratio of the largest to the smallest class
 def write_sheet(
     path: Path, title: str, bits: int | None, photos: Iterable[tuple[Path, str, str, str]]
 ) -> None:
-    """Write a page of photos, each given by its file, name, label, and additional text.
+    """Write a page that shows photos, each given by its file, name, label, and additional text.
 
-    They are decoded with `bits`.
+    Photos are decoded with `bits`.
     """
     shown = []
     for file, *texts in photos:
@@ -118,7 +118,7 @@ def write_suggestions(path: Path, bits: int | None, ranked: list[tuple[Path, dic
 
 
 def write_errors(path: Path, bits: int | None, folder: Path, predictions: pd.DataFrame) -> None:
-    """Write a page with the most confident errors in a PROBABILITIES table of a folder's photos."""
+    """Write a page with the most confident errors in a PROBABILITIES table for a folder."""
     ranked = rank_predictions(predictions)
     photos = (
         (folder / row.path, row.path, f"{row.actual} → {row.predicted}", f"{row.confidence:.1%}")
@@ -128,14 +128,14 @@ def write_errors(path: Path, bits: int | None, folder: Path, predictions: pd.Dat
 
 
 THUMBNAIL = 160  # maximum size of a photo, in pixels
-PHOTOS_PER_PAIR = 8  # the most confident errors
+PHOTOS_PER_PAIR = 8  # the most confident errors are shown
 MAX_PHOTOS = 160  # about 1 MB in total
 MAX_MATRIX = 12  # with more classes, MAX_PAIRS pairs are listed instead
 MAX_PAIRS = 20
 
 
 def pair_id(actual: str, predicted: str, labels: list[str]) -> str:
-    """Return the HTML id of the photos for a pair of classes."""
+    """Return the HTML id of the photos for a class pair."""
     return f"errors-{labels.index(actual)}-{labels.index(predicted)}"
 
 
@@ -170,7 +170,7 @@ def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> di
 
 
 def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
-    """Return the rows of the confusion matrix for a PROBABILITIES table, or [] for many classes.
+    """Return the confusion matrix's rows for a PROBABILITIES table, or [] for many classes.
 
     Errors link to their photos, if these are shown.
     """
@@ -201,7 +201,7 @@ def link_pairs(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[li
 
 
 def link_classes(rows: pd.DataFrame, labels: list[str], ids: list[str]) -> pd.DataFrame:
-    """Return the table from `class_rows`, in which classes with photos of errors are links."""
+    """Return the table from `class_rows`, with a link for each class that has photos of errors."""
     links = [_link(label, class_id(label, labels), ids) for label in rows["class"]]
     return rows.assign(**{"class": pd.Series(links, rows.index, object)})
 
@@ -214,7 +214,7 @@ MOST = 0.9  # a sentence reports the error for this fraction of images
 
 
 def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> pd.Series:
-    """Return the row of a score: `value`, `low`, `high` and `images`."""
+    """Return a score's row: `value`, `low`, `high` and `images`."""
     is_score = (scores["split"] == split) & (scores["score"] == score) & (scores["label"] == label)
     return scores[is_score].iloc[0]
 
@@ -229,7 +229,7 @@ def describe_score(score: pd.Series) -> str:
     """Return text such as "95.50% (191/200), 91.69% to 97.61%", or "" if there is no value.
 
     Without an interval, it looks like "0.9550". A fraction of at most FEW images looks like "1 of
-    1". Without the column `images`, a fraction is shown without numbers of images.
+    1". If there is no column `images`, a fraction is shown without counts.
     """
     kind = CATALOGUE[score["score"]]
     if pd.isna(score["value"]):
@@ -242,7 +242,7 @@ def describe_score(score: pd.Series) -> str:
 
 
 def fraction(score: pd.Series) -> str:
-    """Return "95.50% (191/200)", or "1 of 1" for at most FEW images, from a row of a fraction."""
+    """Return "95.50% (191/200)", or "1 of 1" for at most FEW images, from a fraction's row."""
     value = score["value"]
     images = score["images"]
     correct = round(value * images)
@@ -286,7 +286,7 @@ def describe_result(scores: pd.DataFrame, test: pd.DataFrame, images: pd.DataFra
 
 
 def describe_decided(decided: pd.DataFrame) -> str:
-    """Return a sentence about the error on the most confident test images, in a DECIDED table."""
+    """Return a sentence about the error on the most confident test images, from a DECIDED table."""
     most = decided[decided["decided"] >= MOST].iloc[0]
     return (
         f"The error rate is {most['error']:.1%} on the most confident {most['decided']:.0%} of the "
@@ -295,7 +295,7 @@ def describe_decided(decided: pd.DataFrame) -> str:
 
 
 def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Return rows for the table of results: a title, and the test and validation scores or ""."""
+    """Return rows for the results table: a title, then the test and validation scores or ""."""
     selection = scores[scores["score"].isin(CATALOGUE)]
     texts = selection.assign(text=selection.apply(describe_score, axis=1))
     overall = texts[texts["label"] == ""].pivot(index="score", columns="split", values="text")
@@ -314,7 +314,7 @@ def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return a row of texts for each class, with the lowest recall on the test split first.
+    """Return a row of text for each class, starting with the lowest recall on the test split.
 
     A cell without a score contains "none", for example if a class has no images in a split.
     """
@@ -347,7 +347,7 @@ def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def rows_beside_test(scores: pd.DataFrame) -> list[list[str]]:
-    """Return a title, then rows of text: the scores of photos, next to those of the test split.
+    """Return a title, then rows of text: scores for photos, next to scores for the test split.
 
     `scores` is a table from `tabulate_beside` with rows for slices.
     """
@@ -368,7 +368,7 @@ def rows_beside_test(scores: pd.DataFrame) -> list[list[str]]:
 
 
 def count_images(images: pd.DataFrame) -> pd.DataFrame:
-    """Count images (table SPLIT), with a row per label, and columns per split and for `images`."""
+    """Count the images in a SPLIT table: a row per label, a column per split, and `images`."""
     counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
     return counts.assign(images=counts.sum(axis=1))
 

@@ -1,6 +1,6 @@
-"""Draw grids of photos: the data before training, and the model's predictions.
+"""Draw photo grids: the data before training, and the model's predictions.
 
-reports/augmented.py draws the views of a photo.
+reports/augmented.py draws a photo's views.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,14 +21,14 @@ from pawprint.scores.prediction_table import rank_predictions, with_confidence
 from pawprint.tables import spread
 
 COLUMNS = 6
-PHOTO_SIZE = (224, 224)  # size of a photo in the grid, in pixels
+PHOTO_SIZE = (224, 224)  # photo size in the grid, in pixels
 CELL_WIDTH = 232  # in pixels
 CELL_HEIGHT = 292
 TITLE_HEIGHT = 40
 MARGIN = 4
-MAX_TITLE = 22  # characters per line of a title
-MAX_LABEL = 16  # characters of a label in front of a probability
-# Maximum number of photos in a figure.
+MAX_TITLE = 22  # maximum characters per title line
+MAX_LABEL = 16  # maximum length of a label in front of a probability
+# Maximum number of photos per figure.
 SAMPLES = 18
 NEAR_DUPLICATES = 24
 PREDICTIONS = 24
@@ -84,7 +84,7 @@ def _reader(archive: Archive, name: str) -> Callable[[], Image.Image]:
 
 
 def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Return up to `number` rows of a SPLIT table, with the same number from each class if any."""
+    """Return up to `number` rows from a SPLIT table, the same number per class if there are any."""
     if train.empty:  # labels are still missing
         return train
     per_class = max(1, number // train["label"].nunique())
@@ -92,7 +92,7 @@ def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
 
 
 def draw_samples(archive: Archive, train: pd.DataFrame) -> Image.Image:
-    """Draw evenly spaced training images of each class, with their label and size in pixels.
+    """Draw evenly spaced training images from each class, with their label and size in pixels.
 
     `train` is a SPLIT table with the columns `width` and `height`.
     """
@@ -105,7 +105,7 @@ def draw_samples(archive: Archive, train: pd.DataFrame) -> Image.Image:
 
 
 def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Image.Image:
-    """Draw the first images of the NEAR_DUPLICATES table, with group number, label and split."""
+    """Draw the first images in the NEAR_DUPLICATES table, with group number, label and split."""
     groups = near_duplicates["group"].factorize()[0] + 1
     rows = near_duplicates.assign(group=groups).head(NEAR_DUPLICATES)
     cells = (
@@ -133,9 +133,9 @@ def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image
 
 
 def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
-    """Draw the most confident errors, and the least confident of the other predictions.
+    """Draw the most confident errors and the least confident correct predictions.
 
-    `predictions` is a PROBABILITIES table. Confidence is the probability of the predicted label.
+    `predictions` is a PROBABILITIES table. Confidence is the predicted label's probability.
     """
     ranked = rank_predictions(predictions)
     wrong = ranked[ranked["wrong"]]
@@ -148,7 +148,7 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
 
 
 def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Image:
-    """Draw the first images of LABELS_TO_REVIEW: file name, label, its probability and a reason.
+    """Draw the first images in LABELS_TO_REVIEW: file name, label, its probability and a reason.
 
     The reason is `likely`, the most probable other label, or a near-duplicate with a different
     label.

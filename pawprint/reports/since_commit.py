@@ -1,4 +1,4 @@
-"""Say what changed since the last commit, and whether the model is better: the end of a run."""
+"""At the end of a run, report changes since the last commit, and whether the model is better."""
 
 from pawprint import paths
 from pawprint.columns import IMAGES, REJECTED, SPLIT
@@ -26,10 +26,10 @@ NEXT = (
 
 
 def describe_since_commit(now: Images, params: dict) -> list[str]:
-    """Return the changes since the last commit, and their effect, or [] if it has no run.
+    """Return the changes since the last commit, and their effect, or [] if it contains no run.
 
-    `params` are without secrets. The verdict is the one of `pawprint compare HEAD`; it is missing
-    if DVC's cache lacks tables of the commit.
+    `params` does not contain secrets. The verdict is the same as in `pawprint compare HEAD`; there
+    is none if DVC's cache lacks the commit's tables.
     """
     commit = LastCommit()
     if commit.hash_of("split", paths.SPLIT_CSV) is None:
@@ -49,7 +49,7 @@ def describe_since_commit(now: Images, params: dict) -> list[str]:
 
 
 def describe_images_since(commit: LastCommit, now: Images) -> str:
-    """Return the changes since the images of a commit, NOT_KNOWN, or "" without changes."""
+    """Return how the images have changed since a commit, NOT_KNOWN, or "" if they have not."""
     outs = ("split", paths.SPLIT_CSV), ("clean", paths.UNKNOWN_CSV), ("clean", paths.REJECTED_CSV)
     if all(commit.hash_of(stage, path) == md5(path) for stage, path in outs):
         return ""
@@ -64,7 +64,7 @@ def describe_images_since(commit: LastCommit, now: Images) -> str:
 
 
 def codes(commit: LastCommit) -> tuple[dict[str, str | None], dict[str, str | None]]:
-    """Return the hash of each stage's code, in the commit and now.
+    """Return each stage's code hash, in the commit and now.
 
     `plot` is left out, because it does not change predictions.
     """
@@ -75,7 +75,7 @@ def codes(commit: LastCommit) -> tuple[dict[str, str | None], dict[str, str | No
 
 
 def compare_with_commit(commit: LastCommit) -> list[str]:
-    """Return the verdict of `pawprint compare HEAD` and the changes for a user, or []."""
+    """Return the `pawprint compare HEAD` verdict and the changes for a user, or []."""
     try:
         old = read_run(commit.read, "the last commit")
         if old.missing:

@@ -1,6 +1,6 @@
-"""Calibrate the served model: fit its temperature and its thresholds to validation images.
+"""Calibrate the served model: fit its temperature and thresholds to validation images.
 
-`fit_rules` fits all of them, and `describe_rules` describes their effect on the validation images.
+`fit_rules` fits them, and `describe_rules` describes their effect on the validation images.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from pawprint.scores.metrics import (
 )
 
 # Standard deviation of the normal prior for log(temperature). Two thirds of the prior lie between
-# temperatures of 0.6 and 1.65.
+# 0.6 and 1.65.
 PRIOR = 0.5
 TEMPERATURES = (0.05, 20)  # the range to search
 
@@ -37,9 +37,9 @@ def fit_rules(
     """Return the metadata with the temperature and the thresholds that the params require.
 
     `train_scores`, float64 `(images,)`, are unknown scores of training images from detectors that
-    were not fitted on them, or NaN if they are missing. `groups` contains the group of each
-    validation image; images in the same group are not independent. Raises InputError if there are
-    too few validation images for `params.max_error`.
+    were not fitted on them, or NaN if they are missing. `groups` contains each validation image's
+    group; images in the same group are not independent. Raises InputError if there are too few
+    validation images for `params.max_error`.
     """
     labels = metadata.labels
     temperature, thresholds = calibrate(params, labels, validation.actual, validation.logits)
@@ -65,7 +65,7 @@ def fit_rules(
 
 
 def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predictions:
-    """Return the served model's predictions from its outputs, given the group of each image."""
+    """Return the served model's predictions from its outputs, given each image's group."""
     probabilities = to_probabilities(outputs.logits, metadata.temperature)
     predicted = metadata.classes(probabilities)
     return Predictions(outputs.actual, probabilities, predicted, metadata.labels, groups=groups)
@@ -74,7 +74,7 @@ def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predict
 def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     """Return the temperature in TEMPERATURES that minimises the log loss of `to_probabilities`.
 
-    `actual` contains class indices, int `(images,)`, and `logits` are those of `to_probabilities`.
+    `actual` contains class indices, int `(images,)`, and `logits` are as in `to_probabilities`.
     Unlike the original paper, this adds a prior around 1: with few images, all predicted correctly,
     the loss would be lowest at 0. With hundreds of images, the prior has little effect.
     """
@@ -91,7 +91,7 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
 
 
 def _loss(logarithm: float, logits: np.ndarray, actual_logits: np.ndarray) -> float:
-    """Return the log loss of all images plus the prior, given the logarithm of a temperature."""
+    """Return the log loss for all images plus the prior, given the logarithm of a temperature."""
     temperature = np.exp(logarithm)
     normalizer = np.logaddexp.reduce(logits / temperature, axis=-1)
     return (logarithm / PRIOR) ** 2 / 2 - np.sum(actual_logits / temperature - normalizer)
@@ -102,7 +102,7 @@ def calibrate(
 ) -> tuple[float, dict[str, float]]:
     """Return the temperature, and the thresholds of the classes that the params list.
 
-    `actual` and `logits` are those of `fit_temperature`. If `params.recall` has several classes,
+    `actual` and `logits` are as in `fit_temperature`. If `params.recall` has several classes,
     images that are predicted as an earlier class do not count for later ones.
     """
     temperature = significant_temperature(actual, logits) if params.temperature else 1.0
@@ -146,10 +146,10 @@ def likelihood_ratio_test(actual: np.ndarray, logits: np.ndarray, temperature: f
 def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: float) -> float:
     """Return the threshold in (0, 1) with the best precision among those with enough recall.
 
-    `is_class`, bool, marks the images that belong to the class, and `probability` is their
-    predicted probability of the class; both are `(images,)`. Candidates are 0.5 and the midpoints
-    between neighbouring probabilities. In case of a tie, the candidate closest to 0.5 is chosen. If
-    no candidate reaches `recall`, the choice is among those with the highest recall.
+    `is_class`, bool, marks the images that belong to the class, and `probability` is the class's
+    predicted probability for every image; both are `(images,)`. Candidates are 0.5 and the
+    midpoints between neighbouring probabilities. In case of a tie, the candidate closest to 0.5 is
+    chosen. If no candidate reaches `recall`, the choice is among those with the highest recall.
     """
     values = np.unique(np.concatenate([[0, 1], probability]))
     candidates = np.append((values[1:] + values[:-1]) / 2, 0.5)
@@ -168,7 +168,7 @@ def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: floa
 def describe_rules(
     params: Calibrate, metadata: Metadata, validation: Outputs, groups: np.ndarray
 ) -> Iterator[str]:
-    """Yield lines about the rules from `fit_rules`, with numbers of validation images."""
+    """Yield lines about the rules from `fit_rules`, with counts of validation images."""
     predictions = predict(metadata, validation, groups)
     yield from describe_unknown(metadata, validation.unknown_scores)
     yield from describe_decided(params, metadata, predictions)
@@ -176,7 +176,7 @@ def describe_rules(
 
 
 def describe_unknown(metadata: Metadata, scores: np.ndarray) -> Iterator[str]:
-    """Yield a line about the threshold for unknown images, given the `scores` in validation."""
+    """Yield a line about the threshold for unknown images, given the validation `scores`."""
     if metadata.unknown_threshold is not None:
         unknown = (scores > metadata.unknown_threshold).sum()
         yield (

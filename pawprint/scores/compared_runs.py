@@ -1,6 +1,6 @@
-"""Compare runs on the images that all of them score: images left out, answers, and thresholds.
+"""Compare runs on the images that all runs score: images left out, answers, and thresholds.
 
-The test of the two models, with its verdict, is in verdict.py.
+verdict.py contains the test that compares two models, with its verdict.
 """
 
 import functools
@@ -27,14 +27,14 @@ from pawprint.scores.verdict import (
 
 TRAINING = "training, in folds"
 IDENTICAL = "identical"
-COMPARED = 0.9  # fraction of the older run's test images that `compare --gate` requires
+COMPARED = 0.9  # minimum fraction of the older run's test images, for `compare --gate`
 
 
 class Run(NamedTuple):
-    """The parts of a run that are compared. Parts that are unknown are None.
+    """The parts of a run that are compared. Unknown parts are None.
 
     `judged` contains PREDICTED_CLASSES tables for images that the model was not trained on: `test`,
-    `validation` and, if the head is fitted and its data are available, TRAINING. `calibrate` is the
+    `validation` and, if the head is fitted and its data are available, TRAINING. `calibrate` is a
     section of the params. `split` is the SPLIT table; if it is missing, `split_md5` from dvc.lock
     determines whether two runs have the same split. `metadata` and `test`, a PROBABILITIES table,
     belong to the served model; if they are missing, `scores` is the SCORES table. `missing`
@@ -62,7 +62,7 @@ class Run(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """Numbers of images by answer; `wrong` counts errors among the `decided` images."""
+    """The number of images per answer; `wrong` counts errors among the `decided` images."""
 
     images: int
     decided: int
@@ -91,11 +91,11 @@ class Answers(NamedTuple):
 
 
 class ComparedRun(NamedTuple):
-    """A run compared with an older one, on the images that all runs in `compare_runs` score.
+    """A run compared with an older run, on the images that all runs in `compare_runs` score.
 
     `old` and `new` are the names of the runs. `pairs` contains a table for each set of images, with
-    the columns `image`, `actual`, and `predicted` and `loss` for both runs, with the suffix `_old`
-    for the older one. `left_out` contains lines about images that are not compared, `answers` lines
+    the columns `image`, `actual`, and for both runs `predicted` and `loss`, with the suffix `_old`
+    for the older run. `left_out` contains lines about images that are not compared, `answers` lines
     about changes that affect a user of the model, and `notes` lines about missing data. The older
     run has `test_images` test images, of which `test_left_out` are not compared.
     """
@@ -113,7 +113,7 @@ class ComparedRun(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """IDENTICAL, or the verdict of the test, which uses MARGIN if photos or labels differ."""
+        """IDENTICAL, or the test's verdict, which uses MARGIN if photos or labels differ."""
         if all(_are_identical(pairs) for pairs in self.pairs.values()):
             return IDENTICAL
         return self.comparison.verdict(self._margin)
@@ -152,7 +152,7 @@ class ComparedRun(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The output of `pawprint compare`: sentences, a table of the sets, and further lines."""
+        """The output of `pawprint compare`: sentences, a table with a row per set, and notes."""
         table = tabulate_sets(self.comparison).to_string(index=False)
         return "\n".join([*self.sentences, "", table, *self.left_out, *self.notes])
 
@@ -162,12 +162,12 @@ class ComparedRun(NamedTuple):
 
     @property
     def passes(self) -> bool:
-        """Whether the gate passes a run: not worse, on at least COMPARED of the test images."""
+        """Whether a run passes the gate: not worse, on at least COMPARED of the test images."""
         return self.verdict != "worse" and self._is_whole
 
     @property
     def gate(self) -> str:
-        """How many test images of the older run are left out and, if the gate fails, why."""
+        """How many of the older run's test images are left out and, if the gate fails, why."""
         line = f"gate: {self.test_left_out:,} of {self.test_images:,} test images of {self.old}"
         line += " are left out" if self.test_left_out != 1 else " is left out"
         if not self._is_whole:
@@ -184,13 +184,13 @@ def _are_identical(pairs: pd.DataFrame) -> bool:
 
 
 def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
-    """Compare runs with an older one, on the images that have the same label in all runs.
+    """Compare runs with an older run, on the images that have the same label in all runs.
 
     Each run is tested once, on all these images together. Training images are included if all runs
-    have scored them. The table has counts for the classes that a run lists in `calibrate`. Images
-    in the same group of `old` are not independent; if its data are missing, each image is its own
-    group. If a set has no common image, all its images are left out. Raises InputError if the runs
-    have no test images in common.
+    have scored them. The table includes counts for the classes that a run lists in `calibrate`.
+    Images in the same group of `old` are not independent; if the data of `old` are missing, each
+    image is its own group. If a set has no common images, all its images are left out. Raises
+    InputError if the runs have no test images in common.
     """
     runs = [old, *new]
     pairs = _pair_images(runs)
@@ -255,7 +255,7 @@ def _merge(old: pd.DataFrame, new: pd.DataFrame, common: pd.DataFrame) -> pd.Dat
 
 
 def _groups(split: pd.DataFrame | None) -> pd.Series:
-    """Return the group of each image in a SPLIT table, or an empty series without the table."""
+    """Return each image's group in a SPLIT table, or an empty series if there is no table."""
     if split is None:
         return pd.Series(dtype=str)
     return pd.Series(independent(split).array, with_image(split)["image"])
@@ -296,7 +296,7 @@ def _have_same_photos(old: Run, new: Run) -> bool:
 
 
 def _describe_left_out(old: Run, new: Run, name: str, pairs: pd.DataFrame) -> str:
-    """Return how many images of a set are compared and which are not, or "" if all are compared."""
+    """Return how many images in a set are compared and which are not, or "" if all are compared."""
     both = old.judged[name].merge(
         new.judged[name], "outer", "image", suffixes=("_old", ""), indicator="side"
     )
@@ -316,7 +316,8 @@ def _describe_left_out(old: Run, new: Run, name: str, pairs: pd.DataFrame) -> st
 def _with_reasons(old: Run, new: Run, left: pd.DataFrame) -> pd.DataFrame:
     """Return why images are left out, in the order of `reasons`, with their classes or changes.
 
-    `left` contains images of either run, with `actual`, `actual_old` for the older run, and `side`.
+    `left` contains images from either run, with `actual`, `actual_old` for the older run, and
+    `side`.
     """
     before, after = (
         left["image"].map(run.places.set_index("image")["split"]) for run in (old, new)
@@ -371,7 +372,7 @@ def _number(threshold: float | None) -> str:
 
 
 def _describe_answers(old: Run, new: Run, pairs: pd.DataFrame) -> Iterator[str]:
-    """Yield the changes for a user: how many test images are decided, and flagged as unknown.
+    """Yield the changes for a user: how many test images are decided or flagged as unknown.
 
     The images are those in `pairs` or, if data are missing, all test images of each run.
     """
@@ -385,7 +386,7 @@ def _describe_answers(old: Run, new: Run, pairs: pd.DataFrame) -> Iterator[str]:
     if before is None or after is None:
         return
     have_unsure = after.decided < after.images or before.decided < before.images
-    if have_unsure and after[:3] != before[:3]:  # number of images, decided and wrong
+    if have_unsure and after[:3] != before[:3]:  # images, decided images and wrong ones
         yield (
             f"Decided, not unsure: {after.decided:,} of {after.images:,} test images{own}, "
             f"{after.wrong:,} of them wrong; was {before.decided:,} of {before.images:,}, "
@@ -399,7 +400,7 @@ def _describe_answers(old: Run, new: Run, pairs: pd.DataFrame) -> Iterator[str]:
 
 
 def _answers(run: Run, images: pd.Series | None) -> Answers | None:
-    """Return a run's answers for these test images, or for all of its own; None if unknown."""
+    """Return a run's answers for these test images, or for all of them; None if unknown."""
     if run.metadata is not None and run.test is not None:
         table = run.test if images is None else run.test[with_image(run.test)["image"].isin(images)]
         return Answers.of_model(table, run.metadata)

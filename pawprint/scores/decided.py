@@ -1,4 +1,4 @@
-"""Choose the confidence below which a prediction is unsure, so that few others are wrong."""
+"""Choose the confidence below which predictions are unsure, so that few other ones are wrong."""
 
 import math
 
@@ -11,7 +11,7 @@ from pawprint.scores.intervals import independent_counts
 
 LEVEL = 0.1  # maximum probability that the error exceeds the limit
 STEPS = 20  # number of steps in the curve and in the sequence of tests
-DIGITS = 4  # number of digits of a confidence, as in `predict`
+DIGITS = 4  # number of digits in a confidence, as in `predict`
 ERRORS = np.arange(1, 1000) / 1000  # candidates for the smallest possible error
 
 
@@ -23,15 +23,15 @@ def enough_images(max_error: float) -> int:
 def choose_min_confidence(
     confidence: np.ndarray, is_wrong: np.ndarray, groups: np.ndarray, max_error: float
 ) -> float:
-    """Return the confidence in [0, 1) from which predictions are decided; 0 decides all images.
+    """Return the confidence in [0, 1) from which predictions are decided; with 0, all are decided.
 
     `is_wrong` is bool. Images in the same group are not independent. Starting with the most
-    confident images, each of the STEPS that has `enough_images` is tested: a binomial test at LEVEL
+    confident images, each of the STEPS with `enough_images` is tested: a binomial test at LEVEL
     must reject the hypothesis that more than `max_error` are wrong. Images before the first failure
     are decided, so the number of tests needs no correction. This is fixed sequence testing as in
     Angelopoulos et al., Learn then Test, 2021 (https://arxiv.org/abs/2110.01052).
 
-    Raises InputError, with the smallest error that these images allow, if no image is decided.
+    Raises InputError, with the smallest possible `max_error` for these images, if none is decided.
     """
     confidence = confidence.round(DIGITS)
     order = np.argsort(-confidence, kind="stable")
@@ -66,7 +66,7 @@ def _passing(wrong: np.ndarray, images: np.ndarray, error: float) -> np.ndarray:
 
 
 def tabulate_decided(confidence: np.ndarray, is_wrong: np.ndarray) -> pd.DataFrame:
-    """Return the DECIDED table: the error of the most confident images, in at most STEPS parts."""
+    """Return the DECIDED table: the error on the most confident images, in at most STEPS parts."""
     order = np.argsort(-confidence, kind="stable")
     ends = _ends(confidence[order], STEPS)
     return pd.DataFrame(

@@ -1,7 +1,7 @@
-"""Make predictions from the network's outputs for a split, and score them.
+"""Make and score predictions from the network's outputs for a split.
 
-The function `evaluate` does both. The table of predictions is in prediction_table.py, and each
-score is in metrics.py.
+The entry point is `evaluate`. prediction_table.py defines the table of predictions, and metrics.py
+each score.
 """
 
 from typing import NamedTuple
@@ -23,9 +23,9 @@ class Evaluation(NamedTuple):
     """Scores and tables for one split.
 
     `scores`, `reliability`, `roc` and `decided` have the columns of the tables with these names,
-    without `split`. `predictions` is a PROBABILITIES table. `images` has a row for each image, with
-    the columns of SPLIT, `correct`, `refused` (as unknown), and `confidence`, the probability of
-    the predicted class.
+    without `split`. `predictions` is a PROBABILITIES table. `images` contains a row for each image,
+    with the columns SPLIT, `correct`, `refused` (as unknown), and `confidence`, the predicted
+    class's probability.
     """
 
     scores: pd.DataFrame
@@ -37,7 +37,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(rows: pd.DataFrame, outputs: Outputs, metadata: Metadata) -> Evaluation:
-    """Evaluate the served model on the images of a split, `rows` of a SPLIT table.
+    """Evaluate the served model on a split's images, `rows` of a SPLIT table.
 
     In intervals, images in the same group count as one.
     """
@@ -86,10 +86,10 @@ def tabulate_beside(
     test: pd.DataFrame | None,
     metadata: Metadata,
 ) -> pd.DataFrame:
-    """Return the scores of photos, next to the scores of test images in the same classes.
+    """Return the scores for photos, next to those for test images in the same classes.
 
     The arguments are PROBABILITIES tables with a column `group`, for photos of the classes and for
-    `unknown` ones. The result has the columns of SCORES after `split`, followed by `test`,
+    `unknown` photos. The result has the SCORES columns after `split`, followed by `test`,
     `test_low`, `test_high`, `p_value`, and `different`, which is yes, no, or "" if CATALOGUE has no
     test for the difference. Holm's correction covers all tests together.
     """

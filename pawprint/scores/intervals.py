@@ -7,12 +7,12 @@ from statistics import NormalDist  # importing scipy.special would take a third 
 import numpy as np
 import pandas as pd
 
-# Maximum number of draws and draws per batch. Drawing stops early when REACHED draws are at least
+# Maximum number of draws, and draws per batch. Drawing stops early when REACHED draws are at least
 # as extreme as the observed value (Besag and Clifford, Sequential Monte Carlo p-values, 1991).
 DRAWS = 10_000
 BATCH = 200
 REACHED = 100
-CONFIDENCE = 0.95  # level of all reported intervals
+CONFIDENCE = 0.95  # confidence level for all reported intervals
 Draw = Callable[[np.random.Generator], np.ndarray]
 # Per standard deviation; values are rounded, because drawing few distinct values is faster.
 STEPS = 20
@@ -23,8 +23,8 @@ def paired_test(differences: np.ndarray, groups: np.ndarray, one_sided: bool = F
 
     `differences` contains one value per image, `(images,)`. Under the hypothesis, all signs in a
     group flip together with probability 1/2. With `one_sided`, the hypothesis is that the mean
-    difference is not above 0. If one class gains what another one loses, the assumed distribution
-    of the mean recall is too wide, which makes the test conservative.
+    difference is not above 0. If one class gains what another loses, the assumed distribution of
+    the mean recall is too wide, which makes the test conservative.
     """
     _, group_of = np.unique(groups, return_inverse=True)
     sums = np.bincount(group_of, differences)[:, None]
@@ -48,11 +48,11 @@ def two_sets_test(
 
     `values` are `(images,)` or, with several columns, `(images, columns)`. The squared differences
     of the columns are divided by their variances and added. `is_first` is bool `(images,)`. With
-    `one_sided`, the hypothesis is that the mean of the first set is not higher. With `strata`, such
-    as classes, images are drawn within each stratum, and the statistic is the sum of the
-    differences over all strata that occur in both sets; if there are none, the p-value is 1.
-    Because the groups in the two sets may differ in size, each set is reduced to as many values as
-    it has `independent_images`, with the same distribution.
+    `one_sided`, the hypothesis is that the first set's mean is not higher. With `strata`, such as
+    classes, images are drawn within each stratum, and the statistic is the sum of the differences
+    over all strata that occur in both sets; if there are none, the p-value is 1. Because group
+    sizes may differ between the sets, each set is reduced to as many values as it has
+    `independent_images`, with the same distribution.
     """
     values = values.reshape(len(values), -1).astype(float)
     strata = np.zeros(len(values)) if strata is None else strata
@@ -81,8 +81,7 @@ def _draw_sets(
 ) -> np.ndarray:
     """Draw the first set BATCH times, and return the sums of its values, `(BATCH, columns)`.
 
-    A part is a stratum: its values, the number of images with each value, and the size of the first
-    set.
+    A part is a stratum: its values, the number of images with each value, and the first set's size.
     """
     drawn = [
         rng.multivariate_hypergeometric(count, size, BATCH, method="marginals") @ rows
@@ -95,8 +94,8 @@ def independent_images(groups: np.ndarray) -> int:
     """Return the effective number of independent images, at least 1; `groups` is `(images,)`.
 
     Images in a group are assumed to be alike, for example all correct or all wrong. The number of
-    images is divided by the design effect, which is the mean group size over all images (Kish,
-    Survey Sampling, 1965, 5.4).
+    images is divided by the design effect: the mean, over all images, of the image's group size
+    (Kish, Survey Sampling, 1965, 5.4).
     """
     _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     return max(1, round(len(groups) / sizes[group_of].mean()))
@@ -169,9 +168,9 @@ def independent_counts(is_true: np.ndarray, groups: np.ndarray) -> tuple[int, in
 def mean_by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return one value per group, `(groups,)`, with the same mean as `values`, `(images,)`.
 
-    If all groups have the same size, these are the means of the groups. Otherwise, they measure how
-    far the sum of each group is from the expected sum, as in the variance of a ratio (Cochran,
-    Sampling Techniques, 1977, 9A).
+    If all groups have the same size, the values are group means. Otherwise, they measure how far
+    each group's sum is from the expected sum, as in the variance of a ratio (Cochran, Sampling
+    Techniques, 1977, 9A).
     """
     _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     mean = values.mean()
@@ -186,17 +185,17 @@ def linear_interval(
     weights: Sequence[float] | None = None,
     ends: tuple[float, float] = (0, 1),
 ) -> tuple[float, float]:
-    """Return the interval for a weighted sum of the mean values in each stratum.
+    """Return the interval for a weighted sum of the strata's mean values.
 
     Values lie between `ends`; for example, 1 stands for a correct image. `values`, `strata` and
     `groups` are `(images,)`. For a mean recall, the strata are the classes, and the weights are
     equal, which is the default. For the difference between two sets, the strata are the sets, in
     the order of their names, and the weights are -1 and 1.
 
-    This is the method of Price and Bonett, An improved confidence interval for a linear function of
-    binomial proportions, Computational Statistics & Data Analysis 45:449-456, 2004. As many images
-    as for a single proportion are added to all strata together, half of them at each end. Images
-    count according to `independent_images`.
+    This method is described by Price and Bonett, An improved confidence interval for a linear
+    function of binomial proportions, Computational Statistics & Data Analysis 45:449-456, 2004. As
+    many images as for a single proportion are added to all strata together, half of them at each
+    end. Images count according to `independent_images`.
     """
     names = np.unique(strata)
     each = np.full(len(names), 1 / len(names)) if weights is None else np.asarray(weights)
@@ -228,8 +227,8 @@ def paired_interval(
 ) -> tuple[float, float]:
     """Return a `linear_interval` for differences on the same images, each -1, 0 or 1, `(images,)`.
 
-    Their mean is a function of two fractions: images with 1, and images with -1. Groups have the
-    observed variance, because the differences in a group are seldom all alike.
+    The mean depends on two fractions: images with 1, and images with -1. The variance between
+    groups is estimated from the data, because the differences in a group are seldom all alike.
     """
     names = np.unique(strata)
     means = [mean_by_group(differences[strata == name], groups[strata == name]) for name in names]
@@ -244,9 +243,9 @@ def area_interval(
     """Return the area under the ROC curve for values, `(images,)`, and its confidence interval.
 
     The area is the mean, over the images of one kind, of the fraction of the other kind that is in
-    the right order. This holds for both kinds, and the variance of the area is the sum of the
-    variances of the two means (DeLong and others, 1988, https://doi.org/10.2307/2531595). The area
-    is therefore a linear function of fractions.
+    the right order. This holds for either kind, and the area's variance is the sum of the variances
+    of both means (DeLong and others, 1988, https://doi.org/10.2307/2531595). The area is therefore
+    a linear function of fractions.
     """
     # Number of images of the other class.
     others = np.where(is_positive, *np.bincount(is_positive, minlength=2))
@@ -259,7 +258,7 @@ def area_interval(
 
 
 def extend_to_zero(interval: tuple[float, float], is_significant: bool) -> tuple[float, float]:
-    """Return the interval for a difference, extended to 0 if it is not significant."""
+    """Return the interval for a difference, extended to 0 if the difference is not significant."""
     low, high = interval
     return (low, high) if is_significant else (min(low, 0.0), max(high, 0.0))
 
@@ -268,10 +267,9 @@ def mean_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[f
     """Return the bootstrap-t interval for the mean of values, `(images,)`.
 
     The ends are NaN if all values are equal, or if there are only two, because the samples then
-    have no deviation of their own. See Efron and Tibshirani, An Introduction to the Bootstrap,
-    1993, section 12.5. For an accurate model, most log losses are near 0 and a few are large, and
-    percentile intervals are too narrow above the mean (docs/decisions/29 lists the coverage of
-    both).
+    have no deviation. See Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section
+    12.5. For an accurate model, most log losses are near 0 and a few are large, and percentile
+    intervals are too narrow above the mean (docs/decisions/29 lists the coverage of both).
     """
     rng = np.random.default_rng(0)
     images = len(values)

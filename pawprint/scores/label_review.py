@@ -1,13 +1,13 @@
-"""Find labels that may be wrong, from the probabilities of a model that was not trained on them."""
+"""Find labels that may be wrong, given a model's probabilities for images it has not seen."""
 
 from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
 
-# A label is listed if its probability is below the first number and the probability of another
-# label is above the second. Both are needed, because with many classes, all probabilities may be
-# low. docs/decisions/13 lists the precision and recall of this rule.
+# A label is listed if its probability is below the first number and another label's probability is
+# above the second. Both are needed, because with many classes, all probabilities may be low.
+# docs/decisions/13 lists this rule's precision and recall.
 MAX_OF_LABEL = 0.1
 MIN_OF_OTHER = 0.5
 
@@ -35,11 +35,11 @@ def list_suspects(
 ) -> pd.DataFrame:
     """Return the LABELS_TO_REVIEW table: contradictions first, then the least probable labels.
 
-    `judged` is a JUDGED table with the column `split`. `contradictions` maps paths of images to the
+    `judged` is a JUDGED table with the column `split`. `contradictions` maps image paths to the
     path of a near-duplicate with a different label. Either one of the two labels is wrong, or both
-    images show both classes. The images in such a pair follow each other, and the pair with the
-    least probable label comes first. Images whose label was given by a person are left out:
-    `reviewed` lists them by `pixels_sha256`, or by path in composed Unicode.
+    images show both classes. The two images are listed together, and the pair with the least
+    probable label comes first. Images labelled by a person are left out: `reviewed` lists them by
+    `pixels_sha256`, or by path in composed Unicode.
     """
     others = dict(contradictions)
     judged = judged.assign(contradicts=[others.get(path, "") for path in judged["path"]])

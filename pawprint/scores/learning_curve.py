@@ -1,4 +1,4 @@
-"""Tabulate cross-validated scores by the number of training images, with the gain of each step."""
+"""Tabulate cross-validated scores by number of training images, with the gain at each step."""
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,10 @@ from pawprint.scores.intervals import CONFIDENCE, extend_to_zero, paired_interva
 def tabulate_curve(
     actual: np.ndarray, groups: np.ndarray, curve: dict[int, np.ndarray]
 ) -> pd.DataFrame:
-    """Return a LEARNING_CURVE table on the images that every fit predicts, or [] without any.
+    """Return a LEARNING_CURVE table for the images that every fit predicts, or [] without any.
 
-    `curve` maps the number of images in a fit to cross-validated probabilities
-    `(images, classes)`, and `actual` contains class indices. Images in the same group of `groups`
-    count as one.
+    `curve` maps the number of images in a fit to cross-validated probabilities `(images, classes)`,
+    and `actual` contains class indices. Images in the same one of the `groups` count as one.
     """
     is_judged = np.ones(len(actual), bool)
     for probabilities in curve.values():

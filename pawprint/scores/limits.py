@@ -1,9 +1,9 @@
 """Find the limits of a model: up to seven sentences about how to raise its score.
 
 MEASURED contains a function for each limit that can be measured, in errors per 100 images. The
-largest limit comes first if the sizes differ by more than chance. UNMEASURED contains the functions
-for limits that cannot be measured. A function returns None if its limit does not apply to the
-model.
+largest limit comes first if the sizes differ by more than chance. UNMEASURED contains a function
+for each limit that cannot be measured. If a limit does not apply to the model, its function returns
+None.
 """
 
 from collections.abc import Callable
@@ -37,13 +37,12 @@ SIZE_UNKNOWN = "Limits without an estimate; pawprint try measures backbone, imag
 class Run(NamedTuple):
     """A run and its data.
 
-    `images` has the columns of the tables SPLIT and IMAGES. `judged` is a JUDGED table,
-    `predictions` are PROBABILITIES tables by split, `learning_curve` is a LEARNING_CURVE table,
+    `images` has the columns SPLIT and IMAGES. `judged` is a JUDGED table, `predictions` are
+    PROBABILITIES tables keyed by split, `learning_curve` is a LEARNING_CURVE table,
     `near_duplicates` is a NEAR_DUPLICATES table, and `to_review` is a LABELS_TO_REVIEW table.
 
-    `train_accuracy` is the accuracy of the head on its training images, or None.
-    `accuracy_by_series` is the result of the function with this name in scores/series.py, for
-    training images.
+    `train_accuracy` is the head's accuracy on its training images, or None. `accuracy_by_series` is
+    the result of the function with that name in scores/series.py, for training images.
     """
 
     images: pd.DataFrame
@@ -77,10 +76,10 @@ class Size(NamedTuple):
 
     @property
     def expected(self) -> float:
-        """Return the number of errors minus those that may be due to chance, at least 0.
+        """Return the number of errors, at least 0, minus errors that may be due to chance.
 
         As in Akaike's criterion, an estimate only counts if its square is more than MIN_RATIO times
-        the square of its standard error. Much larger estimates hardly change.
+        the square of its standard error. Estimates far above this minimum hardly change.
         """
         if self.errors <= 0:
             return 0.0
@@ -93,7 +92,7 @@ class Size(NamedTuple):
 
     @property
     def verb(self) -> str:
-        """Return "may save" if the interval contains 0."""
+        """Return "may save" if the interval contains 0, otherwise "would save"."""
         return "may save" if self.low <= 0 else "would save"
 
     @property
@@ -119,9 +118,9 @@ class Size(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """A sentence about a limit. `size` is None if it is unknown.
+    """A sentence about a limit. `size` is None if the size is unknown.
 
-    `confused` contains the true and the predicted class of the photos behind it, if there are any.
+    `confused` contains the true and predicted class for the photos behind the limit, if any.
     """
 
     sentence: str
@@ -145,7 +144,7 @@ class Limits(NamedTuple):
 
 
 def find_limits(run: Run) -> Limits:
-    """Return the limits of the model, with a heading."""
+    """Return the model's limits, with a heading."""
     wrong = 100 * run.held_out.groupby("actual")["wrong"].mean().mean()
     unmeasured = [limit for find in UNMEASURED if (limit := find(run))]
     heading = (
@@ -164,7 +163,7 @@ def find_limits(run: Run) -> Limits:
 
 
 def rank_limits(run: Run) -> list[Limit]:
-    """Return the limits that can be measured, starting with the one that causes the most errors.
+    """Return the limits that can be measured, starting with the limit that causes the most errors.
 
     Limits that may save errors only by chance come last, and are left out if they are less than
     half an error per 100 images. Sizes that do not differ from the largest
@@ -182,7 +181,7 @@ def rank_limits(run: Run) -> list[Limit]:
 
 
 def more_images(run: Run) -> Limit | None:
-    """Return the limit of too few images, based on the last doubling of the training images."""
+    """Return the limit "too few images", based on the last doubling of the training images."""
     curve = run.learning_curve
     if len(curve) < 2:
         return None
@@ -199,13 +198,13 @@ def more_images(run: Run) -> Limit | None:
 
 
 def wrong_labels(run: Run) -> Limit | None:
-    """Return the limit of wrong labels, as estimated by models that have not seen the images.
+    """Return the limit "wrong labels", as estimated by models that have not seen the images.
 
-    The estimate is the fraction of labels that are best explained as random. A model that is too
-    confident, or not confident enough, must not make labels suspect. Therefore, the sharpness of
-    the probabilities is fitted together with this fraction, separately for cross-validated and for
-    held-out images. The standard error is derived from the likelihood ratio. Labels that a person
-    has confirmed are not considered.
+    The estimate is the fraction of labels that are best explained as random. A model's
+    overconfidence or underconfidence must not make labels suspect. Therefore, the sharpness of the
+    probabilities is fitted together with this fraction, separately for cross-validated and held-out
+    images. The standard error is derived from the likelihood ratio. Labels that a person has
+    confirmed are not considered.
     """
     table = pd.concat(run.predictions.values()).rename(columns={"actual": "label"})
     held_out = judge(table, probabilities_in(table), predicted_labels(table))
@@ -233,14 +232,14 @@ def wrong_labels(run: Run) -> Limit | None:
 def _loss(point: np.ndarray, parts: list[np.ndarray], classes: int) -> float:
     """Return the log loss of labels if some of them are drawn at random.
 
-    `parts` are `(2, images)`: the probabilities of the label, and of the most probable other label.
+    `parts` are `(2, images)`: the probability of the label, and of the most probable other label.
     `point` contains the powers to which the probabilities in each part are raised, and the fraction
     of labels that are drawn.
     """
     *powers, drawn = point
     total = 0.0
     for (label, likely), power in zip(parts, powers):
-        # Probability of each remaining class.
+        # The probability per remaining class.
         other = (1 - label - likely) / max(classes - 2, 1)
         columns = np.maximum([label, likely, other], MIN_PROBABILITY) ** power
         fitted = columns[0] / (columns[0] + columns[1] + (classes - 2) * columns[2])
@@ -249,9 +248,9 @@ def _loss(point: np.ndarray, parts: list[np.ndarray], classes: int) -> float:
 
 
 def confused_classes(run: Run) -> Limit | None:
-    """Return the limit of the two classes that are confused most, in both directions.
+    """Return the limit for the two classes that are confused most, in both directions.
 
-    It needs at least three classes. The direction with fewer errors counts twice, because the
+    At least three classes are required. The direction with fewer errors counts twice, because the
     remaining errors belong to a single class.
     """
     every = run.held_out
@@ -278,7 +277,7 @@ def confused_classes(run: Run) -> Limit | None:
 
 
 def weak_class(run: Run) -> Limit | None:
-    """Return the limit of the class with the lowest recall."""
+    """Return the limit for the class with the lowest recall."""
     every = run.held_out
     recalls = 1 - every.groupby("actual")["wrong"].mean()
     weak = recalls.idxmin()
@@ -293,10 +292,10 @@ def weak_class(run: Run) -> Limit | None:
 
 
 def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
-    """Return by how much the errors of some images exceed the mean of the others.
+    """Return by how much the errors on some images exceed the mean error on other images.
 
     Classes are weighted equally. `every` is a table like `Run.held_out`. `times`, `(images,)`, is
-    the weight of an error, or 0 for the `others`.
+    the weight of an error, or 0 for `others`.
     """
     ends = -1 / others, float(times.max())
     values = np.where(every["wrong"], np.where(times > 0, times, ends[0]), 0)
@@ -308,7 +307,7 @@ def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
 
 
 def shortcut(run: Run) -> Limit | None:
-    """Return the limit of a class that can be recognised from properties of its files."""
+    """Return the limit for a class that can be recognised from file properties."""
     found = find_shortcut(run.images)
     if found is None:
         return None
@@ -320,7 +319,7 @@ def shortcut(run: Run) -> Limit | None:
 
 
 def divided_series(run: Run) -> Limit | None:
-    """Return the limit of a series of photos that is divided between several splits."""
+    """Return the limit for photo series that are divided between several splits."""
     if run.accuracy_by_series is not None:
         learned = run.images[run.images["split"] != "test"]
         is_right = run.judged["probability"] >= run.judged["likely_probability"]
@@ -330,7 +329,7 @@ def divided_series(run: Run) -> Limit | None:
 
 
 def other_backbone(run: Run) -> Limit:
-    """Return the limit of the backbone, with more emphasis if the head does not fit its images."""
+    """Return the limit "other backbone", emphasised if the head does not fit its images."""
     if run.train_accuracy is None or run.train_accuracy >= MIN_LEARNED:
         return Limit("Another backbone, image size or resizing method may be better.")
     return Limit(
@@ -340,18 +339,18 @@ def other_backbone(run: Run) -> Limit:
 
 
 MAX_IMAGES = 500  # maximum number of training images to examine
-MIN_OF_CLASS = 10  # minimum number of examined images per class
-# Recall of the class, minus the fraction of other images predicted as the class. Artificial borders
+MIN_OF_CLASS = 10  # minimum number of images examined per class
+# The class's recall, minus the fraction of other images predicted as the class. Artificial borders
 # and sizes reach 0.82 to 1. Brightness, which is legitimate content in satellite images, reaches
 # 0.55 to 0.69.
 MIN_KNOWN = 0.75
-# Fraction of a class in a range of a property, minus that fraction in other classes.
+# The fraction of a class within a range of one property, minus the same fraction of other classes.
 MIN_OF_RANGE = 0.5
 MIN_IMPORTANCE = 0.2  # properties with a lower importance are not mentioned
 
 
 class Shortcut(NamedTuple):
-    """A class, its recall from file properties alone, and these properties, best first."""
+    """A class, its recall from file properties alone, and those properties, best first."""
 
     label: str
     recall: float
@@ -361,8 +360,8 @@ class Shortcut(NamedTuple):
 def find_shortcut(images: pd.DataFrame) -> Shortcut | None:
     """Return the class that a small cross-validated tree recognises best, if there is one.
 
-    `images` has the columns of the tables SPLIT and IMAGES. The model may recognise such a class
-    from the way its photos were made, even if that says nothing about the other classes.
+    `images` has the columns SPLIT and IMAGES. The model may recognise such a class from the way its
+    photos were made, even if that says nothing about the other classes.
     """
     table = training_images(images, MAX_IMAGES)
     label = table["label"].to_numpy()
@@ -397,7 +396,7 @@ def find_shortcut(images: pd.DataFrame) -> Shortcut | None:
 
 
 def _may_have_shortcut(label: np.ndarray, values: pd.DataFrame) -> bool:
-    """Return whether a range of one property contains much more of a class than of the others."""
+    """Return whether some range of one property contains much more of a class than of the rest."""
     for name, number in zip(*np.unique(label, return_counts=True)):
         is_class = label == name
         if MIN_OF_CLASS <= number < len(label):
@@ -411,7 +410,7 @@ def _may_have_shortcut(label: np.ndarray, values: pd.DataFrame) -> bool:
 
 
 def _properties(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the properties that should not reveal a class, as columns."""
+    """Return, as columns, the properties that should not reveal a class."""
     suffixes = [PurePosixPath(path).suffix.lower() for path in images["path"]]
     columns = {
         "aspect ratio": images["width"] / images["height"],
@@ -424,8 +423,8 @@ def _properties(images: pd.DataFrame) -> pd.DataFrame:
 def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
     """Return int64 `(images,)`: 0 for a dark border, 14 for a bright one, and about 5 for none.
 
-    A border that is darker than the picture inside lowers all even frequencies of rows and columns,
-    and a brighter one raises them. The hash has 16 x 16 bits, each of which indicates whether a
+    A border that is darker than the picture inside lowers all even row and column frequencies, and
+    a brighter border raises them. The hash has 16 x 16 bits, each of which indicates whether a
     frequency is above the median.
     """
     content = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(hashes), -1)

@@ -1,4 +1,4 @@
-"""Define the catalogue of scores, with confidence intervals, and the tables behind the plots.
+"""Define the score catalogue, with confidence intervals, and the tables behind the plots.
 
 `actual` and `predicted` contain class indices, `(images,)`, which are positions in `labels`.
 `probabilities` are float `(images, classes)`, with columns in the order of the labels.
@@ -28,7 +28,7 @@ BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.0
 def reliability(
     actual: np.ndarray, probabilities: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return, for each bin with images, the mean probability, images of that class, and images.
+    """Return each non-empty bin's mean probability, images in the class, and all images.
 
     The results are float64, int64 and int64 `(bins,)`, in order of increasing probability.
     """
@@ -58,12 +58,12 @@ def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) ->
 
 
 class Predictions(NamedTuple):
-    """Predictions for images that belong to the classes.
+    """Predictions for images in the classes.
 
-    `is_unknown`, bool `(images,)`, marks the images that the detector of unknown inputs rejects, if
-    there is one. `is_decided` marks the images that are not unsure, if the model can be unsure.
-    Images in the same group of `groups`, `(images,)`, count as one in intervals. By default, each
-    image is its own group.
+    `is_unknown`, bool `(images,)`, marks the images that the unknown-image detector rejects, if
+    there is one. `is_decided` marks the images that are not unsure, if the model can be unsure. In
+    intervals, images in the same group (`groups`, `(images,)`) count as one. By default, each image
+    is its own group.
     """
 
     actual: np.ndarray
@@ -76,7 +76,7 @@ class Predictions(NamedTuple):
 
     @property
     def group_of(self) -> np.ndarray:
-        """The group of each image, `(images,)`."""
+        """Each image's group, `(images,)`."""
         return np.arange(len(self.actual)) if self.groups is None else self.groups
 
 
@@ -90,7 +90,7 @@ def fraction_cells(is_true: np.ndarray, groups: np.ndarray) -> Cells:
 
 
 def measure_fraction(values: np.ndarray, predictions: Predictions) -> Cells | None:
-    """Return the cells for the images whose values, `(images,)`, are not NaN, or None."""
+    """Return the cells for images whose `(images,)` values are not NaN; None without any."""
     is_in = ~np.isnan(values)
     return fraction_cells(values[is_in], predictions.group_of[is_in]) if is_in.any() else None
 
@@ -112,9 +112,9 @@ def _mean_of_classes(values: np.ndarray, predictions: Predictions) -> Cells:
 
 
 def _area(probabilities: np.ndarray, predictions: Predictions) -> Cells:
-    """Return the area under the ROC curve, or None if all images belong to one class.
+    """Return the area under the ROC curve, or None if all images are in one class.
 
-    With more than two classes, this is the mean of the areas of each class against the others, and
+    With more than two classes, this is the mean area over all classes, each against the rest, and
     the interval is conservative.
     """
     areas = [
@@ -126,7 +126,7 @@ def _area(probabilities: np.ndarray, predictions: Predictions) -> Cells:
 
 
 def _alone(counted: tuple[float, int], predictions: Predictions) -> Cells:
-    """Return the cells of a score that has no interval."""
+    """Return the cells for a score that has no interval."""
     return counted[0], np.nan, np.nan, counted[1]
 
 
@@ -178,15 +178,15 @@ NUMBER = ".4f"
 
 
 def _measured_elsewhere(predictions: Predictions) -> None:
-    """Return nothing, because another module measures the score."""
+    """Return None, because another module measures the score."""
 
 
 class Score(NamedTuple):
     """A score. Its name is its key in CATALOGUE.
 
-    `values` takes Predictions and, for scores of single classes, the index of the class. For most
-    scores, it returns a value per image, `(images,)`, which is NaN if the image does not count. If
-    it returns None, the score has no row.
+    `values` takes Predictions and, for single-class scores, the class index. For most scores, the
+    result is one value per image, `(images,)`, NaN if the image does not count. If the result is
+    None, the score has no row.
     """
 
     title: str
@@ -197,7 +197,7 @@ class Score(NamedTuple):
     is_tested: bool = False  # whether `pawprint score` tests it against the test split
 
 
-# Scores that guide decisions, keyed by split. There are at most ten, including those of other
+# Scores that guide decisions, keyed by split. There are at most ten, including scores from other
 # stages.
 IN_METRICS = {
     "validation": ["accuracy", "loss"],
@@ -233,7 +233,7 @@ CATALOGUE = {
 
 
 def tabulate_scores(predictions: Predictions) -> pd.DataFrame:
-    """Return the columns of SCORES after `split`: overall scores, then the scores of each class.
+    """Return the SCORES columns after `split`: overall scores, then the scores for each class.
 
     Classes without images have no row. A fraction of no images, such as the precision of a class
     that is never predicted, has no row either.
@@ -259,7 +259,7 @@ def measure_unknown(
 
     `unknown` and `known` are unknown scores, `(images,)`. The rows have the label UNKNOWN. They
     contain the fraction of `unknown` that is rejected, and the area under the ROC curve. `groups`,
-    as in Predictions, contains the groups of `unknown` followed by those of `known`.
+    as in Predictions, contains the groups for `unknown`, then for `known`.
     """
     images = len(unknown)
     scores = np.append(unknown, known)
@@ -287,10 +287,10 @@ def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
 def describe_found(
     actual: np.ndarray, predicted: np.ndarray, before: np.ndarray, name: int | str
 ) -> str:
-    """Count the correctly detected images of a class, and the false alarms, before and after.
+    """Count a class's correctly detected images, and its false alarms, before and after a change.
 
-    All arguments contain classes, as indices or labels, `(images,)`. `before` contains the
-    predictions of another model, or those without thresholds.
+    All arguments contain classes, as indices or labels, `(images,)`. `before` contains another
+    model's predictions, or predictions without thresholds.
     """
     is_class = actual == name
     found, was_found = ((each[is_class] == name).sum() for each in (predicted, before))
@@ -304,7 +304,7 @@ def describe_found(
 def tabulate_reliability(
     actual: np.ndarray, probabilities: np.ndarray, labels: list[str]
 ) -> pd.DataFrame:
-    """Return a row for each bin with images, with the columns of RELIABILITY from `label` on.
+    """Return a row for each non-empty bin, with the RELIABILITY columns from `label` on.
 
     `label` is the class that the probability and fraction refer to: the second of two classes, or
     with more classes PREDICTED, the most probable one. Each image counts separately.
@@ -318,10 +318,10 @@ def tabulate_reliability(
 
 
 def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
-    """Return the ROC table: the points on the curve of each class against the others.
+    """Return the ROC table: the points on each class's curve, against the other classes.
 
-    A curve goes from (0, 0) to (1, 1). With two classes, only the second one has a curve. The first
-    point of a curve has no finite threshold, so 1 is written.
+    A curve goes from (0, 0) to (1, 1). With two classes, only the second one has a curve. A curve's
+    first point has no finite threshold, so 1 is written.
     """
     rows = [
         (labels[index], *point)

@@ -1,6 +1,6 @@
 """Make, read and write the PROBABILITIES table: a row for each image, with its prediction.
 
-`evaluate` writes it to data/probabilities.csv, and a part, PREDICTED_CLASSES, to
+`evaluate` writes the table to data/probabilities.csv, and the PREDICTED_CLASSES columns to
 plots/predictions.csv. This module also ranks and counts the errors in the table.
 """
 
@@ -21,12 +21,12 @@ IMAGE_DIGITS = 16
 
 
 def read_probabilities(path: Path) -> pd.DataFrame:
-    """Read a PROBABILITIES table with the columns of its labels, like `read_table`."""
+    """Read a PROBABILITIES table, including its label columns, like `read_table`."""
     return parse_file(path, parse_probabilities)
 
 
 def parse_probabilities(content: bytes) -> pd.DataFrame:
-    """Parse a PROBABILITIES table with a column of probabilities per label, like `parse_table`."""
+    """Parse a PROBABILITIES table with one probability column per label, like `parse_table`."""
     try:
         header = next(csv.reader([content.split(b"\n", 1)[0].decode()]), [])
     except (UnicodeDecodeError, csv.Error):
@@ -45,7 +45,7 @@ def _prediction_columns(names: Iterable[str]) -> Columns:
 
 
 def predicted_labels(predictions: Iterable[str]) -> list[str]:
-    """Return the labels of a PROBABILITIES table or of its columns, in order, even without rows."""
+    """Return the labels, in order, from a PROBABILITIES table or its columns, even without rows."""
     names = [name for name in predictions if name.startswith(PROBABILITY)]
     return [name.removeprefix(PROBABILITY) for name in names]
 
@@ -56,7 +56,7 @@ def probabilities_in(predictions: pd.DataFrame) -> np.ndarray:
 
 
 def losses_in(predictions: pd.DataFrame) -> np.ndarray:
-    """Return the log loss of each image of a PROBABILITIES table, `(images,)`."""
+    """Return each image's log loss in a PROBABILITIES table, `(images,)`."""
     actual = pd.Index(predicted_labels(predictions)).get_indexer(predictions["actual"])
     return log_losses(actual, probabilities_in(predictions))
 
@@ -93,10 +93,10 @@ def with_image(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of PROBABILITIES with `confidence` and `wrong`, numbered from 0.
+    """Return the PROBABILITIES columns with `confidence` and `wrong`; rows are numbered from 0.
 
-    `predictions` is such a table. `confidence` is the probability of the predicted label, in [0,
-    1], and `wrong` is bool.
+    `predictions` is a PROBABILITIES table. `confidence` is the predicted label's probability, in
+    [0, 1], and `wrong` is bool.
     """
     predicted = pd.Index(predicted_labels(predictions)).get_indexer(predictions["predicted"])
     return (
@@ -112,8 +112,8 @@ def with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:
 def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return errors, most confident first, then the other predictions, least confident first.
 
-    The argument and the result are tables like the result of `with_confidence`. Row numbers stay as
-    they were before ranking.
+    The argument and the result are tables as returned by `with_confidence`. Rows keep the numbers
+    that they had before ranking.
     """
     ranked = with_confidence(predictions)
     order = np.where(ranked["wrong"], -ranked["confidence"], ranked["confidence"])
@@ -121,7 +121,7 @@ def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the prediction for each image from a model that was not trained on it.
+    """Return each image's prediction by a model that was not trained on the image.
 
     The columns are `path`, `actual`, `predicted`, `confidence`, `wrong`, `split` and
     `pixels_sha256`. Training images are in the JUDGED table, and `predictions` contains a
@@ -144,9 +144,9 @@ def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame])
 
 
 def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the wrong predictions among those of `every_prediction`, most confident first.
+    """Return the wrong predictions from `every_prediction`, most confident first.
 
-    The arguments and columns are the same.
+    The arguments and columns are as in `every_prediction`.
     """
     table = every_prediction(judged, predictions)
     wrong = table[table["wrong"]].drop(columns="wrong")
@@ -154,7 +154,7 @@ def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> p
 
 
 def confusion(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
-    """Count the images of a PROBABILITIES table: true labels are rows, predicted ones columns."""
+    """Count the images in a PROBABILITIES table: true labels are rows, predicted labels columns."""
     counts = pd.crosstab(predictions["actual"], predictions["predicted"])
     return counts.reindex(index=labels, columns=labels, fill_value=0)
 

@@ -1,4 +1,4 @@
-"""Find series of photos by their names, such as frames of a video, which are not independent."""
+"""Find photo series, such as video frames, by file name: their photos are not independent."""
 
 import numpy as np
 import pandas as pd
@@ -14,18 +14,18 @@ SERIES = "^(.*[^0-9])[0-9]+[^0-9/]*$"
 MIN_SERIES = 5  # per class; equal to the number of folds
 MIN_FRACTION = 0.5  # of all images
 MAX_COUNTED = 0.1  # fraction of images with numbers that merely count photos
-MIN_GAIN = 0.01  # in accuracy
+MIN_GAIN = 0.01  # difference in accuracy
 
 
 def find_series(images: pd.DataFrame) -> pd.Series | None:
-    """Return the series of each image in a SPLIT table, or None if the names reveal no series.
+    """Return each image's series in a SPLIT table, or None if the names reveal no series.
 
-    For example, `tracks/7_01.png` and `tracks/7_02.png` belong to the series `tracks/7_` if it
-    contains at most a fifth of its class (1 / MIN_SERIES) and the class has at least MIN_SERIES
-    series. If it contains more, the class was merely numbered, as in `cat/001.jpg`. Numbered images
-    and images without a number use their group instead of a series. The names reveal series if at
-    least MIN_FRACTION of the images are in one, if at most MAX_COUNTED are merely numbered, and if
-    the split divides at least one series.
+    For example, `tracks/7_01.png` and `tracks/7_02.png` belong to the series `tracks/7_` if that
+    series contains at most a fifth of its class (1 / MIN_SERIES) and the class has at least
+    MIN_SERIES series. If the series is larger, the images in the class were merely numbered, as in
+    `cat/001.jpg`. Merely numbered images and images without a number use their group instead of a
+    series. The names reveal series if at least MIN_FRACTION of the images are in one, if at most
+    MAX_COUNTED are merely numbered, and if the split divides at least one series.
     """
     label = images["label"]
     series, is_short = _short_series(images)
@@ -38,7 +38,7 @@ def find_series(images: pd.DataFrame) -> pd.Series | None:
 
 
 def _short_series(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Return the path of each image up to its last number, and whether it is a short series.
+    """Return each image's path up to its last number, and whether this prefix is a short series.
 
     A short series has at least two images, and at most a fifth of the class (1 / MIN_SERIES). A
     path without a number is returned unchanged.
@@ -50,7 +50,7 @@ def _short_series(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 
 
 def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame) -> str:
-    """Return a sentence if series of photos with near-duplicates are in several splits, or "".
+    """Return a sentence if photo series with near-duplicates are in several splits, otherwise "".
 
     `images` is a SPLIT table, and `near_duplicates` is a NEAR_DUPLICATES table. The names in a
     series differ only in the last number, and the series contains at most a fifth of its class (1 /
@@ -72,18 +72,18 @@ def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame)
 
 
 def independent(images: pd.DataFrame) -> pd.Series:
-    """Return the series of each image in a SPLIT table, or its group if the names reveal none."""
+    """Return each image's series in a SPLIT table, or its group if the names reveal no series."""
     series = find_series(images)
     return images["group"] if series is None else series
 
 
 def accuracy_by_series(together: np.ndarray, apart: np.ndarray, actual: np.ndarray) -> float | None:
-    """Return the accuracy of `apart` if other images in a series make an image easier to predict.
+    """Return the accuracy with `apart` if images are easier to predict from others in their series.
 
     In `together`, the images of a series are in different folds, and in `apart`, they are in the
-    same fold. The series matters if the accuracy of `together` is significantly higher, by more
-    than MIN_GAIN. Both are probabilities `(images, classes)`, with NaN for images without a
-    prediction. `actual` contains class indices.
+    same fold. The series matters if the accuracy with `together` is significantly higher, by more
+    than MIN_GAIN. Both arguments are probabilities `(images, classes)`, with NaN for images without
+    a prediction. `actual` contains class indices.
     """
     is_judged = ~np.isnan(together + apart).any(axis=1)
     right, right_apart = (

@@ -1,4 +1,4 @@
-"""Test whether validation and test images are alike, and score without images near other splits."""
+"""Test whether validation and test images are alike; score without images near other splits."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from pawprint.scores.intervals import (
 )
 from pawprint.scores.metrics import APART, fraction_cells
 
-DIFFERENCES = {  # descriptions of scores in SCORES
+DIFFERENCES = {  # descriptions of rows in SCORES
     "accuracy_difference": "accuracy",
     "refused_difference": "images labelled unknown",
     "confidence_difference": "mean probability of the predicted class",
@@ -23,10 +23,10 @@ MIN_DIFFERENCE = 0.01
 
 
 def measure_apart(test: pd.DataFrame, near_duplicates: pd.DataFrame) -> pd.DataFrame:
-    """Return a row of SCORES: test accuracy without images that resemble those in other splits.
+    """Return a SCORES row: test accuracy without images that resemble images in other splits.
 
-    The result is empty if there are no such images, or if all are. `test` has the columns `path`,
-    `group` and `correct`, and `near_duplicates` is a NEAR_DUPLICATES table.
+    The result is empty if no test images, or all of them, resemble images in other splits. `test`
+    has the columns `path`, `group` and `correct`, and `near_duplicates` is a NEAR_DUPLICATES table.
     """
     split_of = near_duplicates.set_index("path")["split"]
     is_divided = near_duplicates.groupby("group")["split"].transform("nunique") > 1
@@ -41,11 +41,11 @@ def measure_apart(test: pd.DataFrame, near_duplicates: pd.DataFrame) -> pd.DataF
 
 
 def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
-    """Return test minus validation: the rows DIFFERENCES of SCORES, without `split`.
+    """Return test minus validation: the DIFFERENCES rows in SCORES, without `split`.
 
     Each row in a table is an image, with `group`, `correct`, `refused` (as unknown), and
-    `confidence`, the probability of the predicted class. Images in a group are not independent. If
-    a difference is not significant, its interval is extended to 0.
+    `confidence`, the predicted class's probability. Images in a group are not independent. If a
+    difference is not significant, its interval is extended to 0.
     """
     alpha = ALPHA / len(DIFFERENCES)
     rows = []

@@ -16,16 +16,16 @@ from pawprint.scores.intervals import (
 )
 from pawprint.scores.metrics import SLICE, fraction_cells
 
-MIN_IMAGES = 10  # in a slice
+MIN_IMAGES = 10  # minimum number of images per slice
 MAX_SLICES = 50  # maximum number of slices per column
 DIFFERENCE = "slice_difference"
 
 
 class _Slice(NamedTuple):
-    """The images of a slice, their difference from the other images, and its p-value.
+    """A slice's images, their difference from the other images, and the difference's p-value.
 
-    `tested` covers both. It indicates whether each image is correct and whether it is in the slice
-    (both bool), and gives its group; all are `(images,)`.
+    `tested` covers all these images: whether each is correct and whether it is in the slice (both
+    bool), and its group; all are `(images,)`.
     """
 
     images: pd.DataFrame
@@ -35,14 +35,14 @@ class _Slice(NamedTuple):
 
 
 def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of SCORES without `split`: the accuracy of each slice, and its difference.
+    """Return SCORES rows without `split`: each slice's accuracy, and its difference from the rest.
 
-    The difference is the accuracy of the slice minus that of the other test images, which have
-    another value in the column. `test` has the columns `path`, `correct` and `group`, and
-    `metadata` is a METADATA table. Both a slice and its complement have at least MIN_IMAGES images.
-    If a column has two values, only the rarer one is a slice, because both would result in the same
-    test. If the difference is not significant, its interval is extended to 0. Holm's correction
-    covers all slices together.
+    The difference is the accuracy on the slice minus the accuracy on test images with another value
+    in the column. `test` has the columns `path`, `correct` and `group`, and `metadata` is a
+    METADATA table. Both a slice and its complement have at least MIN_IMAGES images. If a column has
+    two values, only the rarer one is a slice, because both would result in the same test. If the
+    difference is not significant, its interval is extended to 0. Holm's correction covers all
+    slices together.
     """
     slices: dict[str, _Slice] = {}
     for column, of_column in test.merge(metadata, on="path").groupby("column"):
@@ -55,7 +55,7 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
             if min(len(images), len(others)) >= MIN_IMAGES:
                 tested = (of_column["correct"].to_numpy(), is_in.to_numpy(), groups)
                 difference = images["correct"].mean() - others["correct"].mean()
-                # DVC's plots are HTML.
+                # DVC writes plots as HTML.
                 name = printable(f"{column}: {value}").replace("<", " ")
                 slices.setdefault(name, _Slice(images, tested, difference, two_sets_test(*tested)))
     rows = []

@@ -1,4 +1,4 @@
-"""Read a run for comparison, either from the files of a commit or from this folder."""
+"""Read a run for comparison, from either a commit's files or this folder."""
 
 import contextlib
 import json
@@ -25,14 +25,14 @@ OLD_METRICS = Path("metrics/train_finetune.json")  # from earlier versions
 
 
 class Reader(Protocol):
-    """Parses a file of a run. Raises InputError if the file is missing."""
+    """Parses one of a run's files. Raises InputError if the file is missing."""
 
     def __call__(self, path: Path, parse: Callable[[bytes], Parsed], /) -> Parsed:
-        """`parse` raises ValueError, with "expected …", for content that it cannot read."""
+        """Parse; `parse` raises ValueError, with "expected …", for content that it cannot read."""
 
 
 def read_here(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
-    """Parse a file in this folder. This function is a Reader."""
+    """Parse a file in this folder, as a Reader."""
     try:
         return parse(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -42,8 +42,8 @@ def read_here(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
 def read_run(read: Reader, name: str) -> Run:
     """Read a run with `read`. Sentences refer to it as `name`.
 
-    Files that only DVC keeps may be missing. Raises InputError if there are no predictions or
-    params.
+    Files that are only in DVC's cache may be missing. Raises InputError if there are no predictions
+    or params.
     """
     judged = {split: read(path, _parse) for split, path in paths.PREDICTED_CLASSES_CSV.items()}
     run = Run(name, judged, read(paths.PARAMS, _calibrate))
@@ -62,7 +62,7 @@ def read_run(read: Reader, name: str) -> Run:
 
 
 def _is_fine_tuned(read: Reader) -> bool:
-    """Return whether fine-tuning is kept: cross-validation then does not describe the model."""
+    """Return whether fine-tuning is kept; if so, cross-validation does not describe the model."""
     with contextlib.suppress(InputError):
         return bool(read(paths.FINETUNE_HISTORY_CSV, _parse_history)["kept"].any())
     return read(OLD_METRICS, json.loads)["kept_epoch"] != 0

@@ -20,7 +20,7 @@ from pawprint.scores.intervals import (
 from pawprint.scores.prediction_table import losses_in
 
 LOG_LOSS = "log loss"
-EQUAL = 0.01  # models are equal if accuracy or mean recall differs by at most this
+EQUAL = 0.01  # models whose accuracy or mean recall differs by at most this are equal
 # The smallest useful difference between models for different photos or labels, as a fraction of the
 # old log loss. Even one additional photo changes the loss by 0.2%, which a paired test detects.
 # docs/decisions/29 shows how often irrelevant changes and real losses are called better or worse.
@@ -33,10 +33,10 @@ NO_USE = "no practical difference"
 class Pair(NamedTuple):
     """Two models on the same images.
 
-    For each image, it contains the class, whether each model predicts it, and a value for the old
-    and the new model. The means of these values are the scores. A value is a log loss or, if a run
-    lacks log losses, 1 if the model is correct. All arrays are `(images,)`. Images in the same
-    group are not independent.
+    For each image, the pair contains the class, whether each model predicts the class, and a value
+    for the old and the new model. The means of these values are the scores. A value is a log loss
+    or, if a run lacks log losses, 1 if the model is correct. All arrays are `(images,)`. Images in
+    the same group are not independent.
     """
 
     actual: np.ndarray
@@ -47,7 +47,7 @@ class Pair(NamedTuple):
 
     @classmethod
     def join(cls, pairs: Sequence[Self]) -> Self:
-        """Return one pair with the images of all pairs."""
+        """Return one pair with the images from all pairs."""
         old, new = zip(*(pair.values for pair in pairs))
         return cls(
             np.concatenate([pair.actual for pair in pairs]),
@@ -67,8 +67,8 @@ class Pair(NamedTuple):
 class ScoreTest(NamedTuple):
     """The difference in a score, new minus old, with its interval at the level `confidence`.
 
-    `of_right` is the interval for `right`, which is the accuracy or, with imbalanced classes, the
-    mean recall. If the difference is not significant, both intervals are extended to 0.
+    `of_right` is the interval for `right`: the accuracy or, with imbalanced classes, the mean
+    recall. If the difference is not significant, both intervals are extended to 0.
     """
 
     score: str
@@ -91,8 +91,8 @@ class ScoreTest(NamedTuple):
 class Comparison(NamedTuple):
     """Two models compared in one test on all images; `old` and `new` are their scores.
 
-    Each row of `sets` describes a set of images: its number of images, the accuracy of both models
-    (or with imbalanced classes, their mean recall), their scores in the test, and the difference
+    Each row in `sets` describes a set of images: the number of images, both models' accuracy (or
+    with imbalanced classes, their mean recall), their scores in the test, and the difference
     between these scores, with an interval for this set alone. Additional columns contain text.
     """
 
@@ -103,10 +103,10 @@ class Comparison(NamedTuple):
     sets: pd.DataFrame
 
     def verdict(self, margin: float = 0.0) -> str:
-        """Return the verdict of the test, or NO_USE for a significant difference below a margin.
+        """Return the test's verdict, or NO_USE for a significant difference below a margin.
 
         `margin`, such as MARGIN, is the fraction of the old score that `test.difference` must
-        reach. If it is set, the difference must also reach FLOOR.
+        reach. If `margin` is set, the difference must also reach FLOOR.
         """
         is_shown = self.test.verdict in ("better", "worse")
         is_small = abs(self.test.difference) < max(margin * self.old, FLOOR if margin else 0)
@@ -131,7 +131,7 @@ def pair_probabilities(
 ) -> Pair:
     """Pair two models by probabilities `(images, classes)`, on the images that both predict.
 
-    The losses of each image are multiplied by its weight.
+    Each image's losses are multiplied by its weight.
     """
     judged = ~np.isnan(probabilities[0][:, 0] + probabilities[1][:, 0])
     actual = actual[judged]
@@ -145,11 +145,11 @@ def pair_probabilities(
 def compare(
     runs: Sequence[Mapping[str, Pair]], confidence: float = CONFIDENCE, score: str = LOG_LOSS
 ) -> list[Comparison]:
-    """Compare pairs of models, each given as sets of images with names.
+    """Compare pairs of models, each given as named sets of images.
 
     `score` is LOG_LOSS or "accuracy", which is the mean of the values. Each pair is tested once, on
     all of its images (`paired_test`). The probability of at least one wrong verdict is at most `1 -
-    confidence` over all pairs: `holm` determines the levels of the tests and of the intervals.
+    confidence` over all pairs: `holm` determines the levels for tests and intervals.
     """
     wholes = [Pair.join(list(sets.values())) for sets in runs]
     p_values = [paired_test(whole.differences, whole.groups) for whole in wholes]
@@ -178,10 +178,10 @@ def _row(name: str, pair: Pair, confidence: float, score: str) -> dict:
 
 
 def _headline(pair: Pair) -> tuple[str, np.ndarray]:
-    """Return the name of the score for correct predictions, and its strata, `(images,)`.
+    """Return the score's name for correct predictions, and its strata, `(images,)`.
 
-    Strata are weighted equally. They are the classes for the mean recall, or a single stratum for
-    the accuracy.
+    Strata are weighted equally: the classes for the mean recall, or a single stratum for the
+    accuracy.
     """
     name = headline(np.unique(pair.actual, return_counts=True)[1]).replace("_", " ")
     strata = pair.actual if name == "mean recall" else np.zeros(len(pair.actual))
@@ -189,7 +189,7 @@ def _headline(pair: Pair) -> tuple[str, np.ndarray]:
 
 
 def difference_of(pair: Pair, confidence: float, p_value: float, score: str) -> ScoreTest:
-    """Return the difference between the scores of a pair, with its interval."""
+    """Return the difference between a pair's scores, with its interval."""
     is_significant = p_value < 1 - confidence
     difference = float(pair.differences.mean())
     right, strata = _headline(pair)
@@ -209,7 +209,7 @@ def difference_of(pair: Pair, confidence: float, p_value: float, score: str) -> 
 
 
 def describe_comparison(old: str, new: str, compared: Comparison) -> str:
-    """Return a sentence with the verdict, and a table of the sets of images."""
+    """Return a sentence with the verdict, and a table with a row per set of images."""
     table = tabulate_sets(compared).to_string(index=False)
     return f"{describe_verdict(old, new, compared)}\n\n{table}"
 
@@ -217,7 +217,7 @@ def describe_comparison(old: str, new: str, compared: Comparison) -> str:
 def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0.0) -> str:
     """Return a sentence: whether `new` is better than `old`, by how much, and on how many images.
 
-    It says whether training images count. `Comparison.verdict` explains `margin`.
+    The sentence says whether training images count. `Comparison.verdict` explains `margin`.
     """
     test = compared.test
     verdict = compared.verdict(margin)
@@ -247,7 +247,7 @@ def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0
 
 
 def tabulate_sets(compared: Comparison) -> pd.DataFrame:
-    """Return a table of text: for each set, the score of either model and their difference."""
+    """Return a text table: for each set, both models' scores and their difference."""
     rows = []
     for row in compared.sets.to_dict("records"):
         cells = {"images": row["images"], "number": f"{row['number']:,}"}
