@@ -25,10 +25,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     The format `page` is a single HTML file that labels photos in a browser, without a server or an
     internet connection. All other formats have one input, `pixels`: float32 RGB, (batch, size,
-    size, 3), with values in [0, 255]. They return the calibrated `probability`, and the `unknown_score`, (batch,
-    1). With two classes, `probability`, (batch, 1), refers to the second class. With more, it has a
-    column for each class, (batch, classes). If training mirrors images left to right, both outputs
-    are averaged over each image and its mirror image, unless `--single` is given.
+    size, 3), with values in [0, 255]. They return the calibrated `probability`, and the
+    `unknown_score`, (batch, 1). With two classes, `probability`, (batch, 1), refers to the second
+    class. With more, it has a column for each class, (batch, classes). If training mirrors images
+    left to right, both outputs are averaged over each image and its mirror image, unless `--single`
+    is given.
 
     Before an export is accepted, it is run with the format's own runtime on the test images. With
     `--single`, `--int8` or a page, it is also run on the validation images. The table compares the
@@ -36,8 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     label changes.
 
     `--int8` also writes litert_int8, which is calibrated on training images. Because its outputs
-    differ from the served model's, the table then includes the log loss and the time per
-    image.
+    differ from the served model's, the table then includes the log loss and the time per image.
 
     Examples:
       pawprint export --format litert onnx

@@ -350,9 +350,9 @@ def _require_all(images: pd.DataFrame) -> None:
             rows = images[images["label"] == missing[0]]
             raise InputError(
                 f"split: expected images of class {missing[0]} for {name}. Received: none of "
-                f"its {len(rows):,} images (groups: {rows['rank'].nunique():,}). Training requires images "
-                "of every class, and validation and test require images of at least two. Add "
-                "images, or see split.group, split.near_duplicate_distance, "
+                f"its {len(rows):,} images (groups: {rows['rank'].nunique():,}). Training requires "
+                "images of every class, and validation and test require images of at least two. "
+                "Add images, or see split.group, split.near_duplicate_distance, "
                 "split.use_archive_split and splits.csv."
             )
 

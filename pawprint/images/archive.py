@@ -186,8 +186,8 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
             f"{path}: expected a complete zip archive. Received: an incomplete zip of {size:,} "
             f"bytes, whose directory lists {total:,} bytes of members"
             f"{'' if are_inside else ', some outside the file'}. "
-            "Download or copy it again; if it is a split zip, join its parts: `zip -s 0 LAST.zip --out "
-            "whole.zip`."
+            "Download or copy it again; if it is a split zip, join its parts: `zip -s 0 LAST.zip "
+            "--out whole.zip`."
         )
     _, encoding = _names_of_unknown_encoding(archive)
     for info in archive.infolist():

@@ -229,8 +229,8 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
         )
     if not mirrored and path.name != NETWORK_FILE:
         raise InputError(
-            f"{folder}: expected a served model, because mirrored=False requires one. Received: an export. "
-            "Write it with `pawprint export --single`."
+            f"{folder}: expected a served model, because mirrored=False requires one. Received: "
+            "an export. Write it with `pawprint export --single`."
         )
     try:
         with silent_stderr():

@@ -252,16 +252,16 @@ def require_features(network: openvino.Model, size: int, only: str | None) -> No
     if np.allclose(features, features[0], rtol=TOLERANCE):
         raise ValueError(
             "expected features that differ between images. Received: the same features for "
-            f"all {len(images)} drawn images. Export the trained network, or set model.onnx.output to "
-            "another output"
+            f"all {len(images)} drawn images. Export the trained network, or set model.onnx.output "
+            "to another output"
         )
     if only is None:
         return
     if np.allclose(features, swapped, rtol=TOLERANCE):
         raise ValueError(
             "expected features that depend on colours. Received: the same features after red "
-            "and blue are swapped. Export a network for RGB images with the layout of its input, or "
-            f"set model.onnx.output to {only} if its features do not depend on colours"
+            "and blue are swapped. Export a network for RGB images with the layout of its input, "
+            f"or set model.onnx.output to {only} if its features do not depend on colours"
         )
     if kind := _classifier_output(features):
         raise ValueError(

@@ -235,7 +235,7 @@ def run_sample() -> None:
 def main() -> None:
     """Run the demo, or draw the pictures of the tutorial."""
     parser = argparse.ArgumentParser(prog="python -m pawprint.recipes.demo", description=__doc__)
-    tutorial = "new folder for the pictures of docs/tutorial.md; nothing is run"
+    tutorial = "new folder for the pictures in docs/tutorial.md; nothing is run"
     parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help=tutorial)
     folder = parser.parse_args().folder
     if folder:

@@ -66,8 +66,8 @@ def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame)
         return ""
     return (
         f"In {len(names)} series, such as {printable(names[0])}, some photos are near-duplicates "
-        "of one another, and other photos of the same series are in other splits, so the scores may "
-        "be too high for new photos. To keep each series in one split, see split.group."
+        "of one another, and other photos of the same series are in other splits, so the scores "
+        "may be too high for new photos. To keep each series in one split, see split.group."
     )
 
 

@@ -287,7 +287,7 @@ def test_curated_test_split_stays_as_it_is_with_and_without_validation():
 
 
 def test_archive_without_a_train_folder_or_split_in_part_only_is_refused():
-    with refused("expected a folder train in the archive next to"):
+    with refused("expected a folder named train in the archive, next to"):
         run(images({"validation/cat": 3, "validation/dog": 3}))
     partly = images({"train/cat": 99, "/cat": 99})
     with refused("Received: /cat/0.jpg, which is not in a folder train"):

@@ -43,7 +43,7 @@ def model(made, tmp_path) -> Callable[[str], Path]:
 def test_model_without_the_score_that_its_threshold_needs_is_refused(model):
     folder = model("onnx")
     write_metadata(folder, METADATA.model_copy(update={"unknown_threshold": 0.5}))
-    with refused("number of outputs 1, less than 2: probability, unknown_score"):
+    with refused("too few outputs: 1, not 2: probability, unknown_score"):
         load_predictor(folder)
 
 
