@@ -70,7 +70,7 @@ def test_network_with_too_few_weights_is_refused(model, end):
     ("shape", "units", "message"),
     [
         ((32, 16, 3), 1, ("input [", ",32,16,3], not (batch, 32, 32, 3)")),
-        ((32, 32, 3), 2, ("output [1,2] of one image, not (1, 1)",)),
+        ((32, 32, 3), 2, ("output [1,2] for one image, not float32 (1, 1)",)),
     ],
 )
 def test_model_of_something_else_is_refused(tmp_path, shape, units, message):
