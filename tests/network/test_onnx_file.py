@@ -110,7 +110,7 @@ def test_network_of_one_resolution_has_no_blocks(kind, tmp_path):
     path = write(tmp_path / "a.onnx", *TRANSFORMERS[kind])
     weights = Weights(source=str(path), sha256=digest(path))
     assert load_extractor(params_of(), weights).outputs == ["top"]
-    with refused("model.features: expected auto or last", "onnx has no blocks"):
+    with refused("model.features: expected auto or last", "onnx does not have any blocks"):
         load_extractor(params_of("blocks"), weights)
 
 
