@@ -30,7 +30,7 @@ COMMANDS = {
         "compare",
         "test whether a run is better than another; gate pull requests",
     ),
-    "discard": ("discard", "restore the run and the params of the last commit"),
+    "discard": ("discard", "restore the last commit's run and params"),
     "check": (
         "check",
         "fail if results are out of date or files are damaged",

@@ -53,8 +53,9 @@ def problem_of_names(labels: Iterable[str]) -> str | None:
         is_plain = label and is_printable(label) and label == label.strip()
         if not is_plain or "<" in label or is_reserved(label):  # DVC's plots are HTML
             return (
-                "expected labels of printable characters, without < or leading or trailing spaces, "
-                f"other than {', '.join(RESERVED)} in upper or lower case. Received: {label!r}"
+                "expected labels with printable characters only, without < and without leading "
+                f"or trailing spaces, other than {', '.join(RESERVED)} in upper or lower case. "
+                f"Received: {label!r}"
             )
     by_name: dict[str, str] = {}
     for label in labels:
@@ -106,8 +107,8 @@ def problem_of_named(values: object, labels: Sequence[str]) -> str | None:
     classes = ", ".join(map(printable, labels))
     if not isinstance(values, Mapping):
         return (
-            f"expected a number for a class, such as {{{printable(labels[0])}: {values}}}, with "
-            f"one of {classes}. Received: {values}"
+            f"expected numbers by class, such as {{{printable(labels[0])}: {values}}}. Received: "
+            f"{values}. Classes: {classes}"
         )
     if unknown := [name for name in values if name not in labels]:
         near = difflib.get_close_matches(unknown[0], labels, n=1)

@@ -21,7 +21,7 @@ REMOTE = ("git", "http", "https", "ssh")  # URL schemes that others can reach
 SCP = re.compile(r"([\w.-]+@)?([\w.-]{2,}):(?!/?/)(.+)")  # git@host:team/repository.git
 NEEDED = f"requirements.txt does not list {DISTRIBUTION}"
 SHARED = (
-    "To share this project, add a line with which others can install it, such as "
+    "To share this project, add a line that lets others install the package, such as "
     f"`{DISTRIBUTION}==VERSION` or `{DISTRIBUTION} @ git+https://HOST/REPOSITORY`"
 )
 

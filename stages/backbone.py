@@ -23,8 +23,8 @@ from pawprint.runtime import output_shapes, write_network
 
 MEANING = {
     "cut": "for fine-tuning",
-    "blocks": "of blocks",
-    "top": "of the last maps",
+    "blocks": "from blocks",
+    "top": "from the last feature maps",
     "means": "for the detector of unknown inputs",
 }
 
@@ -49,7 +49,7 @@ def main() -> None:
         write_network(network, folder / paths.EXTRACTOR.name, outputs)
     shapes = output_shapes(network).items()
     features = [f"{'x'.join(map(str, shape))} {MEANING[kind]}" for kind, shape in shapes]
-    line = f"backbone: features of each image: {', '.join(features)}"
+    line = f"backbone: features per image: {', '.join(features)}"
     if sha256 and weights.sha256 is None:
         line += f"; weights.sha256 is null; the hash of these weights is {sha256}"
     print(line)

@@ -109,7 +109,7 @@ def describe(recorded: Recorded, after: dict[str, str]) -> str:
             "core.autostage: ignore both"
         )
     before = {stage: recorded_code(recorded, stage, text) for stage, text in after.items()}
-    changes = describe_code_changes(before, after) or ["the code of no stage changed"]
+    changes = describe_code_changes(before, after) or ["no stage's code changed"]
     more = len(changes) - MAX_CHANGES
     rest = [f"{more} more change{'s' if more > 1 else ''}"] if more > 0 else []
     return "; ".join([*changes[:MAX_CHANGES], *rest])
@@ -132,7 +132,7 @@ def describe_versions(
     again = [stage for stage in stages if recorded.has_code(stage, locked[stage])]
     if again:
         return f"{differing}, which reruns {', '.join(again)}; {install} avoids this"
-    return f"{differing}. Results may differ; {install} installs the versions of the project"
+    return f"{differing}. Results may differ; {install} installs the project's versions"
 
 
 def recorded_code(recorded: Recorded, stage: str, text: str) -> str | None:

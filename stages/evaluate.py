@@ -132,7 +132,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     write_served_model(network, metadata, detector, paths.SERVED_MODEL, is_mirrored=is_mirrored)
     predicts = "predicts each image once"
     if is_mirrored:
-        predicts = "averages its predictions for an image and the mirror image"
+        predicts = "averages its predictions for an image and its mirror image"
     print(f"evaluate: temperature {metadata.temperature:g}; the served model {predicts}")
     for line in describe_rules(params, metadata, validation, groups):
         print(f"evaluate: {line}")

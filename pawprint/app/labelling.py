@@ -90,8 +90,8 @@ class Copy:
         with LOCK:
             if self.copy.exists() and not is_same(self.image, self.copy):
                 raise InputError(
-                    f"cannot remove {self.copy}: it differs from {self.image}, and may be the only "
-                    "copy, so it is kept."
+                    f"cannot remove {self.copy}: it is kept because it differs from {self.image} "
+                    "and may be the only copy."
                 )
             if self.row:
                 self.row()
@@ -434,9 +434,9 @@ def place_of(label: str, classes: list[str], folder: Path, source: Path) -> Plac
         return {label: places_in(folder, {label: names_of(label)}, source)[label]}
     problem = None
     if set("/\\") & {*label} or not is_class_name(label):
-        problem = f"expected a class that can be the name of a folder. Received: {label}"
+        problem = f"expected a class whose name can be a folder name. Received: {label}"
     if isinstance(Clean.load().labels, dict):
-        problem = f"expected a class of clean.labels, where you can add classes. Received: {label}"
+        problem = f"expected a class listed in clean.labels; add it there. Received: {label}"
     if problem or (problem := problem_of_labels({*classes, label})):
         raise InputError(f"Class: {problem}.")
     return {label: (folder, label) if (folder / FILE_NAME).exists() else (folder / label, None)}
@@ -466,9 +466,9 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
         give = source if has_rows else folder_for_training(folder)
         raise InputError(
             printable(
-                f"{folder}: expected a folder with a {FILE_NAME}, one with a subfolder for each of "
-                f"{', '.join(names)}, or a new one outside fetch.source. Received: another folder."
-                + (f" Use {give}." if give else "")
+                f"{folder}: expected a folder with a {FILE_NAME}, a folder with a subfolder for "
+                f"each of {', '.join(names)}, or a new folder outside fetch.source. Received: "
+                "another folder." + (f" Use {give}." if give else "")
             )
         )
     return places

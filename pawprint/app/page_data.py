@@ -159,8 +159,8 @@ def show_near_duplicates() -> None:
     st.markdown(f"{len(rows):,} images are near-duplicates, in {groups.ngroups:,} groups.")
     if divided := divided_groups(rows):
         st.warning(
-            f"{divided:,} groups are divided between splits: copies of training images inflate the "
-            "measured accuracy. These groups are listed first."
+            f"{divided:,} groups are divided between splits, so copies of training images inflate "
+            "the measured accuracy. These groups are listed first."
         )
     order = (groups["split"].transform("nunique") == 1).argsort(kind="stable")
     rows = rows.assign(number=rows["group"].factorize()[0] + 1).iloc[order]
@@ -212,7 +212,7 @@ def choose_threshold(images: pd.DataFrame, labels: list[str], label: str, own: f
     `own` is the model's threshold.
     """
     threshold = st.select_slider(
-        f"Threshold: predict {plain(label)} if its probability is at least this",
+        f"Threshold: predict {plain(label)} if its probability is at least this value",
         sorted({own, *(step / 100 for step in range(101))}),
         value=own,
         format_func=lambda value: f"{value:.4g}" + (" (the model's)" if value == own else ""),
@@ -323,13 +323,13 @@ def show_answer(name: str, data: bytes, served: Predictor) -> None:
         st.metric("Label", plain(predicted.label))
         if predicted.label == UNKNOWN:
             st.caption(
-                f"Unlike the training images: the unknown score is {predicted.unknown_score:.2f}, "
-                f"above {metadata.unknown_threshold:.2f}. The probabilities assume that the image "
-                "shows one of the classes."
+                "This image is unlike the training images: its unknown score is "
+                f"{predicted.unknown_score:.2f}, above {metadata.unknown_threshold:.2f}. The "
+                "probabilities assume that the image shows one of the classes."
             )
         if predicted.label == UNSURE:
             st.caption(
-                "A person should decide: the probability of the class is below "
+                "A person should decide, because the class probability is below "
                 f"{metadata.min_confidence:.1%}."
             )
         for index in (-predicted.probabilities).argsort(kind="stable")[:MAX_SHOWN]:

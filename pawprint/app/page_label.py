@@ -64,7 +64,7 @@ def show_new() -> Walk | None:
     default = str(training or source) if source.is_dir() else ""
     uploads = str(paths.UNLABELLED) if paths.UNLABELLED.is_dir() else ""
     origin, target = st.session_state.get("given", (uploads, default))
-    ways = (f"The {NUMBER} that help the model most, one by one", "All, by pages")
+    ways = (f"The {NUMBER} that help the model most, one by one", "All, page by page")
     with st.form("new", border=False):
         origin = st.text_input("Folder or table of unlabelled images", origin)
         about = "A folder with a `metadata.csv` or a subfolder for each class, or a new folder."
@@ -154,7 +154,7 @@ def show_unlabelled() -> None:
     if waiting:
         came = "added without a label"
         if paths.UNLABELLED_CSV.exists():
-            came = "added without a label, or lost it, since the last run"
+            came = "added without a label, or lost the label, since the last run"
         have = "1 photo was" if len(waiting) == 1 else f"{len(waiting):,} photos were"
         st.markdown(f"**{have} {came}**, such as {plain(waiting[0])}.")
     if waiting or found is None:

@@ -28,8 +28,8 @@ def show() -> None:
         st.markdown("There are no rows in `labels.csv` yet. Photos that you label are listed here.")
         return
     st.markdown(
-        "The rows of `labels.csv`, the last row first, and of `undecided.csv`, which lists photos "
-        "marked as not known. Click a photo to correct its label, which stays in its row."
+        "The rows in `labels.csv`, latest first, and in `undecided.csv`, which lists photos marked "
+        "as not known. Click a photo to correct its label; the row keeps its place."
     )
     counts = pd.Series([row["label"] for row in rows]).value_counts(sort=False)
     classes = pools.in_order(set(counts.index) - NAMES.keys())
@@ -48,7 +48,7 @@ def show() -> None:
         open_correction(row)
     if missing:
         st.caption(
-            f"{len(missing):,} more are not among the photos of the last run, or are in another "
+            f"{len(missing):,} more are not among the last run's photos, or are in another "
             f"folder: {plain(name_some(missing))}"
         )
 

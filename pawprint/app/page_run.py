@@ -253,7 +253,7 @@ def show_page() -> None:
     """Show a button that creates the model's page, and offer an existing page for download."""
     st.markdown(
         "A single HTML file that labels photos. Anyone can open it with a double click, without "
-        "Pawprint or a network."
+        "Pawprint or an internet connection."
     )
     if missing := [name for name in OF_ONNX if importlib.util.find_spec(name) is None]:
         st.markdown(f"This requires {', '.join(missing)}. Run `{install_command('app,export')}`.")
@@ -363,7 +363,7 @@ def show_comparison() -> None:
     show_compared(plain(compared.sentences[0]), compared)
     pairs = compared.pairs.get("validation")
     if pairs is None:
-        st.markdown("The runs do not have any validation image in common.")
+        st.markdown("The runs have no validation images in common.")
         return
     differ = pairs[pairs["predicted_old"] != pairs["predicted"]]
     st.markdown(f"The predictions differ for {len(differ)} of the {len(pairs)} validation images.")

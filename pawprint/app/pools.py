@@ -201,8 +201,8 @@ def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPh
     pairs = [(str(path.absolute()), row) for path, row in zip(images, rows) if not row["error"]]
     if not pairs or pairs[0][1]["features"] is None:
         raise InputError(
-            f"cannot group the {len(pairs)} images of {origin}: the model needs readable images "
-            "and the output features. Run `dvc repro`."
+            f"cannot group the {len(pairs)} images in {origin}: grouping needs readable images "
+            "and a model with the output `features`. Run `dvc repro`."
         )
     features = np.array([row["features"] for _, row in pairs])
     labels = served.metadata.labels

@@ -167,8 +167,8 @@ def _open_new(path: Path) -> int:
         return os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
     except OSError as error:
         raise InputError(
-            f"{printable(str(path))}: expected a new file for --output. Received: "
-            f"{error.strerror}. Choose another file."
+            f"{printable(str(path))}: cannot create this file for --output: {error.strerror}. "
+            "Choose another file."
         ) from None
 
 

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
         copies, damaged, unlisted = find_damaged(Recorded(folder=folder))
         if damaged:
             raise InputError("\n".join(damaged))
-        print(f"check: {copies:,} copies of files match the hash in dvc.lock")
+        print(f"check: {copies:,} file copies match the hashes in dvc.lock")
         if unlisted:
             print(f"check: not in DVC's cache, so not checked: {', '.join(unlisted)}")
         return

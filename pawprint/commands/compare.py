@@ -35,12 +35,12 @@ def run(arguments: argparse.Namespace) -> int:
     compared with the first one. The results in the workspace must be up to date with the params and
     the code.
     The test compares the log loss on the validation and test images. Without fine-tuning, it also
-    includes the cross-validated training images, which requires the data of a commit. Images that
-    are missing from a run, or have a different label in it, are left out; the output lists their
-    number and the reason. Images are matched by their pixels, not by their paths.
+    includes the cross-validated training images; for a commit, this requires its data. Images that
+    are missing from a run, or have a different label in it, are left out; the output states how
+    many and why. Images are matched by their pixels, not by their paths.
 
-    The output also lists changes for users of the model: thresholds, the fraction of images that
-    get a class, and the fraction flagged as unknown.
+    The output also lists changes that affect the model's users: thresholds, the fraction of images
+    that receive a class, and the fraction flagged as unknown.
 
     Examples:
       pawprint compare HEAD

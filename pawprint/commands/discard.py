@@ -15,12 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Restore the run of the last commit and its params.
+    """Restore the last commit's run and params.
 
-    This restores dvc.lock, params.yaml, dvc.yaml, requirements.txt and all outputs of stages. The
-    command first shows what will be lost: a diff of your changes, and the names of the files.
-    Photos, the file with which DVC tracks them, labels.csv and splits.csv are kept. The
-    exit status is 1 if you answer no.
+    This restores dvc.lock, params.yaml, dvc.yaml, requirements.txt and all stage outputs. The
+    command first shows what will be lost: the files, and a diff of your changes. Photos, the .dvc
+    file that tracks them, labels.csv and splits.csv are kept. The exit status is 1 if you answer
+    no.
 
     Examples:
       pawprint discard
@@ -48,5 +48,5 @@ def run(arguments: argparse.Namespace) -> int:
             print("discard: nothing was changed")
             return 1
     discard(folder, None if arguments.yes else loss)
-    print(f"discard: restored the run and the params of {loss.commit}")
+    print(f"discard: restored the run and params from {loss.commit}")
     return 0

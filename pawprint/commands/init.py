@@ -10,7 +10,7 @@ from pawprint.projects.recipes import recipe_names
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    place = "create the project in this folder, which is new, empty or a clone without a project"
+    place = "create the project in this folder: a new or empty one, or a clone without a project"
     parser.add_argument("folder", type=Path, metavar="DIR", help=place)
     images = "use these photos: a folder, zip or tar, or a YAML file with the URL of an archive"
     parser.add_argument("--images", type=Path, metavar="SOURCE", help=images)
@@ -25,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Create a project from your photos: a folder with params.yaml and a pipeline, for Git and DVC.
 
-    The photos are sorted into one folder per class, or have a metadata.csv. They can be in a
-    folder, a zip or a tar, or in an archive at a URL in a YAML file. If they have no classes,
-    you can label them in the app. DVC copies the photos into the project, so that others get them
+    Sort the photos into one folder per class, or add a metadata.csv. The photos can be in a folder,
+    zip or tar, or in an archive whose URL is in a YAML file. If they have no classes, you can label
+    them in the app. DVC copies the photos into the project, so that others get them
     with `dvc pull`. From then on, add and remove photos in the project. The project's folder can be
     new, empty, or a clone that does not contain a project. In a clone, history and files are kept,
     and nothing is overwritten.

@@ -15,10 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the splits of the last result to splits.csv, so that all images stay in their split.
+    """Write the latest splits to splits.csv, so that all images stay in their split.
 
-    This adds the images of the last `dvc repro split` that are missing from the file. After you add
-    images, run `dvc repro split` and then this command, before you correct any labels. With
+    This adds the images from the last `dvc repro split` that are missing from the file. After you
+    add images, run `dvc repro split` and then this command, before you correct any labels. With
     --train, new images become training images, so that the validation and test sets stay the same.
     This is useful because hand-picked images are not a random sample. You can edit the column
     `split`.

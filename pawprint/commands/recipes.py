@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """List recipes, show one, or write it to params.yaml.
 
-    `use` writes the values of the `default` recipe, followed by those of the given recipe.
-    Comments, the order of lines, and all other params are kept. Images, classes and weights are
-    also kept if those of the recipe are not available in this project.
+    `use` writes the `default` recipe's values, then the given recipe's. Comments, line order and
+    all other params are kept. The current images, classes and weights are also kept if the recipe's
+    are not available in this project.
 
     Examples:
       pawprint recipes
@@ -48,4 +48,4 @@ def show_recipe(arguments: argparse.Namespace) -> None:
 def use(arguments: argparse.Namespace) -> None:
     """Write `params.yaml`. Raises InputError if it has uncommitted changes."""
     use_recipe(Path(), arguments.name)
-    print(f"params.yaml: {arguments.name}. Now run `dvc repro`.")
+    print(f"params.yaml: wrote recipe {arguments.name}. Now run `dvc repro`.")

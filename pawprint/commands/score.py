@@ -61,16 +61,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     Labelled photos are in folders named after the classes, or listed in a metadata.csv. The
     output contains the accuracy, the balanced accuracy (mean recall), the log loss and the fraction
-    flagged as unknown, with intervals, and shows whether they differ significantly from the test
-    split. It also lists each class, the slices of metadata.csv, and the most confused classes.
+    flagged as unknown, with intervals, and shows which differ significantly from the test split.
+    It also lists each class, the slices of metadata.csv, and the most confused classes.
     Copies and near-duplicates of training images are left out. In intervals and tests, a group of
     photos counts as one. If --model is repeated, each further model is compared with the first one,
     photo by photo.
 
     If no folder is named after a class, the photos are unlabelled. The photos in a table are always
     unlabelled. In this case, the command compares the fractions flagged as unknown and unsure, the
-    predicted classes and the mean confidence with the test photos. Even if no difference is found,
-    the model may be wrong, so label some photos from time to time.
+    predicted classes and the mean confidence with the values for the test photos. Even if no
+    difference is found, the model may be wrong, so label some photos from time to time.
 
     Files that cannot be used are listed on stderr, and the exit status is 1.
 
@@ -124,7 +124,10 @@ def _score_and_say(predictor: Predictor, photos: Photos, taken: Taken) -> ScoreR
     scored = score(HERE, predictor, photos, taken.take)
     print_left_out(scored.left_out, scored.failed)
     if not scored.has_training:
-        print("score: near-duplicates are included: no training images here", file=sys.stderr)
+        print(
+            "score: near-duplicates are included, because no training images are here",
+            file=sys.stderr,
+        )
     if scored.scores["test"].isna().all():
         print("score: cannot compare with the test split: it is missing here", file=sys.stderr)
     return scored

@@ -28,12 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Rank unlabelled images by how much a label would help.
 
-    Images labelled unsure come first, followed by images that the model is uncertain about, and
+    Images labelled unsure come first, followed by images that the model is uncertain about and
     that differ both from the training images and from earlier images in the list. Near-duplicates
     of labelled images and of earlier images are left out. Images flagged as unknown are also left
-    out, except from a table, where they can make up half of the suggestions. Files that cannot be
-    labelled come last, with the reason, and the exit status is 1. If you press Ctrl-C, the images
-    read so far are ranked.
+    out, unless they come from a table; then they can make up half of the suggestions. Files that
+    cannot be labelled come last, with the reason, and the exit status is 1. If you press Ctrl-C,
+    the images read so far are ranked.
 
     To use the newly labelled images for training only, run `pawprint keep-splits` before you add
     them, and `pawprint keep-splits --train` after `dvc repro split`.

@@ -33,9 +33,9 @@ WIDTHS = (8, 8, 28, 19, 6, 6, 0)  # widths of the columns after the first
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    choice = "try these values instead of the default candidates; repeat -S for all combinations"
+    choice = "try these values instead of the default candidates; repeat -S to try all combinations"
     parser.add_argument("-S", action="append", default=[], metavar="KEY=VALUE[,…]", help=choice)
-    minutes = "start no further candidate after this time; default: %(default)s"
+    minutes = "do not start another candidate after M minutes; default: %(default)s"
     parser.add_argument("--minutes", type=float, default=5, metavar="M", help=minutes)
     named = "write a candidate's params into params.yaml; without NAME, the best candidate's"
     output = "print a final line of JSON: a list with one object per candidate"
@@ -51,8 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
     measured. The first row shows the current params. `difference` is the candidate's log loss minus
     the log loss of the first row, with its interval. A candidate is only called better or worse if
     the difference is significant, taking the number of candidates into account. `CPU ms` is the CPU
-    time for one image. `run s` is the time that the next run needs to compute the features of all
-    images if none are stored. Both times exclude decoding. The features are kept for the next `dvc
+    time per image. `run s` is the time that the next run needs for feature extraction if no
+    features are stored. Both times exclude decoding. The features are kept for the next `dvc
     repro`.
 
     Examples:

@@ -16,7 +16,7 @@ def run(arguments: argparse.Namespace) -> None:
     The command merges the package's changes into your files. If there is a conflict, your version
     of a file is kept, and the new version is written next to it as FILE.new. In params.yaml, your
     values and comments are kept, and new params are added with their defaults. Params that no
-    longer exist are removed, or become comments if you had changed them. Nothing is committed.
+    longer exist are removed, or commented out if you had changed them. Nothing is committed.
 
     Example:
       pawprint upgrade

@@ -14,8 +14,8 @@ KINDS = ["added", "removed", "relabelled", "moved", "rejected"]
 CHANGES = ["path", "kind", "label", "before", "after"]
 COMPARED = ["path", "label", "split", "pixels_sha256"]
 NOT_KNOWN = (
-    "unknown, because its tables of images are not in DVC's cache, or an earlier version wrote "
-    "them; run `dvc pull` before a run to fetch them"
+    "unknown, because its image tables are not in DVC's cache, or were written by an earlier "
+    "version; to fetch them, run `dvc pull` before a run"
 )
 
 

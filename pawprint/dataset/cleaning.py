@@ -33,7 +33,7 @@ from pawprint.images.archive import (
 from pawprint.progress import track
 
 NOT_LISTED = "no row in metadata.csv"
-NOT_NAMED = "in no folder of a class"
+NOT_NAMED = "not in a class folder"
 NO_CLASS = "its label in metadata.csv is not a class"
 ASSIGNED = ["path", "label", "archive_split", "group"]
 NONE_DECODED = pd.DataFrame(columns=list(DECODED)).astype(DECODED)

@@ -285,8 +285,8 @@ def _require_no_doubt(tree: _Tree, splits: dict[Parts, str], archive: str) -> No
     siblings = [path for path in children if path not in splits]
     if bare and siblings and all(map(tree.is_bare, splits)):
         raise InputError(
-            f"{archive}: expected no images directly in a folder that has the name of a split and "
-            f"is next to folders of classes. Received: {printable(repr('/'.join(bare[0])))} "
+            f"{archive}: expected no images directly in a folder that is named like a split and is "
+            f"next to class folders. Received: {printable(repr('/'.join(bare[0])))} "
             f"beside {printable(repr(siblings[0][-1]))}. List the classes and their folders in "
             "clean.labels; for a new project, rename the folder if it is a class."
         )
@@ -410,8 +410,8 @@ def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
         others = [name for name in names if len(classes) < 2 and not is_image_name(name)]
         note = f"Other files: {count_suffixes(others)}. " if others else ""
         raise InputError(
-            f"{archive}: {printable(problem)}. Each folder of images is a class, unless it has the "
-            "name of a split. Move the images into a folder per class, or all into a folder "
+            f"{archive}: {printable(problem)}. Each folder of images is a class, unless it is "
+            "named like a split. Move the images into one folder per class, or all into a folder "
             "`unlabelled` to label them in `pawprint app`; put labels in a metadata.csv; or list "
             "the classes and their folders in clean.labels. "
             f"{note}Expected, for example:\n{EXPECTED}\nReceived:\n{tree_of(map(folder_of, names))}"

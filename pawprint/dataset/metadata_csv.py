@@ -99,13 +99,13 @@ def _row_problem(cells: dict[str, str], member: str | None, rows: dict[str, Row]
         return f"expected a file_name and a label. Received: {name!r} and {label!r}. Add them."
     if member is None:
         return (
-            "expected the path of a file, relative to the CSV and written with /. Received: "
+            "expected a path to a file, relative to the CSV and with / as separator. Received: "
             f"{name!r}, which does not exist."
         )
     if member in rows:
         return (
-            f"expected each image once. Received: {name!r} again, as {label} after "
-            f"{rows[member].label}. Remove one of the lines."
+            f"expected each image once. Received: {name!r} again, labelled {label}; it was "
+            f"{rows[member].label} above. Remove one of the lines."
         )
     if split and split.lower() not in SPLIT_OF_FOLDER:
         splits = ", ".join(SPLIT_OF_FOLDER)

@@ -260,7 +260,7 @@ def _require_regular(entry: tarfile.TarInfo) -> None:
         kind = "a link" if entry.issym() or entry.islnk() else "a device or a sparse file"
         raise InputError(
             f"fetch.source: expected files and folders in the tar. Received: "
-            f"{printable(entry.name)}, which is {kind}. Unpack it, replace such entries with "
+            f"{printable(entry.name)}, which is {kind}. Unpack the tar, replace such entries with "
             "copies of the files and set fetch.source to the folder."
         )
 
@@ -335,13 +335,13 @@ def _folder_and_content(
 
 
 def _no_source(source: Path) -> InputError:
-    problem = "is neither file nor folder" if source.exists() else "does not exist"
+    problem = "is neither a file nor a folder" if source.exists() else "does not exist"
     if found := what_is(source) if source.is_file() else pointer_at(source):
         problem = f"is {found}"
     elif source.is_file():
         with open_binary(source) as file:
             problem = f"begins with {file.read(40)!r}"
     return InputError(
-        "fetch.source: expected the path of a folder, a zip, a tar, or a .yaml with the url of "
-        f"one. Received: {str(source)!r}, which {problem}."
+        "fetch.source: expected a path to a folder, zip or tar, or to a .yaml with the url of an "
+        f"archive. Received: {str(source)!r}, which {problem}."
     )

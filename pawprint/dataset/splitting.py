@@ -169,13 +169,14 @@ def _given_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
         raise InputError(
             "split: expected the archive to assign a split to every image, or to none. Received: "
             f"{images['path'][images['archive_split'] == ''].min()}, which is not in a folder "
-            "train, validation or test, unlike others. Move it, or set split.use_archive_split "
-            "to false."
+            "named train, validation or test, unlike other images. Move this image, or set "
+            "split.use_archive_split to false."
         )
     if splits and not splits & {"", "train"}:
         raise InputError(
-            "split: expected a folder train in the archive next to its other splits. Received: "
-            f"only {' and '.join(sorted(splits))}. Add it, or set split.use_archive_split to false."
+            "split: expected a folder named train in the archive, next to its other splits. "
+            f"Received: only {' and '.join(sorted(splits))}. Add this folder, or set "
+            "split.use_archive_split to false."
         )
     if splits & {"validation", "test"}:
         return images["archive_split"]
@@ -273,7 +274,7 @@ def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd
     if wanted.sum() >= number:
         raise InputError(
             f"split.{target}_fraction: expected a fraction that leaves images for {source}. "
-            f"Received: {wanted.sum():,.0f} of {number:,} for {target}. Decrease it."
+            f"Received: {wanted.sum():,.0f} of {number:,} for {target}. Decrease the fraction."
         )
     present = label[images["split"] == target].value_counts()
     wanted -= present.reindex(wanted.index, fill_value=0)
@@ -349,9 +350,9 @@ def _require_all(images: pd.DataFrame) -> None:
             rows = images[images["label"] == missing[0]]
             raise InputError(
                 f"split: expected images of class {missing[0]} for {name}. Received: none of "
-                f"{len(rows):,}, in groups: {rows['rank'].nunique():,}. Training requires images "
-                "of every class, and validation and test require images of at least two. Add "
-                "images, or see split.group, split.near_duplicate_distance, "
+                f"its {len(rows):,} images (groups: {rows['rank'].nunique():,}). Training requires "
+                "images of every class, and validation and test require images of at least two. "
+                "Add images, or see split.group, split.near_duplicate_distance, "
                 "split.use_archive_split and splits.csv."
             )
 

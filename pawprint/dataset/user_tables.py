@@ -274,12 +274,12 @@ def read_corrections(
         if is_known and not pixels and name not in member_of:
             likely = name_likely(name, [*members])
             problem = (
-                f"expected the path of a file in the archive, such as {min(members, default='')}. "
+                f"expected a path to a file in the archive, such as {min(members, default='')}. "
                 f"Received: {name!r}. {likely or 'If the image no longer exists, remove the line.'}"
             )
         elif label != NEITHER and choices is None and is_reserved(label):
             problem = (
-                f"expected the name of a class, other than {', '.join(RESERVED)} in any case, or "
+                f"expected a class name other than {', '.join(RESERVED)} (in any case), or "
                 f"{NEITHER}. Received: {label!r}. Correct it."
             )
         elif choices and label not in choices:
@@ -299,10 +299,12 @@ def _problem_of_optional_cells(row: Cells) -> str | None:
     pixels = row.get(PIXELS, "")
     how = row.get(HOW, "")
     if pixels and not SHA256.fullmatch(pixels):
-        expected = "expected pixels_sha256 of 64 hexadecimal digits, or none"
+        expected = "expected a pixels_sha256 with 64 hexadecimal digits, or an empty cell"
         return f"{expected}. Received: {pixels!r}. Correct it."
     if how not in ("", PAGE):
-        return f"expected {PAGE} in the column {HOW}, or nothing. Received: {how!r}. Correct it."
+        return (
+            f"expected {PAGE} in the column {HOW}, or an empty cell. Received: {how!r}. Correct it."
+        )
     return None
 
 
@@ -343,7 +345,7 @@ def read_kept_splits(path: Path) -> dict[str, str]:
         split = row["split"]
         problem = None
         if not SHA256.fullmatch(pixels):
-            problem = f"expected pixels_sha256 of 64 hexadecimal digits. Received: {pixels!r}"
+            problem = f"expected a pixels_sha256 with 64 hexadecimal digits. Received: {pixels!r}"
         elif split not in SPLITS:
             problem = f"expected the split {', '.join(SPLITS)}. Received: {split!r}"
         elif splits.setdefault(pixels, split) != split:
@@ -409,7 +411,7 @@ def describe_kept_splits(
     if groups := sorted(set(moved["group"])):
         lines.append(
             f"divides {len(groups):,} groups: {name_some(groups)}. Each follows its first image "
-            f"in the file, so {len(moved):,} images are not in the split of their row"
+            f"in the file, so {len(moved):,} images are not in the split that their row gives"
         )
     actual = pd.crosstab(images["label"], images["split"], normalize="index")
     gap = (actual[list(fractions)] - pd.Series(fractions)).stack().abs()

@@ -254,8 +254,8 @@ def _admit(proof: Proof) -> Callable:
     for item, expected in zip(samples, proof.expected, strict=True):
         if _result_hash(prove(item)) != expected:
             raise RuntimeError(
-                f"its bytes for {_name(item)} differ from the driver's, because of another "
-                "processor or file"
+                f"its output for {_name(item)} differs from the driver's, because the processor "
+                "or a file differs"
             )
     return function
 

@@ -214,7 +214,7 @@ def require_space(target: Path, size: int) -> None:
     """
     needed = size / 1e6
     free = shutil.disk_usage(target.parent).free / 1e6
-    print(f"features: {needed:,.0f} MB to write, and as much in DVC's cache", flush=True)
+    print(f"features: {needed:,.0f} MB will be written, and as much in DVC's cache", flush=True)
     if free < 2 * needed:
         raise InputError(
             f"{target}: expected {2 * needed:,.0f} MB of free space, for the features and the "

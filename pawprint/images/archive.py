@@ -183,11 +183,11 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     if total > size or not are_inside:
         archive.close()
         raise InputError(
-            f"{path}: expected a complete zip archive. Received: an incomplete one of {size:,} "
+            f"{path}: expected a complete zip archive. Received: an incomplete zip of {size:,} "
             f"bytes, whose directory lists {total:,} bytes of members"
             f"{'' if are_inside else ', some outside the file'}. "
-            "Download or copy it again; of a split zip, join the parts: `zip -s 0 LAST.zip --out "
-            "whole.zip`."
+            "Download or copy it again; if it is a split zip, join its parts: `zip -s 0 LAST.zip "
+            "--out whole.zip`."
         )
     _, encoding = _names_of_unknown_encoding(archive)
     for info in archive.infolist():
@@ -388,7 +388,7 @@ def _read_listed(archive: Archive, name: str) -> bytes:
         data = read_bytes(path)
         if hashlib.md5(data, usedforsecurity=False).hexdigest() == archive.md5s[name]:
             return data
-        received = "another one, changed since then. Run `dvc repro`"
+        received = "a different file, changed since then. Run `dvc repro`"
     except FileNotFoundError:
         received = "no such file. If you removed it, run `dvc repro`; if not, "
         received += f"`dvc pull {archive.filename}` fetches it"

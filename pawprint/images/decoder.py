@@ -214,7 +214,7 @@ def _unusable(error: Exception, data: bytes) -> UnusableImageError:
     if isinstance(error, Image.DecompressionBombError):
         return UnusableImageError("too_large", str(error))
     if ENDS_EARLY.search(detail):
-        return UnusableImageError("truncated", "data of the image are missing")
+        return UnusableImageError("truncated", "image data are missing")
     return UnusableImageError("damaged", detail)
 
 

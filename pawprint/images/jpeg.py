@@ -100,7 +100,7 @@ def decode_jpeg(image: Image.Image, data: bytes, scale: int) -> Image.Image:
         image.draft(None, (image.width // scale, image.height // scale))
         return image
     if pixels.shape != buffer.shape:
-        raise ValueError(f"an image of {pixels.shape[1]}x{pixels.shape[0]} pixels after another")
+        raise ValueError(f"a second image, of {pixels.shape[1]}x{pixels.shape[0]} pixels")
     if image.mode == "CMYK":  # Adobe stores inverted values
         pixels = 255 - pixels
     decoded = Image.fromarray(pixels[..., 0] if image.mode == "L" else pixels, image.mode)
@@ -187,7 +187,7 @@ class _Bare:
         last = _trimmed(self.content, pieces[-1], b"", self.colourspace)
         before = last[-12:-8]  # libjpeg may have read ahead by up to 8 bytes
         if len(last) < len(pieces[-1]) and len(before) == 4 and len(set(before)) == 1:
-            raise ValueError("bytes of one value in place of data")
+            raise ValueError("identical bytes in place of data")
         self.content += last
 
     def require_complete(self) -> None:

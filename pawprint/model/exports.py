@@ -225,7 +225,7 @@ def export(
         difference = largest_difference(outputs, reference.expected)
         if not difference <= reference.tolerance:
             raise InputError(
-                f"{folder}: expected the outputs of the served model within {reference.tolerance}. "
+                f"{folder}: expected outputs within {reference.tolerance} of the served model's. "
                 f"Received: a difference of {difference:.4f}. Run `dvc repro`, or choose another "
                 "format."
             )

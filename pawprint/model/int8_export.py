@@ -100,7 +100,7 @@ def _describe(model: "ModelT") -> str:
     first = "the first ones; " if len(int8) < len(weights) else ""
     return (
         f"int8: {len(int8)} of {len(weights)} convolutions. float32: {first}"
-        "input; statistics of blocks, pooling, standardisation, head, unknown score; outputs"
+        "input; block statistics, pooling, standardisation, head, unknown score; outputs"
     )
 
 

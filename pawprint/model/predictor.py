@@ -66,7 +66,7 @@ def wrong_type(image: object) -> TypeError:
         )
     return TypeError(
         "predict: expected a path, the bytes of an image file, a file opened in binary mode, or "
-        f"a Pillow image; or paths of images and folders, such as a list. {received}"
+        f"a Pillow image; or a list of paths to images and folders, or another iterable. {received}"
     )
 
 
@@ -81,7 +81,7 @@ def _path(value: object) -> Path:
 def require_no_url(path: str | os.PathLike) -> None:
     """Raise InputError for a URL."""
     if URL.match(text := os.fsdecode(path)):
-        raise InputError(f"predict: expected a file, or the bytes of one. Received: {text}")
+        raise InputError(f"predict: expected a file or its bytes. Received: {text}")
 
 
 def bytes_of(image: object) -> bytes:
@@ -229,8 +229,8 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
         )
     if not mirrored and path.name != NETWORK_FILE:
         raise InputError(
-            f"{folder}: expected a served model, because of mirrored=False. Received: an export. "
-            "Write it with `pawprint export --single`."
+            f"{folder}: expected a served model, because mirrored=False requires one. Received: "
+            "an export. Write it with `pawprint export --single`."
         )
     try:
         with silent_stderr():

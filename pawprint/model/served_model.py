@@ -40,7 +40,7 @@ def read_model(path: Path, metadata: Metadata) -> openvino.Model:
     outputs = [output for output in network.outputs if FEATURES not in output.names]
     if len(outputs) < len(names):
         number = len(outputs)
-        raise ValueError(f"number of outputs {number}, less than {len(names)}: {', '.join(names)}")
+        raise ValueError(f"too few outputs: {number}, not {len(names)}: {', '.join(names)}")
     answers = outputs[: len(names)]
     features = [output for output in network.outputs if FEATURES in output.names]
     expected = [metadata.units, 1][: len(answers)] + [-1] * len(features)
@@ -49,7 +49,7 @@ def read_model(path: Path, metadata: Metadata) -> openvino.Model:
         if not is_right or output.element_type != openvino.Type.f32:
             length = "channels" if units < 0 else units
             raise ValueError(
-                f"output {output.partial_shape} of one image, not (1, {length}) of float32"
+                f"output {output.partial_shape} for one image, not float32 (1, {length})"
             )
     results = [output.get_node() for output in (*answers, *features)]
     network = openvino.Model(results, network.get_parameters())
@@ -151,7 +151,7 @@ def _first_columns(features: openvino.Output, width: int) -> openvino.Output:
             parts.append(part)
             total += part.partial_shape[1].get_length()
     if total != width:
-        raise ValueError(f"features of {total} columns, not of {width}")
+        raise ValueError(f"the features have {total} columns; expected {width}")
     return operations.concat(parts, 1).output(0)
 
 

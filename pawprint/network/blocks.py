@@ -31,8 +31,8 @@ def first_trained(params: Model, backbone: keras.Model) -> int | None:
     near = difflib.get_close_matches(str(layer), names, n=1, cutoff=0.8)
     hint = near[0] if near else first_of_last_third(backbone).name
     raise InputError(
-        f"model.fine_tune_at: expected {AUTO}, a number from -{len(names)} to {len(names)}, the "
-        f"layers of {params.backbone}, or the name of one, for example {hint}. Received: {layer}"
+        f"model.fine_tune_at: expected {AUTO}, a {params.backbone} layer number from -{len(names)} "
+        f"to {len(names)}, or a layer name, for example {hint}. Received: {layer}"
     )
 
 

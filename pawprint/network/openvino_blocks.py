@@ -221,5 +221,5 @@ def lengths_of(output: openvino.Output) -> list[int]:
     """Return the lengths of all axes except the batch axis."""
     shape = output.partial_shape
     if shape.rank.is_dynamic or any(length.is_dynamic for length in list(shape)[1:]):
-        raise ValueError(f"expected an output of known size. Received: {shape}")
+        raise ValueError(f"expected an output with a known size. Received: {shape}")
     return [length.get_length() for length in list(shape)[1:]]

@@ -91,7 +91,7 @@ def _tensors_in(stream: io.BytesIO) -> dict[str, np.ndarray]:
     if unpickler.load() != MAGIC or unpickler.load() != PROTOCOL:
         raise ValueError("another format")
     if not unpickler.load()["little_endian"]:
-        raise ValueError("numbers of another byte order")
+        raise ValueError("numbers in another byte order")
     tensors = unpickler.load()
     keys = unpickler.load()
     storages = {}
@@ -99,13 +99,13 @@ def _tensors_in(stream: io.BytesIO) -> dict[str, np.ndarray]:
         dtype, length = unpickler.storages[key]
         (written,) = struct.unpack("<q", stream.read(8))
         if written != length:
-            raise ValueError(f"a storage of {written} numbers where {length} are declared")
+            raise ValueError(f"a storage with {written} numbers, although {length} are declared")
         numbers = stream.read(length * np.dtype(dtype).itemsize)
         storages[key] = np.frombuffer(numbers, dtype)
         if len(storages[key]) != length:
             raise ValueError("a truncated file")
     if stream.read(1):
-        raise ValueError("more than the numbers of the arrays")
+        raise ValueError("extra bytes after the arrays")
     return {name: _array(tensor, storages) for name, tensor in tensors.items()}
 
 
@@ -118,7 +118,7 @@ def _array(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:
         raise ValueError("sizes or strides that are not whole numbers")
     last = tensor.offset + sum((size - 1) * stride for size, stride in zip(sizes, strides))
     if 0 in sizes or last >= len(numbers) or math.prod(sizes) > len(numbers):
-        raise ValueError(f"an array of shape {sizes} in a storage of {len(numbers)} numbers")
+        raise ValueError(f"an array of shape {sizes} in a storage with {len(numbers)} numbers")
     steps = [stride * numbers.itemsize for stride in strides]
     return np.lib.stride_tricks.as_strided(numbers[tensor.offset :], sizes, steps, writeable=False)
 

@@ -183,8 +183,8 @@ def _require_finite(history: pd.DataFrame, phase: Phase) -> None:
         phase.path.unlink()
     raise InputError(
         f"{phase.section}.epochs: expected a learning_rate at which training converges. Received: "
-        f"{phase.params.learning_rate:g}, with which the loss is not finite after epoch "
-        f"{history['epoch'].iloc[-1]}. Lower it."
+        f"{phase.params.learning_rate:g}, but the loss is not finite after epoch "
+        f"{history['epoch'].iloc[-1]}. Lower the learning rate."
     )
 
 
@@ -390,6 +390,6 @@ def describe_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> str:
     is_lower = rows.empty and keeper.difference.mean < 0
     reason = ", but a lower validation accuracy" if is_lower else ""
     return (
-        f"{kept} is kept: validation loss of {epoch} {before + keeper.difference.mean:.4f}, "
-        f"of the head alone {before:.4f}, difference {keeper.difference}{reason}"
+        f"{kept} is kept: validation loss {before + keeper.difference.mean:.4f} for {epoch}, "
+        f"{before:.4f} for the head alone, difference {keeper.difference}{reason}"
     )

@@ -12,7 +12,7 @@ from pawprint.files import digest
 from pawprint.git import pointer_at
 from pawprint.params.model import Weights
 
-FILE = "imagenet, none or the path of a file"  # the expected values of the source
+FILE = "imagenet, none or a path to a file"  # the expected values of the source
 
 
 def require_file(path: Path, sha256: str | None, source: str, expected: str) -> None:
@@ -35,7 +35,7 @@ def onnx_file(weights: Weights) -> Path:
     source = weights.source
     sha256 = weights.sha256
     path = download(source, sha256, "weights.source") if "://" in source else Path(source)
-    expected = "the path or the URL of a file, because model.backbone is onnx"
+    expected = "the path or URL of a file, because model.backbone is onnx"
     require_file(path, sha256, source, expected)
     return path
 

@@ -114,8 +114,8 @@ class Split(Section):
         fractions = (self.validation_fraction, self.test_fraction)
         if sum(fractions) >= 1:
             raise ValueError(
-                "expected validation_fraction and test_fraction with a sum below 1, which leaves "
-                f"images for training. Received: {fractions[0]} and {fractions[1]}"
+                "expected validation_fraction and test_fraction with a sum below 1, so that "
+                f"images are left for training. Received: {fractions[0]} and {fractions[1]}"
             )
         return self
 

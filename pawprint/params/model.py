@@ -70,7 +70,7 @@ def problem_of_weights(backbone: str, source: str) -> str | None:
     is_file = source not in (IMAGENET, "none")
     expected = None
     if backbone == ONNX and not is_file:
-        expected = f"the path or the URL of a file, because model.backbone is {ONNX}"
+        expected = f"the path or URL of a file, because model.backbone is {ONNX}"
     if backbone.startswith("EfficientNetB") and is_file:
         # A file does not show whether it needs this layer, because the layer has no weights.
         expected = f"imagenet or none for {backbone}, to which Keras adds a layer for its own "
@@ -133,7 +133,9 @@ class Model(Section):
         backbone = info.data.get("backbone", "")  # missing if the backbone is invalid
         widths = WIDTHS.get(backbone)
         if backbone and not widths and alpha is not None:
-            raise ValueError(f"expected null, because {backbone} has one width. Received: {alpha}")
+            raise ValueError(
+                f"expected null, because {backbone} has only one width. Received: {alpha}"
+            )
         if widths and alpha not in widths:
             expected = f"{', '.join(map(str, widths[:-1]))} or {widths[-1]}"
             received = f"a width of {backbone}. Received: {shown(alpha)}"
@@ -146,12 +148,12 @@ class Model(Section):
         # Report a single line, although pydantic has one for each type.
         if layer is None:
             return None
-        expected = "null, auto, the index of a layer, negative from the end, or the name of one"
+        expected = "null, auto, a layer name, or a layer index (negative: from the end)"
         is_right = layer != "" and type(layer) is str
         if type(layer) is int:
             is_right = abs(layer) < 2**31
         if info.data.get("backbone") == ONNX:
-            expected = "null, because the layers of an ONNX file stay frozen"
+            expected = "null, because ONNX layers stay frozen"
             is_right = False
         if not is_right:
             raise ValueError(f"expected {expected}. Received: {shown(layer)}")
@@ -306,7 +308,7 @@ ByClass = Annotated[
     dict[Text, Fraction] | Fraction | None,
     either(
         None,
-        'null, or numbers above 0 and below 1 by class, as {dog: 0.95} or {"1": 0.95}',
+        'null, or numbers above 0 and below 1 by class, such as {dog: 0.95} or {"1": 0.95}',
         _are_fractions,
     ),
 ]

@@ -146,10 +146,10 @@ def _report_removed_outputs() -> None:
         return
     from pawprint.git import try_git
 
-    advice = "DVC has removed the outputs of this stage. `dvc repro` creates them again"
+    advice = "DVC has removed this stage's outputs. `dvc repro` creates them again"
     with contextlib.suppress(InputError):
         if try_git("cat-file", "-e", f"HEAD:./{LOCK}") is not None:  # an earlier run exists
-            advice += "; `pawprint discard` restores the run and the params of the last commit"
+            advice += "; `pawprint discard` restores the last commit's run and params"
     print(f"{advice}.", file=sys.stderr)
 
 
@@ -222,7 +222,7 @@ def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
     if Path(sys.argv[0]).resolve() != code.path_of(script).resolve():
         raise InputError(
             f"dvc.yaml: stages.{stage}.cmd: expected a command that runs {script}. Received: the "
-            "script of the package."
+            "package's script."
         )
     contents = {}
     for line in lines:

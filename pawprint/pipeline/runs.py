@@ -234,7 +234,7 @@ def error_of(run: PipelineRun) -> str:
     is_error = [line.startswith("ERROR") for line in run.lines]
     end = is_error.index(True) if any(is_error) else len(run.lines)
     of_stage = [line for line in run.lines[:end] if not line.startswith("DVC has removed")]
-    return of_stage[-1] if of_stage else (run.lines[end:] or ["DVC said nothing"])[0]
+    return of_stage[-1] if of_stage else (run.lines[end:] or ["DVC printed no message"])[0]
 
 
 def _write_line(folder: Path, text: str) -> None:

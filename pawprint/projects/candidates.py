@@ -349,9 +349,9 @@ def describe_choice(best: Measured, first: Measured) -> str:
     if best.comparison:
         verdict = describe_verdict(base, name, best.comparison)
         return (
-            f"{verdict} CPU time of an image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}; "
-            f"features of all images: {best.seconds:,.0f} s, was {first.seconds:,.0f}."
+            f"{verdict} CPU time per image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}; "
+            f"feature extraction for all images: {best.seconds:,.0f} s, was {first.seconds:,.0f}."
         )
     if base == TODAY:
         return "Keep the current params."
-    return f"Use {name}: the weights of the current network are not available."
+    return f"Use {name}: the current network's weights are not available."

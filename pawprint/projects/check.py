@@ -100,7 +100,7 @@ def damaged_files(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple
             copies[file] = copies[recorded.file(md5)] = file, md5
         else:
             damaged.append(
-                f"{LOCK}: expected paths in the project, and MD5s of 32 hexadecimal digits. "
+                f"{LOCK}: expected paths in the project, and MD5s with 32 hexadecimal digits. "
                 f"Received: {printable(str(path))} with {md5!r}. Restore {LOCK}, or run "
                 "`dvc repro --force`."
             )

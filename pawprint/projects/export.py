@@ -349,7 +349,7 @@ def describe_new_labels(photos: pd.Series, before: np.ndarray, after: np.ndarray
         if one != other
     ]
     which = f": {name_some(changes)}" if changes else ""
-    return f"{len(changes):,} of {len(photos):,} held-out images change their label{which}"
+    return f"the label changes for {len(changes):,} of {len(photos):,} held-out images{which}"
 
 
 def describe_int8(rows: pd.DataFrame, before: np.ndarray, after: np.ndarray) -> str:
@@ -365,7 +365,7 @@ def describe_int8(rows: pd.DataFrame, before: np.ndarray, after: np.ndarray) -> 
     lines = [
         describe_new_labels(rows["path"], before, after),
         f"changed labels {is_changed.mean():.1%} ({CONFIDENCE:.0%} interval {low:.1%} to "
-        f"{high:.1%}); images that become unknown: {becomes.sum():,}, no longer: {was.sum():,}",
+        f"{high:.1%}); images newly unknown: {becomes.sum():,}, no longer unknown: {was.sum():,}",
     ]
     if low > MOST_CHANGED:
         lines.append(

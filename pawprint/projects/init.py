@@ -175,7 +175,7 @@ def _bring(images: Path, folder: Path, source: str) -> list[str]:
     track(folder, source)
     path = images / DVC_IGNORE
     has_rules = path.is_file() and re.search(r"^\s*[^\s#]", read_text(path), re.MULTILINE)
-    return [f"{path} is not copied, so files that it lists are copied, too"] if has_rules else []
+    return [f"{path} is not applied, so files that it lists are copied, too"] if has_rules else []
 
 
 def _require_archive(path: Path) -> None:

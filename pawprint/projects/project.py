@@ -320,7 +320,7 @@ def _command(folder: Path, *arguments: str) -> str:
         process.communicate()
         raise
     if process.returncode:
-        lines = problem.strip() or f"cannot run {arguments[0]}: it ended with {process.returncode}."
+        lines = problem.strip() or f"cannot run {arguments[0]}: exit status {process.returncode}."
         raise InputError(lines.splitlines()[-1] if lines.startswith("usage: ") else lines)
     return text
 

@@ -170,7 +170,7 @@ def score(
         counts = ", ".join(f"{number:,} {why}" for why, number in left_out.items() if number)
         raise InputError(
             f"{printable(str(photos.folder))}: expected photos of {', '.join(metadata.labels)}. "
-            f"Received: none, after {counts or 'no photo'} and {len(failed):,} unusable files."
+            f"Received: none. Left out: {counts or 'no photo'} and {len(failed):,} unusable files."
         )
     of_classes = table[is_of_class].reset_index(drop=True)
     test = read_test_split(project, metadata)
@@ -217,8 +217,8 @@ def compare_unlabelled(
     if test is None or (has_scores and UNKNOWN_SCORE not in test):
         raise InputError(
             f"{model}: cannot compare with the test split: {paths.TEST_PROBABILITIES_CSV} is "
-            f"missing, or belongs to another model than {paths.SERVED_MODEL}. Run this in the "
-            "project of the model, after `dvc pull` or `dvc repro`."
+            f"missing, or belongs to a different model than {paths.SERVED_MODEL}. Run this in the "
+            "model's project, after `dvc pull` or `dvc repro`."
         )
     if photos:
         images = [source / path for path in photos.table["path"]]

@@ -203,7 +203,7 @@ def image_in(data: bytes) -> bytes:
             second = printable(name[:80])
             raise HTTPException(
                 422,
-                f"expected one file in the form. Received: also {second}. Send them separately",
+                f"expected one file in the form. Received: another, {second}. Send it separately",
             )
         files += [content] if name else []
     if files:

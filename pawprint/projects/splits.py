@@ -29,7 +29,7 @@ def keep_last_splits(folder: Path, are_training: bool) -> pd.DataFrame:
     has_rows = table.exists() and read_kept_splits(table)
     if are_training and not has_rows:
         raise InputError(
-            f"{SPLITS_CSV}: the splits of the images that were there before are missing. Run "
+            f"{SPLITS_CSV}: the splits of the earlier images are missing. Run "
             "`pawprint keep-splits` before you add images."
         )
     if has_rows and recorded.hash_of("split", SPLITS_CSV, "deps") != md5(table):

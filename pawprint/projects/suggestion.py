@@ -105,7 +105,7 @@ def images_in(source: Path) -> list[Path]:
         images = [path for path in find_images([source]) if path != source]
     if not images:
         raise InputError(
-            f"{where}: expected a folder of images, or a table of `predict`. Received: none."
+            f"{where}: expected a folder of images, or a table from `predict`. Received: none."
         )
     return images
 

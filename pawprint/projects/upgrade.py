@@ -64,8 +64,8 @@ REPLACED = {
 
 VIEWS = "augment.views"
 COST_OF_VIEWS = (
-    "Each training image passes through the network {} times, which dominates the time of a first "
-    "run. `pawprint try` measures the benefit on your images"
+    "Each training image passes through the network {} times, which takes most of a first run's "
+    "time. `pawprint try` measures the benefit on your images"
 )
 
 
@@ -87,7 +87,7 @@ def upgrade(folder: Path) -> list[str]:
     if labels := labels_of_last_run(folder, flat(params)):
         params = set_values(params, {"clean.labels": labels})
         written = json.dumps(labels, ensure_ascii=False)
-        notes.append(f"{PARAMS}: clean.labels: {written}, which gives the labels of the last run")
+        notes.append(f"{PARAMS}: clean.labels: {written}, which keeps the last run's labels")
     texts = files(source)
     if README not in state["files"]:  # the user's README from before `init`
         del texts[README]
@@ -329,7 +329,7 @@ def _describe_removed(name: str, value: object, was_default: bool) -> str:
     if was_default or value is None:
         return f"{PARAMS}: {name}: no longer exists, and is removed"
     instead = f"Set {REPLACED[name]} instead" if name in REPLACED else "Nothing replaces it"
-    return f"{PARAMS}: {name}: no longer exists; {shown(value)} is now a comment. {instead}"
+    return f"{PARAMS}: {name}: no longer exists; {shown(value)} is commented out. {instead}"
 
 
 def _name_class(params: str, name: str, value: float, labels: list[str]) -> tuple[str, str]:
@@ -340,10 +340,10 @@ def _name_class(params: str, name: str, value: float, labels: list[str]) -> tupl
     label = labels[-1] if labels else "CLASS"
     by_class = json.dumps({label: value}, ensure_ascii=False)
     if not labels:
-        return params, f"{PARAMS}: {name}: write {by_class}, with the last class by name"
+        return params, f"{PARAMS}: {name}: write {by_class}, which names the last class"
     section, key = name.split(".")
     params = overlay(params, f"{section}: {{{key}: {by_class}}}")
-    return params, f"{PARAMS}: {name}: is now {by_class}, with the last class by name"
+    return params, f"{PARAMS}: {name}: is now {by_class}, which names the last class"
 
 
 def _labels(folder: Path, values: dict[str, object]) -> list[str]:

@@ -167,7 +167,7 @@ def write_archive(path: Path, **counts: int) -> None:
 def draw_tutorial(folder: Path) -> None:
     """Write the pictures for docs/tutorial.md to a new folder. Raises InputError if it exists."""
     if folder.exists():
-        raise InputError(f"{folder}: expected a folder that is not there yet. Choose another name.")
+        raise InputError(f"{folder}: expected a new folder. Choose another name.")
     with replacing(folder) as partial:
         photos = draw_collection(FOOD, FOOD_PICTURES)
         files = {f"photos/{label}/{name}.jpg": data for label, name, data in photos}
@@ -220,14 +220,14 @@ def run_sample() -> None:
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     if WORKSPACE.exists() and not (WORKSPACE / ARCHIVE).exists():
         raise InputError(
-            f"{WORKSPACE}: expected a folder that `make demo` made, or none. Received: one without "
-            f"{ARCHIVE}. Move it."
+            f"{WORKSPACE}: expected a folder that `make demo` made, or none. Received: a folder "
+            f"without {ARCHIVE}. Move this folder."
         )
     write_archive(WORKSPACE / ARCHIVE)
     prepare(WORKSPACE, apply_recipe(params, "sample"))
     run_dvc(WORKSPACE, "repro")
     run_dvc(WORKSPACE, "metrics", "show", paths.EVALUATE_METRICS.as_posix())
-    print(f"\nReport, with all pictures: {os.path.relpath(WORKSPACE / paths.REPORT)}")
+    print(f"\nReport with all pictures: {os.path.relpath(WORKSPACE / paths.REPORT)}")
     print("Next: `. .venv/bin/activate` and `dvc repro` train on real photos of cats and dogs;")
     print('README.md, "Three commands", trains on yours.')
 
@@ -235,7 +235,7 @@ def run_sample() -> None:
 def main() -> None:
     """Run the demo, or draw the pictures of the tutorial."""
     parser = argparse.ArgumentParser(prog="python -m pawprint.recipes.demo", description=__doc__)
-    tutorial = "new folder for the pictures of docs/tutorial.md; nothing is run"
+    tutorial = "new folder for the pictures in docs/tutorial.md; nothing is run"
     parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help=tutorial)
     folder = parser.parse_args().folder
     if folder:

@@ -41,7 +41,7 @@ def describe_since_commit(now: Images, params: dict) -> list[str]:
         parts.insert(0, name_some(describe_param_changes(before, params)))
     further = ", ".join(filter(None, parts))
     if images == NOT_KNOWN:
-        found = f"{further or SAME_SETTINGS}; changes of photos and labels are {NOT_KNOWN}"
+        found = f"{further or SAME_SETTINGS}; changes in photos and labels are {NOT_KNOWN}"
     else:
         found = ", ".join(filter(None, [images, further])) or SAME
     lines = [f"Since the last commit: {found}", *compare_with_commit(commit)]

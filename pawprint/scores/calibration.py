@@ -233,6 +233,6 @@ def describe_recall(
     if low < expected:
         return (
             f"with {images} images, a validation recall of {value:.1%} means {low:.0%} to "
-            f"{high:.0%}. More validation images make it more certain"
+            f"{high:.0%}. More validation images narrow this range"
         )
     return ""

@@ -239,8 +239,8 @@ def _pair_images(runs: Sequence[Run]) -> list[dict[str, pd.DataFrame]]:
     if common["test"].empty:
         tests = ", ".join(f"{len(run.judged['test']):,} of {run.name}" for run in runs)
         raise InputError(
-            f"cannot compare {' with '.join(run.name for run in runs)}: they have no test image "
-            f"with the same label in common ({tests}). Compare runs of the same photos, or "
+            f"cannot compare {' with '.join(run.name for run in runs)}: they share no test "
+            f"image with the same label ({tests}). Compare runs on the same photos, or "
             "`pawprint score` each model on photos that none of them was trained on."
         )
     return [

@@ -15,7 +15,7 @@ from pawprint.scores.intervals import (
 from pawprint.scores.metrics import Predictions, fraction_cells
 
 LIKE = "like the test photos"
-PROPORTIONS = "other proportions of the classes"
+PROPORTIONS = "different class proportions"
 OTHER = "other images"
 # The smallest differences that count. Even new photos of the same kind are flagged as unknown
 # slightly more often than the test photos, and the model is slightly less confident on photos from

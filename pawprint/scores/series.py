@@ -65,9 +65,9 @@ def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame)
     if names.empty:
         return ""
     return (
-        f"Some photos of {len(names)} series, such as {printable(names[0])}, are "
-        "near-duplicates of one another, and others of each series are in other splits: the scores "
-        "may be too high for new photos. To keep a series in one split, see split.group."
+        f"In {len(names)} series, such as {printable(names[0])}, some photos are near-duplicates "
+        "of one another, and other photos of the same series are in other splits, so the scores "
+        "may be too high for new photos. To keep each series in one split, see split.group."
     )
 
 
@@ -107,5 +107,5 @@ def describe_series(images: pd.DataFrame, accuracy: float, by_series: float) -> 
     return (
         f"File names suggest series of photos, such as {printable(example)}: cross-validated "
         f"accuracy {accuracy:.1%}, and {by_series:.1%} with each series in one fold, as for "
-        f"photos of other series. To keep each series in one split, set split.group: '{SERIES}'."
+        f"photos from new series. To keep each series in one split, set split.group: '{SERIES}'."
     )

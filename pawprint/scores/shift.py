@@ -77,7 +77,7 @@ def describe_shift(scores: pd.DataFrame) -> str:
     )
     return (
         f"The test set differs from the validation set by more than sampling explains: "
-        f"{differences}. Its images are of another kind, or in other proportions of the classes, "
-        "or validation has near-duplicates of training images. Look at plots/errors.jpg and "
-        "data/split/near_duplicates.csv."
+        f"{differences}. The test images are of another kind, or their class proportions differ, "
+        "or the validation set contains near-duplicates of training images. Look at "
+        "plots/errors.jpg and data/split/near_duplicates.csv."
     )

@@ -76,7 +76,7 @@ def describe_slices(scores: pd.DataFrame) -> list[str]:
     worse = scores[(scores["score"] == DIFFERENCE) & (scores["high"] < 0)]
     return [
         f"The accuracy is {accuracy.loc[row.label].value:.1%} on the {row.images:,} test "
-        f"images with {row.label}, {-100 * row.value:.1f} points lower than on the others "
+        f"images with {row.label}, {-100 * row.value:.1f} points lower than on the rest "
         f"({-100 * row.high:.1f} to {-100 * row.low:.1f})."
         for row in worse.itertuples()
     ]

@@ -80,7 +80,7 @@ def _parse_metadata(content: bytes) -> Metadata:
 def _parse(content: bytes) -> pd.DataFrame:
     predictions = parse_table(content, PREDICTED_CLASSES)
     if predictions.empty:
-        raise ValueError("expected a table with rows. Received: none")
+        raise ValueError("expected a table with at least one row. Received: none")
     return predictions
 
 

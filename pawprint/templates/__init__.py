@@ -175,8 +175,8 @@ def require_stages(path: Path) -> None:
                 if key not in SHOWN and not _holds(own.get(key, False), entry):
                     wanted = entry if isinstance(entry, str) else json.dumps(entry)
                     raise InputError(
-                        f"{path}: stages.{name}.{key}: expected {wanted}, as the package's stage "
-                        "has it. Received: something else. Correct it. After an upgrade of the "
+                        f"{path}: stages.{name}.{key}: expected {wanted}, as in the package's "
+                        "stage. Received: something else. Correct it. After upgrading the "
                         f"package, run `pawprint upgrade`; if there is {path}.new, use all of it."
                     )
 
@@ -221,7 +221,7 @@ def require_free(folder: Path, names: Iterable[str]) -> None:
     names = [name for name in (*names, ".dvc", *OF_RUNS) if name not in kept]
     if taken := sorted({name for name in names if os.path.lexists(folder / name)}):
         raise InputError(
-            f"{folder}: expected room for the files of a project. Received: {name_some(taken)}. "
+            f"{folder}: expected room for a project's files. Received: {name_some(taken)}. "
             "Move or rename these, or choose another folder. Nothing is overwritten."
         )
 
@@ -271,7 +271,7 @@ def restored_after_failure(folder: Path) -> Iterator[None]:
         if isinstance(error, OSError):
             where = f" ({error.filename})" if error.filename else ""
             raise InputError(
-                f"{folder}: expected to write a project. Received: {error.strerror or error}"
+                f"{folder}: cannot create a project: {error.strerror or error}"
                 f"{where}. Check permissions and free space."
             ) from None
         raise
@@ -296,8 +296,8 @@ def take_back(folder: Path, names: Iterable[str]) -> list[str]:
     if left := ignored(folder, names):
         path.unlink() if before is None else write_text(path, before)
         raise InputError(
-            f"{folder}: expected a folder whose files Git keeps. Received: the rule "
-            f"{name_some(dict.fromkeys(left.values()))}, which leaves out "
+            f"{folder}: expected a folder whose files Git does not ignore. Received: the rule "
+            f"{name_some(dict.fromkeys(left.values()))}, which ignores "
             f"{name_some(left)}. Change the rule, or choose another folder."
         )
     return list(dict.fromkeys(found.values()))

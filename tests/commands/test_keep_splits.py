@@ -32,7 +32,9 @@ def test_splits_that_are_kept_stay_while_photos_are_added(project):
         project, "keep-splits"
     )
     repro(project, "split")
-    assert "the images that were there before" in complaint(project, "keep-splits", "--train")
+    assert "the splits of the earlier images are missing" in complaint(
+        project, "keep-splits", "--train"
+    )
     first, table = split_of(project), sha256(project / SPLIT_CSV)
     text = printed(project, "keep-splits")
     assert "60 images added: 36 train, 12 validation, 12 test" in text

@@ -114,7 +114,7 @@ def test_images_are_looked_at_only_as_far_as_their_rows_are_taken(tmp_path):
 def test_file_is_never_replaced_and_none_is_left_without_a_row(tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text("mine")
-    with refused("rows.csv: expected a new file for --output"), output(arguments("csv", file)):
+    with refused("rows.csv: cannot create this file for --output"), output(arguments("csv", file)):
         pass
     assert file.read_text() == "mine"
     with refused("no model"), output(arguments("csv", tmp_path / "new.csv")):

@@ -22,7 +22,7 @@ AFTER = [
 ]
 UNKNOWN = [("unknown/2.jpg", "unknown", "", "d")]
 REJECTED = [
-    ("dog/2.jpg", "truncated", "data of the image are missing"),
+    ("dog/2.jpg", "truncated", "image data are missing"),
     ("cat/3\\u202e.jpg", "label_none", "its label in labels.csv is none"),
     ("cat/2 (1).jpg", "duplicate", "of cat/renamed.jpg"),
 ]

@@ -105,7 +105,7 @@ def test_folders_of_splits_and_of_no_images_are_no_classes(names, labels):
             ["train/cat/1.jpg", "test/Cat/2.jpg"],
             "labels that differ by more than case",
         ),
-        (["none/1.jpg", "cat/2.jpg"], "labels of printable characters"),
+        (["none/1.jpg", "cat/2.jpg"], "labels with printable characters only"),
     ],
 )
 def test_archive_without_classes_shows_what_is_expected_and_what_was_found(names, message):
@@ -204,8 +204,8 @@ def test_metadata_below_the_folders_of_splits_is_read_in_an_archive(tmp_path):
     [
         ("file_name:label\n1.jpg:a\n", "separated by commas"),
         ("file_name,label\n1.jpg,\n", "line 2: expected a file_name and a label"),
-        ("file_name,label\n../1.jpg,a\n", "line 2: expected the path of a file, "),
-        ("file_name,label\n1.jpg,a\n./1.jpg,b\n", "'./1.jpg' again, as b after a"),
+        ("file_name,label\n../1.jpg,a\n", "line 2: expected a path to a file, "),
+        ("file_name,label\n1.jpg,a\n./1.jpg,b\n", "'./1.jpg' again, labelled b; it was a above"),
         ("file_name,label,split\n1.jpg,a,holdout\n", "line 2: expected a split: train, "),
         ('file_name,label\n"1.jpg,a\n', "expected a CSV in UTF-8"),
     ],

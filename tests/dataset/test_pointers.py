@@ -119,7 +119,7 @@ def last_part(data: bytes) -> bytes:
         ("a.zip.part", lambda data: data[: len(data) // 2], "incomplete zip"),
         ("a.zip", lambda data: data[:200] + data[600:], "incomplete"),
         ("a.zip", lambda data: data[500:], "incomplete"),
-        ("a.zip", last_part, "join the parts"),
+        ("a.zip", last_part, "join its parts"),
         ("a.z01", lambda data: b"PK\x07\x08" + data[:500], "Join its parts"),
         ("a.zip.001", lambda data: data[:500], "Join its parts"),
         ("a.rar", lambda data: b"Rar!\x1a\x07\x01\x00" + data[:300], "RAR archive. Unpack it"),

@@ -234,8 +234,8 @@ def test_expression_on_the_path_gives_the_groups():
 @pytest.mark.parametrize(
     ("folders", "group", "expected"),
     [
-        ({"/cat": 9, "/dog": 9}, "all", "class cat .* of 9, in groups: 1"),
-        ({"train/cat": 9, "train/dog": 1, "validation/cat": 9}, "", "class dog .* of 1, in"),
+        ({"/cat": 9, "/dog": 9}, "all", "class cat .* of its 9 images .groups: 1"),
+        ({"train/cat": 9, "train/dog": 1, "validation/cat": 9}, "", "class dog .* of its 1 images"),
     ],
 )
 def test_class_of_too_few_images_or_groups_is_named(folders, group, expected):
@@ -287,10 +287,10 @@ def test_curated_test_split_stays_as_it_is_with_and_without_validation():
 
 
 def test_archive_without_a_train_folder_or_split_in_part_only_is_refused():
-    with refused("expected a folder train in the archive next to"):
+    with refused("expected a folder named train in the archive, next to"):
         run(images({"validation/cat": 3, "validation/dog": 3}))
     partly = images({"train/cat": 99, "/cat": 99})
-    with refused("Received: /cat/0.jpg, which is not in a folder train"):
+    with refused("Received: /cat/0.jpg, which is not in a folder named train"):
         run(partly)
     run(partly, use_archive_split=False)
 

@@ -60,7 +60,7 @@ def test_drawn_pictures_do_not_replace_a_folder(tmp_path):
     photo.write_bytes(b"mine")
     result = run("python", "-m", "pawprint.recipes.demo", str(tmp_path), cwd=PROJECT)
     assert result.returncode == 1
-    assert result.stderr.startswith(f"{tmp_path}: expected a folder that is not there yet.")
+    assert result.stderr.startswith(f"{tmp_path}: expected a new folder.")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [photo]
 
 

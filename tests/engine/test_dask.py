@@ -263,7 +263,7 @@ def test_worker_with_other_instructions_is_refused_and_others_go_on(cluster, pro
             if address in printed:
                 break
         results.close()
-    assert f"worker {address} is not used: its bytes for " in printed
+    assert f"worker {address} is not used: its output for " in printed
 
 
 def test_worker_that_does_not_see_the_archive_is_refused(cluster, tmp_path):

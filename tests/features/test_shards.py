@@ -245,4 +245,6 @@ def test_features_too_large_for_the_disk_are_refused_before_any_work(tmp_path, c
     with refused("features: expected 4,000,000,000 MB of free space"):
         require_space(tmp_path / "features", 2 * 10**15)
     require_space(tmp_path / "features", 5_000_000)
-    assert capsys.readouterr().out.endswith("features: 5 MB to write, and as much in DVC's cache\n")
+    assert capsys.readouterr().out.endswith(
+        "features: 5 MB will be written, and as much in DVC's cache\n"
+    )

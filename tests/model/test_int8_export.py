@@ -70,7 +70,7 @@ def test_all_but_the_first_convolutions_have_8_bits_and_what_follows_them_is_flo
     assert weights == {(side, "FLOAT32" if side >= 8 else "INT8") for side in (32, 16, 8, 4, 2)}
     description = model.description.decode()
     assert "int8: 8 of 20 convolutions" in description
-    for part in ("statistics of blocks", "standardisation", "head", "unknown score"):
+    for part in ("block statistics", "standardisation", "head", "unknown score"):
         assert part in description
 
 

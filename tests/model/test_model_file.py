@@ -43,7 +43,7 @@ def model(made, tmp_path) -> Callable[[str], Path]:
 def test_model_without_the_score_that_its_threshold_needs_is_refused(model):
     folder = model("onnx")
     write_metadata(folder, METADATA.model_copy(update={"unknown_threshold": 0.5}))
-    with refused("number of outputs 1, less than 2: probability, unknown_score"):
+    with refused("too few outputs: 1, not 2: probability, unknown_score"):
         load_predictor(folder)
 
 
@@ -70,7 +70,7 @@ def test_network_with_too_few_weights_is_refused(model, end):
     ("shape", "units", "message"),
     [
         ((32, 16, 3), 1, ("input [", ",32,16,3], not (batch, 32, 32, 3)")),
-        ((32, 32, 3), 2, ("output [1,2] of one image, not (1, 1)",)),
+        ((32, 32, 3), 2, ("output [1,2] for one image, not float32 (1, 1)",)),
     ],
 )
 def test_model_of_something_else_is_refused(tmp_path, shape, units, message):

@@ -62,7 +62,7 @@ def test_size_that_a_backbone_cannot_take_is_one_line():
 
 
 def test_weights_of_another_network_are_one_line():
-    with refused("base.h5: expected weights of MobileNetV2 "):
+    with refused("base.h5: expected weights for MobileNetV2 "):
         application("MobileNetV2", 0.5, SIZE, SAMPLE_WEIGHTS)
 
 

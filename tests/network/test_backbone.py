@@ -53,7 +53,7 @@ def test_file_needs_its_hash_which_the_message_gives(sha256):
 def test_file_that_holds_no_weights_is_refused(tmp_path):
     file = tmp_path / "weights.h5"
     file.write_bytes(b"<html>")
-    with refused(f"{file}: expected weights of MobileNetV2"):
+    with refused(f"{file}: expected weights for MobileNetV2"):
         load_backbone(*NETWORK, str(file), digest(file))
 
 

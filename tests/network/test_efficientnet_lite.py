@@ -224,7 +224,7 @@ def test_weights_are_those_of_the_package_wherever_its_file_lies(name, tmp_path)
         again = load_backbone(name, None, SIZE, str(of_keras), digest(of_keras))
         assert weights_sha256(again) == weights_sha256(network)
     else:
-        with refused("elsewhere.bin: expected weights of EfficientNetLite0"):
+        with refused("elsewhere.bin: expected weights for EfficientNetLite0"):
             application(NAME, None, SIZE, path)
 
 
@@ -303,7 +303,7 @@ def test_wrong_weights_are_refused_also_without_keras(tmp_path):
     with refused("weights.sha256: expected the hash of", VARIANTS["EfficientNetLite1"].sha256):
         load_extractor(model, Weights(source=str(path), sha256=None))
     other = Weights(source=str(path), sha256=VARIANTS["EfficientNetLite1"].sha256)
-    with refused(f"{path.name}: expected weights of EfficientNetLite0"):
+    with refused(f"{path.name}: expected weights for EfficientNetLite0"):
         load_extractor(model, other)
 
 
@@ -349,7 +349,7 @@ def test_package_with_another_file_is_refused(tmp_path, monkeypatch):
     (info / "METADATA").write_text(f"Name: {PACKAGES[NAME]}\nVersion: 0.1.0\n")
     (info / "RECORD").write_text(f"{file},,\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with refused(f"{tmp_path / file}: expected weights of {NAME}", VARIANTS[NAME].sha256):
+    with refused(f"{tmp_path / file}: expected weights for {NAME}", VARIANTS[NAME].sha256):
         load_backbone(NAME, None, SIZE, "imagenet", None)
 
 
@@ -366,7 +366,7 @@ def test_stage_writes_the_backbone_and_its_extractor(tmp_path, monkeypatch, caps
     write_params("auto")
     stage.main()
     printed = capsys.readouterr().out
-    assert "1280 of the last maps" in printed and "of blocks" in printed
+    assert "1280 from the last feature maps" in printed and "from blocks" in printed
     backbone = load_model(paths.BACKBONE, layers=())
     for at in ("auto", "block6a_expand_conv", "block6a_dwconv"):
         params = Model.load().model_copy(update={"fine_tune_at": at})

@@ -116,7 +116,7 @@ def test_best_epoch_between_others_is_kept():
     assert validate(model, data.validation)["loss"] == pytest.approx(losses.min(), rel=1e-5)
     difference = Difference.of(image_losses(model, data.validation), before)
     assert re.search(f"epoch {kept[0] + 1} is kept: .* {losses.min():.4f}", line)
-    assert line.endswith(f"{before.mean():.4f}, difference {difference}")
+    assert line.endswith(f"{before.mean():.4f} for the head alone, difference {difference}")
 
 
 def test_training_stops_early_and_keep_best_decides_what_is_kept():

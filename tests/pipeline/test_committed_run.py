@@ -157,7 +157,7 @@ def test_change_in_an_empty_clone_pulls_only_what_it_needs(
     origin, changed, stages, pulled, left_out
 ):
     second = clone(origin, "change")
-    assert "the code of no stage changed" in succeed("python", "-m", "stages.code", cwd=second)
+    assert "no stage's code changed" in succeed("python", "-m", "stages.code", cwd=second)
     change(second, changed)
     assert repro(second, "--pull", "--allow-missing") == stages
     assert (second / pulled).is_file()

@@ -165,9 +165,9 @@ def test_failed_init_in_a_clone_leaves_it_as_it_was(tmp_path, images):
     ("has_git", "name", "words"),
     [
         (False, "notes.txt", "a new or an empty folder, or a Git repository"),
-        (True, "params.yaml", "room for the files of a project"),
-        (True, "photos/cat/1.jpg", "room for the files of a project"),
-        (True, "data/a.csv", "room for the files of a project"),
+        (True, "params.yaml", "room for a project's files"),
+        (True, "photos/cat/1.jpg", "room for a project's files"),
+        (True, "data/a.csv", "room for a project's files"),
     ],
 )
 def test_what_is_in_the_way_is_named(tmp_path, images, has_git, name, words):

@@ -121,7 +121,7 @@ def test_stage_that_never_ran_is_no_change_of_code():
     md5 = hashlib.md5(texts["clean"].encode()).hexdigest()
     deps = f"[{{path: data/code/clean.txt, md5: {md5}}}]"
     after_split = Recorded(f"stages: {{clean: {{deps: {deps}}}}}")
-    assert describe(after_split, texts) == "the code of no stage changed"
+    assert describe(after_split, texts) == "no stage's code changed"
     edited = texts | {"clean": "3  pawprint/a.py\n"}
     assert describe(after_split, edited).startswith("clean changed")
 
