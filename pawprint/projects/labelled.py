@@ -24,7 +24,6 @@ class LabelledImages(NamedTuple):
     """
 
     folder: Path
-
     images: pd.DataFrame
     split: pd.DataFrame
     distance: int
