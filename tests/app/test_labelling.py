@@ -264,7 +264,7 @@ def test_copy_whose_image_is_gone_since_stays(target, places, tmp_path):
     image = new(tmp_path / "new" / "1.jpg")
     take_back = add(places, image, "cat")
     image.unlink()
-    with refused("1.jpg", "so it is kept"):
+    with refused("1.jpg", "it is kept because"):
         take_back()
     assert rows_of(target) == {"1.jpg": "cat"}
     assert (target / "1.jpg").exists()

@@ -176,7 +176,7 @@ def test_changed_labels_have_an_interval_and_unknown_images_are_counted():
     assert "4 of 200" in labels
     assert "3.jpg (cat, then dog)" in labels
     assert "2.0% (95% interval 0.8% to 5.0%)" in fraction
-    assert fraction.endswith("become unknown: 2, no longer: 1")
+    assert fraction.endswith("images newly unknown: 2, no longer unknown: 1")
 
 
 @pytest.mark.parametrize(("changed", "is_warned"), [(0, False), (3, False), (10, True)])
