@@ -230,11 +230,18 @@ def printed(folder: Path, *inputs: Path) -> list[str]:
 
 
 def error_of(run: PipelineRun) -> str:
-    """Return the line that explains why a run failed, from the stage or else from DVC."""
+    """Return the message that explains why a run failed, from the stage or else from DVC.
+
+    Lines above the message, which begin with the name of the stage, are not part of it.
+    """
     is_error = [line.startswith("ERROR") for line in run.lines]
     end = is_error.index(True) if any(is_error) else len(run.lines)
     of_stage = [line for line in run.lines[:end] if not line.startswith("DVC has removed")]
-    return of_stage[-1] if of_stage else (run.lines[end:] or ["DVC printed no message"])[0]
+    if not of_stage:
+        return (run.lines[end:] or ["DVC printed no message"])[0]
+    step = run.steps[-1][0] if run.steps else ""
+    notes = [number for number, line in enumerate(of_stage[:-1]) if line.startswith(f"{step}: ")]
+    return "\n".join(of_stage[notes[-1] + 1 if notes else 0 :])
 
 
 def _write_line(folder: Path, text: str) -> None:

@@ -40,6 +40,7 @@ from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras
 from pawprint.package import python_in
+from pawprint.params.earlier import require_current
 from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.params.section import Resize, check_content
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
@@ -199,6 +200,7 @@ def draw_sample(folder: Path) -> Sample:
             "app`."
         )
     split = read_table(folder / paths.SPLIT_CSV, SPLIT)
+    require_current(folder)
     params = load_params(folder / paths.PARAMS)
     weight = params.train_extract.weight_for(split.loc[split["split"] == "train", "label"])
     images = training_images(split, MAX_IMAGES).sort_index()

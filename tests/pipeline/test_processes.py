@@ -112,6 +112,9 @@ def test_failed_run_has_one_line_and_the_next_one_goes_on_with_its_stage(gate):
     run = ended()
     assert run.state == "failed"
     assert runs.error_of(run) == "second: waits"
+    tree = ["second: 9 photos", "photos: expected cats.", "", "dogs/"]
+    whole = run._replace(lines=[*tree, *run.lines[1:]])
+    assert runs.error_of(whole).splitlines() == tree[1:]
     silent = run._replace(lines=run.lines[1:])
     assert "failed to reproduce 'second'" in runs.error_of(silent)
     runs.start(HERE, "dvc", "repro")
