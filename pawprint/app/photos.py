@@ -37,14 +37,14 @@ def explain_errors() -> Iterator[None]:
     """Show an error in place of the block; the rest of the page is shown as usual."""
     try:
         yield
-    except InputError as error:
-        text = str(error).replace("`dvc repro`", "`dvc repro` (the Run page)")
-        st.warning("  \n".join(map(plain, text.splitlines())))
     except UnusableImageError as error:
         st.warning(
             f"cannot use this file: {plain(str(error))}. Choose a complete "
             f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
         )
+    except InputError as error:
+        text = str(error).replace("`dvc repro`", "`dvc repro` (the Run page)")
+        st.warning("  \n".join(map(plain, text.splitlines())))
     except Exception as error:
         traceback.print_exc()
         if isinstance(error, OSError) and error.filename:

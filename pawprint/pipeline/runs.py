@@ -256,7 +256,11 @@ def _run(command: list[str]) -> None:
     signal.signal(signal.SIGINT, lambda *_: None)
     with _take(here):
         PROCESS.write_text(str(os.getpid()), encoding="utf-8")
-        print(STARTED, flush=True)
+        try:
+            # Python would retry a failed `print` when it exits.
+            os.write(sys.stdout.fileno(), f"{STARTED}\n".encode())
+        except OSError:  # the parent was interrupted
+            return
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         progress = {VARIABLE: str(PROGRESS.absolute()), "PYTHONUNBUFFERED": "1"}
         process = subprocess.Popen(

@@ -123,6 +123,19 @@ def test_failed_run_has_one_line_and_the_next_one_goes_on_with_its_stage(gate):
     assert [step[:2] for step in ended().steps] == [("first", "didn't change"), ("second", "")]
 
 
+def test_run_whose_parent_is_interrupted_at_the_start_ends_without_a_traceback(gate):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pawprint.pipeline.runs", "dvc", "repro"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.close()
+    process.stdout = None
+    assert process.communicate()[1] == ""
+    assert not runs.is_running(HERE) and not Path("first.txt").exists()
+
+
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end):
     runs.start(HERE, "dvc", "repro")
