@@ -181,9 +181,8 @@ class Predictor:
 
     def _predict_one(self, image: object) -> Prediction:
         metadata = self.metadata
-        is_decoded = isinstance(image, Image.Image)
-        image = to_upright_rgb(image) if is_decoded else self._decode(image)
-        outputs = self.run(resize(image, metadata.image_size, metadata.resize))
+        rgb = to_upright_rgb(image) if isinstance(image, Image.Image) else self._decode(image)
+        outputs = self.run(resize(rgb, metadata.image_size, metadata.resize))
         self._check(outputs)
         probabilities = class_probabilities(outputs["probability"].astype(np.float64))
         threshold = metadata.unknown_threshold

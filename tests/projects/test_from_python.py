@@ -233,6 +233,11 @@ def waiting(with_params, monkeypatch) -> Project:
     return with_params
 
 
+def test_comparison_before_the_first_commit_advises_to_commit(waiting):
+    with refused("HEAD: ", "`git commit`"):
+        waiting.compare("HEAD", "HEAD")
+
+
 def when_started(project: Project, action) -> threading.Thread:
     """Call a function once the second stage is running."""
 
