@@ -292,7 +292,7 @@ def follow(state: str, end: float) -> None:
         label, kind = LABELS[state]
         is_running = state == "running"
         if state == "failed":
-            st.error(plain(runs.error_of(run)))
+            st.error("  \n".join(map(plain, runs.error_of(run).splitlines())))
         with st.status(label.format(stage=stage, seconds=seconds), state=kind, expanded=is_running):
             if run.progress:
                 show_progress(run.progress)
