@@ -243,7 +243,7 @@ def test_photos_of_a_folder_elsewhere_are_copied_by_pages_and_taken_back(page, t
             (folder / Path(name).name).write_bytes(data)
     number = len(list(folder.iterdir()))
     open_page(page, "Label")
-    start(page, folder, target, "by pages")
+    start(page, folder, target, "page by page")
     for place in range(2):
         page.locator(f'.page[data-number="{place}"] .photo').first.wait_for()
         photos = page.locator('.photo[aria-pressed="true"] img')
