@@ -75,8 +75,8 @@ def create(
     """
     if (folder / STATE).is_file():
         raise InputError(
-            f"{folder} is already a project. Open it with pawprint.Project({str(folder)!r}) or, in "
-            f"a terminal, with `cd {folder}`, or choose another folder for a new project."
+            f"{folder} is already a project. Continue in this folder, or open it in Python with "
+            f"pawprint.Project({str(folder)!r}). For a new project, choose another folder."
         )
     params = apply_recipe(template(PARAMS.name), recipe or NEW)
     if images or labels != AUTO:

@@ -128,7 +128,7 @@ def test_second_init_says_how_to_open_the_project(tmp_path, monkeypatch):
     write_files(tmp_path / "photos", photos_of(["cat/0.jpg", "cat/1.jpg", "dog/2.jpg"]))
     project = pawprint.init("pets", images="photos")
     params = (project.folder / "params.yaml").read_bytes()
-    with refused("pets is already a project", "pawprint.Project('pets')", "cd pets"):
+    with refused("pets is already a project", "pawprint.Project('pets')"):
         pawprint.init("pets", images="photos")
     assert (project.folder / "params.yaml").read_bytes() == params
 
