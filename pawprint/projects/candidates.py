@@ -181,7 +181,11 @@ class Sample(NamedTuple):
 
 
 def require_images(folder: Path) -> None:
-    """Run `dvc repro split` in a project if its images are missing."""
+    """Run `dvc repro split` in a project if its images are missing.
+
+    Raises InputError if this fails, or if the params are from an earlier version.
+    """
+    require_current(folder)
     needed = [folder / path for path in (paths.SPLIT_CSV, paths.IMAGES_CSV, paths.RAW_ARCHIVES)]
     if all(path.exists() for path in needed):
         return
@@ -200,7 +204,6 @@ def draw_sample(folder: Path) -> Sample:
             "app`."
         )
     split = read_table(folder / paths.SPLIT_CSV, SPLIT)
-    require_current(folder)
     params = load_params(folder / paths.PARAMS)
     weight = params.train_extract.weight_for(split.loc[split["split"] == "train", "label"])
     images = training_images(split, MAX_IMAGES).sort_index()

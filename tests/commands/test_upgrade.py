@@ -268,9 +268,8 @@ def test_params_of_an_earlier_version_are_told_from_mistakes(
 def test_project_of_an_earlier_version_is_told_to_upgrade_in_one_line(tmp_path):
     write_json(tmp_path / STATE, {"files": {}, "params": flat(EARLIER)})
     (tmp_path / "params.yaml").write_text(EARLIER, encoding="utf-8")
-    commands = (["-m", "stages.code"], ["-m", "pawprint", "check"])
-    for command in commands:
-        result = run("python", *command, cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    for command in ("stages.code", "pawprint check", "pawprint try"):
+        result = run("python", "-m", *command.split(), cwd=tmp_path, PYTHONPATH=str(PROJECT))
         assert result.returncode == 1
         assert "`pawprint upgrade`" in result.stderr and result.stderr.count("\n") == 1
     with refused("`pawprint upgrade`"):
