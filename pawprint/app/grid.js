@@ -254,7 +254,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
 }
 
 function startOf(data) {
-  const marked = new Set(data.photos.slice(0, data.sure).keys());
+  const sure = data.photos.length === 1 ? 1 : data.sure; // a key for the only photo means that photo
+  const marked = new Set(data.photos.slice(0, sure).keys());
   return { page: data.page, first: data.photos[0]?.alt, marked, text: "", large: null };
 }
 
