@@ -71,7 +71,7 @@ def _show_labels(key: str, walk: Walk, item: Item) -> None:
     _show_button(key, walk, "Skip", "space", partial(walk.answers.append, lambda: None))
     st.caption(
         "Skip leaves the image unchanged, so it is asked for again. Images that you do not know "
-        "are written to `undecided.csv` and come last."
+        "are listed in undecided.csv and come last."
     )
 
 
