@@ -418,3 +418,12 @@ def test_photos_of_a_folder_that_show_no_class_are_remembered_unless_undone(proj
     assert undo_log.refused("") == []
     pages.take_back()
     assert undo_log.refused("elsewhere") == [images[0][0]]
+
+
+def test_experiment_is_compared_again_once_its_name_belongs_to_another_commit(project):
+    experiment = "refs/exps/ab/cdef/tall-pine"
+    commits = [git("rev-parse", rev, cwd=project) for rev in ("HEAD~1", "HEAD")]
+    for commit in commits:
+        git("update-ref", experiment, commit, cwd=project)
+        assert page_run.commit_of("tall-pine") == commit
+    assert page_run.commit_of("HEAD~1") == commits[0] != commits[1]
