@@ -152,9 +152,10 @@ def compare(old: str, new: str, names: tuple[str, str] | None = None) -> Compare
 def commit_of(run: str) -> str | None:
     """Return the commit of a revision in Git or of an experiment, or None for the workspace."""
     if commit := try_git("rev-parse", "--verify", run):
-        return commit
+        return commit.strip()
     # Git does not know the name of an experiment, which can be given to another run.
-    return try_git("for-each-ref", "--format=%(objectname)", f"{EXPERIMENTS}/*/*/{run}") or None
+    found = try_git("for-each-ref", "--format=%(objectname)", f"{EXPERIMENTS}/*/*/{run}")
+    return (found or "").strip() or None
 
 
 def watched() -> tuple[Path, ...]:
