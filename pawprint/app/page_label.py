@@ -227,9 +227,10 @@ def show_review() -> Walk | None:
     is_doubted = is_among(left, unknown)
     left = pd.concat([left[~is_doubted], left[is_doubted]])
     st.markdown(
-        f"{describe_left(len(rows), len(left), int(is_doubted.sum()))} These images have a "
-        "near-duplicate with a different label, or the label is unlikely according to a model that "
-        "was not trained on the image. Your labels are saved in `labels.csv`."
+        f"{describe_left(len(rows), len(left), int(is_doubted.sum()))} A label is "
+        "listed if the image has a near-duplicate with a different label, or if the label is "
+        "unlikely according to a model that was not trained on the image. Your labels are saved in "
+        "`labels.csv`."
     )
     advice = "To train with the corrections, press Run on the Run page."
     if not st.button("Start again" if left.empty else "Start", type="primary"):
