@@ -417,7 +417,11 @@ def test_photos_of_a_folder_that_show_no_class_are_remembered_unless_undone(proj
     assert undo_log.refused("elsewhere") == [path for path, _ in images]
     assert undo_log.refused("") == []
     pages.take_back()
-    assert undo_log.refused("elsewhere") == [images[0][0]]
+    paths_of = [path for path, _ in images]
+    head = groups.Head([], np.zeros((2, 0)))
+    pool = groups.Pool(images, [], np.zeros((2, 1)), [], paths_of, [], [], head)
+    source = pools.FolderPhotos(Path("elsewhere"), Path("target"), pool, None)  # as after a restart
+    assert source.given() == {paths_of[0]: NEITHER}
 
 
 def test_experiment_is_compared_again_once_its_name_belongs_to_another_commit(project):
