@@ -136,7 +136,7 @@ def cell(name: str, key: str, label: str) -> bool:
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
         with explain_errors():  # for example, a photo removed after the run
             st.image(square(name), width="stretch", alt=alt(name))
-        return st.button(label, type="tertiary", key=f"open-{key}")
+        return st.button(label, f"open-{key}", plain(name), type="tertiary")
 
 
 def open_large(name: str, text: str) -> None:
