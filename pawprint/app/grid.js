@@ -1,8 +1,8 @@
-// A page of photos that get a class together; the server hears of one answer. Keys: letters mark
-// photos, with Shift they show one large; digits give a class, Enter the likely one, ? none as a
-// person does not know; + types a class, Space skips, Backspace unmarks all, a full stop marks all,
-// u takes the last page back, g changes between a page and one photo. Digits are told by their
-// place, as some keyboards need Shift for them.
+// A page of photos that are labelled together. The marked photos and their class are sent to the
+// server once per page. Keys: a letter marks or unmarks a photo, and with Shift enlarges it; a digit
+// gives a class, Enter the suggested one, ? "I do not know"; + moves to the text field, Space skips,
+// Backspace unmarks all, a full stop marks all, u undoes the last page, g switches between a page and
+// a single photo. Digits are identified by event.code, because some keyboards need Shift to type them.
 const LETTERS = "abcdefhijklmnopqrstvwxyz";
 const UNDECIDED = "?";
 const NEITHER = "none";
@@ -13,7 +13,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   page.dataset.number = data.page;
   keepName(data.cookie);
   const single = data.photos.length === 1 && data.single;
-  // The same page is drawn again, as when a photo is shown large: what was done on it stays.
+  // Streamlit may draw the same page again, for example when a photo is enlarged. Keep its state.
   const before = parentElement.pawprintState;
   const isSame = before?.page === data.page && before.first === data.photos[0]?.alt;
   const state = isSame ? before : startOf(data);
@@ -31,7 +31,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const actions = add(controls, "div", { className: "bar" });
   const save = action("Enter", "", () => give(field?.value.trim() || data.label));
   const skip = action("Space", "Skip", () => send([]));
-  skip.title = "No label for now: they come again later.";
+  skip.title = "Leaves these photos without a label for now and shows them again later.";
   const none = single ? null : action("⌫", "Unmark all", () => markAll(false));
   none?.setAttribute("aria-keyshortcuts", "Backspace");
   const all = single ? null : action(".", "Mark all", () => markAll(true));
@@ -49,7 +49,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const dialog = add(page, "dialog", { className: "large", tabIndex: -1, autofocus: true });
   dialog.onclose = () => (state.large = null);
   show();
-  // It stays open if the server answers for an earlier photo: otherwise, keys would act on the page.
+  // Stay open if the server answers for an earlier photo. Otherwise, keys would act on the page.
   if (state.large !== null) open(state.large, data.large?.photo === state.large ? data.large : small(state.large));
 
   function classButton(name, text, key) {
@@ -80,7 +80,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const button = add(actions, "button", { type: "button" });
     withKey(button, key, text);
     button.onclick = (event) => {
-      if (event.detail) button.blur(); // of a mouse: Space and Enter are keys of the page again
+      if (event.detail) button.blur(); // clicked with the mouse: Space and Enter act on the page again
       take();
     };
     return button;
@@ -186,7 +186,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     });
     buttonOf("Esc", "Close", () => dialog.close());
     if (!dialog.open) dialog.showModal();
-    dialog.focus(); // otherwise Space would press the button that a browser chooses
+    dialog.focus(); // otherwise, Space would press the button that the browser focuses
   }
 
   function press(event) {
@@ -194,7 +194,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const target = event.composedPath()[0];
     if (dialog.open ? pressLarge(event, target) : pressOnPage(event, target)) {
       event.preventDefault();
-      event.stopPropagation(); // Streamlit has keys of its own
+      event.stopPropagation(); // Streamlit has its own keys
     }
   }
 
@@ -209,7 +209,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return true;
   }
 
-  // Returns whether the key was one of the page.
+  // Returns whether the page used the key.
   function pressOnPage(event, target) {
     const key = event.key.toLowerCase();
     const inside = page.contains(target);
@@ -247,7 +247,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 
   const stop = () => window.removeEventListener("keydown", press, true);
-  parentElement.pawprintStop?.(); // of the page before, which Streamlit need not end
+  parentElement.pawprintStop?.(); // of the previous page, which Streamlit may not have ended
   parentElement.pawprintStop = stop;
   window.addEventListener("keydown", press, true);
   return stop;
@@ -259,15 +259,15 @@ function startOf(data) {
   return { page: data.page, first: data.photos[0]?.alt, marked, text: "", large: null };
 }
 
-// Whether an element that has the focus outside of the page, such as the tab that was clicked,
-// does nothing by this key.
+// Returns whether the focused element, outside the page, does not use this key. An example is a tab
+// that was clicked.
 function leavesKeys(target, key) {
   if (target.matches("input, select, textarea, [contenteditable], [role=combobox], [role=dialog] *")) return false;
   const acts = key === "enter" || key === " ";
   return !acts || !target.matches("a, button, summary, [role=radio]") || target.matches("[role=tab][aria-selected=true]");
 }
 
-// The server knows the browser by it after a reload.
+// Stores the cookie by which the server recognises the browser after a reload.
 function keepName(cookie) {
   const name = `${cookie.split("=")[0]}=`;
   if (document.cookie.split("; ").some((each) => each.startsWith(name))) return;

@@ -45,9 +45,9 @@ SERVED = "served"
 HALF_TOLERANCE = 0.002  # maximum output difference with 16-bit weights
 FEW = 20  # number of images on which the page is run once more
 SQUARES = {
-    "crop": "the middle is used",
-    "pad": "the whole photo between two grey borders",
-    "stretch": "the whole photo, with another aspect ratio",
+    "crop": "from the middle",
+    "pad": "with grey borders, so that the whole photo is used",
+    "stretch": "without keeping the aspect ratio",
 }
 MOST_CHANGED = 0.01  # fraction of labels that the 8-bit model may change without a warning
 
@@ -243,18 +243,19 @@ def describe_page(project: _Project) -> About:
         f"{CATALOGUE[name].title} {describe_score(score_of(scores, 'test', name))}"
         for name in names
     ]
+    size = metadata.image_size
     facts = {
         "Classes": ", ".join(metadata.labels),
-        "Measured": f"{'; '.join(measured)} ({100 * CONFIDENCE:g}% interval), on photos that it "
-        "was not trained on",
+        "Accuracy": f"{'; '.join(measured)}. Measured on photos that were not used for training; "
+        f"the ranges are {CONFIDENCE:.0%} confidence intervals",
         "Commit": metadata.commit or "none",
         "Model": metadata.model or "from an earlier version",
-        "Photos": f"a square of {metadata.image_size} pixels: {SQUARES[metadata.resize]}",
+        "Photos": f"resized to {size} by {size} pixels, {SQUARES[metadata.resize]}",
     }
     if metadata.unknown_threshold is not None:
         facts["Unknown"] = (
-            f"a photo whose unknown score is above {metadata.unknown_threshold:.4g} is unlike "
-            "the training images"
+            "label of photos unlike the training photos: unknown score above "
+            f"{metadata.unknown_threshold:.4g}"
         )
     weights = Weights.load(path=project.params)
     whose = whose_weights(Model.load(path=project.params), weights)

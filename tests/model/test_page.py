@@ -70,7 +70,7 @@ def file(described, served) -> Path:
     logits, _ = (model := colour_model(SIZE, 3)).outputs
     probability = keras.layers.Activation("softmax", name="probability")(logits)
     network = onnx_of(keras.Model(model.input, {"probability": probability}))
-    about = About(TEXT, {"Measured": "90%", "Commit": TEXT}, "weights")
+    about = About(TEXT, {"Accuracy": "90%", "Commit": TEXT}, "weights")
     described = load_predictor(served).metadata
     path = served.parent / "model.html"
     path.write_text(page_of(network, described, about, runtime), encoding="utf-8")
@@ -179,7 +179,7 @@ def test_files_that_cannot_be_read_are_named_and_others_go_on(page, tmp_path):
     for name, data in contents.items():
         (tmp_path / name).write_bytes(data)
     *bad, good = label(page, [tmp_path / name for name in contents])
-    expected = ("not an image", "cut off", "TIFF", "HEIC", "16 bits", "empty")
+    expected = ("not an image", "cut off", "TIFF", "HEIC", "16-bit", "empty")
     for row, reason in zip(bad, expected, strict=True):
         assert reason in row["error"], row
         assert (row["label"], row["pixels_sha256"]) == ("", "")
@@ -226,8 +226,8 @@ def test_page_has_no_finding_of_axe_and_fits_its_screen(browser, file, tmp_path,
 
 
 def test_photo_of_the_camera_gets_a_label(page):
-    page.get_by_role("button", name="Use the camera").click()
-    page.get_by_role("button", name="Take the photo").click()
+    page.get_by_role("button", name="Use camera").click()
+    page.get_by_role("button", name="Take photo").click()
     page.locator("#answer").wait_for()
     assert page.locator("#name").inner_text().startswith("camera ")
     assert not page.evaluate("rows[0].error")  # not taken before the camera shows something
