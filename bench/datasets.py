@@ -2,12 +2,12 @@
 
 Prints the output of the stages, and a Markdown row for each data set, averaged over runs that
 differ in `split.seed` and `train_finetune.seed`. A row contains the number of images, classes and
-test images; on the test split, the accuracy and mean recall of the model and of a plain regression,
-and the fraction of images called unknown; and the CPU seconds of `dvc repro evaluate`. The
-regression is scikit-learn's LogisticRegressionCV after a StandardScaler, on the stored features of
-the images without augmentation. Params are those that `pawprint init` writes. Three data sets are
-made here, which requires a previous `dvc repro`. The data sets in PUBLIC are read from clones of
-their repositories in FOLDER.
+test images; on the test split, the accuracy and balanced accuracy of the model and of a plain
+regression, and the fraction of images called unknown; and the CPU seconds of `dvc repro evaluate`.
+The regression is scikit-learn's LogisticRegressionCV after a StandardScaler, on the stored features
+of the images without augmentation. Params are those that `pawprint init` writes. Three data sets
+are made here, which requires a previous `dvc repro`. The data sets in PUBLIC are read from clones
+of their repositories in FOLDER.
 """
 
 import argparse
@@ -113,9 +113,9 @@ def measure(workspace: Path) -> dict[str, float]:
         "classes": len(labels),
         "of test": len(test),
         "accuracy": scores["accuracy"],
-        "mean recall": scores["mean_recall"],
+        "balanced accuracy": scores["mean_recall"],
         "regression": (of_regression == of_test).mean(),
-        "its mean recall": recall_score(
+        "its balanced accuracy": recall_score(
             of_test, of_regression, labels=np.unique(of_test), average="macro"
         ),
         "unknown": scores["refused"],

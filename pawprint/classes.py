@@ -17,6 +17,8 @@ UNSURE = "unsure"  # predicted for an image that a person should check
 RESERVED = (NEITHER, UNKNOWN, UNSURE, UNLABELLED)  # compared without regard to case
 PREDICTED = "the predicted class"  # in tables with more than two classes
 MAX_LARGEST = 2  # ratio to an equal share, above which the classes are imbalanced
+# What the main score is called, by its key in the metrics and in plots/scores.csv.
+HEADLINES = {"accuracy": "accuracy", "mean_recall": "balanced accuracy"}
 
 
 def are_imbalanced(images: Collection[int]) -> bool:
@@ -28,7 +30,7 @@ def are_imbalanced(images: Collection[int]) -> bool:
 
 
 def headline(images: Collection[int]) -> str:
-    """Return the main score of these classes: "mean_recall" if `are_imbalanced`, or "accuracy"."""
+    """Return the main score of these classes, a key of HEADLINES."""
     return "mean_recall" if are_imbalanced(images) else "accuracy"
 
 

@@ -65,7 +65,7 @@ LEARNING_CURVE: Columns = {
     "images": "int64",  # number of images in a fit
     "accuracy": "float64",
     "loss": "float64",
-    "score": "str",  # accuracy or mean recall
+    "score": "str",  # accuracy or balanced accuracy
     "gain": "Float64",
     "low": "Float64",
     "high": "Float64",

@@ -1,8 +1,9 @@
 // A page of photos that are labelled together. The marked photos and their class are sent to the
 // server once per page. Keys: a letter marks or unmarks a photo, and with Shift enlarges it; a digit
 // gives a class, Enter the suggested one, ? "I do not know"; + moves to the text field, Space skips,
-// Backspace unmarks all, a full stop marks all, u undoes the last page, g switches between a page and
-// a single photo. Digits are identified by event.code, because some keyboards need Shift to type them.
+// Backspace unmarks all, a full stop marks all, u undoes the last page, g switches between a page
+// and a single photo. Digits are identified by event.code, because some keyboards need Shift to
+// type them.
 const LETTERS = "abcdefhijklmnopqrstvwxyz";
 const UNDECIDED = "?";
 const NEITHER = "none";

@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Score the served model on production photos and compare it with the last run's test split.
 
     Labelled photos are in folders named after the classes, or listed in a metadata.csv. The
-    output contains the accuracy, the balanced accuracy (mean recall), the log loss and the fraction
+    output contains the accuracy, the balanced accuracy, the log loss and the fraction
     flagged as unknown, with intervals, and shows which differ significantly from the test split.
     It also lists each class, the slices of metadata.csv, and the most confused classes.
     Copies and near-duplicates of training images are left out. In intervals and tests, a group of

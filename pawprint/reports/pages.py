@@ -252,8 +252,8 @@ def fraction(score: pd.Series) -> str:
 def describe_result(scores: pd.DataFrame, test: pd.DataFrame, images: pd.DataFrame) -> str:
     """Describe how many test photos are correct, compared with always predicting one class.
 
-    If the classes are imbalanced, the mean recall is described as well. The text mentions if the
-    model has not been shown to be better than always predicting the largest class, and lists
+    If the classes are imbalanced, the balanced accuracy is described as well. The text mentions if
+    the model has not been shown to be better than always predicting the largest class, and lists
     classes that are never recognised. `scores` is the SCORES table, `test` is the PROBABILITIES
     table for the test split, and `images` is the SPLIT table, which determines which images are
     independent.

@@ -24,7 +24,7 @@ def paired_test(differences: np.ndarray, groups: np.ndarray, one_sided: bool = F
     `differences` contains one value per image, `(images,)`. Under the hypothesis, all signs in a
     group flip together with probability 1/2. With `one_sided`, the hypothesis is that the mean
     difference is not above 0. If one class gains what another loses, the assumed distribution of
-    the mean recall is too wide, which makes the test conservative.
+    the balanced accuracy is too wide, which makes the test conservative.
     """
     _, group_of = np.unique(groups, return_inverse=True)
     sums = np.bincount(group_of, differences)[:, None]
@@ -188,9 +188,9 @@ def linear_interval(
     """Return the interval for a weighted sum of the strata's mean values.
 
     Values lie between `ends`; for example, 1 stands for a correct image. `values`, `strata` and
-    `groups` are `(images,)`. For a mean recall, the strata are the classes, and the weights are
-    equal, which is the default. For the difference between two sets, the strata are the sets, in
-    the order of their names, and the weights are -1 and 1.
+    `groups` are `(images,)`. For a balanced accuracy, the strata are the classes, and the weights
+    are equal, which is the default. For the difference between two sets, the strata are the sets,
+    in the order of their names, and the weights are -1 and 1.
 
     This method is described by Price and Bonett, An improved confidence interval for a linear
     function of binomial proportions, Computational Statistics & Data Analysis 45:449-456, 2004. As

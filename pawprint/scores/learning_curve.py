@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import headline, log_losses
+from pawprint.classes import HEADLINES, headline, log_losses
 from pawprint.columns import LEARNING_CURVE
 from pawprint.scores.intervals import CONFIDENCE, extend_to_zero, paired_interval, paired_test
 
@@ -25,8 +25,8 @@ def tabulate_curve(
     groups = groups[is_judged]
     right: np.ndarray | None = None
     _, class_of, numbers = np.unique(actual, return_inverse=True, return_counts=True)
-    score = headline(numbers.tolist() or [0, 0]).replace("_", " ")
-    classes = class_of if score == "mean recall" else np.zeros(len(actual), int)
+    score = HEADLINES[headline(numbers.tolist() or [0, 0])]
+    classes = class_of if score != "accuracy" else np.zeros(len(actual), int)
     weights = 1 / np.bincount(classes)[classes]  # all classes are weighted equally
     rows = []
     for images, probabilities in curve.items():

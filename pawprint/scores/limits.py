@@ -152,11 +152,13 @@ def find_limits(run: Run) -> Limits:
         "weighted equally. "
     )
     measured = rank_limits(run)
-    if measured:
+    if len(measured) > 1:
         heading += (
-            "Possible improvements, largest effect first; effects that differ only by chance are "
-            "in a fixed order, and errors that may be due to chance do not count:"
+            "Errors that may be due to chance are not counted below. Possible improvements, "
+            "largest effect first; those that differ only by chance are in a fixed order:"
         )
+    elif measured:
+        heading += "Errors that may be due to chance are not counted below. Possible improvement:"
     else:
         heading += "No limit with an estimate causes half an error of 100."
     return Limits(heading, measured, [*unmeasured, other_backbone(run)])

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import PREDICTED, UNKNOWN, log_losses
+from pawprint.classes import HEADLINES, PREDICTED, UNKNOWN, log_losses
 from pawprint.columns import RELIABILITY, ROC, SCORES
 from pawprint.scores.intervals import (
     CONFIDENCE,
@@ -212,7 +212,7 @@ CATALOGUE = {
     "accuracy": Score("accuracy", _right, is_tested=True),
     "loss": Score("log loss", _losses, NUMBER, _mean_loss, is_tested=True),
     "mean_recall": Score(
-        "mean recall of the classes", _right, PERCENT, _mean_of_classes, "classes", True
+        HEADLINES["mean_recall"], _right, PERCENT, _mean_of_classes, "classes", True
     ),
     "macro_f1": Score("mean F1 of the classes", _macro_f1, PERCENT, _alone, "classes"),
     "roc_auc": Score(

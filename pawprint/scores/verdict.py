@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import headline, log_losses
+from pawprint.classes import HEADLINES, headline, log_losses
 from pawprint.columns import SPLITS
 from pawprint.scores.intervals import (
     CONFIDENCE,
@@ -20,7 +20,7 @@ from pawprint.scores.intervals import (
 from pawprint.scores.prediction_table import losses_in
 
 LOG_LOSS = "log loss"
-EQUAL = 0.01  # models whose accuracy or mean recall differs by at most this are equal
+EQUAL = 0.01  # models whose accuracy or balanced accuracy differs by at most this are equal
 # The smallest useful difference between models for different photos or labels, as a fraction of the
 # old log loss. Even one additional photo changes the loss by 0.2%, which a paired test detects.
 # docs/decisions/29 shows how often irrelevant changes and real losses are called better or worse.
@@ -92,7 +92,7 @@ class Comparison(NamedTuple):
     """Two models compared in one test on all images; `old` and `new` are their scores.
 
     Each row in `sets` describes a set of images: the number of images, both models' accuracy (or
-    with imbalanced classes, their mean recall), their scores in the test, and the difference
+    with imbalanced classes, their balanced accuracy), their scores in the test, and the difference
     between these scores, with an interval for this set alone. Additional columns contain text.
     """
 
@@ -180,11 +180,11 @@ def _row(name: str, pair: Pair, confidence: float, score: str) -> dict:
 def _headline(pair: Pair) -> tuple[str, np.ndarray]:
     """Return the score's name for correct predictions, and its strata, `(images,)`.
 
-    Strata are weighted equally: the classes for the mean recall, or a single stratum for the
+    Strata are weighted equally: the classes for the balanced accuracy, or a single stratum for the
     accuracy.
     """
-    name = headline(np.unique(pair.actual, return_counts=True)[1]).replace("_", " ")
-    strata = pair.actual if name == "mean recall" else np.zeros(len(pair.actual))
+    name = HEADLINES[headline(np.unique(pair.actual, return_counts=True)[1])]
+    strata = pair.actual if name != "accuracy" else np.zeros(len(pair.actual))
     return name, strata
 
 
@@ -251,7 +251,7 @@ def tabulate_sets(compared: Comparison) -> pd.DataFrame:
     rows = []
     for row in compared.sets.to_dict("records"):
         cells = {"images": row["images"], "number": f"{row['number']:,}"}
-        for score in ("accuracy", "mean recall", "log loss"):
+        for score in ("accuracy", "balanced accuracy", "log loss"):
             values = [row.get(f"{score} {side}") for side in ("old", "new")]
             if None not in values and not pd.isna(values[0]):
                 form = ".4f" if score == LOG_LOSS else ".2%"

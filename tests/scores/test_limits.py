@@ -138,6 +138,12 @@ def test_something_is_said_of_a_model_that_is_often_wrong_whatever_is_certain():
     assert len(found.measured) + len(found.unmeasured) <= 7
 
 
+def test_order_of_limits_is_explained_only_if_there_are_several():
+    one, several = find_limits(run_of(12 * np.eye(4), gain=0.05)), find_limits(run_of(gain=0.05))
+    assert len(one.measured) == 1 and "order" not in one.heading
+    assert len(several.measured) > 1 and "order" in several.heading
+
+
 def test_probabilities_that_are_too_sure_or_unsure_are_no_wrong_labels():
     for sharpness in (0.5, 2.0):
         run = run_of(sharpness=sharpness)

@@ -142,14 +142,14 @@ def test_models_are_equal_only_where_the_whole_interval_lies_within_a_point():
 
 
 def test_a_rare_class_counts_in_what_is_equal():
-    """With imbalanced classes, the mean recall counts: one of 100 images in a class is lost."""
+    """With imbalanced classes, balanced accuracy counts: one of 100 images in a class is lost."""
     actual = np.repeat([0, 1, 2], [9700, 200, 100])
     old = np.ones(len(actual), bool)
     new = np.arange(len(actual)) < 9997
     losses = np.full(len(actual), 0.1)
     pair = Pair(actual, old, new, np.arange(len(actual)), (losses, losses))
     test = difference_of(pair, 0.95, 1.0, LOG_LOSS)
-    assert (test.right, test.verdict) == ("mean recall", NOT_SHOWN)
+    assert (test.right, test.verdict) == ("balanced accuracy", NOT_SHOWN)
 
 
 def test_interval_excludes_0_exactly_where_the_test_rejects():
