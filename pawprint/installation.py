@@ -1,20 +1,13 @@
-"""Find out where the package was installed from, how to upgrade it, and how others install it.
+"""Find out where the package was installed from, how to upgrade it, and how others install it."""
 
-pip and uv record the origin in `direct_url.json` (PEP 610), except for packages from an index.
-"""
-
-import contextlib
 import filecmp
-import json
 import re
-from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from pawprint.errors import InputError, without_secrets
 from pawprint.git import git, try_git
-from pawprint.package import DISTRIBUTION, PACKAGE
+from pawprint.package import DISTRIBUTION, PACKAGE, installed, origin, path_of
 
 LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "[::1]", "::1")
 REMOTE = ("git", "http", "https", "ssh")  # URL schemes that others can reach
@@ -26,21 +19,13 @@ SHARED = (
 )
 
 
-def origin() -> dict:
-    """Return the content of `direct_url.json`, or {} if installed from an index or not at all."""
-    with contextlib.suppress(PackageNotFoundError):
-        return _origin_of(distribution(DISTRIBUTION))
-    return {}
-
-
-def _origin_of(package: Distribution) -> dict:
-    return json.loads(package.read_text("direct_url.json") or "{}")
-
-
 def install_command(extras: str = "") -> str:
     """Return the command that installs this version with extras, such as "app,export"."""
     found = origin()
-    named = f"{DISTRIBUTION}[{extras}]" if extras else DISTRIBUTION
+    extra = f"[{extras}]" if extras else ""
+    named = DISTRIBUTION + extra
+    if found is None:
+        return f"pip install '{PACKAGE.parent}{extra}'"
     if not found:
         return f"pip install '{named}'"
     url = _shown(found["url"])
@@ -50,12 +35,14 @@ def install_command(extras: str = "") -> str:
     if not url.startswith("file:"):
         return f"pip install '{named} @ {url}'"
     option = "-e " if found.get("dir_info", {}).get("editable") else ""
-    return f"pip install {option}'{path_of(url)}{f'[{extras}]' if extras else ''}'"
+    return f"pip install {option}'{path_of(url)}{extra}'"
 
 
 def renewal() -> str:
     """Return a sentence that explains how to upgrade this installation."""
     found = origin()
+    if found is None:
+        return f"Update {PACKAGE.parent}, from which it runs"
     if not found:
         return f"Run `pip install --upgrade {DISTRIBUTION}`"
     url = _shown(found["url"])
@@ -73,11 +60,6 @@ def _requirement(named: str, url: str) -> str:
     return f"{url}#egg={named}" if "+file:" in url else f"{named} @ {url}"
 
 
-def path_of(url: str) -> str:
-    """Return the path in a URL `file:///path`."""
-    return url2pathname(urlsplit(url).path)
-
-
 def requirement() -> tuple[str, str]:
     """Return the line of requirements.txt that installs this package for others, and a note.
 
@@ -87,21 +69,19 @@ def requirement() -> tuple[str, str]:
     Raises InputError if the package is not installed, for example if a clone is run without
     installation.
     """
-    for package in distributions(name=DISTRIBUTION):
-        if not package.read_text("INSTALLER"):  # left behind by a build in the current folder
-            continue
-        found = _origin_of(package)
-        if not found:
-            return f"{DISTRIBUTION}=={package.version}", ""
-        try:
-            return _shared(found), ""
-        except InputError as error:
-            line = f"# {DISTRIBUTION} {package.version}: add the line that installs it for others"
-            return line, str(error)
-    raise InputError(
-        f"{DISTRIBUTION}: the package is not installed but runs from a folder. Run `pip install` "
-        "on that folder."
-    )
+    package, found = installed(), origin()
+    if package is None or found is None:
+        raise InputError(
+            f"{DISTRIBUTION}: the package is not installed but runs from a folder. Run "
+            f"`{install_command()}`."
+        )
+    if not found:
+        return f"{DISTRIBUTION}=={package.version}", ""
+    try:
+        return _shared(found), ""
+    except InputError as error:
+        line = f"# {DISTRIBUTION} {package.version}: add the line that installs it for others"
+        return line, str(error)
 
 
 def _shared(found: dict) -> str:

@@ -1,10 +1,11 @@
 """Find the package, whether it is installed or in a repository, and its version."""
 
-import contextlib
 import json
 import sys
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from pawprint.paths import STATE
 
@@ -49,22 +50,46 @@ def script_of(stage: str, project: Path = Path()) -> str:
     return own if (project / own).is_file() else f"pawprint/{own}"
 
 
-def pages() -> str:
-    """Return the address of the documentation, given the address that was installed from.
+def installed() -> Distribution | None:
+    """Return the installed package, or None if a clone runs without installation.
 
-    pip records this address (PEP 610). If there is none, as for an index, the result is "the
-    repository".
+    A build leaves metadata without an installer in its folder, which does not count.
     """
+    found = distributions(name=DISTRIBUTION)
+    return next((package for package in found if package.read_text("INSTALLER")), None)
+
+
+def origin() -> dict | None:
+    """Return the content of `direct_url.json`; {} for an index, None if nothing is installed.
+
+    pip and uv write this file (PEP 610), except for packages from an index.
+    """
+    package = installed()
+    return None if package is None else json.loads(package.read_text("direct_url.json") or "{}")
+
+
+def path_of(url: str) -> str:
+    """Return the path in a URL `file:///path`."""
+    return url2pathname(urlsplit(url).path)
+
+
+def pages() -> str:
+    """Return where the documentation is, as far as the origin of the installation tells."""
     from pawprint.errors import without_secrets
 
-    with contextlib.suppress(PackageNotFoundError):
-        if record := distribution(DISTRIBUTION).read_text("direct_url.json"):
-            return f"{without_secrets(json.loads(record)['url']).rstrip('/')}/docs"
+    found = origin()
+    if found is None:
+        return str(PACKAGE.parent / "docs")
+    url = found.get("url", "")
+    place = path_of(url) if url.startswith("file:") else without_secrets(url)
+    if "dir_info" in found:
+        return str(Path(place) / "docs")
+    if "vcs_info" in found:
+        return f"docs/ of {place} at commit {found['vcs_info']['commit_id'][:10]}"
     return "docs/ of the repository"
 
 
 def installed_version() -> str | None:
     """Return the package's version, or None in a repository in which it is not installed."""
-    with contextlib.suppress(PackageNotFoundError):
-        return version(DISTRIBUTION)
-    return None
+    package = installed()
+    return None if package is None else package.version

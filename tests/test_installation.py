@@ -1,14 +1,15 @@
 """Test where the package was installed from, how others install it, and how to renew it."""
 
 import json
-from importlib.metadata import version
+import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 from conftest import PROJECT, commit, git_init, refused, set_author, succeed, write_files
 
-from pawprint import installation
 from pawprint.installation import address_of, install_command, renewal, requirement
+from pawprint.package import installed_version, pages
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SHARED = "https://h.example/team/p.git"
@@ -176,8 +177,30 @@ def test_messages_say_how_this_installation_is_renewed(installed_from, origin, i
         assert "install 'pawprint-dvc'" not in renewal() + install_command()
 
 
-def test_package_that_is_not_installed_is_one_line(monkeypatch):
-    monkeypatch.setattr(installation, "distributions", lambda name: [])
-    with refused("the package is not installed"):
+@pytest.mark.parametrize("left", [False, True])
+def test_without_installation_the_folder_of_the_code_is_named(tmp_path, monkeypatch, left):
+    """A build in the current folder leaves metadata there, which says nothing of an origin."""
+    if left:
+        info = {"PKG-INFO": "Name: pawprint-dvc\nVersion: 0.2.0\n"}
+        write_files(tmp_path / "pawprint_dvc.egg-info", info)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    assert len(list(distributions(name="pawprint-dvc"))) == left
+    assert install_command("app") == f"pip install '{PROJECT}[app]'"
+    assert str(PROJECT) in renewal() and "pawprint-dvc" not in renewal()
+    assert (installed_version(), pages()) == (None, str(PROJECT / "docs"))
+    with refused("the package is not installed", install_command()):
         requirement()
-    assert version("pawprint-dvc")
+
+
+@pytest.mark.parametrize(
+    ("origin", "where"),
+    [
+        (None, "docs/ of the repository"),
+        ({"url": "file:///p.whl", "archive_info": {}}, "docs/ of the repository"),
+        (folder(Path("/my p")), str(Path("/my p/docs"))),
+        (git("https://user:token@h/p.git"), f"docs/ of https://h/p.git at commit {COMMIT[:10]}"),
+    ],
+)
+def test_pages_are_where_the_origin_has_them(installed_from, origin, where):
+    installed_from(origin)
+    assert pages() == where

@@ -31,7 +31,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const actions = add(controls, "div", { className: "bar" });
   const save = action("Enter", "", () => give(field?.value.trim() || data.label));
-  save.classList.add("save");
   const skip = action("Space", "Skip", () => send([]));
   skip.title = "Leaves these photos without a label for now and shows them again later.";
   const none = single ? null : action("⌫", "Unmark all", () => markAll(false));
@@ -122,6 +121,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     buttons.forEach(([name, , button]) => (button.ariaPressed = String(name === data.label)));
     if (!single) photos.forEach((button, index) => (button.ariaPressed = String(marked.has(index))));
     const label = field?.value.trim() || data.label;
+    save.classList.toggle("save", Boolean(label)); // it has nothing to give before
     save.lastChild.textContent = label ? `Give ${label}` : "Give a class";
     status.textContent = text || describe(label);
   }
@@ -255,7 +255,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
 }
 
 function startOf(data) {
-  const marked = new Set(data.photos.slice(0, data.sure).keys());
+  const sure = data.photos.length === 1 ? 1 : data.sure; // a key for the only photo means that photo
+  const marked = new Set(data.photos.slice(0, sure).keys());
   return { page: data.page, first: data.photos[0]?.alt, marked, text: "", large: null };
 }
 

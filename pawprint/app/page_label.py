@@ -1,7 +1,8 @@
 """Show the Label page: photos that look alike, new images, and labels to review."""
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import streamlit as st
 
 from pawprint import paths
 from pawprint.app import labelling, page_labelled, page_run, photos, pools
-from pawprint.app.labelling import Places
+from pawprint.app.labelling import UNDECIDED, Places, Written
 from pawprint.app.page_of_photos import show_pages
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.app.walk import Item, Walk, ask
@@ -18,7 +19,7 @@ from pawprint.classes import NEITHER
 from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.dataset.user_tables import reviewed_images
 from pawprint.errors import InputError
-from pawprint.files import read_json
+from pawprint.files import read_json, write_json
 from pawprint.images.decoder import read_again
 from pawprint.params.data import Fetch
 from pawprint.projects.labelled import read_labelled
@@ -26,6 +27,7 @@ from pawprint.projects.suggestion import images_in, suggest
 from pawprint.tables import read_table
 
 NUMBER = 50  # number of new images shown at a time
+FOLDERS = Path(".dvc/tmp/pawprint-folders.json")  # the folders of New images, as typed last
 
 
 def show() -> None:
@@ -63,7 +65,7 @@ def show_new() -> Walk | None:
     training = labelling.folder_for_training(source)
     default = str(training or source) if source.is_dir() else ""
     uploads = str(paths.UNLABELLED) if paths.UNLABELLED.is_dir() else ""
-    origin, target = st.session_state.get("given", (uploads, default))
+    origin, target = st.session_state.get("given") or last_folders() or (uploads, default)
     ways = (f"The {NUMBER} that help the model most, one by one", "All, page by page")
     with st.form("new", border=False):
         origin = st.text_input("Folder or table of unlabelled images", origin)
@@ -89,9 +91,25 @@ def show_new() -> Walk | None:
         st.session_state["folder"] = chosen
     # Set the default last, because a new default clears the text field.
     st.session_state["given"] = origin, target
+    with contextlib.suppress(OSError):  # then the folders are typed again after a reload
+        write_json(FOLDERS, [origin, target])
     if walk is None:
         st.rerun()
     return walk
+
+
+def last_folders() -> list[str]:
+    """Return the folder of images and the folder for labelled ones, or [] if none are known."""
+    with contextlib.suppress(InputError, OSError):
+        folders = read_json(FOLDERS)
+        if isinstance(folders, list) and len(folders) == 2 and all(map(is_text, folders)):
+            return folders
+    return []
+
+
+def is_text(value: object) -> bool:
+    """Return whether a value is a string."""
+    return isinstance(value, str)
 
 
 def walk_of_new(origin: Path, target: Path) -> Walk:
@@ -109,15 +127,21 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     # This list contains images that show none of the classes.
     refused = st.session_state.setdefault("refused", set())
     labelled = refused.intersection(images) | labelling.find_copies(images, places)
-    items = []
-    for path, row in suggest(served, origin, read_labelled(Path()), NUMBER + len(labelled)):
+    unknown = labelling.undecided()
+    doubted = {path for path in images if str(path.absolute()) in unknown} - labelled
+    number = NUMBER + len(labelled) + len(doubted)
+    items: list[Item] = []
+    last: list[Item] = []
+    for path, row in suggest(served, origin, read_labelled(Path()), number):
         if path not in labelled and not row["error"]:
             label = row["label"]
             probability = row["probabilities"].get(label)  # unknown has no probability
             text = f"Predicted: **{plain(label)}**"
             text += f" {probability:.1%}" if probability else ""
             read = partial(read_again, path, row["path"], served.metadata.bits, photos.LARGE)
-            items.append(Item(row["path"], text, read, partial(_save, places, refused, path)))
+            item = Item(row["path"], text, read, partial(_save, places, refused, path))
+            (last if path in doubted else items).append(item)
+    items += last
     if not items:
         raise InputError(
             f"{origin}: all images are unknown, near-duplicates or already labelled. Choose other "
@@ -134,10 +158,21 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
 
 
 def _save(places: Places, refused: set[Path], path: Path, label: str) -> Callable[[], object]:
+    image = str(path.absolute())
+    if label == UNDECIDED:
+        return partial(take_back, labelling.label_images([(image, "")], label)[0])
     if label == NEITHER:
         refused.add(path)
-        return partial(refused.discard, path)
-    return labelling.add(places, path, label)
+        undo: Callable[[], object] = partial(refused.discard, path)
+    else:
+        undo = labelling.add(places, path, label)
+    return partial(take_back, [undo, *labelling.decide([image])])
+
+
+def take_back(changes: Iterable[Callable[[], object]]) -> None:
+    """Undo changes in this order. Raises InputError or OSError."""
+    for change in changes:
+        change()
 
 
 def show_unlabelled() -> None:
@@ -186,28 +221,64 @@ def show_review() -> Walk | None:
     if rows.empty:
         st.success("None: no label has a low probability or contradicts a near-duplicate.")
         return None
-    number = "1 label" if len(rows) == 1 else f"{len(rows)} labels"
+    reviewed = reviewed_images(paths.LABELS_CSV)
+    unknown = labelling.undecided()
+    left = rows[~is_among(rows, reviewed)]
+    is_doubted = is_among(left, unknown)
+    left = pd.concat([left[~is_doubted], left[is_doubted]])
     st.markdown(
-        f"To review: {number}. The image has a near-duplicate with a different label, or the label "
-        "is unlikely according to a model that was not trained on the image. Your labels are saved "
-        "in `labels.csv`."
+        f"{describe_left(len(rows), len(left), int(is_doubted.sum()))} A label is "
+        "listed if the image has a near-duplicate with a different label, or if the label is "
+        "unlikely according to a model that was not trained on the image. Your labels are saved in "
+        "`labels.csv`."
     )
     advice = "To train with the corrections, press Run on the Run page."
-    reviewed = reviewed_images(paths.LABELS_CSV)
-    names = rows["path"].str.normalize("NFC")
-    rest = rows[~(rows["pixels_sha256"].isin(reviewed) | names.isin(reviewed))]
-    if not st.button("Start", type="primary"):
+    if not st.button("Start again" if left.empty else "Start", type="primary"):
         return None
     items = [
         Item(
             row["path"],
             doubt(row),
             partial(photos.photo, row["path"]),
-            partial(labelling.correct, row["path"], row["pixels_sha256"]),
+            partial(correct, row["path"], row["pixels_sha256"]),
         )
-        for _, row in (rows if rest.empty else rest).iterrows()
+        for _, row in (rows if left.empty else left).iterrows()
     ]
     return Walk(items, pools.in_order(read_json(paths.LABELS_JSON)), advice, [])
+
+
+def is_among(rows: pd.DataFrame, keys: Iterable[str]) -> "pd.Series[bool]":
+    """Return for each row whether its path or pixels_sha256 is one of the keys."""
+    keys = {*keys}
+    return rows["pixels_sha256"].isin(keys) | rows["path"].str.normalize("NFC").isin(keys)
+
+
+def describe_left(number: int, left: int, doubted: int) -> str:
+    """Return how many of the labels to review are left, and how many of these are doubted."""
+    labels = "1 label" if number == 1 else f"{number:,} labels"
+    if not left:
+        return f"You have reviewed {'it' if number == 1 else 'all'}: {labels}."
+    text = f"To review: {labels}"
+    if left < number:
+        text = f"{left:,} of {labels} {'is' if left == 1 else 'are'} left"
+    return text + (f" (marked as not known: {doubted:,})." if doubted else ".")
+
+
+def correct(path: str, pixels_sha256: str, label: str) -> Callable[[], object]:
+    """Correct a label like `labelling.correct`. The returned undo also covers undecided.csv."""
+    image = (path, pixels_sha256)
+    was_doubted = not {*image}.isdisjoint(labelling.undecided())
+    written = labelling.correct(path, pixels_sha256, label)
+    return partial(undo_correction, written, image, was_doubted)
+
+
+def undo_correction(written: Written, image: tuple[str, str], was_doubted: bool) -> None:
+    """Restore the label of an image, and whether it is in undecided.csv."""
+    written()
+    if was_doubted:
+        labelling.label_images([image], UNDECIDED)
+    else:
+        labelling.decide(image)
 
 
 def doubt(row: pd.Series) -> str:

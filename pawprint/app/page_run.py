@@ -146,8 +146,16 @@ def compare(old: str, new: str, names: tuple[str, str] | None = None) -> Compare
 
     Raises InputError for the same reasons, for example if results in the workspace are out of date.
     """
-    commits = tuple(try_git("rev-parse", "--verify", rev) for rev in (old, new))
-    return compare_cached(watched(), commits, old, new, names)
+    return compare_cached(watched(), (commit_of(old), commit_of(new)), old, new, names)
+
+
+def commit_of(run: str) -> str | None:
+    """Return the commit of a revision in Git or of an experiment, or None for the workspace."""
+    if commit := try_git("rev-parse", "--verify", run):
+        return commit.strip()
+    # Git does not know the name of an experiment, which can be given to another run.
+    found = try_git("for-each-ref", "--format=%(objectname)", f"{EXPERIMENTS}/*/*/{run}")
+    return (found or "").strip() or None
 
 
 def watched() -> tuple[Path, ...]:
@@ -292,7 +300,7 @@ def follow(state: str, end: float) -> None:
         label, kind = LABELS[state]
         is_running = state == "running"
         if state == "failed":
-            st.error(plain(runs.error_of(run)))
+            st.error("  \n".join(map(plain, runs.error_of(run).splitlines())))
         with st.status(label.format(stage=stage, seconds=seconds), state=kind, expanded=is_running):
             if run.progress:
                 show_progress(run.progress)

@@ -37,14 +37,14 @@ def explain_errors() -> Iterator[None]:
     """Show an error in place of the block; the rest of the page is shown as usual."""
     try:
         yield
-    except InputError as error:
-        text = str(error).replace("`dvc repro`", "`dvc repro` (the Run page)")
-        st.warning("  \n".join(map(plain, text.splitlines())))
     except UnusableImageError as error:
         st.warning(
             f"cannot use this file: {plain(str(error))}. Choose a complete "
             f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
         )
+    except InputError as error:
+        text = str(error).replace("`dvc repro`", "`dvc repro` (the Run page)")
+        st.warning("  \n".join(map(plain, text.splitlines())))
     except Exception as error:
         traceback.print_exc()
         if isinstance(error, OSError) and error.filename:
@@ -136,7 +136,7 @@ def cell(name: str, key: str, label: str) -> bool:
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
         with explain_errors():  # for example, a photo removed after the run
             st.image(square(name), width="stretch", alt=alt(name))
-        return st.button(label, type="tertiary", key=f"open-{key}")
+        return st.button(label, f"open-{key}", plain(name), type="tertiary")
 
 
 def open_large(name: str, text: str) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from pawprint import paths
-from pawprint.app import groups, labelling, photos
+from pawprint.app import groups, labelling, photos, undo_log
 from pawprint.app.groups import Head, Pool
 from pawprint.app.labelling import UNDECIDED, Places
 from pawprint.app.undo_log import Change
@@ -75,7 +75,8 @@ class ProjectPhotos:
 class FolderPhotos:
     """Images in another folder. Images with a class are copied to the folder of that class.
 
-    `labels` contains the labels given since the app was started, keyed by path.
+    `labels` contains the labels given since the app was started, keyed by path, and NEITHER for
+    images that were marked so earlier.
     """
 
     accepts_new = True
@@ -85,7 +86,10 @@ class FolderPhotos:
         self.advice = f"Copies of the photos are in {photos.plain(str(target))}."
         self.target, self.pool, self.bits = target, pool, bits
         images = [Path(path) for path, _ in pool.images]
-        self.labels = {str(path): "" for path in labelling.find_copies(images, self.places())}
+        paths_here = {path for path, _ in pool.images}
+        refused = paths_here.intersection(undo_log.refused(self.name))
+        copied = labelling.find_copies(images, self.places())
+        self.labels = dict.fromkeys(refused, NEITHER) | {str(path): "" for path in copied}
 
     def places(self) -> Places:
         """Return the places of the model's classes. Raises InputError."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pawprint.app.groups import Image, Pages
 from pawprint.app.labelling import LOCK, Copy, Written
+from pawprint.classes import NEITHER
 from pawprint.errors import InputError
 
 ANSWERS = Path(".dvc/tmp/pawprint-answers.jsonl")
@@ -71,7 +72,18 @@ def restore(pages: Pages, session: tuple[str, str]) -> None:
     pages.label = ""
 
 
+def refused(source: str) -> list[str]:
+    """Return the paths of a source's images that any browser marked as showing no class."""
+    entries = [entry for entry in _answers() if entry["session"][1] == source]
+    marked = [entry for entry in entries if entry["label"] == NEITHER]
+    return [entry["images"][place][0] for entry in marked for place in entry["marked"]]
+
+
 def _answers_of(session: tuple[str, str]) -> list[dict]:
+    return [entry for entry in _answers() if tuple(entry["session"]) == session]
+
+
+def _answers() -> list[dict]:
     answers: dict[str, dict] = {}
     lines = ANSWERS.read_text(encoding="utf-8").splitlines() if ANSWERS.exists() else []
     for line in lines:
@@ -79,7 +91,7 @@ def _answers_of(session: tuple[str, str]) -> list[dict]:
             entry = json.loads(line)
             if "taken_back" in entry:
                 answers.pop(entry["taken_back"], None)
-            elif tuple(entry["session"]) == session:
+            else:
                 answers[entry["number"]] = entry
     return [*answers.values()]
 

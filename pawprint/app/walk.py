@@ -8,14 +8,16 @@ import streamlit as st
 from PIL import Image
 
 from pawprint.app import photos
+from pawprint.app.labelling import UNDECIDED
 from pawprint.app.photos import explain_errors, plain
 from pawprint.classes import NEITHER
 
 KEYS = 9  # classes that have a key
+DOUBT = "d"  # Streamlit accepts only letters and digits, so the key is not UNDECIDED
 
 
 class Item(NamedTuple):
-    """An unlabelled image. `save` takes a class or NEITHER and returns a function to undo it."""
+    """An image to label. `save` takes a class, NEITHER or UNDECIDED, and returns its undo."""
 
     name: str
     text: str  # Markdown
@@ -65,8 +67,12 @@ def _show_labels(key: str, walk: Walk, item: Item) -> None:
         pressed = (walk, done, partial(_answer_chosen, walk, item, name))
         st.selectbox("Other classes", others, None, key=name, on_change=_press, args=pressed)
     _show_button(key, walk, "None of them", "0", partial(_answer, walk, item, NEITHER))
+    _show_button(key, walk, "I do not know", DOUBT, partial(_answer, walk, item, UNDECIDED))
     _show_button(key, walk, "Skip", "space", partial(walk.answers.append, lambda: None))
-    st.caption("Skip leaves the image unchanged.")
+    st.caption(
+        "Skip leaves the image unchanged, so it is asked for again. Images that you do not know "
+        "are listed in undecided.csv and come last."
+    )
 
 
 def _show_button(

@@ -62,4 +62,5 @@ def describe_unusual(found: pd.DataFrame) -> str:
     counts = ", ".join(
         f"{number:,} {looks}" for looks, number in found["looks"].value_counts().items()
     )
-    return f"{len(found):,} images stand out: {counts}"
+    images = "1 image stands" if len(found) == 1 else f"{len(found):,} images stand"
+    return f"{images} out: {counts}"

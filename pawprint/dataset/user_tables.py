@@ -303,7 +303,8 @@ def _problem_of_optional_cells(row: Cells) -> str | None:
         return f"{expected}. Received: {pixels!r}. Correct it."
     if how not in ("", PAGE):
         return (
-            f"expected {PAGE} in the column {HOW}, or an empty cell. Received: {how!r}. Correct it."
+            f"expected {PAGE} in the column {HOW}, or an empty cell. Received: {how!r}. Correct "
+            "it, or rename the column if it is your own."
         )
     return None
 

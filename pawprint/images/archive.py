@@ -79,7 +79,7 @@ def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") and part != "." for part in name.split("/"))
 
 
-class UnusableImageError(Exception):
+class UnusableImageError(InputError):
     """An image that cannot be used; `detail` explains the `reason`.
 
     The reason is one of the words in the table in docs/images.md. Add a row there for a new one.

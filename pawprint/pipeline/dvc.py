@@ -87,7 +87,8 @@ def read_revision(folder: Path, rev: str, path: Path, parse: Callable[[bytes], P
     except (OSError, DvcException, DataIndexDirError, SCMError) as error:
         raise InputError(
             f"{rev}: expected a commit, branch, tag or experiment with {path} in Git or in DVC's "
-            f"cache or remote. Received: {' '.join(str(error).split())}"
+            f"cache or remote. Received: {' '.join(str(error).split()).rstrip('.')}. Commit a run "
+            "with `git add .` and `git commit`, or choose another revision."
         ) from None
 
 

@@ -230,11 +230,18 @@ def printed(folder: Path, *inputs: Path) -> list[str]:
 
 
 def error_of(run: PipelineRun) -> str:
-    """Return the line that explains why a run failed, from the stage or else from DVC."""
+    """Return the message that explains why a run failed, from the stage or else from DVC.
+
+    Lines above the message, which begin with the name of the stage, are not part of it.
+    """
     is_error = [line.startswith("ERROR") for line in run.lines]
     end = is_error.index(True) if any(is_error) else len(run.lines)
     of_stage = [line for line in run.lines[:end] if not line.startswith("DVC has removed")]
-    return of_stage[-1] if of_stage else (run.lines[end:] or ["DVC printed no message"])[0]
+    if not of_stage:
+        return (run.lines[end:] or ["DVC printed no message"])[0]
+    step = run.steps[-1][0] if run.steps else ""
+    notes = [number for number, line in enumerate(of_stage[:-1]) if line.startswith(f"{step}: ")]
+    return "\n".join(of_stage[notes[-1] + 1 if notes else 0 :])
 
 
 def _write_line(folder: Path, text: str) -> None:
@@ -249,7 +256,11 @@ def _run(command: list[str]) -> None:
     signal.signal(signal.SIGINT, lambda *_: None)
     with _take(here):
         PROCESS.write_text(str(os.getpid()), encoding="utf-8")
-        print(STARTED, flush=True)
+        try:
+            # Python would retry a failed `print` when it exits.
+            os.write(sys.stdout.fileno(), f"{STARTED}\n".encode())
+        except OSError:  # the parent was interrupted
+            return
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         progress = {VARIABLE: str(PROGRESS.absolute()), "PYTHONUNBUFFERED": "1"}
         process = subprocess.Popen(

@@ -7,6 +7,7 @@ from pathlib import Path
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import digest
 from pawprint.package import script_of
+from pawprint.params.earlier import require_current
 from pawprint.paths import LOCK
 from pawprint.pipeline.dvc import find_changed
 from pawprint.pipeline.fingerprint import Code, split_fingerprint
@@ -32,8 +33,9 @@ def require_reproduced(folder: Path, *stages: str) -> dict[str, str]:
 
     The stages before the named ones are included; without names, all stages are checked. Returns
     the fingerprint of each of these stages except `code`. Also raises InputError if a named stage
-    never ran, or, without names, if no stage did.
+    never ran, or, without names, if no stage did, and if the params are from an earlier version.
     """
+    require_current(folder)
     recorded = Recorded(folder=folder)
     if not (recorded.stages.keys() >= set(stages) and recorded.stages):
         raise InputError("workspace: there are no results yet. Run `dvc repro`.")

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
+from pawprint.params.earlier import PHASES
 from pawprint.params.file import flat, set_values, without_param
-from pawprint.params.model import EarlyStopping, Epochs, ReduceLROnPlateau
+from pawprint.params.model import LBFGS, EarlyStopping, Epochs, ReduceLROnPlateau
 from pawprint.params.section import Section
 from pawprint.paths import PARAMS
 
-PHASES = ("train_extract", "train_finetune")
 # Keys of a phase that have moved to `epochs`.
 MOVED = (
     "optimizer",
@@ -23,7 +23,6 @@ MOVED = (
 DEFAULTS = Epochs.model_fields
 # New projects omit these params, which have their default values.
 UNWRITTEN = ("optimizer", "views_per_epoch", "keep_best")
-LBFGS = "lbfgs"  # former optimizer for a head that is fitted in one step
 CALLBACKS: dict[str, type[Section]] = {
     "early_stopping": EarlyStopping,
     "reduce_lr_on_plateau": ReduceLROnPlateau,
@@ -46,10 +45,11 @@ def renew_epochs(params: str) -> tuple[str, list[str]]:
             if f"{phase}.{key}" in values:
                 params = without_param(params, f"{phase}.{key}", is_kept=False)
         params = set_values(params, {f"{phase}.epochs": epochs})
-        has = "null, which fits the head" if epochs is None else "a mapping"
-        if phase == "train_finetune" and epochs is None:
-            has = "null, which trains nothing"
-        notes.append(f"{PARAMS}: {phase}.epochs: is now {has}, with your values")
+        has = "a mapping, with your values"
+        if epochs is None:
+            fits = "fits the head" if phase == "train_extract" else "trains nothing"
+            has = f"null, which {fits}"
+        notes.append(f"{PARAMS}: {phase}.epochs: is now {has}")
         notes += [f"{PARAMS}: {phase}.{name}: no longer exists, and is removed" for name in dropped]
     erasing = values.get(ERASING)
     if isinstance(erasing, dict) and erasing.keys() - {"factor"}:

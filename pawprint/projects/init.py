@@ -35,7 +35,7 @@ from pawprint.installation import requirement
 from pawprint.named_file import copy_file, describe_failure, naming, read_bytes, reading
 from pawprint.package import PACKAGE
 from pawprint.params.file import set_values
-from pawprint.paths import PARAMS, REQUIREMENTS
+from pawprint.paths import PARAMS, REQUIREMENTS, STATE
 from pawprint.pipeline.dvc import make_project, track
 from pawprint.projects.recipes import NEW, apply_recipe
 from pawprint.projects.state import write_state
@@ -73,6 +73,11 @@ def create(
     Raises InputError, and leaves the folder unchanged, if there are no images or if a file is in
     the way.
     """
+    if (folder / STATE).is_file():
+        raise InputError(
+            f"{folder} is already a project. Continue in this folder, or open it in Python with "
+            f"pawprint.Project({str(folder)!r}). For a new project, choose another folder."
+        )
     params = apply_recipe(template(PARAMS.name), recipe or NEW)
     if images or labels != AUTO:
         params = set_values(params, {"clean.labels": labels})

@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,11 @@ MEASURED = ("accuracy", "log_loss", "difference", "low", "high", "cpu_ms", "seco
 REPORT_HEIGHT = 700  # pixels
 DONE = 100  # percent
 FORMAT = "{desc} {percentage:3.0f}% {bar} {elapsed}{postfix}"
+
+
+# Formats of FORMATS in `model/exports.py`, which imports Keras.
+Form = Literal["keras", "litert", "onnx", "page", "saved_model"]
+FORMS = get_args(Form)
 
 
 class Comparison(NamedTuple):
@@ -264,7 +269,7 @@ class Project:
         """
         return load_predictor(self.folder / paths.SERVED_MODEL)
 
-    def export(self, form: Literal["keras", "litert", "onnx", "page", "saved_model"]) -> Path:
+    def export(self, form: Form) -> Path:
         """Write the model in another format, as `pawprint export` does, and return its folder.
 
         Prints how the outputs on the test images differ from those of the served model.
@@ -273,6 +278,9 @@ class Project:
         format    MB largest difference  changed labels
         served...
         """
+        if form not in FORMS:
+            names = f"{', '.join(FORMS[:-1])} or {FORMS[-1]}"
+            raise InputError(f"export: expected {names}. Received: {form}.")
         run = _follow(self.folder, "pawprint", "export", "--format", form)
         print("\n".join(run.lines))
         return self.folder / paths.EXPORT / form

@@ -216,7 +216,7 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
                 _have_same_photos(old, run),
                 [*filter(None, left_out)],
                 [
-                    *_describe_new_classes(old, run),
+                    *_describe_classes(old, run),
                     *_describe_thresholds(old, run),
                     *_describe_answers(old, run, of_run["test"]),
                 ],
@@ -345,14 +345,20 @@ def _with_reasons(old: Run, new: Run, left: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _describe_new_classes(old: Run, new: Run) -> Iterator[str]:
-    """Yield a sentence about additional classes. Renamed or merged ones do not count."""
+def _describe_classes(old: Run, new: Run) -> Iterator[str]:
+    """Yield a sentence about added, removed or merged classes. Renamed ones do not count."""
     before, after = set(old.places["label"]), set(new.places["label"])
     if before < after:
         added = sorted(after - before)
         yield (
             f"The task is harder than for {old.name}, because images can now be mistaken for new "
             f"classes: {name_some(added)}."
+        )
+    elif after < before:
+        removed = sorted(before - after)
+        yield (
+            f"The task is easier than for {old.name}, because images can no longer be mistaken for "
+            f"these classes: {name_some(removed)}."
         )
 
 

@@ -226,13 +226,19 @@ def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_pa
     assert rows_in(target, tmp_path / "raw") == {first: "cat", second: "dog"}
     assert {path.name for path in target.iterdir()} == {first, second, "metadata.csv"}
     assert {path.name for path in folder.iterdir()} == names
+    press(page, "d", "6 of 6")  # not known
     page.get_by_role("button", name="Finish").click()
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_text("1 of 3")).to_be_visible()
     for number in (2, 3):
         press(page, "Space", f"{number} of 3")
+    assert current_image(page) == undone
     press(page, "Space", "You have seen all images: 3")
     assert {first, second, refused}.isdisjoint({skipped, undone})
+    page.reload()
+    open_part(page, "New images")
+    for name, path in (("of unlabelled images", folder), ("for labelled images", target)):
+        expect(page.get_by_role("textbox", name=re.compile(name))).to_have_value(str(path))
 
 
 def test_photos_of_a_folder_elsewhere_are_copied_by_pages_and_taken_back(page, tmp_path):

@@ -14,7 +14,17 @@ from conftest import PROJECT, change, complaint, photo, printed, succeed
 from streamlit.testing.v1 import AppTest
 
 from pawprint import paths
-from pawprint.app import groups, labelling, page_labelled, page_of_photos, page_run, photos, pools
+from pawprint.app import (
+    groups,
+    labelling,
+    page_labelled,
+    page_of_photos,
+    page_run,
+    photos,
+    pools,
+    undo_log,
+)
+from pawprint.classes import NEITHER
 from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
 from pawprint.errors import InputError
 from pawprint.files import pack, write_text
@@ -370,3 +380,54 @@ def test_page_whose_likely_photos_are_gone_is_replaced_by_one_that_asks(project,
     assert pages.sure
     assert len(cells) == len(pages.images)
     assert not gone & {cell["alt"] for cell in cells}
+
+
+def test_label_to_review_that_is_not_known_is_listed_comes_last_and_can_be_undone(project):
+    write_photos(project)
+    page = to_review(project, SUSPECTS)
+    press(page, "Start")
+    press(page, "I do not know")
+    assert [*labelling.undecided()] == [PIXELS]
+    press(page, "Undo")
+    assert not labelling.undecided()
+    press(page, "I do not know")
+    press(page, "dog")
+    page = to_review(project, SUSPECTS)  # in a new session, as after a reload
+    assert "3 of 4" in page.markdown[0].value
+    press(page, "Start")
+    assert FIRST not in page.caption[0].value.replace("\\", "")
+    press(page, "dog")
+    press(page, "dog")
+    assert FIRST in page.caption[0].value.replace("\\", "")
+    press(page, "cat")
+    assert not labelling.undecided()
+    assert labelling.labels_given()[PIXELS] == "cat"
+    press(page, "Undo")
+    assert [*labelling.undecided()] == [PIXELS]
+    press(page, "cat")
+    assert [button.label for button in to_review(project, SUSPECTS).button] == ["Start again"]
+
+
+def test_photos_of_a_folder_that_show_no_class_are_remembered_unless_undone(project):
+    images = [("/elsewhere/1.jpg", ""), ("/elsewhere/2.jpg", "")]
+    for marked in ({0}, {1}):
+        pages = groups.Pages()
+        pages.images = images
+        undo_log.record(pages, ("browser", "elsewhere"), marked, NEITHER, [])
+    assert undo_log.refused("elsewhere") == [path for path, _ in images]
+    assert undo_log.refused("") == []
+    pages.take_back()
+    paths_of = [path for path, _ in images]
+    head = groups.Head([], np.zeros((2, 0)))
+    pool = groups.Pool(images, [], np.zeros((2, 1)), [], paths_of, [], [], head)
+    source = pools.FolderPhotos(Path("elsewhere"), Path("target"), pool, None)  # as after a restart
+    assert source.given() == {paths_of[0]: NEITHER}
+
+
+def test_experiment_is_compared_again_once_its_name_belongs_to_another_commit(project):
+    experiment = "refs/exps/ab/cdef/tall-pine"
+    commits = [git("rev-parse", rev, cwd=project) for rev in ("HEAD~1", "HEAD")]
+    for commit in commits:
+        git("update-ref", experiment, commit, cwd=project)
+        assert page_run.commit_of("tall-pine") == commit
+    assert page_run.commit_of("HEAD~1") == commits[0] != commits[1]

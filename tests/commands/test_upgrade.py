@@ -1,16 +1,19 @@
 """Test that an upgrade adds params to params.yaml, and keeps the user's values and comments."""
 
+import contextlib
 import hashlib
+import json
 import re
 import shutil
 
 import pandas as pd
 import pytest
-from conftest import PROJECT, refused
+from conftest import PROJECT, refused, run
 
 from pawprint.columns import IMAGES
-from pawprint.files import write_json
-from pawprint.params.file import add_missing, flat, overlay
+from pawprint.files import parse_yaml, write_json
+from pawprint.params.earlier import require_current
+from pawprint.params.file import add_missing, flat, overlay, set_params
 from pawprint.params.model import load_params
 from pawprint.paths import FEATURE_ROW_CODE, IMAGES_CSV, LOCK, STATE, UNKNOWN_CSV, UNLABELLED_CSV
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
@@ -226,5 +229,48 @@ def test_params_of_a_project_of_the_version_before_are_right_after_upgrade(tmp_p
     today = TEMPLATE[TEMPLATE.index("train_extract:") : TEMPLATE.index("\ncalibrate:")]
     path = tmp_path / "params.yaml"
     path.write_text(TEMPLATE.replace(today, phases), encoding="utf-8")
-    upgrade(tmp_path)
+    with refused("params.yaml", "`pawprint upgrade`"):
+        require_current(tmp_path)
+    notes = upgrade(tmp_path)
     assert load_params(path).train_finetune.epochs.number == 7
+    require_current(tmp_path)
+    (fitted,) = [note for note in notes if "train_extract.epochs" in note]
+    assert "fits the head" in fitted and "values" not in fitted
+
+
+@pytest.mark.parametrize(
+    ("received", "sections", "is_earlier"),
+    [
+        ({"plot.errors": 12}, {"plot": {"errors": 12}}, True),
+        ({"calibrate.views": 2}, {"calibrate": {"views": 2}}, True),
+        ({}, {"calibrate": {"views": 2}}, False),  # a mistake, which the schema reports
+        ({}, {"train_finetune": {"epochs": 5, "optimizer": "adam"}}, True),  # from another project
+        ({}, {"train_extract": {"epochs": None, "optimizer": "lbfgs"}}, True),
+        ({}, {"train_extract": {"epochs": None, "optimizer": "adam"}}, False),
+        ({"train_finetune.epochs": 5}, {"train_finetune": {"epochs": 5}}, False),
+        ({"augment.RandomErasing": None}, {"augment": {"RandomErasing": {"scale": 1}}}, False),
+        ({"plot.errors": 12}, None, False),  # no YAML
+    ],
+)
+def test_params_of_an_earlier_version_are_told_from_mistakes(
+    tmp_path, received, sections, is_earlier
+):
+    """One that `pawprint upgrade` cannot convert must not be told to upgrade."""
+    write_json(tmp_path / STATE, {"files": {}, "params": received})
+    text = "a: [" if sections is None else json.dumps(parse_yaml(TEMPLATE, "") | sections)
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    with refused("pawprint upgrade") if is_earlier else contextlib.nullcontext():
+        require_current(tmp_path)
+    (tmp_path / STATE).unlink()  # the project is a copy of the repository
+    require_current(tmp_path)
+
+
+def test_project_of_an_earlier_version_is_told_to_upgrade_in_one_line(tmp_path):
+    write_json(tmp_path / STATE, {"files": {}, "params": flat(EARLIER)})
+    (tmp_path / "params.yaml").write_text(EARLIER, encoding="utf-8")
+    for command in ("stages.code", "pawprint check", "pawprint try"):
+        result = run("python", "-m", *command.split(), cwd=tmp_path, PYTHONPATH=str(PROJECT))
+        assert result.returncode == 1
+        assert "`pawprint upgrade`" in result.stderr and result.stderr.count("\n") == 1
+    with refused("`pawprint upgrade`"):
+        set_params(tmp_path, {"split.seed": 2})

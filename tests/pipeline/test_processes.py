@@ -112,12 +112,28 @@ def test_failed_run_has_one_line_and_the_next_one_goes_on_with_its_stage(gate):
     run = ended()
     assert run.state == "failed"
     assert runs.error_of(run) == "second: waits"
+    tree = ["second: 9 photos", "photos: expected cats.", "", "dogs/"]
+    whole = run._replace(lines=[*tree, *run.lines[1:]])
+    assert runs.error_of(whole).splitlines() == tree[1:]
     silent = run._replace(lines=run.lines[1:])
     assert "failed to reproduce 'second'" in runs.error_of(silent)
     runs.start(HERE, "dvc", "repro")
     wait()
     open_gate(gate, "second: expected cats. Received: none.\n")
     assert [step[:2] for step in ended().steps] == [("first", "didn't change"), ("second", "")]
+
+
+def test_run_whose_parent_is_interrupted_at_the_start_ends_without_a_traceback(gate):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pawprint.pipeline.runs", "dvc", "repro"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.close()
+    process.stdout = None
+    assert process.communicate()[1] == ""
+    assert not runs.is_running(HERE) and not Path("first.txt").exists()
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])

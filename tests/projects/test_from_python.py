@@ -17,6 +17,7 @@ from conftest import (
     encode,
     environment_with,
     git_init,
+    photos_of,
     refused,
     set_author,
     succeed,
@@ -30,8 +31,9 @@ import pawprint
 from pawprint import paths
 from pawprint.columns import SCORES
 from pawprint.files import read_yaml
+from pawprint.model.exports import FORMATS
 from pawprint.pipeline import runs
-from pawprint.projects.project import Project
+from pawprint.projects.project import FORMS, Project
 from pawprint.recipes.demo import draw_tutorial
 from pawprint.tables import write_table
 
@@ -113,6 +115,24 @@ def test_wrong_param_is_a_line_and_nothing_is_written(with_params, name, value, 
     assert (with_params.folder / "params.yaml").read_bytes() == before
 
 
+def test_format_to_export_is_checked_before_anything_runs(with_params):
+    with refused("export: ", "saved_model", "oonx"):
+        with_params.export("oonx")  # type: ignore[arg-type]
+    assert not (with_params.folder / runs.LOG).exists()
+    assert {*FORMS} == {*FORMATS}
+
+
+def test_second_init_says_how_to_open_the_project(tmp_path, monkeypatch):
+    """As after "Run all" in a notebook."""
+    monkeypatch.chdir(tmp_path)
+    write_files(tmp_path / "photos", photos_of(["cat/0.jpg", "cat/1.jpg", "dog/2.jpg"]))
+    project = pawprint.init("pets", images="photos")
+    params = (project.folder / "params.yaml").read_bytes()
+    with refused("pets is already a project", "pawprint.Project('pets')"):
+        pawprint.init("pets", images="photos")
+    assert (project.folder / "params.yaml").read_bytes() == params
+
+
 def test_verdict_has_sentences_and_a_table_as_text_and_as_html(project):
     compared = project.compare("HEAD~1", "HEAD")
     assert compared.sentences[0] in str(compared)
@@ -147,6 +167,11 @@ def test_model_labels_files_and_folders_of_folders_in_a_table(tmp_path):
     total = table[["probability_cat", "probability_dog"]].sum(axis=1, skipna=False)
     assert total[:2].tolist() == pytest.approx([1, 1]) and pd.isna(total[2])
     assert table["error"][2] and not table["error"][:2].any()
+    for name in ("all/dog/broken.png", "nothing.png"):
+        with refused(str(tmp_path / name)):
+            model.predict(tmp_path / name)
+    with pytest.raises(pawprint.InputError):
+        model.predict(b"no")
     both = model.predict([tmp_path / "all/cat/1.png", tmp_path / "nothing.png"])
     assert both["error"].tolist()[0] == "" and len(both) == 2
 
@@ -206,6 +231,11 @@ def waiting(with_params, monkeypatch) -> Project:
     succeed("dvc", "init", "-q", cwd=with_params.folder)
     write_files(with_params.folder, {"dvc.yaml": STAGES, "wait.py": WAIT})
     return with_params
+
+
+def test_comparison_before_the_first_commit_advises_to_commit(waiting):
+    with refused("HEAD: ", "`git commit`"):
+        waiting.compare("HEAD", "HEAD")
 
 
 def when_started(project: Project, action) -> threading.Thread:
