@@ -1,14 +1,16 @@
 """Create the screenshot in README: `python -m bench.screenshot FOLDER`.
 
 FOLDER is a project in which `dvc repro` has finished. The screenshot shows the top of its report in
-Chromium and, below a line, the first photos of errors. The SHA-256 of the report's template is
-stored in the file, so that a test can detect a screenshot of an outdated page.
+Chromium and, below a line, the first photos of errors. The SHA-256 of the report's texts is stored
+in the file, so that a test can detect a screenshot of an outdated page.
 """
 
 import argparse
+import ast
 import hashlib
 import io
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image, PngImagePlugin
@@ -17,17 +19,34 @@ from playwright.sync_api import Page, sync_playwright
 from pawprint import paths
 from pawprint.recipes.demo import PROJECT
 
-TEMPLATE = PROJECT / "pawprint/reports/templates/report.html"
-KEY = "report.html SHA-256"  # key in the metadata of the file
+TEMPLATES = ["report.html", "sentences.txt"]
+MODULES = ["reports/pages.py", "scores/limits.py", "scores/metrics.py", "classes.py"]
+KEY = "SHA-256 of the report's texts"  # key in the metadata of the file
 PICTURE = PROJECT / "docs/report.png"
 WIDTH = 1100  # in pixels
 HEIGHTS = {"h1": 600, "#photos": 340}  # in pixels, starting at these elements
 MARGIN = 30  # in pixels, above an element
 
 
-def template_sha256() -> str:
-    """Return the SHA-256 of the report's template."""
-    return hashlib.sha256(TEMPLATE.read_bytes()).hexdigest()
+def texts_sha256() -> str:
+    """Return the SHA-256 of the templates and modules' strings that a screenshot can show.
+
+    Docstrings and code are not included, so that only edits of texts make a screenshot outdated.
+    """
+    package = PROJECT / "pawprint"
+    texts = [(package / "reports/templates" / name).read_text("utf-8") for name in TEMPLATES]
+    for name in MODULES:
+        texts += strings(ast.parse((package / name).read_text("utf-8")))
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+def strings(tree: ast.Module) -> Iterator[str]:
+    """Yield a module's strings, and the texts of its f-strings, without docstrings."""
+    # A docstring is a statement by itself.
+    apart = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in apart:
+            yield node.value
 
 
 def main() -> None:
@@ -47,7 +66,7 @@ def main() -> None:
     picture.paste(parts[0])
     picture.paste(parts[1], (0, parts[0].height + 1))
     more = PngImagePlugin.PngInfo()
-    more.add_text(KEY, template_sha256())
+    more.add_text(KEY, texts_sha256())
     picture.quantize(256).save(PICTURE, pnginfo=more, optimize=True)
 
 

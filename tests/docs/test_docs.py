@@ -1,11 +1,11 @@
 """Test that the documentation agrees with the project: names, links, tables and numbers."""
 
-import hashlib
 import json
 import re
 import tomllib
 from itertools import chain
 
+import pytest
 from conftest import MODULES, PROJECT, succeed
 from PIL import Image
 
@@ -130,7 +130,8 @@ def test_page_of_development_names_every_room():
 
 
 def test_picture_of_readme_shows_the_report_of_today():
-    template = PROJECT / "pawprint/reports/templates/report.html"
-    with Image.open(PROJECT / "docs" / "report.png") as picture:
-        (value,) = picture.text.values()
-    assert value == hashlib.sha256(template.read_bytes()).hexdigest()
+    screenshot = pytest.importorskip("bench.screenshot", reason="Playwright is not installed")
+    with Image.open(screenshot.PICTURE) as picture:
+        made_with = picture.text[screenshot.KEY]
+    message = "the report's texts have changed: run python -m bench.screenshot FOLDER"
+    assert made_with == screenshot.texts_sha256(), message

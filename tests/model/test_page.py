@@ -1,18 +1,26 @@
-"""Test the page of a model in Chromium, opened from a file: squares, labels and messages."""
+"""Test the page of a model in Chromium: squares, labels and messages. Most tests open a file."""
 
 import base64
+import contextlib
 import csv
+import functools
+import http.server
 import io
+import re
+import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from app_browser import CHROMIUM, FLAGS, axe, playwright
-from conftest import MIRROR, encode, photo, refused
+from conftest import MIRROR, PROJECT, encode, photo, refused
 from networks import COLOURS, colour_model, metadata
 from PIL import Image
 
+from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import decode
 from pawprint.images.views import resize
 from pawprint.model.exports import onnx_of, open_onnx
@@ -27,6 +35,7 @@ from pawprint.model.page import (
 )
 from pawprint.model.predictor import load_predictor, predict
 from pawprint.model.served_model import write_served_model
+from pawprint.network.backbone import application, preprocessing
 from pawprint.network.hardware import keras
 from pawprint.network.model import convert
 
@@ -61,25 +70,94 @@ def served(described, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def file(described, served) -> Path:
+def runtime() -> dict:
     if not all((MIRROR / name).is_file() for name, _ in RUNTIME.values()):
         pytest.skip(f"the runtime is not at {MIRROR}: set PAWPRINT_MIRROR")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PAWPRINT_MIRROR", str(MIRROR.resolve()))
-        runtime = fetch_runtime()
-    logits, _ = (model := colour_model(SIZE, 3)).outputs
-    probability = keras.layers.Activation("softmax", name="probability")(logits)
-    network = onnx_of(keras.Model(model.input, {"probability": probability}))
+        return fetch_runtime()
+
+
+@pytest.fixture(scope="module")
+def file(served, runtime) -> Path:
+    return write_page(served, onnx_with(colour_model(SIZE, 3), "softmax"), runtime)
+
+
+def onnx_with(model: keras.Model, activation: str) -> bytes:
+    """Return a model of logits and features as an ONNX file with probabilities."""
+    logits, _ = model.outputs
+    probability = keras.layers.Activation(activation, name="probability")(logits)
+    return onnx_of(keras.Model(model.input, {"probability": probability}))
+
+
+def write_page(served: Path, network: bytes, runtime: dict) -> Path:
     about = About(TEXT, {"Accuracy": "90%", "Commit": TEXT}, "weights")
-    described = load_predictor(served).metadata
     path = served.parent / "model.html"
+    described = load_predictor(served).metadata
     path.write_text(page_of(network, described, about, runtime), encoding="utf-8")
     return path
+
+
+class Real(NamedTuple):
+    """A MobileNetV2 whose head is fitted to 100 photos, and 100 other photos."""
+
+    served: Path
+    network: bytes  # ONNX
+    photos: list[Path]
+
+
+@pytest.fixture(scope="module")
+def real(mirror, tmp_path_factory) -> Real:
+    folder = tmp_path_factory.mktemp("real")
+    with open_archive(mirror / "cats_and_dogs_filtered.zip") as archive:
+        names = sorted(name for name in members(archive) if name.endswith(".jpg"))
+        train, held_out = (
+            [name for name in names if f"/{split}/" in name] for split in ("train", "validation")
+        )
+        chosen = train[:: len(train) // 100][:100]
+        images = [decode(read_member(archive, name)) for name in chosen]
+        photos = []
+        for name in held_out[:: len(held_out) // 100][:100]:
+            photos.append(folder / Path(name).name)
+            photos[-1].write_bytes(read_member(archive, name))
+    (weights,) = mirror.glob("mobilenet_v2_weights_*_0.35_224_no_top.h5")
+    pixels = keras.Input((224, 224, 3), name="pixels")
+    maps = application("MobileNetV2", 0.35, 224, weights)(preprocessing("MobileNetV2")(pixels))
+    features = keras.layers.GlobalAveragePooling2D()(maps)
+    logits = keras.layers.Dense(1, name="logits")(features)
+    batch = np.stack([resize(image, 224, "crop") for image in images])
+    known = keras.Model(pixels, features).predict(batch, verbose=0)
+    is_dog = np.array([2.0 * ("/dogs/" in name) - 1 for name in chosen])
+    kernel = known.T @ np.linalg.solve(known @ known.T + 10 * np.eye(len(known)), is_dog)
+    model = keras.Model(pixels, [logits, features])
+    model.get_layer("logits").set_weights([5 * kernel[:, None], np.zeros(1)])
+    network = onnx_with(model, "sigmoid")
+    described = metadata(image_size=224, decoded_side=448)
+    write_served_model(convert(model), described, None, folder / "served", is_mirrored=False)
+    return Real(folder / "served", network, photos)
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[int]:
+    """Serve a folder over HTTP and yield the port."""
+    handler = functools.partial(Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments) -> None:
+        """Write no log."""
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
     flags = [*FLAGS, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    flags.append("--host-resolver-rules=MAP page.test 127.0.0.1")
     with (
         playwright.sync_playwright() as started,
         started.chromium.launch(executable_path=CHROMIUM, args=flags) as browser,
@@ -89,10 +167,10 @@ def browser() -> Iterator:
 
 @pytest.fixture
 def page(browser, file) -> Iterator:
-    yield from loaded(browser, file)
+    yield from loaded(browser, file.as_uri())
 
 
-def loaded(browser, file: Path, script: str = "", **options) -> Iterator:
+def loaded(browser, address: str, script: str = "", **options) -> Iterator:
     """Yield the page after it has loaded its model, without any request or logged error."""
     with browser.new_context(**options) as context:
         page = context.new_page()
@@ -101,10 +179,10 @@ def loaded(browser, file: Path, script: str = "", **options) -> Iterator:
         page.on("console", lambda line: problems.append(line.text))
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("request", lambda request: problems.append(request.url))
-        page.goto(file.as_uri())
+        page.goto(address)
         page.locator("#choose:enabled").wait_for()
         yield page
-        allowed = (file.as_uri(), "blob:", "data:")
+        allowed = (address, "blob:", "data:")
         assert [problem for problem in problems if not problem.startswith(allowed)] == []
 
 
@@ -164,6 +242,64 @@ def test_labels_and_table_are_those_of_predict(page, served, tmp_path):
             assert row["pixels_sha256"] == of_predict["pixels_sha256"]
 
 
+def test_labels_of_real_photos_are_those_of_predict(browser, real, runtime):
+    address = write_page(real.served, real.network, runtime).as_uri()
+    expected = predict(load_predictor(real.served), real.photos)
+    for page in loaded(browser, address):
+        rows = label(page, real.photos)
+    assert {row["label"] for row in expected} == {"cat", "dog"}
+    same = [row["label"] == of_predict["label"] for row, of_predict in zip(rows, expected)]
+    assert len(same) == 100 and sum(same) >= 99
+    for path, row, of_predict in zip(real.photos, rows, expected):
+        with Image.open(path) as image:
+            is_reduced = min(image.size) >= 2 * 448  # predict decodes it at half its size
+        dog = of_predict["probabilities"]["dog"]
+        assert is_reduced or float(row["probability_dog"]) == pytest.approx(dog, abs=0.002), path
+
+
+def test_page_on_a_host_without_tls_labels_photos_without_their_hash(browser, file, tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(photo(0))
+    with serving(file.parent) as port:
+        for page in loaded(browser, f"http://page.test:{port}/{file.name}"):
+            assert page.evaluate("crypto.subtle") is None
+            (row,) = label(page, [path])
+            assert page.locator("#camera").is_hidden()
+    assert row["label"] and not row["error"]
+    assert row["pixels_sha256"] == ""
+
+
+def test_javascript_in_docs_gives_nearly_the_probabilities_of_predict(browser, real, tmp_path):
+    if not all((MIRROR / name).is_file() for name, _ in RUNTIME.values()):
+        pytest.skip(f"the runtime is not at {MIRROR}: set PAWPRINT_MIRROR")
+    text = (PROJECT / "docs/use.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```js\n(import.*?)```", text, re.DOTALL)
+    script, _ = RUNTIME["runtime"]
+    for name, _ in RUNTIME.values():
+        shutil.copy(MIRROR / name, tmp_path)
+    shutil.copy(real.served / "model.json", tmp_path)
+    (tmp_path / "model.onnx").write_bytes(real.network)
+    code = code.replace('"onnxruntime-web"', f'"./{script}"')
+    expected = predict(load_predictor(real.served), real.photos)
+    (tmp_path / "index.html").write_text("<!doctype html><input type=file>", encoding="utf-8")
+    head, _, last = code.strip().rpartition("\n")
+    module = f"{head}\nwindow.probability = {last}"
+    differences = []
+    with serving(tmp_path) as port, browser.new_context() as context:
+        page = context.new_page()
+        for path, of_predict in zip(real.photos[::10], expected[::10]):
+            page.goto(f"http://127.0.0.1:{port}/index.html")
+            page.set_input_files("input", str(path))
+            page.evaluate("window.photo = document.querySelector('input').files[0]")
+            page.add_script_tag(content=module, type="module")
+            page.wait_for_function("window.probability")
+            (dog,) = page.evaluate("Array.from(window.probability)")
+            differences.append(abs(dog - of_predict["probabilities"]["dog"]))
+    # The canvas has another filter, so single photos near 0.5 differ by more.
+    assert len(differences) == 10
+    assert np.mean(differences) < 0.02 and max(differences) < 0.1
+
+
 def test_files_that_cannot_be_read_are_named_and_others_go_on(page, tmp_path):
     deep = Image.fromarray(np.full((40, 40), 3000, np.uint16))
     noise = Image.effect_noise((300, 300), 90).convert("RGB")
@@ -212,7 +348,7 @@ def test_page_has_no_finding_of_axe_and_fits_its_screen(browser, file, tmp_path,
     for number, path in enumerate(paths):
         path.write_bytes(photo(number))
     size = {"width": width, "height": 800}
-    for page in loaded(browser, file, viewport=size, color_scheme=scheme):
+    for page in loaded(browser, file.as_uri(), viewport=size, color_scheme=scheme):
         label(page, paths)
         assert axe.Axe().run(page).response["violations"] == []
         assert page.evaluate("document.documentElement.scrollWidth") == width
@@ -243,7 +379,7 @@ CanvasRenderingContext2D.prototype.getImageData = function (...box) {
 
 @pytest.mark.parametrize(("script", "is_told"), [("", False), (DISTURBING, True)])
 def test_browser_that_disturbs_pixels_is_told_so(browser, file, script, is_told):
-    for page in loaded(browser, file, script):
+    for page in loaded(browser, file.as_uri(), script):
         assert page.locator("#disturbed").is_visible() == is_told
 
 
