@@ -1,8 +1,8 @@
 """Test that the commands in docs/tutorial.md work and print what the page shows.
 
 Every line in a `console` block that begins with `$` is run, in order, in an empty folder with the
-package installed. A `yaml` block is merged into params.yaml, and a `csv` block becomes labels.csv,
-as the page says. The commands in INSTALLATION are not run.
+package installed. A `yaml` block is merged into params.yaml, and a `csv` block is appended to
+labels.csv, as the page says. The commands in INSTALLATION are not run.
 
 The lines below a command are its output. `…` matches any lines, spaces match any spaces, and a
 number matches any number, because training and the machine determine the values. Numbers are only
@@ -71,7 +71,8 @@ def test_every_command_works_and_prints_what_the_page_shows(installed, tmp_path)
         if language == "yaml":
             change(folder, text)
         elif language == "csv":
-            (folder / paths.LABELS_CSV).write_text(text, encoding="utf-8")
+            with (folder / paths.LABELS_CSV).open("a", encoding="utf-8") as file:
+                file.write(text)
         else:
             assert language == "console"
             for command, lines in commands(text):
