@@ -246,8 +246,8 @@ def describe_page(project: _Project) -> About:
     size = metadata.image_size
     facts = {
         "Classes": ", ".join(metadata.labels),
-        "Test scores": f"{'; '.join(measured)}. Measured on photos that were not used for training; "
-        f"the ranges are {CONFIDENCE:.0%} confidence intervals",
+        "Test scores": f"{'; '.join(measured)}. Measured on photos that were not used for "
+        f"training; the ranges are {CONFIDENCE:.0%} confidence intervals",
         "Commit": metadata.commit or "none",
         "Model": metadata.model or "from an earlier version",
         "Photos": f"resized to {size} by {size} pixels, {SQUARES[metadata.resize]}",
