@@ -45,7 +45,7 @@ SERVED = "served"
 HALF_TOLERANCE = 0.002  # maximum output difference with 16-bit weights
 FEW = 20  # number of images on which the page is run once more
 SQUARES = {
-    "crop": "from the middle",
+    "crop": "from the central square",
     "pad": "with grey borders, so that the whole photo is used",
     "stretch": "without keeping the aspect ratio",
 }
@@ -246,8 +246,8 @@ def describe_page(project: _Project) -> About:
     size = metadata.image_size
     facts = {
         "Classes": ", ".join(metadata.labels),
-        "Accuracy": f"{'; '.join(measured)}. Measured on photos that were not used for training; "
-        f"the ranges are {CONFIDENCE:.0%} confidence intervals",
+        "Test scores": f"{'; '.join(measured)}. Measured on photos that were not used for "
+        f"training; the ranges are {CONFIDENCE:.0%} confidence intervals",
         "Commit": metadata.commit or "none",
         "Model": metadata.model or "from an earlier version",
         "Photos": f"resized to {size} by {size} pixels, {SQUARES[metadata.resize]}",

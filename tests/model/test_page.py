@@ -91,7 +91,7 @@ def onnx_with(model: keras.Model, activation: str) -> bytes:
 
 
 def write_page(served: Path, network: bytes, runtime: dict) -> Path:
-    about = About(TEXT, {"Accuracy": "90%", "Commit": TEXT}, "weights")
+    about = About(TEXT, {"Test scores": "90%", "Commit": TEXT}, "weights")
     path = served.parent / "model.html"
     described = load_predictor(served).metadata
     path.write_text(page_of(network, described, about, runtime), encoding="utf-8")
