@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 # Lone surrogates represent bytes in a file name that are not text.
@@ -54,6 +54,11 @@ def name_some(names: Iterable[str], most: int = 5) -> str:
     names = [printable(name) for name in names]
     more = f" and {len(names) - most:,} more" if names[most:] else ""
     return ", ".join(names[:most]) + more
+
+
+def one_of(values: Sequence[object]) -> str:
+    """Return at least two values as a choice: "a, b or c"."""
+    return f"{', '.join(map(str, values[:-1]))} or {values[-1]}"
 
 
 def is_printable(name: str) -> bool:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pawprint.errors import InputError, without_secrets
 from pawprint.git import git, try_git
-from pawprint.package import DISTRIBUTION, PACKAGE, installed, origin, path_of
+from pawprint.package import DISTRIBUTION, PACKAGE, installed_version, origin, path_of
 
 LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "[::1]", "::1")
 REMOTE = ("git", "http", "https", "ssh")  # URL schemes that others can reach
@@ -69,18 +69,18 @@ def requirement() -> tuple[str, str]:
     Raises InputError if the package is not installed, for example if a clone is run without
     installation.
     """
-    package, found = installed(), origin()
-    if package is None or found is None:
+    found = origin()
+    if found is None:
         raise InputError(
             f"{DISTRIBUTION}: the package is not installed but runs from a folder. Run "
             f"`{install_command()}`."
         )
     if not found:
-        return f"{DISTRIBUTION}=={package.version}", ""
+        return f"{DISTRIBUTION}=={installed_version()}", ""
     try:
         return _shared(found), ""
     except InputError as error:
-        line = f"# {DISTRIBUTION} {package.version}: add the line that installs it for others"
+        line = f"# {DISTRIBUTION} {installed_version()}: add the line that installs it for others"
         return line, str(error)
 
 

@@ -5,7 +5,6 @@ import sys
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from pawprint.paths import STATE
 
@@ -70,6 +69,9 @@ def origin() -> dict | None:
 
 def path_of(url: str) -> str:
     """Return the path in a URL `file:///path`."""
+    # This module imports clients for HTTP and FTP, which stages do not need.
+    from urllib.request import url2pathname
+
     return url2pathname(urlsplit(url).path)
 
 

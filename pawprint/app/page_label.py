@@ -19,7 +19,7 @@ from pawprint.classes import NEITHER
 from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.dataset.user_tables import reviewed_images
 from pawprint.errors import InputError
-from pawprint.files import read_json, write_json
+from pawprint.files import read_json, read_labels, write_json
 from pawprint.images.decoder import read_again
 from pawprint.params.data import Fetch
 from pawprint.projects.labelled import read_labelled
@@ -100,16 +100,11 @@ def show_new() -> Walk | None:
 
 def last_folders() -> list[str]:
     """Return the folder of images and the folder for labelled ones, or [] if none are known."""
-    with contextlib.suppress(InputError, OSError):
-        folders = read_json(FOLDERS)
-        if isinstance(folders, list) and len(folders) == 2 and all(map(is_text, folders)):
+    with contextlib.suppress(InputError):
+        folders = read_labels(FOLDERS)
+        if len(folders) == 2:
             return folders
     return []
-
-
-def is_text(value: object) -> bool:
-    """Return whether a value is a string."""
-    return isinstance(value, str)
 
 
 def walk_of_new(origin: Path, target: Path) -> Walk:

@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 
 from pawprint import paths
 from pawprint.columns import SPLIT
-from pawprint.errors import InputError, printable
+from pawprint.errors import InputError, one_of, printable
 from pawprint.images.archive import Archive, UnusableImageError, open_archive
 from pawprint.images.decoder import FORMATS, open_image
 from pawprint.images.formats import decoded_side
@@ -39,8 +39,7 @@ def explain_errors() -> Iterator[None]:
         yield
     except UnusableImageError as error:
         st.warning(
-            f"cannot use this file: {plain(str(error))}. Choose a complete "
-            f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
+            f"cannot use this file: {plain(str(error))}. Choose a complete {one_of(FORMATS)}."
         )
     except InputError as error:
         text = str(error).replace("`dvc repro`", "`dvc repro` (the Run page)")

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from pawprint.classes import NEITHER, RESERVED, is_reserved, problem_of_names
 from pawprint.columns import SPLITS
-from pawprint.errors import InputError, name_some, printable
+from pawprint.errors import InputError, name_some, one_of, printable
 from pawprint.files import write_text
 from pawprint.named_file import read_bytes
 from pawprint.paths import LABELS_CSV, SPLITS_CSV
@@ -283,9 +283,7 @@ def read_corrections(
                 f"{NEITHER}. Received: {label!r}. Correct it."
             )
         elif choices and label not in choices:
-            problem = (
-                f"expected the label {', '.join(choices[:-1])} or {NEITHER}. Received: {label!r}."
-            )
+            problem = f"expected the label {one_of(choices)}. Received: {label!r}."
         elif correction.image in corrections:
             problem = f"expected each image once. Received: {correction.image!r} again."
         if problem:

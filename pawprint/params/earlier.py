@@ -1,13 +1,12 @@
 """Recognise a params.yaml from an earlier version of Pawprint."""
 
 import contextlib
-import json
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from pawprint.errors import InputError
-from pawprint.files import read_text, read_yaml
+from pawprint.files import read_json, read_yaml
 from pawprint.params.model import LBFGS, Params
 from pawprint.paths import PARAMS, STATE
 
@@ -36,8 +35,8 @@ def require_current(folder: Path) -> None:
 def _names(folder: Path) -> set[str]:
     """Return the sections and params that the project received when it was created or upgraded."""
     names: set[str] = set()
-    with contextlib.suppress(OSError, ValueError, InputError):
-        state = json.loads(read_text(folder / STATE))
+    with contextlib.suppress(InputError):
+        state = read_json(folder / STATE)
         params = state.get("params") if isinstance(state, dict) else None
         names = set(params) if isinstance(params, dict) else names
     return names | {name.partition(".")[0] for name in names}

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pawprint.classes import are_imbalanced, problem_of_named
-from pawprint.errors import without_secrets
+from pawprint.errors import one_of, without_secrets
 from pawprint.files import read_yaml
 from pawprint.params.data import Augment, Clean, Fetch, Split
 from pawprint.params.section import (
@@ -137,9 +137,8 @@ class Model(Section):
                 f"expected null, because {backbone} has only one width. Received: {alpha}"
             )
         if widths and alpha not in widths:
-            expected = f"{', '.join(map(str, widths[:-1]))} or {widths[-1]}"
             received = f"a width of {backbone}. Received: {shown(alpha)}"
-            raise ValueError(f"expected {expected}, {received}")
+            raise ValueError(f"expected {one_of(widths)}, {received}")
         return alpha
 
     @field_validator("fine_tune_at", mode="before")

@@ -24,7 +24,7 @@ with warnings.catch_warnings():
 
 from pawprint import paths
 from pawprint.columns import LABELS_TO_REVIEW, SCORES, SPLIT
-from pawprint.errors import InputError
+from pawprint.errors import InputError, one_of
 from pawprint.files import read_text
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.package import python_in
@@ -279,8 +279,7 @@ class Project:
         served...
         """
         if form not in FORMS:
-            names = f"{', '.join(FORMS[:-1])} or {FORMS[-1]}"
-            raise InputError(f"export: expected {names}. Received: {form}.")
+            raise InputError(f"export: expected {one_of(FORMS)}. Received: {form}.")
         run = _follow(self.folder, "pawprint", "export", "--format", form)
         print("\n".join(run.lines))
         return self.folder / paths.EXPORT / form

@@ -2,12 +2,11 @@
 
 import contextlib
 import json
-from importlib.metadata import version
 from pathlib import Path
 
 from pawprint.errors import InputError
 from pawprint.files import read_text, write_json
-from pawprint.package import DISTRIBUTION
+from pawprint.package import installed_version
 from pawprint.params.file import flat
 from pawprint.paths import PARAMS, STATE
 from pawprint.projects.recipes import NEW, apply_recipe
@@ -28,7 +27,7 @@ def read_state(folder: Path) -> dict:
 
 def write_state(folder: Path, texts: dict[str, str]) -> None:
     """Write the text of files, keyed by name, and the defaults that a project received."""
-    record = {"version": version(DISTRIBUTION), "files": texts, "params": flat(defaults())}
+    record = {"version": installed_version(), "files": texts, "params": flat(defaults())}
     write_json(folder / STATE, record)
 
 

@@ -251,7 +251,7 @@ def tabulate_sets(compared: Comparison) -> pd.DataFrame:
     rows = []
     for row in compared.sets.to_dict("records"):
         cells = {"images": row["images"], "number": f"{row['number']:,}"}
-        for score in ("accuracy", "balanced accuracy", "log loss"):
+        for score in (*HEADLINES.values(), LOG_LOSS):
             values = [row.get(f"{score} {side}") for side in ("old", "new")]
             if None not in values and not pd.isna(values[0]):
                 form = ".4f" if score == LOG_LOSS else ".2%"
