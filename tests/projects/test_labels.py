@@ -17,8 +17,16 @@ from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.sources import fetch
 from pawprint.dataset.user_tables import reviewed_images
 from pawprint.files import write_text
-from pawprint.paths import IMAGES_CSV, LABELS_CSV, RAW_ARCHIVES, REJECTED_CSV, UNLABELLED_CSV
+from pawprint.paths import (
+    IMAGES_CSV,
+    LABELS_CSV,
+    RAW_ARCHIVES,
+    REJECTED_CSV,
+    UNDECIDED_CSV,
+    UNLABELLED_CSV,
+)
 from pawprint.projects.labels import (
+    LOCK,
     UNDECIDED,
     Changes,
     Places,
@@ -33,6 +41,7 @@ from pawprint.projects.labels import (
     image_of,
     label_images,
     labels_given,
+    lock_of,
     places_in,
     read_rows,
     undecided,
@@ -211,6 +220,7 @@ def test_label_is_corrected_removed_and_doubted(tmp_path):
     correct(tmp_path, {("a.jpg", 64 * "a"): "dog"})
     assert labels_given(tmp_path) == {64 * "a": "dog", 64 * "b": "cat"}
     correct(tmp_path, {("a.jpg", 64 * "a"): UNDECIDED})
+    assert 64 * "a" in (tmp_path / UNDECIDED_CSV).read_text(encoding="utf-8")
     assert (labels_given(tmp_path), [*undecided(tmp_path)]) == ({64 * "b": "cat"}, [64 * "a"])
     correct(tmp_path, {("a.jpg", 64 * "a"): "dog"})
     assert (labels_given(tmp_path), undecided(tmp_path)) == ({64 * "b": "cat", 64 * "a": "dog"}, {})
@@ -234,6 +244,18 @@ def test_all_images_of_a_page_are_copied_or_none(target, places, tmp_path):
         add_all(tmp_path, places, [first, tmp_path / "new" / "2.jpg"], "cat")
     assert rows_of(target) == {}
     assert not (target / "1.jpg").exists()
+
+
+def test_lock_is_of_the_project_however_its_folder_is_written(tmp_path, monkeypatch):
+    """The app runs in the project's folder, and a notebook anywhere."""
+    monkeypatch.chdir(tmp_path)
+    one, other = tmp_path / "one", tmp_path / "other"
+    assert lock_of(Path("one")) is lock_of(one) is not lock_of(other)
+    with lock_of(Path("one")):
+        assert (one / LOCK).exists() and not (other / LOCK).exists()
+        for folder in (one, other):  # neither waits for the lock
+            correct(folder, {("1.jpg", ""): "cat"})
+            assert labels_given(folder) == {"1.jpg": "cat"}
 
 
 def label_pages(barrier, folder: Path, label: str) -> None:
