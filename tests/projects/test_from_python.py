@@ -339,7 +339,7 @@ def test_examples_of_the_docstrings_hold(tmp_path, monkeypatch):
     draw_tutorial(tmp_path / "given")
     (tmp_path / "given" / "photos").rename(tmp_path / "photos")
     names = ["init", "Project", "set", "run", "scores", "predictions", "labels_to_review"]
-    names += ["correct_labels", "compare", "report", "load", "export", "candidates"]
+    names += ["compare", "report", "load", "export", "candidates", "correct_labels"]
     parser = doctest.DocTestParser()
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     namespace = {"pawprint": pawprint}
