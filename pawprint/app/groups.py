@@ -13,18 +13,17 @@ import numpy as np
 import pandas as pd
 
 from pawprint import paths
-from pawprint.app.labelling import order_classes
+from pawprint.app import HERE
 from pawprint.classes import NEITHER, UNLABELLED
 from pawprint.columns import IMAGES, REJECTED, SPLIT, TRAIN
-from pawprint.dataset.folders import find_places
-from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.draws import hash_keys
 from pawprint.features.store import open_features
-from pawprint.images.archive import Archive, members
+from pawprint.images.archive import Archive
 from pawprint.model.detector import unit_length
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import USUAL_C, standardise, view_of
 from pawprint.network.heads import fit_regressions, kinds_of
+from pawprint.projects.labels import order_classes, places_in_archive
 from pawprint.tables import read_table, training_images
 
 PER_PAGE = 24
@@ -188,8 +187,8 @@ def nearest(photos: np.ndarray, others: np.ndarray, pool: Pool, number: int) -> 
     return Group(np.concatenate([group, rest])[:number], "", len(group))
 
 
-def read_pool(archive: Archive, labels: dict[str, list[str]] | str) -> Pool:
-    """Return the pool of the last run. `labels` is `clean.labels`.
+def read_pool(archive: Archive) -> Pool:
+    """Return the pool of the last run.
 
     If `split` failed, for example because of too few labels, training images are missing.
 
@@ -207,8 +206,7 @@ def read_pool(archive: Archive, labels: dict[str, list[str]] | str) -> Pool:
     rows = np.concatenate(views) if views else np.empty((0, 1), np.float32)
     empty = np.array([], int)
     clusters = find_clusters(rows) if len(rows) else Clusters(empty, empty)
-    names = members(archive)
-    classes, _ = find_places(names, read_metadata_csv(archive, names), labels, archive.filename)
+    classes, _ = places_in_archive(HERE, archive)
     images = list(zip(unlabelled["path"], unlabelled["pixels_sha256"]))
     keys = [*unlabelled["pixels_sha256"], *train["pixels_sha256"]]
     without_features = [(path, "") for path in others]

@@ -6,10 +6,11 @@ from functools import partial
 import streamlit as st
 
 from pawprint import paths
-from pawprint.app import labelling, page_data, page_label, page_run
+from pawprint.app import HERE, page_data, page_label, page_run
 from pawprint.app.photos import explain_errors, plain
 from pawprint.files import md5
 from pawprint.git import current_commit
+from pawprint.projects import labels as labelling
 from pawprint.reports.pages import DIGITS, project_name
 
 # The button of a photo covers it, so that clicking on the photo presses the button. A photo to be
@@ -63,7 +64,7 @@ current = st.navigation(list(PAGES), position="hidden")
 if "is_open" not in st.session_state:
     st.session_state["is_open"] = True
     with explain_errors():
-        is_first = current.title == ORDER[0][0] and labelling.comes_first()
+        is_first = current.title == ORDER[0][0] and labelling.comes_first(HERE)
         if is_first:
             st.switch_page(next(page for page in PAGES if page.title == "Label"))
 title = f"{current.title} · {project_name()}"

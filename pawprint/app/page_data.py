@@ -11,8 +11,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pawprint import paths
-from pawprint.app import labelling, photos
-from pawprint.app.labelling import Places
+from pawprint.app import HERE, photos
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.columns import IMAGES, NEAR_DUPLICATES, PROBABILITY, REJECTED, SPLIT, SPLITS
@@ -26,6 +25,8 @@ from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import Predictor
 from pawprint.params.data import Clean, Fetch
 from pawprint.paths import PROBABILITIES_CSV, UNLABELLED
+from pawprint.projects import labels as labelling
+from pawprint.projects.labels import Places
 from pawprint.reports.pages import count_images
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval
 from pawprint.scores.prediction_table import (
@@ -56,8 +57,8 @@ def show_upload() -> None:
     for message in st.session_state.pop("added", ()):
         st.markdown(message)
     number = st.session_state.setdefault("uploads", 0)
-    classes = labelling.classes_in(folder)
-    has_classes = not labelling.lacks_classes(source)  # the folder would be the only class
+    classes = labelling.classes_in(HERE, folder)
+    has_classes = not labelling.lacks_classes(HERE, source)  # the folder would be the only class
     hint = "Choose a class, or type the name of a new one"
     label = st.selectbox(
         "Class",
@@ -82,7 +83,7 @@ def show_upload() -> None:
                 write_text(UNLABELLED / ".gitignore", "*\n")
             places: Places = {WITHOUT: (target, None)}
         else:
-            places = labelling.place_of(label, classes, folder, source)
+            places = labelling.place_of(HERE, label, classes, folder, source)
         st.session_state["added"] = add(files, places)
         st.session_state["uploads"] += 1  # creates an empty form, so that Streamlit frees the files
         st.rerun()
@@ -104,7 +105,7 @@ def add(files: Sequence[UploadedFile], places: Places) -> list[str]:
                     raise UnusableImageError("other_file", ACCEPTED)
                 decode(file.getvalue(), bits)
                 path.write_bytes(file.getvalue())
-                labelling.add(places, path, label)
+                labelling.add(HERE, places, path, label)
             except (InputError, UnusableImageError) as error:
                 refused.append(f"{file.name}: {str(error).removeprefix(f'{path}: ')}")
     is_apart = folder == UNLABELLED  # whether the photos are stored separately

@@ -10,8 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from pawprint import paths
-from pawprint.app import labelling, page_labelled, page_run, photos, pools
-from pawprint.app.labelling import UNDECIDED, Places, Written
+from pawprint.app import HERE, page_labelled, page_run, photos, pools
 from pawprint.app.page_of_photos import show_pages
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.app.walk import Item, Walk, ask
@@ -22,7 +21,9 @@ from pawprint.errors import InputError
 from pawprint.files import read_json, read_labels, write_json
 from pawprint.images.decoder import read_again
 from pawprint.params.data import Fetch
+from pawprint.projects import labels as labelling
 from pawprint.projects.labelled import read_labelled
+from pawprint.projects.labels import UNDECIDED, Places, Written
 from pawprint.projects.suggestion import images_in, suggest
 from pawprint.tables import read_table
 
@@ -38,7 +39,7 @@ def show() -> None:
         "Labels to review": show_review,
         "Labelled": page_labelled.show,
     }
-    has_review = paths.LABELS_TO_REVIEW_CSV.exists() and not labelling.has_unlabelled()
+    has_review = paths.LABELS_TO_REVIEW_CSV.exists() and not labelling.has_unlabelled(HERE)
     first = "Labels to review" if has_review else None
     tabs = st.tabs(list(parts), default=first, key="label-part", on_change="rerun")
     for tab, (key, part) in zip(tabs, parts.items()):
@@ -117,17 +118,17 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     served = predictor()
     source = Path(Fetch.load().source)
     labels = pools.in_order(served.metadata.labels)
-    names = {label: labelling.names_of(label) for label in labels}
+    names = {label: labelling.names_of(HERE, label) for label in labels}
     places = labelling.places_in(target, names, source)
     # This list contains images that show none of the classes.
     refused = st.session_state.setdefault("refused", set())
     labelled = refused.intersection(images) | labelling.find_copies(images, places)
-    unknown = labelling.undecided()
+    unknown = labelling.undecided(HERE)
     doubted = {path for path in images if str(path.absolute()) in unknown} - labelled
     number = NUMBER + len(labelled) + len(doubted)
     items: list[Item] = []
     last: list[Item] = []
-    for path, row in suggest(served, origin, read_labelled(Path()), number):
+    for path, row in suggest(served, origin, read_labelled(HERE), number):
         if path not in labelled and not row["error"]:
             label = row["label"]
             probability = row["probabilities"].get(label)  # unknown has no probability
@@ -155,13 +156,13 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
 def _save(places: Places, refused: set[Path], path: Path, label: str) -> Callable[[], object]:
     image = str(path.absolute())
     if label == UNDECIDED:
-        return partial(take_back, labelling.label_images([(image, "")], label)[0])
+        return partial(take_back, labelling.label_images(HERE, [(image, "")], label)[0])
     if label == NEITHER:
         refused.add(path)
         undo: Callable[[], object] = partial(refused.discard, path)
     else:
-        undo = labelling.add(places, path, label)
-    return partial(take_back, [undo, *labelling.decide([image])])
+        undo = labelling.add(HERE, places, path, label)
+    return partial(take_back, [undo, *labelling.decide(HERE, [image])])
 
 
 def take_back(changes: Iterable[Callable[[], object]]) -> None:
@@ -172,13 +173,13 @@ def take_back(changes: Iterable[Callable[[], object]]) -> None:
 
 def show_unlabelled() -> None:
     """Show pages of photos that look alike, or a button to run the stages that they need."""
-    waiting = labelling.find_waiting()
+    waiting = labelling.find_waiting(HERE)
     found = None
     try:
         files = (paths.RAW_ARCHIVES, paths.UNLABELLED_CSV, paths.FEATURES)
         found = pools.project_photos(*files)
     except InputError:
-        if not labelling.has_unlabelled():
+        if not labelling.has_unlabelled(HERE):
             raise
     has_photos = bool(found and (found.pool.images or found.pool.others))
     if waiting:
@@ -217,7 +218,7 @@ def show_review() -> Walk | None:
         st.success("None: no label has a low probability or contradicts a near-duplicate.")
         return None
     reviewed = reviewed_images(paths.LABELS_CSV)
-    unknown = labelling.undecided()
+    unknown = labelling.undecided(HERE)
     left = rows[~is_among(rows, reviewed)]
     is_doubted = is_among(left, unknown)
     left = pd.concat([left[~is_doubted], left[is_doubted]])
@@ -262,8 +263,8 @@ def describe_left(number: int, left: int, doubted: int) -> str:
 def correct(path: str, pixels_sha256: str, label: str) -> Callable[[], object]:
     """Correct a label like `labelling.correct`. The returned undo also covers undecided.csv."""
     image = (path, pixels_sha256)
-    was_doubted = not {*image}.isdisjoint(labelling.undecided())
-    written = labelling.correct(path, pixels_sha256, label)
+    was_doubted = not {*image}.isdisjoint(labelling.undecided(HERE))
+    written = labelling.correct(HERE, {image: label})
     return partial(undo_correction, written, image, was_doubted)
 
 
@@ -271,9 +272,9 @@ def undo_correction(written: Written, image: tuple[str, str], was_doubted: bool)
     """Restore the label of an image, and whether it is in undecided.csv."""
     written()
     if was_doubted:
-        labelling.label_images([image], UNDECIDED)
+        labelling.label_images(HERE, [image], UNDECIDED)
     else:
-        labelling.decide(image)
+        labelling.decide(HERE, image)
 
 
 def doubt(row: pd.Series) -> str:

@@ -1,20 +1,18 @@
 """Show the Labelled tab of the Label page, to correct rows of labels.csv and undecided.csv."""
 
-import contextlib
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
 from pawprint import paths
-from pawprint.app import labelling, photos, pools
-from pawprint.app.labelling import UNDECIDED
+from pawprint.app import HERE, photos, pools
 from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.classes import NEITHER
-from pawprint.columns import IMAGES
-from pawprint.errors import InputError, name_some
+from pawprint.errors import name_some
 from pawprint.images.archive import members
-from pawprint.tables import read_table
+from pawprint.projects import labels as labelling
+from pawprint.projects.labels import UNDECIDED
 
 NAMES = {NEITHER: "None of them", UNDECIDED: "I do not know"}
 ALL = "All"
@@ -84,12 +82,8 @@ def find_present(rows: list[dict[str, str]]) -> tuple[pd.DataFrame, list[str]]:
 @st.cache_data(max_entries=1, show_spinner=False, hash_funcs=HASHED)
 def present(raw: Path, *tables: Path) -> tuple[set[str], dict[str, str]]:
     """Return the photos in the last run, and their paths by pixels_sha256."""
-    names = set(members(photos.archive()))
-    path_of: dict[str, str] = {}
-    for table in tables:
-        with contextlib.suppress(InputError):  # the run may have failed earlier
-            path_of |= read_table(table, IMAGES).set_index("pixels_sha256")["path"].to_dict()
-    return names, path_of
+    path_of = {pixels: path for path, pixels in labelling.pixels_of(HERE).items()}
+    return set(members(photos.archive())), path_of
 
 
 def describe(row: pd.Series) -> str:
@@ -118,7 +112,10 @@ def show_correction(row: pd.Series) -> None:
             is_saved = st.button("Save", type="primary", disabled=not chosen)
             is_removed = st.button("Remove the label")
         if is_saved or is_removed:
-            correct(row, chosen if is_saved else None, classes)
+            label = None
+            if is_saved and chosen:
+                label = labelling.class_to_give(chosen, classes, accepts_new)
+            labelling.correct(HERE, {(row["listed"], row["pixels_sha256"]): label})
             st.toast("Saved")
             st.rerun()
         image = photos.photo(row["path"])
@@ -128,15 +125,8 @@ def show_correction(row: pd.Series) -> None:
         st.caption(plain(row["path"]))
 
 
-def correct(row: pd.Series, label: str | None, classes: list[str]) -> None:
-    """Write the label of a row, or remove the row if it is None. Raises InputError or OSError."""
-    if label and label not in NAMES:
-        label = labelling.class_named(label, classes)
-    labelling.correct(row["listed"], row["pixels_sha256"], label)
-
-
 def classes_here() -> tuple[list[str], bool]:
     """Return the classes, and whether new ones are allowed. Raises InputError."""
     classes = pools.classes_of_source()
-    given = {*labelling.labels_given().values()} - {NEITHER}
+    given = {*labelling.labels_given(HERE).values()} - {NEITHER}
     return classes or pools.in_order(given), not classes

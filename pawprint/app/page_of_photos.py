@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import streamlit as st
 
-from pawprint.app import groups, labelling, photos, undo_log
+from pawprint.app import HERE, groups, photos, undo_log
 from pawprint.app.groups import Pages
 from pawprint.app.photos import explain_errors, plain
 from pawprint.app.pools import Photos
@@ -18,6 +18,7 @@ from pawprint.app.undo_log import Change
 from pawprint.errors import InputError
 from pawprint.files import read_text
 from pawprint.images.archive import UnusableImageError
+from pawprint.projects import labels as labelling
 
 COOKIE = "pawprint"  # contains the name of the browser
 EXPIRED = 600  # seconds after which photos in an open but idle browser are offered again
@@ -76,7 +77,7 @@ def show_pages(source: Photos) -> None:
     with explain_errors():
         pages = pages_of(source)
         given = source.given()
-        unknown = labelling.undecided()
+        unknown = labelling.undecided(HERE)
         cells = cells_of(source, pages, given, unknown)
         hide_from_others(pages)
         if note := st.session_state.pop("note", ""):

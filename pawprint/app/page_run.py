@@ -14,7 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from pawprint import paths
-from pawprint.app import photos
+from pawprint.app import HERE, photos
 from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.columns import SCORES
 from pawprint.errors import InputError
@@ -39,7 +39,6 @@ from pawprint.scores.metrics import CATALOGUE
 from pawprint.scores.verdict import tabulate_sets
 from pawprint.tables import read_table
 
-HERE = Path()  # the app runs in the project's folder
 INPUTS = (*discard.INPUTS, *discard.TABLES, paths.LOCK)
 MAX_LINES = 6  # maximum number of lines shown
 MAX_NAMED = 4  # stages

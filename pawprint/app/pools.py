@@ -10,20 +10,18 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from pawprint import paths
-from pawprint.app import groups, labelling, photos, undo_log
+from pawprint.app import HERE, groups, photos, undo_log
 from pawprint.app.groups import Head, Pool
-from pawprint.app.labelling import UNDECIDED, Places
 from pawprint.app.undo_log import Change
 from pawprint.classes import NEITHER, problem_of_labels
-from pawprint.dataset.folders import find_places
-from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.errors import InputError
-from pawprint.images.archive import members
 from pawprint.images.decoder import read_again
 from pawprint.model.detector import unit_length
 from pawprint.model.predictor import Prediction, default_model, predict_each
-from pawprint.params.data import Clean, Fetch
+from pawprint.params.data import Fetch
 from pawprint.pipeline.entry import stamps
+from pawprint.projects import labels as labelling
+from pawprint.projects.labels import UNDECIDED, Places
 from pawprint.projects.suggestion import images_in
 
 Images = Sequence[groups.Image]
@@ -41,7 +39,7 @@ class ProjectPhotos:
 
     def given(self) -> dict[str, str]:
         """Return the labels by pixels_sha256 or path. Raises InputError."""
-        return labelling.labels_given()
+        return labelling.labels_given(HERE)
 
     def classes(self) -> list[str]:
         """Return the classes that a photo can get. Raises InputError."""
@@ -57,15 +55,8 @@ class ProjectPhotos:
         Returns the changes, and the number of images that already had a label. Raises InputError or
         OSError, without changing anything.
         """
-        classes = self.classes()
-        if label not in (NEITHER, UNDECIDED):
-            label = labelling.class_named(label, classes)
-            if self.pool.classes and label not in classes:
-                expected = f"Class: expected one of {', '.join(classes)}. Received: {label}."
-                raise InputError(
-                    f"{expected} To add a class, add photos of it on the Add photos page."
-                )
-        changes, had_one = labelling.label_images(images, label)
+        label = labelling.class_to_give(label, self.classes(), self.accepts_new)
+        changes, had_one = labelling.label_images(HERE, images, label)
         return [*changes], had_one
 
     def taken_back(self, images: Images) -> None:
@@ -93,7 +84,7 @@ class FolderPhotos:
 
     def places(self) -> Places:
         """Return the places of the model's classes. Raises InputError."""
-        names = {label: labelling.names_of(label) for label in self.pool.classes}
+        names = {label: labelling.names_of(HERE, label) for label in self.pool.classes}
         return labelling.places_in(self.target, names, Path(Fetch.load().source))
 
     def given(self) -> dict[str, str]:
@@ -102,7 +93,7 @@ class FolderPhotos:
 
     def classes(self) -> list[str]:
         """Return the classes of the model in their order, then of the folder, and new ones."""
-        there = labelling.classes_in(self.target) if self.target.is_dir() else ()
+        there = labelling.classes_in(HERE, self.target) if self.target.is_dir() else ()
         names = dict.fromkeys([*in_order(self.pool.classes), *there, *self.labels.values()])
         return [name for name in names if name not in ("", NEITHER)]
 
@@ -117,15 +108,15 @@ class FolderPhotos:
         changes: list[Change] = []
         present: set[Path] = set()
         if label == UNDECIDED:
-            changes += labelling.label_images(images, label)[0]
+            changes += labelling.label_images(HERE, images, label)[0]
         elif label != NEITHER:
             place = self.place_of(label)
             ((label, _),) = place.items()
             present = labelling.find_copies(files, self.places() | place)
             new = [path for path in files if path not in present]
-            changes += labelling.add_all(place, new, label)
+            changes += labelling.add_all(HERE, place, new, label)
         if label != UNDECIDED:
-            changes += labelling.decide(map(str, files))
+            changes += labelling.decide(HERE, map(str, files))
             self.labels |= {str(path): "" if path in present else label for path in files}
         return changes, len(present)
 
@@ -140,7 +131,7 @@ class FolderPhotos:
             if problem := problem_of_labels({*classes, label}):
                 raise InputError(f"Class: {problem}.")
             return {label: (self.target, label)}
-        return labelling.place_of(label, classes, self.target, Path(Fetch.load().source))
+        return labelling.place_of(HERE, label, classes, self.target, Path(Fetch.load().source))
 
     def taken_back(self, images: Images) -> None:
         """Forget the labels of images."""
@@ -156,7 +147,7 @@ def in_order(names: Collection[str]) -> list[str]:
     of_source: list[str] = []
     with contextlib.suppress(InputError):  # without the data, only labels.csv is known
         of_source = classes_of_source()
-    return labelling.order_classes(names, of_source, labelling.labels_given().values())
+    return labelling.order_classes(names, of_source, labelling.labels_given(HERE).values())
 
 
 def classes_of_source() -> list[str]:
@@ -169,10 +160,7 @@ def classes_of_source() -> list[str]:
 
 @st.cache_data(max_entries=1, show_spinner=False, hash_funcs=photos.HASHED)
 def _classes_of_source(*files: Path) -> list[str]:
-    archive = photos.archive()
-    names = members(archive)
-    rows = read_metadata_csv(archive, names)
-    return find_places(names, rows, Clean.load().labels, archive.filename)[0]
+    return labelling.places_in_archive(HERE, photos.archive())[0]
 
 
 def square(image: Image.Image) -> str:
@@ -184,7 +172,7 @@ def square(image: Image.Image) -> str:
 @st.cache_resource(max_entries=1, show_spinner="Grouping the photos …", hash_funcs=photos.HASHED)
 def project_photos(*files: Path) -> ProjectPhotos:
     """Return the images of the last run, which has these files. Raises InputError without a run."""
-    return ProjectPhotos(groups.read_pool(photos.archive(), Clean.load().labels))
+    return ProjectPhotos(groups.read_pool(photos.archive()))
 
 
 # All sessions share this, so that none shows images that were labelled in another one.

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pawprint.app import HERE
 from pawprint.app.groups import Image, Pages
-from pawprint.app.labelling import LOCK, Copy, Written
 from pawprint.classes import NEITHER
 from pawprint.errors import InputError
+from pawprint.projects.labels import Copy, Written, lock_of
 
 ANSWERS = Path(".dvc/tmp/pawprint-answers.jsonl")
 Change = Written | Copy
@@ -29,7 +30,7 @@ class Undo:
         In this case, the tables are unchanged.
         """
         redo = []
-        with LOCK:
+        with lock_of(HERE):
             try:
                 for change in self.changes:
                     redo.append(change())
@@ -98,7 +99,7 @@ def _answers() -> list[dict]:
 
 def _append(entry: dict) -> None:
     """Write an entry. If this fails, the labels are correct, but Undo does not survive a reload."""
-    with contextlib.suppress(OSError), LOCK:
+    with contextlib.suppress(OSError), lock_of(HERE):
         ANSWERS.parent.mkdir(parents=True, exist_ok=True)
         with ANSWERS.open("a", encoding="utf-8") as file:
             file.write("\n" + json.dumps(entry, default=str))  # the newline ends an incomplete line
@@ -113,8 +114,8 @@ def _change(change: dict) -> Change:
     if "table" in change:
         return _written(change)
     row = _written(change["row"]) if change["row"] else None
-    return Copy(Path(change["image"]), Path(change["copy"]), row)
+    return Copy(HERE, Path(change["image"]), Path(change["copy"]), row)
 
 
 def _written(change: dict) -> Written:
-    return Written(Path(change["table"]), change["key"], change["before"], change["after"])
+    return Written(HERE, Path(change["table"]), change["key"], change["before"], change["after"])

@@ -8,9 +8,9 @@ import streamlit as st
 from PIL import Image
 
 from pawprint.app import photos
-from pawprint.app.labelling import UNDECIDED
 from pawprint.app.photos import explain_errors, plain
 from pawprint.classes import NEITHER
+from pawprint.projects.labels import UNDECIDED
 
 KEYS = 9  # classes that have a key
 DOUBT = "d"  # Streamlit accepts only letters and digits, so the key is not UNDECIDED

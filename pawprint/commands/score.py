@@ -23,6 +23,7 @@ from pawprint.errors import InputError, printable
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import Predictor, default_model
 from pawprint.projects.scoring import (
+    LikenessResult,
     Photos,
     ScoreResult,
     compare_models,
@@ -32,13 +33,11 @@ from pawprint.projects.scoring import (
     score,
 )
 from pawprint.reports.pages import MAX_ERRORS, rows_beside_test, write_errors
-from pawprint.scores.likeness import LIKE, Likeness
 from pawprint.scores.prediction_table import confusion, most_confused
 from pawprint.scores.verdict import Comparison, describe_comparison
 
 FAILED = 3  # exit status with --fail
 MAX_CONFUSED = 5  # pairs of classes to show
-FEW = 50  # with fewer photos, only large differences are significant
 HERE = Path()  # the project
 
 
@@ -177,28 +176,25 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
     with output(arguments, needs_all=True) as taken:
         compared = compare_unlabelled(HERE, folder, source, photos, taken.take)
         print_left_out(compared.left_out, compared.failed)
-        found = compared.likeness
         if arguments.format == "json":
             numbers = {"images": compared.images, "test_images": compared.test_images}
-            print_record(found._asdict() | numbers, compared.left_out, compared.failed)
+            print_record(compared.likeness._asdict() | numbers, compared.left_out, compared.failed)
         else:
-            print_likeness(found, compared.images, compared.test_images)
-    if arguments.fail and found.verdict != LIKE:
+            print_likeness(compared)
+    if arguments.fail and not compared.is_like:
         return FAILED
     return int(bool(compared.failed))
 
 
-def print_likeness(found: Likeness, photos: int, test: int) -> None:
+def print_likeness(compared: LikenessResult) -> None:
     """Print the verdict, and a table with fractions for the photos and the test photos."""
-    reasons = f" ({', '.join(found.different)})" if found.different else ""
-    if found.verdict == LIKE and photos < FEW:
-        reasons = "; with so few photos, only a large difference would show"
-    lines: list[Sequence[str]] = [("", f"{photos:,} photos", f"{test:,} test photos")]
-    for name, label, *numbers in found.scores.itertuples(index=False):
+    titles = ("", f"{compared.images:,} photos", f"{compared.test_images:,} test photos")
+    lines: list[Sequence[str]] = [titles]
+    for name, label, *numbers in compared.likeness.scores.itertuples(index=False):
         cells = ("{:.2%}, {:.2%} to {:.2%}".format(*side) for side in (numbers[:3], numbers[3:]))
         lines.append((f"{name} {label}", *cells))
     print("Without labels: compared with the test photos.")
-    print(f"The photos: {found.verdict}{reasons}.\n\n{align(lines)}")
+    print(f"{compared.describe()}\n\n{align(lines)}")
 
 
 def print_left_out(left_out: dict[str, int], failed: list[dict]) -> None:

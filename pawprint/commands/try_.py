@@ -25,6 +25,7 @@ from pawprint.projects.candidates import (
     draw_sample,
     measure_each,
     require_images,
+    tabulate,
 )
 
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "run s", "params")
@@ -88,7 +89,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{describe_choice(best, rows[0])}\n{RULE}")
         _use(folder, arguments, best.candidate)
     if not is_table:
-        print(json.dumps([_record(option, rows, failed, best) for option in options]))
+        print(json.dumps(tabulate(options, rows, failed, best)))
 
 
 def _choices(arguments: argparse.Namespace) -> dict[str, list]:
@@ -133,20 +134,3 @@ def _use(folder: Path, arguments: argparse.Namespace, best: Candidate) -> None:
     elif best.changes:
         command = "".join(["pawprint try", *(f" -S {choice}" for choice in arguments.S)])
         print(f"`{command} --use {best.name}` sets {describe_params(best)}")
-
-
-def _record(
-    option: Candidate, rows: list[Measured], failed: dict[str, InputError], best: Measured
-) -> dict:
-    """Return the row of a candidate as a dict, or its error."""
-    record: dict[str, object] = {"candidate": option.name}
-    row = next((row for row in rows if row.candidate is option), None)
-    test = row.comparison.test if row and row.comparison else None
-    record["accuracy"] = row and float(row.accuracy)
-    record["log_loss"] = row and float(row.loss)
-    record |= {key: test and float(getattr(test, key)) for key in ("difference", "low", "high")}
-    record["verdict"] = test.verdict if test else ""
-    record |= {key: row and float(getattr(row, key)) for key in ("cpu_ms", "seconds")}
-    record["chosen"] = option is best.candidate
-    record["params"] = option.changes
-    return record | {"error": str(failed.get(option.name, ""))}

@@ -360,3 +360,31 @@ def describe_choice(best: Measured, first: Measured) -> str:
     if base == TODAY:
         return "Keep the current params."
     return f"Use {name}: the current network's weights are not available."
+
+
+def tabulate(
+    options: Sequence[Candidate],
+    rows: Sequence[Measured],
+    failed: Mapping[str, InputError],
+    best: Measured,
+) -> list[dict]:
+    """Return a row for each candidate, for JSON and for the table of `Project.candidates`.
+
+    Without scores, numbers are None and `error` is the message in `failed`, keyed by name. The
+    first row of all has no `difference`. `chosen` marks the candidate of `best`.
+    """
+    row_of_name = {row.candidate.name: row for row in rows}
+    table = []
+    for option in options:
+        row = row_of_name.get(option.name)
+        test = row.comparison.test if row and row.comparison else None
+        record: dict[str, object] = {"candidate": option.name}
+        record["accuracy"] = row and float(row.accuracy)
+        record["log_loss"] = row and float(row.loss)
+        record |= {key: test and float(getattr(test, key)) for key in ("difference", "low", "high")}
+        record["verdict"] = test.verdict if test else ""
+        record |= {key: row and float(getattr(row, key)) for key in ("cpu_ms", "seconds")}
+        record["chosen"] = option is best.candidate
+        record["params"] = option.changes
+        table.append(record | {"error": str(failed.get(option.name, ""))})
+    return table

@@ -33,6 +33,7 @@ from pawprint.pipeline import runs
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.pipeline.runs import PipelineRun
 from pawprint.projects.discard import has_run
+from pawprint.projects.labels import correct_labels
 from pawprint.reports.pages import describe_result
 from pawprint.scores.prediction_table import read_probabilities
 from pawprint.tables import read_table
@@ -235,6 +236,24 @@ class Project:
         ['path', 'label', 'likely']
         """
         return read_table(self.folder / paths.LABELS_TO_REVIEW_CSV, LABELS_TO_REVIEW)
+
+    def correct_labels(self, labels: "Mapping[str, str | None] | pd.Series[str]") -> None:
+        """Write labels to labels.csv, keyed by the path of the image in the tables of this project.
+
+        A label is a class; "none" for an image that shows none of the classes; "?" for an image
+        that you do not know, which is listed in undecided.csv; or None to remove the row. Other
+        rows and columns stay as they are. Raises InputError, and writes nothing, if the last run
+        does not have the image, or if the label cannot be a class: where folders or metadata.csv
+        provide the classes, labels.csv cannot add one. Raises TypeError if a label is not text.
+
+        >>> suspects = project.labels_to_review()
+        >>> project.correct_labels(suspects.set_index("path")["likely"])
+        """
+        texts = {str(path): label for path, label in labels.items()}
+        for path, label in texts.items():
+            if not isinstance(label, str | None):
+                raise TypeError(f"{path}: expected a label as text, or None. Received: {label!r}.")
+        correct_labels(self.folder, texts)
 
     def compare(self, old: str = "HEAD", new: str = WORKSPACE) -> Comparison:
         """Say whether a run is better than an older one, as `pawprint compare` does.

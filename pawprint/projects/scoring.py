@@ -32,7 +32,7 @@ from pawprint.pipeline.recorded import Recorded
 from pawprint.projects.labelled import is_near_training, read_labelled
 from pawprint.projects.service_log import OTHER_MODEL, read_answers, select_answers
 from pawprint.scores.evaluation import predictions_in, tabulate_beside
-from pawprint.scores.likeness import Likeness, compare_photos
+from pawprint.scores.likeness import LIKE, Likeness, compare_photos
 from pawprint.scores.prediction_table import predicted_labels, read_probabilities, tabulate
 from pawprint.scores.slices import measure_slices
 from pawprint.scores.verdict import Comparison, compare, pair_predictions
@@ -43,6 +43,7 @@ LABELLED = "labelled since, now training images"
 CONTRADICTORY = "copies in several classes"
 COPY = "copies"
 HASH = "pixels_sha256"
+FEW = 50  # with fewer unlabelled photos, only large differences are significant
 
 
 class Photos(NamedTuple):
@@ -200,6 +201,19 @@ class LikenessResult(NamedTuple):
     test_images: int
     left_out: dict[str, int]
     failed: list[dict]
+
+    @property
+    def is_like(self) -> bool:
+        """Whether no difference from the test photos is found."""
+        return self.likeness.verdict == LIKE
+
+    def describe(self) -> str:
+        """Return the verdict as a sentence, with the differences that led to it."""
+        different = self.likeness.different
+        reasons = f" ({', '.join(different)})" if different else ""
+        if self.is_like and self.images < FEW:
+            reasons = "; with so few photos, only a large difference would show"
+        return f"The photos: {self.likeness.verdict}{reasons}."
 
 
 def compare_unlabelled(

@@ -264,6 +264,7 @@ def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_f
 ):
     monkeypatch.chdir(tmp_path)
     write_files(tmp_path / "photos", photos_of(f"{number}.jpg" for number in range(6)))
+    write_files(tmp_path, {"params.yaml": "clean: {labels: auto, rule: decodes, bits: null}\n"})
     fetch(Path("photos"), paths.RAW_ARCHIVES)
     kept, rejected, _ = clean_archive(paths.RAW_ARCHIVES, labels="auto")
     write_table(paths.REJECTED_CSV, rejected, REJECTED)
@@ -277,13 +278,13 @@ def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_f
     for labelled in (0, 2):  # photos that `clean` leaves out
         write_table(paths.UNLABELLED_CSV, kept.iloc[labelled:], IMAGES)
         with open_archive(paths.RAW_ARCHIVES) as archive:
-            pool = read_pool(archive, "auto")
+            pool = read_pool(archive)
         assert (pool.known, pool.classes) == ([], [])
         pixels = [pixels for _, pixels in pool.images]
         assert pool.rows[:, 0].tolist() == [1 + sorted_pixels.index(each) for each in pixels]
     write_table(paths.UNLABELLED_CSV, kept.assign(pixels_sha256=64 * "0"), IMAGES)
     with open_archive(paths.RAW_ARCHIVES) as archive, refused("expected features"):
-        read_pool(archive, "auto")
+        read_pool(archive)
 
 
 @pytest.mark.parametrize("number", [1, 2, 5])

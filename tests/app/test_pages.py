@@ -15,8 +15,8 @@ from streamlit.testing.v1 import AppTest
 
 from pawprint import paths
 from pawprint.app import (
+    HERE,
     groups,
-    labelling,
     page_labelled,
     page_of_photos,
     page_run,
@@ -32,6 +32,7 @@ from pawprint.package import script_of
 from pawprint.params.model import Model
 from pawprint.pipeline import runs
 from pawprint.pipeline.fingerprint import Code
+from pawprint.projects import labels as labelling
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval
 from pawprint.tables import write_table
 
@@ -164,9 +165,9 @@ def write_unlabelled(project: Path) -> None:
 def test_unlabelled_images_of_the_project_are_counted_with_those_that_have_got_a_label(project):
     write_unlabelled(project)
     write_text(project / paths.UNDECIDED_CSV, "path,label\n2.jpg,\n")
-    pool = groups.read_pool(photos.archive(), "auto")
+    pool = groups.read_pool(photos.archive())
     source = pools.ProjectPhotos(pool)
-    text = page_of_photos.describe_progress(source, (), source.given(), labelling.undecided())
+    text = page_of_photos.describe_progress(source, (), source.given(), labelling.undecided(HERE))
     assert text == "2 photos are left (marked as not known: 1); 1 got a label."
 
 
@@ -211,7 +212,7 @@ def test_what_was_labelled_is_listed_and_corrected(project):
         page = AppTest.from_function(script, args=(name,), default_timeout=60).run()
         page.selectbox[0].set_value("cat").run()
         press(page, pressed)
-        assert labelling.labels_given().get(name) == label
+        assert labelling.labels_given(HERE).get(name) == label
 
 
 def to_review(project: Path, rows: list[tuple], labels: tuple[str, ...] = (), renamed=None):
@@ -387,9 +388,9 @@ def test_label_to_review_that_is_not_known_is_listed_comes_last_and_can_be_undon
     page = to_review(project, SUSPECTS)
     press(page, "Start")
     press(page, "I do not know")
-    assert [*labelling.undecided()] == [PIXELS]
+    assert [*labelling.undecided(HERE)] == [PIXELS]
     press(page, "Undo")
-    assert not labelling.undecided()
+    assert not labelling.undecided(HERE)
     press(page, "I do not know")
     press(page, "dog")
     page = to_review(project, SUSPECTS)  # in a new session, as after a reload
@@ -400,10 +401,10 @@ def test_label_to_review_that_is_not_known_is_listed_comes_last_and_can_be_undon
     press(page, "dog")
     assert FIRST in page.caption[0].value.replace("\\", "")
     press(page, "cat")
-    assert not labelling.undecided()
-    assert labelling.labels_given()[PIXELS] == "cat"
+    assert not labelling.undecided(HERE)
+    assert labelling.labels_given(HERE)[PIXELS] == "cat"
     press(page, "Undo")
-    assert [*labelling.undecided()] == [PIXELS]
+    assert [*labelling.undecided(HERE)] == [PIXELS]
     press(page, "cat")
     assert [button.label for button in to_review(project, SUSPECTS).button] == ["Start again"]
 

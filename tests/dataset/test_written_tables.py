@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from conftest import line_of, refused
 
-from pawprint.app.labelling import read_rows, write_rows
 from pawprint.dataset.metadata_csv import parse_metadata_csv
 from pawprint.dataset.user_tables import Correction, csv_rows, keep_splits, read_corrections
 from pawprint.errors import InputError
+from pawprint.projects.labels import read_rows, write_rows
 from pawprint.projects.service_log import read_answers
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]
@@ -138,7 +138,7 @@ def test_app_writes_a_label_into_a_table_of_a_spreadsheet_and_keeps_its_cells(tm
     text = "sep=;\r\n;File_Name;label;;\r\n0;1.jpg;cät;;seen by Ann\r\n;;;;\r\n1;2.jpg;dog\r\n"
     table.write_bytes(text.encode(encoding))
     cells = {"file_name": "2.jpg", "label": "cät"}
-    take_back = write_rows(table, "file_name", {"2.jpg": cells})
+    take_back = write_rows(tmp_path, table, "file_name", {"2.jpg": cells})
     assert [row["label"] for row in read_rows(table, "file_name")] == ["cät", "cät"]
     written = table.read_text(encoding="utf-8-sig")
     assert "0;1.jpg;cät;;seen by Ann" in written.splitlines()

@@ -7,6 +7,8 @@ import pytest
 from conftest import PROJECT, photos_of, write_files
 from notebook import TUTORIAL, run_notebook, texts
 
+from pawprint.dataset.sources import fetch
+from pawprint.paths import RAW_ARCHIVES
 from pawprint.projects.project import Project
 
 MOST = 500_000  # bytes
@@ -23,9 +25,11 @@ def test_outputs_in_git_are_small_and_show_no_folder_of_a_user():
 def test_cells_on_suspects_run_for_any_number_and_keep_earlier_corrections(tmp_path, number):
     """A reader's own photos may have no wrong label, and the reader may have corrected some."""
     names = [f"cat/{index}.jpg" for index in range(number)]
-    write_files(tmp_path / "photos", photos_of(names))
+    write_files(tmp_path / "photos", photos_of([*names, "cat/10.jpg", "dog/7.jpg"]))
+    fetch(tmp_path / "photos", tmp_path / RAW_ARCHIVES)
     earlier = "path,label,seen_by\ndog/7.jpg,cat,Ann\ncat/0.jpg,none,\n"
-    write_files(tmp_path, {"params.yaml": "", "labels.csv": earlier})
+    params = "clean: {labels: auto, rule: decodes, bits: null}\n"
+    write_files(tmp_path, {"params.yaml": params, "labels.csv": earlier})
     suspects = pd.DataFrame({"path": names, "label": "cat", "likely": "dog"})
     here = {"project": Project(tmp_path), "suspects": suspects}
     plt.switch_backend("agg")

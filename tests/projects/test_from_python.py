@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from app_project import write_photos, write_project
+from app_project import PHOTOS, write_photos, write_project
 from conftest import (
     PROJECT,
     commit,
@@ -29,10 +29,12 @@ from PIL import Image
 
 import pawprint
 from pawprint import paths
-from pawprint.columns import SCORES
+from pawprint.columns import IMAGES, SCORES
+from pawprint.dataset.sources import fetch
 from pawprint.files import read_yaml
 from pawprint.model.exports import FORMATS
 from pawprint.pipeline import runs
+from pawprint.projects.labels import labels_given, undecided
 from pawprint.projects.project import FORMS, Project
 from pawprint.recipes.demo import draw_tutorial
 from pawprint.tables import write_table
@@ -113,6 +115,48 @@ def test_wrong_param_is_a_line_and_nothing_is_written(with_params, name, value, 
     with refused(*parts):
         with_params.set({"split.seed": 2, name: value})
     assert (with_params.folder / "params.yaml").read_bytes() == before
+
+
+def test_labels_are_corrected_by_path_from_any_folder_and_other_cells_stay(project):
+    folder = project.folder
+    first, second, third, fourth = (photo[0] for photo in PHOTOS)
+    given = f"path,label,seen_by\n{second},dog,Ann\nold.jpg,cat,\n"
+    write_files(folder, {"labels.csv": given})
+    images = [[path, label, pixels] for path, label, _, pixels, *_ in PHOTOS]
+    table = pd.DataFrame(images, columns=["path", "label", "pixels_sha256"])
+    write_table(
+        folder / paths.IMAGES_CSV, table.reindex(columns=list(IMAGES), fill_value=0), IMAGES
+    )
+    project.correct_labels({f" {first}": "DOG", second: "none", third: "?"})
+    rows = f"{second},none,Ann,\nold.jpg,cat,,\n{first},dog,,{64 * '1'}\n"
+    assert (folder / "labels.csv").read_text() == f"path,label,seen_by,pixels_sha256\n{rows}"
+    assert [*undecided(folder)] == [64 * "3"]
+    before = (folder / "labels.csv").read_bytes()
+    wrong = {"cats/9.jpg": "cat", "1.jpg": "cat", third: "owl", first: ""}
+    advice = ("run the project", f"Did you mean '{first}'", "cat, dog", "Class: ")
+    for (path, label), words in zip(wrong.items(), advice):
+        with refused(words):
+            project.correct_labels({fourth: "cat", path: label})
+    with pytest.raises(TypeError, match=first):
+        project.correct_labels(pd.Series({fourth: "cat", first: float("nan")}))
+    assert (folder / "labels.csv").read_bytes() == before
+    project.correct_labels(pd.Series({third: "dog", first: None}, dtype=object))
+    assert labels_given(folder) == {second: "none", "old.jpg": "cat", 64 * "3": "dog"}
+    assert not undecided(folder)
+
+
+def test_labels_give_new_classes_only_where_no_folder_does(tmp_path):
+    write_files(tmp_path / "photos", photos_of(["1.jpg", "2.jpg", "3.jpg"]))
+    params = "clean: {labels: auto, rule: decodes, bits: null}\n"
+    write_files(tmp_path, {"params.yaml": params, "labels.csv": "path,label\n3.jpg,owl\n"})
+    project = Project(tmp_path)
+    with refused(str(tmp_path), "dvc repro"):  # there is no run
+        project.correct_labels({"1.jpg": "ant"})
+    fetch(tmp_path / "photos", tmp_path / paths.RAW_ARCHIVES)
+    project.correct_labels({"1.jpg": "ant", "2.jpg": "Owl"})
+    assert labels_given(tmp_path) == {"3.jpg": "owl", "1.jpg": "ant", "2.jpg": "owl"}
+    with refused("Class: ", "unknown"):
+        project.correct_labels({"1.jpg": "unknown"})
 
 
 def test_format_to_export_is_checked_before_anything_runs(with_params):
@@ -295,7 +339,7 @@ def test_examples_of_the_docstrings_hold(tmp_path, monkeypatch):
     draw_tutorial(tmp_path / "given")
     (tmp_path / "given" / "photos").rename(tmp_path / "photos")
     names = ["init", "Project", "set", "run", "scores", "predictions", "labels_to_review"]
-    names += ["compare", "report", "load", "export", "candidates"]
+    names += ["compare", "report", "load", "export", "candidates", "correct_labels"]
     parser = doctest.DocTestParser()
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     namespace = {"pawprint": pawprint}

@@ -30,11 +30,11 @@ from conftest import (
 )
 
 from pawprint import paths
-from pawprint.app.labelling import write_rows
 from pawprint.commands.discard import run as run_discard
 from pawprint.dataset.user_tables import keep_splits
 from pawprint.files import is_link_of_dvc, md5, pack, write_text
 from pawprint.projects import discard as last_commit
+from pawprint.projects.labels import write_rows
 from pawprint.projects.service_log import AnswerLog
 from stages import fetch
 
@@ -353,7 +353,10 @@ SPLITS = pd.DataFrame({"pixels_sha256": [64 * "1"], "split": ["train"]})
 ANSWER = {"label": "cat", "probabilities": {"cat": 0.9, "dog": 0.1}, "unknown_score": None}
 # Each table with the function that writes it.
 WRITERS = {
-    "label": ("file_name,label\n", lambda path: write_rows(path, "file_name", {"1.jpg": ROW})),
+    "label": (
+        "file_name,label\n",
+        lambda path: write_rows(path.parent, path, "file_name", {"1.jpg": ROW}),
+    ),
     "params": ("params", lambda path: write_text(path, "text")),
     "splits": ("pixels_sha256,split\n", lambda path: keep_splits(path, SPLITS)),
     "log": (

@@ -1,24 +1,26 @@
 """Write the labels that people give: rows in CSV files and copies of new images.
 
-A copy goes to the folder of its class, where `dvc repro` finds its label.
+A copy goes to the folder of its class, where `dvc repro` finds its label. Functions that read or
+write the files of a project take its folder first. Other paths are used as they are given.
 """
 
 import contextlib
 import csv
 import filecmp
+import functools
 import io
 import itertools
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from unicodedata import normalize
 
 from filelock import FileLock
 
-from pawprint.classes import problem_of_labels, problem_of_names
+from pawprint.classes import NEITHER, problem_of_labels, problem_of_names
 from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.folder_names import (
     SPLIT_OF_FOLDER,
@@ -26,18 +28,28 @@ from pawprint.dataset.folder_names import (
     lies_unlabelled,
     split_in_words,
 )
-from pawprint.dataset.folders import OUTER, find_places
+from pawprint.dataset.folders import OUTER, Place, find_places
 from pawprint.dataset.metadata_csv import FILE_NAME, read_metadata_csv
-from pawprint.dataset.user_tables import HOW, MARKS, PAGE, Cells, csv_rows, parse_csv
+from pawprint.dataset.user_tables import (
+    HOW,
+    MARKS,
+    PAGE,
+    Cells,
+    csv_rows,
+    name_likely,
+    parse_csv,
+    spellings,
+)
 from pawprint.errors import InputError, printable
 from pawprint.files import read_labels, replacing, write_text
-from pawprint.images.archive import is_image_name, members, open_archive
+from pawprint.images.archive import Archive, is_image_name, members, open_archive
 from pawprint.named_file import copy_file, read_bytes
 from pawprint.params.data import Clean, Fetch
 from pawprint.paths import (
     IMAGES_CSV,
     LABELS_CSV,
     LABELS_JSON,
+    PARAMS,
     RAW_ARCHIVES,
     REJECTED_CSV,
     UNDECIDED_CSV,
@@ -47,7 +59,7 @@ from pawprint.tables import read_table
 
 Image = tuple[str, str]  # path and pixels_sha256, or "" if the hash is unknown
 UNDECIDED = "?"  # marks an image if a person does not know its class
-LOCK = FileLock(".dvc/tmp/labels.lock")  # shared by all sessions and processes in the project
+LOCK = Path(".dvc/tmp/labels.lock")  # shared by all sessions and processes in the project
 # Cells in the row of each image (see `image_of`), or None for no row.
 Changes = dict[str, Cells | None]
 # For each class, the folder of its images, and their label in the metadata.csv there. The label is
@@ -55,10 +67,21 @@ Changes = dict[str, Cells | None]
 Places = dict[str, tuple[Path, str | None]]
 
 
+def lock_of(project: Path) -> FileLock:
+    """Return the lock of a project's labels, which a thread can acquire again while it holds it."""
+    return _lock((project / LOCK).resolve())
+
+
+@functools.cache
+def _lock(path: Path) -> FileLock:
+    return FileLock(path)  # another lock of the same file would wait for this one
+
+
 @dataclass(frozen=True)
 class Written:
-    """A change to rows in a CSV file."""
+    """A change to rows in a CSV file, made under the lock of a project."""
 
+    project: Path
     table: Path
     key: str
     before: Changes
@@ -70,13 +93,14 @@ class Written:
         Raises InputError, without changing anything, if the rows no longer match `after`, and
         InputError or OSError if the file cannot be read.
         """
-        return write_rows(self.table, self.key, self.before, self.after)
+        return write_rows(self.project, self.table, self.key, self.before, self.after)
 
 
 @dataclass(frozen=True)
 class Copy:
     """A copy of an image, and its row in a metadata.csv, if it has one."""
 
+    project: Path
     image: Path
     copy: Path
     row: Written | None
@@ -87,7 +111,7 @@ class Copy:
         Raises InputError, without changing anything, if the original is gone or has changed,
         because the copy may then be the only one, and for the same reasons as `Written`.
         """
-        with LOCK:
+        with lock_of(self.project):
             if self.copy.exists() and not is_same(self.image, self.copy):
                 raise InputError(
                     f"cannot remove {self.copy}: it is kept because it differs from {self.image} "
@@ -116,13 +140,15 @@ def image_of(row: Cells, key: str) -> str:
     return row.get("pixels_sha256") or row[key]
 
 
-def write_rows(table: Path, key: str, changes: Changes, written: Changes | None = None) -> Written:
+def write_rows(
+    project: Path, table: Path, key: str, changes: Changes, written: Changes | None = None
+) -> Written:
     """Change cells in a CSV file. Columns that are needed are added, and other cells are kept.
 
     Returns the change, which can be undone. Raises InputError, without changing anything, if the
     cells no longer match `written`, and InputError or OSError if the file cannot be read.
     """
-    with LOCK:
+    with lock_of(project):
         content = _content(table, key)
         header, columns, lines, separator = parse_csv(content, str(table), (key, "label"))
         rows = [dict(zip(columns, cells)) for _, cells in lines]
@@ -158,16 +184,17 @@ def write_rows(table: Path, key: str, changes: Changes, written: Changes | None 
         # The file is always written in UTF-8.
         mark = "\ufeff" if content.startswith((*MARKS,)) else ""
         write_text(table, mark + text.getvalue())
-    return Written(table, key, dict.fromkeys(changes) | replaced, changes)
+    return Written(project, table, key, dict.fromkeys(changes) | replaced, changes)
 
 
 def _has(row: Cells, cells: Cells) -> bool:
     return all(row.get(name, "") == cell for name, cell in cells.items())
 
 
-def labels_given() -> dict[str, str]:
+def labels_given(project: Path) -> dict[str, str]:
     """Return the labels in labels.csv in order, keyed by pixels_sha256 or, if empty, by path."""
-    return {image_of(row, "path"): row["label"] for row in read_rows(LABELS_CSV, "path")}
+    rows = read_rows(project / LABELS_CSV, "path")
+    return {image_of(row, "path"): row["label"] for row in rows}
 
 
 def order_classes(
@@ -183,12 +210,13 @@ def order_classes(
     return [name for name in order if name in {*names}]
 
 
-def undecided() -> dict[str, str]:
+def undecided(project: Path) -> dict[str, str]:
     """Return the paths in undecided.csv, keyed by pixels_sha256 or, if empty, by path."""
-    return {image_of(row, "path"): row["path"] for row in read_rows(UNDECIDED_CSV, "path")}
+    rows = read_rows(project / UNDECIDED_CSV, "path")
+    return {image_of(row, "path"): row["path"] for row in rows}
 
 
-def label_images(images: Iterable[Image], label: str) -> tuple[list[Written], int]:
+def label_images(project: Path, images: Iterable[Image], label: str) -> tuple[list[Written], int]:
     """Label images, given by `path` and `pixels_sha256` or "", in labels.csv with a single write.
 
     With the label UNDECIDED, they are added to undecided.csv instead, and any other label removes
@@ -197,27 +225,31 @@ def label_images(images: Iterable[Image], label: str) -> tuple[list[Written], in
     unlikely. Returns the changes, to be undone in this order, and the number of images that already
     had a row. Raises InputError or OSError, without changing anything.
     """
-    with LOCK:
+    with lock_of(project):
         images = [*images]
-        labelled = labels_given()
-        unknown = undecided()
+        labelled = labels_given(project)
+        unknown = undecided(project)
         new = [image for image in images if image[0] not in labelled and image[1] not in labelled]
         had_one = len(images) - len(new)
         if label == UNDECIDED:
             new = [(path, pixels) for path, pixels in new if (pixels or path) not in unknown]
             rows: Changes = {pixels or path: _row(path, pixels, "") for path, pixels in new}
-            return [write_rows(UNDECIDED_CSV, "path", rows)] if rows else [], had_one
+            return _write_undecided(project, rows), had_one
         how = PAGE if len(images) > 1 else ""
         rows = {pixels or path: _row(path, pixels, label, how) for path, pixels in new}
-        return [write_rows(LABELS_CSV, "path", rows), *decide(rows)], had_one
+        written = write_rows(project, project / LABELS_CSV, "path", rows)
+        return [written, *decide(project, rows)], had_one
 
 
-def decide(paths: Iterable[str]) -> list[Written]:
+def decide(project: Path, paths: Iterable[str]) -> list[Written]:
     """Remove the rows of images from undecided.csv. Returns the change, if any."""
-    with LOCK:
-        unknown = undecided()
-        rows: Changes = dict.fromkeys(path for path in paths if path in unknown)
-        return [write_rows(UNDECIDED_CSV, "path", rows)] if rows else []
+    with lock_of(project):
+        unknown = undecided(project)
+        return _write_undecided(project, dict.fromkeys(path for path in paths if path in unknown))
+
+
+def _write_undecided(project: Path, rows: Changes) -> list[Written]:
+    return [write_rows(project, project / UNDECIDED_CSV, "path", rows)] if rows else []
 
 
 def _row(path: str, pixels: str, label: str, how: str = "") -> Cells:
@@ -225,24 +257,75 @@ def _row(path: str, pixels: str, label: str, how: str = "") -> Cells:
     return row | ({"pixels_sha256": pixels} if pixels else {})
 
 
-def correct(path: str, pixels_sha256: str, label: str | None) -> Written:
-    """Set or replace an image's label in labels.csv, or remove it if the label is None.
+def correct(project: Path, labels: Mapping[Image, str | None]) -> Written:
+    """Set or replace the labels of images in labels.csv, or remove them if they are None.
 
     The label UNDECIDED moves the row from labels.csv to undecided.csv. `pixels_sha256` may be "".
     Returns the change to labels.csv. Raises InputError or OSError, without changing anything.
     """
-    image = pixels_sha256 or path
-    with LOCK:
-        if path in labels_given():  # this row was written by hand, without a hash
-            image = path
-            pixels_sha256 = ""
-        cells = _row(path, pixels_sha256, label) if label and label != UNDECIDED else None
-        written = write_rows(LABELS_CSV, "path", {image: cells})
-        if label == UNDECIDED:
-            write_rows(UNDECIDED_CSV, "path", {image: _row(path, pixels_sha256, "")})
-        else:
-            decide([image])
+    with lock_of(project):
+        given = labels_given(project)
+        rows: Changes = {}
+        doubted: Changes = {}
+        for (path, known), label in labels.items():
+            pixels = "" if path in given else known  # a row written by hand has no hash
+            image = pixels or path
+            is_removed = label is None or label == UNDECIDED
+            rows[image] = None if is_removed else _row(path, pixels, label or "")
+            if label == UNDECIDED:
+                doubted[image] = _row(path, pixels, "")
+        written = write_rows(project, project / LABELS_CSV, "path", rows)
+        _write_undecided(project, doubted)
+        decide(project, rows.keys() - doubted.keys())
         return written
+
+
+def correct_labels(project: Path, labels: Mapping[str, str | None]) -> None:
+    """Correct the labels of images in the last run, given by path, like `correct`.
+
+    Raises InputError or OSError, without changing anything, if an image or a label is unknown.
+    """
+    if not labels:
+        return
+    with open_archive(project / RAW_ARCHIVES) as archive:
+        names = members(archive)
+        of_source, _ = places_in_archive(project, archive)
+    name_of = {normalize("NFC", name): name for name in names} | {name: name for name in names}
+    pixels = pixels_of(project)
+    with lock_of(project):
+        classes = of_source or [*dict.fromkeys(labels_given(project).values())]
+        corrections: dict[Image, str | None] = {}
+        for path, label in labels.items():
+            name = next((name_of[each] for each in spellings(path) if each in name_of), None)
+            if name is None:
+                advice = name_likely(path, names) or "If it is new, run the project first."
+                reason = "cannot label this image: it is not in the last run."
+                raise InputError(f"{printable(path)}: {reason} {advice}")
+            if label is not None:
+                label = class_to_give(label, classes, accepts_new=not of_source)
+                classes = [*classes, label]
+            corrections[name, pixels.get(name, "")] = label
+        correct(project, corrections)
+
+
+def places_in_archive(project: Path, archive: Archive) -> tuple[list[str], dict[str, Place]]:
+    """Return the classes and places that folders, metadata.csv or `clean.labels` provide.
+
+    Raises InputError.
+    """
+    names = members(archive)
+    labels = Clean.load(path=project / PARAMS).labels
+    return find_places(names, read_metadata_csv(archive, names), labels, archive.filename)
+
+
+def pixels_of(project: Path) -> dict[str, str]:
+    """Return the pixels_sha256 of the images that the last run could read, by path."""
+    found: dict[str, str] = {}
+    for table in (IMAGES_CSV, UNLABELLED_CSV):
+        with contextlib.suppress(InputError):  # the run may have failed earlier
+            rows = read_table(project / table, IMAGES)
+            found |= dict(zip(rows["path"], rows["pixels_sha256"]))
+    return found
 
 
 def _content(table: Path, key: str) -> bytes:
@@ -263,7 +346,7 @@ def find_copies(images: Iterable[Path], places: Places) -> set[Path]:
     }
 
 
-def add(places: Places, image: Path, label: str) -> Copy:
+def add(project: Path, places: Places, image: Path, label: str) -> Copy:
     """Copy an image to the place of its label. Calling the returned copy undoes this.
 
     Files and rows are never overwritten: if a name exists, a number is added. Raises InputError or
@@ -272,7 +355,7 @@ def add(places: Places, image: Path, label: str) -> Copy:
     folder, recorded = places[label]
     table = folder / FILE_NAME
     row = None
-    with LOCK:
+    with lock_of(project):
         if find_copies([image], places):
             raise InputError(f"cannot label {image}: it already has a label. Skip it.")
         rows = read_rows(table, "file_name") if recorded else []
@@ -289,20 +372,20 @@ def add(places: Places, image: Path, label: str) -> Copy:
             copy_file(image, partial)
             if recorded:
                 cells = {"file_name": copy.name, "label": recorded}
-                row = write_rows(table, "file_name", {copy.name: cells})
-    return Copy(image, copy, row)
+                row = write_rows(project, table, "file_name", {copy.name: cells})
+    return Copy(project, image, copy, row)
 
 
-def add_all(places: Places, images: Iterable[Path], label: str) -> list[Copy]:
+def add_all(project: Path, places: Places, images: Iterable[Path], label: str) -> list[Copy]:
     """Copy images to the place of their label, like `add`, and return the copies.
 
     Raises InputError or OSError, without changing anything.
     """
     copies: list[Copy] = []
-    with LOCK:
+    with lock_of(project):
         try:
             for image in images:
-                copies.append(add(places, image, label))
+                copies.append(add(project, places, image, label))
         except (InputError, OSError):
             for copy in reversed(copies):
                 copy()
@@ -328,15 +411,15 @@ def safe(image: PurePath) -> Path:
     return Path((stem or "image") + image.suffix)
 
 
-def names_of(label: str) -> list[str]:
+def names_of(project: Path, label: str) -> list[str]:
     """Return the folder names of a class."""
-    mapping = Clean.load().labels
+    mapping = Clean.load(path=project / PARAMS).labels
     return mapping.get(label, [label]) if isinstance(mapping, dict) else [label]
 
 
-def classes_in(folder: Path) -> list[str]:
+def classes_in(project: Path, folder: Path) -> list[str]:
     """Return the classes in a folder of images, even before `clean` has run."""
-    mapping = Clean.load().labels
+    mapping = Clean.load(path=project / PARAMS).labels
     if isinstance(mapping, dict):
         return sorted(mapping)
     if (folder / FILE_NAME).exists():
@@ -363,22 +446,39 @@ def class_named(label: str, classes: Iterable[str]) -> str:
     return label
 
 
-def has_unlabelled() -> bool:
+def class_to_give(label: str, classes: Collection[str], accepts_new: bool) -> str:
+    """Return the class with this name, like `class_named`; NEITHER and UNDECIDED stay as they are.
+
+    Raises InputError for a new class, unless these are accepted: if the source provides classes,
+    labels.csv cannot add one.
+    """
+    if label in (NEITHER, UNDECIDED):
+        return label
+    label = class_named(label, classes)
+    if label not in classes and not accepts_new:
+        raise InputError(
+            f"Class: expected one of {', '.join(classes)}. Received: {label}. To add a class, add "
+            "photos of it, for example on the Add photos page of the app."
+        )
+    return label
+
+
+def has_unlabelled(project: Path) -> bool:
     """Return whether photos in the project lack a label, including photos added since the run."""
-    if UNLABELLED_CSV.exists():
+    if (project / UNLABELLED_CSV).exists():
         with contextlib.suppress(InputError):  # from another version
-            if not read_table(UNLABELLED_CSV, IMAGES).empty:
+            if not read_table(project / UNLABELLED_CSV, IMAGES).empty:
                 return True
-    return bool(find_waiting())
+    return bool(find_waiting(project))
 
 
-def find_waiting() -> list[str]:
+def find_waiting(project: Path) -> list[str]:
     """Return the photos in fetch.source without a label that the last run does not offer.
 
     They were added since, or lost their label since. They are in a folder for unlabelled images, or
     fetch.source provides no labels at all.
     """
-    source = Path(Fetch.load().source)
+    source = project / Fetch.load(path=project / PARAMS).source
     if not source.is_dir():
         return []
     names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*"))
@@ -386,56 +486,55 @@ def find_waiting() -> list[str]:
     known: set[str] = set()
     for path, columns in ((UNLABELLED_CSV, IMAGES), (IMAGES_CSV, IMAGES), (REJECTED_CSV, REJECTED)):
         with contextlib.suppress(InputError):  # the file is missing or from another version
-            known |= {*read_table(path, columns)["path"]}
-    known -= {*_find_unlabelled_since()}
+            known |= {*read_table(project / path, columns)["path"]}
+    known -= {*_find_unlabelled_since(project)}
     new = [name for name in names if name not in known]
     apart = [name for name in new if lies_unlabelled(name)]
-    return apart or (new if new and lacks_classes(source) else [])
+    return apart or (new if new and lacks_classes(project, source) else [])
 
 
-def _find_unlabelled_since() -> list[str]:
+def _find_unlabelled_since(project: Path) -> list[str]:
     """Return the photos whose label of the last run was in labels.csv, and is not there now."""
     with contextlib.suppress(InputError):  # no run, or from another version
-        images = read_table(IMAGES_CSV, IMAGES)
-        given = {normalize("NFC", key) for key in labels_given()}
+        images = read_table(project / IMAGES_CSV, IMAGES)
+        given = {normalize("NFC", key) for key in labels_given(project)}
         images = images[
             ~images["path"].str.normalize("NFC").isin(given) & ~images["pixels_sha256"].isin(given)
         ]
         if images.empty:
             return []
-        with open_archive(RAW_ARCHIVES, None) as archive:
-            names = members(archive)
-            rows = read_metadata_csv(archive, names)
-            _, places = find_places(names, rows, Clean.load().labels, archive.filename)
+        with open_archive(project / RAW_ARCHIVES) as archive:
+            _, places = places_in_archive(project, archive)
         of_source = {name for name, place in places.items() if place.label}
         return [path for path in images["path"] if path not in of_source]
     return []
 
 
-def comes_first() -> bool:
+def comes_first(project: Path) -> bool:
     """Return whether labelling comes first, because a model cannot learn from these labels."""
-    labels = read_labels(LABELS_JSON) if LABELS_JSON.exists() else []
-    return len(labels) < 2 and has_unlabelled()
+    path = project / LABELS_JSON
+    labels = read_labels(path) if path.exists() else []
+    return len(labels) < 2 and has_unlabelled(project)
 
 
-def lacks_classes(source: Path) -> bool:
+def lacks_classes(project: Path, source: Path) -> bool:
     """Return whether a folder has images, but nothing that assigns them to classes."""
     has_images = any(is_image_name(path.name) for path in source.rglob("*"))
-    return has_images and not classes_in(folder_for_training(source) or source)
+    return has_images and not classes_in(project, folder_for_training(source) or source)
 
 
-def place_of(label: str, classes: list[str], folder: Path, source: Path) -> Places:
+def place_of(project: Path, label: str, classes: list[str], folder: Path, source: Path) -> Places:
     """Return the place of a class, which may be new, in a folder of `source`.
 
     Raises InputError.
     """
     label = class_named(label, classes)
     if label in classes:
-        return {label: places_in(folder, {label: names_of(label)}, source)[label]}
+        return {label: places_in(folder, {label: names_of(project, label)}, source)[label]}
     problem = None
     if set("/\\") & {*label} or not is_class_name(label):
         problem = f"expected a class whose name can be a folder name. Received: {label}"
-    if isinstance(Clean.load().labels, dict):
+    if isinstance(Clean.load(path=project / PARAMS).labels, dict):
         problem = f"expected a class listed in clean.labels; add it there. Received: {label}"
     if problem or (problem := problem_of_labels({*classes, label})):
         raise InputError(f"Class: {problem}.")

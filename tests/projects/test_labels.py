@@ -1,4 +1,4 @@
-"""Test the labels that the app writes, and the images that it copies."""
+"""Test the labels that are written for a project, and the images that are copied."""
 
 import itertools
 import multiprocessing
@@ -11,14 +11,22 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
-pytest.importorskip("streamlit", reason="Streamlit is not installed")
-
 from conftest import CATS_AND_DOGS, clean_archive, photo, refused
 
-from pawprint.app import undo_log
-from pawprint.app.groups import Pages
-from pawprint.app.labelling import (
+from pawprint.columns import IMAGES, REJECTED
+from pawprint.dataset.sources import fetch
+from pawprint.dataset.user_tables import reviewed_images
+from pawprint.files import write_text
+from pawprint.paths import (
+    IMAGES_CSV,
+    LABELS_CSV,
+    RAW_ARCHIVES,
+    REJECTED_CSV,
+    UNDECIDED_CSV,
+    UNLABELLED_CSV,
+)
+from pawprint.projects.labels import (
+    LOCK,
     UNDECIDED,
     Changes,
     Places,
@@ -33,16 +41,12 @@ from pawprint.app.labelling import (
     image_of,
     label_images,
     labels_given,
+    lock_of,
     places_in,
     read_rows,
     undecided,
     write_rows,
 )
-from pawprint.columns import IMAGES, REJECTED
-from pawprint.dataset.sources import fetch
-from pawprint.dataset.user_tables import reviewed_images
-from pawprint.files import write_text
-from pawprint.paths import IMAGES_CSV, LABELS_CSV, RAW_ARCHIVES, REJECTED_CSV, UNLABELLED_CSV
 from pawprint.tables import write_table
 
 NAMES = {"cat": ["cat"], "dog": ["dog"]}
@@ -101,7 +105,7 @@ def test_target_is_a_source_with_the_labels_given_whatever_the_names_of_the_file
     if os.name == "posix":  # Windows does not allow such names
         names += ['"odd"\\\n<!.jpg', " .jpg"]
     for name, label in zip(names, itertools.cycle(NAMES)):
-        add(places, new(tmp_path / "new" / name), label)
+        add(tmp_path, places, new(tmp_path / "new" / name), label)
     labels = after_clean(target, tmp_path / "raw", "label")
     assert labels == rows_of(target)
     assert Counter(labels.values()) == dict.fromkeys(NAMES, len(names) // 2)
@@ -114,7 +118,7 @@ def test_no_file_is_overwritten_and_taking_back_leaves_those_that_were_there(
         new(target / name)
     before = contents(target)
     image = new(tmp_path / "new" / "1.jpg")
-    take_back = add(places, image, "cat")
+    take_back = add(tmp_path, places, image, "cat")
     assert rows_of(target) == {"1-3.jpg": "cat"}
     assert (target / "1-3.jpg").read_bytes() == image.read_bytes()
     take_back()
@@ -128,9 +132,9 @@ def label_all(barrier, photos: Path, target: Path) -> None:
     places = places_in(target, NAMES, Path("images.yaml"))
     barrier.wait()
     for number, image in enumerate(sorted(photos.iterdir())):
-        take_back = add(places, image, "cat")
+        take_back = add(target.parent, places, image, "cat")
         path = f"{photos.name}/{number}.jpg"
-        write_rows(target.parent / "labels.csv", "path", correction(path, "cat"))
+        write_rows(target.parent, target.parent / "labels.csv", "path", correction(path, "cat"))
         if number % 2:
             take_back()
 
@@ -162,20 +166,20 @@ def test_image_that_is_gone_leaves_no_copy_and_no_row(target, places, tmp_path):
     """For example, another program has moved it."""
     image = tmp_path / "new" / "1.jpg"
     with refused(f"cannot read {image}: No such file"):
-        add(places, image, "cat")
+        add(tmp_path, places, image, "cat")
     assert list(target.iterdir()) == []
 
 
 def test_image_that_has_a_label_is_known_and_refused(places, tmp_path):
     """For example, a second tab asks for the same image."""
     first, other = new(tmp_path / "new" / "1.jpg"), new(tmp_path / "new" / "a" / "1.jpg")
-    take_back = add(places, other, "cat")
+    take_back = add(tmp_path, places, other, "cat")
     assert find_copies([first, other], places) == {other}
-    add(places, first, "cat")
+    add(tmp_path, places, first, "cat")
     take_back()
     assert find_copies([first, other], places) == {first}
     with refused("1.jpg: "):
-        add(places, first, "dog")
+        add(tmp_path, places, first, "dog")
 
 
 def images(*names: str) -> list[tuple[str, str]]:
@@ -183,86 +187,50 @@ def images(*names: str) -> list[tuple[str, str]]:
     return [(f"{name}.jpg", 64 * name) for name in names]
 
 
-def test_page_of_images_gets_a_label_in_one_write_and_others_keep_theirs(tmp_path, monkeypatch):
+def test_page_of_images_gets_a_label_in_one_write_and_others_keep_theirs(tmp_path):
     """Two browsers may show the same photos."""
-    monkeypatch.chdir(tmp_path)
-    write_text(LABELS_CSV, "path,label\nmine.jpg,owl\n")
-    (take_back,), had_one = label_images([*images("a", "b"), ("mine.jpg", "")], "cat")
+    write_text(tmp_path / LABELS_CSV, "path,label\nmine.jpg,owl\n")
+    (take_back,), had_one = label_images(tmp_path, [*images("a", "b"), ("mine.jpg", "")], "cat")
     assert had_one == 1
-    _, had_one = label_images(images("b", "c"), "dog")
+    _, had_one = label_images(tmp_path, images("b", "c"), "dog")
     assert had_one == 1
     expected = {64 * "a": "cat", 64 * "b": "cat", 64 * "c": "dog"}
-    assert labels_given() == {"mine.jpg": "owl"} | expected
+    assert labels_given(tmp_path) == {"mine.jpg": "owl"} | expected
     take_back()
-    assert labels_given() == {"mine.jpg": "owl", 64 * "c": "dog"}
+    assert labels_given(tmp_path) == {"mine.jpg": "owl", 64 * "c": "dog"}
     with refused("labels.csv"):
         take_back()
 
 
-def test_photo_whose_class_a_person_does_not_know_is_kept_apart_until_it_has_one(
-    tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    (take_back,), _ = label_images(images("a", "b"), UNDECIDED)
-    assert labels_given() == {}
-    assert undecided() == {64 * "a": "a.jpg", 64 * "b": "b.jpg"}
-    assert label_images(images("a"), UNDECIDED) == ([], 0)
-    changes, _ = label_images(images("a"), "cat")
-    assert (labels_given(), [*undecided()]) == ({64 * "a": "cat"}, [64 * "b"])
+def test_photo_whose_class_a_person_does_not_know_is_kept_apart_until_it_has_one(tmp_path):
+    (take_back,), _ = label_images(tmp_path, images("a", "b"), UNDECIDED)
+    assert labels_given(tmp_path) == {}
+    assert undecided(tmp_path) == {64 * "a": "a.jpg", 64 * "b": "b.jpg"}
+    assert label_images(tmp_path, images("a"), UNDECIDED) == ([], 0)
+    changes, _ = label_images(tmp_path, images("a"), "cat")
+    assert (labels_given(tmp_path), [*undecided(tmp_path)]) == ({64 * "a": "cat"}, [64 * "b"])
     for change in changes:
         change()
     take_back()
-    assert (labels_given(), undecided()) == ({}, {})
+    assert (labels_given(tmp_path), undecided(tmp_path)) == ({}, {})
 
 
-def test_label_is_corrected_removed_and_doubted(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    label_images(images("a", "b"), "cat")
-    correct("a.jpg", 64 * "a", "dog")
-    assert labels_given() == {64 * "a": "dog", 64 * "b": "cat"}
-    correct("a.jpg", 64 * "a", UNDECIDED)
-    assert (labels_given(), [*undecided()]) == ({64 * "b": "cat"}, [64 * "a"])
-    correct("a.jpg", 64 * "a", "dog")
-    assert (labels_given(), undecided()) == ({64 * "b": "cat", 64 * "a": "dog"}, {})
-    correct("b.jpg", 64 * "b", None)
-    assert labels_given() == {64 * "a": "dog"}
-
-
-def test_answers_of_a_browser_can_be_taken_back_after_a_reload(target, tmp_path, monkeypatch):
-    """Answers are undone in the browser's own order, each once, skipping a truncated line."""
-    monkeypatch.chdir(tmp_path)
-    pages = {name: Pages() for name in ("mine", "other")}
-    for name, letters in (("mine", "ab"), ("other", "cd"), ("mine", "ef")):
-        pages[name].images = images(*letters)
-        changes, _ = label_images(images(letters[0]), "cat")
-        undo_log.record(pages[name], (name, ""), {0}, "cat", changes)
-    with undo_log.ANSWERS.open("a") as file:
-        file.write('\n{"number": "1", "sess')
-    for letter in "ea":
-        again = Pages()
-        undo_log.restore(again, ("mine", ""))
-        again.take_back()
-        assert again.images[0] == images(letter)[0]
-        assert 64 * letter not in labels_given()
-    again = Pages()
-    undo_log.restore(again, ("mine", ""))
-    assert again.answers == []
-    assert labels_given() == {64 * "c": "cat"}
-
-    image = new(tmp_path / "new" / "1.jpg")
-    pages["mine"].images = [(str(image), "")]
-    place = {"cat": (target, "cat")}
-    undo_log.record(pages["mine"], ("mine", "new"), {0}, "cat", add_all(place, [image], "cat"))
-    assert rows_of(target) == {"1.jpg": "cat"}
-    undo_log.restore(again, ("mine", "new"))
-    again.take_back()
-    assert rows_of(target) == {}
-    assert not (target / "1.jpg").exists()
+def test_label_is_corrected_removed_and_doubted(tmp_path):
+    label_images(tmp_path, images("a", "b"), "cat")
+    correct(tmp_path, {("a.jpg", 64 * "a"): "dog"})
+    assert labels_given(tmp_path) == {64 * "a": "dog", 64 * "b": "cat"}
+    correct(tmp_path, {("a.jpg", 64 * "a"): UNDECIDED})
+    assert 64 * "a" in (tmp_path / UNDECIDED_CSV).read_text(encoding="utf-8")
+    assert (labels_given(tmp_path), [*undecided(tmp_path)]) == ({64 * "b": "cat"}, [64 * "a"])
+    correct(tmp_path, {("a.jpg", 64 * "a"): "dog"})
+    assert (labels_given(tmp_path), undecided(tmp_path)) == ({64 * "b": "cat", 64 * "a": "dog"}, {})
+    correct(tmp_path, {("b.jpg", 64 * "b"): None})
+    assert labels_given(tmp_path) == {64 * "a": "dog"}
 
 
 def test_copy_whose_image_is_gone_since_stays(target, places, tmp_path):
     image = new(tmp_path / "new" / "1.jpg")
-    take_back = add(places, image, "cat")
+    take_back = add(tmp_path, places, image, "cat")
     image.unlink()
     with refused("1.jpg", "it is kept because"):
         take_back()
@@ -273,18 +241,29 @@ def test_copy_whose_image_is_gone_since_stays(target, places, tmp_path):
 def test_all_images_of_a_page_are_copied_or_none(target, places, tmp_path):
     first = new(tmp_path / "new" / "1.jpg")
     with refused("2.jpg"):
-        add_all(places, [first, tmp_path / "new" / "2.jpg"], "cat")
+        add_all(tmp_path, places, [first, tmp_path / "new" / "2.jpg"], "cat")
     assert rows_of(target) == {}
     assert not (target / "1.jpg").exists()
 
 
+def test_lock_is_of_the_project_however_its_folder_is_written(tmp_path, monkeypatch):
+    """The app runs in the project's folder, and a notebook anywhere."""
+    monkeypatch.chdir(tmp_path)
+    one, other = tmp_path / "one", tmp_path / "other"
+    assert lock_of(Path("one")) is lock_of(one) is not lock_of(other)
+    with lock_of(Path("one")):
+        assert (one / LOCK).exists() and not (other / LOCK).exists()
+        for folder in (one, other):  # neither waits for the lock
+            correct(folder, {("1.jpg", ""): "cat"})
+            assert labels_given(folder) == {"1.jpg": "cat"}
+
+
 def label_pages(barrier, folder: Path, label: str) -> None:
     """Label pages of photos, while another process labels the same photos."""
-    os.chdir(folder)
     barrier.wait()
     for start in range(0, 200, 20):
         pixels = [f"{number:064}" for number in range(start, start + 30)]
-        label_images([(f"{number}.jpg", number) for number in pixels], label)
+        label_images(folder, [(f"{number}.jpg", number) for number in pixels], label)
 
 
 def test_two_processes_that_label_pages_lose_no_image_and_give_none_two_labels(tmp_path):
@@ -295,17 +274,16 @@ def test_two_processes_that_label_pages_lose_no_image_and_give_none_two_labels(t
     assert sorted(row["pixels_sha256"] for row in rows) == [f"{n:064}" for n in range(210)]
 
 
-def test_label_of_a_page_is_told_from_one_that_a_person_confirmed(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_label_of_a_page_is_told_from_one_that_a_person_confirmed(tmp_path):
     (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
     images = [(f"{number}.jpg", f"{number:064}") for number in range(3)]
-    write_text(LABELS_CSV, "path,label\n")
-    label_images(images[:1], "cat")
-    (take_back,), _ = label_images(images[1:], "cat")
-    assert reviewed_images(LABELS_CSV) == {images[0][1]}
+    write_text(tmp_path / LABELS_CSV, "path,label\n")
+    label_images(tmp_path, images[:1], "cat")
+    (take_back,), _ = label_images(tmp_path, images[1:], "cat")
+    assert reviewed_images(tmp_path / LABELS_CSV) == {images[0][1]}
     take_back()()  # undo and redo
-    correct(*images[1], "cat")
-    assert reviewed_images(LABELS_CSV) == {images[0][1], images[1][1]}
+    correct(tmp_path, {images[1]: "cat"})
+    assert reviewed_images(tmp_path / LABELS_CSV) == {images[0][1], images[1][1]}
 
 
 def test_name_of_a_class_is_that_of_the_class_in_any_case_or_a_new_one():
@@ -327,49 +305,44 @@ def test_name_of_a_class_is_that_of_the_class_in_any_case_or_a_new_one():
         ([], False),
     ],
 )
-def test_photos_without_classes_are_known_before_a_run(tmp_path, monkeypatch, names, expected):
-    monkeypatch.chdir(tmp_path)
+def test_photos_without_classes_are_known_before_a_run(tmp_path, names, expected):
     clean = "clean: {labels: auto, rule: decodes, bits: null}"
-    write_text(Path("params.yaml"), f"fetch: {{source: photos}}\n{clean}\n")
-    Path("photos").mkdir()
+    write_text(tmp_path / "params.yaml", f"fetch: {{source: photos}}\n{clean}\n")
+    (tmp_path / "photos").mkdir()
     for name in names:
-        new(Path("photos", name))
-    assert has_unlabelled() == expected
+        new(tmp_path / "photos" / name)
+    assert has_unlabelled(tmp_path) == expected
 
 
-def test_photos_that_came_since_the_last_run_are_told_from_those_that_it_knows(
-    tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
+def test_photos_that_came_since_the_last_run_are_told_from_those_that_it_knows(tmp_path):
     clean = "clean: {labels: auto, rule: decodes, bits: null}"
-    write_text(Path("params.yaml"), f"fetch: {{source: photos}}\n{clean}\n")
+    write_text(tmp_path / "params.yaml", f"fetch: {{source: photos}}\n{clean}\n")
     for name in ("cat/1.jpg", "dog/2.jpg", "unlabelled/3.jpg", "unlabelled/4.jpg"):
-        new(Path("photos", name))
-    assert sorted(find_waiting()) == ["unlabelled/3.jpg", "unlabelled/4.jpg"]
-    write_table(UNLABELLED_CSV, pd.DataFrame(columns=list(IMAGES)), IMAGES)
+        new(tmp_path / "photos" / name)
+    assert sorted(find_waiting(tmp_path)) == ["unlabelled/3.jpg", "unlabelled/4.jpg"]
+    write_table(tmp_path / UNLABELLED_CSV, pd.DataFrame(columns=list(IMAGES)), IMAGES)
     rows = [("unlabelled/3.jpg", "not_an_image", "text")]
-    write_table(REJECTED_CSV, pd.DataFrame(rows, columns=list(REJECTED)), REJECTED)
-    assert find_waiting() == ["unlabelled/4.jpg"]
-    assert has_unlabelled()
+    write_table(tmp_path / REJECTED_CSV, pd.DataFrame(rows, columns=list(REJECTED)), REJECTED)
+    assert find_waiting(tmp_path) == ["unlabelled/4.jpg"]
+    assert has_unlabelled(tmp_path)
 
 
-def test_photo_whose_label_was_removed_since_the_last_run_waits_for_the_next(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_photo_whose_label_was_removed_since_the_last_run_waits_for_the_next(tmp_path):
     clean = "clean: {labels: auto, rule: decodes, bits: null}"
-    write_text(Path("params.yaml"), f"fetch: {{source: photos}}\n{clean}\n")
+    write_text(tmp_path / "params.yaml", f"fetch: {{source: photos}}\n{clean}\n")
     names = ("1.jpg", "2.jpg")
     for name in names:
-        new(Path("photos", name))
-    fetch(Path("photos"), RAW_ARCHIVES)
-    kept, *_ = clean_archive(RAW_ARCHIVES, labels="auto")
-    write_table(IMAGES_CSV, kept.assign(pixels_sha256=["a1", "b2"]), IMAGES)
-    write_text(Path("labels.csv"), "path,label,pixels_sha256\nold.jpg,cat,a1\n2.jpg,dog,\n")
-    assert find_waiting() == []
-    correct("old.jpg", "a1", None)
-    assert find_waiting() == ["1.jpg"]
-    write_text(Path("photos/metadata.csv"), "file_name,label\n1.jpg,cat\n2.jpg,dog\n")
-    fetch(Path("photos"), RAW_ARCHIVES)
-    assert find_waiting() == []
+        new(tmp_path / "photos" / name)
+    fetch(tmp_path / "photos", tmp_path / RAW_ARCHIVES)
+    kept, *_ = clean_archive(tmp_path / RAW_ARCHIVES, labels="auto")
+    write_table(tmp_path / IMAGES_CSV, kept.assign(pixels_sha256=["a1", "b2"]), IMAGES)
+    write_text(tmp_path / "labels.csv", "path,label,pixels_sha256\nold.jpg,cat,a1\n2.jpg,dog,\n")
+    assert find_waiting(tmp_path) == []
+    correct(tmp_path, {("old.jpg", "a1"): None})
+    assert find_waiting(tmp_path) == ["1.jpg"]
+    write_text(tmp_path / "photos/metadata.csv", "file_name,label\n1.jpg,cat\n2.jpg,dog\n")
+    fetch(tmp_path / "photos", tmp_path / RAW_ARCHIVES)
+    assert find_waiting(tmp_path) == []
 
 
 def test_columns_of_the_users_own_stay_and_splits_are_those_of_all_images_or_of_none(
@@ -381,7 +354,7 @@ def test_columns_of_the_users_own_stay_and_splits_are_those_of_all_images_or_of_
     for split, added in (("test", "train"), ("", "")):
         table.write_text(text.format(split), encoding="utf-8")
         places = places_in(target, {"cat": ["cats"], "dog": ["dogs"]}, target)
-        take_back = add(places, new(tmp_path / "new" / "1.jpg"), "cat")
+        take_back = add(tmp_path, places, new(tmp_path / "new" / "1.jpg"), "cat")
         assert table.read_text(encoding="utf-8") == text.format(split) + f"1.jpg,cats,{added},,\n"
         take_back()
         assert table.read_text(encoding="utf-8") == text.format(split)
@@ -392,8 +365,10 @@ def test_rows_of_a_path_are_told_apart_by_their_pixels(tmp_path):
     table = tmp_path / "labels.csv"
     table.write_text("path,label\n1.jpg,cat\n", encoding="utf-8")
     rows = {key: {"path": "1.jpg", "label": "dog", "pixels_sha256": key} for key in ("a1", "b2")}
-    write_rows(table, "path", {"a1": rows["a1"]})
-    take_back = write_rows(table, "path", {"b2": rows["b2"], "a1": rows["a1"] | {"path": "2.jpg"}})
+    write_rows(tmp_path, table, "path", {"a1": rows["a1"]})
+    take_back = write_rows(
+        tmp_path, table, "path", {"b2": rows["b2"], "a1": rows["a1"] | {"path": "2.jpg"}}
+    )
     text = "path,label,pixels_sha256\n1.jpg,cat,\n"
     assert table.read_text(encoding="utf-8") == f"{text}2.jpg,dog,a1\n1.jpg,dog,b2\n"
     take_back()
@@ -404,7 +379,7 @@ def test_rows_of_a_path_are_told_apart_by_their_pixels(tmp_path):
 def test_taking_back_leaves_other_cells_that_the_user_wrote_since(tmp_path):
     table = tmp_path / "labels.csv"
     table.write_text("path,label,by\n1.jpg,cat,\n", encoding="utf-8")
-    take_back = write_rows(table, "path", correction("1.jpg", "dog"))
+    take_back = write_rows(tmp_path, table, "path", correction("1.jpg", "dog"))
     table.write_text("path,label,by\n1.jpg,dog,me\n", encoding="utf-8")
     take_back()
     assert table.read_text(encoding="utf-8") == "path,label,by\n1.jpg,cat,me\n"
@@ -413,16 +388,16 @@ def test_taking_back_leaves_other_cells_that_the_user_wrote_since(tmp_path):
 def test_undo_of_one_session_leaves_what_another_wrote_since(target, places, tmp_path):
     """The first tab labels, the second tab labels again, and then the first tab undoes."""
     table = tmp_path / "labels.csv"
-    first = write_rows(table, "path", correction("1.jpg", "cat"))
-    second = write_rows(table, "path", correction("1.jpg", "dog"))
+    first = write_rows(tmp_path, table, "path", correction("1.jpg", "cat"))
+    second = write_rows(tmp_path, table, "path", correction("1.jpg", "dog"))
     with refused(f"{table}: 1.jpg", "cannot undo the label"):
         first()
     assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,dog\n"
     second()
     assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
 
-    take_back = add(places, new(tmp_path / "new" / "1.jpg"), "cat")
-    write_rows(target / "metadata.csv", "file_name", {"1.jpg": {"label": "dog"}})
+    take_back = add(tmp_path, places, new(tmp_path / "new" / "1.jpg"), "cat")
+    write_rows(tmp_path, target / "metadata.csv", "file_name", {"1.jpg": {"label": "dog"}})
     with refused("metadata.csv: 1.jpg"):
         take_back()
     assert rows_of(target) == {"1.jpg": "dog"}
@@ -431,11 +406,11 @@ def test_undo_of_one_session_leaves_what_another_wrote_since(target, places, tmp
 
 def test_row_that_was_taken_back_can_be_written_again_unless_another_wrote_one_since(tmp_path):
     table = tmp_path / "labels.csv"
-    write_again = write_rows(table, "path", correction("1.jpg", "cat"))()
+    write_again = write_rows(tmp_path, table, "path", correction("1.jpg", "cat"))()
     take_back = write_again()
     assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
     write_again = take_back()
-    write_rows(table, "path", correction("1.jpg", "dog"))
+    write_rows(tmp_path, table, "path", correction("1.jpg", "dog"))
     with refused(f"{table}: 1.jpg", "cannot undo the label"):
         write_again()
     assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,dog\n"
@@ -445,7 +420,12 @@ def test_row_whose_image_is_missing_stays_as_it_is(target, tmp_path):
     """The user may add the image later."""
     target.mkdir()
     (target / "metadata.csv").write_text("file_name,label\n./1.JPG,dog\n", encoding="utf-8")
-    add(places_in(target, NAMES, Path("images.yaml")), new(tmp_path / "new" / "1.jpg"), "cat")
+    add(
+        tmp_path,
+        places_in(target, NAMES, Path("images.yaml")),
+        new(tmp_path / "new" / "1.jpg"),
+        "cat",
+    )
     assert rows_of(target) == {"./1.JPG": "dog", "1-2.jpg": "cat"}
 
 
@@ -456,13 +436,13 @@ def test_other_rows_of_a_spreadsheet_stay_as_they_are(tmp_path):
     text = "\r\n".join(lines)
     table.write_bytes(text.encode())
     changes = correction("2.jpg", "dog") | correction("4.jpg", "cat")
-    take_back = write_rows(table, "path", changes)
+    take_back = write_rows(tmp_path, table, "path", changes)
     changed = text.replace("2.jpg,cat", "2.jpg,dog") + "\r\n4.jpg,cat,\r\n"
     assert table.read_bytes() == changed.encode()
     take_back()
     assert table.read_bytes() == f"{text}\r\n".encode()
     cells = {"path": "5.jpg", "label": "cat", "pixels_sha256": "a1"}
-    write_rows(table, "path", {"a1": cells})
+    write_rows(tmp_path, table, "path", {"a1": cells})
     longer = [f"{line}," for line in lines]
     longer[0] += "pixels_sha256"
     assert table.read_bytes() == "\r\n".join([*longer, "5.jpg,cat,,a1", ""]).encode()
@@ -472,8 +452,8 @@ def test_images_go_to_the_folders_of_their_classes(target, tmp_path):
     for name in ("Cats/0.jpg", "dog/0.jpg", "birds/0.jpg"):
         new(target / name)
     places = places_in(target, CATS_AND_DOGS, target)
-    take_back = add(places, new(tmp_path / "new" / "0.jpg"), "cat")
-    add(places, new(tmp_path / "new" / "1.jpg"), "dog")
+    take_back = add(tmp_path, places, new(tmp_path / "new" / "0.jpg"), "cat")
+    add(tmp_path, places, new(tmp_path / "new" / "1.jpg"), "dog")
     labels = after_clean(target, tmp_path / "raw", "label")
     cats = dict.fromkeys(("Cats/0.jpg", "Cats/0-2.jpg"), "cat")
     assert labels == cats | {"dog/0.jpg": "dog", "dog/1.jpg": "dog"}
@@ -503,7 +483,7 @@ def test_images_go_to_the_training_split(target, tmp_path, names, place):
         with refused(f"{target}: expected", f"{target / 'train'}"):
             places_in(target, NAMES, target)
     places = places_in(folder_for_training(target) or target, NAMES, target)
-    add(places, new(tmp_path / "new" / "0.jpg"), "cat")
+    add(tmp_path, places, new(tmp_path / "new" / "0.jpg"), "cat")
     assert after_clean(target, tmp_path / "raw", "archive_split")[f"{place}/0-2.jpg"] == "train"
 
 
@@ -513,8 +493,8 @@ def test_table_behind_a_link_is_written_where_it_lies(tmp_path):
     table, link = tmp_path / "shared" / "labels.csv", tmp_path / "labels.csv"
     link.symlink_to(table)
     with pytest.raises(FileNotFoundError):
-        write_rows(link, "path", correction("1.jpg", "cat"))
+        write_rows(tmp_path, link, "path", correction("1.jpg", "cat"))
     table.write_text("path,label\n", encoding="utf-8")
-    write_rows(link, "path", correction("1.jpg", "cat"))
+    write_rows(tmp_path, link, "path", correction("1.jpg", "cat"))
     assert link.is_symlink()
     assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
