@@ -6,7 +6,7 @@ near-duplicates have different labels, or if a label has a low probability, acco
 cross-validation for training images and to the model for all others. Images whose label somebody
 gave or confirmed one by one are not listed. Reads data/outputs/, data/clean/metadata.csv,
 images.csv, labels.json and near_duplicates.csv in data/split/, data/cross_validation.csv,
-labels.csv, models/extractor/ and models/network/. Params: `calibrate`, `augment`, `clean.bits`,
+labels.csv, models/extractor/ and models/network/. Params: `calibrate`, `clean.bits`,
 `model.resize`. Writes models/served/, data/probabilities.csv of test images,
 data/probabilities_validation.csv, metrics/evaluate.json, plots/scores.csv, plots/reliability.csv,
 plots/roc.csv, plots/decided.csv, plots/labels_to_review.csv, and the predictions that Git keeps,
@@ -33,13 +33,13 @@ from pawprint.columns import (
 )
 from pawprint.dataset.user_tables import reviewed_images
 from pawprint.errors import InputError
-from pawprint.files import read_labels, write_json
+from pawprint.files import read_labels, read_mapping, write_json
 from pawprint.images.formats import decoded_side
 from pawprint.model.detector import read_detector
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.model.served_model import join, write_served_model
-from pawprint.params.data import Augment, Clean
+from pawprint.params.data import Clean
 from pawprint.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import image_size_of, read_network
@@ -127,7 +127,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     )
     validation = outputs["validation"]
     metadata = fit_rules(params, metadata, validation, outputs["train"].unknown_scores, groups)
-    is_mirrored = Augment.load().is_mirrored
+    is_mirrored = read_mapping(paths.NETWORK_JSON)["is_mirrored"]
     detector = None if params.unknown_quantile is None else read_detector(paths.OUTPUTS)
     write_served_model(network, metadata, detector, paths.SERVED_MODEL, is_mirrored=is_mirrored)
     predicts = "predicts each image once"

@@ -2,11 +2,11 @@
 
 Writes the figures, the model card, and one HTML page that works offline. Reads labels.csv, tables
 in data/, data/clean/, data/split/ and plots/, pictures of the data in plots/,
-data/cross_validation.json, data/raw/archives/, models/served/ and all params. Writes
-docs/model_card.md, plots/limits.txt, pictures of the results in plots/, and plots/report.html,
-which shows photos. Prints which photos, labels, splits, params and code differ from the last
-commit, and whether the model is better, according to Git and DVC's cache. Run: `python -m
-stages.plot`
+data/cross_validation.json, data/raw/archives/, models/network/network.json, models/served/ and all
+params. Writes docs/model_card.md, plots/limits.txt, pictures of the results in plots/, and
+plots/report.html, which shows photos. Prints which photos, labels, splits, params and code differ
+from the last commit, and whether the model is better, according to Git and DVC's cache. Run:
+`python -m stages.plot`
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_json, read_mapping, write_text
 from pawprint.images.archive import Archive, open_archive
 from pawprint.model.metadata import read_metadata
-from pawprint.params.data import Augment, Clean
+from pawprint.params.data import Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.reports import charts, pages, photos
 from pawprint.reports.since_commit import describe_since_commit
@@ -142,7 +142,7 @@ def card_context(
         "slices": pages.slice_rows(scores),
         "worse_slices": describe_slices(scores),
         "of_classes": pages.class_rows(scores),
-        "is_mirrored": Augment.load().is_mirrored,
+        "is_mirrored": read_mapping(paths.NETWORK_JSON)["is_mirrored"],
         "scores": scores,
     }
 

@@ -15,7 +15,7 @@ from pawprint import paths
 from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.features.later_layers import run_on_stored
-from pawprint.files import read_labels, write_arrays
+from pawprint.files import read_labels, read_mapping, write_arrays
 from pawprint.model.detector import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
 from pawprint.model.outputs import Outputs
 from pawprint.pipeline.entry import run_stage
@@ -38,8 +38,10 @@ def main() -> None:
     Outputs(actual, logits.mean(axis=1), scores).write(paths.OUTPUTS / "train.npz")
     images = {name: split[split["split"] == name] for name in ("validation", "test")}
     images[UNKNOWN] = read_table(paths.UNKNOWN_CSV, IMAGES)
+    is_mirrored = read_mapping(paths.NETWORK_JSON)["is_mirrored"]
     for name, rows in images.items():
-        logits, features = run(paths.FEATURES / name, rows["pixels_sha256"])
+        folder = paths.FEATURES / name
+        logits, features = run(folder, rows["pixels_sha256"], themselves=not is_mirrored)
         scores = detector.score(features)
         actual = labels.get_indexer(rows["label"])
         outputs = Outputs(actual, logits.mean(axis=1), scores.mean(axis=1))

@@ -60,11 +60,15 @@ class Standardisation(NamedTuple):
 
 
 class HeadWeights(NamedTuple):
-    """The arrays of a head in Keras' order, with or without block features."""
+    """The arrays of a head in Keras' order, with or without block features.
+
+    `views` is the number of views of each training image that the head was trained on.
+    """
 
     arrays: list[np.ndarray]
     standardisation: Standardisation | None
     has_blocks: bool
+    views: int
 
     @property
     def features(self) -> int:
@@ -76,13 +80,16 @@ class HeadWeights(NamedTuple):
         """Read a file written by `write`. Raises InputError if it is missing or damaged."""
         arrays = read_arrays(path)
         has_blocks = bool(arrays.pop("has_blocks"))
+        views = int(arrays.pop("views", 0))  # unknown in files from earlier versions
         terms = [arrays.pop(name) for name in Standardisation._fields if name in arrays]
-        return cls([*arrays.values()], Standardisation(*terms) if terms else None, has_blocks)
+        standardisation = Standardisation(*terms) if terms else None
+        return cls([*arrays.values()], standardisation, has_blocks, views)
 
     def write(self, path: Path) -> None:
         """Write all arrays to one file."""
         terms = self.standardisation._asdict() if self.standardisation else {}
-        write_arrays(path, *self.arrays, has_blocks=np.array(self.has_blocks), **terms)
+        facts = {"has_blocks": np.array(self.has_blocks), "views": np.array(self.views)}
+        write_arrays(path, *self.arrays, **facts, **terms)
 
 
 class NewHead(NamedTuple):

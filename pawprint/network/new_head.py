@@ -87,7 +87,8 @@ def _train(store: StoredExamples, has_blocks: bool, params: Epochs, settings: Se
         is_balanced = settings.train.weight_for(store.classes("train")) is not None
         phase = Phase("train_extract", params, precision, settings.path, is_balanced)
         arrays, final, history = train_head(network, data, phase)
-    weights = HeadWeights(arrays, standardisation, has_blocks)
+    views = data.train.features.shape[1]
+    weights = HeadWeights(arrays, standardisation, has_blocks, views)
     return NewHead(weights, final, history, f"after {len(history)} epochs")
 
 
@@ -158,7 +159,7 @@ def solve(
         method += f" on a random subset: {len(part):,} of {len(actual):,} images"
     return NewHead(
         HeadWeights(
-            [model.weights, model.intercepts], standardisation, cross_validation.has_blocks
+            [model.weights, model.intercepts], standardisation, cross_validation.has_blocks, views
         ),
         final,
         history.reindex(columns=list(HISTORY)),

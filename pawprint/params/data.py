@@ -197,9 +197,14 @@ class Augment(Section):
 
     @property
     def is_mirrored(self) -> bool:
-        """True if training, and therefore the served network, mirrors images left to right.
+        """True if training on all views mirrors images left to right."""
+        return self.mirrors(self.views)
 
-        A head that was trained without mirrored images may misjudge a mirror image.
+    def mirrors(self, views: int) -> bool:
+        """Return whether training on the first `views` of each image mirrors images left to right.
+
+        If so, the served network averages over an image and its mirror image. A head that was
+        trained without mirrored images may misjudge a mirror image.
         """
-        is_drawn = self.views > 1 or not self.keep_original
+        is_drawn = views > 1 or not self.keep_original
         return is_drawn and self.RandomFlip is not None and self.RandomFlip.mode != "vertical"

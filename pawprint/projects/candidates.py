@@ -288,7 +288,8 @@ def _measure(
     if key not in cpu_ms:
         cpu_ms[key] = _time(compute, model.image_size)
     augment = params.augment
-    views = augment.views if _is_solved(params) else 1
+    is_solved = _is_solved(params)
+    views = augment.views if is_solved else 1
     seconds = cpu_ms[key] * views * len(images) / CORES / 1000
     if seconds > left:
         raise InputError(
@@ -296,7 +297,7 @@ def _measure(
         )
     place = reuse.place_of_rows(origin, sample.folder) / "try" / str(count_shards(len(images)))
     one = augment.model_copy(update={"views": 1, "keep_original": True})
-    learned = augment if views > 1 else one
+    learned = augment if is_solved else one
     views_here = functools.partial(views_of, learned, model.image_size, ())
     computer = shards.ShardComputer(archive, compute, output_shapes(network), views_here)
     earlier, _ = reuse.earlier_shards(Recorded(folder=sample.folder), origin)

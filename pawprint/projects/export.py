@@ -21,16 +21,17 @@ from pawprint.model import exports
 from pawprint.model.detector import read_detector
 from pawprint.model.exports import milliseconds
 from pawprint.model.int8_export import CALIBRATION_IMAGES, INT8, identity_of_int8, write_int8
-from pawprint.model.metadata import Metadata
+from pawprint.model.metadata import Metadata, read_metadata
+from pawprint.model.mirror_image import is_mirrored
 from pawprint.model.page import About, fetch_runtime, page_of, whose_weights, with_half_weights
 from pawprint.model.predictor import load_predictor
+from pawprint.model.served_model import NETWORK_FILE, read_model
 from pawprint.network.backbone import load_backbone, with_head
 from pawprint.network.extractor import needs_keras
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
 from pawprint.network.model import load_model
 from pawprint.network.weights_file import onnx_file
-from pawprint.params.data import Augment
 from pawprint.params.model import ONNX, Head, Model, Weights
 from pawprint.pipeline.recorded import Recorded
 from pawprint.progress import track
@@ -95,8 +96,9 @@ def export_model(folder: Path, wanted: Wanted) -> Exported:
     names = _formats(folder, wanted)
     predictor = load_predictor(folder / paths.SERVED_MODEL, mirrored=not wanted.is_single)
     project = _Project(folder, _with_origin(folder, predictor.metadata))
-    is_mirrored = Augment.load(path=project.params).is_mirrored and not wanted.is_single
-    model = _model_to_export(project, is_mirrored)
+    served = folder / paths.SERVED_MODEL
+    network = read_model(served / NETWORK_FILE, read_metadata(served))
+    model = _model_to_export(project, is_mirrored(network) and not wanted.is_single)
     split = read_table(folder / paths.SPLIT_CSV, SPLIT)
     has_validation = wanted.is_single or wanted.is_int8 or PAGE in names
     rows = split[split["split"].isin(("validation", "test") if has_validation else ("test",))]
@@ -279,7 +281,7 @@ def _times(project: _Project, names: Collection[str], photos: pd.Series) -> list
     return [f"{time:.1f}" for time in milliseconds(runs, pixels)]
 
 
-def _model_to_export(project: _Project, is_mirrored: bool) -> keras.Model | Callable[[Path], None]:
+def _model_to_export(project: _Project, mirrors: bool) -> keras.Model | Callable[[Path], None]:
     """Return the model with calibration and detector, or a function that writes it as ONNX."""
     folder, metadata = project
     params = Model.load(path=project.params)
@@ -297,10 +299,10 @@ def _model_to_export(project: _Project, is_mirrored: bool) -> keras.Model | Call
             onnx_file(Weights.load(path=project.params).in_folder(folder)),
             params,
             parts,
-            is_mirrored,
+            mirrors,
         )
     model = exports.for_export(keras_model(folder, metadata), metadata.temperature, detector)
-    return exports.mean_over_flip(model) if is_mirrored else model
+    return exports.mean_over_flip(model) if mirrors else model
 
 
 def keras_model(folder: Path, metadata: Metadata) -> keras.Model:

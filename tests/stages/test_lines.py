@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,17 @@ from pawprint import paths
 from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, JUDGED, MEASURES, METADATA, NEAR_DUPLICATES, REJECTED, SPLIT
 from pawprint.dataset.user_tables import EMPTY_TABLES
+from pawprint.features.later_layers import run_on_stored
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack, read_json, write_json, write_text
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs
+from pawprint.params.file import overlay
+from pawprint.runtime import compile_for_cpu, read_network
 from pawprint.scores.prediction_table import read_probabilities, tabulate
 from pawprint.scores.series import SERIES
 from pawprint.tables import read_table, write_table
-from stages import clean, evaluate, split, train_extract
+from stages import clean, evaluate, predict, split, train_extract, train_finetune
 
 
 @pytest.fixture
@@ -147,17 +151,52 @@ def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
-@pytest.mark.parametrize("is_like_the_image", [True, False])
-def test_training_records_which_views_it_learns_from(folder, capsys, is_like_the_image):
+def views_of_two_classes(is_like_the_image: bool) -> np.ndarray:
+    """Return three views of 90 images; the drawn ones help if they are like the image."""
     features = np.random.default_rng(0).normal(size=(90, 3, 40))
     features[:, 1:] /= 4  # less noise
     features[:, :, 0] += 1 - 2 * (np.arange(90)[:, None] % 2)
     features[:, 1:, 0] *= 1 if is_like_the_image else -1
-    (line,) = trained(folder, features, capsys)
+    return features
+
+
+@pytest.mark.parametrize("is_like_the_image", [True, False])
+def test_training_records_which_views_it_learns_from(folder, capsys, is_like_the_image):
+    (line,) = trained(folder, views_of_two_classes(is_like_the_image), capsys)
     assert "of 90 cross-validated training images" in line
     metrics = read_json(folder / paths.CROSS_VALIDATION_JSON)
     assert (metrics["views"], metrics["blocks"]) == (3 if is_like_the_image else 1, 0)
     assert (metrics["views_loss_change"] < -metrics["views_loss_error"]) == is_like_the_image
+
+
+@pytest.mark.parametrize("is_like_the_image", [True, False])
+def test_prediction_averages_over_mirror_images_only_if_the_head_learned_from_them(
+    folder, capsys, is_like_the_image
+):
+    """A head of images as they are may misjudge mirror images, such as signs with an arrow."""
+    frozen = overlay((folder / paths.PARAMS).read_text("utf-8"), "model: {fine_tune_at: null}")
+    (folder / paths.PARAMS).write_text(frozen, encoding="utf-8")
+    features = views_of_two_classes(is_like_the_image)
+    trained(folder, features, capsys)
+    actual = np.arange(20) % 2
+    none = pd.DataFrame(columns=list(IMAGES))
+    with contextlib.chdir(folder):
+        train_finetune.main()
+        table = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
+        held_out = write_features(paths.FEATURES / "of_test", actual, top=features[:20, :2])
+        held_out = held_out[held_out["split"] == "validation"].assign(split="test")
+        (paths.FEATURES / "of_test/validation").rename(paths.FEATURES / "test")
+        table = table[table["split"] == "train"].assign(group=table["path"])
+        write_table(paths.SPLIT_CSV, pd.concat([table, held_out]), SPLIT)
+        write_table(paths.UNKNOWN_CSV, none, IMAGES)
+        predict.main()
+        outputs = Outputs.read(paths.OUTPUTS / "test.npz")
+        network = read_network(paths.NETWORK)
+        run = partial(run_on_stored, network, compile_for_cpu(network), paths.FEATURES / "test")
+        logits, _ = run(held_out["pixels_sha256"])
+    assert np.abs(logits[:, 0] - logits[:, 1]).max() > 0.1
+    seen = logits.mean(axis=1) if is_like_the_image else logits[:, 0]
+    np.testing.assert_allclose(outputs.logits, seen)
 
 
 def test_metrics_are_few_even_with_many_classes_and_an_error_limit(folder):

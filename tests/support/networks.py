@@ -60,7 +60,7 @@ def weights_of(head, features: int, classes: int, standardisation=None, *, has_b
     rng = np.random.default_rng(3)
     arrays = [rng.uniform(0.1, 1, array.shape).astype("f") for array in built.get_weights()]
     arrays[0] /= np.float32(features)
-    return HeadWeights(arrays, standardisation, has_blocks)
+    return HeadWeights(arrays, standardisation, has_blocks, 1)
 
 
 def model_params(**changes) -> Model:
