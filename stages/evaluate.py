@@ -6,8 +6,8 @@ near-duplicates have different labels, or if a label has a low probability, acco
 cross-validation for training images and to the model for all others. Images whose label somebody
 gave or confirmed one by one are not listed. Reads data/outputs/, data/clean/metadata.csv,
 images.csv, labels.json and near_duplicates.csv in data/split/, data/cross_validation.csv,
-labels.csv, models/extractor/ and models/network/. Params: `calibrate`, `clean.bits`,
-`model.resize`. Writes models/served/, data/probabilities.csv of test images,
+labels.csv, models/extractor/, models/network/ and models/network.json. Params: `calibrate`,
+`clean.bits`, `model.resize`. Writes models/served/, data/probabilities.csv of test images,
 data/probabilities_validation.csv, metrics/evaluate.json, plots/scores.csv, plots/reliability.csv,
 plots/roc.csv, plots/decided.csv, plots/labels_to_review.csv, and the predictions that Git keeps,
 plots/predictions.csv and plots/predictions_validation.csv. Run: `python -m stages.evaluate`

@@ -2,7 +2,7 @@
 
 Writes the figures, the model card, and one HTML page that works offline. Reads labels.csv, tables
 in data/, data/clean/, data/split/ and plots/, pictures of the data in plots/,
-data/cross_validation.json, data/raw/archives/, models/network/network.json, models/served/ and all
+data/cross_validation.json, data/raw/archives/, models/network.json, models/served/ and all
 params. Writes docs/model_card.md, plots/limits.txt, pictures of the results in plots/, and
 plots/report.html, which shows photos. Prints which photos, labels, splits, params and code differ
 from the last commit, and whether the model is better, according to Git and DVC's cache. Run:

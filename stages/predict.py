@@ -3,8 +3,9 @@
 The network therefore runs only once, even if a threshold or metric changes. Its input is stored
 features. Before this, the stage fits the detector of unknown inputs to training images. Reads
 train/, validation/, test/ and unknown/ in data/features/, images.csv and labels.json in
-data/split/, data/clean/unknown.csv and models/network/. Writes data/outputs/: the outputs for
-training, validation, test and unknown images, and the detector. Run: `python -m stages.predict`
+data/split/, data/clean/unknown.csv, models/network/ and models/network.json. Writes data/outputs/:
+the outputs for training, validation, test and unknown images, and the detector. Run: `python -m
+stages.predict`
 """
 
 from functools import partial

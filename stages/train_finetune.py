@@ -4,9 +4,9 @@ Training starts from the stored features at the cut, so only the layers after th
 Reads train/ and validation/ in data/features/, data/split/train_validation.csv,
 data/split/labels.json, models/backbone/ and models/head.npz. Params: `train_finetune`, `head`,
 `hardware`, `augment`, `model.backbone`, `model.pooling`, `model.fine_tune_at`. Writes
-models/network/, which has the layers after the frozen ones for OpenVINO, network.json, which says
-whether to average predictions over mirror images, and, if layers were trained, the whole Keras
-model; and plots/history_finetune.csv. Run: `python -m stages.train_finetune`
+models/network/, which has the layers after the frozen ones for OpenVINO and, if layers were
+trained, the whole Keras model; models/network.json, which says whether to average predictions over
+mirror images; and plots/history_finetune.csv. Run: `python -m stages.train_finetune`
 """
 
 from pathlib import Path
@@ -43,9 +43,9 @@ def main() -> None:
         else:
             network, kinds, history, result = train(store, weights, params, folder)
         write_network(network, folder / paths.NETWORK.name, OUTPUTS, kinds)
-        augment = Augment.load()
-        is_mirrored = augment.mirrors(weights.views if unset else augment.views)
-        write_json(folder / paths.NETWORK_JSON.name, {"is_mirrored": is_mirrored})
+    augment = Augment.load()
+    is_mirrored = augment.mirrors(weights.views if unset else augment.views)
+    write_json(paths.NETWORK_JSON, {"is_mirrored": is_mirrored})
     write_table(paths.FINETUNE_HISTORY_CSV, history, HISTORY)
     print(f"train_finetune: {result}")
 
