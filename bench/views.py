@@ -15,12 +15,18 @@ prediction: the mean, in parentheses the mean without data sets below FEW_ERRORS
 CPU seconds are given for the features (decoding and running the network) and for the head
 (cross-validation, a second one if there are several views, and the final fit). MB is the size of
 the stored rows. Run this after `dvc repro fetch`. With --store, a second run reuses all rows.
+
+With --held-out, it prints another table instead: heads fitted to 300 images predict the others, up
+to 1,500, except those in groups with training images. It compares the defaults of `pawprint init`
+before and after docs/decisions/37: MobileNetV2 with three augmented views, if cross-validation
+keeps them, and a mirrored prediction; and EfficientNet-Lite0 with one view and the image alone.
 """
 
 import argparse
 import random
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -262,7 +268,6 @@ def measure(
     if number > min(SIZES) and len(images) <= 2 * min(SIZES):
         return None
     images = images[:number]
-    labels = read_labels(workspace / paths.LABELS_JSON)
     stored = [stored_rows(workspace, network, images, part) for part in parts]
     blocks, top = (np.concatenate(arrays, axis=1) for arrays in list(zip(*stored))[:2])
     least = images[: min(SIZES)]
@@ -270,17 +275,71 @@ def measure(
     same, others = (float(rows.seconds) for rows in both)
     each = others - same  # per pass; the parts have two and three views
     passes = tuple(seconds * len(images) / len(least) for seconds in (same - each, each))
-    params = load_params(workspace / "params.yaml")
-    first = {False: top[:, :1], True: np.concatenate([blocks, top], axis=2)[:, :1]}
-    examples = Examples(
-        first,
+    rows = Rows(blocks, top, np.array(0))
+    first = Rows(blocks[:, :1], top[:, :1], np.array(0))
+    return judge(rows, examples_of(workspace, images, first), passes)
+
+
+def examples_of(workspace: Path, images: pd.DataFrame, rows: Rows) -> Examples:
+    """Return the examples for these images, whose rows come first in `rows`."""
+    labels = read_labels(workspace / paths.LABELS_JSON)
+    blocks, top = (kind[: len(images)] for kind in rows[:2])
+    return Examples(
+        {False: top, True: np.concatenate([blocks, top], axis=2)},
         pd.Index(labels).get_indexer(images["label"]),
         images["group"].to_numpy(),
         images["pixels_sha256"].to_numpy(),
         labels,
-        params.train_extract.weight_for(images["label"]),
+        load_params(workspace / "params.yaml").train_extract.weight_for(images["label"]),
     )
-    return judge(Rows(blocks, top, np.array(0)), examples, passes)
+
+
+def held_out_losses(workspace: Path, network: str, *, has_views: bool) -> tuple[np.ndarray, ...]:
+    """Return log losses of held-out images, and whether they are correct.
+
+    With `has_views`, there are three augmented views, and predictions are mirrored.
+    """
+    number = min(SIZES)
+    images = read_table(workspace / paths.SPLIT_CSV, SPLIT).sample(frac=1, random_state=1)
+    images = images[: max(SIZES)]
+    same = stored_rows(workspace, network, images, SAME)
+    views = [[kind[:number, :1] for kind in same[:2]]]
+    if has_views:
+        others = stored_rows(workspace, network, images[:number], OTHERS)
+        views.append([*others[:2]])
+    rows = Rows(*(np.concatenate(kinds, axis=1) for kinds in zip(*views)), np.array(0))
+    examples = examples_of(workspace, images[:number], rows)
+    settings = cross_validate(examples)
+    features = examples.features[settings.has_blocks]
+    model, standardisation = fit(
+        features, (*range(settings.views),), np.arange(number), examples, settings.C
+    )
+    is_apart = ~images["group"].isin(images["group"][:number]).to_numpy()
+    is_apart &= images["label"].isin(images["label"][:number]).to_numpy()
+    actual = pd.Index(examples.labels).get_indexer(images["label"][is_apart])
+    held_out = np.concatenate(same[:2], axis=2) if settings.has_blocks else same.top
+    probabilities = np.zeros((1 + has_views, len(actual), examples.classes))
+    for view, of_view in enumerate(probabilities):
+        seen = held_out[is_apart, view].astype(np.float32)
+        standardisation.apply(seen)
+        of_view[:, model.classes] = model.predict(seen)
+    mean = np.exp(np.log(np.maximum(probabilities, np.finfo(float).tiny)).mean(axis=0))
+    mean /= mean.sum(axis=1, keepdims=True)
+    return log_losses(actual, mean), mean.argmax(axis=1) == actual
+
+
+def compare_held_out(names: Iterable[str], store: Path) -> Iterator[str]:
+    """Yield Markdown lines: scores of held-out images with the defaults of before, and now."""
+    yield "| images of | number | accuracy before | now | change | log loss before | now | change |"
+    yield "|---" * 8 + "|"
+    for name in names:
+        old, old_right = held_out_losses(store / name, BASE, has_views=True)
+        new, new_right = held_out_losses(store / name, "Lite0", has_views=False)
+        points = Difference.of(100.0 * new_right, 100.0 * old_right)
+        accuracy = f"{old_right.mean():.1%} | {new_right.mean():.1%}"
+        change = f"{points.mean:+.1f} ± {points.error:.1f} points"
+        losses = f"{old.mean():.4f} | {new.mean():.4f} | {Difference.of(new, old)}"
+        yield f"| {name} | {len(old):,} | {accuracy} | {change} | {losses} |"
 
 
 def tabulate(found: dict[Key, dict[str, Judged]], number: int) -> list[str]:
@@ -344,6 +403,7 @@ def main() -> None:
     default = [BASE, "Lite0"]
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=default)
     parser.add_argument("--images", nargs="+", type=int, choices=SIZES, default=SIZES)
+    parser.add_argument("--held-out", action="store_true", help="compare on held-out images")
     arguments = parser.parse_args()
     found: dict[Key, dict[str, Judged]] = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -351,6 +411,10 @@ def main() -> None:
         names = sets(arguments.clones)
         for name, (images, changes) in names.items():
             make_project(images, changes, store / name)
+        if arguments.held_out:
+            for line in compare_held_out(names, store):
+                print(line, flush=True)
+            return
         for number in arguments.images:
             for name, network in product(names, arguments.networks):
                 if judged := measure(store / name, network, number):
