@@ -282,8 +282,8 @@ def commit_all(workspace: Path) -> None:
 def write_lite0(path: Path) -> None:
     """Write the network of bench/embeddings.py as an ONNX file."""
     # Importing this module starts TensorFlow, which only this comparison needs.
-    from pawprint.network.backbone import application
     from pawprint.network.hardware import keras
+    from pawprint.network.keras_backbone import application
 
     network = application("EfficientNetLite0", None, 224, IMAGENET)
     means = keras.layers.GlobalAveragePooling2D()(network.output)

@@ -67,8 +67,8 @@ def train(
     """
     # TensorFlow starts here, which takes seconds.
     from pawprint.network import training
-    from pawprint.network.backbone import with_head
     from pawprint.network.hardware import make_deterministic, training_on
+    from pawprint.network.keras_backbone import with_head
     from pawprint.network.model import load_model, parts, save_model, to_openvino
 
     epochs = params.epochs or FineTuningEpochs()

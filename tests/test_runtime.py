@@ -3,8 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from networks import pixels, sample_backbone
 
-from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index, with_blocks
+from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.model import convert
 from pawprint.runtime import compile_for_cpu
 

@@ -5,7 +5,7 @@ leading bits of the image's `pixels_sha256` determine the shard, so that adding 
 only one shard. The file `shard-N.npy` is a sequence of arrays in NumPy's format. The first array
 contains the names and checksums of the columns, which follow: `index`, which identifies the rows
 and is sorted by image and view, and an array `(rows, …)` for each kind. The kinds are "cut",
-"blocks", "top" and, if `top` is not the means of the last maps, "means"; network/backbone.py
+"blocks", "top" and, if `top` is not the means of the last maps, "means"; network/keras_backbone.py
 defines them. Each split has a folder with at least one shard, because DVC does not track empty
 folders. `dtype_of` determines the number types. The reasons for this design are in
 docs/decisions/19 and 36.

@@ -207,8 +207,8 @@ def build_extractor(model: Model, arrays: Sequence[np.ndarray]) -> tuple[openvin
     """Build a network from pixels to features out of the arrays; also return its output names.
 
     Pixels are uint8 `(batch, size, size, 3)`, and the arrays come from `read_arrays`. The float32
-    outputs have the same order and columns as those of `build_extractor` in backbone.py without a
-    cut.
+    outputs have the same order and columns as the outputs of `build_extractor` in
+    keras_backbone.py without a cut.
     """
     size = model.image_size
     pixels = operations.parameter([-1, size, size, 3], np.uint8)

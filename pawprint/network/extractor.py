@@ -50,7 +50,7 @@ def load_extractor(model: Model, weights: Weights, has_cut: bool = True) -> Extr
     """
     if needs_keras(model, weights):
         # Importing this module starts TensorFlow, which takes seconds.
-        from pawprint.network.backbone import convert_backbone, weights_sha256
+        from pawprint.network.keras_backbone import convert_backbone, weights_sha256
 
         network, outputs, backbone = convert_backbone(model, weights, has_cut)
         extractor = Extractor(network, outputs, weights_sha256(backbone), backbone)

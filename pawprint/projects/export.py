@@ -26,10 +26,10 @@ from pawprint.model.mirror_image import is_mirrored
 from pawprint.model.page import About, fetch_runtime, page_of, whose_weights, with_half_weights
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import NETWORK_FILE, read_model
-from pawprint.network.backbone import load_backbone, with_head
 from pawprint.network.extractor import needs_keras
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
+from pawprint.network.keras_backbone import load_backbone, with_head
 from pawprint.network.model import load_model
 from pawprint.network.weights_file import onnx_file
 from pawprint.params.model import ONNX, Head, Model, Weights

@@ -14,7 +14,6 @@ from conftest import clean_archive, pawprint, photo, photos_of, refused, run, wr
 from pawprint import paths
 from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, MEASURES
-from pawprint.dataset.cleaning import without_duplicates
 from pawprint.dataset.folder_messages import describe_class_counts
 from pawprint.dataset.folders import read_folders
 from pawprint.dataset.sources import describe_empty, fetch
@@ -88,18 +87,6 @@ def test_folder_for_images_without_a_label_is_neither_a_class_nor_unknown(tmp_pa
     assert set(kept["label"]) == {"cat", "dog", ""}
     assert kept["path"][kept["label"] == ""].tolist() == [f"{name}/9.jpg"]
     assert rejected.empty
-
-
-@pytest.mark.parametrize("labels", [["", "cat"], ["", "cat", "dog"], ["", ""]])
-def test_copy_without_a_label_is_a_duplicate_and_contradicts_none(labels):
-    columns = {"path": ["a.jpg", "bb.jpg", "ccc.jpg"][: len(labels)], "label": labels}
-    images = pd.DataFrame(columns).assign(archive_split="", pixels_sha256="0")
-    kept, rejected = without_duplicates(images)
-    if "dog" in labels:
-        assert kept.empty and set(rejected["reason"]) == {"contradictory"}
-    else:
-        assert kept["label"].tolist() == [max(labels)]
-        assert rejected["reason"].tolist() == ["duplicate"]
 
 
 def test_folder_that_a_mapping_names_is_a_class_whatever_its_name(tmp_path):

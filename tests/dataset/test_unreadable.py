@@ -17,7 +17,7 @@ import pytest
 from conftest import PROJECT, photos_of, refused, run, write_files
 
 from pawprint import git
-from pawprint.dataset.sources import is_tar, tar_files
+from pawprint.dataset.tar_files import is_tar, tar_files
 from pawprint.features.store import write_shard
 from pawprint.files import pack
 from pawprint.images.archive import open_archive, read_member

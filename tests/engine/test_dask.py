@@ -29,8 +29,8 @@ from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
 from pawprint.images.views import IDENTITY
 from pawprint.model.predictor import load_predictor, predict
-from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index
+from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.model import convert
 from pawprint.params.file import overlay
 from pawprint.pipeline import entry

@@ -5,9 +5,9 @@ from PIL import Image
 
 from pawprint.features.rows import fits, row_function
 from pawprint.images.views import IDENTITY, View, apply, mirrored, resize
-from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index, with_blocks
 from pawprint.network.hardware import keras
+from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.model import convert
 from pawprint.runtime import read_network, write_network
 

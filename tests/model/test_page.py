@@ -35,8 +35,8 @@ from pawprint.model.page import (
 )
 from pawprint.model.predictor import load_predictor, predict
 from pawprint.model.served_model import write_served_model
-from pawprint.network.backbone import application, preprocessing
 from pawprint.network.hardware import keras
+from pawprint.network.keras_backbone import application, preprocessing
 from pawprint.network.model import convert
 
 pytestmark = pytest.mark.slow

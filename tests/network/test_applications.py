@@ -12,10 +12,10 @@ from pawprint.model.detector import fit_detector
 from pawprint.model.exports import for_export
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import write_served_model
-from pawprint.network.backbone import application, build_extractor
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.heads import HeadWeights, Standardisation
+from pawprint.network.keras_backbone import application, build_extractor
 from pawprint.network.model import (
     build_head,
     build_model,

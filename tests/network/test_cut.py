@@ -3,9 +3,9 @@ import pytest
 from networks import model_params
 
 from pawprint.errors import InputError
-from pawprint.network.backbone import application
 from pawprint.network.blocks import cut_index, first_trained, split_at
 from pawprint.network.hardware import keras
+from pawprint.network.keras_backbone import application
 
 
 @pytest.fixture(scope="module")

@@ -18,18 +18,18 @@ from networks import metadata, model_params, pixels, weights_of
 from pawprint import paths
 from pawprint.files import digest
 from pawprint.model.served_model import join
-from pawprint.network.backbone import (
-    application,
-    build_extractor,
-    load_backbone,
-    weights_sha256,
-)
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.efficientnet_lite import VARIANTS, packaged_file
 from pawprint.network.extractor import load_extractor, needs_keras
 from pawprint.network.feature_network import OUTPUTS, on_features
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
+from pawprint.network.keras_backbone import (
+    application,
+    build_extractor,
+    load_backbone,
+    weights_sha256,
+)
 from pawprint.network.model import load_model, preprocessing
 from pawprint.network.torch_file import read_tensors
 from pawprint.params.file import overlay

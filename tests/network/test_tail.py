@@ -8,10 +8,10 @@ from PIL import Image
 from pawprint.model.detector import fit_detector
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import join, write_served_model
-from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index, with_blocks
 from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
 from pawprint.network.heads import Standardisation
+from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.model import (
     build_model,
     convert,

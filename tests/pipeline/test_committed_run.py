@@ -27,7 +27,7 @@ from conftest import (
 from networks import save_weights
 
 from pawprint.files import md5_of_folder, pack, read_yaml
-from pawprint.network.backbone import application
+from pawprint.network.keras_backbone import application
 from pawprint.params.model import Params
 from pawprint.recipes.demo import draw_dataset
 

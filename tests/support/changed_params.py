@@ -7,7 +7,7 @@ from pathlib import Path
 from conftest import SAMPLE_SHA256, SAMPLE_WEIGHTS
 from networks import sample_backbone
 
-from pawprint.network.backbone import weights_sha256
+from pawprint.network.keras_backbone import weights_sha256
 
 
 def median_probability(workspace: Path) -> float:

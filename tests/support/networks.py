@@ -12,9 +12,9 @@ from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.model.detector import Detector
 from pawprint.model.metadata import Metadata
 from pawprint.model.served_model import write_served_model
-from pawprint.network.backbone import application
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
+from pawprint.network.keras_backbone import application
 from pawprint.network.model import activation_for, build_head, build_model, convert
 from pawprint.params.model import Dense, Epochs, Head, Model
 
