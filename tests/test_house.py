@@ -1,10 +1,10 @@
 """Test how much there is to maintain, and that packages only import others in one direction."""
 
 import tomllib
-from pathlib import PurePosixPath
 from typing import get_args
 
 from conftest import CODE, MODULES, PROJECT
+from house import drawing, package_of
 
 from pawprint.__main__ import COMMANDS
 from pawprint.files import read_yaml
@@ -25,7 +25,7 @@ THERE_IS = {
 MAY_IMPORT = {
     "pawprint": {"model", "pipeline", "projects"},  # loads models, opens projects
     "pawprint/pipeline": set(),
-    "pawprint/params": {"pipeline"},
+    "pawprint/params": set(),
     "pawprint/images": {"params"},
     "pawprint/engine": {"pipeline"},
     "pawprint/dataset": {"engine", "images", "params"},
@@ -51,22 +51,23 @@ PACKAGE = "stages/__init__.py"
 STAGES = [module for module in MODULES if module.startswith("stages/") and module != PACKAGE]
 
 
-def room(module: str) -> str:
-    """Return the package of a module: `pawprint/images`, `stages`, or `pawprint` itself."""
-    parts = PurePosixPath(module).parts
-    return "/".join(parts[:2]) if parts[0] == "pawprint" and len(parts) > 2 else parts[0]
-
-
 def test_module_imports_only_the_rooms_that_the_design_allows():
     for module in MODULES:
-        others = {room(file) for file in CODE.imported_files(module)} - {room(module), "pawprint"}
+        packages = {package_of(file) for file in CODE.imported_files(module)}
+        others = packages - {package_of(module), "pawprint"}
         rooms = {folder.removeprefix("pawprint/") for folder in others}
-        assert rooms <= MAY_IMPORT[room(module)], module
+        assert rooms <= MAY_IMPORT[package_of(module)], module
+
+
+def test_the_drawing_of_the_imports_is_the_truth():
+    """Without circles: the drawing of a circle raises an error."""
+    page = (PROJECT / "docs" / "development.md").read_text(encoding="utf-8")
+    assert f"```mermaid\n{drawing()}```\n" in page
 
 
 def test_no_stage_imports_another():
     for stage in STAGES:
-        of_stages = {module for module in CODE.closure(stage) if room(module) == "stages"}
+        of_stages = {module for module in CODE.closure(stage) if package_of(module) == "stages"}
         assert of_stages == {stage, PACKAGE}
 
 
@@ -79,7 +80,7 @@ def test_no_command_imports_another():
 
 def test_prediction_and_calibration_do_not_depend_on_the_training_code():
     for stage in ("stages/predict.py", "stages/evaluate.py"):
-        assert "pawprint/network" not in {room(module) for module in CODE.closure(stage)}
+        assert "pawprint/network" not in {package_of(module) for module in CODE.closure(stage)}
 
 
 def test_training_does_not_depend_on_the_scores_of_its_model():
@@ -91,8 +92,8 @@ def test_training_does_not_depend_on_the_scores_of_its_model():
 
 def test_what_computes_a_row_of_features_depends_on_no_params_errors_or_tables():
     modules = CODE.closure("pawprint/features/rows.py")
-    assert "pawprint/params" not in {room(module) for module in modules}
-    of_package = {module for module in modules if room(module) == "pawprint"}
+    assert "pawprint/params" not in {package_of(module) for module in modules}
+    of_package = {module for module in modules if package_of(module) == "pawprint"}
     assert of_package == {"pawprint/runtime.py"}
 
 
