@@ -46,7 +46,7 @@ from pawprint.scores.intervals import paired_test
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.learning_curve import tabulate_curve
 from pawprint.scores.prediction_table import tabulate
-from pawprint.scores.verdict import LOG_LOSS, MARGIN, Comparison, Pair, difference_of
+from pawprint.scores.verdict import LOG_LOSS, MARGIN, ModelComparison, Pair, difference_of
 
 SIDE = 224
 CELLS = "src/elpv_dataset/data"
@@ -244,7 +244,7 @@ def compare_runs(
     whole = Pair.join(sets)
     test = difference_of(whole, 0.95, paired_test(whole.differences, whole.groups), LOG_LOSS)
     means = (float(values.mean()) for values in whole.values)
-    compared = Comparison(len(whole.actual), *means, test, pd.DataFrame())
+    compared = ModelComparison(len(whole.actual), *means, test, pd.DataFrame())
     losses = [
         np.nanmean(log_losses(each.actual, probabilities))
         for each, probabilities in zip(photos, judged)
@@ -283,7 +283,7 @@ def read_draws(photos: Photos, name: str, path: Path, number: int) -> pd.DataFra
     return rows[rows["draw"] < number]
 
 
-def limits_run(photos: Photos, held_out: Photos) -> limits.Run:
+def limits_run(photos: Photos, held_out: Photos) -> limits.RunData:
     """Train on photos and return the run for `limits`; half of the other photos are for test."""
     images = photos.actual, photos.groups, photos.keys
     examples = Examples({False: photos.rows}, *images, photos.labels)
@@ -309,7 +309,9 @@ def limits_run(photos: Photos, held_out: Photos) -> limits.Run:
             predictions[name] = tabulate(table, probabilities, classes, photos.labels)
     to_review = list_suspects(pd.concat(judged, ignore_index=True))
     images = pd.concat(tables.values(), ignore_index=True)
-    return limits.Run(images, judged[0], predictions, 1.0, curve, pd.DataFrame(), None, to_review)
+    return limits.RunData(
+        images, judged[0], predictions, 1.0, curve, pd.DataFrame(), None, to_review
+    )
 
 
 def images_of(photos: Photos) -> pd.DataFrame:

@@ -71,7 +71,7 @@ def problem_of_names(labels: Iterable[str]) -> str | None:
 
 
 # The smallest distance of a probability from 0 and 1. float32 would round smaller distances away.
-SMALLEST = 2**-25
+MIN_PROBABILITY = 2**-25
 SIGNIFICANT = 0.05  # p-value below which a difference is significant
 
 

@@ -46,7 +46,7 @@ from pawprint.pipeline.entry import run_stage
 from pawprint.reports import charts, pages, photos
 from pawprint.reports.since_commit import describe_since_commit
 from pawprint.scores.intervals import CONFIDENCE
-from pawprint.scores.limits import SIZE_UNKNOWN, Run, find_limits
+from pawprint.scores.limits import SIZE_UNKNOWN, RunData, find_limits
 from pawprint.scores.prediction_table import list_errors, read_probabilities
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
@@ -179,7 +179,7 @@ def limits_run(
     images: pd.DataFrame,
     judged: pd.DataFrame,
     predictions: dict[str, pd.DataFrame],
-) -> Run:
+) -> RunData:
     """Return the input of `find_limits`.
 
     `context` contains the values for the card, `images` is the SPLIT table with OF_FILE, `judged`
@@ -187,7 +187,7 @@ def limits_run(
     """
     extract = context["extract"]
     learned = extract["accuracy"][extract["kept"]]
-    return Run(
+    return RunData(
         images,
         judged,
         predictions,

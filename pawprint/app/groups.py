@@ -23,7 +23,7 @@ from pawprint.model.detector import unit_length
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import USUAL_C, standardise, view_of
 from pawprint.network.heads import fit_regressions, kinds_of
-from pawprint.projects.labels import order_classes, places_in_archive
+from pawprint.projects.labels import ImageKey, order_classes, places_in_archive
 from pawprint.tables import read_table, training_images
 
 PER_PAGE = 24
@@ -32,7 +32,6 @@ MAX_OF_CLASS = 200  # labels per class for a head, so that a fit takes at most a
 PAGE_COST = 3  # keystrokes that take as long as looking at a page
 SURE = 0.5  # probability above which a photo is marked
 REFITTED = 12  # number of new labels after which a head is refitted
-Image = tuple[str, str]  # path and pixels_sha256, or "" if the hash is unknown
 Refused = set[tuple[int, str]]  # a photo, and a label that a person rejected ("" for its group)
 
 
@@ -55,7 +54,7 @@ class Clusters(NamedTuple):
     distance: np.ndarray
 
 
-class Head(NamedTuple):
+class ClassProbabilities(NamedTuple):
     """The probability of each class, float64 `(photos, classes)`."""
 
     classes: list[str]
@@ -72,7 +71,7 @@ def find_clusters(rows: np.ndarray) -> Clusters:
     return Clusters(distances.argmin(axis=1), distances.min(axis=1))
 
 
-def fit_head(rows: np.ndarray, labels: np.ndarray, keys: list[str]) -> Head | None:
+def fit_head(rows: np.ndarray, labels: np.ndarray, keys: list[str]) -> ClassProbabilities | None:
     """Fit a logistic regression to the rows whose label is not "", and predict all rows.
 
     Returns None if there are fewer than two classes. `rows` are `(photos, features)`. If a class
@@ -91,10 +90,12 @@ def fit_head(rows: np.ndarray, labels: np.ndarray, keys: list[str]) -> Head | No
     (model,) = fit_regressions(training, targets[learned], weights, USUAL_C)
     inputs = rows.astype(np.float32)
     standardisation.apply(inputs)
-    return Head(classes.tolist(), model.predict(inputs))
+    return ClassProbabilities(classes.tolist(), model.predict(inputs))
 
 
-def mean_of(first: Head | None, second: Head | None) -> Head | None:
+def mean_of(
+    first: ClassProbabilities | None, second: ClassProbabilities | None
+) -> ClassProbabilities | None:
     """Average the probabilities of two heads on the same photos. Their classes may differ."""
     if first is None or second is None:
         return first or second
@@ -102,7 +103,7 @@ def mean_of(first: Head | None, second: Head | None) -> Head | None:
     probabilities = np.zeros((len(first.probabilities), len(classes)))
     for head in (first, second):
         probabilities[:, [classes.index(name) for name in head.classes]] += head.probabilities / 2
-    return Head(classes, probabilities)
+    return ClassProbabilities(classes, probabilities)
 
 
 def photos_in_new_clusters(
@@ -114,7 +115,7 @@ def photos_in_new_clusters(
     return photos[~np.isin(clusters.number[photos], list(known))]
 
 
-def surest(photos: np.ndarray, head: Head, refused: Refused, number: int) -> Group:
+def surest(photos: np.ndarray, head: ClassProbabilities, refused: Refused, number: int) -> Group:
     """Return the photos that are most likely of one class, without those rejected for it.
 
     The sure ones have a probability above 0.5, so that they are marked only if unmarking them is
@@ -151,14 +152,14 @@ class Pool(NamedTuple):
     that knows the classes, if there is one.
     """
 
-    images: list[Image]
-    others: list[Image]
+    images: list[ImageKey]
+    others: list[ImageKey]
     rows: np.ndarray
     known: list[str]
     keys: list[str]
     clusters: Clusters
     classes: list[str]
-    head: Head | None = None
+    head: ClassProbabilities | None = None
 
     def all_classes(self, given: dict[str, str]) -> list[str]:
         """Return the source's classes by name, then others in the order of their first label.
@@ -226,7 +227,7 @@ class Answer(NamedTuple):
     """
 
     take_back: Callable[[], object]
-    images: list[Image]
+    images: list[ImageKey]
     label: str
     sure: int
     refused: int
@@ -239,15 +240,15 @@ class Pages:
 
     number: int = 0
     size: int = PER_PAGE
-    images: list[Image] = field(default_factory=list)  # on the page
+    images: list[ImageKey] = field(default_factory=list)  # on the page
     label: str = ""  # their likely class
     sure: int = 0  # number of marked photos, which come first
-    unmarked: list[Image] = field(default_factory=list)  # on the previous page
-    refused: list[tuple[Image, str]] = field(default_factory=list)
-    missing: set[Image] = field(default_factory=set)  # images that cannot be read
+    unmarked: list[ImageKey] = field(default_factory=list)  # on the previous page
+    refused: list[tuple[ImageKey, str]] = field(default_factory=list)
+    missing: set[ImageKey] = field(default_factory=set)  # images that cannot be read
     are_last: bool = False  # whether only undecided images are left to show
-    asked_last: set[Image] = field(default_factory=set)  # on such pages
-    head: Head | None = None
+    asked_last: set[ImageKey] = field(default_factory=set)  # on such pages
+    head: ClassProbabilities | None = None
     learned: int = -1  # number of labels to which the head was fitted
     answers: list[Answer] = field(default_factory=list)
 
@@ -279,7 +280,7 @@ class Pages:
         self,
         pool: Pool,
         given: dict[str, str],
-        seen: Collection[Image] = (),
+        seen: Collection[ImageKey] = (),
         undecided: Collection[str] = (),
     ) -> None:
         """Choose the images of the next page.
@@ -301,7 +302,7 @@ class Pages:
                 self.show(pool, chosen, given)
         self.are_last = not known
 
-    def show(self, pool: Pool, images: list[Image], given: dict[str, str]) -> None:
+    def show(self, pool: Pool, images: list[ImageKey], given: dict[str, str]) -> None:
         """Choose images for the page from these. Images without features come last."""
         place = {image: position for position, image in enumerate(pool.images)}
         photos = np.array([place[image] for image in images if image in place], int)
@@ -327,7 +328,7 @@ class Pages:
             return surest(photos, head, refused, self.size)
         return nearest(new if len(new) else photos, photos, pool, self.size)
 
-    def fit(self, pool: Pool, labels: np.ndarray) -> Head | None:
+    def fit(self, pool: Pool, labels: np.ndarray) -> ClassProbabilities | None:
         """Return a head, reusing the previous one until enough labels are new, or None."""
         number = int(np.sum(labels != ""))
         is_fit = self.head is not None and len(self.head.probabilities) == len(pool.rows)

@@ -24,7 +24,7 @@ from pawprint.images.decoder import FORMATS, decode
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import Predictor
 from pawprint.params.data import Clean, Fetch
-from pawprint.paths import PROBABILITIES_CSV, UNLABELLED
+from pawprint.paths import PROBABILITIES_CSV, UNLABELLED_PHOTOS
 from pawprint.projects import labels as labelling
 from pawprint.projects.labels import Places
 from pawprint.reports.pages import count_images
@@ -71,7 +71,7 @@ def show_upload() -> None:
     files = st.file_uploader(
         "Photos, or folders of photos", accept_multiple_files=True, key=f"files-{number}"
     )
-    target = UNLABELLED if label == WITHOUT and has_classes else folder
+    target = UNLABELLED_PHOTOS if label == WITHOUT and has_classes else folder
     st.caption(
         f"They go to the folder {plain(str(target))}. Existing files are not overwritten. Photos "
         "are kept in memory until you press Add, so copy large numbers of photos into the folder "
@@ -79,8 +79,8 @@ def show_upload() -> None:
     )
     if st.button("Add", type="primary", disabled=not (files and label)) and label:
         if label == WITHOUT:
-            if target == UNLABELLED:
-                write_text(UNLABELLED / ".gitignore", "*\n")
+            if target == UNLABELLED_PHOTOS:
+                write_text(UNLABELLED_PHOTOS / ".gitignore", "*\n")
             places: Places = {WITHOUT: (target, None)}
         else:
             places = labelling.place_of(HERE, label, classes, folder, source)
@@ -108,7 +108,7 @@ def add(files: Sequence[UploadedFile], places: Places) -> list[str]:
                 labelling.add(HERE, places, path, label)
             except (InputError, UnusableImageError) as error:
                 refused.append(f"{file.name}: {str(error).removeprefix(f'{path}: ')}")
-    is_apart = folder == UNLABELLED  # whether the photos are stored separately
+    is_apart = folder == UNLABELLED_PHOTOS  # whether the photos are stored separately
     step = "Label them on the Label page" if is_apart else "Then press Run on the Run page"
     added = f"**{len(files) - len(refused):,} photos were added to {plain(str(folder))}.** {step}."
     return [added, "\n".join(f"- not added: {plain(line)}" for line in refused)]

@@ -65,7 +65,7 @@ def show_new() -> Walk | None:
     source = Path(Fetch.load().source)
     training = labelling.folder_for_training(source)
     default = str(training or source) if source.is_dir() else ""
-    uploads = str(paths.UNLABELLED) if paths.UNLABELLED.is_dir() else ""
+    uploads = str(paths.UNLABELLED_PHOTOS) if paths.UNLABELLED_PHOTOS.is_dir() else ""
     origin, target = st.session_state.get("given") or last_folders() or (uploads, default)
     ways = (f"The {NUMBER} that help the model most, one by one", "All, page by page")
     with st.form("new", border=False):
@@ -201,11 +201,11 @@ def explain_none() -> None:
     st.success("Every image of the last run has a label.")
     source = Path(Fetch.load().source)
     if source.is_dir():
-        folder = plain(str(source / paths.UNLABELLED))
+        folder = plain(str(source / paths.UNLABELLED_PHOTOS))
         st.markdown(f"Photos that you add to the folder {folder} appear here.")
-    if paths.UNLABELLED.is_dir():
+    if paths.UNLABELLED_PHOTOS.is_dir():
         st.markdown(
-            f"Photos from the Add photos page are in the folder {paths.UNLABELLED}. Label "
+            f"Photos from the Add photos page are in the folder {paths.UNLABELLED_PHOTOS}. Label "
             "them in the New images tab."
         )
 

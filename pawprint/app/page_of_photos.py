@@ -19,6 +19,7 @@ from pawprint.errors import InputError
 from pawprint.files import read_text
 from pawprint.images.archive import UnusableImageError
 from pawprint.projects import labels as labelling
+from pawprint.projects.labels import ImageKey
 
 COOKIE = "pawprint"  # contains the name of the browser
 EXPIRED = 600  # seconds after which photos in an open but idle browser are offered again
@@ -29,7 +30,7 @@ class Visible(NamedTuple):
 
     browser: str
     since: float
-    images: list[groups.Image]
+    images: list[ImageKey]
 
 
 class Session:
@@ -127,7 +128,7 @@ def describe_end(
 
 def describe_progress(
     source: Photos,
-    missing: Collection[groups.Image],
+    missing: Collection[ImageKey],
     given: Container[str],
     unknown: Container[str],
 ) -> str:
@@ -144,12 +145,12 @@ def describe_progress(
     return f"{text}; {done:,} got a label." if done else f"{text}."
 
 
-def photos_of(source: Photos) -> list[groups.Image]:
+def photos_of(source: Photos) -> list[ImageKey]:
     """Return all photos of a source, with and without a label."""
     return [*source.pool.images, *source.pool.others]
 
 
-def without(keys: Container[str], images: Iterable[groups.Image]) -> list[groups.Image]:
+def without(keys: Container[str], images: Iterable[ImageKey]) -> list[ImageKey]:
     """Return the images that are not in a table with these keys: paths, or pixels_sha256."""
     return [image for image in images if image[0] not in keys and image[1] not in keys]
 
@@ -189,7 +190,7 @@ def hide_from_others(pages: Pages) -> None:
     shown()[id(pages)] = Visible(browser(), time.time(), pages.images)
 
 
-def seen_by_others() -> set[groups.Image]:
+def seen_by_others() -> set[ImageKey]:
     """Return the images shown in other browsers. Those of idle browsers are forgotten.
 
     A new session of the same browser takes over its images.

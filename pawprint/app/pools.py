@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from pawprint import paths
 from pawprint.app import HERE, groups, photos, undo_log
-from pawprint.app.groups import Head, Pool
+from pawprint.app.groups import ClassProbabilities, Pool
 from pawprint.app.undo_log import Change
 from pawprint.classes import NEITHER, problem_of_labels
 from pawprint.errors import InputError
@@ -21,10 +21,10 @@ from pawprint.model.predictor import Prediction, default_model, predict_each
 from pawprint.params.data import Fetch
 from pawprint.pipeline.entry import stamps
 from pawprint.projects import labels as labelling
-from pawprint.projects.labels import UNDECIDED, Places
+from pawprint.projects.labels import UNDECIDED, ImageKey, Places
 from pawprint.projects.suggestion import images_in
 
-Images = Sequence[groups.Image]
+ImageKeys = Sequence[ImageKey]
 
 
 class ProjectPhotos:
@@ -49,7 +49,7 @@ class ProjectPhotos:
         """Return a photo as a data URI. Raises InputError or UnusableImageError."""
         return photos.large(path) if is_large else photos.square(path)
 
-    def give(self, images: Images, label: str) -> tuple[list[Change], int]:
+    def give(self, images: ImageKeys, label: str) -> tuple[list[Change], int]:
         """Write a label, which is one of `classes`, a new class, NEITHER or UNDECIDED.
 
         Returns the changes, and the number of images that already had a label. Raises InputError or
@@ -59,7 +59,7 @@ class ProjectPhotos:
         changes, had_one = labelling.label_images(HERE, images, label)
         return [*changes], had_one
 
-    def taken_back(self, images: Images) -> None:
+    def taken_back(self, images: ImageKeys) -> None:
         """Forget the labels of images."""
 
 
@@ -102,7 +102,7 @@ class FolderPhotos:
         image = read_again(Path(path), path, self.bits, photos.LARGE)
         return photos.data_uri(image) if is_large else square(image)
 
-    def give(self, images: Images, label: str) -> tuple[list[Change], int]:
+    def give(self, images: ImageKeys, label: str) -> tuple[list[Change], int]:
         """Copy photos to the place of a class, like `ProjectPhotos`; NEITHER is only remembered."""
         files = [Path(path) for path, _ in images]
         changes: list[Change] = []
@@ -133,7 +133,7 @@ class FolderPhotos:
             return {label: (self.target, label)}
         return labelling.place_of(HERE, label, classes, self.target, Path(Fetch.load().source))
 
-    def taken_back(self, images: Images) -> None:
+    def taken_back(self, images: ImageKeys) -> None:
         """Forget the labels of images."""
         for path, _ in images:
             self.labels.pop(path, None)
@@ -201,7 +201,7 @@ def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPh
     probabilities = [[row["probabilities"][label] for label in labels] for _, row in pairs]
     files = [path for path, _ in pairs]
     clusters = groups.find_clusters(features)
-    head = Head(labels, np.array(probabilities, float))
+    head = ClassProbabilities(labels, np.array(probabilities, float))
     pool = Pool([(path, "") for path in files], [], features, [], files, clusters, labels, head)
     return FolderPhotos(origin, target, pool, served.metadata.bits)
 

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pawprint.app import HERE
-from pawprint.app.groups import Image, Pages
+from pawprint.app.groups import Pages
 from pawprint.classes import NEITHER
 from pawprint.errors import InputError
-from pawprint.projects.labels import Copy, Written, lock_of
+from pawprint.projects.labels import Copy, ImageKey, Written, lock_of
 
 ANSWERS = Path(".dvc/tmp/pawprint-answers.jsonl")
 Change = Written | Copy
@@ -105,7 +105,7 @@ def _append(entry: dict) -> None:
             file.write("\n" + json.dumps(entry, default=str))  # the newline ends an incomplete line
 
 
-def _image(image: list[str]) -> Image:
+def _image(image: list[str]) -> ImageKey:
     path, pixels = image
     return path, pixels
 

@@ -42,7 +42,7 @@ def add_sheet(parser: argparse.ArgumentParser, help: str) -> None:
     parser.add_argument("--sheet", type=_page, metavar="FILE.html", help=help)
 
 
-class Rows(io.TextIOBase):
+class RowStream(io.TextIOBase):
     """A stream of UTF-8 text, written as it is printed. A full disk leaves no partial row."""
 
     def __init__(self, descriptor: int) -> None:
@@ -138,10 +138,10 @@ def output(arguments: argparse.Namespace, needs_all: bool = False) -> Iterator[T
             _close(rows, path)
 
 
-def _open_rows(path: Path | None, form: str) -> Rows | None:
+def _open_rows(path: Path | None, form: str) -> RowStream | None:
     """Open the file of --output or standard output. Return None for a table on the terminal."""
     if path:
-        return Rows(_open_new(path))
+        return RowStream(_open_new(path))
     if form == "table":
         return None
     if sys.__stdout__ is None:
@@ -149,10 +149,10 @@ def _open_rows(path: Path | None, form: str) -> Rows | None:
             "cannot write to standard output: it is closed. Write to a file with --output."
         )
     sys.stdout.flush()
-    return Rows(sys.stdout.fileno())
+    return RowStream(sys.stdout.fileno())
 
 
-def _close(rows: Rows, path: Path) -> None:
+def _close(rows: RowStream, path: Path) -> None:
     """Close the file of --output and remove it if it is empty."""
     is_empty = rows.is_file and not os.fstat(rows.descriptor).st_size
     os.close(rows.descriptor)

@@ -34,7 +34,7 @@ from pawprint.projects.scoring import (
 )
 from pawprint.reports.pages import MAX_ERRORS, rows_beside_test, write_errors
 from pawprint.scores.prediction_table import confusion, most_confused
-from pawprint.scores.verdict import Comparison, describe_comparison
+from pawprint.scores.verdict import ModelComparison, describe_comparison
 
 FAILED = 3  # exit status with --fail
 MAX_CONFUSED = 5  # pairs of classes to show
@@ -151,7 +151,7 @@ def print_scores(scored: ScoreResult) -> None:
 
 
 def _record_of(
-    scored: ScoreResult, compared: Sequence[tuple[Path, Comparison]], labels: list[str]
+    scored: ScoreResult, compared: Sequence[tuple[Path, ModelComparison]], labels: list[str]
 ) -> dict:
     record = {"images": len(scored.predictions), "scores": scored.scores, "compared": []}
     record["confusion"] = confusion(scored.predictions, labels).to_dict("index")

@@ -24,7 +24,7 @@ from pawprint.dataset.folder_names import (
     split_in_words,
     with_parents,
 )
-from pawprint.dataset.metadata_csv import Row
+from pawprint.dataset.metadata_csv import CsvRow
 from pawprint.errors import InputError, name_some, printable
 from pawprint.images.archive import count_suffixes, is_image_name
 
@@ -59,11 +59,14 @@ class Layout(NamedTuple):
 
     classes: list[str]
     places: Mapping[str, Place]
-    rows: dict[str, Row] | None = None
+    rows: dict[str, CsvRow] | None = None
 
 
 def find_places(
-    names: list[str], rows: dict[str, Row] | None, labels: dict[str, list[str]] | str, archive: str
+    names: list[str],
+    rows: dict[str, CsvRow] | None,
+    labels: dict[str, list[str]] | str,
+    archive: str,
 ) -> tuple[list[str], dict[str, Place]]:
     """Return the sorted classes, and each file's label and split, keyed by file name.
 
@@ -89,7 +92,7 @@ def find_places(
     return sorted(labels), places
 
 
-def _labels_of_rows(rows: dict[str, Row], archive: str) -> set[str]:
+def _labels_of_rows(rows: dict[str, CsvRow], archive: str) -> set[str]:
     labels = {row.label for row in rows.values()}
     labels = {label for label in labels if label.lower() != UNKNOWN and not is_unlabelled(label)}
     if problem := problem_of_labels(labels):
@@ -118,7 +121,7 @@ def _require_folders(
             )
 
 
-def folders_of(rows: dict[str, Row] | None) -> Folders:
+def folders_of(rows: dict[str, CsvRow] | None) -> Folders:
     """Return a function that finds a file's folders, in NFC, from its path or from `rows`.
 
     With `rows`, the label counts as the innermost folder and the split as the folder above it. An
@@ -418,7 +421,7 @@ def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
         )
 
 
-def count_labels(places: Mapping[str, Place], rows: dict[str, Row] | None) -> Counter[str]:
+def count_labels(places: Mapping[str, Place], rows: dict[str, CsvRow] | None) -> Counter[str]:
     """Return how many images have each label: a class, UNKNOWN, or "" for no label."""
     listed = rows or {}
     return Counter(

@@ -18,7 +18,7 @@ FILE_NAME = "metadata.csv"
 OWN_COLUMNS = {"file_name", "label", "split", "group"}
 
 
-class Row(NamedTuple):
+class CsvRow(NamedTuple):
     """A row of a metadata.csv."""
 
     label: str
@@ -34,7 +34,7 @@ def is_metadata(name: str) -> bool:
     return file == FILE_NAME and not is_hidden and not is_of_system(name)
 
 
-def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, Row] | None:
+def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, CsvRow] | None:
     """Return the rows from every metadata.csv in the archive, keyed by member, or None without one.
 
     Paths are relative to the CSV file's folder. If a row has no split, the innermost folder above
@@ -47,13 +47,13 @@ def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, Row] | No
 
 def parse_metadata_csv(
     archive: str, names: list[str], read: Callable[[str], bytes]
-) -> dict[str, Row] | None:
+) -> dict[str, CsvRow] | None:
     """Parse rows like `read_metadata_csv`, for the files `names`, whose content `read` returns.
 
     Messages refer to the archive or folder as `archive`.
     """
     members = {normalize("NFC", name): name for name in names}
-    rows_by_member: dict[str, Row] = {}
+    rows_by_member: dict[str, CsvRow] = {}
     for name in filter(is_metadata, names):
         where = f"{archive}: {printable(name)}"
         folder = posixpath.dirname(name)
@@ -82,16 +82,16 @@ def _advise(file_name: str, folder: str, names: list[str]) -> str:
     return likely or "If the image no longer exists, remove the line."
 
 
-def _parse_row(cells: dict[str, str], member: str) -> Row:
+def _parse_row(cells: dict[str, str], member: str) -> CsvRow:
     folders = [folder.lower() for folder in reversed(member.split("/")[:-1])]
     splits = [cells.get("split", "").lower(), *folders]
     split = next((SPLIT_OF_FOLDER[name] for name in splits if name in SPLIT_OF_FOLDER), "")
     label = normalize("NFC", cells["label"])
     further = {name: cell for name, cell in cells.items() if cell and name not in OWN_COLUMNS}
-    return Row(label, split, cells.get("group", ""), further)
+    return CsvRow(label, split, cells.get("group", ""), further)
 
 
-def _row_problem(cells: dict[str, str], member: str | None, rows: dict[str, Row]) -> str | None:
+def _row_problem(cells: dict[str, str], member: str | None, rows: dict[str, CsvRow]) -> str | None:
     name = cells["file_name"]
     label = cells["label"]
     split = cells.get("split", "")

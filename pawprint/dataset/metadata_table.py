@@ -5,10 +5,10 @@ from collections.abc import Iterable
 import pandas as pd
 
 from pawprint.columns import METADATA
-from pawprint.dataset.metadata_csv import Row
+from pawprint.dataset.metadata_csv import CsvRow
 
 
-def further_columns(rows: dict[str, Row] | None, paths: Iterable[str]) -> pd.DataFrame:
+def further_columns(rows: dict[str, CsvRow] | None, paths: Iterable[str]) -> pd.DataFrame:
     """Return the METADATA table for these images."""
     cells = [
         (path, *cell)

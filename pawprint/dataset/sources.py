@@ -123,7 +123,7 @@ def list_files(source: Path) -> tuple[list[str], Callable[[str], bytes]] | None:
     return None
 
 
-class Source(Section):
+class RemoteSource(Section):
     """A YAML source file, with an archive's URL and, if known, its SHA-256."""
 
     url: Annotated[str, Field(pattern="^https?://[^/]+/.*[^/]$")]  # a file, not a folder
@@ -140,7 +140,7 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
     if source.is_file() and source.suffix in (".yaml", ".yml"):
         from pawprint.download import download  # slow, and few sources are URLs
 
-        remote = check_content(Source, read_yaml(source), source, [])
+        remote = check_content(RemoteSource, read_yaml(source), source, [])
         source = download(remote.url, remote.sha256, str(source))
     if not source.is_dir() and not source.is_file():  # reading a pipe would never end
         raise _no_source(source)

@@ -191,8 +191,8 @@ def _stem(name: str) -> str:
 
 LABEL_COLUMNS = ("path", "label")  # PIXELS and HOW are optional
 PIXELS = "pixels_sha256"
-HOW = "how"  # how the label was assigned: PAGE, or "" for a single image
-PAGE = "page"  # the label was assigned to all images on a page
+HOW = "how"  # how the label was assigned: OF_PAGE, or "" for a single image
+OF_PAGE = "page"  # the label was assigned to all images on a page
 SPLIT_COLUMNS = ("pixels_sha256", "split")
 # New projects contain these empty tables.
 EMPTY_TABLES = {
@@ -256,8 +256,8 @@ def read_corrections(
     A path matches a member even if the path is in another Unicode form or has surrounding spaces.
     Raises InputError, with the line number, for a label that is not in `labels`, a path that is not
     in `members` if there is no `pixels_sha256`, an image that occurs twice, a `pixels_sha256` that
-    is not 64 hexadecimal digits, and a cell in HOW other than PAGE or "". Also raises InputError if
-    the file is not such a table. `members` and `labels` are not checked if they are None.
+    is not 64 hexadecimal digits, and a cell in HOW other than OF_PAGE or "". Also raises InputError
+    if the file is not such a table. `members` and `labels` are not checked if they are None.
     """
     choices = None if labels is None else [*labels, NEITHER]
     is_known = members is not None
@@ -269,7 +269,7 @@ def read_corrections(
         name = next(found, row["path"])
         label = normalize("NFC", row["label"])
         pixels = row.get("pixels_sha256", "")
-        correction = Correction(name, label, pixels, row.get(HOW) == PAGE)
+        correction = Correction(name, label, pixels, row.get(HOW) == OF_PAGE)
         problem = _problem_of_optional_cells(row)
         if is_known and not pixels and name not in member_of:
             likely = name_likely(name, [*members])
@@ -299,9 +299,9 @@ def _problem_of_optional_cells(row: Cells) -> str | None:
     if pixels and not SHA256.fullmatch(pixels):
         expected = "expected a pixels_sha256 with 64 hexadecimal digits, or an empty cell"
         return f"{expected}. Received: {pixels!r}. Correct it."
-    if how not in ("", PAGE):
+    if how not in ("", OF_PAGE):
         return (
-            f"expected {PAGE} in the column {HOW}, or an empty cell. Received: {how!r}. Correct "
+            f"expected {OF_PAGE} in the column {HOW}, or an empty cell. Received: {how!r}. Correct "
             "it, or rename the column if it is your own."
         )
     return None
@@ -315,7 +315,7 @@ def reviewed_images(path: Path) -> set[str]:
     """
     reviewed: set[str] = set()
     for _, row in read_csv_rows(path, LABEL_COLUMNS) if path.exists() else []:
-        if row.get(HOW) != PAGE:
+        if row.get(HOW) != OF_PAGE:
             reviewed.update([row[PIXELS]] if row.get(PIXELS) else spellings(row["path"]))
     return reviewed
 

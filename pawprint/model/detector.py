@@ -9,7 +9,7 @@ import openvino
 from pawprint.files import read_arrays
 
 DETECTOR_FILE = "detector.npz"
-SMALLEST = 1e-12  # smallest norm to divide by, as in Keras' UnitNormalization
+MIN_NORM = 1e-12  # smallest norm to divide by, as in Keras' UnitNormalization
 operations = openvino.opset15
 DETECTOR_IMAGES = 1000  # maximum number of training images
 COMPONENTS = 64
@@ -43,7 +43,7 @@ def unknown_score(features: openvino.Output, detector: Detector) -> openvino.Nod
     components do not explain.
     """
     mean, components = (operations.constant(array, np.float32) for array in detector)
-    unit = operations.normalize_l2(features, np.array([1]), SMALLEST**2, "max")  # of squared values
+    unit = operations.normalize_l2(features, np.array([1]), MIN_NORM**2, "max")  # of squared values
     centred = operations.subtract(unit, mean)
     projected = operations.matmul(centred, components, False, True)
     explained = operations.matmul(projected, components, False, False)
@@ -54,7 +54,7 @@ def unknown_score(features: openvino.Output, detector: Detector) -> openvino.Nod
 def unit_length(features: np.ndarray) -> np.ndarray:
     """Divide features `(…, channels)` by their norm. Zero vectors stay zero."""
     norm = np.linalg.norm(features, axis=-1, keepdims=True)
-    return features / np.maximum(norm, SMALLEST)
+    return features / np.maximum(norm, MIN_NORM)
 
 
 def read_detector(folder: Path) -> Detector:

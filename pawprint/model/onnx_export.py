@@ -12,10 +12,10 @@ import onnx
 import openvino
 from onnx import compose, helper, numpy_helper, utils
 
-from pawprint.model.detector import SMALLEST, Detector
+from pawprint.model.detector import MIN_NORM, Detector
 from pawprint.network.feature_network import EPSILON
 from pawprint.network.heads import HeadWeights
-from pawprint.network.onnx_backbone import choose_tokens, last_maps, open_onnx
+from pawprint.network.onnx_backbone import choose_tokens, last_maps, open_backbone
 from pawprint.network.openvino_blocks import (
     SMALLEST_VARIANCE,
     Block,
@@ -76,9 +76,9 @@ def write_onnx(source: Path, model: Model, parts: Parts, is_mirrored: bool, path
     The model returns the calibrated `probability`, `(batch, units)`, and `unknown_score`, `(batch,
     1)`, if there is a detector. With `is_mirrored`, logits and unknown scores are averaged over the
     image and its mirror image. `source` is the backbone file. If the file only supports one-image
-    batches, so does the model. Raises InputError for the same reasons as `open_onnx`.
+    batches, so does the model. Raises InputError for the same reasons as `open_backbone`.
     """
-    network = open_onnx(source, model)
+    network = open_backbone(source, model)
     params = model.onnx or Onnx()
     size = model.image_size
     blocks = find_blocks(network, size) if parts.weights.has_blocks else []
@@ -208,7 +208,7 @@ def _dense(graph: Operations, features: str, kernel: np.ndarray, bias: np.ndarra
 
 def _unknown_score(graph: Operations, features: str, detector: Detector) -> str:
     """Compute the same score as `calibration.unknown_score`."""
-    norm = graph.add("Max", _norm(graph, features, detector), np.float32(SMALLEST))
+    norm = graph.add("Max", _norm(graph, features, detector), np.float32(MIN_NORM))
     centred = graph.add("Sub", graph.add("Div", features, norm), detector.mean)
     projected = graph.add("MatMul", centred, np.ascontiguousarray(detector.components.T))
     explained = graph.add("MatMul", projected, detector.components)

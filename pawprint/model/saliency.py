@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pawprint.classes import SMALLEST, class_probabilities
+from pawprint.classes import MIN_PROBABILITY, class_probabilities
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, printable
 from pawprint.files import replacing
@@ -96,5 +96,5 @@ def _log_odds(
         colour = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
         covered[edges[top] : edges[top + 2], edges[left] : edges[left + 2]] = colour
     probabilities = class_probabilities(predictor.run(covered)["probability"])
-    probability = np.clip(np.float64(probabilities[label]), SMALLEST, 1 - SMALLEST)
+    probability = np.clip(np.float64(probabilities[label]), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     return float(np.log(probability / (1 - probability)))

@@ -165,7 +165,7 @@ def packaged_file(name: str) -> Path:
     )
 
 
-def read_arrays(name: str, path: Path) -> list[np.ndarray]:
+def read_weights(name: str, path: Path) -> list[np.ndarray]:
     """Read a network's arrays from a PyTorch file: float32, ARRAYS of them for each convolution.
 
     These are the kernel, `(channels, inputs, height, width)`, and the scale, offset, mean and
@@ -194,7 +194,7 @@ def _shapes(convolution: Convolution) -> list[tuple[int, ...]]:
 
 
 def as_in_keras(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:
-    """Convert arrays from `read_arrays` to Keras' kernel layout, in the same order."""
+    """Convert arrays from `read_weights` to Keras' kernel layout, in the same order."""
     return [
         array.transpose(2, 3, *((0, 1) if array.shape[1] == 1 else (1, 0)))
         if array.ndim == 4
@@ -206,7 +206,7 @@ def as_in_keras(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:
 def build_extractor(model: Model, arrays: Sequence[np.ndarray]) -> tuple[openvino.Model, list[str]]:
     """Build a network from pixels to features out of the arrays; also return its output names.
 
-    Pixels are uint8 `(batch, size, size, 3)`, and the arrays come from `read_arrays`. The float32
+    Pixels are uint8 `(batch, size, size, 3)`, and the arrays come from `read_weights`. The float32
     outputs have the same order and columns as the outputs of `build_extractor` in
     keras_backbone.py without a cut.
     """

@@ -9,7 +9,7 @@ from pawprint.network.efficientnet_lite import (
     as_in_keras,
     blocks,
     packaged_file,
-    read_arrays,
+    read_weights,
 )
 from pawprint.network.hardware import keras
 from pawprint.params.model import IMAGENET
@@ -24,9 +24,9 @@ def efficientnet_lite(
 ) -> keras.Model:
     """Return a network without its top, from float32 `(batch, size, size, 3)` to feature maps.
 
-    `weights` is IMAGENET for the installed package; the path of a file for `read_arrays` or for
+    `weights` is IMAGENET for the installed package; the path of a file for `read_weights` or for
     Keras' `load_weights`; or None for random weights. Layers are named as in Keras' EfficientNet.
-    Raises InputError if the package is missing or `read_arrays` rejects the file.
+    Raises InputError if the package is missing or `read_weights` rejects the file.
     """
     pixels = maps = keras.Input(input_shape)
     for block in blocks(name):
@@ -40,7 +40,7 @@ def efficientnet_lite(
         network.load_weights(weights)
     elif weights:
         path = packaged_file(name) if weights == IMAGENET else Path(weights)
-        network.set_weights(as_in_keras(read_arrays(name, path)))
+        network.set_weights(as_in_keras(read_weights(name, path)))
     return network
 
 

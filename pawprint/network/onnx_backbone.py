@@ -39,12 +39,12 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
     Pixels are uint8 `(batch, size, size, 3)`. The network has two outputs, for the blocks and for
     the last maps, unless `model.features` is `last` or no blocks are found. If the file only
     supports batches of one image, so does the network. Raises InputError for the same reasons as
-    `open_onnx`, and if the output is not usable as features. To check this, features of a few
+    `open_backbone`, and if the output is not usable as features. To check this, features of a few
     synthetic images are computed.
     """
     params = model.onnx or Onnx()
     with _refusing(path, model.image_size):
-        file = open_onnx(path, model)
+        file = open_backbone(path, model)
         only = None if params.output else file.network.output().get_any_name()
         blocks = [] if model.features == "last" else find_blocks(file, model.image_size)
         features = _features(file.output, file.layout, params.tokens)
@@ -54,7 +54,7 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
         return pixel_network
 
 
-def open_onnx(path: Path, model: Model) -> OnnxNetwork:
+def open_backbone(path: Path, model: Model) -> OnnxNetwork:
     """Open the network in a file.
 
     Raises InputError if OpenVINO cannot read the file, if weights are in other files (which the

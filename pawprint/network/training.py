@@ -52,7 +52,7 @@ class Batches(keras.utils.PyDataset):
     def start_epoch(self, epoch: int) -> None:
         """Choose the views and the order for an epoch, counted from 0.
 
-        `Progress` calls this method. Keras' `on_epoch_end` is not suitable, because it is also
+        `EpochProgress` calls this method. Keras' `on_epoch_end` is not suitable, because it is also
         called before the first epoch.
         """
         self.epoch = epoch
@@ -150,7 +150,7 @@ def fit_epochs(
     """
     train, validation = data
     params = phase.params
-    progress = Progress(train, phase)
+    progress = EpochProgress(train, phase)
     keeper = KeepBest(validation) if params.keep_best else None
     callbacks = [progress, keeper] if keeper else [progress]
     if params.early_stopping:
@@ -165,7 +165,7 @@ def fit_epochs(
         class_weight=balanced_weights(train.labels) if phase.is_balanced else None,
         callbacks=callbacks,
         shuffle=False,  # Batches shuffles images, not just batches
-        verbose=0,  # Progress shows a bar instead
+        verbose=0,  # EpochProgress shows a bar instead
     )
     history = progress.history()
     _require_finite(history, phase)
@@ -188,7 +188,7 @@ def _require_finite(history: pd.DataFrame, phase: Phase) -> None:
     )
 
 
-class Progress(keras.callbacks.Callback):
+class EpochProgress(keras.callbacks.Callback):
     """Starts each epoch of `train`, sets the learning rate if it decays, and records HISTORY.
 
     It also shows a progress bar with the losses of the last epoch. A Keras schedule is not used,

@@ -99,7 +99,7 @@ WIDTHS = {
     "MobileNetV3Small": (0.75, 1.0),
 }
 # Sizes with weights. Other networks accept any size.
-SMALLEST = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
+MIN_SIZES = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
 
 
 class Onnx(Section):
@@ -161,7 +161,7 @@ class Model(Section):
     @model_validator(mode="after")
     def _fits_the_backbone(self) -> Self:
         is_file = self.backbone == ONNX
-        smallest = SMALLEST.get(self.backbone, 0)
+        smallest = MIN_SIZES.get(self.backbone, 0)
         wrong = {
             "image_size": (self.image_size < smallest, f">= {smallest}"),
             "pooling": (is_file and self.pooling != "average", "average"),

@@ -1,8 +1,8 @@
 """Run a command such as `dvc repro` as a separate process, which may outlive its parent.
 
-`start` runs this module in a new process. That process holds LOCK, starts the command, and writes
-its output to LOG, with the time before each line. Because the command prints to a pipe, it does not
-show progress bars; `pawprint.progress` writes the progress to PROGRESS instead.
+`start` runs this module in a new process. That process holds RUN_LOCK, starts the command, and
+writes its output to LOG, with the time before each line. Because the command prints to a pipe, it
+does not show progress bars; `pawprint.progress` writes the progress to PROGRESS instead.
 """
 
 import contextlib
@@ -26,8 +26,8 @@ from pawprint.package import python_in
 from pawprint.progress import VARIABLE, Progress, read_progress
 
 # Paths in the project's folder.
-LOCK = Path(".dvc/tmp/pawprint-run.lock")
-TURN = Path(".dvc/tmp/pawprint-turn.lock")  # held while LOCK is acquired or checked
+RUN_LOCK = Path(".dvc/tmp/pawprint-run.lock")
+TURN = Path(".dvc/tmp/pawprint-turn.lock")  # held while RUN_LOCK is acquired or checked
 PROCESS = Path(".dvc/tmp/pawprint-run.pid")
 LOG = Path(".dvc/tmp/pawprint-run.log")
 PROGRESS = Path(".dvc/tmp/pawprint-run.progress")
@@ -63,7 +63,7 @@ class PipelineRun(NamedTuple):
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Hold LOCK in the block, in only one process at a time. Raises InputError while DVC runs."""
+    """Hold RUN_LOCK in the block, one process at a time. Raises InputError while DVC runs."""
     with _turn(folder):
         lock = _take(folder)
     with lock:
@@ -83,9 +83,9 @@ def _turn(folder: Path) -> FileLock:
 
 
 def _take(folder: Path) -> contextlib.AbstractContextManager:
-    """Take LOCK and return a context that releases it. Raises InputError if it is taken."""
+    """Take RUN_LOCK and return a context that releases it. Raises InputError if it is taken."""
     try:
-        return FileLock(folder / LOCK).acquire(blocking=False)
+        return FileLock(folder / RUN_LOCK).acquire(blocking=False)
     except Timeout:
         raise InputError("cannot start: another run is active. Wait until it ends.") from None
 
@@ -168,7 +168,7 @@ def _end_below(process: psutil.Process) -> None:
 
 def is_running(folder: Path) -> bool:
     """Return whether a run that was started by `start` is active."""
-    if not (folder / LOCK).exists():
+    if not (folder / RUN_LOCK).exists():
         return False
     with _turn(folder):  # prevents two processes from checking at once
         try:
@@ -179,7 +179,7 @@ def is_running(folder: Path) -> bool:
 
 
 def read(folder: Path) -> PipelineRun:
-    """Return the last run of a project. A process that holds LOCK after the end does not count."""
+    """Return a project's last run. A process that holds RUN_LOCK after its end does not count."""
     # Check this before reading the log, because a finished run has written its last line.
     state = "running" if is_running(folder) else "killed"
     if state != "running" and is_elsewhere(folder):

@@ -47,7 +47,7 @@ from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.pipeline.recorded import Recorded
 from pawprint.runtime import CORES, output_shapes, read_network, write_network
 from pawprint.scores.verdict import (
-    Comparison,
+    ModelComparison,
     compare,
     describe_verdict,
     pair_probabilities,
@@ -226,7 +226,7 @@ class Measured(NamedTuple):
     seconds: float
     accuracy: float
     loss: float
-    comparison: Comparison | None
+    comparison: ModelComparison | None
 
 
 def measure_each(

@@ -33,7 +33,7 @@ from pawprint.dataset.metadata_csv import FILE_NAME, read_metadata_csv
 from pawprint.dataset.user_tables import (
     HOW,
     MARKS,
-    PAGE,
+    OF_PAGE,
     Cells,
     csv_rows,
     name_likely,
@@ -57,9 +57,9 @@ from pawprint.paths import (
 )
 from pawprint.tables import read_table
 
-Image = tuple[str, str]  # path and pixels_sha256, or "" if the hash is unknown
+ImageKey = tuple[str, str]  # path and pixels_sha256, or "" if the hash is unknown
 UNDECIDED = "?"  # marks an image if a person does not know its class
-LOCK = Path(".dvc/tmp/labels.lock")  # shared by all sessions and processes in the project
+LABELS_LOCK = Path(".dvc/tmp/labels.lock")  # shared by all sessions and processes in the project
 # Cells in the row of each image (see `image_of`), or None for no row.
 Changes = dict[str, Cells | None]
 # For each class, the folder of its images, and their label in the metadata.csv there. The label is
@@ -69,7 +69,7 @@ Places = dict[str, tuple[Path, str | None]]
 
 def lock_of(project: Path) -> FileLock:
     """Return the lock of a project's labels, which a thread can acquire again while it holds it."""
-    return _lock((project / LOCK).resolve())
+    return _lock((project / LABELS_LOCK).resolve())
 
 
 @functools.cache
@@ -216,7 +216,9 @@ def undecided(project: Path) -> dict[str, str]:
     return {image_of(row, "path"): row["path"] for row in rows}
 
 
-def label_images(project: Path, images: Iterable[Image], label: str) -> tuple[list[Written], int]:
+def label_images(
+    project: Path, images: Iterable[ImageKey], label: str
+) -> tuple[list[Written], int]:
     """Label images, given by `path` and `pixels_sha256` or "", in labels.csv with a single write.
 
     With the label UNDECIDED, they are added to undecided.csv instead, and any other label removes
@@ -235,7 +237,7 @@ def label_images(project: Path, images: Iterable[Image], label: str) -> tuple[li
             new = [(path, pixels) for path, pixels in new if (pixels or path) not in unknown]
             rows: Changes = {pixels or path: _row(path, pixels, "") for path, pixels in new}
             return _write_undecided(project, rows), had_one
-        how = PAGE if len(images) > 1 else ""
+        how = OF_PAGE if len(images) > 1 else ""
         rows = {pixels or path: _row(path, pixels, label, how) for path, pixels in new}
         written = write_rows(project, project / LABELS_CSV, "path", rows)
         return [written, *decide(project, rows)], had_one
@@ -257,7 +259,7 @@ def _row(path: str, pixels: str, label: str, how: str = "") -> Cells:
     return row | ({"pixels_sha256": pixels} if pixels else {})
 
 
-def correct(project: Path, labels: Mapping[Image, str | None]) -> Written:
+def correct(project: Path, labels: Mapping[ImageKey, str | None]) -> Written:
     """Set or replace the labels of images in labels.csv, or remove them if they are None.
 
     The label UNDECIDED moves the row from labels.csv to undecided.csv. `pixels_sha256` may be "".
@@ -294,7 +296,7 @@ def correct_labels(project: Path, labels: Mapping[str, str | None]) -> None:
     pixels = pixels_of(project)
     with lock_of(project):
         classes = of_source or [*dict.fromkeys(labels_given(project).values())]
-        corrections: dict[Image, str | None] = {}
+        corrections: dict[ImageKey, str | None] = {}
         for path, label in labels.items():
             name = next((name_of[each] for each in spellings(path) if each in name_of), None)
             if name is None:

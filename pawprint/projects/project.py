@@ -42,7 +42,7 @@ SECONDS = 0.5  # seconds between two checks of a run
 MEASURED = ("accuracy", "log_loss", "difference", "low", "high", "cpu_ms", "seconds")
 REPORT_HEIGHT = 700  # pixels
 DONE = 100  # percent
-FORMAT = "{desc} {percentage:3.0f}% {bar} {elapsed}{postfix}"
+BAR_FORMAT = "{desc} {percentage:3.0f}% {bar} {elapsed}{postfix}"
 
 
 # Formats of FORMATS in `model/exports.py`, which imports Keras.
@@ -390,7 +390,7 @@ class _Bars:
             self.close(is_done=True)
             if outcome != "didn't change":
                 title = f"{name} ({outcome})" if outcome else name
-                self.open = tqdm(total=DONE, desc=title, bar_format=FORMAT)
+                self.open = tqdm(total=DONE, desc=title, bar_format=BAR_FORMAT)
         self.number = len(run.steps)
         if self.open is not None and run.progress:
             title, percent, detail = run.progress

@@ -9,6 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from pawprint import paths
+from pawprint.classes import UNLABELLED
 from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.dataset.exact_duplicates import without_duplicates
 from pawprint.dataset.folders import OUTER, folders_of, label_and_split
@@ -36,9 +37,8 @@ from pawprint.scores.evaluation import predictions_in, tabulate_beside
 from pawprint.scores.likeness import LIKE, Likeness, compare_photos
 from pawprint.scores.prediction_table import predicted_labels, read_probabilities, tabulate
 from pawprint.scores.slices import measure_slices
-from pawprint.scores.verdict import Comparison, compare, pair_predictions
+from pawprint.scores.verdict import ModelComparison, compare, pair_predictions
 
-UNLABELLED = "unlabelled"
 NEAR = "near-duplicates of training images"
 LABELLED = "labelled since, now training images"
 CONTRADICTORY = "copies in several classes"
@@ -184,7 +184,7 @@ def score(
     return ScoreResult(scores, of_classes, left_out, failed, not last_run.split.empty)
 
 
-def compare_models(scored: Sequence[ScoreResult]) -> list[Comparison]:
+def compare_models(scored: Sequence[ScoreResult]) -> list[ModelComparison]:
     """Compare each further model with the first, photo by photo, in one family of tests."""
     first, *others = (result.predictions for result in scored)
     return compare([{"photos": pair_predictions(first, other)} for other in others])

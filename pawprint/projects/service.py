@@ -36,7 +36,7 @@ except ModuleNotFoundError as error:
         f"serve: {error.name} is not installed. Run `{install_command('serve')}`."
     ) from None
 MAX_CONNECTIONS = 64  # further connections get status 503; uploads need up to 640 MiB
-MAX_BYTES = 10 * 2**20  # in an upload
+MAX_UPLOAD = 10 * 2**20  # in an upload
 HEALTH = ["GET", "HEAD", "OPTIONS"]
 MAX_PARTS = 100  # in a form
 MAX_HEADER = 2**12  # maximum bytes read from the header of a part
@@ -61,7 +61,7 @@ def serve(folder: Path | None, address: Address, seconds: float, log: Path | Non
     An upload may take `seconds`. Answers are appended to the file `log`, if it is given. Raises
     InputError if the port is in use, or if the model or the log cannot be opened.
     """
-    require_free(address.host, address.port)
+    require_free_port(address.host, address.port)
     model = folder or default_model()
     logging.raiseExceptions = False  # avoids a traceback per line if the disk of stderr is full
     lines = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
@@ -78,7 +78,7 @@ def serve(folder: Path | None, address: Address, seconds: float, log: Path | Non
     )
 
 
-def require_free(host: str, port: int) -> None:
+def require_free_port(host: str, port: int) -> None:
     """Raise InputError, before a model is loaded, if a service cannot listen on the port."""
     try:
         places = socket.getaddrinfo(host or None, port, 0, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
@@ -174,8 +174,8 @@ async def read_upload(request: Request, seconds: float) -> bytes:
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
                 data += chunk
-                if len(data) > MAX_BYTES:
-                    raise HTTPException(413, f"expected at most {MAX_BYTES:,} bytes")
+                if len(data) > MAX_UPLOAD:
+                    raise HTTPException(413, f"expected at most {MAX_UPLOAD:,} bytes")
     except TimeoutError:
         raise HTTPException(408, f"expected the image within {seconds:g} s") from None
     except ClientDisconnect:

@@ -31,7 +31,7 @@ from pawprint.tables import training_images
 
 MAX_TRAINING = 2000  # maximum number of training images to compare new images with
 # Minimum uncertainty, so that distance still ranks images that the model is certain about.
-SMALLEST = 0.01
+MIN_UNCERTAINTY = 0.01
 BLOCK = 1024  # number of images compared at once
 # If the model computes these features for SAMPLE training images, the stored rows are its own.
 SAMPLE = 8
@@ -42,11 +42,11 @@ MEASURED = ("hash", "features", "uncertainty")
 def uncertainty(probabilities: np.ndarray) -> np.ndarray:
     """Return 1 minus the margin between the two largest probabilities, `(…, classes)`.
 
-    The result is float `(…)`, and at least SMALLEST. See Scheffer, Decomain and Wrobel, Active
-    Hidden Markov Models for Information Extraction, 2001, for the margin.
+    The result is float `(…)`, and at least MIN_UNCERTAINTY. See Scheffer, Decomain and Wrobel,
+    Active Hidden Markov Models for Information Extraction, 2001, for the margin.
     """
     second, first = np.moveaxis(np.sort(probabilities)[..., -2:], -1, 0)
-    return np.maximum(1 - (first - second), SMALLEST)
+    return np.maximum(1 - (first - second), MIN_UNCERTAINTY)
 
 
 class Candidates(NamedTuple):

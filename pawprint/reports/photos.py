@@ -20,7 +20,7 @@ from pawprint.reports.charts import BLUE, GREY, RED, render, shorten, use_fonts
 from pawprint.scores.prediction_table import rank_predictions, with_confidence
 from pawprint.tables import spread
 
-COLUMNS = 6
+PHOTOS_PER_ROW = 6
 PHOTO_SIZE = (224, 224)  # photo size in the grid, in pixels
 CELL_WIDTH = 232  # in pixels
 CELL_HEIGHT = 292
@@ -30,10 +30,10 @@ MAX_TITLE = 22  # maximum characters per title line
 MAX_LABEL = 16  # maximum length of a label in front of a probability
 # Maximum number of photos per figure.
 SAMPLES = 18
-NEAR_DUPLICATES = 24
+MAX_NEAR_DUPLICATES = 24
 PREDICTIONS = 24
-ERRORS = 12  # number of errors, and of unconfident correct predictions
-LABELS_TO_REVIEW = 24
+ERRORS_SHOWN = 12  # number of errors, and of unconfident correct predictions
+MAX_TO_REVIEW = 24
 UNUSUAL = 12
 
 # A function that reads an RGB photo of any size; a title of up to three lines; the title's colour.
@@ -47,8 +47,8 @@ def photo_grid(sections: dict[str, Iterable[Cell]]) -> Image.Image:
     """
     cells = {title: list(map_in_threads(_fit, section)) for title, section in sections.items()}
     use_fonts(name for section in cells.values() for _, name, _ in section)
-    rows = sum(-(-len(section) // COLUMNS) for section in cells.values())
-    width = CELL_WIDTH * COLUMNS
+    rows = sum(-(-len(section) // PHOTOS_PER_ROW) for section in cells.values())
+    width = CELL_WIDTH * PHOTOS_PER_ROW
     height = CELL_HEIGHT * rows + TITLE_HEIGHT * len(cells)
     dpi = plt.rcParams["figure.dpi"]
     figure = plt.figure(figsize=np.divide((width, height), dpi), layout="none")
@@ -59,14 +59,14 @@ def photo_grid(sections: dict[str, Iterable[Cell]]) -> Image.Image:
         figure.text(MARGIN / width, y, title, va="center", fontsize=11)
         top += TITLE_HEIGHT
         for number, (photo, name, colour) in enumerate(section):
-            row, column = divmod(number, COLUMNS)
+            row, column = divmod(number, PHOTOS_PER_ROW)
             left = CELL_WIDTH * column + MARGIN
             upper = top + CELL_HEIGHT * (row + 1) - MARGIN - photo.height
             placed.append((photo, (left, upper)))
             x = (left + photo.width // 2) / width
             y = 1 - (upper - MARGIN) / height
             figure.text(x, y, name, ha="center", color=colour, fontsize=9)
-        top += CELL_HEIGHT * -(-len(section) // COLUMNS)
+        top += CELL_HEIGHT * -(-len(section) // PHOTOS_PER_ROW)
     picture = render(figure)
     for photo, place in placed:  # Matplotlib would resample every photo
         picture.paste(photo, place)
@@ -107,7 +107,7 @@ def draw_samples(archive: Archive, train: pd.DataFrame) -> Image.Image:
 def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Image.Image:
     """Draw the first images in the NEAR_DUPLICATES table, with group number, label and split."""
     groups = near_duplicates["group"].factorize()[0] + 1
-    rows = near_duplicates.assign(group=groups).head(NEAR_DUPLICATES)
+    rows = near_duplicates.assign(group=groups).head(MAX_NEAR_DUPLICATES)
     cells = (
         (_reader(archive, row.path), f"group {row.group}\n{row.label}, {row.split}", GREY)
         for row in rows.itertuples()
@@ -139,9 +139,9 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     """
     ranked = rank_predictions(predictions)
     wrong = ranked[ranked["wrong"]]
-    errors = wrong.head(ERRORS)
+    errors = wrong.head(ERRORS_SHOWN)
     rest = ranked.drop(errors.index).sort_values("confidence", kind="stable")
-    unsure = rest.head(ERRORS)
+    unsure = rest.head(ERRORS_SHOWN)
     first = f"Most confident errors ({len(errors):,} of {len(wrong):,})"
     second = f"Least confident other predictions ({len(unsure):,} of {len(rest):,})"
     return photo_grid({first: _cells(archive, errors), second: _cells(archive, unsure)})
@@ -153,7 +153,7 @@ def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Ima
     The reason is `likely`, the most probable other label, or a near-duplicate with a different
     label.
     """
-    rows = suspects.head(LABELS_TO_REVIEW)
+    rows = suspects.head(MAX_TO_REVIEW)
     cells = []
     for row in rows.itertuples():
         label = shorten(row.label, MAX_LABEL)

@@ -18,7 +18,7 @@ from pawprint.scores.prediction_table import probabilities_in, with_image
 from pawprint.scores.series import independent
 from pawprint.scores.verdict import (
     MARGIN,
-    Comparison,
+    ModelComparison,
     Pair,
     compare,
     describe_verdict,
@@ -102,7 +102,7 @@ class ComparedRun(NamedTuple):
 
     old: str
     new: str
-    comparison: Comparison
+    comparison: ModelComparison
     pairs: dict[str, pd.DataFrame]
     has_same_photos: bool
     left_out: list[str]

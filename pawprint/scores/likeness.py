@@ -21,15 +21,15 @@ OTHER = "other images"
 # slightly more often than the test photos, and the model is slightly less confident on photos from
 # other sources. Photos on which the model is more confident, such as training photos, do not count
 # as different.
-SMALLEST = {"called unknown": 0.03, "predicted classes": 0.1, "mean confidence": -0.02}
+MIN_DIFFERENCES = {"called unknown": 0.03, "predicted classes": 0.1, "mean confidence": -0.02}
 
 
 class Likeness(NamedTuple):
     """Unlabelled photos compared with the test photos.
 
-    `verdict` is LIKE, PROPORTIONS or OTHER, and `different` lists the SMALLEST keys that led to the
-    verdict. Each row in `scores` contains `score` and `label`; `value`, `low` and `high` for the
-    photos; and `test`, `test_low` and `test_high`.
+    `verdict` is LIKE, PROPORTIONS or OTHER, and `different` lists the MIN_DIFFERENCES keys that led
+    to the verdict. Each row in `scores` contains `score` and `label`; `value`, `low` and `high` for
+    the photos; and `test`, `test_low` and `test_high`.
     """
 
     verdict: str
@@ -40,7 +40,8 @@ class Likeness(NamedTuple):
 def compare_photos(photos: Predictions, test: Predictions) -> Likeness:
     """Compare a model's predictions for unlabelled photos with those for test images.
 
-    A difference counts if it is at least the one in SMALLEST and its p-value is below Holm's level.
+    A difference counts if it is at least the one in MIN_DIFFERENCES and its p-value is below Holm's
+    level.
     """
     sides = [_measure(side) for side in (photos, test)]
     rows = []
@@ -54,7 +55,7 @@ def compare_photos(photos: Predictions, test: Predictions) -> Likeness:
     different = [
         name
         for level, (name, (difference, p_value)) in zip(levels, found.items())
-        if p_value < level and difference / SMALLEST[name] >= 1
+        if p_value < level and difference / MIN_DIFFERENCES[name] >= 1
     ]
     verdict = PROPORTIONS if different else LIKE
     if {*different} - {"predicted classes"}:
@@ -82,12 +83,12 @@ def _confidence(predictions: Predictions) -> np.ndarray:
 
 
 def _differences(photos: Predictions, test: Predictions) -> dict[str, tuple[float, float]]:
-    """Return the difference and the p-value for each SMALLEST key.
+    """Return the difference and the p-value for each MIN_DIFFERENCES key.
 
-    The tests are one-sided, in the direction given in SMALLEST, except for the predicted classes,
-    which have no direction: for these, the difference is the fraction of photos that would have to
-    change class. Confidences are compared within each predicted class, so that different class
-    proportions do not count as different images. Each photo is treated as independent.
+    The tests are one-sided, in the direction given in MIN_DIFFERENCES, except for the predicted
+    classes, which have no direction: for these, the difference is the fraction of photos that would
+    have to change class. Confidences are compared within each predicted class, so that different
+    class proportions do not count as different images. Each photo is treated as independent.
     """
     predicted = np.concatenate([photos.predicted, test.predicted])
     each = np.arange(len(predicted))

@@ -34,7 +34,7 @@ SHARPNESS = (0.2, 5)
 SIZE_UNKNOWN = "Limits without an estimate; pawprint try measures backbone, image size and resize:"
 
 
-class Run(NamedTuple):
+class RunData(NamedTuple):
     """A run and its data.
 
     `images` has the columns SPLIT and IMAGES. `judged` is a JUDGED table, `predictions` are
@@ -143,7 +143,7 @@ class Limits(NamedTuple):
         return "".join(f"{line}\n" for line in lines)
 
 
-def find_limits(run: Run) -> Limits:
+def find_limits(run: RunData) -> Limits:
     """Return the model's limits, with a heading."""
     wrong = 100 * run.held_out.groupby("actual")["wrong"].mean().mean()
     unmeasured = [limit for find in UNMEASURED if (limit := find(run))]
@@ -164,7 +164,7 @@ def find_limits(run: Run) -> Limits:
     return Limits(heading, measured, [*unmeasured, other_backbone(run)])
 
 
-def rank_limits(run: Run) -> list[Limit]:
+def rank_limits(run: RunData) -> list[Limit]:
     """Return the limits that can be measured, starting with the limit that causes the most errors.
 
     Limits that may save errors only by chance come last, and are left out if they are less than
@@ -182,7 +182,7 @@ def rank_limits(run: Run) -> list[Limit]:
     return ranked
 
 
-def more_images(run: Run) -> Limit | None:
+def more_images(run: RunData) -> Limit | None:
     """Return the limit "too few images", based on the last doubling of the training images."""
     curve = run.learning_curve
     if len(curve) < 2:
@@ -199,7 +199,7 @@ def more_images(run: Run) -> Limit | None:
     )
 
 
-def wrong_labels(run: Run) -> Limit | None:
+def wrong_labels(run: RunData) -> Limit | None:
     """Return the limit "wrong labels", as estimated by models that have not seen the images.
 
     The estimate is the fraction of labels that are best explained as random. A model's
@@ -249,7 +249,7 @@ def _loss(point: np.ndarray, parts: list[np.ndarray], classes: int) -> float:
     return total
 
 
-def confused_classes(run: Run) -> Limit | None:
+def confused_classes(run: RunData) -> Limit | None:
     """Return the limit for the two classes that are confused most, in both directions.
 
     At least three classes are required. The direction with fewer errors counts twice, because the
@@ -278,7 +278,7 @@ def confused_classes(run: Run) -> Limit | None:
     )
 
 
-def weak_class(run: Run) -> Limit | None:
+def weak_class(run: RunData) -> Limit | None:
     """Return the limit for the class with the lowest recall."""
     every = run.held_out
     recalls = 1 - every.groupby("actual")["wrong"].mean()
@@ -296,8 +296,8 @@ def weak_class(run: Run) -> Limit | None:
 def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
     """Return by how much the errors on some images exceed the mean error on other images.
 
-    Classes are weighted equally. `every` is a table like `Run.held_out`. `times`, `(images,)`, is
-    the weight of an error, or 0 for `others`.
+    Classes are weighted equally. `every` is a table like `RunData.held_out`. `times`, `(images,)`,
+    is the weight of an error, or 0 for `others`.
     """
     ends = -1 / others, float(times.max())
     values = np.where(every["wrong"], np.where(times > 0, times, ends[0]), 0)
@@ -308,7 +308,7 @@ def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
     return Size(100 * errors, 100 * low, 100 * high)
 
 
-def shortcut(run: Run) -> Limit | None:
+def shortcut(run: RunData) -> Limit | None:
     """Return the limit for a class that can be recognised from file properties."""
     found = find_shortcut(run.images)
     if found is None:
@@ -320,7 +320,7 @@ def shortcut(run: Run) -> Limit | None:
     )
 
 
-def divided_series(run: Run) -> Limit | None:
+def divided_series(run: RunData) -> Limit | None:
     """Return the limit for photo series that are divided between several splits."""
     if run.accuracy_by_series is not None:
         learned = run.images[run.images["split"] != "test"]
@@ -330,7 +330,7 @@ def divided_series(run: Run) -> Limit | None:
     return Limit(sentence) if sentence else None
 
 
-def other_backbone(run: Run) -> Limit:
+def other_backbone(run: RunData) -> Limit:
     """Return the limit "other backbone", emphasised if the head does not fit its images."""
     if run.train_accuracy is None or run.train_accuracy >= MIN_LEARNED:
         return Limit("Another backbone, image size or resizing method may be better.")
@@ -436,10 +436,10 @@ def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
 
 # Limits that tell users which images to look at come before limits that ask for more images of any
 # kind.
-MEASURED: tuple[Callable[[Run], Limit | None], ...] = (
+MEASURED: tuple[Callable[[RunData], Limit | None], ...] = (
     confused_classes,
     weak_class,
     more_images,
     wrong_labels,
 )
-UNMEASURED: tuple[Callable[[Run], Limit | None], ...] = (shortcut, divided_series)
+UNMEASURED: tuple[Callable[[RunData], Limit | None], ...] = (shortcut, divided_series)

@@ -88,7 +88,7 @@ class ScoreTest(NamedTuple):
         return "better" if (self.low > 0) != (self.score == LOG_LOSS) else "worse"
 
 
-class Comparison(NamedTuple):
+class ModelComparison(NamedTuple):
     """Two models compared in one test on all images; `old` and `new` are their scores.
 
     Each row in `sets` describes a set of images: the number of images, both models' accuracy (or
@@ -144,7 +144,7 @@ def pair_probabilities(
 
 def compare(
     runs: Sequence[Mapping[str, Pair]], confidence: float = CONFIDENCE, score: str = LOG_LOSS
-) -> list[Comparison]:
+) -> list[ModelComparison]:
     """Compare pairs of models, each given as named sets of images.
 
     `score` is LOG_LOSS or "accuracy", which is the mean of the values. Each pair is tested once, on
@@ -159,7 +159,7 @@ def compare(
         rows = [_row(name, pair, confidence, score) for name, pair in sets.items()]
         old, new = (float(values.mean()) for values in whole.values)
         test = difference_of(whole, 1 - level, p_value, score)
-        compared.append(Comparison(len(whole.actual), old, new, test, pd.DataFrame(rows)))
+        compared.append(ModelComparison(len(whole.actual), old, new, test, pd.DataFrame(rows)))
     return compared
 
 
@@ -208,16 +208,16 @@ def difference_of(pair: Pair, confidence: float, p_value: float, score: str) -> 
     return ScoreTest(score, difference, low, high, confidence, p_value, right, of_right)
 
 
-def describe_comparison(old: str, new: str, compared: Comparison) -> str:
+def describe_comparison(old: str, new: str, compared: ModelComparison) -> str:
     """Return a sentence with the verdict, and a table with a row per set of images."""
     table = tabulate_sets(compared).to_string(index=False)
     return f"{describe_verdict(old, new, compared)}\n\n{table}"
 
 
-def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0.0) -> str:
+def describe_verdict(old: str, new: str, compared: ModelComparison, margin: float = 0.0) -> str:
     """Return a sentence: whether `new` is better than `old`, by how much, and on how many images.
 
-    The sentence says whether training images count. `Comparison.verdict` explains `margin`.
+    The sentence says whether training images count. `ModelComparison.verdict` explains `margin`.
     """
     test = compared.test
     verdict = compared.verdict(margin)
@@ -246,7 +246,7 @@ def describe_verdict(old: str, new: str, compared: Comparison, margin: float = 0
     return f"{new} is {verdict} than {old}: {scores} ({interval}s), {images}."
 
 
-def tabulate_sets(compared: Comparison) -> pd.DataFrame:
+def tabulate_sets(compared: ModelComparison) -> pd.DataFrame:
     """Return a text table: for each set, both models' scores and their difference."""
     rows = []
     for row in compared.sets.to_dict("records"):

@@ -9,9 +9,8 @@ from conftest import clean_archive, photos_of, refused, write_files
 from pawprint import paths
 from pawprint.app.groups import (
     PER_PAGE,
+    ClassProbabilities,
     Clusters,
-    Head,
-    Image,
     Pages,
     Pool,
     find_clusters,
@@ -24,6 +23,7 @@ from pawprint.dataset.sources import fetch
 from pawprint.errors import InputError
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.images.archive import open_archive
+from pawprint.projects.labels import ImageKey
 from pawprint.tables import write_table
 
 KINDS = ("ant", "bee", "cat")
@@ -56,11 +56,11 @@ class Person:
         self.pool, self.pages = pool, Pages()
         self.kind = dict(zip(pool.images, kinds))
         self.given: dict[str, str] = {}
-        self.seen: list[tuple[list[Image], str]] = []
-        self.sure: list[list[Image]] = []
+        self.seen: list[tuple[list[ImageKey], str]] = []
+        self.sure: list[list[ImageKey]] = []
         self.keys = 0
 
-    def page(self) -> list[Image]:
+    def page(self) -> list[ImageKey]:
         self.pages.turn(self.pool, self.given, set())
         self.seen.append((self.pages.images, self.pages.label))
         self.sure.append(self.pages.images[: self.pages.sure])
@@ -97,7 +97,7 @@ def test_unmarked_photos_come_back_later_and_not_for_the_class_that_they_did_not
     rows, kinds = made_up(2.0)
     person = Person(pool_of(rows), kinds)
     refused = set()
-    unmarked: list[Image] = []
+    unmarked: list[ImageKey] = []
     while images := person.page():
         left = {image for image in person.kind if image[1] not in person.given} - set(unmarked)
         if len([image for image in left if (image, person.pages.label) not in refused]) >= PER_PAGE:
@@ -184,7 +184,7 @@ def test_surest_come_first():
     group = nearest(np.arange(4), np.arange(4), pool, 24)
     assert (group.photos[:2].tolist(), group.sure, len(group.photos)) == ([2, 1], 2, 4)
     probabilities = np.array([[0.6, 0.4], [0.1, 0.9], [0.2, 0.8], [0.3, 0.7]])
-    head = Head(["ant", "bee"], probabilities)
+    head = ClassProbabilities(["ant", "bee"], probabilities)
     group = surest(np.arange(4), head, {(1, "bee")}, 2)
     assert (group.photos.tolist(), group.label) == ([1, 0], "ant")
     assert surest(np.array([3, 2]), head, set(), 24).photos.tolist() == [2, 3]
@@ -199,7 +199,9 @@ def test_surest_come_first():
 
 def test_only_photos_that_are_more_likely_right_than_wrong_are_marked():
     probabilities = np.array([[0.4, 0.35, 0.25], [0.7, 0.2, 0.1], [0.45, 0.3, 0.25]])
-    group = surest(np.arange(3), Head(["ant", "bee", "cat"], probabilities), set(), 24)
+    group = surest(
+        np.arange(3), ClassProbabilities(["ant", "bee", "cat"], probabilities), set(), 24
+    )
     assert (group.photos.tolist(), group.label, group.sure) == ([1, 2, 0], "ant", 1)
 
 
@@ -221,7 +223,7 @@ def test_photos_that_a_person_does_not_know_come_last_and_once():
     person = Person(pool_of(rows, others=2), kinds)
     person.kind |= dict.fromkeys(person.pool.others, "ant")
     undecided = {pixels for _, pixels in person.pool.images[:30]} | {"other 1.jpg"}
-    seen: list[Image] = []
+    seen: list[ImageKey] = []
     while True:
         person.pages.turn(person.pool, person.given, undecided=undecided)
         images = person.pages.images
@@ -248,7 +250,7 @@ def test_class_stays_where_it_is_when_one_is_added():
 def test_model_that_knows_some_classes_and_labels_of_others_are_asked_both():
     rows, kinds = made_up(0.3)
     probabilities = np.stack([kinds == "ant", kinds != "ant"], axis=1).astype(float)
-    pool = pool_of(rows)._replace(head=Head(["ant", "bee"], probabilities))
+    pool = pool_of(rows)._replace(head=ClassProbabilities(["ant", "bee"], probabilities))
     pages = Pages()
     pages.turn(pool, {})
     assert pages.label in ("ant", "bee")

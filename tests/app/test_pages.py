@@ -419,7 +419,7 @@ def test_photos_of_a_folder_that_show_no_class_are_remembered_unless_undone(proj
     assert undo_log.refused("") == []
     pages.take_back()
     paths_of = [path for path, _ in images]
-    head = groups.Head([], np.zeros((2, 0)))
+    head = groups.ClassProbabilities([], np.zeros((2, 0)))
     pool = groups.Pool(images, [], np.zeros((2, 1)), [], paths_of, [], [], head)
     source = pools.FolderPhotos(Path("elsewhere"), Path("target"), pool, None)  # as after a restart
     assert source.given() == {paths_of[0]: NEITHER}

@@ -20,6 +20,7 @@ from networks import write_colour_model
 from PIL import Image
 
 from pawprint import paths
+from pawprint.classes import UNLABELLED
 from pawprint.columns import SCORES
 from pawprint.files import md5, md5_of_folder, write_json
 from pawprint.model.metadata import read_metadata
@@ -28,7 +29,6 @@ from pawprint.projects.scoring import (
     CONTRADICTORY,
     LABELLED,
     NEAR,
-    UNLABELLED,
     ScoreResult,
     find_photos,
     score,

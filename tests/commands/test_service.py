@@ -11,7 +11,7 @@ import pytest
 from conftest import complaint, photo, refused
 from servers import HOST, request, started
 
-from pawprint.projects.service import require_free
+from pawprint.projects.service import require_free_port
 
 pytest.importorskip("fastapi", reason="install the `serve` extra")
 PHOTO = photo(1)
@@ -138,5 +138,5 @@ def test_address_that_cannot_be_listened_on_is_one_line(tmp_path):
         assert line.startswith("serve: cannot listen on ")
     for host, number in ((HOST, 70_000), (HOST, -1), ("absent.invalid", port)):
         with refused("serve: cannot listen on ", f"{host}, port {number}: "):
-            require_free(host, number)
-    require_free(HOST, port)
+            require_free_port(host, number)
+    require_free_port(HOST, port)

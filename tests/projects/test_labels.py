@@ -26,7 +26,7 @@ from pawprint.paths import (
     UNLABELLED_CSV,
 )
 from pawprint.projects.labels import (
-    LOCK,
+    LABELS_LOCK,
     UNDECIDED,
     Changes,
     Places,
@@ -252,7 +252,7 @@ def test_lock_is_of_the_project_however_its_folder_is_written(tmp_path, monkeypa
     one, other = tmp_path / "one", tmp_path / "other"
     assert lock_of(Path("one")) is lock_of(one) is not lock_of(other)
     with lock_of(Path("one")):
-        assert (one / LOCK).exists() and not (other / LOCK).exists()
+        assert (one / LABELS_LOCK).exists() and not (other / LABELS_LOCK).exists()
         for folder in (one, other):  # neither waits for the lock
             correct(folder, {("1.jpg", ""): "cat"})
             assert labels_given(folder) == {"1.jpg": "cat"}

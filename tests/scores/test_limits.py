@@ -9,7 +9,7 @@ from pawprint.columns import NEAR_DUPLICATES
 from pawprint.dataset.looks import perceptual_hash
 from pawprint.scores import limits
 from pawprint.scores.label_review import judge, list_suspects
-from pawprint.scores.limits import Run, Size, find_limits, rank_limits
+from pawprint.scores.limits import RunData, Size, find_limits, rank_limits
 from pawprint.scores.prediction_table import tabulate
 
 LABELS = ["a", "b", "c", "d"]
@@ -29,7 +29,7 @@ def run_of(
     gain: float = 0.02,
     sharpness: float = 1.0,
     seed: int = 0,
-) -> Run:
+) -> RunData:
     """Return a run whose probabilities are calibrated, except for labels that are changed later.
 
     `centres` are logits `(classes, classes)` by the true class.
@@ -60,7 +60,7 @@ def run_of(
     curve = pd.DataFrame({"images": [115, 230], "score": "accuracy", "gain": [None, gain]})
     curve = curve.assign(low=curve["gain"] - 0.04, high=curve["gain"] + 0.04)
     to_review = list_suspects(pd.concat(judged.values()))
-    return Run(*tables, train_accuracy, curve, NONE_ALIKE, None, to_review)
+    return RunData(*tables, train_accuracy, curve, NONE_ALIKE, None, to_review)
 
 
 DRAWS = 3
@@ -72,7 +72,7 @@ def usual() -> list[str]:
     return [first_of(run_of(gain=0.05, seed=seed)) for seed in range(DRAWS)]
 
 
-def first_of(run: Run) -> str:
+def first_of(run: RunData) -> str:
     return rank_limits(run)[0].sentence
 
 
@@ -184,7 +184,7 @@ def test_size_is_reduced_by_what_chance_adds():
     assert 4 < Size(10, 0.5, 19.5).expected < 7
 
 
-def renamed(run: Run, paths: list[str], **columns) -> Run:
+def renamed(run: RunData, paths: list[str], **columns) -> RunData:
     new = dict(zip(run.images["path"], paths))
     predictions = {
         split: table.assign(path=table["path"].map(new)) for split, table in run.predictions.items()
@@ -192,7 +192,7 @@ def renamed(run: Run, paths: list[str], **columns) -> Run:
     return run._replace(images=run.images.assign(path=paths, **columns), predictions=predictions)
 
 
-def with_divided_series() -> Run:
+def with_divided_series() -> RunData:
     run = run_of()
     paths = run.images["path"].to_numpy(object, copy=True)
     of_a = np.flatnonzero(run.images["label"] == "a")
@@ -201,7 +201,7 @@ def with_divided_series() -> Run:
     return renamed(run, paths)._replace(near_duplicates=alike)
 
 
-def with_series() -> Run:
+def with_series() -> RunData:
     run = run_of()
     series = pd.Series(np.repeat(np.arange(96), 5), run.images.index).astype(str)
     number = pd.Series(np.arange(480), run.images.index).astype(str)
