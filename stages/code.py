@@ -17,9 +17,10 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 
 from pawprint import paths
+from pawprint.dataset.kept_splits import read_kept_splits
 from pawprint.dataset.member_names import require_utf8
 from pawprint.dataset.sources import list_files
-from pawprint.dataset.user_tables import classes_given, read_corrections, read_kept_splits
+from pawprint.dataset.user_tables import classes_given, read_corrections
 from pawprint.errors import InputError, name_some
 from pawprint.files import md5, replacing, write_text
 from pawprint.package import STAGES, folders_of_code, script_of

@@ -20,8 +20,8 @@ from pawprint.classes import problem_of_labels
 from pawprint.columns import CLASSES, IMAGES, METADATA, NEAR_DUPLICATES, PATHS, SPLIT, SPLITS
 from pawprint.dataset import splitting
 from pawprint.dataset.changes import NOT_KNOWN, Images, describe_moves, find_changes
+from pawprint.dataset.kept_splits import describe_kept_splits, read_kept_splits
 from pawprint.dataset.unusual import find_unusual
-from pawprint.dataset.user_tables import describe_kept_splits, read_kept_splits
 from pawprint.files import md5, write_json
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import MAX_LEFT_OUT, left_out

@@ -6,7 +6,16 @@ from functools import partial
 import streamlit as st
 
 from pawprint import paths
-from pawprint.app import HERE, page_data, page_label, page_run
+from pawprint.app import (
+    HERE,
+    page_add,
+    page_compare,
+    page_data,
+    page_label,
+    page_predictions,
+    page_run,
+    page_try,
+)
 from pawprint.app.photos import explain_errors, plain
 from pawprint.files import md5
 from pawprint.git import current_commit
@@ -48,13 +57,13 @@ def show_page(title: str, show: Callable[[], None]) -> None:
 # because browsers would request the latter from a Google server.
 ORDER = (
     ("Run", "play_circle", "run", page_run.show_run),
-    ("Add photos", "upload", "add", page_data.show_upload),
-    ("This run", "grid_view", "images", page_data.show_predictions),
+    ("Add photos", "upload", "add", page_add.show_upload),
+    ("This run", "grid_view", "images", page_predictions.show_predictions),
     ("Report", "description", "report", page_run.show_report),
     ("Data", "database", "data", page_data.show_data),
     ("Label", "label", "label", page_label.show),
-    ("Try it", "add_a_photo", "try", page_data.show_trial),
-    ("Compare", "compare_arrows", "compare", page_run.show_comparison),
+    ("Try it", "add_a_photo", "try", page_try.show_trial),
+    ("Compare", "compare_arrows", "compare", page_compare.show_comparison),
 )
 PAGES = {
     st.Page(partial(show_page, title, show), title=title, url_path=address): f":material/{icon}:"

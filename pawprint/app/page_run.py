@@ -1,20 +1,17 @@
-"""Show the pages Run, Report and Compare.
+"""Show the pages Run and Report.
 
 Run shows the current results, changes since the last commit, `dvc repro`, `try`, Keep and Discard.
-Compare shows two runs, and the validation photos on which their predictions differ.
 """
 
 import importlib.util
 import time
-from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
-import pandas as pd
 import streamlit as st
 
 from pawprint import paths
-from pawprint.app import HERE, photos
+from pawprint.app import HERE
 from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.columns import SCORES
 from pawprint.errors import InputError
@@ -42,9 +39,7 @@ from pawprint.tables import read_table
 INPUTS = (*discard.INPUTS, *discard.TABLES, paths.LOCK)
 MAX_LINES = 6  # maximum number of lines shown
 MAX_NAMED = 4  # stages
-MAX_COMMITS = 50  # number of commits offered on the Compare page
 EXPERIMENTS = "refs/exps"
-REFS = {EXPERIMENTS: "experiment", "refs/heads": "branch", "refs/tags": "tag"}
 GOES_ON = ("running", "elsewhere")  # states of an active run
 # For each state of a run, a label and Streamlit's name of the state.
 LABELS: dict[str, tuple[str, Literal["running", "complete", "error"]]] = {
@@ -339,76 +334,3 @@ def offer_features() -> None:
         command = ("dvc", "repro", "features")
         st.button("Prepare the photos", on_click=start, args=command, type="primary")
     follow(run.state, run.end)
-
-
-def show_comparison() -> None:
-    """Show the verdict of `pawprint compare`, and the photos on which the predictions differ.
-
-    Raises InputError for the same reasons as `compare`.
-    """
-    st.markdown(
-        "The latest commits with a run, experiments, branches and tags. You can also type "
-        "another commit. `dvc exp show` and DVC's extension for VS Code list all runs with their "
-        "params and metrics."
-    )
-    found = find_runs()
-    commits = [run for run in found if run != WORKSPACE]
-    if not commits:
-        st.markdown("No commit contains a run yet. To create one, press Keep on the Run page.")
-        return
-    left, right = st.columns(2)
-    first, second = (
-        column.selectbox(
-            name, names, key=name, accept_new_options=True, format_func=partial(name_of, found)
-        )
-        for column, name, names in (
-            (left, "Baseline", [*commits, WORKSPACE]),
-            (right, "The baseline with", [WORKSPACE, *commits]),
-        )
-    )
-    compared = compare(first, second)
-    show_compared(plain(compared.sentences[0]), compared)
-    pairs = compared.pairs.get("validation")
-    if pairs is None:
-        st.markdown("The runs have no validation images in common.")
-        return
-    differ = pairs[pairs["predicted_old"] != pairs["predicted"]]
-    st.markdown(f"The predictions differ for {len(differ)} of the {len(pairs)} validation images.")
-    with explain_errors():
-        rows = photos.keep_present(differ).sort_values("path")
-        if missing := len(differ) - len(rows):
-            st.caption(f"{missing} of them no longer exist, so they are not shown.")
-        row = photos.grid(rows, "differ", describe_predictions)
-        if row is not None:
-            photos.open_large(row["path"], describe_predictions(row))
-
-
-def find_runs() -> dict[str, str]:
-    """Return the available runs with descriptions: WORKSPACE, commits, and names in Git.
-
-    The commits are the latest ones that changed predictions.
-    """
-    predictions = str(paths.PREDICTED_CLASSES_CSV["validation"])
-    log = try_git("log", f"-{MAX_COMMITS}", "--format=%h %cs %s", "--", predictions) or ""
-    found = {WORKSPACE: "the present files"} | dict(
-        line.split(" ", 1) for line in log.split("\n") if line
-    )
-    for ref in (try_git("for-each-ref", "--format=%(refname)", *REFS) or "").splitlines():
-        kind = next(kind for kind in REFS if ref.startswith(kind))
-        # The name of an experiment comes after the name of its commit, which has two parts.
-        name = ref.rsplit("/", 1)[-1] if kind == EXPERIMENTS else ref.removeprefix(f"{kind}/")
-        is_internal = kind == EXPERIMENTS and ref.count("/") < 4
-        if not is_internal:
-            found.setdefault(name, REFS[kind])
-    return found
-
-
-def name_of(found: dict[str, str], run: str) -> str:
-    """Return the name of a run with its description, for a selection list."""
-    return f"{run}: {found[run]}" if run in found else run
-
-
-def describe_predictions(row: pd.Series) -> str:
-    """Return the two predictions and the label of a photo, in Markdown."""
-    old, new, actual = map(plain, row[["predicted_old", "predicted", "actual"]])
-    return f"{old} → {new}, labelled {actual}"

@@ -7,19 +7,14 @@ import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from unicodedata import normalize
 from urllib.parse import unquote
 
 from pawprint.classes import NEITHER, RESERVED, is_reserved, problem_of_names
-from pawprint.columns import SPLITS
-from pawprint.errors import InputError, name_some, one_of, printable
-from pawprint.files import write_text
+from pawprint.errors import InputError, one_of, printable
 from pawprint.named_file import read_bytes
 from pawprint.paths import LABELS_CSV, SPLITS_CSV
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # Encodings by byte order mark. UTF-32 comes first, because one of its marks starts with a UTF-16
 # mark.
@@ -329,97 +324,3 @@ def classes_given(corrections: Iterable[Correction]) -> list[str]:
     if problem := problem_of_names(labels):
         raise InputError(f"{LABELS_CSV}: {problem}. Correct the labels.")
     return sorted(labels)
-
-
-def read_kept_splits(path: Path) -> dict[str, str]:
-    """Return the split for each `pixels_sha256`, in row order.
-
-    Raises InputError, with the line number, for a hash that is not 64 hexadecimal digits, a split
-    that is not in SPLITS, and an image in two splits. Also raises InputError if the file is not
-    such a table.
-    """
-    splits: dict[str, str] = {}
-    for line, row in read_csv_rows(path, SPLIT_COLUMNS):
-        pixels = row["pixels_sha256"]
-        split = row["split"]
-        problem = None
-        if not SHA256.fullmatch(pixels):
-            problem = f"expected a pixels_sha256 with 64 hexadecimal digits. Received: {pixels!r}"
-        elif split not in SPLITS:
-            problem = f"expected the split {', '.join(SPLITS)}. Received: {split!r}"
-        elif splits.setdefault(pixels, split) != split:
-            problem = (
-                f"expected one split for each image. Received: {split} for {pixels}, which is in "
-                f"{splits[pixels]} above"
-            )
-        if problem:
-            raise InputError(f"{path}: line {line}: {printable(problem)}. Correct the line.")
-    return splits
-
-
-MAX_DEVIATION = 0.02  # smaller deviations from the fraction are not reported
-
-
-def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "pd.DataFrame":
-    """Write the splits from a SPLIT table to splits.csv and return the new rows.
-
-    With `to_train`, new images become training images if they do not share a group with old ones.
-    Rows for other images, and additional columns, stay as they are. Raises InputError if the file
-    is not such a table.
-    """
-    import pandas as pd  # imported here because it is slow and `code` does not need it
-
-    content = read_bytes(path) if path.exists() else EMPTY_TABLES[SPLITS_CSV].encode()
-    written = parse_csv(content, str(path), SPLIT_COLUMNS)
-    table = pd.DataFrame([cells for _, cells in written.rows], columns=written.names, dtype=str)
-    split_of = images.set_index("pixels_sha256")["split"]
-    table["split"] = table["pixels_sha256"].map(split_of).fillna(table["split"])
-    is_new = ~images["pixels_sha256"].isin(table["pixels_sha256"])
-    new = images[is_new]
-    if to_train:
-        is_with_old = new["group"].isin(images["group"][~is_new])
-        new = new.assign(split=new["split"].where(is_with_old, "train"))
-    rows = pd.concat([table, new[list(SPLIT_COLUMNS)]]).fillna("")
-    write_text(path, rows.rename(columns=str.strip).to_csv(index=False, lineterminator="\n"))
-    return new
-
-
-def describe_kept_splits(
-    images: "pd.DataFrame", kept_splits: dict[str, str], fractions: dict[str, float]
-) -> list[str]:
-    """Return lines that compare `kept_splits`, from splits.csv, with a SPLIT table.
-
-    They report images without a row; rows without an image; rows that the split does not follow,
-    because groups stay together; and classes for which the fraction in a split differs from
-    `fractions` by more than MAX_DEVIATION and by more than one image.
-    """
-    if not kept_splits:
-        return []
-    import pandas as pd
-
-    lines = []
-    if new := int((~images["pixels_sha256"].isin(kept_splits)).sum()):
-        lines.append(
-            f"{new:,} images are not in the file, so later changes can move them. Run `pawprint "
-            "keep-splits` to keep them in their splits"
-        )
-    if rows := len(kept_splits.keys() - set(images["pixels_sha256"])):
-        lines.append(f"{rows:,} of {len(kept_splits):,} rows do not match a usable image")
-    expected = images["pixels_sha256"].map(kept_splits)
-    moved = images[expected.notna() & (expected != images["split"])]
-    if groups := sorted(set(moved["group"])):
-        lines.append(
-            f"divides {len(groups):,} groups: {name_some(groups)}. Each follows its first image "
-            f"in the file, so {len(moved):,} images are not in the split that their row gives"
-        )
-    actual = pd.crosstab(images["label"], images["split"], normalize="index")
-    gap = (actual[list(fractions)] - pd.Series(fractions)).stack().abs()
-    number = images["label"].value_counts()
-    is_off = (gap > MAX_DEVIATION) & (gap * number.reindex(gap.index.get_level_values(0)).array > 1)
-    if is_off.any():
-        examples = name_some(
-            f"{actual.loc[label, split]:.1%} of {number[label]:,} images of {label} for {split}"
-            for label, split in gap[is_off].sort_values(ascending=False, kind="stable").index
-        )
-        lines.append(f"images that stay in their split change the fractions: {examples}")
-    return lines

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from pawprint.columns import SPLIT
-from pawprint.dataset.user_tables import keep_splits, read_kept_splits
+from pawprint.dataset.kept_splits import keep_splits, read_kept_splits
 from pawprint.errors import InputError
 from pawprint.files import md5
 from pawprint.paths import LOCK, SPLIT_CSV, SPLITS_CSV

@@ -17,6 +17,7 @@ from pawprint import paths
 from pawprint.app import (
     HERE,
     groups,
+    page_compare,
     page_labelled,
     page_of_photos,
     page_run,
@@ -89,14 +90,14 @@ def opened(page: str, show: str, **state: str):
 def test_two_runs_are_compared_as_compare_does_with_their_photos(project):
     write_photos(project)
     early = git("rev-parse", "--short", "v2~", cwd=project)
-    page = opened("page_run", "show_comparison")
+    page = opened("page_compare", "show_comparison")
     page.selectbox[0].set_value("v2")
     page.selectbox[1].set_value(early).run()
     assert not page.exception
     compared = printed(project, "compare", "v2", early)
     assert compared.splitlines()[0] in page.markdown[1].value.replace("\\", "")
     assert page.dataframe[0].value["accuracy"].tolist() == ["50.00% → 100.00%"] * 2
-    assert [*page_run.find_runs()][:3] == [
+    assert [*page_compare.find_runs()][:3] == [
         "workspace",
         git("rev-parse", "--short", "v2", cwd=project),
         early,
@@ -115,7 +116,7 @@ def test_run_that_does_not_exist_or_is_of_an_old_version_is_one_line(project):
         ("v2", "plots/predictions_validation.csv: expected a"),
         ("nowhere", "nowhere: expected a commit, branch, tag or experiment"),
     ):
-        page = opened("page_run", "show_comparison", Baseline=revision)  # entered by the user
+        page = opened("page_compare", "show_comparison", Baseline=revision)  # entered by the user
         (warning,) = page.warning
         assert expected in warning.value.replace("\\", "")
         assert "\n" not in warning.value
@@ -124,11 +125,11 @@ def test_run_that_does_not_exist_or_is_of_an_old_version_is_one_line(project):
 def test_results_that_are_out_of_date_are_refused_as_compare_does(project):
     write_photos(project)
     record(project)
-    page = opened("page_run", "show_comparison", Baseline="v2")
+    page = opened("page_compare", "show_comparison", Baseline="v2")
     assert not page.warning
     assert "identical" in page.markdown[1].value
     change(project, "calibrate: {temperature: false}")
-    page = opened("page_run", "show_comparison", Baseline="v2")
+    page = opened("page_compare", "show_comparison", Baseline="v2")
     (warning,) = page.warning
     line = complaint(project, "compare", "v2")
     assert "out of date" in line and "params.yaml calibrate" in line
@@ -139,7 +140,7 @@ def test_results_that_are_out_of_date_are_refused_as_compare_does(project):
 
 def test_test_images_have_their_interval_and_another_threshold_changes_their_order(project):
     write_photos(project)
-    page = opened("page_data", "show_predictions")
+    page = opened("page_predictions", "show_predictions")
     assert page.metric[0].value == "50.00%"
     interval = f"{CONFIDENCE:.0%} interval (Wilson) {ACCURACY_LOW:.1%} to {ACCURACY_HIGH:.1%}"
     assert page.caption[0].value == f"2 of 4 correct; {interval}"

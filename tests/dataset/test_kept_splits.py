@@ -8,8 +8,8 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from test_splitting import CLASSES, CURATED, PARAMS, WHOLE, grouped, image, images, like
 
+from pawprint.dataset.kept_splits import describe_kept_splits, keep_splits, read_kept_splits
 from pawprint.dataset.splitting import split
-from pawprint.dataset.user_tables import describe_kept_splits, keep_splits, read_kept_splits
 from pawprint.errors import InputError
 
 FRACTIONS = {"validation": 0.2, "test": 0.2}

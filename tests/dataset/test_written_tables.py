@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 from conftest import line_of, refused
 
+from pawprint.dataset.kept_splits import keep_splits
 from pawprint.dataset.metadata_csv import parse_metadata_csv
-from pawprint.dataset.user_tables import Correction, csv_rows, keep_splits, read_corrections
+from pawprint.dataset.user_tables import Correction, csv_rows, read_corrections
 from pawprint.errors import InputError
 from pawprint.projects.labels import read_rows, write_rows
 from pawprint.projects.service_log import read_answers

@@ -31,7 +31,7 @@ from conftest import (
 
 from pawprint import paths
 from pawprint.commands.discard import run as run_discard
-from pawprint.dataset.user_tables import keep_splits
+from pawprint.dataset.kept_splits import keep_splits
 from pawprint.files import is_link_of_dvc, md5, pack, write_text
 from pawprint.projects import discard as last_commit
 from pawprint.projects.labels import write_rows

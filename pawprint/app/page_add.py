@@ -1,0 +1,91 @@
+"""Show the page Add photos: a form that adds new photos to the images of the project."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from pawprint.app import HERE
+from pawprint.app.photos import plain
+from pawprint.errors import InputError
+from pawprint.files import write_text
+from pawprint.images.archive import ACCEPTED, UnusableImageError, is_image_name, require_safe_name
+from pawprint.images.decoder import decode
+from pawprint.params.data import Clean, Fetch
+from pawprint.paths import UNLABELLED_PHOTOS
+from pawprint.projects import labels as labelling
+from pawprint.projects.labels import Places
+
+WITHOUT = "No label (for the Label page)"
+
+
+def show_upload() -> None:
+    """Show a form that adds photos to the images of the project."""
+    source = Path(Fetch.load().source)
+    if not source.is_dir() or not Path(f"{source}.dvc").exists():
+        st.markdown(
+            f"The images are in {plain(str(source))}, which DVC does not track in this "
+            "project. Add images there, then press Run."
+        )
+        return
+    folder = labelling.folder_for_training(source) or source
+    for message in st.session_state.pop("added", ()):
+        st.markdown(message)
+    number = st.session_state.setdefault("uploads", 0)
+    classes = labelling.classes_in(HERE, folder)
+    has_classes = not labelling.lacks_classes(HERE, source)  # the folder would be the only class
+    hint = "Choose a class, or type the name of a new one"
+    label = st.selectbox(
+        "Class",
+        [WITHOUT, *classes],
+        None,
+        key=f"class-{number}",
+        accept_new_options=has_classes,
+        placeholder=hint if has_classes else "Choose one",
+    )
+    files = st.file_uploader(
+        "Photos, or folders of photos", accept_multiple_files=True, key=f"files-{number}"
+    )
+    target = UNLABELLED_PHOTOS if label == WITHOUT and has_classes else folder
+    st.caption(
+        f"They go to the folder {plain(str(target))}. Existing files are not overwritten. Photos "
+        "are kept in memory until you press Add, so copy large numbers of photos into the folder "
+        "yourself."
+    )
+    if st.button("Add", type="primary", disabled=not (files and label)) and label:
+        if label == WITHOUT:
+            if target == UNLABELLED_PHOTOS:
+                write_text(UNLABELLED_PHOTOS / ".gitignore", "*\n")
+            places: Places = {WITHOUT: (target, None)}
+        else:
+            places = labelling.place_of(HERE, label, classes, folder, source)
+        st.session_state["added"] = add(files, places)
+        st.session_state["uploads"] += 1  # creates an empty form, so that Streamlit frees the files
+        st.rerun()
+
+
+def add(files: Sequence[UploadedFile], places: Places) -> list[str]:
+    """Copy images to the place of their class. Return messages about them, in Markdown."""
+    ((label, (folder, _)),) = places.items()
+    bits = Clean.load().bits
+    bar = st.progress(0.0)
+    refused = []
+    with TemporaryDirectory() as scratch:
+        for number, file in enumerate(files, 1):
+            bar.progress(number / len(files), f"{number:,} of {len(files):,}")
+            path = Path(scratch, labelling.safe(PurePosixPath(file.name)))
+            try:
+                require_safe_name(file.name)
+                if not is_image_name(file.name):
+                    raise UnusableImageError("other_file", ACCEPTED)
+                decode(file.getvalue(), bits)
+                path.write_bytes(file.getvalue())
+                labelling.add(HERE, places, path, label)
+            except (InputError, UnusableImageError) as error:
+                refused.append(f"{file.name}: {str(error).removeprefix(f'{path}: ')}")
+    is_apart = folder == UNLABELLED_PHOTOS  # whether the photos are stored separately
+    step = "Label them on the Label page" if is_apart else "Then press Run on the Run page"
+    added = f"**{len(files) - len(refused):,} photos were added to {plain(str(folder))}.** {step}."
+    return [added, "\n".join(f"- not added: {plain(line)}" for line in refused)]

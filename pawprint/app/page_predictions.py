@@ -1,0 +1,138 @@
+"""Show the page This run: predictions for held-out photos, with a control for the threshold."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pawprint import paths
+from pawprint.app import photos
+from pawprint.app.photos import explain_errors, plain
+from pawprint.columns import PROBABILITY
+from pawprint.model.metadata import read_metadata
+from pawprint.paths import PROBABILITIES_CSV
+from pawprint.scores.intervals import CONFIDENCE, fraction_interval
+from pawprint.scores.prediction_table import (
+    confusion,
+    most_confused,
+    predicted_labels,
+    rank_predictions,
+    read_probabilities,
+)
+
+ANY = "any label"
+MAX_IN_MATRIX = 10  # classes
+
+
+def show_predictions() -> None:
+    """Show the scores for a split, and its photos with their predictions."""
+    split = st.segmented_control("Split", list(PROBABILITIES_CSV), default="test", required=True)
+    path = PROBABILITIES_CSV[split]
+    images = read(path)
+    labels = predicted_labels(images)
+    if len(labels) == 2:
+        thresholds = read_metadata(paths.SERVED_MODEL).thresholds
+        choose_threshold(images, labels, *next(iter(thresholds.items()), (labels[1], 0.5)))
+    show_scores(images, labels)
+    with explain_errors():
+        show_photos(rank_predictions(images), labels, split)
+
+
+@st.cache_data(max_entries=2, show_spinner="Reading the predictions …", hash_funcs=photos.HASHED)
+def read(path: Path) -> pd.DataFrame:
+    """Return the PROBABILITIES table, cached because reading a thousand classes takes seconds."""
+    return read_probabilities(path)
+
+
+def choose_threshold(images: pd.DataFrame, labels: list[str], label: str, own: float) -> None:
+    """Show a control for the threshold of one of two classes and apply it to `images`.
+
+    `own` is the model's threshold.
+    """
+    threshold = st.select_slider(
+        f"Threshold: predict {plain(label)} if its probability is at least this value",
+        sorted({own, *(step / 100 for step in range(101))}),
+        value=own,
+        format_func=lambda value: f"{value:.4g}" + (" (the model's)" if value == own else ""),
+    )
+    # At the model's own threshold, use the recorded label, because the file rounds probabilities.
+    if threshold != own:
+        (other,) = set(labels) - {label}
+        is_above = images[PROBABILITY + label] >= threshold
+        images["predicted"] = np.where(is_above, label, other)
+
+
+def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
+    """Show the accuracy with its interval, and the confusion matrix or the most frequent errors.
+
+    The matrix shows recall for each row and precision for each column. It is used for up to
+    MAX_IN_MATRIX classes.
+    """
+    counts = confusion(images, labels)
+    correct = pd.Series(np.diag(counts), labels)
+    low, high = fraction_interval(int(correct.sum()), len(images))
+    st.metric("Accuracy", f"{correct.sum() / len(images):.2%}")
+    st.caption(
+        f"{correct.sum()} of {len(images)} correct; {100 * CONFIDENCE:g}% interval (Wilson) "
+        f"{low:.1%} to {high:.1%}"
+    )
+    if len(labels) > MAX_IN_MATRIX:
+        st.caption(f"The most confused of {len(labels)} classes")
+        table = most_confused(images, MAX_IN_MATRIX)
+        st.dataframe(table, hide_index=True, alt="Most confused classes")
+        return
+    table = counts.astype(str)
+    table["recall"] = (correct / counts.sum(axis=1)).map(percent)
+    table.loc["precision"] = (correct / counts.sum(axis=0)).map(percent)
+    table = table.fillna("").rename_axis(index="true \\ predicted", columns=None)
+    st.dataframe(
+        table,
+        key="matrix",
+        on_select=lambda: choose(table),
+        selection_mode="single-cell",
+        alt="Confusion matrix",
+    )
+    st.caption("Click a cell to see its photos.")
+
+
+def choose(table: pd.DataFrame) -> None:
+    """Filter the photos by the cell of the confusion matrix that was clicked."""
+    for row, column in st.session_state["matrix"]["selection"]["cells"]:
+        actual = table.index[row]
+        st.session_state["actual"] = ANY if actual == "precision" else actual
+        st.session_state["predicted"] = ANY if column == "recall" else column
+
+
+def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
+    """Show photos with their predictions, and controls to filter them."""
+    st.header("Photos", anchor=False)
+    with st.container(horizontal=True, gap="medium"):
+        actual = st.selectbox("True label", [ANY, *labels], key="actual", width=260)
+        guess = st.selectbox("Predicted label", [ANY, *labels], key="predicted", width=260)
+        low, high = st.slider("Confidence (%)", 0, 100, (0, 100), width=260)
+    rows = images[(100 * images["confidence"]).between(low, high)]
+    for column, label in (("actual", actual), ("predicted", guess)):
+        if label != ANY:
+            rows = rows[rows[column] == label]
+    st.caption(
+        f"{len(rows)} images, {rows['wrong'].sum()} of them wrong. The most confident errors are "
+        "listed first, followed by the least confident correct predictions. Confidence is the "
+        "probability of the predicted label."
+    )
+    row = photos.grid(rows, f"{split}-{actual}-{guess}-{low}-{high}", describe_prediction)
+    if row is not None:
+        label = f"{plain(row['predicted'])} {row['confidence']:.1%}"
+        text = f"Predicted **{label}** · true label **{plain(row['actual'])}**"
+        photos.open_large(row["path"], text)
+
+
+def describe_prediction(row: pd.Series) -> str:
+    """Return the predicted label of a photo with its confidence, after the true label if wrong."""
+    label = f"{plain(row['predicted'])} {row['confidence']:.1%}"
+    return f":red[✗ {plain(row['actual'])} → {label}]" if row["wrong"] else label
+
+
+def percent(fraction: float) -> str:
+    """Format a fraction as a percentage, or NaN as a dash."""
+    return "–" if pd.isna(fraction) else f"{fraction:.1%}"
