@@ -41,7 +41,7 @@ def main() -> None:
         if backbone is None:
             write_network(network, folder / paths.FROZEN_BACKBONE.name, outputs)
         else:
-            from pawprint.network.model import save_model
+            from pawprint.network.keras_model import save_model
 
             save_model(backbone, folder / paths.BACKBONE.name)
     with replacing(paths.EXTRACTOR.parent) as folder:

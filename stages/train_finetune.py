@@ -69,7 +69,7 @@ def train(
     from pawprint.network import training
     from pawprint.network.hardware import make_deterministic, training_on
     from pawprint.network.keras_backbone import with_head
-    from pawprint.network.model import load_model, parts, save_model, to_openvino
+    from pawprint.network.keras_model import load_model, parts, save_model, to_openvino
 
     epochs = params.epochs or FineTuningEpochs()
     head = Head.load()

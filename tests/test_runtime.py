@@ -5,7 +5,7 @@ from networks import pixels, sample_backbone
 
 from pawprint.network.blocks import cut_index, with_blocks
 from pawprint.network.keras_backbone import build_extractor
-from pawprint.network.model import convert
+from pawprint.network.keras_model import convert
 from pawprint.runtime import compile_for_cpu
 
 PIXELS = pixels(6)

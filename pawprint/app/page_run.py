@@ -17,8 +17,8 @@ from pawprint.columns import SCORES
 from pawprint.errors import InputError
 from pawprint.git import current_commit, try_git
 from pawprint.installation import install_command
+from pawprint.model.html_page import OF_ONNX, PAGE_FILE
 from pawprint.model.metadata import read_metadata
-from pawprint.model.page import OF_ONNX, PAGE_FILE
 from pawprint.params.data import Fetch
 from pawprint.params.file import set_params
 from pawprint.params.model import Model

@@ -21,11 +21,11 @@ from pawprint.images.decoder import open_image
 from pawprint.images.views import resize
 from pawprint.installation import install_command
 from pawprint.model.detector import Detector
+from pawprint.model.html_page import OF_ONNX, PAGE_FILE, network_in
 from pawprint.model.metadata import Metadata, write_metadata
-from pawprint.model.page import OF_ONNX, PAGE_FILE, network_in
 from pawprint.model.predictor import RunNetwork
 from pawprint.network.hardware import keras, tf
-from pawprint.network.model import activation_for, save_model, with_features
+from pawprint.network.keras_model import activation_for, save_model, with_features
 from pawprint.runtime import CORES
 
 NamedOutputs = dict[str, np.ndarray]  # keyed by name

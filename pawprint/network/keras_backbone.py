@@ -10,7 +10,7 @@ from pawprint.errors import InputError, NoWeightsError, reason
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.heads import HeadWeights
-from pawprint.network.model import (
+from pawprint.network.keras_model import (
     BACKBONE,
     block_statistics,
     build_model,

@@ -73,7 +73,7 @@ def _train(store: StoredExamples, has_blocks: bool, params: Epochs, settings: Se
     """
     # Importing this module starts TensorFlow.
     from pawprint.network.hardware import make_deterministic, training_on
-    from pawprint.network.model import build_head
+    from pawprint.network.keras_model import build_head
     from pawprint.network.training import Phase, open_batches, train_head
 
     make_deterministic(params.seed)

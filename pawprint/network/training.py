@@ -13,7 +13,7 @@ from pawprint.features.store import Features, StoredExamples
 from pawprint.network.blocks import split_before
 from pawprint.network.class_weights import balanced_weights
 from pawprint.network.hardware import computing_in, keras
-from pawprint.network.model import gives_logits, parts, pool
+from pawprint.network.keras_model import gives_logits, parts, pool
 from pawprint.network.openvino_blocks import STATISTICS
 from pawprint.params.model import Epochs
 from pawprint.progress import count

@@ -20,17 +20,17 @@ from pawprint.git import current_commit
 from pawprint.model import exports
 from pawprint.model.detector import read_detector
 from pawprint.model.exports import milliseconds
+from pawprint.model.html_page import About, fetch_runtime, page_of, whose_weights, with_half_weights
 from pawprint.model.int8_export import CALIBRATION_IMAGES, INT8, identity_of_int8, write_int8
 from pawprint.model.metadata import Metadata, read_metadata
 from pawprint.model.mirror_image import is_mirrored
-from pawprint.model.page import About, fetch_runtime, page_of, whose_weights, with_half_weights
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import NETWORK_FILE, read_model
 from pawprint.network.extractor import needs_keras
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
 from pawprint.network.keras_backbone import load_backbone, with_head
-from pawprint.network.model import load_model
+from pawprint.network.keras_model import load_model
 from pawprint.network.weights_file import onnx_file
 from pawprint.params.model import ONNX, Head, Model, Weights
 from pawprint.pipeline.recorded import Recorded

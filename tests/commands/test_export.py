@@ -24,7 +24,7 @@ from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import load_predictor, predict
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
-from pawprint.network.model import build_head, build_model, convert, save_model, with_features
+from pawprint.network.keras_model import build_head, build_model, convert, save_model, with_features
 from pawprint.projects.export import Wanted, describe_int8, export_model
 from pawprint.tables import write_table
 
@@ -33,7 +33,7 @@ ROUNDING = 2e-4  # maximum difference from the outputs of the served model
 EACH_FORMAT = [
     pytest.param(name, marks=() if name in ("keras", "onnx") else pytest.mark.slow)
     for name in FORMATS
-    if name != "page"  # see tests/model/test_page.py
+    if name != "page"  # see tests/model/test_html_page.py
 ]
 
 

@@ -31,7 +31,7 @@ from pawprint.images.views import IDENTITY
 from pawprint.model.predictor import load_predictor, predict
 from pawprint.network.blocks import cut_index
 from pawprint.network.keras_backbone import build_extractor
-from pawprint.network.model import convert
+from pawprint.network.keras_model import convert
 from pawprint.params.file import overlay
 from pawprint.pipeline import entry
 from pawprint.recipes.demo import write_archive

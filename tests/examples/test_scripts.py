@@ -26,7 +26,7 @@ from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.predictor import Prediction, load_predictor
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
-from pawprint.network.model import build_head, build_model, convert, with_features
+from pawprint.network.keras_model import build_head, build_model, convert, with_features
 
 pytestmark = pytest.mark.slow
 PAGE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")

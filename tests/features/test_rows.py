@@ -8,7 +8,7 @@ from pawprint.images.views import IDENTITY, View, apply, mirrored, resize
 from pawprint.network.blocks import cut_index, with_blocks
 from pawprint.network.hardware import keras
 from pawprint.network.keras_backbone import build_extractor
-from pawprint.network.model import convert
+from pawprint.network.keras_model import convert
 from pawprint.runtime import read_network, write_network
 
 MIRRORED = View(np.array([[-1.0, 0.0, SIZE - 1.0], [0.0, 1.0, 0.0]]), brightness=20.0)

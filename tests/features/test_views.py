@@ -15,7 +15,7 @@ from pawprint.model.exports import for_export, mean_over_flip, open_onnx
 from pawprint.model.onnx_export import Parts, write_onnx
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import write_served_model
-from pawprint.network.model import convert, with_features
+from pawprint.network.keras_model import convert, with_features
 from pawprint.params.data import Augment
 
 AUGMENT = Augment.load(path=PROJECT / "params.yaml")  # these params mirror images

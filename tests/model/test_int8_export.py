@@ -7,7 +7,7 @@ from pawprint.model.exports import FORMATS, for_export, mean_over_flip
 from pawprint.model.int8_export import write_int8
 from pawprint.network.hardware import keras
 from pawprint.network.heads import Standardisation
-from pawprint.network.model import build_head, build_model, pool
+from pawprint.network.keras_model import build_head, build_model, pool
 
 SIZE = 64
 

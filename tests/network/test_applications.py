@@ -16,7 +16,7 @@ from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.heads import HeadWeights, Standardisation
 from pawprint.network.keras_backbone import application, build_extractor
-from pawprint.network.model import (
+from pawprint.network.keras_model import (
     build_head,
     build_model,
     convert,

@@ -30,7 +30,7 @@ from pawprint.network.keras_backbone import (
     load_backbone,
     weights_sha256,
 )
-from pawprint.network.model import load_model, preprocessing
+from pawprint.network.keras_model import load_model, preprocessing
 from pawprint.network.torch_file import read_tensors
 from pawprint.params.file import overlay
 from pawprint.params.model import PACKAGES, Head, Model, Weights

@@ -12,7 +12,7 @@ from networks import epochs_of, sample_backbone, write_features
 from pawprint.columns import SPLIT
 from pawprint.features.store import stored_examples
 from pawprint.network.hardware import keras, make_deterministic
-from pawprint.network.model import build_head, build_model, load_model, save_model
+from pawprint.network.keras_model import build_head, build_model, load_model, save_model
 from pawprint.network.training import Phase, fine_tune, open_batches, train_head
 from pawprint.params.model import Dense, Head
 from pawprint.tables import read_table, write_table
@@ -60,7 +60,7 @@ from pawprint.network.hardware import tf
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from pawprint.network.hardware import strategy_for
-from pawprint.network.model import save_model
+from pawprint.network.keras_model import save_model
 from test_hardware import trained
 strategy = strategy_for(tf.config.list_logical_devices("CPU"))
 assert strategy.num_replicas_in_sync == 2

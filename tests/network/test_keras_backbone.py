@@ -12,7 +12,7 @@ from pawprint import paths
 from pawprint.files import digest
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.keras_backbone import load_backbone, weights_sha256
-from pawprint.network.model import load_model
+from pawprint.network.keras_model import load_model
 from pawprint.params.file import overlay
 from stages.backbone import describe_missing_cuda
 

@@ -5,7 +5,7 @@ from networks import DENSE, LOGITS, epochs_of, model_with, pixels
 
 from pawprint.model.outputs import to_probabilities
 from pawprint.network.hardware import make_deterministic
-from pawprint.network.model import build_head, parts
+from pawprint.network.keras_model import build_head, parts
 from pawprint.network.training import Batches, Data, Phase, describe_kept, fine_tune, train_head
 
 IMAGES = 12

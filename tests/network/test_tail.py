@@ -12,7 +12,7 @@ from pawprint.network.blocks import cut_index, with_blocks
 from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
 from pawprint.network.heads import Standardisation
 from pawprint.network.keras_backbone import build_extractor
-from pawprint.network.model import (
+from pawprint.network.keras_model import (
     build_model,
     convert,
     head_with,

@@ -20,7 +20,7 @@ from pawprint.images.views import resize
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs
 from pawprint.model.predictor import runner
-from pawprint.network.model import convert
+from pawprint.network.keras_model import convert
 from pawprint.tables import write_table
 from stages import evaluate
 

@@ -15,7 +15,7 @@ from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
 from pawprint.network.keras_backbone import application
-from pawprint.network.model import activation_for, build_head, build_model, convert
+from pawprint.network.keras_model import activation_for, build_head, build_model, convert
 from pawprint.params.model import Dense, Epochs, Head, Model
 
 SIZE = 96  # size of the images that the sample backbone was trained on

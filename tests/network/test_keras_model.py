@@ -9,7 +9,7 @@ from scipy.special import expit, softmax
 from pawprint.model.detector import fit_detector
 from pawprint.model.exports import for_export
 from pawprint.network.hardware import keras
-from pawprint.network.model import (
+from pawprint.network.keras_model import (
     build_head,
     build_model,
     load_model,

@@ -24,8 +24,7 @@ from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import decode
 from pawprint.images.views import resize
 from pawprint.model.exports import onnx_of, open_onnx
-from pawprint.model.metadata import Metadata
-from pawprint.model.page import (
+from pawprint.model.html_page import (
     RUNTIME,
     About,
     fetch_runtime,
@@ -33,11 +32,12 @@ from pawprint.model.page import (
     page_of,
     with_half_weights,
 )
+from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import load_predictor, predict
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.keras_backbone import application, preprocessing
-from pawprint.network.model import convert
+from pawprint.network.keras_model import convert
 
 pytestmark = pytest.mark.slow
 SIZE = 32
