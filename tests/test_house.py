@@ -1,6 +1,7 @@
 """Test how much there is to maintain, and that packages only import others in one direction."""
 
 import tomllib
+from itertools import pairwise, product
 from pathlib import PurePosixPath
 from typing import get_args
 
@@ -25,7 +26,7 @@ THERE_IS = {
 MAY_IMPORT = {
     "pawprint": {"model", "pipeline", "projects"},  # loads models, opens projects
     "pawprint/pipeline": set(),
-    "pawprint/params": {"pipeline"},
+    "pawprint/params": set(),
     "pawprint/images": {"params"},
     "pawprint/engine": {"pipeline"},
     "pawprint/dataset": {"engine", "images", "params"},
@@ -62,6 +63,30 @@ def test_module_imports_only_the_rooms_that_the_design_allows():
         others = {room(file) for file in CODE.imported_files(module)} - {room(module), "pawprint"}
         rooms = {folder.removeprefix("pawprint/") for folder in others}
         assert rooms <= MAY_IMPORT[room(module)], module
+
+
+def test_drawing_of_the_packages_has_the_arrows_of_their_imports():
+    """An import is an arrow, or leads along several."""
+    page = (PROJECT / "docs/development.md").read_text(encoding="utf-8")
+    (block,) = (text for text in page.split("```") if "→" in text)
+    drawn: set[tuple[str, str]] = set()
+    for line in block.splitlines()[1:]:
+        layers = [layer.strip().split(", ") for layer in line.split("→")]
+        drawn |= {pair for layer in pairwise(layers) for pair in product(*layer)}
+    imports = {
+        (room(module).removeprefix("pawprint/"), room(file).removeprefix("pawprint/"))
+        for module in MODULES
+        if room(module) in {*CODE_ROOMS, "stages"} - {"pawprint"}
+        for file in CODE.imported_files(module)
+        if room(file) not in (room(module), "pawprint")
+    }
+    assert drawn <= imports
+    implied = set(drawn)
+    for middle, start, end in product({place for pair in drawn for place in pair}, repeat=3):
+        if (start, middle) in implied and (middle, end) in implied:
+            implied.add((start, end))
+    assert imports <= implied
+    assert not any((end, start) in implied for start, end in implied)
 
 
 def test_no_stage_imports_another():
