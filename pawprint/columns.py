@@ -45,7 +45,6 @@ NEAR_DUPLICATES: Columns = {
     "group": "str",
     "path": "str",
     "label": "str",
-    "archive_split": "str",
     "split": "str",
     "nearest": "str",
     "contradicts": "str",  # the path of the nearest one with a different label, or ""
@@ -64,7 +63,6 @@ HISTORY: Columns = {
 LEARNING_CURVE: Columns = {
     "images": "int64",  # number of images in a fit
     "accuracy": "float64",
-    "loss": "float64",
     "score": "str",  # accuracy or balanced accuracy
     "gain": "Float64",
     "low": "Float64",
@@ -122,7 +120,6 @@ ROC: Columns = {
     "label": "str",
     "false_positive_rate": "float64",
     "true_positive_rate": "float64",
-    "threshold": "float64",
 }
 # The most confident images in the test split. `confidence` is the lowest confidence among them.
 DECIDED: Columns = {

@@ -36,7 +36,7 @@ CROSS_VALIDATION_CSV = Path("data/cross_validation.csv")
 CROSS_VALIDATION_JSON = Path("data/cross_validation.json")  # the chosen settings and their effects
 
 BACKBONE = Path("models/backbone/network.keras")
-FROZEN_BACKBONE = Path("models/backbone/network.xml")  # if Keras does not build the backbone
+NO_BACKBONE = Path("models/backbone/none.txt")  # if Keras does not build the backbone
 EXTRACTOR = Path("models/extractor/network.xml")
 HEAD = Path("models/head.npz")
 NETWORK = Path("models/network/network.xml")  # input: the features from the extractor

@@ -3,7 +3,7 @@
 The frozen layers are converted to OpenVINO for `features`. Keras downloads the weights `imagenet`
 to its cache, in the folder that the environment variable KERAS_HOME names. TensorFlow does not
 start for an ONNX file, or for an EfficientNet-Lite of which nothing is fine-tuned: models/backbone/
-is then a copy of the extractor. Params: `weights`, `model.backbone`, `model.alpha`,
+then contains only a note. Params: `weights`, `model.backbone`, `model.alpha`,
 `model.image_size`, `model.pooling`, `model.features`, `model.fine_tune_at`, `model.onnx`. Writes
 models/backbone/ and models/extractor/. Says so if TensorFlow cannot fine-tune on this computer's
 NVIDIA GPU because CUDA is missing. Run: `python -m stages.backbone`
@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 from pawprint import paths
-from pawprint.files import replacing
+from pawprint.files import replacing, write_text
 from pawprint.network.extractor import load_extractor
 from pawprint.params.model import Model, Weights
 from pawprint.pipeline.entry import run_stage
@@ -27,6 +27,8 @@ MEANING = {
     "top": "from the last feature maps",
     "means": "for the detector of unknown inputs",
 }
+# DVC does not track empty folders.
+NOTE = "No layer of this network is trained, so all of them are in models/extractor/.\n"
 
 
 def main() -> None:
@@ -39,7 +41,7 @@ def main() -> None:
     with replacing(paths.BACKBONE.parent) as folder:
         folder.mkdir()
         if backbone is None:
-            write_network(network, folder / paths.FROZEN_BACKBONE.name, outputs)
+            write_text(folder / paths.NO_BACKBONE.name, NOTE)
         else:
             from pawprint.network.keras_model import save_model
 

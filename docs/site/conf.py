@@ -31,8 +31,8 @@ html_search_scorer = str(Path(__file__).with_name("scorer.js"))
 
 
 def setup(app: Sphinx) -> None:
-    """Show tables and diagrams as text, because Pygments lacks lexers; skip fields of tuples."""
-    lexer_classes.update(csv=TextLexer, mermaid=TextLexer)
+    """Show text tables unchanged, as Pygments has no lexer for them; skip fields of tuples."""
+    lexer_classes["csv"] = TextLexer
     app.connect("autodoc-skip-member", _is_field)
 
 

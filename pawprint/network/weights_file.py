@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pawprint.download import download
 from pawprint.errors import InputError, without_secrets
 from pawprint.files import digest
 from pawprint.git import pointer_at
@@ -34,7 +33,11 @@ def onnx_file(weights: Weights) -> Path:
     """
     source = weights.source
     sha256 = weights.sha256
-    path = download(source, sha256, "weights.source") if "://" in source else Path(source)
+    path = Path(source)
+    if "://" in source:
+        from pawprint.download import download  # slow, and few sources are URLs
+
+        path = download(source, sha256, "weights.source")
     expected = "the path or URL of a file, because model.backbone is onnx"
     require_file(path, sha256, source, expected)
     return path

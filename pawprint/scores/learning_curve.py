@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import HEADLINES, headline, log_losses
+from pawprint.classes import HEADLINES, headline
 from pawprint.columns import LEARNING_CURVE
 from pawprint.scores.intervals import CONFIDENCE, extend_to_zero, paired_interval, paired_test
 
@@ -32,8 +32,7 @@ def tabulate_curve(
     for images, probabilities in curve.items():
         before = right
         right = probabilities[is_judged].argmax(axis=1) == actual
-        loss = log_losses(actual, probabilities[is_judged]).mean()
-        row = {"images": images, "accuracy": right.mean(), "loss": loss, "score": score}
+        row = {"images": images, "accuracy": right.mean(), "score": score}
         if before is not None:
             gains = right.astype(float) - before
             interval = paired_interval(gains, classes, groups)

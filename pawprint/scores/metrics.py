@@ -320,8 +320,7 @@ def tabulate_reliability(
 def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
     """Return the ROC table: the points on each class's curve, against the other classes.
 
-    A curve goes from (0, 0) to (1, 1). With two classes, only the second one has a curve. A curve's
-    first point has no finite threshold, so 1 is written.
+    A curve goes from (0, 0) to (1, 1). With two classes, only the second one has a curve.
     """
     rows = [
         (labels[index], *point)
@@ -331,10 +330,8 @@ def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str
     return pd.DataFrame(rows, columns=list(ROC))
 
 
-def _roc_curve(
-    is_class: np.ndarray, scores: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return false-positive and true-positive rates and thresholds where the curve turns.
+def _roc_curve(is_class: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return false-positive and true-positive rates where the curve turns.
 
     This replaces scikit-learn's `roc_curve`, because importing it takes longer than `evaluate`.
     """
@@ -345,8 +342,10 @@ def _roc_curve(
     wrong = ends + 1 - right
     turns = (np.diff(wrong, 2) != 0) | (np.diff(right, 2) != 0)
     kept = np.concatenate([[True], turns, [True]])[-len(ends) :]
-    rates = (np.append(0, counts[kept]) / counts[-1] for counts in (wrong, right))
-    return *rates, np.append(1, scores[order][ends][kept])
+    return (
+        np.append(0, wrong[kept]) / wrong[-1],
+        np.append(0, right[kept]) / right[-1],
+    )
 
 
 def describe_fractions(

@@ -48,6 +48,7 @@ def test_backbone_starts_no_tensorflow_for_frozen_arrays_and_files(tmp_path, net
     [
         ({"code"}, {"pandas", "PIL", "requests", "dvc"}),
         ({*STAGES} - DRAWING - TRAINING, {"matplotlib", "sklearn"}),
+        ({*STAGES}, {"requests"}),
     ],
 )
 def test_packages_that_take_long_are_imported_where_they_are_used(stages, packages):

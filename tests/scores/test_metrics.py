@@ -86,12 +86,11 @@ def test_mean_recall_is_the_headline_of_a_largest_class_of_twice_its_even_portio
     assert headline(pd.Series([999, 1])) == "accuracy"
 
 
-def test_roc_goes_from_none_to_all_with_finite_thresholds():
+def test_roc_goes_from_none_to_all():
     points = tabulate_roc(ACTUAL, PROBABILITIES, LABELS)
     assert set(points["label"]) == {"dog"}
     assert points["false_positive_rate"].tolist() == pytest.approx([0, 1 / 3, 1 / 3, 1])
     assert points["true_positive_rate"].tolist() == [0, 0, 1, 1]
-    assert points["threshold"].tolist() == [1, 0.9, 0.5, 0.1]
 
 
 def test_reliability_has_a_row_for_each_bin_with_images_and_an_interval():

@@ -235,7 +235,7 @@ def test_evaluate_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
     write_table(folder / paths.CROSS_VALIDATION_CSV, hard, JUDGED)
     (folder / paths.LABELS_CSV).write_text("path,label,pixels_sha256\n1.jpg,cat,1\n")
     easy = tabulate(images_of(["cat/1.jpg"]), np.array([[0.9, 0.1]]), np.array([0]), ["cat", "dog"])
-    alike = [("1.jpg", "cat/1.jpg", "cat", "", "test", "1.jpg", "1.jpg", 3)]
+    alike = [("1.jpg", "cat/1.jpg", "cat", "test", "1.jpg", "1.jpg", 3)]
     alike = pd.DataFrame(alike, columns=list(NEAR_DUPLICATES))
     write_table(folder / paths.NEAR_DUPLICATES_CSV, alike, NEAR_DUPLICATES)
     with contextlib.chdir(folder):
