@@ -15,8 +15,8 @@ from pawprint.images.archive import ACCEPTED, UnusableImageError, is_image_name,
 from pawprint.images.decoder import decode
 from pawprint.params.data import Clean, Fetch
 from pawprint.paths import UNLABELLED_PHOTOS
-from pawprint.projects import labels as labelling
-from pawprint.projects.labels import Places
+from pawprint.projects import class_folders
+from pawprint.projects.class_folders import Places
 
 WITHOUT = "No label (for the Label page)"
 
@@ -30,12 +30,14 @@ def show_upload() -> None:
             "project. Add images there, then press Run."
         )
         return
-    folder = labelling.folder_for_training(source) or source
+    folder = class_folders.folder_for_training(source) or source
     for message in st.session_state.pop("added", ()):
         st.markdown(message)
     number = st.session_state.setdefault("uploads", 0)
-    classes = labelling.classes_in(HERE, folder)
-    has_classes = not labelling.lacks_classes(HERE, source)  # the folder would be the only class
+    classes = class_folders.classes_in(HERE, folder)
+    has_classes = not class_folders.lacks_classes(
+        HERE, source
+    )  # the folder would be the only class
     hint = "Choose a class, or type the name of a new one"
     label = st.selectbox(
         "Class",
@@ -60,7 +62,7 @@ def show_upload() -> None:
                 write_text(UNLABELLED_PHOTOS / ".gitignore", "*\n")
             places: Places = {WITHOUT: (target, None)}
         else:
-            places = labelling.place_of(HERE, label, classes, folder, source)
+            places = class_folders.place_of(HERE, label, classes, folder, source)
         st.session_state["added"] = add(files, places)
         st.session_state["uploads"] += 1  # creates an empty form, so that Streamlit frees the files
         st.rerun()
@@ -75,14 +77,14 @@ def add(files: Sequence[UploadedFile], places: Places) -> list[str]:
     with TemporaryDirectory() as scratch:
         for number, file in enumerate(files, 1):
             bar.progress(number / len(files), f"{number:,} of {len(files):,}")
-            path = Path(scratch, labelling.safe(PurePosixPath(file.name)))
+            path = Path(scratch, class_folders.safe(PurePosixPath(file.name)))
             try:
                 require_safe_name(file.name)
                 if not is_image_name(file.name):
                     raise UnusableImageError("other_file", ACCEPTED)
                 decode(file.getvalue(), bits)
                 path.write_bytes(file.getvalue())
-                labelling.add(HERE, places, path, label)
+                class_folders.add(HERE, places, path, label)
             except (InputError, UnusableImageError) as error:
                 refused.append(f"{file.name}: {str(error).removeprefix(f'{path}: ')}")
     is_apart = folder == UNLABELLED_PHOTOS  # whether the photos are stored separately

@@ -21,9 +21,12 @@ from pawprint.errors import InputError
 from pawprint.files import read_json, read_labels, write_json
 from pawprint.images.decoder import read_again
 from pawprint.params.data import Fetch
+from pawprint.projects import class_folders
 from pawprint.projects import labels as labelling
+from pawprint.projects.class_folders import Places
+from pawprint.projects.label_rows import Written
 from pawprint.projects.labelled import read_labelled
-from pawprint.projects.labels import UNDECIDED, Places, Written
+from pawprint.projects.labels import UNDECIDED
 from pawprint.projects.suggestion import images_in, suggest
 from pawprint.tables import read_table
 
@@ -63,7 +66,7 @@ def show_new() -> Walk | None:
         "or `jsonl`. Labelled images are copied."
     )
     source = Path(Fetch.load().source)
-    training = labelling.folder_for_training(source)
+    training = class_folders.folder_for_training(source)
     default = str(training or source) if source.is_dir() else ""
     uploads = str(paths.UNLABELLED_PHOTOS) if paths.UNLABELLED_PHOTOS.is_dir() else ""
     origin, target = st.session_state.get("given") or last_folders() or (uploads, default)
@@ -114,15 +117,15 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     Raises InputError if there are none, or the two folders overlap.
     """
     images = images_in(origin)
-    labelling.require_apart(origin, target, images)
+    class_folders.require_apart(origin, target, images)
     served = predictor()
     source = Path(Fetch.load().source)
     labels = pools.in_order(served.metadata.labels)
-    names = {label: labelling.names_of(HERE, label) for label in labels}
-    places = labelling.places_in(target, names, source)
+    names = {label: class_folders.names_of(HERE, label) for label in labels}
+    places = class_folders.places_in(target, names, source)
     # This list contains images that show none of the classes.
     refused = st.session_state.setdefault("refused", set())
-    labelled = refused.intersection(images) | labelling.find_copies(images, places)
+    labelled = refused.intersection(images) | class_folders.find_copies(images, places)
     unknown = labelling.undecided(HERE)
     doubted = {path for path in images if str(path.absolute()) in unknown} - labelled
     number = NUMBER + len(labelled) + len(doubted)
@@ -161,7 +164,7 @@ def _save(places: Places, refused: set[Path], path: Path, label: str) -> Callabl
         refused.add(path)
         undo: Callable[[], object] = partial(refused.discard, path)
     else:
-        undo = labelling.add(HERE, places, path, label)
+        undo = class_folders.add(HERE, places, path, label)
     return partial(take_back, [undo, *labelling.decide(HERE, [image])])
 
 

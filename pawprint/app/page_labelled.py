@@ -11,6 +11,7 @@ from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.classes import NEITHER
 from pawprint.errors import name_some
 from pawprint.images.archive import members
+from pawprint.projects import label_rows
 from pawprint.projects import labels as labelling
 from pawprint.projects.labels import UNDECIDED
 
@@ -55,7 +56,7 @@ def labelled() -> list[dict[str, str]]:
     """Return path, label, and pixels_sha256 or "" for each row, last row first."""
     rows = []
     for table in (paths.LABELS_CSV, paths.UNDECIDED_CSV):
-        for row in reversed(labelling.read_rows(table, "path")):
+        for row in reversed(label_rows.read_rows(table, "path")):
             label = row["label"] if table == paths.LABELS_CSV else UNDECIDED
             pixels = row.get("pixels_sha256", "")
             rows.append({"path": row["path"], "label": label, "pixels_sha256": pixels})

@@ -20,8 +20,10 @@ from pawprint.model.detector import unit_length
 from pawprint.model.predictor import Prediction, default_model, predict_each
 from pawprint.params.data import Fetch
 from pawprint.pipeline.entry import stamps
+from pawprint.projects import class_folders
 from pawprint.projects import labels as labelling
-from pawprint.projects.labels import UNDECIDED, ImageKey, Places
+from pawprint.projects.class_folders import Places
+from pawprint.projects.labels import UNDECIDED, ImageKey
 from pawprint.projects.suggestion import images_in
 
 ImageKeys = Sequence[ImageKey]
@@ -79,13 +81,13 @@ class FolderPhotos:
         images = [Path(path) for path, _ in pool.images]
         paths_here = {path for path, _ in pool.images}
         refused = paths_here.intersection(undo_log.refused(self.name))
-        copied = labelling.find_copies(images, self.places())
+        copied = class_folders.find_copies(images, self.places())
         self.labels = dict.fromkeys(refused, NEITHER) | {str(path): "" for path in copied}
 
     def places(self) -> Places:
         """Return the places of the model's classes. Raises InputError."""
-        names = {label: labelling.names_of(HERE, label) for label in self.pool.classes}
-        return labelling.places_in(self.target, names, Path(Fetch.load().source))
+        names = {label: class_folders.names_of(HERE, label) for label in self.pool.classes}
+        return class_folders.places_in(self.target, names, Path(Fetch.load().source))
 
     def given(self) -> dict[str, str]:
         """Return the labels, keyed by path; "" stands for a photo labelled in another session."""
@@ -93,7 +95,7 @@ class FolderPhotos:
 
     def classes(self) -> list[str]:
         """Return the classes of the model in their order, then of the folder, and new ones."""
-        there = labelling.classes_in(HERE, self.target) if self.target.is_dir() else ()
+        there = class_folders.classes_in(HERE, self.target) if self.target.is_dir() else ()
         names = dict.fromkeys([*in_order(self.pool.classes), *there, *self.labels.values()])
         return [name for name in names if name not in ("", NEITHER)]
 
@@ -112,9 +114,9 @@ class FolderPhotos:
         elif label != NEITHER:
             place = self.place_of(label)
             ((label, _),) = place.items()
-            present = labelling.find_copies(files, self.places() | place)
+            present = class_folders.find_copies(files, self.places() | place)
             new = [path for path in files if path not in present]
-            changes += labelling.add_all(HERE, place, new, label)
+            changes += class_folders.add_all(HERE, place, new, label)
         if label != UNDECIDED:
             changes += labelling.decide(HERE, map(str, files))
             self.labels |= {str(path): "" if path in present else label for path in files}
@@ -124,14 +126,14 @@ class FolderPhotos:
         """Return the place of a class, which may be new. Raises InputError."""
         places = self.places()
         classes = self.classes()
-        label = labelling.class_named(label, classes)
+        label = class_folders.class_named(label, classes)
         if label in places:
             return {label: places[label]}
         if any(recorded for _, recorded in places.values()):
             if problem := problem_of_labels({*classes, label}):
                 raise InputError(f"Class: {problem}.")
             return {label: (self.target, label)}
-        return labelling.place_of(HERE, label, classes, self.target, Path(Fetch.load().source))
+        return class_folders.place_of(HERE, label, classes, self.target, Path(Fetch.load().source))
 
     def taken_back(self, images: ImageKeys) -> None:
         """Forget the labels of images."""
@@ -187,7 +189,7 @@ def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPh
     """
     origin, target = map(Path, given)
     images = images_in(origin)
-    labelling.require_apart(origin, target, images)
+    class_folders.require_apart(origin, target, images)
     served = photos.predictor()
     rows = predict_each(served, images, _features, has_hashes=False)
     pairs = [(str(path.absolute()), row) for path, row in zip(images, rows) if not row["error"]]

@@ -11,7 +11,9 @@ from pawprint.app import HERE
 from pawprint.app.groups import Pages
 from pawprint.classes import NEITHER
 from pawprint.errors import InputError
-from pawprint.projects.labels import Copy, ImageKey, Written, lock_of
+from pawprint.projects.class_folders import Copy
+from pawprint.projects.label_rows import Written, lock_of
+from pawprint.projects.labels import ImageKey
 
 ANSWERS = Path(".dvc/tmp/pawprint-answers.jsonl")
 Change = Written | Copy

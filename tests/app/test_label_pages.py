@@ -19,7 +19,7 @@ from app_browser import (
 from conftest import OFFLINE, TINY, change, git_project, succeed
 from servers import served
 
-from pawprint.projects.labels import read_rows
+from pawprint.projects.label_rows import read_rows
 from pawprint.recipes.demo import draw_dataset
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,7 @@ from pawprint.dataset.kept_splits import keep_splits
 from pawprint.dataset.metadata_csv import parse_metadata_csv
 from pawprint.dataset.user_tables import Correction, csv_rows, read_corrections
 from pawprint.errors import InputError
-from pawprint.projects.labels import read_rows, write_rows
+from pawprint.projects.label_rows import read_rows, write_rows
 from pawprint.projects.service_log import read_answers
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]

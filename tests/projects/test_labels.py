@@ -25,27 +25,31 @@ from pawprint.paths import (
     UNDECIDED_CSV,
     UNLABELLED_CSV,
 )
-from pawprint.projects.labels import (
-    LABELS_LOCK,
-    UNDECIDED,
-    Changes,
+from pawprint.projects.class_folders import (
     Places,
     add,
     add_all,
     class_named,
-    correct,
     find_copies,
-    find_waiting,
     folder_for_training,
-    has_unlabelled,
+    places_in,
+)
+from pawprint.projects.label_rows import (
+    LABELS_LOCK,
+    Changes,
     image_of,
+    lock_of,
+    read_rows,
+    write_rows,
+)
+from pawprint.projects.labels import (
+    UNDECIDED,
+    correct,
+    find_waiting,
+    has_unlabelled,
     label_images,
     labels_given,
-    lock_of,
-    places_in,
-    read_rows,
     undecided,
-    write_rows,
 )
 from pawprint.tables import write_table
 

@@ -34,7 +34,7 @@ from pawprint.commands.discard import run as run_discard
 from pawprint.dataset.kept_splits import keep_splits
 from pawprint.files import is_link_of_dvc, md5, pack, write_text
 from pawprint.projects import discard as last_commit
-from pawprint.projects.labels import write_rows
+from pawprint.projects.label_rows import write_rows
 from pawprint.projects.service_log import AnswerLog
 from stages import fetch
 
