@@ -40,7 +40,7 @@ NO_BACKBONE = Path("models/backbone/none.txt")  # if Keras does not build the ba
 EXTRACTOR = Path("models/extractor/network.xml")
 HEAD = Path("models/head.npz")
 NETWORK = Path("models/network/network.xml")  # input: the features from the extractor
-NETWORK_JSON = Path("models/network.json")  # whether the served network is mirrored
+NETWORK_JSON = Path("models/network.json")  # the number of views that it learned from
 # Input: pixels. Only written if layers were trained.
 TRAINED_MODEL = Path("models/network/model.keras")
 OUTPUTS = Path("data/outputs")  # the network's outputs for held-out images

@@ -7,10 +7,11 @@ cross-validation for training images and to the model for all others. Images who
 gave or confirmed one by one are not listed. Reads data/outputs/, data/clean/metadata.csv,
 images.csv, labels.json and near_duplicates.csv in data/split/, data/cross_validation.csv,
 labels.csv, models/extractor/, models/network/ and models/network.json. Params: `calibrate`,
-`clean.bits`, `model.resize`. Writes models/served/, data/probabilities.csv of test images,
-data/probabilities_validation.csv, metrics/evaluate.json, plots/scores.csv, plots/reliability.csv,
-plots/roc.csv, plots/decided.csv, plots/labels_to_review.csv, and the predictions that Git keeps,
-plots/predictions.csv and plots/predictions_validation.csv. Run: `python -m stages.evaluate`
+`augment`, `clean.bits`, `model.resize`. Writes models/served/, data/probabilities.csv of test
+images, data/probabilities_validation.csv, metrics/evaluate.json, plots/scores.csv,
+plots/reliability.csv, plots/roc.csv, plots/decided.csv, plots/labels_to_review.csv, and the
+predictions that Git keeps, plots/predictions.csv and plots/predictions_validation.csv. Run: `python
+-m stages.evaluate`
 """
 
 import numpy as np
@@ -39,7 +40,7 @@ from pawprint.model.detector import read_detector
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.model.served_model import join, write_served_model
-from pawprint.params.data import Clean
+from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import image_size_of, read_network
@@ -127,7 +128,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     )
     validation = outputs["validation"]
     metadata = fit_rules(params, metadata, validation, outputs["train"].unknown_scores, groups)
-    is_mirrored = read_mapping(paths.NETWORK_JSON)["is_mirrored"]
+    is_mirrored = Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"])
     detector = None if params.unknown_quantile is None else read_detector(paths.OUTPUTS)
     write_served_model(network, metadata, detector, paths.SERVED_MODEL, is_mirrored=is_mirrored)
     predicts = "predicts each image once"

@@ -41,7 +41,7 @@ from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_json, read_mapping, write_text
 from pawprint.images.archive import Archive, open_archive
 from pawprint.model.metadata import read_metadata
-from pawprint.params.data import Clean
+from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.reports import charts, pages, photos
 from pawprint.reports.since_commit import describe_since_commit
@@ -142,7 +142,7 @@ def card_context(
         "slices": pages.slice_rows(scores),
         "worse_slices": describe_slices(scores),
         "of_classes": pages.class_rows(scores),
-        "is_mirrored": read_mapping(paths.NETWORK_JSON)["is_mirrored"],
+        "is_mirrored": Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"]),
         "scores": scores,
     }
 

@@ -3,9 +3,9 @@
 The network therefore runs only once, even if a threshold or metric changes. Its input is stored
 features. Before this, the stage fits the detector of unknown inputs to training images. Reads
 train/, validation/, test/ and unknown/ in data/features/, images.csv and labels.json in
-data/split/, data/clean/unknown.csv, models/network/ and models/network.json. Writes data/outputs/:
-the outputs for training, validation, test and unknown images, and the detector. Run: `python -m
-stages.predict`
+data/split/, data/clean/unknown.csv, models/network/ and models/network.json. Params: `augment`.
+Writes data/outputs/: the outputs for training, validation, test and unknown images, and the
+detector. Run: `python -m stages.predict`
 """
 
 from functools import partial
@@ -19,6 +19,7 @@ from pawprint.features.later_layers import run_on_stored
 from pawprint.files import read_labels, read_mapping, write_arrays
 from pawprint.model.detector import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
 from pawprint.model.outputs import Outputs
+from pawprint.params.data import Augment
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import compile_for_cpu, read_network
 from pawprint.tables import read_table, training_images
@@ -39,7 +40,7 @@ def main() -> None:
     Outputs(actual, logits.mean(axis=1), scores).write(paths.OUTPUTS / "train.npz")
     images = {name: split[split["split"] == name] for name in ("validation", "test")}
     images[UNKNOWN] = read_table(paths.UNKNOWN_CSV, IMAGES)
-    is_mirrored = read_mapping(paths.NETWORK_JSON)["is_mirrored"]
+    is_mirrored = Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"])
     for name, rows in images.items():
         folder = paths.FEATURES / name
         logits, features = run(folder, rows["pixels_sha256"], themselves=not is_mirrored)

@@ -3,10 +3,10 @@
 Training starts from the stored features at the cut, so only the layers after the cut are computed.
 Reads train/ and validation/ in data/features/, data/split/train_validation.csv,
 data/split/labels.json, models/backbone/ and models/head.npz. Params: `train_finetune`, `head`,
-`hardware`, `augment`, `model.backbone`, `model.pooling`, `model.fine_tune_at`. Writes
-models/network/, which has the layers after the frozen ones for OpenVINO and, if layers were
-trained, the whole Keras model; models/network.json, which says whether to average predictions over
-mirror images; and plots/history_finetune.csv. Run: `python -m stages.train_finetune`
+`hardware`, `model.backbone`, `model.pooling`, `model.fine_tune_at`. Writes models/network/, which
+has the layers after the frozen ones for OpenVINO and, if layers were trained, the whole Keras
+model; models/network.json with the number of views of an image that the network learned from; and
+plots/history_finetune.csv. Run: `python -m stages.train_finetune`
 """
 
 from pathlib import Path
@@ -20,7 +20,6 @@ from pawprint.features.store import StoredExamples, stored_examples
 from pawprint.files import read_labels, replacing, write_json
 from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
 from pawprint.network.heads import HeadWeights
-from pawprint.params.data import Augment
 from pawprint.params.model import FineTuningEpochs, Hardware, Head, Model, TrainFinetune
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import write_network
@@ -43,11 +42,17 @@ def main() -> None:
         else:
             network, kinds, history, result = train(store, weights, params, folder)
         write_network(network, folder / paths.NETWORK.name, OUTPUTS, kinds)
-    augment = Augment.load()
-    is_mirrored = augment.mirrors(weights.views if unset else augment.views)
-    write_json(paths.NETWORK_JSON, {"is_mirrored": is_mirrored})
+    write_json(paths.NETWORK_JSON, {"views": learned_views(store, weights, history)})
     write_table(paths.FINETUNE_HISTORY_CSV, history, HISTORY)
     print(f"train_finetune: {result}")
+
+
+def learned_views(store: StoredExamples, weights: HeadWeights, history: pd.DataFrame) -> int:
+    """Return the number of views of an image that the network learned from.
+
+    If fine-tuning keeps no epoch in the HISTORY table, these are the views of the head.
+    """
+    return store.open("train", "cut").shape[1] if history["kept"].any() else weights.views
 
 
 def unset_param(params: TrainFinetune) -> str | None:

@@ -35,9 +35,8 @@ def show_upload() -> None:
         st.markdown(message)
     number = st.session_state.setdefault("uploads", 0)
     classes = class_folders.classes_in(HERE, folder)
-    has_classes = not class_folders.lacks_classes(
-        HERE, source
-    )  # the folder would be the only class
+    # Without classes, the folder would be the only one.
+    has_classes = not class_folders.lacks_classes(HERE, source)
     hint = "Choose a class, or type the name of a new one"
     label = st.selectbox(
         "Class",

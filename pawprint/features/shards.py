@@ -58,7 +58,7 @@ def views_of(
         numbers = range(params.views)
         views = {number: draw_view(params, pixels_sha256, number, size) for number in numbers}
         return views | {ITSELF: IDENTITY} if pixels_sha256 in themselves else views
-    has_mirror_image = params.is_mirrored and split != UNLABELLED
+    has_mirror_image = params.mirrors(params.views) and split != UNLABELLED
     return dict(enumerate([IDENTITY, mirrored(size)] if has_mirror_image else [IDENTITY]))
 
 

@@ -195,11 +195,6 @@ class Augment(Section):
     RandomErasing: Erasing | None = None
     seed: Seed
 
-    @property
-    def is_mirrored(self) -> bool:
-        """True if training on all views mirrors images left to right."""
-        return self.mirrors(self.views)
-
     def mirrors(self, views: int) -> bool:
         """Return whether training on the first `views` of each image mirrors images left to right.
 

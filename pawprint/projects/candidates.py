@@ -305,7 +305,7 @@ def _measure(
     store = StoredExamples({TRAIN: place}, images, sample.labels)
     examples = open_examples(store, model.features, sample.class_weight)
     training, others = sample.sizes
-    passes = augment.views * training + (2 if augment.is_mirrored else 1) * others
+    passes = augment.views * training + (2 if augment.mirrors(augment.views) else 1) * others
     run_seconds = cpu_ms[key] * passes / CORES / 1000
     return cross_validate(examples).probabilities, cpu_ms[key], run_seconds
 

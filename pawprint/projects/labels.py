@@ -112,47 +112,68 @@ def correct(project: Path, labels: Mapping[ImageKey, str | None]) -> Written:
     """
     with lock_of(project):
         given = labels_given(project)
+        doubted = undecided(project)
         rows: Changes = {}
-        doubted: Changes = {}
+        of_undecided: Changes = {}
         for (path, known), label in labels.items():
             pixels = "" if path in given else known  # a row written by hand has no hash
             image = pixels or path
             is_removed = label is None or label == UNDECIDED
             rows[image] = None if is_removed else _row(path, pixels, label or "")
+            of_undecided |= dict.fromkeys({path, known} & doubted.keys())
             if label == UNDECIDED:
-                doubted[image] = _row(path, pixels, "")
+                of_undecided[image] = _row(path, pixels, "")
         written = write_rows(project, project / LABELS_CSV, "path", rows)
-        _write_undecided(project, doubted)
-        decide(project, rows.keys() - doubted.keys())
+        _write_undecided(project, of_undecided)
         return written
 
 
-def correct_labels(project: Path, labels: Mapping[str, str | None]) -> None:
+def correct_labels(project: Path, labels: Iterable[tuple[str, str | None]]) -> None:
     """Correct the labels of images in the last run, given by path, like `correct`.
 
-    Raises InputError or OSError, without changing anything, if an image or a label is unknown.
+    Raises InputError or OSError, without changing anything, if an image or a label is unknown, or
+    if an image has two labels.
     """
-    if not labels:
-        return
     with open_archive(project / RAW_ARCHIVES) as archive:
         names = members(archive)
         of_source, _ = places_in_archive(project, archive)
     name_of = {normalize("NFC", name): name for name in names} | {name: name for name in names}
     pixels = pixels_of(project)
     with lock_of(project):
-        classes = of_source or [*dict.fromkeys(labels_given(project).values())]
+        classes = dict.fromkeys(of_source or labels_given(project).values())
+        key_of = _keys_by_member(project, name_of)
         corrections: dict[ImageKey, str | None] = {}
-        for path, label in labels.items():
-            name = next((name_of[each] for each in spellings(path) if each in name_of), None)
+        for path, label in labels:
+            name = _member(path, name_of)
             if name is None:
                 advice = name_likely(path, names) or "If it is new, run the project first."
                 reason = "cannot label this image: it is not in the last run."
                 raise InputError(f"{printable(path)}: {reason} {advice}")
             if label is not None:
                 label = class_to_give(label, classes, accepts_new=not of_source)
-                classes = [*classes, label]
-            corrections[name, pixels.get(name, "")] = label
+                classes |= {label: None} if label not in (NEITHER, UNDECIDED) else {}
+            known = pixels.get(name, "")
+            path_of_row, pixels_of_row = key_of.get(name, (name, ""))
+            # A row with another hash is about an earlier image with this path.
+            is_same = not (known and pixels_of_row) or known == pixels_of_row
+            key = (path_of_row, known or pixels_of_row) if is_same else (name, known)
+            if corrections.setdefault(key, label) != label:
+                raise InputError(
+                    f"{printable(path)}: expected one label for each image. Received: "
+                    f"{corrections[key]!r} and {label!r}."
+                )
         correct(project, corrections)
+
+
+def _member(path: str, name_of: Mapping[str, str]) -> str | None:
+    return next((name_of[each] for each in spellings(path) if each in name_of), None)
+
+
+def _keys_by_member(project: Path, name_of: Mapping[str, str]) -> dict[str, ImageKey]:
+    """Return the `path` and `pixels_sha256` of each row in labels.csv, by the image's name."""
+    rows = read_rows(project / LABELS_CSV, "path")
+    keys = ((row["path"], row.get("pixels_sha256", "")) for row in rows)
+    return {name: key for key in keys if (name := _member(key[0], name_of)) is not None}
 
 
 def places_in_archive(project: Path, archive: Archive) -> tuple[list[str], dict[str, Place]]:

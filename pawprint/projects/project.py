@@ -241,19 +241,21 @@ class Project:
         """Write labels to labels.csv, keyed by the path of the image in the tables of this project.
 
         A label is a class; "none" for an image that shows none of the classes; "?" for an image
-        that you do not know, which is listed in undecided.csv; or None to remove the row. Other
-        rows and columns stay as they are. Raises InputError, and writes nothing, if the last run
-        does not have the image, or if the label cannot be a class: where folders or metadata.csv
-        provide the classes, labels.csv cannot add one. Raises TypeError if a label is not text.
+        that you do not know, which moves its row to undecided.csv; or None to remove the row. After
+        "?" or None, the label of the image's folder counts again, if there is one. Other rows and
+        columns stay as they are. Raises InputError, and writes nothing, if the last run does not
+        have the image, if it has two labels, or if a label cannot be a class: where folders or
+        metadata.csv provide the classes, labels.csv cannot add one. Raises TypeError if a label is
+        not text.
 
         >>> suspects = project.labels_to_review()
         >>> project.correct_labels(suspects.set_index("path")["likely"])
         """
-        texts = {str(path): label for path, label in labels.items()}
-        for path, label in texts.items():
+        pairs = [(str(path), label) for path, label in labels.items()]
+        for path, label in pairs:
             if not isinstance(label, str | None):
                 raise TypeError(f"{path}: expected a label as text, or None. Received: {label!r}.")
-        correct_labels(self.folder, texts)
+        correct_labels(self.folder, pairs)
 
     def compare(self, old: str = "HEAD", new: str = WORKSPACE) -> Comparison:
         """Say whether a run is better than an older one, as `pawprint compare` does.

@@ -220,11 +220,11 @@ def test_source_that_is_no_path_is_named_without_a_password(refusals, key, value
 def test_images_are_mirrored_only_where_training_mirrors_them_left_to_right(mode, expected):
     augment = load_params(PROJECT / "params.yaml").augment
     flip = mode and Flip(mode=mode)
-    assert augment.model_copy(update={"RandomFlip": flip}).is_mirrored == expected
+    assert augment.model_copy(update={"RandomFlip": flip}).mirrors(4) == expected
     for keep_original in (True, False):  # the only view is the image itself, or may be mirrored
-        one = {"RandomFlip": flip, "views": 1, "keep_original": keep_original}
-        is_mirrored = expected and not keep_original
-        assert augment.model_copy(update=one).is_mirrored == is_mirrored
+        one = {"RandomFlip": flip, "keep_original": keep_original}
+        mirrors = expected and not keep_original
+        assert augment.model_copy(update=one).mirrors(1) == mirrors
 
 
 @pytest.mark.parametrize(

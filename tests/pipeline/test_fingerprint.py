@@ -185,7 +185,7 @@ def test_new_type_of_a_column_changes_the_code_of_the_stages_that_read_or_write_
     rows = [row_code(code, of_row) for of_row in (FEATURE_ROW, DECODED_ROW)]
     columns = repository / "pawprint/columns.py"
     for old, new, changed in (
-        ('"threshold": "float64"', '"threshold": "float32"', {"evaluate"}),
+        ('"false_positive_rate": "float64"', '"false_positive_rate": "float32"', {"evaluate"}),
         ('"detail": "str"', '"detail": "object"', {"clean"}),
         ('"entropy"), "float64"', '"entropy"), "float32"', {"clean", "split", "predict"}),
     ):

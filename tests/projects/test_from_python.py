@@ -145,6 +145,36 @@ def test_labels_are_corrected_by_path_from_any_folder_and_other_cells_stay(proje
     assert not undecided(folder)
 
 
+def test_corrected_label_replaces_the_row_of_the_image_however_it_is_written(tmp_path):
+    """A row by hand has no hash. An image with the label none is in no table of the run."""
+    folder = tmp_path / "pets"
+    names = ["cat/e\u0301.jpg", "cat/1.jpg", "cat/2.jpg", "dog/3.jpg"]
+    write_files(tmp_path / "photos", photos_of(names))
+    write_files(folder, {"params.yaml": "clean: {labels: auto, rule: decodes, bits: null}\n"})
+    (folder / paths.RAW_ARCHIVES).parent.mkdir(parents=True)
+    fetch(tmp_path / "photos", folder / paths.RAW_ARCHIVES)
+    rows = f"cat/\xe9.jpg,dog,\n cat/1.jpg ,dog,\ncat/2.jpg,none,{64 * '2'}\n"
+    table = folder / "labels.csv"
+    table.write_text(f"path,label,pixels_sha256\n{rows}", encoding="utf-8")
+    project = Project(folder)
+    project.correct_labels({names[0]: None, names[1]: "cat", names[2]: "dog"})
+    given = labels_given(folder)
+    assert {path.strip(): label for path, label in given.items()} == {
+        "cat/1.jpg": "cat",
+        64 * "2": "dog",
+    }
+    before = table.read_bytes()
+    with refused("one label", "'cat' and 'dog'"):
+        project.correct_labels(pd.Series(["cat", "dog"], [names[0], "cat/\xe9.jpg"]))
+    write_files(folder, {paths.UNDECIDED_CSV.name: "no table"})
+    with refused(paths.UNDECIDED_CSV.name):
+        project.correct_labels({names[3]: "cat"})
+    assert table.read_bytes() == before
+    (folder / paths.UNDECIDED_CSV).write_text("path,label\ncat/2.jpg,\n", encoding="utf-8")
+    project.correct_labels({names[2]: "cat"})
+    assert not undecided(folder)
+
+
 def test_labels_give_new_classes_only_where_no_folder_does(tmp_path):
     write_files(tmp_path / "photos", photos_of(["1.jpg", "2.jpg", "3.jpg"]))
     params = "clean: {labels: auto, rule: decodes, bits: null}\n"

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from conftest import PROJECT, encode, refused
 from made_up_run import PER_CLASS, predictions_of, write_photos, write_run
-from networks import write_features
+from networks import PLAIN, weights_of, write_features
 from PIL import Image
 
 from pawprint import paths
@@ -19,7 +19,7 @@ from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, JUDGED, MEASURES, METADATA, NEAR_DUPLICATES, REJECTED, SPLIT
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.later_layers import run_on_stored
-from pawprint.features.store import INDEX, shard_path, write_shard
+from pawprint.features.store import INDEX, shard_path, stored_examples, write_shard
 from pawprint.files import pack, read_json, write_json, write_text
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs
@@ -197,6 +197,15 @@ def test_prediction_averages_over_mirror_images_only_if_the_head_learned_from_th
     assert np.abs(logits[:, 0] - logits[:, 1]).max() > 0.1
     seen = logits.mean(axis=1) if is_like_the_image else logits[:, 0]
     np.testing.assert_allclose(outputs.logits, seen)
+
+
+def test_network_learned_from_the_views_of_the_head_if_no_epoch_is_kept(tmp_path):
+    images = write_features(tmp_path, np.arange(20) % 2, cut=np.zeros((20, 3, 1, 1, 2)))
+    store = stored_examples(tmp_path, images, ["cat", "dog"])
+    head = weights_of(PLAIN, 2, 2)
+    for kept, views in (([], 1), ([False, False], 1), ([False, True], 3)):
+        history = pd.DataFrame({"kept": kept})
+        assert train_finetune.learned_views(store, head, history) == views
 
 
 def test_metrics_are_few_even_with_many_classes_and_an_error_limit(folder):
