@@ -74,7 +74,7 @@ def edit_of(path: Path, old: str, new: str, stage: str) -> Callable[[], None]:
     [
         ("features", "params.yaml", "rule: decodes", "rule: jfif"),
         ("features", "params.yaml", "clean:\n", "clean: # a comment\n"),
-        ("predict", "params.yaml", "views: 4", "views: 5"),
+        ("train_finetune", "params.yaml", "views: 4", "views: 5"),
         ("clean", "params.yaml", "views: 4", "views: 5"),
         ("plot", "params.yaml", "clean:\n", "clean: # a comment\n"),
         ("features", "labels.csv", "path,label", "path,label\ncats/1.jpg,dog"),
