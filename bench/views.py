@@ -212,9 +212,8 @@ def judge(rows: Rows, examples: Examples, passes: tuple[float, float]) -> dict[s
         is_judged = ~np.isnan(by_view[0, :, 0])
         actual = examples.actual[is_judged]
         weights = sample_weights(examples.class_weight, actual)
-        alone, other = by_view[:, is_judged]
-        both = np.sqrt(alone * other)  # equivalent to the mean of the logits
-        both /= both.sum(axis=1, keepdims=True)
+        alone = by_view[0, is_judged]
+        both = mean_of_views(by_view[:, is_judged])
         judged[name] = Judged(
             weights * log_losses(actual, both),
             weights * log_losses(actual, alone),
@@ -224,6 +223,12 @@ def judge(rows: Rows, examples: Examples, passes: tuple[float, float]) -> dict[s
             len(features) * len(views) * 2 * (rows.blocks.shape[2] + rows.top.shape[2]),
         )
     return judged
+
+
+def mean_of_views(probabilities: np.ndarray) -> np.ndarray:
+    """Return `(images, classes)` for the mean of the logits of each view, the first axis."""
+    mean = probabilities.prod(axis=0) ** (1 / len(probabilities))
+    return mean / mean.sum(axis=1, keepdims=True)
 
 
 def predict_folds(
@@ -281,11 +286,10 @@ def measure(
 
 
 def examples_of(workspace: Path, images: pd.DataFrame, rows: Rows) -> Examples:
-    """Return the examples for these images, whose rows come first in `rows`."""
+    """Return the examples for these images, whose rows are in the same order."""
     labels = read_labels(workspace / paths.LABELS_JSON)
-    blocks, top = (kind[: len(images)] for kind in rows[:2])
     return Examples(
-        {False: top, True: np.concatenate([blocks, top], axis=2)},
+        {False: rows.top, True: np.concatenate([rows.blocks, rows.top], axis=2)},
         pd.Index(labels).get_indexer(images["label"]),
         images["group"].to_numpy(),
         images["pixels_sha256"].to_numpy(),
@@ -323,8 +327,7 @@ def held_out_losses(workspace: Path, network: str, *, has_views: bool) -> tuple[
         seen = held_out[is_apart, view].astype(np.float32)
         standardisation.apply(seen)
         of_view[:, model.classes] = model.predict(seen)
-    mean = np.exp(np.log(np.maximum(probabilities, np.finfo(float).tiny)).mean(axis=0))
-    mean /= mean.sum(axis=1, keepdims=True)
+    mean = mean_of_views(probabilities)
     return log_losses(actual, mean), mean.argmax(axis=1) == actual
 
 

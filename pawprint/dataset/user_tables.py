@@ -5,7 +5,7 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from unicodedata import normalize
@@ -153,6 +153,17 @@ def spellings(path: str) -> tuple[str, ...]:
     return path, normalize("NFC", path), normalize("NFC", path.strip())
 
 
+def by_spelling(names: Iterable[str]) -> dict[str, str]:
+    """Return names keyed by themselves and by their composed Unicode, for `find_name`."""
+    names = [*names]
+    return {normalize("NFC", name): name for name in names} | {name: name for name in names}
+
+
+def find_name(path: str, name_of: Mapping[str, str]) -> str | None:
+    """Return the name that a path stands for in any of its `spellings`, or None."""
+    return next((name_of[each] for each in spellings(path) if each in name_of), None)
+
+
 def name_likely(path: str, paths: Sequence[str]) -> str:
     """Return a question that suggests up to three `paths` for a wrong path, or "".
 
@@ -257,11 +268,10 @@ def read_corrections(
     choices = None if labels is None else [*labels, NEITHER]
     is_known = members is not None
     members = members or ()
-    member_of = {normalize("NFC", name): name for name in members} | {n: n for n in members}
+    member_of = by_spelling(members)
     corrections: dict[str, Correction] = {}
     for line, row in read_csv_rows(path, LABEL_COLUMNS):
-        found = (member_of[name] for name in spellings(row["path"]) if name in member_of)
-        name = next(found, row["path"])
+        name = find_name(row["path"], member_of) or row["path"]
         label = normalize("NFC", row["label"])
         pixels = row.get("pixels_sha256", "")
         correction = Correction(name, label, pixels, row.get(HOW) == OF_PAGE)

@@ -13,7 +13,7 @@ from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.folder_names import lies_unlabelled
 from pawprint.dataset.folders import Place, find_places
 from pawprint.dataset.metadata_csv import read_metadata_csv
-from pawprint.dataset.user_tables import HOW, OF_PAGE, Cells, name_likely, spellings
+from pawprint.dataset.user_tables import HOW, OF_PAGE, Cells, by_spelling, find_name, name_likely
 from pawprint.errors import InputError, printable
 from pawprint.files import read_labels
 from pawprint.images.archive import Archive, is_image_name, members, open_archive
@@ -137,14 +137,18 @@ def correct_labels(project: Path, labels: Iterable[tuple[str, str | None]]) -> N
     with open_archive(project / RAW_ARCHIVES) as archive:
         names = members(archive)
         of_source, _ = places_in_archive(project, archive)
-    name_of = {normalize("NFC", name): name for name in names} | {name: name for name in names}
+    name_of = by_spelling(names)
     pixels = pixels_of(project)
     with lock_of(project):
-        classes = dict.fromkeys(of_source or labels_given(project).values())
-        key_of = _keys_by_member(project, name_of)
+        rows = read_rows(project / LABELS_CSV, "path")
+        key_of = {
+            find_name(row["path"], name_of): (row["path"], row.get("pixels_sha256", ""))
+            for row in rows
+        }
+        classes = dict.fromkeys(of_source or (row["label"] for row in rows))
         corrections: dict[ImageKey, str | None] = {}
         for path, label in labels:
-            name = _member(path, name_of)
+            name = find_name(path, name_of)
             if name is None:
                 advice = name_likely(path, names) or "If it is new, run the project first."
                 reason = "cannot label this image: it is not in the last run."
@@ -163,17 +167,6 @@ def correct_labels(project: Path, labels: Iterable[tuple[str, str | None]]) -> N
                     f"{corrections[key]!r} and {label!r}."
                 )
         correct(project, corrections)
-
-
-def _member(path: str, name_of: Mapping[str, str]) -> str | None:
-    return next((name_of[each] for each in spellings(path) if each in name_of), None)
-
-
-def _keys_by_member(project: Path, name_of: Mapping[str, str]) -> dict[str, ImageKey]:
-    """Return the `path` and `pixels_sha256` of each row in labels.csv, by the image's name."""
-    rows = read_rows(project / LABELS_CSV, "path")
-    keys = ((row["path"], row.get("pixels_sha256", "")) for row in rows)
-    return {name: key for key in keys if (name := _member(key[0], name_of)) is not None}
 
 
 def places_in_archive(project: Path, archive: Archive) -> tuple[list[str], dict[str, Place]]:
