@@ -33,7 +33,7 @@ from pawprint.columns import (
     SPLIT,
 )
 from pawprint.dataset.changes import images_of
-from pawprint.dataset.cleaning_messages import describe_files
+from pawprint.dataset.cleaning import describe_files
 from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows

@@ -10,10 +10,9 @@ from pawprint.files import read_yaml
 from pawprint.params.file import set_params
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.projects.comparison import read_revision_run
-from pawprint.projects.discard import discard, to_discard
+from pawprint.projects.discard import discard, find_uncommitted, to_discard
 from pawprint.projects.init import create
 from pawprint.projects.recipes import use_recipe
-from pawprint.projects.uncommitted import find_uncommitted
 from pawprint.projects.upgrade import upgrade
 
 WASTE = Path("waste")
