@@ -27,14 +27,19 @@ MAY_IMPORT = {
     "pawprint": {"model", "pipeline", "projects"},  # loads models, opens projects
     "pawprint/pipeline": set(),
     "pawprint/params": set(),
-    "pawprint/images": {"params"},
+    "pawprint/decoding": {"images"},
+    "pawprint/images": set(),
     "pawprint/engine": {"pipeline"},
-    "pawprint/dataset": {"engine", "images", "params"},
-    "pawprint/features": {"engine", "images", "params", "pipeline"},
+    "pawprint/dataset": {"decoding", "engine", "images", "params"},
+    "pawprint/features": {"decoding", "engine", "images", "params", "pipeline"},
     "pawprint/network": {"features", "params"},
-    "pawprint/model": {"engine", "images", "network", "params", "pipeline"},
+    "pawprint/model": {
+        *("decoding", "engine", "features", "images", "network", "params", "pipeline"),
+    },
     "pawprint/scores": {"model", "params"},
-    "pawprint/reports": {"dataset", "engine", "images", "params", "pipeline", "scores"},
+    "pawprint/reports": {
+        *("dataset", "decoding", "engine", "features", "images", "params", "pipeline", "scores"),
+    },
 }
 ROOMS = {name.removeprefix("pawprint/") for name in MAY_IMPORT} - {"pawprint"}
 MAY_IMPORT |= {

@@ -20,6 +20,7 @@ from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv, read_
 from pawprint.dataset.sources import folder_files
 from pawprint.dataset.tar_files import is_tar, tar_files
 from pawprint.dataset.user_tables import EMPTY_TABLES
+from pawprint.decoding.decoder import FORMATS, MAX_LEFT_OUT, left_out
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import parse_mapping, read_text, walk, write_text
 from pawprint.forms.unread import describe_label_files
@@ -33,7 +34,6 @@ from pawprint.images.archive import (
     open_archive,
     what_is,
 )
-from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, left_out
 from pawprint.installation import requirement
 from pawprint.named_file import copy_file, describe_failure, naming, read_bytes, reading
 from pawprint.package import PACKAGE

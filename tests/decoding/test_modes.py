@@ -25,8 +25,8 @@ from tiffs import (
     tiff,
 )
 
+from pawprint.decoding.decoder import decode, to_upright_rgb
 from pawprint.images.archive import UnusableImageError
-from pawprint.images.decoder import decode, to_upright_rgb
 
 NUMBERS = np.random.default_rng(1)
 SHAPE = (3, 17)
