@@ -33,9 +33,9 @@ from pawprint.columns import (
     SPLITS,
 )
 from pawprint.dataset.user_tables import reviewed_images
+from pawprint.decoding.formats import decoded_side
 from pawprint.errors import InputError
 from pawprint.files import read_labels, read_mapping, write_json
-from pawprint.images.formats import decoded_side
 from pawprint.model.detector import read_detector
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs

@@ -27,19 +27,25 @@ MAY_IMPORT = {
     "pawprint": {"model", "pipeline", "projects"},  # loads models, opens projects
     "pawprint/pipeline": set(),
     "pawprint/params": set(),
-    "pawprint/images": {"params"},
+    "pawprint/decoding": {"images"},
+    "pawprint/images": set(),
     "pawprint/engine": {"pipeline"},
-    "pawprint/dataset": {"engine", "images", "params"},
-    "pawprint/features": {"engine", "images", "params", "pipeline"},
+    "pawprint/dataset": {"decoding", "engine", "images", "params"},
+    "pawprint/features": {"decoding", "engine", "images", "params", "pipeline"},
     "pawprint/network": {"features", "params"},
-    "pawprint/model": {"engine", "images", "network", "params", "pipeline"},
+    "pawprint/model": {
+        *("decoding", "engine", "features", "images", "network", "params", "pipeline"),
+    },
     "pawprint/scores": {"model", "params"},
-    "pawprint/reports": {"dataset", "engine", "images", "params", "pipeline", "scores"},
+    "pawprint/reports": {
+        *("dataset", "decoding", "engine", "features", "images", "params", "pipeline", "scores"),
+    },
 }
 ROOMS = {name.removeprefix("pawprint/") for name in MAY_IMPORT} - {"pawprint"}
 MAY_IMPORT |= {
     "pawprint/templates": {"pipeline"},
-    "pawprint/projects": ROOMS | {"templates"},
+    "pawprint/forms": {"dataset", "images"},  # loaded by `init` alone
+    "pawprint/projects": ROOMS | {"forms", "templates"},
     "pawprint/commands": ROOMS | {"projects", "templates"},
     "pawprint/recipes": ROOMS | {"projects"},  # only the demo, which no module imports
     "pawprint/app": ROOMS | {"projects"},

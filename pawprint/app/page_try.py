@@ -5,7 +5,7 @@ import streamlit as st
 from pawprint.app import photos
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.classes import UNKNOWN, UNSURE
-from pawprint.images.decoder import FORMATS
+from pawprint.decoding.decoder import FORMATS
 from pawprint.model.predictor import Predictor
 
 MAX_SHOWN = 5  # most probable labels shown for each photo

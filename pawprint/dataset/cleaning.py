@@ -10,12 +10,12 @@ import pandas as pd
 from pawprint.classes import NEITHER, UNLABELLED
 from pawprint.columns import DECODED, IMAGES, REJECTED
 from pawprint.dataset.cleaning_messages import describe_files, describe_pointers
-from pawprint.dataset.decoded import decode_row, key_of
 from pawprint.dataset.exact_duplicates import without_duplicates
 from pawprint.dataset.folder_names import lies_unlabelled
 from pawprint.dataset.folders import Layout
 from pawprint.dataset.metadata_csv import is_metadata
 from pawprint.dataset.user_tables import Correction
+from pawprint.decoding.row import decode_row, key_of
 from pawprint.engine.mapping import map_in_threads, map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import (

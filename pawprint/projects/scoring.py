@@ -13,9 +13,9 @@ from pawprint.classes import UNLABELLED
 from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.dataset.exact_duplicates import without_duplicates
 from pawprint.dataset.folders import OUTER, folders_of, label_and_split
-from pawprint.dataset.looks import perceptual_hash
 from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv
 from pawprint.dataset.metadata_table import further_columns
+from pawprint.decoding.looks import perceptual_hash
 from pawprint.errors import InputError, printable
 from pawprint.files import md5, md5_of_folder
 from pawprint.images.folder import names_below, take_images

@@ -13,12 +13,12 @@ from scipy.sparse import csr_array
 from pawprint import paths
 from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.columns import TRAIN
-from pawprint.dataset.looks import perceptual_hash
+from pawprint.decoding.decoder import open_image
+from pawprint.decoding.looks import perceptual_hash
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
 from pawprint.features.later_layers import run_on_stored
 from pawprint.images.archive import Archive, open_archive
-from pawprint.images.decoder import open_image
 from pawprint.images.folder import find_images
 from pawprint.model.detector import unit_length
 from pawprint.model.predictor import Prediction, Predictor, Take, predict_each, take_all

@@ -10,9 +10,9 @@ from PIL import Image
 
 from pawprint.dataset.cleaning_messages import describe_bits, describe_files
 from pawprint.dataset.user_tables import Correction
+from pawprint.decoding.decoder import decode, open_image, pixels_sha256
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
-from pawprint.images.decoder import decode, open_image, pixels_sha256
 from pawprint.images.folder import find_images
 
 

@@ -25,9 +25,9 @@ from tiffs import (
     tiff,
 )
 
+from pawprint.decoding.decoder import decode, to_upright_rgb
+from pawprint.decoding.modes import COMPRESSIONS
 from pawprint.images.archive import UnusableImageError
-from pawprint.images.decoder import decode, to_upright_rgb
-from pawprint.images.modes import COMPRESSIONS
 
 NUMBERS = np.random.default_rng(1)
 SHAPE = (3, 17)

@@ -26,10 +26,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from pawprint.errors import InputError
-from pawprint.git import pointer, pointer_at
-from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
-from pawprint.images.formats import (
+from pawprint.decoding.formats import (
     PNG,
     is_deep,
     open_strictly,
@@ -41,8 +38,11 @@ from pawprint.images.formats import (
     to_srgb,
     without_transparency,
 )
-from pawprint.images.jpeg import MAX_SCANS, count_scans, decode_jpeg, from_first_marker
-from pawprint.images.modes import COMPRESSED, SAYS_SO, is_unread, mode_of, name_of_other
+from pawprint.decoding.jpeg import MAX_SCANS, count_scans, decode_jpeg, from_first_marker
+from pawprint.decoding.modes import COMPRESSED, SAYS_SO, is_unread, mode_of, name_of_other
+from pawprint.errors import InputError
+from pawprint.git import pointer, pointer_at
+from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
 
 # Pillow tries these in order; TGA is left out because it has no signature. Other formats that
 # Pillow reads run other programs (EPS: Ghostscript), can contain an image of a different size than

@@ -21,11 +21,11 @@ from pawprint.dataset.cleaning import Known
 from pawprint.dataset.cleaning import clean as clean_images
 from pawprint.dataset.cleaning_messages import describe_pages
 from pawprint.dataset.folders import Layout, find_places
+from pawprint.decoding import decoder
+from pawprint.decoding.decoder import decode, decode_file, decoding
+from pawprint.decoding.jpeg import MAX_EXTRA, MAX_PADDING
 from pawprint.files import pack
-from pawprint.images import decoder
 from pawprint.images.archive import UnusableImageError, members, open_archive
-from pawprint.images.decoder import decode, decode_file, decoding
-from pawprint.images.jpeg import MAX_EXTRA, MAX_PADDING
 from pawprint.tables import read_table, write_table
 from stages import clean
 
