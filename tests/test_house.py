@@ -44,7 +44,8 @@ MAY_IMPORT = {
 ROOMS = {name.removeprefix("pawprint/") for name in MAY_IMPORT} - {"pawprint"}
 MAY_IMPORT |= {
     "pawprint/templates": {"pipeline"},
-    "pawprint/projects": ROOMS | {"templates"},
+    "pawprint/forms": {"dataset", "images"},  # loaded by `init` alone
+    "pawprint/projects": ROOMS | {"forms", "templates"},
     "pawprint/commands": ROOMS | {"projects", "templates"},
     "pawprint/recipes": ROOMS | {"projects"},  # only the demo, which no module imports
     "pawprint/app": ROOMS | {"projects"},

@@ -23,6 +23,7 @@ from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.decoding.decoder import FORMATS, MAX_LEFT_OUT, left_out
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import parse_mapping, read_text, walk, write_text
+from pawprint.forms.unread import describe_label_files
 from pawprint.git import MAX_BYTES, git, pointer, pointer_at, work_tree
 from pawprint.images.archive import (
     BROKEN,
@@ -357,6 +358,14 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
     classes, places = find_places(names, rows, labels, str(images))
     notes = [describe_class_counts(count_labels(places, rows)), encoding, *describe_names(places)]
     notes += [] if classes else [WITHOUT_CLASSES]
+    if unread := describe_label_files(names):
+        if not classes and labels == AUTO:
+            raise InputError(
+                f"{images}: no photo has a label, although there are files that may hold labels: "
+                f"{unread}. Write the labels to a metadata.csv, as in docs/images.md; or add "
+                "--labels outer to leave these files out and label the photos in the app."
+            )
+        notes.append(f"files that may hold labels are not read: {unread}")
     return [note for note in notes if note]
 
 

@@ -191,6 +191,7 @@ def test_alpha_of_zero_everywhere_hides_no_picture():
     for form in ("PNG", "TGA", "TIFF"):
         assert decode(encode(with_alpha(PHOTO, 0), form)).tobytes() == PHOTO.tobytes()
     assert decode(bmp_with_alpha(PHOTO, 0)).tobytes() == PHOTO.tobytes()
+    assert decode(bmp_with_alpha(PHOTO, 128)).tobytes() == PHOTO.tobytes()
     assert decode(bmp_with_alpha(BLACK, 0)).tobytes() == BLACK.tobytes()
     grey = encode(with_alpha(PHOTO.convert("L"), 0), "PNG")
     assert decode(grey).tobytes() == PHOTO.convert("L").convert("RGB").tobytes()
