@@ -38,7 +38,7 @@ from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows
 from pawprint.errors import hide_secrets
-from pawprint.files import md5, read_json, read_mapping, write_text
+from pawprint.files import md5, read_json, write_text
 from pawprint.images.archive import Archive, open_archive
 from pawprint.model.metadata import read_metadata
 from pawprint.params.data import Augment, Clean
@@ -51,6 +51,7 @@ from pawprint.scores.prediction_table import list_errors, read_probabilities
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
 from pawprint.tables import read_table
+from pawprint.yaml_file import read_mapping
 
 # Columns of IMAGES that come from the file.
 OF_FILE = ["path", "width", "height", "brightness", "perceptual_hash"]

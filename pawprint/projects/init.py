@@ -22,7 +22,7 @@ from pawprint.dataset.tar_files import is_tar, tar_files
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.decoding.decoder import FORMATS, MAX_LEFT_OUT, left_out
 from pawprint.errors import InputError, name_some, printable
-from pawprint.files import parse_mapping, read_text, walk, write_text
+from pawprint.files import read_text, walk, write_text
 from pawprint.forms.unread import describe_label_files
 from pawprint.git import MAX_BYTES, git, pointer, pointer_at, work_tree
 from pawprint.images.archive import (
@@ -54,6 +54,7 @@ from pawprint.templates import (
     template,
     with_own,
 )
+from pawprint.yaml_file import parse_mapping
 
 # If the photos' folder is a repository, DVC would track nothing there, or refuse to.
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
