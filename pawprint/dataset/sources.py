@@ -17,7 +17,6 @@ from pawprint.dataset.member_names import member_name
 from pawprint.dataset.tar_files import is_tar, tar_files
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import OF_SYSTEMS, is_link_of_dvc, pack, replacing
-from pawprint.git import pointer_at
 from pawprint.images.archive import (
     ZIP,
     members,
@@ -26,6 +25,7 @@ from pawprint.images.archive import (
     what_is,
     write_list,
 )
+from pawprint.images.pointers import pointer_at
 from pawprint.named_file import copy_file, describe_failure, open_binary, read_bytes
 from pawprint.params.section import Section, Sha256, check_content
 from pawprint.yaml_file import read_yaml

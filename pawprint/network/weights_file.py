@@ -17,7 +17,7 @@ import numpy as np
 
 from pawprint.errors import InputError, reason, without_secrets
 from pawprint.files import digest
-from pawprint.git import pointer_at
+from pawprint.images.pointers import pointer_at
 from pawprint.named_file import read_bytes
 from pawprint.params.model import Weights
 
