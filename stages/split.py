@@ -30,7 +30,7 @@ from pawprint.params.model import Model
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import LastCommit
 from pawprint.reports import photos
-from pawprint.reports.charts import save
+from pawprint.reports.drawing import save
 from pawprint.tables import read_table, write_table
 
 

@@ -41,8 +41,8 @@ from pawprint.decoding.formats import (
 from pawprint.decoding.jpeg import MAX_SCANS, count_scans, decode_jpeg, from_first_marker
 from pawprint.decoding.modes import COMPRESSED, SAYS_SO, is_unread, mode_of, name_of_other
 from pawprint.errors import InputError
-from pawprint.git import pointer, pointer_at
 from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
+from pawprint.images.pointers import pointer, pointer_at
 
 # Pillow tries these in order; TGA is left out because it has no signature. Other formats that
 # Pillow reads run other programs (EPS: Ghostscript), can contain an image of a different size than

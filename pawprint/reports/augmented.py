@@ -16,7 +16,7 @@ from pawprint.features.views import apply, resize
 from pawprint.images.archive import Archive
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
-from pawprint.reports.charts import GREY, save
+from pawprint.reports.drawing import GREY, save
 from pawprint.reports.photos import photo_grid
 
 VIEWS = 12  # maximum number of views in the figure

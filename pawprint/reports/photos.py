@@ -16,7 +16,7 @@ from pawprint.decoding.decoder import open_image
 from pawprint.decoding.formats import decoded_side
 from pawprint.engine.mapping import map_in_threads
 from pawprint.images.archive import Archive
-from pawprint.reports.charts import BLUE, GREY, RED, render, shorten, use_fonts
+from pawprint.reports.drawing import BLUE, GREY, RED, render, shorten, use_fonts
 from pawprint.scores.prediction_table import rank_predictions, with_confidence
 from pawprint.tables import spread
 

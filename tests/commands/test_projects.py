@@ -23,7 +23,8 @@ from conftest import (
 from installed import Installed
 from PIL import Image
 
-from pawprint.files import pack, read_yaml
+from pawprint.files import pack
+from pawprint.yaml_file import read_yaml
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,7 @@ from pawprint.files import pack
 from pawprint.images.archive import open_archive
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.network.feature_network import OUTPUTS, on_features
-from pawprint.projects.labelled import read_labelled
-from pawprint.projects.suggestion import SAMPLE, suggest
+from pawprint.projects.suggestion import SAMPLE, read_labelled, suggest
 from pawprint.reports.pages import write_suggestions
 from pawprint.runtime import write_network
 from pawprint.tables import write_table

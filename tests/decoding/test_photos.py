@@ -17,9 +17,8 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from pawprint import paths
 from pawprint.columns import DECODED
-from pawprint.dataset.cleaning import Known
+from pawprint.dataset.cleaning import Known, describe_pages
 from pawprint.dataset.cleaning import clean as clean_images
-from pawprint.dataset.cleaning_messages import describe_pages
 from pawprint.dataset.folders import Layout, find_places
 from pawprint.decoding import decoder
 from pawprint.decoding.decoder import decode, decode_file, decoding
