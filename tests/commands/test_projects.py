@@ -187,7 +187,7 @@ def upgraded(installed: Installed, project: Path) -> dict[str, str]:
     return {line.split(": ")[1]: line for line in lines}
 
 
-DATE = "null  # date column of metadata.csv; use the most recent images as the test set"
+DATE = "null  # name of a column of metadata.csv with dates; the latest images are the test set"
 
 
 @pytest.fixture(scope="module")
