@@ -24,7 +24,6 @@ from pawprint.runtime import output_shapes, write_network
 MEANING = {
     "cut": "for fine-tuning",
     "blocks": "from blocks",
-    "top": "from the last feature maps",
     "means": "for the detector of unknown inputs",
 }
 # DVC does not track empty folders.
@@ -37,7 +36,7 @@ def main() -> None:
     weights = Weights.load()
     if model.fine_tune_at is not None and (line := describe_missing_cuda()):
         print(f"backbone: {line}", file=sys.stderr)
-    network, outputs, sha256, backbone = load_extractor(model, weights)
+    network, outputs, sha256, backbone, origin = load_extractor(model, weights)
     with replacing(paths.BACKBONE.parent) as folder:
         folder.mkdir()
         if backbone is None:
@@ -50,7 +49,9 @@ def main() -> None:
         folder.mkdir()
         write_network(network, folder / paths.EXTRACTOR.name, outputs)
     shapes = output_shapes(network).items()
-    features = [f"{'x'.join(map(str, shape))} {MEANING[kind]}" for kind, shape in shapes]
+    features = [
+        f"{'x'.join(map(str, shape))} {MEANING.get(kind, origin)}" for kind, shape in shapes
+    ]
     line = f"backbone: features per image: {', '.join(features)}"
     if sha256 and weights.sha256 is None:
         line += f"; weights.sha256 is null; the hash of these weights is {sha256}"

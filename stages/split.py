@@ -21,8 +21,7 @@ from pawprint.columns import CLASSES, IMAGES, METADATA, NEAR_DUPLICATES, PATHS, 
 from pawprint.dataset import splitting
 from pawprint.dataset.changes import NOT_KNOWN, Images, describe_moves, find_changes
 from pawprint.dataset.kept_splits import describe_kept_splits, read_kept_splits
-from pawprint.dataset.unusual import find_unusual
-from pawprint.decoding.decoder import MAX_LEFT_OUT, left_out
+from pawprint.dataset.unusual import MAX_LEFT_OUT, find_unusual, left_out
 from pawprint.files import md5, write_json
 from pawprint.images.archive import open_archive
 from pawprint.params.data import Clean, Split
@@ -30,7 +29,7 @@ from pawprint.params.model import Model
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import LastCommit
 from pawprint.reports import photos
-from pawprint.reports.charts import save
+from pawprint.reports.drawing import save
 from pawprint.tables import read_table, write_table
 
 
