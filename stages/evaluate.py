@@ -33,7 +33,7 @@ from pawprint.columns import (
     SPLITS,
 )
 from pawprint.dataset.user_tables import reviewed_images
-from pawprint.decoding.formats import decoded_side
+from pawprint.decoding.jpeg import decoded_side
 from pawprint.errors import InputError
 from pawprint.files import read_labels, write_json
 from pawprint.model.detector import read_detector

@@ -19,8 +19,9 @@ from pawprint.dataset.member_names import require_utf8
 from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv, read_metadata_csv
 from pawprint.dataset.sources import folder_files
 from pawprint.dataset.tar_files import is_tar, tar_files
+from pawprint.dataset.unusual import MAX_LEFT_OUT, left_out
 from pawprint.dataset.user_tables import EMPTY_TABLES
-from pawprint.decoding.decoder import FORMATS, MAX_LEFT_OUT, left_out
+from pawprint.decoding.formats import FORMATS
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import read_text, walk, write_text
 from pawprint.forms.unread import describe_label_files

@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from pawprint.decoding.decoder import open_image
-from pawprint.decoding.formats import decoded_side
+from pawprint.decoding.jpeg import decoded_side
 from pawprint.features.augmentation import draw_view
 from pawprint.features.views import apply, resize
 from pawprint.images.archive import Archive
+from pawprint.images.reading import open_image
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
 from pawprint.reports.drawing import GREY, save

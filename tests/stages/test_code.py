@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, git_project, photos_of, refused, repro, run, write_files
 
-from pawprint.decoding.decoder import FORMATS
+from pawprint.decoding.formats import FORMATS
 from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.images.archive import SUFFIXES
