@@ -23,8 +23,7 @@ from pawprint.dataset.sources import list_files
 from pawprint.dataset.user_tables import classes_given, read_corrections
 from pawprint.errors import InputError, name_some
 from pawprint.files import md5, replacing, write_text
-from pawprint.package import STAGES, folders_of_code, script_of
-from pawprint.params.earlier import require_current
+from pawprint.package import STAGES, folders_of_code, require_current, script_of
 from pawprint.params.model import Params, load_params, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.fingerprint import (
@@ -46,7 +45,7 @@ FLAGS = b"\3\0\0\0"  # of a module compiled with CHECKED_HASH: https://peps.pyth
 
 def main() -> None:
     """Check hand-edited files, write the fingerprint of each stage, and print what changed."""
-    require_current(Path())
+    require_current()
     params = load_params()
     recorded = Recorded()
     source = Path(params.fetch.source)
