@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pawprint.dataset.user_tables import EMPTY_TABLES, read_csv_rows
 from pawprint.errors import InputError
-from pawprint.files import parse_yaml, read_text, write_text
+from pawprint.files import read_text, write_text
 from pawprint.git import git, ignored, try_git, work_tree
 from pawprint.installation import requirement
 from pawprint.params.file import flat, is_optional, set_values
@@ -27,6 +27,7 @@ from pawprint.pipeline.lock import renew_lock
 from pawprint.pipeline.recorded import Recorded
 from pawprint.projects.state import defaults, read_received, write_received
 from pawprint.templates import IGNORE, IGNORES, README, files, names_in_git, take_back
+from pawprint.yaml_file import parse_yaml
 
 OF_IMAGE = ("path", "label", "archive_split", "pixels_sha256")  # columns of IMAGES in every version
 

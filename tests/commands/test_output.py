@@ -24,8 +24,7 @@ from pawprint.commands import output
 from pawprint.commands.rows import FORMATS
 from pawprint.errors import InputError
 from pawprint.model.predictor import load_predictor, predict_each
-from pawprint.projects.labelled import read_labelled
-from pawprint.projects.suggestion import images_in, suggest
+from pawprint.projects.suggestion import images_in, read_labelled, suggest
 
 LABELS = ["cat", "dog"]
 NAMES = [f"猫/ü {number}.jpg" for number in range(9)]
