@@ -40,9 +40,9 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.columns import SPLITS
-from pawprint.decoding.decoder import open_image
 from pawprint.files import read_json
 from pawprint.images.archive import members, open_archive
+from pawprint.images.reading import open_image
 from pawprint.params.file import overlay, set_values
 from pawprint.params.model import IMAGENET
 from pawprint.projects.recipes import apply_recipe

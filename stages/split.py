@@ -21,8 +21,7 @@ from pawprint.columns import CLASSES, IMAGES, METADATA, NEAR_DUPLICATES, PATHS, 
 from pawprint.dataset import splitting
 from pawprint.dataset.changes import NOT_KNOWN, Images, describe_moves, find_changes
 from pawprint.dataset.kept_splits import describe_kept_splits, read_kept_splits
-from pawprint.dataset.unusual import find_unusual
-from pawprint.decoding.decoder import MAX_LEFT_OUT, left_out
+from pawprint.dataset.unusual import MAX_LEFT_OUT, find_unusual, left_out
 from pawprint.files import md5, write_json
 from pawprint.images.archive import open_archive
 from pawprint.params.data import Clean, Split
