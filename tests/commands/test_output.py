@@ -153,12 +153,13 @@ def images_in_table(folder: Path, content: bytes) -> bool:
 
 
 @posix
-@pytest.mark.parametrize("target", [">full.csv", "--output full.csv", ">/dev/full"])
-def test_full_disk_is_one_line_that_counts_the_images(folder, target):
+@pytest.mark.parametrize("target", [">full.csv", "--output new.csv", ">/dev/full"])
+def test_full_disk_is_one_line(folder, target):
     limited = f"ulimit -f 1; {sys.executable} -m pawprint predict photos --format csv {target}"
     result = run("bash", "-c", limited, cwd=folder, PYTHONPATH=str(PROJECT))
-    (line,) = result.stderr.splitlines()
-    assert result.returncode == 1 and "cannot write" in line and "of 9 images" in line
+    assert result.returncode == 1 and len(result.stderr.splitlines()) == 1, result.stderr
+    assert "cannot write" in result.stderr
+    assert ("of 9 images" in result.stderr) == (target != ">/dev/full")  # not even the header fits
 
 
 def test_suggest_ranks_what_was_looked_at_before_it_was_stopped(folder, monkeypatch):
