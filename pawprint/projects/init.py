@@ -52,7 +52,7 @@ from pawprint.params.file import set_values
 from pawprint.paths import PARAMS, REQUIREMENTS, STATE
 from pawprint.pipeline.dvc import make_project, track
 from pawprint.projects.recipes import NEW, apply_recipe
-from pawprint.projects.state import write_state
+from pawprint.projects.state import write_received
 from pawprint.templates import (
     CONFIG,
     DVC_IGNORE,
@@ -211,7 +211,7 @@ def _write_project(folder: Path, source: str, params: str, in_git: list[str]) ->
     written = texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
     for name, text in written.items():
         write_text(folder / name, text)
-    write_state(folder, {name: text for name, text in files(source).items() if name in texts})
+    write_received(folder, {name: text for name, text in files(source).items() if name in texts})
     _, missing = requirement()
     notes = [missing] if missing and str(REQUIREMENTS) in texts else []
     return [f".gitignore overrides this rule: {rule}" for rule in rules] + notes
