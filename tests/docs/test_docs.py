@@ -16,7 +16,7 @@ from pawprint.files import md5_of_folder
 from pawprint.model.metadata import Metadata
 from pawprint.package import EXAMPLE_MODEL
 from pawprint.params.model import Epochs, Params
-from pawprint.paths import SCORES_CSV
+from pawprint.paths import SCORES_CSV, SERVED_MODEL
 from pawprint.pipeline.recorded import Recorded
 from pawprint.reports.pages import fraction, score_of
 from pawprint.tables import read_table
@@ -48,7 +48,7 @@ def test_result_table_of_readme_has_the_committed_metrics():
 
 def test_model_in_git_is_the_one_of_the_committed_results():
     lock = (PROJECT / "dvc.lock").read_text(encoding="utf-8")
-    assert Recorded(lock).served_model() == md5_of_folder(EXAMPLE_MODEL)
+    assert Recorded(lock).hash_of("evaluate", SERVED_MODEL) == md5_of_folder(EXAMPLE_MODEL)
 
 
 def anchors(page: str) -> set[str]:
