@@ -17,15 +17,7 @@ from pawprint.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.errors import InputError
 from pawprint.features.store import stored_examples
 from pawprint.files import read_labels, write_json
-from pawprint.network.cross_validation import (
-    CrossValidation,
-    Examples,
-    cross_validate,
-    cross_validate_as,
-    learning_curve,
-    metrics_of,
-    open_examples,
-)
+from pawprint.network import cross_validation
 from pawprint.network.new_head import Settings, learn_head
 from pawprint.params.model import Hardware, Head, Model, TrainExtract, problem_of_head
 from pawprint.pipeline.entry import run_stage
@@ -49,19 +41,21 @@ def main() -> None:
             f"labels are missing: {problem}. Label photos with `pawprint app`, then run `dvc repro`"
         )
     store = stored_examples(paths.FEATURES, split, labels)
-    examples = open_examples(store, Model.load().features, params.weight_for(images["label"]))
-    judged = cross_validate(examples)
+    examples = cross_validation.open_examples(
+        store, Model.load().features, params.weight_for(images["label"])
+    )
+    judged = cross_validation.cross_validate(examples)
     settings = Settings(params, head_params, Hardware.load(), paths.EXTRACT_HISTORY_CSV)
     head = learn_head(store, examples, judged, settings)
     is_judged = ~np.isnan(judged.probabilities).any(axis=1)
     probabilities = judged.probabilities[is_judged]
-    folds = metrics_of(probabilities, examples.actual[is_judged])
+    folds = cross_validation.metrics_of(probabilities, examples.actual[is_judged])
     metrics = {f"cross_validated_{name}": value for name, value in folds.items()}
     chosen = choices(judged)
     by_series = compare_series(split, examples, judged)
     if by_series is not None:
         chosen["accuracy_by_series"] = by_series
-    in_curve, fits = learning_curve(examples, judged)
+    in_curve, fits = cross_validation.learning_curve(examples, judged)
     curve = tabulate_curve(examples.actual[in_curve], examples.groups[in_curve], fits)
     head.weights.write(paths.HEAD)
     write_json(paths.EXTRACT_METRICS, metrics)
@@ -82,7 +76,7 @@ def main() -> None:
         print(f"train_extract: {line}")
 
 
-def choices(judged: CrossValidation) -> dict[str, float]:
+def choices(judged: cross_validation.CrossValidation) -> dict[str, float]:
     """Return the choices of cross-validation and, if it had one, the change of the log loss."""
     chosen = {"C": judged.C, "views": judged.views, "blocks": int(judged.has_blocks)}
     for name, gain in (("blocks", judged.gain), ("views", judged.views_gain)):
@@ -101,14 +95,16 @@ def describe_not_judged(labels: pd.Series) -> list[str]:
 
 
 def compare_series(
-    split: pd.DataFrame, examples: Examples, judged: CrossValidation
+    split: pd.DataFrame,
+    examples: cross_validation.Examples,
+    judged: cross_validation.CrossValidation,
 ) -> float | None:
     """Return `accuracy_by_series` of the training images, or None if names reveal no series."""
     series = find_series(split)
     if series is None:
         return None
     groups = series[split["split"] == "train"].to_numpy()
-    apart = cross_validate_as(judged, examples._replace(groups=groups))
+    apart = cross_validation.cross_validate_as(judged, examples._replace(groups=groups))
     return accuracy_by_series(judged.probabilities, apart.probabilities, examples.actual)
 
 
