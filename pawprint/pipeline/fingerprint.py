@@ -37,9 +37,9 @@ OURS_DECIDE_NO_BYTE = {
     *("pawprint/engine/__init__.py", "pawprint/engine/dask.py", "pawprint/engine/mapping.py"),
     *("pawprint/pipeline/dvc.py", "pawprint/pipeline/entry.py"),
 }
-# Distributions that affect bytes although a module does not import them: h5py writes Keras' files,
-# and on some versions of Python, keras-nightly provides Keras, but both lines are in a fingerprint.
-BROUGHT = dict.fromkeys(("keras", "keras-nightly"), {"h5py", "keras", "keras-nightly"})
+# Distributions that affect bytes although another one imports them: h5py writes Keras' files. The
+# lines of `keras` and `keras-nightly`, which only one Python each has, are in every fingerprint.
+BROUGHT = {"keras": {"h5py", "keras-nightly"}, "keras-nightly": {"h5py", "keras"}}
 OURS = ("pawprint", "stages")  # folders that contain code
 # Each definition counts separately, so that a new score column does not decode photos again.
 COLUMNS = "pawprint/columns.py"

@@ -244,9 +244,9 @@ def give_as_a_correction(project: Path) -> None:
 @pytest.mark.parametrize("text", ["path,label\r\nmine.jpg,owl\r\nb.jpg,cat\r\n", None])
 def test_labels_stay_as_they_are_if_the_undecided_images_cannot_be_written(tmp_path, give, text):
     """The undecided images are on another drive, where the name leaves no room for a new file's."""
-    name = f"{'u' * 251}.csv"
-    drive = write_files(tmp_path / "drive", {name: f"path,label,pixels_sha256\na.jpg,,{64 * 'a'}\n"})
-    (tmp_path / UNDECIDED_CSV).symlink_to(drive / name)
+    table = tmp_path / "drive" / f"{'u' * 251}.csv"
+    write_files(table.parent, {table.name: f"path,label,pixels_sha256\na.jpg,,{64 * 'a'}\n"})
+    (tmp_path / UNDECIDED_CSV).symlink_to(table)
     labels = tmp_path / LABELS_CSV
     if text:
         labels.write_bytes(text.encode())
