@@ -45,9 +45,9 @@ OURS = ("pawprint", "stages")  # folders that contain code
 COLUMNS = "pawprint/columns.py"
 # Code that determines the bytes of a row of features, besides the pixels of the image, which are
 # hashed after a full decode: the computation of rows, and the decoding of JPEGs at reduced size.
-FEATURE_ROW = ("pawprint/features/rows.py", "pawprint/images/jpeg.py")
+FEATURE_ROW = ("pawprint/features/rows.py", "pawprint/decoding/jpeg.py")
 # Code that determines a row of the DECODED table, besides the bytes of the file.
-DECODED_ROW = ("pawprint/dataset/decoded.py",)
+DECODED_ROW = ("pawprint/decoding/row.py",)
 # The distributions that compute a row of features. NumPy is left out because it only stores numbers
 # there: all versions write the same bytes (docs/decisions/39), so updating it does not recompute
 # rows.
@@ -356,7 +356,7 @@ def _name_of(pin: str) -> str:
 
 
 def describe_code_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:
-    """Return lines such as "clean, features changed (pawprint/images/decoder.py)".
+    """Return lines such as "clean, features changed (pawprint/decoding/decoder.py)".
 
     Both arguments contain fingerprints keyed by stage: before an edit (None if unknown) and after
     it.

@@ -238,11 +238,11 @@ def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothi
     assert before == {name: row_code(CODE, modules) for name, modules in rows.items()}
     for module, changed in (
         ("features/rows.py", {"features"}),
-        ("images/views.py", {"features"}),
-        ("images/formats.py", {"features", "decoded"}),
-        ("images/jpeg.py", {"features", "decoded"}),
-        ("images/decoder.py", {"decoded"}),
-        ("dataset/looks.py", {"decoded"}),
+        ("features/views.py", {"features"}),
+        ("decoding/formats.py", {"features", "decoded"}),
+        ("decoding/jpeg.py", {"features", "decoded"}),
+        ("decoding/decoder.py", {"decoded"}),
+        ("decoding/looks.py", {"decoded"}),
         ("dataset/cleaning.py", set()),
         ("dataset/near_duplicates.py", set()),
         ("reports/photos.py", set()),

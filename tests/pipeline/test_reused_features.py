@@ -99,7 +99,7 @@ def test_figure_of_views_is_drawn_again_only_if_it_changes(workspace, tmp_path):
 @pytest.mark.extended
 def test_code_that_decides_features_computes_all_again(workspace):
     before = features(workspace)
-    with (workspace / "pawprint/images/formats.py").open("a", encoding="utf-8") as file:
+    with (workspace / "pawprint/decoding/formats.py").open("a", encoding="utf-8") as file:
         file.write("UNUSED = 0\n")
     assert computed(workspace) == (IMAGES, 0)
     after = features(workspace)

@@ -22,8 +22,8 @@ from conftest import PROJECT, encode
 from PIL import Image, ImageCms
 from PIL import __version__ as pillow_version
 
+from pawprint.decoding.decoder import MAX_BYTES
 from pawprint.errors import printable
-from pawprint.images.decoder import MAX_BYTES
 
 PILLOW = int(pillow_version.partition(".")[0])
 

@@ -168,15 +168,16 @@ def scale_transparency(image: Image.Image, data: bytes) -> None:
 def without_transparency(image: Image.Image, form: str | None) -> Image.Image:
     """Draw an RGBA image on white, or drop its alpha channel if that would hide a visible picture.
 
-    Some programs write an alpha of 0 for all pixels by mistake, and in a BMP, alpha has no meaning.
+    Some programs write an alpha of 0 for all pixels by mistake. The alpha of a BMP, which OpenCV
+    and cameras fill with values that viewers ignore, is always dropped.
     WebP encoders change the colours of invisible pixels, so their alpha is always applied.
     """
     extrema = cast(
         "tuple[tuple[int, int], ...]", image.getextrema()
     )  # pairs if the image has several bands
     *colours, (_, most_opaque) = extrema
-    is_picture = form == "BMP" or any(low < high for low, high in colours)
-    if most_opaque == 0 and is_picture and form != "WEBP":
+    is_mistake = most_opaque == 0 and any(low < high for low, high in colours)
+    if form == "BMP" or (is_mistake and form != "WEBP"):
         return image.convert("RGB")
     white = Image.new("RGBA", image.size, "white")
     white.alpha_composite(image)

@@ -2,9 +2,9 @@
 
 import hashlib
 
-from pawprint.dataset.looks import measure, perceptual_hash, reduced
+from pawprint.decoding.decoder import DecodedImage, decoding, pixels_sha256
+from pawprint.decoding.looks import measure, perceptual_hash, reduced
 from pawprint.images.archive import Archive, UnusableImageError, read_member
-from pawprint.images.decoder import DecodedImage, decoding, pixels_sha256
 
 # TensorFlow Datasets drops files of PetImages that lack these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py

@@ -26,10 +26,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from pawprint.errors import InputError
-from pawprint.git import pointer, pointer_at
-from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
-from pawprint.images.formats import (
+from pawprint.decoding.formats import (
     PNG,
     is_deep,
     open_strictly,
@@ -41,8 +38,11 @@ from pawprint.images.formats import (
     to_srgb,
     without_transparency,
 )
-from pawprint.images.jpeg import MAX_SCANS, count_scans, decode_jpeg, from_first_marker
-from pawprint.images.modes import SAYS_SO, is_unread, mode_of, name_of_other
+from pawprint.decoding.jpeg import MAX_SCANS, count_scans, decode_jpeg, from_first_marker
+from pawprint.decoding.modes import COMPRESSED, SAYS_SO, is_unread, mode_of, name_of_other
+from pawprint.errors import InputError
+from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
+from pawprint.images.pointers import pointer, pointer_at
 
 # Pillow tries these in order; TGA is left out because it has no signature. Other formats that
 # Pillow reads run other programs (EPS: Ghostscript), can contain an image of a different size than
@@ -203,8 +203,9 @@ def _load_large(
 def _unusable(error: Exception, data: bytes) -> UnusableImageError:
     """Convert an error from decoding `data` to an exception that has a reason."""
     detail = str(error).strip() or type(error).__name__
-    if SAYS_SO.search(detail):
-        return _unread(mode_of(data) or detail)
+    mode = mode_of(data)
+    if SAYS_SO.search(detail) or COMPRESSED in mode:
+        return _unread(mode or detail)
     if isinstance(error, UnidentifiedImageError):
         if other := name_of_other(data):
             return UnusableImageError("unsupported", f"format not read: {other}")
