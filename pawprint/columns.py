@@ -37,6 +37,8 @@ SPLIT: Columns = {
     "label": "str",
     "split": "str",
     "group": "str",  # the first path in the group
+    "series": "str",  # part of the path, or "" if names suggest no series
+    "metadata_series": "str",  # value in a column of metadata.csv, or ""
     "pixels_sha256": "str",
 }
 CLASSES: Columns = {"label": "str"} | dict.fromkeys(SPLITS, "int64")  # numbers of images
@@ -105,7 +107,8 @@ LABELS_TO_REVIEW: Columns = {
     "contradicts": "str",  # the path of a near-duplicate with a different label, or empty
     "pixels_sha256": "str",
 }
-ADDED = ("contradicts",)  # columns that tables from earlier versions may lack
+# Columns that tables from earlier versions may lack.
+ADDED = ("contradicts", "series", "metadata_series")
 # `label` is the class that the probabilities refer to: the second of two classes, or PREDICTED.
 RELIABILITY: Columns = {
     "split": "str",

@@ -53,8 +53,10 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
 def write_table(path: Path, frame: pd.DataFrame, columns: Columns) -> None:
     """Write these columns in this order, with six significant digits for floats.
 
-    Missing text becomes an empty cell, because pandas before version 3 would write "nan".
+    Missing text becomes an empty cell, because pandas before version 3 would write "nan". Missing
+    columns in ADDED are empty.
     """
+    frame = frame.assign(**{name: "" for name in columns if name in ADDED and name not in frame})
     texts = {name: "" for name, kind in columns.items() if kind == "str"}
     with replacing(path) as partial:
         frame[list(columns)].fillna(texts).astype(columns).to_csv(

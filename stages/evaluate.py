@@ -66,15 +66,15 @@ HELD_OUT = ("validation", "test")
 def main() -> None:
     """Write the served model, and its scores on validation and test images."""
     split = read_table(paths.SPLIT_CSV, SPLIT)
+    split = split.assign(group=independent(split, read_mapping(paths.CROSS_VALIDATION_JSON)))
     outputs = {name: Outputs.read(paths.OUTPUTS / f"{name}.npz") for name in (*SPLITS, UNKNOWN)}
     write_scores(split, outputs, write_model(split, outputs))
 
 
 def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Metadata) -> None:
     """Write scores and predictions for both splits, given the outputs by split; print results."""
-    rows = split.assign(group=independent(split))
     results = {
-        name: evaluate(rows[rows["split"] == name], outputs[name], metadata) for name in HELD_OUT
+        name: evaluate(split[split["split"] == name], outputs[name], metadata) for name in HELD_OUT
     }
     validation, test = results.values()
     further = compare(validation, test)
@@ -114,8 +114,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     labels = read_labels(paths.LABELS_JSON)
     if problem := problem_of_threshold(params, labels):
         raise InputError(f"{paths.PARAMS}: {problem}")
-    seen = split[split["split"] != "test"]
-    groups = independent(seen)[seen["split"] == "validation"].to_numpy()
+    groups = split.loc[split["split"] == "validation", "group"].to_numpy()
     network = join(read_network(paths.EXTRACTOR), read_network(paths.NETWORK))
     size = image_size_of(network)
     metadata = Metadata(

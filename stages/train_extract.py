@@ -2,7 +2,7 @@
 
 A linear head is fitted as a logistic regression; other heads are trained in epochs with Keras. In
 both cases, a cross-validated regression predicts the training images. Reads train/ and validation/
-in data/features/, data/split/train_validation.csv and data/split/labels.json. Params:
+in data/features/, series.json, train_validation.csv and labels.json in data/split/. Params:
 `train_extract`, `head`, `hardware`, `model.features`. Writes models/head.npz,
 data/cross_validation.csv, data/cross_validation.json with the choices, metrics/train_extract.json,
 plots/history_extract.csv and plots/learning_curve.csv. Run: `python -m stages.train_extract`
@@ -16,7 +16,8 @@ from pawprint.classes import problem_of_labels
 from pawprint.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.errors import InputError
 from pawprint.features.store import stored_examples
-from pawprint.files import read_labels, write_json
+from pawprint.files import read_labels, read_mapping, write_json
+from pawprint.folds import FOLDS
 from pawprint.network.cross_validation import (
     CrossValidation,
     Examples,
@@ -31,7 +32,7 @@ from pawprint.params.model import Hardware, Head, Model, TrainExtract, problem_o
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores.label_review import judge
 from pawprint.scores.learning_curve import tabulate_curve
-from pawprint.scores.series import accuracy_by_series, describe_series, find_series
+from pawprint.scores.series import compare_folds, describe_series, independent, lowest
 from pawprint.tables import read_table, write_table
 
 
@@ -58,10 +59,12 @@ def main() -> None:
     folds = metrics_of(probabilities, examples.actual[is_judged])
     metrics = {f"cross_validated_{name}": value for name, value in folds.items()}
     chosen = choices(judged)
-    by_series = compare_series(split, examples, judged)
-    if by_series is not None:
-        chosen["accuracy_by_series"] = by_series
     in_curve, fits = learning_curve(examples, judged)
+    halved = np.full_like(judged.probabilities, np.nan)
+    if fits:
+        halved[in_curve] = [*fits.values()][-2:][0]
+    by_series = compare_series(images, examples, judged, halved)
+    chosen |= by_series
     curve = tabulate_curve(examples.actual[in_curve], examples.groups[in_curve], fits)
     head.weights.write(paths.HEAD)
     write_json(paths.EXTRACT_METRICS, metrics)
@@ -76,15 +79,19 @@ def main() -> None:
         f"images, and on {head.validation['accuracy']:.1%} of validation",
         *describe_not_judged(images["label"][~is_judged]),
     ]
-    if by_series is not None:
-        lines.append(describe_series(split, metrics["cross_validated_accuracy"], by_series))
+    if by_series:
+        lines.append(describe_series(images, metrics["cross_validated_accuracy"], by_series))
     for line in lines:
         print(f"train_extract: {line}")
 
 
-def choices(judged: CrossValidation) -> dict[str, float]:
+def choices(judged: CrossValidation) -> dict[str, float | str]:
     """Return the choices of cross-validation and, if it had one, the change of the log loss."""
-    chosen = {"C": judged.C, "views": judged.views, "blocks": int(judged.has_blocks)}
+    chosen: dict[str, float | str] = {
+        "C": judged.C,
+        "views": judged.views,
+        "blocks": int(judged.has_blocks),
+    }
     for name, gain in (("blocks", judged.gain), ("views", judged.views_gain)):
         if gain is not None:
             chosen |= {f"{name}_loss_change": gain.mean, f"{name}_loss_error": gain.error}
@@ -101,15 +108,27 @@ def describe_not_judged(labels: pd.Series) -> list[str]:
 
 
 def compare_series(
-    split: pd.DataFrame, examples: Examples, judged: CrossValidation
-) -> float | None:
-    """Return `accuracy_by_series` of the training images, or None if names reveal no series."""
-    series = find_series(split)
-    if series is None:
-        return None
-    groups = series[split["split"] == "train"].to_numpy()
-    apart = cross_validate_as(judged, examples._replace(groups=groups))
-    return accuracy_by_series(judged.probabilities, apart.probabilities, examples.actual)
+    images: pd.DataFrame, examples: Examples, judged: CrossValidation, halved: np.ndarray
+) -> dict[str, float | str]:
+    """Return the series that are recognised instead of the class: an entry of `independent`.
+
+    The training images are cross-validated again with each series in one fold. If a class has fewer
+    series than there are folds, these fits learn from fewer images. They are then compared with
+    `halved`, the probabilities of fits to half of the images.
+    """
+    compared = {}
+    origins = {name: origin for name, origin in read_mapping(paths.SERIES_JSON).items() if origin}
+    for name in origins:
+        groups = independent(images, {"series": name})
+        apart = cross_validate_as(judged, examples._replace(groups=groups.to_numpy()))
+        are_few = groups.groupby(images["label"]).nunique().min() < FOLDS
+        together = halved if are_few else judged.probabilities
+        compared[name] = compare_folds(together, apart.probabilities, examples.actual)
+    name = lowest(compared)
+    if name is None:
+        return {}
+    accuracy = compared[name].accuracy
+    return {"series": name, "series_from": origins[name], "accuracy_by_series": accuracy}
 
 
 if __name__ == "__main__":

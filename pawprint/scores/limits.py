@@ -6,7 +6,7 @@ for each limit that cannot be measured. If a limit does not apply to the model, 
 None.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple, Self
 
@@ -41,8 +41,8 @@ class RunData(NamedTuple):
     PROBABILITIES tables keyed by split, `learning_curve` is a LEARNING_CURVE table,
     `near_duplicates` is a NEAR_DUPLICATES table, and `to_review` is a LABELS_TO_REVIEW table.
 
-    `train_accuracy` is the head's accuracy on its training images, or None. `accuracy_by_series` is
-    the result of the function with that name in scores/series.py, for training images.
+    `train_accuracy` is the head's accuracy on its training images, or None. `choices` is the
+    content of data/cross_validation.json.
     """
 
     images: pd.DataFrame
@@ -51,7 +51,7 @@ class RunData(NamedTuple):
     train_accuracy: float | None
     learning_curve: pd.DataFrame
     near_duplicates: pd.DataFrame
-    accuracy_by_series: float | None
+    choices: Mapping
     to_review: pd.DataFrame
 
     @property
@@ -322,10 +322,10 @@ def shortcut(run: RunData) -> Limit | None:
 
 def divided_series(run: RunData) -> Limit | None:
     """Return the limit for photo series that are divided between several splits."""
-    if run.accuracy_by_series is not None:
-        learned = run.images[run.images["split"] != "test"]
+    if "series" in run.choices:
+        learned = run.images[run.images["split"] == "train"]
         is_right = run.judged["probability"] >= run.judged["likely_probability"]
-        return Limit(describe_series(learned, is_right.mean(), run.accuracy_by_series))
+        return Limit(describe_series(learned, is_right.mean(), run.choices))
     sentence = describe_divided_series(run.images, run.near_duplicates)
     return Limit(sentence) if sentence else None
 

@@ -17,6 +17,7 @@ from pawprint.files import parse_mapping
 from pawprint.model.metadata import METADATA_FILE, Metadata, parse_metadata
 from pawprint.scores.compared_runs import TRAINING, Run
 from pawprint.scores.prediction_table import parse_probabilities, with_image
+from pawprint.scores.series import independent
 from pawprint.tables import parse_table
 
 Parsed = TypeVar("Parsed")
@@ -48,7 +49,9 @@ def read_run(read: Reader, name: str) -> Run:
     judged = {split: read(path, _parse) for split, path in paths.PREDICTED_CLASSES_CSV.items()}
     run = Run(name, judged, read(paths.PARAMS, _calibrate))
     try:
-        run = run._replace(split=read(paths.SPLIT_CSV, _parse_split))
+        split = read(paths.SPLIT_CSV, _parse_split)
+        groups = independent(split, read(paths.CROSS_VALIDATION_JSON, json.loads))
+        run = run._replace(split=split.assign(group=groups))
         if not _is_fine_tuned(read):
             judged[TRAINING] = read(paths.CROSS_VALIDATION_CSV, _parse_judged)
     except InputError as error:

@@ -60,7 +60,7 @@ def run_of(
     curve = pd.DataFrame({"images": [115, 230], "score": "accuracy", "gain": [None, gain]})
     curve = curve.assign(low=curve["gain"] - 0.04, high=curve["gain"] + 0.04)
     to_review = list_suspects(pd.concat(judged.values()))
-    return RunData(*tables, train_accuracy, curve, NONE_ALIKE, None, to_review)
+    return RunData(*tables, train_accuracy, curve, NONE_ALIKE, {}, to_review)
 
 
 DRAWS = 3
@@ -206,7 +206,9 @@ def with_series() -> RunData:
     series = pd.Series(np.repeat(np.arange(96), 5), run.images.index).astype(str)
     number = pd.Series(np.arange(480), run.images.index).astype(str)
     paths = run.images["label"] + "/" + series + "_" + number + ".jpg"
-    return renamed(run, list(paths), group=paths)._replace(accuracy_by_series=0.5)
+    names = run.images["label"] + "/" + series + "_"
+    choices = {"series": "series", "series_from": "^(.*)_", "accuracy_by_series": 0.5}
+    return renamed(run, list(paths), group=paths, series=names)._replace(choices=choices)
 
 
 @pytest.mark.parametrize(
