@@ -40,14 +40,15 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.columns import SPLITS
-from pawprint.files import parse_yaml, read_json
+from pawprint.files import read_json
 from pawprint.images.archive import members, open_archive
-from pawprint.images.decoder import open_image
+from pawprint.images.reading import open_image
 from pawprint.params.file import overlay, set_values
 from pawprint.params.model import IMAGENET
 from pawprint.projects.recipes import apply_recipe
 from pawprint.recipes.demo import PROJECT, dvc_environment, prepare, run_dvc
 from pawprint.tables import spread
+from pawprint.yaml_file import parse_yaml
 
 SIZE = 288
 EPOCHS = 10  # in each phase of the script

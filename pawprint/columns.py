@@ -2,7 +2,7 @@
 
 Columns = dict[str, str]
 
-# Measures of an image, computed in dataset/looks.py.
+# Measures of an image, computed in decoding/looks.py.
 MEASURES: Columns = dict.fromkeys(("brightness", "contrast", "sharpness", "entropy"), "float64")
 IMAGES: Columns = {
     "path": "str",

@@ -33,9 +33,9 @@ from pawprint.columns import (
     SPLITS,
 )
 from pawprint.dataset.user_tables import reviewed_images
+from pawprint.decoding.jpeg import decoded_side
 from pawprint.errors import InputError
-from pawprint.files import read_labels, read_mapping, write_json
-from pawprint.images.formats import decoded_side
+from pawprint.files import read_labels, write_json
 from pawprint.model.detector import read_detector
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
@@ -59,6 +59,7 @@ from pawprint.scores.series import independent
 from pawprint.scores.shift import compare_splits, describe_shift, measure_apart
 from pawprint.scores.slices import describe_slices, measure_slices
 from pawprint.tables import read_table, write_table
+from pawprint.yaml_file import read_mapping
 
 HELD_OUT = ("validation", "test")
 

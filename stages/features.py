@@ -28,7 +28,7 @@ from pawprint.features.shards import (
     write_shards,
 )
 from pawprint.features.store import STORED_SPLITS, count_shards
-from pawprint.files import read_mapping, read_text, replacing, write_json, writing
+from pawprint.files import read_text, replacing, write_json, writing
 from pawprint.images.archive import Archive, open_archive
 from pawprint.model.detector import DETECTOR_IMAGES
 from pawprint.params.data import Augment, Clean
@@ -37,6 +37,7 @@ from pawprint.pipeline.entry import at_end, run_stage
 from pawprint.pipeline.recorded import Recorded
 from pawprint.runtime import image_size_of, output_shapes, read_network
 from pawprint.tables import parse_table, read_table, training_images
+from pawprint.yaml_file import read_mapping
 
 
 def main() -> None:

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pawprint import paths
-from pawprint.dataset.file_changes import describe_file_changes
-from pawprint.dataset.sources import fetch
+from pawprint.dataset.sources import describe_file_changes, fetch
 from pawprint.errors import InputError, without_secrets
 from pawprint.git import try_git
 from pawprint.images.archive import LIST, ZIP, contents, open_archive

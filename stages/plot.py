@@ -33,17 +33,17 @@ from pawprint.columns import (
     SPLIT,
 )
 from pawprint.dataset.changes import images_of
-from pawprint.dataset.cleaning_messages import describe_files
+from pawprint.dataset.cleaning import describe_files
 from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows
 from pawprint.errors import hide_secrets
-from pawprint.files import md5, read_json, read_mapping, write_text
+from pawprint.files import md5, read_json, write_text
 from pawprint.images.archive import Archive, open_archive
 from pawprint.model.metadata import read_metadata
 from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
-from pawprint.reports import charts, pages, photos
+from pawprint.reports import charts, drawing, pages, photos
 from pawprint.reports.since_commit import describe_since_commit
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import SIZE_UNKNOWN, RunData, find_limits
@@ -52,6 +52,7 @@ from pawprint.scores.series import independent
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
 from pawprint.tables import read_table
+from pawprint.yaml_file import read_mapping
 
 # Columns of IMAGES that come from the file.
 OF_FILE = ["path", "width", "height", "brightness", "perceptual_hash"]
@@ -80,7 +81,7 @@ def main() -> None:
         pictures = draw(archive, context, predictions)
         shown = pages.show_errors(archive, list_errors(judged, predictions), labels)
     for name, picture in pictures.items():
-        charts.save(picture, paths.PLOTS / name)
+        drawing.save(picture, paths.PLOTS / name)
     pictures |= {name: Image.open(paths.PLOTS / name) for name in OF_DATA}
     picture_of = {Path(name).stem: picture for name, picture in pictures.items()}
     images = images.assign(group=independent(images, read_mapping(paths.CROSS_VALIDATION_JSON)))
@@ -169,7 +170,7 @@ def draw(
         "reliability": charts.draw_reliability(reliability),
         "decided": charts.draw_decided(context["decided"], test, metadata["min_confidence"], named),
     }
-    return {f"{name}.png": charts.render(figure) for name, figure in figures.items()} | {
+    return {f"{name}.png": drawing.render(figure) for name, figure in figures.items()} | {
         "predictions.jpg": photos.draw_predictions(archive, test),
         "errors.jpg": photos.draw_errors(archive, pd.concat([predictions["validation"], test])),
         "labels_to_review.jpg": photos.draw_labels_to_review(archive, context["to_review"]),

@@ -23,16 +23,15 @@ from pawprint.dataset import splitting
 from pawprint.dataset.changes import NOT_KNOWN, Images, describe_moves, find_changes
 from pawprint.dataset.kept_splits import describe_kept_splits, read_kept_splits
 from pawprint.dataset.series import describe_single, find_metadata_series, find_series
-from pawprint.dataset.unusual import find_unusual
+from pawprint.dataset.unusual import MAX_LEFT_OUT, find_unusual, left_out
 from pawprint.files import md5, write_json
 from pawprint.images.archive import open_archive
-from pawprint.images.decoder import MAX_LEFT_OUT, left_out
 from pawprint.params.data import Clean, Split
 from pawprint.params.model import Model
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import LastCommit
 from pawprint.reports import photos
-from pawprint.reports.charts import save
+from pawprint.reports.drawing import save
 from pawprint.tables import read_table, write_table
 
 SERIES = ("series", "metadata_series")  # columns of SPLIT

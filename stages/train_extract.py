@@ -14,10 +14,10 @@ import pandas as pd
 from pawprint import paths
 from pawprint.classes import problem_of_labels
 from pawprint.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
+from pawprint.draws import FOLDS
 from pawprint.errors import InputError
 from pawprint.features.store import stored_examples
-from pawprint.files import read_labels, read_mapping, write_json
-from pawprint.folds import FOLDS
+from pawprint.files import read_labels, write_json
 from pawprint.network.cross_validation import (
     CrossValidation,
     Examples,
@@ -34,6 +34,7 @@ from pawprint.scores.label_review import judge
 from pawprint.scores.learning_curve import tabulate_curve
 from pawprint.scores.series import compare_folds, describe_series, independent, lowest
 from pawprint.tables import read_table, write_table
+from pawprint.yaml_file import read_mapping
 
 
 def main() -> None:

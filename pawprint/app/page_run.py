@@ -29,7 +29,7 @@ from pawprint.progress import Progress
 from pawprint.projects import discard
 from pawprint.projects.candidates import candidates_of
 from pawprint.projects.comparison import compare_revisions
-from pawprint.projects.uncommitted import find_uncommitted
+from pawprint.projects.discard import find_uncommitted
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
 from pawprint.scores.compared_runs import ComparedRun
 from pawprint.scores.metrics import CATALOGUE

@@ -15,7 +15,7 @@ from pawprint.app.groups import ClassProbabilities, Pool
 from pawprint.app.undo_log import Change
 from pawprint.classes import NEITHER, problem_of_labels
 from pawprint.errors import InputError
-from pawprint.images.decoder import read_again
+from pawprint.images.reading import read_again
 from pawprint.model.detector import unit_length
 from pawprint.model.predictor import Prediction, default_model, predict_each
 from pawprint.params.data import Fetch

@@ -6,9 +6,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pawprint.errors import InputError
-from pawprint.files import read_json, read_yaml
+from pawprint.files import read_json
 from pawprint.params.model import LBFGS, Params
 from pawprint.paths import PARAMS, STATE
+from pawprint.yaml_file import read_yaml
 
 PHASES = ("train_extract", "train_finetune")
 

@@ -10,12 +10,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from pawprint.errors import InputError, printable
-from pawprint.files import parse_yaml, read_text, write_text
+from pawprint.files import read_text, write_text
 from pawprint.params.changes import describe_param_changes
 from pawprint.params.earlier import require_current
 from pawprint.params.model import Params
 from pawprint.params.section import Section, check_content
 from pawprint.paths import PARAMS
+from pawprint.yaml_file import parse_yaml
 
 NULL = "tag:yaml.org,2002:null"
 GOES_ON = (";", ":", ",")  # endings of a comment that continues on the next line

@@ -247,7 +247,7 @@ def _inputs() -> dict[str, object]:
     These are the params that dvc.yaml lists for the stage, and the files and folders that people
     edit. Only DVC writes the other dependencies.
     """
-    from pawprint.files import read_yaml
+    from pawprint.yaml_file import read_yaml
 
     listed = _listed(os.environ["DVC_STAGE"])
     params = read_yaml(PARAMS)
@@ -274,7 +274,7 @@ def _listed(stage: str) -> dict:
 
     DVC reads this file before it starts the stage, and does not read it again.
     """
-    from pawprint.files import read_yaml
+    from pawprint.yaml_file import read_yaml
 
     entry = _value_of(read_yaml(PIPELINE), f"stages.{stage.rpartition(':')[2]}")
     return entry if isinstance(entry, dict) else {}

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 from pawprint.columns import Columns
 from pawprint.errors import InputError
-from pawprint.files import parse_yaml, read_yaml
 from pawprint.git import try_git
 from pawprint.paths import CODE, LOCK, PARAMS, SERVED_MODEL
+from pawprint.yaml_file import parse_yaml, read_yaml
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -33,9 +33,9 @@ from pawprint.features import reuse, shards
 from pawprint.features.rows import row_function
 from pawprint.features.shards import views_of
 from pawprint.features.store import StoredExamples, count_shards
-from pawprint.files import read_labels, read_mapping
+from pawprint.features.views import IDENTITY
+from pawprint.files import read_labels
 from pawprint.images.archive import Archive, open_archive
-from pawprint.images.views import IDENTITY
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras
@@ -53,6 +53,7 @@ from pawprint.scores.verdict import (
     pair_probabilities,
 )
 from pawprint.tables import read_table, training_images
+from pawprint.yaml_file import read_mapping
 
 MAX_IMAGES = 2000
 ROUNDS = 20  # number of timings per image

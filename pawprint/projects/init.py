@@ -19,10 +19,13 @@ from pawprint.dataset.member_names import require_utf8
 from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv, read_metadata_csv
 from pawprint.dataset.sources import folder_files
 from pawprint.dataset.tar_files import is_tar, tar_files
+from pawprint.dataset.unusual import MAX_LEFT_OUT, left_out
 from pawprint.dataset.user_tables import EMPTY_TABLES
+from pawprint.decoding.formats import FORMATS
 from pawprint.errors import InputError, name_some, printable
-from pawprint.files import parse_mapping, read_text, walk, write_text
-from pawprint.git import MAX_BYTES, git, pointer, pointer_at, work_tree
+from pawprint.files import read_text, walk, write_text
+from pawprint.forms.unread import describe_label_files
+from pawprint.git import git, work_tree
 from pawprint.images.archive import (
     BROKEN,
     describe_encoding,
@@ -32,7 +35,7 @@ from pawprint.images.archive import (
     open_archive,
     what_is,
 )
-from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, left_out
+from pawprint.images.pointers import LARGEST, pointer, pointer_at
 from pawprint.installation import requirement
 from pawprint.named_file import copy_file, describe_failure, naming, read_bytes, reading
 from pawprint.package import PACKAGE
@@ -53,6 +56,7 @@ from pawprint.templates import (
     template,
     with_own,
 )
+from pawprint.yaml_file import parse_mapping
 
 # If the photos' folder is a repository, DVC would track nothing there, or refuse to.
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
@@ -210,7 +214,7 @@ def _require_archive(path: Path) -> None:
 def _pointers_in(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
     """Yield the path of each image in a zip that is only a pointer, and the kind of pointer."""
     for info in archive.infolist():
-        if is_image_name(info.filename) and info.file_size <= MAX_BYTES:
+        if is_image_name(info.filename) and info.file_size <= LARGEST:
             # The file may be encrypted, which `clean` reports.
             with contextlib.suppress(*BROKEN, RuntimeError):
                 if what := pointer(archive.read(info)):
@@ -357,6 +361,14 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
     classes, places = find_places(names, rows, labels, str(images))
     notes = [describe_class_counts(count_labels(places, rows)), encoding, *describe_names(places)]
     notes += [] if classes else [WITHOUT_CLASSES]
+    if unread := describe_label_files(names):
+        if not classes and labels == AUTO:
+            raise InputError(
+                f"{images}: no photo has a label, although there are files that may hold labels: "
+                f"{unread}. Write the labels to a metadata.csv, as in docs/images.md; or add "
+                "--labels outer to leave these files out and label the photos in the app."
+            )
+        notes.append(f"files that may hold labels are not read: {unread}")
     return [note for note in notes if note]
 
 

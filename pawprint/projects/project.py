@@ -25,7 +25,7 @@ with warnings.catch_warnings():
 from pawprint import paths
 from pawprint.columns import LABELS_TO_REVIEW, SCORES, SPLIT
 from pawprint.errors import InputError, one_of
-from pawprint.files import read_mapping, read_text
+from pawprint.files import read_text
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.package import python_in
 from pawprint.params.file import set_params
@@ -38,6 +38,7 @@ from pawprint.reports.pages import describe_result
 from pawprint.scores.prediction_table import read_probabilities
 from pawprint.scores.series import independent
 from pawprint.tables import read_table
+from pawprint.yaml_file import read_mapping
 
 SECONDS = 0.5  # seconds between two checks of a run
 MEASURED = ("accuracy", "log_loss", "difference", "low", "high", "cpu_ms", "seconds")

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from pawprint.errors import InputError, printable
 from pawprint.git import current_commit
 from pawprint.images.archive import UnusableImageError
-from pawprint.images.decoder import sha256_of_all_pixels
+from pawprint.images.reading import sha256_of_all_pixels
 from pawprint.installation import install_command
 from pawprint.model.predictor import Predictor, default_model, load_predictor
 from pawprint.package import installed_version

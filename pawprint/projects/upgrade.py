@@ -16,14 +16,7 @@ from pawprint.dataset.user_tables import (
     read_csv_rows,
 )
 from pawprint.errors import InputError
-from pawprint.files import (
-    parse_mapping,
-    parse_yaml,
-    read_json,
-    read_text,
-    replacing,
-    write_text,
-)
+from pawprint.files import read_json, read_text, replacing, write_text
 from pawprint.git import git, ignored, try_git, work_tree
 from pawprint.images.archive import members, open_archive
 from pawprint.installation import requirement
@@ -51,6 +44,7 @@ from pawprint.projects.earlier_params import renew_epochs, with_epochs
 from pawprint.projects.state import defaults as new_defaults
 from pawprint.projects.state import read_state, write_state
 from pawprint.templates import IGNORE, IGNORES, README, files, names_in_git, outputs_of, take_back
+from pawprint.yaml_file import parse_mapping, parse_yaml
 
 OF_IMAGE = ("path", "label", "archive_split", "pixels_sha256")  # columns of IMAGES in every version
 OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # plain numbers before version 0.4

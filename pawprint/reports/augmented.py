@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from pawprint.decoding.jpeg import decoded_side
+from pawprint.features.augmentation import draw_view
+from pawprint.features.views import apply, resize
 from pawprint.images.archive import Archive
-from pawprint.images.augmentation import draw_view
-from pawprint.images.decoder import open_image
-from pawprint.images.formats import decoded_side
-from pawprint.images.views import apply, resize
+from pawprint.images.reading import open_image
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
-from pawprint.reports.charts import GREY, save
+from pawprint.reports.drawing import GREY, save
 from pawprint.reports.photos import photo_grid
 
 VIEWS = 12  # maximum number of views in the figure

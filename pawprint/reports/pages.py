@@ -17,11 +17,11 @@ from PIL import Image
 from pawprint.classes import UNKNOWN, are_imbalanced, headline
 from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import FEW
+from pawprint.decoding.jpeg import decoded_side
 from pawprint.errors import name_some, printable
 from pawprint.files import write_text
 from pawprint.images.archive import Archive
-from pawprint.images.decoder import open_image, read_again
-from pawprint.images.formats import decoded_side
+from pawprint.images.reading import open_image, read_again
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, measure_fraction
 from pawprint.scores.prediction_table import confusion, most_confused, rank_predictions, with_image

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
+from pawprint.decoding.jpeg import decoded_side
 from pawprint.engine.mapping import map_in_threads
 from pawprint.images.archive import Archive
-from pawprint.images.decoder import open_image
-from pawprint.images.formats import decoded_side
-from pawprint.reports.charts import BLUE, GREY, RED, render, shorten, use_fonts
+from pawprint.images.reading import open_image
+from pawprint.reports.drawing import BLUE, GREY, RED, render, shorten, use_fonts
 from pawprint.scores.prediction_table import rank_predictions, with_confidence
 from pawprint.tables import spread
 

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import ndtri
 
-from pawprint.folds import draw_folds
+from pawprint.draws import draw_folds
 from pawprint.scores.intervals import CONFIDENCE, linear_interval
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.prediction_table import every_prediction, predicted_labels, probabilities_in

@@ -225,8 +225,7 @@ def to_review(project: Path, rows: list[tuple], labels: tuple[str, ...] = (), re
     def script() -> None:
         import streamlit as st
 
-        from pawprint.app.page_label import show_review
-        from pawprint.app.walk import ask
+        from pawprint.app.page_label import ask, show_review
 
         if "walk" in st.session_state:
             ask("walk")

@@ -25,8 +25,7 @@ from pawprint.commands.rows import FORMATS
 from pawprint.dataset.user_tables import csv_rows
 from pawprint.errors import InputError
 from pawprint.model.predictor import load_predictor, predict_each
-from pawprint.projects.labelled import read_labelled
-from pawprint.projects.suggestion import images_in, suggest
+from pawprint.projects.suggestion import images_in, read_labelled, suggest
 
 LABELS = ["cat", "dog"]
 NAMES = [f"猫/ü {number}.jpg" for number in range(9)]

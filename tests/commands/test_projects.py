@@ -23,7 +23,8 @@ from conftest import (
 from installed import Installed
 from PIL import Image
 
-from pawprint.files import pack, read_yaml
+from pawprint.files import pack
+from pawprint.yaml_file import read_yaml
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +187,7 @@ def upgraded(installed: Installed, project: Path) -> dict[str, str]:
     return {line.split(": ")[1]: line for line in lines}
 
 
-DATE = "null  # date column of metadata.csv; use the most recent images as the test set"
+DATE = "null  # name of a column of metadata.csv with dates; the latest images are the test set"
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ from networks import write_colour_model
 from PIL import Image
 from servers import HOST, request, started
 
-from pawprint.images.decoder import decode, pixels_sha256
+from pawprint.decoding.decoder import pixels_sha256
+from pawprint.images.reading import decode
 from pawprint.model.metadata import read_metadata
 from pawprint.package import installed_version
 from pawprint.projects.service_log import read_answers

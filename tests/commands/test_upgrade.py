@@ -11,7 +11,7 @@ import pytest
 from conftest import PROJECT, refused, run
 
 from pawprint.columns import IMAGES
-from pawprint.files import parse_yaml, write_json
+from pawprint.files import write_json
 from pawprint.params.earlier import require_current
 from pawprint.params.file import add_missing, flat, overlay, set_params
 from pawprint.params.model import load_params
@@ -20,6 +20,7 @@ from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.projects.earlier_params import renew_epochs
 from pawprint.projects.upgrade import upgrade
 from pawprint.tables import write_table
+from pawprint.yaml_file import parse_yaml
 
 TEMPLATE = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 

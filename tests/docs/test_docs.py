@@ -11,7 +11,7 @@ from PIL import Image
 
 from pawprint.__main__ import COMMANDS
 from pawprint.columns import SCORES
-from pawprint.files import md5_of_folder, read_yaml
+from pawprint.files import md5_of_folder
 from pawprint.model.metadata import Metadata
 from pawprint.package import EXAMPLE_MODEL
 from pawprint.params.model import Epochs, Params
@@ -19,6 +19,7 @@ from pawprint.paths import SCORES_CSV
 from pawprint.pipeline.recorded import Recorded
 from pawprint.reports.pages import fraction, score_of
 from pawprint.tables import read_table
+from pawprint.yaml_file import read_yaml
 
 TRACKED = succeed("git", "ls-files", cwd=PROJECT).splitlines()
 PAGES = [path for path in TRACKED if re.match(r"(CHANGELOG|README|docs/.*)\.md$", path)]

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from pawprint.columns import NEAR_DUPLICATES
-from pawprint.dataset.looks import perceptual_hash
+from pawprint.decoding.looks import perceptual_hash
 from pawprint.scores import limits
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.limits import RunData, Size, find_limits, rank_limits

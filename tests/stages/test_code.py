@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, git_project, photos_of, refused, repro, run, write_files
 
+from pawprint.decoding.formats import FORMATS
 from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.images.archive import SUFFIXES
-from pawprint.images.decoder import FORMATS
 from pawprint.params.file import overlay
 from pawprint.params.model import load_params
 from pawprint.pipeline.recorded import Recorded

@@ -18,11 +18,10 @@ from pawprint import paths
 from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, JUDGED, MEASURES, METADATA, NEAR_DUPLICATES, REJECTED, SPLIT
 from pawprint.dataset.user_tables import EMPTY_TABLES
-from pawprint.features.later_layers import run_on_stored
 from pawprint.features.store import stored_examples
 from pawprint.files import pack, read_json, write_json, write_text
 from pawprint.model.metadata import read_metadata
-from pawprint.model.outputs import Outputs
+from pawprint.model.outputs import Outputs, run_on_stored
 from pawprint.params.file import overlay
 from pawprint.runtime import compile_for_cpu, read_network
 from pawprint.scores.prediction_table import read_probabilities, tabulate

@@ -25,10 +25,11 @@ from pawprint.columns import (
     SPLIT,
 )
 from pawprint.dataset.changes import images_of
-from pawprint.files import md5, read_yaml
+from pawprint.files import md5, write_json
 from pawprint.reports.since_commit import describe_since_commit
 from pawprint.scores.prediction_table import with_image
 from pawprint.tables import read_table, write_table
+from pawprint.yaml_file import read_yaml
 from stages import split
 
 RECORDED = {

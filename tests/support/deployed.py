@@ -13,10 +13,10 @@ from PIL import Image
 from pawprint import paths
 from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SPLIT
+from pawprint.features.views import resize
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
-from pawprint.images.decoder import open_image
-from pawprint.images.views import resize
+from pawprint.images.reading import open_image
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs
 from pawprint.model.predictor import runner

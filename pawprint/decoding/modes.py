@@ -22,6 +22,8 @@ SAYS_SO = re.compile(
 # Formats that the decoder does not support, with the first bytes of their files.
 OTHER_FORMATS = {
     b"\xff\x0a": "JPEG XL",
+    b"\xff\xd8\xff\xf7": "JPEG-LS",
+    b"\xff\xd8\xff\xe8\0\x20SPIFF": "JPEG-LS",
     b"\0\0\0\x0cJXL ": "JPEG XL",
     b"II\xbc": "JPEG XR",
     b"v/1\x01": "OpenEXR",
@@ -61,6 +63,7 @@ EXTRA_SAMPLES = 338
 SAMPLE_FORMAT = 339
 SUBSAMPLING = 530
 UNCOMPRESSED = 1
+COMPRESSED = "compressed as "
 YCBCR = 6
 SIGNED = 2
 COLOURS = {
@@ -78,6 +81,19 @@ COLOURS = {
     32844: "LogL",
     32845: "LogLuv",
     34892: "linear raw",
+}
+# Compressions that tifffile writes, but Pillow cannot read, or only with some builds of libtiff.
+COMPRESSIONS = {
+    22610: "JPEG XR",
+    33003: "JPEG 2000",
+    33005: "JPEG 2000",
+    34712: "JPEG 2000",
+    34887: "LERC",
+    34933: "PNG",
+    34934: "JPEG XR",
+    50001: "WebP",
+    50002: "JPEG XL",
+    52546: "JPEG XL",
 }
 FORMATS = {1: "", SIGNED: "signed ", 3: "floating-point "}
 EXTRA = {0: "further channel", 1: "associated alpha", 2: "alpha"}
@@ -131,7 +147,10 @@ def _describe(tags: ImageFileDirectory_v2, is_big_endian: bool) -> str:
         words.append("subsampling {} x {}".format(*_subsampling(tags)))
     words += ["planar"] if tags.get(PLANES) == 2 else []
     words += ["reversed bits"] if tags.get(FILL_ORDER) == 2 else []
-    return ", ".join(["TIFF", *words, "big-endian" if is_big_endian else "little-endian"])
+    words.append("big-endian" if is_big_endian else "little-endian")
+    compression = COMPRESSIONS.get(tags.get(COMPRESSION, UNCOMPRESSED))
+    words += [f"{COMPRESSED}{compression}"] if compression else []
+    return ", ".join(["TIFF", *words])
 
 
 def _subsampling(tags: ImageFileDirectory_v2) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 
-from pawprint.images.views import View
+from pawprint.features.views import View
 from pawprint.params import data
 from pawprint.params.data import Augment
 

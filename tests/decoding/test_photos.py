@@ -17,15 +17,15 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from pawprint import paths
 from pawprint.columns import DECODED
-from pawprint.dataset.cleaning import Known
+from pawprint.dataset.cleaning import Known, describe_pages
 from pawprint.dataset.cleaning import clean as clean_images
-from pawprint.dataset.cleaning_messages import describe_pages
 from pawprint.dataset.folders import Layout, find_places
+from pawprint.decoding import decoder
+from pawprint.decoding.decoder import decoding
+from pawprint.decoding.jpeg import MAX_EXTRA, MAX_PADDING
 from pawprint.files import pack
-from pawprint.images import decoder
 from pawprint.images.archive import UnusableImageError, members, open_archive
-from pawprint.images.decoder import decode, decode_file, decoding
-from pawprint.images.jpeg import MAX_EXTRA, MAX_PADDING
+from pawprint.images.reading import decode, decode_file
 from pawprint.tables import read_table, write_table
 from stages import clean
 
@@ -192,6 +192,7 @@ def test_alpha_of_zero_everywhere_hides_no_picture():
     for form in ("PNG", "TGA", "TIFF"):
         assert decode(encode(with_alpha(PHOTO, 0), form)).tobytes() == PHOTO.tobytes()
     assert decode(bmp_with_alpha(PHOTO, 0)).tobytes() == PHOTO.tobytes()
+    assert decode(bmp_with_alpha(PHOTO, 128)).tobytes() == PHOTO.tobytes()
     assert decode(bmp_with_alpha(BLACK, 0)).tobytes() == BLACK.tobytes()
     grey = encode(with_alpha(PHOTO.convert("L"), 0), "PNG")
     assert decode(grey).tobytes() == PHOTO.convert("L").convert("RGB").tobytes()

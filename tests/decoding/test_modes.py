@@ -25,8 +25,9 @@ from tiffs import (
     tiff,
 )
 
+from pawprint.decoding.modes import COMPRESSIONS
 from pawprint.images.archive import UnusableImageError
-from pawprint.images.decoder import decode, to_upright_rgb
+from pawprint.images.reading import decode, to_upright_rgb
 
 NUMBERS = np.random.default_rng(1)
 SHAPE = (3, 17)
@@ -275,6 +276,7 @@ def test_sun_raster_of_32_bits_is_refused_and_of_24_read():
         (b"PF\n1 1\n-1.0\n" + bytes(12), "PFM"),
         (bytes(128) + b"DICM" + bytes(200), "DICOM"),
         (b"\xff\x0a" + bytes(200), "JPEG XL"),
+        (b"\xff\xd8\xff\xe8\0\x20SPIFF" + bytes(200), "JPEG-LS"),
         (b"v/1\x01" + bytes(200), "OpenEXR"),
         (encode(Image.new("RGB", (16, 16)), "ICO"), "ICO"),
         (encode(Image.new("RGB", (8, 8)), "SGI").replace(b"\0\3\0\0", b"\0\2\0\0", 1), "SGI"),
@@ -282,6 +284,12 @@ def test_sun_raster_of_32_bits_is_refused_and_of_24_read():
 )
 def test_format_that_is_not_read_is_named(data, name):
     require_refused(data, name)
+
+
+@pytest.mark.parametrize("number", COMPRESSIONS)
+def test_compression_of_a_tiff_that_is_not_read_is_named(number):
+    data = tiff(BYTES[..., :3], RGB, tags={259: ("H", [number])})
+    require_refused(data, f"compressed as {COMPRESSIONS[number]}")
 
 
 def test_twelve_bits_of_a_jpeg_are_named():

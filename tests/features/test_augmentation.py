@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from pawprint.images.augmentation import LAYERS, draw_view
-from pawprint.images.views import View, apply, warp
+from pawprint.features.augmentation import LAYERS, draw_view
+from pawprint.features.views import View, apply, warp
 from pawprint.network.hardware import keras
 from pawprint.params.data import Augment
 

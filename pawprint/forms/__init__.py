@@ -1,0 +1,1 @@
+"""Recognise the forms in which labelled images are shipped, for `pawprint init`."""
