@@ -196,7 +196,6 @@ def limits_run(
         predictions,
         learned.iloc[-1] if len(learned) else None,
         context["curve"],
-        context["near_duplicates"],
         context["training"],
         context["to_review"],
     )

@@ -5,8 +5,8 @@ split, unless the archive's own splits divide it. Images in splits.csv stay in t
 data/clean/images.csv, data/clean/metadata.csv, data/raw/archives/ and splits.csv. Params: `split`,
 `clean.bits`, `model.resize`. Writes data/split/images.csv, data/split/train_validation.csv,
 data/split/paths.csv, data/split/labels.json, which sets the order of the classes everywhere,
-data/split/near_duplicates.csv, data/split/series.json, which tells where the columns `series` and
-`metadata_series` come from, metrics/classes.csv, which counts the images of each class in each
+data/split/near_duplicates.csv, data/split/series.json, which tells what found the columns `series`
+and `metadata_series`, metrics/classes.csv, which counts the images of each class in each
 split, and the pictures plots/samples.jpg, plots/unusual.jpg and plots/near_duplicates.jpg. Prints a
 line if `model.resize: crop` leaves out much of the images, and a line about images that moved to
 another split since the last commit, according to Git and DVC's cache. As long as fewer than two
@@ -34,8 +34,6 @@ from pawprint.reports import photos
 from pawprint.reports.drawing import save
 from pawprint.tables import read_table, write_table
 
-SERIES = ("series", "metadata_series")  # columns of SPLIT
-
 
 def main() -> None:
     """Write the split and print what it depends on."""
@@ -44,10 +42,9 @@ def main() -> None:
     kept_splits = read_kept_splits(paths.SPLITS_CSV)
     if problem := problem_of_labels(images["label"].unique()):
         # Until then, all images are for training, so that `features` computes them.
-        empty = dict.fromkeys(SERIES, "")
-        rows = images.assign(split="train", group=images["path"], **empty)
+        rows = images.assign(split="train", group=images["path"], series="", metadata_series="")
         none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
-        write(rows, none, empty)
+        write(rows, none, {})
         draw(images, rows, none)
         print(f"split: nothing can be trained yet: {problem}. Label photos with `pawprint app`")
         return
@@ -56,9 +53,11 @@ def main() -> None:
     if params.date:
         dates = splitting.read_dates(images, metadata, params.date)
     rows, near_duplicates, divided_pairs = splitting.split(images, params, kept_splits, dates)
-    found = find_series(rows), find_metadata_series(rows, metadata)
-    rows = rows.assign(**{name: series for name, (_, series) in zip(SERIES, found)})
-    counts = write(rows, near_duplicates, {name: key for name, (key, _) in zip(SERIES, found)})
+    expression, series = find_series(rows)
+    column, metadata_series = find_metadata_series(rows, metadata)
+    rows = rows.assign(series=series, metadata_series=metadata_series)
+    origins = {"series": expression, "metadata_series": column}
+    counts = write(rows, near_duplicates, origins)
     draw(images, rows, near_duplicates)
     rules = splitting.find_rules(rows, kept_splits, params.use_archive_split or dates is not None)
     lines = [", ".join(f"{number:,} {name}" for name, number in counts.items())]
@@ -82,20 +81,15 @@ def main() -> None:
         print(f"split: {line}")
 
 
-def write(
-    rows: pd.DataFrame, near_duplicates: pd.DataFrame, series: dict[str, str]
-) -> dict[str, int]:
-    """Write all outputs and return how many images each split has.
-
-    `series` contains the expression and the column that found the two kinds of series, or "".
-    """
+def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame, origins: dict) -> dict[str, int]:
+    """Write all outputs and return how many images each split has. `origins` is SERIES_JSON."""
     counts = rows["split"].value_counts().reindex(SPLITS, fill_value=0).to_dict()
     write_table(paths.SPLIT_CSV, rows, SPLIT)
     # With a separate table, changing a test image does not rerun training.
     write_table(paths.TRAIN_VALIDATION_CSV, rows[rows["split"] != "test"], SPLIT)
     write_table(paths.PATHS_CSV, rows, PATHS)  # input of `features`, without labels
     write_json(paths.LABELS_JSON, sorted(rows["label"].unique()))
-    write_json(paths.SERIES_JSON, series)
+    write_json(paths.SERIES_JSON, origins)
     write_table(paths.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)
     classes = pd.crosstab(rows["label"], rows["split"]).reindex(columns=SPLITS, fill_value=0)
     write_table(paths.CLASSES_CSV, classes.reset_index(), CLASSES)

@@ -59,17 +59,15 @@ def main() -> None:
     probabilities = judged.probabilities[is_judged]
     folds = metrics_of(probabilities, examples.actual[is_judged])
     metrics = {f"cross_validated_{name}": value for name, value in folds.items()}
-    chosen = choices(judged)
     in_curve, fits = learning_curve(examples, judged)
     halved = np.full_like(judged.probabilities, np.nan)
     if fits:
         halved[in_curve] = [*fits.values()][-2:][0]
     by_series = compare_series(images, examples, judged, halved)
-    chosen |= by_series
     curve = tabulate_curve(examples.actual[in_curve], examples.groups[in_curve], fits)
     head.weights.write(paths.HEAD)
     write_json(paths.EXTRACT_METRICS, metrics)
-    write_json(paths.CROSS_VALIDATION_JSON, chosen)
+    write_json(paths.CROSS_VALIDATION_JSON, choices(judged) | by_series)
     rows = judge(images[is_judged], probabilities, labels)
     write_table(paths.CROSS_VALIDATION_CSV, rows, JUDGED)
     write_table(paths.EXTRACT_HISTORY_CSV, head.history, HISTORY)
@@ -86,13 +84,9 @@ def main() -> None:
         print(f"train_extract: {line}")
 
 
-def choices(judged: CrossValidation) -> dict[str, float | str]:
+def choices(judged: CrossValidation) -> dict[str, float]:
     """Return the choices of cross-validation and, if it had one, the change of the log loss."""
-    chosen: dict[str, float | str] = {
-        "C": judged.C,
-        "views": judged.views,
-        "blocks": int(judged.has_blocks),
-    }
+    chosen = {"C": judged.C, "views": judged.views, "blocks": int(judged.has_blocks)}
     for name, gain in (("blocks", judged.gain), ("views", judged.views_gain)):
         if gain is not None:
             chosen |= {f"{name}_loss_change": gain.mean, f"{name}_loss_error": gain.error}
@@ -110,8 +104,8 @@ def describe_not_judged(labels: pd.Series) -> list[str]:
 
 def compare_series(
     images: pd.DataFrame, examples: Examples, judged: CrossValidation, halved: np.ndarray
-) -> dict[str, float | str]:
-    """Return the series that are recognised instead of the class: an entry of `independent`.
+) -> dict:
+    """Return the entries of data/cross_validation.json about series that matter, or {}.
 
     The training images are cross-validated again with each series in one fold. If a class has fewer
     series than there are folds, these fits learn from fewer images. They are then compared with
@@ -125,8 +119,7 @@ def compare_series(
         are_few = groups.groupby(images["label"]).nunique().min() < FOLDS
         together = halved if are_few else judged.probabilities
         compared[name] = compare_folds(together, apart.probabilities, examples.actual)
-    name = lowest(compared)
-    if name is None:
+    if (name := lowest(compared)) is None:
         return {}
     accuracy = compared[name].accuracy
     return {"series": name, "series_from": origins[name], "accuracy_by_series": accuracy}

@@ -11,7 +11,8 @@ import pandas as pd
 from pawprint.dataset.folder_names import split_in_words
 from pawprint.errors import printable
 
-MIN_FRACTION = 0.5  # of all images, and of all values
+# Of all images; names of random hexadecimal digits have fewer in series. Edited copies may be few.
+MIN_FRACTION = 0.4
 WHOLE = 0.9  # minimum fraction of a class that seems to come from one series
 # Endings of a path from its class folder on, with the end of the group for `split.group`: up to a
 # number, such as the ones in a date and a time, and up to the file name.
@@ -26,51 +27,50 @@ WITHOUT_MARK = rf"(?:[^/]+/)*[^/]+?){MARK}*\.[^./]+$"
 def find_series(images: pd.DataFrame) -> tuple[str, pd.Series]:
     """Return an expression for `split.group`, and the series that it finds in each path.
 
-    `images` has the columns `path`, `label`, `archive_split` and `group`. Of all expressions that
-    find series (see `series_among`), the one with the fewest series is returned, because it keeps
-    the most images together. If there is none, the expression and all series are "". Names of
-    edited copies are an exception: they may be few.
+    `images` has the columns `path`, `label`, `archive_split` and `group`. Both are "" if the names
+    suggest no series.
     """
     start, folders = _folders(images)
     found = {}
     for end in (*UP_TO_NUMBER, FOLDER, WITHOUT_MARK):
         expression = f"{start}({folders}{end}"
         keys = images["path"].str.extract(expression, expand=False)
-        found[expression] = series_among(keys, images, 0 if end == WITHOUT_MARK else MIN_FRACTION)
-    return _fewest(found, images)
+        found[expression] = _series_among(keys, images, 0 if end == WITHOUT_MARK else MIN_FRACTION)
+    return _widest(found, images)
 
 
 def find_metadata_series(images: pd.DataFrame, metadata: pd.DataFrame) -> tuple[str, pd.Series]:
-    """Return a column in a METADATA table, such as patient, and its series, as `find_series` does.
-
-    Most values of the column belong to one class.
-    """
+    """Return a column in a METADATA table, such as patient, and each image's series in it."""
     found = {}
-    for column, cells in metadata.groupby("column"):
-        values = images["path"].map(cells.set_index("path")["value"])
-        if (images["label"].groupby(values).nunique() == 1).mean() > MIN_FRACTION:
-            found[column] = series_among(values, images)
-    return _fewest(found, images)
+    for column, rows in metadata.groupby("column"):
+        values = images["path"].map(rows.set_index("path")["value"])
+        found[column] = _series_among(values, images, MIN_FRACTION)
+    return _widest(found, images)
 
 
-def series_among(
-    keys: pd.Series, images: pd.DataFrame, min_fraction: float = MIN_FRACTION
-) -> pd.Series:
+def _widest(found: dict[str, pd.Series], images: pd.DataFrame) -> tuple[str, pd.Series]:
+    """Return the name and the series that keep the most pairs of images together."""
+    pairs = {name: (each[each != ""].value_counts() ** 2).sum() for name, each in found.items()}
+    name = max(pairs, key=pairs.__getitem__, default="")
+    return (name, found[name]) if pairs.get(name) else ("", pd.Series("", images.index))
+
+
+def _series_among(keys: pd.Series, images: pd.DataFrame, min_fraction: float) -> pd.Series:
     """Return the key of each image that is in a series, and "" for other images.
 
     A series consists of several images, at most half of its class, which has two or more series.
-    All are "" if at most `min_fraction` of the keys or fewer of the images are in series, or if
-    each series is in one group.
+    All are "" if less than `min_fraction` of the images are in series, if most series have several
+    labels, as cameras do, or if the groups keep each series together.
     """
     labels = images["label"]
     keys = keys.fillna("")
     size = keys.groupby([labels, keys]).transform("size")
     is_series = (keys != "") & (size > 1) & (2 * size <= keys.groupby(labels).transform("size"))
     is_series &= keys.where(is_series).groupby(labels).transform("nunique") > 1
-    are_several = keys[keys != ""].value_counts() > 1
-    is_divided = (images["group"].groupby(keys.where(is_series)).nunique() > 1).any()
-    is_found = is_series.mean() >= min_fraction and are_several.mean() > min_fraction
-    return keys.where(is_series & is_divided & is_found, "")
+    numbers = images.groupby(keys.where(is_series))[["label", "group"]].nunique()
+    has_one_label = (numbers["label"] == 1).mean() > 0.5
+    is_found = is_series.mean() >= min_fraction and has_one_label and (numbers["group"] > 1).any()
+    return keys.where(is_series & is_found, "")
 
 
 def describe_single(images: pd.DataFrame) -> str:
@@ -111,9 +111,3 @@ def _folders(images: pd.DataFrame) -> tuple[str, str]:
         if deeper.isna().any() or deeper.groupby(images["label"]).nunique().max() > 1:
             return start, folders
         folders += "[^/]+/"
-
-
-def _fewest(found: dict[str, pd.Series], images: pd.DataFrame) -> tuple[str, pd.Series]:
-    numbers = {name: series[series != ""].nunique() for name, series in found.items()}
-    names = sorted((name for name in found if numbers[name]), key=numbers.__getitem__)
-    return (names[0], found[names[0]]) if names else ("", pd.Series("", images.index))

@@ -19,7 +19,7 @@ from pawprint.draws import draw_folds
 from pawprint.scores.intervals import CONFIDENCE, linear_interval
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.prediction_table import every_prediction, predicted_labels, probabilities_in
-from pawprint.scores.series import describe_divided_series, describe_series
+from pawprint.scores.series import describe_series
 from pawprint.tables import training_images
 
 DEVIATIONS = 2 * ndtri((1 + CONFIDENCE) / 2)  # width of an interval in standard deviations
@@ -38,8 +38,8 @@ class RunData(NamedTuple):
     """A run and its data.
 
     `images` has the columns SPLIT and IMAGES. `judged` is a JUDGED table, `predictions` are
-    PROBABILITIES tables keyed by split, `learning_curve` is a LEARNING_CURVE table,
-    `near_duplicates` is a NEAR_DUPLICATES table, and `to_review` is a LABELS_TO_REVIEW table.
+    PROBABILITIES tables keyed by split, `learning_curve` is a LEARNING_CURVE table, and `to_review`
+    is a LABELS_TO_REVIEW table.
 
     `train_accuracy` is the head's accuracy on its training images, or None. `choices` is the
     content of data/cross_validation.json.
@@ -50,7 +50,6 @@ class RunData(NamedTuple):
     predictions: dict[str, pd.DataFrame]
     train_accuracy: float | None
     learning_curve: pd.DataFrame
-    near_duplicates: pd.DataFrame
     choices: Mapping
     to_review: pd.DataFrame
 
@@ -322,12 +321,11 @@ def shortcut(run: RunData) -> Limit | None:
 
 def divided_series(run: RunData) -> Limit | None:
     """Return the limit for photo series that are divided between several splits."""
-    if "series" in run.choices:
-        learned = run.images[run.images["split"] == "train"]
-        is_right = run.judged["probability"] >= run.judged["likely_probability"]
-        return Limit(describe_series(learned, is_right.mean(), run.choices))
-    sentence = describe_divided_series(run.images, run.near_duplicates)
-    return Limit(sentence) if sentence else None
+    if "series" not in run.choices:
+        return None
+    learned = run.images[run.images["split"] == "train"]
+    is_right = run.judged["probability"] >= run.judged["likely_probability"]
+    return Limit(describe_series(learned, is_right.mean(), run.choices))
 
 
 def other_backbone(run: RunData) -> Limit:

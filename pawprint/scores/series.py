@@ -10,44 +10,7 @@ from pawprint.classes import SIGNIFICANT
 from pawprint.errors import printable
 from pawprint.scores.intervals import holm, paired_test
 
-# The path up to the last number in the file name.
-SERIES = "^(.*[^0-9])[0-9]+[^0-9/]*$"
-MIN_SERIES = 5  # per class
 MIN_FALL = 0.01  # in accuracy
-
-
-def _short_series(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Return each image's path up to its last number, and whether this prefix is a short series.
-
-    A short series has at least two images, and at most a fifth of the class (1 / MIN_SERIES). A
-    path without a number is returned unchanged.
-    """
-    label = images["label"]
-    series = images["path"].str.extract(SERIES, expand=False).fillna(images["path"])
-    size = series.groupby([label, series]).transform("size")
-    return series, (size > 1) & (size * MIN_SERIES <= series.groupby(label).transform("size"))
-
-
-def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame) -> str:
-    """Return a sentence if photo series with near-duplicates are in several splits, otherwise "".
-
-    `images` is a SPLIT table, and `near_duplicates` is a NEAR_DUPLICATES table. The names in a
-    series differ only in the last number, and the series contains at most a fifth of its class (1 /
-    MIN_SERIES).
-    """
-    series, is_short = _short_series(images)
-    series = series.where(is_short).set_axis(images["path"])
-    own, nearest = (near_duplicates[name].map(series) for name in ("path", "nearest"))
-    shared = own[own == nearest]
-    splits = images["split"].set_axis(images["path"]).groupby(series[series.isin(shared)]).nunique()
-    names = splits.index[splits > 1]
-    if names.empty:
-        return ""
-    return (
-        f"In {len(names)} series, such as {printable(names[0])}, some photos are near-duplicates "
-        "of one another, and other photos of the same series are in other splits, so the scores "
-        "may be too high for new photos. To keep each series in one split, see split.group."
-    )
 
 
 def independent(images: pd.DataFrame, choices: Mapping) -> pd.Series:

@@ -7,7 +7,6 @@ import pytest
 from pawprint.scores.series import (
     Comparison,
     compare_folds,
-    describe_divided_series,
     independent,
     lowest,
 )
@@ -50,15 +49,3 @@ def test_several_tests_at_once_are_corrected():
     alone = Comparison(0.03, 0.8)
     assert lowest({"series": alone}) == "series"
     assert lowest({"series": alone, "metadata_series": Comparison(0.9, 0.9)}) is None
-
-
-def test_series_of_near_duplicates_in_several_splits_is_told_and_a_count_of_photos_is_not():
-    paths = [*(f"a/film_{n}.jpg" for n in range(4)), *(f"a/IMG_{n}.jpg" for n in range(16))]
-    images = table(paths, split=["train", "train", "test", "train", *["train", "test"] * 8])
-    film = pd.DataFrame({"path": paths[:1], "nearest": paths[1:2]})
-    assert "1 series, such as a/film_, " in describe_divided_series(images, film)
-    counted = pd.DataFrame({"path": paths[4:5], "nearest": paths[5:6]})
-    apart = pd.DataFrame({"path": paths[:1], "nearest": paths[4:5]})
-    for alike in (film[:0], counted, apart):
-        assert describe_divided_series(images, alike) == ""
-    assert describe_divided_series(images.assign(split="train"), film) == ""
