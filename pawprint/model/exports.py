@@ -184,8 +184,8 @@ def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
 
 
 def largest_difference(outputs: NamedOutputs, expected: NamedOutputs) -> float:
-    """Return the outputs' largest difference from the expected ones."""
-    return max(np.abs(values - expected[name]).max() for name, values in outputs.items())
+    """Return the outputs' largest difference from the expected ones, NaN if one of them is NaN."""
+    return np.max([np.abs(values - expected[name]).max() for name, values in outputs.items()])
 
 
 class Reference(NamedTuple):
