@@ -19,8 +19,7 @@ from pawprint.dataset.sources import list_files
 from pawprint.dataset.user_tables import classes_given, read_corrections
 from pawprint.errors import InputError, name_some
 from pawprint.files import md5, replacing, write_text
-from pawprint.package import STAGES, folders_of_code, script_of
-from pawprint.params.earlier import require_current
+from pawprint.package import STAGES, folders_of_code, require_current, script_of
 from pawprint.params.model import Params, load_params, problem_of_threshold
 from pawprint.pipeline.compiled import compile_modules
 from pawprint.pipeline.entry import run_stage
@@ -41,7 +40,7 @@ MAX_CHANGES = 5  # in one line
 
 def main() -> None:
     """Check hand-edited files, write the fingerprint of each stage, and print what changed."""
-    require_current(Path())
+    require_current()
     recorded = Recorded()
     check_inputs(load_params(), recorded)
     code = Code()

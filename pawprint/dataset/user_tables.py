@@ -214,32 +214,6 @@ EMPTY_TABLES = {
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
-def complete_labels(content: bytes, where: str) -> tuple[bytes, list[str]]:
-    """Add the columns that a table lacks, compared with a new labels.csv, and return their names.
-
-    The added cells are empty, and everything else, such as quotes and line ends, stays as it is. If
-    the table has additional columns or is not UTF-8, returns the same bytes and no names. Raises
-    InputError for the same reasons as `parse_csv`.
-    """
-    columns = (*LABEL_COLUMNS, PIXELS, HOW)
-    header, names, _, separator = parse_csv(content, where, LABEL_COLUMNS)
-    missing = [name for name in columns if name not in names]
-    is_utf8 = not content.startswith((*MARKS,)) or content.startswith(codecs.BOM_UTF8)
-    if set(names) - set(columns) or not is_utf8 or not missing:
-        return content, []
-    text = _decode(content, where)
-    mark = content.removesuffix(text.encode())
-    declared = SEPARATOR_LINE.match(text)
-    begin = declared[0] if declared else ""
-    lines = [*io.StringIO(text.removeprefix(begin), newline="")]
-    for number, (line, cells) in enumerate(_rows("".join(lines), separator)):
-        added = [""] * (len(header) + len(missing) - len(cells)) if number else missing
-        row = lines[line - 1].rstrip("\r\n")
-        end = lines[line - 1].removeprefix(row)
-        lines[line - 1] = separator.join([row, *added]) + end
-    return mark + begin.encode() + "".join(lines).encode(), missing
-
-
 class Correction(NamedTuple):
     """An image's label, or NEITHER.
 
