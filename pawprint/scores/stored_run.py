@@ -1,6 +1,7 @@
 """Read a run for comparison, from either a commit's files or this folder."""
 
 import contextlib
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
