@@ -15,8 +15,9 @@ from pages import blocks, commands
 
 from pawprint import paths
 from pawprint.columns import SPLIT
-from pawprint.decoding.decoder import decode, pixels_sha256
+from pawprint.decoding.decoder import pixels_sha256
 from pawprint.images.archive import open_archive, read_member
+from pawprint.images.reading import decode
 from pawprint.recipes.demo import draw_picture
 from pawprint.tables import read_table
 
