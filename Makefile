@@ -16,7 +16,7 @@ LOCK := echo 'tensorflow>=2.21' | uv pip compile --constraint - --quiet \
   --universal --python-version 3.11 \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock" --upgrade
 
-.PHONY: demo docs test test-all test-extended release-check lock
+.PHONY: demo docs findings test test-all test-extended release-check lock
 
 demo: .venv/installed
 	$(BIN)/python -m pawprint.recipes.demo
@@ -39,6 +39,10 @@ test-extended: .venv/installed-dev
 # The site in build/site/; a dead link or another warning is an error.
 docs: .venv/installed-dev
 	$(BIN)/python docs/site/build.py
+
+# What libraries do that a good guess gets wrong; needs a package index.
+findings:
+	@for script in findings/*.sh; do echo "== $$script"; bash $$script || exit 1; done
 
 # The committed results are those of this code, these params and these packages.
 release-check: .venv/installed

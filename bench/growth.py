@@ -29,11 +29,12 @@ from PIL import Image, ImageOps
 
 from bench.compare import params_for
 from pawprint import paths
-from pawprint.files import digest, read_yaml
+from pawprint.files import digest
 from pawprint.images.archive import members, open_archive, read_member
-from pawprint.images.decoder import decode
+from pawprint.images.reading import decode
 from pawprint.params.file import overlay
 from pawprint.recipes.demo import PROJECT, dvc_environment, prepare
+from pawprint.yaml_file import read_yaml
 
 SIZE = 96
 LARGEST = 2 * SIZE  # longest side of the images that are cropped

@@ -1,9 +1,9 @@
-"""Compare all recipes on the same images with a small network: `python -m bench.recipes`.
+"""Compare recipes on the same images with a small network: `python -m bench.recipes [NAME …]`.
 
-Prints a Markdown row for each recipe, with the mean and range over three seeds, and the median of
-their seconds. All recipes use the images of the default recipe, and MobileNetV2 of width 0.35 at
-224 px instead of their own network, so the rows differ only in augmentation, head and schedule.
-This takes about 40 minutes on two cores.
+Prints a Markdown row for each recipe (default: all), with the mean and range over three seeds, and
+the median of their seconds. All recipes use the images of the default recipe, and MobileNetV2 of
+width 0.35 at 224 px instead of their own network, so the rows differ only in augmentation, head and
+schedule. All of them take about 40 minutes on two cores.
 """
 
 import argparse
@@ -36,12 +36,14 @@ def run_recipe(name: str) -> str:
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    # These recipes use their own images or backbone.
+    others = ("dinov2-small", "efficientnet-lite0", "sample", "three-classes")
+    names = [name for name in recipe_names() if name not in others]
+    parser.add_argument("recipes", metavar="NAME", nargs="*", default=names)
     print(f"| recipe | {' | '.join(COLUMNS)} | seconds |\n|---|---|---|---|---|")
-    for name in recipe_names():
-        # These recipes use their own images or backbone.
-        if name not in ("dinov2-small", "efficientnet-lite0", "sample", "three-classes"):
-            print(run_recipe(name), flush=True)
+    for name in parser.parse_args().recipes:
+        print(run_recipe(name), flush=True)
 
 
 if __name__ == "__main__":

@@ -19,16 +19,24 @@ def pixels(photo, model):
     if side := model.get("decoded_side"):
         file.draft(None, (side, side))
     image = ImageOps.exif_transpose(file)
-    if image.mode in ("I", "F"):
-        sys.exit(f"{photo}: unsupported: 32 bits per channel, of unknown range")
     profile = file.info.get("icc_profile")
-    if image.mode.startswith("I;16"):
+    if image.mode.startswith("I;16") or (file.format, image.mode) == ("PPM", "I"):
         image, profile = grey(image, file, model.get("bits")), None
+    elif image.mode in ("I", "F"):
+        sys.exit(f"{photo}: unsupported: 32 bits per channel, of unknown range")
     if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
+        image = on_white(image.convert("RGBA"), file.format)
     image = in_srgb(image, profile)
     return np.asarray(resized(image, size, model["resize"]))[None]
+
+
+def on_white(image, form):
+    """Draw an RGBA image on white, unless its alpha means nothing or hides the whole picture."""
+    *colours, (_, most_opaque) = image.getextrema()
+    is_mistake = most_opaque == 0 and any(low < high for low, high in colours)
+    if form == "BMP" or (is_mistake and form != "WEBP"):
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
 def in_srgb(image, profile):

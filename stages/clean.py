@@ -23,8 +23,6 @@ from pawprint.dataset.cleaning import (
     NOT_NAMED,
     Known,
     clean,
-)
-from pawprint.dataset.cleaning_messages import (
     describe_bits,
     describe_files,
     describe_pages,
@@ -33,8 +31,7 @@ from pawprint.dataset.cleaning_messages import (
 )
 from pawprint.dataset.folder_messages import describe_class_counts, describe_names
 from pawprint.dataset.folders import Layout, count_labels, find_places
-from pawprint.dataset.metadata_csv import read_metadata_csv
-from pawprint.dataset.metadata_table import further_columns
+from pawprint.dataset.metadata_csv import further_columns, read_metadata_csv
 from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import classes_given, read_corrections
 from pawprint.errors import name_some, printable

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pawprint import paths
-from pawprint.dataset.file_changes import describe_file_changes
-from pawprint.dataset.sources import fetch
+from pawprint.dataset.sources import describe_file_changes, fetch
 from pawprint.errors import InputError, without_secrets
 from pawprint.git import try_git
 from pawprint.images.archive import LIST, ZIP, contents, open_archive
@@ -34,7 +33,8 @@ def main() -> None:
             f"make them this project's own: `dvc remove {imported}.dvc`, then `dvc add {imported}`"
         )
     tracked = tracked_files(source) if source.is_dir() else None
-    print(f"fetch: {fetch(source, paths.RAW_ARCHIVES, tracked)} from {source}")
+    brought = fetch(source, paths.RAW_ARCHIVES, tracked)
+    print(f"fetch: {brought} from {source}")
     try:
         for line in describe_changed_files(source, tracked):
             print(f"fetch: {line}")

@@ -9,8 +9,7 @@ from made_up_examples import examples_of, sha256_of
 from sklearn import model_selection
 
 from pawprint.app import groups as app_groups
-from pawprint.draws import draw_places
-from pawprint.folds import FOLDS, draw_folds
+from pawprint.draws import FOLDS, draw_folds, draw_places
 from pawprint.model.detector import fit_unknown
 from pawprint.network import cross_validation as validation
 from pawprint.network import new_head

@@ -13,8 +13,8 @@ from pydantic import BaseModel, WrapValidator
 
 import pawprint
 from pawprint.__main__ import COMMANDS
-from pawprint.files import read_yaml
 from pawprint.params.model import Params
+from pawprint.yaml_file import read_yaml
 
 ROOT = Path(__file__).parents[2]
 # Types that functions of the package return or raise, so that programs use them.

@@ -14,7 +14,6 @@ from pawprint.app import (
     page_label,
     page_predictions,
     page_run,
-    page_try,
 )
 from pawprint.app.photos import explain_errors, plain
 from pawprint.files import md5
@@ -62,7 +61,7 @@ ORDER = (
     ("Report", "description", "report", page_run.show_report),
     ("Data", "database", "data", page_data.show_data),
     ("Label", "label", "label", page_label.show),
-    ("Try it", "add_a_photo", "try", page_try.show_trial),
+    ("Try it", "add_a_photo", "try", page_predictions.show_trial),
     ("Compare", "compare_arrows", "compare", page_compare.show_comparison),
 )
 PAGES = {

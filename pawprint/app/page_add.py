@@ -12,7 +12,7 @@ from pawprint.app.photos import plain
 from pawprint.errors import InputError
 from pawprint.files import write_text
 from pawprint.images.archive import ACCEPTED, UnusableImageError, is_image_name, require_safe_name
-from pawprint.images.decoder import decode
+from pawprint.images.reading import decode
 from pawprint.params.data import Clean, Fetch
 from pawprint.paths import UNLABELLED_PHOTOS
 from pawprint.projects import class_folders

@@ -5,33 +5,53 @@ import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
+from PIL import Image
 
 from pawprint import paths
 from pawprint.app import HERE, page_labelled, page_run, photos, pools
 from pawprint.app.page_of_photos import show_pages
 from pawprint.app.photos import explain_errors, plain, predictor
-from pawprint.app.walk import Item, Walk, ask
 from pawprint.classes import NEITHER
 from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.dataset.user_tables import reviewed_images
 from pawprint.errors import InputError
 from pawprint.files import read_json, read_labels, write_json
-from pawprint.images.decoder import read_again
+from pawprint.images.reading import read_again
 from pawprint.params.data import Fetch
 from pawprint.projects import class_folders
 from pawprint.projects import labels as labelling
 from pawprint.projects.class_folders import Places
 from pawprint.projects.label_rows import Written
-from pawprint.projects.labelled import read_labelled
 from pawprint.projects.labels import UNDECIDED
-from pawprint.projects.suggestion import images_in, suggest
+from pawprint.projects.suggestion import images_in, read_labelled, suggest
 from pawprint.tables import read_table
 
 NUMBER = 50  # number of new images shown at a time
 FOLDERS = Path(".dvc/tmp/pawprint-folders.json")  # the folders of New images, as typed last
+KEYS = 9  # classes that have a key
+DOUBT = "d"  # Streamlit accepts only letters and digits, so the key is not UNDECIDED
+
+
+class Item(NamedTuple):
+    """An image to label. `save` takes a class, NEITHER or UNDECIDED, and returns its undo."""
+
+    name: str
+    text: str  # Markdown
+    read: Callable[[], Image.Image]
+    save: Callable[[str], Callable[[], object]]
+
+
+class Walk(NamedTuple):
+    """A sequence of images, and a function that undoes each answer."""
+
+    items: list[Item]
+    labels: list[str]
+    advice: str  # what to do with the labels, in Markdown
+    answers: list[Callable[[], object]]
 
 
 def show() -> None:
@@ -289,3 +309,73 @@ def doubt(row: pd.Series) -> str:
     if row["contradicts"]:
         return f"{label}its near-duplicate **{plain(row['contradicts'])}** has a different label."
     return f"{label}perhaps **{plain(row['likely'])}**."
+
+
+def ask(key: str) -> None:
+    """Show the next image of a walk with buttons for its label."""
+    walk: Walk = st.session_state[key]
+    done = len(walk.answers)
+    item = walk.items[done] if done < len(walk.items) else None
+    left, right = st.columns([2, 1])
+    with right:
+        if item:
+            _show_labels(key, walk, item)
+        if walk.answers:
+            _show_button(key, walk, "Undo", "u", partial(_undo_answer, walk))
+        finish = partial(st.session_state.pop, key, None)
+        st.button("Finish", f"{key}-finish", on_click=finish, width="stretch")
+        st.markdown(walk.advice)
+    with left, explain_errors():
+        if not item:
+            st.success(f"You have seen all images: {len(walk.items)}.")
+            return
+        st.caption(f"{done + 1} of {len(walk.items)}: {plain(item.name)}")
+        st.markdown(item.text)  # here, because a second line would move the buttons
+        with st.container(key="asked"):
+            photos.show_large(item.read(), photos.alt(item.name))
+
+
+def _show_labels(key: str, walk: Walk, item: Item) -> None:
+    for number, label in enumerate(walk.labels[:KEYS], 1):
+        _show_button(key, walk, label, str(number), partial(_answer, walk, item, label))
+    done = len(walk.answers)
+    if others := walk.labels[KEYS:]:
+        name = f"{key}-{done}-more"
+        pressed = (walk, done, partial(_answer_chosen, walk, item, name))
+        st.selectbox("Other classes", others, None, key=name, on_change=_press, args=pressed)
+    _show_button(key, walk, "None of them", "0", partial(_answer, walk, item, NEITHER))
+    _show_button(key, walk, "I do not know", DOUBT, partial(_answer, walk, item, UNDECIDED))
+    _show_button(key, walk, "Skip", "space", partial(walk.answers.append, lambda: None))
+    st.caption(
+        "Skip leaves the image unchanged, so it is asked for again. Images that you do not know "
+        "are listed in undecided.csv and come last."
+    )
+
+
+def _show_button(
+    key: str, walk: Walk, label: str, shortcut: str, take: Callable[[], object]
+) -> None:
+    done = len(walk.answers)
+    name = f"{key}-{done}-{shortcut}"
+    pressed = (walk, done, take)
+    st.button(plain(label), name, None, _press, pressed, shortcut=shortcut, width="stretch")
+
+
+def _press(walk: Walk, done: int, take: Callable[[], object]) -> None:
+    # Each image has its own buttons, so that pressing twice does not answer for the next image.
+    with explain_errors():
+        if len(walk.answers) == done:
+            take()
+
+
+def _answer(walk: Walk, item: Item, label: str) -> None:
+    walk.answers.append(item.save(label))
+
+
+def _answer_chosen(walk: Walk, item: Item, key: str) -> None:
+    if label := st.session_state[key]:  # None if the selection is cleared
+        _answer(walk, item, label)
+
+
+def _undo_answer(walk: Walk) -> None:
+    walk.answers.pop()()

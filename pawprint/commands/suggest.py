@@ -6,8 +6,7 @@ from pathlib import Path
 from pawprint.commands import add_format, add_model, add_sheet, count, output, require_existing
 from pawprint.commands.rows import FORMATS
 from pawprint.model.predictor import default_model, load_predictor
-from pawprint.projects.labelled import read_labelled
-from pawprint.projects.suggestion import suggest
+from pawprint.projects.suggestion import read_labelled, suggest
 from pawprint.reports.pages import write_suggestions
 
 

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pawprint.errors import InputError
-from pawprint.files import parse_yaml
 from pawprint.params.file import set_params
 from pawprint.projects.candidates import (
     RULE,
@@ -27,6 +26,7 @@ from pawprint.projects.candidates import (
     require_images,
     tabulate,
 )
+from pawprint.yaml_file import parse_yaml
 
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "run s", "params")
 WIDTHS = (8, 8, 28, 19, 6, 6, 0)  # widths of the columns after the first

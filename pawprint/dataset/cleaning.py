@@ -1,21 +1,26 @@
-"""Decode every image once, apply corrections, and list the usable and the rejected images."""
+"""Decode every image once, apply corrections, and list the usable and the rejected images.
 
+Also describe these in lines for people.
+"""
+
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection
 from functools import partial
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from pawprint.classes import NEITHER, UNLABELLED
 from pawprint.columns import DECODED, IMAGES, REJECTED
-from pawprint.dataset.cleaning_messages import describe_files, describe_pointers
-from pawprint.dataset.decoded import decode_row, key_of
-from pawprint.dataset.exact_duplicates import without_duplicates
+from pawprint.dataset.folder_messages import SHOWN
 from pawprint.dataset.folder_names import lies_unlabelled
 from pawprint.dataset.folders import Layout
 from pawprint.dataset.metadata_csv import is_metadata
 from pawprint.dataset.user_tables import Correction
+from pawprint.decoding.row import decode_row
 from pawprint.engine.mapping import map_in_threads, map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import (
@@ -23,11 +28,13 @@ from pawprint.images.archive import (
     Archive,
     UnusableImageError,
     advise_on_name,
+    count_suffixes,
     is_image_name,
     members,
     read_member,
     require_safe,
 )
+from pawprint.images.reading import usable
 from pawprint.progress import track
 
 NOT_LISTED = "no row in metadata.csv"
@@ -45,6 +52,14 @@ class Known(NamedTuple):
 
 
 NOTHING_KNOWN = Known()
+
+
+class Rejection(NamedTuple):
+    """A row of the REJECTED table."""
+
+    path: str
+    reason: str
+    detail: str
 
 
 def clean(
@@ -81,20 +96,20 @@ def clean(
     set_aside = set(filter(is_image_name, set_aside.difference(layout.rows or ())))
     assign = partial(_assign, archive, layout, set_aside | corrected_paths, Counter(names))
     assigned = [_row_or_rejection(assign, name) for name in names]
-    labelled = {row["path"]: row for row in assigned if "reason" not in row}
+    labelled = {row["path"]: row for row in assigned if not isinstance(row, Rejection)}
     origin = repr((known.code, rule, archive.bits)).encode()
     reused = _find_known_rows(archive, origin, known.decoded, labelled)
     paths = set(reused["path"])
     new = [name for name in labelled if name not in paths]
-    results = map_items(partial(_row_or_rejection, partial(decode_row, archive, rule, origin)), new)
+    results = map_items(partial(_row_or_rejection, partial(_decode, archive, rule, origin)), new)
     examined = list(track(results, "clean", len(new)))
-    complete = [row for row in examined if "reason" not in row]
+    complete = [row for row in examined if not isinstance(row, Rejection)]
     content = pd.concat([reused, pd.DataFrame(complete, columns=["path", *DECODED])])
     images = pd.DataFrame(labelled.values(), columns=ASSIGNED).merge(content, on="path")
     images = images.astype(IMAGES | DECODED)
     images, without_label, not_applied = _apply_corrections(images, corrections, set_aside)
     usable, duplicates = without_duplicates(images)
-    reasons = [row for row in [*assigned, *examined] if "reason" in row]
+    reasons = [row for row in [*assigned, *examined] if isinstance(row, Rejection)]
     unusable = pd.DataFrame(reasons, columns=list(REJECTED))
     rejected = pd.concat([unusable, without_label, duplicates])
     rejected = rejected.sort_values("path", kind="stable")
@@ -147,13 +162,27 @@ def _key_of_member(archive: Archive, origin: bytes, name: str) -> str:
         return ""
 
 
-def _row_or_rejection(function: Callable[[str], dict], name: str) -> dict:
-    """Return the function's row for a file, or a REJECTED row if the function fails."""
+def key_of(origin: bytes, data: bytes) -> str:
+    """Return the DECODED `key` for the decoder's identity and a file's bytes or listed MD5."""
+    digest = hashlib.sha256(origin)
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def _decode(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
+    """Return the path of a file and its DECODED row. Raises UnusableImageError."""
+    data = read_member(archive, name)
+    key = key_of(origin, archive.md5_of(name) or data)
+    with usable(data):
+        return {"path": name, "key": key, **decode_row(data, rule, archive.bits)}
+
+
+def _row_or_rejection(function: Callable[[str], dict], name: str) -> dict | Rejection:
+    """Return the function's row for a file, or the reason if the file cannot be used."""
     try:
         return function(name)
     except UnusableImageError as unusable:
-        detail = printable(unusable.detail)
-        return {"path": printable(name), "reason": unusable.reason, "detail": detail}
+        return Rejection(printable(name), unusable.reason, printable(unusable.detail))
 
 
 def _apply_corrections(
@@ -228,3 +257,103 @@ def _describe_reason(label: str, rejected: pd.DataFrame) -> str:
         f"Most frequent for {label}: {number} {reason.replace('_', ' ')} ({detail}), such as "
         f"{path}. {todo.get(reason, 'docs/images.md has the reasons.')}"
     )
+
+
+def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Remove exact duplicates from images. Also return a REJECTED row for each duplicate removed.
+
+    `images` is sorted by path and has the columns `path`, `label`, `archive_split` and
+    `pixels_sha256`.
+    """
+    paths = images["path"]
+    # Copies usually have longer names, such as IMG_3 (1).jpg for IMG_3.jpg.
+    keys = paths.str.len(), images["archive_split"] != "test", images["label"] == ""
+    images = images.iloc[np.lexsort(keys)]  # the last key is the primary one
+    images = images.assign(known=images["label"].where(images["label"] != ""))
+    copies = images.groupby("pixels_sha256", sort=False)
+    is_contradictory = copies["known"].transform("nunique") > 1
+    is_repeated = images.duplicated("pixels_sha256")
+    is_rejected = is_repeated | is_contradictory
+    columns = ["path", "label"]
+    # Each row is a duplicate of the first image in its group; that image duplicates the second one.
+    twin = copies[columns].transform("first").where(is_repeated, copies[columns].shift(-1), axis=0)
+    labels = images["label"].replace("", UNLABELLED)
+    twin_labels = twin["label"].replace("", UNLABELLED)
+    detail = labels + " with the pixels of " + twin["path"] + ", " + twin_labels
+    rejected = pd.DataFrame(
+        {
+            "path": images["path"][is_rejected].map(printable),
+            "reason": np.where(is_contradictory, "contradictory", "duplicate")[is_rejected],
+            "detail": detail[is_rejected].map(printable),
+        }
+    )
+    return images[~is_rejected].drop(columns="known").sort_values("path"), rejected
+
+
+def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
+    """Return advice about `clean.bits` for grey images above 8 bits, or "" if the setting is right.
+
+    `images` has the columns `used_bits` and `file_bits`, and was cleaned with the setting `bits`.
+    """
+    deep = images[images["file_bits"] > 8]
+    used = deep["used_bits"].max()
+    held = deep["file_bits"].max()
+    if bits is None and used < held:
+        return (
+            f"{len(deep):,} {held}-bit grey images use only {used} bits; set clean.bits to "
+            f"{used}, so that {2**used - 1:,} is white, in these and in new images"
+        )
+    if bits is not None and used > bits:
+        return (
+            f"clean.bits: {bits} turns values above {2**bits - 1:,} white in "
+            f"{(deep['used_bits'] > bits).sum():,} grey images, some of which use {used} bits"
+        )
+    return ""
+
+
+def describe_pages(images: pd.DataFrame) -> str:
+    """Return how many files contain more than one page or frame, as text, or "" if none do.
+
+    `images` has the column `has_more`.
+    """
+    files = images["has_more"].sum()
+    if not files:
+        return ""
+    return f"{files:,} files have several pages or frames; the first of each is used"
+
+
+def describe_files(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
+    """Return text such as "kept 4 of 7 images (2 truncated, 1 empty file); 3 other files (3 .txt)".
+
+    `usable` contains a row for each usable image, including UNKNOWN ones. `rejected` is a REJECTED
+    table.
+    """
+    is_other = rejected["reason"] == "other_file"
+    suffixes = count_suffixes(rejected["path"][is_other].tolist())
+    reasons = rejected["reason"][~is_other].str.replace("_", " ").value_counts().items()
+    counts = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
+    text = f"kept {len(usable):,} of {len(usable) + len(rejected) - is_other.sum():,} images"
+    text += f" ({counts})" if counts else ""
+    return f"{text}; {is_other.sum():,} other files ({suffixes})" if is_other.any() else text
+
+
+def describe_pointers(rejected: pd.DataFrame) -> str:
+    """Return text such as "20 images are missing: a pointer of Git LFS: run …", or "" if none are.
+
+    `rejected` is a REJECTED table.
+    """
+    details = rejected["detail"][rejected["reason"] == "no_content"]
+    if details.empty:
+        return ""
+    return f"{len(details):,} images are missing: {', '.join(details.unique())}"
+
+
+def describe_unlabelled(rejected: pd.DataFrame, detail: str) -> str:
+    """Return the folders whose images were rejected as unlabelled for this reason: "birds/ (50)".
+
+    At most SHOWN folders are listed, starting with the largest. `rejected` is a REJECTED table.
+    """
+    is_meant = (rejected["reason"] == UNLABELLED) & (rejected["detail"] == detail)
+    folders = [f"{PurePosixPath(path).parent}/" for path in rejected.loc[is_meant, "path"]]
+    number = Counter(folders).most_common(SHOWN)
+    return ", ".join(f"{printable(folder)} ({images:,})" for folder, images in number)

@@ -4,11 +4,14 @@ The columns are the same as in ImageFolder: https://huggingface.co/docs/datasets
 """
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
 from unicodedata import normalize
 
+import pandas as pd
+
+from pawprint.columns import METADATA
 from pawprint.dataset.folder_names import SPLIT_OF_FOLDER
 from pawprint.dataset.user_tables import csv_rows, name_likely
 from pawprint.errors import InputError, printable
@@ -111,3 +114,13 @@ def _row_problem(cells: dict[str, str], member: str | None, rows: dict[str, CsvR
         splits = ", ".join(SPLIT_OF_FOLDER)
         return f"expected a split: {splits}. Received: {split!r}. Correct it."
     return None
+
+
+def further_columns(rows: dict[str, CsvRow] | None, paths: Iterable[str]) -> pd.DataFrame:
+    """Return the METADATA table for these images."""
+    cells = [
+        (path, *cell)
+        for path in paths
+        for cell in (rows[path].further.items() if rows and path in rows else ())
+    ]
+    return pd.DataFrame(cells, columns=list(METADATA))

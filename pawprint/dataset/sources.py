@@ -1,19 +1,22 @@
-"""Import images: pack a folder, zip, tar or URL into a zip, or list a folder tracked by DVC."""
+"""Import images: pack a folder, zip, tar or URL into a zip, or list a folder tracked by DVC.
+
+Also describe which files were added and removed.
+"""
 
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 from pydantic import Field
 
 from pawprint.dataset.member_names import member_name
 from pawprint.dataset.tar_files import is_tar, tar_files
-from pawprint.errors import InputError, printable
-from pawprint.files import OF_SYSTEMS, is_link_of_dvc, pack, read_yaml, replacing
-from pawprint.git import pointer_at
+from pawprint.errors import InputError, name_some, printable
+from pawprint.files import OF_SYSTEMS, is_link_of_dvc, pack, replacing
 from pawprint.images.archive import (
     ZIP,
     members,
@@ -22,8 +25,10 @@ from pawprint.images.archive import (
     what_is,
     write_list,
 )
+from pawprint.images.pointers import pointer_at
 from pawprint.named_file import copy_file, describe_failure, open_binary, read_bytes
 from pawprint.params.section import Section, Sha256, check_content
+from pawprint.yaml_file import read_yaml
 
 Files = list[tuple[str, Path]]  # the name in the archive, and the file
 
@@ -176,3 +181,30 @@ def _no_source(source: Path) -> InputError:
         "fetch.source: expected a path to a folder, zip or tar, or to a .yaml with the url of an "
         f"archive. Received: {str(source)!r}, which {problem}."
     )
+
+
+def describe_file_changes(
+    before: Mapping[str, object], after: Mapping[str, object], earlier: str
+) -> Iterator[str]:
+    """Yield text such as "9 fewer files than in the last commit: 5 in cat, 4 in dog".
+
+    `earlier` describes where `before` comes from, such as "the last commit".
+
+    Both mappings have file names as keys, and values that identify the content. A file counts as
+    unchanged if its name stays the same, or if a file in the same folder has the same content.
+    """
+    gone = Counter(_folder_and_content(before, before.keys() - after.keys()))
+    new = Counter(_folder_and_content(after, after.keys() - before.keys()))
+    for files, kind in ((gone - new, "fewer"), (new - gone, "more")):
+        folders = Counter(folder for folder, _ in files.elements())
+        if number := folders.total():
+            names = name_some(f"{count:,} in {folder}" for folder, count in folders.most_common())
+            yield f"{number:,} {kind} file{'s' if number > 1 else ''} than in {earlier}: {names}"
+
+
+def _folder_and_content(
+    contents: Mapping[str, object], names: Iterable[str]
+) -> Iterator[tuple[str, str]]:
+    for name in sorted(names):
+        folder = PurePosixPath(name).parent.as_posix()
+        yield ("(no folder)" if folder == "." else folder), str(contents[name])

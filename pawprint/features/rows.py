@@ -11,12 +11,12 @@ import numpy as np
 import openvino
 from PIL import Image
 
-from pawprint.images.formats import decoded_side
-from pawprint.images.views import View, apply, resize
+from pawprint.decoding.jpeg import decoded_side
+from pawprint.features.views import View, apply, resize
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, image_size_of
 
 Row = list[np.ndarray]  # one array per kind
-# A function that decodes an image to at least this `side` (see images/decoder.py).
+# A function that decodes an image to at least this `side` (see decoding/decoder.py).
 Read = Callable[[int], Image.Image]
 
 

@@ -21,6 +21,7 @@ from pawprint.classes import UNLABELLED
 from pawprint.columns import TRAIN
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
+from pawprint.features.augmentation import draw_view
 from pawprint.features.reuse import Key, keys_of, take_over
 from pawprint.features.rows import Row, fits
 from pawprint.features.store import (
@@ -32,10 +33,9 @@ from pawprint.features.store import (
     shard_path,
     write_shard,
 )
+from pawprint.features.views import IDENTITY, View, mirrored
 from pawprint.images.archive import Archive
-from pawprint.images.augmentation import draw_view
-from pawprint.images.decoder import open_image
-from pawprint.images.views import IDENTITY, View, mirrored
+from pawprint.images.reading import open_image
 from pawprint.params.data import Augment
 from pawprint.progress import count
 

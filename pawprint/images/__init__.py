@@ -1,1 +1,1 @@
-"""Find image files, decode them, and turn them into pixels."""
+"""Find images in archives and folders, and read them."""

@@ -15,10 +15,10 @@ from packaging.version import Version
 from pawprint.classes import class_probabilities
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, printable, reason, silent_stderr
+from pawprint.features.views import resize
 from pawprint.files import replacing
 from pawprint.images.archive import Archive, open_archive
-from pawprint.images.decoder import open_image
-from pawprint.images.views import resize
+from pawprint.images.reading import open_image
 from pawprint.installation import install_command
 from pawprint.model.detector import Detector
 from pawprint.model.html_page import OF_ONNX, PAGE_FILE, network_in
@@ -184,8 +184,8 @@ def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
 
 
 def largest_difference(outputs: NamedOutputs, expected: NamedOutputs) -> float:
-    """Return the outputs' largest difference from the expected ones."""
-    return max(np.abs(values - expected[name]).max() for name, values in outputs.items())
+    """Return the outputs' largest difference from the expected ones, NaN if one of them is NaN."""
+    return np.max([np.abs(values - expected[name]).max() for name, values in outputs.items()])
 
 
 class Reference(NamedTuple):

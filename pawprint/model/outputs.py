@@ -1,19 +1,26 @@
-"""Store the network's outputs for a split, and convert logits to probabilities.
+"""Compute the network's outputs from stored features, store them, and convert logits.
 
 `predict` writes one output file per split, and `evaluate` reads these files.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
+import openvino
+import pandas as pd
 
 from pawprint.classes import class_probabilities
+from pawprint.engine.mapping import map_in_threads
+from pawprint.errors import InputError
+from pawprint.features.store import Features, open_features
 from pawprint.files import read_arrays, write_arrays
+from pawprint.runtime import CompiledNetwork, input_shapes, output_shapes
 
 
 class Outputs(NamedTuple):
-    """Labels and outputs for images, in the order of their table.
+    """Labels and outputs for images. A file also contains the `pixels_sha256` of each image.
 
     `actual`, int64 `(images,)`, contains label indices, or -1 for unknown images. `logits` are
     float64 `(images, units)`, and `unknown_scores` are float64 `(images,)`. If the served network
@@ -25,13 +32,22 @@ class Outputs(NamedTuple):
     unknown_scores: np.ndarray
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a file written by `write`. Raises InputError if it is missing or damaged."""
-        return cls(**read_arrays(path, cls._fields))
+    def read(cls, path: Path, pixels_sha256: pd.Series | None = None) -> Self:
+        """Return the outputs for these images, in their order, or by default all in the file.
 
-    def write(self, path: Path) -> None:
-        """Write all arrays to one file."""
-        write_arrays(path, **self._asdict())
+        Raises InputError if the file is missing or damaged, or lacks an image.
+        """
+        arrays = read_arrays(path, ("pixels_sha256", *cls._fields))
+        keys = pd.Index(arrays.pop("pixels_sha256").astype(str))
+        wanted = keys if pixels_sha256 is None else pixels_sha256
+        places = keys.get_indexer(wanted)
+        if (places < 0).any():
+            raise InputError(f"{path}: the outputs for some images are missing. Run `dvc repro`.")
+        return cls(**{name: array[places] for name, array in arrays.items()})
+
+    def write(self, path: Path, pixels_sha256: pd.Series) -> None:
+        """Write all arrays to one file, given the key of each image."""
+        write_arrays(path, pixels_sha256=pixels_sha256.to_numpy("S64"), **self._asdict())
 
 
 def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -41,3 +57,37 @@ def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray
         return class_probabilities(np.exp(-np.logaddexp(0, -scaled)))
     exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def run_on_stored(
+    network: openvino.Model,
+    compute: CompiledNetwork,
+    folder: Path,
+    pixels_sha256: pd.Series,
+    *,
+    themselves: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the logits `(images, views, units)` and features `(images, views, channels)`.
+
+    They are float64, for the views that `open_features` opens; `compute` is the compiled network.
+    Raises InputError for the same reasons as `open_features`.
+    """
+    if pixels_sha256.empty:
+        logits, features = (np.empty((0, 1, *shape)) for shape in output_shapes(network).values())
+        return logits, features
+    stored = [
+        open_features(folder, [kind], pixels_sha256, themselves=themselves)
+        for kind in input_shapes(network)
+    ]
+    images, views = stored[0].shape[:2]
+    results = map_in_threads(partial(run_row, compute, stored), np.ndindex(images, views))
+    logits, features = (np.array(values, np.float64) for values in zip(*results))
+    return logits.reshape(images, views, -1), features.reshape(images, views, -1)
+
+
+def run_row(
+    compute: CompiledNetwork, stored: list[Features], place: tuple[int, int]
+) -> list[np.ndarray]:
+    """Return the outputs of the network for the view at a position in the features."""
+    image, view = (np.array([number]) for number in place)
+    return compute(*(rows[image, view][0].astype(np.float32) for rows in stored))

@@ -13,10 +13,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pawprint.classes import Difference, log_losses
-from pawprint.draws import draw_places, hash_keys, smallest_keys
+from pawprint.draws import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
-from pawprint.folds import FOLDS, draw_folds
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.heads import Standardisation, kinds_of
 from pawprint.network.logistic_regression import Regression, fit_exactly, fit_regressions
@@ -130,7 +129,7 @@ def cross_validate(examples: Examples) -> CrossValidation:
     """Choose C, features and views, and predict each image with a fit that excludes its group.
 
     When an image is added or removed, nearly all other images stay in their folds (see
-    pawprint/folds.py).
+    pawprint/draws.py).
 
     C is the value in VALUES_OF_C with the lowest log loss, for fits to the first view without block
     features. Only fits with a loss near the lowest are exact, so that all processors choose the

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 
 from pawprint.errors import InputError
-from pawprint.files import parse_yaml
+from pawprint.yaml_file import parse_yaml
 
 UNSET = "not set"
 

@@ -9,7 +9,6 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pawprint.classes import are_imbalanced, problem_of_named
 from pawprint.errors import one_of, without_secrets
-from pawprint.files import read_yaml
 from pawprint.params.data import Augment, Clean, Fetch, Split
 from pawprint.params.section import (
     BelowOne,
@@ -30,6 +29,7 @@ from pawprint.params.section import (
     shown,
 )
 from pawprint.paths import PARAMS
+from pawprint.yaml_file import read_yaml
 
 ONNX = "onnx"  # value of `backbone` for an ONNX file
 IMAGENET = "imagenet"  # value of `source` for weights from Keras or a package

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WrapValidator
 
 from pawprint.errors import InputError, printable, without_secrets
-from pawprint.files import read_yaml
 from pawprint.paths import PARAMS
+from pawprint.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

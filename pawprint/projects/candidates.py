@@ -33,14 +33,13 @@ from pawprint.features import reuse, shards
 from pawprint.features.rows import row_function
 from pawprint.features.shards import views_of
 from pawprint.features.store import StoredExamples, count_shards
-from pawprint.files import read_labels, read_mapping
+from pawprint.features.views import IDENTITY
+from pawprint.files import read_labels
 from pawprint.images.archive import Archive, open_archive
-from pawprint.images.views import IDENTITY
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras
-from pawprint.package import python_in
-from pawprint.params.earlier import require_current
+from pawprint.package import python_in, require_current
 from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.params.section import Resize, check_content
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
@@ -53,6 +52,7 @@ from pawprint.scores.verdict import (
     pair_probabilities,
 )
 from pawprint.tables import read_table, training_images
+from pawprint.yaml_file import read_mapping
 
 MAX_IMAGES = 2000
 ROUNDS = 20  # number of timings per image
@@ -183,7 +183,7 @@ class Sample(NamedTuple):
 def require_images(folder: Path) -> None:
     """Run `dvc repro split` in a project if its images are missing.
 
-    Raises InputError if this fails, or if the params are from an earlier version.
+    Raises InputError if this fails, or if an earlier version made the project.
     """
     require_current(folder)
     needed = [folder / path for path in (paths.SPLIT_CSV, paths.IMAGES_CSV, paths.RAW_ARCHIVES)]

@@ -1,17 +1,23 @@
-"""Keep or discard a run: commit it to Git and DVC, or restore the files of the last commit."""
+"""Keep or discard a run, and list what is not committed.
 
+Keeping commits it to Git and DVC. Discarding restores the files of the last commit.
+"""
+
+from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from pawprint import paths
 from pawprint.errors import InputError, name_some, printable, without_secrets
-from pawprint.files import digest
+from pawprint.files import digest, read_text
 from pawprint.git import git, try_git, work_tree
+from pawprint.params.changes import describe_param_changes
 from pawprint.params.data import Fetch
-from pawprint.pipeline.dvc import check_out
+from pawprint.params.file import flat
+from pawprint.pipeline.dvc import check_out, find_changed_files, find_stages_to_run
 from pawprint.pipeline.recorded import Recorded
-from pawprint.pipeline.runs import alone
+from pawprint.pipeline.runs import require_idle
 
 # A run's inputs, except photos and the user's tables.
 INPUTS = (paths.PARAMS, paths.PIPELINE, paths.REQUIREMENTS)
@@ -98,12 +104,12 @@ def keep(folder: Path, message: str, author: dict[str, str]) -> None:
 
     `author` contains Git settings to write to this repository first.
     """
-    with alone(folder):
-        for setting in author.items():
-            git("config", *setting, folder=folder)
-        files = [f":(top,literal){name}" for name in to_keep(folder)]
-        git("add", "--", *files, folder=folder)
-        git("commit", "--quiet", "--file=-", "--", *files, text=message, folder=folder)
+    require_idle(folder)
+    for setting in author.items():
+        git("config", *setting, folder=folder)
+    files = [f":(top,literal){name}" for name in to_keep(folder)]
+    git("add", "--", *files, folder=folder)
+    git("commit", "--quiet", "--file=-", "--", *files, text=message, folder=folder)
 
 
 class Loss(NamedTuple):
@@ -132,26 +138,24 @@ def discard(folder: Path, shown: Loss | None = None) -> None:
     Raises InputError during a run, if Git or DVC fails, or if DVC's cache lacks a result. With
     `shown`, it also raises InputError, and changes nothing, if other changes would be lost now.
     """
-    with alone(folder):
-        if shown is not None and read_loss(folder) != shown:
-            raise InputError(
-                "discard: cannot discard the run: files or the last commit have changed since the "
-                "list was shown. Check the new list."
-            )
-        names = to_discard(folder)
-        tree = {
-            *git("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD", folder=folder).split(
-                "\0"
-            )
-        }
-        old = [f":(top,literal){name}" for name in names if name in tree]
-        new = [f":(top,literal){name}" for name in names if name not in tree]
-        if old:
-            git("restore", "--source=HEAD", "--staged", "--worktree", "--", *old, folder=folder)
-        if new:
-            git("rm", "--quiet", "--cached", "--ignore-unmatch", "--", *new, folder=folder)
-            git("clean", "--quiet", "--force", "--", *new, folder=folder)
-        lacking = outputs(Recorded(folder=folder)) & check_out(folder, paths.PIPELINE)
+    require_idle(folder)
+    if shown is not None and read_loss(folder) != shown:
+        raise InputError(
+            "discard: cannot discard the run: files or the last commit have changed since the "
+            "list was shown. Check the new list."
+        )
+    names = to_discard(folder)
+    tree = {
+        *git("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD", folder=folder).split("\0")
+    }
+    old = [f":(top,literal){name}" for name in names if name in tree]
+    new = [f":(top,literal){name}" for name in names if name not in tree]
+    if old:
+        git("restore", "--source=HEAD", "--staged", "--worktree", "--", *old, folder=folder)
+    if new:
+        git("rm", "--quiet", "--cached", "--ignore-unmatch", "--", *new, folder=folder)
+        git("clean", "--quiet", "--force", "--", *new, folder=folder)
+    lacking = outputs(Recorded(folder=folder)) & check_out(folder, paths.PIPELINE)
     if lacking:
         raise InputError(
             f"discard: cannot restore {name_some(sorted(lacking))}: these results of the last "
@@ -165,3 +169,40 @@ def _diff_of_inputs(folder: Path) -> str:
     options = ("--no-color", "--no-ext-diff", "--unified=0", "--irreversible-delete")
     text = git("diff", *options, "HEAD", "--", *map(str, INPUTS), folder=folder)
     return "".join(f"{printable(without_secrets(line))}\n" for line in text.splitlines())
+
+
+def find_uncommitted(folder: Path) -> tuple[list[str], list[str], list[str]]:
+    """Return the changes since the last commit, in words, and the stages that DVC would run.
+
+    First come the changes that Discard would keep, then those that it would revert. Later stages
+    also run if their inputs change. Raises InputError.
+    """
+    stages = find_stages_to_run(folder)
+    if not has_commit(folder):
+        return [], [], stages
+    source = Fetch.load(path=folder / paths.PARAMS).source
+    photos = find_changed_files(folder, source) if (folder / f"{source}.dvc").exists() else {}
+    before = flat(git("show", f"HEAD:./{paths.PARAMS}", folder=folder))
+    params = describe_param_changes(before, flat(read_text(folder / paths.PARAMS)))
+    lost = [*_lines(folder, paths.PIPELINE, paths.REQUIREMENTS), *params]
+    return [*_photos(photos), *_lines(folder, *TABLES)], lost, stages
+
+
+def _photos(files: dict[str, list[str]]) -> Iterable[str]:
+    """Yield lines such as "12 photos of cat added", given changed paths keyed by kind."""
+    for kind in ("added", "deleted", "modified", "renamed"):
+        names = files.get(kind, ())
+        folders = Counter(PurePosixPath(name).parent.name for name in names if name[-1] != "/")
+        for folder, number in sorted(folders.items()):
+            noun = "photo" if number == 1 else "photos"
+            yield f"{number:,} {noun} of {folder} {kind}"
+
+
+def _lines(folder: Path, *files: Path) -> Iterable[str]:
+    """Yield lines such as "labels.csv, lines changed: 3", for text files."""
+    for line in git(
+        "diff", "--numstat", "HEAD", "--", *map(str, files), folder=folder
+    ).splitlines():
+        added, removed, name = line.split("\t")
+        is_text = added != "-"  # Git treats UTF-16 as binary
+        yield f"{name}, lines changed: {max(int(added), int(removed))}" if is_text else name

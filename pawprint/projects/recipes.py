@@ -5,11 +5,12 @@ from pathlib import Path
 import yaml
 
 from pawprint.errors import InputError
-from pawprint.files import parse_mapping, read_text, write_text
+from pawprint.files import read_text, write_text
 from pawprint.git import try_git
 from pawprint.package import PACKAGE
 from pawprint.params.file import overlay
 from pawprint.paths import PARAMS
+from pawprint.yaml_file import parse_mapping
 
 RECIPES = PACKAGE / "recipes"
 # The recipe for new projects. Its network is the best one for its cost on eleven data sets, and a

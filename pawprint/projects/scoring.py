@@ -11,11 +11,10 @@ from PIL import Image
 from pawprint import paths
 from pawprint.classes import UNLABELLED
 from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
-from pawprint.dataset.exact_duplicates import without_duplicates
+from pawprint.dataset.cleaning import without_duplicates
 from pawprint.dataset.folders import OUTER, folders_of, label_and_split
-from pawprint.dataset.looks import perceptual_hash
-from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv
-from pawprint.dataset.metadata_table import further_columns
+from pawprint.dataset.metadata_csv import further_columns, is_metadata, parse_metadata_csv
+from pawprint.decoding.looks import perceptual_hash
 from pawprint.errors import InputError, printable
 from pawprint.files import md5, md5_of_folder
 from pawprint.images.folder import names_below, take_images
@@ -31,8 +30,8 @@ from pawprint.model.predictor import (
 from pawprint.named_file import read_bytes
 from pawprint.params.data import Clean
 from pawprint.pipeline.recorded import Recorded
-from pawprint.projects.labelled import is_near_training, read_labelled
 from pawprint.projects.service_log import OTHER_MODEL, read_answers, select_answers
+from pawprint.projects.suggestion import is_near_training, read_labelled
 from pawprint.scores.evaluation import predictions_in, tabulate_beside
 from pawprint.scores.likeness import LIKE, Likeness, compare_photos
 from pawprint.scores.prediction_table import predicted_labels, read_probabilities, tabulate
@@ -100,7 +99,8 @@ def read_test_split(folder: Path, metadata: Metadata) -> pd.DataFrame | None:
     if not table.exists() or not (served / METADATA_FILE).exists():
         return None
     recorded = Recorded(folder=folder)
-    expected = [recorded.hash_of("evaluate", paths.TEST_PROBABILITIES_CSV), recorded.served_model()]
+    outputs = (paths.TEST_PROBABILITIES_CSV, paths.SERVED_MODEL)
+    expected = [recorded.hash_of("evaluate", path) for path in outputs]
     is_other = any(expected) and expected != [md5(table), md5_of_folder(served)]
     if is_other or read_metadata(served).model != metadata.model:
         return None

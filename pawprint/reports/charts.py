@@ -5,132 +5,17 @@ scikit-learn takes longer than drawing all charts. Charts for many classes grow 
 out numbers, so that their text stays legible.
 """
 
-import sys
-import unicodedata
-import warnings
-from collections.abc import Iterable
-from pathlib import Path
-
 import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 
 from pawprint.classes import PREDICTED
 from pawprint.columns import PROBABILITY
-from pawprint.errors import name_some
+from pawprint.reports.drawing import BLUE, GREY, ORANGE, RED, plt, shorten, use_fonts
 from pawprint.scores.decided import STEPS
 from pawprint.scores.prediction_table import confusion, most_confused, predicted_labels
-
-matplotlib.use("Agg")  # draws to files without a window
-
-import matplotlib.pyplot as plt
-
-from pawprint.files import replacing
-
-# Okabe and Ito's colours, which colour-blind readers can tell apart:
-# https://jfly.uni-koeln.de/color/
-BLUE = "#0072B2"
-ORANGE = "#E69F00"
-RED = "#D55E00"
-GREY = "#666666"
-
-matplotlib.rcdefaults()  # ignore the user's matplotlibrc
-plt.style.use(Path(__file__).with_name("charts.mplstyle"))
-
-# Scripts are identified by the first word of a character's Unicode name.
-CJK = ("BOPOMOFO", "CJK", "FULLWIDTH", "HANGUL", "HIRAGANA", "IDEOGRAPHIC", "KATAKANA")
-_looked_for: set[str] = set()  # characters already looked for
-
-
-def use_fonts(texts: Iterable[str]) -> None:
-    """Use other installed fonts for characters that the default font lacks, such as Chinese.
-
-    All other characters keep the default font. Characters missing from every font are reported on
-    stderr.
-    """
-    warnings.filterwarnings("ignore", "Glyph .* missing from")  # a single message lists all of them
-    default = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
-    missing = {each for each in "".join(texts) if not each.isascii() and is_drawn(each)}
-    missing = {each for each in missing - _looked_for if not default.get_char_index(ord(each))}
-    _looked_for.update(missing)
-    families = []
-    for path in sorted(font_manager.findSystemFonts(), key=_is_likely) if missing else ():
-        try:
-            font = font_manager.get_font(path)
-            found = {each for each in missing if font.scalable and font.get_char_index(ord(each))}
-        except (OSError, RuntimeError):  # the file is damaged, or FreeType does not know its format
-            continue
-        if found:
-            font_manager.fontManager.addfont(path)  # the font may be newer than Matplotlib's list
-            families.append(font.family_name)
-            missing -= found
-        if not missing:
-            break
-    if families:
-        known = plt.rcParams["font.family"]
-        known = ["DejaVu Sans"] if known == ["sans-serif"] else known
-        plt.rcParams["font.family"] = [*known, *families]
-    if missing:
-        packages = " and ".join(sorted({_package_of(each) for each in missing}))
-        print(
-            f"plots: no installed font has {name_some(sorted(missing))}, so figures show boxes "
-            f"instead. Install one (Debian and Ubuntu: {packages}) and run `dvc repro -sf split "
-            "features plot`.",
-            file=sys.stderr,
-        )
-
-
-def _package_of(character: str) -> str:
-    """Return the Debian and Ubuntu package with a font in which Matplotlib can draw a character."""
-    if unicodedata.name(character, "").startswith(CJK):
-        return "fonts-noto-cjk"
-    # Symbols such as emoji need another package, because Matplotlib cannot draw colour fonts.
-    is_symbol = unicodedata.category(character).startswith("S")
-    return "fonts-symbola" if is_symbol else "fonts-noto-core"
-
-
-def is_drawn(character: str) -> bool:
-    """Return whether a character is visible, unlike joiners and variation selectors."""
-    is_selector = "\ufe00" <= character <= "\ufe0f"
-    return not is_selector and unicodedata.category(character) not in ("Cc", "Cf", "Cs")
-
-
-def _is_likely(path: str) -> tuple[bool, bool, str]:
-    """Return a sort key that puts fonts with many characters first."""
-    name = Path(path).name.lower()
-    return "cjk" not in name and "noto" not in name, "regular" not in name, path
-
-
-def shorten(text: str, length: int) -> str:
-    """Shorten a text to `length` characters, with "…" in the middle."""
-    half = length // 2
-    return text if len(text) <= length else f"{text[: length - half - 1]}…{text[-half:]}"
-
-
-def render(figure: Figure) -> Image.Image:
-    """Render the figure as an RGB image and close it."""
-    figure.canvas.draw()
-    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]  # Agg
-    plt.close(figure)
-    return Image.fromarray(np.ascontiguousarray(pixels))
-
-
-def save(picture: Image.Image, path: Path) -> None:
-    """Write charts as PNG and photos as JPEG; equal images result in equal bytes.
-
-    As JPEGs, photos take a sixth of the space, and most runs change and share them.
-    """
-    with replacing(path) as partial:
-        if path.suffix == ".jpg":
-            picture.save(partial, "JPEG", quality=90, subsampling="4:4:4")
-        else:
-            # Compared with the default, level 1 takes a third of the time and 3% more space.
-            picture.save(partial, "PNG", compress_level=1)
-
 
 MAX_LABEL = 14  # maximum length of a label beside the confusion matrix
 MAX_WRITTEN = 12  # with more classes, cells do not contain numbers

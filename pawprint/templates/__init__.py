@@ -15,13 +15,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from pawprint.errors import InputError, name_some
-from pawprint.files import OF_SYSTEMS, parse_mapping, read_mapping, read_text, write_text
+from pawprint.files import OF_SYSTEMS, read_text, write_text
 from pawprint.git import git, ignored, work_tree
 from pawprint.installation import requirement
 from pawprint.named_file import read_bytes
 from pawprint.package import ROOT
 from pawprint.paths import LABELS_CSV, LOCK, MODEL_CARD, PARAMS, REQUIREMENTS, SPLITS_CSV, STATE
 from pawprint.pipeline.lock import locked_versions
+from pawprint.yaml_file import parse_mapping, read_mapping
 
 README_TEXT = Path(__file__).with_name("README.md")
 README = "README.md"
@@ -43,14 +44,6 @@ IGNORED = """\
 /models/
 /plots/*.jpg
 /plots/report.html
-# Photos that earlier versions drew, so that nobody commits them.
-/plots/augmented.png
-/plots/errors.png
-/plots/labels_to_review.png
-/plots/near_duplicates.png
-/plots/predictions.png
-/plots/samples.png
-/plots/unusual.png
 __pycache__/
 """
 IGNORED_BY_DVC = ("/.venv", *OF_SYSTEMS)

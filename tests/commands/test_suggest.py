@@ -15,11 +15,10 @@ from pawprint.columns import IMAGES, SPLIT
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
-from pawprint.images.decoder import open_image
+from pawprint.images.reading import open_image
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.network.feature_network import OUTPUTS, on_features
-from pawprint.projects.labelled import read_labelled
-from pawprint.projects.suggestion import SAMPLE, suggest
+from pawprint.projects.suggestion import SAMPLE, read_labelled, suggest
 from pawprint.reports.pages import write_suggestions
 from pawprint.runtime import write_network
 from pawprint.tables import write_table

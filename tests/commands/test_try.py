@@ -25,15 +25,16 @@ from PIL import Image
 from pawprint import paths
 from pawprint.__main__ import main
 from pawprint.columns import IMAGES, PATHS, SPLIT
+from pawprint.decoding.decoder import pixels_sha256
 from pawprint.features.shards import ShardComputer
-from pawprint.files import pack, read_yaml, write_json
-from pawprint.images.decoder import pixels_sha256
+from pawprint.files import pack, write_json
 from pawprint.params.file import overlay, set_params
 from pawprint.params.model import PACKAGES
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.projects import candidates
 from pawprint.projects.candidates import TODAY, Candidate, Measured, choose, row_of
 from pawprint.tables import read_table, write_table
+from pawprint.yaml_file import read_yaml
 from stages import backbone, features
 
 RESIZE = ("-S", "model.resize=stretch,pad")
@@ -61,7 +62,8 @@ def made(tmp_path_factory) -> Path:
     archive = folder / paths.RAW_IMAGES
     archive.parent.mkdir(parents=True)
     pack(archive, members)
-    write_table(folder / paths.SPLIT_CSV, pd.DataFrame(rows, columns=list(SPLIT)), SPLIT)
+    columns = ["path", "label", "split", "group", "pixels_sha256"]
+    write_table(folder / paths.SPLIT_CSV, pd.DataFrame(rows, columns=columns), SPLIT)
     of_images = SIZES.assign(path=[path for path, _ in members]).reindex(
         columns=list(IMAGES), fill_value="0"
     )

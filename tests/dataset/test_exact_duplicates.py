@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from pawprint.dataset.exact_duplicates import without_duplicates
+from pawprint.dataset.cleaning import without_duplicates
 
 
 @pytest.mark.parametrize("labels", [["", "cat"], ["", "cat", "dog"], ["", ""]])

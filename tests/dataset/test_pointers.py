@@ -11,9 +11,9 @@ from conftest import JPEG, PROJECT, clean_archive, photos_of, refused, write_fil
 
 from pawprint.dataset.sources import fetch
 from pawprint.files import pack
-from pawprint.git import pointer_at
 from pawprint.images.archive import UnusableImageError, open_archive
-from pawprint.images.decoder import decode, read_file
+from pawprint.images.pointers import pointer_at
+from pawprint.images.reading import decode, read_file
 from pawprint.model.predictor import load_predictor
 from pawprint.package import EXAMPLE_MODEL
 from pawprint.projects.init import create

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from conftest import PROJECT, photos_of, refused, run, write_files
 
-from pawprint import git
 from pawprint.dataset.tar_files import is_tar, tar_files
 from pawprint.features.store import write_shard
 from pawprint.files import pack
+from pawprint.images import pointers
 from pawprint.images.archive import open_archive, read_member
 from pawprint.named_file import copy_file, read_bytes
 from pawprint.projects.init import create
@@ -63,7 +63,7 @@ def test_photos_that_are_in_a_cloud_only_are_named_and_counted(
 ):
     """See ShareX/ShareX 7246. The first read checks for a pointer, or copies a larger photo."""
     if not is_looked_into:
-        monkeypatch.setattr(git, "MAX_BYTES", -1)
+        monkeypatch.setattr(pointers, "LARGEST", -1)
     for name in NAMES[:2]:
         (photos / name).unlink()
         (photos / name).symlink_to(FAILS)

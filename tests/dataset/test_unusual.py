@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageFilter
 
-from pawprint.dataset.looks import measure
 from pawprint.dataset.unusual import describe_unusual, find_unusual
+from pawprint.decoding.looks import measure
 
 
 def pictures() -> dict[str, Image.Image]:

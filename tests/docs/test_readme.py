@@ -15,8 +15,9 @@ from pages import blocks, commands
 
 from pawprint import paths
 from pawprint.columns import SPLIT
+from pawprint.decoding.decoder import pixels_sha256
 from pawprint.images.archive import open_archive, read_member
-from pawprint.images.decoder import decode, pixels_sha256
+from pawprint.images.reading import decode
 from pawprint.recipes.demo import draw_picture
 from pawprint.tables import read_table
 
@@ -125,7 +126,7 @@ def test_colleague_runs_a_changed_param_without_the_photos_of_the_author(install
 
 
 NOTHING = [
-    ("pawprint/images/decoder.py", '"""Decode image files and', '"""Decode images and'),
+    ("pawprint/decoding/decoder.py", '"""Decode image files and', '"""Decode images and'),
     # The project keeps its own value.
     ("params.yaml", "  unknown_quantile: 0.995 ", "  unknown_quantile: 0.9 "),
 ]

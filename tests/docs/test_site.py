@@ -7,7 +7,7 @@ import pytest
 from conftest import PROJECT, run
 
 from pawprint.__main__ import COMMANDS
-from pawprint.files import read_yaml
+from pawprint.yaml_file import read_yaml
 
 BUILD = PROJECT / "docs" / "site" / "build.py"
 

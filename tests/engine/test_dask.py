@@ -24,10 +24,10 @@ from pawprint.engine import dask as engine
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
 from pawprint.features.rows import row_function
+from pawprint.features.views import IDENTITY
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
-from pawprint.images.decoder import open_image
-from pawprint.images.views import IDENTITY
+from pawprint.images.reading import open_image
 from pawprint.model.predictor import load_predictor, predict
 from pawprint.network.blocks import cut_index
 from pawprint.network.keras_backbone import build_extractor
@@ -43,7 +43,7 @@ DASK = ("-m", "dask")
 STAGES = {
     "clean": "pawprint.dataset.cleaning",
     "split": None,
-    "features": "pawprint.images.augmentation",
+    "features": "pawprint.features.augmentation",
 }
 NAMES = [f"{number:02}.jpg" for number in range(60)]
 

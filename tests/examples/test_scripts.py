@@ -19,7 +19,7 @@ from networks import COLOURS, LOGITS, metadata, write_colour_model
 from PIL import Image
 
 from pawprint.images.archive import UnusableImageError
-from pawprint.images.decoder import decode
+from pawprint.images.reading import decode
 from pawprint.model.detector import Detector
 from pawprint.model.exports import Reference, all_outputs, export, for_export, mean_over_flip
 from pawprint.model.metadata import Metadata, write_metadata
@@ -56,11 +56,13 @@ def photos(tmp_path_factory) -> list[Path]:
     turned = Image.Exif()
     turned[0x0112] = 6  # stored rotated
     alpha = Image.linear_gradient("L").resize(tall.size)
+    hidden = Image.new("L", tall.size)
     deep = Image.fromarray(np.asarray(tall.convert("L")).astype(np.uint16) * 30)  # 13 bits
     contents = {
         "wide.jpg": encode(wide),
         "turned.jpg": encode(wide, exif=turned),
         "transparent.png": encode(Image.merge("RGBA", (*tall.split(), alpha)), "PNG"),
+        "invisible.png": encode(Image.merge("RGBA", (*tall.split(), hidden)), "PNG"),
         "palette.gif": encode(small.quantize(16), "GIF", transparency=3),
         "grey.png": encode(tall.convert("L"), "PNG"),
         "cmyk.jpg": encode(wide.convert("CMYK")),

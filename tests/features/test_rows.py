@@ -4,7 +4,7 @@ from networks import SIZE, sample_backbone
 from PIL import Image
 
 from pawprint.features.rows import fits, row_function
-from pawprint.images.views import IDENTITY, View, apply, mirrored, resize
+from pawprint.features.views import IDENTITY, View, apply, mirrored, resize
 from pawprint.network.blocks import cut_index, with_blocks
 from pawprint.network.hardware import keras
 from pawprint.network.keras_backbone import build_extractor

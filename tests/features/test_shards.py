@@ -9,6 +9,7 @@ import pytest
 from conftest import refused
 
 from pawprint.features import shards as module
+from pawprint.features.augmentation import LAYERS
 from pawprint.features.rows import Row
 from pawprint.features.shards import (
     ShardComputer,
@@ -19,8 +20,7 @@ from pawprint.features.shards import (
     write_shards,
 )
 from pawprint.features.store import INDEX, STORED_SPLITS, Shard, open_features, shard_path
-from pawprint.images.augmentation import LAYERS
-from pawprint.images.views import IDENTITY, View
+from pawprint.features.views import IDENTITY, View
 from pawprint.params.data import Augment
 
 ROTATE = Augment(

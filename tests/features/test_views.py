@@ -10,7 +10,7 @@ from networks import LOGITS, PLAIN, metadata, model_with, pixels, weights_of
 from onnx_files import FIRST, SIZE, VECTOR, params_of, write
 
 from pawprint.features.shards import views_of
-from pawprint.images.views import apply
+from pawprint.features.views import apply
 from pawprint.model.exports import for_export, mean_over_flip, open_onnx
 from pawprint.model.onnx_export import Parts, write_onnx
 from pawprint.model.predictor import load_predictor

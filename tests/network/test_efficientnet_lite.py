@@ -31,7 +31,7 @@ from pawprint.network.keras_backbone import (
     weights_sha256,
 )
 from pawprint.network.keras_model import load_model, preprocessing
-from pawprint.network.torch_file import read_tensors
+from pawprint.network.weights_file import read_tensors
 from pawprint.params.file import overlay
 from pawprint.params.model import PACKAGES, Head, Model, Weights
 from pawprint.projects.export import keras_model

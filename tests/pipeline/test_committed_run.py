@@ -26,10 +26,11 @@ from conftest import (
 )
 from networks import save_weights
 
-from pawprint.files import md5_of_folder, pack, read_yaml
+from pawprint.files import md5_of_folder, pack
 from pawprint.network.keras_backbone import application
 from pawprint.params.model import Params
 from pawprint.recipes.demo import draw_dataset
+from pawprint.yaml_file import read_yaml
 
 WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_no_top.h5"
 pytestmark = pytest.mark.slow

@@ -26,7 +26,7 @@ run_stage(main)
 """
 
 
-STYLE = "pawprint/reports/charts.mplstyle"
+STYLE = "pawprint/reports/drawing.mplstyle"
 MODULE = "pawprint/dataset/cleaning.py"
 
 

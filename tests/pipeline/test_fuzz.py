@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from pawprint.columns import IMAGES as MANIFEST
 from pawprint.errors import CONTROL_CHARACTERS, InputError
+from pawprint.features.views import resize
 from pawprint.images.archive import UnusableImageError, open_archive
-from pawprint.images.decoder import decode, open_image
-from pawprint.images.views import resize
+from pawprint.images.reading import decode, open_image
 from pawprint.tables import read_table, write_table
 
 SMALL = 20_000  # bytes; in a larger input, relevant places change too rarely

@@ -25,7 +25,7 @@ from pawprint.classes import UNKNOWN, log_losses
 from pawprint.columns import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
-from pawprint.images.decoder import open_image
+from pawprint.images.reading import open_image
 from pawprint.model.outputs import to_probabilities
 from pawprint.model.predictor import load_predictor
 from pawprint.params.file import overlay

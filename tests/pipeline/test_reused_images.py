@@ -96,7 +96,7 @@ def test_edit_of_clean_or_of_another_table_decodes_nothing(project):
 )
 def test_all_are_decoded_again_by_another_decoder(project, changed):
     if changed == "code":
-        with (project / "pawprint/images/formats.py").open("a", encoding="utf-8") as file:
+        with (project / "pawprint/decoding/formats.py").open("a", encoding="utf-8") as file:
             file.write("UNUSED = 0\n")
     else:
         change(project, {"rule": "clean: {rule: jfif}", "bits": "clean: {bits: 12}"}[changed])

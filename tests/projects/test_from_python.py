@@ -31,13 +31,13 @@ import pawprint
 from pawprint import paths
 from pawprint.columns import IMAGES, SCORES
 from pawprint.dataset.sources import fetch
-from pawprint.files import read_yaml
 from pawprint.model.exports import FORMATS
 from pawprint.pipeline import runs
 from pawprint.projects.labels import labels_given, undecided
 from pawprint.projects.project import FORMS, Project
 from pawprint.recipes.demo import draw_tutorial
 from pawprint.tables import write_table
+from pawprint.yaml_file import read_yaml
 
 
 @pytest.fixture(scope="module")

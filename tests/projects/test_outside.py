@@ -6,15 +6,14 @@ import pytest
 from app_project import write_project
 from conftest import commit, photo, set_author, succeed, write_files
 
-from pawprint.files import read_yaml
 from pawprint.params.file import set_params
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.projects.comparison import read_revision_run
-from pawprint.projects.discard import discard, to_discard
+from pawprint.projects.discard import discard, find_uncommitted, to_discard
 from pawprint.projects.init import create
 from pawprint.projects.recipes import use_recipe
-from pawprint.projects.uncommitted import find_uncommitted
 from pawprint.projects.upgrade import upgrade
+from pawprint.yaml_file import read_yaml
 
 WASTE = Path("waste")
 

@@ -8,7 +8,7 @@ from conftest import OFFLINE, PROJECT, complaint, git_project, printed, refused,
 
 from pawprint import paths
 from pawprint.features.store import Shard
-from pawprint.files import pack, parse_yaml
+from pawprint.files import pack
 from pawprint.model.metadata import read_metadata
 from pawprint.params.file import overlay
 from pawprint.params.model import load_params
@@ -16,6 +16,7 @@ from pawprint.projects.export import keras_model
 from pawprint.projects.recipes import apply_recipe, read_recipe, recipe_names
 from pawprint.recipes import demo
 from pawprint.recipes.demo import draw_dataset, prepare
+from pawprint.yaml_file import parse_yaml
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 

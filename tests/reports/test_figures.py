@@ -4,12 +4,14 @@ from conftest import PROJECT, succeed
 from PIL import Image
 
 from pawprint.columns import PROBABILITIES
-from pawprint.reports.charts import draw_confusion, save
+from pawprint.reports.charts import draw_confusion
+from pawprint.reports.drawing import save
 
 DRAW = """
 import sys
 from pathlib import Path
-from pawprint.reports.charts import plt, render, save
+from pawprint.reports.charts import (plt)
+from pawprint.reports.drawing import (render, save)
 
 figure, axis = plt.subplots()
 axis.plot([1, 2], label="a")

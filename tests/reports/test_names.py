@@ -11,7 +11,7 @@ from matplotlib import font_manager
 from matplotlib.text import Text
 
 from pawprint.columns import PROBABILITIES
-from pawprint.reports import charts
+from pawprint.reports import charts, drawing
 
 
 def write_font(path: Path, family: str, characters: str) -> str:
@@ -46,7 +46,7 @@ def draw(labels: list[str], path: Path) -> list[str]:
     names = [*PROBABILITIES, *(f"probability_{label}" for label in labels)]
     figure = charts.draw_confusion(pd.DataFrame(rows, columns=names))
     texts = [text for text in figure.findobj(Text) if text.get_text() in labels]
-    charts.save(charts.render(figure), path)
+    drawing.save(drawing.render(figure), path)
     assert {text.get_text() for text in texts} == set(labels)
     return texts[0].get_fontfamily()
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from conftest import refused
 
-from pawprint.files import parse_yaml
 from pawprint.templates import pipeline, require_stages
+from pawprint.yaml_file import parse_yaml
 
 STAGES = parse_yaml(pipeline(is_outside=False), "template")["stages"]
 CLEAN = STAGES["clean"]["cmd"]

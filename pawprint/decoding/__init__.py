@@ -1,0 +1,1 @@
+"""Turn the bytes of an image file into pixels, and into its row of the DECODED table."""
