@@ -105,7 +105,6 @@ LABELS_TO_REVIEW: Columns = {
     "contradicts": "str",  # the path of a near-duplicate with a different label, or empty
     "pixels_sha256": "str",
 }
-ADDED = ("contradicts",)  # columns that tables from earlier versions may lack
 # `label` is the class that the probabilities refer to: the second of two classes, or PREDICTED.
 RELIABILITY: Columns = {
     "split": "str",

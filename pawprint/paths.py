@@ -54,7 +54,6 @@ EVALUATE_METRICS = Path("metrics/evaluate.json")
 MODEL_CARD = Path("docs/model_card.md")
 REPORT = Path("plots/report.html")
 LIMITS = Path("plots/limits.txt")  # sentences about what limits the model
-AUGMENTED = Path("plots/augmented.jpg")
 
 EXTRACT_HISTORY_CSV = Path("plots/history_extract.csv")
 LEARNING_CURVE_CSV = Path("plots/learning_curve.csv")

@@ -31,6 +31,7 @@ from pawprint.columns import (
     ROC,
     SCORES,
     SPLIT,
+    TRAIN,
 )
 from pawprint.dataset.changes import images_of
 from pawprint.dataset.cleaning import describe_files
@@ -41,6 +42,7 @@ from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_json, write_text
 from pawprint.images.archive import Archive, open_archive
 from pawprint.model.metadata import read_metadata
+from pawprint.model.mirror_image import averages_both
 from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.reports import charts, drawing, pages, photos
@@ -56,7 +58,7 @@ from pawprint.yaml_file import read_mapping
 # Columns of IMAGES that come from the file.
 OF_FILE = ["path", "width", "height", "brightness", "perceptual_hash"]
 # Pictures that earlier stages have drawn.
-OF_DATA = ("augmented.jpg", "near_duplicates.jpg", "samples.jpg", "unusual.jpg")
+OF_DATA = ("near_duplicates.jpg", "samples.jpg", "unusual.jpg")
 
 
 def main() -> None:
@@ -78,7 +80,11 @@ def main() -> None:
     labels = metadata["labels"]
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         pictures = draw(archive, context, predictions)
+        train = images[images["split"] == TRAIN]
+        size, resize = metadata["image_size"], metadata["resize"]
+        views = photos.draw_augmented(archive, train, Augment.load(), size, resize)
         shown = pages.show_errors(archive, list_errors(judged, predictions), labels)
+    pictures["augmented.jpg"] = views
     for name, picture in pictures.items():
         drawing.save(picture, paths.PLOTS / name)
     pictures |= {name: Image.open(paths.PLOTS / name) for name in OF_DATA}
@@ -143,7 +149,7 @@ def card_context(
         "slices": pages.slice_rows(scores),
         "worse_slices": describe_slices(scores),
         "of_classes": pages.class_rows(scores),
-        "is_mirrored": Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"]),
+        "is_mirrored": averages_both(Augment.load(), paths.NETWORK_JSON),
         "scores": scores,
     }
 

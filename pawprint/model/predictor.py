@@ -286,7 +286,7 @@ def default_model() -> Path:
     if served.exists():
         return served
     example_md5 = md5_of_folder(example)
-    if paths.PARAMS.exists() and Recorded().served_model() != example_md5:
+    if paths.PARAMS.exists() and Recorded().hash_of("evaluate", paths.SERVED_MODEL) != example_md5:
         return served
     print(f"using the example model, {example}, because {served} does not exist", file=sys.stderr)
     return example

@@ -1,7 +1,6 @@
 """Read a run for comparison, from either a commit's files or this folder."""
 
 import contextlib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -21,7 +20,6 @@ from pawprint.yaml_file import parse_mapping
 
 Parsed = TypeVar("Parsed")
 MODEL_JSON = paths.SERVED_MODEL / METADATA_FILE
-OLD_METRICS = Path("metrics/train_finetune.json")  # from earlier versions
 
 
 class Reader(Protocol):
@@ -63,9 +61,7 @@ def read_run(read: Reader, name: str) -> Run:
 
 def _is_fine_tuned(read: Reader) -> bool:
     """Return whether fine-tuning is kept; if so, cross-validation does not describe the model."""
-    with contextlib.suppress(InputError):
-        return bool(read(paths.FINETUNE_HISTORY_CSV, _parse_history)["kept"].any())
-    return read(OLD_METRICS, json.loads)["kept_epoch"] != 0
+    return bool(read(paths.FINETUNE_HISTORY_CSV, _parse_history)["kept"].any())
 
 
 def _calibrate(params: bytes) -> Mapping[str, object]:

@@ -190,19 +190,6 @@ def test_model_of_a_newer_format_names_the_release_that_reads_it(tmp_path, monke
         read_metadata(tmp_path)
 
 
-@pytest.mark.parametrize(("views", "is_mirrored"), [("one", False), ("flip", True)])
-def test_model_of_the_first_release_is_read(tmp_path, views, is_mirrored):
-    """As in keras-team/keras 4578. A key of an earlier version was attributed to a newer one."""
-    record = json.loads((MODEL / METADATA_FILE).read_text(encoding="utf-8"))
-    later = "bits", "decoded_side", "min_confidence", "model"
-    first = {key: value for key, value in record.items() if key not in (*later, "thresholds")}
-    first |= {"views": views, "threshold": 0.25}
-    (tmp_path / METADATA_FILE).write_text(json.dumps(first))
-    read = read_metadata(tmp_path)
-    assert read.takes_one_image == is_mirrored
-    assert read.thresholds == {"dog": 0.25}
-
-
 # Modules of Python and of packages that stages import, some of them while Python starts.
 SAME_NAMES = "copy", "random", "select", "types", "contextlib", "json", "numpy", "yaml"
 

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, TINY, change, environment_with, photo, replace, succeed
+from conftest import PROJECT, TINY, environment_with, photo, replace, succeed
 from kills import fingerprint
 
 from pawprint import paths
@@ -73,27 +73,6 @@ def test_image_that_training_does_not_see_changes_nothing_that_training_reads(wo
     changed = {path for path in before | after if before.get(path) != after.get(path)}
     folders = {Path(path).parent for path in changed}
     assert folders == {paths.FEATURES / "unknown", paths.FEATURES / "unlabelled"}
-
-
-def test_figure_of_views_is_drawn_again_only_if_it_changes(workspace, tmp_path):
-    """Importing Matplotlib takes longer than a run of the stage without new images."""
-    before = (workspace / paths.AUGMENTED).read_bytes()
-    with zipfile.ZipFile(workspace.parent / "images.zip", "a") as images:
-        images.writestr("drawn/unknown/1.jpg", photo(1))
-    succeed("dvc", "repro", "split", cwd=workspace)
-    (tmp_path / "none/matplotlib").mkdir(parents=True)
-    (tmp_path / "none/matplotlib/__init__.py").write_text("raise ImportError")
-    single = ("dvc", "repro", "--single-item", "features")
-    succeed(*single, cwd=workspace, PYTHONPATH=str(tmp_path / "none"))
-    assert (workspace / paths.AUGMENTED).read_bytes() == before
-    change(workspace, "augment: {seed: 2}")
-    succeed("dvc", "repro", "features", cwd=workspace)
-    assert (workspace / paths.AUGMENTED).read_bytes() != before
-    before = (workspace / paths.AUGMENTED).read_bytes()
-    with zipfile.ZipFile(workspace.parent / "images.zip", "a") as images:
-        images.writestr("drawn/train/cats/a.jpg", photo(2))  # becomes the first training image
-    succeed("dvc", "repro", "features", cwd=workspace)
-    assert (workspace / paths.AUGMENTED).read_bytes() != before
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ from pawprint.features.views import apply, resize
 from pawprint.images.archive import open_archive
 from pawprint.images.reading import open_image
 from pawprint.params.data import Augment
-from pawprint.reports.augmented import draw_augmented
-from pawprint.reports.photos import PHOTO_SIZE, samples
+from pawprint.reports.photos import PHOTO_SIZE, draw_augmented, samples
 
 
 def test_preview_shows_the_views_that_training_uses(drawn_archive):
