@@ -107,7 +107,8 @@ def _choices(arguments: argparse.Namespace) -> dict[str, list]:
                 f"Received: {text}"
             )
         # A comma inside a mapping or list does not separate values.
-        choices[key] = parse_yaml(f"[{values}]", "-S") or [None]
+        parsed = parse_yaml(f"[{values}]", "-S")
+        choices[key] = parsed if isinstance(parsed, list) and parsed else [None]
     return choices
 
 

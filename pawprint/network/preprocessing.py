@@ -6,6 +6,7 @@ config.json.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pawprint.errors import InputError
 from pawprint.files import read_json
@@ -34,7 +35,7 @@ def find_preprocessing(path: Path) -> tuple[Path, dict] | None:
     return None
 
 
-def read_preprocessing(path: Path) -> dict[str, object]:
+def read_preprocessing(path: Path) -> dict[str, Any]:
     """Return the settings next to a network, keyed by the params of `model` without this prefix.
 
     They are `image_size`, `resize` and `onnx`, a mapping with `mean`, `std` and, for BGR,
@@ -90,11 +91,11 @@ def _of_transformers(content: Mapping) -> dict:
     }
 
 
-def _side(size: Mapping[str, int] | int) -> int:
-    sides = {*size.values()} if isinstance(size, dict) else {size}
-    if len(sides) != 1 or not all(isinstance(side, int) for side in sides):
-        raise ValueError(f"images of {' by '.join(map(str, sorted(sides)))} pixels")
-    return sides.pop()
+def _side(size: dict | int) -> int:
+    sides = [*size.values()] if isinstance(size, dict) else [size]
+    if len({*sides}) != 1 or not isinstance(sides[0], int):
+        raise ValueError(f"images of {' by '.join(map(str, sides))} pixels")
+    return sides[0]
 
 
 def describe_disagreement(path: Path, model: Model) -> str | None:

@@ -149,10 +149,10 @@ def params_of_file(source: str, folder: Path) -> dict[str, object]:
         settings["image_size"] = side
     if len(outputs) > 1 and LAST_STATE in outputs:
         settings["onnx"] = {"output": LAST_STATE, **settings.get("onnx", {})}
-    values = {"backbone": ONNX, "alpha": None, "pooling": "average", "fine_tune_at": None}
-    values |= {"onnx": None} | settings
-    weights = {"weights.source": source, "weights.sha256": digest(path)}
-    return weights | {f"model.{key}": value for key, value in values.items()}
+    values: dict[str, object] = {"backbone": ONNX, "alpha": None, "pooling": "average"}
+    values |= {"fine_tune_at": None, "onnx": None} | settings
+    params: dict[str, object] = {"weights.source": source, "weights.sha256": digest(path)}
+    return params | {f"model.{key}": value for key, value in values.items()}
 
 
 def _combinations(choices: Mapping[str, list]) -> dict[str, dict]:
