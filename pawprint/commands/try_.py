@@ -5,14 +5,29 @@
 
 import argparse
 import contextlib
+import itertools
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pawprint.errors import InputError
 from pawprint.params.file import set_params
-from pawprint.projects import candidates
+from pawprint.projects.candidates import (
+    RULE,
+    VIEWS,
+    Candidate,
+    Measured,
+    candidates_of,
+    choose,
+    describe_choice,
+    describe_params,
+    draw_sample,
+    measure_each,
+    require_images,
+    tabulate,
+)
 from pawprint.yaml_file import parse_yaml
 
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "run s", "params")
@@ -23,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     choice = "try these values instead of the default candidates; repeat -S to try all combinations"
     parser.add_argument("-S", action="append", default=[], metavar="KEY=VALUE[,…]", help=choice)
+    file = "try this ONNX file, too, with the preprocessing next to it; repeat for several files"
+    parser.add_argument("--backbone", action="append", default=[], metavar="FILE", help=file)
     minutes = "do not start another candidate after M minutes; default: %(default)s"
     parser.add_argument("--minutes", type=float, default=5, metavar="M", help=minutes)
     named = "write a candidate's params into params.yaml; without NAME, the best candidate's"
@@ -47,21 +64,22 @@ def run(arguments: argparse.Namespace) -> None:
       pawprint try --use
       pawprint try -S model.image_size=160,224 -S model.resize=crop,pad
       pawprint try --use fast
+      pawprint try --backbone dinov2/model.onnx --use
     """
     folder = Path()
-    candidates.require_images(folder)
-    options = candidates.candidates_of(folder, _choices(arguments))
+    require_images(folder)
+    options = candidates_of(folder, _choices(arguments), arguments.backbone)
     if arguments.use:
         options = [options[0], _named(arguments.use, options)]
-    rows: list[candidates.Measured] = []
+    rows: list[Measured] = []
     failed: dict[str, InputError] = {}
-    sample = candidates.draw_sample(folder)
+    sample = draw_sample(folder)
     about = f"{len(options)} candidates on {len(sample.images):,} images"
     print(f"try: {about}, at most about {arguments.minutes:g} minutes", file=sys.stderr)
     is_table = arguments.format == "table"
     # Only a single line of JSON is written to standard output.
     with contextlib.nullcontext() if is_table else contextlib.redirect_stdout(sys.stderr):
-        for option, row in candidates.measure_each(options, sample, arguments.minutes):
+        for option, row in measure_each(options, sample, arguments.minutes):
             if isinstance(row, InputError):
                 if option.name == arguments.use:
                     raise row
@@ -72,50 +90,48 @@ def run(arguments: argparse.Namespace) -> None:
                 _print_row(row, options, has_titles=len(rows) == 1)
         if not rows:
             raise next(iter(failed.values()))
-        best = rows[-1] if arguments.use else candidates.choose(rows)
-        print(f"{candidates.describe_choice(best, rows[0])}\n{candidates.RULE}")
+        best = rows[-1] if arguments.use else choose(rows)
+        print(f"{describe_choice(best, rows[0])}\n{RULE}")
         _use(folder, arguments, best.candidate)
     if not is_table:
-        print(json.dumps(candidates.tabulate(options, rows, failed, best)))
+        print(json.dumps(tabulate(options, rows, failed, best)))
 
 
 def _choices(arguments: argparse.Namespace) -> dict[str, list]:
     choices: dict[str, list] = {}
     for text in arguments.S:
         key, is_given, values = text.partition("=")
-        if not is_given or (
-            key != candidates.VIEWS and key.partition(".")[0] not in ("model", "weights")
-        ):
+        if not is_given or (key != VIEWS and key.partition(".")[0] not in ("model", "weights")):
             arguments.error(
-                f"argument -S: expected model.KEY, weights.KEY or "
-                f"{candidates.VIEWS}, each with =VALUE. Received: {text}"
+                f"argument -S: expected model.KEY, weights.KEY or {VIEWS}, each with =VALUE. "
+                f"Received: {text}"
             )
-        choices[key] = [parse_yaml(value, "-S") for value in values.split(",")]
+        # A comma inside a mapping or list does not separate values.
+        parsed = parse_yaml(f"[{values}]", "-S")
+        choices[key] = parsed if isinstance(parsed, list) and parsed else [None]
     return choices
 
 
-def _named(name: str, options: Sequence[candidates.Candidate]) -> candidates.Candidate:
+def _named(name: str, options: Sequence[Candidate]) -> Candidate:
     for option in options[1:]:
         if option.name == name:
             return option
     names = ", ".join(option.name for option in options[1:])
-    raise InputError(f"--use: expected one of {names}. Received: {name}. Repeat -S, too.")
+    raise InputError(f"--use: expected one of {names}. Received: {name}. Repeat -S and --backbone.")
 
 
-def _print_row(
-    row: candidates.Measured, options: Sequence[candidates.Candidate], has_titles: bool
-) -> None:
+def _print_row(row: Measured, options: Sequence[Candidate], has_titles: bool) -> None:
     test = row.comparison and row.comparison.test
     difference = f"{test.difference:+.4f} ({test.low:+.4f} to {test.high:+.4f})" if test else ""
     texts = [row.candidate.name, f"{row.accuracy:.2%}", f"{row.loss:.4f}", difference]
     texts += [test.verdict if test else "", f"{row.cpu_ms:.1f}", f"{row.seconds:,.0f}"]
-    texts.append(candidates.describe_params(row.candidate))
+    texts.append(describe_params(row.candidate))
     first = max(len(TITLES[0]), *(len(option.name) for option in options))
     for cells in [TITLES, texts] if has_titles else [texts]:
         print("  ".join(map(str.ljust, cells, (first, *WIDTHS))).rstrip(), flush=True)
 
 
-def _use(folder: Path, arguments: argparse.Namespace, best: candidates.Candidate) -> None:
+def _use(folder: Path, arguments: argparse.Namespace, best: Candidate) -> None:
     """Write the params of a candidate if --use is given, or print how to do so."""
     if arguments.use is not None:
         for line in set_params(folder, best.changes) if best.changes else ["unchanged"]:
@@ -123,5 +139,7 @@ def _use(folder: Path, arguments: argparse.Namespace, best: candidates.Candidate
         if best.changes:
             print("Now run `dvc repro`.")
     elif best.changes:
-        command = "".join(["pawprint try", *(f" -S {choice}" for choice in arguments.S)])
-        print(f"`{command} --use {best.name}` sets {candidates.describe_params(best)}")
+        options = [("-S", choice) for choice in arguments.S]
+        options += [("--backbone", path) for path in arguments.backbone]
+        words = ("pawprint", "try", *itertools.chain(*options), "--use", best.name)
+        print(f"`{shlex.join(words)}` sets {describe_params(best)}")
