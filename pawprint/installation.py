@@ -123,7 +123,7 @@ def _of_clone(folder: Path, commit: str | None, is_editable: bool = False) -> st
     differs from the installed package.
     """
     where = f"{NEEDED}: it was installed from {folder}"
-    top = try_git("rev-parse", "--show-toplevel", folder=folder) if folder.is_dir() else None
+    top = try_git("rev-parse", "--show-toplevel", folder=folder)
     if top is None or Path(top.strip()).resolve() != folder.resolve():
         raise InputError(f"{where}, which is not a clone with an origin. {SHARED}.")
     address = address_of((try_git("remote", "get-url", "origin", folder=folder) or "").strip())
